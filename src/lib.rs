@@ -1,0 +1,6 @@
+//! Umstieg is a bridge gateway between TI-Messenger rooms and the channels health care leaves
+//! behind: KIM mail and fax-to-email.
+//!
+//! The modules stand here in reading order: first the nouns, then what is pure, then the shells
+//! that talk to one outside each, then the flows that join them, then what starts it all.
+//! `docs/architecture.md` walks the two roads a message takes through them.

@@ -1,0 +1,537 @@
+//! A Matrix client as a person would use one; not of our making (matrix-nio).
+//!
+//! Each client is a small Python program in a process of its own (`python/client.py`). It accepts
+//! invitations by itself and remembers every event it has seen; a test acts, then waits until the
+//! client has seen what it should.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    io::{BufRead as _, BufReader, Write as _},
+    path::PathBuf,
+    process::{ChildStdin, ChildStdout},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::timeout};
+
+use crate::{
+    error::{Result, WorldError, log_end},
+    folder::Folder,
+    process::{Launch, Process},
+    setup::installed,
+    synapse::Homeserver,
+};
+
+/// How long a test waits for something to be seen, unless it says otherwise. A busy machine may
+/// take seconds for what takes milliseconds; a test that fails is rare enough to wait for.
+pub const SEEN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the client may take to carry out a command: an upload of 50 MB on a busy machine.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+const PROGRAM: &str = include_str!("../python/client.py");
+
+/// An event as the client was shown it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SeenEvent {
+    pub room_id: String,
+    /// Missing in an invitation, which shows no more than itself.
+    #[serde(default)]
+    pub event_id: Option<String>,
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    pub sender: String,
+    /// The name shown for the sender in this room.
+    #[serde(default)]
+    pub sender_name: String,
+    #[serde(default)]
+    pub state_key: Option<String>,
+    /// Milliseconds since 1970.
+    #[serde(default)]
+    pub origin_server_ts: u64,
+    #[serde(default)]
+    pub content: Value,
+    #[serde(default)]
+    pub redacts: Option<String>,
+    /// Whether it came encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// Whether it could not be deciphered.
+    #[serde(default)]
+    pub undecipherable: bool,
+}
+
+impl SeenEvent {
+    /// `m.text`, `m.notice`, `m.file`, …; empty if it is no message.
+    pub fn msgtype(&self) -> &str {
+        self.text("/msgtype")
+    }
+
+    pub fn body(&self) -> &str {
+        self.text("/body")
+    }
+
+    /// The body in HTML; empty if there is none.
+    pub fn formatted_body(&self) -> &str {
+        self.text("/formatted_body")
+    }
+
+    /// The event this one replaces.
+    pub fn edit_of(&self) -> Option<&str> {
+        let relates = self.content.get("m.relates_to")?;
+        (relates.get("rel_type")?.as_str()? == "m.replace").then_some(())?;
+        relates.get("event_id")?.as_str()
+    }
+
+    /// The text this event puts in the place of an earlier one.
+    pub fn new_body(&self) -> Option<&str> {
+        self.content.pointer("/m.new_content/body")?.as_str()
+    }
+
+    /// The event this one answers.
+    pub fn reply_to(&self) -> Option<&str> {
+        self.content.pointer("/m.relates_to/m.in_reply_to/event_id")?.as_str()
+    }
+
+    /// Whether it carries a file.
+    pub fn has_file(&self) -> bool {
+        self.content.get("url").is_some() || self.content.get("file").is_some()
+    }
+
+    pub fn event_id(&self) -> &str {
+        self.event_id.as_deref().unwrap_or_default()
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.content.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// One line, as a failed test shows it.
+impl fmt::Display for SeenEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { room_id, sender, sender_name, kind, .. } = self;
+        write!(f, "{room_id} {sender} ({sender_name}) {kind}")?;
+        match self.msgtype() {
+            "" => write!(f, " {}", self.content),
+            msgtype => {
+                let edits = if self.edit_of().is_some() { ", an edit" } else { "" };
+                write!(f, " {msgtype}{edits}: {:?}", self.body())
+            }
+        }
+    }
+}
+
+/// All a client has seen, in the order it saw it.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub events: Vec<SeenEvent>,
+}
+
+impl Seen {
+    /// The messages: text, notices and files, edits included.
+    pub fn messages(&self) -> impl Iterator<Item = &SeenEvent> {
+        self.events.iter().filter(|event| event.kind == "m.room.message")
+    }
+
+    pub fn messages_in<'a>(&'a self, room_id: &'a str) -> impl Iterator<Item = &'a SeenEvent> {
+        self.messages().filter(move |event| event.room_id == room_id)
+    }
+
+    /// The first message that has these words in its body.
+    pub fn message_with(&self, words: &str) -> Option<&SeenEvent> {
+        self.messages().find(|event| event.body().contains(words))
+    }
+
+    /// What a person sees in the place of an event now: the body of its last edit by its sender.
+    pub fn shown_body(&self, event_id: &str) -> Option<&str> {
+        let original = self.messages().find(|event| event.event_id() == event_id)?;
+        let edit = self
+            .messages()
+            .filter(|event| event.edit_of() == Some(event_id) && event.sender == original.sender)
+            .last();
+        Some(edit.and_then(SeenEvent::new_body).unwrap_or_else(|| original.body()))
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.events.is_empty() {
+            return write!(f, "  nothing");
+        }
+        self.events.iter().try_for_each(|event| writeln!(f, "  {event}"))
+    }
+}
+
+/// A room the client is in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Room {
+    pub room_id: String,
+    /// What the client calls it: its name, else made of its members' names.
+    pub display_name: String,
+    pub name: Option<String>,
+    pub topic: Option<String>,
+    pub encrypted: bool,
+    pub version: String,
+    /// The joined and invited members' names by their ids.
+    pub members: BTreeMap<String, Option<String>>,
+    pub invited: Vec<String>,
+}
+
+/// A logged-in client, ended with this value.
+#[derive(Debug)]
+pub struct Client {
+    pub user_id: String,
+    pub device_id: String,
+    shared: Arc<Shared>,
+    changes: watch::Receiver<u64>,
+    input: Mutex<ChildStdin>,
+    next_id: AtomicU64,
+    log: PathBuf,
+    // Before the folder it works in.
+    _process: Process,
+    folder: Folder,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Seen,
+    answers: HashMap<u64, Value>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    /// Logs a user in and waits for the first answer of the homeserver.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn login(homeserver: &Homeserver, name: &str, password: &str) -> Result<Self> {
+        Self::login_as(homeserver, name, password, false).await
+    }
+
+    /// As [`login`](Self::login), with a device that reads and writes encrypted rooms.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn login_encrypted(
+        homeserver: &Homeserver,
+        name: &str,
+        password: &str,
+    ) -> Result<Self> {
+        Self::login_as(homeserver, name, password, true).await
+    }
+
+    async fn login_as(
+        homeserver: &Homeserver,
+        name: &str,
+        password: &str,
+        encryption: bool,
+    ) -> Result<Self> {
+        let mut client = Self::start()?;
+        let answer = client
+            .command(
+                "login",
+                json!({
+                    "homeserver": homeserver.url, "user": name, "password": password,
+                    "encryption": encryption,
+                }),
+            )
+            .await?;
+        client.user_id = field(&answer, "user_id");
+        client.device_id = field(&answer, "device_id");
+        Ok(client)
+    }
+
+    fn start() -> Result<Self> {
+        let doing = "start a Matrix client";
+        let failed = |error| WorldError::io(doing, error);
+        let folder = Folder::make("client")?;
+        let log = folder.path().join("client.log");
+        let program = folder.path().join("client.py");
+        std::fs::write(&program, PROGRAM).map_err(failed)?;
+        let mut process = Process::start(&Launch {
+            name: "client",
+            program: installed("venv/bin/python")?,
+            args: vec![program.display().to_string()],
+            env: vec![],
+            account: None,
+            folder: folder.path().to_owned(),
+            log: log.clone(),
+            quick_end: Signal::KILL,
+            piped: true,
+        })?;
+        let (input, output) =
+            process.pipes().ok_or_else(|| WorldError::refused(doing, "it has no pipes"))?;
+        let shared = Arc::new(Shared::default());
+        let (change, changes) = watch::channel(0);
+        let listener = Arc::clone(&shared);
+        // A thread of its own: the client outlives the async runtime it was started in, if need be.
+        std::thread::Builder::new()
+            .name("client".to_owned())
+            .spawn(move || listen(output, &listener, &change))
+            .map_err(failed)?;
+        Ok(Self {
+            user_id: String::new(),
+            device_id: String::new(),
+            shared,
+            changes,
+            input: Mutex::new(input),
+            next_id: AtomicU64::new(1),
+            log,
+            _process: process,
+            folder,
+        })
+    }
+
+    /// Says something in a room; returns the event id.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn send_text(&self, room_id: &str, body: &str) -> Result<String> {
+        self.send(room_id, json!({ "msgtype": "m.text", "body": body })).await
+    }
+
+    /// Answers an event.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn reply(&self, room_id: &str, event_id: &str, body: &str) -> Result<String> {
+        let relates = json!({ "m.in_reply_to": { "event_id": event_id } });
+        let content = json!({ "msgtype": "m.text", "body": body, "m.relates_to": relates });
+        self.send(room_id, content).await
+    }
+
+    /// Puts another text in the place of an own earlier one.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn edit(&self, room_id: &str, event_id: &str, body: &str) -> Result<String> {
+        let content = json!({
+            "msgtype": "m.text",
+            "body": format!("* {body}"),
+            "m.new_content": { "msgtype": "m.text", "body": body },
+            "m.relates_to": { "rel_type": "m.replace", "event_id": event_id },
+        });
+        self.send(room_id, content).await
+    }
+
+    /// Sends a message of any content.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn send(&self, room_id: &str, content: Value) -> Result<String> {
+        let answer =
+            self.command("send", json!({ "room_id": room_id, "content": content })).await?;
+        Ok(field(&answer, "event_id"))
+    }
+
+    /// Uploads a file and shows it in a room; returns the event id.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn send_file(
+        &self,
+        room_id: &str,
+        name: &str,
+        content_type: &str,
+        bytes: &[u8],
+    ) -> Result<String> {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.path().join(format!("upload-{number}"));
+        std::fs::write(&path, bytes)
+            .map_err(|error| WorldError::io("hand a file to the client", error))?;
+        let answer = self
+            .command(
+                "send_file",
+                json!({
+                    "room_id": room_id, "path": path, "name": name, "content_type": content_type,
+                }),
+            )
+            .await?;
+        Ok(field(&answer, "event_id"))
+    }
+
+    /// The bytes of the file an event carries, deciphered if need be.
+    ///
+    /// # Errors
+    /// When there is none, or the homeserver does not give it.
+    pub async fn download(&self, event: &SeenEvent) -> Result<Vec<u8>> {
+        let answer = self.command("download", json!({ "content": event.content })).await?;
+        std::fs::read(field(&answer, "path"))
+            .map_err(|error| WorldError::io("take a file from the client", error))
+    }
+
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn redact(&self, room_id: &str, event_id: &str) -> Result<()> {
+        self.command("redact", json!({ "room_id": room_id, "event_id": event_id })).await?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn leave(&self, room_id: &str) -> Result<()> {
+        self.command("leave", json!({ "room_id": room_id })).await?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn join(&self, room_id: &str) -> Result<()> {
+        self.command("join", json!({ "room_id": room_id })).await?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn invite(&self, room_id: &str, user_id: &str) -> Result<()> {
+        self.command("invite", json!({ "room_id": room_id, "user_id": user_id })).await?;
+        Ok(())
+    }
+
+    /// Makes a private room; returns its id.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn create_room(&self, invite: &[&str], encrypted: bool) -> Result<String> {
+        let answer = self
+            .command("create_room", json!({ "invite": invite, "encrypted": encrypted }))
+            .await?;
+        Ok(field(&answer, "room_id"))
+    }
+
+    /// Whether invitations are accepted from now on, those that wait included.
+    ///
+    /// # Errors
+    /// When a waiting invitation can no longer be accepted.
+    pub async fn accept_invitations(&self, accept: bool) -> Result<()> {
+        self.command("accept_invitations", json!({ "accept": accept })).await?;
+        Ok(())
+    }
+
+    /// The rooms the client is in.
+    ///
+    /// # Errors
+    /// When the client has ended.
+    pub async fn rooms(&self) -> Result<Vec<Room>> {
+        let answer = self.command("rooms", json!({})).await?;
+        let rooms = answer.get("rooms").cloned().unwrap_or_default();
+        serde_json::from_value(rooms).map_err(|error| WorldError::refused("list the rooms", error))
+    }
+
+    /// All that was seen so far.
+    pub fn seen(&self) -> Seen {
+        self.shared.lock().seen.clone()
+    }
+
+    /// Waits until `find` finds what it looks for in what was seen, at most [`SEEN_WITHIN`].
+    ///
+    /// `what` completes the sentence "waited in vain for …".
+    ///
+    /// # Errors
+    /// When it was not seen in time; the message lists what was.
+    pub async fn wait_for<T>(&self, what: &str, find: impl Fn(&Seen) -> Option<T>) -> Result<T> {
+        self.wait_for_within(SEEN_WITHIN, what, find).await
+    }
+
+    /// As [`wait_for`](Self::wait_for), at most as long as given.
+    ///
+    /// # Errors
+    /// When it was not seen in time; the message lists what was.
+    pub async fn wait_for_within<T>(
+        &self,
+        within: Duration,
+        what: &str,
+        find: impl Fn(&Seen) -> Option<T>,
+    ) -> Result<T> {
+        let found = timeout(within, self.wait_until(|state| find(&state.seen))).await;
+        found.unwrap_or_else(|_| {
+            let seen = self.seen().to_string();
+            let what = format!("{what} at {}", self.user_id);
+            Err(WorldError::Unseen { what, waited: within, seen })
+        })
+    }
+
+    async fn command(&self, verb: &str, mut command: Value) -> Result<Value> {
+        let doing = format!("let the client {} {verb}", self.user_id);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        if let Some(fields) = command.as_object_mut() {
+            fields.insert("id".to_owned(), id.into());
+            fields.insert("do".to_owned(), verb.into());
+        }
+        self.input
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(format!("{command}\n").as_bytes())
+            .map_err(|error| WorldError::io(&doing, error))?;
+        let answer =
+            timeout(ANSWERED_WITHIN, self.wait_until(|state| state.answers.remove(&id))).await;
+        let answer = answer.map_err(|_| WorldError::Silent {
+            name: "the client".to_owned(),
+            waited: ANSWERED_WITHIN,
+            log: log_end(&self.log),
+        })??;
+        match answer.get("error") {
+            Some(error) => Err(WorldError::refused(doing, error)),
+            None => Ok(answer.get("ok").cloned().unwrap_or_default()),
+        }
+    }
+
+    async fn wait_until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> Result<T> {
+        let mut changes = self.changes.clone();
+        loop {
+            // Before the look, so that a change after it is not missed.
+            changes.mark_unchanged();
+            let ended = {
+                let mut state = self.shared.lock();
+                if let Some(found) = look(&mut state) {
+                    return Ok(found);
+                }
+                state.ended
+            };
+            if ended || changes.changed().await.is_err() {
+                let name = "the client".to_owned();
+                return Err(WorldError::Ended { name, log: log_end(&self.log) });
+            }
+        }
+    }
+}
+
+/// Takes in what the client tells until it ends.
+fn listen(output: ChildStdout, shared: &Shared, change: &watch::Sender<u64>) {
+    for line in BufReader::new(output).lines() {
+        let Ok(line) = line else { break };
+        let Ok(mut told) = serde_json::from_str::<Value>(&line) else { continue };
+        let mut state = shared.lock();
+        if let Some(event) = told.get_mut("event").map(Value::take) {
+            state.seen.events.extend(serde_json::from_value::<SeenEvent>(event));
+        } else if let Some(id) = told.get("id").and_then(Value::as_u64) {
+            state.answers.insert(id, told);
+        }
+        drop(state);
+        change.send_modify(|count| *count += 1);
+    }
+    shared.lock().ended = true;
+    change.send_modify(|count| *count += 1);
+}
+
+fn field(answer: &Value, name: &str) -> String {
+    answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,303 @@
+//! The gateway itself as a process: the program under test, with settings made for a world.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    Mail, Slot,
+    error::{Result, WorldError},
+    process::{Launch, Server},
+    synapse::Homeserver,
+};
+
+/// A channel for the settings.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: String,
+    /// `kim` or `fax`.
+    pub kind: String,
+    /// `pop3` or `imap`.
+    pub protocol: String,
+    /// Our own address; its mailbox must exist with the password [`PASSWORD`].
+    pub address: String,
+    pub team: Vec<String>,
+    /// Who may answer; all of the team when empty.
+    pub speakers: Vec<String>,
+    pub collect_seconds: u32,
+    /// Further lines for `[[channel]]`, such as `thread_by = "correspondent"`.
+    pub more: String,
+    /// Further lines for `[channel.inbox]`, such as `after_relay = "delete"`.
+    pub more_inbox: String,
+    /// Where answers go when it is not Exim: host and port of a server without TLS.
+    pub outbox_port: Option<u16>,
+}
+
+/// The password of every mailbox the settings name.
+pub const PASSWORD: &str = "geheim #1";
+
+impl Channel {
+    /// A KIM account behind POP3, as a Clientmodul offers it.
+    pub fn kim(name: &str, address: &str, team: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: "kim".to_owned(),
+            protocol: "pop3".to_owned(),
+            address: address.to_owned(),
+            team: team.iter().map(|&user| user.to_owned()).collect(),
+            speakers: Vec::new(),
+            collect_seconds: 1,
+            more: String::new(),
+            more_inbox: String::new(),
+            outbox_port: None,
+        }
+    }
+
+    /// A fax line behind IMAP; its gateway takes mail for `<digits>@<domain of the address>`.
+    pub fn fax(name: &str, address: &str, team: &[&str]) -> Self {
+        Self {
+            kind: "fax".to_owned(),
+            protocol: "imap".to_owned(),
+            ..Self::kim(name, address, team)
+        }
+    }
+
+    fn toml(&self, mail: &Mail) -> String {
+        let list = |users: &[String]| {
+            users.iter().map(|user| format!("{user:?}")).collect::<Vec<_>>().join(", ")
+        };
+        let (port, other) = match self.protocol.as_str() {
+            "imap" => (mail.ports.imaps, mail.ports.smtps),
+            _ => (mail.ports.pop3s, mail.ports.smtps),
+        };
+        let user = |port: u16| match self.kind.as_str() {
+            "kim" => format!("{}#{}:{port}#m1#KOM_LE#wp1", self.address, mail.host),
+            _ => self.address.clone(),
+        };
+        let mut toml = format!(
+            "\n[[channel]]\nname = {:?}\nkind = {:?}\nlabel = {:?}\naddress = {:?}\n\
+             team = [{}]\ncollect_seconds = {}\n",
+            self.name,
+            self.kind,
+            format!("Praxis {}", self.name),
+            self.address,
+            list(&self.team),
+            self.collect_seconds
+        );
+        if !self.speakers.is_empty() {
+            let _ = writeln!(toml, "speakers = [{}]", list(&self.speakers));
+        }
+        let ca = mail.ca_file.display().to_string();
+        let _ = write!(
+            toml,
+            "{}\n[channel.inbox]\nprotocol = {:?}\nhost = \"127.0.0.1\"\nport = {port}\n\
+             ca_file = {ca:?}\nuser = {:?}\npassword = {PASSWORD:?}\npoll_seconds = 1\n{}\n",
+            self.more,
+            self.protocol,
+            user(port),
+            self.more_inbox,
+        );
+        let _ = match self.outbox_port {
+            Some(port) => write!(
+                toml,
+                "[channel.outbox]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n\
+                 user = {:?}\npassword = {PASSWORD:?}\n",
+                user(port)
+            ),
+            None => write!(
+                toml,
+                "[channel.outbox]\nhost = \"127.0.0.1\"\nport = {other}\nca_file = {ca:?}\n\
+                 user = {:?}\npassword = {PASSWORD:?}\n",
+                user(other)
+            ),
+        };
+        if self.kind == "fax" {
+            let domain = self.address.split('@').nth(1).unwrap_or_default();
+            let _ = write!(
+                toml,
+                "[channel.fax]\nprofile = \"number_at_domain\"\ndomain = {domain:?}\n\
+                 number = \"+493023125000\"\ncountry = \"DE\"\nsenders = [\"@{domain}\"]\n"
+            );
+        }
+        toml
+    }
+}
+
+/// The gateway with its settings in a folder of its own. Dropping it ends the process.
+#[derive(Debug)]
+pub struct Gateway {
+    server: Server,
+    binary: PathBuf,
+    folder: tempfile::TempDir,
+    monitoring: u16,
+    _port: crate::ports::Port,
+    slot: Slot,
+}
+
+impl Gateway {
+    /// Writes settings and registration; starts nothing.
+    ///
+    /// `binary` is the program `umstieg`, `database` the URL of an empty or migrated database.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn new(
+        binary: &Path,
+        database: &str,
+        homeserver: &Homeserver,
+        mail: &Mail,
+        slot: &Slot,
+        channels: &[Channel],
+    ) -> Result<Self> {
+        let failed = |error| WorldError::io("write the gateway's settings", error);
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let port = crate::ports::Port::reserve()?;
+        let monitoring = port.number();
+        let mut toml = format!(
+            "[database]\nurl = {database:?}\n\n[homeserver]\nurl = {:?}\nserver_name = {:?}\n\n\
+             [appservice]\nid = {:?}\nlisten = \"127.0.0.1:{}\"\nurl = \"http://127.0.0.1:{}\"\n\
+             user_prefix = {:?}\nbot = \"{}bot\"\n\n\
+             [worker]\nconcurrency = 16\n\n\
+             [monitoring]\nlisten = \"127.0.0.1:{monitoring}\"\n",
+            homeserver.url,
+            homeserver.server_name,
+            slot.id,
+            slot.port,
+            slot.port,
+            slot.prefix,
+            slot.prefix,
+        );
+        for channel in channels {
+            toml.push_str(&channel.toml(mail));
+        }
+        let path = folder.path();
+        write_secret(&path.join("umstieg.toml"), &toml).map_err(failed)?;
+        let registration = slot.registration(&homeserver.server_name);
+        write_secret(&path.join("registration.yaml"), &registration).map_err(failed)?;
+        let launch = Launch {
+            name: "umstieg",
+            program: binary.to_owned(),
+            args: vec!["run".to_owned()],
+            env: vec![("UMSTIEG_SETTINGS", path.join("umstieg.toml").display().to_string())],
+            account: None,
+            folder: path.to_owned(),
+            log: path.join("umstieg.log"),
+            quick_end: Signal::KILL,
+            piped: false,
+        };
+        Ok(Self {
+            server: Server::new(launch),
+            binary: binary.to_owned(),
+            folder,
+            monitoring,
+            _port: port,
+            slot: slot.clone(),
+        })
+    }
+
+    /// Starts the process and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time.
+    pub async fn start(&mut self) -> Result<()> {
+        let monitoring = self.monitoring;
+        self.server.start(|| is_ready(monitoring)).await
+    }
+
+    /// Starts the process and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn launch(&mut self) -> Result<()> {
+        self.server.start(async || true).await
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.server.kill();
+    }
+
+    /// Asks it to end (`SIGTERM`) and waits until it has.
+    pub fn stop(&mut self) {
+        self.server.stop(Signal::TERM);
+    }
+
+    /// Runs another command of the program with the same settings, such as `parked list`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn command(&self, args: &[&str]) -> Result<std::process::Output> {
+        tokio::process::Command::new(&self.binary)
+            .args(args)
+            .env("UMSTIEG_SETTINGS", self.settings_file())
+            .output()
+            .await
+            .map_err(|error| WorldError::io("run the gateway's command", error))
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        is_ready(self.monitoring).await
+    }
+
+    /// Everything `/metrics` says; empty when it does not answer.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.monitoring);
+        match reqwest::get(url).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The sum of a metric over all its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.metrics()
+            .await
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Everything it wrote to its log, over all its lives.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> Option<u32> {
+        self.server.id()
+    }
+
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    pub fn settings_file(&self) -> PathBuf {
+        self.folder.path().join("umstieg.toml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("umstieg.log")
+    }
+}
+
+async fn is_ready(monitoring: u16) -> bool {
+    let url = format!("http://127.0.0.1:{monitoring}/health/ready");
+    matches!(reqwest::get(url).await, Ok(answer) if answer.status().is_success())
+}
+
+/// Writes a file only its owner can read, as the gateway wants its secrets.
+fn write_secret(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?
+        .write_all(text.as_bytes())
+}

@@ -1,0 +1,185 @@
+//! The servers the gateway lives among, real ones, started on loopback.
+//!
+//! A private Postgres cluster, Synapse, Dovecot and Exim, and Matrix clients that are not ours.
+//! Tests, benchmarks and `make demo` all live in this world. Everything a world owns lies in one
+//! folder, listens on 127.0.0.1 on ports that were free, and ends with the handle that owns it,
+//! or with the process if that is killed ([`process`] tells how).
+//!
+//! Two ways in:
+//! * [`World::shared`]: what most tests want. Under `umstieg-world exec <command>` all processes
+//!   of a run share one world; without it each process starts one for itself. Tests run side by
+//!   side in it, each with an application service ([`Slot`]), a database and mailboxes of its own.
+//! * [`World::start`]: a world of one's own, for tests that kill its servers, and for the demo.
+//!
+//! `scripts/setup` installs what is started here.
+
+pub mod client;
+pub mod companion;
+pub mod error;
+pub mod folder;
+pub mod gateway;
+pub mod mail;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod synapse;
+pub mod tls;
+
+mod setup;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+pub use crate::{
+    client::Client,
+    companion::Companion,
+    error::{Result, WorldError},
+    folder::Folder,
+    gateway::{Channel, Gateway},
+    mail::{Mail, MailServers, Trouble},
+    postgres::{Cluster, Postgres},
+    synapse::{Homeserver, Slot, SlotLease, Synapse, SynapseOptions},
+};
+
+/// The variable that names the description of a running world (a JSON file).
+pub const WORLD_VARIABLE: &str = "UMSTIEG_WORLD";
+
+/// How many application services a shared world has room for. Each test takes one for its
+/// lifetime, so this bounds how many run at the same time; Synapse reads them at start and an
+/// unused one costs nothing.
+const SHARED_SLOTS: usize = 16;
+
+/// What a world is made of.
+#[derive(Clone, Debug, Default)]
+pub struct WorldOptions {
+    pub synapse: SynapseOptions,
+}
+
+impl WorldOptions {
+    /// A world with room for `slots` application services, made by [`synapse`].
+    pub fn with_slots(slots: usize) -> Self {
+        Self { synapse: SynapseOptions { slots, ..SynapseOptions::default() } }
+    }
+
+    /// A world whose Synapse knows the application service of this registration file.
+    pub fn with_registration(registration: impl Into<String>) -> Self {
+        let registrations = vec![registration.into()];
+        Self { synapse: SynapseOptions { registrations, ..SynapseOptions::default() } }
+    }
+}
+
+/// A running world. Dropping it ends its servers and removes its folder.
+///
+/// The folder with all logs is kept when the thread panics, and when `UMSTIEG_WORLD_KEEP` is set.
+#[derive(Debug)]
+pub struct World {
+    // Fields drop in this order: first who uses the database, then the database, then the files.
+    pub synapse: Synapse,
+    pub mail: MailServers,
+    pub postgres: Postgres,
+    folder: Folder,
+}
+
+/// What one needs to know to live in a world, without owning it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Surroundings {
+    pub postgres: Cluster,
+    pub homeserver: Homeserver,
+    pub mail: Mail,
+}
+
+impl World {
+    /// Starts all servers, and returns when each of them answers.
+    ///
+    /// `progress` is told in a few words what has just been done. Takes 4 to 10 seconds, most of
+    /// it Synapse making its tables.
+    ///
+    /// # Errors
+    /// When something is not installed, or a server does not come up; the message carries the end
+    /// of its log.
+    pub async fn start(options: WorldOptions, progress: impl Fn(&str) + Sync) -> Result<Self> {
+        let begun = Instant::now();
+        let told = |what: &str| {
+            progress(&format!("{what} ({:.1} s)", begun.elapsed().as_secs_f32()));
+        };
+        let folder = Folder::make("world")?;
+        let database_and_homeserver = async {
+            let postgres = Postgres::start(folder.path()).await?;
+            told("Postgres is up");
+            let synapse = Synapse::start(folder.path(), &postgres, options.synapse).await?;
+            told("Synapse is up");
+            Ok::<_, WorldError>((postgres, synapse))
+        };
+        let mail = async {
+            let mail = MailServers::start(folder.path()).await?;
+            told("Dovecot and Exim are up");
+            Ok(mail)
+        };
+        let ((postgres, synapse), mail) = tokio::try_join!(database_and_homeserver, mail)?;
+        Ok(Self { synapse, mail, postgres, folder })
+    }
+
+    /// The world all tests of a run share: the one `umstieg-world exec` has started, else one that
+    /// this process starts at the first call and that ends with it.
+    ///
+    /// # Errors
+    /// As [`World::start`], or when the description is not readable.
+    pub async fn shared() -> Result<&'static Surroundings> {
+        static OF_THIS_PROCESS: OnceCell<World> = OnceCell::const_new();
+        static SHARED: OnceCell<Surroundings> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| async {
+                if let Some(file) = std::env::var_os(WORLD_VARIABLE) {
+                    return Surroundings::read(Path::new(&file));
+                }
+                let start = || World::start(WorldOptions::with_slots(SHARED_SLOTS), |_| {});
+                Ok(OF_THIS_PROCESS.get_or_try_init(start).await?.surroundings())
+            })
+            .await
+    }
+
+    /// What one needs to know to live in this world.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            postgres: (*self.postgres).clone(),
+            homeserver: (*self.synapse).clone(),
+            mail: (*self.mail).clone(),
+        }
+    }
+
+    /// The folder everything of this world lies in: one folder per server, its logs within.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Keeps the folder when the world ends, for reading the logs.
+    pub fn keep_folder(&mut self) {
+        self.folder.keep();
+    }
+
+    /// Writes the description other processes find through [`WORLD_VARIABLE`], and returns its path.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn describe(&self) -> Result<PathBuf> {
+        let file = self.folder().join("world.json");
+        let text = serde_json::to_vec_pretty(&self.surroundings())
+            .map_err(|error| WorldError::io("write the description of the world", error.into()))?;
+        std::fs::write(&file, text)
+            .map_err(|error| WorldError::io("write the description of the world", error))?;
+        Ok(file)
+    }
+}
+
+impl Surroundings {
+    fn read(file: &Path) -> Result<Self> {
+        let doing = "read the description of the shared world";
+        let text = std::fs::read(file).map_err(|error| WorldError::io(doing, error))?;
+        serde_json::from_slice(&text).map_err(|error| WorldError::io(doing, error.into()))
+    }
+}

@@ -1,0 +1,182 @@
+//! Exim: mail submission with login, delivery to Dovecot, bounces and delivery reports.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+
+use super::{MailPorts, Trouble, write};
+use crate::{
+    error::{Result, WorldError},
+    process::Launch,
+    setup::{Account, installed},
+    tls::MAIL_HOST,
+};
+
+/// Above the 50 MB attachment of the tests, encoded.
+const MESSAGE_MIB_MAX: u32 = 100;
+const TROUBLES: &str = "exim-troubles";
+
+pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Result<Launch> {
+    let run = account.folder(folder.join("exim"))?;
+    account.folder(run.join("spool"))?;
+    // Copies, because the plain account need not be able to look into the checkout.
+    let [exim, wrapper] = ["exim4", "libnss_wrapper.so"].map(|name| copied(name, &run));
+    let (exim, wrapper) = (exim?, wrapper?);
+    let settings = folder.join("exim.conf");
+    write(account, &settings, &settings_text(folder, &run, &exim, ports))?;
+    write(account, &folder.join(TROUBLES), "")?;
+    let log = run.join("output.log");
+    write(account, &log, "")?;
+
+    // Debian's Exim looks for its compiled-in account and accepts settings from no other. This
+    // wrapper answers that the account is ours, so it runs wholly without root.
+    for (name, line) in [
+        ("passwd", format!("Debian-exim:x:{}:{}::/:/bin/false", account.uid, account.gid)),
+        ("group", format!("Debian-exim:x:{}:", account.gid)),
+    ] {
+        let all = std::fs::read_to_string(Path::new("/etc").join(name))
+            .map_err(|error| WorldError::io(format!("read /etc/{name}"), error))?;
+        let others = all.lines().filter(|line| !line.starts_with("Debian-exim:"));
+        let text: String = others.chain([line.as_str()]).flat_map(|line| [line, "\n"]).collect();
+        write(account, &run.join(name), &text)?;
+    }
+    Ok(Launch {
+        name: "exim",
+        program: exim,
+        // In the foreground; what could not be delivered is tried again every 2 s.
+        args: ["-bdf", "-q2s", "-C", &settings.display().to_string()].map(str::to_owned).to_vec(),
+        env: vec![
+            ("LD_PRELOAD", wrapper.display().to_string()),
+            ("NSS_WRAPPER_PASSWD", run.join("passwd").display().to_string()),
+            ("NSS_WRAPPER_GROUP", run.join("group").display().to_string()),
+        ],
+        account: Some(account.clone()),
+        folder: run,
+        log,
+        quick_end: Signal::TERM,
+        piped: false,
+    })
+}
+
+fn copied(name: &str, run: &Path) -> Result<PathBuf> {
+    let copy = run.join(name);
+    std::fs::copy(installed("exim")?.join(name), &copy)
+        .map_err(|error| WorldError::io(format!("copy {name}"), error))?;
+    Ok(copy)
+}
+
+/// Rewrites the table as a whole and moves it into place: Exim never reads half of it.
+pub(super) fn set_trouble(folder: &Path, address: &str, trouble: Option<Trouble>) -> Result<()> {
+    let failed = |error| WorldError::io("write the table of troubles", error);
+    let lock = std::fs::File::create(folder.join(format!("{TROUBLES}.lock"))).map_err(failed)?;
+    lock.lock().map_err(failed)?;
+    let file = folder.join(TROUBLES);
+    let before = std::fs::read_to_string(&file).map_err(failed)?;
+    let address = address.to_lowercase();
+    let own = format!("\"{address}\":");
+    let mut lines: Vec<String> =
+        before.lines().filter(|line| !line.starts_with(&own)).map(str::to_owned).collect();
+    lines.extend(trouble.map(|trouble| format!("{own} {}", name(trouble))));
+    lines.push(String::new());
+    let new = folder.join(format!("{TROUBLES}.new"));
+    std::fs::write(&new, lines.join("\n")).map_err(failed)?;
+    std::fs::rename(&new, &file).map_err(failed)
+}
+
+fn name(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::TryLater => "try-later",
+        Trouble::Refuse => "refuse",
+        Trouble::TryLaterAfterData => "try-later-after-data",
+        Trouble::RefuseAfterData => "refuse-after-data",
+    }
+}
+
+fn settings_text(folder: &Path, run: &Path, exim: &Path, ports: MailPorts) -> String {
+    let MailPorts { smtps, smtp_starttls, lmtp, .. } = ports;
+    let lookup = format!("lsearch{{{}/{TROUBLES}}}", folder.display());
+    format!(
+        r#"spool_directory = {run}/spool
+exim_path = {exim}
+log_file_path = {run}/%slog
+pid_file_path = {run}/exim.pid
+keep_environment = ^LD_ : ^NSS_WRAPPER_
+primary_hostname = {MAIL_HOST}
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {smtps} : {smtp_starttls}
+tls_on_connect_ports = {smtps}
+tls_advertise_hosts = *
+tls_certificate = {folder}/server.crt
+tls_privatekey = {folder}/server.key
+# A password only through TLS.
+auth_advertise_hosts = ${{if def:tls_in_cipher {{*}}{{}}}}
+dsn_advertise_hosts = *
+message_size_limit = {MESSAGE_MIB_MAX}M
+deliver_drop_privilege = true
+acl_smtp_rcpt = acl_rcpt
+acl_smtp_data = acl_data
+host_lookup =
+rfc1413_hosts =
+smtp_accept_max = 200
+smtp_accept_max_per_connection = 0
+smtp_accept_queue_per_connection = 0
+smtp_connect_backlog = 200
+# Nobody outside is reached: these domains exist nowhere else.
+domainlist local_domains = *.kim.telematik : *.example : *.test
+
+begin acl
+acl_rcpt:
+  deny !authenticated = *
+       message = 5.7.0 authentication required
+  # A client module takes mail of the logged-in address only; a report has an empty sender.
+  deny condition = ${{if and {{{{!eq {{$sender_address}}{{}}}}{{!eqi {{$sender_address}}{{$authenticated_id}}}}}}}}
+       message = 5.7.1 sender address is not owned by the user
+  defer condition = ${{if eq {{${{lookup {{$local_part@$domain}}{lookup}}}}}{{try-later}}}}
+       message = 4.3.0 try again later
+  deny condition = ${{if eq {{${{lookup {{$local_part@$domain}}{lookup}}}}}{{refuse}}}}
+       message = 5.1.1 no such recipient
+  accept domains = +local_domains
+  deny message = 5.1.2 no route to this domain
+
+acl_data:
+  defer condition = ${{if forany {{<, $recipients}}{{eq {{${{lookup {{$item}}{lookup}}}}}{{try-later-after-data}}}}}}
+       message = 4.3.0 try again later
+  deny condition = ${{if forany {{<, $recipients}}{{eq {{${{lookup {{$item}}{lookup}}}}}{{refuse-after-data}}}}}}
+       message = 5.6.0 content refused
+  accept
+
+begin routers
+mailboxes:
+  driver = manualroute
+  domains = +local_domains
+  transport = dovecot
+  route_list = * 127.0.0.1
+  self = send
+
+begin transports
+dovecot:
+  driver = smtp
+  protocol = lmtp
+  port = {lmtp}
+  hosts_try_fastopen =
+
+begin retry
+* * F,1h,1s
+
+begin authenticators
+plain:
+  driver = dovecot
+  public_name = PLAIN
+  server_socket = {folder}/dovecot/auth-client
+  server_set_id = $auth1
+login:
+  driver = dovecot
+  public_name = LOGIN
+  server_socket = {folder}/dovecot/auth-client
+  server_set_id = $auth1
+"#,
+        run = run.display(),
+        folder = folder.display(),
+        exim = exim.display(),
+    )
+}
