@@ -4,3 +4,11 @@
 //! The modules stand here in reading order: first the nouns, then what is pure, then the shells
 //! that talk to one outside each, then the flows that join them, then what starts it all.
 //! `docs/architecture.md` walks the two roads a message takes through them.
+
+pub mod model;
+
+pub mod channel;
+pub mod document;
+pub mod mail;
+pub mod phrases;
+pub mod rules;

@@ -1,0 +1,416 @@
+//! What a channel is: KIM and every fax gateway as data and small functions.
+//!
+//! Pure. The flows ask a channel who wrote a letter, where an answer goes, which headers a mail
+//! of this channel carries and how large it may be; what differs between KIM and fax stands here
+//! and nowhere else. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`,
+//! further gateways are further rows of [`FAX_FORMS`].
+
+mod fax;
+mod kim;
+mod number;
+
+use std::{fmt, time::Duration};
+
+pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
+pub use kim::{KimEnvironment, KimProfile};
+pub use number::{Country, CountryError};
+
+use crate::model::{
+    AddressError, ChannelKind, ChannelName, Correspondent, Language, Letter, MailAddress,
+};
+
+/// One configured mailbox or fax line.
+///
+/// `Debug` shows the name only: label, address and team name people.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Channel {
+    pub name: ChannelName,
+    /// What people call it, for example `KIM Praxis Müller`. Shown in room names.
+    pub label: String,
+    /// Our own address on this channel: the sender of every mail.
+    pub address: MailAddress,
+    /// Matrix user ids of those who are invited to the channel's rooms.
+    pub team: Vec<String>,
+    /// Matrix user ids of those whose words in a room leave as mail or fax.
+    pub speakers: Vec<String>,
+    pub thread_by: ThreadBy,
+    /// How long room messages of one author are gathered into one dispatch.
+    pub collect: Duration,
+    pub language: Language,
+    pub dialect: Dialect,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Channel({}, {})", self.name, self.kind().word())
+    }
+}
+
+/// What makes one conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadBy {
+    /// A mail thread with one correspondent.
+    Thread,
+    /// Everything exchanged with one correspondent: a fax carries no thread.
+    Correspondent,
+}
+
+impl ThreadBy {
+    /// What a channel of this kind uses when its settings do not say.
+    pub fn default_of(kind: ChannelKind) -> Self {
+        match kind {
+            ChannelKind::Kim => Self::Thread,
+            ChannelKind::Fax => Self::Correspondent,
+        }
+    }
+}
+
+/// What a channel speaks, with everything that differs from account to account.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Dialect {
+    Kim(KimProfile),
+    Fax(FaxProfile),
+}
+
+/// What a dispatch of a channel is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Plain text, each file as an attachment (KIM-25).
+    MailWithAttachments,
+    /// One PDF made from the text and the files, nothing else (FAX-23).
+    OnePdf,
+}
+
+/// Why a letter has no correspondent, or a correspondent cannot be written to.
+///
+/// Says what is wrong without naming anybody: it goes to logs and tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNot {
+    #[error("the letter names no sender")]
+    NoSender,
+    #[error("the letter names more than one sender")]
+    SeveralSenders,
+    #[error("the sender is not one of those who may bring faxes on this channel")]
+    SenderNotAllowed,
+    #[error("the correspondent belongs to another kind of channel")]
+    OtherKind,
+    #[error("the fax came without a usable caller's number")]
+    UnknownNumber,
+    #[error("the address is not a KIM address")]
+    NotKim,
+    #[error("the address belongs to another KIM environment than our own")]
+    OtherEnvironment,
+    #[error("the number is not one the numbering plan knows")]
+    NoSuchNumber,
+    #[error("the number is an emergency or short number")]
+    ShortNumber,
+    #[error("the number is charged at a premium")]
+    PremiumNumber,
+    #[error("the number is in a country this channel does not dial")]
+    OtherCountry,
+    #[error("the gateway's address for this number is no mail address")]
+    Address(#[source] AddressError),
+}
+
+impl WhyNot {
+    /// The word for it in SQL and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoSender => "no_sender",
+            Self::SeveralSenders => "several_senders",
+            Self::SenderNotAllowed => "sender_not_allowed",
+            Self::OtherKind => "other_kind",
+            Self::UnknownNumber => "unknown_number",
+            Self::NotKim => "not_kim",
+            Self::OtherEnvironment => "other_environment",
+            Self::NoSuchNumber => "no_such_number",
+            Self::ShortNumber => "short_number",
+            Self::PremiumNumber => "premium_number",
+            Self::OtherCountry => "other_country",
+            Self::Address(_) => "address",
+        }
+    }
+}
+
+impl Channel {
+    pub fn kind(&self) -> ChannelKind {
+        match self.dialect {
+            Dialect::Kim(_) => ChannelKind::Kim,
+            Dialect::Fax(_) => ChannelKind::Fax,
+        }
+    }
+
+    /// Whether what this user says in a portal leaves as mail or fax.
+    pub fn lets_speak(&self, user_id: &str) -> bool {
+        self.speakers.iter().any(|speaker| speaker == user_id)
+    }
+
+    /// Who wrote a letter of this channel.
+    ///
+    /// Errors: [`WhyNot::NoSender`], [`WhyNot::SeveralSenders`], and on a fax channel
+    /// [`WhyNot::SenderNotAllowed`]. A fax without a usable number is no error (FAX-7).
+    pub fn correspondent_of(&self, letter: &Letter) -> Result<Correspondent, WhyNot> {
+        let sender = match letter.from.as_slice() {
+            [] => return Err(WhyNot::NoSender),
+            [only] => &only.address,
+            _ => return Err(WhyNot::SeveralSenders),
+        };
+        match &self.dialect {
+            Dialect::Kim(_) => Ok(Correspondent::Mail(sender.clone())),
+            Dialect::Fax(profile) => profile.caller(sender, &letter.subject),
+        }
+    }
+
+    /// The mail address a dispatch to this correspondent is handed over for.
+    pub fn recipient(&self, correspondent: &Correspondent) -> Result<MailAddress, WhyNot> {
+        match (&self.dialect, correspondent) {
+            (Dialect::Kim(profile), Correspondent::Mail(address)) => profile.recipient(address),
+            (Dialect::Fax(profile), Correspondent::Fax(number)) => profile.recipient(number),
+            (Dialect::Fax(_), Correspondent::UnknownFax) => Err(WhyNot::UnknownNumber),
+            (Dialect::Kim(_), Correspondent::UnknownSender) => Err(WhyNot::NoSender),
+            (Dialect::Kim(_), Correspondent::Fax(_) | Correspondent::UnknownFax)
+            | (Dialect::Fax(_), Correspondent::Mail(_) | Correspondent::UnknownSender) => {
+                Err(WhyNot::OtherKind)
+            }
+        }
+    }
+
+    /// Headers every mail of this channel carries beside those of RFC 5322: name and value, ASCII.
+    pub fn extra_headers(&self) -> Vec<(String, String)> {
+        match &self.dialect {
+            Dialect::Kim(profile) => profile.extra_headers(),
+            Dialect::Fax(_) => Vec::new(),
+        }
+    }
+
+    pub fn writes(&self) -> Writes {
+        match self.dialect {
+            Dialect::Kim(_) => Writes::MailWithAttachments,
+            Dialect::Fax(_) => Writes::OnePdf,
+        }
+    }
+
+    /// Largest mail this channel takes, in bytes as sent (base64 included).
+    pub fn mail_bytes_max(&self) -> u64 {
+        match &self.dialect {
+            Dialect::Kim(profile) => profile.mail_bytes_max,
+            Dialect::Fax(profile) => profile.mail_bytes_max,
+        }
+    }
+
+    /// Most pages this channel takes; a mail has none.
+    pub fn pages_max(&self) -> Option<u32> {
+        match &self.dialect {
+            Dialect::Kim(_) => None,
+            Dialect::Fax(profile) => Some(profile.pages_max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, FaxNumber, Mailbox};
+
+    fn mail(text: &str) -> MailAddress {
+        MailAddress::new(text).unwrap()
+    }
+
+    fn channel(address: &str, dialect: Dialect) -> Channel {
+        Channel {
+            name: ChannelName::new("test").unwrap(),
+            label: "Praxis".to_owned(),
+            address: mail(address),
+            team: vec!["@anna:praxis.example".to_owned()],
+            speakers: vec!["@anna:praxis.example".to_owned()],
+            thread_by: ThreadBy::Thread,
+            collect: Duration::from_secs(20),
+            language: Language::German,
+            dialect,
+        }
+    }
+
+    fn kim() -> Channel {
+        channel(
+            "praxis@mueller.kim.telematik",
+            Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
+        )
+    }
+
+    fn fax() -> Channel {
+        let germany = Country::new("DE").unwrap();
+        let profile = FaxProfile {
+            form: FaxForm::named("number_at_domain").unwrap(),
+            domain: "gateway.example".to_owned(),
+            number: FaxNumber::new("+493011111111").unwrap(),
+            country: germany,
+            countries: vec![germany],
+            senders: vec![
+                SenderRule::new("fax@gateway.example").unwrap(),
+                SenderRule::new("@lines.example").unwrap(),
+            ],
+            pages_max: FaxProfile::PAGES_MAX,
+            mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
+        };
+        channel("praxis@gateway.example", Dialect::Fax(profile))
+    }
+
+    fn letter(from: &[&str], subject: &str) -> Letter {
+        Letter {
+            from: from.iter().map(|a| Mailbox { name: None, address: mail(a) }).collect(),
+            reply_to: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            subject: subject.to_owned(),
+            date: None,
+            message_id: None,
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
+            body: Body::default(),
+            attachments: Vec::new(),
+            automatic: false,
+            defects: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_kim_letter_has_exactly_one_sender() {
+        let check = |from: &[&str], expected: Result<&str, WhyNot>| {
+            let actual = kim().correspondent_of(&letter(from, "Befund"));
+            assert_eq!(actual, expected.map(|a| Correspondent::Mail(mail(a))), "{from:?}");
+        };
+        check(&["erik@hrst_domain.kim.telematik"], Ok("erik@hrst_domain.kim.telematik"));
+        check(&[], Err(WhyNot::NoSender));
+        check(&["a@b.kim.telematik", "c@d.kim.telematik"], Err(WhyNot::SeveralSenders));
+    }
+
+    #[test]
+    fn kim_26_recipients_are_kim_addresses_of_our_own_environment() {
+        let check = |to: &str, expected: Result<(), WhyNot>| {
+            let actual = kim().recipient(&Correspondent::Mail(mail(to)));
+            assert_eq!(actual, expected.map(|()| mail(to)), "{to}");
+        };
+        check("erik@hrst_domain.kim.telematik", Ok(()));
+        check("erik@kim.telematik", Err(WhyNot::NotKim));
+        check("erik@praxis.example", Err(WhyNot::NotKim));
+        check("erik@x.kim.telematik.evil.example", Err(WhyNot::NotKim));
+        check("erik@evilkim.telematik", Err(WhyNot::NotKim));
+        check("e+rik@hrst.kim.telematik", Err(WhyNot::NotKim));
+        check("erik@hrst.kim.telematik-test", Err(WhyNot::OtherEnvironment));
+    }
+
+    #[test]
+    fn kim_23_every_kim_mail_names_its_service_and_its_system() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            kim().extra_headers(),
+            [
+                ("X-KIM-Dienstkennung".to_owned(), "KIM-Mail;Default;V1.0".to_owned()),
+                ("X-KIM-Sendersystem".to_owned(), format!("Umstieg;{version}")),
+            ]
+        );
+        assert_eq!(fax().extra_headers(), []);
+    }
+
+    #[test]
+    fn kim_25_takes_attachments_and_fax_23_one_pdf() {
+        assert_eq!(kim().writes(), Writes::MailWithAttachments);
+        assert_eq!(fax().writes(), Writes::OnePdf);
+        assert_eq!((kim().pages_max(), fax().pages_max()), (None, Some(FaxProfile::PAGES_MAX)));
+        assert_eq!(kim().mail_bytes_max(), 15 * 1024 * 1024);
+    }
+
+    #[test]
+    fn fax_12_only_the_gateway_brings_faxes() {
+        let check = |from: &[&str], expected: Result<Correspondent, WhyNot>| {
+            assert_eq!(
+                fax().correspondent_of(&letter(from, "Fax from +49301234567")),
+                expected,
+                "{from:?}"
+            );
+        };
+        let caller = Correspondent::Fax(FaxNumber::new("+49301234567").unwrap());
+        check(&["fax@gateway.example"], Ok(caller.clone()));
+        check(&["any@lines.example"], Ok(caller));
+        check(&["other@gateway.example"], Err(WhyNot::SenderNotAllowed));
+        check(&["any@sub.lines.example"], Err(WhyNot::SenderNotAllowed));
+        check(&["fax@evil.example"], Err(WhyNot::SenderNotAllowed));
+        check(&["fax@gateway.example", "fax@evil.example"], Err(WhyNot::SeveralSenders));
+        check(&[], Err(WhyNot::NoSender));
+    }
+
+    #[test]
+    fn fax_7_and_8_the_subject_tells_the_caller_in_one_form() {
+        let check = |subject: &str, expected: Option<&str>| {
+            let expected = expected.map_or(Correspondent::UnknownFax, |number| {
+                Correspondent::Fax(FaxNumber::new(number).unwrap())
+            });
+            let actual = fax().correspondent_of(&letter(&["fax@gateway.example"], subject));
+            assert_eq!(actual, Ok(expected), "{subject}");
+        };
+        for notation in [
+            "+49301234567",
+            "49301234567",
+            "0049301234567",
+            "0301234567",
+            "+49 30 123 45 67",
+            "+49 (0)30 1234567",
+            "030/123-4567",
+            "(030) 1234567",
+        ] {
+            check(&format!("Fax from {notation}"), Some("+49301234567"));
+        }
+        check("Fax received from \"030 1234567\"", Some("+49301234567"));
+        check("Fax empfangen von +49 30 1234567", Some("+49301234567"));
+        check("Neues Fax von: 030 1234567", Some("+49301234567"));
+        check("New fax from: \"Praxis\" <0301234567>", Some("+49301234567"));
+        check("Fax von Dr. Erik Muster (0301234567)", Some("+49301234567"));
+        check("FAX FROM  +43 1 5010 0", Some("+43150100"));
+        check("Fax received from \"\"", None);
+        check("Fax received from \"Praxis Dr Mueller\"", None);
+        check("Fax from anonymous", None);
+        check("Fax from <NONE>", None);
+        check("Fax from <UNSPECIFIED>", None);
+        check("Fax from 110", None);
+        check("Fax from 1234567", None);
+        check("Fax from +49301234567 +49301234568", None);
+        check("Sie haben Post", None);
+        check("", None);
+    }
+
+    #[test]
+    fn fax_25_a_number_is_checked_before_it_is_dialled() {
+        let check = |number: &str, expected: Result<&str, WhyNot>| {
+            let to = Correspondent::Fax(FaxNumber::new(number).unwrap());
+            assert_eq!(fax().recipient(&to), expected.map(mail), "{number}");
+        };
+        check("+49301234567", Ok("49301234567@gateway.example"));
+        check("+4911011011", Err(WhyNot::ShortNumber));
+        check("+49116117", Err(WhyNot::ShortNumber));
+        check("+499001234567", Err(WhyNot::PremiumNumber));
+        check("+43150100", Err(WhyNot::OtherCountry));
+        check("+999123456789", Err(WhyNot::NoSuchNumber));
+        assert_eq!(fax().recipient(&Correspondent::UnknownFax), Err(WhyNot::UnknownNumber));
+    }
+
+    #[test]
+    fn a_channel_writes_only_to_its_own_kind() {
+        let number = Correspondent::Fax(FaxNumber::new("+49301234567").unwrap());
+        let address = Correspondent::Mail(mail("erik@hrst.kim.telematik"));
+        assert_eq!(kim().recipient(&number), Err(WhyNot::OtherKind));
+        assert_eq!(kim().recipient(&Correspondent::UnknownFax), Err(WhyNot::OtherKind));
+        assert_eq!(fax().recipient(&address), Err(WhyNot::OtherKind));
+    }
+
+    #[test]
+    fn a_channel_does_not_print_whom_it_names() {
+        assert_eq!(format!("{:?}", kim()), "Channel(test, kim)");
+    }
+
+    #[test]
+    fn only_speakers_speak() {
+        assert!(kim().lets_speak("@anna:praxis.example"));
+        assert!(!kim().lets_speak("@berta:praxis.example"));
+        assert!(!kim().lets_speak(""));
+    }
+}

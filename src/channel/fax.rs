@@ -1,0 +1,206 @@
+//! Fax-to-email gateways: one row of data each (FAX-22).
+
+use super::{Country, WhyNot, number};
+use crate::model::{AddressError, Correspondent, FaxNumber, MailAddress};
+
+/// How one make of gateway writes addresses and subjects.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FaxForm {
+    /// The word for it in settings.
+    pub name: &'static str,
+    /// Recipient of a fax. Filled in: `{domain}`, and the number as `{e164}` (`+4930…`),
+    /// `{digits}` (`4930…`), `{international}` (`004930…`) or `{national}` (`030…`).
+    pub address: &'static str,
+    /// Subjects of received faxes, the narrower first. `{number}` stands for the caller.
+    pub subjects: &'static [&'static str],
+}
+
+/// The forms that ship. A new gateway is a new row.
+pub const FAX_FORMS: [FaxForm; 1] = [FaxForm {
+    name: "number_at_domain",
+    address: "{digits}@{domain}",
+    // Seen at HylaFAX (English, German, HylaFAX+), FreePBX (English, German), FRITZ!Box and at
+    // gateways without a name.
+    subjects: &[
+        "Fax received from \"{number}\"",
+        "Fax received with errors from \"{number}\"",
+        "Fax received from {number}",
+        "Facsimile received from {number}",
+        "Fax empfangen von {number}",
+        "Neues Fax von: {number}",
+        "New fax from: {number}",
+        "Fax from {number}",
+        "Fax von {number}",
+    ],
+}];
+
+impl FaxForm {
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FAX_FORMS.iter().find(|form| form.name == name)
+    }
+}
+
+/// A fax line at a gateway.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FaxProfile {
+    pub form: &'static FaxForm,
+    /// Right side of recipient addresses.
+    pub domain: String,
+    /// Our own number.
+    pub number: FaxNumber,
+    /// Where numbers without a country code belong.
+    pub country: Country,
+    /// Which countries may be dialled.
+    pub countries: Vec<Country>,
+    /// Who may bring faxes: the From of the gateway (FAX-12).
+    pub senders: Vec<SenderRule>,
+    pub pages_max: u32,
+    /// Largest mail as sent, in bytes.
+    pub mail_bytes_max: u64,
+}
+
+impl FaxProfile {
+    /// A page takes a minute of line; many gateways cut off near here (FAX-14).
+    pub const PAGES_MAX: u32 = 50;
+
+    /// Many gateways refuse more than 10 MB.
+    pub const MAIL_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
+    pub(super) fn caller(
+        &self,
+        sender: &MailAddress,
+        subject: &str,
+    ) -> Result<Correspondent, WhyNot> {
+        if !self.senders.iter().any(|rule| rule.allows(sender)) {
+            return Err(WhyNot::SenderNotAllowed);
+        }
+        let caller = self
+            .form
+            .subjects
+            .iter()
+            .find_map(|pattern| fill_of(pattern, subject))
+            .and_then(|raw| number::to_e164(without_name(raw), self.country));
+        Ok(caller.map_or(Correspondent::UnknownFax, Correspondent::Fax))
+    }
+
+    pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
+        number::check_dialable(number, &self.countries)?;
+        let address = self
+            .form
+            .address
+            .replace("{e164}", number.as_str())
+            .replace("{digits}", number.digits())
+            .replace("{international}", &format!("00{}", number.digits()))
+            .replace("{national}", &number::national(number, self.country))
+            .replace("{domain}", &self.domain);
+        MailAddress::new(&address).map_err(WhyNot::Address)
+    }
+}
+
+/// What stands in `subject` where `pattern` says `{number}`, without regard to case.
+fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
+    let (before, after) = pattern.split_once("{number}")?;
+    let subject = subject.trim();
+    let rest = subject.get(before.len()..)?;
+    let fill = rest.get(..rest.len().checked_sub(after.len())?)?;
+    let starts = subject.get(..before.len())?.eq_ignore_ascii_case(before);
+    let ends = rest.get(fill.len()..)?.eq_ignore_ascii_case(after);
+    (starts && ends).then(|| fill.trim())
+}
+
+/// `"Praxis" <030123>` and `Praxis (030123)` name the caller as well: the number is the last word.
+fn without_name(raw: &str) -> &str {
+    let inside = |open, close| raw.strip_suffix(close)?.rsplit_once(open).map(|(_, number)| number);
+    inside('<', '>').or_else(|| inside('(', ')')).unwrap_or(raw)
+}
+
+/// An address, or a whole domain, whose mails are taken for faxes.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SenderRule {
+    Address(MailAddress),
+    /// Lower case; subdomains are not meant.
+    Domain(String),
+}
+
+/// A text is no sender rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write an address (fax@gateway.example) or a domain (@gateway.example)")]
+pub struct SenderRuleError(#[source] AddressError);
+
+impl SenderRule {
+    /// `fax@gateway.example` or `@gateway.example`.
+    pub fn new(text: &str) -> Result<Self, SenderRuleError> {
+        if text.starts_with('@') {
+            // A domain is legal when an address in it is.
+            let probe = MailAddress::new(&format!("any{text}")).map_err(SenderRuleError)?;
+            return Ok(Self::Domain(probe.domain().to_owned()));
+        }
+        MailAddress::new(text).map(Self::Address).map_err(SenderRuleError)
+    }
+
+    pub fn allows(&self, sender: &MailAddress) -> bool {
+        match self {
+            Self::Address(address) => address == sender,
+            Self::Domain(domain) => domain == sender.domain(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fax_22_every_number_form_of_a_template_is_filled_in() {
+        static FORM: FaxForm = FaxForm {
+            name: "all",
+            address: "{e164}_{digits}_{international}_{national}@{domain}",
+            subjects: &[],
+        };
+        let germany = Country::new("DE").unwrap();
+        let profile = FaxProfile {
+            form: &FORM,
+            domain: "gateway.example".to_owned(),
+            number: FaxNumber::new("+493011111111").unwrap(),
+            country: germany,
+            countries: vec![germany, Country::new("AT").unwrap()],
+            senders: Vec::new(),
+            pages_max: 1,
+            mail_bytes_max: 1,
+        };
+        let check = |number: &str, expected: &str| {
+            let address = profile.recipient(&FaxNumber::new(number).unwrap()).unwrap();
+            assert_eq!(address.as_str(), expected);
+        };
+        check("+49301234567", "+49301234567_49301234567_0049301234567_0301234567@gateway.example");
+        // Abroad the national form would ring somebody else: the international one stands in.
+        check("+43150100", "+43150100_43150100_0043150100_0043150100@gateway.example");
+    }
+
+    #[test]
+    fn a_subject_pattern_matches_whole_subjects_only() {
+        let check = |pattern: &str, subject: &str, expected: Option<&str>| {
+            assert_eq!(fill_of(pattern, subject), expected, "{pattern} | {subject}");
+        };
+        check("Fax from {number}", "fax FROM 030 1 ", Some("030 1"));
+        check("Fax from \"{number}\"", "Fax from \"030\"", Some("030"));
+        check("Fax from \"{number}\"", "Fax from \"", None);
+        check("Fax from {number}", "Re: Fax from 030", None);
+        check("Fax from {number}", "Fäx from 030", None);
+        check("Fax {number} end", "Fax end", None);
+        check("Fax {number}", "ü", None);
+    }
+
+    #[test]
+    fn a_sender_rule_is_an_address_or_a_domain() {
+        assert!(SenderRule::new("fax@gateway.example").is_ok());
+        assert!(
+            SenderRule::new("@Gateway.example")
+                .unwrap()
+                .allows(&MailAddress::new("x@gateway.example").unwrap())
+        );
+        for wrong in ["", "@", "gateway.example", "a@b@c", "*@gateway.example@"] {
+            assert!(SenderRule::new(wrong).is_err(), "{wrong}");
+        }
+    }
+}

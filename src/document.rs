@@ -1,0 +1,320 @@
+//! Bytes to pages and back: the one PDF a fax gateway wants. Pure.
+
+mod join;
+mod layout;
+
+use krilla::{
+    Document, SerializeSettings,
+    configure::{ConfigurationBuilder, PdfVersion},
+    geom::{PathBuilder, Point},
+    page::PageSettings,
+    paint::Stroke,
+    text::{Font, TextDirection},
+};
+
+use layout::{LEFT, Layout, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, RULE_BELOW};
+
+pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX, join};
+pub use layout::PAGES_MAX;
+
+/// The sheet a text is faxed on. All of it is printed as it stands here; labels come from
+/// `crate::phrases`, in the practice's language.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FaxPage {
+    /// Who sends, as the recipient knows them.
+    pub sender: String,
+    /// The sender's own fax number: gateways often add no line of their own (FAX-36).
+    pub sender_number: String,
+    pub recipient_number: String,
+    /// Date and time, written for the recipient.
+    pub date: String,
+    pub subject: String,
+    pub text: String,
+    pub labels: FaxLabels,
+}
+
+/// What stands before each field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FaxLabels {
+    pub from: String,
+    pub to: String,
+    pub date: String,
+    pub subject: String,
+    pub page: String,
+}
+
+/// Why there is no document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    #[error("the fax would have more than {PAGES_MAX} pages")]
+    TooManyPages,
+    #[error("the files of the fax have more than {SOURCE_BYTES_MAX} bytes together")]
+    TooLarge,
+    #[error("there is nothing to fax")]
+    Empty,
+    /// `index`: which of the given files, from 0.
+    #[error("file {index} is neither PDF nor PNG nor JPEG and cannot be faxed")]
+    FileType { index: usize },
+    #[error("file {index} cannot be read")]
+    Unreadable { index: usize },
+    #[error("file {index} is protected by a password")]
+    Encrypted { index: usize },
+    #[error("image {index} has more than {IMAGE_PIXELS_MAX} pixels")]
+    ImageTooLarge { index: usize },
+    /// Joining copies what is printed on the pages, and would lose what lies on top of them.
+    #[error("file {index} has form fields or notes and can only be faxed alone")]
+    Annotated { index: usize },
+    #[error("the document could not be written")]
+    Write(#[source] krilla::error::KrillaError),
+}
+
+/// DejaVu Sans: Latin, Greek, Cyrillic and many signs, wide enough to survive 98 lines per inch.
+static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
+
+/// Writes a text onto A4 pages: a line with sender, date and page number on each, number,
+/// recipient and subject on the first. Characters that the font lacks are shown as `□`.
+///
+/// The same sheet gives the same bytes. Errors: [`DocumentError::TooManyPages`] and
+/// [`DocumentError::Write`].
+pub fn letter_pdf(sheet: &FaxPage) -> Result<Vec<u8>, DocumentError> {
+    let layout = Layout::of(sheet)?;
+    // Only an embedded font that is damaged could fail here.
+    let font = Font::new(FONT.into(), 0).ok_or(DocumentError::Empty)?;
+    let mut document = Document::new_with(settings(PdfVersion::Pdf17));
+    for lines in &layout.pages {
+        let mut page = document.start_page_with(a4());
+        let mut surface = page.surface();
+        for line in lines {
+            surface.draw_text(
+                Point::from_xy(line.x, line.y),
+                font.clone(),
+                line.size,
+                &line.text,
+                false,
+                TextDirection::Auto,
+            );
+        }
+        let mut rule = PathBuilder::new();
+        rule.move_to(LEFT, RULE_BELOW);
+        rule.line_to(RIGHT, RULE_BELOW);
+        if let Some(rule) = rule.finish() {
+            surface.set_fill(None);
+            surface.set_stroke(Some(Stroke { width: 0.75, ..Stroke::default() }));
+            surface.draw_path(&rule);
+        }
+        surface.finish();
+        page.finish();
+    }
+    document.finish().map_err(DocumentError::Write)
+}
+
+fn settings(version: PdfVersion) -> SerializeSettings {
+    // Without a validator every version is a configuration.
+    let configuration =
+        ConfigurationBuilder::new().with_version(version).finish().unwrap_or_default();
+    SerializeSettings { configuration, ..SerializeSettings::default() }
+}
+
+fn a4() -> PageSettings {
+    PageSettings::from_wh(PAGE_WIDTH, PAGE_HEIGHT).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use bytes::Bytes;
+    use hayro_syntax::{
+        Pdf,
+        content::ops::TypedInstruction,
+        object::{Dict, Object, Stream, String as PdfString},
+        page::Page,
+    };
+
+    use super::*;
+
+    fn sheet() -> FaxPage {
+        let text = "Größe ≥ 5 µg €\n".repeat(100);
+        FaxPage {
+            sender: "Praxis Dr. Müller".to_owned(),
+            sender_number: "+49301234567".to_owned(),
+            recipient_number: "+49897654321".to_owned(),
+            date: "23.11.2026, 17:10".to_owned(),
+            subject: "Befund".to_owned(),
+            text,
+            labels: FaxLabels {
+                from: "Von".to_owned(),
+                to: "An".to_owned(),
+                date: "Datum".to_owned(),
+                subject: "Betreff".to_owned(),
+                page: "Seite".to_owned(),
+            },
+        }
+    }
+
+    /// The text that a reader copies out of each page.
+    fn texts(pdf: &[u8]) -> Vec<String> {
+        let pdf = Pdf::new(pdf.to_vec()).ok().unwrap();
+        pdf.pages().iter().map(page_text).collect()
+    }
+
+    fn page_text(page: &Page<'_>) -> String {
+        let mut characters = HashMap::new();
+        let fonts = &page.resources().fonts;
+        for name in fonts.keys() {
+            let font: Dict<'_> = fonts.get(&name).unwrap();
+            let map: Stream<'_> = font.get(b"ToUnicode".as_slice()).unwrap();
+            let map = String::from_utf8(map.decoded().unwrap().into_owned()).unwrap();
+            for line in map.lines().filter(|line| line.starts_with('<') && line.contains("> <")) {
+                let (glyph, text) = line.split_once(' ').unwrap();
+                let number = |hex: &str| u16::from_str_radix(hex, 16).unwrap();
+                let hex: Vec<char> = text.chars().filter(char::is_ascii_hexdigit).collect();
+                let units: Vec<u16> =
+                    hex.chunks(4).map(|unit| number(&unit.iter().collect::<String>())).collect();
+                let glyph = number(glyph.trim_matches(['<', '>']));
+                characters.insert(glyph, String::from_utf16(&units).unwrap());
+            }
+        }
+        let mut text = String::new();
+        let mut say = |shown: &PdfString<'_>| {
+            for glyph in shown.as_bytes().chunks(2) {
+                let glyph = u16::from_be_bytes([glyph[0], glyph[1]]);
+                text.push_str(characters.get(&glyph).map_or("?", String::as_str));
+            }
+        };
+        let mut operations = page.typed_operations();
+        while let Some(operation) = operations.next() {
+            match operation {
+                TypedInstruction::ShowText(shown) => say(shown.0),
+                TypedInstruction::ShowTexts(shown) => {
+                    for shown in shown.0.iter::<Object<'_>>() {
+                        if let Object::String(shown) = shown {
+                            say(&shown);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        text
+    }
+
+    const BROAD_PNG: Bytes = Bytes::from_static(include_bytes!("../tests/documents/broad.png"));
+    const UPRIGHT_JPEG: Bytes =
+        Bytes::from_static(include_bytes!("../tests/documents/upright.jpg"));
+
+    /// A PDF of one page, as sloppy as some gateways write it: without cross-reference table.
+    fn sloppy_pdf(page: &str, trailer: &str) -> Bytes {
+        let pdf = format!(
+            "%PDF-1.4\n1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n\
+             2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj\n\
+             3 0 obj <</Type/Page/Parent 2 0 R/MediaBox[0 0 200 300]{page}>> endobj\n\
+             4 0 obj <</Type/Annot/Subtype/Widget/Rect[0 0 9 9]>> endobj\n\
+             5 0 obj <</Type/Annot/Subtype/Link/Rect[0 0 9 9]>> endobj\n\
+             trailer <</Root 1 0 R{trailer}>>\n%%EOF\n"
+        );
+        pdf.into()
+    }
+
+    /// A PDF that says it is encrypted, in a way that nobody can open.
+    fn locked_pdf() -> Bytes {
+        let mut pdf = "%PDF-1.4\n".to_owned();
+        let mut table = "xref\n0 3\n0000000000 65535 f \n".to_owned();
+        for object in ["1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n", "2 0 obj <<>> endobj\n"] {
+            table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+            pdf.push_str(object);
+        }
+        let start = pdf.len();
+        let trailer = "trailer <</Size 3/Root 1 0 R/ID[<00><00>]/Encrypt<</Filter/Unknown/V 9>>>>";
+        format!("{pdf}{table}{trailer}\nstartxref\n{start}\n%%EOF\n").into()
+    }
+
+    #[test]
+    fn fax_36_the_first_page_says_who_to_whom_when_and_what() {
+        let pdf = letter_pdf(&sheet()).unwrap();
+        let texts = texts(&pdf);
+        assert_eq!(texts.len(), 3);
+        for part in [
+            "Praxis Dr. Müller, +49301234567",
+            "+49897654321",
+            "23.11.2026, 17:10",
+            "Befund",
+            "Größe ≥ 5 µg €",
+            "Seite 1/3",
+        ] {
+            assert!(texts[0].contains(part), "{part} in {}", texts[0]);
+        }
+        assert!(texts[2].contains("Seite 3/3") && texts[2].contains("Praxis Dr. Müller"));
+        assert_eq!(texts.concat().matches("Größe ≥ 5 µg €").count(), 100);
+    }
+
+    #[test]
+    fn the_same_sheet_gives_the_same_bytes() {
+        assert_eq!(letter_pdf(&sheet()).unwrap(), letter_pdf(&sheet()).unwrap());
+    }
+
+    #[test]
+    fn fax_23_a_text_and_files_leave_as_one_document_in_their_order() {
+        let cover = letter_pdf(&sheet()).unwrap();
+        let other = letter_pdf(&FaxPage { text: "Anlage".to_owned(), ..FaxPage::default() });
+        let files = [BROAD_PNG, other.unwrap().into(), UPRIGHT_JPEG];
+        let joined = join(Some(cover), &files).unwrap();
+        let texts = texts(&joined);
+        assert_eq!(texts.len(), 6);
+        assert!(texts[0].contains("Befund"));
+        assert_eq!(texts[3], "");
+        assert!(texts[4].contains("Anlage"), "{}", texts[4]);
+        assert_eq!(texts[5], "");
+    }
+
+    #[test]
+    fn a_single_pdf_leaves_byte_for_byte() {
+        let pdf = sloppy_pdf("/Annots[4 0 R]", "");
+        assert_eq!(join(None, std::slice::from_ref(&pdf)), Ok(pdf.to_vec()));
+    }
+
+    #[test]
+    fn links_may_be_lost_and_filled_forms_may_not() {
+        let cover = || Some(letter_pdf(&sheet()).unwrap());
+        let form = join(cover(), &[sloppy_pdf("/Annots[5 0 R 4 0 R]", "")]);
+        assert_eq!(form, Err(DocumentError::Annotated { index: 0 }));
+        assert!(join(cover(), &[sloppy_pdf("/Annots[5 0 R]", "")]).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_faxed_is_named() {
+        let check = |files: &[Bytes], expected: DocumentError| {
+            assert_eq!(join(None, files), Err(expected));
+        };
+        let good = UPRIGHT_JPEG;
+        let text = |text: &'static str| Bytes::from_static(text.as_bytes());
+        check(&[], DocumentError::Empty);
+        check(&[good.clone(), text("PK\x03\x04 docx")], DocumentError::FileType { index: 1 });
+        check(&[text("")], DocumentError::FileType { index: 0 });
+        check(&[text("%PDF-1.4\nnothing else")], DocumentError::Unreadable { index: 0 });
+        check(&[good.slice(..40)], DocumentError::Unreadable { index: 0 });
+        check(&[BROAD_PNG.slice(..30)], DocumentError::Unreadable { index: 0 });
+        check(&[locked_pdf()], DocumentError::Encrypted { index: 0 });
+        let huge = [
+            b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR".as_slice(),
+            &60_000_u32.to_be_bytes(),
+            &60_000_u32.to_be_bytes(),
+        ];
+        check(&[huge.concat().into()], DocumentError::ImageTooLarge { index: 0 });
+        check(&[vec![0; SOURCE_BYTES_MAX + 1].into()], DocumentError::TooLarge);
+        check(&vec![good; PAGES_MAX + 1], DocumentError::TooManyPages);
+    }
+
+    #[test]
+    fn damaged_images_and_pdfs_are_errors_and_no_panics() {
+        let cover = letter_pdf(&FaxPage::default()).unwrap();
+        for original in [BROAD_PNG, UPRIGHT_JPEG, cover.clone().into()] {
+            for at in (0..original.len()).step_by(31) {
+                let mut damaged = original.to_vec();
+                damaged[at] ^= 0x55;
+                _ = join(Some(cover.clone()), &[damaged.into(), original.slice(..at)]);
+                _ = join(Some(cover.clone()), &[original.slice(..at)]);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Several files as one document.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hayro_syntax::{
+    LoadPdfError, Pdf, PdfVersion as SourceVersion,
+    object::{Array, Dict, Name},
+    page::Page,
+};
+use krilla::{
+    Document,
+    configure::PdfVersion,
+    geom::{Size, Transform},
+    image::Image,
+    pdf::PdfDocument,
+};
+
+use super::{
+    DocumentError, PAGES_MAX, a4,
+    layout::{PAGE_HEIGHT, PAGE_WIDTH},
+    settings,
+};
+
+/// Bytes of all files together: more than any fax gateway takes.
+pub const SOURCE_BYTES_MAX: usize = 50 * 1024 * 1024;
+
+/// Pixels of one image: what a telephone takes today. Decoded, they are four times as many bytes.
+pub const IMAGE_PIXELS_MAX: u64 = 60_000_000;
+
+/// White around an image, in points; fax machines do not print to the edge.
+const IMAGE_MARGIN: f32 = 28.35;
+
+/// Makes one PDF of a cover (as [`super::letter_pdf`] writes it) and files, in their order.
+///
+/// PDF pages are copied; PNG and JPEG stand each on an A4 page, turned as the camera was held. One
+/// PDF without a cover stays as it is, byte for byte. What a file is, its first bytes say, not its
+/// name. Errors name the file by its index.
+pub fn join(cover: Option<Vec<u8>>, files: &[Bytes]) -> Result<Vec<u8>, DocumentError> {
+    let total: usize = files.iter().map(Bytes::len).sum();
+    if total > SOURCE_BYTES_MAX {
+        return Err(DocumentError::TooLarge);
+    }
+    let sources = files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| Source::read(index, file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let page_counts = sources.iter().map(Source::page_count);
+    let cover = cover.map(|bytes| load(bytes).map_err(|error| error.of(0))).transpose()?;
+    let pages = page_counts.sum::<usize>() + cover.as_ref().map_or(0, |pdf| pdf.pages().len());
+    match (&cover, sources.as_slice(), files) {
+        _ if pages == 0 => return Err(DocumentError::Empty),
+        _ if pages > PAGES_MAX => return Err(DocumentError::TooManyPages),
+        (None, [Source::Pdf(_)], [only]) => return Ok(only.to_vec()),
+        _ => {}
+    }
+
+    let is_new = |pdf: &Pdf| pdf.version() > SourceVersion::Pdf17;
+    let needs_new = sources.iter().any(|source| matches!(source, Source::Pdf(pdf) if is_new(pdf)));
+    let version = if needs_new { PdfVersion::Pdf20 } else { PdfVersion::Pdf17 };
+    let mut document = Document::new_with(settings(version));
+    if let Some(cover) = cover {
+        copy(&mut document, Arc::new(cover));
+    }
+    for (index, source) in sources.into_iter().enumerate() {
+        match source {
+            Source::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
+                return Err(DocumentError::Annotated { index });
+            }
+            Source::Pdf(pdf) => copy(&mut document, Arc::new(pdf)),
+            Source::Image(image, turn) => place(&mut document, image, turn),
+        }
+    }
+    document.finish().map_err(DocumentError::Write)
+}
+
+enum Source {
+    Pdf(Pdf),
+    Image(Image, Turn),
+}
+
+impl Source {
+    fn read(index: usize, file: &Bytes) -> Result<Self, DocumentError> {
+        let unreadable = || DocumentError::Unreadable { index };
+        // Readers look for the mark within the first KiB, as old versions of the format allowed.
+        let head = file.get(..1024).unwrap_or(file);
+        if head.windows(5).any(|mark| mark == b"%PDF-") {
+            return load(file.to_vec()).map(Self::Pdf).map_err(|error| error.of(index));
+        }
+        let (size, turn) = if file.starts_with(b"\x89PNG\r\n\x1A\n") {
+            (png_size(file), Turn::None)
+        } else if file.starts_with(b"\xFF\xD8\xFF") {
+            (jpeg_size(file), Turn::of_jpeg(file))
+        } else {
+            return Err(DocumentError::FileType { index });
+        };
+        let (width, height) = size.ok_or_else(unreadable)?;
+        if u64::from(width) * u64::from(height) > IMAGE_PIXELS_MAX {
+            return Err(DocumentError::ImageTooLarge { index });
+        }
+        let data = file.to_vec().into();
+        let image = if file.starts_with(b"\x89PNG") {
+            Image::from_png(data, true)
+        } else {
+            Image::from_jpeg(data, true)
+        };
+        image.map(|image| Self::Image(image, turn)).map_err(|_| unreadable())
+    }
+
+    fn page_count(&self) -> usize {
+        match self {
+            Self::Pdf(pdf) => pdf.pages().len(),
+            Self::Image(..) => 1,
+        }
+    }
+}
+
+enum LoadError {
+    Encrypted,
+    Unreadable,
+}
+
+impl LoadError {
+    fn of(self, index: usize) -> DocumentError {
+        match self {
+            Self::Encrypted => DocumentError::Encrypted { index },
+            Self::Unreadable => DocumentError::Unreadable { index },
+        }
+    }
+}
+
+fn load(bytes: Vec<u8>) -> Result<Pdf, LoadError> {
+    match Pdf::new(bytes) {
+        Ok(pdf) if !pdf.pages().is_empty() => Ok(pdf),
+        Err(LoadPdfError::Decryption(_)) => Err(LoadError::Encrypted),
+        _ => Err(LoadError::Unreadable),
+    }
+}
+
+fn copy(document: &mut Document, pdf: Arc<Pdf>) {
+    let indices: Vec<usize> = (0..pdf.pages().len()).collect();
+    document.embed_pdf_pages(&PdfDocument::new(pdf), &indices);
+}
+
+/// Whether something printable lies on top of the page: a filled form, a stamp, a note. Links have
+/// no ink of their own.
+fn has_annotations(page: &Page<'_>) -> bool {
+    let Some(annotations) = page.raw().get::<Array<'_>>(b"Annots".as_slice()) else { return false };
+    annotations.iter::<Dict<'_>>().any(|annotation| {
+        let kind = annotation.get::<Name<'_>>(b"Subtype".as_slice());
+        !kind.is_some_and(|kind| [b"Link".as_slice(), b"Popup"].contains(&kind.as_ref()))
+    })
+}
+
+/// The image as large as the page allows, in its middle, on its side if that makes it larger.
+fn place(document: &mut Document, image: Image, turn: Turn) {
+    let (width, height) = image.size();
+    #[expect(clippy::cast_precision_loss, reason = "a pixel more or less is not seen")]
+    let (width, height) = (width as f32, height as f32);
+    let turn = turn.upright(width, height);
+    let (shown_width, shown_height) = match turn {
+        Turn::None | Turn::Half => (width, height),
+        Turn::Right | Turn::Left => (height, width),
+    };
+    let room = (PAGE_WIDTH - 2.0 * IMAGE_MARGIN, PAGE_HEIGHT - 2.0 * IMAGE_MARGIN);
+    let scale = (room.0 / shown_width).min(room.1 / shown_height);
+    let (w, h) = (shown_width * scale, shown_height * scale);
+    let (x, y) = ((PAGE_WIDTH - w) / 2.0, (PAGE_HEIGHT - h) / 2.0);
+    // Where the image's own axes point on the page, and where its corner lies.
+    let transform = match turn {
+        Turn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
+        Turn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
+        Turn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
+        Turn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
+    };
+    let mut page = document.start_page_with(a4());
+    let mut surface = page.surface();
+    surface.push_transform(&transform);
+    if let Some(size) = Size::from_wh(width * scale, height * scale) {
+        surface.draw_image(image, size);
+    }
+    surface.pop();
+    surface.finish();
+    page.finish();
+}
+
+/// How an image is to be turned, clockwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    None,
+    Right,
+    Half,
+    Left,
+}
+
+impl Turn {
+    /// A fax page is upright, so an image that is broad when shown lies on its side.
+    fn upright(self, width: f32, height: f32) -> Self {
+        let is_on_side = matches!(self, Self::Right | Self::Left);
+        let is_broad = if is_on_side { height > width } else { width > height };
+        match (is_broad, self) {
+            (false, turn) => turn,
+            (true, Self::None) => Self::Right,
+            (true, Self::Right) => Self::Half,
+            (true, Self::Half) => Self::Left,
+            (true, Self::Left) => Self::None,
+        }
+    }
+
+    /// From the Exif orientation (tag 0x0112, Exif 2.3 §4.6.4): telephones store what the sensor
+    /// saw and note how they were held. Mirrored images do not come from cameras.
+    fn of_jpeg(file: &[u8]) -> Self {
+        match segments(file).find_map(|(kind, data)| exif_orientation(kind, data)) {
+            Some(3) => Self::Half,
+            Some(6) => Self::Right,
+            Some(8) => Self::Left,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The segments of a JPEG before its image data (ISO 10918-1 annex B): kind and content.
+fn segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = file.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (head, after) = rest.split_first_chunk::<4>()?;
+        let [0xFF, kind, high, low] = *head else { return None };
+        // 0xDA: the image data starts.
+        let length = usize::from(u16::from_be_bytes([high, low])).checked_sub(2)?;
+        if kind == 0xDA {
+            return None;
+        }
+        let (data, next) = after.split_at_checked(length)?;
+        rest = next;
+        Some((kind, data))
+    })
+}
+
+fn jpeg_size(file: &[u8]) -> Option<(u32, u32)> {
+    // SOF0 to SOF15, without the three that are no frames.
+    let is_frame = |kind: u8| (0xC0..=0xCF).contains(&kind) && ![0xC4, 0xC8, 0xCC].contains(&kind);
+    let (_, frame) = segments(file).find(|(kind, _)| is_frame(*kind))?;
+    let [_, h1, h2, w1, w2, ..] = *frame else { return None };
+    let size = (u32::from(u16::from_be_bytes([w1, w2])), u32::from(u16::from_be_bytes([h1, h2])));
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
+fn png_size(file: &[u8]) -> Option<(u32, u32)> {
+    let header = file.get(12..24)?.strip_prefix(b"IHDR")?;
+    let (width, height) = header.split_first_chunk::<4>()?;
+    let size = (u32::from_be_bytes(*width), u32::from_be_bytes(*height.first_chunk::<4>()?));
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
+fn exif_orientation(kind: u8, data: &[u8]) -> Option<u16> {
+    let tiff = (kind == 0xE1).then_some(data)?.strip_prefix(b"Exif\0\0")?;
+    let is_little = match tiff.get(..4)? {
+        b"II*\0" => true,
+        b"MM\0*" => false,
+        _ => return None,
+    };
+    let u16_at = |at: usize| {
+        let bytes = *tiff.get(at..)?.first_chunk::<2>()?;
+        Some(if is_little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    };
+    let u32_at = |at: usize| {
+        let bytes = *tiff.get(at..)?.first_chunk::<4>()?;
+        Some(if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    };
+    let directory = usize::try_from(u32_at(4)?).ok()?;
+    let count = usize::from(u16_at(directory)?);
+    (0..count)
+        .map(|n| directory + 2 + n * 12)
+        .find_map(|entry| if u16_at(entry)? == 0x0112 { u16_at(entry + 8) } else { None })
+}

@@ -1,0 +1,302 @@
+//! Where each line of a text stands. Lengths are PDF points (1/72 inch) from the top left.
+
+use skrifa::{
+    FontRef, MetadataProvider,
+    charmap::Charmap,
+    instance::{LocationRef, Size},
+    metrics::GlyphMetrics,
+};
+
+use super::{DocumentError, FONT, FaxPage};
+
+/// Pages of one fax. At a minute each it would block both lines for more than three hours.
+pub const PAGES_MAX: usize = 200;
+
+/// A4.
+pub(super) const PAGE_WIDTH: f32 = 595.28;
+pub(super) const PAGE_HEIGHT: f32 = 841.89;
+
+/// 2 cm each side: fax machines do not print to the edge.
+pub(super) const LEFT: f32 = 56.7;
+pub(super) const RIGHT: f32 = PAGE_WIDTH - 56.7;
+
+const HEAD_BASELINE: f32 = 42.0;
+/// The line under the head of each page.
+pub(super) const RULE_BELOW: f32 = 48.0;
+const FIRST_BASELINE: f32 = 70.0;
+const LAST_BASELINE: f32 = PAGE_HEIGHT - 56.7;
+
+/// Read from a coarse fax (204 by 98 dots per inch) without trouble.
+const TEXT_SIZE: f32 = 11.0;
+const HEAD_SIZE: f32 = 9.0;
+const LINE_HEIGHT: f32 = 15.0;
+
+/// Where the fields of the first page start, after their labels.
+const FIELDS_LEFT: f32 = LEFT + 85.0;
+
+/// Stands for every character that the font lacks.
+const MISSING: char = '□';
+
+/// Each page with its lines, the head included.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) pages: Vec<Vec<Line>>,
+}
+
+/// One line of text and its baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) x: f32,
+    pub(super) y: f32,
+    pub(super) size: f32,
+    pub(super) text: String,
+}
+
+impl Layout {
+    pub(super) fn of(sheet: &FaxPage) -> Result<Self, DocumentError> {
+        let font = FontRef::new(FONT).map_err(|_| DocumentError::Empty)?;
+        let mut pages = Pages::default();
+        pages.fields(&Ruler::new(&font, TEXT_SIZE), sheet)?;
+        pages.text(&Ruler::new(&font, TEXT_SIZE), &sheet.text)?;
+        pages.heads(&Ruler::new(&font, HEAD_SIZE), sheet);
+        Ok(Self { pages: pages.pages })
+    }
+}
+
+struct Pages {
+    pages: Vec<Vec<Line>>,
+    /// The baseline of the next line on the last page.
+    next: f32,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { pages: vec![Vec::new()], next: FIRST_BASELINE }
+    }
+}
+
+impl Pages {
+    fn fields(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) -> Result<(), DocumentError> {
+        let from = [sheet.sender.as_str(), sheet.sender_number.as_str()];
+        let from: Vec<&str> = from.into_iter().filter(|text| !text.is_empty()).collect();
+        let fields = [
+            (&sheet.labels.from, from.join(", ")),
+            (&sheet.labels.to, sheet.recipient_number.clone()),
+            (&sheet.labels.date, sheet.date.clone()),
+            (&sheet.labels.subject, sheet.subject.clone()),
+        ];
+        for (label, value) in fields {
+            let value = ruler.printable(&value.split_whitespace().collect::<Vec<_>>().join(" "));
+            if value.is_empty() {
+                continue;
+            }
+            let mut label = Some(ruler.printable(label));
+            for line in ruler.wrap(&value, RIGHT - FIELDS_LEFT) {
+                if let Some(text) = label.take() {
+                    self.place(LEFT, TEXT_SIZE, text);
+                }
+                self.place(FIELDS_LEFT, TEXT_SIZE, line);
+                self.advance()?;
+            }
+        }
+        self.advance()
+    }
+
+    fn text(&mut self, ruler: &Ruler<'_>, text: &str) -> Result<(), DocumentError> {
+        // One paragraph at a time: a hostile text ends at the limit, not in memory.
+        for paragraph in text.trim_end().split('\n') {
+            let paragraph = ruler.printable(paragraph.trim_end());
+            for line in ruler.wrap(&paragraph, RIGHT - LEFT) {
+                self.start_page_if_full()?;
+                self.place(LEFT, TEXT_SIZE, line);
+                self.next += LINE_HEIGHT;
+            }
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) {
+        let parts = [&sheet.sender, &sheet.sender_number, &sheet.date];
+        let parts: Vec<&str> =
+            parts.into_iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
+        let from = ruler.printable(&parts.join("  |  "));
+        let count = self.pages.len();
+        for (index, page) in self.pages.iter_mut().enumerate() {
+            let number = format!("{} {}/{count}", sheet.labels.page, index + 1);
+            let number = ruler.printable(number.trim());
+            let x = RIGHT - ruler.width(&number);
+            let from = ruler.wrap(&from, x - LEFT - 10.0).into_iter().next().unwrap_or_default();
+            page.push(Line { x: LEFT, y: HEAD_BASELINE, size: HEAD_SIZE, text: from });
+            page.push(Line { x, y: HEAD_BASELINE, size: HEAD_SIZE, text: number });
+        }
+    }
+
+    fn place(&mut self, x: f32, size: f32, text: String) {
+        let y = self.next;
+        if let Some(page) = self.pages.last_mut()
+            && !text.is_empty()
+        {
+            page.push(Line { x, y, size, text });
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), DocumentError> {
+        self.next += LINE_HEIGHT;
+        self.start_page_if_full()
+    }
+
+    fn start_page_if_full(&mut self) -> Result<(), DocumentError> {
+        if self.next > LAST_BASELINE {
+            if self.pages.len() >= PAGES_MAX {
+                return Err(DocumentError::TooManyPages);
+            }
+            self.pages.push(Vec::new());
+            self.next = FIRST_BASELINE;
+        }
+        Ok(())
+    }
+}
+
+/// Knows the font: what it has, and how wide it is at one size.
+struct Ruler<'a> {
+    charmap: Charmap<'a>,
+    metrics: GlyphMetrics<'a>,
+}
+
+impl<'a> Ruler<'a> {
+    fn new(font: &FontRef<'a>, size: f32) -> Self {
+        Self {
+            charmap: font.charmap(),
+            metrics: font.glyph_metrics(Size::new(size), LocationRef::default()),
+        }
+    }
+
+    /// The text as it can be printed: tabs as blanks, what is missing as `□`, and without
+    /// characters that have no shape.
+    fn printable(&self, text: &str) -> String {
+        let mut printable = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '\t' => printable.push_str("    "),
+                c if c.is_whitespace() => printable.push(' '),
+                // Variation selectors, joiners and skin tones only change their neighbour.
+                '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' => {}
+                '\u{1F3FB}'..='\u{1F3FF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {}
+                c if c.is_control() => {}
+                c if self.charmap.map(c).is_some() => printable.push(c),
+                _ => printable.push(MISSING),
+            }
+        }
+        printable
+    }
+
+    fn width(&self, text: &str) -> f32 {
+        text.chars().map(|c| self.advance(c)).sum()
+    }
+
+    fn advance(&self, c: char) -> f32 {
+        self.charmap.map(c).and_then(|glyph| self.metrics.advance_width(glyph)).unwrap_or(0.0)
+    }
+
+    /// Breaks one paragraph into lines of at most `width`, at blanks where there are any. An empty
+    /// paragraph is one empty line.
+    fn wrap(&self, paragraph: &str, width: f32) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        let mut line_width = 0.0;
+        for word in paragraph.split_inclusive(' ') {
+            let bare_width = self.width(word.trim_end());
+            if line_width + bare_width > width && !line.trim().is_empty() {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
+                line_width = 0.0;
+            }
+            if bare_width <= width {
+                line.push_str(word);
+                line_width += self.width(word);
+                continue;
+            }
+            for c in word.chars() {
+                let advance = self.advance(c);
+                if line_width + advance > width && !line.is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                    line_width = 0.0;
+                }
+                line.push(c);
+                line_width += advance;
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sheet(text: &str) -> FaxPage {
+        FaxPage { text: text.to_owned(), ..FaxPage::default() }
+    }
+
+    fn lines(text: &str) -> Vec<String> {
+        let layout = Layout::of(&sheet(text)).unwrap();
+        let body = layout.pages.iter().flatten().filter(|line| line.size == TEXT_SIZE);
+        body.map(|line| line.text.clone()).collect()
+    }
+
+    #[test]
+    fn a_long_paragraph_is_broken_between_words_and_stays_on_the_page() {
+        let text = "Die Patientin wurde heute stationär aufgenommen. ".repeat(20);
+        let lines = lines(&text);
+        assert!(lines.len() > 10);
+        assert_eq!(lines.join(" "), text.trim_end());
+        let font = FontRef::new(FONT).unwrap();
+        let ruler = Ruler::new(&font, TEXT_SIZE);
+        assert!(lines.iter().all(|line| ruler.width(line) <= RIGHT - LEFT));
+    }
+
+    #[test]
+    fn a_word_wider_than_the_page_is_broken_within() {
+        let text = "W".repeat(500);
+        let lines = lines(&text);
+        assert!(lines.len() > 5);
+        assert_eq!(lines.concat(), text);
+    }
+
+    #[test]
+    fn what_the_font_lacks_is_seen_as_missing() {
+        assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}\0"), ["Größe ≥ 5 µg → ok    😀 □ □"]);
+    }
+
+    #[test]
+    fn line_ends_and_empty_lines_are_kept() {
+        let layout = Layout::of(&sheet("a\r\n\r\n  b\n")).unwrap();
+        let body: Vec<_> = layout.pages[0].iter().filter(|line| line.size == TEXT_SIZE).collect();
+        assert_eq!(body.len(), 2);
+        assert_eq!((body[0].text.as_str(), body[1].text.as_str()), ("a", "  b"));
+        assert_eq!(body[1].y - body[0].y, 2.0 * LINE_HEIGHT);
+    }
+
+    #[test]
+    fn every_page_has_its_number_and_no_line_below_the_margin() {
+        let layout = Layout::of(&sheet(&"Zeile\n".repeat(120))).unwrap();
+        assert_eq!(layout.pages.len(), 3);
+        for (index, page) in layout.pages.iter().enumerate() {
+            let number = format!("{}/3", index + 1);
+            assert!(page.iter().any(|line| line.text == number), "{number}");
+            assert!(page.iter().all(|line| line.y <= LAST_BASELINE));
+        }
+    }
+
+    #[test]
+    fn a_text_without_end_is_refused() {
+        let refused = Layout::of(&sheet(&"a\n".repeat(20_000)));
+        assert!(matches!(refused, Err(DocumentError::TooManyPages)));
+    }
+
+    #[test]
+    fn a_subject_without_end_is_refused() {
+        let sheet = FaxPage { subject: "WWWW ".repeat(120_000), ..FaxPage::default() };
+        assert!(matches!(Layout::of(&sheet), Err(DocumentError::TooManyPages)));
+    }
+}

@@ -1,0 +1,519 @@
+//! A dispatch to bytes.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use mail_builder::{
+    headers::{content_type::ContentType, raw::Raw},
+    mime::{BodyPart, MimePart},
+};
+use sha2::{Digest, Sha256};
+use time::format_description::well_known::Rfc2822;
+
+use super::{
+    file_name,
+    text::{SUBJECT_CHARS_MAX, one_line, plain_lines},
+};
+use crate::model::{Attachment, Dispatch, DispatchPart, Envelope, MessageId};
+
+/// What a channel wants of its mails, as data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailForm {
+    /// Further headers, name and value, in this order: `X-KIM-Dienstkennung` and its like.
+    pub headers: Vec<(String, String)>,
+    pub body: MailBody,
+}
+
+/// What the mail carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum MailBody {
+    /// The dispatch's texts as one `text/plain`, its files as attachments of a `multipart/mixed`
+    /// (KIM-25: no HTML, no `multipart/alternative`).
+    #[default]
+    Parts,
+    /// This one document and nothing else: a fax gateway prints every text part as a page, or
+    /// refuses the mail for it (FAX-23). `crate::document` made it from the dispatch's parts.
+    Document(Attachment),
+}
+
+/// Why a dispatch cannot become a mail. All are faults of the settings or of the caller; what a
+/// person wrote is made fit instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    #[error("the dispatch has neither text nor file")]
+    Empty,
+    #[error("{0:?} cannot be a further header: its name is illegal, taken, or given twice")]
+    HeaderName(String),
+    #[error(
+        "the value of the header {0} must have 1 to {HEADER_VALUE_BYTES_MAX} visible ASCII characters or blanks"
+    )]
+    HeaderValue(String),
+    #[error("the date cannot be written (RFC 5322 knows the years 1900 to 9999)")]
+    Date(#[from] time::error::Format),
+}
+
+/// Longest value of a further header: what fits on one line (RFC 5322 §2.1.1) with its name.
+const HEADER_VALUE_BYTES_MAX: usize = 800;
+
+/// Longest name of a further header.
+const HEADER_NAME_BYTES_MAX: usize = 76;
+
+/// The headers that are set here, each exactly once; those of `Content-…` too. The last five would
+/// bring in another sender, recipient or trace.
+const OWN_HEADERS: [&str; 14] = [
+    "From",
+    "To",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Subject",
+    "In-Reply-To",
+    "References",
+    "Cc",
+    "Bcc",
+    "Sender",
+    "Reply-To",
+    "Return-Path",
+    "Received",
+];
+
+/// Base64 has 76 characters to the line (RFC 2045 §6.8), made from this many bytes.
+const BASE64_LINE_BYTES: usize = 57;
+
+/// Writes the mail (RFC 5322, CRLF line ends, only ASCII, no line over 998 bytes).
+///
+/// The same input gives the same bytes, so that a repeated attempt sends the same mail. Subject,
+/// texts and file names come from a room: whatever they contain, they stay within their field.
+pub fn compose(
+    dispatch: &Dispatch,
+    envelope: &Envelope,
+    form: &MailForm,
+) -> Result<Vec<u8>, ComposeError> {
+    check_headers(&form.headers)?;
+    let text = body_text(dispatch);
+    let files: Vec<&Attachment> = match &form.body {
+        MailBody::Document(document) => vec![document],
+        MailBody::Parts => dispatch.parts.iter().filter_map(file).collect(),
+    };
+    let text = match &form.body {
+        MailBody::Document(_) => None,
+        MailBody::Parts if files.is_empty() && text.is_empty() => return Err(ComposeError::Empty),
+        MailBody::Parts => Some(text),
+    };
+
+    let mut mail = Vec::new();
+    let mut line = |name: &str, value: &str| {
+        mail.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    };
+    line("From", envelope.from.as_str());
+    line("To", envelope.to.as_str());
+    line("Date", &dispatch.date.format(&Rfc2822)?);
+    line("Message-ID", &bracketed(&dispatch.message_id));
+    if let Some(id) = &dispatch.in_reply_to {
+        line("In-Reply-To", &bracketed(id));
+    }
+    if !dispatch.references.is_empty() {
+        let ids: Vec<String> = dispatch.references.iter().map(bracketed).collect();
+        // One to the line: two could be longer than a line may be.
+        line("References", &ids.join("\r\n "));
+    }
+    for (name, value) in &form.headers {
+        line(name, value);
+    }
+    line("Subject", &encoded(&one_line(&dispatch.subject, SUBJECT_CHARS_MAX).0));
+    line("MIME-Version", "1.0");
+    root_part(text.as_deref(), &files, &dispatch.message_id).write_part(&mut mail);
+    if !mail.ends_with(b"\r\n") {
+        mail.extend_from_slice(b"\r\n");
+    }
+    Ok(mail)
+}
+
+fn check_headers(headers: &[(String, String)]) -> Result<(), ComposeError> {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let is_legal = (1..=HEADER_NAME_BYTES_MAX).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let is_taken = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
+            || name.to_ascii_lowercase().starts_with("content-");
+        let is_twice =
+            headers.iter().take(index).any(|(other, _)| other.eq_ignore_ascii_case(name));
+        if !is_legal || is_taken || is_twice {
+            return Err(ComposeError::HeaderName(name.clone()));
+        }
+        let fits = (1..=HEADER_VALUE_BYTES_MAX).contains(&value.len())
+            && value.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+            && !value.trim().is_empty();
+        if !fits {
+            return Err(ComposeError::HeaderValue(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn file(part: &DispatchPart) -> Option<&Attachment> {
+    match part {
+        DispatchPart::File(file) => Some(file),
+        DispatchPart::Text(_) => None,
+    }
+}
+
+/// The texts in their order, an empty line between them, with CRLF.
+fn body_text(dispatch: &Dispatch) -> String {
+    let texts: Vec<String> = dispatch
+        .parts
+        .iter()
+        .filter_map(|part| match part {
+            DispatchPart::Text(text) => Some(plain_lines(text).trim_end().to_owned()),
+            DispatchPart::File(_) => None,
+        })
+        .filter(|text| !text.is_empty())
+        .collect();
+    if texts.is_empty() { String::new() } else { texts.join("\n\n").replace('\n', "\r\n") + "\r\n" }
+}
+
+fn root_part<'a>(
+    text: Option<&'a str>,
+    files: &[&'a Attachment],
+    message_id: &MessageId,
+) -> MimePart<'a> {
+    let text_part = text.map(|text| {
+        let body = if text.is_empty() { "\r\n" } else { text };
+        MimePart::new(ContentType::new("text/plain").attribute("charset", "utf-8"), body)
+    });
+    match (text_part, files) {
+        (Some(text), []) => text,
+        (text_part, files) => {
+            let mut parts: Vec<MimePart<'a>> = text_part.into_iter().collect();
+            parts.extend(files.iter().enumerate().map(|(index, file)| file_part(index, file)));
+            let boundary = boundary(message_id, text.unwrap_or_default());
+            let kind = ContentType::new("multipart/mixed").attribute("boundary", boundary);
+            MimePart::new(kind, parts)
+        }
+    }
+}
+
+/// Derived from the Message-ID, so that it is the same on every attempt; `=_` occurs in neither
+/// base64 nor quoted-printable (RFC 2045 §6.7), and a plain text is looked through.
+fn boundary(message_id: &MessageId, text: &str) -> String {
+    let mut seed = message_id.as_str().to_owned();
+    loop {
+        let digest = Sha256::digest(seed.as_bytes());
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let boundary = format!("=_{hex}");
+        if !text.contains(&boundary) {
+            return boundary;
+        }
+        seed = boundary;
+    }
+}
+
+/// Always base64: text files would otherwise have their line ends rewritten.
+fn file_part(index: usize, file: &Attachment) -> MimePart<'static> {
+    let media_type = media_type(&file.media_type);
+    let name = file_name::clean(&file.file_name, &file_name::numbered(index + 1, media_type));
+    let mut encoded = String::with_capacity(file.bytes.len() / BASE64_LINE_BYTES * 78 + 80);
+    for line in file.bytes.chunks(BASE64_LINE_BYTES) {
+        STANDARD.encode_string(line, &mut encoded);
+        encoded.push_str("\r\n");
+    }
+    MimePart {
+        headers: vec![
+            (
+                "Content-Type".into(),
+                ContentType::new(media_type.to_owned()).attribute("name", name.clone()).into(),
+            ),
+            (
+                "Content-Disposition".into(),
+                ContentType::new("attachment").attribute("filename", name).into(),
+            ),
+            ("Content-Transfer-Encoding".into(), Raw::new("base64").into()),
+        ],
+        contents: BodyPart::Binary(encoded.into_bytes().into()),
+    }
+}
+
+/// The file's type, if it is a legal one that may be in base64. `message/…` and `multipart/…` may
+/// not (RFC 2046 §5), and `x-kas` is the Clientmodul's own (KIM-25).
+fn media_type(media_type: &str) -> &str {
+    let is_token = |text: &str| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
+        (1..=64).contains(&text.len()) && text.chars().all(legal)
+    };
+    match media_type.split_once('/') {
+        Some((kind, subtype))
+            if is_token(kind)
+                && is_token(subtype)
+                && !["message", "multipart"].iter().any(|no| no.eq_ignore_ascii_case(kind)) =>
+        {
+            media_type
+        }
+        _ => "application/octet-stream",
+    }
+}
+
+/// The value of the subject: as it is when that is safe, else in encoded words (RFC 2047 §2), each
+/// on a line of its own.
+///
+/// A text that looks like an encoded word must be one, or the reader would decode what a person
+/// wrote.
+fn encoded(text: &str) -> String {
+    /// What fits on a line of 78 characters after `Subject: `.
+    const PLAIN_BYTES_MAX: usize = 69;
+    /// An encoded word has at most 75 characters, of which `=?utf-8?B?` and `?=` take 12.
+    const WORD_BYTES_MAX: usize = 45;
+    let is_plain = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if is_plain && text.len() <= PLAIN_BYTES_MAX && !text.contains("=?") {
+        return text.to_owned();
+    }
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        match words.last_mut() {
+            Some(word) if word.len() + c.len_utf8() <= WORD_BYTES_MAX => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+    }
+    let words: Vec<String> =
+        words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
+    words.join("\r\n ")
+}
+
+fn bracketed(id: &MessageId) -> String {
+    format!("<{}>", id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::{
+        mail::{header, parse},
+        model::{Correspondent, FaxNumber, MailAddress},
+    };
+
+    fn address(text: &str) -> MailAddress {
+        MailAddress::new(text).unwrap()
+    }
+
+    fn envelope() -> Envelope {
+        Envelope { from: address("praxis@a.kim.telematik"), to: address("klinik@b.kim.telematik") }
+    }
+
+    fn dispatch(subject: &str, parts: Vec<DispatchPart>) -> Dispatch {
+        Dispatch {
+            to: Correspondent::Mail(address("klinik@b.kim.telematik")),
+            message_id: MessageId::new("6f1c@kim.local").unwrap(),
+            date: datetime!(2026-11-23 17:10:50 +1),
+            subject: subject.to_owned(),
+            in_reply_to: None,
+            references: Vec::new(),
+            parts,
+        }
+    }
+
+    fn text(text: &str) -> DispatchPart {
+        DispatchPart::Text(text.to_owned())
+    }
+
+    fn file(name: &str, media_type: &str, bytes: &[u8]) -> DispatchPart {
+        DispatchPart::File(Attachment {
+            file_name: name.to_owned(),
+            media_type: media_type.to_owned(),
+            bytes: Bytes::copy_from_slice(bytes),
+        })
+    }
+
+    fn kim() -> MailForm {
+        MailForm {
+            headers: vec![
+                ("X-KIM-Dienstkennung".to_owned(), "KIM-Mail;Default;V1.0".to_owned()),
+                ("X-KIM-Sendersystem".to_owned(), "Umstieg;0.1.0".to_owned()),
+            ],
+            body: MailBody::Parts,
+        }
+    }
+
+    fn composed(dispatch: &Dispatch, form: &MailForm) -> String {
+        String::from_utf8(compose(dispatch, &envelope(), form).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn kim_23_25_a_text_is_one_plain_part_with_every_header_once() {
+        let mut answer = dispatch("Re: Befund", vec![text("Guten Tag,\ndanke.\n"), text("Gruß")]);
+        answer.in_reply_to = Some(MessageId::new("2@b").unwrap());
+        answer.references = vec![MessageId::new("1@b").unwrap(), MessageId::new("2@b").unwrap()];
+        assert_eq!(
+            composed(&answer, &kim()),
+            "From: praxis@a.kim.telematik\r\n\
+             To: klinik@b.kim.telematik\r\n\
+             Date: Mon, 23 Nov 2026 17:10:50 +0100\r\n\
+             Message-ID: <6f1c@kim.local>\r\n\
+             In-Reply-To: <2@b>\r\n\
+             References: <1@b>\r\n <2@b>\r\n\
+             X-KIM-Dienstkennung: KIM-Mail;Default;V1.0\r\n\
+             X-KIM-Sendersystem: Umstieg;0.1.0\r\n\
+             Subject: Re: Befund\r\n\
+             MIME-Version: 1.0\r\n\
+             Content-Type: text/plain; charset=\"utf-8\"\r\n\
+             Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+             Guten Tag,\r\ndanke.\r\n\r\nGru=C3=9F\r\n"
+        );
+    }
+
+    #[test]
+    fn kim_25_files_are_attachments_of_a_mixed_and_stay_byte_for_byte() {
+        let pdf: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let parts = vec![
+            text("Anbei."),
+            file("Befund Müller.pdf", "application/pdf", &pdf),
+            file("notiz.txt", "text/plain", b"a\nb\r\nc \n"),
+            file("alt.eml", "message/rfc822", b"From: x@y.de\n\nhi"),
+        ];
+        let mail = composed(&dispatch("Befund", parts), &kim());
+        assert!(mail.contains("\r\nContent-Type: multipart/mixed;"), "{mail}");
+        for never in ["alternative", "text/html", "x-kas", "message/rfc822"] {
+            assert!(!mail.contains(never), "{never}");
+        }
+        let letter = parse(mail.as_bytes());
+        assert_eq!(letter.body.text, "Anbei.");
+        let names: Vec<_> = letter.attachments.iter().map(|a| a.file_name.as_str()).collect();
+        assert_eq!(names, ["Befund Müller.pdf", "notiz.txt", "alt.eml"]);
+        assert_eq!(letter.attachments[0].bytes, pdf);
+        assert_eq!(letter.attachments[1].bytes.as_ref(), b"a\nb\r\nc \n");
+        assert_eq!(letter.attachments[2].media_type, "application/octet-stream");
+        assert_eq!(letter.defects, []);
+    }
+
+    #[test]
+    fn fax_23_a_fax_is_one_document_and_no_text() {
+        let pdf = Attachment {
+            file_name: "fax.pdf".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            bytes: Bytes::from_static(b"%PDF-1.7"),
+        };
+        let mut fax = dispatch("", vec![text("steht im PDF")]);
+        fax.to = Correspondent::Fax(FaxNumber::new("+49301234567").unwrap());
+        let form = MailForm { headers: Vec::new(), body: MailBody::Document(pdf.clone()) };
+        let mail = composed(&fax, &form);
+        let letter = parse(mail.as_bytes());
+        assert_eq!(letter.body.text, "");
+        assert_eq!(letter.attachments, [pdf]);
+        assert_eq!(mail.matches("Content-Type:").count(), 2, "{mail}");
+        assert!(mail.contains("\r\nSubject: \r\n"), "{mail}");
+    }
+
+    #[test]
+    fn a_repeated_attempt_sends_the_same_bytes() {
+        let dispatch =
+            dispatch("Befund", vec![text("a"), file("b.pdf", "application/pdf", b"%PDF")]);
+        let first = compose(&dispatch, &envelope(), &kim()).unwrap();
+        assert_eq!(first, compose(&dispatch, &envelope(), &kim()).unwrap());
+    }
+
+    #[test]
+    fn a_text_that_knows_the_boundary_does_not_end_its_part() {
+        let known = boundary(&MessageId::new("6f1c@kim.local").unwrap(), "");
+        let said = format!("--{known}\nContent-Type: text/html\n\n<b>x</b>\n--{known}--");
+        let parts = vec![text(&said), file("b.pdf", "application/pdf", b"%PDF")];
+        let letter = parse(composed(&dispatch("x", parts), &kim()).as_bytes());
+        assert_eq!(letter.body.text, said);
+        assert_eq!(letter.attachments.len(), 1);
+    }
+
+    #[test]
+    fn headers_that_would_double_or_break_something_are_refused() {
+        let with = |name: &str, value: &str| MailForm {
+            headers: vec![(name.to_owned(), value.to_owned())],
+            body: MailBody::Parts,
+        };
+        let compose = |form: &MailForm| compose(&dispatch("x", vec![text("y")]), &envelope(), form);
+        for name in ["", "bcc", "Content-Type", "X Y", "X:Y", "X\r\nBcc", "Ä", "reply-to"] {
+            let refused = compose(&with(name, "v"));
+            assert!(matches!(refused, Err(ComposeError::HeaderName(_))), "{name:?}");
+        }
+        for value in ["", " ", "a\r\nBcc: x@y", "a\nb", "a\0", "ä", &"a".repeat(801)] {
+            let refused = compose(&with("X-Test", value));
+            assert!(matches!(refused, Err(ComposeError::HeaderValue(_))), "{value:?}");
+        }
+        let mut twice = with("X-Test", "a");
+        twice.headers.push(("x-test".to_owned(), "b".to_owned()));
+        assert!(matches!(compose(&twice), Err(ComposeError::HeaderName(_))));
+    }
+
+    #[test]
+    fn a_dispatch_of_nothing_is_no_mail() {
+        for parts in [vec![], vec![text(" \n")]] {
+            let refused = compose(&dispatch("x", parts), &envelope(), &kim());
+            assert!(matches!(refused, Err(ComposeError::Empty)));
+        }
+    }
+
+    /// Texts that try to leave their field, among all others.
+    fn hostile() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("\r\n".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r\nBcc: x@y.de\r\n\r\n".to_owned()),
+            Just("=?utf-8?q?=0D=0ABcc:_x=40y.de?=".to_owned()),
+            Just("=?".to_owned()),
+            Just("?=".to_owned()),
+            Just("\"; x=\"".to_owned()),
+            Just("%0d%0a''\\".to_owned()),
+            Just("--=_".to_owned()),
+            Just("\0".to_owned()),
+            Just(" ".repeat(90)),
+            "[ -~]{0,120}",
+            "\\PC{0,60}",
+            any::<String>(),
+        ];
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn kim_23_whatever_a_room_says_no_header_is_added_or_changed(
+            subject in hostile(),
+            said in hostile(),
+            name in hostile(),
+            media_type in hostile(),
+        ) {
+            let parts = vec![text(&said), text("Ende"), file(&name, &media_type, said.as_bytes())];
+            let mail = compose(&dispatch(&subject, parts), &envelope(), &kim()).unwrap();
+
+            prop_assert!(mail.is_ascii());
+            let mut lines = 0;
+            for line in mail.split(|b| *b == b'\n') {
+                prop_assert!(line.len() <= 998);
+                prop_assert!(!line.strip_suffix(b"\r").unwrap_or(line).contains(&b'\r'));
+                lines += 1;
+            }
+            prop_assert_eq!(mail.windows(2).filter(|w| *w == b"\r\n").count(), lines - 1);
+            prop_assert!(!mail.contains(&0));
+
+            let (head, _) = std::str::from_utf8(&mail).unwrap().split_once("\r\n\r\n").unwrap();
+            let names: Vec<_> = head
+                .split("\r\n")
+                .filter(|line| !line.starts_with([' ', '\t']))
+                .map(|line| line.split(':').next().unwrap())
+                .collect();
+            prop_assert_eq!(names, [
+                "From", "To", "Date", "Message-ID", "X-KIM-Dienstkennung", "X-KIM-Sendersystem",
+                "Subject", "MIME-Version", "Content-Type",
+            ]);
+
+            let letter = parse(&mail);
+            prop_assert_eq!(letter.from.len(), 1);
+            prop_assert_eq!(letter.from[0].address.as_str(), "praxis@a.kim.telematik");
+            prop_assert_eq!(letter.to.len(), 1);
+            prop_assert_eq!(header(&mail, "From"), ["praxis@a.kim.telematik"]);
+            let (expected, _) = one_line(&subject, SUBJECT_CHARS_MAX);
+            prop_assert_eq!(&letter.subject, &expected);
+            prop_assert_eq!(letter.attachments.len(), 1);
+            prop_assert_eq!(letter.attachments[0].bytes.as_ref(), said.as_bytes());
+            let clean = file_name::clean(&name, &letter.attachments[0].file_name);
+            prop_assert_eq!(&letter.attachments[0].file_name, &clean);
+            prop_assert!(letter.body.text.ends_with("Ende"));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The nouns of the gateway: addresses, ids, letters, posts, dispatches and delivery states.
+//!
+//! Knows no other module. Every value is checked where it is made, so that whoever holds one
+//! need not check again; what names a person does not print.
+
+mod address;
+mod correspondent;
+mod delivery;
+mod dispatch;
+mod ids;
+mod language;
+mod letter;
+mod post;
+mod room_event;
+
+pub use address::{AddressError, FaxNumber, MailAddress};
+pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
+pub use delivery::{DeliveryState, Outcome, Reached};
+pub use dispatch::{Dispatch, DispatchPart, Envelope};
+pub use ids::{
+    ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
+    MessageId, MessageIdError, PostId,
+};
+pub use language::Language;
+pub use letter::{Attachment, Body, Defect, Letter, Mailbox};
+pub use post::{NewPost, Speaker};
+pub use room_event::{
+    Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
+    RoomMessage, Words,
+};

@@ -1,0 +1,84 @@
+//! What a channel brings us, parsed.
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::{MailAddress, MessageId};
+
+/// A mail or fax as `crate::mail::parse` read it. Made from hostile bytes: every text is decoded,
+/// free of control characters (line ends and tabs in bodies excepted) and of bounded length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// All addresses of all From headers; a well-formed letter has exactly one.
+    pub from: Vec<Mailbox>,
+    pub reply_to: Vec<Mailbox>,
+    pub to: Vec<Mailbox>,
+    pub cc: Vec<Mailbox>,
+    /// One line, empty when there is none.
+    pub subject: String,
+    pub date: Option<OffsetDateTime>,
+    pub message_id: Option<MessageId>,
+    pub in_reply_to: Vec<MessageId>,
+    /// Oldest first, as RFC 5322 orders them.
+    pub references: Vec<MessageId>,
+    pub body: Body,
+    pub attachments: Vec<Attachment>,
+    /// Whether a machine wrote it: a report, an absence note, a list (RFC 3834, KIM-21). Such a
+    /// letter is shown and never answered by a machine.
+    pub automatic: bool,
+    /// What could not be read, so that a person looks at the original.
+    pub defects: Vec<Defect>,
+}
+
+/// A name and an address out of a header. The name is whatever the sender claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    pub name: Option<String>,
+    pub address: MailAddress,
+}
+
+/// The text of a letter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Plain text with `\n` line ends; made from the HTML when the letter has no plain text.
+    pub text: String,
+    /// HTML reduced to what Matrix clients may show (no script, no style, no remote image).
+    pub html: Option<String>,
+}
+
+/// A file that came with a letter, or a room message, byte for byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// One path segment, free of control characters; never used as a path by us.
+    pub file_name: String,
+    /// A MIME type such as `application/pdf`, without parameters.
+    pub media_type: String,
+    pub bytes: Bytes,
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({}, {} bytes)", self.media_type, self.bytes.len())
+    }
+}
+
+/// Something in a mail that could not be read as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Defect {
+    /// The bytes are no mail at all; they are kept as one attachment.
+    NotAMail,
+    /// No usable From address.
+    NoSender,
+    /// More than one From address.
+    SeveralSenders,
+    /// More headers than the limit; the rest was not read.
+    TooManyHeaders,
+    /// A header longer than the limit; it was cut.
+    HeaderCut,
+    /// A body longer than the limit; the post shows its beginning, the original is whole.
+    BodyCut,
+    /// More parts or deeper nesting than the limit; the rest was not read.
+    TooManyParts,
+    /// A part's encoding or character set is broken; its bytes are shown as well as possible.
+    Encoding,
+}

@@ -1,0 +1,604 @@
+//! Every sentence a person reads in a room, in German and English.
+//!
+//! The sentences stand in `phrases/de.ftl` and `phrases/en.ftl` (Fluent); here stands what each
+//! needs to know. Pure: times come in, and are shown as clocks in Germany show them.
+
+mod local_time;
+
+use std::sync::LazyLock;
+
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
+use time::OffsetDateTime;
+use unic_langid::LanguageIdentifier;
+
+use crate::model::Language;
+use local_time::in_germany;
+
+/// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phrase {
+    // What becomes of a dispatch: one notice in the room, edited as the state moves on.
+    DispatchCollecting {
+        seconds: u64,
+    },
+    DispatchWaiting,
+    DispatchHandingOver,
+    DispatchAcceptedKim {
+        at: OffsetDateTime,
+    },
+    DispatchAcceptedFax {
+        at: OffsetDateTime,
+    },
+    DispatchTryLater {
+        trouble: Trouble,
+        next: OffsetDateTime,
+    },
+    DispatchFailed {
+        trouble: Trouble,
+        reply: String,
+    },
+    DispatchUnclear {
+        at: OffsetDateTime,
+    },
+    DispatchWithdrawn,
+    /// A room message was edited after its dispatch had left.
+    EditTooLate,
+    /// A room message was redacted after its dispatch had left.
+    WithdrawalTooLate,
+
+    // Why a room message does not leave.
+    NotASpeaker,
+    UnknownFaxNotAnswerable,
+    MessageNotTransferable,
+    FileNotFaxable {
+        file_name: String,
+    },
+    MessageTooLarge {
+        limit_mib: u64,
+    },
+    FaxTooLong {
+        pages_max: u32,
+    },
+    NoCorrespondentAddress,
+    NotAKimAddress,
+    OtherKimEnvironment,
+    NumberNotDialable,
+    FileLost {
+        file_name: String,
+    },
+
+    // What came with a letter.
+    LetterSubject {
+        subject: String,
+    },
+    LetterWithoutSubject,
+    LetterWithoutText,
+    LetterCopies {
+        count: u64,
+    },
+    NoSender,
+    SeveralSenders,
+    SenderNameDiffers {
+        name: String,
+    },
+    LetterDefects,
+    LetterCut,
+    FileTooLargeForRoom {
+        file_name: String,
+    },
+    UnknownThread,
+    AutomaticLetter,
+    LetterTooLarge {
+        limit_mib: u64,
+    },
+
+    // What happened to the room.
+    ContinuesOlderRoom,
+    RoomUpgraded,
+    /// Something of this portal waits for a person at the command line.
+    Parked {
+        what: ParkedWhat,
+    },
+
+    // Commands.
+    CommandsHelp,
+    UnknownCommand {
+        command: String,
+    },
+    CommandNeedsReply,
+    OriginalFollows,
+    OriginalMissing,
+    RetryQueued,
+    RetryNothing,
+    RetryMayDouble,
+
+    // Names.
+    RoomName {
+        label: String,
+        number: u64,
+    },
+    RoomTopic,
+    GhostKim {
+        name: String,
+    },
+    GhostFax {
+        number: String,
+    },
+    GhostUnknownFax,
+    GhostUnknownKim,
+
+    // What is printed on a fax.
+    FaxFrom,
+    FaxTo,
+    FaxDate,
+    FaxSubject,
+    FaxPage,
+    FaxMoment {
+        at: OffsetDateTime,
+    },
+
+    // The table of `umstieg check`.
+    CheckHeading,
+    CheckOk,
+    CheckWarn,
+    CheckFail,
+    CheckAdvice,
+    CheckAllWell,
+    CheckNotWell {
+        failures: u64,
+        warnings: u64,
+    },
+}
+
+/// What kept a dispatch from being handed over, as a person needs it to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    RecipientRefused,
+    SenderRefused,
+    TooLarge,
+    ContentRefused,
+    Login,
+    Unreachable,
+    /// The server took the connection and then asked for patience.
+    Busy,
+}
+
+impl Trouble {
+    /// Every trouble.
+    pub const ALL: [Self; 7] = [
+        Self::RecipientRefused,
+        Self::SenderRefused,
+        Self::TooLarge,
+        Self::ContentRefused,
+        Self::Login,
+        Self::Unreachable,
+        Self::Busy,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::RecipientRefused => "recipient",
+            Self::SenderRefused => "sender",
+            Self::TooLarge => "size",
+            Self::ContentRefused => "content",
+            Self::Login => "login",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// What was parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkedWhat {
+    Letter,
+    Post,
+    Dispatch,
+}
+
+impl ParkedWhat {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Letter => "letter",
+            Self::Post => "post",
+            Self::Dispatch => "dispatch",
+        }
+    }
+}
+
+/// The sentences.
+#[derive(Debug, Clone, Copy)]
+pub struct Phrases;
+
+impl Phrases {
+    /// Longest text of foreign origin within a sentence, in characters: a server's reply or a
+    /// subject is shown, not a novel.
+    pub const FOREIGN_TEXT_MAX: usize = 300;
+
+    /// The sentence in this language.
+    ///
+    /// Never empty: should a sentence be missing, which a test rules out, its id stands in.
+    pub fn say(language: Language, phrase: &Phrase) -> String {
+        say_or_errors(language, phrase).0
+    }
+}
+
+fn say_or_errors(language: Language, phrase: &Phrase) -> (String, Vec<String>) {
+    let (id, args) = phrase.id_and_args(language);
+    let bundle = match language {
+        Language::German => &*GERMAN,
+        Language::English => &*ENGLISH,
+    };
+    let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) else {
+        return (id.to_owned(), vec![format!("{id} is missing")]);
+    };
+    let mut errors = Vec::new();
+    let text = bundle.format_pattern(pattern, Some(&args), &mut errors).into_owned();
+    (text, errors.iter().map(ToString::to_string).collect())
+}
+
+static GERMAN: LazyLock<FluentBundle<FluentResource>> =
+    LazyLock::new(|| bundle(Language::German, include_str!("phrases/de.ftl")));
+
+static ENGLISH: LazyLock<FluentBundle<FluentResource>> =
+    LazyLock::new(|| bundle(Language::English, include_str!("phrases/en.ftl")));
+
+/// What is wrong in a file of sentences shows as missing sentences, and in the tests.
+fn bundle(language: Language, source: &str) -> FluentBundle<FluentResource> {
+    // It chooses the plural rules; both words are well-formed.
+    let locale = language.word().parse::<LanguageIdentifier>().unwrap_or_default();
+    let mut bundle = FluentBundle::new_concurrent(vec![locale]);
+    // Marks around inserted texts would end up in mails and file names.
+    bundle.set_use_isolating(false);
+    let resource = match FluentResource::try_new(source.to_owned()) {
+        Ok(resource) => resource,
+        Err((readable, _)) => readable,
+    };
+    bundle.add_resource_overriding(resource);
+    bundle
+}
+
+impl Phrase {
+    fn id_and_args(&self, language: Language) -> (&'static str, FluentArgs<'static>) {
+        let none: [(&str, FluentValue<'static>); 0] = [];
+        let plain = |id| (id, none.into_iter().collect());
+        let with =
+            |id, name, value: FluentValue<'static>| (id, [(name, value)].into_iter().collect());
+        let foreign = |text: &str| FluentValue::from(one_line(text));
+        let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
+        match self {
+            Self::DispatchCollecting { seconds } => {
+                with("dispatch-collecting", "seconds", whole(*seconds))
+            }
+            Self::DispatchWaiting => plain("dispatch-waiting"),
+            Self::DispatchHandingOver => plain("dispatch-handing-over"),
+            Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
+            Self::DispatchAcceptedFax { at } => with("dispatch-accepted-fax", "time", time(*at)),
+            Self::DispatchTryLater { trouble, next } => {
+                let values = [
+                    ("trouble", FluentValue::from(trouble.word())),
+                    ("time", time(*next)),
+                    ("day", FluentValue::from(day(language, *next))),
+                ];
+                ("dispatch-try-later", values.into_iter().collect())
+            }
+            Self::DispatchFailed { trouble, reply } => {
+                let reply = one_line(reply);
+                let has_reply = if reply.is_empty() { "no" } else { "yes" };
+                let values = [
+                    ("trouble", FluentValue::from(trouble.word())),
+                    ("has-reply", FluentValue::from(has_reply)),
+                    ("reply", FluentValue::from(reply)),
+                ];
+                ("dispatch-failed", values.into_iter().collect())
+            }
+            Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
+            Self::DispatchWithdrawn => plain("dispatch-withdrawn"),
+            Self::EditTooLate => plain("edit-too-late"),
+            Self::WithdrawalTooLate => plain("withdrawal-too-late"),
+            Self::NotASpeaker => plain("not-a-speaker"),
+            Self::UnknownFaxNotAnswerable => plain("unknown-fax-not-answerable"),
+            Self::MessageNotTransferable => plain("message-not-transferable"),
+            Self::FileNotFaxable { file_name } => {
+                with("file-not-faxable", "file", foreign(file_name))
+            }
+            Self::MessageTooLarge { limit_mib } => {
+                with("message-too-large", "limit", whole(*limit_mib))
+            }
+            Self::FaxTooLong { pages_max } => {
+                with("fax-too-long", "pages", whole(u64::from(*pages_max)))
+            }
+            Self::NoCorrespondentAddress => plain("no-correspondent-address"),
+            Self::NotAKimAddress => plain("not-a-kim-address"),
+            Self::OtherKimEnvironment => plain("other-kim-environment"),
+            Self::NumberNotDialable => plain("number-not-dialable"),
+            Self::FileLost { file_name } => with("file-lost", "file", foreign(file_name)),
+            Self::LetterSubject { subject } => with("letter-subject", "subject", foreign(subject)),
+            Self::LetterWithoutSubject => plain("letter-without-subject"),
+            Self::LetterWithoutText => plain("letter-without-text"),
+            Self::LetterCopies { count } => with("letter-copies", "count", whole(*count)),
+            Self::NoSender => plain("no-sender"),
+            Self::SeveralSenders => plain("several-senders"),
+            Self::SenderNameDiffers { name } => with("sender-name-differs", "name", foreign(name)),
+            Self::LetterDefects => plain("letter-defects"),
+            Self::LetterCut => plain("letter-cut"),
+            Self::FileTooLargeForRoom { file_name } => {
+                with("file-too-large-for-room", "file", foreign(file_name))
+            }
+            Self::UnknownThread => plain("unknown-thread"),
+            Self::AutomaticLetter => plain("automatic-letter"),
+            Self::LetterTooLarge { limit_mib } => {
+                with("letter-too-large", "limit", whole(*limit_mib))
+            }
+            Self::ContinuesOlderRoom => plain("continues-older-room"),
+            Self::RoomUpgraded => plain("room-upgraded"),
+            Self::Parked { what } => with("parked", "what", FluentValue::from(what.word())),
+            Self::CommandsHelp => plain("commands-help"),
+            Self::UnknownCommand { command } => {
+                with("unknown-command", "command", foreign(command))
+            }
+            Self::CommandNeedsReply => plain("command-needs-reply"),
+            Self::OriginalFollows => plain("original-follows"),
+            Self::OriginalMissing => plain("original-missing"),
+            Self::RetryQueued => plain("retry-queued"),
+            Self::RetryNothing => plain("retry-nothing"),
+            Self::RetryMayDouble => plain("retry-may-double"),
+            Self::RoomName { label, number } => {
+                let values = [("label", foreign(label)), ("number", whole(*number))];
+                ("room-name", values.into_iter().collect())
+            }
+            Self::RoomTopic => plain("room-topic"),
+            Self::GhostKim { name } => with("ghost-kim", "name", foreign(name)),
+            Self::GhostFax { number } => with("ghost-fax", "number", foreign(number)),
+            Self::GhostUnknownFax => plain("ghost-unknown-fax"),
+            Self::GhostUnknownKim => plain("ghost-unknown-kim"),
+            Self::FaxFrom => plain("fax-from"),
+            Self::FaxTo => plain("fax-to"),
+            Self::FaxDate => plain("fax-date"),
+            Self::FaxSubject => plain("fax-subject"),
+            Self::FaxPage => plain("fax-page"),
+            Self::FaxMoment { at } => {
+                let values = [("day", FluentValue::from(day(language, *at))), ("time", time(*at))];
+                ("fax-moment", values.into_iter().collect())
+            }
+            Self::CheckHeading => plain("check-heading"),
+            Self::CheckOk => plain("check-ok"),
+            Self::CheckWarn => plain("check-warn"),
+            Self::CheckFail => plain("check-fail"),
+            Self::CheckAdvice => plain("check-advice"),
+            Self::CheckAllWell => plain("check-all-well"),
+            Self::CheckNotWell { failures, warnings } => {
+                let values = [("failures", count(*failures)), ("warnings", count(*warnings))];
+                ("check-not-well", values.into_iter().collect())
+            }
+        }
+    }
+}
+
+/// A number shown digit by digit, without grouping: `Vorgang 1234`.
+fn whole(number: u64) -> FluentValue<'static> {
+    FluentValue::from(number.to_string())
+}
+
+/// A number that chooses between singular and plural.
+fn count(number: u64) -> FluentValue<'static> {
+    FluentValue::from(number)
+}
+
+/// On one line, without control characters, at most [`Phrases::FOREIGN_TEXT_MAX`] characters.
+fn one_line(text: &str) -> String {
+    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words: Vec<&str> = flat.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(Phrases::FOREIGN_TEXT_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
+        None => line,
+    }
+}
+
+/// `14:05`.
+fn time_of_day(at: OffsetDateTime) -> String {
+    let local = in_germany(at);
+    format!("{:02}:{:02}", local.hour(), local.minute())
+}
+
+/// `24.11.` or `24 November`.
+fn day(language: Language, at: OffsetDateTime) -> String {
+    let local = in_germany(at);
+    match language {
+        Language::German => format!("{}.{}.", local.day(), u8::from(local.month())),
+        Language::English => format!("{} {}", local.day(), local.month()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use time::macros::datetime;
+
+    use super::*;
+
+    const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
+
+    /// One of each, two where a part may be missing. A new phrase that is not listed here leaves a
+    /// sentence that no phrase says, which `both_files_say_exactly_what_the_phrases_need` finds.
+    fn one_of_each() -> Vec<Phrase> {
+        let text = || "Ein Text".to_owned();
+        let mut phrases = vec![
+            Phrase::DispatchCollecting { seconds: 20 },
+            Phrase::DispatchWaiting,
+            Phrase::DispatchHandingOver,
+            Phrase::DispatchAcceptedKim { at: AT },
+            Phrase::DispatchAcceptedFax { at: AT },
+            Phrase::DispatchUnclear { at: AT },
+            Phrase::DispatchWithdrawn,
+            Phrase::EditTooLate,
+            Phrase::WithdrawalTooLate,
+            Phrase::NotASpeaker,
+            Phrase::UnknownFaxNotAnswerable,
+            Phrase::MessageNotTransferable,
+            Phrase::FileNotFaxable { file_name: text() },
+            Phrase::MessageTooLarge { limit_mib: 15 },
+            Phrase::FaxTooLong { pages_max: 50 },
+            Phrase::NoCorrespondentAddress,
+            Phrase::NotAKimAddress,
+            Phrase::OtherKimEnvironment,
+            Phrase::NumberNotDialable,
+            Phrase::FileLost { file_name: text() },
+            Phrase::LetterSubject { subject: text() },
+            Phrase::LetterWithoutSubject,
+            Phrase::LetterWithoutText,
+            Phrase::LetterCopies { count: 3 },
+            Phrase::NoSender,
+            Phrase::SeveralSenders,
+            Phrase::SenderNameDiffers { name: text() },
+            Phrase::LetterDefects,
+            Phrase::LetterCut,
+            Phrase::FileTooLargeForRoom { file_name: text() },
+            Phrase::UnknownThread,
+            Phrase::AutomaticLetter,
+            Phrase::LetterTooLarge { limit_mib: 50 },
+            Phrase::ContinuesOlderRoom,
+            Phrase::RoomUpgraded,
+            Phrase::Parked { what: ParkedWhat::Letter },
+            Phrase::Parked { what: ParkedWhat::Post },
+            Phrase::Parked { what: ParkedWhat::Dispatch },
+            Phrase::CommandsHelp,
+            Phrase::UnknownCommand { command: text() },
+            Phrase::CommandNeedsReply,
+            Phrase::OriginalFollows,
+            Phrase::OriginalMissing,
+            Phrase::RetryQueued,
+            Phrase::RetryNothing,
+            Phrase::RetryMayDouble,
+            Phrase::RoomName { label: text(), number: 1234 },
+            Phrase::RoomTopic,
+            Phrase::GhostKim { name: text() },
+            Phrase::GhostFax { number: "+49301234567".to_owned() },
+            Phrase::GhostUnknownFax,
+            Phrase::GhostUnknownKim,
+            Phrase::FaxFrom,
+            Phrase::FaxTo,
+            Phrase::FaxDate,
+            Phrase::FaxSubject,
+            Phrase::FaxPage,
+            Phrase::FaxMoment { at: AT },
+            Phrase::CheckHeading,
+            Phrase::CheckOk,
+            Phrase::CheckWarn,
+            Phrase::CheckFail,
+            Phrase::CheckAdvice,
+            Phrase::CheckAllWell,
+            Phrase::CheckNotWell { failures: 1, warnings: 0 },
+            Phrase::CheckNotWell { failures: 0, warnings: 2 },
+        ];
+        for trouble in Trouble::ALL {
+            phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
+            phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });
+            phrases.push(Phrase::DispatchFailed { trouble, reply: text() });
+        }
+        phrases
+    }
+
+    fn ids_of(source: &str) -> BTreeSet<&str> {
+        let is_id = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        source.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0)).collect()
+    }
+
+    #[test]
+    fn both_files_are_well_formed() {
+        for source in [include_str!("phrases/de.ftl"), include_str!("phrases/en.ftl")] {
+            FluentResource::try_new(source.to_owned()).unwrap();
+        }
+    }
+
+    #[test]
+    fn both_files_say_exactly_what_the_phrases_need() {
+        let phrases = one_of_each();
+        let needed: BTreeSet<&str> =
+            phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
+        assert_eq!(ids_of(include_str!("phrases/de.ftl")), needed);
+        assert_eq!(ids_of(include_str!("phrases/en.ftl")), needed);
+    }
+
+    #[test]
+    fn every_phrase_is_said_without_error_in_both_languages() {
+        for phrase in one_of_each() {
+            let [german, english] = Language::ALL.map(|language| {
+                let (text, errors) = say_or_errors(language, &phrase);
+                assert_eq!(errors, Vec::<String>::new(), "{phrase:?} {language:?}");
+                assert!(!text.contains(['{', '\u{2068}']), "{text}");
+                assert!(!text.trim().is_empty(), "{phrase:?}");
+                text
+            });
+            let same_in_both = ["(KIM)", "(Fax)", "OK"].iter().any(|word| german.contains(word));
+            assert!(german != english || same_in_both, "{german}");
+        }
+    }
+
+    fn check(phrase: Phrase, german: &str) {
+        assert_eq!(Phrases::say(Language::German, &phrase), german);
+    }
+
+    #[test]
+    fn accepted_is_not_called_delivered() {
+        check(
+            Phrase::DispatchAcceptedKim { at: AT },
+            "An KIM übergeben um 14:05 Uhr. Eine Zustellbestätigung liegt noch nicht vor.",
+        );
+        check(
+            Phrase::DispatchAcceptedFax { at: AT },
+            "An das Fax-Gateway übergeben um 14:05 Uhr. Ein Sendebericht liegt noch nicht vor.",
+        );
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do_and_ends_with_the_server_s_words() {
+        check(
+            Phrase::DispatchFailed {
+                trouble: Trouble::RecipientRefused,
+                reply: "550 5.1.1 no such\r\n user".to_owned(),
+            },
+            "Nicht zugestellt: Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie \
+             die Adresse oder wählen Sie einen anderen Weg. (Antwort des Servers: 550 5.1.1 no \
+             such user)",
+        );
+        check(
+            Phrase::DispatchFailed { trouble: Trouble::Unreachable, reply: String::new() },
+            "Nicht zugestellt: Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen \
+             anderen Weg oder schreiben Sie später noch einmal.",
+        );
+    }
+
+    #[test]
+    fn a_later_attempt_names_day_and_time() {
+        check(
+            Phrase::DispatchTryLater { trouble: Trouble::Unreachable, next: AT },
+            "Noch nicht übergeben: Der Server ist zurzeit nicht erreichbar. Nächster Versuch am \
+             23.11. um 14:05 Uhr; Sie müssen nichts tun.",
+        );
+    }
+
+    #[test]
+    fn names_of_rooms_and_ghosts_are_neutral() {
+        check(
+            Phrase::RoomName { label: "KIM Praxis".to_owned(), number: 1234 },
+            "KIM Praxis · Vorgang 1234",
+        );
+        check(Phrase::GhostKim { name: "Muster, Erika".to_owned() }, "Muster, Erika (KIM)");
+        check(Phrase::GhostFax { number: "+49301234567".to_owned() }, "+49301234567 (Fax)");
+        check(Phrase::GhostUnknownFax, "Unbekannte Faxnummer (Fax)");
+    }
+
+    #[test]
+    fn foreign_text_cannot_break_a_sentence() {
+        check(
+            Phrase::LetterSubject { subject: "  Befund\r\n{ $x }\u{0}\tEnde ".to_owned() },
+            "Betreff: Befund { $x } Ende",
+        );
+        let long = Phrase::LetterSubject { subject: "ü".repeat(1_000_000) };
+        let said = Phrases::say(Language::German, &long);
+        assert_eq!(said, format!("Betreff: {}…", "ü".repeat(Phrases::FOREIGN_TEXT_MAX)));
+    }
+}

@@ -1,0 +1,118 @@
+# Jeder Satz sagt, was geschehen ist und was zu tun ist.
+
+# Was aus einer Antwort wird
+dispatch-collecting = Ihre Antwort wird gesammelt: Was Sie in den nächsten { $seconds } Sekunden schreiben oder anhängen, geht in derselben Sendung mit.
+dispatch-waiting = Ihre Antwort wird übergeben …
+dispatch-handing-over = Ihre Antwort wird gerade übergeben …
+dispatch-accepted-kim = An KIM übergeben um { $time } Uhr. Eine Zustellbestätigung liegt noch nicht vor.
+dispatch-accepted-fax = An das Fax-Gateway übergeben um { $time } Uhr. Ein Sendebericht liegt noch nicht vor.
+dispatch-try-later = Noch nicht übergeben: { $trouble ->
+    [recipient] Die Gegenstelle nimmt für diese Adresse zurzeit nichts an.
+    [sender] Der Server nimmt von unserer Adresse zurzeit nichts an.
+    [size] Der Server hat zurzeit nicht genug Platz.
+    [content] Der Server konnte die Sendung zurzeit nicht verarbeiten.
+    [login] Die Anmeldung am Server gelingt zurzeit nicht.
+    [unreachable] Der Server ist zurzeit nicht erreichbar.
+   *[busy] Der Server ist zurzeit ausgelastet.
+    } Nächster Versuch am { $day } um { $time } Uhr; Sie müssen nichts tun.
+dispatch-failed = Nicht zugestellt: { $trouble ->
+    [recipient] Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
+    [sender] Der Server nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
+    [size] Die Sendung ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
+    [content] Der Server hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
+    [login] Die Anmeldung am Server ist fehlgeschlagen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
+    [unreachable] Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
+   *[busy] Der Server war zu lange ausgelastet. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
+    }{ $has-reply ->
+    [yes] {" "}(Antwort des Servers: { $reply })
+   *[no] {""}
+    }
+dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Sendung ist möglicherweise angekommen; ein zweiter Versuch käme dann möglicherweise doppelt an. Bitte fragen Sie telefonisch nach. Soll sie noch einmal gesendet werden, schreiben Sie !erneut.
+dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
+edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die erste Fassung. Bitte schicken Sie eine Berichtigung als neue Nachricht.
+withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte klären Sie es, wenn nötig, telefonisch.
+
+# Warum eine Nachricht den Raum nicht verlässt
+not-a-speaker = Diese Nachricht bleibt im Raum: Für die Praxis dürfen hier nur freigegebene Personen antworten. Bitte lassen Sie eine davon antworten oder sich von Ihrer Systemverwaltung freigeben.
+unknown-fax-not-answerable = Diese Nachricht bleibt im Raum: Das Fax kam ohne Rufnummer und lässt sich nicht beantworten. Bitte suchen Sie die Nummer auf dem Fax und wählen Sie einen anderen Weg.
+message-not-transferable = Diese Art von Nachricht ist nicht übertragbar und bleibt im Raum. Bitte schicken Sie Text oder eine Datei.
+file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
+message-too-large = Diese Sendung ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MiB. Bitte schicken Sie weniger oder kleinere Dateien.
+fax-too-long = Dieses Fax ist zu lang und bleibt im Raum: Auf diesem Weg gehen höchstens { $pages } Seiten. Bitte teilen Sie es auf.
+no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.
+not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite ist keine KIM-Adresse, und KIM stellt nur an KIM-Adressen zu. Bitte wählen Sie einen anderen Weg.
+other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb von KIM sind getrennt, und die Gegenseite gehört zum anderen. Bitte wählen Sie einen anderen Weg.
+number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht angewählt werden (ungültig, Notruf, Kurzwahl, kostenpflichtig oder Ausland). Bitte prüfen Sie die Nummer oder wenden Sie sich an Ihre Systemverwaltung.
+file-lost = Die Datei „{ $file }“ ist auf dem Server nicht mehr vorhanden; die Sendung wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
+
+# Was zu einem Brief zu sagen ist
+letter-subject = Betreff: { $subject }
+letter-without-subject = (ohne Betreff)
+letter-without-text = (Der Brief enthält keinen Text.)
+letter-copies = Dieser Brief ging auch an { $count } weitere Empfänger. Ihre Antwort hier geht nur an den Absender.
+no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
+several-senders = Dieser Brief nennt mehrere Absender; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
+sender-name-differs = Im Brief nennt sich der Absender „{ $name }“. Bisher trug diese Adresse einen anderen Namen. Bitte prüfen Sie, ob das stimmt.
+letter-defects = Teile dieses Briefs waren nicht lesbar. Das Original ist aufbewahrt: Antworten Sie auf den Brief mit !original, um es zu erhalten.
+letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
+file-too-large-for-room = Die Datei „{ $file }“ ist zu groß für diesen Raum. Das Original des Briefs liegt im Postfach; bitte wenden Sie sich an Ihre Systemverwaltung.
+unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.
+letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur sein Kopf. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
+automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+
+# Was mit dem Raum geschah
+continues-older-room = Dieser Raum führt einen früheren Raum fort, der verlassen, gelöscht oder ersetzt wurde. Ältere Nachrichten stehen dort.
+room-upgraded = Dieser Raum wurde durch einen neueren ersetzt. Bitte schreiben Sie nur noch dort.
+parked = { $what ->
+    [letter] Ein Brief konnte nicht vollständig in diesen Raum gestellt werden.
+    [post] Eine Nachricht konnte nicht in diesen Raum gestellt werden.
+   *[dispatch] Eine Antwort konnte nicht übergeben werden.
+    } Nichts ist verloren, sie liegt in der Warteschlange. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+
+# Befehle
+commands-help =
+    Befehle in diesem Raum:
+    !original – als Antwort auf einen Brief: schickt das Original, wie es ankam
+    !erneut – sendet gescheiterte oder unklare Antworten dieses Raums noch einmal
+    !hilfe – diese Übersicht
+    Alles andere, was freigegebene Personen hier schreiben, geht an die Gegenseite.
+unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
+command-needs-reply = Bitte schreiben Sie den Befehl als Antwort auf die Nachricht, die gemeint ist.
+original-follows = Das Original des Briefs, wie es ankam:
+original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.
+retry-queued = Die Antwort wird noch einmal übergeben …
+retry-nothing = Hier gibt es nichts zu wiederholen: Die Antwort ist übergeben oder noch unterwegs.
+retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
+
+# Namen
+room-name = { $label } · Vorgang { $number }
+room-topic = Was freigegebene Personen hier schreiben, geht an die Gegenseite. Befehle: !hilfe
+ghost-kim = { $name } (KIM)
+ghost-fax = { $number } (Fax)
+ghost-unknown-fax = Unbekannte Faxnummer (Fax)
+ghost-unknown-kim = Unbekannter Absender (KIM)
+
+# Was auf einem Fax steht
+fax-from = Von
+fax-to = An
+fax-date = Datum
+fax-subject = Betreff
+fax-page = Seite
+fax-moment = { $day }, { $time } Uhr
+
+# Tabelle von »umstieg check«
+check-heading = Prüfung
+check-ok = OK
+check-warn = Hinweis
+check-fail = FEHLER
+check-advice = Abhilfe
+check-all-well = Alles in Ordnung.
+check-not-well = { $failures ->
+    [0] Nichts hindert den Start
+    [one] { $failures } Fehler verhindert den Betrieb
+   *[other] { $failures } Fehler verhindern den Betrieb
+    }{ $warnings ->
+    [0] .
+    [one] , { $warnings } Hinweis.
+   *[other] , { $warnings } Hinweise.
+    }

@@ -1,0 +1,118 @@
+# Every sentence says what happened and what to do.
+
+# What becomes of an answer
+dispatch-collecting = Your answer is being collected: what you write or attach within the next { $seconds } seconds leaves with it.
+dispatch-waiting = Your answer is about to be handed over …
+dispatch-handing-over = Your answer is being handed over …
+dispatch-accepted-kim = Handed over to KIM at { $time }. It is not yet confirmed as delivered.
+dispatch-accepted-fax = Handed over to the fax gateway at { $time }. There is no sending report yet.
+dispatch-try-later = Not yet handed over: { $trouble ->
+    [recipient] the other side takes nothing for this address at the moment.
+    [sender] the server takes nothing from our address at the moment.
+    [size] the server has not enough room at the moment.
+    [content] the server could not process it at the moment.
+    [login] the login at the server does not succeed at the moment.
+    [unreachable] the server cannot be reached at the moment.
+   *[busy] the server is busy at the moment.
+    } Next attempt on { $day } at { $time }; you need not do anything.
+dispatch-failed = Not delivered: { $trouble ->
+    [recipient] the other side takes nothing for this address. Please check the address or choose another way.
+    [sender] the server takes nothing from our address. Please tell your administrator and choose another way meanwhile.
+    [size] it is too large. Please send fewer or smaller files.
+    [content] the server refused the content. Please check the files or choose another way.
+    [login] the login at the server failed. Please tell your administrator and choose another way meanwhile.
+    [unreachable] the server could not be reached for too long. Please choose another way or write again later.
+   *[busy] the server was busy for too long. Please choose another way or write again later.
+    }{ $has-reply ->
+    [yes] {" "}(The server’s reply: { $reply })
+   *[no] {""}
+    }
+dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. It may have arrived; a second attempt might then arrive twice. Please ask by telephone. To send it once more, write !retry.
+dispatch-withdrawn = Withdrawn: your answer was not handed over.
+edit-too-late = Your change came too late: the answer has been handed over, and the other side sees the first version. Please send a correction as a new message.
+withdrawal-too-late = The message is deleted here, but had been handed over and cannot be called back from the other side. If necessary, please settle it by telephone.
+
+# Why a message does not leave the room
+not-a-speaker = This message stays in the room: only people who were named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
+unknown-fax-not-answerable = This message stays in the room: the fax came without a number and cannot be answered. Please look for the number on the fax and choose another way.
+message-not-transferable = This kind of message cannot be transferred and stays in the room. Please send text or a file.
+file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
+message-too-large = This is too large and stays in the room: at most { $limit } MiB go this way. Please send fewer or smaller files.
+fax-too-long = This fax is too long and stays in the room: at most { $pages } pages go this way. Please divide it.
+no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.
+not-a-kim-address = This message stays in the room: the other side’s address is no KIM address, and KIM delivers to KIM addresses only. Please choose another way.
+other-kim-environment = This message stays in the room: KIM’s test and live environments are separate, and the other side belongs to the other one. Please choose another way.
+number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
+file-lost = The file “{ $file }” is no longer on the server; nothing was handed over. Please send the file once more.
+
+# What there is to say about a letter
+letter-subject = Subject: { $subject }
+letter-without-subject = (no subject)
+letter-without-text = (The letter contains no text.)
+letter-copies = This letter went to { $count } more recipients. Your answer here goes to its sender only.
+no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
+several-senders = This letter names several senders; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
+sender-name-differs = In the letter the sender is called “{ $name }”. So far this address had another name. Please check whether that is right.
+letter-defects = Parts of this letter could not be read. The original is kept: reply to the letter with !original to receive it.
+letter-cut = This is only the beginning of the letter. You receive the whole when you reply to the letter with !original.
+file-too-large-for-room = The file “{ $file }” is too large for this room. The original letter is in the mailbox; please ask your administrator.
+unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.
+letter-too-large = This letter is larger than { $limit } MiB and was not fetched; only its head is shown here. It is still in the mailbox. Please contact your system administrator, or ask the sender for smaller files.
+automatic-letter = This message was written by a machine, for example as an absence note.
+
+# What happened to the room
+continues-older-room = This room continues an earlier one that was left, deleted or replaced. Older messages are there.
+room-upgraded = This room was replaced by a newer one. Please write only there from now on.
+parked = { $what ->
+    [letter] A letter could not be put into this room completely.
+    [post] A message could not be put into this room.
+   *[dispatch] An answer could not be handed over.
+    } Nothing is lost, it waits in the queue. Please tell your administrator (command there: umstieg parked list).
+
+# Commands
+commands-help =
+    Commands in this room:
+    !original – as reply to a letter: sends the original as it arrived
+    !retry – sends failed or unclear answers of this room once more
+    !help – this list
+    Everything else that people named for it write here goes to the other side.
+unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
+command-needs-reply = Please write the command as a reply to the message you mean.
+original-follows = The original letter as it arrived:
+original-missing = There is no original for this message. Please reply to the letter itself.
+retry-queued = The answer is handed over once more …
+retry-nothing = There is nothing to repeat here: the answer has been handed over or is under way.
+retry-may-double = The answer is handed over once more. If the first attempt did arrive, the other side receives it twice.
+
+# Names
+room-name = { $label } · Matter { $number }
+room-topic = What people named for it write here goes to the other side. Commands: !help
+ghost-kim = { $name } (KIM)
+ghost-fax = { $number } (Fax)
+ghost-unknown-fax = Unknown fax number (Fax)
+ghost-unknown-kim = Unknown sender (KIM)
+
+# What is printed on a fax
+fax-from = From
+fax-to = To
+fax-date = Date
+fax-subject = Subject
+fax-page = Page
+fax-moment = { $day }, { $time }
+
+# The table of “umstieg check”
+check-heading = Check
+check-ok = OK
+check-warn = note
+check-fail = FAILED
+check-advice = What to do
+check-all-well = All is well.
+check-not-well = { $failures ->
+    [0] Nothing prevents the start
+    [one] { $failures } failure prevents operation
+   *[other] { $failures } failures prevent operation
+    }{ $warnings ->
+    [0] .
+    [one] , { $warnings } note.
+   *[other] , { $warnings } notes.
+    }

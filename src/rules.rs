@@ -1,0 +1,10 @@
+//! Decisions: threading, what to post, how to route a room message, what to answer, when to retry.
+//!
+//! Every rule is a total function from data to data. It knows no clock, no database and no
+//! network; `relay` loads what a rule needs and does what it says.
+
+pub mod answer;
+pub mod posts;
+pub mod retry;
+pub mod routing;
+pub mod threading;

@@ -1,0 +1,261 @@
+//! What a letter looks like in a portal.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{Attachment, Letter, NewPost, Speaker};
+
+/// Our mark on a post: its `txn_id`, so that its echo is recognised even when the homeserver's
+/// answer to our request was lost. It stands inside the content and means nothing to anybody.
+pub const POST_MARK: &str = "de.umstieg.post";
+
+/// Largest content of a post we make, in bytes of JSON. A Matrix event is at most 65,536 bytes
+/// with all its envelope (and base64 of the ciphertext once it is encrypted).
+pub const CONTENT_BYTES_MAX: usize = 40_000;
+
+/// The posts of a letter, in order. `name` is the letter's own for all time: their `txn_id`s are
+/// made from it.
+///
+/// They are its words and its files by the ghost, then what the gateway has to say about it
+/// (`hints`, ready sentences) by the bot.
+///
+/// Subject and file names stand only inside contents, which are encrypted in an encrypted room
+/// (TIM-29).
+pub fn render(name: &str, letter: &Letter, hints: &[String]) -> Vec<NewPost> {
+    let mut contents: Vec<(Speaker, Value, Option<i32>)> = Vec::new();
+    let has_words = !letter.subject.is_empty() || !letter.body.text.trim().is_empty();
+    if has_words || letter.attachments.is_empty() {
+        contents.push((Speaker::Ghost, words(letter), None));
+    }
+    for (index, attachment) in letter.attachments.iter().enumerate() {
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        contents.push((Speaker::Ghost, file(attachment), Some(index)));
+    }
+    for hint in hints {
+        contents.push((Speaker::Bot, notice(hint), None));
+    }
+    contents
+        .into_iter()
+        .enumerate()
+        .map(|(place, (speaker, content, file_index))| {
+            let txn_id = format!("l{name}p{place}");
+            let content = marked(content, &txn_id);
+            NewPost { speaker, txn_id, content, file_index }
+        })
+        .collect()
+}
+
+/// Puts our mark into a content.
+pub fn marked(mut content: Value, txn_id: &str) -> Value {
+    if let Value::Object(map) = &mut content {
+        map.insert(POST_MARK.to_owned(), json!(txn_id));
+    }
+    content
+}
+
+/// What the gateway itself says.
+pub fn notice(text: &str) -> Value {
+    json!({ "msgtype": "m.notice", "body": text })
+}
+
+/// A notice that answers a room message.
+pub fn notice_to(text: &str, event_id: &str) -> Value {
+    json!({
+        "msgtype": "m.notice",
+        "body": text,
+        "m.relates_to": { "m.in_reply_to": { "event_id": event_id } },
+    })
+}
+
+/// `content` as the newer words of the event `replaced` (Matrix 1.11, §11.47 event replacements).
+pub fn replacing(content: &Value, replaced: &str) -> Value {
+    let mut newer = content.as_object().cloned().unwrap_or_default();
+    // An edit has one relation, and the edited message keeps its own.
+    newer.remove("m.relates_to");
+    let mark = newer.remove(POST_MARK);
+    let mut edit = newer.clone();
+    if let Some(Value::String(body)) = newer.get("body") {
+        edit.insert("body".to_owned(), json!(format!("* {body}")));
+    }
+    edit.insert("m.new_content".to_owned(), Value::Object(newer));
+    edit.insert(
+        "m.relates_to".to_owned(),
+        json!({ "rel_type": "m.replace", "event_id": replaced }),
+    );
+    if let Some(mark) = mark {
+        edit.insert(POST_MARK.to_owned(), mark);
+    }
+    Value::Object(edit)
+}
+
+/// A file's content, as it will be sent once its place in the media repository is known.
+pub fn with_media(content: &Value, uri: &str, bytes: usize) -> Value {
+    let mut content = content.as_object().cloned().unwrap_or_default();
+    content.insert("url".to_owned(), json!(uri));
+    if let Some(Value::Object(info)) = content.get_mut("info") {
+        info.insert("size".to_owned(), json!(bytes));
+    }
+    Value::Object(content)
+}
+
+/// `content` with what `file` says of a file, where `content` itself is silent.
+pub fn merged(content: &Value, file: &Value) -> Value {
+    let mut merged = file.as_object().cloned().unwrap_or_default();
+    merged.extend(content.as_object().cloned().unwrap_or_default());
+    Value::Object(merged)
+}
+
+/// The content of a file post before its upload.
+pub fn file(attachment: &Attachment) -> Value {
+    let is_image = matches!(
+        attachment.media_type.as_str(),
+        "image/png" | "image/jpeg" | "image/gif" | "image/webp"
+    );
+    json!({
+        "msgtype": if is_image { "m.image" } else { "m.file" },
+        "body": attachment.file_name,
+        "filename": attachment.file_name,
+        "info": { "mimetype": attachment.media_type, "size": attachment.bytes.len() },
+    })
+}
+
+/// Subject and text of a letter as one `m.text`.
+fn words(letter: &Letter) -> Value {
+    let text = letter.body.text.trim_end();
+    let plain = match (letter.subject.as_str(), text) {
+        ("", text) => text.to_owned(),
+        (subject, "") => subject.to_owned(),
+        (subject, text) => format!("{subject}\n\n{text}"),
+    };
+    let mut content = Map::new();
+    content.insert("msgtype".to_owned(), json!("m.text"));
+    content.insert("body".to_owned(), json!(plain));
+    let html = formatted(letter);
+    if plain.len() + html.len() <= CONTENT_BYTES_MAX {
+        content.insert("format".to_owned(), json!("org.matrix.custom.html"));
+        content.insert("formatted_body".to_owned(), json!(html));
+    }
+    Value::Object(content)
+}
+
+fn formatted(letter: &Letter) -> String {
+    let text = letter.body.html.clone().unwrap_or_else(|| {
+        letter.body.text.trim_end().lines().map(escape).collect::<Vec<_>>().join("<br>")
+    });
+    if letter.subject.is_empty() {
+        return text;
+    }
+    format!("<strong>{}</strong><br><br>{text}", escape(&letter.subject))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::Body;
+
+    fn letter(subject: &str, text: &str, files: &[&str]) -> Letter {
+        let attachment = |name: &&str| Attachment {
+            file_name: (*name).to_owned(),
+            media_type: "application/pdf".to_owned(),
+            bytes: Bytes::from_static(b"%PDF"),
+        };
+        Letter {
+            from: vec![],
+            reply_to: vec![],
+            to: vec![],
+            cc: vec![],
+            subject: subject.to_owned(),
+            date: None,
+            message_id: None,
+            in_reply_to: vec![],
+            references: vec![],
+            body: Body { text: text.to_owned(), html: None },
+            attachments: files.iter().map(attachment).collect(),
+            automatic: false,
+            defects: vec![],
+        }
+    }
+
+    /// One line a post: who, which file, the body.
+    fn check(letter: &Letter, hints: &[String], expected: &[&str]) {
+        let posts = render("7", letter, hints);
+        let lines: Vec<String> = posts
+            .iter()
+            .map(|post| {
+                let file = post.file_index.map_or(String::new(), |n| format!(" file {n}"));
+                format!("{} {}{file}: {}", post.txn_id, post.speaker.word(), post.content["body"])
+            })
+            .collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn words_then_files_then_hints() {
+        check(
+            &letter("Befund", "Guten Tag\n", &["a.pdf", "b.pdf"]),
+            &["Bitte prüfen.".to_owned()],
+            &[
+                r#"l7p0 ghost: "Befund\n\nGuten Tag""#,
+                r#"l7p1 ghost file 0: "a.pdf""#,
+                r#"l7p2 ghost file 1: "b.pdf""#,
+                r#"l7p3 bot: "Bitte prüfen.""#,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_letter_of_files_alone_says_no_empty_words() {
+        check(&letter("", " \n", &["fax.pdf"]), &[], &[r#"l7p0 ghost file 0: "fax.pdf""#]);
+    }
+
+    #[test]
+    fn an_empty_letter_is_still_seen() {
+        check(&letter("", "", &[]), &[], &[r#"l7p0 ghost: """#]);
+    }
+
+    #[test]
+    fn no_markup_of_a_plain_letter_reaches_the_formatted_body() {
+        let posts = render("1", &letter("<b>A</b>", "<script>\n& \"", &[]), &[]);
+        assert_eq!(
+            posts[0].content["formatted_body"],
+            "<strong>&lt;b&gt;A&lt;/b&gt;</strong><br><br>&lt;script&gt;<br>&amp; &quot;"
+        );
+    }
+
+    #[test]
+    fn a_long_letter_still_fits_into_an_event() {
+        let posts = render("1", &letter("", &"ä".repeat(15_000), &[]), &[]);
+        assert!(posts[0].content.get("formatted_body").is_none());
+        assert!(posts[0].content.to_string().len() <= CONTENT_BYTES_MAX);
+    }
+
+    #[test]
+    fn an_edit_carries_the_newer_words_twice_and_one_relation() {
+        let edit = replacing(&marked(notice_to("Neu", "$question"), "d1n1"), "$first");
+        assert_eq!(
+            edit,
+            json!({
+                "msgtype": "m.notice",
+                "body": "* Neu",
+                "m.new_content": { "msgtype": "m.notice", "body": "Neu" },
+                "m.relates_to": { "rel_type": "m.replace", "event_id": "$first" },
+                "de.umstieg.post": "d1n1",
+            })
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! When to try again, and when to stop.
+
+use std::time::Duration;
+
+use crate::model::Outcome;
+
+/// First wait after a failure.
+const BACK_OFF_FIRST: Duration = Duration::from_secs(5);
+/// Longest wait: an assistant who watches the room should see a fixed server answer soon.
+const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Wait before attempt number `attempts + 1`: doubling, bounded.
+pub fn back_off(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
+    (BACK_OFF_FIRST * 2u32.pow(doublings)).min(BACK_OFF_MAX)
+}
+
+/// What follows from an attempt to hand a dispatch over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The channel took it over.
+    Done,
+    /// The same mail would be refused again.
+    GiveUp,
+    /// Nothing was accepted; the same mail may go out again after this wait.
+    Again(Duration),
+    /// Nothing was accepted, and the attempts are used up.
+    TriedEnough,
+    /// Only the server knows. Sending again might double it, so a person decides.
+    Hold,
+}
+
+/// Judges an attempt; `attempts` counts it already, `attempts_max` bounds them.
+pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
+    match outcome {
+        Outcome::Accepted { .. } => Verdict::Done,
+        Outcome::Refused { .. } => Verdict::GiveUp,
+        Outcome::Unclear { .. } => Verdict::Hold,
+        Outcome::TryLater { .. } if attempts >= attempts_max => Verdict::TriedEnough,
+        Outcome::TryLater { .. } => Verdict::Again(back_off(attempts)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Reached;
+
+    #[test]
+    fn waits_double_up_to_a_bound() {
+        let seconds: Vec<u64> = (1..=10).map(|n| back_off(n).as_secs()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
+        assert_eq!(back_off(i32::MAX), BACK_OFF_MAX);
+        assert_eq!(back_off(i32::MIN), BACK_OFF_FIRST);
+    }
+
+    #[test]
+    fn only_what_was_surely_not_accepted_goes_out_again() {
+        let reply = String::new;
+        let later = Outcome::TryLater { at: Reached::Recipient, reply: reply() };
+        assert_eq!(judge(&later, 1, 3), Verdict::Again(Duration::from_secs(5)));
+        assert_eq!(judge(&later, 3, 3), Verdict::TriedEnough);
+        assert_eq!(judge(&Outcome::Unclear { reply: reply() }, 1, 3), Verdict::Hold);
+        let refused = Outcome::Refused { at: Reached::Body, reply: reply() };
+        assert_eq!(judge(&refused, 1, 3), Verdict::GiveUp);
+        assert_eq!(judge(&Outcome::Accepted { reply: reply() }, 1, 3), Verdict::Done);
+    }
+}

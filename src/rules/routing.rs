@@ -1,0 +1,236 @@
+//! What a room message is: an answer to hand over, a command, something to refuse, or nothing.
+
+use crate::model::{MessageKind, RoomEvent, RoomFile};
+
+/// What the rule needs to know about the room and the speaker.
+#[derive(Debug, Clone, Copy)]
+pub struct Portal<'a> {
+    /// Whether the sender is one of ours: the bot or a ghost.
+    pub is_ours: bool,
+    /// Whether the channel lets the sender speak for the practice.
+    pub may_speak: bool,
+    /// Whether the correspondent can be written to at all.
+    pub is_answerable: bool,
+    /// Largest file the channel takes, in bytes.
+    pub file_bytes_max: u64,
+    /// Words that begin a command.
+    pub prefix: &'a str,
+}
+
+/// What to do with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Ignore,
+    /// Becomes (part of) a dispatch.
+    Text(String),
+    File(RoomFile),
+    Command(Command),
+    /// Newer words for an earlier room message, or none.
+    Replace {
+        event_id: String,
+        words: String,
+    },
+    Withdraw {
+        event_id: String,
+    },
+    /// Does not leave, and the sender is told why.
+    Refuse(Refusal),
+}
+
+/// What a person may ask the gateway for in a portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Help,
+    /// The letter as it came, as a file.
+    Original,
+    /// Hand the failed or unclear answer over once more.
+    Retry,
+    /// A word that is no command.
+    Unknown(String),
+}
+
+/// Why a room message does not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    MayNotSpeak,
+    NotAnswerable,
+    NotTransferable,
+    Encrypted,
+    TooLarge,
+}
+
+/// Decides about one event of a portal.
+///
+/// Notices never leave: bots speak in notices, and two gateways in one room must not answer each
+/// other for ever.
+pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
+    if portal.is_ours {
+        return Route::Ignore;
+    }
+    let message = match event {
+        RoomEvent::Message(message) => message,
+        RoomEvent::Redaction(redaction) => {
+            return Route::Withdraw { event_id: redaction.redacts.to_string() };
+        }
+        RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
+        RoomEvent::Member(_) | RoomEvent::Tombstone { .. } | RoomEvent::Other => {
+            return Route::Ignore;
+        }
+    };
+    if matches!(message.kind, MessageKind::Notice(_)) {
+        return Route::Ignore;
+    }
+    if let MessageKind::Text(words) = &message.kind
+        && let Some(command) = command(&words.body, portal.prefix)
+    {
+        // Sending something once more is speaking for the practice, too.
+        if command == Command::Retry && !portal.may_speak {
+            return Route::Refuse(Refusal::MayNotSpeak);
+        }
+        return Route::Command(command);
+    }
+    if !portal.may_speak {
+        return Route::Refuse(Refusal::MayNotSpeak);
+    }
+    if !portal.is_answerable {
+        return Route::Refuse(Refusal::NotAnswerable);
+    }
+    let text = match &message.kind {
+        MessageKind::Text(words) | MessageKind::Emote(words) => words.body.clone(),
+        // Structured messages carry a text for people (TIM-11); without one there is nothing.
+        MessageKind::Other { fallback: Some(text) } => text.clone(),
+        MessageKind::File(file) if message.replaces.is_none() => {
+            return match file.bytes {
+                Some(bytes) if bytes > portal.file_bytes_max => Route::Refuse(Refusal::TooLarge),
+                _ => Route::File(file.clone()),
+            };
+        }
+        MessageKind::Location { body, geo_uri } => {
+            geo_uri.as_ref().map_or_else(|| body.clone(), |uri| format!("{body}\n{uri}"))
+        }
+        MessageKind::Other { fallback: None } | MessageKind::File(_) => {
+            return Route::Refuse(Refusal::NotTransferable);
+        }
+        MessageKind::Notice(_) => return Route::Ignore,
+    };
+    match &message.replaces {
+        Some(event_id) => Route::Replace { event_id: event_id.to_string(), words: text },
+        None if text.trim().is_empty() => Route::Ignore,
+        None => Route::Text(text),
+    }
+}
+
+/// `!hilfe`, `!original`, `!erneut`, or their English names; anything else after the prefix is
+/// answered with the help, so that a mistyped command never leaves as a letter.
+fn command(text: &str, prefix: &str) -> Option<Command> {
+    let rest = text.trim().strip_prefix(prefix)?;
+    let word = rest.split_whitespace().next()?;
+    // "!!!" or "! Achtung" is emphasis, not a command.
+    if !rest.starts_with(word) || !word.chars().all(char::is_alphabetic) {
+        return None;
+    }
+    Some(match word.to_lowercase().as_str() {
+        "hilfe" | "help" => Command::Help,
+        "original" => Command::Original,
+        "erneut" | "retry" => Command::Retry,
+        _ => Command::Unknown(word.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::{owned_event_id, owned_room_id, owned_user_id};
+
+    use super::*;
+    use crate::model::{FileForm, RoomMessage, Words};
+
+    const OPEN: Portal<'_> = Portal {
+        is_ours: false,
+        may_speak: true,
+        is_answerable: true,
+        file_bytes_max: 1000,
+        prefix: "!",
+    };
+
+    fn message(kind: MessageKind) -> RoomEvent {
+        RoomEvent::Message(RoomMessage {
+            event_id: owned_event_id!("$e"),
+            room_id: owned_room_id!("!r:x"),
+            sender: owned_user_id!("@anna:x"),
+            sent_at_ms: 0,
+            kind,
+            replies_to: None,
+            replaces: None,
+        })
+    }
+
+    fn words(body: &str) -> Words {
+        Words { body: body.to_owned(), html: None }
+    }
+
+    fn text(body: &str) -> RoomEvent {
+        message(MessageKind::Text(words(body)))
+    }
+
+    fn file(bytes: Option<u64>) -> RoomFile {
+        RoomFile {
+            form: FileForm::File,
+            uri: "mxc://x/y".into(),
+            file_name: "Befund.pdf".to_owned(),
+            caption: None,
+            media_type: Some("application/pdf".to_owned()),
+            bytes,
+        }
+    }
+
+    #[test]
+    fn words_and_files_of_a_speaker_leave() {
+        assert_eq!(route(&text("Guten Tag"), OPEN), Route::Text("Guten Tag".to_owned()));
+        let event = message(MessageKind::File(file(Some(10))));
+        assert_eq!(route(&event, OPEN), Route::File(file(Some(10))));
+        assert_eq!(route(&text("  "), OPEN), Route::Ignore);
+    }
+
+    #[test]
+    fn our_own_words_and_notices_never_leave() {
+        assert_eq!(route(&text("x"), Portal { is_ours: true, ..OPEN }), Route::Ignore);
+        assert_eq!(route(&message(MessageKind::Notice(words("x"))), OPEN), Route::Ignore);
+    }
+
+    #[test]
+    fn who_may_not_speak_is_told_so() {
+        let portal = Portal { may_speak: false, ..OPEN };
+        assert_eq!(route(&text("x"), portal), Route::Refuse(Refusal::MayNotSpeak));
+        let portal = Portal { is_answerable: false, ..OPEN };
+        assert_eq!(route(&text("x"), portal), Route::Refuse(Refusal::NotAnswerable));
+    }
+
+    #[test]
+    fn what_cannot_be_carried_over_is_refused_with_a_reason() {
+        let event = message(MessageKind::Other { fallback: None });
+        assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::NotTransferable));
+        let event = message(MessageKind::File(file(Some(1001))));
+        assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::TooLarge));
+    }
+
+    #[test]
+    fn commands_begin_with_the_prefix_and_a_word() {
+        for (words, expected) in [
+            ("!hilfe", Some(Command::Help)),
+            (" !Original bitte", Some(Command::Original)),
+            ("!retry", Some(Command::Retry)),
+            ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
+            ("!!!", None),
+            ("! Achtung", None),
+            ("Bitte !hilfe", None),
+        ] {
+            assert_eq!(command(words, "!"), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_answered_also_where_nothing_may_leave() {
+        let portal = Portal { may_speak: false, is_answerable: false, ..OPEN };
+        assert_eq!(route(&text("!original"), portal), Route::Command(Command::Original));
+    }
+}
