@@ -12,3 +12,7 @@ pub mod document;
 pub mod mail;
 pub mod phrases;
 pub mod rules;
+
+pub mod matrix;
+pub mod store;
+pub mod transport;

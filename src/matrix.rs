@@ -1,0 +1,24 @@
+//! The homeserver: our users, portals, what is said in them, files, and what comes back.
+//!
+//! A thin typed client over one HTTP connection pool, with requests out of ruma. It asks what it
+//! is told to ask and says how it went: it decides nothing, repeats nothing, and waits for nothing
+//! but its answers. What is heard there is understood in [`decode()`], and only there.
+
+mod client;
+mod decode;
+mod error;
+mod ghosts;
+mod media;
+mod raw;
+mod rooms;
+mod sync;
+
+pub use client::{DEVICE, Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
+pub use decode::decode;
+pub use error::{ErrorKind, MatrixError};
+pub use raw::RawEvent;
+pub use rooms::{CreateError, Invited, PortalPlan};
+pub use sync::{JoinedRoom, LeftRoom, Page, RoomInvite, SyncBatch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Users of ours: the bot and the ghosts, their names and their device.
+
+use ruma::{OwnedUserId, UserId};
+
+use super::{
+    DEVICE, ErrorKind, Homeserver, MatrixError,
+    client::{As, Endpoint},
+    error::Cause,
+};
+use crate::model::{Correspondent, GhostName};
+
+/// Longest user id, in bytes, with its `@` and `:` (Matrix appendices, "User Identifiers").
+const USER_ID_BYTES_MAX: usize = 255;
+
+/// What people see as the name of our users' device. Free of personal data (TIM-29).
+const DEVICE_NAME: &str = "Umstieg";
+
+impl Homeserver {
+    /// Whether a user is one of ours: the bot or a ghost.
+    pub fn is_ours(&self, user: &UserId) -> bool {
+        user == self.bot()
+            || (user.server_name() == self.server_name()
+                && user.localpart().starts_with(self.user_prefix()))
+    }
+
+    /// Bytes that a [`GhostName`] may have so that the user id with our prefix and server fits.
+    pub fn room_for_ghost_name(&self) -> usize {
+        let taken = "@:".len() + self.user_prefix().len() + self.server_name().as_str().len();
+        USER_ID_BYTES_MAX.saturating_sub(taken)
+    }
+
+    /// The user id of a ghost: `@`, our prefix, the ghost's name, `:`, our server.
+    pub fn ghost_user_id(&self, name: &GhostName) -> Result<OwnedUserId, MatrixError> {
+        let localpart = self.ghost_localpart(name);
+        UserId::parse_with_server_name(localpart.as_str(), self.server_name())
+            .map_err(|_| MatrixError::new(Endpoint::Register, Cause::Unsendable))
+    }
+
+    /// Whom the ghost of this user id stands for; `None` when it is no ghost of ours.
+    pub fn correspondent_of(&self, user: &UserId) -> Option<Correspondent> {
+        if user.server_name() != self.server_name() {
+            return None;
+        }
+        let name = user.localpart().strip_prefix(self.user_prefix())?;
+        GhostName::correspondent(name).ok()
+    }
+
+    /// The local part under which a ghost is registered.
+    pub fn ghost_localpart(&self, name: &GhostName) -> String {
+        format!("{}{}", self.user_prefix(), name.as_str())
+    }
+
+    /// Registers a user of our namespace; one that is there already is fine (TIM-5).
+    ///
+    /// It needs no access token of its own: without `inhibit_login` Synapse answers 400, and has
+    /// made the user all the same.
+    pub async fn register(&self, localpart: &str) -> Result<(), MatrixError> {
+        use ruma::api::client::account::register::{LoginType, v3};
+        let mut request = v3::Request::new();
+        request.username = Some(localpart.to_owned());
+        request.login_type = Some(LoginType::ApplicationService);
+        request.inhibit_login = true;
+        match self.ask(Endpoint::Register, As::Service, request).await {
+            Err(error) if error.errcode() == Some("M_USER_IN_USE") => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    /// Gives a user of ours the device it speaks from; one that is there already is fine.
+    ///
+    /// Without a device the homeserver forgets `txn_id`s after half an hour, with one after a day.
+    pub async fn ensure_device(&self, user: &UserId) -> Result<(), MatrixError> {
+        use ruma::api::client::device::update_device::v3;
+        let mut request = v3::Request::new(DEVICE.into());
+        request.display_name = Some(DEVICE_NAME.to_owned());
+        self.ask(Endpoint::Device, As::User(user), request).await.map(|_| ())
+    }
+
+    /// Names a user of ours everywhere; `false` when the homeserver does not let users do so
+    /// (`enable_set_displayname: false`), where a name per room is the way (TIM-16).
+    pub async fn set_displayname(&self, user: &UserId, name: &str) -> Result<bool, MatrixError> {
+        use ruma::api::client::profile::set_display_name::v3;
+        #[expect(
+            deprecated,
+            reason = "its successor is a path of its own only from Matrix 1.16 on, TI-Messenger has 1.11"
+        )]
+        let request = v3::Request::new(user.to_owned(), Some(name.to_owned()));
+        match self.ask(Endpoint::DisplayName, As::User(user), request).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_not_allowed(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A plain no: neither an outage nor a limit nor a missing device.
+pub(super) fn is_not_allowed(error: &MatrixError) -> bool {
+    matches!(error.status(), Some(400 | 403))
+        && !matches!(error.kind(), ErrorKind::Again { .. })
+        && error.errcode() != Some("M_UNKNOWN_DEVICE")
+}

@@ -1,0 +1,284 @@
+//! What happened since: the bot's own `/sync`, and `/messages` for its gaps.
+//!
+//! Answers are read leniently, piece by piece: a `/sync` that cannot be read as a whole would come
+//! again for ever, and nothing after it would be heard.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ruma::{
+    OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
+    api::{
+        Direction,
+        client::filter::{Filter, FilterDefinition, RoomEventFilter},
+    },
+    presence::PresenceState,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Endpoint, Homeserver, MatrixError, RawEvent,
+    client::{As, read},
+};
+
+/// Timeline events per room in one `/sync`; what is more comes by [`Homeserver::messages`].
+const TIMELINE_EVENTS_MAX: u32 = 50;
+
+/// The same where nothing is asked since: only where the homeserver stands is of interest then.
+const FIRST_TIMELINE_EVENTS_MAX: u32 = 1;
+
+/// The state that matters to a gateway: who is there, and whether the room goes on elsewhere.
+const STATE_TYPES: [&str; 3] = ["m.room.member", "m.room.tombstone", "m.room.create"];
+
+/// What one `/sync` brought.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SyncBatch {
+    /// From where to go on. Saved after everything below is.
+    pub next_batch: String,
+    pub joined: Vec<JoinedRoom>,
+    /// Rooms into which somebody invited the bot.
+    pub invites: Vec<RoomInvite>,
+    /// Rooms the bot is no longer in: left, removed from, or deleted (TIM-20).
+    pub left: Vec<LeftRoom>,
+    /// Pieces nobody could read; they are left out.
+    pub unreadable: usize,
+}
+
+/// News from a room the bot is in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JoinedRoom {
+    pub room_id: OwnedRoomId,
+    /// Changes of the state that happened before the timeline.
+    pub state: Vec<RawEvent>,
+    /// Oldest first.
+    pub timeline: Vec<RawEvent>,
+    /// Whether events are missing before the timeline: between the `since` that was asked for and
+    /// `prev_batch`.
+    pub limited: bool,
+    /// The point right before the timeline.
+    pub prev_batch: Option<String>,
+}
+
+/// Somebody invited the bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomInvite {
+    pub room_id: OwnedRoomId,
+    pub inviter: Option<OwnedUserId>,
+    /// The room that this one replaces, as the inviter claims (TIM-4).
+    pub predecessor: Option<OwnedRoomId>,
+}
+
+/// The last the bot sees of a room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftRoom {
+    pub room_id: OwnedRoomId,
+    /// Oldest first.
+    pub timeline: Vec<RawEvent>,
+}
+
+/// Some events of a room.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// Oldest first.
+    pub events: Vec<RawEvent>,
+    /// From where to go on; `None` at the end.
+    pub end: Option<String>,
+    /// Events nobody could read; they are left out.
+    pub unreadable: usize,
+}
+
+impl Homeserver {
+    /// What happened since `since` in all rooms of the bot; waits up to `timeout` for something.
+    ///
+    /// Without `since` the homeserver tells where it stands now, with the last event of each room.
+    /// To-device messages up to `since` are deleted by asking.
+    pub async fn sync(
+        &self,
+        since: Option<&str>,
+        timeout: Duration,
+    ) -> Result<SyncBatch, MatrixError> {
+        use ruma::api::client::sync::sync_events::v3;
+        let timeline_events_max =
+            if since.is_some() { TIMELINE_EVENTS_MAX } else { FIRST_TIMELINE_EVENTS_MAX };
+        let mut request = v3::Request::new();
+        request.filter = Some(v3::Filter::FilterDefinition(filter(timeline_events_max)));
+        request.since = since.map(str::to_owned);
+        request.set_presence = PresenceState::Offline;
+        request.timeout = Some(timeout);
+        let body = self.ask_for_news(request, timeout).await?;
+        batch_of(&body, self.bot())
+    }
+
+    /// Events of a room from `from` towards `to`, oldest first: with `from` the last `since` and
+    /// `to` the `prev_batch` of a limited timeline, what is missing between them.
+    pub async fn messages(
+        &self,
+        room: &RoomId,
+        from: &str,
+        to: Option<&str>,
+        limit: u32,
+    ) -> Result<Page, MatrixError> {
+        use ruma::api::client::message::get_message_events::v3;
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            chunk: Vec<Box<RawValue>>,
+            end: Option<String>,
+        }
+        let mut request = v3::Request::new(room.to_owned(), Direction::Forward);
+        request.from = Some(from.to_owned());
+        request.to = to.map(str::to_owned);
+        request.limit = UInt::from(limit);
+        let who = As::Device(self.bot());
+        let answer: Answer = self.ask_leniently(Endpoint::Messages, who, request).await?;
+        let mut page = Page::default();
+        page.events = events(answer.chunk.iter().map(|event| &**event), room, &mut page.unreadable);
+        // Some servers name an end even behind the last event.
+        page.end = answer.end.filter(|end| !answer.chunk.is_empty() && end != from);
+        Ok(page)
+    }
+}
+
+/// Neither presence nor account data nor typing; of the state only what matters.
+fn filter(timeline_events_max: u32) -> FilterDefinition {
+    let mut state = RoomEventFilter::empty();
+    state.types = Some(STATE_TYPES.map(str::to_owned).to_vec());
+    let mut timeline = RoomEventFilter::empty();
+    timeline.limit = Some(UInt::from(timeline_events_max));
+    let mut filter = FilterDefinition::empty();
+    filter.presence = Filter::ignore_all();
+    filter.account_data = Filter::ignore_all();
+    filter.room.account_data = RoomEventFilter::ignore_all();
+    filter.room.ephemeral = RoomEventFilter::ignore_all();
+    filter.room.state = state;
+    filter.room.timeline = timeline;
+    filter
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    next_batch: String,
+    #[serde(borrow, default)]
+    rooms: Rooms<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Rooms<'a> {
+    #[serde(borrow, default)]
+    join: BTreeMap<String, &'a RawValue>,
+    #[serde(borrow, default)]
+    invite: BTreeMap<String, &'a RawValue>,
+    #[serde(borrow, default)]
+    leave: BTreeMap<String, &'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Room<'a> {
+    #[serde(borrow, default)]
+    state: State<'a>,
+    #[serde(borrow, default)]
+    timeline: Timeline<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct State<'a> {
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Timeline<'a> {
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
+    #[serde(default)]
+    limited: bool,
+    prev_batch: Option<String>,
+}
+
+fn batch_of(body: &[u8], bot: &UserId) -> Result<SyncBatch, MatrixError> {
+    let answer: Answer<'_> = read(Endpoint::Sync, body)?;
+    let mut batch = SyncBatch { next_batch: answer.next_batch, ..SyncBatch::default() };
+    for (room_id, json) in answer.rooms.join {
+        match room_of(&room_id, json) {
+            Some((room_id, room)) => {
+                let state = room.state.events.into_iter();
+                let timeline = room.timeline.events.into_iter();
+                batch.joined.push(JoinedRoom {
+                    state: events(state, &room_id, &mut batch.unreadable),
+                    timeline: events(timeline, &room_id, &mut batch.unreadable),
+                    limited: room.timeline.limited,
+                    prev_batch: room.timeline.prev_batch,
+                    room_id,
+                });
+            }
+            None => batch.unreadable += 1,
+        }
+    }
+    for (room_id, json) in answer.rooms.invite {
+        match RoomId::parse(&room_id) {
+            Ok(room_id) => batch.invites.push(invite_of(room_id, json, bot)),
+            Err(_) => batch.unreadable += 1,
+        }
+    }
+    for (room_id, json) in answer.rooms.leave {
+        match room_of(&room_id, json) {
+            Some((room_id, room)) => {
+                let timeline = room.timeline.events.into_iter();
+                let timeline = events(timeline, &room_id, &mut batch.unreadable);
+                batch.left.push(LeftRoom { room_id, timeline });
+            }
+            None => batch.unreadable += 1,
+        }
+    }
+    Ok(batch)
+}
+
+fn room_of<'a>(room_id: &str, json: &'a RawValue) -> Option<(OwnedRoomId, Room<'a>)> {
+    Some((RoomId::parse(room_id).ok()?, serde_json::from_str(json.get()).ok()?))
+}
+
+/// An invite is worth its room even when its state is unreadable.
+fn invite_of(room_id: OwnedRoomId, json: &RawValue, bot: &UserId) -> RoomInvite {
+    #[derive(Deserialize)]
+    struct Invite {
+        invite_state: Stripped,
+    }
+    #[derive(Deserialize)]
+    struct Stripped {
+        events: Vec<serde_json::Value>,
+    }
+    let events = serde_json::from_str::<Invite>(json.get())
+        .map(|invite| invite.invite_state.events)
+        .unwrap_or_default();
+    let text = |event: &serde_json::Value, pointer: &str| {
+        event.pointer(pointer).and_then(|value| value.as_str()).map(str::to_owned)
+    };
+    let is = |event: &serde_json::Value, event_type: &str, state_key: &str| {
+        text(event, "/type").as_deref() == Some(event_type)
+            && text(event, "/state_key").as_deref() == Some(state_key)
+    };
+    let inviter = events
+        .iter()
+        .find(|event| is(event, "m.room.member", bot.as_str()))
+        .and_then(|event| UserId::parse(text(event, "/sender")?).ok());
+    let predecessor = events
+        .iter()
+        .find(|event| is(event, "m.room.create", ""))
+        .and_then(|event| RoomId::parse(text(event, "/content/predecessor/room_id")?).ok());
+    RoomInvite { room_id, inviter, predecessor }
+}
+
+fn events<'a>(
+    jsons: impl Iterator<Item = &'a RawValue>,
+    room: &RoomId,
+    unreadable: &mut usize,
+) -> Vec<RawEvent> {
+    let mut events = Vec::new();
+    for json in jsons {
+        match RawEvent::read(json, Some(room.as_str())) {
+            Some(event) => events.push(event),
+            None => *unreadable += 1,
+        }
+    }
+    events
+}

@@ -1,0 +1,530 @@
+//! What we hand to channels: gathered, closed, claimed, settled. Every step is a guarded update,
+//! so that a step repeated after a crash finds it done or finds it impossible.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, posts};
+use crate::model::{
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId,
+};
+
+/// A room message on its way into a dispatch.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPart<'a> {
+    pub conversation: ConversationId,
+    pub author: &'a str,
+    pub event_id: &'a str,
+    pub part: &'a StoredPart,
+    /// How long the dispatch stays open for more after this part, and at the most.
+    pub collect: std::time::Duration,
+    pub collect_at_most: std::time::Duration,
+    /// The Message-ID of the dispatch this part may open.
+    pub message_id: &'a MessageId,
+    pub at: OffsetDateTime,
+}
+
+/// One room message within a dispatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredPart {
+    Text(String),
+    /// A file in the media repository, and what its sender wrote about it.
+    File {
+        media_uri: String,
+        file_name: String,
+        media_type: String,
+        caption: Option<String>,
+    },
+}
+
+/// A dispatch that is not settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDispatch {
+    pub id: DispatchId,
+    pub conversation: ConversationId,
+    pub state: DeliveryState,
+    pub message_id: MessageId,
+    pub opened_at: OffsetDateTime,
+    pub closes_at: OffsetDateTime,
+    pub subject: String,
+    pub in_reply_to: Option<MessageId>,
+    pub ancestors: Vec<MessageId>,
+    pub attempts: i32,
+    pub next_attempt_at: Option<OffsetDateTime>,
+    /// The room message it began with: notices answer it.
+    pub first_event: Option<String>,
+}
+
+/// What became of an edit or a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewerWords {
+    /// The dispatch had not left; it says the newer words, or nothing.
+    Applied,
+    /// It has left, or may have.
+    TooLate,
+    /// The event is no part of a dispatch.
+    NoPart,
+}
+
+impl Store {
+    /// Puts a room message into the author's open dispatch, or into a new one.
+    ///
+    /// A dispatch gathers what one person says in one portal; somebody else's words close it.
+    /// The same event twice changes nothing.
+    pub async fn collect(&self, new: NewPart<'_>) -> Result<(), StoreError> {
+        let closes_at = new.at + new.collect;
+        let mut transaction = self.pool.begin().await?;
+        let known = sqlx::query_scalar!(
+            r#"select exists (select 1 from dispatch_parts where event_id = $1) as "known!""#,
+            new.event_id,
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if known {
+            return Ok(());
+        }
+        sqlx::query!(
+            "update dispatches
+             set closes_at = least(closes_at, $3)
+             where conversation_id = $1
+               and state = 'collecting'
+               and author <> $2",
+            new.conversation.0,
+            new.author,
+            new.at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let open = sqlx::query_scalar!(
+            "update dispatches
+             set closes_at = least(opened_at + $4::interval, $5)
+             where id = (
+                 select id
+                 from dispatches
+                 where conversation_id = $1
+                   and author = $2
+                   and state = 'collecting'
+                   and closes_at > $3
+                 order by id desc
+                 limit 1
+             )
+             returning id",
+            new.conversation.0,
+            new.author,
+            new.at,
+            interval(new.collect_at_most),
+            closes_at,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let dispatch = match open {
+            Some(dispatch) => dispatch,
+            None => {
+                sqlx::query_scalar!(
+                    "insert into dispatches
+                         (conversation_id, author, message_id, state, opened_at, closes_at)
+                     values ($1, $2, $3, 'collecting', $4, $5)
+                     returning id",
+                    new.conversation.0,
+                    new.author,
+                    new.message_id.as_str(),
+                    new.at,
+                    closes_at,
+                )
+                .fetch_one(&mut *transaction)
+                .await?
+            }
+        };
+        let (body, media_uri, file_name, media_type) = match new.part {
+            StoredPart::Text(body) => (Some(body), None, None, None),
+            StoredPart::File { media_uri, file_name, media_type, caption } => {
+                (caption.as_ref(), Some(media_uri), Some(file_name), Some(media_type))
+            }
+        };
+        sqlx::query!(
+            "insert into dispatch_parts
+                 (dispatch_id, event_id, body, media_uri, file_name, media_type)
+             values ($1, $2, $3, $4, $5, $6)",
+            dispatch,
+            new.event_id,
+            body,
+            media_uri,
+            file_name,
+            media_type,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let job = Job::HandOver(new.conversation);
+        jobs::add(&mut transaction, &job, Some(closes_at)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Puts the newer words of a room message by its author (an edit) in the place of the earlier.
+    pub async fn newer_words(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+        author: &str,
+        words: &str,
+    ) -> Result<NewerWords, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let dispatch = dispatch_of_part(&mut transaction, conversation, event_id).await?;
+        let Some(dispatch) = dispatch.filter(|dispatch| dispatch.author == author) else {
+            return Ok(NewerWords::NoPart);
+        };
+        if !dispatch.may_change() {
+            return Ok(NewerWords::TooLate);
+        }
+        sqlx::query!(
+            "update dispatch_parts
+             set body = $2
+             where event_id = $1
+               and body is not null",
+            event_id,
+            words,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(NewerWords::Applied)
+    }
+
+    /// Takes a room message out of its dispatch, whoever redacted it: the homeserver lets only its
+    /// author and those do so who have power in the room. When nothing is left of the dispatch,
+    /// nothing leaves, and `notice` says so.
+    pub async fn withdraw_part(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+        notice: &Value,
+        at: OffsetDateTime,
+    ) -> Result<NewerWords, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let Some(dispatch) = dispatch_of_part(&mut transaction, conversation, event_id).await?
+        else {
+            return Ok(NewerWords::NoPart);
+        };
+        if dispatch.state == Some(DeliveryState::Withdrawn) {
+            // Taken back before; a second redaction says nothing new.
+            return Ok(NewerWords::Applied);
+        }
+        if !dispatch.may_change() {
+            return Ok(NewerWords::TooLate);
+        }
+        sqlx::query!("update dispatch_parts set withdrawn = true where event_id = $1", event_id)
+            .execute(&mut *transaction)
+            .await?;
+        let emptied = sqlx::query!(
+            "update dispatches
+             set state = 'withdrawn',
+                 settled_at = $2
+             where id = $1
+               and not exists (
+                   select 1
+                   from dispatch_parts
+                   where dispatch_id = $1
+                     and not withdrawn
+               )",
+            dispatch.id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if emptied == 1 {
+            let id = DispatchId(dispatch.id);
+            posts::insert_notice(&mut transaction, conversation.0, id, notice).await?;
+            // What stands behind it need not wait for its time.
+            let job = Job::HandOver(conversation);
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(NewerWords::Applied)
+    }
+
+    /// The oldest dispatch of a conversation that is not settled: the only one that may move.
+    pub async fn head_dispatch(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<StoredDispatch>, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                 dispatch.id,
+                 dispatch.state,
+                 dispatch.message_id,
+                 dispatch.opened_at,
+                 dispatch.closes_at,
+                 dispatch.subject,
+                 dispatch.in_reply_to,
+                 dispatch.ancestors,
+                 dispatch.attempts,
+                 dispatch.next_attempt_at,
+                 (
+                     select event_id
+                     from dispatch_parts
+                     where dispatch_id = dispatch.id
+                     order by id
+                     limit 1
+                 ) as first_event
+             from dispatches as dispatch
+             where dispatch.conversation_id = $1
+               and dispatch.state in ('collecting', 'waiting', 'handing_over', 'sending_body')
+             order by dispatch.id
+             limit 1"#,
+            conversation.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(|row| {
+            Some(StoredDispatch {
+                id: DispatchId(row.id),
+                conversation,
+                state: DeliveryState::from_word(&row.state)?,
+                message_id: MessageId::new(&row.message_id).ok()?,
+                opened_at: row.opened_at,
+                closes_at: row.closes_at,
+                subject: row.subject,
+                in_reply_to: row.in_reply_to.and_then(|id| MessageId::new(&id).ok()),
+                ancestors: row.ancestors.iter().filter_map(|id| MessageId::new(id).ok()).collect(),
+                attempts: row.attempts,
+                next_attempt_at: row.next_attempt_at,
+                first_event: row.first_event,
+            })
+        }))
+    }
+
+    /// What a dispatch says, in order, without what was withdrawn.
+    pub async fn dispatch_parts(
+        &self,
+        dispatch: DispatchId,
+    ) -> Result<Vec<StoredPart>, StoreError> {
+        let rows = sqlx::query!(
+            "select
+                 body,
+                 media_uri,
+                 file_name,
+                 media_type
+             from dispatch_parts
+             where dispatch_id = $1
+               and not withdrawn
+             order by id",
+            dispatch.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| match (row.body, row.media_uri) {
+                (caption, Some(media_uri)) => Some(StoredPart::File {
+                    media_uri,
+                    file_name: row.file_name.unwrap_or_default(),
+                    media_type: row.media_type.unwrap_or_default(),
+                    caption,
+                }),
+                (Some(body), None) => Some(StoredPart::Text(body)),
+                (None, None) => None,
+            })
+            .collect())
+    }
+
+    /// Closes a gathered dispatch: what it answers is fixed, and its Message-ID leads back to the
+    /// conversation before anybody outside can know it.
+    pub async fn close_dispatch(
+        &self,
+        dispatch: &StoredDispatch,
+        channel: &ChannelName,
+        correspondent: &Correspondent,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let ancestors: Vec<String> =
+            dispatch.ancestors.iter().map(|id| id.as_str().to_owned()).collect();
+        sqlx::query!(
+            "update dispatches
+             set state = 'waiting',
+                 subject = $2,
+                 in_reply_to = $3,
+                 ancestors = $4
+             where id = $1
+               and state = 'collecting'",
+            dispatch.id.0,
+            dispatch.subject,
+            dispatch.in_reply_to.as_ref().map(MessageId::as_str),
+            &ancestors,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "insert into thread_ids (channel, correspondent, message_id, conversation_id, seen_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict do nothing",
+            channel.as_str(),
+            correspondent.key(),
+            dispatch.message_id.as_str(),
+            dispatch.conversation.0,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Moves an attempt one step on. `false` when the dispatch was not in the state before, for
+    /// example because its author withdrew it meanwhile.
+    pub async fn dispatch_step(
+        &self,
+        dispatch: DispatchId,
+        from: DeliveryState,
+        to: DeliveryState,
+    ) -> Result<bool, StoreError> {
+        let moved = sqlx::query!(
+            "update dispatches
+             set state = $3,
+                 attempts = attempts + case when $3 = 'handing_over' then 1 else 0 end
+             where id = $1
+               and state = $2",
+            dispatch.0,
+            from.word(),
+            to.word(),
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(moved == 1)
+    }
+
+    /// Sends a dispatch back to wait for its next attempt, with a notice when the room should
+    /// know.
+    pub async fn dispatch_again_at(
+        &self,
+        dispatch: &StoredDispatch,
+        next: OffsetDateTime,
+        reply: &str,
+        notice: Option<&Value>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "update dispatches
+             set state = 'waiting',
+                 next_attempt_at = $2,
+                 reply = $3
+             where id = $1
+               and state in ('waiting', 'handing_over', 'sending_body')",
+            dispatch.id.0,
+            next,
+            reply,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if let Some(notice) = notice {
+            posts::insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+                .await?;
+        }
+        jobs::add(&mut transaction, &Job::HandOver(dispatch.conversation), Some(next)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Settles a dispatch: its state, the notice in the room and, where a person has to look, the
+    /// parked row.
+    pub async fn settle_dispatch(
+        &self,
+        dispatch: &StoredDispatch,
+        state: DeliveryState,
+        reply: &str,
+        notice: &Value,
+        parked_for: Option<(&ChannelName, &str)>,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let settled = sqlx::query!(
+            "update dispatches
+             set state = $2,
+                 reply = $3,
+                 settled_at = $4
+             where id = $1
+               and state in ('collecting', 'waiting', 'handing_over', 'sending_body')",
+            dispatch.id.0,
+            state.word(),
+            reply,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if settled == 1 {
+            posts::insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+                .await?;
+            if let Some((channel, reason)) = parked_for {
+                let kind = ParkedKind::Dispatch;
+                parked::insert(&mut transaction, kind, dispatch.id.0, channel.as_str(), reason, at)
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// How many dispatches stand in each state, for the metrics.
+    pub async fn dispatch_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select state, count(*) as "count!"
+             from dispatches
+             group by state"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.state, row.count)).collect())
+    }
+}
+
+/// The dispatch a room message is a part of.
+struct DispatchOfPart {
+    id: i64,
+    author: String,
+    state: Option<DeliveryState>,
+}
+
+impl DispatchOfPart {
+    /// Until it is on its way.
+    fn may_change(&self) -> bool {
+        matches!(self.state, Some(DeliveryState::Collecting | DeliveryState::Waiting))
+    }
+}
+
+/// Finds it, and holds it so that it cannot leave meanwhile.
+async fn dispatch_of_part(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    event_id: &str,
+) -> Result<Option<DispatchOfPart>, sqlx::Error> {
+    let row = sqlx::query!(
+        "select
+             dispatch.id,
+             dispatch.author,
+             dispatch.state
+         from dispatch_parts as part
+         join dispatches as dispatch on dispatch.id = part.dispatch_id
+         where part.event_id = $1
+           and dispatch.conversation_id = $2
+         for update of dispatch",
+        event_id,
+        conversation.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| DispatchOfPart {
+        id: row.id,
+        author: row.author,
+        state: DeliveryState::from_word(&row.state),
+    }))
+}
+
+/// A duration as Postgres counts it.
+fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
+}

@@ -1,0 +1,216 @@
+//! Wake-ups on the job engine (graphile_worker), added in the transaction that makes them needed.
+//!
+//! A job says only *where* there is something to do; what, and in which order, stands in our own
+//! tables. So a job that runs twice, or a second one for the same place, is harmless.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{OpenError, Store, StoreError};
+use crate::model::{ChannelName, ConversationId};
+
+/// Attempts of the engine, for failures that are ours (the database was away). With its
+/// exponential back-off this is about three days; `Store::wake_what_waits` covers the rest.
+const ENGINE_ATTEMPTS_MAX: i32 = 25;
+
+/// A place where there is something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Letters of this channel have no place yet.
+    PlaceLetters(ChannelName),
+    /// Posts of this conversation wait.
+    SendPosts(ConversationId),
+    /// Events of this room were not read yet.
+    ReadRoom(String),
+    /// Dispatches of this conversation wait.
+    HandOver(ConversationId),
+}
+
+impl Job {
+    /// The engine's name for the task.
+    pub fn task(&self) -> &'static str {
+        match self {
+            Self::PlaceLetters(_) => "place_letters",
+            Self::SendPosts(_) => "send_posts",
+            Self::ReadRoom(_) => "read_room",
+            Self::HandOver(_) => "hand_over",
+        }
+    }
+
+    /// Two jobs with one key are one job as long as none of them runs; the worker sees to it that
+    /// two never run side by side.
+    pub fn key(&self) -> String {
+        match self {
+            Self::PlaceLetters(channel) => format!("place_letters {channel}"),
+            Self::SendPosts(conversation) => format!("send_posts {conversation}"),
+            Self::ReadRoom(room) => format!("read_room {room}"),
+            Self::HandOver(conversation) => format!("hand_over {conversation}"),
+        }
+    }
+
+    fn payload(&self) -> Value {
+        match self {
+            Self::PlaceLetters(channel) => json!({ "channel": channel.as_str() }),
+            Self::SendPosts(conversation) | Self::HandOver(conversation) => {
+                json!({ "conversation": conversation })
+            }
+            Self::ReadRoom(room) => json!({ "room": room }),
+        }
+    }
+}
+
+/// Adds a job within the caller's transaction, to run now or at `at`.
+///
+/// Without a queue of the engine: for each job it takes, it locks every queue that is free, which
+/// grows with the number of conversations and lets only one job be taken at a time.
+pub(super) async fn add(
+    connection: &mut PgConnection,
+    job: &Job,
+    at: Option<OffsetDateTime>,
+) -> Result<(), sqlx::Error> {
+    let key = job.key();
+    sqlx::query(
+        "select graphile_worker.add_job(
+            identifier => $1,
+            payload => $2::json,
+            run_at => coalesce($4, now()),
+            max_attempts => $5,
+            job_key => $3
+        )",
+    )
+    .bind(job.task())
+    .bind(job.payload())
+    .bind(key)
+    .bind(at)
+    .bind(ENGINE_ATTEMPTS_MAX)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Brings the engine's own tables to its version.
+pub(super) async fn migrate(pool: &sqlx::PgPool) -> Result<(), OpenError> {
+    graphile_worker::WorkerUtils::new(pool.clone(), "graphile_worker")
+        .migrate()
+        .await
+        .map_err(|error| OpenError::MigrateJobs(error.into()))
+}
+
+impl Store {
+    /// Adds a job outside of any other change.
+    pub async fn wake(&self, job: &Job, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(add(&mut connection, job, at).await?)
+    }
+
+    /// Adds a job for every place where something waits and is due, so that no lost wake-up
+    /// leaves anything lying. Cheap when nothing waits.
+    pub async fn wake_what_waits(&self, at: OffsetDateTime) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let channels = sqlx::query_scalar!(
+            "select distinct channel
+             from letters
+             where state = 'stored'"
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let posts = sqlx::query_scalar!(
+            "select distinct conversation_id
+             from posts
+             where state = 'pending'
+               and coalesce(next_attempt_at, $1) <= $1",
+            at,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let rooms = sqlx::query_scalar!(
+            "select distinct event.room_id
+             from room_events as event
+             join portals on portals.room_id = event.room_id
+             where event.state = 'new'"
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let portals = sqlx::query_scalar!(
+            "select conversation_id
+             from portals
+             where state <> 'gone' and upgraded_at is not null
+                or state = 'opening' and room_id is not null"
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let dispatches = sqlx::query_scalar!(
+            "select distinct conversation_id
+             from dispatches
+             where state in ('collecting', 'waiting', 'handing_over', 'sending_body')
+               and closes_at <= $1
+               and coalesce(next_attempt_at, $1) <= $1",
+            at,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+
+        let jobs = channels
+            .iter()
+            .filter_map(|name| ChannelName::new(name).ok())
+            .map(Job::PlaceLetters)
+            .chain(posts.into_iter().chain(portals).map(|id| Job::SendPosts(ConversationId(id))))
+            .chain(rooms.into_iter().map(Job::ReadRoom))
+            .chain(dispatches.into_iter().map(|id| Job::HandOver(ConversationId(id))));
+        for job in jobs {
+            if !is_queued(&mut transaction, &job).await? {
+                add(&mut transaction, &job, None).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Frees jobs that no running task holds: a killed gateway, or a database that went away
+    /// between a task's end and the engine's note of it, leaves them locked (for hours, by the
+    /// engine's own rule). `running` are the ids this process works on; only the one gateway that
+    /// holds the database may call this.
+    pub async fn release_orphaned_jobs(
+        &self,
+        running: &[i64],
+        locked_before: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let freed = sqlx::query(
+            "update graphile_worker._private_jobs
+             set locked_at = null,
+                 locked_by = null,
+                 run_at = least(run_at, now())
+             where locked_at < $2
+               and id <> all ($1)",
+        )
+        .bind(running)
+        .bind(locked_before)
+        .execute(&self.pool)
+        .await?;
+        Ok(freed.rows_affected())
+    }
+
+    /// How many jobs wait or run, for the metrics.
+    pub async fn jobs_waiting(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar::<_, i64>("select count(*) from graphile_worker._private_jobs")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}
+
+/// Whether a job with this key waits for its turn already (a running one does not count: what
+/// happened since it started may have escaped it).
+async fn is_queued(connection: &mut PgConnection, job: &Job) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar::<_, bool>(
+        "select exists (
+            select 1
+            from graphile_worker._private_jobs
+            where key = $1
+              and run_at <= now()
+        )",
+    )
+    .bind(job.key())
+    .fetch_one(connection)
+    .await
+}

@@ -1,0 +1,320 @@
+//! What channels brought: saved raw under the mailbox's own key, then placed in one step.
+
+use time::OffsetDateTime;
+
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind};
+use crate::model::{
+    ChannelName, ConversationId, Correspondent, LetterId, MailKey, MessageId, NewPost,
+};
+
+/// A mail as the mailbox handed it over.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLetter<'a> {
+    pub channel: &'a ChannelName,
+    pub mail_key: &'a MailKey,
+    pub raw: &'a [u8],
+    pub received_at: OffsetDateTime,
+}
+
+/// A letter without a place yet.
+#[derive(Debug, Clone)]
+pub struct StoredLetter {
+    pub id: LetterId,
+    /// The mailbox's own name for it.
+    pub mail_key: String,
+    pub raw: Vec<u8>,
+    pub received_at: OffsetDateTime,
+}
+
+/// What was decided about a letter, saved in one transaction.
+#[derive(Debug, Clone)]
+pub struct Placing<'a> {
+    pub letter: LetterId,
+    pub channel: &'a ChannelName,
+    pub correspondent: &'a Correspondent,
+    /// `None` opens a conversation.
+    pub conversation: Option<ConversationId>,
+    pub fingerprint: Option<[u8; 32]>,
+    /// Every Message-ID the letter bears: its own and those of its ancestors.
+    pub message_ids: &'a [MessageId],
+    pub posts: &'a [NewPost],
+    pub at: OffsetDateTime,
+}
+
+impl Store {
+    /// Saves a mail and the job to place it. `false` when its key was known: nothing is done.
+    pub async fn receive_letter(&self, letter: NewLetter<'_>) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let inserted = sqlx::query!(
+            "insert into letters (channel, mail_key, received_at, raw)
+             values ($1, $2, $3, $4)
+             on conflict (channel, mail_key) do nothing",
+            letter.channel.as_str(),
+            letter.mail_key.as_str(),
+            letter.received_at,
+            letter.raw,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if inserted == 1 {
+            let job = Job::PlaceLetters(letter.channel.clone());
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(inserted == 1)
+    }
+
+    /// Which of `keys` were never saved: what a pick-up has to fetch, in the mailbox's order.
+    pub async fn unknown_mails(
+        &self,
+        channel: &ChannelName,
+        keys: Vec<MailKey>,
+    ) -> Result<Vec<MailKey>, StoreError> {
+        let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
+        let known: std::collections::HashSet<String> = sqlx::query_scalar!(
+            "select mail_key
+             from letters
+             where channel = $1
+               and mail_key = any ($2)",
+            channel.as_str(),
+            &names,
+        )
+        .fetch_all(&self.pool)
+        .await?
+        .into_iter()
+        .collect();
+        Ok(keys.into_iter().filter(|key| !known.contains(key.as_str())).collect())
+    }
+
+    /// Mails that are safe in the room, so that the mailbox may delete them. Of those that begin
+    /// with `head_only` we have but the head: the mailbox holds the only copy of the rest.
+    pub async fn deletable_mails(
+        &self,
+        channel: &ChannelName,
+        head_only: &str,
+        limit: i64,
+    ) -> Result<Vec<MailKey>, StoreError> {
+        let keys = sqlx::query_scalar!(
+            "select mail_key
+             from letters
+             where channel = $1
+               and state in ('posted', 'duplicate', 'dropped')
+               and deleted_at is null
+               and substring(raw from 1 for length($2::bytea)) <> $2
+             order by id
+             limit $3",
+            channel.as_str(),
+            head_only.as_bytes(),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(keys.iter().filter_map(|key| MailKey::new(key).ok()).collect())
+    }
+
+    /// Notes that the mailbox confirmed the deletion.
+    pub async fn mails_deleted(
+        &self,
+        channel: &ChannelName,
+        keys: &[MailKey],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
+        sqlx::query!(
+            "update letters
+             set deleted_at = $3
+             where channel = $1
+               and mail_key = any ($2)",
+            channel.as_str(),
+            &names,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The oldest letter of a channel that has no place yet.
+    pub async fn next_stored_letter(
+        &self,
+        channel: &ChannelName,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let row = sqlx::query!(
+            "select id, mail_key, raw, received_at
+             from letters
+             where channel = $1
+               and state = 'stored'
+             order by id
+             limit 1",
+            channel.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| StoredLetter {
+            id: LetterId(row.id),
+            mail_key: row.mail_key,
+            raw: row.raw,
+            received_at: row.received_at,
+        }))
+    }
+
+    /// The bytes of a letter, as they came.
+    pub async fn raw_letter(&self, letter: LetterId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(sqlx::query_scalar!("select raw from letters where id = $1", letter.0)
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+
+    /// The newest letter of a conversation: what an answer answers.
+    pub async fn newest_letter(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<StoredLetter>, StoreError> {
+        let row = sqlx::query!(
+            "select id, mail_key, raw, received_at
+             from letters
+             where conversation_id = $1
+             order by id desc
+             limit 1",
+            conversation.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| StoredLetter {
+            id: LetterId(row.id),
+            mail_key: row.mail_key,
+            raw: row.raw,
+            received_at: row.received_at,
+        }))
+    }
+
+    /// Whether a mail of the same content was placed before (under another key).
+    pub async fn is_repeat(
+        &self,
+        channel: &ChannelName,
+        letter: LetterId,
+        fingerprint: &[u8; 32],
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                select 1
+                from letters
+                where channel = $1
+                  and fingerprint = $2
+                  and id <> $3
+                  and state <> 'duplicate'
+            ) as "repeat!""#,
+            channel.as_str(),
+            fingerprint.as_slice(),
+            letter.0,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Notes that a letter repeats another one; it gets no posts.
+    pub async fn mark_repeat(&self, letter: LetterId) -> Result<(), StoreError> {
+        sqlx::query!("update letters set state = 'duplicate' where id = $1", letter.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives a letter its place: conversation, known Message-IDs, posts and the job to send them,
+    /// all or nothing. A letter that has a place already is left as it is.
+    pub async fn place_letter(&self, placing: Placing<'_>) -> Result<ConversationId, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversation = match placing.conversation {
+            Some(conversation) => conversation.0,
+            None => {
+                sqlx::query_scalar!(
+                    "insert into conversations (channel, correspondent, created_at)
+                     values ($1, $2, $3)
+                     returning id",
+                    placing.channel.as_str(),
+                    placing.correspondent.key(),
+                    placing.at,
+                )
+                .fetch_one(&mut *transaction)
+                .await?
+            }
+        };
+        let placed = sqlx::query!(
+            "update letters
+             set state = 'placed',
+                 conversation_id = $2,
+                 fingerprint = $3
+             where id = $1
+               and state = 'stored'",
+            placing.letter.0,
+            conversation,
+            placing.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if placed == 0 {
+            transaction.rollback().await?;
+            return Ok(ConversationId(conversation));
+        }
+        let message_ids: Vec<String> =
+            placing.message_ids.iter().map(|id| id.as_str().to_owned()).collect();
+        sqlx::query!(
+            "insert into thread_ids (channel, correspondent, message_id, conversation_id, seen_at)
+             select $1, $2, message_id, $4, $5
+             from unnest($3::text[]) as message_id
+             on conflict do nothing",
+            placing.channel.as_str(),
+            placing.correspondent.key(),
+            &message_ids,
+            conversation,
+            placing.at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        for post in placing.posts {
+            sqlx::query!(
+                "insert into posts (conversation_id, letter_id, speaker, txn_id, content, file_index)
+                 values ($1, $2, $3, $4, $5, $6)",
+                conversation,
+                placing.letter.0,
+                post.speaker.word(),
+                post.txn_id,
+                post.content,
+                post.file_index,
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        let job = Job::SendPosts(ConversationId(conversation));
+        jobs::add(&mut transaction, &job, None).await?;
+        transaction.commit().await?;
+        Ok(ConversationId(conversation))
+    }
+
+    /// Parks a letter that cannot be placed: a person has to look.
+    pub async fn park_letter(
+        &self,
+        channel: &ChannelName,
+        letter: LetterId,
+        reason: &'static str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update letters set state = 'parked' where id = $1", letter.0)
+            .execute(&mut *transaction)
+            .await?;
+        parked::insert(
+            &mut transaction,
+            ParkedKind::Letter,
+            letter.0,
+            channel.as_str(),
+            reason,
+            at,
+        )
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,348 @@
+//! The room of a conversation, and who is in it.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Job, Store, StoreError, jobs};
+use crate::model::{ChannelName, ConversationId};
+
+/// A room, or the intention to make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portal {
+    pub id: i64,
+    pub conversation: ConversationId,
+    /// Random part of the room alias, saved before createRoom is first tried.
+    pub alias_token: Uuid,
+    pub room_id: Option<String>,
+    pub state: PortalState,
+    /// Team members who were invited once.
+    pub invited: Vec<String>,
+    /// Whether an earlier room of the conversation is gone.
+    pub continues: bool,
+    /// Since when its room is known to be upgraded.
+    pub upgraded_at: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortalState {
+    /// Its alias is fixed; the room may or may not exist.
+    Opening,
+    /// The room exists, ghost and bot are in it.
+    Open,
+}
+
+impl Store {
+    /// The portal of a conversation, made when there is none. `token` is used only then.
+    pub async fn portal(
+        &self,
+        conversation: ConversationId,
+        token: Uuid,
+        at: OffsetDateTime,
+    ) -> Result<Portal, StoreError> {
+        if let Some(portal) = self.portal_of(conversation).await? {
+            return Ok(portal);
+        }
+        sqlx::query!(
+            "insert into portals (conversation_id, alias_token, created_at)
+             values ($1, $2, $3)
+             on conflict (conversation_id) where state <> 'gone' do nothing",
+            conversation.0,
+            token,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        self.portal_of(conversation).await?.ok_or(StoreError(sqlx::Error::RowNotFound))
+    }
+
+    async fn portal_of(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                 portal.id,
+                 portal.alias_token,
+                 portal.room_id,
+                 portal.state,
+                 portal.invited,
+                 portal.upgraded_at,
+                 exists (
+                     select 1
+                     from portals as earlier
+                     where earlier.conversation_id = portal.conversation_id
+                       and earlier.state = 'gone'
+                       and earlier.room_id is not null
+                 ) as "continues!"
+             from portals as portal
+             where portal.conversation_id = $1
+               and portal.state <> 'gone'"#,
+            conversation.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| Portal {
+            id: row.id,
+            conversation,
+            alias_token: row.alias_token,
+            room_id: row.room_id,
+            state: if row.state == "open" { PortalState::Open } else { PortalState::Opening },
+            invited: row.invited,
+            continues: row.continues,
+            upgraded_at: row.upgraded_at,
+        }))
+    }
+
+    /// Notes the room of a portal as soon as it exists, and wakes the reading of its events:
+    /// some may have come before we knew what the room is.
+    pub async fn portal_has_room(&self, portal: i64, room_id: &str) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update portals set room_id = $2 where id = $1", portal, room_id)
+            .execute(&mut *transaction)
+            .await?;
+        jobs::add(&mut transaction, &Job::ReadRoom(room_id.to_owned()), None).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that ghost and bot are in.
+    pub async fn portal_is_open(&self, portal: i64) -> Result<(), StoreError> {
+        sqlx::query!("update portals set state = 'open' where id = $1", portal)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes that the room cannot be used any more; the next post opens another.
+    pub async fn portal_is_gone(&self, portal: i64) -> Result<(), StoreError> {
+        sqlx::query!("update portals set state = 'gone' where id = $1", portal)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes that the room of a portal was upgraded, and wakes who follows it.
+    pub async fn portal_upgraded(
+        &self,
+        room_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversation = sqlx::query_scalar!(
+            "update portals
+             set upgraded_at = coalesce(upgraded_at, $2)
+             where room_id = $1
+               and state <> 'gone'
+             returning conversation_id",
+            room_id,
+            at,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(conversation) = conversation {
+            let job = Job::SendPosts(ConversationId(conversation));
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Follows an upgraded room: the conversation goes on in `replacement`, whose members the
+    /// gateway still has to join and invite. Who had left the old room is not invited again.
+    /// Repeating it changes nothing.
+    pub async fn portal_moved(
+        &self,
+        portal: i64,
+        replacement: &str,
+        token: Uuid,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let moved = sqlx::query!(
+            "update portals
+             set state = 'gone'
+             where id = $1
+               and state <> 'gone'
+             returning conversation_id, room_id",
+            portal,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(moved) = moved {
+            sqlx::query!(
+                "insert into portals (conversation_id, alias_token, room_id, invited, created_at)
+                 select
+                     $1,
+                     $2,
+                     $3,
+                     coalesce(array_agg(user_id), '{}'),
+                     $4
+                 from portal_members
+                 where room_id = $5
+                   and membership in ('leave', 'ban')",
+                moved.conversation_id,
+                token,
+                replacement,
+                at,
+                moved.room_id,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            let job = Job::SendPosts(ConversationId(moved.conversation_id));
+            jobs::add(&mut transaction, &job, None).await?;
+            let job = Job::ReadRoom(replacement.to_owned());
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that the bot is no longer in the room of a portal.
+    pub async fn portal_lost_the_bot(&self, room_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update portals
+             set state = 'gone'
+             where room_id = $1
+               and state <> 'gone'",
+            room_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether the portal of a conversation wants attention although nothing waits to be said:
+    /// its room was upgraded or is only half taken over, or somebody of the team was not invited.
+    pub async fn portal_wants_attention(
+        &self,
+        conversation: ConversationId,
+        team: &[String],
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from portals
+                 where conversation_id = $1
+                   and (
+                       state <> 'gone' and upgraded_at is not null
+                       or state = 'opening' and room_id is not null
+                       or state = 'open' and not invited @> $2
+                   )
+             ) as "wants!""#,
+            conversation.0,
+            team,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Wakes the conversations of a channel in whose open room somebody of the team was never
+    /// invited, the newest `limit` of those that had a letter after `since`.
+    pub async fn wake_for_newcomers(
+        &self,
+        channel: &ChannelName,
+        team: &[String],
+        since: OffsetDateTime,
+        limit: i64,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversations = sqlx::query_scalar!(
+            "select conversation.id
+             from conversations as conversation
+             join portals as portal on portal.conversation_id = conversation.id
+             where conversation.channel = $1
+               and portal.state = 'open'
+               and not portal.invited @> $2
+               and exists (
+                   select 1
+                   from letters
+                   where letters.conversation_id = conversation.id
+                     and letters.received_at > $3
+               )
+             order by conversation.id desc
+             limit $4",
+            channel.as_str(),
+            team,
+            since,
+            limit,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        for conversation in conversations {
+            let job = Job::SendPosts(ConversationId(conversation));
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The conversation of a room, if the room is (or was) a portal.
+    pub async fn conversation_of_room(
+        &self,
+        room_id: &str,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        Ok(sqlx::query_scalar!("select conversation_id from portals where room_id = $1", room_id)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(ConversationId))
+    }
+
+    /// Notes who was invited, so that nobody is invited twice for one reason.
+    pub async fn portal_invited(&self, portal: i64, invited: &[String]) -> Result<(), StoreError> {
+        sqlx::query!("update portals set invited = $2 where id = $1", portal, invited)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes a membership the room told us of, unless a later one is known.
+    pub async fn member_is(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        membership: &str,
+        said_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into portal_members (room_id, user_id, membership, said_at_ms)
+             values ($1, $2, $3, $4)
+             on conflict (room_id, user_id) do update
+             set membership = excluded.membership,
+                 said_at_ms = excluded.said_at_ms
+             where portal_members.said_at_ms <= excluded.said_at_ms",
+            room_id,
+            user_id,
+            membership,
+            said_at_ms,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that we have just invited somebody; what the room tells of it comes later, with a
+    /// time of the homeserver's clock.
+    pub async fn member_was_invited(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into portal_members (room_id, user_id, membership)
+             values ($1, $2, 'invite')
+             on conflict (room_id, user_id) do update set membership = 'invite'
+             where portal_members.membership <> 'join'",
+            room_id,
+            user_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Everybody who is joined or invited, as far as the room told us.
+    pub async fn present_members(&self, room_id: &str) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "select user_id
+             from portal_members
+             where room_id = $1
+               and membership in ('join', 'invite')",
+            room_id,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}

@@ -1,0 +1,316 @@
+//! What we say in portals: saved with its `txn_id`, sent in order, confirmed by its echo.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, parked, parked::ParkedKind};
+use crate::model::{ConversationId, DispatchId, LetterId, NewPost, PostId, Speaker};
+
+/// What kind of thing a post says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostKind {
+    Text,
+    /// An attachment of a letter, by its place.
+    Attachment {
+        letter: LetterId,
+        index: usize,
+    },
+    /// The letter itself, as it came.
+    Original {
+        letter: LetterId,
+    },
+}
+
+/// A post that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPost {
+    pub id: PostId,
+    pub letter: Option<LetterId>,
+    pub speaker: Speaker,
+    pub txn_id: String,
+    pub content: Value,
+    pub kind: PostKind,
+    /// Where its file lies, when it was uploaded before.
+    pub media_uri: Option<String>,
+    /// It stands for an earlier post; the event id when that one was sent.
+    pub replaces: Option<Option<String>>,
+    pub attempts: i32,
+    pub next_attempt_at: Option<OffsetDateTime>,
+}
+
+impl Store {
+    /// The posts of a conversation that were not sent yet, in order.
+    pub async fn pending_posts(
+        &self,
+        conversation: ConversationId,
+        limit: usize,
+    ) -> Result<Vec<StoredPost>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select
+                 post.id,
+                 post.letter_id,
+                 post.speaker,
+                 post.txn_id,
+                 post.content,
+                 post.file_index,
+                 post.media_uri,
+                 post.replaces,
+                 -- Only what stands in the room of now can be replaced there.
+                 case
+                     when replaced.sent_at >= portal.created_at then replaced.event_id
+                 end as "replaced_event?",
+                 post.attempts,
+                 post.next_attempt_at
+             from posts as post
+             left join posts as replaced on replaced.id = post.replaces
+             left join portals as portal
+                 on portal.conversation_id = post.conversation_id
+                and portal.state <> 'gone'
+             where post.conversation_id = $1
+               and post.state = 'pending'
+             order by post.id
+             limit $2"#,
+            conversation.0,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let letter = row.letter_id.map(LetterId);
+                let kind = match (letter, row.file_index) {
+                    (Some(letter), Some(NewPost::ORIGINAL)) => PostKind::Original { letter },
+                    (Some(letter), Some(index)) => {
+                        PostKind::Attachment { letter, index: usize::try_from(index).unwrap_or(0) }
+                    }
+                    _ => PostKind::Text,
+                };
+                StoredPost {
+                    id: PostId(row.id),
+                    letter,
+                    speaker: if row.speaker == "ghost" { Speaker::Ghost } else { Speaker::Bot },
+                    txn_id: row.txn_id,
+                    content: row.content,
+                    kind,
+                    media_uri: row.media_uri,
+                    replaces: row.replaces.map(|_| row.replaced_event),
+                    attempts: row.attempts,
+                    next_attempt_at: row.next_attempt_at,
+                }
+            })
+            .collect())
+    }
+
+    /// Notes where a post's file lies, so that it is uploaded once.
+    pub async fn post_uploaded(&self, post: PostId, media_uri: &str) -> Result<(), StoreError> {
+        sqlx::query!("update posts set media_uri = $2 where id = $1", post.0, media_uri)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes that the homeserver took a post, and, with the last one, that its letter is in the
+    /// room.
+    pub async fn post_sent(
+        &self,
+        post: PostId,
+        event_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "with sent as (
+                 update posts
+                 set state = 'sent',
+                     event_id = $2,
+                     sent_at = coalesce(sent_at, $3)
+                 where id = $1
+                 returning letter_id
+             )
+             -- With the last of its posts a letter is in the room.
+             update letters
+             set state = 'posted'
+             where id = (select letter_id from sent)
+               and state = 'placed'
+               and not exists (
+                   select 1
+                   from posts as other
+                   where other.letter_id = letters.id
+                     and other.id <> $1
+                     and other.state in ('pending', 'parked')
+               )",
+            post.0,
+            event_id,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// A post came back to us through a door. When the homeserver's answer to our request was
+    /// lost, this is how we learn that it was taken.
+    pub async fn post_echoed(
+        &self,
+        txn_id: &str,
+        event_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "with echoed as (
+                 update posts
+                 set state = 'sent',
+                     event_id = $2,
+                     sent_at = coalesce(sent_at, $3),
+                     echoed_at = $3
+                 where txn_id = $1
+                   and echoed_at is null
+                 returning id, letter_id
+             )
+             -- With the last of its posts a letter is in the room.
+             update letters
+             set state = 'posted'
+             from echoed
+             where letters.id = echoed.letter_id
+               and letters.state = 'placed'
+               and not exists (
+                   select 1
+                   from posts as other
+                   where other.letter_id = letters.id
+                     and other.id <> echoed.id
+                     and other.state in ('pending', 'parked')
+               )",
+            txn_id,
+            event_id,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes a failed attempt and when to try again. An outage of the whole homeserver is not the
+    /// post's fault and does not count (`counts` false).
+    pub async fn post_again_at(
+        &self,
+        post: PostId,
+        next: OffsetDateTime,
+        counts: bool,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update posts
+             set attempts = attempts + case when $3 then 1 else 0 end,
+                 next_attempt_at = $2
+             where id = $1",
+            post.0,
+            next,
+            counts,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Parks a post so that those behind it can pass.
+    pub async fn park_post(
+        &self,
+        post: PostId,
+        channel: &str,
+        reason: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update posts set state = 'parked' where id = $1", post.0)
+            .execute(&mut *transaction)
+            .await?;
+        parked::insert(&mut transaction, ParkedKind::Post, post.0, channel, reason, at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Adds something the bot says. Repeating it with the same `txn_id` changes nothing.
+    pub async fn add_bot_post(
+        &self,
+        conversation: ConversationId,
+        txn_id: &str,
+        content: &Value,
+        original_of: Option<LetterId>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "insert into posts (conversation_id, letter_id, speaker, txn_id, content, file_index)
+             values ($1, $2, 'bot', $3, $4, $5)
+             on conflict (txn_id) do nothing",
+            conversation.0,
+            original_of.map(|letter| letter.0),
+            txn_id,
+            content,
+            original_of.map(|_| NewPost::ORIGINAL),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let job = super::Job::SendPosts(conversation);
+        super::jobs::add(&mut transaction, &job, None).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The letter a post of a conversation belongs to, when it belongs to one. A post of another
+    /// conversation is none: its letter is for other eyes.
+    pub async fn letter_of_event(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<LetterId>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select letter_id as "letter_id!"
+             from posts
+             where event_id = $1
+               and conversation_id = $2
+               and letter_id is not null"#,
+            event_id,
+            conversation.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .map(LetterId))
+    }
+}
+
+/// Adds a notice about a dispatch; a later one replaces the first in the room.
+pub(super) async fn insert_notice(
+    connection: &mut PgConnection,
+    conversation: i64,
+    dispatch: DispatchId,
+    content: &Value,
+) -> Result<(), sqlx::Error> {
+    // The random part of its Message-ID names it, also after the database was restored from an
+    // older copy and counts its rows anew.
+    let earlier = sqlx::query!(
+        r#"select
+             min(post.id) as first,
+             count(post.id) as "count!",
+             split_part(dispatch.message_id, '@', 1) as "name!"
+         from dispatches as dispatch
+         left join posts as post on post.dispatch_id = dispatch.id
+         where dispatch.id = $1
+         group by dispatch.message_id"#,
+        dispatch.0,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "insert into posts (conversation_id, dispatch_id, speaker, txn_id, content, replaces)
+         values ($1, $2, 'bot', $3, $4, $5)",
+        conversation,
+        dispatch.0,
+        format!("d{}n{}", earlier.name, earlier.count),
+        content,
+        earlier.first,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let job = super::Job::SendPosts(ConversationId(conversation));
+    super::jobs::add(connection, &job, None).await
+}

@@ -1,0 +1,198 @@
+//! What happened in rooms: two doors, one table, every event once.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Job, Store, StoreError, jobs};
+
+/// Which way an event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A transaction the homeserver pushed.
+    Transaction,
+    /// The bot's own `/sync`, or `/messages` to fill its gaps.
+    Sync,
+}
+
+impl Door {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+/// An event as a door received it, not yet understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncomingEvent {
+    pub event_id: String,
+    pub room_id: String,
+    pub sender: String,
+    /// The whole event, as it came.
+    pub event: Value,
+}
+
+/// An event nobody has read yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    pub id: i64,
+    pub event: Value,
+    pub received_at: OffsetDateTime,
+}
+
+impl Store {
+    /// Saves a transaction and its events, each once, and wakes whoever reads them.
+    ///
+    /// Returns how many events were new. A transaction seen before changes nothing.
+    pub async fn receive_transaction(
+        &self,
+        txn_id: &str,
+        events: &[IncomingEvent],
+        at: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_new = sqlx::query!(
+            "insert into matrix_transactions (txn_id, received_at)
+             values ($1, $2)
+             on conflict do nothing",
+            txn_id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if !is_new {
+            return Ok(0);
+        }
+        let count = insert_events(&mut transaction, events, Door::Transaction, at).await?;
+        transaction.commit().await?;
+        Ok(count)
+    }
+
+    /// Saves what a `/sync` brought and where the next one goes on, in one step.
+    pub async fn receive_sync(
+        &self,
+        user_id: &str,
+        since: &str,
+        events: &[IncomingEvent],
+        at: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let count = insert_events(&mut transaction, events, Door::Sync, at).await?;
+        sqlx::query!(
+            "insert into sync_positions (user_id, since, updated_at)
+             values ($1, $2, $3)
+             on conflict (user_id) do update
+             set since = excluded.since,
+                 updated_at = excluded.updated_at",
+            user_id,
+            since,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(count)
+    }
+
+    /// Events of a room nobody has read yet, oldest first.
+    pub async fn new_events(
+        &self,
+        room_id: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = sqlx::query!(
+            "select id, event, received_at
+             from room_events
+             where room_id = $1
+               and state = 'new'
+             order by id
+             limit $2",
+            room_id,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| StoredEvent { id: row.id, event: row.event, received_at: row.received_at })
+            .collect())
+    }
+
+    /// Notes that events were read and acted on. Their content is not kept any longer.
+    pub async fn events_done(&self, ids: &[i64]) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update room_events
+             set state = 'done',
+                 event = 'null'
+             where id = any ($1)",
+            ids,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets what is no longer needed: transaction names the homeserver will not repeat, and
+    /// unread events of rooms that never became ours.
+    pub async fn forget_before(&self, at: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!("delete from matrix_transactions where received_at < $1", at)
+            .execute(&self.pool)
+            .await?;
+        sqlx::query!(
+            "update room_events as event
+             set state = 'done',
+                 event = 'null'
+             where event.state = 'new'
+               and event.received_at < $1
+               and not exists (
+                   select 1
+                   from portals
+                   where portals.room_id = event.room_id
+               )",
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn insert_events(
+    connection: &mut PgConnection,
+    events: &[IncomingEvent],
+    door: Door,
+    at: OffsetDateTime,
+) -> Result<u64, sqlx::Error> {
+    let column = |of: fn(&IncomingEvent) -> &str| -> Vec<String> {
+        events.iter().map(|event| of(event).to_owned()).collect()
+    };
+    let contents: Vec<Value> = events.iter().map(|event| event.event.clone()).collect();
+    let rooms_of_new = sqlx::query_scalar!(
+        "insert into room_events (event_id, room_id, sender, event, door, received_at)
+         select event_id, room_id, sender, event, $5, $6
+         from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
+             with ordinality as new (event_id, room_id, sender, event, place)
+         order by place
+         on conflict (event_id) do nothing
+         returning room_id",
+        &column(|event| &event.event_id),
+        &column(|event| &event.room_id),
+        &column(|event| &event.sender),
+        &contents,
+        door.word(),
+        at,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let count = u64::try_from(rooms_of_new.len()).unwrap_or(u64::MAX);
+    for room in BTreeSet::from_iter(rooms_of_new) {
+        jobs::add(connection, &Job::ReadRoom(room), None).await?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,32 @@
+//! The mail servers: POP3 and IMAP to fetch letters, SMTP submission to hand dispatches over.
+//!
+//! A shell: it moves bytes, and says in types how far it came. It knows no store and no room, keeps
+//! nothing between two sessions, and decides nothing about a mail's content. What it promises:
+//!
+//! * Everything a server sends is bounded, in time ("no byte since", never "the whole command":
+//!   a Clientmodul decrypts with a card between the first and the second line) and in bytes.
+//! * No fallback to plaintext. A certificate that is not trusted ends the attempt.
+//! * No error, log line or reply text names a user, an address or a password; the host is named.
+//!
+//! `wire` reads and writes with those limits, `tls` decides whom to trust, `pop3`, `imap` and `smtp`
+//! hold one dialogue each, `mailbox` gives the first two one face.
+
+mod imap;
+mod mailbox;
+mod pop3;
+mod reply;
+mod server;
+mod smtp;
+mod tls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use mailbox::{Fetched, KeyList, Mailbox, MailboxProtocol, Waited};
+pub use server::{
+    Login, MailServer, MailServerError, MailServerErrorKind, ServerSettingsError, Timeouts, TlsMode,
+};
+pub use smtp::{SmtpFacts, probe_login, submit};
+pub use tls::{ClientCertificate, Fingerprint, Trust, TrustError};
+pub use wire::Fault;

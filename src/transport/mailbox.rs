@@ -1,0 +1,149 @@
+//! One face for the two ways to read a mailbox.
+
+use std::time::Duration;
+
+use super::{
+    imap::Imap,
+    pop3::Pop3,
+    server::{MailServer, MailServerError},
+    wire::BoxedIo,
+};
+use crate::model::MailKey;
+
+/// Longest header block we read, in bytes. Ten thousand headers of an ordinary length fit.
+pub(super) const HEADER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How a mailbox is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailboxProtocol {
+    /// What a Clientmodul speaks, and nothing else. At most one session per mailbox at a time:
+    /// the caller sees to it (KIM-7).
+    Pop3,
+    /// The INBOX of an ordinary mail server.
+    Imap,
+}
+
+/// A logged-in session with one mailbox.
+///
+/// After a [`MailServerErrorKind::Broken`](super::MailServerErrorKind) that is not a refusal,
+/// after a call that was dropped half-way, and mostly after [`Fetched::TooLarge`], the session is
+/// over: every further call says so, and nothing that was marked for deletion counts. A new
+/// session is the remedy. Nothing is ever fetched in a way that marks it as read.
+pub struct Mailbox(Dialogue);
+
+enum Dialogue {
+    Pop3(Box<Pop3>),
+    Imap(Box<Imap>),
+}
+
+/// The mails in a mailbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyList {
+    /// In the server's order, which is mostly the order of arrival. Each once.
+    pub keys: Vec<MailKey>,
+    /// Entries that name no mail or the same mail twice: not reachable, so somebody should look.
+    pub illegal: usize,
+}
+
+/// What became of asking for a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// Byte for byte as the server gave it.
+    Mail(Vec<u8>),
+    /// Longer than the caller's limit. Ask for no more mails in this session.
+    TooLarge,
+    /// The server does not have it (any more).
+    Gone,
+    /// The server has it and does not hand it out now, as a Clientmodul does while a card is
+    /// locked. The session goes on; ask again in a later one.
+    Withheld { reply: String },
+}
+
+/// How waiting for a mail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// Something may have come: look at the keys.
+    News,
+    TimeUp,
+    /// The server cannot tell us, or the protocol cannot: close the session and come again later.
+    Unsupported,
+}
+
+impl Mailbox {
+    /// Connects, encrypts and logs in. For IMAP, selects the INBOX.
+    pub async fn open(
+        protocol: MailboxProtocol,
+        server: &MailServer,
+    ) -> Result<Self, MailServerError> {
+        Self::open_over(server.dial().await?, protocol, server).await
+    }
+
+    pub(super) async fn open_over(
+        io: BoxedIo,
+        protocol: MailboxProtocol,
+        server: &MailServer,
+    ) -> Result<Self, MailServerError> {
+        Ok(Self(match protocol {
+            MailboxProtocol::Pop3 => Dialogue::Pop3(Box::new(Pop3::open(io, server).await?)),
+            MailboxProtocol::Imap => Dialogue::Imap(Box::new(Imap::open(io, server).await?)),
+        }))
+    }
+
+    /// All mails, seen or not: the UIDL, or `UIDVALIDITY.UID`. An IMAP server that gives its
+    /// mailbox a new UIDVALIDITY gives every mail a new key (RFC 9051 §2.3.1.1).
+    pub async fn keys(&mut self) -> Result<KeyList, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.keys().await,
+            Dialogue::Imap(session) => session.keys().await,
+        }
+    }
+
+    /// The header block alone, up to 1 MiB. For KIM the headers of the encrypted mail, which
+    /// differ from those [`Mailbox::fetch`] brings (KIM-9).
+    pub async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.header(key).await,
+            Dialogue::Imap(session) => session.header(key).await,
+        }
+    }
+
+    /// The whole mail. The limit holds for what really comes, whatever size the server announced
+    /// (KIM-10).
+    pub async fn fetch(
+        &mut self,
+        key: &MailKey,
+        bytes_max: usize,
+    ) -> Result<Fetched, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.fetch(key, bytes_max).await,
+            Dialogue::Imap(session) => session.fetch(key, bytes_max).await,
+        }
+    }
+
+    /// Deletes mails; those that are gone already count as deleted. Final only when
+    /// [`Mailbox::close`] succeeded: until then POP3 may undo all of it (KIM-11).
+    pub async fn delete(&mut self, keys: &[MailKey]) -> Result<(), MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.delete(keys).await,
+            Dialogue::Imap(session) => session.delete(keys).await,
+        }
+    }
+
+    /// Waits for a new mail, at most `max` (IMAP: and at most 25 minutes). POP3 sees no mail that
+    /// comes during a session, and keeps others out while it lasts: it answers at once.
+    pub async fn wait_for_mail(&mut self, max: Duration) -> Result<Waited, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(_) => Ok(Waited::Unsupported),
+            Dialogue::Imap(session) => session.wait_for_mail(max).await,
+        }
+    }
+
+    /// Ends the session properly. `Ok`: every deletion is final.
+    pub async fn close(self) -> Result<(), MailServerError> {
+        match self.0 {
+            Dialogue::Pop3(session) => session.close().await,
+            Dialogue::Imap(session) => session.close().await,
+        }
+    }
+}

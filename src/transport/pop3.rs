@@ -1,0 +1,294 @@
+//! The POP3 dialogue (RFC 1939, STLS RFC 2595, AUTH RFC 5034, response codes RFC 2449 and 3206).
+//!
+//! Our own, because a Clientmodul is no ordinary server: it answers `+OK` to RETR and then decrypts
+//! for minutes, its LIST sizes are those of the encrypted mail (KIM-10; so LIST is never asked),
+//! and its `-ERR` says the same for a wrong password and a locked card. One command at a time, no
+//! pipelining (KIM-4).
+
+use std::collections::{HashMap, HashSet};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use secrecy::ExposeSecret;
+
+use super::{
+    mailbox::{Fetched, HEADER_BYTES_MAX, KeyList},
+    reply::presentable,
+    server::{MailServer, MailServerError, TlsMode},
+    tls,
+    wire::{BoxedIo, Fault, LINE_MAX, Wire},
+};
+use crate::model::MailKey;
+
+/// Longest list of mails we read. A mailbox of this size is no mailbox any more, and a list
+/// without end must not fill the memory.
+const LIST_ENTRIES_MAX: usize = 500_000;
+
+/// Capabilities we read; the others of a longer list are ignored.
+const CAPABILITIES_MAX: usize = 200;
+
+/// A logged-in session. The server locks the mailbox for us until it ends (RFC 1939 §4).
+pub(super) struct Pop3 {
+    wire: Wire,
+    host: String,
+    user: String,
+    /// Number within this session, by key; `None` before the first UIDL.
+    numbers: Option<HashMap<MailKey, u32>>,
+}
+
+/// The first line of an answer.
+enum Status {
+    Ok,
+    Err(String),
+    /// `+ `: the server waits for the next part of a login.
+    Go,
+}
+
+impl Pop3 {
+    /// Greets and logs in over a fresh TCP connection.
+    pub(super) async fn open(io: BoxedIo, server: &MailServer) -> Result<Self, MailServerError> {
+        let host = server.host.clone();
+        let silence = server.timeouts.silence;
+        let io = if server.tls == TlsMode::Implicit { tls::secure(io, server).await? } else { io };
+        let user = server.login.user.clone();
+        let mut session = Self { wire: Wire::new(io, silence), host, user, numbers: None };
+        session.greeting().await.map_err(|e| MailServerError::at_greeting(&server.host, e))?;
+        if server.tls == TlsMode::StartTls {
+            session = session.start_tls(server).await?;
+        }
+        let is_plain_listed = session.lists_sasl_plain().await.map_err(|e| session.broken(e))?;
+        session.login(server, is_plain_listed).await?;
+        Ok(session)
+    }
+
+    async fn greeting(&mut self) -> Result<(), Fault> {
+        self.wire.begin()?;
+        match self.status().await? {
+            Status::Ok => Ok(()),
+            Status::Err(text) => Err(self.refused(&text)),
+            Status::Go => Err(Fault::Protocol("it greets like no POP3 server")),
+        }
+    }
+
+    async fn start_tls(mut self, server: &MailServer) -> Result<Self, MailServerError> {
+        match self.command("STLS").await {
+            Ok(Status::Ok) => {}
+            // No plaintext fallback, whatever the reason (KIM-3).
+            Ok(_) => {
+                let source = Fault::Protocol("it does not agree to TLS");
+                return Err(MailServerError::Tls { host: self.host, source });
+            }
+            Err(fault) => return Err(self.broken(fault)),
+        }
+        let io = self.wire.into_io().map_err(|e| MailServerError::midway(&self.host, e))?;
+        let io = tls::secure(io, server).await?;
+        Ok(Self { wire: Wire::new(io, server.timeouts.silence), ..self })
+    }
+
+    /// CAPA is optional: a server that does not know it has USER and PASS.
+    async fn lists_sasl_plain(&mut self) -> Result<bool, Fault> {
+        if !matches!(self.command("CAPA").await?, Status::Ok) {
+            return Ok(false);
+        }
+        self.wire.begin()?;
+        let mut is_listed = false;
+        for _ in 0..CAPABILITIES_MAX {
+            let line = text(&self.wire.line(LINE_MAX).await?);
+            if line == "." {
+                self.wire.answered();
+                return Ok(is_listed);
+            }
+            let mut words = line.split_ascii_whitespace();
+            let is_sasl = words.next().is_some_and(|word| word.eq_ignore_ascii_case("SASL"));
+            is_listed |= is_sasl && words.any(|word| word.eq_ignore_ascii_case("PLAIN"));
+        }
+        Err(Fault::TooMuch("a list of capabilities without end"))
+    }
+
+    async fn login(
+        &mut self,
+        server: &MailServer,
+        is_plain_listed: bool,
+    ) -> Result<(), MailServerError> {
+        let user = &server.login.user;
+        let password = server.login.password.expose_secret();
+        // The mechanism is tried without the password first: some servers list what they do not
+        // have, and then USER and PASS still stand open. A refused password is not tried twice,
+        // because providers lock accounts (KIM-6).
+        if is_plain_listed {
+            let begun = self.command("AUTH PLAIN").await.map_err(|e| self.broken(e))?;
+            if matches!(begun, Status::Go) {
+                let secret = BASE64.encode(format!("\0{user}\0{password}"));
+                return self.last_word_of_login(&secret).await;
+            }
+        }
+        match self.command(&format!("USER {user}")).await.map_err(|e| self.broken(e))? {
+            Status::Ok => self.last_word_of_login(&format!("PASS {password}")).await,
+            Status::Err(text) => Err(self.login_refused(&text)),
+            Status::Go => Err(self.broken(Fault::Protocol("it answers USER with +"))),
+        }
+    }
+
+    async fn last_word_of_login(&mut self, line: &str) -> Result<(), MailServerError> {
+        match self.command(line).await.map_err(|e| self.broken(e))? {
+            Status::Ok => Ok(()),
+            Status::Err(text) => Err(self.login_refused(&text)),
+            Status::Go => Err(self.broken(Fault::Protocol("it asks for more than the login"))),
+        }
+    }
+
+    /// What `-ERR` to a login means. Without a code we cannot tell a wrong password from a locked
+    /// card, and take the one that must not be repeated often.
+    fn login_refused(&self, text: &str) -> MailServerError {
+        let code = text.trim_start().to_ascii_uppercase();
+        let source = self.refused(text);
+        let host = self.host.clone();
+        let is_busy = ["[IN-USE", "[LOGIN-DELAY", "[SYS/TEMP", "TIMEOUT"]
+            .iter()
+            .any(|busy| code.starts_with(busy));
+        if is_busy {
+            MailServerError::Busy { host, source }
+        } else {
+            MailServerError::Credentials { host, source }
+        }
+    }
+
+    /// Every mail in the mailbox, in the server's order (UIDL).
+    pub(super) async fn keys(&mut self) -> Result<KeyList, MailServerError> {
+        self.unique_ids().await.map_err(|e| self.broken(e))
+    }
+
+    async fn unique_ids(&mut self) -> Result<KeyList, Fault> {
+        self.expect_ok("UIDL").await?;
+        self.wire.begin()?;
+        let mut list = KeyList::default();
+        let mut numbers = HashMap::new();
+        let mut seen = HashSet::new();
+        for _ in 0..=LIST_ENTRIES_MAX {
+            let line = text(&self.wire.line(LINE_MAX).await?);
+            if line == "." {
+                self.wire.answered();
+                self.numbers = Some(numbers);
+                return Ok(list);
+            }
+            let entry = line.split_once(' ').and_then(|(number, id)| {
+                Some((number.parse::<u32>().ok()?, MailKey::new(id.trim()).ok()?))
+            });
+            // Two mails of one id: RFC 1939 §7 allows it for identical copies, so the first one
+            // stands for both.
+            match entry {
+                Some((number, key)) if seen.insert(key.clone()) => {
+                    numbers.insert(key.clone(), number);
+                    list.keys.push(key);
+                }
+                _ => list.illegal += 1,
+            }
+        }
+        Err(Fault::TooMuch("a list of mails without end"))
+    }
+
+    /// What stands outside a KIM mail's envelope (TOP n 0): its headers differ from those of RETR
+    /// by design (KIM-9).
+    pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
+        let fetched = match self.number(key).await {
+            Ok(Some(number)) => self.mail(&format!("TOP {number} 0"), HEADER_BYTES_MAX).await,
+            Ok(None) => Ok(Fetched::Gone),
+            Err(fault) => Err(fault),
+        };
+        fetched.map_err(|e| self.broken(e))
+    }
+
+    /// The mail, as RETR gives it.
+    pub(super) async fn fetch(
+        &mut self,
+        key: &MailKey,
+        bytes_max: usize,
+    ) -> Result<Fetched, MailServerError> {
+        let fetched = match self.number(key).await {
+            Ok(Some(number)) => self.mail(&format!("RETR {number}"), bytes_max).await,
+            Ok(None) => Ok(Fetched::Gone),
+            Err(fault) => Err(fault),
+        };
+        fetched.map_err(|e| self.broken(e))
+    }
+
+    async fn mail(&mut self, command: &str, bytes_max: usize) -> Result<Fetched, Fault> {
+        match self.command(command).await? {
+            Status::Ok => {
+                self.wire.begin()?;
+                let mail = self.wire.dotted(bytes_max).await?;
+                Ok(mail.map_or(Fetched::TooLarge, Fetched::Mail))
+            }
+            // Not gone: it is in the list. A locked card or a Konnektor at rest looks like this.
+            Status::Err(text) => Ok(Fetched::Withheld { reply: self.presentable(&text) }),
+            Status::Go => Err(Fault::Protocol("it answers a fetch with +")),
+        }
+    }
+
+    /// Marks mails as deleted; counts only after [`Pop3::close`].
+    pub(super) async fn delete(&mut self, keys: &[MailKey]) -> Result<(), MailServerError> {
+        for key in keys {
+            let number = self.number(key).await.map_err(|e| self.broken(e))?;
+            // A mail that is not there any more is what the caller wanted.
+            if let Some(number) = number {
+                self.expect_ok(&format!("DELE {number}")).await.map_err(|e| self.broken(e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// QUIT. `Ok` means that the server took over every deletion (RFC 1939 §6); after any error
+    /// each of them may or may not have happened (KIM-11).
+    pub(super) async fn close(mut self) -> Result<(), MailServerError> {
+        self.expect_ok("QUIT").await.map_err(|e| self.broken(e))
+    }
+
+    async fn number(&mut self, key: &MailKey) -> Result<Option<u32>, Fault> {
+        if self.numbers.is_none() {
+            self.unique_ids().await?;
+        }
+        Ok(self.numbers.as_ref().and_then(|numbers| numbers.get(key).copied()))
+    }
+
+    async fn expect_ok(&mut self, command: &str) -> Result<(), Fault> {
+        match self.command(command).await? {
+            Status::Ok => Ok(()),
+            Status::Err(text) => Err(self.refused(&text)),
+            Status::Go => Err(Fault::Protocol("it answers a command with +")),
+        }
+    }
+
+    async fn command(&mut self, line: &str) -> Result<Status, Fault> {
+        self.wire.begin()?;
+        self.wire.send(format!("{line}\r\n").as_bytes()).await?;
+        self.status().await
+    }
+
+    async fn status(&mut self) -> Result<Status, Fault> {
+        let line = text(&self.wire.line(LINE_MAX).await?);
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let status = match word {
+            _ if word.eq_ignore_ascii_case("+OK") => Status::Ok,
+            _ if word.eq_ignore_ascii_case("-ERR") => Status::Err(rest.to_owned()),
+            "+" => Status::Go,
+            _ => return Err(Fault::Protocol("an answer begins with neither +OK nor -ERR")),
+        };
+        self.wire.answered();
+        Ok(status)
+    }
+
+    fn refused(&self, text: &str) -> Fault {
+        Fault::Refused { reply: self.presentable(text) }
+    }
+
+    fn presentable(&self, text: &str) -> String {
+        presentable(&format!("-ERR {text}"), &[&self.user])
+    }
+
+    fn broken(&self, source: Fault) -> MailServerError {
+        MailServerError::midway(&self.host, source)
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
+}

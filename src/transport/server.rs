@@ -1,0 +1,240 @@
+//! Where a mail server is, how to reach it, and what can be wrong with it.
+
+use std::{fmt, io, net::IpAddr, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{
+    tls::{self, ClientCertificate, Trust},
+    wire::{BoxedIo, Fault},
+};
+
+/// One account on one mail server: all a session needs.
+#[derive(Debug, Clone)]
+pub struct MailServer {
+    /// A DNS name or an IP address (without brackets).
+    pub host: String,
+    pub port: u16,
+    pub tls: TlsMode,
+    pub trust: Trust,
+    /// Shown to the server on request: mutual TLS (gematik A_2181).
+    pub client_certificate: Option<ClientCertificate>,
+    pub login: Login,
+    pub timeouts: Timeouts,
+    /// Whether to ask for reports of delivery and failure, where the server lists DSN (KIM-30).
+    /// Used by SMTP only.
+    pub ask_for_reports: bool,
+}
+
+/// How the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The normal form.
+    Implicit,
+    /// STARTTLS (RFC 3207, RFC 3501 §6.2.1) or STLS (RFC 2595), and nothing else before it.
+    StartTls,
+    /// No encryption. Refused unless the host is the machine itself (gematik A_2066).
+    None,
+}
+
+/// Who logs in. Does not print.
+#[derive(Clone)]
+pub struct Login {
+    /// Opaque: for KIM the address, the provider's server and the call context, joined by `#`.
+    pub user: String,
+    /// Opaque UTF-8, may contain `#`, `:` and spaces (KIM-2).
+    pub password: SecretString,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(…)")
+    }
+}
+
+/// How long to wait for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the TCP connection, and again for the TLS handshake.
+    pub connect: Duration,
+    /// Without a single byte in the direction we wait for. A slow server that keeps sending is
+    /// never cut off.
+    pub silence: Duration,
+}
+
+impl Default for Timeouts {
+    /// 30 s to connect. 5 min of silence: what a Clientmodul allows itself on each side while a
+    /// card signs or decrypts (gemSpec_CM_KOMLE Tab_Konf_Param; KIM-5), and RFC 5321 §4.5.3.2.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(30), silence: Duration::from_secs(5 * 60) }
+    }
+}
+
+/// Settings of a server that we refuse to use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerSettingsError {
+    #[error(
+        "a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and {host} is another"
+    )]
+    PlaintextAbroad { host: String },
+    /// It would end the command and begin another, or cut SASL PLAIN in two.
+    #[error("a user name or password must not contain line ends or NUL")]
+    LoginCharacter,
+    #[error("{host} is neither a DNS name nor an IP address")]
+    HostName { host: String },
+    #[error("a pin list, or a list of authorities, must not be empty")]
+    NobodyTrusted,
+}
+
+impl MailServer {
+    /// With TLS from the first byte, the platform's authorities and the default timeouts.
+    pub fn new(host: impl Into<String>, port: u16, login: Login) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            tls: TlsMode::Implicit,
+            trust: Trust::Platform,
+            client_certificate: None,
+            login,
+            timeouts: Timeouts::default(),
+            ask_for_reports: false,
+        }
+    }
+
+    /// Whether these settings may be used at all. Called before every connection too, so that no
+    /// way around it exists; settings call it to refuse the start.
+    pub fn check(&self) -> Result<(), ServerSettingsError> {
+        if self.tls == TlsMode::None && !self.is_this_machine() {
+            return Err(ServerSettingsError::PlaintextAbroad { host: self.host.clone() });
+        }
+        let cuts = |text: &str| text.contains(['\r', '\n', '\0']);
+        if cuts(&self.login.user) || cuts(self.login.password.expose_secret()) {
+            return Err(ServerSettingsError::LoginCharacter);
+        }
+        if self.tls != TlsMode::None {
+            if self.trust.is_empty() {
+                return Err(ServerSettingsError::NobodyTrusted);
+            }
+            if !tls::is_server_name(&self.host) {
+                return Err(ServerSettingsError::HostName { host: self.host.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_this_machine(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+
+    /// The TCP connection, before any TLS.
+    pub(super) async fn dial(&self) -> Result<BoxedIo, MailServerError> {
+        self.check().map_err(|source| MailServerError::Settings { source })?;
+        let unreachable = |source| MailServerError::Unreachable { host: self.host.clone(), source };
+        let connected =
+            timeout(self.timeouts.connect, TcpStream::connect((self.host.as_str(), self.port)))
+                .await
+                .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+                .map_err(|e| unreachable(Fault::from(e)))?;
+        prepare(&connected).map_err(|e| unreachable(Fault::from(e)))?;
+        Ok(Box::new(connected))
+    }
+}
+
+/// A card may sign for minutes while nothing moves: firewalls forget such connections, and a
+/// server that died meanwhile would not be noticed (KIM-5).
+fn prepare(connection: &TcpStream) -> io::Result<()> {
+    /// Below the five minutes after which common firewalls forget a silent connection.
+    const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+    const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+    // Commands are small, and each waits for its answer.
+    connection.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+    SockRef::from(connection).set_tcp_keepalive(&keepalive)
+}
+
+/// Why a session with a mail server could not be had, or ended.
+///
+/// Names the host and, where the server said something, its words without addresses and numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum MailServerError {
+    #[error("the settings of this mail server cannot be used")]
+    Settings { source: ServerSettingsError },
+    #[error("the mail server {host} cannot be reached")]
+    Unreachable { host: String, source: Fault },
+    /// Never answered by trying without TLS: an operator must look (KIM-3).
+    #[error("the mail server {host} offers no TLS connection that can be trusted")]
+    Tls { host: String, source: Fault },
+    /// Also what a Clientmodul says of a locked card or a wrong call context: back off, a few
+    /// tries an hour at most, and tell an operator (KIM-6).
+    #[error("the mail server {host} refuses the login")]
+    Credentials { host: String, source: Fault },
+    /// Another session holds the mailbox, or the server asks for patience (KIM-7).
+    #[error("the mail server {host} is busy")]
+    Busy { host: String, source: Fault },
+    /// Everything else, in the middle of a dialogue: begin a new session later.
+    #[error("the dialogue with the mail server {host} broke off")]
+    Broken { host: String, source: Fault },
+}
+
+/// What a caller should do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MailServerErrorKind {
+    Settings,
+    Unreachable,
+    Tls,
+    Credentials,
+    Busy,
+    Broken,
+}
+
+impl MailServerErrorKind {
+    /// The word for it in metrics and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Credentials => "credentials",
+            Self::Busy => "busy",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+impl MailServerError {
+    pub fn kind(&self) -> MailServerErrorKind {
+        match self {
+            Self::Settings { .. } => MailServerErrorKind::Settings,
+            Self::Unreachable { .. } => MailServerErrorKind::Unreachable,
+            Self::Tls { .. } => MailServerErrorKind::Tls,
+            Self::Credentials { .. } => MailServerErrorKind::Credentials,
+            Self::Busy { .. } => MailServerErrorKind::Busy,
+            Self::Broken { .. } => MailServerErrorKind::Broken,
+        }
+    }
+
+    /// A fault before the server said its first word.
+    pub(super) fn at_greeting(host: &str, source: Fault) -> Self {
+        let host = host.to_owned();
+        match source {
+            Fault::Tls { .. } => Self::Tls { host, source },
+            Fault::Refused { .. } => Self::Busy { host, source },
+            _ => Self::Unreachable { host, source },
+        }
+    }
+
+    /// A fault in the middle of a dialogue.
+    pub(super) fn midway(host: &str, source: Fault) -> Self {
+        let host = host.to_owned();
+        // With TLS 1.3 a server refuses our certificate, or the lack of one, after the handshake.
+        if matches!(source, Fault::Tls { .. }) {
+            Self::Tls { host, source }
+        } else {
+            Self::Broken { host, source }
+        }
+    }
+}

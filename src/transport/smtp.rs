@@ -1,0 +1,699 @@
+//! SMTP submission (RFC 6409) of one mail to one recipient.
+//!
+//! The dialogue is ours, because the outcome depends on where it ended, to the byte: nothing of the
+//! body leaves before the caller has written down that it may leave, and only a connection that
+//! breaks after the final dot leaves it unclear whether the mail was accepted (KIM-28). `lettre`,
+//! at the level of its connection, reads a greeting after any foreign stream, so that STARTTLS with
+//! a pinned certificate is out of its reach; it knows no time limit after the connection, and writes
+//! body and final dot in one call. Its types write the commands; where they do not do, it is said.
+//!
+//! No pipelining, no CHUNKING, no SMTPUTF8: a Clientmodul lists none of them (KIM-4).
+
+use std::{fmt::Display, net::Ipv4Addr, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use lettre::{
+    Address,
+    transport::smtp::{
+        commands::{Data, Ehlo, Mail, Quit, Rcpt, Starttls},
+        extension::{ClientId, MailBodyParameter, MailParameter, RcptParameter},
+    },
+};
+use secrecy::ExposeSecret;
+use tokio::time::timeout;
+
+use super::{
+    reply::presentable,
+    server::{MailServer, MailServerError, TlsMode},
+    tls,
+    wire::{BoxedIo, Fault, LINE_MAX, Wire},
+};
+use crate::model::{Envelope, MailAddress, Outcome, Reached};
+
+/// Whom we say we are. An address literal is what a client without a name of its own gives
+/// (RFC 5321 §4.1.4); the true address would tell the other side how the practice's network is
+/// laid out.
+const OUR_NAME: ClientId = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
+
+/// Lines of one reply. The longest known, to EHLO, have some thirty.
+const REPLY_LINES_MAX: usize = 200;
+
+/// Bytes of the body written at once.
+const PIECE: usize = 32 * 1024;
+
+/// How long the last words may take, when the outcome no longer depends on them.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Hands one mail over.
+///
+/// `mail` may have any line ends; it leaves with CRLF, as RFC 5321 §2.3.8 demands, so that no bare
+/// line end can pass for the end of the mail further on. `before_body` is called when the server
+/// has agreed to take the body (354), directly before its first byte: the place to save that the
+/// outcome may become unclear. If it fails, nothing leaves, and the outcome is
+/// [`Outcome::TryLater`].
+///
+/// A refused login is `TryLater` at [`Reached::Login`]: it is not the mail's fault. The reply then
+/// begins with the server's code: 535 is the password or the card, 501 a wrong call context in the
+/// user name; neither gets better by itself (KIM-6).
+pub async fn submit<E>(
+    server: &MailServer,
+    envelope: &Envelope,
+    mail: &[u8],
+    before_body: impl AsyncFnOnce() -> Result<(), E>,
+) -> Outcome {
+    match server.dial().await {
+        Ok(io) => submit_over(io, server, envelope, mail, before_body).await,
+        Err(error) => Stop { at: Reached::Connect, why: Why::Server(error) }.outcome(&[]),
+    }
+}
+
+pub(super) async fn submit_over<E>(
+    io: BoxedIo,
+    server: &MailServer,
+    envelope: &Envelope,
+    mail: &[u8],
+    before_body: impl AsyncFnOnce() -> Result<(), E>,
+) -> Outcome {
+    let user = server.login.user.as_str();
+    let address = user.split('#').next().unwrap_or(user);
+    let names = [user, address, envelope.from.local(), envelope.to.local()];
+    let handed_over = async {
+        let mut session = Smtp::open(io, server).await?;
+        let ended = session.hand_over(server, envelope, mail, before_body).await;
+        if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Fault(_), .. })) {
+            session.quit().await;
+        }
+        ended
+    };
+    match handed_over.await {
+        Ok(End::Accepted(reply)) => Outcome::Accepted { reply: reply.text(&names) },
+        Ok(End::Unclear(reply)) => Outcome::Unclear { reply },
+        Err(stop) => stop.outcome(&names),
+    }
+}
+
+/// What a server offers, as far as we use it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SmtpFacts {
+    /// Largest mail in bytes, if the server says one (RFC 1870).
+    pub size_max: Option<usize>,
+    /// Whether it reports delivery on request (RFC 3461, DSN).
+    pub reports: bool,
+    /// Whether it takes bytes above 127 (RFC 6152).
+    pub eight_bit: bool,
+    lists_size: bool,
+    start_tls: bool,
+    auth_plain: bool,
+    auth_login: bool,
+}
+
+/// Connects, encrypts, logs in and leaves: whether [`submit`] would get as far as the mail.
+pub async fn probe_login(server: &MailServer) -> Result<SmtpFacts, MailServerError> {
+    probe_login_over(server.dial().await?, server).await
+}
+
+pub(super) async fn probe_login_over(
+    io: BoxedIo,
+    server: &MailServer,
+) -> Result<SmtpFacts, MailServerError> {
+    let mut session = Smtp::open(io, server).await.map_err(|stop| stop.error(server))?;
+    session.quit().await;
+    Ok(session.facts)
+}
+
+/// A logged-in session.
+struct Smtp {
+    wire: Wire,
+    facts: SmtpFacts,
+}
+
+/// How a dialogue that reached the final dot ended.
+enum End {
+    Accepted(Reply),
+    Unclear(String),
+}
+
+/// Where and why a dialogue ended before that.
+struct Stop {
+    at: Reached,
+    why: Why,
+}
+
+enum Why {
+    Reply(Reply),
+    Fault(Fault),
+    Server(MailServerError),
+    /// The mail does not fit what EHLO says.
+    Unfit(String),
+    /// The caller could not save that the body is about to leave.
+    HeldBack,
+}
+
+/// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
+/// beyond 559 (`571`, which filters give).
+#[derive(Debug)]
+struct Reply {
+    code: u16,
+    lines: Vec<String>,
+}
+
+impl Smtp {
+    async fn open(io: BoxedIo, server: &MailServer) -> Result<Self, Stop> {
+        let at_connect = |why| Stop { at: Reached::Connect, why };
+        let untrusted = |error| at_connect(Why::Server(error));
+        let silence = server.timeouts.silence;
+        let io = if server.tls == TlsMode::Implicit {
+            tls::secure(io, server).await.map_err(untrusted)?
+        } else {
+            io
+        };
+        let mut session = Self { wire: Wire::new(io, silence), facts: SmtpFacts::default() };
+        let greeting = session.reply().await.map_err(|e| at_connect(Why::Fault(e)))?;
+        greeting.positive(Reached::Connect)?;
+        session.say_hello().await?;
+        if server.tls == TlsMode::StartTls {
+            session = session.start_tls(server).await?;
+            session.say_hello().await?;
+        }
+        session.login(server).await?;
+        Ok(session)
+    }
+
+    async fn say_hello(&mut self) -> Result<(), Stop> {
+        let reply = self.ask(Reached::Connect, Ehlo::new(OUR_NAME)).await?;
+        self.facts = SmtpFacts::read(&reply.positive(Reached::Connect)?);
+        Ok(())
+    }
+
+    async fn start_tls(mut self, server: &MailServer) -> Result<Self, Stop> {
+        let fail = |source| {
+            let error = MailServerError::Tls { host: server.host.clone(), source };
+            Stop { at: Reached::Connect, why: Why::Server(error) }
+        };
+        // No plaintext fallback, whatever the reason (KIM-3).
+        if !self.facts.start_tls {
+            return Err(fail(Fault::Protocol("it does not offer TLS")));
+        }
+        self.ask(Reached::Connect, Starttls).await?.positive(Reached::Connect)?;
+        let io = self.wire.into_io().map_err(fail)?;
+        let io = tls::secure(io, server)
+            .await
+            .map_err(|error| Stop { at: Reached::Connect, why: Why::Server(error) })?;
+        Ok(Self {
+            wire: Wire::new(io, server.timeouts.silence),
+            // What was said before TLS may be anybody's words.
+            facts: SmtpFacts::default(),
+        })
+    }
+
+    /// PLAIN, or LOGIN where PLAIN is not to be had; never a mechanism that needs the password in
+    /// the clear on the other side (KIM-2). A refused password is not tried twice, because
+    /// providers lock accounts (KIM-6).
+    ///
+    /// `lettre`'s `Auth` shows the password in its `Debug`, has no line to answer a 334 to PLAIN,
+    /// and fails at a LOGIN challenge whose words it does not know.
+    async fn login(&mut self, server: &MailServer) -> Result<(), Stop> {
+        let user = &server.login.user;
+        let password = server.login.password.expose_secret();
+        if self.facts.auth_plain {
+            let secret = BASE64.encode(format!("\0{user}\0{password}"));
+            let mut reply = self.ask(Reached::Login, format!("AUTH PLAIN {secret}\r\n")).await?;
+            if reply.code == 334 {
+                // It did not take what stood in the command itself (RFC 4954 §4).
+                reply = self.ask(Reached::Login, format!("{secret}\r\n")).await?;
+            }
+            let is_unknown = matches!(reply.code, 500 | 502 | 504);
+            if !(is_unknown && self.facts.auth_login) {
+                return reply.positive(Reached::Login).map(|_| ());
+            }
+        }
+        if !self.facts.auth_login {
+            let why = Why::Fault(Fault::Protocol("it offers neither AUTH PLAIN nor AUTH LOGIN"));
+            return Err(Stop { at: Reached::Login, why });
+        }
+        for line in ["AUTH LOGIN", &BASE64.encode(user)] {
+            let reply = self.ask(Reached::Login, format!("{line}\r\n")).await?;
+            if reply.code != 334 {
+                return Err(Stop { at: Reached::Login, why: Why::Reply(reply) });
+            }
+        }
+        let reply = self.ask(Reached::Login, format!("{}\r\n", BASE64.encode(password))).await?;
+        reply.positive(Reached::Login).map(|_| ())
+    }
+
+    async fn hand_over<E>(
+        &mut self,
+        server: &MailServer,
+        envelope: &Envelope,
+        mail: &[u8],
+        before_body: impl AsyncFnOnce() -> Result<(), E>,
+    ) -> Result<End, Stop> {
+        let size = transmitted_size(mail);
+        self.check_fit(size, mail.is_ascii())?;
+        let ask_for_reports = server.ask_for_reports && self.facts.reports;
+
+        let from = |parameters| Mail::new(Some(address(&envelope.from)), parameters);
+        let mut parameters = Vec::new();
+        if self.facts.lists_size {
+            parameters.push(MailParameter::Size(size));
+        }
+        if !mail.is_ascii() {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let plain = from(parameters.clone());
+        if ask_for_reports {
+            let (keyword, value) = ("RET".into(), Some("HDRS".into()));
+            parameters.push(MailParameter::Other { keyword, value });
+        }
+        self.ask_or(Reached::Sender, from(parameters), plain).await?.positive(Reached::Sender)?;
+
+        let to = |parameters| Rcpt::new(address(&envelope.to), parameters);
+        let mut parameters = Vec::new();
+        if ask_for_reports {
+            let (keyword, value) = ("NOTIFY".into(), Some("SUCCESS,FAILURE".into()));
+            parameters.push(RcptParameter::Other { keyword, value });
+        }
+        self.ask_or(Reached::Recipient, to(parameters), to(vec![]))
+            .await?
+            .positive(Reached::Recipient)?;
+
+        let go = self.ask(Reached::Body, Data).await?;
+        if go.code != 354 {
+            return Err(Stop { at: Reached::Body, why: Why::Reply(go) });
+        }
+        if before_body().await.is_err() {
+            return Err(Stop { at: Reached::Body, why: Why::HeldBack });
+        }
+        self.send_body(mail).await?;
+        self.end_body().await
+    }
+
+    fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), Stop> {
+        let unfit = |why| Err(Stop { at: Reached::Sender, why: Why::Unfit(why) });
+        match self.facts.size_max {
+            Some(max) if size > max => unfit(format!(
+                "not sent: the mail has {size} bytes, and the server takes {max} at most"
+            )),
+            _ if !is_ascii && !self.facts.eight_bit => {
+                unfit("not sent: the mail has 8-bit text, and the server takes 7-bit only".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All but the final dot. Until that is written the server has accepted nothing.
+    async fn send_body(&mut self, mail: &[u8]) -> Result<(), Stop> {
+        let mut dotting = Dotting::default();
+        let mut out = Vec::with_capacity(2 * PIECE);
+        for piece in mail.chunks(PIECE) {
+            out.clear();
+            dotting.feed(piece, &mut out);
+            self.send_piece(&out).await?;
+        }
+        out.clear();
+        dotting.finish(&mut out);
+        self.send_piece(&out).await
+    }
+
+    async fn send_piece(&mut self, piece: &[u8]) -> Result<(), Stop> {
+        match self.wire.send(piece).await {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(Stop { at: Reached::Body, why: self.last_words(fault).await }),
+        }
+    }
+
+    /// The final dot, and what the server makes of it. From the first byte of the dot on, whatever
+    /// is not a reply leaves the mail's fate open.
+    async fn end_body(&mut self) -> Result<End, Stop> {
+        let reply = match self.wire.send(b".\r\n").await {
+            Ok(()) => self.reply().await,
+            Err(fault) => Err(fault),
+        };
+        match reply {
+            Ok(reply) if reply.is_positive() => Ok(End::Accepted(reply)),
+            Ok(reply) if reply.is_negative() => {
+                Err(Stop { at: Reached::Body, why: Why::Reply(reply) })
+            }
+            Ok(_) => Ok(End::Unclear("no reply to the mail, but to something else".into())),
+            Err(fault) => Ok(End::Unclear(format!("no reply to the mail: {}", sentence(&fault)))),
+        }
+    }
+
+    /// Asks without the optional parameters if the server does not want to know of them (KIM-30:
+    /// 504 and 555).
+    async fn ask_or<C: Display + PartialEq>(
+        &mut self,
+        at: Reached,
+        command: C,
+        plain: C,
+    ) -> Result<Reply, Stop> {
+        let reply = self.ask(at, &command).await?;
+        if command != plain && matches!(reply.code, 504 | 555) {
+            return self.ask(at, plain).await;
+        }
+        Ok(reply)
+    }
+
+    /// `command` ends with its CRLF.
+    async fn ask(&mut self, at: Reached, command: impl Display) -> Result<Reply, Stop> {
+        let asked = self.wire.send(command.to_string().as_bytes()).await;
+        let why = match asked {
+            Ok(()) => match self.reply().await {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => Why::Fault(fault),
+            },
+            Err(fault) => self.last_words(fault).await,
+        };
+        Err(Stop { at, why })
+    }
+
+    /// A server that hangs up while we write often says why first (421, or 552 in the middle of
+    /// the body).
+    async fn last_words(&mut self, fault: Fault) -> Why {
+        match timeout(LAST_WORDS, self.reply()).await {
+            Ok(Ok(reply)) if reply.is_negative() => Why::Reply(reply),
+            _ => Why::Fault(fault),
+        }
+    }
+
+    async fn reply(&mut self) -> Result<Reply, Fault> {
+        let mut lines = Vec::new();
+        while lines.len() < REPLY_LINES_MAX {
+            let line = self.wire.line(LINE_MAX).await?;
+            let code: Option<u16> = line
+                .get(..3)
+                .filter(|code| code.iter().all(u8::is_ascii_digit))
+                .and_then(|code| std::str::from_utf8(code).ok())
+                .and_then(|code| code.parse().ok());
+            let code = code.ok_or(Fault::Protocol("an answer begins with no code"))?;
+            let text = line.get(4..).unwrap_or_default();
+            lines.push(String::from_utf8_lossy(text).into_owned());
+            if line.get(3) != Some(&b'-') {
+                return Ok(Reply { code, lines });
+            }
+        }
+        Err(Fault::TooMuch("a reply without end"))
+    }
+
+    /// What comes of it does not matter: the mail's fate is known by now (KIM-28).
+    async fn quit(&mut self) {
+        let _ = timeout(LAST_WORDS, self.ask(Reached::Body, Quit)).await;
+    }
+}
+
+impl SmtpFacts {
+    /// Tolerant of case, of `AUTH=` and `SIZE=`, and of every keyword it does not know, among them
+    /// the misspelt one the KIM specification prescribes (KIM-4). `lettre`'s `ServerInfo` is not,
+    /// and knows neither SIZE nor DSN.
+    fn read(ehlo: &Reply) -> Self {
+        let mut facts = Self::default();
+        // The first line is the server's name.
+        for line in ehlo.lines.iter().skip(1) {
+            let line = line.to_ascii_uppercase();
+            let mut words = line.split(|c: char| c.is_ascii_whitespace() || c == '=');
+            match words.next().unwrap_or_default() {
+                "SIZE" => {
+                    facts.lists_size = true;
+                    // Zero means that there is no fixed limit (RFC 1870 §4).
+                    facts.size_max =
+                        words.find_map(|word| word.parse().ok()).filter(|&max| max > 0);
+                }
+                "DSN" => facts.reports = true,
+                "8BITMIME" => facts.eight_bit = true,
+                "STARTTLS" => facts.start_tls = true,
+                "AUTH" => {
+                    for mechanism in words {
+                        facts.auth_plain |= mechanism == "PLAIN";
+                        facts.auth_login |= mechanism == "LOGIN";
+                    }
+                }
+                _ => {}
+            }
+        }
+        facts
+    }
+}
+
+impl Reply {
+    fn is_positive(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    fn is_negative(&self) -> bool {
+        (400..600).contains(&self.code)
+    }
+
+    fn is_permanent(&self) -> bool {
+        (500..600).contains(&self.code)
+    }
+
+    fn positive(self, at: Reached) -> Result<Self, Stop> {
+        if self.is_positive() { Ok(self) } else { Err(Stop { at, why: Why::Reply(self) }) }
+    }
+
+    /// `550 5.7.1 the text`, the enhanced code once, fit for logs and rooms.
+    fn text(&self, names: &[&str]) -> String {
+        let mut words = vec![self.code.to_string()];
+        let mut enhanced = None;
+        for line in &self.lines {
+            let (first, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            if is_enhanced_code(first) {
+                if enhanced.is_none() {
+                    enhanced = Some(first.to_owned());
+                    words.insert(1, first.to_owned());
+                }
+                words.push(rest.to_owned());
+            } else {
+                words.push(line.clone());
+            }
+        }
+        presentable(&words.join(" "), names)
+    }
+}
+
+/// RFC 3463: class, subject and detail.
+fn is_enhanced_code(word: &str) -> bool {
+    let mut parts = word.split('.');
+    let is_class = parts.next().is_some_and(|class| matches!(class, "2" | "4" | "5"));
+    let is_number =
+        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    is_class && parts.clone().count() == 2 && parts.all(is_number)
+}
+
+impl Stop {
+    fn outcome(self, names: &[&str]) -> Outcome {
+        let Self { at, why } = self;
+        match why {
+            // Says that we are not logged in, at whatever step: not the mail's fault.
+            Why::Reply(reply) if matches!(reply.code, 530 | 535 | 538) => {
+                Outcome::TryLater { at: Reached::Login, reply: reply.text(names) }
+            }
+            Why::Reply(reply) if reply.is_permanent() && at >= Reached::Sender => {
+                Outcome::Refused { at, reply: reply.text(names) }
+            }
+            Why::Reply(reply) => Outcome::TryLater { at, reply: reply.text(names) },
+            Why::Unfit(reply) => Outcome::Refused { at, reply },
+            Why::Fault(fault) => Outcome::TryLater { at, reply: sentence(&fault) },
+            Why::Server(error) => Outcome::TryLater { at, reply: sentence(&error) },
+            Why::HeldBack => Outcome::TryLater {
+                at,
+                reply: "not sent: the attempt could not be saved beforehand".into(),
+            },
+        }
+    }
+
+    fn error(self, server: &MailServer) -> MailServerError {
+        let host = server.host.clone();
+        match (self.at, self.why) {
+            (_, Why::Server(error)) => error,
+            (Reached::Login, Why::Reply(reply)) => {
+                let source = Fault::Refused { reply: reply.text(&[&server.login.user]) };
+                if reply.code < 500 {
+                    MailServerError::Busy { host, source }
+                } else {
+                    MailServerError::Credentials { host, source }
+                }
+            }
+            (_, Why::Reply(reply)) => {
+                let source = Fault::Refused { reply: reply.text(&[&server.login.user]) };
+                MailServerError::Busy { host, source }
+            }
+            (Reached::Connect, Why::Fault(fault)) => MailServerError::at_greeting(&host, fault),
+            (_, Why::Fault(fault)) => MailServerError::midway(&host, fault),
+            (_, Why::Unfit(reply)) => {
+                MailServerError::Broken { host, source: Fault::Refused { reply } }
+            }
+            (_, Why::HeldBack) => MailServerError::Broken { host, source: Fault::Over },
+        }
+    }
+}
+
+/// Not checked again: [`MailAddress`] lets no character through that could end the command, and
+/// takes addresses that `lettre` would not, such as one with two dots in a row.
+fn address(address: &MailAddress) -> Address {
+    Address::new_dangerous(address.local(), address.domain())
+}
+
+/// An error and its causes in one line.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    presentable(&text, &[])
+}
+
+/// Brings every line end to CRLF and doubles the dots at line starts (RFC 5321 §4.5.2), across any
+/// split of the bytes.
+#[derive(Debug)]
+struct Dotting {
+    is_line_start: bool,
+    has_cr: bool,
+    /// Bytes so far without the doubled dots: what SIZE counts (RFC 1870 §3).
+    size: usize,
+}
+
+impl Default for Dotting {
+    fn default() -> Self {
+        Self { is_line_start: true, has_cr: false, size: 0 }
+    }
+}
+
+impl Dotting {
+    fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        for &byte in piece {
+            match byte {
+                b'\n' => self.end_line(out),
+                _ => {
+                    if self.has_cr {
+                        self.end_line(out);
+                    }
+                    if byte == b'\r' {
+                        self.has_cr = true;
+                        continue;
+                    }
+                    if self.is_line_start && byte == b'.' {
+                        out.push(b'.');
+                    }
+                    out.push(byte);
+                    self.size += 1;
+                    self.is_line_start = false;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if self.has_cr || !self.is_line_start {
+            self.end_line(out);
+        }
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        out.extend(b"\r\n");
+        self.size += 2;
+        self.is_line_start = true;
+        self.has_cr = false;
+    }
+}
+
+fn transmitted_size(mail: &[u8]) -> usize {
+    let mut dotting = Dotting::default();
+    let mut out = Vec::with_capacity(2 * PIECE);
+    for piece in mail.chunks(PIECE) {
+        out.clear();
+        dotting.feed(piece, &mut out);
+    }
+    dotting.finish(&mut out);
+    dotting.size
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dot(mail: &[u8], piece: usize) -> (Vec<u8>, usize) {
+        let (mut dotting, mut out) = (Dotting::default(), Vec::new());
+        for piece in mail.chunks(piece) {
+            dotting.feed(piece, &mut out);
+        }
+        dotting.finish(&mut out);
+        (out, dotting.size)
+    }
+
+    fn check(mail: &str, expected: &str) {
+        for piece in 1..10 {
+            assert_eq!(String::from_utf8(dot(mail.as_bytes(), piece).0).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn dots_at_line_starts_are_doubled() {
+        check(".", "..\r\n");
+        check("a\r\n.\r\nb.\r\n", "a\r\n..\r\nb.\r\n");
+        check("..a\r\n", "...a\r\n");
+        check("", "");
+    }
+
+    #[test]
+    fn a_bare_line_end_cannot_smuggle_the_end_of_the_mail() {
+        check("a\n.\nb", "a\r\n..\r\nb\r\n");
+        check("a\r.\rb\r", "a\r\n..\r\nb\r\n");
+        check("a\r\r\n", "a\r\n\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn the_end_of_the_mail_never_stands_within_it(mail in "[.a\r\n]{0,40}", piece in 1_usize..9) {
+            let (out, size) = dot(mail.as_bytes(), piece);
+            let text = String::from_utf8(out).unwrap();
+            let whole = ["\r\n", &text].concat();
+            prop_assert!(!whole.contains("\r\n.\r\n"));
+            prop_assert!(text.is_empty() || text.ends_with("\r\n"));
+            prop_assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
+            let doubled = text.split("\r\n").filter(|line| line.starts_with('.')).count();
+            prop_assert_eq!(size, text.len() - doubled);
+            prop_assert_eq!(transmitted_size(mail.as_bytes()), size);
+        }
+    }
+
+    fn facts(lines: &[&str]) -> SmtpFacts {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        SmtpFacts::read(&Reply { code: 250, lines })
+    }
+
+    #[test]
+    fn kim_4_ehlo_is_read_tolerantly() {
+        let expected = SmtpFacts {
+            size_max: Some(35_882_577),
+            reports: true,
+            eight_bit: true,
+            lists_size: true,
+            start_tls: false,
+            auth_plain: true,
+            auth_login: true,
+        };
+        let clientmodul = ["x", "SIZE 35882577", "AUTH LOGIN PLAIN", "8BITMIME"];
+        assert_eq!(facts(&[&clientmodul[..], &["ENCHANCEDSTATUSCODES", "DSN"]].concat()), expected);
+        let odd = ["x", "", "size=35882577", "auth=plain  login CRAM-MD5", "8bitmime ", "dsn", "?"];
+        assert_eq!(facts(&odd), expected);
+        assert_eq!(facts(&["SIZE 5", "SIZE 0", "AUTH"]).size_max, None);
+    }
+
+    #[test]
+    fn a_reply_has_its_codes_first_and_once() {
+        let text = |code, lines: &[&str]| {
+            let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+            Reply { code, lines }.text(&["mueller"])
+        };
+        assert_eq!(text(550, &["5.7.1 first", "5.7.1 second"]), "550 5.7.1 first second");
+        assert_eq!(text(554, &["no", "5.7.1 more"]), "554 5.7.1 no more");
+        assert_eq!(text(250, &[""]), "250");
+        assert_eq!(text(550, &["5.1.1 <mueller@x.de>: Mueller unknown"]), "550 5.1.1 … … unknown");
+    }
+}

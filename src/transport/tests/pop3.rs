@@ -1,0 +1,300 @@
+use std::time::Duration;
+
+use super::scripted::{PASSWORD, PLAIN, ScriptedServer, USER, account, chain};
+use crate::{
+    model::MailKey,
+    transport::{
+        Fault, Fetched, KeyList, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol,
+        Waited, wire::BoxedIo,
+    },
+};
+
+async fn open(io: BoxedIo) -> Result<Mailbox, MailServerError> {
+    Mailbox::open_over(io, MailboxProtocol::Pop3, &account()).await
+}
+
+fn key(text: &str) -> MailKey {
+    MailKey::new(text).unwrap()
+}
+
+fn greeted() -> ScriptedServer {
+    ScriptedServer::new().say("+OK KOM-LE Clientmodul POP3\r\n")
+}
+
+/// A Clientmodul up to the login, as gemSpec_CM_KOMLE 3.4.5 shows it.
+fn clientmodul() -> ScriptedServer {
+    greeted()
+        .on("CAPA", "+OK\r\nTOP\r\nUSER\r\nSASL PLAIN\r\nUIDL\r\n.\r\n")
+        .on("AUTH PLAIN", "+ \r\n")
+        .on(PLAIN, "+OK\r\n")
+}
+
+fn with_mails(uidl: &str) -> ScriptedServer {
+    clientmodul().on("UIDL", &format!("+OK\r\n{uidl}.\r\n"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_2_and_4_a_session_is_held_line_by_line_in_packets_of_one_byte() {
+    let server = greeted()
+        .on("CAPA", "+OK\r\nsasl login plain\r\n.\r\n")
+        .on("AUTH PLAIN", "+ \r\n")
+        .on(PLAIN, "+OK\r\n")
+        .hear("UIDL")
+        .say_one_by_one("+OK two\r\n1 aaa\r\n2 bbb\r\n.\r\n")
+        .hear("TOP 2 0")
+        .say_one_by_one("+OK\r\nSubject: KOM-LE-Nachricht\r\n\r\n.\r\n")
+        .hear("RETR 2")
+        .say_one_by_one("+OK 5 octets\r\nSubject: x\r\n\r\n..\r\n...\r\n.\r\n")
+        .on("DELE 2", "+OK\r\n")
+        .on("QUIT", "+OK\r\n");
+    server
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            let list = mailbox.keys().await.unwrap();
+            assert_eq!(list, KeyList { keys: vec![key("aaa"), key("bbb")], illegal: 0 });
+            let outer = mailbox.header(&key("bbb")).await.unwrap();
+            assert_eq!(outer, Fetched::Mail(b"Subject: KOM-LE-Nachricht\r\n\r\n".to_vec()));
+            let mail = mailbox.fetch(&key("bbb"), 100).await.unwrap();
+            assert_eq!(mail, Fetched::Mail(b"Subject: x\r\n\r\n.\r\n..\r\n".to_vec()));
+            mailbox.delete(&[key("bbb"), key("gone")]).await.unwrap();
+            assert_eq!(
+                mailbox.wait_for_mail(Duration::from_secs(9)).await.unwrap(),
+                Waited::Unsupported
+            );
+            mailbox.close().await.unwrap();
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_2_falls_back_to_user_and_pass() {
+    let user = format!("USER {USER}");
+    let pass = format!("PASS {PASSWORD}");
+    let no_capa = greeted().on("CAPA", "-ERR what?\r\n");
+    let no_sasl = greeted().on("CAPA", "+OK\r\nUSER\r\n.\r\n");
+    let refuses = greeted()
+        .on("CAPA", "+OK\r\nSASL PLAIN\r\n.\r\n")
+        .on("AUTH PLAIN", "-ERR unknown mechanism\r\n");
+    for start in [no_capa, no_sasl, refuses] {
+        let server = start.on(&user, "+OK\r\n").on(&pass, "+OK\r\n").hear_nothing_more();
+        // The session ends with the closure, so that the server may see it end.
+        server.play(async |io| open(io).await.map(|_| ())).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_6_and_7_a_refused_login_is_told_from_a_busy_mailbox_and_never_tried_twice() {
+    let cases = [
+        ("-ERR\r\n", MailServerErrorKind::Credentials),
+        ("-ERR [AUTH] wrong password\r\n", MailServerErrorKind::Credentials),
+        ("-ERR erik is locked\r\n", MailServerErrorKind::Credentials),
+        ("-ERR [IN-USE] Mailbox is locked by another POP3 session.\r\n", MailServerErrorKind::Busy),
+        ("-ERR [LOGIN-DELAY] later\r\n", MailServerErrorKind::Busy),
+        ("-ERR [SYS/TEMP] later\r\n", MailServerErrorKind::Busy),
+        ("-ERR timeout\r\n", MailServerErrorKind::Busy),
+    ];
+    for (answer, expected) in cases {
+        let server = greeted()
+            .on("CAPA", "+OK\r\nSASL PLAIN\r\n.\r\n")
+            .on("AUTH PLAIN", "+ \r\n")
+            .on(PLAIN, answer)
+            .hear_nothing_more();
+        let error = server.play(open).await.err().unwrap();
+        assert_eq!(error.kind(), expected, "{answer}");
+    }
+    let error = clientmodul_refusing().play(open).await.err().unwrap();
+    assert_eq!(
+        chain(&error),
+        "the mail server localhost refuses the login: the server answered: -ERR … unknown"
+    );
+}
+
+fn clientmodul_refusing() -> ScriptedServer {
+    greeted()
+        .on("CAPA", "-ERR\r\n")
+        .on(&format!("USER {USER}"), &format!("-ERR <{USER}> unknown\r\n"))
+        .hear_nothing_more()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_greet_is_unreachable_and_one_that_declines_is_busy() {
+    let error = ScriptedServer::new().play(open).await.err().unwrap();
+    assert_eq!(error.kind(), MailServerErrorKind::Unreachable);
+    let error = ScriptedServer::new().wait(6).play(open).await.err().unwrap();
+    assert_eq!(error.kind(), MailServerErrorKind::Unreachable);
+    let error = ScriptedServer::new().say("-ERR too many\r\n").play(open).await.err().unwrap();
+    assert_eq!(error.kind(), MailServerErrorKind::Busy);
+    let error = ScriptedServer::new().say("SSH-2.0-x\r\n").play(open).await.err().unwrap();
+    assert_eq!(error.kind(), MailServerErrorKind::Unreachable);
+}
+
+/// Fetches mail `a` of a mailbox whose RETR goes on as `rest` says.
+async fn retr(rest: ScriptedServer, bytes_max: usize) -> Result<Fetched, MailServerError> {
+    with_mails("1 a\r\n")
+        .hear("RETR 1")
+        .and(rest)
+        .play(async |io| open(io).await.unwrap().fetch(&key("a"), bytes_max).await)
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_5_a_stall_of_four_minutes_before_every_line_is_no_fault() {
+    let rest = ScriptedServer::new().wait(4).say("+OK\r\n").wait(4).say("a\r\n").wait(4);
+    let rest = rest.say("b").wait(4).say("\r\n.\r\n");
+    assert_eq!(retr(rest, 100).await.unwrap(), Fetched::Mail(b"a\r\nb\r\n".to_vec()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_5_a_longer_silence_ends_the_session() {
+    let rest = ScriptedServer::new().say("+OK\r\nhalf a li").wait(6);
+    let error = retr(rest, 100).await.unwrap_err();
+    assert!(matches!(error, MailServerError::Broken { source: Fault::Silent, .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_10_a_connection_lost_in_the_middle_gives_no_half_mail() {
+    for half in
+        ["", "+O", "+OK\r\n", "+OK\r\nSubject: x\r\n\r\n", "+OK\r\na\r\n.", "+OK\r\na\r\n.\r"]
+    {
+        let error = retr(ScriptedServer::new().say(half), 100).await.unwrap_err();
+        assert!(
+            matches!(error, MailServerError::Broken { source: Fault::Closed, .. }),
+            "{half:?} {error:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_10_an_announced_size_is_not_believed() {
+    // The script hears no LIST and no STAT: a client that asked would fail here.
+    let long = "x".repeat(70_000);
+    let rest = ScriptedServer::new().say(format!("+OK 10 octets\r\n{long}\r\n.\r\n"));
+    assert_eq!(
+        retr(rest, 100_000).await.unwrap(),
+        Fetched::Mail(format!("{long}\r\n").into_bytes())
+    );
+    let rest = ScriptedServer::new().say("+OK 700000000 octets\r\na\r\n.\r\n");
+    assert_eq!(retr(rest, 100).await.unwrap(), Fetched::Mail(b"a\r\n".to_vec()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_may_have_a_line_of_a_megabyte_and_an_answer_may_not() {
+    let line = "x".repeat(1_000_000);
+    let rest = ScriptedServer::new().say(format!("+OK\r\n{line}\r\n.\r\n"));
+    assert_eq!(
+        retr(rest, 2_000_000).await.unwrap(),
+        Fetched::Mail(format!("{line}\r\n").into_bytes())
+    );
+    let error = retr(ScriptedServer::new().say(format!("+OK {line}\r\n")), 100).await.unwrap_err();
+    assert!(matches!(error, MailServerError::Broken { source: Fault::TooMuch(_), .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_somewhat_too_large_costs_no_session() {
+    with_mails("1 a\r\n2 b\r\n")
+        .hear("RETR 1")
+        .say(format!("+OK\r\n{}\r\n.\r\n", "x".repeat(100_000)))
+        .on("RETR 2", "+OK\r\n12345678\r\n.\r\n")
+        .on("QUIT", "+OK\r\n")
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            assert_eq!(mailbox.fetch(&key("a"), 10).await.unwrap(), Fetched::TooLarge);
+            let exactly = Fetched::Mail(b"12345678\r\n".to_vec());
+            assert_eq!(mailbox.fetch(&key("b"), 10).await.unwrap(), exactly);
+            mailbox.close().await.unwrap();
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_without_end_costs_the_session_and_no_memory() {
+    with_mails("1 a\r\n2 b\r\n")
+        .hear("RETR 1")
+        .say("+OK\r\n")
+        .say("x".repeat(20 * 1024 * 1024))
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            assert_eq!(mailbox.fetch(&key("a"), 10).await.unwrap(), Fetched::TooLarge);
+            let error = mailbox.fetch(&key("b"), 10).await.unwrap_err();
+            assert!(matches!(error, MailServerError::Broken { source: Fault::Over, .. }));
+            // Nothing marked for deletion counts, so close must not say that it did (KIM-11).
+            assert!(mailbox.close().await.is_err());
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_8_a_mailbox_of_a_hundred_thousand_mails_is_listed() {
+    let lines: String = (1..=100_000).map(|n| format!("{n} 0000{n:x}5f0c\r\n")).collect();
+    let list =
+        with_mails(&lines).play(async |io| open(io).await.unwrap().keys().await.unwrap()).await;
+    assert_eq!((list.keys.len(), list.illegal), (100_000, 0));
+    assert_eq!(list.keys.last(), Some(&key("0000186a05f0c")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_8_entries_that_name_no_mail_are_counted_and_do_not_hide_the_others() {
+    let long = "x".repeat(71);
+    let lines = format!("1 a\r\n2 a\r\n3\r\n4 \r\nx b\r\n5 {long}\r\n6 ü\r\n7  c \r\n");
+    let list =
+        with_mails(&lines).play(async |io| open(io).await.unwrap().keys().await.unwrap()).await;
+    assert_eq!(list, KeyList { keys: vec![key("a"), key("c")], illegal: 6 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_the_server_withholds_is_not_gone_and_blocks_no_other() {
+    with_mails("1 a\r\n2 b\r\n")
+        .on("RETR 1", "-ERR card of erik@hrst.kim.telematik locked\r\n")
+        .on("RETR 2", "+OK\r\nb\r\n.\r\n")
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            let withheld = Fetched::Withheld { reply: "-ERR card of … locked".to_owned() };
+            assert_eq!(mailbox.fetch(&key("a"), 10).await.unwrap(), withheld);
+            let mail = Fetched::Mail(b"b\r\n".to_vec());
+            assert_eq!(mailbox.fetch(&key("b"), 10).await.unwrap(), mail);
+            assert_eq!(mailbox.fetch(&key("z"), 10).await.unwrap(), Fetched::Gone);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn kim_11_a_deletion_counts_only_after_quit_was_confirmed() {
+    let cases =
+        [("+OK\r\n", true), ("-ERR some not removed\r\n", false), ("", false), ("+O", false)];
+    for (answer, expected) in cases {
+        let deleted = with_mails("1 a\r\n")
+            .on("DELE 1", "+OK\r\n")
+            .on("QUIT", answer)
+            .play(async |io| {
+                let mut mailbox = open(io).await.unwrap();
+                mailbox.delete(&[key("a")]).await.unwrap();
+                mailbox.close().await.is_ok()
+            })
+            .await;
+        assert_eq!(deleted, expected, "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_dropped_half_way_ends_the_session_instead_of_mixing_answers() {
+    with_mails("1 a\r\n")
+        .hear("RETR 1")
+        .wait(1)
+        .say("+OK\r\nlate\r\n.\r\n")
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            mailbox.keys().await.unwrap();
+            let (a, second) = (key("a"), Duration::from_secs(1));
+            assert!(tokio::time::timeout(second, mailbox.fetch(&a, 10)).await.is_err());
+            let error = mailbox.fetch(&a, 10).await.unwrap_err();
+            assert!(matches!(error, MailServerError::Broken { source: Fault::Over, .. }));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_without_end_are_not_read_to_the_end() {
+    let server = greeted().hear("CAPA").say(format!("+OK\r\n{}", "X\r\n".repeat(10_000)));
+    let error = server.play(open).await.err().unwrap();
+    assert!(matches!(error, MailServerError::Broken { source: Fault::TooMuch(_), .. }));
+}
