@@ -16,3 +16,11 @@ pub mod rules;
 pub mod matrix;
 pub mod store;
 pub mod transport;
+
+pub mod relay;
+
+pub mod http;
+pub mod worker;
+
+pub mod app;
+pub mod config;

@@ -1,0 +1,135 @@
+//! From settings to a context, and the first words with the homeserver.
+
+use std::time::Duration;
+
+use ruma::OwnedServerName;
+use secrecy::ExposeSecret;
+use tracing::{info, warn};
+
+use super::mail_server::{ServerError, mail_server};
+use crate::{
+    config::{
+        AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, InboxProtocol, Settings,
+        Tokens,
+    },
+    matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
+    relay::{Clock, Ctx, Inbox, Line, Rng},
+    rules::retry::back_off,
+    store::Store,
+    transport::MailboxProtocol,
+    worker::Shop,
+};
+
+/// Longest wait between two tries to reach the homeserver at start.
+const INTRODUCE_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Settings that fit their form and still cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("homeserver.server_name is not a server name")]
+    ServerName(#[source] ruma::IdParseError),
+    #[error(transparent)]
+    Homeserver(#[from] HomeserverSettingsError),
+    #[error("the channel {channel} cannot use its mail server")]
+    MailServer {
+        channel: String,
+        #[source]
+        source: ServerError,
+    },
+}
+
+/// The address of the database, secret included.
+pub(super) fn database_url(database: &DatabaseSettings) -> String {
+    database.url.expose_secret().to_owned()
+}
+
+/// The client for the homeserver.
+pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeserver, StartError> {
+    let server_name = OwnedServerName::try_from(settings.homeserver.server_name.as_str())
+        .map_err(StartError::ServerName)?;
+    Ok(Homeserver::new(HomeserverSettings {
+        base_url: settings.homeserver.url.clone(),
+        server_name,
+        as_token: tokens.as_token.clone(),
+        bot_localpart: settings.appservice.bot.clone(),
+        user_prefix: settings.appservice.user_prefix.clone(),
+        extra_roots_pem: Vec::new(),
+    })?)
+}
+
+/// A channel with its servers.
+pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
+    let server = |settings| {
+        mail_server(settings).map_err(|source| StartError::MailServer {
+            channel: channel.channel.name.to_string(),
+            source,
+        })
+    };
+    Ok(Line {
+        channel: channel.channel.clone(),
+        inbox: Inbox {
+            protocol: match channel.inbox.protocol {
+                InboxProtocol::Pop3 => MailboxProtocol::Pop3,
+                InboxProtocol::Imap => MailboxProtocol::Imap,
+            },
+            server: server(&channel.inbox.server)?,
+            poll: channel.inbox.poll,
+            deletes: channel.inbox.after_relay == AfterRelay::Delete,
+            mail_bytes_max: usize::try_from(channel.inbox.mail_bytes_max).unwrap_or(usize::MAX),
+        },
+        outbox: server(&channel.outbox.server)?,
+    })
+}
+
+/// Everything a flow needs.
+pub(super) fn ctx(settings: &Settings, tokens: &Tokens, store: Store) -> Result<Ctx, StartError> {
+    let channels = settings
+        .channels
+        .iter()
+        .map(|channel| Ok((channel.channel.name.clone(), line(channel)?)))
+        .collect::<Result<_, StartError>>()?;
+    Ok(Ctx {
+        store,
+        homeserver: homeserver(settings, tokens)?,
+        channels,
+        clock: Clock::of_the_machine(),
+        rng: Rng::from_os(),
+        attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
+    })
+}
+
+/// Registers ourselves with the homeserver and has it knock at once, so that what it kept for us
+/// while we were away comes now. Tries until it works: a homeserver that is away is no reason
+/// not to fetch letters.
+pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, tokens: &Tokens) {
+    let mut failures = 0;
+    while let Err(error) = introduce_once(shop, appservice, tokens).await {
+        failures += 1;
+        shop.report("homeserver", false);
+        let wait = back_off(failures).min(INTRODUCE_AGAIN_MAX);
+        warn!(error = %error, "The homeserver does not know us yet; trying again in {} s", wait.as_secs());
+        tokio::time::sleep(wait).await;
+    }
+    shop.report("homeserver", true);
+    info!("The homeserver knows us");
+}
+
+async fn introduce_once(
+    shop: &Shop,
+    appservice: &AppserviceSettings,
+    tokens: &Tokens,
+) -> Result<(), MatrixError> {
+    let homeserver = &shop.ctx.homeserver;
+    // Synapse does not make the sender user by itself, and stumbles over it if it is missing.
+    homeserver.register(&tokens.sender_localpart).await?;
+    let bot = homeserver.bot();
+    homeserver.register(bot.localpart()).await?;
+    homeserver.ensure_device(bot).await?;
+    homeserver.set_displayname(bot, &appservice.bot_name).await?;
+    // A knock that does not reach us is the admin's business (`umstieg check` tells), and no
+    // reason not to work: the bot's own /sync brings everything as well.
+    if let Err(error) = homeserver.ping(&appservice.id, &shop.ctx.rng.uuid().to_string()).await {
+        warn!(error = %error, "The homeserver cannot reach us; see `umstieg check`");
+    }
+    Ok(())
+}

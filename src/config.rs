@@ -1,0 +1,28 @@
+//! Typed settings and secrets out of one TOML file, and the application-service registration.
+//!
+//! The gateway does not start with settings it does not understand: every mistake is named with
+//! its line, its key and what is allowed there, all of them at once. Tokens live in the
+//! registration file, which the homeserver reads as well; passwords stand in the settings, in
+//! files beside them, or in the environment.
+
+mod mail_server;
+mod read;
+mod reader;
+mod registration;
+mod secrets;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use mail_server::{ClientIdentity, MailServerSettings, Tls};
+pub use read::{Environment, Loaded, load, parse};
+pub use reader::{Mistake, SettingsError};
+pub use registration::{
+    Registration, RegistrationError, Tokens, WriteError, read_registration, registration_yaml,
+    write_registration,
+};
+pub use settings::{
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
+    InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
+    Settings, WorkerSettings,
+};

@@ -1,0 +1,199 @@
+//! A mail server and how it is trusted.
+
+use std::{fs, net::IpAddr, time::Duration};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use secrecy::SecretString;
+
+use super::{
+    read::Surroundings,
+    reader::Section,
+    secrets::{self, secret},
+};
+
+/// Where a mailbox or a submission server is, and how we know it and it knows us.
+///
+/// `Debug` shows the port and the protection only: host and user tell whose mailbox it is.
+#[derive(Clone)]
+pub struct MailServerSettings {
+    pub host: String,
+    pub port: u16,
+    pub tls: Tls,
+    /// PEM; trusted instead of the platform's authorities when it is given.
+    pub ca_pem: Option<Vec<u8>>,
+    /// SHA-256 over the DER form of the server's own certificate. When there is one, the
+    /// certificate has to match one of them and its name and issuer do not count (KIM-3).
+    pub pins: Vec<[u8; 32]>,
+    /// How long the server may be silent before the session is given up.
+    pub silence: Duration,
+    /// For servers that ask who we are.
+    pub client_identity: Option<ClientIdentity>,
+    /// Opaque: a KIM user name carries the mail server and the call context behind `#` (KIM-1).
+    pub user: String,
+    pub password: SecretString,
+}
+
+impl std::fmt::Debug for MailServerSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MailServerSettings(port {}, {:?})", self.port, self.tls)
+    }
+}
+
+impl MailServerSettings {
+    /// What a Clientmodul allows itself on each side while a card signs or decrypts (KIM-5), and
+    /// what RFC 5321 §4.5.3.2 asks for.
+    pub const SILENCE_DEFAULT: Duration = Duration::from_secs(5 * 60);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// TLS from the first byte.
+    Implicit,
+    /// `STARTTLS` or `STLS`, required: never without.
+    StartTls,
+    /// On loopback only.
+    None,
+}
+
+/// A client certificate with its key, PEM.
+#[derive(Debug, Clone)]
+pub struct ClientIdentity {
+    pub certificate_pem: Vec<u8>,
+    pub key_pem: SecretString,
+}
+
+/// Reads the keys an inbox and an outbox share.
+pub(super) fn read(
+    section: &Section<'_, '_>,
+    around: &Surroundings<'_>,
+) -> Option<MailServerSettings> {
+    let host = section.text("host", host_name);
+    let host = section.required("host", "the mail server's name or address", host);
+    let port = section.whole("port", 1..=65_535);
+    let port = section.required("port", "the mail server's port, for example 995", port);
+    let tls = section.text("tls", tls);
+    let tls_is_wrong = section.has("tls") && tls.is_none();
+    if let (Some(Tls::None), Some(host)) = (tls, &host)
+        && !is_loopback(host)
+    {
+        section
+            .wrong("tls", "\"none\" is allowed on loopback only; use \"implicit\" or \"starttls\"");
+    }
+    let ca_pem = section.text("ca_file", |path| certificates(path, around));
+    let pins = section.texts("pin_sha256", pin);
+    if pins.as_ref().is_some_and(Vec::is_empty) {
+        section.wrong("pin_sha256", "must not be empty: no certificate would be trusted");
+    }
+    if section.has("ca_file") && section.has("pin_sha256") {
+        section.wrong(
+            "pin_sha256",
+            "give either ca_file or pin_sha256: with a pin no authority counts",
+        );
+    }
+    let silence = section.whole("timeout_seconds", 10..=3_600).map(Duration::from_secs);
+    let certificate_pem = section.text("client_cert_file", |path| certificates(path, around));
+    let key_pem = section.text("client_key_file", |path| private_key(path, around));
+    match (section.has("client_cert_file"), section.has("client_key_file")) {
+        (true, false) => section.wrong("client_cert_file", "needs client_key_file beside it"),
+        (false, true) => section.wrong("client_key_file", "needs client_cert_file beside it"),
+        (true, true) | (false, false) => {}
+    }
+    let user = section.text("user", |text| one_line(text, "a user name"));
+    let user = section.required("user", "the name to log in with", user);
+    let password = secret(section, &secrets::PASSWORD, "the password to log in with", around);
+    if tls_is_wrong {
+        return None;
+    }
+    Some(MailServerSettings {
+        host: host?,
+        port: u16::try_from(port?).ok()?,
+        tls: tls.unwrap_or(Tls::Implicit),
+        ca_pem,
+        pins: pins.unwrap_or_default(),
+        silence: silence.unwrap_or(MailServerSettings::SILENCE_DEFAULT),
+        client_identity: match (certificate_pem, key_pem) {
+            (Some(certificate_pem), Some(key_pem)) => {
+                Some(ClientIdentity { certificate_pem, key_pem })
+            }
+            _ => None,
+        },
+        user: user?,
+        password: password?,
+    })
+}
+
+fn tls(text: &str) -> Result<Tls, &'static str> {
+    match text {
+        "implicit" => Ok(Tls::Implicit),
+        "starttls" => Ok(Tls::StartTls),
+        "none" => Ok(Tls::None),
+        _ => Err("allowed are \"implicit\", \"starttls\" and, on loopback, \"none\""),
+    }
+}
+
+pub(super) fn host_name(text: &str) -> Result<String, &'static str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let fits = !text.is_empty() && text.len() <= 253 && text.chars().all(is_name);
+    if fits || text.parse::<IpAddr>().is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a host name or an IP address without scheme, port and path")
+    }
+}
+
+pub(super) fn one_line(text: &str, what: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        Err(format!("expected {what}: not empty, on one line"))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn certificates(path: &str, around: &Surroundings<'_>) -> Result<Vec<u8>, String> {
+    let path = around.resolve(path);
+    let shown = path.display();
+    let pem =
+        fs::read(&path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(pem),
+        _ => Err(format!(
+            "the file {shown} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        )),
+    }
+}
+
+fn private_key(path: &str, around: &Surroundings<'_>) -> Result<SecretString, String> {
+    let path = around.resolve(path);
+    let shown = path.display();
+    around.warn_if_world_readable(&path);
+    let pem = fs::read_to_string(&path)
+        .map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+        Ok(_) => Ok(SecretString::from(pem)),
+        Err(_) => Err(format!(
+            "the file {shown} holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+        )),
+    }
+}
+
+/// 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints.
+fn pin(text: &str) -> Result<[u8; 32], &'static str> {
+    const WRONG: &str = "expected a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed";
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| *c != ':')
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or(WRONG))
+        .collect::<Result<_, _>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high * 16 + low).collect();
+    match (<[u8; 32]>::try_from(bytes), rest) {
+        (Ok(pin), []) => Ok(pin),
+        _ => Err(WRONG),
+    }
+}

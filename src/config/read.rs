@@ -1,0 +1,559 @@
+//! From the settings file to the settings: section by section, in the order of the example.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ruma::{ServerName, UserId};
+use secrecy::{ExposeSecret, SecretString};
+use toml::de::DeTable;
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use super::{
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
+    InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
+    Settings, SettingsError, WorkerSettings, mail_server,
+    mail_server::{host_name, is_loopback, one_line},
+    reader::{Mistake, Reader, Section, line_at},
+    secrets::{self, secret},
+};
+use crate::{
+    channel::{
+        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimProfile,
+        SenderRule, ThreadBy,
+    },
+    model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress},
+};
+
+/// How environment variables are looked up: `&|name| std::env::var(name).ok()`.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// Stands in for `[database]` when it is set, so that one file serves several machines.
+const DATABASE_URL_VARIABLE: &str = "UMSTIEG_DATABASE_URL";
+
+/// Settings, and what a person should know about them although they work.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// Whole sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the settings file and every file it names.
+///
+/// Errors: [`SettingsError::Unreadable`], or all mistakes in it at once.
+pub fn load(file: &Path, environment: Environment<'_>) -> Result<Loaded, SettingsError> {
+    let text = fs::read_to_string(file)
+        .map_err(|cause| SettingsError::Unreadable { file: file.to_owned(), cause })?;
+    parse(&text, file, environment)
+}
+
+/// Like [`load`] for a text at hand; `file` is named in messages, and paths start beside it.
+pub fn parse(
+    text: &str,
+    file: &Path,
+    environment: Environment<'_>,
+) -> Result<Loaded, SettingsError> {
+    let shown = file.display().to_string();
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_at(text, span.start));
+        let what = format!("this is not TOML: {}", error.message());
+        let mistake = Mistake { line, key: String::new(), what };
+        SettingsError::Mistakes { file: shown.clone(), mistakes: vec![mistake] }
+    })?;
+    let around = Surroundings::new(file, environment);
+    let reader = Reader::new(text);
+    let settings = settings(&Section::top(&reader, table.get_ref()), &around);
+    let mistakes = reader.into_mistakes();
+    match settings {
+        Some(settings) if mistakes.is_empty() => {
+            Ok(Loaded { settings, warnings: around.warnings.into_inner() })
+        }
+        _ => Err(SettingsError::Mistakes { file: shown, mistakes }),
+    }
+}
+
+/// What lies around the settings file: its directory, the environment, and a place for warnings.
+pub(super) struct Surroundings<'e> {
+    file: PathBuf,
+    pub(super) environment: Environment<'e>,
+    warnings: RefCell<Vec<String>>,
+}
+
+impl<'e> Surroundings<'e> {
+    pub(super) fn new(file: &Path, environment: Environment<'e>) -> Self {
+        Self { file: file.to_owned(), environment, warnings: RefCell::default() }
+    }
+
+    /// A path in the settings starts at the settings file, wherever the program was started.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    pub(super) fn settings_hold_a_secret(&self) {
+        self.warn_if_world_readable(&self.file);
+    }
+
+    pub(super) fn warn_if_world_readable(&self, path: &Path) {
+        if secrets::is_world_readable(path) {
+            self.warn(secrets::world_readable_warning(path));
+        }
+    }
+
+    fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+}
+
+/// Reads everything before it gives up, so that all mistakes are found.
+pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Settings> {
+    let language = top.text("language", language).unwrap_or_default();
+    let database = database(&top.section("database"), around);
+    let homeserver = homeserver(&top.section("homeserver"), around);
+    let server_name = homeserver.as_ref().map(|homeserver| homeserver.server_name.as_str());
+    let appservice = appservice(&top.section("appservice"), server_name, around);
+    let worker = worker(&top.section("worker"));
+    let monitoring = top.section("monitoring");
+    let monitoring = monitoring.is_there().then(|| self::monitoring(&monitoring));
+    if let (Some(Some(monitoring)), Some(appservice)) = (&monitoring, &appservice)
+        && monitoring.listen == appservice.listen
+    {
+        let section = top.section("monitoring");
+        section.wrong("listen", "is the same as appservice.listen; choose another port");
+    }
+    let log = log(&top.section("log"));
+    let mut channels = Vec::new();
+    let sections = top.sections("channel");
+    if sections.is_empty() {
+        top.wrong("channel", "is missing: add at least one section [[channel]]");
+    }
+    let mut seen = Seen::default();
+    for section in sections {
+        channels.push(channel(&section, language, around, &mut seen));
+    }
+    top.close();
+    let settings = Settings {
+        language,
+        database: database?,
+        homeserver: homeserver?,
+        appservice: appservice?,
+        worker,
+        monitoring: match monitoring {
+            None => None,
+            Some(monitoring) => Some(monitoring?),
+        },
+        log,
+        channels: channels.into_iter().collect::<Option<_>>()?,
+    };
+    check_team(&settings, top, around);
+    Some(settings)
+}
+
+fn database(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<DatabaseSettings> {
+    let connections_max =
+        section.whole("connections_max", 2..=200).and_then(|number| u32::try_from(number).ok());
+    let variable = (around.environment)(DATABASE_URL_VARIABLE).filter(|url| !url.is_empty());
+    let url = if let Some(url) = variable {
+        // The keys are allowed beside the variable, which wins.
+        for key in [secrets::URL.plain, secrets::URL.file, secrets::URL.env] {
+            section.has(key);
+        }
+        Some(SecretString::from(url))
+    } else {
+        let what = "where Postgres is, for example postgres://umstieg@localhost/umstieg, \
+                    also as the environment variable UMSTIEG_DATABASE_URL";
+        secret(section, &secrets::URL, what, around)
+    };
+    section.close();
+    let url = url?;
+    let is_postgres = Url::parse(url.expose_secret())
+        .is_ok_and(|url| ["postgres", "postgresql"].contains(&url.scheme()));
+    if !is_postgres {
+        section.wrong("url", "expected a URL postgres://user:password@host:port/database");
+        return None;
+    }
+    Some(DatabaseSettings {
+        url,
+        connections_max: connections_max.unwrap_or(DatabaseSettings::CONNECTIONS_DEFAULT),
+    })
+}
+
+fn homeserver(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<HomeserverSettings> {
+    let url = section.text("url", web_url);
+    let url =
+        section.required("url", "where the homeserver is, for example https://127.0.0.1:8008", url);
+    let server_name = section.text("server_name", server_name);
+    let server_name = section.required(
+        "server_name",
+        "the right side of the homeserver's user ids, for example praxis.example",
+        server_name,
+    );
+    section.close();
+    if let Some(url) = &url
+        && url.scheme() == "http"
+        && !url.host_str().is_some_and(is_loopback)
+    {
+        around.warn(
+            "homeserver.url is not protected (http to another machine): our token crosses the \
+             network in clear; use https"
+                .to_owned(),
+        );
+    }
+    Some(HomeserverSettings { url: url?, server_name: server_name? })
+}
+
+fn appservice(
+    section: &Section<'_, '_>,
+    server_name: Option<&str>,
+    around: &Surroundings<'_>,
+) -> Option<AppserviceSettings> {
+    let id = section.text("id", appservice_id);
+    let listen = section.text("listen", socket_address);
+    let listen = section.required("listen", "where we listen, for example 127.0.0.1:9800", listen);
+    let url = section.text("url", web_url);
+    let url = section.required(
+        "url",
+        "where the homeserver reaches us, for example http://127.0.0.1:9800",
+        url,
+    );
+    let registration = section.text("registration", |text| one_line(text, "a path"));
+    let user_prefix = section.text("user_prefix", user_prefix);
+    let prefix_is_wrong = section.has("user_prefix") && user_prefix.is_none();
+    let user_prefix =
+        user_prefix.unwrap_or_else(|| AppserviceSettings::USER_PREFIX_DEFAULT.to_owned());
+    let bot = section.text("bot", |text| {
+        // A wrong prefix is one mistake, not two.
+        if prefix_is_wrong { Ok(text.to_owned()) } else { bot(text, &user_prefix, server_name) }
+    });
+    let bot_name = section.text("bot_name", |text| one_line(text, "a name"));
+    section.close();
+    let registration =
+        registration.unwrap_or_else(|| AppserviceSettings::REGISTRATION_DEFAULT.to_owned());
+    Some(AppserviceSettings {
+        id: id.unwrap_or_else(|| AppserviceSettings::ID_DEFAULT.to_owned()),
+        listen: listen?,
+        url: url?,
+        registration: around.resolve(&registration),
+        bot: bot.unwrap_or_else(|| format!("{user_prefix}bot")),
+        bot_name: bot_name.unwrap_or_else(|| AppserviceSettings::BOT_NAME_DEFAULT.to_owned()),
+        user_prefix,
+    })
+}
+
+fn worker(section: &Section<'_, '_>) -> WorkerSettings {
+    let concurrency = section.whole("concurrency", 1..=64).and_then(|n| usize::try_from(n).ok());
+    let attempts_max = section.whole("attempts_max", 1..=100).and_then(|n| u32::try_from(n).ok());
+    section.close();
+    WorkerSettings {
+        concurrency: concurrency.unwrap_or(WorkerSettings::CONCURRENCY_DEFAULT),
+        attempts_max: attempts_max.unwrap_or(WorkerSettings::ATTEMPTS_DEFAULT),
+    }
+}
+
+fn monitoring(section: &Section<'_, '_>) -> Option<MonitoringSettings> {
+    let listen = section.text("listen", socket_address);
+    let listen = section.required(
+        "listen",
+        "where metrics and health are served, for example 127.0.0.1:9801",
+        listen,
+    );
+    section.close();
+    Some(MonitoringSettings { listen: listen? })
+}
+
+fn log(section: &Section<'_, '_>) -> LogSettings {
+    let format = section.text("format", |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("allowed are \"text\" and \"json\""),
+    });
+    let filter = section.text("filter", |text| {
+        let is_filter = !text.trim().is_empty() && EnvFilter::try_new(text).is_ok();
+        let allowed =
+            "expected error, warn, info, debug, trace, or a list such as info,umstieg=debug";
+        if is_filter { Ok(text.to_owned()) } else { Err(allowed) }
+    });
+    section.close();
+    LogSettings {
+        format: format.unwrap_or(LogFormat::Text),
+        filter: filter.unwrap_or_else(|| LogSettings::FILTER_DEFAULT.to_owned()),
+    }
+}
+
+/// What may occur once only, over all channels.
+#[derive(Default)]
+struct Seen {
+    names: BTreeSet<ChannelName>,
+    /// Host, port and user of each inbox.
+    inboxes: BTreeSet<(String, u16, String)>,
+}
+
+fn channel(
+    section: &Section<'_, '_>,
+    default_language: Language,
+    around: &Surroundings<'_>,
+    seen: &mut Seen,
+) -> Option<ChannelSettings> {
+    let name = section.text("name", ChannelName::new);
+    let name = section.required("name", "a short name out of a-z, 0-9 and -", name);
+    if let Some(name) = &name
+        && !seen.names.insert(name.clone())
+    {
+        section.wrong(
+            "name",
+            format!("there is another channel {name}; each needs a name of its own"),
+        );
+    }
+    let kind = section.text("kind", |text| match text {
+        "kim" => Ok(ChannelKind::Kim),
+        "fax" => Ok(ChannelKind::Fax),
+        _ => Err("allowed are \"kim\" and \"fax\""),
+    });
+    let kind = section.required("kind", "\"kim\" or \"fax\"", kind);
+    let label = section.text("label", |text| one_line(text, "a label"));
+    let label = section.required("label", "what rooms of this channel are called", label);
+    let address = section.text("address", |text| own_address(text, kind));
+    let address = section.required("address", "our own mail address on this channel", address);
+    let team = section.texts("team", user_id);
+    let team =
+        section.required("team", "who is invited, for example [\"@anna:praxis.example\"]", team);
+    if team.as_ref().is_some_and(Vec::is_empty) {
+        section.wrong("team", "must not be empty: nobody would see what arrives");
+    }
+    let speakers = section.texts("speakers", user_id);
+    let thread_by = section.text("thread_by", |text| match text {
+        "thread" => Ok(ThreadBy::Thread),
+        "correspondent" => Ok(ThreadBy::Correspondent),
+        _ => Err("allowed are \"thread\" and \"correspondent\""),
+    });
+    let collect = section.whole("collect_seconds", 0..=600).map(Duration::from_secs);
+    let language = section.text("language", language);
+    let inbox_section = section.section("inbox");
+    let inbox = inbox(&inbox_section, around);
+    if let Some(inbox) = &inbox {
+        let server = &inbox.server;
+        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.user.clone());
+        if !seen.inboxes.insert(mailbox) {
+            let what = "another channel reads the same mailbox; every mail would arrive twice";
+            inbox_section.wrong("user", what);
+        }
+    }
+    let outbox_section = section.section("outbox");
+    let mail_bytes_max =
+        outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
+    let server = mail_server::read(&outbox_section, around);
+    outbox_section.close();
+    let fax_section = section.section("fax");
+    let dialect = match kind {
+        Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
+        Some(ChannelKind::Kim) => {
+            if fax_section.is_there() {
+                section.wrong("fax", "belongs to a channel of kind \"fax\" only");
+            }
+            let environment = address.as_ref().and_then(KimEnvironment::of);
+            environment.map(|environment| {
+                let mail_bytes_max = mail_bytes_max.unwrap_or(KimProfile::MAIL_BYTES_MAX);
+                Dialect::Kim(KimProfile { environment, mail_bytes_max })
+            })
+        }
+        None => None,
+    };
+    section.close();
+    let team = team?;
+    Some(ChannelSettings {
+        channel: Channel {
+            name: name?,
+            label: label?,
+            address: address?,
+            speakers: speakers.unwrap_or_else(|| team.clone()),
+            team,
+            thread_by: thread_by.unwrap_or(ThreadBy::default_of(kind?)),
+            collect: collect.unwrap_or(ChannelSettings::COLLECT_DEFAULT),
+            language: language.unwrap_or(default_language),
+            dialect: dialect?,
+        },
+        inbox: inbox?,
+        outbox: OutboxSettings { server: server? },
+    })
+}
+
+fn inbox(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<InboxSettings> {
+    let protocol = section.text("protocol", |text| match text {
+        "pop3" => Ok(InboxProtocol::Pop3),
+        "imap" => Ok(InboxProtocol::Imap),
+        _ => Err("allowed are \"pop3\" and \"imap\""),
+    });
+    let protocol = section.required("protocol", "\"pop3\" or \"imap\"", protocol);
+    let poll = section.whole("poll_seconds", 1..=86_400).map(Duration::from_secs);
+    let after_relay = section.text("after_relay", |text| match text {
+        "keep" => Ok(AfterRelay::Keep),
+        "delete" => Ok(AfterRelay::Delete),
+        _ => Err("allowed are \"keep\" and \"delete\""),
+    });
+    let mail_bytes_max = section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
+    let server = mail_server::read(section, around);
+    section.close();
+    Some(InboxSettings {
+        protocol: protocol?,
+        server: server?,
+        poll: poll.unwrap_or(InboxSettings::POLL_DEFAULT),
+        after_relay: after_relay.unwrap_or(AfterRelay::Keep),
+        mail_bytes_max: mail_bytes_max.unwrap_or(InboxSettings::MAIL_BYTES_DEFAULT),
+    })
+}
+
+fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProfile> {
+    let form = section.text("profile", |text| FaxForm::named(text).ok_or_else(fax_forms));
+    let form = section.required("profile", &fax_forms(), form);
+    let domain = section.text("domain", host_name);
+    let domain = section.required("domain", "the right side of the gateway's addresses", domain);
+    let number = section.text("number", FaxNumber::new);
+    let number = section.required("number", "our own fax number, for example +49301234567", number);
+    let country = section.text("country", Country::new);
+    let country = section.required("country", "where the line is, for example DE", country);
+    let countries = section.texts("countries", Country::new);
+    let senders = section.texts("senders", SenderRule::new);
+    let senders = section.required(
+        "senders",
+        "who may bring faxes, for example [\"fax@gateway.example\"]",
+        senders,
+    );
+    if senders.as_ref().is_some_and(Vec::is_empty) {
+        section.wrong("senders", "must not be empty: no fax would be accepted");
+    }
+    let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
+    section.close();
+    let country = country?;
+    Some(FaxProfile {
+        form: form?,
+        domain: domain?,
+        number: number?,
+        country,
+        countries: countries.unwrap_or_else(|| vec![country]),
+        senders: senders?,
+        pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
+        mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
+    })
+}
+
+/// Nobody of a team may be one of ours, and somebody from elsewhere is worth a word.
+fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &Surroundings<'_>) {
+    let server_name = settings.homeserver.server_name.as_str();
+    for (channel, section) in settings.channels.iter().zip(top.sections("channel")) {
+        let channel = &channel.channel;
+        for (key, users) in [("team", &channel.team), ("speakers", &channel.speakers)] {
+            if !section.has(key) {
+                continue;
+            }
+            for user in users {
+                let (local, server) =
+                    user.strip_prefix('@').and_then(|id| id.split_once(':')).unwrap_or_default();
+                let prefix = &settings.appservice.user_prefix;
+                if server == server_name && local.starts_with(prefix.as_str()) {
+                    section.wrong(key, format!("names one of the gateway's own users ({prefix}…)"));
+                } else if server != server_name {
+                    around.warn(format!(
+                        "channel {}: {key} names somebody on {server}, not on {server_name}; that \
+                         is right only when the two servers federate",
+                        channel.name
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn language(text: &str) -> Result<Language, &'static str> {
+    Language::from_word(text).ok_or("allowed are \"de\" and \"en\"")
+}
+
+fn web_url(text: &str) -> Result<Url, &'static str> {
+    const WRONG: &str = "expected a URL with scheme, for example http://127.0.0.1:8008";
+    let url = Url::parse(text).map_err(|_| WRONG)?;
+    let is_plain = ["http", "https"].contains(&url.scheme())
+        && url.host_str().is_some_and(|host| !host.is_empty())
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if is_plain { Ok(url) } else { Err(WRONG) }
+}
+
+fn server_name(text: &str) -> Result<String, &'static str> {
+    match ServerName::parse(text) {
+        Ok(name) => Ok(name.to_string()),
+        Err(_) => {
+            Err("expected a Matrix server name without scheme and @, for example praxis.example")
+        }
+    }
+}
+
+fn user_id(text: &str) -> Result<String, &'static str> {
+    const WRONG: &str = "expected a Matrix user id, for example @anna:praxis.example";
+    let user = UserId::parse(text).map_err(|_| WRONG)?;
+    let is_strict = user.validate_strict().is_ok() && ServerName::parse(user.server_name()).is_ok();
+    if is_strict { Ok(user.to_string()) } else { Err(WRONG) }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address and a port, for example 127.0.0.1:9800")
+}
+
+fn appservice_id(text: &str) -> Result<String, &'static str> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(is_legal) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 64 characters out of letters, digits, . _ and -")
+    }
+}
+
+/// A user id has 255 bytes; what the prefix takes is missing for the correspondents.
+fn user_prefix(text: &str) -> Result<String, &'static str> {
+    let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    if (2..=32).contains(&text.len()) && text.chars().all(is_legal) && text.ends_with('_') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 2 to 32 characters out of a-z, 0-9, . _ and -, ending with _, for example \
+             _umstieg_")
+    }
+}
+
+fn bot(text: &str, prefix: &str, server_name: Option<&str>) -> Result<String, String> {
+    let Some(rest) = text.strip_prefix(prefix) else {
+        return Err(format!("has to begin with user_prefix ({prefix}), for example {prefix}bot"));
+    };
+    let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let fits = text.len() + server_name.map_or(0, str::len) <= 200;
+    if rest.is_empty() || !rest.chars().all(is_legal) || !fits {
+        return Err(format!("expected {prefix} and a short name out of a-z, 0-9, . _ and -"));
+    }
+    if ["kim_", "fax_", "sender_"].iter().any(|taken| rest.starts_with(taken)) {
+        return Err(format!("{prefix}kim_…, {prefix}fax_… and {prefix}sender_… are taken"));
+    }
+    Ok(text.to_owned())
+}
+
+fn own_address(text: &str, kind: Option<ChannelKind>) -> Result<MailAddress, String> {
+    let address = MailAddress::new(text).map_err(|error| error.to_string())?;
+    if kind == Some(ChannelKind::Kim) && KimEnvironment::of(&address).is_none() {
+        return Err("expected a KIM address, ending with .kim.telematik or .kim.telematik-test, \
+                    with letters, digits, . _ and - before the @"
+            .to_owned());
+    }
+    Ok(address)
+}
+
+fn fax_forms() -> String {
+    let names: Vec<&str> = FAX_FORMS.iter().map(|form| form.name).collect();
+    format!("allowed is {}", names.join(", "))
+}

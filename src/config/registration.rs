@@ -1,0 +1,326 @@
+//! The registration file: what the homeserver has to know about us, and the two tokens.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use rand::CryptoRng;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Settings, secrets};
+
+/// The tokens of a registration.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// We show it to the homeserver.
+    pub as_token: SecretString,
+    /// The homeserver shows it to us.
+    pub hs_token: SecretString,
+    /// The user the registration itself stands for: nobody, and never the bot, because Synapse
+    /// answers `/sync` of this user with an error.
+    pub sender_localpart: String,
+}
+
+/// What the tokens of an example begin with. The gateway does not start with them.
+const PLACEHOLDER: &str = "REPLACE_ME";
+
+impl Tokens {
+    /// Of each token: as hard to guess as a key.
+    const RANDOM_BYTES: usize = 32;
+
+    pub fn random(settings: &Settings, rng: &mut impl CryptoRng) -> Self {
+        let mut token = || {
+            let mut bytes = [0; Self::RANDOM_BYTES];
+            rng.fill_bytes(&mut bytes);
+            bytes.iter().fold(String::new(), |mut hex, byte| {
+                // Writing to a String does not fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+        };
+        let name: String = token().chars().take(16).collect();
+        Self {
+            as_token: token().into(),
+            hs_token: token().into(),
+            sender_localpart: format!("{}sender_{name}", settings.appservice.user_prefix),
+        }
+    }
+
+    /// For a registration to look at, not to use.
+    pub fn example(settings: &Settings) -> Self {
+        Self {
+            as_token: format!("{PLACEHOLDER}_AS_TOKEN").into(),
+            hs_token: format!("{PLACEHOLDER}_HS_TOKEN").into(),
+            sender_localpart: format!("{}sender_example", settings.appservice.user_prefix),
+        }
+    }
+}
+
+/// The registration file for these settings, YAML.
+pub fn registration_yaml(settings: &Settings, tokens: &Tokens) -> String {
+    let appservice = &settings.appservice;
+    format!(
+        "\
+# The registration of Umstieg at the homeserver. It holds two secrets: keep it from others.
+# Name this file in homeserver.yaml under app_service_config_files and restart the homeserver.
+id: {id}
+url: {url}
+as_token: {as_token}
+hs_token: {hs_token}
+sender_localpart: {sender}
+rate_limited: false
+namespaces:
+  users:
+    - exclusive: true
+      regex: {users}
+  aliases:
+    - exclusive: true
+      regex: {aliases}
+  rooms: []
+receive_ephemeral: true
+de.sorunome.msc2409.push_ephemeral: true
+io.element.msc4190: true
+protocols: []
+",
+        id = quoted(&appservice.id),
+        url = quoted(&shown_url(settings)),
+        as_token = quoted(tokens.as_token.expose_secret()),
+        hs_token = quoted(tokens.hs_token.expose_secret()),
+        sender = quoted(&tokens.sender_localpart),
+        users = quoted(&namespace(settings, '@')),
+        aliases = quoted(&namespace(settings, '#')),
+    )
+}
+
+/// Without the slash `Url` puts behind a bare host: homeservers append `/_matrix/…` to it.
+fn shown_url(settings: &Settings) -> String {
+    settings.appservice.url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Every id of ours on our homeserver and no other. Synapse anchors a pattern at its start only.
+fn namespace(settings: &Settings, sigil: char) -> String {
+    let prefix = escaped(&settings.appservice.user_prefix);
+    let server_name = escaped(&settings.homeserver.server_name);
+    format!("^{sigil}{prefix}.*:{server_name}$")
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, c| {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        escaped
+    })
+}
+
+/// A single-quoted YAML scalar: nothing within it is special but the quote itself.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Why the registration file was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(
+        "{} exists already, and the homeserver may know its tokens; --force replaces it",
+        file.display()
+    )]
+    Exists { file: PathBuf },
+    #[error("{} cannot be written", file.display())]
+    Unwritable {
+        file: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Writes the file for its owner's eyes only (mode 0600). `replace`: also over an existing one.
+pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), WriteError> {
+    let unwritable = |cause| WriteError::Unwritable { file: file.to_owned(), cause };
+    let write_new = |path: &Path| {
+        let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        new.write_all(yaml.as_bytes())?;
+        new.sync_all()
+    };
+    if !replace {
+        return match write_new(file) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(WriteError::Exists { file: file.to_owned() })
+            }
+            other => other.map_err(unwritable),
+        };
+    }
+    // Beside it and then over it: the old file's permissions do not carry over, and a full disk
+    // leaves the old one whole.
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+        _ => {}
+    }
+    write_new(&beside).and_then(|()| fs::rename(&beside, file)).map_err(unwritable)
+}
+
+/// Why a registration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    #[error(
+        "the registration file {} cannot be read; write one with: umstieg registration",
+        file.display()
+    )]
+    Unreadable {
+        file: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error(
+        "{}, line {line}: this is not what `umstieg registration` writes; correct it or write a \
+         new one with: umstieg registration --force",
+        file.display()
+    )]
+    NotARegistration { file: PathBuf, line: usize },
+    #[error(
+        "{}: {key} is missing; add it or write a new file with: umstieg registration --force",
+        file.display()
+    )]
+    Missing { file: PathBuf, key: &'static str },
+    #[error(
+        "{}: {key} is a placeholder of the example; write a file with tokens of your own with: \
+         umstieg registration --force",
+        file.display()
+    )]
+    Placeholder { file: PathBuf, key: &'static str },
+    #[error(
+        "{}: {key} is {registered}, but the settings say {setting} is {set}; correct one of the \
+         two, and restart the homeserver when it was the registration",
+        file.display()
+    )]
+    Differs {
+        file: PathBuf,
+        key: &'static str,
+        registered: String,
+        setting: &'static str,
+        set: String,
+    },
+    #[error(
+        "{}: as_token and hs_token are the same; write a new file with: umstieg registration \
+         --force",
+        file.display()
+    )]
+    SameTokens { file: PathBuf },
+    #[error(
+        "{}: sender_localpart is the bot ({bot}), whose /sync the homeserver would refuse; choose \
+         another name for one of them",
+        file.display()
+    )]
+    SenderIsBot { file: PathBuf, bot: String },
+}
+
+/// A registration that fits the settings.
+#[derive(Debug)]
+pub struct Registration {
+    pub tokens: Tokens,
+    /// Whole sentences.
+    pub warnings: Vec<String>,
+}
+
+/// What we need of the file; other keys are the homeserver's business.
+#[derive(serde::Deserialize)]
+struct File {
+    id: Option<String>,
+    url: Option<String>,
+    as_token: Option<SecretString>,
+    hs_token: Option<SecretString>,
+    sender_localpart: Option<String>,
+    #[serde(default)]
+    namespaces: Namespaces,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct Namespaces {
+    #[serde(default)]
+    users: Vec<Namespace>,
+    #[serde(default)]
+    aliases: Vec<Namespace>,
+}
+
+#[derive(serde::Deserialize)]
+struct Namespace {
+    #[serde(default)]
+    exclusive: bool,
+    regex: String,
+}
+
+/// Reads the registration file the settings name, and holds it against the settings.
+pub fn read_registration(settings: &Settings) -> Result<Registration, RegistrationError> {
+    let file = settings.appservice.registration.clone();
+    let text = fs::read_to_string(&file)
+        .map_err(|cause| RegistrationError::Unreadable { file: file.clone(), cause })?;
+    let read: File = serde_saphyr::from_str(&text).map_err(|error| {
+        // Its own words may repeat the text, which holds the tokens.
+        let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
+        RegistrationError::NotARegistration { file: file.clone(), line }
+    })?;
+    let tokens = check(read, settings, &file)?;
+    let mut warnings = Vec::new();
+    if secrets::is_world_readable(&file) {
+        warnings.push(secrets::world_readable_warning(&file));
+    }
+    Ok(Registration { tokens, warnings })
+}
+
+fn check(read: File, settings: &Settings, file: &Path) -> Result<Tokens, RegistrationError> {
+    let file = || file.to_owned();
+    let missing = |key| move || RegistrationError::Missing { file: file(), key };
+    let same = |key, registered: String, setting, set: String| {
+        if registered == set {
+            Ok(())
+        } else {
+            Err(RegistrationError::Differs { file: file(), key, registered, setting, set })
+        }
+    };
+    let id = read.id.ok_or_else(missing("id"))?;
+    same("id", id, "appservice.id", settings.appservice.id.clone())?;
+    let url = read.url.ok_or_else(missing("url"))?;
+    same("url", url.trim_end_matches('/').to_owned(), "appservice.url", shown_url(settings))?;
+    for (key, listed, sigil) in [
+        ("namespaces.users", read.namespaces.users, '@'),
+        ("namespaces.aliases", read.namespaces.aliases, '#'),
+    ] {
+        let ours = namespace(settings, sigil);
+        let registered: Vec<String> =
+            listed.into_iter().filter(|one| one.exclusive).map(|one| one.regex).collect();
+        if !registered.contains(&ours) {
+            let registered = match registered.as_slice() {
+                [] => "without an exclusive regex".to_owned(),
+                several => several.join(", "),
+            };
+            let setting = "appservice.user_prefix with homeserver.server_name";
+            same(key, registered, setting, ours)?;
+        }
+    }
+    let as_token = read.as_token.ok_or_else(missing("as_token"))?;
+    let hs_token = read.hs_token.ok_or_else(missing("hs_token"))?;
+    for (key, token) in [("as_token", &as_token), ("hs_token", &hs_token)] {
+        if token.expose_secret().is_empty() {
+            return Err(RegistrationError::Missing { file: file(), key });
+        }
+        if token.expose_secret().starts_with(PLACEHOLDER) {
+            return Err(RegistrationError::Placeholder { file: file(), key });
+        }
+    }
+    if as_token.expose_secret() == hs_token.expose_secret() {
+        return Err(RegistrationError::SameTokens { file: file() });
+    }
+    let sender_localpart = read.sender_localpart.ok_or_else(missing("sender_localpart"))?;
+    if sender_localpart == settings.appservice.bot {
+        return Err(RegistrationError::SenderIsBot { file: file(), bot: sender_localpart });
+    }
+    Ok(Tokens { as_token, hs_token, sender_localpart })
+}

@@ -1,0 +1,117 @@
+//! Secrets: in the settings, in a file beside them, or in the environment, never in two places.
+
+use std::{fs, path::Path};
+
+use secrecy::SecretString;
+
+use super::{read::Surroundings, reader::Section};
+
+/// The three keys a secret may stand under.
+pub(super) struct SecretKeys {
+    pub(super) plain: &'static str,
+    pub(super) file: &'static str,
+    pub(super) env: &'static str,
+}
+
+pub(super) const PASSWORD: SecretKeys =
+    SecretKeys { plain: "password", file: "password_file", env: "password_env" };
+
+pub(super) const URL: SecretKeys = SecretKeys { plain: "url", file: "url_file", env: "url_env" };
+
+/// Reads the secret wherever it stands. Notes a mistake when it stands nowhere or twice.
+pub(super) fn secret(
+    section: &Section<'_, '_>,
+    keys: &SecretKeys,
+    what_it_is: &str,
+    around: &Surroundings<'_>,
+) -> Option<SecretString> {
+    let plain = section.text(keys.plain, not_empty);
+    let file = section.text(keys.file, not_empty);
+    let env = section.text(keys.env, not_empty);
+    let given: Vec<&'static str> =
+        [keys.plain, keys.file, keys.env].into_iter().filter(|key| section.has(key)).collect();
+    match given.as_slice() {
+        [] => {
+            let what = format!("{what_it_is}; or {} or {}", keys.file, keys.env);
+            section.required(keys.plain, &what, None::<()>);
+            None
+        }
+        [_] => {
+            if plain.is_some() {
+                around.settings_hold_a_secret();
+            }
+            let from_file = || read_secret_file(section, keys.file, &file?, around);
+            let from_env = || read_variable(section, keys.env, &env?, around);
+            let secret = plain.or_else(from_file).or_else(from_env)?;
+            // It would end the command it stands in and begin another, or cut SASL PLAIN in two.
+            if secret.contains(['\r', '\n', '\0']) {
+                let key = given.first().copied().unwrap_or(keys.plain);
+                section.wrong(key, "must not contain line ends or NUL");
+                return None;
+            }
+            Some(SecretString::from(secret))
+        }
+        [_, second, ..] => {
+            let what = format!("give only one of {}", given.join(", "));
+            section.wrong(second, what);
+            None
+        }
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
+}
+
+/// The file's first line: editors end a file with a line end, a password has none.
+fn read_secret_file(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    path: &str,
+    around: &Surroundings<'_>,
+) -> Option<String> {
+    let path = around.resolve(path);
+    around.warn_if_world_readable(&path);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let secret = text.lines().next().unwrap_or_default().to_owned();
+            if secret.is_empty() {
+                section.wrong(key, format!("the file {} has an empty first line", path.display()));
+                return None;
+            }
+            Some(secret)
+        }
+        Err(error) => {
+            section.wrong(key, format!("the file {} cannot be read: {error}", path.display()));
+            None
+        }
+    }
+}
+
+fn read_variable(
+    section: &Section<'_, '_>,
+    key: &'static str,
+    variable: &str,
+    around: &Surroundings<'_>,
+) -> Option<String> {
+    let value = (around.environment)(variable).filter(|value| !value.is_empty());
+    if value.is_none() {
+        section.wrong(key, format!("the environment variable {variable} is not set"));
+    }
+    value
+}
+
+/// Whether everybody on the machine can read this file. A file that is not there is not readable.
+pub(super) fn is_world_readable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS_READ: u32 = 0o004;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS_READ != 0)
+}
+
+/// What to say about such a file.
+pub(super) fn world_readable_warning(path: &Path) -> String {
+    format!(
+        "{0} holds a secret and everybody on this machine can read it; run: chmod 600 {0}",
+        path.display()
+    )
+}

@@ -1,0 +1,158 @@
+//! What the settings file says, as plain values.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::MailServerSettings;
+use crate::{channel::Channel, model::Language};
+
+/// All settings, checked. `Debug` shows no secret and no address.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Spoken where no channel is concerned.
+    pub language: Language,
+    pub database: DatabaseSettings,
+    pub homeserver: HomeserverSettings,
+    pub appservice: AppserviceSettings,
+    pub worker: WorkerSettings,
+    pub monitoring: Option<MonitoringSettings>,
+    pub log: LogSettings,
+    /// At least one; names are unique.
+    pub channels: Vec<ChannelSettings>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Secret because it may hold the password.
+    pub url: SecretString,
+    pub connections_max: u32,
+}
+
+impl DatabaseSettings {
+    /// Enough for the default number of workers and both doors.
+    pub const CONNECTIONS_DEFAULT: u32 = 10;
+}
+
+#[derive(Debug, Clone)]
+pub struct HomeserverSettings {
+    /// Where we reach it: `http` or `https`, no path needed.
+    pub url: Url,
+    /// The right side of its user ids.
+    pub server_name: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct AppserviceSettings {
+    pub id: String,
+    /// Where we listen for the homeserver.
+    pub listen: SocketAddr,
+    /// Where the homeserver reaches us.
+    pub url: Url,
+    /// The registration file, resolved against the settings file's directory.
+    pub registration: PathBuf,
+    /// Local part of the bot's user id, within the namespace.
+    pub bot: String,
+    pub bot_name: String,
+    /// What every local part and alias of ours begins with.
+    pub user_prefix: String,
+}
+
+impl AppserviceSettings {
+    pub const ID_DEFAULT: &str = "umstieg";
+    pub const REGISTRATION_DEFAULT: &str = "registration.yaml";
+    pub const USER_PREFIX_DEFAULT: &str = "_umstieg_";
+    /// Machines say so in their name (TIM-16).
+    pub const BOT_NAME_DEFAULT: &str = "Umstieg (Chatbot)";
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// Jobs done at the same time.
+    pub concurrency: usize,
+    /// Tries before a thing is parked for a person.
+    pub attempts_max: u32,
+}
+
+impl WorkerSettings {
+    /// Two for each core of a small machine: most of a job is waiting for a server.
+    pub const CONCURRENCY_DEFAULT: usize = 4;
+    /// With growing pauses (at most 15 minutes) about three hours: the practice learns within
+    /// the working day that something did not leave.
+    pub const ATTEMPTS_DEFAULT: u32 = 20;
+}
+
+#[derive(Debug, Clone)]
+pub struct MonitoringSettings {
+    /// Where metrics and health are served; not meant for the world.
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// In the notation of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+impl LogSettings {
+    /// The job engine and the database driver tell of every job and statement.
+    pub const FILTER_DEFAULT: &str = "info,graphile_worker=warn,sqlx=warn";
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A channel with the two servers it lives on.
+#[derive(Debug, Clone)]
+pub struct ChannelSettings {
+    pub channel: Channel,
+    pub inbox: InboxSettings,
+    pub outbox: OutboxSettings,
+}
+
+impl ChannelSettings {
+    /// Long enough to attach a file after the text, short enough not to be waited for.
+    pub const COLLECT_DEFAULT: Duration = Duration::from_secs(20);
+}
+
+#[derive(Debug, Clone)]
+pub struct InboxSettings {
+    pub protocol: InboxProtocol,
+    pub server: MailServerSettings,
+    pub poll: Duration,
+    pub after_relay: AfterRelay,
+    /// Larger mails stay in the mailbox and are reported.
+    pub mail_bytes_max: u64,
+}
+
+impl InboxSettings {
+    pub const POLL_DEFAULT: Duration = Duration::from_secs(60);
+    /// A 50 MB attachment in base64 with room to spare; a mail is held in memory while it is read.
+    pub const MAIL_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
+    /// KIM's own limit (KIM-10).
+    pub const MAIL_BYTES_MOST: u64 = 700 * 1024 * 1024;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboxProtocol {
+    Pop3,
+    Imap,
+}
+
+/// What becomes of a mail in the mailbox once its letter is in the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterRelay {
+    /// It stays: others may read the same mailbox (KIM-11).
+    Keep,
+    Delete,
+}
+
+#[derive(Debug, Clone)]
+pub struct OutboxSettings {
+    pub server: MailServerSettings,
+}

@@ -1,0 +1,27 @@
+//! Does this user, does this room exist? Not because somebody asks.
+
+use axum::http::StatusCode;
+
+use super::{Errcode, MatrixRefusal};
+
+/// The homeserver asks only for users it does not know, and a ghost is registered with it before
+/// anybody can know its name (TIM-5). So whoever is asked for is none of ours, and is not made
+/// here: an invitation must not be a way to create users.
+pub(super) async fn user() -> MatrixRefusal {
+    MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::NotFound)
+}
+
+/// A portal's alias is there as soon as the portal is.
+pub(super) async fn room() -> MatrixRefusal {
+    MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::NotFound)
+}
+
+/// Third-party lookups, and paths of which nobody knows here.
+pub(super) async fn not_ours() -> MatrixRefusal {
+    MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::Unrecognized)
+}
+
+/// A known path, asked in another way (spec: 405 with the same code).
+pub(super) async fn wrong_method() -> MatrixRefusal {
+    MatrixRefusal::new(StatusCode::METHOD_NOT_ALLOWED, Errcode::Unrecognized)
+}

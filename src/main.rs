@@ -1,0 +1,327 @@
+//! The command line.
+
+use std::{
+    error::Error as _,
+    fs,
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use rand::{SeedableRng as _, rngs::StdRng};
+use tracing_subscriber::EnvFilter;
+use umstieg::{
+    app::{
+        self,
+        check::{self, Finding},
+    },
+    config::{
+        LogFormat, LogSettings, Registration, Settings, Tokens, load, read_registration,
+        registration_yaml, write_registration,
+    },
+};
+
+/// What a shell hears when something failed.
+const FAILED: u8 = 1;
+/// What a shell hears when the command line or the settings are wrong; clap uses the same.
+const WRONG: u8 = 2;
+
+#[derive(Parser)]
+#[command(
+    name = "umstieg",
+    version,
+    about = "Relays KIM mail and fax into Matrix rooms, and answers back out",
+    long_about = "Umstieg relays between TI-Messenger (Matrix) rooms and the channels health care \
+                  leaves behind: KIM mail and fax-to-email. A letter appears in a room under the \
+                  name of who sent it; what the team answers there leaves as KIM mail or fax.",
+    after_long_help = FIRST_STEPS,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    /// The settings file; umstieg.example.toml shows every key
+    #[arg(
+        long,
+        global = true,
+        env = "UMSTIEG_SETTINGS",
+        default_value = "umstieg.toml",
+        value_name = "FILE"
+    )]
+    settings: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  1. Copy umstieg.example.toml to umstieg.toml and change what is yours.
+  2. umstieg registration   writes registration.yaml. Name it in homeserver.yaml under
+                            app_service_config_files and restart the homeserver.
+  3. umstieg migrate        prepares the database.
+  4. umstieg check          tries every server and says what to do about what does not work.
+  5. umstieg run            starts the gateway. Ctrl-C or SIGTERM ends it; nothing is lost.
+
+Examples:
+  umstieg --settings /etc/umstieg/umstieg.toml check
+  umstieg registration --output /etc/umstieg/registration.yaml
+  umstieg parked list
+  umstieg parked retry 17
+
+Exit codes:
+  0  done
+  1  something failed: a server, a file, a check
+  2  the command line, the settings or the registration are wrong";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the gateway
+    ///
+    /// Brings the database up to date, follows the homeserver and every mailbox, and hands over
+    /// answers until it is told to stop (Ctrl-C or SIGTERM). It may be killed at any moment:
+    /// started again, it goes on where it was.
+    Run,
+    /// Write the registration file for the homeserver
+    ///
+    /// With random tokens, readable by its owner only. An existing file is kept, because the
+    /// homeserver may know its tokens.
+    Registration {
+        /// Where to write it [default: appservice.registration of the settings]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace an existing file; the homeserver then needs the new one and a restart
+        #[arg(long)]
+        force: bool,
+        /// Write placeholders for the tokens, which the gateway refuses to start with
+        #[arg(long, hide = true)]
+        example: bool,
+    },
+    /// Try every server the settings name, and say what to do
+    ///
+    /// Changes nothing. Prints a table: what was tried, how it went, and what to do about what
+    /// does not work. The exit code is 0 when nothing failed.
+    Check,
+    /// Prepare the database, or bring it up to date
+    ///
+    /// May run at any time, also twice. `umstieg run` does the same when it starts.
+    Migrate,
+    /// Start a whole world of servers on this machine and show the two roads
+    ///
+    /// Needs a build with the feature "demo"; `make demo` is the way to start it.
+    Demo {
+        /// End after the story, with exit code 0 when every step was seen
+        #[arg(long)]
+        once: bool,
+    },
+    /// Look after what failed for good and waits for a person
+    ///
+    /// Nothing is dropped by itself: a letter, a post or an answer that failed too often is
+    /// parked, with a notice in its room.
+    Parked {
+        #[command(subcommand)]
+        action: Parked,
+    },
+}
+
+#[derive(Subcommand)]
+enum Parked {
+    /// Show what is parked, with ids and reasons
+    List,
+    /// Try one again
+    Retry { id: i64 },
+    /// Give one up; the row stays as evidence
+    Drop { id: i64 },
+}
+
+/// Why a command ended early, and which code says so.
+struct Failure {
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: FAILED, error }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match carry_out(&cli.settings, cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            complain(&failure.error);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
+    if let Command::Demo { once } = command {
+        return demo(once);
+    }
+    let settings = settings(file)?;
+    match command {
+        Command::Run => {
+            let tokens = registration(&settings)?.tokens;
+            start_log(&settings.log)?;
+            in_runtime(app::run(settings, tokens))?;
+        }
+        Command::Registration { output, force, example } => {
+            write_registration_file(&settings, output.as_deref(), force, example)?;
+        }
+        Command::Check => {
+            let registration = registration(&settings)?;
+            return check(file, &settings, &registration);
+        }
+        Command::Migrate => in_runtime(app::migrate(&settings))?,
+        Command::Parked { action } => say(&in_runtime(async {
+            match action {
+                Parked::List => app::parked::list(&settings).await,
+                Parked::Retry { id } => app::parked::retry(&settings, id).await,
+                Parked::Drop { id } => app::parked::drop(&settings, id).await,
+            }
+        })?)?,
+        Command::Demo { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(file: &Path) -> Result<Settings, Failure> {
+    let loaded = load(file, &|name| std::env::var(name).ok()).map_err(|error| {
+        let is_missing = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<io::Error>())
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound);
+        let error = anyhow::Error::new(error);
+        let error = if is_missing {
+            error.context(
+                "there are no settings: copy umstieg.example.toml to umstieg.toml, or name \
+                 another file with --settings",
+            )
+        } else {
+            error
+        };
+        Failure { code: WRONG, error }
+    })?;
+    loaded.warnings.iter().for_each(|warning| warn(warning));
+    Ok(loaded.settings)
+}
+
+fn registration(settings: &Settings) -> Result<Registration, Failure> {
+    let registration = read_registration(settings)
+        .map_err(|error| Failure { code: WRONG, error: error.into() })?;
+    registration.warnings.iter().for_each(|warning| warn(warning));
+    Ok(registration)
+}
+
+fn write_registration_file(
+    settings: &Settings,
+    output: Option<&Path>,
+    force: bool,
+    example: bool,
+) -> anyhow::Result<()> {
+    let file = output.unwrap_or(&settings.appservice.registration);
+    let tokens = if example {
+        Tokens::example(settings)
+    } else {
+        Tokens::random(settings, &mut StdRng::from_os_rng())
+    };
+    write_registration(file, &registration_yaml(settings, &tokens), force)?;
+    // Where the homeserver finds it, wherever that is started.
+    let shown = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    say(&format!(
+        "Wrote {0}.\nNow name it in homeserver.yaml and restart the homeserver:\n\n\
+         app_service_config_files:\n  - {0}\n\nThen run: umstieg check\n",
+        shown.display()
+    ))
+}
+
+fn check(
+    file: &Path,
+    settings: &Settings,
+    registration: &Registration,
+) -> Result<ExitCode, Failure> {
+    let mut findings = vec![Finding::ok("settings", file.display().to_string())];
+    let registration_file = settings.appservice.registration.display().to_string();
+    findings.push(match registration.warnings.as_slice() {
+        [] => Finding::ok("registration", registration_file),
+        warnings => Finding::warn("registration", registration_file, warnings.join("; ")),
+    });
+    findings.extend(in_runtime(async {
+        Ok::<_, std::convert::Infallible>(app::probe(settings, &registration.tokens).await)
+    })?);
+    say(&check::table(settings.language, &findings))?;
+    Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+#[cfg(feature = "demo")]
+fn demo(once: bool) -> Result<ExitCode, Failure> {
+    Ok(in_runtime(app::demo::demo(once))?)
+}
+
+#[cfg(not(feature = "demo"))]
+fn demo(_once: bool) -> Result<ExitCode, Failure> {
+    let error = anyhow::anyhow!(
+        "this build has no demo, because a gateway in service needs none; start it with: make demo"
+    );
+    Err(Failure { code: WRONG, error })
+}
+
+fn in_runtime<T, E>(work: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    // One provider for every TLS connection, chosen before the first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?;
+    Ok(runtime.block_on(work)?)
+}
+
+fn start_log(log: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.filter).context("log.filter is not understood")?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    let started = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!(error).context("the log does not start"))
+}
+
+/// What a command has to say goes to standard output, warnings and errors beside it.
+fn say(text: &str) -> anyhow::Result<()> {
+    io::stdout().write_all(text.as_bytes()).context("standard output cannot be written")
+}
+
+fn warn(warning: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "umstieg: note: {warning}");
+}
+
+/// The error, then what it came from, one to a line.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("umstieg: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

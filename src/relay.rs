@@ -1,0 +1,118 @@
+//! The flows: what happens to a letter, to a room message, to a dispatch.
+//!
+//! Each function takes `&Ctx` first, loads facts, asks a rule, and does what it says. Each may be
+//! stopped at any line and run again: what it did is in Postgres, and what it does outside bears
+//! a name that was saved before.
+
+mod commands;
+mod hand_over;
+mod letter_to_room;
+mod portals;
+mod room_to_dispatch;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub use hand_over::hand_over;
+pub use letter_to_room::{TOO_LARGE_HEADER, place_letters, send_posts};
+pub use room_to_dispatch::read_room;
+
+use crate::{
+    channel::Channel,
+    matrix::Homeserver,
+    model::{ChannelName, MailAddress},
+    store::Store,
+    transport::{MailServer, MailboxProtocol},
+};
+
+/// Everything a flow needs. Nothing below `relay` sees it.
+#[derive(Debug)]
+pub struct Ctx {
+    pub store: Store,
+    pub homeserver: Homeserver,
+    pub channels: BTreeMap<ChannelName, Line>,
+    pub clock: Clock,
+    pub rng: Rng,
+    /// Attempts for one post or dispatch before a person is asked.
+    pub attempts_max: i32,
+}
+
+/// A channel with the servers it is reached through.
+#[derive(Debug)]
+pub struct Line {
+    pub channel: Channel,
+    pub inbox: Inbox,
+    pub outbox: MailServer,
+}
+
+/// Where a channel's letters come from.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    pub protocol: MailboxProtocol,
+    pub server: MailServer,
+    /// Time between two looks into the mailbox.
+    pub poll: Duration,
+    /// Whether a mail that is safe in its room is deleted from the mailbox (KIM-11).
+    pub deletes: bool,
+    /// Largest mail that is fetched, in bytes.
+    pub mail_bytes_max: usize,
+}
+
+impl Ctx {
+    /// The line of a channel as Postgres names it; `None` when the settings no longer have it.
+    pub fn line(&self, channel: &str) -> Option<&Line> {
+        self.channels.get(&ChannelName::new(channel).ok()?)
+    }
+
+    /// Our own address on a line.
+    pub fn own_address(line: &Line) -> &MailAddress {
+        &line.channel.address
+    }
+}
+
+/// What time it is. An argument, so that tests can choose.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+    pub fn of_the_machine() -> Self {
+        Self(Arc::new(OffsetDateTime::now_utc))
+    }
+
+    pub fn now(&self) -> OffsetDateTime {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Chance. An argument, so that tests can choose.
+#[derive(Debug, Clone)]
+pub struct Rng(Arc<Mutex<StdRng>>);
+
+impl Rng {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Self {
+        Self(Arc::new(Mutex::new(StdRng::from_os_rng())))
+    }
+
+    /// A random (version 4) UUID: 122 bits nobody can guess.
+    pub fn uuid(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+}

@@ -1,0 +1,440 @@
+//! Road (b), second half: a gathered dispatch is closed, handed over, and its fate shown.
+//!
+//! One dispatch of a conversation moves at a time, the oldest first. Each step is saved before it
+//! is taken, so that after a crash the state tells what may have happened: nothing of the body
+//! left before `SendingBody` was saved, and after it only the server knows.
+
+use bytes::Bytes;
+use ruma::MxcUri;
+use tracing::{error, info, warn};
+
+use super::{Ctx, Line};
+use crate::{
+    channel::Dialect,
+    channel::{WhyNot, Writes},
+    document::{self, DocumentError, FaxLabels, FaxPage},
+    mail::{self, MailBody, MailForm},
+    matrix::ErrorKind,
+    model::{
+        Attachment, ConversationId, Correspondent, DeliveryState, Dispatch, DispatchPart, Envelope,
+        Letter, Outcome, Reached,
+    },
+    phrases::{Phrase, Phrases, Trouble},
+    rules::{
+        answer::{self, Answers},
+        posts,
+        retry::{Verdict, judge},
+    },
+    store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
+    transport::submit,
+};
+
+/// Why a dispatch is parked that may or may not have arrived.
+pub(super) const UNCLEAR: &str = "unclear";
+
+/// Subject of a mail to a fax gateway.
+const FAX_SUBJECT: &str = "Fax";
+
+/// Moves the dispatches of a conversation on, oldest first, until one has to wait.
+pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
+    let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
+    let Some(line) = ctx.line(&conversation.channel) else {
+        warn!(conversation.id = %id, "Dispatches of a channel wait that the settings do not have");
+        return Ok(());
+    };
+    let kind = line.channel.kind();
+    let Ok(correspondent) = Correspondent::from_key(kind, &conversation.correspondent) else {
+        error!(conversation.id = %id, "A conversation's correspondent cannot be read");
+        return Ok(());
+    };
+    let case = Case { ctx, line, conversation: &conversation, correspondent: &correspondent };
+    while let Some(dispatch) = ctx.store.head_dispatch(id).await? {
+        let now = ctx.clock.now();
+        match dispatch.state {
+            DeliveryState::Collecting if dispatch.closes_at > now => {
+                return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
+            }
+            DeliveryState::Collecting => case.close(dispatch).await?,
+            // A crash left it here before anything of the body could leave.
+            DeliveryState::HandingOver => {
+                ctx.store.dispatch_again_at(&dispatch, now, "interrupted", None).await?;
+            }
+            // A crash left it here while the body may have been on its way.
+            DeliveryState::SendingBody => case.hold(&dispatch, "interrupted").await?,
+            DeliveryState::Waiting => {
+                if let Some(next) = dispatch.next_attempt_at.filter(|next| *next > now) {
+                    return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
+                }
+                case.attempt(&dispatch).await?;
+            }
+            DeliveryState::Accepted
+            | DeliveryState::Failed
+            | DeliveryState::Unclear
+            | DeliveryState::Withdrawn => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// One conversation's dispatches, with all that handing them over needs.
+struct Case<'a> {
+    ctx: &'a Ctx,
+    line: &'a Line,
+    conversation: &'a Conversation,
+    correspondent: &'a Correspondent,
+}
+
+/// Why a dispatch cannot be made into a mail.
+enum NoMail {
+    Store(StoreError),
+    /// The files cannot be had now.
+    Later(&'static str),
+    /// It can never leave as it is; the room is told why.
+    Never(Phrase, &'static str),
+}
+
+impl From<StoreError> for NoMail {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Case<'_> {
+    /// Fixes what the dispatch answers, and its place in the thread.
+    async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
+        let newest = match self.line.channel.writes() {
+            Writes::MailWithAttachments => {
+                self.ctx.store.newest_letter(self.conversation.id).await?
+            }
+            // A fax carries no thread, and its gateway's mail is nothing to answer.
+            Writes::OnePdf => None,
+        };
+        let answers = match newest {
+            Some(stored) => {
+                let parsed = tokio::task::spawn_blocking(move || mail::parse(&stored.raw)).await;
+                parsed.map_or_else(|_| Answers::default(), |letter: Letter| answer::to(&letter))
+            }
+            None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },
+        };
+        dispatch.subject = answers.subject;
+        dispatch.in_reply_to = answers.in_reply_to;
+        dispatch.ancestors = answers.references;
+        let channel = &self.line.channel.name;
+        let now = self.ctx.clock.now();
+        self.ctx.store.close_dispatch(&dispatch, channel, self.correspondent, now).await
+    }
+
+    async fn attempt(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        let store = &self.ctx.store;
+        let (waiting, handing_over) = (DeliveryState::Waiting, DeliveryState::HandingOver);
+        // Claimed before it is written: an edit from now on is too late, and its author is told.
+        if !store.dispatch_step(id, waiting, handing_over).await? {
+            return Ok(());
+        }
+        let (envelope, mail) = match self.mail(dispatch).await {
+            Ok(made) => made,
+            Err(NoMail::Store(error)) => return Err(error),
+            Err(NoMail::Later(reason)) => {
+                let at = Reached::Connect;
+                let outcome = Outcome::TryLater { at, reply: reason.to_owned() };
+                return self.record(dispatch, dispatch.attempts + 1, &outcome).await;
+            }
+            Err(NoMail::Never(phrase, reason)) => {
+                return self.fail(dispatch, &phrase, reason, reason).await;
+            }
+        };
+        let outcome = submit(&self.line.outbox, &envelope, &mail, async || {
+            match store.dispatch_step(id, handing_over, DeliveryState::SendingBody).await {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) => Err("the state of the dispatch could not be saved"),
+            }
+        })
+        .await;
+        self.record(dispatch, dispatch.attempts + 1, &outcome).await
+    }
+
+    /// The mail of a dispatch: the same bytes at every attempt.
+    async fn mail(&self, stored: &StoredDispatch) -> Result<(Envelope, Vec<u8>), NoMail> {
+        let channel = &self.line.channel;
+        let to = channel
+            .recipient(self.correspondent)
+            .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
+        let mut parts = Vec::new();
+        for part in self.ctx.store.dispatch_parts(stored.id).await? {
+            self.part(part, &mut parts).await?;
+        }
+        let dispatch = Dispatch {
+            to: self.correspondent.clone(),
+            message_id: stored.message_id.clone(),
+            date: stored.opened_at,
+            subject: stored.subject.clone(),
+            in_reply_to: stored.in_reply_to.clone(),
+            references: stored.ancestors.clone(),
+            parts,
+        };
+        let envelope = Envelope { from: Ctx::own_address(self.line).clone(), to };
+        let body = match channel.writes() {
+            Writes::MailWithAttachments => MailBody::Parts,
+            Writes::OnePdf => MailBody::Document(self.fax(&dispatch).await?),
+        };
+        let form = MailForm { headers: channel.extra_headers(), body };
+        let composed = tokio::task::spawn_blocking({
+            let envelope = envelope.clone();
+            move || mail::compose(&dispatch, &envelope, &form)
+        })
+        .await;
+        let limit = channel.mail_bytes_max();
+        match composed {
+            Ok(Ok(mail)) if u64::try_from(mail.len()).unwrap_or(u64::MAX) > limit => {
+                Err(NoMail::Never(Phrase::MessageTooLarge { limit_mib: mebibytes(limit) }, "size"))
+            }
+            Ok(Ok(mail)) => Ok((envelope, mail)),
+            Ok(Err(error)) => {
+                error!(dispatch.id = %stored.id, error = %error, "A dispatch could not be written as a mail");
+                Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable"))
+            }
+            Err(_) => Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable")),
+        }
+    }
+
+    /// The one document a fax gateway wants (FAX-23): the texts on a sheet, then the files.
+    async fn fax(&self, dispatch: &Dispatch) -> Result<Attachment, NoMail> {
+        let mut texts = Vec::new();
+        let mut files = Vec::new();
+        let mut names = Vec::new();
+        for part in &dispatch.parts {
+            match part {
+                DispatchPart::Text(text) => texts.push(text.as_str()),
+                DispatchPart::File(file) => {
+                    files.push(file.bytes.clone());
+                    names.push(file.file_name.clone());
+                }
+            }
+        }
+        let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
+        let made = tokio::task::spawn_blocking(move || {
+            let cover = sheet.map(|sheet| document::letter_pdf(&sheet)).transpose()?;
+            document::join(cover, &files)
+        })
+        .await;
+        let pages_max = self.line.channel.pages_max().unwrap_or_default();
+        match made {
+            Ok(Ok(pdf)) => Ok(Attachment {
+                file_name: "fax.pdf".to_owned(),
+                media_type: "application/pdf".to_owned(),
+                bytes: pdf.into(),
+            }),
+            Ok(Err(error)) => Err(not_faxable(&error, pages_max, &names)),
+            Err(_) => Err(NoMail::Never(Phrase::MessageNotTransferable, "document")),
+        }
+    }
+
+    fn sheet(&self, dispatch: &Dispatch, text: String) -> FaxPage {
+        let channel = &self.line.channel;
+        let say = |phrase: Phrase| Phrases::say(channel.language, &phrase);
+        let own_number = match &channel.dialect {
+            Dialect::Fax(profile) => profile.number.as_str().to_owned(),
+            Dialect::Kim(_) => String::new(),
+        };
+        FaxPage {
+            sender: channel.label.clone(),
+            sender_number: own_number,
+            recipient_number: self.correspondent.key().to_owned(),
+            date: say(Phrase::FaxMoment { at: dispatch.date }),
+            // The gateway's subjects name numbers, not matters.
+            subject: String::new(),
+            text,
+            labels: FaxLabels {
+                from: say(Phrase::FaxFrom),
+                to: say(Phrase::FaxTo),
+                date: say(Phrase::FaxDate),
+                subject: say(Phrase::FaxSubject),
+                page: say(Phrase::FaxPage),
+            },
+        }
+    }
+
+    /// Adds a part, and in front of a file what was said about it.
+    async fn part(&self, part: StoredPart, parts: &mut Vec<DispatchPart>) -> Result<(), NoMail> {
+        let (media_uri, file_name, media_type) = match part {
+            StoredPart::Text(body) => {
+                parts.push(DispatchPart::Text(body));
+                return Ok(());
+            }
+            StoredPart::File { media_uri, file_name, media_type, caption } => {
+                parts.extend(caption.map(DispatchPart::Text));
+                (media_uri, file_name, media_type)
+            }
+        };
+        let limit = usize::try_from(self.line.channel.mail_bytes_max()).unwrap_or(usize::MAX);
+        match self.ctx.homeserver.download(<&MxcUri>::from(media_uri.as_str()), limit).await {
+            Ok(bytes) => {
+                let bytes: Bytes = bytes;
+                parts.push(DispatchPart::File(Attachment { file_name, media_type, bytes }));
+                Ok(())
+            }
+            Err(error) => Err(match error.kind() {
+                ErrorKind::Again { .. } => NoMail::Later("media"),
+                ErrorKind::Never | ErrorKind::Gone => {
+                    NoMail::Never(Phrase::FileLost { file_name }, "media_lost")
+                }
+            }),
+        }
+    }
+
+    /// Saves what an attempt came to, and shows it.
+    async fn record(
+        &self,
+        dispatch: &StoredDispatch,
+        attempts: i32,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        let channel = &self.line.channel;
+        let now = self.ctx.clock.now();
+        let word = outcome.word();
+        metrics::counter!("umstieg_hand_over_total", "channel" => channel.name.to_string(), "outcome" => word)
+            .increment(1);
+        match judge(outcome, attempts, self.ctx.attempts_max) {
+            Verdict::Done => {
+                info!(dispatch.id = %id, channel.name = %channel.name, "Handed dispatch {id} over");
+                let phrase = match channel.writes() {
+                    Writes::MailWithAttachments => Phrase::DispatchAcceptedKim { at: now },
+                    Writes::OnePdf => Phrase::DispatchAcceptedFax { at: now },
+                };
+                let notice = self.notice(dispatch, &phrase);
+                let state = DeliveryState::Accepted;
+                self.ctx
+                    .store
+                    .settle_dispatch(dispatch, state, outcome.reply(), &notice, None, now)
+                    .await
+            }
+            Verdict::Again(wait) => {
+                warn!(dispatch.id = %id, channel.name = %channel.name, reached = outcome.reached(),
+                    "Dispatch {id} waits {} s for its next attempt", wait.as_secs());
+                let next = now + wait;
+                let phrase = Phrase::DispatchTryLater { trouble: trouble(outcome), next };
+                // A first short wait is not worth a notice that is replaced a moment later.
+                let notice =
+                    (attempts >= NOTICE_FROM_ATTEMPT).then(|| self.notice(dispatch, &phrase));
+                self.ctx
+                    .store
+                    .dispatch_again_at(dispatch, next, outcome.reply(), notice.as_ref())
+                    .await
+            }
+            Verdict::GiveUp | Verdict::TriedEnough => {
+                let phrase = Phrase::DispatchFailed {
+                    trouble: trouble(outcome),
+                    reply: outcome.reply().to_owned(),
+                };
+                self.fail(dispatch, &phrase, outcome.reply(), word).await
+            }
+            Verdict::Hold => self.hold(dispatch, outcome.reply()).await,
+        }
+    }
+
+    async fn fail(
+        &self,
+        dispatch: &StoredDispatch,
+        phrase: &Phrase,
+        reply: &str,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        let channel = &self.line.channel.name;
+        warn!(dispatch.id = %id, channel.name = %channel, reason, "Dispatch {id} failed");
+        metrics::counter!("umstieg_parked_total", "kind" => "dispatch").increment(1);
+        let notice = self.notice(dispatch, phrase);
+        let state = DeliveryState::Failed;
+        let parked = Some((channel, reason));
+        let now = self.ctx.clock.now();
+        self.ctx.store.settle_dispatch(dispatch, state, reply, &notice, parked, now).await
+    }
+
+    /// Nobody knows whether the channel took it: a person decides, because trying again might
+    /// double a letter.
+    async fn hold(&self, dispatch: &StoredDispatch, reply: &str) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        let channel = &self.line.channel.name;
+        warn!(dispatch.id = %id, channel.name = %channel, "Dispatch {id} is unclear");
+        metrics::counter!("umstieg_parked_total", "kind" => "dispatch").increment(1);
+        let now = self.ctx.clock.now();
+        let notice = self.notice(dispatch, &Phrase::DispatchUnclear { at: now });
+        let state = DeliveryState::Unclear;
+        let parked = Some((channel, UNCLEAR));
+        self.ctx.store.settle_dispatch(dispatch, state, reply, &notice, parked, now).await
+    }
+
+    fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> serde_json::Value {
+        let sentence = Phrases::say(self.line.channel.language, phrase);
+        match &dispatch.first_event {
+            Some(event_id) => posts::notice_to(&sentence, event_id),
+            None => posts::notice(&sentence),
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes / (1024 * 1024)
+}
+
+/// What the room is told of a fax that cannot be made; `names` are those of its files, in order.
+fn not_faxable(error: &DocumentError, pages_max: u32, names: &[String]) -> NoMail {
+    let index = match error {
+        DocumentError::TooManyPages => {
+            return NoMail::Never(Phrase::FaxTooLong { pages_max }, "pages");
+        }
+        DocumentError::TooLarge => {
+            let limit_mib = mebibytes(document::SOURCE_BYTES_MAX as u64);
+            return NoMail::Never(Phrase::MessageTooLarge { limit_mib }, "size");
+        }
+        DocumentError::Empty | DocumentError::Write(_) => {
+            return NoMail::Never(Phrase::MessageNotTransferable, "document");
+        }
+        DocumentError::FileType { index }
+        | DocumentError::Unreadable { index }
+        | DocumentError::Encrypted { index }
+        | DocumentError::ImageTooLarge { index }
+        | DocumentError::Annotated { index } => *index,
+    };
+    let file_name = names.get(index).cloned().unwrap_or_default();
+    NoMail::Never(Phrase::FileNotFaxable { file_name }, "not_faxable")
+}
+
+/// From this attempt on the room is told that a dispatch waits.
+const NOTICE_FROM_ATTEMPT: i32 = 2;
+
+/// What kept a dispatch, in the words of the room.
+fn trouble(outcome: &Outcome) -> Trouble {
+    match outcome {
+        Outcome::Refused { at, reply } | Outcome::TryLater { at, reply } => match at {
+            Reached::Connect => Trouble::Unreachable,
+            Reached::Login => Trouble::Login,
+            // RFC 3463: x.3.4 says the mail is too big, wherever in the dialogue it is said.
+            _ if reply.contains(".3.4") || reply.starts_with("552") => Trouble::TooLarge,
+            _ if matches!(outcome, Outcome::TryLater { .. }) => Trouble::Busy,
+            Reached::Sender => Trouble::SenderRefused,
+            Reached::Recipient => Trouble::RecipientRefused,
+            Reached::Body => Trouble::ContentRefused,
+        },
+        Outcome::Accepted { .. } | Outcome::Unclear { .. } => Trouble::Busy,
+    }
+}
+
+fn recipient_phrase(why: WhyNot) -> Phrase {
+    match why {
+        WhyNot::NotKim => Phrase::NotAKimAddress,
+        WhyNot::OtherEnvironment => Phrase::OtherKimEnvironment,
+        WhyNot::UnknownNumber => Phrase::UnknownFaxNotAnswerable,
+        WhyNot::NoSuchNumber
+        | WhyNot::ShortNumber
+        | WhyNot::PremiumNumber
+        | WhyNot::OtherCountry => Phrase::NumberNotDialable,
+        WhyNot::NoSender
+        | WhyNot::SeveralSenders
+        | WhyNot::SenderNotAllowed
+        | WhyNot::OtherKind
+        | WhyNot::Address(_) => Phrase::NoCorrespondentAddress,
+    }
+}

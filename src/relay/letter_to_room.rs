@@ -1,0 +1,411 @@
+//! Road (a): a letter finds its place, becomes posts, and the posts reach the portal in order.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tracing::{error, info, warn};
+
+use super::{
+    Ctx, Line,
+    portals::{self, OpenPortal},
+};
+use crate::{
+    channel::WhyNot,
+    mail,
+    matrix::{ErrorKind, MatrixError},
+    model::{
+        Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
+        LetterId, MessageId, Speaker,
+    },
+    phrases::{ParkedWhat, Phrase, Phrases},
+    rules::{
+        posts,
+        retry::back_off,
+        threading::{self, Placement},
+    },
+    store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
+};
+
+/// Put in front of a mail of which only the head was fetched; its value is the limit in bytes.
+pub const TOO_LARGE_HEADER: &str = "X-Umstieg-Too-Large";
+
+/// Bytes of a letter's name: enough that two letters never share one.
+const NAME_BYTES: usize = 16;
+
+/// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
+const POSTS_AT_ONCE: usize = 20;
+
+/// How often a portal may turn out to be gone in one go: the old room refuses, its successor is
+/// found or not, another one is opened.
+const REOPENED_MAX: u8 = 3;
+
+/// Wait before a post is tried again that waits for a person.
+const NOT_YET_AGAIN: Duration = Duration::from_secs(10);
+
+/// Places every letter of a channel that has no place yet, oldest first.
+pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), StoreError> {
+    let Some(line) = ctx.channels.get(channel) else {
+        warn!(channel.name = %channel, "Letters of a channel wait that the settings do not have");
+        return Ok(());
+    };
+    while let Some(stored) = ctx.store.next_stored_letter(channel).await? {
+        place(ctx, line, stored).await?;
+    }
+    Ok(())
+}
+
+async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), StoreError> {
+    let channel = &line.channel;
+    let id = stored.id;
+    let name = name_of(&channel.name, &stored.mail_key);
+    let raw = Bytes::from(stored.raw);
+    // Parsing is bounded, and still runs where a panic is only this letter's misfortune.
+    let parsed = tokio::task::spawn_blocking({
+        let raw = raw.clone();
+        move || {
+            let letter = mail::parse(&raw);
+            let fingerprint = mail::fingerprint(&raw, &letter);
+            (letter, fingerprint)
+        }
+    })
+    .await;
+    let Ok((letter, fingerprint)) = parsed else {
+        error!(letter.id = %id, channel.name = %channel.name, "Parked letter {id}: it could not be parsed");
+        return ctx.store.park_letter(&channel.name, id, "unreadable", ctx.clock.now()).await;
+    };
+
+    if let Some(fingerprint) = &fingerprint
+        && ctx.store.is_repeat(&channel.name, id, fingerprint).await?
+    {
+        metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "repeat")
+            .increment(1);
+        info!(letter.id = %id, channel.name = %channel.name, "Letter {id} had come before");
+        return ctx.store.mark_repeat(id).await;
+    }
+
+    let correspondent = match channel.correspondent_of(&letter) {
+        Ok(correspondent) => correspondent,
+        // Nobody can be named, so nobody can be answered; but a person can read it. A fax without
+        // its gateway's name is another matter: anybody may have brought it (FAX-12).
+        Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
+            Correspondent::UnknownSender
+        }
+        Err(why) => {
+            warn!(letter.id = %id, channel.name = %channel.name, reason = why.word(), "Parked letter {id}");
+            metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "parked")
+                .increment(1);
+            return ctx.store.park_letter(&channel.name, id, why.word(), ctx.clock.now()).await;
+        }
+    };
+
+    let ancestors = threading::ancestors(&letter);
+    let known = ctx.store.known_threads(&channel.name, &correspondent, &ancestors).await?;
+    let placement = threading::place(
+        channel.thread_by,
+        correspondent.is_unknown(),
+        &ancestors,
+        &known.by_message_id,
+        known.newest,
+    );
+    let mut hints = hints(&letter, placement);
+    if let Some(limit) = mail::header(&raw, TOO_LARGE_HEADER).first() {
+        let bytes: u64 = limit.parse().unwrap_or_default();
+        hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
+    }
+    let hints: Vec<String> =
+        hints.iter().map(|hint| Phrases::say(channel.language, hint)).collect();
+    let message_ids: Vec<MessageId> = letter.message_id.iter().chain(&ancestors).cloned().collect();
+    let conversation = ctx
+        .store
+        .place_letter(Placing {
+            letter: id,
+            channel: &channel.name,
+            correspondent: &correspondent,
+            conversation: match placement {
+                Placement::Continue(conversation) => Some(conversation),
+                Placement::Open | Placement::OpenDespiteClaim => None,
+            },
+            fingerprint,
+            message_ids: &message_ids,
+            posts: &posts::render(&name, &letter, &hints),
+            at: ctx.clock.now(),
+        })
+        .await?;
+    metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
+        .increment(1);
+    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
+    Ok(())
+}
+
+/// A name for a letter that no other one bears, also after the database was restored from an older
+/// copy and counts its rows anew: the homeserver remembers the `txn_id`s made from it for a day, and
+/// would take another letter of the same name for a repeat.
+fn name_of(channel: &ChannelName, mail_key: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(channel.as_str());
+    hash.update([0]);
+    hash.update(mail_key);
+    hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the room should know about a letter beside its words.
+fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
+    let mut hints = Vec::new();
+    if placement == Placement::OpenDespiteClaim {
+        hints.push(Phrase::UnknownThread);
+    }
+    for defect in &letter.defects {
+        let hint = match defect {
+            Defect::NoSender => Phrase::NoSender,
+            Defect::SeveralSenders => Phrase::SeveralSenders,
+            Defect::BodyCut => Phrase::LetterCut,
+            Defect::NotAMail
+            | Defect::TooManyHeaders
+            | Defect::HeaderCut
+            | Defect::TooManyParts
+            | Defect::Encoding => Phrase::LetterDefects,
+        };
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    if letter.automatic {
+        hints.push(Phrase::AutomaticLetter);
+    }
+    hints
+}
+
+/// Sends the posts of a conversation that wait, in order, opening the portal when there is none.
+pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
+    let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
+    let Some(line) = ctx.line(&conversation.channel) else {
+        warn!(conversation.id = %id, "Posts of a channel wait that the settings do not have");
+        return Ok(());
+    };
+    let mut parsed = ParsedLetter::default();
+    let mut reopened = 0;
+    loop {
+        let waiting = ctx.store.pending_posts(id, POSTS_AT_ONCE).await?;
+        let Some(head) = waiting.first() else {
+            return keep_portal(ctx, line, &conversation).await;
+        };
+        if let Some(next) = head.next_attempt_at.filter(|next| *next > ctx.clock.now()) {
+            return ctx.store.wake(&Job::SendPosts(id), Some(next)).await;
+        }
+        let mut portal = None;
+        let mut is_done = true;
+        for post in &waiting {
+            if post.id != head.id && post.replaces == Some(None) {
+                // What it replaces may have gone out a moment ago: it is asked for anew.
+                is_done = false;
+                break;
+            }
+            match send_post(ctx, line, &conversation, post, &mut portal, &mut parsed).await {
+                Ok(()) => {}
+                Err(Stop::Store(error)) => return Err(error),
+                // The room is gone: the next round opens another one.
+                Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
+                    reopened += 1;
+                    is_done = false;
+                    break;
+                }
+                Err(stop) => {
+                    if !put_off(ctx, line, &conversation, post, &stop).await? {
+                        return Ok(());
+                    }
+                    is_done = false;
+                    break;
+                }
+            }
+        }
+        // What came since has a job of its own.
+        if is_done && waiting.len() < POSTS_AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
+/// Nothing waits to be said, but the room may want something: it was upgraded, or somebody of the
+/// team is not in it. What cannot be done now is done by a later wake-up.
+async fn keep_portal(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+) -> Result<(), StoreError> {
+    // Twice: first the upgraded room is left, then its successor is entered.
+    for _ in 0..2 {
+        if !ctx.store.portal_wants_attention(conversation.id, &line.channel.team).await? {
+            return Ok(());
+        }
+        match portals::open(ctx, line, conversation).await {
+            Ok(_) => return Ok(()),
+            Err(Stop::Store(error)) => return Err(error),
+            Err(Stop::PortalGone) => {}
+            Err(Stop::NotYet(_) | Stop::Matrix(_) | Stop::Lost(_)) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Why a post did not go out.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Store(StoreError),
+    Matrix(MatrixError),
+    /// The room cannot be used any more, and that is noted.
+    PortalGone,
+    /// The room waits for a person, for example to be invited into its successor.
+    NotYet(&'static str),
+    /// What the post is made of is not there any more, or cannot be.
+    Lost(&'static str),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<MatrixError> for Stop {
+    fn from(error: MatrixError) -> Self {
+        Self::Matrix(error)
+    }
+}
+
+/// Notes a failed attempt. `true`: the post was parked, and those behind it may pass.
+async fn put_off(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    post: &StoredPost,
+    stop: &Stop,
+) -> Result<bool, StoreError> {
+    let id = post.id;
+    let (reason, wait, counts, is_final) = match stop {
+        Stop::Matrix(error) => {
+            let is_final = matches!(error.kind(), ErrorKind::Never);
+            let after = match error.kind() {
+                ErrorKind::Again { after } => after,
+                ErrorKind::Never | ErrorKind::Gone => None,
+            };
+            // Neither an outage nor a rate limit says anything about this post, however long it
+            // lasts.
+            let counts = !error.is_outage() && !error.is_rate_limit();
+            (error.endpoint().word(), after, counts, is_final)
+        }
+        Stop::Lost(reason) => (*reason, None, true, true),
+        Stop::PortalGone => ("portal_gone", None, true, false),
+        Stop::NotYet(reason) => (*reason, Some(NOT_YET_AGAIN), false, false),
+        Stop::Store(_) => ("database", None, false, false),
+    };
+    let now = ctx.clock.now();
+    if is_final || (counts && post.attempts + 1 >= ctx.attempts_max) {
+        warn!(post.id = %id, reason, "Parked post {id}");
+        metrics::counter!("umstieg_parked_total", "kind" => "post").increment(1);
+        ctx.store.park_post(id, &conversation.channel, reason, now).await?;
+        let sentence =
+            Phrases::say(line.channel.language, &Phrase::Parked { what: ParkedWhat::Post });
+        let txn_id = format!("k{}", post.txn_id);
+        let content = posts::marked(posts::notice(&sentence), &txn_id);
+        ctx.store.add_bot_post(conversation.id, &txn_id, &content, None).await?;
+        return Ok(true);
+    }
+    let wait = wait.unwrap_or_else(|| back_off(post.attempts + 1));
+    warn!(post.id = %id, reason, "Post {id} waits {} s", wait.as_secs());
+    let next = now + wait;
+    ctx.store.post_again_at(id, next, counts).await?;
+    ctx.store.wake(&Job::SendPosts(conversation.id), Some(next)).await?;
+    Ok(false)
+}
+
+async fn send_post(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    post: &StoredPost,
+    portal: &mut Option<OpenPortal>,
+    parsed: &mut ParsedLetter,
+) -> Result<(), Stop> {
+    let portal = match portal {
+        Some(portal) => portal,
+        None => portal.insert(portals::open(ctx, line, conversation).await?),
+    };
+    let speaker = match post.speaker {
+        Speaker::Ghost => portal.ghost.as_ref(),
+        Speaker::Bot => ctx.homeserver.bot(),
+    };
+    let mut content = post.content.clone();
+    if let Some(file) = file_of(ctx, post, parsed).await? {
+        let uri = match &post.media_uri {
+            Some(uri) => uri.clone(),
+            None => {
+                let uri = ctx
+                    .homeserver
+                    .upload(speaker, &file.media_type, file.bytes.clone())
+                    .await?
+                    .to_string();
+                ctx.store.post_uploaded(post.id, &uri).await?;
+                uri
+            }
+        };
+        content = posts::with_media(
+            &posts::merged(&content, &posts::file(&file)),
+            &uri,
+            file.bytes.len(),
+        );
+    }
+    if let Some(Some(replaced)) = &post.replaces {
+        content = posts::replacing(&content, replaced);
+    }
+    let content = posts::marked(content, &post.txn_id);
+    let sent = ctx
+        .homeserver
+        .send(speaker, &portal.room_id, "m.room.message", &content, &post.txn_id)
+        .await;
+    match sent {
+        Ok(event_id) => {
+            ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
+            metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())
+                .increment(1);
+            Ok(())
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Gone) => {
+            portals::came_undone(ctx, line, conversation, portal, post.speaker, &error).await?;
+            Err(Stop::PortalGone)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The letter that was parsed last: a letter with five files is read once, not five times.
+#[derive(Default)]
+struct ParsedLetter(Option<(LetterId, Letter)>);
+
+/// The file a post carries, if it carries one.
+async fn file_of(
+    ctx: &Ctx,
+    post: &StoredPost,
+    parsed: &mut ParsedLetter,
+) -> Result<Option<Attachment>, Stop> {
+    match post.kind {
+        PostKind::Text => Ok(None),
+        PostKind::Original { letter } => {
+            let raw = ctx.store.raw_letter(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+            Ok(Some(Attachment {
+                file_name: format!("original-{letter}.eml"),
+                media_type: "message/rfc822".to_owned(),
+                bytes: raw.into(),
+            }))
+        }
+        PostKind::Attachment { letter, index } => {
+            if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
+                let raw = ctx.store.raw_letter(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+                let read = tokio::task::spawn_blocking(move || mail::parse(&raw)).await;
+                parsed.0 = Some((letter, read.map_err(|_| Stop::Lost("unreadable"))?));
+            }
+            let attachment = parsed.0.as_ref().and_then(|(_, read)| read.attachments.get(index));
+            attachment.cloned().map(Some).ok_or(Stop::Lost("attachment_lost"))
+        }
+    }
+}

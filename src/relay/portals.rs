@@ -1,0 +1,415 @@
+//! The room of a conversation: opened once, kept open, followed, and replaced when it is gone.
+
+use std::time::Duration;
+
+use ruma::{OwnedRoomId, OwnedUserId};
+use tracing::{debug, info, warn};
+
+use super::{Ctx, Line, letter_to_room::Stop};
+use crate::{
+    mail,
+    matrix::{CreateError, ErrorKind, Invited, MatrixError, PortalPlan},
+    model::{ConversationId, Correspondent, GhostName, Membership, Speaker},
+    phrases::{Phrase, Phrases},
+    rules::posts,
+    store::{Conversation, Portal, PortalState, StoreError},
+};
+
+/// How long the bot waits to be invited into the successor of an upgraded room. Clients invite
+/// everybody at once, a person by hand takes minutes; then letters must not wait any longer.
+const INVITED_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+/// A portal that can be posted to.
+#[derive(Debug, Clone)]
+pub(super) struct OpenPortal {
+    pub(super) row: i64,
+    pub(super) room_id: OwnedRoomId,
+    pub(super) ghost: OwnedUserId,
+}
+
+/// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined,
+/// team invited. Asks the homeserver nothing when all of that is known to be done.
+pub(super) async fn open(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+) -> Result<OpenPortal, Stop> {
+    let portal = ctx.store.portal(conversation.id, ctx.rng.uuid(), ctx.clock.now()).await?;
+    let correspondent = Correspondent::from_key(line.channel.kind(), &conversation.correspondent)
+        .map_err(|_| Stop::Lost("correspondent"))?;
+    let name = GhostName::of(&correspondent, ctx.homeserver.room_for_ghost_name())
+        .map_err(|_| Stop::Lost("address_too_long"))?;
+    let ghost = ctx.homeserver.ghost_user_id(&name)?;
+    let room_id = match (&portal.room_id, portal.state) {
+        (Some(room_id), _) if portal.upgraded_at.is_some() => {
+            return Err(follow(ctx, line, &portal, &parse_room(room_id)?, &ghost).await?);
+        }
+        (Some(room_id), PortalState::Open) => parse_room(room_id)?,
+        _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
+    };
+    invite_team(ctx, line, &portal, &room_id).await?;
+    if portal.state == PortalState::Opening {
+        // Only now: nobody sees what was said before he was invited.
+        if portal.continues {
+            let txn_id = format!("o{}", portal.alias_token.simple());
+            say(ctx, line, &room_id, &Phrase::ContinuesOlderRoom, &txn_id).await?;
+        }
+        ctx.store.portal_is_open(portal.id).await?;
+    }
+    Ok(OpenPortal { row: portal.id, room_id, ghost })
+}
+
+async fn establish(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    portal: &Portal,
+    correspondent: &Correspondent,
+    name: &GhostName,
+) -> Result<OwnedRoomId, Stop> {
+    let homeserver = &ctx.homeserver;
+    let ghost = homeserver.ghost_user_id(name)?;
+    if !ctx.store.ghost_is_ready(name).await? {
+        homeserver.register(ghost.localpart()).await?;
+        homeserver.ensure_device(&ghost).await?;
+        ctx.store.ghost_became_ready(name, ctx.clock.now()).await?;
+    }
+    let room_id = match &portal.room_id {
+        Some(room_id) => {
+            // Made before a crash, or the successor of an upgraded room.
+            let room_id = parse_room(room_id)?;
+            match homeserver.join(homeserver.bot(), &room_id, &[]).await {
+                Ok(()) => {}
+                Err(error) if is_no(&error) => {
+                    ctx.store.portal_is_gone(portal.id).await?;
+                    return Err(Stop::PortalGone);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            room_id
+        }
+        None => {
+            let room_id = create(ctx, line, conversation, portal, &ghost).await?;
+            ctx.store.portal_has_room(portal.id, room_id.as_str()).await?;
+            info!(conversation.id = %conversation.id, "Opened a portal for conversation {}", conversation.id);
+            metrics::counter!("umstieg_portals_opened_total").increment(1);
+            room_id
+        }
+    };
+    let display_name = display_name(ctx, line, conversation, correspondent).await?;
+    match bring_in(ctx, &ghost, &room_id, &display_name).await {
+        // The successor of an upgraded room may leave us no power to invite anybody.
+        Err(Stop::Lost(_)) if portal.room_id.is_some() => {
+            ctx.store.portal_is_gone(portal.id).await?;
+            return Err(Stop::PortalGone);
+        }
+        brought => brought?,
+    }
+    Ok(room_id)
+}
+
+/// Goes from an upgraded room into its successor (TIM-4). Says why the flow cannot go on in the
+/// room of before: the portal has another room now, or none, or it waits to be invited.
+///
+/// Whoever may write the tombstone may name any room there, also another portal. Only a room that
+/// itself names ours as its predecessor is a successor; the right to say so is checked twice then,
+/// by either room's own rules.
+async fn follow(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room_id: &OwnedRoomId,
+    ghost: &OwnedUserId,
+) -> Result<Stop, Stop> {
+    let homeserver = &ctx.homeserver;
+    let now = ctx.clock.now();
+    match successor(ctx, room_id).await {
+        Ok(Some(replacement)) => {
+            // Said by the bot, who may still speak there; nothing depends on it.
+            let txn_id = format!("u{}", portal.alias_token.simple());
+            let said = say(ctx, line, room_id, &Phrase::RoomUpgraded, &txn_id).await;
+            if let Err(Stop::Matrix(error)) = said {
+                debug!(error = %error, "The old room could not be told that it was replaced");
+            }
+            let name = room_name(line, portal.conversation);
+            let kind = line.channel.kind();
+            let plan = PortalPlan { kind, alias_token: portal.alias_token, name: &name, ghost };
+            match homeserver.mark_portal(&replacement, &plan).await {
+                Ok(()) => {}
+                // Without the marks the room is less comfortable, and still the right one.
+                Err(error) if is_no(&error) => info!("A followed portal could not be marked"),
+                Err(error) => return Err(error.into()),
+            }
+            ctx.store.portal_moved(portal.id, replacement.as_str(), ctx.rng.uuid(), now).await?;
+            info!(portal.id = portal.id, "Followed an upgraded portal into its new room");
+            return Ok(Stop::PortalGone);
+        }
+        Ok(None) => {
+            warn!(portal.id = portal.id, "A portal names a room as its successor that is none");
+        }
+        Err(Stop::Matrix(error)) if is_no(&error) => {
+            // Whoever upgrades a room invites its members after that.
+            let is_early = portal.upgraded_at.is_some_and(|since| now < since + INVITED_WITHIN);
+            if is_early && homeserver.membership(room_id, homeserver.bot()).await.is_ok() {
+                return Ok(Stop::NotYet("upgrade"));
+            }
+            info!(portal.id = portal.id, "The new room of an upgraded portal is closed to us");
+        }
+        Err(stop) => return Err(stop),
+    }
+    ctx.store.portal_is_gone(portal.id).await?;
+    Ok(Stop::PortalGone)
+}
+
+/// The room in which an upgraded room goes on, entered; `None` when the room it names is not its
+/// successor.
+async fn successor(ctx: &Ctx, room_id: &OwnedRoomId) -> Result<Option<OwnedRoomId>, Stop> {
+    let homeserver = &ctx.homeserver;
+    let Some(replacement) = homeserver.replacement_of(room_id).await? else { return Ok(None) };
+    // A room that is a portal already belongs to another conversation.
+    if ctx.store.conversation_of_room(replacement.as_str()).await?.is_some() {
+        return Ok(None);
+    }
+    homeserver.join(homeserver.bot(), &replacement, &[]).await?;
+    if homeserver.predecessor_of(&replacement).await?.as_ref() == Some(room_id) {
+        return Ok(Some(replacement));
+    }
+    homeserver.leave(homeserver.bot(), &replacement).await?;
+    Ok(None)
+}
+
+/// Says a sentence of the gateway in a room that is just being opened or closed.
+async fn say(
+    ctx: &Ctx,
+    line: &Line,
+    room_id: &OwnedRoomId,
+    phrase: &Phrase,
+    txn_id: &str,
+) -> Result<(), Stop> {
+    let content = posts::notice(&Phrases::say(line.channel.language, phrase));
+    let bot = ctx.homeserver.bot();
+    ctx.homeserver.send(bot, room_id, "m.room.message", &content, txn_id).await?;
+    Ok(())
+}
+
+async fn create(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    portal: &Portal,
+    ghost: &OwnedUserId,
+) -> Result<OwnedRoomId, Stop> {
+    let name = room_name(line, conversation.id);
+    let kind = line.channel.kind();
+    let plan = PortalPlan { kind, alias_token: portal.alias_token, name: &name, ghost };
+    match ctx.homeserver.create_portal(&plan).await {
+        Ok(room_id) => Ok(room_id),
+        // A crash fell between createRoom and our note of it.
+        Err(CreateError::AliasTaken) => {
+            let found = ctx.homeserver.resolve_alias(portal.alias_token).await?;
+            let Some(room_id) = found else {
+                ctx.store.portal_is_gone(portal.id).await?;
+                return Err(Stop::PortalGone);
+            };
+            if ctx.homeserver.portal_is_ours(&room_id, kind, portal.alias_token).await? {
+                Ok(room_id)
+            } else {
+                // Half a room, or somebody else's: the next try takes another token.
+                ctx.store.portal_is_gone(portal.id).await?;
+                Err(Stop::PortalGone)
+            }
+        }
+        Err(CreateError::Failed(error)) => Err(error.into()),
+    }
+}
+
+/// A neutral name (TIM-29).
+fn room_name(line: &Line, conversation: ConversationId) -> String {
+    let number = u64::try_from(conversation.0).unwrap_or_default();
+    let name = Phrase::RoomName { label: line.channel.label.clone(), number };
+    Phrases::say(line.channel.language, &name)
+}
+
+/// Joins the ghost under its name; invites it first where it is not invited (any more).
+async fn bring_in(
+    ctx: &Ctx,
+    ghost: &OwnedUserId,
+    room_id: &OwnedRoomId,
+    display_name: &str,
+) -> Result<(), Stop> {
+    let joined = ctx.homeserver.join_with_name(ghost, room_id, display_name).await;
+    match joined {
+        Ok(_) => return Ok(()),
+        Err(error) if is_no(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match ctx.homeserver.invite(ghost, room_id).await? {
+        Invited::Done => {
+            ctx.homeserver.join_with_name(ghost, room_id, display_name).await?;
+            Ok(())
+        }
+        Invited::Refused => Err(Stop::Lost("ghost_refused")),
+    }
+}
+
+/// What the room shows as the correspondent's name: what the newest letter says, always with the
+/// address behind it, because anybody may write any name into a mail.
+async fn display_name(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    correspondent: &Correspondent,
+) -> Result<String, StoreError> {
+    let phrase = match correspondent {
+        Correspondent::Mail(address) => {
+            let raw = ctx.store.newest_letter(conversation.id).await?.map(|letter| letter.raw);
+            let claimed = match raw {
+                Some(raw) => tokio::task::spawn_blocking(move || sender_name(&raw)).await.ok(),
+                None => None,
+            };
+            let name = match claimed.flatten() {
+                Some(name) => format!("{name} · {}", address.as_str()),
+                None => address.as_str().to_owned(),
+            };
+            Phrase::GhostKim { name }
+        }
+        Correspondent::Fax(number) => Phrase::GhostFax { number: number.as_str().to_owned() },
+        Correspondent::UnknownFax => Phrase::GhostUnknownFax,
+        Correspondent::UnknownSender => Phrase::GhostUnknownKim,
+    };
+    Ok(Phrases::say(line.channel.language, &phrase))
+}
+
+/// Longest claimed name that is shown, in characters.
+const NAME_CHARS_MAX: usize = 60;
+
+fn sender_name(raw: &[u8]) -> Option<String> {
+    let letter = mail::parse(raw);
+    let sender = letter.from.first()?;
+    let name = sender.name.as_deref()?.trim();
+    // A name that is itself an address would stand in front of the real one.
+    let is_plain = !name.is_empty() && !name.contains('@');
+    is_plain.then(|| name.chars().take(NAME_CHARS_MAX).collect())
+}
+
+/// Invites whoever of the team was never invited, and everybody again when nobody is left: a
+/// letter in a room without people would be lost.
+async fn invite_team(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room_id: &OwnedRoomId,
+) -> Result<(), Stop> {
+    let team = &line.channel.team;
+    let present = ctx.store.present_members(room_id.as_str()).await?;
+    let is_deserted = !team.iter().any(|member| present.contains(member));
+    let mut invited = portal.invited.clone();
+    let mut is_seen = !is_deserted;
+    let mut failed = None;
+    for member in team {
+        if present.contains(member) || (invited.contains(member) && !is_deserted) {
+            continue;
+        }
+        let Ok(user) = OwnedUserId::try_from(member.as_str()) else { continue };
+        match ctx.homeserver.invite(&user, room_id).await {
+            Ok(Invited::Done) => {
+                ctx.store.member_was_invited(room_id.as_str(), member).await?;
+                invited.push(member.clone());
+                is_seen = true;
+            }
+            // Blocked, unknown or not federated (TIM-7): final for this person, and no reason to
+            // keep the letter from the others.
+            Ok(Invited::Refused) => {
+                not_invited(portal, "refused");
+                invited.push(member.clone());
+            }
+            Err(error) if error.is_rate_limit() => return Err(error.into()),
+            // The room itself is in question; sending the post will tell.
+            Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
+            // Perhaps only this person's homeserver is away: tried again with the next post, so
+            // that it keeps nothing from the others.
+            Err(error) => {
+                not_invited(portal, "failed");
+                failed = Some(error);
+            }
+        }
+    }
+    invited.sort();
+    invited.dedup();
+    if invited != portal.invited {
+        ctx.store.portal_invited(portal.id, &invited).await?;
+    }
+    match failed {
+        Some(error) if !is_seen => Err(error.into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn not_invited(portal: &Portal, reason: &'static str) {
+    warn!(portal.id = portal.id, reason, "A team member could not be invited");
+    metrics::counter!("umstieg_invites_failed_total").increment(1);
+}
+
+/// A post was refused because of its speaker's place in the room. A ghost that was removed is
+/// brought back; where that is not it, or the bot is out too, the room is gone.
+pub(super) async fn came_undone(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    portal: &OpenPortal,
+    speaker: Speaker,
+    refusal: &MatrixError,
+) -> Result<(), Stop> {
+    let user = match speaker {
+        Speaker::Ghost => portal.ghost.as_ref(),
+        Speaker::Bot => ctx.homeserver.bot(),
+    };
+    // The device is what is missing after a homeserver was restored.
+    ctx.homeserver.ensure_device(user).await?;
+    if refusal.errcode() == Some("M_UNKNOWN_DEVICE") {
+        return Ok(());
+    }
+    match ctx.homeserver.replacement_of(&portal.room_id).await {
+        // Nobody may speak in a room that was upgraded; its tombstone may not have come yet.
+        Ok(Some(_)) => {
+            let room_id = portal.room_id.as_str();
+            return Ok(ctx.store.portal_upgraded(room_id, ctx.clock.now()).await?);
+        }
+        Ok(None) => {}
+        Err(error) if is_no(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if speaker == Speaker::Ghost && is_away(ctx, portal).await? {
+        let correspondent =
+            Correspondent::from_key(line.channel.kind(), &conversation.correspondent)
+                .map_err(|_| Stop::Lost("correspondent"))?;
+        let name = display_name(ctx, line, conversation, &correspondent).await?;
+        match bring_in(ctx, &portal.ghost, &portal.room_id, &name).await {
+            Ok(()) => return Ok(()),
+            Err(Stop::Lost(_)) => {}
+            Err(Stop::Matrix(error)) if is_no(&error) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    info!(portal.id = portal.row, "A portal is gone; its conversation goes on in another room");
+    ctx.store.portal_is_gone(portal.row).await?;
+    Ok(())
+}
+
+/// Whether the ghost is out of its room. One that is in it and may not speak was silenced.
+async fn is_away(ctx: &Ctx, portal: &OpenPortal) -> Result<bool, Stop> {
+    match ctx.homeserver.membership(&portal.room_id, &portal.ghost).await {
+        Ok(membership) => Ok(membership != Some(Membership::Join)),
+        Err(error) if is_no(&error) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A refusal that stays one.
+fn is_no(error: &MatrixError) -> bool {
+    matches!(error.kind(), ErrorKind::Gone | ErrorKind::Never)
+}
+
+fn parse_room(room_id: &str) -> Result<OwnedRoomId, Stop> {
+    OwnedRoomId::try_from(room_id).map_err(|_| Stop::Lost("room_id"))
+}

@@ -1,0 +1,279 @@
+//! Road (b), first half: what happened in a room is read, and what a person says is gathered into
+//! a dispatch.
+
+use std::time::Duration;
+
+use ruma::{OwnedUserId, UserId};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::{Ctx, Line, commands};
+use crate::{
+    matrix::decode,
+    model::{ConversationId, Correspondent, Member, Membership, MessageId, RoomEvent},
+    phrases::{Phrase, Phrases},
+    rules::{
+        posts,
+        routing::{Portal, Refusal, Route, route},
+    },
+    store::{Conversation, NewPart, NewerWords, StoreError, StoredEvent, StoredPart},
+};
+
+/// Events read at once.
+const EVENTS_AT_ONCE: usize = 100;
+
+/// A dispatch that is still being added to leaves after this time at the latest.
+const COLLECT_AT_MOST: Duration = Duration::from_secs(120);
+
+/// Reads every new event of a room, oldest first.
+pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
+    let Some(id) = ctx.store.conversation_of_room(room_id).await? else {
+        return read_foreign_room(ctx, room_id).await;
+    };
+    let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
+    let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    loop {
+        let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
+        let mut done = Vec::with_capacity(events.len());
+        for event in &events {
+            read_event(ctx, line, &conversation, room_id, event).await?;
+            done.push(event.id);
+        }
+        if !done.is_empty() {
+            ctx.store.events_done(&done).await?;
+        }
+        // What came since has a job of its own.
+        if events.len() < EVENTS_AT_ONCE {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a room that is no portal. Its events stay, because it may be one whose making we have not
+/// noted yet; but whoever invited a ghost there is not left waiting.
+async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
+    let mut done = Vec::new();
+    for stored in ctx.store.new_events(room_id, EVENTS_AT_ONCE).await? {
+        let RoomEvent::Member(member) = decode(&stored.event) else { continue };
+        let inviter = stored.event.get("sender").and_then(Value::as_str).unwrap_or_default();
+        let is_ours = UserId::parse(inviter).is_ok_and(|inviter| ctx.homeserver.is_ours(&inviter));
+        // The bot hears of its own invitations by /sync, and answers them there.
+        if member.membership != Membership::Invite
+            || is_ours
+            || !ctx.homeserver.is_ours(&member.user)
+            || member.user == ctx.homeserver.bot()
+            || replaces_a_portal(ctx, &stored.event).await?
+        {
+            continue;
+        }
+        match ctx.homeserver.leave(&member.user, &member.room_id).await {
+            Ok(()) => {
+                info!("Declined an invitation of a ghost to a room that is no portal");
+                done.push(stored.id);
+            }
+            Err(error) => warn!(error = %error, "An invitation could not be declined"),
+        }
+    }
+    ctx.store.events_done(&done).await
+}
+
+/// Whether an invitation is one into the successor of a portal, as the room says of itself.
+async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreError> {
+    let shown = invitation.pointer("/unsigned/invite_room_state").and_then(Value::as_array);
+    let create = shown.and_then(|shown| {
+        shown.iter().find(|e| e.get("type").is_some_and(|t| t == "m.room.create"))
+    });
+    match create.and_then(|create| create.pointer("/content/predecessor/room_id")) {
+        Some(Value::String(room)) => Ok(ctx.store.conversation_of_room(room).await?.is_some()),
+        _ => Ok(false),
+    }
+}
+
+async fn read_event(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    room_id: &str,
+    stored: &StoredEvent,
+) -> Result<(), StoreError> {
+    let event = decode(&stored.event);
+    match &event {
+        RoomEvent::Member(member) => return member_is(ctx, room_id, member, stored).await,
+        RoomEvent::Tombstone { .. } => {
+            info!(conversation.id = %conversation.id, "A portal was upgraded");
+            return ctx.store.portal_upgraded(room_id, ctx.clock.now()).await;
+        }
+        RoomEvent::Message(_)
+        | RoomEvent::Redaction(_)
+        | RoomEvent::Encrypted(_)
+        | RoomEvent::Other => {}
+    }
+    let Some(mut said) = Said::of(&event) else { return Ok(()) };
+    let is_ours = ctx.homeserver.is_ours(&said.sender);
+    if is_ours {
+        return confirm_post(ctx, &stored.event, &said).await;
+    }
+
+    let correspondent =
+        Correspondent::from_key(line.channel.kind(), &conversation.correspondent).ok();
+    let recipient = correspondent.as_ref().map(|c| line.channel.recipient(c));
+    let portal = Portal {
+        is_ours,
+        may_speak: line.channel.lets_speak(said.sender.as_str()),
+        is_answerable: matches!(recipient, Some(Ok(_))),
+        file_bytes_max: line.channel.mail_bytes_max(),
+        prefix: "!",
+    };
+    let answer = match route(&event, portal) {
+        Route::Ignore => return Ok(()),
+        Route::Text(body) => {
+            return collect(ctx, line, conversation.id, &said, StoredPart::Text(body)).await;
+        }
+        Route::File(file) => {
+            let part = StoredPart::File {
+                media_uri: file.uri.to_string(),
+                file_name: file.file_name,
+                caption: file.caption,
+                media_type: file
+                    .media_type
+                    .unwrap_or_else(|| "application/octet-stream".to_owned()),
+            };
+            return collect(ctx, line, conversation.id, &said, part).await;
+        }
+        Route::Command(command) => {
+            let (phrase, original) = commands::run(ctx, conversation, &event, command).await?;
+            tell(ctx, line, conversation.id, &said, &phrase).await?;
+            if let Some(letter) = original {
+                let txn_id = format!("e{}", said.event_id);
+                ctx.store.add_bot_post(conversation.id, &txn_id, &json!({}), Some(letter)).await?;
+            }
+            return Ok(());
+        }
+        // What is said about an edit or a redaction stands at the message it concerns.
+        Route::Replace { event_id, words } => {
+            let changed = ctx
+                .store
+                .newer_words(conversation.id, &event_id, said.sender.as_str(), &words)
+                .await?;
+            said.concerns = event_id;
+            (changed == NewerWords::TooLate).then_some(Phrase::EditTooLate)
+        }
+        Route::Withdraw { event_id } => {
+            let sentence = Phrases::say(line.channel.language, &Phrase::DispatchWithdrawn);
+            let notice = posts::notice_to(&sentence, &event_id);
+            let changed = ctx
+                .store
+                .withdraw_part(conversation.id, &event_id, &notice, ctx.clock.now())
+                .await?;
+            said.concerns = event_id;
+            (changed == NewerWords::TooLate).then_some(Phrase::WithdrawalTooLate)
+        }
+        Route::Refuse(refusal) => Some(refusal_phrase(refusal, line, correspondent.as_ref())),
+    };
+    match answer {
+        Some(phrase) => tell(ctx, line, conversation.id, &said, &phrase).await,
+        None => Ok(()),
+    }
+}
+
+async fn member_is(
+    ctx: &Ctx,
+    room_id: &str,
+    member: &Member,
+    stored: &StoredEvent,
+) -> Result<(), StoreError> {
+    let said_at_ms = stored.event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(0);
+    let (user, membership) = (&member.user, member.membership);
+    ctx.store.member_is(room_id, user.as_str(), membership.word(), said_at_ms).await?;
+    // The bot never leaves a portal by itself. Without it nobody hears what is said there, so the
+    // conversation goes on elsewhere.
+    if user == ctx.homeserver.bot() && matches!(membership, Membership::Leave | Membership::Ban) {
+        info!("The bot was removed from a portal; its conversation goes on in another room");
+        ctx.store.portal_lost_the_bot(room_id).await?;
+    }
+    Ok(())
+}
+
+/// Who said something, and in which event.
+struct Said {
+    event_id: String,
+    sender: OwnedUserId,
+    /// The event that an answer of ours stands at: itself, or the one it changes.
+    concerns: String,
+}
+
+impl Said {
+    fn of(event: &RoomEvent) -> Option<Self> {
+        let (event_id, sender) = match event {
+            RoomEvent::Message(message) => (&message.event_id, &message.sender),
+            RoomEvent::Redaction(redaction) => (&redaction.event_id, &redaction.sender),
+            RoomEvent::Encrypted(encrypted) => (&encrypted.event_id, &encrypted.sender),
+            RoomEvent::Member(_) | RoomEvent::Tombstone { .. } | RoomEvent::Other => return None,
+        };
+        let event_id = event_id.to_string();
+        Some(Self { concerns: event_id.clone(), event_id, sender: sender.clone() })
+    }
+}
+
+/// Our own post came back: it is in the room, whatever became of the answer to our request.
+async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), StoreError> {
+    let mark = event.get("content").and_then(|content| content.get(posts::POST_MARK));
+    match mark.and_then(Value::as_str) {
+        Some(txn_id) => ctx.store.post_echoed(txn_id, &said.event_id, ctx.clock.now()).await,
+        None => Ok(()),
+    }
+}
+
+async fn collect(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    said: &Said,
+    part: StoredPart,
+) -> Result<(), StoreError> {
+    // Random, and without a name of ours: KIM forbids host names and persons in it (KIM-23).
+    let message_id = format!("{}@{}.local", ctx.rng.uuid(), line.channel.kind().word());
+    let Ok(message_id) = MessageId::new(&message_id) else { return Ok(()) };
+    ctx.store
+        .collect(NewPart {
+            conversation,
+            author: said.sender.as_str(),
+            event_id: &said.event_id,
+            part: &part,
+            collect: line.channel.collect,
+            collect_at_most: COLLECT_AT_MOST.max(line.channel.collect),
+            message_id: &message_id,
+            at: ctx.clock.now(),
+        })
+        .await
+}
+
+/// Answers a room message with a sentence of the gateway, once.
+async fn tell(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    said: &Said,
+    phrase: &Phrase,
+) -> Result<(), StoreError> {
+    let sentence = Phrases::say(line.channel.language, phrase);
+    let content = posts::notice_to(&sentence, &said.concerns);
+    let txn_id = format!("a{}", said.event_id);
+    ctx.store.add_bot_post(conversation, &txn_id, &content, None).await
+}
+
+fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspondent>) -> Phrase {
+    match refusal {
+        Refusal::MayNotSpeak => Phrase::NotASpeaker,
+        Refusal::NotTransferable | Refusal::Encrypted => Phrase::MessageNotTransferable,
+        Refusal::TooLarge => {
+            Phrase::MessageTooLarge { limit_mib: line.channel.mail_bytes_max() / (1024 * 1024) }
+        }
+        Refusal::NotAnswerable => match correspondent {
+            Some(Correspondent::UnknownFax) => Phrase::UnknownFaxNotAnswerable,
+            Some(Correspondent::Fax(_)) => Phrase::NumberNotDialable,
+            Some(Correspondent::Mail(_)) => Phrase::NotAKimAddress,
+            Some(Correspondent::UnknownSender) | None => Phrase::NoCorrespondentAddress,
+        },
+    }
+}

@@ -1,0 +1,325 @@
+//! The tasks of the job engine, and the loops that look into mailboxes and rooms.
+//!
+//! A task says where there is something to do and calls the flow in `relay`. Two tasks for one
+//! place never run side by side: the second has the first look once more, and is done.
+
+mod follow_sync;
+mod pick_up;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use graphile_worker::{IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
+use serde::{Deserialize, Serialize};
+use tracing::{error, warn};
+
+pub use follow_sync::follow_sync;
+pub use pick_up::pick_up;
+
+use crate::{
+    model::{ChannelName, ConversationId},
+    relay::{self, Ctx},
+    store::{Job, StoreError},
+};
+
+/// A job that is locked and not running here for this long was left behind. Longer than the
+/// engine needs to note the end of a task.
+const ORPHANED_AFTER: Duration = Duration::from_secs(10);
+
+/// Time between two looks for what waits without a wake-up.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Names of transactions are kept this long: the homeserver repeats one until it is answered, at
+/// intervals of at most some ten minutes.
+const FORGET_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A newcomer of the team is invited at the next start into rooms with a letter not older than
+/// this; into older ones with their next letter. A month is what a person still works on.
+const NEWCOMERS_SINCE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Most rooms of one channel into which newcomers are invited at a start, the newest. Each
+/// invitation is a request, and a list of invitations longer than this helps nobody.
+const NEWCOMERS_ROOMS_MAX: i64 = 200;
+
+/// Hears how a part of the gateway is: its name, and whether it is well.
+pub type Report = Arc<dyn Fn(&str, bool) + Send + Sync>;
+
+/// What every task shares.
+#[derive(Clone)]
+pub struct Shop {
+    pub ctx: Arc<Ctx>,
+    report: Report,
+    running: Running,
+}
+
+impl std::fmt::Debug for Shop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shop")
+    }
+}
+
+impl Shop {
+    pub fn new(ctx: Arc<Ctx>, report: Report) -> Self {
+        Self { ctx, report, running: Running::default() }
+    }
+
+    /// Tells how a part is.
+    pub fn report(&self, part: &str, is_well: bool) {
+        (self.report)(part, is_well);
+    }
+
+    /// Builds the engine. It runs until told to stop; see [`Worker::run`].
+    pub async fn engine(
+        &self,
+        concurrency: usize,
+    ) -> Result<Worker, graphile_worker::WorkerBuildError> {
+        WorkerOptions::default()
+            .pg_pool(self.ctx.store.pool().clone())
+            .schema("graphile_worker")
+            .concurrency(concurrency)
+            .poll_interval(Duration::from_secs(1))
+            .listen_os_shutdown_signals(false)
+            .add_extension(self.clone())
+            .define_job::<PlaceLetters>()
+            .define_job::<SendPosts>()
+            .define_job::<ReadRoom>()
+            .define_job::<HandOver>()
+            .init()
+            .await
+    }
+
+    /// Frees what a gateway before this one left locked. Only at start, holding the database.
+    pub async fn take_over(&self) -> Result<(), StoreError> {
+        let now = self.ctx.clock.now();
+        self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
+        self.ctx.store.wake_what_waits(now).await?;
+        // Who came to the team while the settings were changed is invited where work goes on.
+        for (name, line) in &self.ctx.channels {
+            let (team, since) = (&line.channel.team, now - NEWCOMERS_SINCE);
+            self.ctx.store.wake_for_newcomers(name, team, since, NEWCOMERS_ROOMS_MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks, for ever, for what waits without anybody to wake it.
+    pub async fn sweep(&self) {
+        loop {
+            let swept = self.sweep_once().await;
+            self.report("postgres", swept.is_ok());
+            if let Err(error) = swept {
+                warn!(error = %error, "The sweep could not be done; it is tried again");
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<(), StoreError> {
+        let store = &self.ctx.store;
+        let now = self.ctx.clock.now();
+        let freed = store.release_orphaned_jobs(&self.running.jobs(), now - ORPHANED_AFTER).await?;
+        if freed > 0 {
+            warn!("Freed {freed} jobs that nobody worked on");
+        }
+        store.wake_what_waits(now).await?;
+        store.forget_before(now - FORGET_AFTER).await?;
+        metrics::gauge!("umstieg_jobs_waiting").set(gauge(store.jobs_waiting().await?));
+        metrics::gauge!("umstieg_ghosts").set(gauge(store.ghost_count().await?));
+        for (state, count) in store.dispatch_counts().await? {
+            metrics::gauge!("umstieg_dispatches", "state" => state).set(gauge(count));
+        }
+        let parked = i64::try_from(store.parked().await?.len()).unwrap_or(i64::MAX);
+        metrics::gauge!("umstieg_parked").set(gauge(parked));
+        Ok(())
+    }
+
+    /// Works for the place a job names, unless somebody does: they look once more then.
+    async fn run(&self, context: &WorkerContext, job: Job) -> Result<(), String> {
+        let _at_work = self.running.begin(*context.job().id());
+        let mut turn = self.running.turn(job.key());
+        let task = job.task();
+        while let Some(mine) = turn {
+            self.flow(&job).await.map_err(|error| {
+                error!(task, error = %error, cause = ?std::error::Error::source(&error).map(ToString::to_string),
+                    "A task met a database that did not answer; it is tried again");
+                error.to_string()
+            })?;
+            turn = mine.again();
+        }
+        Ok(())
+    }
+
+    async fn flow(&self, job: &Job) -> Result<(), StoreError> {
+        match job {
+            Job::PlaceLetters(channel) => relay::place_letters(&self.ctx, channel).await,
+            Job::SendPosts(conversation) => relay::send_posts(&self.ctx, *conversation).await,
+            Job::ReadRoom(room) => relay::read_room(&self.ctx, room).await,
+            Job::HandOver(conversation) => relay::hand_over(&self.ctx, *conversation).await,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts stay far below 2^52")]
+fn gauge(count: i64) -> f64 {
+    count as f64
+}
+
+/// Which jobs run in this process, and for which places.
+#[derive(Debug, Clone, Default)]
+struct Running {
+    jobs: Arc<Mutex<BTreeSet<i64>>>,
+    /// By key: whether another job for this place came meanwhile.
+    places: Arc<Mutex<BTreeMap<String, bool>>>,
+}
+
+impl Running {
+    fn begin(&self, job: i64) -> AtWork {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
+        AtWork { running: self.clone(), job }
+    }
+
+    fn jobs(&self) -> Vec<i64> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// The right to work for a place. `None` when somebody has it: they look once more.
+    fn turn(&self, key: String) -> Option<Turn> {
+        let mut places = self.places();
+        if let Some(again) = places.get_mut(&key) {
+            *again = true;
+            return None;
+        }
+        places.insert(key.clone(), false);
+        Some(Turn { running: self.clone(), key: Some(key) })
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to work for a place, until it is given back or dropped.
+struct Turn {
+    running: Running,
+    /// `None` once it was given back.
+    key: Option<String>,
+}
+
+impl Turn {
+    /// The turn anew when another job came meanwhile. Otherwise it is given back, in the same
+    /// step, so that nobody asks in vain.
+    fn again(mut self) -> Option<Self> {
+        let mut places = self.running.places();
+        let asked = self.key.as_ref().and_then(|key| places.get_mut(key));
+        if asked.is_some_and(std::mem::take) {
+            drop(places);
+            return Some(self);
+        }
+        if let Some(key) = self.key.take() {
+            places.remove(&key);
+        }
+        drop(places);
+        None
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.running.places().remove(key);
+        }
+    }
+}
+
+/// Marks a job as running for as long as it lives.
+struct AtWork {
+    running: Running,
+    job: i64,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.running.jobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PlaceLetters {
+    channel: ChannelName,
+}
+
+impl TaskHandler for PlaceLetters {
+    const IDENTIFIER: &'static str = "place_letters";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        shop(&context)?.run(&context, Job::PlaceLetters(self.channel)).await
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SendPosts {
+    conversation: ConversationId,
+}
+
+impl TaskHandler for SendPosts {
+    const IDENTIFIER: &'static str = "send_posts";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        shop(&context)?.run(&context, Job::SendPosts(self.conversation)).await
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReadRoom {
+    room: String,
+}
+
+impl TaskHandler for ReadRoom {
+    const IDENTIFIER: &'static str = "read_room";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        shop(&context)?.run(&context, Job::ReadRoom(self.room)).await
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HandOver {
+    conversation: ConversationId,
+}
+
+impl TaskHandler for HandOver {
+    const IDENTIFIER: &'static str = "hand_over";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        shop(&context)?.run(&context, Job::HandOver(self.conversation)).await
+    }
+}
+
+fn shop(context: &WorkerContext) -> Result<Shop, String> {
+    context.get_ext::<Shop>().cloned().ok_or_else(|| "the engine lost its context".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Running;
+
+    #[test]
+    fn a_second_job_for_a_place_has_the_first_look_once_more() {
+        let running = Running::default();
+        let first = running.turn("send_posts 1".to_owned()).unwrap();
+        assert!(running.turn("send_posts 1".to_owned()).is_none());
+        assert!(running.turn("send_posts 2".to_owned()).is_some());
+        let first = first.again().expect("somebody asked");
+        assert!(first.again().is_none(), "nobody asked since");
+        assert!(running.turn("send_posts 1".to_owned()).is_some(), "the place is free again");
+    }
+
+    #[test]
+    fn a_job_that_fails_frees_its_place() {
+        let running = Running::default();
+        drop(running.turn("send_posts 1".to_owned()).unwrap());
+        assert!(running.turn("send_posts 1".to_owned()).is_some());
+    }
+}
