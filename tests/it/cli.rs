@@ -1,0 +1,130 @@
+//! The program as a person starts it: exit codes, and words that help.
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail loudly")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
+
+fn umstieg(directory: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_umstieg"))
+        .args(words)
+        .current_dir(directory)
+        .env_remove("UMSTIEG_SETTINGS")
+        .env_remove("UMSTIEG_DATABASE_URL")
+        .output()
+        .unwrap()
+}
+
+/// Exit code, standard output and standard error.
+fn told(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn with_settings(text: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("umstieg.toml");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    directory
+}
+
+#[test]
+fn the_help_teaches_the_first_steps_in_their_order() {
+    let (code, help, _) = told(&umstieg(Path::new("."), &["--help"]));
+    assert_eq!(code, Some(0));
+    let steps = [
+        "umstieg.example.toml to",
+        "umstieg registration ",
+        "umstieg migrate ",
+        "umstieg check ",
+        "umstieg run ",
+    ];
+    let places: Vec<usize> = steps.iter().map(|step| help.find(step).unwrap()).collect();
+    assert!(places.is_sorted(), "{help}");
+    assert!(help.contains("Exit codes:"), "{help}");
+    assert!(!help.contains("--example"), "{help}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for words in [&[][..], &["fly"], &["parked"], &["parked", "retry", "one"], &["run", "--fast"]] {
+        assert_eq!(told(&umstieg(Path::new("."), words)).0, Some(2), "{words:?}");
+    }
+}
+
+#[test]
+fn missing_settings_end_with_2_and_say_how_to_begin() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, _, error) = told(&umstieg(directory.path(), &["check"]));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("copy umstieg.example.toml to umstieg.toml"), "{error}");
+    assert!(error.contains("because: the settings file umstieg.toml cannot be read"), "{error}");
+}
+
+#[test]
+fn wrong_settings_end_with_2_and_name_every_line() {
+    let text =
+        EXAMPLE.replace("port = 995", "port = \"995\"").replace("kind = \"fax\"", "kind = \"fox\"");
+    let directory = with_settings(&text);
+    for command in [&["run"][..], &["check"], &["migrate"], &["registration"], &["parked", "list"]]
+    {
+        let (code, _, error) = told(&umstieg(directory.path(), command));
+        assert_eq!(code, Some(2), "{command:?}");
+        assert!(error.starts_with("umstieg: umstieg.toml has 2 mistakes:\n  line "), "{error}");
+        assert!(
+            error.contains("channel.inbox.port: expected a whole number from 1 to 65535"),
+            "{error}"
+        );
+        assert!(error.contains("channel.kind: allowed are \"kim\" and \"fax\""), "{error}");
+    }
+}
+
+#[test]
+fn the_registration_is_written_once_and_replaced_by_force_only() {
+    let directory = with_settings(EXAMPLE);
+    let file = directory.path().join("registration.yaml");
+    let (code, said, _) = told(&umstieg(directory.path(), &["registration"]));
+    assert_eq!(code, Some(0));
+    assert!(said.contains("app_service_config_files:\n  - /"), "{said}");
+    let first = fs::read_to_string(&file).unwrap();
+    let (code, _, error) = told(&umstieg(directory.path(), &["registration"]));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("--force replaces it"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), first);
+    assert_eq!(told(&umstieg(directory.path(), &["registration", "--force"])).0, Some(0));
+    let second = fs::read_to_string(&file).unwrap();
+    assert_ne!(first, second, "the tokens are random");
+}
+
+#[test]
+fn the_gateway_does_not_start_with_the_tokens_of_the_example() {
+    let directory = with_settings(EXAMPLE);
+    assert_eq!(told(&umstieg(directory.path(), &["registration", "--example"])).0, Some(0));
+    for command in ["run", "check"] {
+        let (code, _, error) = told(&umstieg(directory.path(), &[command]));
+        assert_eq!(code, Some(2));
+        assert!(error.contains("as_token is a placeholder of the example"), "{error}");
+    }
+}
+
+#[test]
+fn a_missing_registration_ends_with_2_and_says_how_to_write_one() {
+    let directory = with_settings(EXAMPLE);
+    let (code, _, error) = told(&umstieg(directory.path(), &["run"]));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("write one with: umstieg registration"), "{error}");
+}
+
+#[cfg(not(feature = "demo"))]
+#[test]
+fn a_build_without_the_demo_says_how_to_get_one() {
+    let (code, _, error) = told(&umstieg(Path::new("."), &["demo"]));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("make demo"), "{error}");
+}

@@ -1,0 +1,196 @@
+//! What README and docs promise is there: metrics, commands, make targets, links.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const DOCUMENTS: [&str; 4] =
+    ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/operations.md"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of metrics in a text: `umstieg_` and what follows of lower-case letters and `_`.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let pieces: Vec<&str> = text.split("umstieg_").collect();
+    pieces
+        .windows(2)
+        .filter(|pair| !pair[0].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        .map(|pair| {
+            let rest = pair[1].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_');
+            format!("umstieg_{}", rest.collect::<String>())
+        })
+        .collect()
+}
+
+/// The metrics the code counts: those that stand as a text right behind a macro's parenthesis.
+fn counted() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let mut counted = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {
+        let code = fs::read_to_string(file).unwrap();
+        for kind in ["counter!(", "gauge!(", "histogram!("] {
+            for call in code.split(kind).skip(1) {
+                let name = call.trim_start().strip_prefix('"').and_then(|n| n.split('"').next());
+                counted.insert(name.expect("a metric has a plain name").to_owned());
+            }
+        }
+    }
+    counted
+}
+
+/// The lines of code in a document: fenced blocks, and what stands between backticks.
+fn code_lines(document: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut is_fenced = false;
+    for line in document.lines() {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+        } else if is_fenced {
+            lines.push(line.to_owned());
+        } else {
+            lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    lines
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+}
+
+/// The commands of the program named in a line: `umstieg --settings FILE parked list`.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut commands = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        if *word != "umstieg" && !word.ends_with("/bin/umstieg") {
+            continue;
+        }
+        let mut rest = words.get(at + 1..).unwrap_or_default();
+        if let ["--settings", _, more @ ..] = rest {
+            rest = more;
+        }
+        match rest {
+            ["umstieg", ..] => {}
+            ["parked", action, ..] => {
+                commands.push(vec!["parked".to_owned(), (*action).to_owned()]);
+            }
+            [command, ..] if is_plain(command) && !command.starts_with("-") => {
+                commands.push(vec![(*command).to_owned()]);
+            }
+            _ => {}
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_metric_is_explained_and_every_explained_metric_exists() {
+    let counted = counted();
+    assert!(counted.len() > 10, "the scan sees too little: {counted:?}");
+    assert_eq!(metrics(&read("docs/operations.md")), counted);
+}
+
+#[test]
+fn every_command_that_is_named_exists() {
+    let mut named = BTreeSet::new();
+    for document in DOCUMENTS {
+        named.extend(code_lines(&read(document)).iter().flat_map(|line| commands(line)));
+    }
+    assert!(named.len() >= 7, "the scan sees too little: {named:?}");
+    for command in named {
+        let output = Command::new(env!("CARGO_BIN_EXE_umstieg"))
+            .args(&command)
+            .arg("--help")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "umstieg {}", command.join(" "));
+    }
+}
+
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let makefile = format!("\n{}", read("Makefile"));
+    let mut named = BTreeSet::new();
+    for document in DOCUMENTS {
+        for line in code_lines(&read(document)) {
+            if let ["make", target, ..] = line.split_whitespace().collect::<Vec<_>>().as_slice() {
+                named.insert((*target).to_owned());
+            }
+        }
+    }
+    assert!(named.contains("demo") && named.contains("test"), "{named:?}");
+    for target in named {
+        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+    }
+}
+
+/// The anchor of a heading.
+fn anchor(heading: &str) -> String {
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let text = read(document);
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            if link.contains("://") {
+                continue;
+            }
+            seen += 1;
+            let (path, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => root().join(document),
+                path => root().join(document).parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{document}: {link}");
+            if !wanted.is_empty() {
+                let there = fs::read_to_string(&target).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == wanted), "{document}: {link}");
+            }
+        }
+    }
+    assert!(seen > 10, "the scan sees too little");
+}
+
+#[test]
+fn the_scans_see_what_they_should() {
+    assert_eq!(commands("sudo -u umstieg umstieg --settings /x.toml check"), [["check"]]);
+    assert_eq!(commands("umstieg parked retry 1"), [["parked", "retry"]]);
+    assert!(commands("sudo -u postgres createuser --pwprompt umstieg").is_empty());
+    assert!(commands("install -g umstieg umstieg.example.toml /etc/umstieg").is_empty());
+    assert_eq!(metrics("`umstieg_a_b{c}`, _umstieg_bot"), ["umstieg_a_b".to_owned()].into());
+    assert_eq!(anchor("## What works, and what does not yet"), "what-works-and-what-does-not-yet");
+}

@@ -1,0 +1,265 @@
+//! The doors of the gateway: what the homeserver brings, twice, late or never; and what the
+//! gateway tells of itself.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinSet,
+};
+use umstieg_world::{World, WorldOptions, client::SeenEvent};
+
+use crate::stage::{Stage, kim_mail};
+
+async fn first_letter(stage: &Stage) -> (String, SeenEvent) {
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "d1@x", "Befund", "", "Guten Tag")).await;
+    let letter = stage.anna_sees("Guten Tag").await;
+    (erik, letter)
+}
+
+/// Knocks at the gateway's door as the homeserver does.
+async fn knock(stage: &Stage, txn_id: &str, events: &[Value]) {
+    let slot = stage.gateway.slot();
+    let url = format!("http://127.0.0.1:{}/_matrix/app/v1/transactions/{txn_id}", slot.port);
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .put(url)
+        .bearer_auth(&slot.hs_token)
+        .body(json!({ "events": events }).to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+fn words(stage: &Stage, room: &str, event_id: &str, body: &str) -> Value {
+    json!({
+        "type": "m.room.message", "event_id": event_id, "room_id": room, "sender": stage.anna_id,
+        "origin_server_ts": 1, "content": { "msgtype": "m.text", "body": body },
+    })
+}
+
+#[tokio::test]
+async fn tim_22_an_event_counts_once_however_often_and_by_whatever_door_it_comes() {
+    let stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    let room = &letter.room_id;
+    // By Synapse's transaction, then again by hand under another name, twice.
+    let event_id = stage.anna.send_text(room, "Einmal gesagt").await.unwrap();
+    stage.mails(&erik, 1).await;
+    let event = words(&stage, room, &event_id, "Einmal gesagt");
+    for txn_id in ["by-hand-1", "by-hand-2", "by-hand-2"] {
+        knock(&stage, txn_id, std::slice::from_ref(&event)).await;
+    }
+    // A transaction that is known is not opened again, whatever is in it.
+    knock(&stage, "by-hand-2", &[words(&stage, room, "$never:x", "Nie gesagt")]).await;
+    // What comes after all of this is read after it.
+    stage.anna.send_text(room, "Danach").await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    assert!(mails[1].contains("Danach"), "{}", mails[1]);
+    let unread =
+        format!("select count(*) from room_events where state = 'new' and room_id = '{room}'");
+    stage.database_says(&unread, "0").await;
+    stage.database_says("select count(*) from dispatches where state = 'accepted'", "2").await;
+    let count = format!("select count(*) from room_events where event_id = '{event_id}'");
+    assert_eq!(stage.query(&count).await, "1");
+    assert_eq!(stage.mails(&erik, 2).await.len(), 2);
+}
+
+/// Answers every request with 200 and forgets it, as a proxy might that went mad.
+async fn swallow(port: u16) -> (JoinSet<()>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let swallowed = Arc::new(AtomicUsize::new(0));
+    let count = swallowed.clone();
+    let mut thief = JoinSet::new();
+    thief.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            let mut buffer = [0; 65_536];
+            while let Ok(Ok(read)) =
+                tokio::time::timeout(Duration::from_millis(200), stream.read(&mut buffer)).await
+            {
+                if read == 0 {
+                    break;
+                }
+                request.extend_from_slice(&buffer[..read]);
+            }
+            if String::from_utf8_lossy(&request).contains("m.room.message") {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (thief, swallowed)
+}
+
+/// What was said while the gateway was away and the first door's transactions were lost: more
+/// than one `/sync` brings at once, so that the gap is filled.
+#[tokio::test]
+async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled() {
+    let mut stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    let room = letter.room_id.clone();
+    stage.database_says("select count(*) from sync_positions", "1").await;
+    // The position lies behind the letter's echo, so that it is known what follows.
+    let echoed =
+        format!("select count(*) from room_events where event_id = '{}'", letter.event_id());
+    stage.database_says(&echoed, "1").await;
+    stage.gateway.stop();
+    let (mut thief, swallowed) = swallow(stage.gateway.slot().port).await;
+    const SAID: usize = 130;
+    for number in 0..SAID {
+        stage.anna.send_text(&room, &format!("Satz {number:03}.")).await.unwrap();
+    }
+    stage.until("all was swallowed", async || swallowed.load(Ordering::SeqCst) > 0).await;
+    // Synapse sends what is queued in few transactions: wait until it has no more.
+    stage
+        .until("Synapse has nothing more to send", async || {
+            let before = swallowed.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            swallowed.load(Ordering::SeqCst) == before
+        })
+        .await;
+    thief.shutdown().await;
+    stage.gateway.start().await.unwrap();
+
+    let parts = "select count(*) from dispatch_parts";
+    stage.database_says(parts, &SAID.to_string()).await;
+    stage.database_says("select count(*) from dispatches where state <> 'accepted'", "0").await;
+    let by_sync = stage.query("select count(*) from room_events where door = 'sync' and sender like '@anna%' and event = 'null'").await;
+    assert!(by_sync.parse::<usize>().unwrap() >= SAID, "{by_sync}");
+    let order = stage.query("select string_agg(body, '' order by id) from dispatch_parts").await;
+    let expected: String = (0..SAID).map(|number| format!("Satz {number:03}.")).collect();
+    assert_eq!(order, expected, "in the order in which it was said");
+    let mails = stage.mails(&erik, 1).await.concat();
+    assert_eq!(mails.matches("Satz ").count(), SAID, "each once");
+}
+
+async fn health(stage: &Stage, path: &str) -> (u16, Value) {
+    let settings = std::fs::read_to_string(stage.gateway.settings_file()).unwrap();
+    let (_, monitoring) = settings.split_once("[monitoring]\nlisten = \"").unwrap();
+    let address = monitoring.split('"').next().unwrap();
+    let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn the_gateway_is_ready_only_while_its_homeserver_answers() {
+    let mut world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
+    let surroundings = Box::leak(Box::new(world.surroundings()));
+    let mut stage = Stage::in_world(surroundings, |channels| channels).await;
+    stage.gateway.start().await.unwrap();
+    let (status, body) = health(&stage, "/health/ready").await;
+    assert_eq!((status, &body["parts"]["homeserver"]), (200, &json!("ready")), "{body}");
+
+    world.synapse.kill();
+    stage.until("it is not ready", async || health(&stage, "/health/ready").await.0 == 503).await;
+    let (_, body) = health(&stage, "/health/ready").await;
+    assert_eq!(body["parts"]["homeserver"], "down", "{body}");
+    assert_eq!(health(&stage, "/health/live").await.0, 200, "a restart would not help");
+    // A letter that comes meanwhile is fetched, and reaches the room later.
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "h1@x", "Befund", "", "In der Not")).await;
+    stage.database_says("select state from letters", "placed").await;
+
+    world.synapse.start_again().await.unwrap();
+    stage.until("it is ready again", async || health(&stage, "/health/ready").await.0 == 200).await;
+    stage.anna_sees("In der Not").await;
+    drop(stage);
+    drop(world);
+}
+
+#[tokio::test]
+async fn the_metrics_move_with_letters_and_answers() {
+    let stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    stage.mails(&erik, 1).await;
+    stage.anna_sees("An KIM übergeben").await;
+    for name in [
+        "umstieg_letters_received_total",
+        "umstieg_letters_total",
+        "umstieg_portals_opened_total",
+        "umstieg_hand_over_total",
+    ] {
+        assert!((stage.gateway.metric(name).await - 1.0).abs() < 0.5, "{name}");
+    }
+    assert!(stage.gateway.metric("umstieg_posts_total").await >= 2.0);
+    assert!(stage.gateway.metric("umstieg_matrix_requests_total").await > 5.0);
+    stage
+        .until("the sweep has counted", async || {
+            stage.gateway.metric("umstieg_ghosts").await >= 1.0
+                && stage.gateway.metric("umstieg_dispatches").await >= 1.0
+        })
+        .await;
+    let figures = stage.gateway.metrics().await;
+    assert!(figures.contains("umstieg_mailbox_up{channel=\"kim\"} 1"), "{figures}");
+    for marker in ["erik", "Befund", "charite", &letter.room_id, "anna"] {
+        assert!(!figures.contains(marker), "{marker} in {figures}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_gateway_on_one_database_does_not_start() {
+    let stage = Stage::new().await;
+    let output = stage.gateway.command(&["run"]).await.unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("another gateway is running on this database; stop it first"), "{said}");
+    assert!(stage.gateway.is_ready().await, "the first one goes on");
+}
+
+#[tokio::test]
+async fn told_to_stop_it_ends_what_it_began_and_loses_nothing() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let (erik, letters) = (stage.correspondent("erik").await, 20);
+    for number in 0..letters {
+        let id = format!("s{number}@x");
+        let mail =
+            kim_mail(&erik, &stage.practice, &id, "Befund", "", &format!("Brief {number:02}"));
+        stage.receive(&mail).await;
+    }
+    let run = |stage: &Stage| {
+        let log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(stage.gateway.settings_file().with_file_name("umstieg.log"))
+            .unwrap();
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_umstieg"))
+            .args(["--settings", &stage.gateway.settings_file().display().to_string(), "run"])
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let mut gateway = run(&stage);
+    stage.anna_sees("Brief 0").await;
+    let id = gateway.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(40), gateway.wait()).await.unwrap();
+    assert_eq!(status.unwrap().code(), Some(0), "{}", stage.gateway.log());
+    // Whatever was claimed was finished: nothing is left half done.
+    let half = "select count(*) from dispatches where state in ('handing_over', 'sending_body')";
+    assert_eq!(stage.query(half).await, "0");
+    stage.gateway.start().await.unwrap();
+    for number in 0..letters {
+        let words = format!("Brief {number:02}");
+        stage.anna_sees(&words).await;
+        let seen = stage.anna.seen();
+        let count = seen.messages().filter(|message| message.body().contains(&words)).count();
+        assert_eq!(count, 1, "{words}");
+    }
+}

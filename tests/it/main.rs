@@ -1,0 +1,23 @@
+//! What the gateway does as a whole, on real servers.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics has found what it looked for"
+)]
+
+mod answers;
+mod bad_input;
+mod both_roads;
+mod check;
+mod cli;
+mod docs;
+mod doors;
+mod faults;
+mod layers;
+mod letters;
+mod peers;
+mod portals;
+mod proxy;
+mod secrecy;
+mod stage;

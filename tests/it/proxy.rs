@@ -1,0 +1,139 @@
+//! A reverse proxy in front of the homeserver, as practices have one, that can get in the way.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Method, StatusCode},
+    response::Response,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+
+/// Larger than any file of the tests.
+const BODY_BYTES_MAX: usize = 200 * 1024 * 1024;
+
+/// How the homeserver limits the rate.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(400);
+
+/// A request that went through, or did not.
+#[derive(Debug, Clone)]
+pub(crate) struct Passed {
+    pub(crate) at: Instant,
+    /// Method and path, without the query.
+    pub(crate) what: String,
+    pub(crate) status: StatusCode,
+}
+
+/// Ends with this value.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    shared: Arc<Shared>,
+    _server: JoinSet<()>,
+}
+
+struct Shared {
+    homeserver: String,
+    http: reqwest::Client,
+    state: Mutex<ProxyState>,
+}
+
+#[derive(Default)]
+struct ProxyState {
+    limit_next: usize,
+    is_away: bool,
+    passed: Vec<Passed>,
+}
+
+impl Proxy {
+    pub(crate) async fn before(homeserver: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared {
+            homeserver: homeserver.to_owned(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            state: Mutex::default(),
+        });
+        let router = Router::new().fallback(pass).with_state(shared.clone());
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { url, shared, _server: server }
+    }
+
+    /// The next requests that change something are answered with 429.
+    pub(crate) fn limit_next(&self, requests: usize) {
+        self.shared.state.lock().unwrap().limit_next = requests;
+    }
+
+    /// Whether every request is answered with 502, as by a proxy whose server is down.
+    pub(crate) fn is_away(&self, is_away: bool) {
+        self.shared.state.lock().unwrap().is_away = is_away;
+    }
+
+    /// Every request so far, in order.
+    pub(crate) fn passed(&self) -> Vec<Passed> {
+        self.shared.state.lock().unwrap().passed.clone()
+    }
+}
+
+async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let at = Instant::now();
+    let response = match instead(&shared, request.method()) {
+        Some(response) => response,
+        None => forward(&shared, request).await,
+    };
+    let status = response.status();
+    shared.state.lock().unwrap().passed.push(Passed { at, what, status });
+    response
+}
+
+/// What is answered without asking the homeserver.
+fn instead(shared: &Shared, method: &Method) -> Option<Response> {
+    let mut state = shared.state.lock().unwrap();
+    if state.is_away {
+        return Some(answer(StatusCode::BAD_GATEWAY, "<html>Bad Gateway</html>"));
+    }
+    if method == Method::GET || state.limit_next == 0 {
+        return None;
+    }
+    state.limit_next -= 1;
+    let body = format!(
+        r#"{{"errcode":"M_LIMIT_EXCEEDED","error":"Too fast","retry_after_ms":{}}}"#,
+        RETRY_AFTER.as_millis()
+    );
+    Some(answer(StatusCode::TOO_MANY_REQUESTS, &body))
+}
+
+async fn forward(shared: &Shared, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = head.headers;
+    headers.remove("host");
+    let sent = shared
+        .http
+        .request(head.method, format!("{}{path}", shared.homeserver))
+        .headers(headers)
+        .body(body)
+        .send()
+        .await;
+    let Ok(answered) = sent else { return answer(StatusCode::BAD_GATEWAY, "") };
+    let status = answered.status();
+    let kind = answered.headers().get("content-type").cloned();
+    let Ok(bytes) = answered.bytes().await else { return answer(StatusCode::BAD_GATEWAY, "") };
+    let mut response = Response::builder().status(status);
+    if let Some(kind) = kind {
+        response = response.header("content-type", kind);
+    }
+    response.body(Body::from(bytes)).unwrap()
+}
+
+fn answer(status: StatusCode, body: &str) -> Response {
+    Response::builder().status(status).body(Body::from(body.to_owned())).unwrap()
+}

@@ -1,0 +1,356 @@
+//! A stage for one test: a gateway of its own in the shared world, a practice with one assistant.
+
+use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicU32, sync::atomic::Ordering};
+
+use serde_json::{Value, json};
+
+use umstieg_world::{
+    Client, Gateway, SlotLease, Surroundings, World,
+    client::SeenEvent,
+    gateway::{Channel, PASSWORD},
+    mail::FAX_DOMAIN,
+};
+
+/// A gateway, its world, and the people and mailboxes of one test.
+pub(crate) struct Stage {
+    pub(crate) world: &'static Surroundings,
+    pub(crate) gateway: Gateway,
+    pub(crate) database: String,
+    pub(crate) anna: Client,
+    pub(crate) anna_id: String,
+    /// The practice's KIM address.
+    pub(crate) practice: String,
+    /// The practice's address at the fax gateway.
+    pub(crate) fax_line: String,
+    /// Makes addresses unique in the shared world.
+    pub(crate) tag: String,
+    _slot: SlotLease,
+}
+
+/// Distinguishes stages of one process; the process id distinguishes processes.
+static STAGES: AtomicU32 = AtomicU32::new(0);
+
+impl Stage {
+    /// A practice with a KIM account (POP3) and a fax line (IMAP), and the gateway running.
+    pub(crate) async fn new() -> Self {
+        Self::with(|channels| channels).await
+    }
+
+    /// The same, with channels changed before the start.
+    pub(crate) async fn with(change: impl FnOnce(Vec<Channel>) -> Vec<Channel>) -> Self {
+        let mut stage = Self::before_start(change).await;
+        stage.gateway.start().await.unwrap();
+        stage
+    }
+
+    /// The same, with the gateway not yet started.
+    pub(crate) async fn before_start(change: impl FnOnce(Vec<Channel>) -> Vec<Channel>) -> Self {
+        Self::in_world(World::shared().await.unwrap(), change).await
+    }
+
+    /// The same, in a world of the test's own.
+    pub(crate) async fn in_world(
+        world: &'static Surroundings,
+        change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,
+    ) -> Self {
+        let slot = world.homeserver.take_slot().await.unwrap();
+        let number = STAGES.fetch_add(1, Ordering::Relaxed);
+        let tag = format!("{}-{number}", std::process::id());
+        let anna_name = format!("anna-{tag}");
+        world.homeserver.register_user(&anna_name, "geheim").await.unwrap();
+        let anna = Client::login(&world.homeserver, &anna_name, "geheim").await.unwrap();
+        let anna_id = world.homeserver.user_id(&anna_name);
+
+        let practice = format!("praxis-{tag}@mueller.kim.telematik");
+        let fax_line = format!("praxis-{tag}@{FAX_DOMAIN}");
+        for address in [&practice, &fax_line] {
+            world.mail.add_mailbox(address, PASSWORD).await.unwrap();
+        }
+        let channels = change(vec![
+            Channel::kim("kim", &practice, &[&anna_id]),
+            Channel::fax("fax", &fax_line, &[&anna_id]),
+        ]);
+        let database_name = format!("gateway_{}", tag.replace('-', "_"));
+        let database = world.postgres.create_database(&database_name).await.unwrap();
+        let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
+        let gateway =
+            Gateway::new(binary, &database, &world.homeserver, &world.mail, &slot, &channels)
+                .unwrap();
+        Self {
+            world,
+            gateway,
+            database: database_name,
+            anna,
+            anna_id,
+            practice,
+            fax_line,
+            tag,
+            _slot: slot,
+        }
+    }
+
+    /// A correspondent's KIM mailbox; its address is unique in the world.
+    pub(crate) async fn correspondent(&self, name: &str) -> String {
+        let address = format!("{name}-{}@charite.kim.telematik", self.tag);
+        self.world.mail.add_mailbox(&address, PASSWORD).await.unwrap();
+        address
+    }
+
+    /// Puts a mail into the practice's KIM mailbox.
+    pub(crate) async fn receive(&self, mail: &str) {
+        self.world.mail.deliver(mail.as_bytes(), &self.practice).await.unwrap();
+    }
+
+    /// Puts a mail of the fax gateway into the practice's fax mailbox.
+    pub(crate) async fn receive_fax(&self, mail: &str) {
+        self.world.mail.deliver(mail.as_bytes(), &self.fax_line).await.unwrap();
+    }
+
+    /// Waits until Anna sees a message with these words.
+    pub(crate) async fn anna_sees(&self, words: &str) -> SeenEvent {
+        self.anna
+            .wait_for(&format!("a message with {words:?}"), |seen| {
+                seen.message_with(words).cloned()
+            })
+            .await
+            .unwrap()
+    }
+
+    /// Waits until a mailbox holds `count` mails.
+    pub(crate) async fn mails(&self, address: &str, count: usize) -> Vec<String> {
+        let begun = std::time::Instant::now();
+        loop {
+            let mails = self.world.mail.mails(address).unwrap();
+            if mails.len() >= count {
+                return mails.iter().map(|m| String::from_utf8_lossy(m).into_owned()).collect();
+            }
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(60),
+                "{} of {count} mails; the gateway's log:\n{}",
+                mails.len(),
+                self.gateway.log()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    }
+
+    /// One value out of the gateway's database.
+    pub(crate) async fn query(&self, sql: &str) -> String {
+        self.world.postgres.query(&self.database, sql).await.unwrap().trim().to_owned()
+    }
+
+    /// Waits until a query gives this value.
+    pub(crate) async fn database_says(&self, sql: &str, expected: &str) {
+        let begun = std::time::Instant::now();
+        loop {
+            let value = self.query(sql).await;
+            if value == expected {
+                return;
+            }
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(60),
+                "{sql}\ngave {value:?}, not {expected:?}; the gateway's log:\n{}",
+                self.gateway.log()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    }
+}
+
+/// The room's side: what a test does as the bot, as an admin, or with Anna's client.
+impl Stage {
+    /// One request as the bot, with the right of the application service. Gives what Synapse says.
+    pub(crate) async fn as_bot(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.try_as(&self.bot_id(), method, path, body).await;
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// One request as a user of the application service.
+    pub(crate) async fn try_as(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let path = format!("{path}?user_id={user}");
+        let body = (method != "GET").then_some(body);
+        let token = &self.gateway.slot().as_token;
+        self.world.homeserver.request(method, &path, token, body).await.unwrap()
+    }
+
+    pub(crate) fn bot_id(&self) -> String {
+        self.world.homeserver.user_id(&format!("{}bot", self.gateway.slot().prefix))
+    }
+
+    /// The state of a room, as the bot sees it.
+    pub(crate) async fn state(&self, room: &str) -> Vec<Value> {
+        let path = format!("/_matrix/client/v3/rooms/{room}/state");
+        let answer = self.as_bot("GET", &path, &Value::Null).await;
+        answer.as_array().unwrap().clone()
+    }
+
+    /// Everybody in a room: user id and membership.
+    pub(crate) async fn members(&self, room: &str) -> BTreeMap<String, String> {
+        let text =
+            |event: &Value, at: &str| event.pointer(at).unwrap().as_str().unwrap().to_owned();
+        self.state(room)
+            .await
+            .iter()
+            .filter(|event| event["type"] == "m.room.member")
+            .map(|event| (text(event, "/state_key"), text(event, "/content/membership")))
+            .collect()
+    }
+
+    /// Gives Anna all power in a room, as an admin would who looks after it.
+    pub(crate) async fn empower_anna(&self, room: &str) {
+        let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.power_levels");
+        let mut levels = self.as_bot("GET", &path, &Value::Null).await;
+        levels["users"][&self.anna_id] = json!(100);
+        self.as_bot("PUT", &path, &levels).await;
+    }
+
+    /// Another person of the practice, with a client.
+    pub(crate) async fn colleague(&self, name: &str) -> Client {
+        let name = format!("{name}-{}", self.tag);
+        self.world.homeserver.register_user(&name, "geheim").await.unwrap();
+        Client::login(&self.world.homeserver, &name, "geheim").await.unwrap()
+    }
+
+    /// A token for requests as a user who may use Synapse's admin interface.
+    pub(crate) async fn admin_token(&self) -> String {
+        let name = format!("admin-{}", self.tag);
+        self.world.homeserver.register_admin(&name, "geheim").await.unwrap().access_token
+    }
+
+    /// A token for requests of a person that no client has a command for.
+    pub(crate) async fn token_of(&self, user_id: &str) -> String {
+        let name = user_id.trim_start_matches('@').split(':').next().unwrap();
+        let body = json!({
+            "type": "m.login.password", "password": "geheim",
+            "identifier": { "type": "m.id.user", "user": name },
+        });
+        let login = "/_matrix/client/v3/login";
+        let (_, answer) =
+            self.world.homeserver.request("POST", login, "", Some(&body)).await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until Anna sees a message with these words in a room other than `room`.
+    pub(crate) async fn anna_sees_elsewhere(&self, words: &str, room: &str) -> SeenEvent {
+        self.anna
+            .wait_for(&format!("a message with {words:?} in another room"), |seen| {
+                seen.messages().find(|m| m.room_id != room && m.body().contains(words)).cloned()
+            })
+            .await
+            .unwrap()
+    }
+
+    /// Waits until `is_so` holds, looking again and again.
+    pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let begun = std::time::Instant::now();
+        while !is_so().await {
+            assert!(
+                begun.elapsed() < std::time::Duration::from_secs(60),
+                "waited in vain until {what}; the gateway's log:\n{}",
+                self.gateway.log()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Starts the gateway again after its settings were changed.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(String) -> String) {
+        self.gateway.stop();
+        let file = self.gateway.settings_file();
+        let settings = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(settings)).unwrap();
+        self.gateway.start().await.unwrap();
+    }
+}
+
+/// The Message-ID of a mail, without its brackets.
+pub(crate) fn message_id(mail: &str) -> String {
+    let line = mail.lines().find(|line| line.to_lowercase().starts_with("message-id:")).unwrap();
+    let (_, rest) = line.split_once('<').unwrap();
+    rest.split('>').next().unwrap().to_owned()
+}
+
+impl Stage {
+    /// Changes the settings before the start: each `(old, new)` must be found.
+    pub(crate) fn edit_settings(&self, changes: &[(&str, &str)]) {
+        let file = self.gateway.settings_file();
+        let mut settings = std::fs::read_to_string(&file).unwrap();
+        for (old, new) in changes {
+            assert!(settings.contains(old), "no {old:?} in the settings");
+            settings = settings.replace(old, new);
+        }
+        std::fs::write(&file, settings).unwrap();
+    }
+
+    /// Delivers a plain letter of a new correspondent and waits until Anna sees it.
+    pub(crate) async fn letter_from(&self, name: &str) -> (String, SeenEvent) {
+        let address = self.correspondent(name).await;
+        let (id, words) = (format!("erster-{address}"), format!("Erster Brief von {address}"));
+        self.receive(&kim_mail(&address, &self.practice, &id, "Befund", "", &words)).await;
+        let letter = self.anna_sees(&words).await;
+        (address, letter)
+    }
+
+    /// Fails unless a letter that comes now reaches its room: the gateway lives on.
+    pub(crate) async fn lives_on(&self) {
+        self.letter_from("danach").await;
+    }
+
+    /// Waits until what Anna is shown in the place of an event has these words.
+    pub(crate) async fn anna_is_shown(&self, event_id: &str, words: &str) -> String {
+        self.anna
+            .wait_for(&format!("{words:?} in the place of an earlier notice"), |seen| {
+                let shown = seen.shown_body(event_id)?;
+                shown.contains(words).then(|| shown.to_owned())
+            })
+            .await
+            .unwrap()
+    }
+
+    /// How many messages with these words Anna has seen, edits not counted.
+    pub(crate) fn anna_saw(&self, words: &str) -> usize {
+        let seen = self.anna.seen();
+        seen.messages().filter(|m| m.edit_of().is_none() && m.body().contains(words)).count()
+    }
+
+    /// Waits until every event of every portal was read. Rooms of an earlier stage in the same
+    /// application service are none of ours.
+    pub(crate) async fn all_events_are_read(&self) {
+        let sql = "select count(*) from room_events join portals using (room_id)
+                   where room_events.state = 'new'";
+        self.database_says(sql, "0").await;
+    }
+
+    /// What `umstieg parked …` prints.
+    pub(crate) async fn parked(&self, args: &[&str]) -> String {
+        let args: Vec<&str> = ["parked"].into_iter().chain(args.iter().copied()).collect();
+        let output = self.gateway.command(&args).await.unwrap();
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {err}");
+        out.into_owned()
+    }
+}
+
+/// A KIM mail as a Clientmodul delivers it.
+pub(crate) fn kim_mail(
+    from: &str,
+    to: &str,
+    id: &str,
+    subject: &str,
+    more: &str,
+    text: &str,
+) -> String {
+    format!(
+        "From: \"Dr. Erik Muster\" <{from}>\nTo: <{to}>\nSubject: {subject}\nMessage-ID: <{id}>\n\
+         Date: Mon, 23 Nov 2026 08:00:00 +0100\nX-KIM-Dienstkennung: KIM-Mail;Default;V1.0\n\
+         MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n{more}\n{text}\n"
+    )
+}
