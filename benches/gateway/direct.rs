@@ -1,0 +1,312 @@
+//! The reference: what Synapse takes when a small driver asks it directly.
+//!
+//! The driver asks what the gateway asks, with the same contents and as much of it at a time, but
+//! remembers nothing, and its application service answers every transaction at once.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use axum::{Json, Router};
+use futures_util::{StreamExt as _, stream};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::header::ContentType,
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Certificate, Tls, TlsParameters},
+    },
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Mutex, task::JoinSet};
+use umstieg_world::{SlotLease, Surroundings, gateway::PASSWORD, synapse::User};
+
+use crate::{
+    CONCURRENCY, letters,
+    measure::{Work, as_float},
+};
+
+/// The device every user of the gateway speaks from.
+const DEVICE: &str = "UMSTIEG";
+
+/// A driver with rooms of its own.
+pub(crate) struct Direct {
+    url: String,
+    server_name: String,
+    slot: SlotLease,
+    bot: String,
+    http: reqwest::Client,
+    /// The person in every room.
+    person: User,
+    /// What the gateway posts for a letter.
+    content: Value,
+    rooms: Vec<Mutex<Room>>,
+    smtp: AsyncSmtpTransport<Tokio1Executor>,
+    from: String,
+    to: String,
+    /// Makes names unique over all rounds.
+    number: AtomicUsize,
+    requests: AtomicUsize,
+    _service: JoinSet<()>,
+}
+
+/// One room is spoken in by one at a time.
+struct Room {
+    id: String,
+    ghost: String,
+}
+
+impl Direct {
+    /// A bot and a person; `content` is what is sent for a letter.
+    pub(crate) async fn open(world: &Surroundings, content: Value) -> Self {
+        let homeserver = &world.homeserver;
+        let slot = homeserver.take_slot().await.unwrap();
+        let mut service = JoinSet::new();
+        let listener = TcpListener::bind(("127.0.0.1", slot.port)).await.unwrap();
+        let router = Router::new().fallback(async || Json(json!({})));
+        service.spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+        let person = homeserver.register_user("berta", "geheim").await.unwrap();
+        let (from, to) = ("direkt@mueller.kim.telematik", "extern@charite.kim.telematik");
+        for address in [from, to] {
+            world.mail.add_mailbox(address, PASSWORD).await.unwrap();
+        }
+        let ca = Certificate::from_pem(&std::fs::read(&world.mail.ca_file).unwrap()).unwrap();
+        let tls = TlsParameters::builder("127.0.0.1".to_owned())
+            .add_root_certificate(ca)
+            .build_rustls()
+            .unwrap();
+        let port = world.mail.ports.smtps;
+        let user = format!("{from}#{}:{port}#m1#KOM_LE#wp1", world.mail.host);
+        let smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
+            .port(port)
+            .tls(Tls::Wrapper(tls))
+            .credentials(Credentials::new(user, PASSWORD.to_owned()))
+            .build();
+        let direct = Self {
+            url: homeserver.url.clone(),
+            server_name: homeserver.server_name.clone(),
+            bot: homeserver.user_id(&format!("{}bot", slot.prefix)),
+            slot,
+            http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap(),
+            person,
+            content,
+            rooms: Vec::new(),
+            smtp,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            number: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            _service: service,
+        };
+        direct.register(&direct.bot).await;
+        direct
+    }
+
+    /// The rooms that exist before anything is measured, with the person in them.
+    pub(crate) async fn open_threads(&mut self, count: usize) {
+        let rooms = self.threads(count).await;
+        for room in &rooms {
+            let path = format!("/v3/join/{}", room.id);
+            self.ask(Method::POST, &path, None, &json!({})).await;
+        }
+        self.rooms = rooms.into_iter().map(Mutex::new).collect();
+    }
+
+    /// `each` letters into every room.
+    pub(crate) async fn letters_into_threads(&self, each: usize) -> Work {
+        let count = each * self.rooms.len();
+        self.measured(count, async {
+            let letters = (0..each).flat_map(|_| &self.rooms);
+            stream::iter(letters)
+                .for_each_concurrent(CONCURRENCY, async |room| {
+                    let room = room.lock().await;
+                    self.send(&room.id, &room.ghost, &self.content).await;
+                })
+                .await;
+        })
+        .await
+    }
+
+    /// `count` letters that open a room each.
+    pub(crate) async fn letters_opening_threads(&self, count: usize) -> Work {
+        self.measured(count, async { drop(self.threads(count).await) }).await
+    }
+
+    /// One answer in each room: a person says something, a mail leaves, the bot says that it did.
+    pub(crate) async fn answers(&self) -> Work {
+        let count = self.rooms.len();
+        self.measured(count, async {
+            stream::iter(self.rooms.iter().enumerate())
+                .for_each_concurrent(CONCURRENCY, async |(number, room)| {
+                    let room = room.lock().await;
+                    let said = letters::answer(number);
+                    let question = self.say(&room.id, &said).await;
+                    self.submit(said).await;
+                    let notice = json!({
+                        "msgtype": "m.notice",
+                        "body": "An KIM übergeben",
+                        "m.relates_to": { "m.in_reply_to": { "event_id": question } },
+                    });
+                    self.send(&room.id, &self.bot, &notice).await;
+                })
+                .await;
+            // What the person asks is not the service's request.
+            self.requests.fetch_sub(count, Ordering::Relaxed);
+        })
+        .await
+    }
+
+    async fn measured(&self, count: usize, work: impl Future<Output = ()>) -> Work {
+        let before = self.requests.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        work.await;
+        let seconds = begun.elapsed().as_secs_f64();
+        let requests = as_float(self.requests.load(Ordering::Relaxed) - before);
+        Work { count, seconds, requests, ..Work::default() }
+    }
+
+    /// Opens `count` rooms as the gateway does, each with a ghost of its own and one letter.
+    async fn threads(&self, count: usize) -> Vec<Room> {
+        stream::iter(0..count)
+            .map(async |_| self.thread().await)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    async fn thread(&self) -> Room {
+        let number = self.next();
+        let ghost = format!("@{}ghost{number}:{}", self.slot.prefix, self.server_name);
+        self.register(&ghost).await;
+        let created = self
+            .ask(Method::POST, "/v3/createRoom", Some(&self.bot), &self.room(&ghost, number))
+            .await;
+        let id = created.get("room_id").and_then(Value::as_str).unwrap().to_owned();
+        let path = format!("/v3/rooms/{id}/state/m.room.member/{ghost}");
+        let name = json!({ "membership": "join", "displayname": "Dr. Erik Muster" });
+        self.ask(Method::PUT, &path, Some(&ghost), &name).await;
+        let path = format!("/v3/rooms/{id}/invite");
+        self.ask(Method::POST, &path, Some(&self.bot), &json!({ "user_id": self.person.id })).await;
+        self.send(&id, &ghost, &self.content).await;
+        Room { id, ghost }
+    }
+
+    /// Registers a user of the namespace and gives it its device.
+    async fn register(&self, user: &str) {
+        let localpart = user.trim_start_matches('@').split(':').next().unwrap();
+        let body = json!({
+            "type": "m.login.application_service",
+            "username": localpart,
+            "inhibit_login": true,
+        });
+        self.asked(Method::POST, "/v3/register", &self.slot.as_token, &[], &body).await;
+        let path = format!("/v3/devices/{DEVICE}");
+        let body = json!({ "display_name": "Umstieg" });
+        self.asked(Method::PUT, &path, &self.slot.as_token, &[("user_id", user)], &body).await;
+    }
+
+    /// A portal as the gateway opens it.
+    fn room(&self, ghost: &str, number: usize) -> Value {
+        let state = |kind: &str, key: &str, content: Value| json!({ "type": kind, "state_key": key, "content": content });
+        let bridge = json!({
+            "bridgebot": self.bot,
+            "creator": self.bot,
+            "protocol": { "id": "kim", "displayname": "KIM" },
+            "channel": { "id": format!("{number:032}") },
+        });
+        let key = format!("umstieg/kim/{number:032}");
+        let name = format!("Praxis kim {number}");
+        let moderators = 50;
+        json!({
+            "creation_content": { "type": "de.gematik.tim.roomtype.default.v1" },
+            "room_version": "10",
+            "preset": "private_chat",
+            "room_alias_name": format!("{}{number:032}", self.slot.prefix),
+            "power_level_content_override": {
+                "users": { self.bot.as_str(): 100 },
+                "users_default": 0,
+                "events_default": 0,
+                "state_default": moderators,
+                "invite": moderators,
+                "kick": moderators,
+                "ban": moderators,
+                "redact": moderators,
+            },
+            "initial_state": [
+                state("m.room.join_rules", "", json!({ "join_rule": "invite" })),
+                state("m.room.history_visibility", "", json!({ "history_visibility": "invited" })),
+                state("m.room.guest_access", "", json!({ "guest_access": "forbidden" })),
+                state("m.room.name", "", json!({ "name": name })),
+                state("de.gematik.tim.room.name", "", json!({ "name": name })),
+                state("m.bridge", &key, bridge.clone()),
+                state("uk.half-shot.bridge", &key, bridge),
+                state("io.element.functional_members", "", json!({ "service_members": [self.bot] })),
+            ],
+            "invite": [ghost],
+        })
+    }
+
+    async fn send(&self, room: &str, sender: &str, content: &Value) {
+        let path = format!("/v3/rooms/{room}/send/m.room.message/d{}", self.next());
+        self.ask(Method::PUT, &path, Some(sender), content).await;
+    }
+
+    /// Something the person says; gives the event's id.
+    async fn say(&self, room: &str, body: &str) -> String {
+        let path = format!("/v3/rooms/{room}/send/m.room.message/p{}", self.next());
+        let said = json!({ "msgtype": "m.text", "body": body });
+        let answer = self.ask(Method::PUT, &path, None, &said).await;
+        answer.get("event_id").and_then(Value::as_str).unwrap().to_owned()
+    }
+
+    async fn submit(&self, body: String) {
+        let mail = Message::builder()
+            .from(self.from.parse().unwrap())
+            .to(self.to.parse().unwrap())
+            .subject("Re: Befund")
+            .header(ContentType::TEXT_PLAIN)
+            .body(body)
+            .unwrap();
+        self.smtp.send(mail).await.unwrap();
+    }
+
+    /// Asks as a user of ours from its device, or as the person; the answer must be a 2xx.
+    async fn ask(&self, method: Method, path: &str, who: Option<&str>, body: &Value) -> Value {
+        match who {
+            Some(user) => {
+                let identity = [("user_id", user), ("device_id", DEVICE)];
+                self.asked(method, path, &self.slot.as_token, &identity, body).await
+            }
+            None => self.asked(method, path, &self.person.access_token, &[], body).await,
+        }
+    }
+
+    async fn asked(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        query: &[(&str, &str)],
+        body: &Value,
+    ) -> Value {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut url = url::Url::parse(&format!("{}/_matrix/client{path}", self.url)).unwrap();
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.request(method, url).bearer_auth(token);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn next(&self) -> usize {
+        self.number.fetch_add(1, Ordering::Relaxed)
+    }
+}

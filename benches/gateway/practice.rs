@@ -1,0 +1,280 @@
+//! Ours: the gateway as a process of its own, with a mailbox, a database and a person in its rooms.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use umstieg_world::{
+    Channel, Gateway, Homeserver, Slot, SlotLease, Surroundings, gateway::PASSWORD, synapse::User,
+};
+
+use crate::{
+    CONCURRENCY, letters,
+    measure::{Work, cpu_seconds, forget_peak, peak_mib, signal},
+};
+
+/// How long a round may take before the benchmark gives up.
+const ROUND_WITHIN: Duration = Duration::from_secs(180);
+/// Between two looks into the database: often enough to lose no time, seldom enough to cost none.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+const LETTERS_POSTED: &str = "select count(*) from letters where state = 'posted'";
+const ANSWERS_GONE: &str =
+    "select count(*) from posts where dispatch_id is not null and state = 'sent'";
+const WORK_LEFT: &str = "select (select count(*) from graphile_worker._private_jobs)
+     + (select count(*)
+        from room_events
+        join portals using (room_id)
+        where room_events.state = 'new')";
+
+/// A practice with one KIM account, and its gateway.
+pub(crate) struct Practice<'a> {
+    world: &'a Surroundings,
+    gateway: Gateway,
+    process: u32,
+    slot: SlotLease,
+    database: PgPool,
+    /// Its own address, and the domain of everybody who writes to it.
+    address: String,
+    domain: String,
+    person: User,
+    http: reqwest::Client,
+    /// Threads that exist before anything is measured.
+    threads: usize,
+    /// Letters put into the mailbox, and answers given, so far.
+    letters: AtomicUsize,
+    answers: AtomicUsize,
+}
+
+impl<'a> Practice<'a> {
+    /// Starts a gateway that talks to `homeserver`. `name` is unique in the world.
+    pub(crate) async fn open(world: &'a Surroundings, name: &str, homeserver: &Homeserver) -> Self {
+        let slot = world.homeserver.take_slot().await.unwrap();
+        let person =
+            world.homeserver.register_user(&format!("anna-{name}"), "geheim").await.unwrap();
+        let address = format!("{name}@mueller.kim.telematik");
+        let domain = format!("{name}.kim.telematik");
+        let everybody = format!("alle@{domain}");
+        world.mail.add_mailbox(&address, PASSWORD).await.unwrap();
+        world.mail.add_mailbox(&everybody, PASSWORD).await.unwrap();
+        world.mail.add_catch_all(&domain, &everybody).await.unwrap();
+        let url = world.postgres.create_database(name).await.unwrap();
+        // Messages are not gathered: waiting for a second one is not what is measured.
+        let channel =
+            Channel { collect_seconds: 0, ..Channel::kim("kim", &address, &[&person.id]) };
+        let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
+        let mut gateway =
+            Gateway::new(binary, &url, homeserver, &world.mail, &slot, &[channel]).unwrap();
+        gateway.start().await.unwrap();
+        Self {
+            world,
+            process: gateway.id().unwrap(),
+            gateway,
+            slot,
+            database: PgPool::connect(&url).await.unwrap(),
+            address,
+            domain,
+            person,
+            http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap(),
+            threads: 0,
+            letters: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// The threads that exist before anything is measured, each with a correspondent of its own.
+    pub(crate) async fn open_threads(&mut self, count: usize) {
+        self.threads = count;
+        for thread in 0..count {
+            self.deliver(&self.correspondent(thread), &self.first_letter(thread), None).await;
+        }
+        self.posted(LETTERS_POSTED, self.letters.load(Ordering::Relaxed)).await;
+        self.settled().await;
+    }
+
+    /// The person accepts every invitation.
+    pub(crate) async fn join_everywhere(&self) {
+        for room in self.rooms().await {
+            self.as_person(reqwest::Method::POST, &format!("/v3/join/{room}"), &json!({})).await;
+        }
+        self.settled().await;
+    }
+
+    /// What a letter becomes in its room.
+    pub(crate) async fn posted_content(&self) -> Value {
+        sqlx::query_scalar("select content from posts where letter_id is not null limit 1")
+            .fetch_one(&self.database)
+            .await
+            .unwrap()
+    }
+
+    /// `each` letters into every thread.
+    pub(crate) async fn letters_into_threads(&self, each: usize) -> Work {
+        let letters = (0..each)
+            .flat_map(|_| 0..self.threads)
+            .map(|thread| (self.correspondent(thread), Some(self.first_letter(thread))));
+        self.letters(letters.collect()).await
+    }
+
+    /// `count` letters of correspondents nobody has heard of.
+    pub(crate) async fn letters_opening_threads(&self, count: usize) -> Work {
+        let known = self.letters.load(Ordering::Relaxed);
+        let letters = (0..count).map(|number| (self.correspondent(known + number), None));
+        self.letters(letters.collect()).await
+    }
+
+    /// One answer in each room, from what the person says to the notice that it was handed over.
+    pub(crate) async fn answers(&self) -> Work {
+        let rooms = self.rooms().await;
+        let before = self.begin().await;
+        let begun = self.now().await;
+        stream::iter(rooms.iter().enumerate())
+            .for_each_concurrent(CONCURRENCY, async |(number, room)| {
+                let path = format!("/v3/rooms/{room}/send/m.room.message/{}", self.next_answer());
+                let said = json!({ "msgtype": "m.text", "body": letters::answer(number) });
+                self.as_person(reqwest::Method::PUT, &path, &said).await;
+            })
+            .await;
+        self.posted(ANSWERS_GONE, self.answers.load(Ordering::Relaxed)).await;
+        self.end(rooms.len(), begun, before).await
+    }
+
+    /// Halts the process until [`Practice::thaw`]: what others do is then not disturbed by it.
+    pub(crate) fn freeze(&self) {
+        signal(self.process, "STOP");
+    }
+
+    fn thaw(&self) {
+        signal(self.process, "CONT");
+    }
+
+    /// Ends the gateway, which must not have parked anything: that would spoil the figures.
+    pub(crate) async fn close(mut self) {
+        self.thaw();
+        let parked: i64 = sqlx::query_scalar("select count(*) from parked")
+            .fetch_one(&self.database)
+            .await
+            .unwrap();
+        assert_eq!(parked, 0, "something was parked:\n{}", self.gateway.log());
+        self.gateway.stop();
+    }
+
+    /// Fills the mailbox while the gateway is halted, then waits until all of it is in the rooms.
+    async fn letters(&self, letters: Vec<(String, Option<String>)>) -> Work {
+        let before = self.begin().await;
+        self.freeze();
+        for (from, answers) in &letters {
+            let id = format!("{}@{}", self.letters.load(Ordering::Relaxed), self.domain);
+            self.deliver(from, &id, answers.as_deref()).await;
+        }
+        let begun = self.now().await;
+        self.thaw();
+        self.posted(LETTERS_POSTED, self.letters.load(Ordering::Relaxed)).await;
+        self.end(letters.len(), begun, before).await
+    }
+
+    /// Requests and processor time so far.
+    async fn begin(&self) -> (f64, f64) {
+        self.thaw();
+        forget_peak(self.process);
+        (self.requests().await, cpu_seconds(self.process))
+    }
+
+    /// What was done since `begun`, including what follows the last post: its echo is read.
+    async fn end(&self, count: usize, begun: OffsetDateTime, before: (f64, f64)) -> Work {
+        self.settled().await;
+        let seconds =
+            sqlx::query_scalar("select extract(epoch from max(sent_at) - $1)::float8 from posts")
+                .bind(begun)
+                .fetch_one(&self.database)
+                .await
+                .unwrap();
+        let work = Work {
+            count,
+            seconds,
+            requests: self.requests().await - before.0,
+            cpu_seconds: cpu_seconds(self.process) - before.1,
+            peak_mib: peak_mib(self.process),
+        };
+        self.freeze();
+        work
+    }
+
+    async fn requests(&self) -> f64 {
+        self.gateway.metric("umstieg_matrix_requests_total").await
+    }
+
+    async fn deliver(&self, from: &str, id: &str, answers: Option<&str>) {
+        let letter = letters::letter(from, &self.address, id, answers);
+        self.world.mail.deliver(letter.as_bytes(), &self.address).await.unwrap();
+        self.letters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until a count has reached `expected`.
+    async fn posted(&self, count: &'static str, expected: usize) {
+        let begun = Instant::now();
+        while self.count(count).await < i64::try_from(expected).unwrap() {
+            assert!(begun.elapsed() < ROUND_WITHIN, "not done; its log:\n{}", self.gateway.log());
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until the gateway has nothing left to do.
+    async fn settled(&self) {
+        let begun = Instant::now();
+        while self.count(WORK_LEFT).await > 0 && begun.elapsed() < ROUND_WITHIN {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn count(&self, count: &'static str) -> i64 {
+        sqlx::query_scalar(count).fetch_one(&self.database).await.unwrap()
+    }
+
+    async fn now(&self) -> OffsetDateTime {
+        sqlx::query_scalar("select clock_timestamp()").fetch_one(&self.database).await.unwrap()
+    }
+
+    /// The rooms of the threads that existed before anything was measured.
+    async fn rooms(&self) -> Vec<String> {
+        sqlx::query_scalar("select room_id from portals where state = 'open' order by id limit $1")
+            .bind(i64::try_from(self.threads).unwrap())
+            .fetch_all(&self.database)
+            .await
+            .unwrap()
+    }
+
+    async fn as_person(&self, method: reqwest::Method, path: &str, body: &Value) {
+        let url = format!("{}/_matrix/client{path}", self.world.homeserver.url);
+        let request = self.http.request(method, url).bearer_auth(&self.person.access_token);
+        let answer = request
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    fn correspondent(&self, number: usize) -> String {
+        format!("erik{number}@{}", self.domain)
+    }
+
+    fn first_letter(&self, thread: usize) -> String {
+        format!("erster-{thread}@{}", self.domain)
+    }
+
+    fn next_answer(&self) -> usize {
+        self.answers.fetch_add(1, Ordering::Relaxed)
+    }
+}

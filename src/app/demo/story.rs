@@ -1,0 +1,499 @@
+//! The story: a KIM mail and a fax arrive, are answered from the room, and the thread goes on.
+
+use std::time::{Duration, Instant};
+
+use hayro_syntax::Pdf;
+use mail_parser::{Message, MessageParser, MimeHeaders as _};
+use serde_json::json;
+use umstieg_world::{
+    client::SeenEvent,
+    mail::{FAX_GATEWAY, FAX_GATEWAY_PASSWORD},
+};
+
+use super::{
+    DemoError,
+    practice::{ERIK, PASSWORD, PRACTICE_FAX, PRACTICE_KIM, Practice, write},
+    tale::{Miss, Tale},
+};
+use crate::document::{FaxLabels, FaxPage, letter_pdf};
+
+/// How long each step may take. All of them take a second or two; a busy machine takes longer.
+const WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks into a mailbox.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Sends the mails of the correspondents.
+const MAIL_PROGRAM: &str = include_str!("send.py");
+
+const KIM_SUBJECT: &str = "Entlassbrief Testpatient Max Beispiel";
+const KIM_TEXT: &str = "\
+Sehr geehrte Frau Kollegin Müller,
+
+anbei der Entlassbrief. Bitte kontrollieren Sie in einer Woche das Kalium und
+teilen Sie uns mit, ob Ramipril weitergeführt wird.
+
+Mit freundlichen Grüßen
+Dr. Erik Muster, Klinik Nord
+";
+const KIM_FILE: &str = "Entlassbrief.pdf";
+const KIM_PAPER: &str = "\
+Aufnahme 16.11.2026, Entlassung 23.11.2026.
+
+Diagnosen: arterielle Hypertonie, Hypokaliämie.
+Therapie: Ramipril 5 mg 1-0-0, Kaliumsubstitution.
+Verlauf: komplikationslos. Kalium bei Entlassung 3,9 mmol/l.
+
+Wir bitten um Kontrolle in einer Woche.
+";
+const KIM_ANSWER: &str = "Guten Tag Herr Dr. Muster, das Kalium ist bei 4,2 mmol/l, Ramipril geht weiter. \
+                          Der Medikationsplan liegt bei.";
+const KIM_ANSWER_FILE: &str = "Medikationsplan.pdf";
+const KIM_ANSWER_PAPER: &str = "Ramipril 5 mg 1-0-0\nKalium: Substitution beendet am 23.11.2026";
+const KIM_THANKS: &str = "Vielen Dank, damit ist der Fall bei uns abgeschlossen.\n";
+
+const FAX_SUBJECT: &str = "Fax empfangen von 030 23125999";
+const FAX_CALLER: &str = "+493023125999";
+const FAX_RECIPIENT: &str = "493023125999@fax.example";
+const FAX_FILE: &str = "fax-0001.pdf";
+const FAX_PAPER: &str = "\
+Pflegedienst Abendstern
+
+Wir bitten um eine Verordnung häuslicher Krankenpflege für
+Max Beispiel, geboren am 01.01.1950 (Testpatient),
+ab 01.12.2026: Blutdruckmessung einmal täglich.
+";
+const FAX_ANSWER: &str = "Die Verordnung ist ausgestellt, eine Kopie liegt bei. \
+                          Sie können das Original ab heute abholen.";
+const FAX_ANSWER_FILE: &str = "Verordnung.pdf";
+const FAX_ANSWER_PAPER: &str =
+    "Verordnung häuslicher Krankenpflege\nBlutdruckmessung, einmal täglich";
+
+/// Tells it; ends at the first step that was not seen.
+pub(super) async fn tell(tale: &mut Tale, practice: &Practice) -> Result<(), DemoError> {
+    let story = Story::prepare(practice).map_err(|miss| tale.missed("write the papers", miss))?;
+    let letter = story.kim_mail_arrives(tale).await?;
+    let answer = story.kim_mail_is_answered(tale, &letter).await?;
+    story.kim_thread_goes_on(tale, &letter, &answer).await?;
+    let fax = story.fax_arrives(tale, &letter).await?;
+    story.fax_is_answered(tale, &fax).await
+}
+
+struct Story<'a> {
+    practice: &'a Practice,
+    /// The papers, as the correspondents and Anna have them.
+    kim_pdf: Vec<u8>,
+    kim_answer_pdf: Vec<u8>,
+    fax_pdf: Vec<u8>,
+    fax_answer_pdf: Vec<u8>,
+}
+
+/// The hospital's letter, once Anna has seen it.
+struct InRoom {
+    /// As the hospital's mail program named it.
+    message_id: String,
+    event_id: String,
+    room: String,
+}
+
+impl<'a> Story<'a> {
+    fn prepare(practice: &'a Practice) -> Result<Self, Miss> {
+        let story = Self {
+            practice,
+            kim_pdf: paper("Klinik Nord", "Entlassbrief", KIM_PAPER)?,
+            kim_answer_pdf: paper("Praxis Müller", "Medikationsplan", KIM_ANSWER_PAPER)?,
+            fax_pdf: paper("Pflegedienst Abendstern", "Bitte um Verordnung", FAX_PAPER)?,
+            fax_answer_pdf: paper("Praxis Müller", "Verordnung", FAX_ANSWER_PAPER)?,
+        };
+        let folder = &practice.place.folder;
+        write(folder, "send.py", MAIL_PROGRAM.as_bytes())?;
+        write(folder, KIM_FILE, &story.kim_pdf)?;
+        write(folder, FAX_FILE, &story.fax_pdf)?;
+        Ok(story)
+    }
+
+    async fn kim_mail_arrives(&self, tale: &mut Tale) -> Result<InRoom, DemoError> {
+        tale.heading("1. A hospital sends a KIM mail with a PDF")?;
+        tale.say("  Dr. Muster writes in his mail program, to the practice's KIM address:\n")?;
+        tale.quote(&format!(
+            "From: Dr. Erik Muster <{ERIK}>\nTo: {PRACTICE_KIM}\nSubject: {KIM_SUBJECT}\n\n\
+             {KIM_TEXT}\n[{KIM_FILE}, {}]",
+            size(&self.kim_pdf)
+        ))?;
+        let (text, files) = (KIM_TEXT, [KIM_FILE]);
+        let letter = self.kim("kim", KIM_SUBJECT, text, &files, json!({}));
+        let message_id = tale.step("the hospital's mail program hands it to Exim", letter).await?;
+        let sees = self.anna_sees_letter(KIM_SUBJECT, KIM_FILE);
+        let (words, file) = tale.step("Anna sees it in a new room", sees).await?;
+        self.quote_room(tale, &[&words, &file]).await?;
+        let same = self.is_the_file(&file, &self.kim_pdf);
+        tale.step("the PDF in the room is the one he sent, byte for byte", same).await?;
+        let event_id = words.event_id().to_owned();
+        Ok(InRoom { message_id, event_id, room: words.room_id })
+    }
+
+    /// Returns the Message-ID of the answer.
+    async fn kim_mail_is_answered(
+        &self,
+        tale: &mut Tale,
+        letter: &InRoom,
+    ) -> Result<String, DemoError> {
+        tale.heading("2. Anna answers in the room, with text and a file")?;
+        let anna = &self.practice.anna;
+        let said = tale
+            .step("Anna writes, and attaches a PDF", async {
+                let said = anna.reply(&letter.room, &letter.event_id, KIM_ANSWER).await?;
+                let (name, pdf) = (KIM_ANSWER_FILE, &self.kim_answer_pdf);
+                anna.send_file(&letter.room, name, "application/pdf", pdf).await?;
+                Ok(said)
+            })
+            .await?;
+        tale.quote(&format!(
+            "anna: {KIM_ANSWER}\nanna: [{KIM_ANSWER_FILE}, {}]",
+            size(&self.kim_answer_pdf)
+        ))?;
+        let arrived = self.mail_in(ERIK, |_| true);
+        let raw = tale.step("one mail arrives in the hospital's mailbox", arrived).await?;
+        let mail = read(&raw).map_err(|miss| tale.missed("read the mail", miss))?;
+        self.quote_mail(tale, &mail)?;
+        let id = tale
+            .step("it answers his mail, with Anna's text and her PDF", async {
+                expect("In-Reply-To", &letter.message_id, &first(mail.in_reply_to().as_text()))?;
+                expect("References", &letter.message_id, &first(mail.references().as_text()))?;
+                expect("the text", KIM_ANSWER, &text_of(&mail))?;
+                let files: Vec<&[u8]> = mail.attachments().map(|part| part.contents()).collect();
+                if files != [self.kim_answer_pdf.as_slice()] {
+                    let names = file_lines(&mail);
+                    return Err(Miss::new("one attachment, the PDF byte for byte", names));
+                }
+                Ok(first(mail.message_id()))
+            })
+            .await?;
+        self.anna_is_told(tale, &said).await?;
+        Ok(id)
+    }
+
+    async fn kim_thread_goes_on(
+        &self,
+        tale: &mut Tale,
+        letter: &InRoom,
+        answer: &str,
+    ) -> Result<(), DemoError> {
+        tale.heading("3. The hospital replies, and the reply comes into the same room")?;
+        let subject = format!("AW: {KIM_SUBJECT}");
+        let thread = json!({
+            "In-Reply-To": format!("<{answer}>"),
+            "References": format!("<{}> <{answer}>", letter.message_id),
+        });
+        let reply = self.kim("kim-reply", &subject, KIM_THANKS, &[], thread);
+        tale.step("the hospital's mail program hands it to Exim", reply).await?;
+        let words = tale.step("Anna sees it", self.anna_sees(KIM_THANKS)).await?;
+        self.quote_room(tale, &[&words]).await?;
+        tale.step("it is in the room of the first letter", async {
+            expect("the room", &letter.room, &words.room_id)
+        })
+        .await
+    }
+
+    /// Returns the fax as Anna sees it.
+    async fn fax_arrives(&self, tale: &mut Tale, letter: &InRoom) -> Result<SeenEvent, DemoError> {
+        tale.heading("4. A nursing service sends a fax")?;
+        tale.say(
+            "  Its fax gateway makes a mail of it, with the caller's number in the subject:\n",
+        )?;
+        tale.quote(&format!(
+            "From: {FAX_GATEWAY}\nTo: {PRACTICE_FAX}\nSubject: {FAX_SUBJECT}\n\n[{FAX_FILE}, {}]",
+            size(&self.fax_pdf)
+        ))?;
+        let letter_of_gateway = json!({
+            "from": format!("Fax-Gateway <{FAX_GATEWAY}>"),
+            "to": PRACTICE_FAX,
+            "subject": FAX_SUBJECT,
+            "headers": {},
+            "text": "",
+            "files": [FAX_FILE],
+            "server": self.server(FAX_GATEWAY, FAX_GATEWAY_PASSWORD),
+        });
+        let sent = self.send("fax", &letter_of_gateway);
+        tale.step("the fax gateway hands it to Exim as a mail", sent).await?;
+        let file = tale.step("Anna sees it in a room of its own", self.anna_sees_file(FAX_FILE));
+        let file = file.await?;
+        self.quote_room(tale, &[&file]).await?;
+        tale.step("it is the fax, from the caller's number, not in the KIM room", async {
+            expect("the sender", &format!("{FAX_CALLER} (Fax)"), &file.sender_name)?;
+            self.is_the_file(&file, &self.fax_pdf).await?;
+            match file.room_id == letter.room {
+                true => Err(Miss::new("another room than that of the KIM letter", "the same")),
+                false => Ok(()),
+            }
+        })
+        .await?;
+        Ok(file)
+    }
+
+    async fn fax_is_answered(&self, tale: &mut Tale, fax: &SeenEvent) -> Result<(), DemoError> {
+        tale.heading("5. Anna answers the fax in the room, with text and a file")?;
+        let anna = &self.practice.anna;
+        let said = tale
+            .step("Anna writes, and attaches a PDF", async {
+                let said = anna.send_text(&fax.room_id, FAX_ANSWER).await?;
+                let (name, pdf) = (FAX_ANSWER_FILE, &self.fax_answer_pdf);
+                anna.send_file(&fax.room_id, name, "application/pdf", pdf).await?;
+                Ok(said)
+            })
+            .await?;
+        tale.quote(&format!(
+            "anna: {FAX_ANSWER}\nanna: [{FAX_ANSWER_FILE}, {}]",
+            size(&self.fax_answer_pdf)
+        ))?;
+        let arrived = self.mail_in(FAX_GATEWAY, |mail| first_to(mail) == FAX_RECIPIENT);
+        let raw = tale.step("one mail arrives at the fax gateway, for the number", arrived).await?;
+        let mail = read(&raw).map_err(|miss| tale.missed("read the mail", miss))?;
+        self.quote_mail(tale, &mail)?;
+        tale.step("it is one PDF: a sheet with Anna's text, then her page", async {
+            let parts: Vec<&[u8]> = mail.attachments().map(|part| part.contents()).collect();
+            let [pdf] = parts.as_slice() else {
+                return Err(Miss::new("one attachment", file_lines(&mail)));
+            };
+            expect("the pages", "2", &pages(pdf))?;
+            expect("words beside the PDF", "", &text_of(&mail))
+        })
+        .await?;
+        self.anna_is_told(tale, &said).await
+    }
+
+    /// Sends a mail by the hospital's account; returns its Message-ID.
+    async fn kim(
+        &self,
+        name: &str,
+        subject: &str,
+        text: &str,
+        files: &[&str],
+        thread: serde_json::Value,
+    ) -> Result<String, Miss> {
+        let mut headers = thread;
+        if let Some(headers) = headers.as_object_mut() {
+            headers.insert("X-KIM-Dienstkennung".to_owned(), json!("KIM-Mail;Default;V1.0"));
+        }
+        let letter = json!({
+            "from": format!("Dr. Erik Muster <{ERIK}>"),
+            "to": PRACTICE_KIM,
+            "subject": subject,
+            "headers": headers,
+            "text": text,
+            "files": files,
+            "server": self.server(ERIK, PASSWORD),
+        });
+        self.send(name, &letter).await
+    }
+
+    fn server(&self, user: &str, password: &str) -> serde_json::Value {
+        let mail = &self.practice.world.mail;
+        json!({
+            "smtps": mail.ports.smtps, "ca_file": mail.ca_file, "user": user, "password": password,
+        })
+    }
+
+    async fn send(&self, name: &str, letter: &serde_json::Value) -> Result<String, Miss> {
+        let folder = &self.practice.place.folder;
+        let file = format!("{name}.json");
+        write(folder, &file, format!("{letter:#}").as_bytes())?;
+        let expected = "Exim answers 250";
+        let sent = tokio::process::Command::new("python3")
+            .arg(folder.join("send.py"))
+            .arg(folder.join(file))
+            .process_group(0)
+            .kill_on_drop(true)
+            .output();
+        let sent = tokio::time::timeout(WITHIN, sent)
+            .await
+            .map_err(|_| Miss::new(expected, format!("no answer in {} s", WITHIN.as_secs())))?
+            .map_err(|error| Miss::of("python3 starts", &error))?;
+        match sent.status.success() {
+            true => Ok(String::from_utf8_lossy(&sent.stdout).trim().to_owned()),
+            false => Err(Miss::new(expected, String::from_utf8_lossy(&sent.stderr))),
+        }
+    }
+
+    async fn anna_sees(&self, words: &str) -> Result<SeenEvent, Miss> {
+        let what = format!("a message with {words:?}");
+        let words = words.trim();
+        let seen = self
+            .practice
+            .anna
+            .wait_for_within(WITHIN, &what, |seen| seen.message_with(words).cloned());
+        Ok(seen.await?)
+    }
+
+    async fn anna_sees_file(&self, name: &str) -> Result<SeenEvent, Miss> {
+        let what = format!("the file {name}");
+        let seen = self.practice.anna.wait_for_within(WITHIN, &what, |seen| {
+            seen.messages().find(|event| event.has_file() && event.body() == name).cloned()
+        });
+        Ok(seen.await?)
+    }
+
+    async fn anna_sees_letter(
+        &self,
+        words: &str,
+        file: &str,
+    ) -> Result<(SeenEvent, SeenEvent), Miss> {
+        let words = self.anna_sees(words).await?;
+        let file = self.anna_sees_file(file).await?;
+        expect("the room of the file", &words.room_id, &file.room_id)?;
+        if !words.sender_name.contains("Dr. Erik Muster") || !words.sender_name.contains(ERIK) {
+            let expected = format!("a sender named after Dr. Erik Muster and {ERIK}");
+            return Err(Miss::new(expected, &words.sender_name));
+        }
+        Ok((words, file))
+    }
+
+    /// Waits for the gateway's notice at Anna's message.
+    async fn anna_is_told(&self, tale: &mut Tale, said: &str) -> Result<(), DemoError> {
+        let seen = self.practice.anna.wait_for_within(WITHIN, "a notice at her message", |seen| {
+            let mut messages = seen.messages();
+            let told = messages
+                .find(|event| event.msgtype() == "m.notice" && event.reply_to() == Some(said))?;
+            let words = seen.shown_body(told.event_id())?.to_owned();
+            words.contains("übergeben um").then_some(words)
+        });
+        let words =
+            tale.step("Anna reads at her message what became of it", async { Ok(seen.await?) });
+        let words = words.await?;
+        tale.quote(&format!("Umstieg (Chatbot): {words}"))
+    }
+
+    async fn is_the_file(&self, event: &SeenEvent, bytes: &[u8]) -> Result<(), Miss> {
+        let shown = self.practice.anna.download(event).await?;
+        match shown == bytes {
+            true => Ok(()),
+            false => Err(Miss::new(size(bytes), format!("{}, or other bytes", size(&shown)))),
+        }
+    }
+
+    /// Waits for a mail in a mailbox, and returns the newest that fits.
+    async fn mail_in(
+        &self,
+        address: &str,
+        fits: impl Fn(&Message<'_>) -> bool,
+    ) -> Result<Vec<u8>, Miss> {
+        let begun = Instant::now();
+        let parser = MessageParser::default();
+        loop {
+            let mails = self.practice.world.mail.mails(address)?;
+            let count = mails.len();
+            let found: Vec<Vec<u8>> = mails
+                .into_iter()
+                .filter(|raw| parser.parse(raw).is_some_and(|m| fits(&m)))
+                .collect();
+            match found.as_slice() {
+                [one] => return Ok(one.clone()),
+                [] if begun.elapsed() < WITHIN => tokio::time::sleep(LOOK_AGAIN).await,
+                found => {
+                    let expected = format!("one mail, within {} s", WITHIN.as_secs());
+                    let seen = format!("{} that fit, of {count} in the mailbox", found.len());
+                    return Err(Miss::new(expected, seen));
+                }
+            }
+        }
+    }
+
+    async fn quote_room(&self, tale: &Tale, events: &[&SeenEvent]) -> Result<(), DemoError> {
+        let rooms = self.practice.anna.rooms().await;
+        let rooms = rooms.map_err(|error| tale.missed("look at the rooms", error.into()))?;
+        let room_id = events.first().map(|event| event.room_id.as_str());
+        let room = rooms.iter().find(|room| Some(room.room_id.as_str()) == room_id);
+        let mut lines = format!("Room “{}”\n", room.map_or("", |room| &room.display_name));
+        for event in events {
+            let size = event.content.pointer("/info/size").and_then(serde_json::Value::as_u64);
+            let body = match event.has_file() {
+                true => format!("[{}, {} bytes]", event.body(), size.unwrap_or_default()),
+                false => format!("\n  {}", event.body().trim_end().replace('\n', "\n  ")),
+            };
+            lines.push_str(&format!("{}: {body}\n", event.sender_name));
+        }
+        tale.quote(&lines)
+    }
+
+    fn quote_mail(&self, tale: &Tale, mail: &Message<'_>) -> Result<(), DemoError> {
+        let mut lines = String::new();
+        for name in ["From", "To", "Subject", "In-Reply-To"] {
+            if let Some(value) = mail.header_raw(name) {
+                let value = match name {
+                    "Subject" => mail.subject().unwrap_or_default(),
+                    _ => value.trim(),
+                };
+                lines.push_str(&format!("{name}: {value}\n"));
+            }
+        }
+        for more in [text_of(mail), file_lines(mail)].iter().filter(|more| !more.is_empty()) {
+            lines.push_str(&format!("\n{more}\n"));
+        }
+        tale.quote(&lines)
+    }
+}
+
+/// A sheet of paper.
+fn paper(sender: &str, subject: &str, text: &str) -> Result<Vec<u8>, Miss> {
+    letter_pdf(&FaxPage {
+        sender: sender.to_owned(),
+        date: "23.11.2026".to_owned(),
+        subject: subject.to_owned(),
+        text: text.to_owned(),
+        labels: FaxLabels {
+            from: "Von".to_owned(),
+            to: "An".to_owned(),
+            date: "Datum".to_owned(),
+            subject: "Betreff".to_owned(),
+            page: "Seite".to_owned(),
+        },
+        ..FaxPage::default()
+    })
+    .map_err(|error| Miss::of("a PDF", &error))
+}
+
+fn read(raw: &[u8]) -> Result<Message<'_>, Miss> {
+    MessageParser::default().parse(raw).ok_or_else(|| Miss::new("a mail", "bytes that are none"))
+}
+
+fn expect(what: &str, expected: &str, seen: &str) -> Result<(), Miss> {
+    match seen.trim() == expected.trim() {
+        true => Ok(()),
+        false => Err(Miss::new(format!("{what}: {expected:?}"), format!("{seen:?}"))),
+    }
+}
+
+fn first(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
+}
+
+fn first_to<'m>(mail: &'m Message<'_>) -> &'m str {
+    mail.to().and_then(|to| to.first()).and_then(|to| to.address()).unwrap_or_default()
+}
+
+fn text_of(mail: &Message<'_>) -> String {
+    mail.body_text(0).unwrap_or_default().replace("\r\n", "\n").trim().to_owned()
+}
+
+/// The attachments, one to a line.
+fn file_lines(mail: &Message<'_>) -> String {
+    let line = |part: &mail_parser::MessagePart<'_>| {
+        let name = part.attachment_name().unwrap_or("without a name").to_owned();
+        let bytes = part.contents();
+        match bytes.starts_with(b"%PDF") {
+            true => format!("[{name}, {}, pages: {}]", size(bytes), pages(bytes)),
+            false => format!("[{name}, {}]", size(bytes)),
+        }
+    };
+    mail.attachments().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn size(bytes: &[u8]) -> String {
+    format!("{} bytes", bytes.len())
+}
+
+fn pages(pdf: &[u8]) -> String {
+    match Pdf::new(pdf.to_vec()) {
+        Ok(pdf) => pdf.pages().len().to_string(),
+        Err(error) => format!("no PDF ({error:?})"),
+    }
+}
