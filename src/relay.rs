@@ -27,7 +27,7 @@ pub use room_to_dispatch::read_room;
 use crate::{
     channel::Channel,
     matrix::Homeserver,
-    model::{ChannelName, MailAddress},
+    model::ChannelName,
     store::Store,
     transport::{MailServer, MailboxProtocol},
 };
@@ -69,11 +69,6 @@ impl Ctx {
     /// The line of a channel as Postgres names it; `None` when the settings no longer have it.
     pub fn line(&self, channel: &str) -> Option<&Line> {
         self.channels.get(&ChannelName::new(channel).ok()?)
-    }
-
-    /// Our own address on a line.
-    pub fn own_address(line: &Line) -> &MailAddress {
-        &line.channel.address
     }
 }
 

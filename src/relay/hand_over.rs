@@ -173,7 +173,7 @@ impl Case<'_> {
             references: stored.ancestors.clone(),
             parts,
         };
-        let envelope = Envelope { from: Ctx::own_address(self.line).clone(), to };
+        let envelope = Envelope { from: channel.address.clone(), to };
         let body = match channel.writes() {
             Writes::MailWithAttachments => MailBody::Parts,
             Writes::OnePdf => MailBody::Document(self.fax(&dispatch).await?),

@@ -1,11 +1,8 @@
 //! What README and docs promise is there: metrics, commands, make targets, links.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use crate::layers::sources;
 
 const DOCUMENTS: [&str; 4] =
     ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/operations.md"];
@@ -16,17 +13,6 @@ fn root() -> &'static Path {
 
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
 }
 
 /// The names of metrics in a text: `umstieg_` and what follows of lower-case letters and `_`.
