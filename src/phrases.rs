@@ -18,11 +18,6 @@ use local_time::in_germany;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phrase {
     // What becomes of a dispatch: one notice in the room, edited as the state moves on.
-    DispatchCollecting {
-        seconds: u64,
-    },
-    DispatchWaiting,
-    DispatchHandingOver,
     DispatchAcceptedKim {
         at: OffsetDateTime,
     },
@@ -68,24 +63,10 @@ pub enum Phrase {
     },
 
     // What came with a letter.
-    LetterSubject {
-        subject: String,
-    },
-    LetterWithoutSubject,
-    LetterWithoutText,
-    LetterCopies {
-        count: u64,
-    },
     NoSender,
     SeveralSenders,
-    SenderNameDiffers {
-        name: String,
-    },
     LetterDefects,
     LetterCut,
-    FileTooLargeForRoom {
-        file_name: String,
-    },
     UnknownThread,
     AutomaticLetter,
     LetterTooLarge {
@@ -105,7 +86,6 @@ pub enum Phrase {
     UnknownCommand {
         command: String,
     },
-    CommandNeedsReply,
     OriginalFollows,
     OriginalMissing,
     RetryQueued,
@@ -117,7 +97,6 @@ pub enum Phrase {
         label: String,
         number: u64,
     },
-    RoomTopic,
     GhostKim {
         name: String,
     },
@@ -267,11 +246,6 @@ impl Phrase {
         let foreign = |text: &str| FluentValue::from(one_line(text));
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         match self {
-            Self::DispatchCollecting { seconds } => {
-                with("dispatch-collecting", "seconds", whole(*seconds))
-            }
-            Self::DispatchWaiting => plain("dispatch-waiting"),
-            Self::DispatchHandingOver => plain("dispatch-handing-over"),
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
             Self::DispatchAcceptedFax { at } => with("dispatch-accepted-fax", "time", time(*at)),
             Self::DispatchTryLater { trouble, next } => {
@@ -313,18 +287,10 @@ impl Phrase {
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::NumberNotDialable => plain("number-not-dialable"),
             Self::FileLost { file_name } => with("file-lost", "file", foreign(file_name)),
-            Self::LetterSubject { subject } => with("letter-subject", "subject", foreign(subject)),
-            Self::LetterWithoutSubject => plain("letter-without-subject"),
-            Self::LetterWithoutText => plain("letter-without-text"),
-            Self::LetterCopies { count } => with("letter-copies", "count", whole(*count)),
             Self::NoSender => plain("no-sender"),
             Self::SeveralSenders => plain("several-senders"),
-            Self::SenderNameDiffers { name } => with("sender-name-differs", "name", foreign(name)),
             Self::LetterDefects => plain("letter-defects"),
             Self::LetterCut => plain("letter-cut"),
-            Self::FileTooLargeForRoom { file_name } => {
-                with("file-too-large-for-room", "file", foreign(file_name))
-            }
             Self::UnknownThread => plain("unknown-thread"),
             Self::AutomaticLetter => plain("automatic-letter"),
             Self::LetterTooLarge { limit_mib } => {
@@ -337,7 +303,6 @@ impl Phrase {
             Self::UnknownCommand { command } => {
                 with("unknown-command", "command", foreign(command))
             }
-            Self::CommandNeedsReply => plain("command-needs-reply"),
             Self::OriginalFollows => plain("original-follows"),
             Self::OriginalMissing => plain("original-missing"),
             Self::RetryQueued => plain("retry-queued"),
@@ -347,7 +312,6 @@ impl Phrase {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())
             }
-            Self::RoomTopic => plain("room-topic"),
             Self::GhostKim { name } => with("ghost-kim", "name", foreign(name)),
             Self::GhostFax { number } => with("ghost-fax", "number", foreign(number)),
             Self::GhostUnknownFax => plain("ghost-unknown-fax"),
@@ -426,9 +390,6 @@ mod tests {
     fn one_of_each() -> Vec<Phrase> {
         let text = || "Ein Text".to_owned();
         let mut phrases = vec![
-            Phrase::DispatchCollecting { seconds: 20 },
-            Phrase::DispatchWaiting,
-            Phrase::DispatchHandingOver,
             Phrase::DispatchAcceptedKim { at: AT },
             Phrase::DispatchAcceptedFax { at: AT },
             Phrase::DispatchUnclear { at: AT },
@@ -446,16 +407,10 @@ mod tests {
             Phrase::OtherKimEnvironment,
             Phrase::NumberNotDialable,
             Phrase::FileLost { file_name: text() },
-            Phrase::LetterSubject { subject: text() },
-            Phrase::LetterWithoutSubject,
-            Phrase::LetterWithoutText,
-            Phrase::LetterCopies { count: 3 },
             Phrase::NoSender,
             Phrase::SeveralSenders,
-            Phrase::SenderNameDiffers { name: text() },
             Phrase::LetterDefects,
             Phrase::LetterCut,
-            Phrase::FileTooLargeForRoom { file_name: text() },
             Phrase::UnknownThread,
             Phrase::AutomaticLetter,
             Phrase::LetterTooLarge { limit_mib: 50 },
@@ -466,14 +421,12 @@ mod tests {
             Phrase::Parked { what: ParkedWhat::Dispatch },
             Phrase::CommandsHelp,
             Phrase::UnknownCommand { command: text() },
-            Phrase::CommandNeedsReply,
             Phrase::OriginalFollows,
             Phrase::OriginalMissing,
             Phrase::RetryQueued,
             Phrase::RetryNothing,
             Phrase::RetryMayDouble,
             Phrase::RoomName { label: text(), number: 1234 },
-            Phrase::RoomTopic,
             Phrase::GhostKim { name: text() },
             Phrase::GhostFax { number: "+49301234567".to_owned() },
             Phrase::GhostUnknownFax,
@@ -594,11 +547,11 @@ mod tests {
     #[test]
     fn foreign_text_cannot_break_a_sentence() {
         check(
-            Phrase::LetterSubject { subject: "  Befund\r\n{ $x }\u{0}\tEnde ".to_owned() },
-            "Betreff: Befund { $x } Ende",
+            Phrase::RoomName { label: "  Befund\r\n{ $x }\u{0}\tEnde ".to_owned(), number: 7 },
+            "Befund { $x } Ende · Vorgang 7",
         );
-        let long = Phrase::LetterSubject { subject: "ü".repeat(1_000_000) };
+        let long = Phrase::GhostKim { name: "ü".repeat(1_000_000) };
         let said = Phrases::say(Language::German, &long);
-        assert_eq!(said, format!("Betreff: {}…", "ü".repeat(Phrases::FOREIGN_TEXT_MAX)));
+        assert_eq!(said, format!("{}… (KIM)", "ü".repeat(Phrases::FOREIGN_TEXT_MAX)));
     }
 }

@@ -1,9 +1,6 @@
 # Jeder Satz sagt, was geschehen ist und was zu tun ist.
 
 # Was aus einer Antwort wird
-dispatch-collecting = Ihre Antwort wird gesammelt: Was Sie in den nächsten { $seconds } Sekunden schreiben oder anhängen, geht in derselben Sendung mit.
-dispatch-waiting = Ihre Antwort wird übergeben …
-dispatch-handing-over = Ihre Antwort wird gerade übergeben …
 dispatch-accepted-kim = An KIM übergeben um { $time } Uhr. Eine Zustellbestätigung liegt noch nicht vor.
 dispatch-accepted-fax = An das Fax-Gateway übergeben um { $time } Uhr. Ein Sendebericht liegt noch nicht vor.
 dispatch-try-later = Noch nicht übergeben: { $trouble ->
@@ -46,16 +43,10 @@ number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht
 file-lost = Die Datei „{ $file }“ ist auf dem Server nicht mehr vorhanden; die Sendung wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
 
 # Was zu einem Brief zu sagen ist
-letter-subject = Betreff: { $subject }
-letter-without-subject = (ohne Betreff)
-letter-without-text = (Der Brief enthält keinen Text.)
-letter-copies = Dieser Brief ging auch an { $count } weitere Empfänger. Ihre Antwort hier geht nur an den Absender.
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 several-senders = Dieser Brief nennt mehrere Absender; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
-sender-name-differs = Im Brief nennt sich der Absender „{ $name }“. Bisher trug diese Adresse einen anderen Namen. Bitte prüfen Sie, ob das stimmt.
 letter-defects = Teile dieses Briefs waren nicht lesbar. Das Original ist aufbewahrt: Antworten Sie auf den Brief mit !original, um es zu erhalten.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
-file-too-large-for-room = Die Datei „{ $file }“ ist zu groß für diesen Raum. Das Original des Briefs liegt im Postfach; bitte wenden Sie sich an Ihre Systemverwaltung.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.
 letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur sein Kopf. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
@@ -77,7 +68,6 @@ commands-help =
     !hilfe – diese Übersicht
     Alles andere, was freigegebene Personen hier schreiben, geht an die Gegenseite.
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
-command-needs-reply = Bitte schreiben Sie den Befehl als Antwort auf die Nachricht, die gemeint ist.
 original-follows = Das Original des Briefs, wie es ankam:
 original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.
 retry-queued = Die Antwort wird noch einmal übergeben …
@@ -86,7 +76,6 @@ retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuc
 
 # Namen
 room-name = { $label } · Vorgang { $number }
-room-topic = Was freigegebene Personen hier schreiben, geht an die Gegenseite. Befehle: !hilfe
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)
 ghost-unknown-fax = Unbekannte Faxnummer (Fax)

@@ -1,9 +1,6 @@
 # Every sentence says what happened and what to do.
 
 # What becomes of an answer
-dispatch-collecting = Your answer is being collected: what you write or attach within the next { $seconds } seconds leaves with it.
-dispatch-waiting = Your answer is about to be handed over …
-dispatch-handing-over = Your answer is being handed over …
 dispatch-accepted-kim = Handed over to KIM at { $time }. It is not yet confirmed as delivered.
 dispatch-accepted-fax = Handed over to the fax gateway at { $time }. There is no sending report yet.
 dispatch-try-later = Not yet handed over: { $trouble ->
@@ -46,16 +43,10 @@ number-not-dialable = This message stays in the room: this fax number may not be
 file-lost = The file “{ $file }” is no longer on the server; nothing was handed over. Please send the file once more.
 
 # What there is to say about a letter
-letter-subject = Subject: { $subject }
-letter-without-subject = (no subject)
-letter-without-text = (The letter contains no text.)
-letter-copies = This letter went to { $count } more recipients. Your answer here goes to its sender only.
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
 several-senders = This letter names several senders; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
-sender-name-differs = In the letter the sender is called “{ $name }”. So far this address had another name. Please check whether that is right.
 letter-defects = Parts of this letter could not be read. The original is kept: reply to the letter with !original to receive it.
 letter-cut = This is only the beginning of the letter. You receive the whole when you reply to the letter with !original.
-file-too-large-for-room = The file “{ $file }” is too large for this room. The original letter is in the mailbox; please ask your administrator.
 unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MiB and was not fetched; only its head is shown here. It is still in the mailbox. Please contact your system administrator, or ask the sender for smaller files.
 automatic-letter = This message was written by a machine, for example as an absence note.
@@ -77,7 +68,6 @@ commands-help =
     !help – this list
     Everything else that people named for it write here goes to the other side.
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
-command-needs-reply = Please write the command as a reply to the message you mean.
 original-follows = The original letter as it arrived:
 original-missing = There is no original for this message. Please reply to the letter itself.
 retry-queued = The answer is handed over once more …
@@ -86,7 +76,6 @@ retry-may-double = The answer is handed over once more. If the first attempt did
 
 # Names
 room-name = { $label } · Matter { $number }
-room-topic = What people named for it write here goes to the other side. Commands: !help
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)
 ghost-unknown-fax = Unknown fax number (Fax)
