@@ -42,9 +42,9 @@ pub struct Placing<'a> {
 }
 
 impl Store {
-    /// Saves a mail and the job to place it. `false` when its key was known: nothing is done.
+    /// Saves a mail. `false` when its key was known: nothing is done. Whoever brings it wakes its
+    /// placing, once for many; [`Store::wake_what_waits`] does it for those who could not.
     pub async fn receive_letter(&self, letter: NewLetter<'_>) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
         let inserted = sqlx::query!(
             "insert into letters (channel, mail_key, received_at, raw)
              values ($1, $2, $3, $4)
@@ -54,14 +54,9 @@ impl Store {
             letter.received_at,
             letter.raw,
         )
-        .execute(&mut *transaction)
+        .execute(&self.pool)
         .await?
         .rows_affected();
-        if inserted == 1 {
-            let job = Job::PlaceLetters(letter.channel.clone());
-            jobs::add(&mut transaction, &job, None).await?;
-        }
-        transaction.commit().await?;
         Ok(inserted == 1)
     }
 

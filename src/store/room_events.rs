@@ -173,14 +173,14 @@ async fn insert_events(
         events.iter().map(|event| of(event).to_owned()).collect()
     };
     let contents: Vec<Value> = events.iter().map(|event| event.event.clone()).collect();
-    let rooms_of_new = sqlx::query_scalar!(
+    let new = sqlx::query!(
         "insert into room_events (event_id, room_id, sender, event, door, received_at)
          select event_id, room_id, sender, event, $5, $6
          from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
              with ordinality as new (event_id, room_id, sender, event, place)
          order by place
          on conflict (event_id) do nothing
-         returning room_id",
+         returning event_id, room_id",
         &column(|event| &event.event_id),
         &column(|event| &event.room_id),
         &column(|event| &event.sender),
@@ -190,9 +190,46 @@ async fn insert_events(
     )
     .fetch_all(&mut *connection)
     .await?;
-    let count = u64::try_from(rooms_of_new.len()).unwrap_or(u64::MAX);
-    for room in BTreeSet::from_iter(rooms_of_new) {
+    let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
+    let names: Vec<String> = new.iter().map(|event| event.event_id.clone()).collect();
+    let echoes = confirm_posts(connection, &names, at).await?;
+    let rooms: BTreeSet<String> = new
+        .into_iter()
+        .filter(|event| !echoes.contains(&event.event_id))
+        .map(|event| event.room_id)
+        .collect();
+    for room in rooms {
         jobs::add(connection, &Job::ReadRoom(room), None).await?;
     }
     Ok(count)
+}
+
+/// Confirms posts that came back, and names their events: there is nothing more to read in them,
+/// and no job is spent on it. An echo that overtakes the answer to our request is read like any
+/// other event, and known by its mark.
+async fn confirm_posts(
+    connection: &mut PgConnection,
+    events: &[String],
+    at: OffsetDateTime,
+) -> Result<BTreeSet<String>, sqlx::Error> {
+    let echoes = sqlx::query_scalar!(
+        r#"with echoed as (
+             update posts
+             set echoed_at = $2
+             where event_id = any ($1)
+               and state = 'sent'
+               and echoed_at is null
+             returning event_id
+         )
+         update room_events
+         set state = 'done',
+             event = 'null'
+         where event_id in (select event_id from echoed)
+         returning event_id as "event_id!""#,
+        events,
+        at,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(echoes.into_iter().collect())
 }

@@ -8,7 +8,7 @@ use super::Shop;
 use crate::{
     model::{ChannelName, MailKey},
     relay::{Ctx, Inbox, TOO_LARGE_HEADER},
-    store::{NewLetter, StoreError},
+    store::{Job, NewLetter, StoreError},
     transport::{Fetched, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol, Waited},
 };
 
@@ -20,6 +20,9 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
 /// Deletions asked for in one session.
 const DELETIONS_AT_ONCE: i64 = 200;
+/// Mails of one look after which their placing is woken.
+const WAKE_EVERY: usize = 20;
+
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
     let mut failures = 0;
@@ -89,15 +92,12 @@ async fn look(
         if present.illegal > 0 {
             warn!(channel.name = %channel, "{} mails bear no usable name; look into the mailbox", present.illegal);
         }
-        for key in ctx.store.unknown_mails(channel, present.keys.clone()).await? {
-            if too_large.contains(&key) {
-                fetch_head(ctx, channel, inbox, &mut mailbox, &key).await?;
-                too_large.remove(&key);
-            } else if !fetch(ctx, channel, inbox, &mut mailbox, &key).await? {
-                // The session was broken off in the middle of the mail and is of no more use. It
-                // ends here, because a POP3 mailbox takes one session at a time (KIM-7); the next
-                // one fetches the head.
-                too_large.insert(key);
+        let unknown = ctx.store.unknown_mails(channel, present.keys.clone()).await?;
+        if !unknown.is_empty() {
+            let fetched = fetch_all(ctx, channel, inbox, &mut mailbox, unknown, too_large).await;
+            // Also for those that came before a failure.
+            ctx.store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
+            if !fetched? {
                 return Ok(());
             }
         }
@@ -129,6 +129,35 @@ async fn look(
         tokio::time::sleep(inbox.poll).await;
         return Ok(());
     }
+}
+
+/// Fetches what is unknown, in the mailbox's order. `false`: the session cannot be used any further.
+async fn fetch_all(
+    ctx: &Ctx,
+    channel: &ChannelName,
+    inbox: &Inbox,
+    mailbox: &mut Mailbox,
+    unknown: Vec<MailKey>,
+    too_large: &mut BTreeSet<MailKey>,
+) -> Result<bool, Trouble> {
+    for (number, key) in unknown.into_iter().enumerate() {
+        // The first need not wait for the others, and a wake-up for each would cost as much as
+        // all the rest of it.
+        if number % WAKE_EVERY == 1 {
+            ctx.store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
+        }
+        if too_large.contains(&key) {
+            fetch_head(ctx, channel, inbox, mailbox, &key).await?;
+            too_large.remove(&key);
+        } else if !fetch(ctx, channel, inbox, mailbox, &key).await? {
+            // The session was broken off in the middle of the mail and is of no more use. It ends
+            // here, because a POP3 mailbox takes one session at a time (KIM-7); the next one
+            // fetches the head.
+            too_large.insert(key);
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Fetches one mail and saves it. `false`: it is too large, and the session cannot be used any
