@@ -174,6 +174,23 @@ impl Mail {
         exim::set_trouble(&self.folder, address, trouble)
     }
 
+    /// Whether Exim has taken over a mail that is not in its mailbox yet.
+    ///
+    /// # Errors
+    /// When its queue cannot be read.
+    pub fn is_underway(&self) -> Result<bool> {
+        exim::queue(&self.folder)
+            .map(|mails| mails > 0)
+            .map_err(|error| WorldError::io("read the queue of Exim", error))
+    }
+
+    /// The name that Exim gave a mail when it took it over: two mails of one content that were
+    /// submitted bear two, a mail that Exim delivered twice (it was ended between the delivery and
+    /// its note of it) bears one. `None` for a mail that did not come through Exim.
+    pub fn taken_over_as(mail: &[u8]) -> Option<String> {
+        exim::name_of(&String::from_utf8_lossy(mail))
+    }
+
     fn accounts(&self) -> PathBuf {
         self.folder.join("accounts.db")
     }

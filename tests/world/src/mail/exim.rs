@@ -58,6 +58,22 @@ pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Resu
     })
 }
 
+/// How many files of mails lie in the queue.
+pub(super) fn queue(folder: &Path) -> std::io::Result<usize> {
+    match std::fs::read_dir(folder.join("exim/spool/input")) {
+        Ok(entries) => Ok(entries.count()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// The `id` of the `Received` field that Exim wrote.
+pub(super) fn name_of(mail: &str) -> Option<String> {
+    let field = mail.split("(Exim ").nth(1)?;
+    let id = field.split_whitespace().skip_while(|word| *word != "id").nth(1)?;
+    Some(id.to_owned())
+}
+
 fn copied(name: &str, run: &Path) -> Result<PathBuf> {
     let copy = run.join(name);
     std::fs::copy(installed("exim")?.join(name), &copy)
