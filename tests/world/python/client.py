@@ -7,6 +7,8 @@ output:
     {"id": 1, "ok": {...}}   or   {"id": 1, "error": "..."}        its answer
     {"event": {...}}                                               something it saw
 
+An event that could not be deciphered when it came is told once more when its key has come.
+
 The first command is "login". After it the client follows its /sync on its own: it accepts
 invitations and tells of every event of every room once. It ends with its standard input.
 
@@ -52,6 +54,7 @@ class Client:
         self.folder = tempfile.mkdtemp(prefix="files-", dir=os.getcwd())
         self.accepts_invitations = True
         self.following = None
+        self.undeciphered = []
 
     # Commands: each returns the fields of its answer.
 
@@ -158,6 +161,7 @@ class Client:
                 full = not first.is_set()
                 ok(await self.nio.sync(timeout, sync_filter=filter_, full_state=full))
                 await self.keep_keys()
+                await self.try_again()
                 first.set()
             except Exception as error:  # noqa: BLE001: whatever it was, it is in the log and tried again
                 print(f"sync: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -190,9 +194,24 @@ class Client:
             if isinstance(answer, nio.ErrorResponse):
                 print(f"join: {answer}", file=sys.stderr, flush=True)
 
+    async def try_again(self):
+        """Deciphers what could not be deciphered before, if its key is there now."""
+        if not self.nio.config.encryption_enabled:
+            return
+        waiting, self.undeciphered = self.undeciphered, []
+        for room, event in waiting:
+            try:
+                deciphered = self.nio.decrypt_event(event)
+            except nio.EncryptionError:
+                self.undeciphered.append((room, event))
+            else:
+                await self.saw(room, deciphered)
+
     async def saw(self, room, event):
         source = event.source
         undecipherable = isinstance(event, nio.MegolmEvent)
+        if undecipherable:
+            self.undeciphered.append((room, event))
         tell(event={
             "room_id": room.room_id,
             "event_id": event.event_id,
@@ -206,6 +225,7 @@ class Client:
             "redacts": source.get("redacts"),
             "encrypted": event.decrypted or undecipherable,
             "undecipherable": undecipherable,
+            "verified": event.verified if event.decrypted else None,
         })
 
     def describe(self, room):

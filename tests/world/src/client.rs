@@ -1,41 +1,31 @@
-//! A Matrix client as a person would use one; not of our making (matrix-nio).
+//! Matrix clients as people use them; not of our making.
 //!
-//! Each client is a small Python program in a process of its own (`python/client.py`). It accepts
-//! invitations by itself and remembers every event it has seen; a test acts, then waits until the
-//! client has seen what it should.
+//! Each client is a small program around somebody's library, in a process of its own: matrix-nio
+//! ([`Client`], `python/client.py`), and matrix-js-sdk with the Rust crypto Element has
+//! ([`JsClient`], `clients/js.mjs`). It accepts invitations by itself and remembers every event it
+//! has seen; a test acts, then waits until the client has seen what it should.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
-    process::{ChildStdin, ChildStdout},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod js;
+pub(crate) mod talk;
 
-use rustix::process::Signal;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::timeout};
+use tokio::time::timeout;
 
+use self::talk::{NIO, Program, Talk, field};
 use crate::{
-    error::{Result, WorldError, log_end},
+    error::{Result, WorldError},
     folder::Folder,
-    process::{Launch, Process},
-    setup::installed,
     synapse::Homeserver,
 };
+
+pub use self::js::{JsClient, JsOptions, Trust};
 
 /// How long a test waits for something to be seen, unless it says otherwise. A busy machine may
 /// take seconds for what takes milliseconds; a test that fails is rare enough to wait for.
 pub const SEEN_WITHIN: Duration = Duration::from_secs(60);
-/// How long the client may take to carry out a command: an upload of 50 MB on a busy machine.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
-const PROGRAM: &str = include_str!("../python/client.py");
 
 /// An event as the client was shown it.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,9 +52,47 @@ pub struct SeenEvent {
     /// Whether it came encrypted.
     #[serde(default)]
     pub encrypted: bool,
-    /// Whether it could not be deciphered.
+    /// Whether it could not be deciphered, up to now.
     #[serde(default)]
     pub undecipherable: bool,
+    /// Why not, in the words of the client: `UNSIGNED_SENDER_DEVICE`. matrix-nio gives no reason.
+    #[serde(default)]
+    pub undecipherable_because: Option<String>,
+    /// Whether it could not be deciphered when it came, and could be later.
+    #[serde(skip)]
+    pub deciphered_late: bool,
+    /// What a person was warned of when it was shown; only matrix-js-sdk tells, of what came
+    /// encrypted and was deciphered.
+    #[serde(default)]
+    pub shield: Option<Shield>,
+    /// Whether the device that sent it was verified by hand; only matrix-nio tells.
+    #[serde(default)]
+    pub verified: Option<bool>,
+}
+
+/// The shield a client shows beside an event that came encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Shield {
+    pub colour: ShieldColour,
+    /// In the words of matrix-js-sdk: `UNSIGNED_DEVICE`, `UNKNOWN_DEVICE`, …
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Shield {
+    /// No warning at all.
+    pub fn none() -> Self {
+        Self { colour: ShieldColour::None, reason: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ShieldColour {
+    /// Nothing is shown.
+    None,
+    Grey,
+    Red,
 }
 
 impl SeenEvent {
@@ -119,11 +147,21 @@ impl fmt::Display for SeenEvent {
         let Self { room_id, sender, sender_name, kind, .. } = self;
         write!(f, "{room_id} {sender} ({sender_name}) {kind}")?;
         match self.msgtype() {
-            "" => write!(f, " {}", self.content),
+            _ if self.undecipherable => write!(f, ", undecipherable")?,
+            "" => write!(f, " {}", self.content)?,
             msgtype => {
                 let edits = if self.edit_of().is_some() { ", an edit" } else { "" };
-                write!(f, " {msgtype}{edits}: {:?}", self.body())
+                write!(f, " {msgtype}{edits}: {:?}", self.body())?;
             }
+        }
+        if let Some(reason) = &self.undecipherable_because {
+            write!(f, ": {reason}")?;
+        }
+        match &self.shield {
+            Some(Shield { colour, reason }) if *colour != ShieldColour::None => {
+                write!(f, " [{colour:?}: {}]", reason.as_deref().unwrap_or("no reason"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -135,6 +173,31 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Takes in an event. One that could be deciphered at last stands where it stood before.
+    fn take_in(&mut self, mut event: SeenEvent) {
+        let known = self.events.iter_mut().find(|known| {
+            known.undecipherable && known.event_id.is_some() && known.event_id == event.event_id
+        });
+        match known {
+            Some(known) => {
+                event.deciphered_late = !event.undecipherable;
+                *known = event;
+            }
+            None => self.events.push(event),
+        }
+    }
+
+    /// The events that could not be deciphered up to now.
+    pub fn undecipherable(&self) -> impl Iterator<Item = &SeenEvent> {
+        self.events.iter().filter(|event| event.undecipherable)
+    }
+
+    /// The events a person was warned of when they were shown.
+    pub fn shielded(&self) -> impl Iterator<Item = &SeenEvent> {
+        let warns = |shield: &Shield| shield.colour != ShieldColour::None;
+        self.events.iter().filter(move |event| event.shield.as_ref().is_some_and(warns))
+    }
+
     /// The messages: text, notices and files, edits included.
     pub fn messages(&self) -> impl Iterator<Item = &SeenEvent> {
         self.events.iter().filter(|event| event.kind == "m.room.message")
@@ -189,32 +252,9 @@ pub struct Room {
 pub struct Client {
     pub user_id: String,
     pub device_id: String,
-    shared: Arc<Shared>,
-    changes: watch::Receiver<u64>,
-    input: Mutex<ChildStdin>,
-    next_id: AtomicU64,
-    log: PathBuf,
     // Before the folder it works in.
-    _process: Process,
-    folder: Folder,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    seen: Seen,
-    answers: HashMap<u64, Value>,
-    ended: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    talk: Talk,
+    folder: Arc<Folder>,
 }
 
 impl Client {
@@ -244,7 +284,7 @@ impl Client {
         password: &str,
         encryption: bool,
     ) -> Result<Self> {
-        let mut client = Self::start()?;
+        let mut client = Self::start(&NIO, Arc::new(Folder::make("client")?))?;
         let answer = client
             .command(
                 "login",
@@ -259,45 +299,10 @@ impl Client {
         Ok(client)
     }
 
-    fn start() -> Result<Self> {
-        let doing = "start a Matrix client";
-        let failed = |error| WorldError::io(doing, error);
-        let folder = Folder::make("client")?;
-        let log = folder.path().join("client.log");
-        let program = folder.path().join("client.py");
-        std::fs::write(&program, PROGRAM).map_err(failed)?;
-        let mut process = Process::start(&Launch {
-            name: "client",
-            program: installed("venv/bin/python")?,
-            args: vec![program.display().to_string()],
-            env: vec![],
-            account: None,
-            folder: folder.path().to_owned(),
-            log: log.clone(),
-            quick_end: Signal::KILL,
-            piped: true,
-        })?;
-        let (input, output) =
-            process.pipes().ok_or_else(|| WorldError::refused(doing, "it has no pipes"))?;
-        let shared = Arc::new(Shared::default());
-        let (change, changes) = watch::channel(0);
-        let listener = Arc::clone(&shared);
-        // A thread of its own: the client outlives the async runtime it was started in, if need be.
-        std::thread::Builder::new()
-            .name("client".to_owned())
-            .spawn(move || listen(output, &listener, &change))
-            .map_err(failed)?;
-        Ok(Self {
-            user_id: String::new(),
-            device_id: String::new(),
-            shared,
-            changes,
-            input: Mutex::new(input),
-            next_id: AtomicU64::new(1),
-            log,
-            _process: process,
-            folder,
-        })
+    /// Starts the program; nobody is logged in yet.
+    fn start(program: &Program, folder: Arc<Folder>) -> Result<Self> {
+        let talk = Talk::start(program, &folder)?;
+        Ok(Self { user_id: String::new(), device_id: String::new(), talk, folder })
     }
 
     /// Says something in a room; returns the event id.
@@ -353,8 +358,7 @@ impl Client {
         content_type: &str,
         bytes: &[u8],
     ) -> Result<String> {
-        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.path().join(format!("upload-{number}"));
+        let path = self.folder.path().join(format!("upload-{}", self.talk.number()));
         std::fs::write(&path, bytes)
             .map_err(|error| WorldError::io("hand a file to the client", error))?;
         let answer = self
@@ -438,7 +442,7 @@ impl Client {
 
     /// All that was seen so far.
     pub fn seen(&self) -> Seen {
-        self.shared.lock().seen.clone()
+        self.talk.seen()
     }
 
     /// Waits until `find` finds what it looks for in what was seen, at most [`SEEN_WITHIN`].
@@ -461,7 +465,7 @@ impl Client {
         what: &str,
         find: impl Fn(&Seen) -> Option<T>,
     ) -> Result<T> {
-        let found = timeout(within, self.wait_until(|state| find(&state.seen))).await;
+        let found = timeout(within, self.talk.wait_until(|state| find(&state.seen))).await;
         found.unwrap_or_else(|_| {
             let seen = self.seen().to_string();
             let what = format!("{what} at {}", self.user_id);
@@ -469,69 +473,7 @@ impl Client {
         })
     }
 
-    async fn command(&self, verb: &str, mut command: Value) -> Result<Value> {
-        let doing = format!("let the client {} {verb}", self.user_id);
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        if let Some(fields) = command.as_object_mut() {
-            fields.insert("id".to_owned(), id.into());
-            fields.insert("do".to_owned(), verb.into());
-        }
-        self.input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(format!("{command}\n").as_bytes())
-            .map_err(|error| WorldError::io(&doing, error))?;
-        let answer =
-            timeout(ANSWERED_WITHIN, self.wait_until(|state| state.answers.remove(&id))).await;
-        let answer = answer.map_err(|_| WorldError::Silent {
-            name: "the client".to_owned(),
-            waited: ANSWERED_WITHIN,
-            log: log_end(&self.log),
-        })??;
-        match answer.get("error") {
-            Some(error) => Err(WorldError::refused(doing, error)),
-            None => Ok(answer.get("ok").cloned().unwrap_or_default()),
-        }
+    async fn command(&self, verb: &str, command: Value) -> Result<Value> {
+        self.talk.command(&self.user_id, verb, command).await
     }
-
-    async fn wait_until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> Result<T> {
-        let mut changes = self.changes.clone();
-        loop {
-            // Before the look, so that a change after it is not missed.
-            changes.mark_unchanged();
-            let ended = {
-                let mut state = self.shared.lock();
-                if let Some(found) = look(&mut state) {
-                    return Ok(found);
-                }
-                state.ended
-            };
-            if ended || changes.changed().await.is_err() {
-                let name = "the client".to_owned();
-                return Err(WorldError::Ended { name, log: log_end(&self.log) });
-            }
-        }
-    }
-}
-
-/// Takes in what the client tells until it ends.
-fn listen(output: ChildStdout, shared: &Shared, change: &watch::Sender<u64>) {
-    for line in BufReader::new(output).lines() {
-        let Ok(line) = line else { break };
-        let Ok(mut told) = serde_json::from_str::<Value>(&line) else { continue };
-        let mut state = shared.lock();
-        if let Some(event) = told.get_mut("event").map(Value::take) {
-            state.seen.events.extend(serde_json::from_value::<SeenEvent>(event));
-        } else if let Some(id) = told.get("id").and_then(Value::as_u64) {
-            state.answers.insert(id, told);
-        }
-        drop(state);
-        change.send_modify(|count| *count += 1);
-    }
-    shared.lock().ended = true;
-    change.send_modify(|count| *count += 1);
-}
-
-fn field(answer: &Value, name: &str) -> String {
-    answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -18,6 +18,7 @@ pub mod companion;
 pub mod error;
 pub mod folder;
 pub mod gateway;
+pub mod hydrogen;
 pub mod mail;
 pub mod ports;
 pub mod postgres;
@@ -36,11 +37,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use crate::{
-    client::Client,
+    client::{Client, JsClient, JsOptions, Trust},
     companion::Companion,
     error::{Result, WorldError},
     folder::Folder,
     gateway::{Channel, Gateway},
+    hydrogen::Hydrogen,
     mail::{Mail, MailServers, Trouble},
     postgres::{Cluster, Postgres},
     synapse::{Homeserver, Slot, SlotLease, Synapse, SynapseOptions},

@@ -8,6 +8,7 @@
 
 mod servers {
     mod client;
+    mod encrypted;
     mod ending;
     mod mail;
     mod postgres;

@@ -1,0 +1,109 @@
+// Hydrogen in a browser without a window, for the tests: what a person would see.
+//
+// Serves Hydrogen on a free port of 127.0.0.1 and opens it in Chromium. A test logs in, opens a
+// room, waits until it is shown what it should, and takes a picture.
+
+import { createServer } from "node:http";
+import { readFile } from "node:fs/promises";
+import { extname, join } from "node:path";
+
+import { follow } from "./lines.mjs";
+
+const { chromium } = await import("playwright-core");
+
+// A busy machine may take a minute for what takes seconds.
+const PATIENCE_MS = 60_000;
+const VIEW = { width: 1200, height: 800 };
+const KINDS = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+};
+
+let browser, page, server;
+
+/** Serves the files of a folder, and Hydrogen's page; returns its address. */
+async function serve(files) {
+    const start = await readFile(join(import.meta.dirname, "hydrogen.html"));
+    server = createServer(async (request, response) => {
+        const { pathname } = new URL(request.url, "http://localhost");
+        try {
+            const body = pathname === "/" ? start : await readFile(join(files, pathname));
+            const kind = KINDS[pathname === "/" ? ".html" : extname(pathname)];
+            response.writeHead(200, { "content-type": kind ?? "application/octet-stream" }).end(body);
+        } catch {
+            response.writeHead(404).end();
+        }
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${server.address().port}/`;
+}
+
+const timeline = () => page.locator(".Timeline");
+
+const commands = {
+    async login({ homeserver, user, password, files, browser: program }) {
+        const address = await serve(files);
+        // No sandbox: root may not have one, and the page is ours.
+        browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+        page = await browser.newPage({ viewport: VIEW });
+        page.setDefaultTimeout(PATIENCE_MS);
+        page.on("pageerror", (error) => console.error("page:", error));
+        page.on("console", (line) => line.type() === "error" && console.error("page:", line.text()));
+        await page.goto(`${address}?homeserver=${encodeURIComponent(homeserver)}`);
+        await page.fill("#username", user);
+        await page.fill("#password", password);
+        await page.click(".PasswordLoginView button[type=submit]");
+        const list = page.locator(".RoomList");
+        const refused = page.locator(".PasswordLoginView .error");
+        await list.or(refused).first().waitFor({ state: "attached" });
+        if (await refused.count()) throw new Error(await refused.first().innerText());
+    },
+
+    /** Opens a room by its id or by the name it has in the list, and accepts an invitation to it. */
+    async open_room({ room }) {
+        const links = page.locator(".RoomList a");
+        const find = ([list, room]) =>
+            [...list.querySelectorAll("a")].findIndex((link) =>
+                room.startsWith("!")
+                    ? decodeURIComponent(link.getAttribute("href")).endsWith(`/${room}`)
+                    : link.querySelector(".name").textContent.trim() === room,
+            ) + 1;
+        const list = await page.waitForSelector(".RoomList", { state: "attached" });
+        const found = await page.waitForFunction(find, [list, room]);
+        await links.nth((await found.jsonValue()) - 1).click();
+        const accept = page.locator(".InviteView button.primary:not(.destructive)");
+        await timeline().or(accept).first().waitFor();
+        if (await accept.count()) await accept.click();
+        await timeline().waitFor();
+    },
+
+    /** Waits until a text stands in the open room, and can be seen. */
+    async wait_for_text({ text }) {
+        await timeline().getByText(text).last().scrollIntoViewIfNeeded();
+        await timeline().getByText(text).last().waitFor();
+    },
+
+    async say({ text }) {
+        await page.fill(".MessageComposer textarea", text);
+        await page.press(".MessageComposer textarea", "Enter");
+    },
+
+    /** All of the open room's timeline that is in the page, as text. */
+    async shown() {
+        return { text: await timeline().innerText() };
+    },
+
+    async screenshot({ path }) {
+        await page.screenshot({ path });
+    },
+
+    async end() {
+        await browser?.close();
+    },
+};
+
+follow(commands);
