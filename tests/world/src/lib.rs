@@ -20,6 +20,7 @@ pub mod folder;
 pub mod gateway;
 pub mod hydrogen;
 pub mod mail;
+pub mod one_time_keys;
 pub mod ports;
 pub mod postgres;
 pub mod process;
@@ -44,6 +45,7 @@ pub use crate::{
     gateway::{Channel, Gateway},
     hydrogen::Hydrogen,
     mail::{Mail, MailServers, Trouble},
+    one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres},
     synapse::{Homeserver, Slot, SlotLease, Synapse, SynapseOptions},
 };

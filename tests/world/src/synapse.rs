@@ -135,6 +135,10 @@ pub struct Homeserver {
     pub url: String,
     pub server_name: String,
     pub slots: Vec<Slot>,
+    /// Its database in the Postgres of the world, for looking at what it has kept.
+    pub database: String,
+    /// The folder its media lie in, as they were uploaded.
+    pub media_store: PathBuf,
     shared_secret: String,
     locks: PathBuf,
 }
@@ -310,6 +314,8 @@ impl Synapse {
             url: format!("http://127.0.0.1:{}", port.number()),
             server_name: options.server_name.clone(),
             slots,
+            database: name.clone(),
+            media_store: home.join("media"),
             shared_secret: secret(),
             locks,
         };
@@ -416,7 +422,7 @@ fn settings(
         "suppress_key_server_warning": true,
         "database": database,
         "log_config": home.join("log.yaml"),
-        "media_store_path": home.join("media"),
+        "media_store_path": homeserver.media_store,
         "signing_key_path": home.join("signing.key"),
         "pid_file": home.join("synapse.pid"),
         "macaroon_secret_key": secret(),

@@ -11,6 +11,7 @@ mod servers {
     mod encrypted;
     mod ending;
     mod mail;
+    mod one_time_keys;
     mod postgres;
     mod synapse;
 }
