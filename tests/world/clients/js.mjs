@@ -135,11 +135,14 @@ async function shieldOf(event) {
     };
 }
 
-const roomOf = (room_id) => {
-    const room = client.getRoom(room_id);
-    if (!room) throw new Error(`not in ${room_id}`);
-    return room;
-};
+/** A room once /sync has shown it so. What is sent to an unknown room would go unencrypted. */
+async function roomOf(room_id, isSo = () => true) {
+    const room = () => client.getRoom(room_id);
+    while (!room() || !isSo(room())) {
+        await new Promise((resolve) => client.once(sdk.ClientEvent.Sync, resolve));
+    }
+    return room();
+}
 
 const commands = {
     async login({ homeserver, user, password, cross_signed, only_signed }) {
@@ -174,12 +177,13 @@ const commands = {
     },
 
     async send({ room_id, content, type = "m.room.message" }) {
+        await roomOf(room_id);
         return client.sendEvent(room_id, type, content);
     },
 
     async send_file({ room_id, path, name, content_type }) {
         const bytes = await readFile(path);
-        const encrypted = roomOf(room_id).hasEncryptionStateEvent();
+        const encrypted = (await roomOf(room_id)).hasEncryptionStateEvent();
         const msgtype = content_type.startsWith("image/") ? "m.image" : "m.file";
         const content = { msgtype, body: name, filename: name };
         content.info = { mimetype: content_type, size: bytes.length };
@@ -229,7 +233,13 @@ const commands = {
             state_key: "",
             content: { algorithm: "m.megolm.v1.aes-sha2" },
         };
-        return client.createRoom({ invite, name, is_direct, initial_state: encrypted ? [encryption] : [] });
+        const initial_state = encrypted ? [encryption] : [];
+        const { room_id } = await client.createRoom({ invite, name, is_direct, initial_state });
+        // A /sync may fall between two events of the making; who is not known yet gets no keys.
+        const complete = (room) =>
+            room.hasEncryptionStateEvent() === encrypted && invite.every((who) => room.getMember(who));
+        await roomOf(room_id, complete);
+        return { room_id };
     },
 
     async rooms() {
@@ -262,7 +272,7 @@ const commands = {
 
     /** The shield a person would see beside an event now: it goes when the device becomes known. */
     async shield({ room_id, event_id }) {
-        const event = roomOf(room_id).findEventById(event_id);
+        const event = (await roomOf(room_id)).findEventById(event_id);
         if (!event) throw new Error(`${event_id} is not in the timeline`);
         return { shield: await shieldOf(event) };
     },
