@@ -242,6 +242,14 @@ const commands = {
         return { room_id };
     },
 
+    async export_keys({ path }) {
+        await writeFile(path, await client.getCrypto().exportRoomKeysAsJson());
+    },
+
+    async import_keys({ path }) {
+        await client.getCrypto().importRoomKeysAsJson(await readFile(path, "utf8"));
+    },
+
     async rooms() {
         const joined = client.getRooms().filter((room) => room.getMyMembership() === "join");
         return {

@@ -28,6 +28,8 @@ from nio.crypto import attachments
 # More than any test puts into a room between two answers of the server.
 TIMELINE_MAX = 5000
 SYNC_TIMEOUT_MS = 30_000
+# The file of exported keys does not leave the folder of the test.
+PASSPHRASE = "client"
 # A line is a command; files go by path, so that a line stays short. HTML bodies may be long.
 LINE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -138,6 +140,15 @@ class Client:
             name=name, invite=invite, is_direct=is_direct, initial_state=state
         )
         return {"room_id": ok(answer).room_id}
+
+    async def export_keys(self, path):
+        await self.nio.export_keys(path, PASSPHRASE)
+        return {}
+
+    async def import_keys(self, path):
+        await self.nio.import_keys(path, PASSPHRASE)
+        await self.try_again()
+        return {}
 
     async def rooms(self):
         return {"rooms": [self.describe(room) for room in self.nio.rooms.values()]}
@@ -256,6 +267,7 @@ COMMANDS = {
     for command in (
         Client.login, Client.send, Client.send_file, Client.download, Client.redact, Client.leave,
         Client.join, Client.invite, Client.create_room, Client.rooms, Client.accept_invitations,
+        Client.export_keys, Client.import_keys,
     )
 }
 

@@ -421,6 +421,18 @@ impl Client {
         Ok(field(&answer, "room_id"))
     }
 
+    /// Gives the keys of all it can read to another client of the same making: what it could not
+    /// decipher up to now, it can then.
+    ///
+    /// # Errors
+    /// When one of them has no device with keys.
+    pub async fn give_keys_to(&self, other: &Self) -> Result<()> {
+        let keys = json!({ "path": self.folder.path().join("keys") });
+        self.command("export_keys", keys.clone()).await?;
+        other.command("import_keys", keys).await?;
+        Ok(())
+    }
+
     /// Whether invitations are accepted from now on, those that wait included.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The servers the gateway lives among, real ones, started on loopback.
 //!
-//! A private Postgres cluster, Synapse, Dovecot and Exim, and Matrix clients that are not ours.
+//! A private Postgres cluster, Synapse, Dovecot and Exim, and Matrix clients that are not ours
+//! (matrix-nio, matrix-js-sdk, and Hydrogen in a browser).
 //! Tests, benchmarks and `make demo` all live in this world. Everything a world owns lies in one
 //! folder, listens on 127.0.0.1 on ports that were free, and ends with the handle that owns it,
 //! or with the process if that is killed ([`process`] tells how).

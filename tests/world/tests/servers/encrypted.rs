@@ -164,6 +164,35 @@ async fn a_client_that_is_started_again_reads_what_was_said_before_and_meanwhile
 }
 
 #[tokio::test]
+async fn what_is_deciphered_late_stands_in_its_place() {
+    let homeserver = homeserver_with(&["late-anna", "late-nils"]).await;
+    let anna = js(homeserver, "late-anna", JsOptions::default()).await;
+    let nils = nio(homeserver, "late-nils").await;
+    let room = room_of(&anna, &[&nils]).await;
+    text_and_file(&anna, &nils, &room, "early").await;
+    text_and_file(&nils, &anna, &room, "as early").await;
+
+    // Devices that come later were given no key of what was said before.
+    let later_anna = js(homeserver, "late-anna", UNSIGNED).await;
+    let later_nils = nio(homeserver, "late-nils").await;
+    for (first, later) in [(&*anna, &*later_anna), (&nils, &later_nils)] {
+        let four = later.wait_for("four undecipherable events", |seen| {
+            (seen.undecipherable().count() == 4).then(|| seen.events.len())
+        });
+        let events = four.await.unwrap();
+        first.give_keys_to(later).await.unwrap();
+        let seen = later
+            .wait_for("all of it deciphered", |seen| {
+                (seen.undecipherable().count() == 0).then(|| seen.clone())
+            })
+            .await
+            .unwrap();
+        let late = seen.messages().filter(|message| message.deciphered_late).count();
+        assert_eq!((seen.events.len(), late), (events, 4), "{seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_browser_shows_an_encrypted_room() {
     let homeserver = homeserver_with(&["page-anna", "page-berta"]).await;
     let anna = js(homeserver, "page-anna", JsOptions::default()).await;
