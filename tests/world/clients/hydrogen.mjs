@@ -48,7 +48,8 @@ const commands = {
     async login({ homeserver, user, password, files, browser: program }) {
         const address = await serve(files);
         // No sandbox: root may not have one, and the page is ours.
-        browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+        const options = { handleSIGTERM: false, args: ["--no-sandbox"] };
+        browser = await chromium.launch({ executablePath: program, ...options });
         page = await browser.newPage({ viewport: VIEW });
         page.setDefaultTimeout(PATIENCE_MS);
         page.on("pageerror", (error) => console.error("page:", error));
@@ -106,4 +107,8 @@ const commands = {
     },
 };
 
+process.on("SIGTERM", async () => {
+    await commands.end();
+    process.exit(0);
+});
 follow(commands);

@@ -34,6 +34,8 @@ const MODULES: &str = "node_modules";
 pub(crate) struct Program {
     pub(crate) interpreter: &'static str,
     pub(crate) files: &'static [(&'static str, &'static str)],
+    /// How to end it.
+    pub(crate) end: Signal,
 }
 
 const LINES: (&str, &str) = ("lines.mjs", include_str!("../../clients/lines.mjs"));
@@ -43,6 +45,7 @@ const NODE: &str = "clients/node";
 pub(crate) const NIO: Program = Program {
     interpreter: PYTHON,
     files: &[("client.py", include_str!("../../python/client.py"))],
+    end: Signal::KILL,
 };
 pub(crate) const JS: Program = Program {
     interpreter: NODE,
@@ -51,6 +54,7 @@ pub(crate) const JS: Program = Program {
         ("databases.mjs", include_str!("../../clients/databases.mjs")),
         LINES,
     ],
+    end: Signal::KILL,
 };
 pub(crate) const HYDROGEN: Program = Program {
     interpreter: NODE,
@@ -59,6 +63,8 @@ pub(crate) const HYDROGEN: Program = Program {
         ("hydrogen.html", include_str!("../../clients/hydrogen.html")),
         LINES,
     ],
+    // The browser is in a process group of its own: the program has to end it.
+    end: Signal::TERM,
 };
 
 /// A running program. It ends with this value; its folder stays as long as somebody holds it.
@@ -112,11 +118,12 @@ impl Talk {
             name: "client",
             program: installed(program.interpreter)?,
             args: main.take(1).collect(),
-            env: vec![],
+            // What a browser leaves lying about goes with the folder.
+            env: vec![("TMPDIR", folder.display().to_string())],
             account: None,
             folder: folder.to_owned(),
             log: log.clone(),
-            quick_end: Signal::KILL,
+            quick_end: program.end,
             piped: true,
         })?;
         let (input, output) =
