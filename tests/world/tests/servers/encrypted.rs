@@ -177,7 +177,7 @@ async fn what_is_deciphered_late_stands_in_its_place() {
     let later_nils = nio(homeserver, "late-nils").await;
     for (first, later) in [(&*anna, &*later_anna), (&nils, &later_nils)] {
         let four = later.wait_for("four undecipherable events", |seen| {
-            (seen.undecipherable().count() == 4).then(|| seen.events.len())
+            (seen.undecipherable().count() == 4).then_some(seen.events.len())
         });
         let events = four.await.unwrap();
         first.give_keys_to(later).await.unwrap();
