@@ -36,6 +36,9 @@ let acceptsInvitations = true;
 /** The ids of the events told, and whether each was deciphered (or needed no deciphering). */
 const told = new Map();
 
+/** The rooms that some /sync has shown to its end: half-way, a room has no encryption yet. */
+const settled = new Set();
+
 async function start({ homeserver, account, onlySigned }) {
     // Rooms and the place in /sync, as Element keeps them. A client that asked for everything anew
     // would be given what Synapse answered it last time, up to two minutes ago.
@@ -64,6 +67,9 @@ async function followSync() {
     });
     const definition = { room: { timeline: { limit: TIMELINE_MAX } } };
     const filter = sdk.Filter.fromJson(client.getUserId(), undefined, definition);
+    client.on(sdk.ClientEvent.Sync, () => {
+        for (const room of client.getRooms()) settled.add(room.roomId);
+    });
     // "PREPARED" comes before it when there are rooms in the store.
     const first = new Promise((resolve) => {
         client.on(sdk.ClientEvent.Sync, (state) => state === "SYNCING" && resolve());
@@ -137,11 +143,10 @@ async function shieldOf(event) {
 
 /** A room once /sync has shown it so. What is sent to an unknown room would go unencrypted. */
 async function roomOf(room_id, isSo = () => true) {
-    const room = () => client.getRoom(room_id);
-    while (!room() || !isSo(room())) {
+    while (!settled.has(room_id) || !isSo(client.getRoom(room_id))) {
         await new Promise((resolve) => client.once(sdk.ClientEvent.Sync, resolve));
     }
-    return room();
+    return client.getRoom(room_id);
 }
 
 const commands = {
