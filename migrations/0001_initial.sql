@@ -1,6 +1,18 @@
 -- The tables of the two roads. Words and order are those of docs/architecture.md.
 -- Rule for what follows: a migration adds; it never changes what a column means.
 
+-- Columns that are sealed (src/store/seal.rs) are bytea, and their comment says so.
+
+-- The keys that seal, each wrapped by the key from the settings, which is never here.
+create table seal_keys (
+    -- Stands in every value it sealed.
+    id        int primary key check (id > 0),
+    wrapped   bytea not null,
+    -- Tells a person which key of the settings wrapped it.
+    outer_key text not null,
+    made_at   timestamptz not null
+);
+
 -- One thread with one correspondent on one channel.
 create table conversations (
     id            bigint generated always as identity primary key,

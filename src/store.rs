@@ -18,6 +18,7 @@ mod parked;
 mod portals;
 mod posts;
 mod room_events;
+pub mod seal;
 
 use std::time::Duration;
 
