@@ -30,7 +30,10 @@ create table letters (
     channel         text not null,
     mail_key        text not null,
     received_at     timestamptz not null,
+    -- Sealed.
     raw             bytea not null,
+    -- Too large: only its head was fetched, and the mailbox holds the only copy of the rest.
+    head_only       boolean not null,
     -- stored: nothing decided yet. placed: its posts are saved. posted: all of them are in the room.
     -- duplicate: the same mail had come before. parked: a person has to look.
     state           text not null default 'stored'
@@ -94,12 +97,12 @@ create table posts (
     speaker         text not null check (speaker in ('ghost', 'bot')),
     -- Fixed before the first try: a repeat is recognised by the homeserver.
     txn_id          text not null unique,
-    -- Content of an m.room.message without what is only known when it is sent.
-    content         jsonb not null,
+    -- Sealed: JSON content of an m.room.message without what is only known when it is sent.
+    content         bytea not null,
     -- For a file: which attachment of the letter, or -1 for the letter itself.
     file_index      int,
-    -- Where the file lies, once it was uploaded.
-    media_uri       text,
+    -- Sealed: where the file lies, once it was uploaded.
+    media           bytea,
     -- The notice this post replaces (m.replace), so that one notice shows the latest state.
     replaces        bigint references posts,
     state           text not null default 'pending'
@@ -126,7 +129,8 @@ create table room_events (
     event_id    text not null unique,
     room_id     text not null,
     sender      text not null,
-    event       jsonb not null,
+    -- Sealed JSON; nothing once it was read and acted on.
+    event       bytea check (event is not null or state = 'done'),
     door        text not null check (door in ('transaction', 'sync')),
     received_at timestamptz not null,
     state       text not null default 'new' check (state in ('new', 'done'))
@@ -158,14 +162,16 @@ create table dispatches (
     opened_at       timestamptz not null,
     -- While collecting: when it is complete.
     closes_at       timestamptz not null,
-    subject         text not null default '',
+    -- Sealed; nothing while collecting.
+    subject         bytea,
     in_reply_to     text,
     -- Oldest first.
     ancestors       text[] not null default '{}',
     attempts        int not null default 0,
     next_attempt_at timestamptz,
-    -- What the channel's server said last, for the person who looks for the cause.
-    reply           text,
+    -- Sealed: what the channel's server said last, for the person who looks for the cause. It likes
+    -- to repeat addresses.
+    reply           bytea,
     settled_at      timestamptz
 );
 create index dispatches_open on dispatches (conversation_id, id)
@@ -178,13 +184,10 @@ create table dispatch_parts (
     id          bigint generated always as identity primary key,
     dispatch_id bigint not null references dispatches,
     event_id    text not null unique,
-    -- A text, or a file in the media repository with what was said about it, if anything.
-    body        text,
-    media_uri   text,
-    file_name   text,
-    media_type  text,
-    withdrawn   boolean not null default false,
-    check (body is not null or media_uri is not null)
+    -- Sealed JSON: a text, or a file in the media repository with what was said about it, if
+    -- anything.
+    content     bytea not null,
+    withdrawn   boolean not null default false
 );
 create index dispatch_parts_by_dispatch on dispatch_parts (dispatch_id, id);
 
@@ -201,3 +204,9 @@ create table parked (
     resolution  text check (resolution in ('retried', 'dropped'))
 );
 create unique index parked_once on parked (kind, item_id) where resolved_at is null;
+
+-- What is sealed looks like chance: to compress it would be in vain.
+alter table letters alter column raw set storage external;
+alter table posts alter column content set storage external;
+alter table room_events alter column event set storage external;
+alter table dispatch_parts alter column content set storage external;

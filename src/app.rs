@@ -6,6 +6,7 @@ pub mod demo;
 mod mail_server;
 pub mod parked;
 mod probe;
+pub mod rekey;
 mod start;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
@@ -22,8 +23,8 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
-    relay::Ctx,
-    store::{OneGateway, OpenError, Store, StoreError},
+    relay::{Clock, Ctx},
+    store::{Database, OneGateway, OpenError, StoreError, seal::OuterKey},
     worker::{Shop, follow_sync, pick_up},
 };
 
@@ -59,18 +60,20 @@ pub enum RunError {
 }
 
 /// Brings the database up to date.
-pub async fn migrate(settings: &Settings) -> Result<(), OpenError> {
-    Store::connect(&start::database_url(&settings.database), 1).await?.migrate().await
+pub async fn migrate(settings: &Settings, key: &OuterKey) -> Result<(), OpenError> {
+    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
+    database.migrate(key, Clock::of_the_machine().now()).await?;
+    Ok(())
 }
 
 /// Runs the gateway until SIGTERM or SIGINT.
-pub async fn run(settings: Settings, tokens: Tokens) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tokens: Tokens, key: &OuterKey) -> Result<(), RunError> {
     let metrics = PrometheusBuilder::new().install_recorder().map_err(RunError::Metrics)?;
     let database = &settings.database;
     let url = start::database_url(database);
     let gate = OneGateway::take(&url).await?;
-    let store = Store::connect(&url, database.connections_max).await?;
-    store.migrate().await?;
+    let database = Database::connect(&url, database.connections_max).await?;
+    let store = database.migrate(key, Clock::of_the_machine().now()).await?;
     let ctx = Arc::new(start::ctx(&settings, &tokens, store)?);
     let running = Running::start(&settings, tokens, ctx, gate, url, metrics).await?;
     running.until_told_to_stop().await

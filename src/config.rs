@@ -21,8 +21,9 @@ pub use registration::{
     Registration, RegistrationError, Tokens, WriteError, read_registration, registration_yaml,
     write_registration,
 };
+pub use secrets::write_new_secret;
 pub use settings::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
     InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
-    Settings, WorkerSettings,
+    SealingSettings, Settings, WorkerSettings,
 };

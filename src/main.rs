@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use rand::{SeedableRng as _, rngs::StdRng};
+use secrecy::ExposeSecret as _;
 use tracing_subscriber::EnvFilter;
 use umstieg::{
     app::{
@@ -19,8 +20,9 @@ use umstieg::{
     },
     config::{
         LogFormat, LogSettings, Registration, Settings, Tokens, load, read_registration,
-        registration_yaml, write_registration,
+        registration_yaml, write_new_secret, write_registration,
     },
+    store::seal::OuterKey,
 };
 
 /// What a shell hears when something failed.
@@ -57,17 +59,20 @@ struct Cli {
 const FIRST_STEPS: &str = "\
 First steps:
   1. Copy umstieg.example.toml to umstieg.toml and change what is yours.
-  2. umstieg registration   writes registration.yaml. Name it in homeserver.yaml under
+  2. umstieg sealing-key    prints a key for [sealing] of the settings. Keep a copy of it.
+  3. umstieg registration   writes registration.yaml. Name it in homeserver.yaml under
                             app_service_config_files and restart the homeserver.
-  3. umstieg migrate        prepares the database.
-  4. umstieg check          tries every server and says what to do about what does not work.
-  5. umstieg run            starts the gateway. Ctrl-C or SIGTERM ends it; nothing is lost.
+  4. umstieg migrate        prepares the database.
+  5. umstieg check          tries every server and says what to do about what does not work.
+  6. umstieg run            starts the gateway. Ctrl-C or SIGTERM ends it; nothing is lost.
 
 Examples:
   umstieg --settings /etc/umstieg/umstieg.toml check
+  umstieg sealing-key --output /etc/umstieg/sealing.key
   umstieg registration --output /etc/umstieg/registration.yaml
   umstieg parked list
   umstieg parked retry 17
+  umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
 Exit codes:
   0  done
@@ -82,6 +87,29 @@ enum Command {
     /// answers until it is told to stop (Ctrl-C or SIGTERM). It may be killed at any moment:
     /// started again, it goes on where it was.
     Run,
+    /// Make a key that seals what lies in the database
+    ///
+    /// Prints 32 random bytes in base64, for sealing.key, sealing.key_file or sealing.key_env of
+    /// the settings. Without this key nobody can read the database, you neither: keep a copy of
+    /// it, and not beside the backups of the database. Needs no settings.
+    SealingKey {
+        /// Write it to a new file that only its owner can read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Seal the database with another key
+    ///
+    /// First make a key (`umstieg sealing-key`), keep the old one in a file, put the new one into
+    /// the settings and stop the gateway. From the first moment on only the new key opens the
+    /// database; then everything in it is sealed anew, which may be interrupted and run again,
+    /// and the gateway may run before it is finished.
+    ///
+    /// The environment variable UMSTIEG_OLD_SEALING_KEY may hold the old key instead of a file.
+    Rekey {
+        /// A file with the key the database is sealed with now, on its first line
+        #[arg(long, value_name = "FILE")]
+        old_key_file: Option<PathBuf>,
+    },
     /// Write the registration file for the homeserver
     ///
     /// With random tokens, readable by its owner only. An existing file is kept, because the
@@ -140,6 +168,12 @@ struct Failure {
     error: anyhow::Error,
 }
 
+impl Failure {
+    fn wrong(error: anyhow::Error) -> Self {
+        Self { code: WRONG, error }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self { code: FAILED, error }
@@ -161,31 +195,85 @@ fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
     if let Command::Demo { once } = command {
         return demo(once);
     }
+    if let Command::SealingKey { output } = command {
+        make_sealing_key(output.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let settings = settings(file)?;
+    // What stands in the settings is all that this needs.
+    if let Command::Registration { output, force, example } = command {
+        write_registration_file(&settings, output.as_deref(), force, example)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let key = settings.sealing.key().map_err(|error| Failure::wrong(error.into()))?.clone();
     match command {
         Command::Run => {
             let tokens = registration(&settings)?.tokens;
             start_log(&settings.log)?;
-            in_runtime(app::run(settings, tokens))?;
-        }
-        Command::Registration { output, force, example } => {
-            write_registration_file(&settings, output.as_deref(), force, example)?;
+            in_runtime(app::run(settings, tokens, &key))?;
         }
         Command::Check => {
             let registration = registration(&settings)?;
-            return check(file, &settings, &registration);
+            return check(file, &settings, &registration, &key);
         }
-        Command::Migrate => in_runtime(app::migrate(&settings))?,
+        Command::Migrate => in_runtime(app::migrate(&settings, &key))?,
+        Command::Rekey { old_key_file } => {
+            let old = old_key(old_key_file.as_deref())?;
+            // Nobody may be listening any more: that is no reason to stop.
+            let tell = |line: &str| drop(say(line));
+            in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
+        }
         Command::Parked { action } => say(&in_runtime(async {
             match action {
-                Parked::List => app::parked::list(&settings).await,
-                Parked::Retry { id } => app::parked::retry(&settings, id).await,
-                Parked::Drop { id } => app::parked::drop(&settings, id).await,
+                Parked::List => app::parked::list(&settings, &key).await,
+                Parked::Retry { id } => app::parked::retry(&settings, &key, id).await,
+                Parked::Drop { id } => app::parked::drop(&settings, &key, id).await,
             }
         })?)?,
-        Command::Demo { .. } => {}
+        Command::SealingKey { .. } | Command::Registration { .. } | Command::Demo { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn make_sealing_key(output: Option<&Path>) -> anyhow::Result<()> {
+    let text = OuterKey::random_base64();
+    let line = format!("{}\n", text.expose_secret());
+    match output {
+        None => say(&line)?,
+        Some(file) => write_new_secret(file, &line).with_context(|| {
+            format!("{} cannot be written; an existing key is never replaced", file.display())
+        })?,
+    }
+    let mark = OuterKey::from_base64(text.expose_secret()).context("a key was not made")?;
+    warn(&format!(
+        "this is the key {}. Without it nobody can read the database: keep a copy of it, and not \
+         beside the backups of the database",
+        mark.mark()
+    ));
+    Ok(())
+}
+
+/// Holds the old key for [`Command::Rekey`] where no file does.
+const OLD_KEY_VARIABLE: &str = "UMSTIEG_OLD_SEALING_KEY";
+
+fn old_key(file: Option<&Path>) -> Result<Option<OuterKey>, Failure> {
+    let (text, place) = match file {
+        Some(file) => {
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("the file {} cannot be read", file.display()))
+                .map_err(Failure::wrong)?;
+            (text.lines().next().unwrap_or_default().to_owned(), file.display().to_string())
+        }
+        None => match std::env::var(OLD_KEY_VARIABLE) {
+            Ok(text) if !text.is_empty() => (text, OLD_KEY_VARIABLE.to_owned()),
+            _ => return Ok(None),
+        },
+    };
+    OuterKey::from_base64(&text).map(Some).map_err(|error| {
+        Failure::wrong(anyhow::anyhow!(
+            "what {place} holds {error}; expected the 32 bytes in base64 that were in the settings"
+        ))
+    })
 }
 
 fn settings(file: &Path) -> Result<Settings, Failure> {
@@ -242,6 +330,7 @@ fn check(
     file: &Path,
     settings: &Settings,
     registration: &Registration,
+    key: &OuterKey,
 ) -> Result<ExitCode, Failure> {
     let mut findings = vec![Finding::ok("settings", file.display().to_string())];
     let registration_file = settings.appservice.registration.display().to_string();
@@ -250,7 +339,7 @@ fn check(
         warnings => Finding::warn("registration", registration_file, warnings.join("; ")),
     });
     findings.extend(in_runtime(async {
-        Ok::<_, std::convert::Infallible>(app::probe(settings, &registration.tokens).await)
+        Ok::<_, std::convert::Infallible>(app::probe(settings, &registration.tokens, key).await)
     })?);
     say(&check::table(settings.language, &findings))?;
     Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })

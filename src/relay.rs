@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use hand_over::hand_over;
-pub use letter_to_room::{TOO_LARGE_HEADER, place_letters, send_posts};
+pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
 
 use crate::{

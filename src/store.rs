@@ -1,7 +1,8 @@
 //! Postgres: one file per table family. Everything that must not be lost goes through here.
 //!
 //! Every function is one transaction and may run twice. Times are arguments. Texts of people
-//! (raw letters, posts, answers) pass through and are never logged.
+//! (raw letters, posts, answers) are sealed here on their way in and opened on their way out, and
+//! never logged.
 
 #![expect(
     deprecated,
@@ -10,6 +11,7 @@
 )]
 
 mod conversations;
+mod database;
 mod dispatches;
 mod ghosts;
 mod jobs;
@@ -17,74 +19,52 @@ mod letters;
 mod parked;
 mod portals;
 mod posts;
+mod rekey;
 mod room_events;
 pub mod seal;
 
-use std::time::Duration;
+use serde::{Serialize, de::DeserializeOwned};
 
-use sqlx::{
-    Connection,
-    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
-};
+use seal::{Purpose, Seal, Unsealable};
 
 pub use conversations::{Conversation, KnownThreads};
+pub use database::{Database, KeyState, OneGateway, OpenError};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
 pub use jobs::Job;
 pub use letters::{NewLetter, Placing, StoredLetter};
 pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
+pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
 pub use room_events::{Door, IncomingEvent, StoredEvent};
 
-/// How long a task waits for a free connection before it is told to come back.
-const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+/// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
+/// takes about a millisecond.
+const LARGE_BYTES: usize = 1024 * 1024;
 
-/// Key of the advisory lock that keeps a second gateway off the same database: two would do
-/// everything twice. The number is arbitrary and must never change.
-const ONE_GATEWAY: i64 = 0x756d_7374_6965_6731;
-
-/// A pool of connections to the gateway's database.
+/// The gateway's database, open: a pool of connections, and the seal on what lies in it.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: sqlx::PgPool,
+    seal: Seal,
 }
 
 /// The database could not do it. Whoever asked tries again later: nothing was half done.
 #[derive(Debug, thiserror::Error)]
-#[error("the database did not answer as expected")]
-pub struct StoreError(#[from] pub sqlx::Error);
-
-/// The database could not be made ready.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("the database cannot be reached; check [database] url, and that Postgres is running")]
-    Unreachable(#[source] sqlx::Error),
-    #[error("the database could not be migrated")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
-    #[error("the job engine's tables could not be migrated")]
-    MigrateJobs(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the database was not migrated to this version; run `umstieg migrate`")]
-    NotMigrated,
-    #[error("another gateway is running on this database; stop it first")]
-    AnotherGateway,
+pub enum StoreError {
+    #[error("the database did not answer as expected")]
+    Database(#[from] sqlx::Error),
+    /// Trying again does not help: the value was damaged, or moved from another place.
+    #[error("a sealed value in the database cannot be opened")]
+    Sealed(#[from] Unsealable),
+    #[error("a sealed value in the database was opened, and is not what should stand there")]
+    Malformed(#[from] serde_json::Error),
 }
 
 impl Store {
-    /// Wraps a pool whose database was migrated.
-    pub fn new(pool: sqlx::PgPool) -> Self {
-        Self { pool }
-    }
-
-    /// Connects with at most `connections_max` connections.
-    pub async fn connect(url: &str, connections_max: u32) -> Result<Self, OpenError> {
-        let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(CONNECTION_WAIT)
-            .connect_with(options.application_name("umstieg"))
-            .await
-            .map_err(OpenError::Unreachable)?;
-        Ok(Self { pool })
+    /// Wraps a pool whose database was migrated, and whose values this seal opens.
+    pub fn new(pool: sqlx::PgPool, seal: Seal) -> Self {
+        Self { pool, seal }
     }
 
     /// The pool, for the job engine.
@@ -92,26 +72,9 @@ impl Store {
         &self.pool
     }
 
-    /// Brings the tables, and those of the job engine, to this version.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
-        sqlx::migrate!().run(&self.pool).await.map_err(OpenError::Migrate)?;
-        jobs::migrate(&self.pool).await
-    }
-
-    /// Whether every migration of this version was applied.
-    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
-        let applied =
-            sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
-                .fetch_all(&self.pool)
-                .await;
-        match applied {
-            Ok(applied) => Ok(sqlx::migrate!().iter().all(|m| applied.contains(&m.version))),
-            // 42P01: the table does not exist, because nothing was ever migrated.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
+    /// What seals and opens the values in this database.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// Whether the database answers.
@@ -119,30 +82,44 @@ impl Store {
         sqlx::query("select 1").execute(&self.pool).await?;
         Ok(())
     }
-}
 
-/// Holds the database for one gateway, on a connection of its own.
-///
-/// The lock goes with the connection: after a crash Postgres frees it by itself.
-#[derive(Debug)]
-pub struct OneGateway {
-    connection: PgConnection,
-}
-
-impl OneGateway {
-    /// Takes the lock, or says that another gateway has it.
-    pub async fn take(url: &str) -> Result<Self, OpenError> {
-        let mut connection = PgConnection::connect(url).await.map_err(OpenError::Unreachable)?;
-        let is_ours = sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")
-            .bind(ONE_GATEWAY)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(OpenError::Unreachable)?;
-        if is_ours { Ok(Self { connection }) } else { Err(OpenError::AnotherGateway) }
+    fn open_text(&self, purpose: Purpose, sealed: &[u8]) -> Result<String, StoreError> {
+        let plain = self.seal.open(purpose, sealed)?;
+        String::from_utf8(plain).map_err(|_| Unsealable::Altered.into())
     }
 
-    /// Whether the connection, and the lock with it, still stands.
-    pub async fn is_held(&mut self) -> bool {
-        self.connection.ping().await.is_ok()
+    fn close_json(&self, purpose: Purpose, value: &impl Serialize) -> Vec<u8> {
+        let plain = serde_json::to_vec(value).expect("only JSON and texts are sealed this way");
+        self.seal.close(purpose, &plain)
+    }
+
+    fn open_json<T: DeserializeOwned>(
+        &self,
+        purpose: Purpose,
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        Ok(serde_json::from_slice(&self.seal.open(purpose, sealed)?)?)
+    }
+
+    async fn close_large(&self, purpose: Purpose, plain: Vec<u8>) -> Vec<u8> {
+        let seal = self.seal.clone();
+        beside(plain.len(), move || seal.close(purpose, &plain)).await
+    }
+
+    async fn open_large(&self, purpose: Purpose, sealed: Vec<u8>) -> Result<Vec<u8>, Unsealable> {
+        let seal = self.seal.clone();
+        beside(sealed.len(), move || seal.open(purpose, &sealed)).await
+    }
+}
+
+/// Does work on so many bytes where it holds nobody up.
+async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < LARGE_BYTES {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // Only a panic ends it early: it goes on where it would have without the detour.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -110,12 +110,23 @@ impl<'a> Practice<'a> {
         self.settled().await;
     }
 
-    /// What a letter becomes in its room.
+    /// What a letter becomes in its room, as the person reads it there.
     pub(crate) async fn posted_content(&self) -> Value {
-        sqlx::query_scalar("select content from posts where letter_id is not null limit 1")
-            .fetch_one(&self.database)
-            .await
-            .unwrap()
+        let (room, event): (String, String) = sqlx::query_as(
+            "select room_id, event_id
+             from posts
+             join portals using (conversation_id)
+             where letter_id is not null
+               and event_id is not null
+             order by posts.id
+             limit 1",
+        )
+        .fetch_one(&self.database)
+        .await
+        .unwrap();
+        let path = format!("/v3/rooms/{room}/event/{event}");
+        let event = self.as_person(reqwest::Method::GET, &path, &json!({})).await;
+        event["content"].clone()
     }
 
     /// `each` letters into every thread.
@@ -254,7 +265,7 @@ impl<'a> Practice<'a> {
             .unwrap()
     }
 
-    async fn as_person(&self, method: reqwest::Method, path: &str, body: &Value) {
+    async fn as_person(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
         let url = format!("{}/_matrix/client{path}", self.world.homeserver.url);
         let request = self.http.request(method, url).bearer_auth(&self.person.access_token);
         let answer = request
@@ -263,7 +274,10 @@ impl<'a> Practice<'a> {
             .send()
             .await
             .unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let is_success = answer.status().is_success();
+        let text = answer.text().await.unwrap();
+        assert!(is_success, "{text}");
+        serde_json::from_str(&text).unwrap()
     }
 
     fn correspondent(&self, number: usize) -> String {

@@ -8,7 +8,7 @@ use super::start;
 use crate::{
     config::Settings,
     relay::Clock,
-    store::{OpenError, Resolution, Store, StoreError},
+    store::{Database, OpenError, Resolution, Store, StoreError, seal::OuterKey},
 };
 
 /// A command about parked things failed.
@@ -25,8 +25,8 @@ pub enum ParkedError {
 }
 
 /// Everything parked, as a table.
-pub async fn list(settings: &Settings) -> Result<String, ParkedError> {
-    let items = store(settings).await?.parked().await?;
+pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, ParkedError> {
+    let items = store(settings, key).await?.parked().await?;
     if items.is_empty() {
         return Ok("Nothing is parked.\n".to_owned());
     }
@@ -54,27 +54,32 @@ pub async fn list(settings: &Settings) -> Result<String, ParkedError> {
 }
 
 /// Tries one again.
-pub async fn retry(settings: &Settings, id: i64) -> Result<String, ParkedError> {
-    resolve(settings, id, Resolution::Retry).await?;
+pub async fn retry(settings: &Settings, key: &OuterKey, id: i64) -> Result<String, ParkedError> {
+    resolve(settings, key, id, Resolution::Retry).await?;
     Ok(format!("{id} is tried again as soon as the gateway runs.\n"))
 }
 
 /// Gives one up.
-pub async fn drop(settings: &Settings, id: i64) -> Result<String, ParkedError> {
-    resolve(settings, id, Resolution::Drop).await?;
+pub async fn drop(settings: &Settings, key: &OuterKey, id: i64) -> Result<String, ParkedError> {
+    resolve(settings, key, id, Resolution::Drop).await?;
     Ok(format!("{id} is given up; its row stays in the database.\n"))
 }
 
-async fn resolve(settings: &Settings, id: i64, resolution: Resolution) -> Result<(), ParkedError> {
+async fn resolve(
+    settings: &Settings,
+    key: &OuterKey,
+    id: i64,
+    resolution: Resolution,
+) -> Result<(), ParkedError> {
     let now = Clock::of_the_machine().now();
-    if store(settings).await?.resolve_parked(id, resolution, now).await? {
+    if store(settings, key).await?.resolve_parked(id, resolution, now).await? {
         Ok(())
     } else {
         Err(ParkedError::NoSuch(id))
     }
 }
 
-async fn store(settings: &Settings) -> Result<Store, ParkedError> {
-    let store = Store::connect(&start::database_url(&settings.database), 1).await?;
-    if store.is_migrated().await? { Ok(store) } else { Err(OpenError::NotMigrated.into()) }
+async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, ParkedError> {
+    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
+    Ok(database.open(key).await?)
 }

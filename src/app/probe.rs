@@ -10,7 +10,7 @@ use crate::{
     http::{self, Doors},
     matrix::Homeserver,
     relay::{Clock, Line, Rng},
-    store::Store,
+    store::{Database, KeyState, OpenError, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
 };
 
@@ -18,9 +18,9 @@ use crate::{
 const PROBE: Duration = Duration::from_secs(30);
 
 /// Tries everything; one row each.
-pub async fn probe(settings: &Settings, tokens: &Tokens) -> Vec<Finding> {
+pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let store = database(settings, &mut findings).await;
+    let store = database(settings, key, &mut findings).await;
     homeserver(settings, tokens, store, &mut findings).await;
     for channel in &settings.channels {
         mail_servers(channel, &mut findings).await;
@@ -28,10 +28,14 @@ pub async fn probe(settings: &Settings, tokens: &Tokens) -> Vec<Finding> {
     findings
 }
 
-async fn database(settings: &Settings, findings: &mut Vec<Finding>) -> Option<Store> {
+async fn database(
+    settings: &Settings,
+    key: &OuterKey,
+    findings: &mut Vec<Finding>,
+) -> Option<Store> {
     let url = start::database_url(&settings.database);
-    let store = match Store::connect(&url, 1).await {
-        Ok(store) => store,
+    let database = match Database::connect(&url, 1).await {
+        Ok(database) => database,
         Err(error) => {
             findings.push(Finding::fail(
                 "database",
@@ -42,7 +46,9 @@ async fn database(settings: &Settings, findings: &mut Vec<Finding>) -> Option<St
         }
     };
     findings.push(Finding::ok("database", "reached"));
-    findings.push(match store.is_migrated().await {
+    let opened = database.key_state(key).await;
+    let is_open = matches!(opened, Ok(KeyState::Opens { .. }));
+    findings.push(match database.is_migrated().await {
         Ok(true) => Finding::ok("migrations", "up to date"),
         Ok(false) => Finding::fail("migrations", "not up to date", "run: umstieg migrate"),
         Err(error) => Finding::fail(
@@ -51,7 +57,39 @@ async fn database(settings: &Settings, findings: &mut Vec<Finding>) -> Option<St
             "give the database user the right to read the gateway's tables",
         ),
     });
-    Some(store)
+    findings.push(sealing(key, opened));
+    if is_open { database.open(key).await.ok() } else { None }
+}
+
+/// Whether the key of the settings is the one the database is sealed with.
+fn sealing(key: &OuterKey, opened: Result<KeyState, OpenError>) -> Finding {
+    let mark = key.mark();
+    match opened {
+        Ok(KeyState::None) => {
+            Finding::ok("sealing", format!("nothing is sealed yet; the key will be {mark}"))
+        }
+        Ok(KeyState::Opens { data_keys: 1 }) => {
+            Finding::ok("sealing", format!("the key {mark} opens the database"))
+        }
+        Ok(KeyState::Opens { .. }) => Finding::warn(
+            "sealing",
+            format!("the key {mark} opens the database; a change of keys is not finished"),
+            "stop the gateway and run: umstieg rekey",
+        ),
+        Err(OpenError::OtherKey { sealed_with, given }) => Finding::fail(
+            "sealing",
+            format!("the database is sealed with the key {sealed_with}, not with {given}"),
+            format!(
+                "give the key {sealed_with} back to [sealing]; or, when {given} is to replace it, \
+                 run: umstieg rekey --old-key-file FILE"
+            ),
+        ),
+        Err(error) => Finding::fail(
+            "sealing",
+            told(&error),
+            "restore the table seal_keys from a backup, before anything else is done",
+        ),
+    }
 }
 
 async fn homeserver(
@@ -116,8 +154,16 @@ async fn knock(
             });
             Some((listener, router))
         }
-        // A gateway runs and answers, or there is no database behind the door.
-        (Ok(_), None) | (Err(_), _) => None,
+        // What comes in with the knock must be saved.
+        (Ok(_), None) => {
+            return Finding::warn(
+                "ping",
+                "not tried: without the database our door stays shut",
+                "put the database right first",
+            );
+        }
+        // A gateway runs and answers.
+        (Err(_), _) => None,
     };
     let transaction = Rng::from_os().uuid().to_string();
     let ping = homeserver.ping(&settings.appservice.id, &transaction);

@@ -18,10 +18,11 @@ use url::Url;
 use super::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
     InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
-    Settings, SettingsError, WorkerSettings, mail_server,
+    SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Reader, Section, line_at},
     secrets::{self, secret},
+    settings::PlaceholderKey,
 };
 use crate::{
     channel::{
@@ -29,6 +30,7 @@ use crate::{
         SenderRule, ThreadBy,
     },
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress},
+    store::seal::OuterKey,
 };
 
 /// How environment variables are looked up: `&|name| std::env::var(name).ok()`.
@@ -118,6 +120,7 @@ impl<'e> Surroundings<'e> {
 pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Settings> {
     let language = top.text("language", language).unwrap_or_default();
     let database = database(&top.section("database"), around);
+    let sealing = sealing(&top.section("sealing"), around);
     let homeserver = homeserver(&top.section("homeserver"), around);
     let server_name = homeserver.as_ref().map(|homeserver| homeserver.server_name.as_str());
     let appservice = appservice(&top.section("appservice"), server_name, around);
@@ -144,6 +147,7 @@ pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Opti
     let settings = Settings {
         language,
         database: database?,
+        sealing: sealing?,
         homeserver: homeserver?,
         appservice: appservice?,
         worker,
@@ -185,6 +189,27 @@ fn database(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Data
         url,
         connections_max: connections_max.unwrap_or(DatabaseSettings::CONNECTIONS_DEFAULT),
     })
+}
+
+fn sealing(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<SealingSettings> {
+    let what = "the key that seals what lies in the database; make one with: umstieg sealing-key";
+    let text = secret(section, &secrets::SEALING, what, around);
+    section.close();
+    let (text, given) = (text?, secrets::SEALING.given(section));
+    if text.expose_secret() == SealingSettings::PLACEHOLDER {
+        let what = "is the placeholder of the example; make a key with: umstieg sealing-key";
+        let file = around.file.display().to_string();
+        let mistake = section.mistake(given, what);
+        return Some(SealingSettings { key: Err(Box::new(PlaceholderKey { file, mistake })) });
+    }
+    match OuterKey::from_base64(text.expose_secret()) {
+        Ok(key) => Some(SealingSettings { key: Ok(key) }),
+        Err(error) => {
+            let make = "expected 32 random bytes in base64; make them with: umstieg sealing-key";
+            section.wrong(given, format!("{error}; {make}"));
+            None
+        }
+    }
 }
 
 fn homeserver(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<HomeserverSettings> {

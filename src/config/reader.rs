@@ -269,6 +269,12 @@ impl<'r, 't> Section<'r, 't> {
         self.reader.wrong(line, &self.full(key), what);
     }
 
+    /// A mistake at this key that is not noted as one, because not every command minds it.
+    pub(super) fn mistake(&self, key: &'static str, what: impl Into<String>) -> Mistake {
+        let line = self.find(key).map_or(self.line, |(line, _)| line);
+        Mistake { line, key: self.full(key), what: what.into() }
+    }
+
     pub(super) fn has(&self, key: &'static str) -> bool {
         self.find(key).is_some()
     }

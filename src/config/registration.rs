@@ -2,16 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Settings, secrets};
+use super::{Settings, secrets, write_new_secret};
 
 /// The tokens of a registration.
 #[derive(Debug, Clone)]
@@ -142,11 +140,7 @@ pub enum WriteError {
 /// Writes the file for its owner's eyes only (mode 0600). `replace`: also over an existing one.
 pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), WriteError> {
     let unwritable = |cause| WriteError::Unwritable { file: file.to_owned(), cause };
-    let write_new = |path: &Path| {
-        let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        new.write_all(yaml.as_bytes())?;
-        new.sync_all()
-    };
+    let write_new = |path: &Path| write_new_secret(path, yaml);
     if !replace {
         return match write_new(file) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,6 +1,10 @@
 //! Secrets: in the settings, in a file beside them, or in the environment, never in two places.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use secrecy::SecretString;
 
@@ -16,7 +20,18 @@ pub(super) struct SecretKeys {
 pub(super) const PASSWORD: SecretKeys =
     SecretKeys { plain: "password", file: "password_file", env: "password_env" };
 
+pub(super) const SEALING: SecretKeys =
+    SecretKeys { plain: "key", file: "key_file", env: "key_env" };
+
 pub(super) const URL: SecretKeys = SecretKeys { plain: "url", file: "url_file", env: "url_env" };
+
+impl SecretKeys {
+    /// Where the secret was given.
+    pub(super) fn given(&self, section: &Section<'_, '_>) -> &'static str {
+        let keys = [self.plain, self.file, self.env];
+        keys.into_iter().find(|key| section.has(key)).unwrap_or(self.plain)
+    }
+}
 
 /// Reads the secret wherever it stands. Notes a mistake when it stands nowhere or twice.
 pub(super) fn secret(
@@ -99,6 +114,16 @@ fn read_variable(
         section.wrong(key, format!("the environment variable {variable} is not set"));
     }
     value
+}
+
+/// Writes a secret to a new file for its owner's eyes only (mode 0600).
+///
+/// Errors: also when there is such a file ([`io::ErrorKind::AlreadyExists`]).
+pub fn write_new_secret(file: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()
 }
 
 /// Whether everybody on the machine can read this file. A file that is not there is not readable.

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 use url::Url;
 
-use super::MailServerSettings;
-use crate::{channel::Channel, model::Language};
+use super::{MailServerSettings, Mistake, SettingsError};
+use crate::{channel::Channel, model::Language, store::seal::OuterKey};
 
 /// All settings, checked. `Debug` shows no secret and no address.
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub struct Settings {
     /// Spoken where no channel is concerned.
     pub language: Language,
     pub database: DatabaseSettings,
+    pub sealing: SealingSettings,
     pub homeserver: HomeserverSettings,
     pub appservice: AppserviceSettings,
     pub worker: WorkerSettings,
@@ -33,6 +34,36 @@ pub struct DatabaseSettings {
 impl DatabaseSettings {
     /// Enough for the default number of workers and both doors.
     pub const CONNECTIONS_DEFAULT: u32 = 10;
+}
+
+/// The key that seals what lies in the database. `Debug` shows its mark.
+#[derive(Debug, Clone)]
+pub struct SealingSettings {
+    /// The mistake when it is the placeholder of the example.
+    pub(super) key: Result<OuterKey, Box<PlaceholderKey>>,
+}
+
+/// Where the placeholder stands.
+#[derive(Debug, Clone)]
+pub(super) struct PlaceholderKey {
+    pub(super) file: String,
+    pub(super) mistake: Mistake,
+}
+
+impl SealingSettings {
+    /// What stands for the key in the example. Commands that touch no content take it, so that
+    /// the registration can be written first.
+    pub const PLACEHOLDER: &str = "change-me";
+
+    /// The key.
+    ///
+    /// Errors: [`SettingsError::Mistakes`] when it is the placeholder of the example.
+    pub fn key(&self) -> Result<&OuterKey, SettingsError> {
+        self.key.as_ref().map_err(|placeholder| SettingsError::Mistakes {
+            file: placeholder.file.clone(),
+            mistakes: vec![placeholder.mistake.clone()],
+        })
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::*;
+use crate::store::seal::{DataKey, Seal};
 
 const TOKEN: &str = "the_homeservers_own_secret";
 const TRANSACTION: &str = "/_matrix/app/v1/transactions/1";
@@ -23,7 +24,7 @@ fn doors() -> Router {
         .unwrap();
     router(Doors {
         hs_token: TOKEN.into(),
-        store: Store::new(pool),
+        store: Store::new(pool, Seal::new([&DataKey::random(1)]).unwrap()),
         clock: Arc::new(|| OffsetDateTime::UNIX_EPOCH),
     })
 }

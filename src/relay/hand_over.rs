@@ -104,14 +104,14 @@ impl Case<'_> {
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
         let newest = match self.line.channel.writes() {
             Writes::MailWithAttachments => {
-                self.ctx.store.newest_letter(self.conversation.id).await?
+                self.ctx.store.newest_raw_letter(self.conversation.id).await?
             }
             // A fax carries no thread, and its gateway's mail is nothing to answer.
             Writes::OnePdf => None,
         };
         let answers = match newest {
-            Some(stored) => {
-                let parsed = tokio::task::spawn_blocking(move || mail::parse(&stored.raw)).await;
+            Some(raw) => {
+                let parsed = tokio::task::spawn_blocking(move || mail::parse(&raw)).await;
                 parsed.map_or_else(|_| Answers::default(), |letter: Letter| answer::to(&letter))
             }
             None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },

@@ -27,8 +27,8 @@ use crate::{
     store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
 };
 
-/// Put in front of a mail of which only the head was fetched; its value is the limit in bytes.
-pub const TOO_LARGE_HEADER: &str = "X-Umstieg-Too-Large";
+/// Why something is parked whose sealed bytes in the database do not open.
+const UNSEALABLE: &str = "seal_broken";
 
 /// Bytes of a letter's name: enough that two letters never share one.
 const NAME_BYTES: usize = 16;
@@ -59,7 +59,16 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     let channel = &line.channel;
     let id = stored.id;
     let name = name_of(&channel.name, &stored.mail_key);
-    let raw = Bytes::from(stored.raw);
+    let raw = match ctx.store.raw_letter(id).await {
+        Ok(Some(raw)) => Bytes::from(raw),
+        Ok(None) => return Ok(()),
+        // Those behind it shall pass.
+        Err(StoreError::Sealed(why)) => {
+            error!(letter.id = %id, channel.name = %channel.name, error = %why, "Parked letter {id}: its seal does not open");
+            return ctx.store.park_letter(&channel.name, id, UNSEALABLE, ctx.clock.now()).await;
+        }
+        Err(error) => return Err(error),
+    };
     // Parsing is bounded, and still runs where a panic is only this letter's misfortune.
     let parsed = tokio::task::spawn_blocking({
         let raw = raw.clone();
@@ -109,8 +118,8 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         known.newest,
     );
     let mut hints = hints(&letter, placement);
-    if let Some(limit) = mail::header(&raw, TOO_LARGE_HEADER).first() {
-        let bytes: u64 = limit.parse().unwrap_or_default();
+    if stored.head_only {
+        let bytes = u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX);
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
     }
     let hints: Vec<String> =
@@ -391,7 +400,7 @@ async fn file_of(
     match post.kind {
         PostKind::Text => Ok(None),
         PostKind::Original { letter } => {
-            let raw = ctx.store.raw_letter(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+            let raw = raw_letter(ctx, letter).await?;
             Ok(Some(Attachment {
                 file_name: format!("original-{letter}.eml"),
                 media_type: "message/rfc822".to_owned(),
@@ -400,12 +409,23 @@ async fn file_of(
         }
         PostKind::Attachment { letter, index } => {
             if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
-                let raw = ctx.store.raw_letter(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+                let raw = raw_letter(ctx, letter).await?;
                 let read = tokio::task::spawn_blocking(move || mail::parse(&raw)).await;
                 parsed.0 = Some((letter, read.map_err(|_| Stop::Lost("unreadable"))?));
             }
             let attachment = parsed.0.as_ref().and_then(|(_, read)| read.attachments.get(index));
             attachment.cloned().map(Some).ok_or(Stop::Lost("attachment_lost"))
         }
+    }
+}
+
+async fn raw_letter(ctx: &Ctx, letter: LetterId) -> Result<Vec<u8>, Stop> {
+    match ctx.store.raw_letter(letter).await {
+        Ok(raw) => raw.ok_or(Stop::Lost("letter_lost")),
+        Err(StoreError::Sealed(why)) => {
+            error!(letter.id = %letter, error = %why, "The seal of letter {letter} does not open");
+            Err(Stop::Lost(UNSEALABLE))
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -262,7 +262,7 @@ async fn display_name(
 ) -> Result<String, StoreError> {
     let phrase = match correspondent {
         Correspondent::Mail(address) => {
-            let raw = ctx.store.newest_letter(conversation.id).await?.map(|letter| letter.raw);
+            let raw = ctx.store.newest_raw_letter(conversation.id).await?;
             let claimed = match raw {
                 Some(raw) => tokio::task::spawn_blocking(move || sender_name(&raw)).await.ok(),
                 None => None,

@@ -1,11 +1,12 @@
 //! What we hand to channels: gathered, closed, claimed, settled. Every step is a guarded update,
 //! so that a step repeated after a crash finds it done or finds it impossible.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, posts};
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId,
 };
@@ -25,8 +26,10 @@ pub struct NewPart<'a> {
     pub at: OffsetDateTime,
 }
 
-/// One room message within a dispatch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One room message within a dispatch. Sealed as JSON: a name here never changes, and what is
+/// added is optional.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoredPart {
     Text(String),
     /// A file in the media repository, and what its sender wrote about it.
@@ -136,22 +139,12 @@ impl Store {
                 .await?
             }
         };
-        let (body, media_uri, file_name, media_type) = match new.part {
-            StoredPart::Text(body) => (Some(body), None, None, None),
-            StoredPart::File { media_uri, file_name, media_type, caption } => {
-                (caption.as_ref(), Some(media_uri), Some(file_name), Some(media_type))
-            }
-        };
         sqlx::query!(
-            "insert into dispatch_parts
-                 (dispatch_id, event_id, body, media_uri, file_name, media_type)
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into dispatch_parts (dispatch_id, event_id, content)
+             values ($1, $2, $3)",
             dispatch,
             new.event_id,
-            body,
-            media_uri,
-            file_name,
-            media_type,
+            self.close_json(Purpose::DispatchPart, new.part),
         )
         .execute(&mut *transaction)
         .await?;
@@ -177,13 +170,24 @@ impl Store {
         if !dispatch.may_change() {
             return Ok(NewerWords::TooLate);
         }
+        let content =
+            sqlx::query_scalar!("select content from dispatch_parts where event_id = $1", event_id)
+                .fetch_one(&mut *transaction)
+                .await?;
+        let newer = match self.open_json(Purpose::DispatchPart, &content)? {
+            StoredPart::Text(_) => StoredPart::Text(words.to_owned()),
+            StoredPart::File { media_uri, file_name, media_type, caption } => StoredPart::File {
+                media_uri,
+                file_name,
+                media_type,
+                // Where there were no words, none are added.
+                caption: caption.map(|_| words.to_owned()),
+            },
+        };
         sqlx::query!(
-            "update dispatch_parts
-             set body = $2
-             where event_id = $1
-               and body is not null",
+            "update dispatch_parts set content = $2 where event_id = $1",
             event_id,
-            words,
+            self.close_json(Purpose::DispatchPart, &newer),
         )
         .execute(&mut *transaction)
         .await?;
@@ -235,7 +239,7 @@ impl Store {
         .rows_affected();
         if emptied == 1 {
             let id = DispatchId(dispatch.id);
-            posts::insert_notice(&mut transaction, conversation.0, id, notice).await?;
+            self.insert_notice(&mut transaction, conversation.0, id, notice).await?;
             // What stands behind it need not wait for its time.
             let job = Job::HandOver(conversation);
             jobs::add(&mut transaction, &job, None).await?;
@@ -277,21 +281,28 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.and_then(|row| {
-            Some(StoredDispatch {
-                id: DispatchId(row.id),
-                conversation,
-                state: DeliveryState::from_word(&row.state)?,
-                message_id: MessageId::new(&row.message_id).ok()?,
-                opened_at: row.opened_at,
-                closes_at: row.closes_at,
-                subject: row.subject,
-                in_reply_to: row.in_reply_to.and_then(|id| MessageId::new(&id).ok()),
-                ancestors: row.ancestors.iter().filter_map(|id| MessageId::new(id).ok()).collect(),
-                attempts: row.attempts,
-                next_attempt_at: row.next_attempt_at,
-                first_event: row.first_event,
-            })
+        let Some(row) = row else { return Ok(None) };
+        let (Some(state), Ok(message_id)) =
+            (DeliveryState::from_word(&row.state), MessageId::new(&row.message_id))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(StoredDispatch {
+            id: DispatchId(row.id),
+            conversation,
+            state,
+            message_id,
+            opened_at: row.opened_at,
+            closes_at: row.closes_at,
+            subject: match &row.subject {
+                Some(sealed) => self.open_text(Purpose::DispatchSubject, sealed)?,
+                None => String::new(),
+            },
+            in_reply_to: row.in_reply_to.and_then(|id| MessageId::new(&id).ok()),
+            ancestors: row.ancestors.iter().filter_map(|id| MessageId::new(id).ok()).collect(),
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at,
+            first_event: row.first_event,
         }))
     }
 
@@ -300,12 +311,8 @@ impl Store {
         &self,
         dispatch: DispatchId,
     ) -> Result<Vec<StoredPart>, StoreError> {
-        let rows = sqlx::query!(
-            "select
-                 body,
-                 media_uri,
-                 file_name,
-                 media_type
+        let contents = sqlx::query_scalar!(
+            "select content
              from dispatch_parts
              where dispatch_id = $1
                and not withdrawn
@@ -314,19 +321,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| match (row.body, row.media_uri) {
-                (caption, Some(media_uri)) => Some(StoredPart::File {
-                    media_uri,
-                    file_name: row.file_name.unwrap_or_default(),
-                    media_type: row.media_type.unwrap_or_default(),
-                    caption,
-                }),
-                (Some(body), None) => Some(StoredPart::Text(body)),
-                (None, None) => None,
-            })
-            .collect())
+        contents.iter().map(|content| self.open_json(Purpose::DispatchPart, content)).collect()
     }
 
     /// Closes a gathered dispatch: what it answers is fixed, and its Message-ID leads back to the
@@ -350,7 +345,7 @@ impl Store {
              where id = $1
                and state = 'collecting'",
             dispatch.id.0,
-            dispatch.subject,
+            self.seal.close(Purpose::DispatchSubject, dispatch.subject.as_bytes()),
             dispatch.in_reply_to.as_ref().map(MessageId::as_str),
             &ancestors,
         )
@@ -415,12 +410,12 @@ impl Store {
                and state in ('waiting', 'handing_over', 'sending_body')",
             dispatch.id.0,
             next,
-            reply,
+            self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
         )
         .execute(&mut *transaction)
         .await?;
         if let Some(notice) = notice {
-            posts::insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+            self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
                 .await?;
         }
         jobs::add(&mut transaction, &Job::HandOver(dispatch.conversation), Some(next)).await?;
@@ -449,14 +444,14 @@ impl Store {
                and state in ('collecting', 'waiting', 'handing_over', 'sending_body')",
             dispatch.id.0,
             state.word(),
-            reply,
+            self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
             at,
         )
         .execute(&mut *transaction)
         .await?
         .rows_affected();
         if settled == 1 {
-            posts::insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+            self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
                 .await?;
             if let Some((channel, reason)) = parked_for {
                 let kind = ParkedKind::Dispatch;

@@ -1,29 +1,47 @@
 //! What channels brought: saved raw under the mailbox's own key, then placed in one step.
 
 use time::OffsetDateTime;
+use tracing::error;
 
-use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind};
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, LetterId, MailKey, MessageId, NewPost,
 };
 
 /// A mail as the mailbox handed it over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewLetter<'a> {
     pub channel: &'a ChannelName,
     pub mail_key: &'a MailKey,
-    pub raw: &'a [u8],
+    pub raw: Vec<u8>,
+    /// Too large: the mailbox holds the only copy of the rest.
+    pub head_only: bool,
     pub received_at: OffsetDateTime,
 }
 
-/// A letter without a place yet.
+/// A letter as it was saved; [`Store::raw_letter`] gives its bytes.
 #[derive(Debug, Clone)]
 pub struct StoredLetter {
     pub id: LetterId,
     /// The mailbox's own name for it.
     pub mail_key: String,
-    pub raw: Vec<u8>,
+    /// Too large: we have but its head.
+    pub head_only: bool,
     pub received_at: OffsetDateTime,
+}
+
+struct LetterRow {
+    id: i64,
+    mail_key: String,
+    head_only: bool,
+    received_at: OffsetDateTime,
+}
+
+impl From<LetterRow> for StoredLetter {
+    fn from(row: LetterRow) -> Self {
+        let LetterRow { id, mail_key, head_only, received_at } = row;
+        Self { id: LetterId(id), mail_key, head_only, received_at }
+    }
 }
 
 /// What was decided about a letter, saved in one transaction.
@@ -45,14 +63,16 @@ impl Store {
     /// Saves a mail. `false` when its key was known: nothing is done. Whoever brings it wakes its
     /// placing, once for many; [`Store::wake_what_waits`] does it for those who could not.
     pub async fn receive_letter(&self, letter: NewLetter<'_>) -> Result<bool, StoreError> {
+        let raw = self.close_large(Purpose::LetterRaw, letter.raw).await;
         let inserted = sqlx::query!(
-            "insert into letters (channel, mail_key, received_at, raw)
-             values ($1, $2, $3, $4)
+            "insert into letters (channel, mail_key, received_at, raw, head_only)
+             values ($1, $2, $3, $4, $5)
              on conflict (channel, mail_key) do nothing",
             letter.channel.as_str(),
             letter.mail_key.as_str(),
             letter.received_at,
-            letter.raw,
+            raw,
+            letter.head_only,
         )
         .execute(&self.pool)
         .await?
@@ -82,12 +102,11 @@ impl Store {
         Ok(keys.into_iter().filter(|key| !known.contains(key.as_str())).collect())
     }
 
-    /// Mails that are safe in the room, so that the mailbox may delete them. Of those that begin
-    /// with `head_only` we have but the head: the mailbox holds the only copy of the rest.
+    /// Mails that are safe in the room, so that the mailbox may delete them. Never those of which
+    /// we have but the head: the mailbox holds the only copy of the rest.
     pub async fn deletable_mails(
         &self,
         channel: &ChannelName,
-        head_only: &str,
         limit: i64,
     ) -> Result<Vec<MailKey>, StoreError> {
         let keys = sqlx::query_scalar!(
@@ -96,11 +115,10 @@ impl Store {
              where channel = $1
                and state in ('posted', 'duplicate', 'dropped')
                and deleted_at is null
-               and substring(raw from 1 for length($2::bytea)) <> $2
+               and not head_only
              order by id
-             limit $3",
+             limit $2",
             channel.as_str(),
-            head_only.as_bytes(),
             limit,
         )
         .fetch_all(&self.pool)
@@ -135,8 +153,9 @@ impl Store {
         &self,
         channel: &ChannelName,
     ) -> Result<Option<StoredLetter>, StoreError> {
-        let row = sqlx::query!(
-            "select id, mail_key, raw, received_at
+        let row = sqlx::query_as!(
+            LetterRow,
+            "select id, mail_key, head_only, received_at
              from letters
              where channel = $1
                and state = 'stored'
@@ -146,19 +165,20 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| StoredLetter {
-            id: LetterId(row.id),
-            mail_key: row.mail_key,
-            raw: row.raw,
-            received_at: row.received_at,
-        }))
+        Ok(row.map(StoredLetter::from))
     }
 
     /// The bytes of a letter, as they came.
+    ///
+    /// Errors: [`StoreError::Sealed`] when they were damaged in the database.
     pub async fn raw_letter(&self, letter: LetterId) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(sqlx::query_scalar!("select raw from letters where id = $1", letter.0)
+        let sealed = sqlx::query_scalar!("select raw from letters where id = $1", letter.0)
             .fetch_optional(&self.pool)
-            .await?)
+            .await?;
+        match sealed {
+            Some(sealed) => Ok(Some(self.open_large(Purpose::LetterRaw, sealed).await?)),
+            None => Ok(None),
+        }
     }
 
     /// The newest letter of a conversation: what an answer answers.
@@ -166,8 +186,9 @@ impl Store {
         &self,
         conversation: ConversationId,
     ) -> Result<Option<StoredLetter>, StoreError> {
-        let row = sqlx::query!(
-            "select id, mail_key, raw, received_at
+        let row = sqlx::query_as!(
+            LetterRow,
+            "select id, mail_key, head_only, received_at
              from letters
              where conversation_id = $1
              order by id desc
@@ -176,12 +197,25 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| StoredLetter {
-            id: LetterId(row.id),
-            mail_key: row.mail_key,
-            raw: row.raw,
-            received_at: row.received_at,
-        }))
+        Ok(row.map(StoredLetter::from))
+    }
+
+    /// The bytes of the newest letter of a conversation; nothing when they were damaged in the
+    /// database: who asks for the newest one can do without it.
+    pub async fn newest_raw_letter(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.newest_letter(conversation).await? {
+            Some(letter) => match self.raw_letter(letter.id).await {
+                Err(StoreError::Sealed(why)) => {
+                    error!(letter.id = %letter.id, error = %why, "The seal of a letter does not open");
+                    Ok(None)
+                }
+                other => other,
+            },
+            None => Ok(None),
+        }
     }
 
     /// Whether a mail of the same content was placed before (under another key).
@@ -276,7 +310,7 @@ impl Store {
                 placing.letter.0,
                 post.speaker.word(),
                 post.txn_id,
-                post.content,
+                self.close_json(Purpose::PostContent, &post.content),
                 post.file_index,
             )
             .execute(&mut *transaction)

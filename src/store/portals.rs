@@ -52,7 +52,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        self.portal_of(conversation).await?.ok_or(StoreError(sqlx::Error::RowNotFound))
+        self.portal_of(conversation).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
     async fn portal_of(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, parked, parked::ParkedKind};
+use super::{Store, StoreError, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{ConversationId, DispatchId, LetterId, NewPost, PostId, Speaker};
 
 /// What kind of thing a post says.
@@ -54,7 +54,7 @@ impl Store {
                  post.txn_id,
                  post.content,
                  post.file_index,
-                 post.media_uri,
+                 post.media,
                  post.replaces,
                  -- Only what stands in the room of now can be replaced there.
                  case
@@ -76,8 +76,7 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
+        rows.into_iter()
             .map(|row| {
                 let letter = row.letter_id.map(LetterId);
                 let kind = match (letter, row.file_index) {
@@ -87,25 +86,29 @@ impl Store {
                     }
                     _ => PostKind::Text,
                 };
-                StoredPost {
+                Ok(StoredPost {
                     id: PostId(row.id),
                     letter,
                     speaker: if row.speaker == "ghost" { Speaker::Ghost } else { Speaker::Bot },
                     txn_id: row.txn_id,
-                    content: row.content,
+                    content: self.open_json(Purpose::PostContent, &row.content)?,
                     kind,
-                    media_uri: row.media_uri,
+                    media_uri: row
+                        .media
+                        .map(|sealed| self.open_text(Purpose::PostMedia, &sealed))
+                        .transpose()?,
                     replaces: row.replaces.map(|_| row.replaced_event),
                     attempts: row.attempts,
                     next_attempt_at: row.next_attempt_at,
-                }
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// Notes where a post's file lies, so that it is uploaded once.
     pub async fn post_uploaded(&self, post: PostId, media_uri: &str) -> Result<(), StoreError> {
-        sqlx::query!("update posts set media_uri = $2 where id = $1", post.0, media_uri)
+        let media = self.seal.close(Purpose::PostMedia, media_uri.as_bytes());
+        sqlx::query!("update posts set media = $2 where id = $1", post.0, media)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -245,7 +248,7 @@ impl Store {
             conversation.0,
             original_of.map(|letter| letter.0),
             txn_id,
-            content,
+            self.close_json(Purpose::PostContent, content),
             original_of.map(|_| NewPost::ORIGINAL),
         )
         .execute(&mut *transaction)
@@ -276,41 +279,42 @@ impl Store {
         .await?
         .map(LetterId))
     }
-}
 
-/// Adds a notice about a dispatch; a later one replaces the first in the room.
-pub(super) async fn insert_notice(
-    connection: &mut PgConnection,
-    conversation: i64,
-    dispatch: DispatchId,
-    content: &Value,
-) -> Result<(), sqlx::Error> {
-    // The random part of its Message-ID names it, also after the database was restored from an
-    // older copy and counts its rows anew.
-    let earlier = sqlx::query!(
-        r#"select
-             min(post.id) as first,
-             count(post.id) as "count!",
-             split_part(dispatch.message_id, '@', 1) as "name!"
-         from dispatches as dispatch
-         left join posts as post on post.dispatch_id = dispatch.id
-         where dispatch.id = $1
-         group by dispatch.message_id"#,
-        dispatch.0,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "insert into posts (conversation_id, dispatch_id, speaker, txn_id, content, replaces)
-         values ($1, $2, 'bot', $3, $4, $5)",
-        conversation,
-        dispatch.0,
-        format!("d{}n{}", earlier.name, earlier.count),
-        content,
-        earlier.first,
-    )
-    .execute(&mut *connection)
-    .await?;
-    let job = super::Job::SendPosts(ConversationId(conversation));
-    super::jobs::add(connection, &job, None).await
+    /// Adds a notice about a dispatch; a later one replaces the first in the room.
+    pub(super) async fn insert_notice(
+        &self,
+        connection: &mut PgConnection,
+        conversation: i64,
+        dispatch: DispatchId,
+        content: &Value,
+    ) -> Result<(), sqlx::Error> {
+        // The random part of its Message-ID names it, also after the database was restored from an
+        // older copy and counts its rows anew.
+        let earlier = sqlx::query!(
+            r#"select
+                 min(post.id) as first,
+                 count(post.id) as "count!",
+                 split_part(dispatch.message_id, '@', 1) as "name!"
+             from dispatches as dispatch
+             left join posts as post on post.dispatch_id = dispatch.id
+             where dispatch.id = $1
+             group by dispatch.message_id"#,
+            dispatch.0,
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        sqlx::query!(
+            "insert into posts (conversation_id, dispatch_id, speaker, txn_id, content, replaces)
+             values ($1, $2, 'bot', $3, $4, $5)",
+            conversation,
+            dispatch.0,
+            format!("d{}n{}", earlier.name, earlier.count),
+            self.close_json(Purpose::PostContent, content),
+            earlier.first,
+        )
+        .execute(&mut *connection)
+        .await?;
+        let job = super::Job::SendPosts(ConversationId(conversation));
+        super::jobs::add(connection, &job, None).await
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs};
+use super::{Job, Store, StoreError, jobs, seal::Purpose};
 
 /// Which way an event came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Store {
         if !is_new {
             return Ok(0);
         }
-        let count = insert_events(&mut transaction, events, Door::Transaction, at).await?;
+        let count = self.insert_events(&mut transaction, events, Door::Transaction, at).await?;
         transaction.commit().await?;
         Ok(count)
     }
@@ -83,7 +83,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let count = insert_events(&mut transaction, events, Door::Sync, at).await?;
+        let count = self.insert_events(&mut transaction, events, Door::Sync, at).await?;
         sqlx::query!(
             "insert into sync_positions (user_id, since, updated_at)
              values ($1, $2, $3)
@@ -107,21 +107,26 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query!(
-            "select id, event, received_at
+            r#"select id, event as "event!", received_at
              from room_events
              where room_id = $1
                and state = 'new'
              order by id
-             limit $2",
+             limit $2"#,
             room_id,
             i64::try_from(limit).unwrap_or(i64::MAX),
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| StoredEvent { id: row.id, event: row.event, received_at: row.received_at })
-            .collect())
+        rows.into_iter()
+            .map(|row| {
+                Ok(StoredEvent {
+                    id: row.id,
+                    event: self.open_json(Purpose::RoomEvent, &row.event)?,
+                    received_at: row.received_at,
+                })
+            })
+            .collect()
     }
 
     /// Notes that events were read and acted on. Their content is not kept any longer.
@@ -129,7 +134,7 @@ impl Store {
         sqlx::query!(
             "update room_events
              set state = 'done',
-                 event = 'null'
+                 event = null
              where id = any ($1)",
             ids,
         )
@@ -147,7 +152,7 @@ impl Store {
         sqlx::query!(
             "update room_events as event
              set state = 'done',
-                 event = 'null'
+                 event = null
              where event.state = 'new'
                and event.received_at < $1
                and not exists (
@@ -161,47 +166,49 @@ impl Store {
         .await?;
         Ok(())
     }
-}
 
-async fn insert_events(
-    connection: &mut PgConnection,
-    events: &[IncomingEvent],
-    door: Door,
-    at: OffsetDateTime,
-) -> Result<u64, sqlx::Error> {
-    let column = |of: fn(&IncomingEvent) -> &str| -> Vec<String> {
-        events.iter().map(|event| of(event).to_owned()).collect()
-    };
-    let contents: Vec<Value> = events.iter().map(|event| event.event.clone()).collect();
-    let new = sqlx::query!(
-        "insert into room_events (event_id, room_id, sender, event, door, received_at)
-         select event_id, room_id, sender, event, $5, $6
-         from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
-             with ordinality as new (event_id, room_id, sender, event, place)
-         order by place
-         on conflict (event_id) do nothing
-         returning event_id, room_id",
-        &column(|event| &event.event_id),
-        &column(|event| &event.room_id),
-        &column(|event| &event.sender),
-        &contents,
-        door.word(),
-        at,
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-    let names: Vec<String> = new.iter().map(|event| event.event_id.clone()).collect();
-    let echoes = confirm_posts(connection, &names, at).await?;
-    let rooms: BTreeSet<String> = new
-        .into_iter()
-        .filter(|event| !echoes.contains(&event.event_id))
-        .map(|event| event.room_id)
-        .collect();
-    for room in rooms {
-        jobs::add(connection, &Job::ReadRoom(room), None).await?;
+    async fn insert_events(
+        &self,
+        connection: &mut PgConnection,
+        events: &[IncomingEvent],
+        door: Door,
+        at: OffsetDateTime,
+    ) -> Result<u64, sqlx::Error> {
+        let column = |of: fn(&IncomingEvent) -> &str| -> Vec<String> {
+            events.iter().map(|event| of(event).to_owned()).collect()
+        };
+        let contents: Vec<Vec<u8>> =
+            events.iter().map(|event| self.close_json(Purpose::RoomEvent, &event.event)).collect();
+        let new = sqlx::query!(
+            "insert into room_events (event_id, room_id, sender, event, door, received_at)
+             select event_id, room_id, sender, event, $5, $6
+             from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+                 with ordinality as new (event_id, room_id, sender, event, place)
+             order by place
+             on conflict (event_id) do nothing
+             returning event_id, room_id",
+            &column(|event| &event.event_id),
+            &column(|event| &event.room_id),
+            &column(|event| &event.sender),
+            &contents,
+            door.word(),
+            at,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
+        let names: Vec<String> = new.iter().map(|event| event.event_id.clone()).collect();
+        let echoes = confirm_posts(connection, &names, at).await?;
+        let rooms: BTreeSet<String> = new
+            .into_iter()
+            .filter(|event| !echoes.contains(&event.event_id))
+            .map(|event| event.room_id)
+            .collect();
+        for room in rooms {
+            jobs::add(connection, &Job::ReadRoom(room), None).await?;
+        }
+        Ok(count)
     }
-    Ok(count)
 }
 
 /// Confirms posts that came back, and names their events: there is nothing more to read in them,
@@ -223,7 +230,7 @@ async fn confirm_posts(
          )
          update room_events
          set state = 'done',
-             event = 'null'
+             event = null
          where event_id in (select event_id from echoed)
          returning event_id as "event_id!""#,
         events,

@@ -26,6 +26,9 @@ const TAG_BYTES: usize = 16;
 /// Version and data key id.
 const HEAD_BYTES: usize = 5;
 
+/// How far the part of a sealed value reaches that no other value has.
+pub(super) const NONCE_END: usize = HEAD_BYTES + NONCE_BYTES;
+
 /// Bytes by which a sealed value is longer than the plain one.
 pub const SEAL_BYTES: usize = HEAD_BYTES + NONCE_BYTES + TAG_BYTES;
 
@@ -240,7 +243,8 @@ impl fmt::Debug for OuterKey {
 /// Enough to tell the few keys of one practice apart.
 const MARK_BYTES: usize = 4;
 
-fn head(id: u32) -> [u8; HEAD_BYTES] {
+/// How a value begins that this data key sealed.
+pub(super) fn head(id: u32) -> [u8; HEAD_BYTES] {
     let [a, b, c, d] = id.to_be_bytes();
     [VERSION, a, b, c, d]
 }

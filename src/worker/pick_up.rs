@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::Shop;
 use crate::{
     model::{ChannelName, MailKey},
-    relay::{Ctx, Inbox, TOO_LARGE_HEADER},
+    relay::{Ctx, Inbox},
     store::{Job, NewLetter, StoreError},
     transport::{Fetched, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol, Waited},
 };
@@ -102,8 +102,7 @@ async fn look(
             }
         }
         let deleted = if inbox.deletes {
-            let safe =
-                ctx.store.deletable_mails(channel, TOO_LARGE_HEADER, DELETIONS_AT_ONCE).await?;
+            let safe = ctx.store.deletable_mails(channel, DELETIONS_AT_ONCE).await?;
             let there: Vec<MailKey> =
                 safe.iter().filter(|key| present.keys.contains(key)).cloned().collect();
             if !there.is_empty() {
@@ -147,7 +146,7 @@ async fn fetch_all(
             ctx.store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
         }
         if too_large.contains(&key) {
-            fetch_head(ctx, channel, inbox, mailbox, &key).await?;
+            fetch_head(ctx, channel, mailbox, &key).await?;
             too_large.remove(&key);
         } else if !fetch(ctx, channel, inbox, mailbox, &key).await? {
             // The session was broken off in the middle of the mail and is of no more use. It ends
@@ -171,7 +170,7 @@ async fn fetch(
 ) -> Result<bool, Trouble> {
     match mailbox.fetch(key, inbox.mail_bytes_max).await? {
         Fetched::Mail(raw) => {
-            save(ctx, channel, key, &raw).await?;
+            save(ctx, channel, key, raw, false).await?;
             Ok(true)
         }
         // Somebody else took it meanwhile, or it is to be had later.
@@ -191,25 +190,28 @@ async fn fetch(
 async fn fetch_head(
     ctx: &Ctx,
     channel: &ChannelName,
-    inbox: &Inbox,
     mailbox: &mut Mailbox,
     key: &MailKey,
 ) -> Result<(), Trouble> {
     if let Fetched::Mail(head) = mailbox.header(key).await? {
-        let mut raw = format!("{TOO_LARGE_HEADER}: {}\r\n", inbox.mail_bytes_max).into_bytes();
-        raw.extend_from_slice(&head);
-        save(ctx, channel, key, &raw).await?;
+        save(ctx, channel, key, head, true).await?;
     }
     Ok(())
 }
 
-async fn save(ctx: &Ctx, channel: &ChannelName, key: &MailKey, raw: &[u8]) -> Result<(), Trouble> {
-    let received_at = ctx.clock.now();
-    let letter = NewLetter { channel, mail_key: key, raw, received_at };
+async fn save(
+    ctx: &Ctx,
+    channel: &ChannelName,
+    key: &MailKey,
+    raw: Vec<u8>,
+    head_only: bool,
+) -> Result<(), Trouble> {
+    let (bytes, received_at) = (raw.len(), ctx.clock.now());
+    let letter = NewLetter { channel, mail_key: key, raw, head_only, received_at };
     if ctx.store.receive_letter(letter).await? {
         metrics::counter!("umstieg_letters_received_total", "channel" => channel.to_string())
             .increment(1);
-        info!(channel.name = %channel, "Saved a letter of {} bytes", raw.len());
+        info!(channel.name = %channel, "Saved a letter of {bytes} bytes");
     }
     Ok(())
 }

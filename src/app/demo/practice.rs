@@ -9,6 +9,7 @@ use std::{
     process::Output,
 };
 
+use secrecy::ExposeSecret as _;
 use umstieg_world::{
     Client, Companion, World, WorldOptions,
     mail::{FAX_DOMAIN, FAX_GATEWAY, FAX_GATEWAY_PASSWORD},
@@ -19,6 +20,7 @@ use super::{
     DemoError,
     tale::{Miss, Tale},
 };
+use crate::store::seal::OuterKey;
 
 pub(super) const ANNA: &str = "anna";
 /// Good enough on loopback, for as long as somebody looks at a demo.
@@ -153,6 +155,9 @@ language = "en"
 [database]
 url = {database:?}
 
+[sealing]
+key = "{sealing_key}"
+
 [homeserver]
 url = {url:?}
 server_name = {server_name:?}
@@ -202,6 +207,7 @@ number = "{FAX_NUMBER}"
 country = "DE"
 senders = ["{FAX_GATEWAY}"]
 "#,
+            sealing_key = OuterKey::random_base64().expose_secret(),
             url = homeserver.url,
             server_name = homeserver.server_name,
             kim_inbox = mail_server(pop3, &kim_in),

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::Engine as _;
 use rustix::process::Signal;
 
 use crate::{
@@ -159,11 +160,12 @@ impl Gateway {
         let port = crate::ports::Port::reserve()?;
         let monitoring = port.number();
         let mut toml = format!(
-            "[database]\nurl = {database:?}\n\n[homeserver]\nurl = {:?}\nserver_name = {:?}\n\n\
+            "[database]\nurl = {database:?}\n\n[sealing]\nkey = \"{}\"\n\n[homeserver]\nurl = {:?}\nserver_name = {:?}\n\n\
              [appservice]\nid = {:?}\nlisten = \"127.0.0.1:{}\"\nurl = \"http://127.0.0.1:{}\"\n\
              user_prefix = {:?}\nbot = \"{}bot\"\n\n\
              [worker]\nconcurrency = 16\n\n\
              [monitoring]\nlisten = \"127.0.0.1:{monitoring}\"\n",
+            sealing_key(),
             homeserver.url,
             homeserver.server_name,
             slot.id,
@@ -283,6 +285,11 @@ impl Gateway {
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("umstieg.log")
     }
+}
+
+/// A key for `[sealing]` that nothing else is sealed with.
+pub fn sealing_key() -> String {
+    base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 32]>())
 }
 
 async fn is_ready(monitoring: u16) -> bool {

@@ -1,0 +1,52 @@
+//! `umstieg rekey`: another key in the settings.
+
+use super::start;
+use crate::{
+    config::Settings,
+    relay::Clock,
+    store::{self, Database, OneGateway, Progress, RekeyError, seal::OuterKey},
+};
+
+/// Makes the key of the settings the one the database is sealed with; `tell` hears a line at a
+/// time how far it is.
+///
+/// Errors: [`store::OpenError::AnotherGateway`] while a gateway runs; else see [`RekeyError`]. It may be
+/// killed at any moment and run again.
+pub async fn rekey(
+    settings: &Settings,
+    key: &OuterKey,
+    old: Option<&OuterKey>,
+    mut tell: impl FnMut(&str),
+) -> Result<(), RekeyError> {
+    let url = start::database_url(&settings.database);
+    let gate = OneGateway::take(&url).await?;
+    let database = Database::connect(&url, 1).await?;
+    let mark = key.mark();
+    let done = store::rekey(&database, key, old, Clock::of_the_machine().now(), |progress| {
+        tell(&sentence(progress, mark));
+    })
+    .await;
+    // Until here nobody else may write.
+    drop(gate);
+    done
+}
+
+fn sentence(progress: Progress, mark: &str) -> String {
+    match progress {
+        Progress::NothingToDo => {
+            format!("Everything is sealed with the key {mark} already; nothing was changed.\n")
+        }
+        Progress::KeysWrapped => format!(
+            "From now on the database opens with the key {mark} only.\n\
+             Sealing anew what lies in it; this may be interrupted and run again.\n"
+        ),
+        Progress::GoesOn => "Going on where it was interrupted.\n".to_owned(),
+        Progress::Resealed { column, done, all } => {
+            format!("  {}.{}: {done} of {all}\n", column.table, column.column)
+        }
+        Progress::KeysRemoved(keys) => format!(
+            "Done. {keys} old data keys were removed.\n\
+             Keep the old key as long as you keep backups from before.\n"
+        ),
+    }
+}

@@ -1,0 +1,259 @@
+//! From an address to an open database: reached, its keys unwrapped, migrated, held by one gateway.
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection,
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
+};
+use time::OffsetDateTime;
+
+use super::{
+    SEALED, Store, StoreError, jobs,
+    seal::{DataKey, OuterKey, Seal, Unsealable},
+};
+
+/// How long a task waits for a free connection before it is told to come back.
+const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+
+/// Key of the advisory lock that keeps a second gateway off the same database: two would do
+/// everything twice. The number is arbitrary and must never change.
+const ONE_GATEWAY: i64 = 0x756d_7374_6965_6731;
+
+/// The database could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the database cannot be reached; check [database] url, and that Postgres is running")]
+    Unreachable(#[source] sqlx::Error),
+    #[error("the database could not be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    #[error("the job engine's tables could not be migrated")]
+    MigrateJobs(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database was not migrated to this version; run `umstieg migrate`")]
+    NotMigrated,
+    #[error("another gateway is running on this database; stop it first")]
+    AnotherGateway,
+    #[error("the keys in the database could not be read")]
+    Keys(#[source] StoreError),
+    #[error(
+        "the database is sealed with the key {sealed_with}, and sealing.key of the settings is \
+         {given}; nothing was changed. Give the key {sealed_with} back to the settings; or, when \
+         {given} is to replace it, run `umstieg rekey --old-key-file` with a file that holds \
+         {sealed_with}"
+    )]
+    OtherKey { sealed_with: String, given: String },
+    #[error(
+        "data key {id} in the table seal_keys does not open although sealing.key is the right \
+         one; nothing was changed. The table was damaged: restore it from a backup"
+    )]
+    DamagedKey {
+        id: u32,
+        #[source]
+        cause: Unsealable,
+    },
+    #[error(
+        "the table seal_keys is empty, and there are sealed values; nothing was changed. Without \
+         the keys of that table nobody can read them: restore it from a backup"
+    )]
+    KeysLost,
+}
+
+/// What stands in `seal_keys`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyState {
+    /// The first start makes one.
+    None,
+    Opens {
+        /// More than one: a rotation was begun and not finished.
+        data_keys: usize,
+    },
+}
+
+/// A database that was reached. What lies in it cannot be read yet.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(super) pool: sqlx::PgPool,
+}
+
+impl Database {
+    /// Connects with at most `connections_max` connections.
+    pub async fn connect(url: &str, connections_max: u32) -> Result<Self, OpenError> {
+        let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(CONNECTION_WAIT)
+            .connect_with(options.application_name("umstieg"))
+            .await
+            .map_err(OpenError::Unreachable)?;
+        Ok(Self { pool })
+    }
+
+    /// Whether every migration of this version was applied.
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        let applied =
+            sqlx::query_scalar::<_, i64>("select version from _sqlx_migrations where success")
+                .fetch_all(&self.pool)
+                .await;
+        match applied {
+            Ok(applied) => Ok(sqlx::migrate!().iter().all(|m| applied.contains(&m.version))),
+            Err(error) if is_missing_table(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Brings the tables, and those of the job engine, to this version, makes the first data key
+    /// where there is none, and opens the database.
+    ///
+    /// The keys come first: with a wrong outer key nothing is changed.
+    pub async fn migrate(self, key: &OuterKey, at: OffsetDateTime) -> Result<Store, OpenError> {
+        self.data_keys(key).await?;
+        sqlx::migrate!().run(&self.pool).await.map_err(OpenError::Migrate)?;
+        jobs::migrate(&self.pool).await?;
+        self.make_first_key(key, at).await?;
+        self.open(key).await
+    }
+
+    /// Opens a database that was migrated.
+    pub async fn open(self, key: &OuterKey) -> Result<Store, OpenError> {
+        if !self.is_migrated().await.map_err(OpenError::Keys)? {
+            return Err(OpenError::NotMigrated);
+        }
+        let keys = self.data_keys(key).await?;
+        let seal = Seal::new(&keys).ok_or(OpenError::NotMigrated)?;
+        Ok(Store::new(self.pool, seal))
+    }
+
+    /// Whether this outer key opens the data keys, changing nothing.
+    pub async fn key_state(&self, key: &OuterKey) -> Result<KeyState, OpenError> {
+        Ok(match self.data_keys(key).await?.len() {
+            0 => KeyState::None,
+            data_keys => KeyState::Opens { data_keys },
+        })
+    }
+
+    async fn data_keys(&self, key: &OuterKey) -> Result<Vec<DataKey>, OpenError> {
+        let mut connection =
+            self.pool.acquire().await.map_err(|error| OpenError::Keys(error.into()))?;
+        let wrapped = wrapped_keys(&mut connection).await.map_err(OpenError::Keys)?;
+        wrapped.iter().map(|wrapped| wrapped.unwrap(key)).collect()
+    }
+
+    async fn make_first_key(&self, key: &OuterKey, at: OffsetDateTime) -> Result<(), OpenError> {
+        let keys = |error: sqlx::Error| OpenError::Keys(error.into());
+        let mut transaction = self.pool.begin().await.map_err(keys)?;
+        // `migrate` may run beside a start, and both may be the first.
+        sqlx::query("lock table seal_keys in exclusive mode")
+            .execute(&mut *transaction)
+            .await
+            .map_err(keys)?;
+        if !wrapped_keys(&mut transaction).await.map_err(OpenError::Keys)?.is_empty() {
+            return Ok(());
+        }
+        for column in SEALED {
+            if column.is_used(&mut transaction).await.map_err(keys)? {
+                return Err(OpenError::KeysLost);
+            }
+        }
+        insert_key(&mut transaction, key, &DataKey::random(1), at).await.map_err(keys)?;
+        transaction.commit().await.map_err(keys)
+    }
+}
+
+/// A row of `seal_keys`.
+pub(super) struct WrappedKey {
+    pub(super) id: u32,
+    wrapped: Vec<u8>,
+    /// [`OuterKey::mark`] of the key that wrapped it.
+    pub(super) outer_key: String,
+}
+
+impl WrappedKey {
+    pub(super) fn unwrap(&self, key: &OuterKey) -> Result<DataKey, OpenError> {
+        if self.outer_key != key.mark() {
+            return Err(OpenError::OtherKey {
+                sealed_with: self.outer_key.clone(),
+                given: key.mark().to_owned(),
+            });
+        }
+        let damaged = |cause| OpenError::DamagedKey { id: self.id, cause };
+        key.unwrap(self.id, &self.wrapped).map_err(damaged)
+    }
+}
+
+/// All data keys, oldest first; none before the first migration.
+pub(super) async fn wrapped_keys(
+    connection: &mut PgConnection,
+) -> Result<Vec<WrappedKey>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, wrapped, outer_key
+         from seal_keys
+         order by id"
+    )
+    .fetch_all(connection)
+    .await;
+    match rows {
+        Ok(rows) => Ok(rows
+            .into_iter()
+            .map(|row| WrappedKey {
+                // The table's check keeps it above 0.
+                id: row.id.unsigned_abs(),
+                wrapped: row.wrapped,
+                outer_key: row.outer_key,
+            })
+            .collect()),
+        Err(error) if is_missing_table(&error) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn insert_key(
+    connection: &mut PgConnection,
+    outer: &OuterKey,
+    key: &DataKey,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into seal_keys (id, wrapped, outer_key, made_at)
+         values ($1, $2, $3, $4)",
+        key.id.cast_signed(),
+        outer.wrap(key),
+        outer.mark(),
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Postgres' code for a table that does not exist, because nothing was ever migrated.
+const UNDEFINED_TABLE: &str = "42P01";
+
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(UNDEFINED_TABLE))
+}
+
+/// Holds the database for one gateway, on a connection of its own.
+///
+/// The lock goes with the connection: after a crash Postgres frees it by itself.
+#[derive(Debug)]
+pub struct OneGateway {
+    connection: PgConnection,
+}
+
+impl OneGateway {
+    /// Takes the lock, or says that another gateway has it.
+    pub async fn take(url: &str) -> Result<Self, OpenError> {
+        let mut connection = PgConnection::connect(url).await.map_err(OpenError::Unreachable)?;
+        let is_ours = sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")
+            .bind(ONE_GATEWAY)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(OpenError::Unreachable)?;
+        if is_ours { Ok(Self { connection }) } else { Err(OpenError::AnotherGateway) }
+    }
+
+    /// Whether the connection, and the lock with it, still stands.
+    pub async fn is_held(&mut self) -> bool {
+        self.connection.ping().await.is_ok()
+    }
+}
