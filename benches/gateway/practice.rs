@@ -126,7 +126,7 @@ impl<'a> Practice<'a> {
         .unwrap();
         let path = format!("/v3/rooms/{room}/event/{event}");
         let event = self.as_person(reqwest::Method::GET, &path, &json!({})).await;
-        event["content"].clone()
+        event.get("content").cloned().unwrap()
     }
 
     /// `each` letters into every thread.

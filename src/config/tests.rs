@@ -186,6 +186,8 @@ domain = "gateway.example"
 number = "+493023125000"
 country = "DE"
 senders = ["fax@gateway.example"]
+[sealing]
+key = "dW1zdGllZy10ZXN0LWtleS0wMTIzNDU2Nzg5YWJjZGU="
 "#;
 
 fn mistakes(text: &str) -> Vec<String> {
@@ -238,7 +240,7 @@ fn a_key_that_does_not_exist() {
         "language = \"de\"",
         "colour = 1",
         "line 1, colour: there is no such key; here are allowed: appservice, channel, database, \
-         homeserver, language, log, monitoring, worker",
+         homeserver, language, log, monitoring, sealing, worker",
     );
     check(
         "label = \"KIM\"",
@@ -413,6 +415,7 @@ fn something_that_is_missing() {
             "line 1, database.url",
             "line 1, homeserver.server_name",
             "line 1, homeserver.url",
+            "line 1, sealing.key",
         ]
     );
 }
@@ -719,6 +722,67 @@ fn secrets_come_from_files_and_from_the_environment() {
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }
 
+/// The line of [`GOOD`] with the sealing key.
+const KEY: &str = "key = \"dW1zdGllZy10ZXN0LWtleS0wMTIzNDU2Nzg5YWJjZGU=\"";
+
+#[test]
+fn a_sealing_key_is_32_bytes_in_base64() {
+    let make = "; expected 32 random bytes in base64; make them with: umstieg sealing-key";
+    let wrong = |what: &str| format!("line 51, sealing.key: {what}{make}");
+    check(KEY, "key = \"geheim!\"", &wrong("is not base64"));
+    check(KEY, "key = \"Z2VoZWlt\"", &wrong("is 6 bytes long in base64, not 32"));
+    let zeros = format!("key = \"{}=\"", "A".repeat(43));
+    check(KEY, &zeros, &wrong("is 32 times the same byte, which is no secret"));
+    check(
+        KEY,
+        "",
+        "line 50, sealing.key: is missing: the key that seals what lies in the database; make \
+         one with: umstieg sealing-key; or key_file or key_env",
+    );
+}
+
+#[test]
+fn a_sealing_key_comes_from_a_file_or_from_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = directory.path().join("umstieg.toml");
+    let file = directory.path().join("sealing");
+    let in_settings = read(GOOD).unwrap().settings.sealing.key().unwrap().mark().to_owned();
+    let (_, key) = KEY.split_once(" = ").unwrap();
+    let key = key.trim_matches('"').to_owned();
+    write_new_secret(&file, &format!("{key}\n")).unwrap();
+    let environment = |name: &str| (name == "SEALING").then(|| key.clone());
+    for line in ["key_file = \"sealing\"", "key_env = \"SEALING\""] {
+        let loaded = parse(&GOOD.replace(KEY, line), &settings, &environment).unwrap();
+        assert_eq!(loaded.warnings, Vec::<String>::new());
+        assert_eq!(loaded.settings.sealing.key().unwrap().mark(), in_settings);
+    }
+    // The mistake is where the person has to look.
+    fs::write(&file, "geheim!").unwrap();
+    let text = GOOD.replace(KEY, "key_file = \"sealing\"");
+    let error = parse(&text, &settings, &nothing).unwrap_err().to_string();
+    assert!(error.contains("line 51, sealing.key_file: is not base64"), "{error}");
+    assert!(!error.contains("geheim!"), "{error}");
+}
+
+#[test]
+fn the_sealing_key_of_the_example_is_none() {
+    let error = example().sealing.key().unwrap_err().to_string();
+    assert!(error.starts_with("umstieg.toml, line "), "{error}");
+    let said =
+        "sealing.key: is the placeholder of the example; make a key with: umstieg sealing-key";
+    assert!(error.ends_with(said), "{error}");
+}
+
+#[test]
+fn an_existing_secret_is_never_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sealing");
+    write_new_secret(&file, "eins").unwrap();
+    assert!(write_new_secret(&file, "zwei").is_err());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "eins");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn the_database_url_of_the_environment_needs_no_section() {
     let text = GOOD.replace("[database]\nurl = \"postgres://umstieg@127.0.0.1/umstieg\"\n", "");
@@ -775,7 +839,7 @@ fn settings_and_mistakes_show_no_secret_and_nobody() {
     }
     shown.push_str(&read(&GOOD.replace("\"geheim-1\"", "\"geheim-1")).unwrap_err().to_string());
     shown.push_str(&format!("{:?}", Tokens::random(&settings, &mut StdRng::seed_from_u64(7))));
-    for secret in ["geheim", "praxis@", "kim-in", "@anna", "23125000", "postgres://"] {
+    for secret in ["geheim", "praxis@", "kim-in", "dW1zdG", "@anna", "23125000", "postgres://"] {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
 }

@@ -21,7 +21,8 @@ async fn check_says_what_is_missing_and_then_that_all_is_well_before_the_first_s
     assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
     let (code, table) = check(&stage).await;
     assert_eq!(code, Some(0), "{table}");
-    for row in ["as_token", "ping", "inbox kim", "outbox kim", "inbox fax", "outbox fax"] {
+    for row in ["sealing", "as_token", "ping", "inbox kim", "outbox kim", "inbox fax", "outbox fax"]
+    {
         assert!(table.contains(row), "{row} is missing in\n{table}");
     }
 

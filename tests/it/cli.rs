@@ -9,6 +9,12 @@ use std::{
 
 const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
 
+/// The example, with a key of its own.
+fn settings_with_key() -> String {
+    let key = String::from_utf8(umstieg(Path::new("."), &["sealing-key"]).stdout).unwrap();
+    EXAMPLE.replacen("key = \"change-me\"", &format!("key = {:?}", key.trim()), 1)
+}
+
 fn umstieg(directory: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_umstieg"))
         .args(words)
@@ -40,6 +46,7 @@ fn the_help_teaches_the_first_steps_in_their_order() {
     assert_eq!(code, Some(0));
     let steps = [
         "umstieg.example.toml to",
+        "umstieg sealing-key ",
         "umstieg registration ",
         "umstieg migrate ",
         "umstieg check ",
@@ -104,7 +111,7 @@ fn the_registration_is_written_once_and_replaced_by_force_only() {
 
 #[test]
 fn the_gateway_does_not_start_with_the_tokens_of_the_example() {
-    let directory = with_settings(EXAMPLE);
+    let directory = with_settings(&settings_with_key());
     assert_eq!(told(&umstieg(directory.path(), &["registration", "--example"])).0, Some(0));
     for command in ["run", "check"] {
         let (code, _, error) = told(&umstieg(directory.path(), &[command]));
@@ -115,10 +122,61 @@ fn the_gateway_does_not_start_with_the_tokens_of_the_example() {
 
 #[test]
 fn a_missing_registration_ends_with_2_and_says_how_to_write_one() {
-    let directory = with_settings(EXAMPLE);
+    let directory = with_settings(&settings_with_key());
     let (code, _, error) = told(&umstieg(directory.path(), &["run"]));
     assert_eq!(code, Some(2));
     assert!(error.contains("write one with: umstieg registration"), "{error}");
+}
+
+#[test]
+fn the_sealing_key_of_the_example_opens_nothing() {
+    let directory = with_settings(EXAMPLE);
+    for command in [&["run"][..], &["check"], &["migrate"], &["rekey"], &["parked", "list"]] {
+        let (code, _, error) = told(&umstieg(directory.path(), command));
+        assert_eq!(code, Some(2), "{command:?}");
+        assert!(error.starts_with("umstieg: umstieg.toml, line "), "{error}");
+        assert!(error.contains("sealing.key: is the placeholder of the example"), "{error}");
+        assert!(error.contains("umstieg sealing-key"), "{error}");
+    }
+}
+
+#[test]
+fn a_sealing_key_is_random_and_never_overwritten() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let (code, key, note) = told(&umstieg(directory.path(), &["sealing-key"]));
+    assert_eq!(code, Some(0));
+    assert_eq!(key.trim().len(), 44, "32 bytes in base64: {key}");
+    assert!(note.contains("keep a copy of it") && !note.contains(key.trim()), "{note}");
+    let (_, other, _) = told(&umstieg(directory.path(), &["sealing-key"]));
+    assert_ne!(key, other);
+
+    let to_file = ["sealing-key", "--output", "sealing"];
+    let (code, printed, _) = told(&umstieg(directory.path(), &to_file));
+    assert_eq!((code, printed.as_str()), (Some(0), ""));
+    let file = directory.path().join("sealing");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let written = fs::read_to_string(&file).unwrap();
+    let (code, _, error) = told(&umstieg(directory.path(), &to_file));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("an existing key is never replaced"), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), written);
+}
+
+#[test]
+fn rekey_says_what_is_wrong_with_the_old_key() {
+    let directory = with_settings(&settings_with_key());
+    let rekey = ["rekey", "--old-key-file", "old"];
+    let (code, _, error) = told(&umstieg(directory.path(), &rekey));
+    assert_eq!(code, Some(2));
+    assert!(error.contains("the file old cannot be read"), "{error}");
+    fs::write(directory.path().join("old"), "geheim!\n").unwrap();
+    let (code, _, error) = told(&umstieg(directory.path(), &rekey));
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("what old holds is not base64") && !error.contains("geheim!"),
+        "{error}"
+    );
 }
 
 #[cfg(not(feature = "demo"))]

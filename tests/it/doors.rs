@@ -138,9 +138,9 @@ async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled(
     let parts = "select count(*) from dispatch_parts";
     stage.database_says(parts, &SAID.to_string()).await;
     stage.database_says("select count(*) from dispatches where state <> 'accepted'", "0").await;
-    let by_sync = stage.query("select count(*) from room_events where door = 'sync' and sender like '@anna%' and event = 'null'").await;
+    let by_sync = stage.query("select count(*) from room_events where door = 'sync' and sender like '@anna%' and event is null").await;
     assert!(by_sync.parse::<usize>().unwrap() >= SAID, "{by_sync}");
-    let order = stage.query("select string_agg(body, '' order by id) from dispatch_parts").await;
+    let order = stage.texts_of_dispatches().await.concat();
     let expected: String = (0..SAID).map(|number| format!("Satz {number:03}.")).collect();
     assert_eq!(order, expected, "in the order in which it was said");
     let mails = stage.mails(&erik, 1).await.concat();

@@ -15,13 +15,14 @@ use std::{
 };
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use umstieg::{model::DispatchId, store::StoredPart};
 use umstieg_world::{
     Gateway, Surroundings, World, WorldOptions,
     gateway::{Channel, PASSWORD},
     mail::Mail,
 };
 
-use crate::stage::kim_mail;
+use crate::stage::{kim_mail, store_of};
 
 const CORRESPONDENTS: usize = 20;
 const LETTERS_EACH: usize = 10;
@@ -288,8 +289,7 @@ async fn settle(around: &Surroundings, gateway: &Gateway) -> usize {
     let mut looked_after = 0;
     loop {
         let unclear = "select parked.id || ' ' || conversations.correspondent || ' ' || \
-                           (select replace(body, ' ', '_') from dispatch_parts \
-                            where dispatch_id = dispatches.id) \
+                           dispatches.id \
                        from parked join dispatches on dispatches.id = parked.item_id \
                        join conversations on conversations.id = dispatches.conversation_id \
                        where parked.kind = 'dispatch' and parked.resolved_at is null";
@@ -298,14 +298,22 @@ async fn settle(around: &Surroundings, gateway: &Gateway) -> usize {
         let can_be_judged = !around.mail.is_underway().unwrap();
         for line in listed.lines().filter(|_| can_be_judged) {
             let mut fields = line.split(' ');
-            let (id, to, text) =
+            let (id, to, dispatch) =
                 (fields.next().unwrap(), fields.next().unwrap(), fields.next().unwrap());
+            let Some(store) = store_of(gateway, &around.postgres.url("gateway")).await else {
+                continue;
+            };
+            let dispatch = DispatchId(dispatch.parse().unwrap());
+            let Ok(parts) = store.dispatch_parts(dispatch).await else { continue };
+            let [StoredPart::Text(text)] = parts.as_slice() else {
+                panic!("one text is one answer: {}", parts.len());
+            };
             let has_arrived = around
                 .mail
                 .mails(to)
                 .unwrap()
                 .iter()
-                .any(|mail| String::from_utf8_lossy(mail).contains(&text.replace('_', " ")));
+                .any(|mail| String::from_utf8_lossy(mail).contains(text));
             let verb = if has_arrived { "drop" } else { "retry" };
             let done = gateway.command(&["parked", verb, id]).await.unwrap();
             assert!(done.status.success(), "{done:?}");

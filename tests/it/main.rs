@@ -19,5 +19,6 @@ mod letters;
 mod peers;
 mod portals;
 mod proxy;
+mod sealing;
 mod secrecy;
 mod stage;

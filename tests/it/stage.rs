@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicU32, sync::atom
 
 use serde_json::{Value, json};
 
+use umstieg::{
+    model::DispatchId,
+    store::{Database, Store, StoredPart, seal::OuterKey},
+};
 use umstieg_world::{
     Client, Gateway, SlotLease, Surroundings, World,
     client::SeenEvent,
@@ -139,6 +143,26 @@ impl Stage {
         self.world.postgres.query(&self.database, sql).await.unwrap().trim().to_owned()
     }
 
+    /// The gateway's database, opened with the key of its settings.
+    pub(crate) async fn store(&self) -> Store {
+        store_of(&self.gateway, &self.world.postgres.url(&self.database)).await.unwrap()
+    }
+
+    /// The texts that were said, dispatch by dispatch.
+    pub(crate) async fn texts_of_dispatches(&self) -> Vec<String> {
+        let ids = self.query("select id from dispatches order by id").await;
+        let store = self.store().await;
+        let mut texts = Vec::new();
+        for id in ids.lines() {
+            let parts = store.dispatch_parts(DispatchId(id.parse().unwrap())).await.unwrap();
+            texts.extend(parts.into_iter().filter_map(|part| match part {
+                StoredPart::Text(text) => Some(text),
+                StoredPart::File { .. } => None,
+            }));
+        }
+        texts
+    }
+
     /// Waits until a query gives this value.
     pub(crate) async fn database_says(&self, sql: &str, expected: &str) {
         let begun = std::time::Instant::now();
@@ -155,6 +179,14 @@ impl Stage {
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
     }
+}
+
+/// A gateway's database, opened with the key of its settings; nothing while it is away.
+pub(crate) async fn store_of(gateway: &Gateway, database: &str) -> Option<Store> {
+    let settings = std::fs::read_to_string(gateway.settings_file()).unwrap();
+    let line = settings.lines().find_map(|line| line.strip_prefix("key = ")).unwrap();
+    let key = OuterKey::from_base64(line.trim_matches('"')).unwrap();
+    Database::connect(database, 1).await.ok()?.open(&key).await.ok()
 }
 
 /// The room's side: what a test does as the bot, as an admin, or with Anna's client.
