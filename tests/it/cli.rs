@@ -177,6 +177,16 @@ fn rekey_says_what_is_wrong_with_the_old_key() {
         error.contains("what old holds is not base64") && !error.contains("geheim!"),
         "{error}"
     );
+    let by_environment = Command::new(env!("CARGO_BIN_EXE_umstieg"))
+        .arg("rekey")
+        .current_dir(directory.path())
+        .env_remove("UMSTIEG_SETTINGS")
+        .env("UMSTIEG_OLD_SEALING_KEY", "geheim!")
+        .output()
+        .unwrap();
+    let (code, _, error) = told(&by_environment);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("what UMSTIEG_OLD_SEALING_KEY holds is not base64"), "{error}");
 }
 
 #[cfg(not(feature = "demo"))]

@@ -220,6 +220,12 @@ async fn a_wrong_key_stops_the_start_and_changes_nothing() {
     assert!(row.contains("FEHLER") && row.contains(&mark(&right)), "{}", check.out);
     assert!(advice.contains("umstieg rekey --old-key-file"), "{}", check.out);
     assert_eq!(stage.dump().await, before);
+    // Not even what a newer version would have to migrate.
+    stage.query("alter table _sqlx_migrations rename to unknown").await;
+    let before = stage.dump().await;
+    stage.umstieg(&["migrate"]).await.refused_with(&said);
+    assert_eq!(stage.dump().await, before);
+    stage.query("alter table unknown rename to _sqlx_migrations").await;
 
     stage.set_sealing_key(&right);
     stage.gateway.start().await.unwrap();
