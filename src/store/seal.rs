@@ -12,17 +12,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chacha20poly1305::{
-    AeadInPlace, KeyInit, Tag, XChaCha20Poly1305, XNonce,
-    aead::{OsRng, rand_core::RngCore},
-};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
+use umstieg_cipher::{Cipher, KEY_BYTES, NONCE_BYTES, TAG_BYTES, fill_random};
 
 const VERSION: u8 = 1;
-const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
-const TAG_BYTES: usize = 16;
 /// Version and data key id.
 const HEAD_BYTES: usize = 5;
 
@@ -84,16 +78,16 @@ pub enum Unsealable {
 /// Seals and opens values. Cheap to clone; `Debug` shows no key.
 #[derive(Clone)]
 pub struct Seal {
-    keys: Arc<BTreeMap<u32, XChaCha20Poly1305>>,
+    keys: Arc<BTreeMap<u32, Cipher>>,
     /// What is sealed from now on is sealed with this one.
-    newest: (u32, XChaCha20Poly1305),
+    newest: (u32, Cipher),
 }
 
 impl Seal {
     /// A seal that opens what any of these keys sealed, and seals with the one of the highest id.
     /// `None` without a key.
     pub fn new<'k>(keys: impl IntoIterator<Item = &'k DataKey>) -> Option<Self> {
-        let keys: BTreeMap<u32, XChaCha20Poly1305> =
+        let keys: BTreeMap<u32, Cipher> =
             keys.into_iter().map(|key| (key.id, key.cipher())).collect();
         let newest = keys.last_key_value().map(|(id, cipher)| (*id, cipher.clone()))?;
         Some(Self { keys: Arc::new(keys), newest })
@@ -148,12 +142,12 @@ impl DataKey {
     /// Keys and nonces come from the operating system and not from an argument: with a seeded
     /// generator two values could be sealed with one nonce, which opens both.
     pub fn random(id: u32) -> Self {
-        let key = SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| OsRng.fill_bytes(key));
+        let key = SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| fill_random(key));
         Self { id, key }
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(self.key.expose_secret().into())
+    fn cipher(&self) -> Cipher {
+        Cipher::new(self.key.expose_secret())
     }
 }
 
@@ -166,7 +160,7 @@ impl fmt::Debug for DataKey {
 /// The key from the settings. It wraps data keys, and nothing else.
 #[derive(Clone)]
 pub struct OuterKey {
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
     mark: String,
 }
 
@@ -197,12 +191,12 @@ impl OuterKey {
         // The key has 256 random bits: nobody finds it by trying out what has this hash.
         let hash = Sha256::new().chain_update(b"umstieg outer key").chain_update(key).finalize();
         let mark = hash.iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { cipher: XChaCha20Poly1305::new(key.into()), mark })
+        Ok(Self { cipher: Cipher::new(key), mark })
     }
 
     /// A fresh random key, as it stands in the settings.
     pub fn random_base64() -> SecretString {
-        let key = SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| OsRng.fill_bytes(key));
+        let key = SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| fill_random(key));
         SecretString::from(STANDARD.encode(key.expose_secret()))
     }
 
@@ -270,33 +264,23 @@ fn wrap_bound(head: [u8; HEAD_BYTES]) -> Vec<u8> {
 }
 
 /// Appends nonce, ciphertext and tag.
-fn seal_onto(sealed: &mut Vec<u8>, cipher: &XChaCha20Poly1305, bound: &[u8], plain: &[u8]) {
+fn seal_onto(sealed: &mut Vec<u8>, cipher: &Cipher, bound: &[u8], plain: &[u8]) {
     let mut nonce = [0; NONCE_BYTES];
-    OsRng.fill_bytes(&mut nonce);
+    fill_random(&mut nonce);
     sealed.extend_from_slice(&nonce);
     let start = sealed.len();
     sealed.extend_from_slice(plain);
     let body = sealed.get_mut(start..).unwrap_or_default();
-    let tag = cipher
-        .encrypt_in_place_detached(XNonce::from_slice(&nonce), bound, body)
-        .expect("the cipher takes up to 256 GiB, and no row of Postgres holds more than 1");
+    let tag = cipher.encrypt(&nonce, bound, body);
     sealed.extend_from_slice(&tag);
 }
 
 /// Opens nonce, ciphertext and tag.
-fn unseal(cipher: &XChaCha20Poly1305, bound: &[u8], rest: &[u8]) -> Result<Vec<u8>, Unsealable> {
+fn unseal(cipher: &Cipher, bound: &[u8], rest: &[u8]) -> Result<Vec<u8>, Unsealable> {
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(Unsealable::TooShort)?;
     let (body, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(Unsealable::TooShort)?;
     let mut plain = body.to_vec();
-    cipher
-        .decrypt_in_place_detached(
-            XNonce::from_slice(nonce),
-            bound,
-            &mut plain,
-            Tag::from_slice(tag),
-        )
-        .map_err(|_| Unsealable::Altered)?;
-    Ok(plain)
+    if cipher.decrypt(nonce, bound, &mut plain, tag) { Ok(plain) } else { Err(Unsealable::Altered) }
 }
 
 #[cfg(test)]
