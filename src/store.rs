@@ -11,7 +11,9 @@
 )]
 
 mod conversations;
+mod crypto_store;
 mod database;
+mod devices;
 mod dispatches;
 mod ghosts;
 mod jobs;
@@ -28,7 +30,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use seal::{Purpose, Seal, Unsealable};
 
 pub use conversations::{Conversation, KnownThreads};
+pub use crypto_store::{DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OneGateway, OpenError};
+pub use devices::{Device, DeviceCounts, DeviceRow, DeviceState};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
 pub use jobs::Job;
 pub use letters::{NewLetter, Placing, StoredLetter};

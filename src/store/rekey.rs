@@ -31,10 +31,33 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "dispatches", column: "subject", purpose: Purpose::DispatchSubject },
     SealedColumn { table: "dispatches", column: "reply", purpose: Purpose::DispatchReply },
     SealedColumn { table: "dispatch_parts", column: "content", purpose: Purpose::DispatchPart },
+    SealedColumn { table: "crypto_records", column: "sealed", purpose: Purpose::CryptoSecret },
+    SealedColumn { table: "crypto_room_keys", column: "sealed", purpose: Purpose::CryptoSecret },
+    SealedColumn { table: "crypto_peer_devices", column: "sealed", purpose: Purpose::CryptoSecret },
+    SealedColumn {
+        table: "crypto_peer_identities",
+        column: "sealed",
+        purpose: Purpose::CryptoSecret,
+    },
 ];
 
-/// Columns of bytes that are not sealed, table and column: a hash, and what is wrapped already.
-pub const UNSEALED: &[(&str, &str)] = &[("letters", "fingerprint"), ("seal_keys", "wrapped")];
+/// Columns of bytes that are not sealed, table and column: hashes, public keys, and what is wrapped
+/// already.
+pub const UNSEALED: &[(&str, &str)] = &[
+    ("letters", "fingerprint"),
+    ("seal_keys", "wrapped"),
+    ("crypto_records", "part_of"),
+    ("crypto_records", "name"),
+    ("crypto_room_keys", "room"),
+    ("crypto_room_keys", "session"),
+    ("crypto_room_keys", "sender_key"),
+    ("crypto_message_hashes", "digest"),
+    ("crypto_public_keys", "sha256"),
+    ("crypto_public_keys", "keys"),
+    ("crypto_peer_devices", "name"),
+    ("crypto_peer_devices", "keys"),
+    ("crypto_peer_identities", "keys"),
+];
 
 /// Values sealed anew in one transaction: few enough that an interruption costs little.
 const BATCH_ROWS: usize = 500;

@@ -1,0 +1,261 @@
+//! The gateway's own devices: named before the homeserver hears of them, forgotten after it did.
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+
+/// Our number of a device. Everything its encryption remembers hangs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceRow(pub i64);
+
+/// A device of the bot or of a ghost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    pub row: DeviceRow,
+    pub user_id: String,
+    pub device_id: String,
+    pub state: DeviceState,
+    pub made_at: OffsetDateTime,
+    /// Where the next reading of its inbox (`/sync`) goes on.
+    pub inbox_since: Option<String>,
+    pub inbox_drained_at: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Its name is fixed; the homeserver may or may not have it.
+    New,
+    /// The homeserver has it with its keys, and its identity has signed it.
+    Ready,
+    /// Never used again: the homeserver has to delete it, then it is forgotten.
+    Retired,
+}
+
+/// How many devices there are, for the metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceCounts {
+    pub new: i64,
+    pub ready: i64,
+    pub retired: i64,
+}
+
+impl Store {
+    /// The device a user speaks with: the one that is not retired.
+    pub async fn live_device(&self, user_id: &str) -> Result<Option<Device>, StoreError> {
+        let row = sqlx::query_as!(
+            Row,
+            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+             from devices
+             where user_id = $1
+               and state <> 'retired'",
+            user_id,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(Device::from))
+    }
+
+    /// Fixes the name of a user's device before the homeserver hears of it. Returns the device of
+    /// before when the user still has one that is not retired.
+    ///
+    /// Fails when a retired device of the user has this name: a name is never used twice.
+    pub async fn name_device(
+        &self,
+        user_id: &str,
+        device_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<Device, StoreError> {
+        sqlx::query!(
+            "insert into devices (user_id, device_id, made_at)
+             values ($1, $2, $3)
+             on conflict do nothing",
+            user_id,
+            device_id,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(self.live_device(user_id).await?.ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    /// Notes that the homeserver has the device and its keys.
+    pub async fn device_is_ready(&self, device: DeviceRow) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update devices
+             set state = 'ready'
+             where id = $1
+               and state = 'new'",
+            device.0,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that a device must never be used again. Its user may then have another.
+    pub async fn retire_device(&self, device: DeviceRow) -> Result<(), StoreError> {
+        sqlx::query!("update devices set state = 'retired' where id = $1", device.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Devices the homeserver still has to delete, oldest first.
+    pub async fn retired_devices(&self) -> Result<Vec<Device>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+             from devices
+             where state = 'retired'
+             order by id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Device::from).collect())
+    }
+
+    /// Forgets a retired device, which the homeserver has deleted, and every key it had.
+    /// One that is not retired stays.
+    pub async fn forget_device(&self, device: DeviceRow) -> Result<(), StoreError> {
+        sqlx::query!("delete from devices where id = $1 and state = 'retired'", device.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Where the next reading of a device's inbox goes on.
+    pub async fn inbox_position(&self, device: DeviceRow) -> Result<Option<String>, StoreError> {
+        let since = sqlx::query_scalar!("select inbox_since from devices where id = $1", device.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(since.flatten())
+    }
+
+    /// Notes how far a device's inbox was read. What was read must have been saved before.
+    pub async fn save_inbox_position(
+        &self,
+        device: DeviceRow,
+        since: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update devices
+             set inbox_since = $2,
+                 inbox_drained_at = $3
+             where id = $1",
+            device.0,
+            since,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Ready devices whose inbox was not read since `before`, the longest waiting first.
+    pub async fn devices_to_drain(
+        &self,
+        before: OffsetDateTime,
+        limit: usize,
+    ) -> Result<Vec<Device>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+             from devices
+             where state = 'ready'
+               and (inbox_drained_at is null or inbox_drained_at < $1)
+             order by inbox_drained_at nulls first, id
+             limit $2",
+            before,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Device::from).collect())
+    }
+
+    /// Notes for every device that knows one of these users that what it knows is out of date.
+    /// Returns how many views became so.
+    ///
+    /// A device in memory does not look here again: tell those *after* this was committed, so that
+    /// one loaded in between is told as well.
+    pub async fn mark_users_dirty(&self, users: &[String]) -> Result<u64, StoreError> {
+        let marked = sqlx::query!(
+            "-- Locked in one order everywhere, so that nobody waits in a circle.
+             with known as (
+                 select device, user_id
+                 from crypto_tracked_users
+                 where user_id = any ($1)
+                   and not dirty
+                 order by device, user_id
+                 for update
+             )
+             update crypto_tracked_users as tracked
+             set dirty = true
+             from known
+             where tracked.device = known.device
+               and tracked.user_id = known.user_id",
+            users,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(marked.rows_affected())
+    }
+
+    /// How many devices there are in each state.
+    pub async fn device_counts(&self) -> Result<DeviceCounts, StoreError> {
+        Ok(sqlx::query_as!(
+            DeviceCounts,
+            r#"select
+                 count(*) filter (where state = 'new') as "new!",
+                 count(*) filter (where state = 'ready') as "ready!",
+                 count(*) filter (where state = 'retired') as "retired!"
+             from devices"#,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// How often the keys began anew. Beside a copy kept outside the database it shows that an older
+    /// backup was restored.
+    pub async fn epoch(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!("select epoch from crypto_epoch").fetch_one(&self.pool).await?)
+    }
+
+    /// Counts one on, and returns the new count.
+    pub async fn bump_epoch(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!("update crypto_epoch set epoch = epoch + 1 returning epoch")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+}
+
+/// A row of `devices`.
+struct Row {
+    id: i64,
+    user_id: String,
+    device_id: String,
+    state: String,
+    made_at: OffsetDateTime,
+    inbox_since: Option<String>,
+    inbox_drained_at: Option<OffsetDateTime>,
+}
+
+impl From<Row> for Device {
+    fn from(row: Row) -> Self {
+        Self {
+            row: DeviceRow(row.id),
+            user_id: row.user_id,
+            device_id: row.device_id,
+            // The table allows these three words.
+            state: match row.state.as_str() {
+                "new" => DeviceState::New,
+                "ready" => DeviceState::Ready,
+                _ => DeviceState::Retired,
+            },
+            made_at: row.made_at,
+            inbox_since: row.inbox_since,
+            inbox_drained_at: row.inbox_drained_at,
+        }
+    }
+}
