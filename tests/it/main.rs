@@ -11,6 +11,7 @@ mod bad_input;
 mod both_roads;
 mod check;
 mod cli;
+mod crypto_store;
 mod docs;
 mod doors;
 mod faults;
