@@ -16,7 +16,7 @@ pub use kim::{KimEnvironment, KimProfile};
 pub use number::{Country, CountryError};
 
 use crate::model::{
-    AddressError, ChannelKind, ChannelName, Correspondent, Language, Letter, MailAddress,
+    AddressError, ChannelKind, ChannelName, Correspondent, Language, Letter, MailAddress, Trust,
 };
 
 /// One configured mailbox or fax line.
@@ -37,6 +37,8 @@ pub struct Channel {
     /// How long room messages of one author are gathered into one dispatch.
     pub collect: Duration,
     pub language: Language,
+    /// Whose devices are believed in its rooms, and given the keys.
+    pub trust: Trust,
     pub dialect: Dialect,
 }
 
@@ -226,6 +228,7 @@ mod tests {
             thread_by: ThreadBy::Thread,
             collect: Duration::from_secs(20),
             language: Language::German,
+            trust: Trust::CrossSigned,
             dialect,
         }
     }

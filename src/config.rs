@@ -23,7 +23,7 @@ pub use registration::{
 };
 pub use secrets::write_new_secret;
 pub use settings::{
-    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
-    InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
-    SealingSettings, Settings, WorkerSettings,
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
+    HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
+    OutboxSettings, SealingSettings, Settings, WorkerSettings,
 };

@@ -6,6 +6,7 @@
 
 mod client;
 mod decode;
+mod encryption;
 mod error;
 mod ghosts;
 mod media;
@@ -13,11 +14,15 @@ mod raw;
 mod rooms;
 mod sync;
 
-pub use client::{DEVICE, Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
+pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
 pub use decode::decode;
+pub use encryption::{
+    AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, OwnDevice, RoomKey, Rotation,
+};
 pub use error::{ErrorKind, MatrixError};
+pub use media::DownloadError;
 pub use raw::RawEvent;
-pub use rooms::{CreateError, Invited, PortalPlan};
+pub use rooms::{CreateError, Invited, PortalPlan, Voice, encryption};
 pub use sync::{JoinedRoom, LeftRoom, Page, RoomInvite, SyncBatch};
 
 #[cfg(test)]

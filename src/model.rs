@@ -12,6 +12,7 @@ mod language;
 mod letter;
 mod post;
 mod room_event;
+mod trust;
 
 pub use address::{AddressError, FaxNumber, MailAddress};
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
@@ -23,8 +24,9 @@ pub use ids::{
 };
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Letter, Mailbox};
-pub use post::{NewPost, Speaker};
+pub use post::{Media, NewPost, Speaker};
 pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub use trust::Trust;

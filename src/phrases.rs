@@ -61,6 +61,16 @@ pub enum Phrase {
     FileLost {
         file_name: String,
     },
+    /// Its key has not come for a while.
+    MessageWithoutKey,
+    /// Its key came after all.
+    MessageReadableNow,
+    /// Nobody can say that its sender wrote it.
+    MessageNotBelieved,
+    /// It was altered on its way, or never readable.
+    MessageBroken,
+    /// It was said in the clear in a room whose members encrypt.
+    MessageNotEncrypted,
 
     // What came with a letter.
     NoSender,
@@ -74,6 +84,7 @@ pub enum Phrase {
     },
 
     // What happened to the room.
+    RoomNotEncrypted,
     ContinuesOlderRoom,
     RoomUpgraded,
     /// Something of this portal waits for a person at the command line.
@@ -296,6 +307,12 @@ impl Phrase {
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
+            Self::MessageWithoutKey => plain("message-without-key"),
+            Self::MessageReadableNow => plain("message-readable-now"),
+            Self::MessageNotBelieved => plain("message-not-believed"),
+            Self::MessageBroken => plain("message-broken"),
+            Self::MessageNotEncrypted => plain("message-not-encrypted"),
+            Self::RoomNotEncrypted => plain("room-not-encrypted"),
             Self::ContinuesOlderRoom => plain("continues-older-room"),
             Self::RoomUpgraded => plain("room-upgraded"),
             Self::Parked { what } => with("parked", "what", FluentValue::from(what.word())),
@@ -414,6 +431,12 @@ mod tests {
             Phrase::UnknownThread,
             Phrase::AutomaticLetter,
             Phrase::LetterTooLarge { limit_mib: 50 },
+            Phrase::MessageWithoutKey,
+            Phrase::MessageReadableNow,
+            Phrase::MessageNotBelieved,
+            Phrase::MessageBroken,
+            Phrase::MessageNotEncrypted,
+            Phrase::RoomNotEncrypted,
             Phrase::ContinuesOlderRoom,
             Phrase::RoomUpgraded,
             Phrase::Parked { what: ParkedWhat::Letter },

@@ -5,10 +5,13 @@
 //! a name that was saved before.
 
 mod commands;
+mod devices;
 mod hand_over;
 mod letter_to_room;
 mod portals;
 mod room_to_dispatch;
+mod stop;
+mod unreadable;
 
 use std::{
     collections::BTreeMap,
@@ -20,9 +23,11 @@ use rand::{RngCore, SeedableRng, rngs::StdRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use devices::{Devices, KeysError, begin, bot_device, receive, tidy};
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
+pub use unreadable::tell_of_unreadable;
 
 use crate::{
     channel::Channel,
@@ -42,6 +47,10 @@ pub struct Ctx {
     pub rng: Rng,
     /// Attempts for one post or dispatch before a person is asked.
     pub attempts_max: i32,
+    /// What our users speak from.
+    pub devices: Devices,
+    /// How long the key of a room message may be on its way before its sender is told.
+    pub key_wait: Duration,
 }
 
 /// A channel with the servers it is reached through.

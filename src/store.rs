@@ -40,7 +40,7 @@ pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
 pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
-pub use room_events::{Door, IncomingEvent, StoredEvent};
+pub use room_events::{Door, IncomingEvent, StoredEvent, UnreadableEvent};
 
 /// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
 /// takes about a millisecond.

@@ -95,6 +95,7 @@ impl Shop {
     pub async fn take_over(&self) -> Result<(), StoreError> {
         let now = self.ctx.clock.now();
         self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
+        self.ctx.store.wake_all_unreadable().await?;
         self.ctx.store.wake_what_waits(now).await?;
         // Who came to the team while the settings were changed is invited where work goes on.
         for (name, line) in &self.ctx.channels {
@@ -124,6 +125,10 @@ impl Shop {
             warn!("Freed {freed} jobs that nobody worked on");
         }
         store.wake_what_waits(now).await?;
+        relay::tell_of_unreadable(&self.ctx).await?;
+        relay::tidy(&self.ctx).await?;
+        metrics::gauge!("umstieg_events_waiting_for_keys")
+            .set(gauge(store.unreadable_count().await?));
         store.forget_before(now - FORGET_AFTER).await?;
         metrics::gauge!("umstieg_jobs_waiting").set(gauge(store.jobs_waiting().await?));
         metrics::gauge!("umstieg_ghosts").set(gauge(store.ghost_count().await?));

@@ -13,7 +13,7 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    relay::{Clock, Ctx, Inbox, Line, Rng},
+    relay::{self, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
     rules::retry::back_off,
     store::Store,
     transport::MailboxProtocol,
@@ -95,6 +95,8 @@ pub(super) fn ctx(settings: &Settings, tokens: &Tokens, store: Store) -> Result<
         clock: Clock::of_the_machine(),
         rng: Rng::from_os(),
         attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
+        devices: Devices::new(settings.encryption.required),
+        key_wait: settings.encryption.key_wait,
     })
 }
 
@@ -114,18 +116,27 @@ pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, toke
     info!("The homeserver knows us");
 }
 
+/// The homeserver and we did not come together.
+#[derive(Debug, thiserror::Error)]
+enum IntroduceError {
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
 async fn introduce_once(
     shop: &Shop,
     appservice: &AppserviceSettings,
     tokens: &Tokens,
-) -> Result<(), MatrixError> {
+) -> Result<(), IntroduceError> {
     let homeserver = &shop.ctx.homeserver;
     // Synapse does not make the sender user by itself, and stumbles over it if it is missing.
     homeserver.register(&tokens.sender_localpart).await?;
     let bot = homeserver.bot();
     homeserver.register(bot.localpart()).await?;
-    homeserver.ensure_device(bot).await?;
     homeserver.set_displayname(bot, &appservice.bot_name).await?;
+    relay::begin(&shop.ctx).await?;
     // A knock that does not reach us is the admin's business (`umstieg check` tells), and no
     // reason not to work: the bot's own /sync brings everything as well.
     if let Err(error) = homeserver.ping(&appservice.id, &shop.ctx.rng.uuid().to_string()).await {

@@ -16,9 +16,9 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
-    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, HomeserverSettings,
-    InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings, OutboxSettings,
-    SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
+    HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
+    OutboxSettings, SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Reader, Section, line_at},
     secrets::{self, secret},
@@ -29,7 +29,7 @@ use crate::{
         Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimProfile,
         SenderRule, ThreadBy,
     },
-    model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress},
+    model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
     store::seal::OuterKey,
 };
 
@@ -124,6 +124,7 @@ pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Opti
     let homeserver = homeserver(&top.section("homeserver"), around);
     let server_name = homeserver.as_ref().map(|homeserver| homeserver.server_name.as_str());
     let appservice = appservice(&top.section("appservice"), server_name, around);
+    let encryption = encryption(&top.section("encryption"));
     let worker = worker(&top.section("worker"));
     let monitoring = top.section("monitoring");
     let monitoring = monitoring.is_there().then(|| self::monitoring(&monitoring));
@@ -150,6 +151,7 @@ pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Opti
         sealing: sealing?,
         homeserver: homeserver?,
         appservice: appservice?,
+        encryption,
         worker,
         monitoring: match monitoring {
             None => None,
@@ -274,6 +276,16 @@ fn appservice(
     })
 }
 
+fn encryption(section: &Section<'_, '_>) -> EncryptionSettings {
+    let required = section.flag("required");
+    let key_wait = section.whole("key_wait_seconds", 1..=86_400).map(Duration::from_secs);
+    section.close();
+    EncryptionSettings {
+        required: required.unwrap_or(true),
+        key_wait: key_wait.unwrap_or(EncryptionSettings::KEY_WAIT_DEFAULT),
+    }
+}
+
 fn worker(section: &Section<'_, '_>) -> WorkerSettings {
     let concurrency = section.whole("concurrency", 1..=64).and_then(|n| usize::try_from(n).ok());
     let attempts_max = section.whole("attempts_max", 1..=100).and_then(|n| u32::try_from(n).ok());
@@ -362,6 +374,9 @@ fn channel(
     });
     let collect = section.whole("collect_seconds", 0..=600).map(Duration::from_secs);
     let language = section.text("language", language);
+    let trust = section.text("trust", |text| {
+        Trust::from_word(text).ok_or("allowed are \"cross-signed\" and \"any-device\"")
+    });
     let inbox_section = section.section("inbox");
     let inbox = inbox(&inbox_section, around);
     if let Some(inbox) = &inbox {
@@ -404,6 +419,7 @@ fn channel(
             thread_by: thread_by.unwrap_or(ThreadBy::default_of(kind?)),
             collect: collect.unwrap_or(ChannelSettings::COLLECT_DEFAULT),
             language: language.unwrap_or(default_language),
+            trust: trust.unwrap_or_default(),
             dialect: dialect?,
         },
         inbox: inbox?,

@@ -215,6 +215,19 @@ impl<'r, 't> Section<'r, 't> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let (line, value) = self.find(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            other => {
+                let what = format!("expected true or false, found {}", name_of(other));
+                self.reader.wrong(line, &self.full(key), what);
+                None
+            }
+        }
+    }
+
     /// A list of texts; each is turned into what it means, and what is wrong has its own line.
     pub(super) fn texts<T, E: fmt::Display>(
         &self,

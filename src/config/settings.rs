@@ -17,6 +17,7 @@ pub struct Settings {
     pub sealing: SealingSettings,
     pub homeserver: HomeserverSettings,
     pub appservice: AppserviceSettings,
+    pub encryption: EncryptionSettings,
     pub worker: WorkerSettings,
     pub monitoring: Option<MonitoringSettings>,
     pub log: LogSettings,
@@ -112,6 +113,20 @@ impl WorkerSettings {
     /// With growing pauses (at most 15 minutes) about three hours: the practice learns within
     /// the working day that something did not leave.
     pub const ATTEMPTS_DEFAULT: u32 = 20;
+}
+
+#[derive(Debug, Clone)]
+pub struct EncryptionSettings {
+    /// Whether portals are encrypted. Not so only in rooms of a laboratory, which then stay on
+    /// their own homeserver.
+    pub required: bool,
+    /// How long the key of a room message may be on its way before its sender is told.
+    pub key_wait: Duration,
+}
+
+impl EncryptionSettings {
+    /// Clients bring a missing key within seconds, or not before somebody opens them again.
+    pub const KEY_WAIT_DEFAULT: Duration = Duration::from_secs(120);
 }
 
 #[derive(Debug, Clone)]

@@ -19,11 +19,6 @@ use serde::de::DeserializeOwned;
 
 use super::{MatrixError, error::Cause};
 
-/// The device from which the bot and every ghost speak. It means nothing to anybody (TIM-29).
-///
-/// A request that names a device has its `txn_id` remembered for a day instead of half an hour.
-pub const DEVICE: &str = "UMSTIEG";
-
 /// How long a connection may take: the homeserver is a neighbour.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -117,6 +112,13 @@ pub enum Endpoint {
     MediaConfig,
     Sync,
     Messages,
+    Devices,
+    KeysUpload,
+    KeysQuery,
+    KeysClaim,
+    KeysSign,
+    ToDevice,
+    AccountData,
 }
 
 impl Endpoint {
@@ -143,6 +145,13 @@ impl Endpoint {
             Self::MediaConfig => "media_config",
             Self::Sync => "sync",
             Self::Messages => "messages",
+            Self::Devices => "devices",
+            Self::KeysUpload => "keys_upload",
+            Self::KeysQuery => "keys_query",
+            Self::KeysClaim => "keys_claim",
+            Self::KeysSign => "keys_sign",
+            Self::ToDevice => "to_device",
+            Self::AccountData => "account_data",
         }
     }
 
@@ -168,7 +177,14 @@ impl Endpoint {
             | Self::Upload
             | Self::Download
             | Self::MediaConfig
-            | Self::Sync => false,
+            | Self::Sync
+            | Self::Devices
+            | Self::KeysUpload
+            | Self::KeysQuery
+            | Self::KeysClaim
+            | Self::KeysSign
+            | Self::ToDevice
+            | Self::AccountData => false,
         }
     }
 
@@ -189,10 +205,11 @@ impl Endpoint {
 pub(super) enum As<'a> {
     /// The application service itself: for what comes before a user is there.
     Service,
-    /// A user of ours, without a device: for what comes before it has one.
+    /// A user of ours, whatever its device.
     User(&'a UserId),
-    /// A user of ours, from its device.
-    Device(&'a UserId),
+    /// A user of ours, from this device: keys and what is encrypted with them belong to it, and a
+    /// `txn_id` is remembered for a day instead of half an hour.
+    Device(&'a UserId, &'a DeviceId),
 }
 
 impl Homeserver {
@@ -288,6 +305,7 @@ impl Homeserver {
     /// Like [`Homeserver::ask_leniently`] for a `/sync` that the homeserver may hold for `timeout`.
     pub(super) async fn ask_for_news<R>(
         &self,
+        who: As<'_>,
         request: R,
         timeout: Duration,
     ) -> Result<Bytes, MatrixError>
@@ -295,7 +313,7 @@ impl Homeserver {
         R: ClientRequest,
     {
         let endpoint = Endpoint::Sync;
-        let request = self.written(endpoint, As::Device(self.bot()), request)?;
+        let request = self.written(endpoint, who, request)?;
         self.answered(endpoint, request, timeout + SYNC_SLACK, endpoint.bytes_max()).await
     }
 
@@ -305,15 +323,48 @@ impl Homeserver {
         endpoint: Endpoint,
         who: As<'_>,
         request: R,
-        body: Bytes,
+        body: impl Into<reqwest::Body>,
         bytes_max: usize,
     ) -> Result<Bytes, MatrixError>
     where
         R: ClientRequest,
     {
         let (head, _) = self.written(endpoint, who, request)?.into_parts();
+        let request = http::Request::from_parts(head, body.into());
+        self.answered(endpoint, request, endpoint.timeout(), bytes_max).await
+    }
+
+    /// As [`Homeserver::ask_with_bytes`], with a body of this length that is made while it leaves:
+    /// Synapse takes no file whose length is not told before.
+    pub(super) async fn ask_with_stream<R>(
+        &self,
+        endpoint: Endpoint,
+        who: As<'_>,
+        request: R,
+        (body, length): (reqwest::Body, usize),
+        bytes_max: usize,
+    ) -> Result<Bytes, MatrixError>
+    where
+        R: ClientRequest,
+    {
+        let (mut head, _) = self.written(endpoint, who, request)?.into_parts();
+        head.headers.insert(http::header::CONTENT_LENGTH, length.into());
         let request = http::Request::from_parts(head, body);
         self.answered(endpoint, request, endpoint.timeout(), bytes_max).await
+    }
+
+    /// Asks for a file; its pieces are the caller's to take, and to count.
+    pub(super) async fn ask_for_file<R>(
+        &self,
+        endpoint: Endpoint,
+        who: As<'_>,
+        request: R,
+    ) -> Result<reqwest::Response, MatrixError>
+    where
+        R: ClientRequest,
+    {
+        let request = self.written(endpoint, who, request)?;
+        self.response(endpoint, request, endpoint.timeout()).await
     }
 
     /// The versions of the specification that the homeserver supports. Needs no token, so it tells
@@ -371,9 +422,9 @@ impl Homeserver {
         match who {
             As::Service => {}
             As::User(user) => identity.user_id = Some(user),
-            As::Device(user) => {
+            As::Device(user, device) => {
                 identity.user_id = Some(user);
-                identity.device_id = Some(<&DeviceId>::from(DEVICE));
+                identity.device_id = Some(device);
             }
         }
         let token = SendAccessToken::Always(self.inner.as_token.expose_secret());
@@ -386,7 +437,7 @@ impl Homeserver {
         Ok(request)
     }
 
-    /// The body of a 2xx. Redirects are not followed; nothing is repeated here.
+    /// The body of a 2xx, if it is within `bytes_max`.
     async fn answered<B: Into<reqwest::Body>>(
         &self,
         endpoint: Endpoint,
@@ -394,13 +445,23 @@ impl Homeserver {
         timeout: Duration,
         bytes_max: usize,
     ) -> Result<Bytes, MatrixError> {
+        body_of(endpoint, self.response(endpoint, request, timeout).await?, bytes_max).await
+    }
+
+    /// A 2xx. Redirects are not followed; nothing is repeated here.
+    async fn response<B: Into<reqwest::Body>>(
+        &self,
+        endpoint: Endpoint,
+        request: http::Request<B>,
+        timeout: Duration,
+    ) -> Result<reqwest::Response, MatrixError> {
         counter!("umstieg_matrix_requests_total", "endpoint" => endpoint.word()).increment(1);
         let no_answer = |error| MatrixError::no_answer(endpoint, error);
         let mut request = reqwest::Request::try_from(request).map_err(no_answer)?;
         *request.timeout_mut() = Some(timeout);
         let response = self.inner.http.execute(request).await.map_err(no_answer)?;
         if response.status().is_success() {
-            return body_of(endpoint, response, bytes_max).await;
+            return Ok(response);
         }
         let status = response.status().as_u16();
         let after = retry_after(response.headers());

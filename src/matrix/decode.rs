@@ -60,6 +60,7 @@ fn understood(event: &Value) -> Option<RoomEvent> {
             room_id: head.room_id,
             replacement: RoomId::parse(text(content?, "replacement_room")?).ok()?,
         }),
+        ("m.room.encryption", Some("")) => Some(RoomEvent::Encryption(content?.clone())),
         (_, Some(_)) => None,
         // In room versions below 11 the server vouches for the upper field only.
         ("m.room.redaction", None) => {
@@ -232,9 +233,11 @@ fn without_html_reply_fallback(html: String) -> String {
     }
 }
 
-/// A file is a file only when we can fetch it: an encrypted one has no `url`.
+/// A file is a file only when we can fetch it. An encrypted one has its place beside its key.
 fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
-    let uri: OwnedMxcUri = <&MxcUri>::from(text(content, "url")?).to_owned();
+    let encryption = content.get("file").filter(|file| file.is_object()).cloned();
+    let place = encryption.as_ref().map_or_else(|| text(content, "url"), |file| text(file, "url"));
+    let uri: OwnedMxcUri = <&MxcUri>::from(place?).to_owned();
     uri.parts().ok()?;
     let body = text(content, "body").unwrap_or_default();
     // Since Matrix 1.10 the body beside a different `filename` is what the sender wrote about it.
@@ -251,6 +254,7 @@ fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
         caption: caption.filter(|caption| !caption.is_empty()),
         media_type: info.and_then(|info| text(info, "mimetype")).and_then(media_type),
         bytes: info.and_then(|info| info.get("size")).and_then(Value::as_u64),
+        encryption,
     })
 }
 

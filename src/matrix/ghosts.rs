@@ -1,9 +1,10 @@
 //! Users of ours: the bot and the ghosts, their names and their device.
 
-use ruma::{OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId, serde::Raw};
+use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    DEVICE, ErrorKind, Homeserver, MatrixError,
+    ErrorKind, Homeserver, MatrixError,
     client::{As, Endpoint},
     error::Cause,
 };
@@ -14,6 +15,9 @@ const USER_ID_BYTES_MAX: usize = 255;
 
 /// What people see as the name of our users' device. Free of personal data (TIM-29).
 const DEVICE_NAME: &str = "Umstieg";
+
+/// Under which name of the bot's account data the marker lies.
+const MARKER: &str = "de.umstieg.keys";
 
 impl Homeserver {
     /// Whether a user is one of ours: the bot or a ghost.
@@ -66,14 +70,53 @@ impl Homeserver {
         }
     }
 
-    /// Gives a user of ours the device it speaks from; one that is there already is fine.
-    ///
-    /// Without a device the homeserver forgets `txn_id`s after half an hour, with one after a day.
-    pub async fn ensure_device(&self, user: &UserId) -> Result<(), MatrixError> {
+    /// Gives a user of ours a device; one that is there already is fine. It needs no password
+    /// (MSC4190, Matrix 1.17).
+    pub async fn ensure_device(&self, user: &UserId, device: &DeviceId) -> Result<(), MatrixError> {
         use ruma::api::client::device::update_device::v3;
-        let mut request = v3::Request::new(DEVICE.into());
+        let mut request = v3::Request::new(device.to_owned());
         request.display_name = Some(DEVICE_NAME.to_owned());
         self.ask(Endpoint::Device, As::User(user), request).await.map(|_| ())
+    }
+
+    /// The devices of a user of ours.
+    pub async fn devices(&self, user: &UserId) -> Result<Vec<OwnedDeviceId>, MatrixError> {
+        use ruma::api::client::device::get_devices::v3;
+        let answer = self.ask(Endpoint::Devices, As::User(user), v3::Request::new()).await?;
+        Ok(answer.devices.into_iter().map(|device| device.device_id).collect())
+    }
+
+    /// Removes a device of a user of ours, with its keys and its inbox; one that is gone is fine.
+    pub async fn delete_device(&self, user: &UserId, device: &DeviceId) -> Result<(), MatrixError> {
+        use ruma::api::client::device::delete_device::v3;
+        let request = v3::Request::new(device.to_owned());
+        match self.ask(Endpoint::Devices, As::User(user), request).await {
+            Err(error) if error.status() == Some(404) => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    /// The number the bot left at the homeserver with [`Homeserver::leave_marker`].
+    pub async fn marker(&self) -> Result<Option<i64>, MatrixError> {
+        use ruma::api::client::config::get_global_account_data::v3;
+        let bot = self.bot();
+        let request = v3::Request::new(bot.to_owned(), MARKER.into());
+        match self.ask_leniently::<_, Value>(Endpoint::AccountData, As::User(bot), request).await {
+            Ok(content) => Ok(content.get("count").and_then(Value::as_i64)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leaves a number at the homeserver, where no restored database can take it back.
+    pub async fn leave_marker(&self, count: i64) -> Result<(), MatrixError> {
+        use ruma::api::client::config::set_global_account_data::v3;
+        let bot = self.bot();
+        let content = to_raw_value(&json!({ "count": count }))
+            .map(Raw::from_json)
+            .map_err(|_| MatrixError::new(Endpoint::AccountData, Cause::Unsendable))?;
+        let request = v3::Request::new_raw(bot.to_owned(), MARKER.into(), content);
+        self.ask(Endpoint::AccountData, As::User(bot), request).await.map(|_| ())
     }
 
     /// Names a user of ours everywhere; `false` when the homeserver does not let users do so

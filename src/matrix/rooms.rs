@@ -1,8 +1,8 @@
 //! Portals: opening them, who is in them, and saying something there.
 
 use ruma::{
-    OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedTransactionId, RoomAliasId,
-    RoomId, RoomVersionId, UserId,
+    DeviceId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedTransactionId,
+    RoomAliasId, RoomId, RoomVersionId, UserId,
     events::{MessageLikeEventType, StateEventType},
     serde::Raw,
 };
@@ -38,6 +38,9 @@ pub struct PortalPlan<'a> {
     pub name: &'a str,
     /// The correspondent's ghost, the only one invited at once (TIM-3).
     pub ghost: &'a UserId,
+    /// Whether it is encrypted. A room that is not stays on its own homeserver: other servers
+    /// would read what is said there.
+    pub encrypted: bool,
 }
 
 /// A portal was not opened.
@@ -49,6 +52,13 @@ pub enum CreateError {
     AliasTaken,
     #[error(transparent)]
     Failed(#[from] MatrixError),
+}
+
+/// Who says something, and from which device.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice<'a> {
+    pub user: &'a UserId,
+    pub device: &'a DeviceId,
 }
 
 /// What an invitation came to.
@@ -73,7 +83,12 @@ impl Homeserver {
     pub async fn create_portal(&self, plan: &PortalPlan<'_>) -> Result<OwnedRoomId, CreateError> {
         use ruma::api::client::room::create_room::v3;
         let mut request = v3::Request::new();
-        request.creation_content = Some(raw(Endpoint::CreateRoom, &json!({ "type": ROOM_TYPE }))?);
+        let creation = if plan.encrypted {
+            json!({ "type": ROOM_TYPE })
+        } else {
+            json!({ "type": ROOM_TYPE, "m.federate": false })
+        };
+        request.creation_content = Some(raw(Endpoint::CreateRoom, &creation)?);
         request.room_version = Some(ROOM_VERSION);
         request.preset = Some(v3::RoomPreset::PrivateChat);
         request.room_alias_name = Some(self.portal_alias_localpart(plan.alias_token));
@@ -84,7 +99,7 @@ impl Homeserver {
             .map(|event| raw(Endpoint::CreateRoom, event))
             .collect::<Result<_, _>>()?;
         request.invite = vec![plan.ghost.to_owned()];
-        match self.ask(Endpoint::CreateRoom, As::Device(self.bot()), request).await {
+        match self.ask(Endpoint::CreateRoom, As::User(self.bot()), request).await {
             Ok(answer) => Ok(answer.room_id),
             Err(error) if error.errcode() == Some("M_ROOM_IN_USE") => Err(CreateError::AliasTaken),
             Err(error) => Err(error.into()),
@@ -98,7 +113,7 @@ impl Homeserver {
     ) -> Result<Option<OwnedRoomId>, MatrixError> {
         use ruma::api::client::alias::get_alias::v3;
         let request = v3::Request::new(self.portal_alias(alias_token)?);
-        match self.ask(Endpoint::Alias, As::Device(self.bot()), request).await {
+        match self.ask(Endpoint::Alias, As::User(self.bot()), request).await {
             Ok(answer) => Ok(Some(answer.room_id)),
             Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(None),
             Err(error) => Err(error),
@@ -119,7 +134,7 @@ impl Homeserver {
         use ruma::api::client::state::get_state_events::v3;
         let request = v3::Request::new(room.to_owned());
         let answer: Result<Vec<Value>, _> =
-            self.ask_leniently(Endpoint::ReadState, As::Device(self.bot()), request).await;
+            self.ask_leniently(Endpoint::ReadState, As::User(self.bot()), request).await;
         let state = match answer {
             Ok(state) => state,
             Err(error) if error.kind() == ErrorKind::Gone => return Ok(false),
@@ -166,7 +181,7 @@ impl Homeserver {
             user.as_str().to_owned(),
             raw(Endpoint::WriteState, &content)?,
         );
-        match self.ask(Endpoint::WriteState, As::Device(user), request).await {
+        match self.ask(Endpoint::WriteState, As::User(user), request).await {
             Ok(_) => Ok(true),
             Err(error) if is_not_allowed(&error) => {
                 self.join(user, room, &[]).await.map(|()| false)
@@ -187,7 +202,7 @@ impl Homeserver {
         use ruma::api::client::membership::join_room_by_id_or_alias::v3;
         let mut request = v3::Request::new(room.to_owned().into());
         request.via = via.to_vec();
-        self.ask(Endpoint::Join, As::Device(user), request).await.map(|_| ())
+        self.ask(Endpoint::Join, As::User(user), request).await.map(|_| ())
     }
 
     /// Invites a user as the bot. Somebody who is invited or present already is fine; a refusal is
@@ -196,7 +211,7 @@ impl Homeserver {
         use ruma::api::client::membership::invite_user::v3;
         let recipient = v3::InvitationRecipient::UserId(v3::InviteUserId::new(user.to_owned()));
         let request = v3::Request::new(room.to_owned(), recipient);
-        let error = match self.ask(Endpoint::Invite, As::Device(self.bot()), request).await {
+        let error = match self.ask(Endpoint::Invite, As::User(self.bot()), request).await {
             Ok(_) => return Ok(Invited::Done),
             Err(error) if is_not_allowed(&error) || error.kind() == ErrorKind::Gone => error,
             Err(error) => return Err(error),
@@ -227,7 +242,7 @@ impl Homeserver {
     pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), MatrixError> {
         use ruma::api::client::membership::leave_room::v3;
         let request = v3::Request::new(room.to_owned());
-        match self.ask(Endpoint::Leave, As::Device(user), request).await {
+        match self.ask(Endpoint::Leave, As::User(user), request).await {
             Err(error) if error.kind() == ErrorKind::Gone => Ok(()),
             answer => answer.map(|_| ()),
         }
@@ -246,7 +261,7 @@ impl Homeserver {
         let mut request = v3::Request::new(room.to_owned());
         request.not_membership = Some("leave".into());
         let answer: Members =
-            self.ask_leniently(Endpoint::Members, As::Device(self.bot()), request).await?;
+            self.ask_leniently(Endpoint::Members, As::User(self.bot()), request).await?;
         let members = answer.chunk.iter().filter_map(|event| match decode(event) {
             RoomEvent::Member(member) => Some(member),
             _ => None,
@@ -267,7 +282,7 @@ impl Homeserver {
         use ruma::api::client::state::get_state_event_for_key::v3;
         let event_type = StateEventType::from(event_type);
         let request = v3::Request::new(room.to_owned(), event_type, state_key.to_owned());
-        match self.ask_leniently(Endpoint::ReadState, As::Device(self.bot()), request).await {
+        match self.ask_leniently(Endpoint::ReadState, As::User(self.bot()), request).await {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(None),
             Err(error) => Err(error),
@@ -311,20 +326,20 @@ impl Homeserver {
                 state_key.to_owned(),
                 raw(Endpoint::WriteState, content)?,
             );
-            self.ask(Endpoint::WriteState, As::Device(self.bot()), request).await?;
+            self.ask(Endpoint::WriteState, As::User(self.bot()), request).await?;
         }
         Ok(())
     }
 
-    /// Says something in a room: the one function that does.
+    /// Says something in a room: the one function that does. What is said is encrypted before
+    /// (`crate::relay`), except in rooms that are not.
     ///
     /// The same `txn_id` again gives the same event again, as long as the homeserver remembers it
     /// (a day). All our users share one space of these names: Synapse answers a second speaker in
-    /// the room with the first one's event. Encryption enters here: in an encrypted room `event_type` and `content` become an
-    /// `m.room.encrypted` event before they leave.
+    /// the room with the first one's event.
     pub async fn send(
         &self,
-        speaker: &UserId,
+        voice: Voice<'_>,
         room: &RoomId,
         event_type: &str,
         content: &Value,
@@ -337,7 +352,19 @@ impl Homeserver {
             MessageLikeEventType::from(event_type),
             raw(Endpoint::Send, content)?,
         );
-        Ok(self.ask(Endpoint::Send, As::Device(speaker), request).await?.event_id)
+        Ok(self.ask(Endpoint::Send, As::Device(voice.user, voice.device), request).await?.event_id)
+    }
+
+    /// Encrypts a room from now on, as the bot. Nobody can take that back.
+    pub async fn encrypt_room(&self, room: &RoomId) -> Result<(), MatrixError> {
+        use ruma::api::client::state::send_state_event::v3;
+        let request = v3::Request::new_raw(
+            room.to_owned(),
+            StateEventType::RoomEncryption,
+            String::new(),
+            raw(Endpoint::WriteState, &encryption())?,
+        );
+        self.ask(Endpoint::WriteState, As::User(self.bot()), request).await.map(|_| ())
     }
 
     fn portal_alias_localpart(&self, alias_token: Uuid) -> String {
@@ -346,16 +373,22 @@ impl Homeserver {
 }
 
 /// Everything a portal's room says about itself, in one place and one request.
-///
-/// Encryption enters here as well: `m.room.encryption` is one more entry of this list.
 fn initial_state(plan: &PortalPlan<'_>, bot: &UserId) -> Vec<Value> {
     let mut all = vec![
         state("m.room.join_rules", "", json!({ "join_rule": "invite" })),
         state("m.room.history_visibility", "", json!({ "history_visibility": "invited" })),
         state("m.room.guest_access", "", json!({ "guest_access": "forbidden" })),
     ];
+    if plan.encrypted {
+        all.push(state("m.room.encryption", "", encryption()));
+    }
     all.extend(marks(plan, bot));
     all
+}
+
+/// How a portal is encrypted: as the specification recommends, and for good.
+pub fn encryption() -> Value {
+    json!({ "algorithm": "m.megolm.v1.aes-sha2" })
 }
 
 fn state(event_type: &str, state_key: &str, content: Value) -> Value {

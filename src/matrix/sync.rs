@@ -6,18 +6,19 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ruma::{
-    OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
+    DeviceId, OneTimeKeyAlgorithm, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
     api::{
         Direction,
-        client::filter::{Filter, FilterDefinition, RoomEventFilter},
+        client::filter::{Filter, FilterDefinition, RoomEventFilter, RoomFilter},
     },
     presence::PresenceState,
+    serde::Raw,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Endpoint, Homeserver, MatrixError, RawEvent,
+    DeviceNews, Endpoint, Homeserver, MatrixError, RawEvent, Voice,
     client::{As, read},
 };
 
@@ -27,11 +28,13 @@ const TIMELINE_EVENTS_MAX: u32 = 50;
 /// The same where nothing is asked since: only where the homeserver stands is of interest then.
 const FIRST_TIMELINE_EVENTS_MAX: u32 = 1;
 
-/// The state that matters to a gateway: who is there, and whether the room goes on elsewhere.
-const STATE_TYPES: [&str; 3] = ["m.room.member", "m.room.tombstone", "m.room.create"];
+/// The state that matters to a gateway: who is there, and whether the room goes on elsewhere,
+/// and how it is encrypted.
+const STATE_TYPES: [&str; 4] =
+    ["m.room.member", "m.room.tombstone", "m.room.create", "m.room.encryption"];
 
 /// What one `/sync` brought.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct SyncBatch {
     /// From where to go on. Saved after everything below is.
     pub next_batch: String,
@@ -40,6 +43,8 @@ pub struct SyncBatch {
     pub invites: Vec<RoomInvite>,
     /// Rooms the bot is no longer in: left, removed from, or deleted (TIM-20).
     pub left: Vec<LeftRoom>,
+    /// What came for the device that asked.
+    pub device: DeviceNews,
     /// Pieces nobody could read; they are left out.
     pub unreadable: usize,
 }
@@ -94,6 +99,7 @@ impl Homeserver {
     /// To-device messages up to `since` are deleted by asking.
     pub async fn sync(
         &self,
+        device: &DeviceId,
         since: Option<&str>,
         timeout: Duration,
     ) -> Result<SyncBatch, MatrixError> {
@@ -105,8 +111,31 @@ impl Homeserver {
         request.since = since.map(str::to_owned);
         request.set_presence = PresenceState::Offline;
         request.timeout = Some(timeout);
-        let body = self.ask_for_news(request, timeout).await?;
+        let who = As::Device(self.bot(), device);
+        let body = self.ask_for_news(who, request, timeout).await?;
         batch_of(&body, self.bot())
+    }
+
+    /// What came for a ghost's device since `since`, and nothing else. What came before `since`
+    /// is deleted by asking.
+    pub async fn inbox(
+        &self,
+        voice: Voice<'_>,
+        since: Option<&str>,
+    ) -> Result<DeviceNews, MatrixError> {
+        use ruma::api::client::sync::sync_events::v3;
+        let mut filter = FilterDefinition::empty();
+        filter.presence = Filter::ignore_all();
+        filter.account_data = Filter::ignore_all();
+        filter.room = RoomFilter::ignore_all();
+        let mut request = v3::Request::new();
+        request.filter = Some(v3::Filter::FilterDefinition(filter));
+        request.since = since.map(str::to_owned);
+        request.set_presence = PresenceState::Offline;
+        let who = As::Device(voice.user, voice.device);
+        let body = self.ask_for_news(who, request, Duration::ZERO).await?;
+        let answer: Answer<'_> = read(Endpoint::Sync, &body)?;
+        Ok(device_news(&answer))
     }
 
     /// Events of a room from `from` towards `to`, oldest first: with `from` the last `since` and
@@ -129,7 +158,7 @@ impl Homeserver {
         request.from = Some(from.to_owned());
         request.to = to.map(str::to_owned);
         request.limit = UInt::from(limit);
-        let who = As::Device(self.bot());
+        let who = As::User(self.bot());
         let answer: Answer = self.ask_leniently(Endpoint::Messages, who, request).await?;
         let mut page = Page::default();
         page.events = events(answer.chunk.iter().map(|event| &**event), room, &mut page.unreadable);
@@ -160,6 +189,21 @@ struct Answer<'a> {
     next_batch: String,
     #[serde(borrow, default)]
     rooms: Rooms<'a>,
+    #[serde(borrow, default)]
+    to_device: State<'a>,
+    #[serde(default)]
+    device_lists: DeviceLists,
+    #[serde(default)]
+    device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
+    device_unused_fallback_key_types: Option<Vec<OneTimeKeyAlgorithm>>,
+}
+
+#[derive(Default, Deserialize)]
+struct DeviceLists {
+    #[serde(default)]
+    changed: Vec<String>,
+    #[serde(default)]
+    left: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -195,9 +239,36 @@ struct Timeline<'a> {
     prev_batch: Option<String>,
 }
 
+/// What came for the device that asked. Users who left are changed, too: nobody tells any longer
+/// what becomes of their devices.
+fn device_news(answer: &Answer<'_>) -> DeviceNews {
+    let lists = &answer.device_lists;
+    DeviceNews {
+        to_device: answer
+            .to_device
+            .events
+            .iter()
+            .map(|event| Raw::from_json((*event).to_owned()))
+            .collect(),
+        changed: lists
+            .changed
+            .iter()
+            .chain(&lists.left)
+            .filter_map(|user| UserId::parse(user).ok())
+            .collect(),
+        one_time_keys: answer.device_one_time_keys_count.clone(),
+        unused_fallback_keys: answer.device_unused_fallback_key_types.clone(),
+        next_batch: answer.next_batch.clone(),
+    }
+}
+
 fn batch_of(body: &[u8], bot: &UserId) -> Result<SyncBatch, MatrixError> {
     let answer: Answer<'_> = read(Endpoint::Sync, body)?;
-    let mut batch = SyncBatch { next_batch: answer.next_batch, ..SyncBatch::default() };
+    let mut batch = SyncBatch {
+        device: device_news(&answer),
+        next_batch: answer.next_batch,
+        ..SyncBatch::default()
+    };
     for (room_id, json) in answer.rooms.join {
         match room_of(&room_id, json) {
             Some((room_id, room)) => {

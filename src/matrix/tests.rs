@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ruma::{RoomId, UserId};
+use ruma::{DeviceId, RoomId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::{
@@ -71,6 +71,14 @@ fn body(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 
+fn device() -> &'static DeviceId {
+    "UMSTIEG".into()
+}
+
+fn voice() -> Voice<'static> {
+    Voice { user: ghost(), device: device() }
+}
+
 fn ghost() -> &'static UserId {
     <&UserId>::try_from("@_umstieg_fax_49301234567:hs.example").unwrap()
 }
@@ -80,7 +88,13 @@ fn room() -> &'static RoomId {
 }
 
 fn plan() -> PortalPlan<'static> {
-    PortalPlan { kind: ChannelKind::Fax, alias_token: TOKEN, name: "Fax 4711", ghost: ghost() }
+    PortalPlan {
+        kind: ChannelKind::Fax,
+        alias_token: TOKEN,
+        name: "Fax 4711",
+        ghost: ghost(),
+        encrypted: true,
+    }
 }
 
 #[test]
@@ -137,7 +151,7 @@ async fn tim_29_a_device_is_made_whose_name_says_nothing() {
         let answer = ResponseTemplate::new(status).set_body_json(json!({}));
         let at = "/_matrix/client/v3/devices/UMSTIEG";
         let (homeserver, server) = answering("PUT", at, answer).await;
-        homeserver.ensure_device(ghost()).await.unwrap();
+        homeserver.ensure_device(ghost(), device()).await.unwrap();
         let requests = asked(&server).await;
         assert_eq!(query(&requests[0]), json!({ "user_id": ghost() }));
         assert_eq!(body(&requests[0]), json!({ "display_name": "Umstieg" }));
@@ -169,7 +183,7 @@ async fn tim_1_a_portal_is_opened_in_one_request() {
     let requests = asked(&server).await;
     assert_eq!(requests.len(), 1);
     let bot = "@_umstieg_bot:hs.example";
-    assert_eq!(query(&requests[0]), json!({ "user_id": bot, "device_id": "UMSTIEG" }));
+    assert_eq!(query(&requests[0]), json!({ "user_id": bot }));
     let bridge = json!({
         "bridgebot": bot,
         "creator": bot,
@@ -205,6 +219,10 @@ async fn tim_1_a_portal_is_opened_in_one_request() {
                 {
                     "type": "m.room.guest_access", "state_key": "",
                     "content": { "guest_access": "forbidden" },
+                },
+                {
+                    "type": "m.room.encryption", "state_key": "",
+                    "content": { "algorithm": "m.megolm.v1.aes-sha2" },
                 },
                 { "type": "m.room.name", "state_key": "", "content": { "name": "Fax 4711" } },
                 {
@@ -307,7 +325,7 @@ async fn tim_16_a_ghost_joins_and_is_named_in_one_request() {
     assert!(homeserver.join_with_name(ghost(), room(), "Fax +49 30 (Fax)").await.unwrap());
     let requests = asked(&server).await;
     assert_eq!(requests.len(), 1);
-    assert_eq!(query(&requests[0]), json!({ "user_id": ghost(), "device_id": "UMSTIEG" }));
+    assert_eq!(query(&requests[0]), json!({ "user_id": ghost() }));
     assert_eq!(
         body(&requests[0]),
         json!({ "membership": "join", "displayname": "Fax +49 30 (Fax)" })
@@ -404,7 +422,7 @@ async fn tim_22_a_post_is_sent_under_its_txn_id_from_its_device() {
     let (homeserver, server) = answering("PUT", &at, ok(json!({ "event_id": "$e" }))).await;
     let content = json!({ "msgtype": "m.text", "body": "Guten Tag" });
     let event =
-        homeserver.send(ghost(), room(), "m.room.message", &content, "u-1-0").await.unwrap();
+        homeserver.send(voice(), room(), "m.room.message", &content, "u-1-0").await.unwrap();
     assert_eq!(event, "$e");
     let requests = asked(&server).await;
     assert_eq!(query(&requests[0]), json!({ "user_id": ghost(), "device_id": "UMSTIEG" }));
@@ -419,7 +437,7 @@ async fn a_limit_is_told_not_waited_for() {
         .set_body_json(json!({ "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 2500 }));
     for (answer, expected) in [(seconds, 7000), (both, 2500)] {
         let (homeserver, server) = answering("PUT", &at, answer).await;
-        let sent = homeserver.send(ghost(), room(), "m.room.message", &json!({}), "t").await;
+        let sent = homeserver.send(voice(), room(), "m.room.message", &json!({}), "t").await;
         let after = Some(Duration::from_millis(expected));
         assert_eq!(sent.unwrap_err().kind(), ErrorKind::Again { after });
         assert_eq!(asked(&server).await.len(), 1);
@@ -433,7 +451,7 @@ async fn a_homeserver_that_is_away_is_an_outage() {
     drop(listener);
     let homeserver = homeserver_at(&format!("http://{address}"));
     let error =
-        homeserver.send(ghost(), room(), "m.room.message", &json!({}), "t").await.unwrap_err();
+        homeserver.send(voice(), room(), "m.room.message", &json!({}), "t").await.unwrap_err();
     assert!(error.is_outage());
     assert_eq!(error.kind(), ErrorKind::Again { after: None });
     // TIM-29: the address of the request named a room and a ghost.
@@ -449,7 +467,7 @@ async fn an_answer_that_makes_no_sense_is_asked_for_again() {
     {
         let (homeserver, _server) = answering("PUT", &at, answer).await;
         let error =
-            homeserver.send(ghost(), room(), "m.room.message", &json!({}), "t").await.unwrap_err();
+            homeserver.send(voice(), room(), "m.room.message", &json!({}), "t").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Again { after: None });
         assert!(!error.is_outage());
     }
@@ -472,7 +490,7 @@ async fn tim_29_a_file_is_uploaded_without_its_name() {
     let uri = homeserver.upload(ghost(), "application/pdf", bytes).await.unwrap();
     assert_eq!(uri, "mxc://hs.example/m");
     let requests = asked(&server).await;
-    assert_eq!(query(&requests[0]), json!({ "user_id": ghost(), "device_id": "UMSTIEG" }));
+    assert_eq!(query(&requests[0]), json!({ "user_id": ghost() }));
     assert_eq!(requests[0].headers["content-type"], "application/pdf");
     assert_eq!(requests[0].headers["content-length"], "8");
     assert_eq!(requests[0].body, b"%PDF-1.7");
@@ -531,8 +549,9 @@ fn message(event_id: &str, text: &str) -> Value {
 async fn a_sync_asks_for_what_matters_only() {
     let answer = ok(json!({ "next_batch": "s2" }));
     let (homeserver, server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
-    let batch = homeserver.sync(Some("s1"), Duration::from_secs(30)).await.unwrap();
-    assert_eq!(batch, SyncBatch { next_batch: "s2".to_owned(), ..SyncBatch::default() });
+    let batch = homeserver.sync(device(), Some("s1"), Duration::from_secs(30)).await.unwrap();
+    assert_eq!(batch.next_batch, "s2");
+    assert!(batch.joined.is_empty() && batch.invites.is_empty() && batch.left.is_empty());
     let query = query(&asked(&server).await[0]);
     assert_eq!(query["user_id"], "@_umstieg_bot:hs.example");
     assert_eq!(query["device_id"], "UMSTIEG");
@@ -547,11 +566,45 @@ async fn a_sync_asks_for_what_matters_only() {
             "room": {
                 "account_data": { "types": [] },
                 "ephemeral": { "types": [] },
-                "state": { "types": ["m.room.member", "m.room.tombstone", "m.room.create"] },
+                "state": {
+                    "types": ["m.room.member", "m.room.tombstone", "m.room.create", "m.room.encryption"],
+                },
                 "timeline": { "limit": 50 },
             },
         })
     );
+}
+
+/// What stays unencrypted is a laboratory's, and stays on its own server.
+#[tokio::test]
+async fn a_portal_without_encryption_is_not_federated() {
+    let answer = ok(json!({ "room_id": "!r:hs.example" }));
+    let (homeserver, server) = answering("POST", "/_matrix/client/v3/createRoom", answer).await;
+    homeserver.create_portal(&PortalPlan { encrypted: false, ..plan() }).await.unwrap();
+    let asked = body(&asked(&server).await[0]);
+    assert_eq!(asked["creation_content"]["m.federate"], false);
+    let state = asked["initial_state"].as_array().unwrap();
+    assert!(state.iter().all(|event| event["type"] != "m.room.encryption"));
+}
+
+#[tokio::test]
+async fn a_sync_brings_what_a_device_has_to_know() {
+    let message = json!({ "type": "m.room.encrypted", "sender": "@a:x", "content": {} });
+    let answer = ok(json!({
+        "next_batch": "s2",
+        "to_device": { "events": [message] },
+        "device_lists": { "changed": ["@a:x", "no user"], "left": ["@b:x"] },
+        "device_one_time_keys_count": { "signed_curve25519": 7 },
+        "device_unused_fallback_key_types": [],
+    }));
+    let (homeserver, _server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
+    let news = homeserver.sync(device(), Some("s1"), Duration::ZERO).await.unwrap().device;
+    assert_eq!(news.to_device.len(), 1);
+    let changed: Vec<&str> = news.changed.iter().map(|user| user.as_str()).collect();
+    assert_eq!(changed, ["@a:x", "@b:x"], "of who left nobody tells any longer");
+    assert_eq!(news.one_time_keys.values().map(|n| u64::from(*n)).sum::<u64>(), 7);
+    assert_eq!(news.unused_fallback_keys, Some(vec![]));
+    assert_eq!(news.next_batch, "s2");
 }
 
 #[tokio::test]
@@ -574,7 +627,7 @@ async fn a_sync_brings_rooms_invites_and_farewells() {
         },
     }));
     let (homeserver, _server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
-    let batch = homeserver.sync(None, Duration::ZERO).await.unwrap();
+    let batch = homeserver.sync(device(), None, Duration::ZERO).await.unwrap();
     let ids = |events: &[RawEvent]| -> Vec<String> {
         events.iter().map(|event| format!("{} {}", event.event_id, event.room_id)).collect()
     };
@@ -610,7 +663,7 @@ async fn one_unreadable_piece_does_not_spoil_a_sync() {
     );
     let answer = ResponseTemplate::new(200).set_body_string(answer);
     let (homeserver, _server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
-    let batch = homeserver.sync(None, Duration::ZERO).await.unwrap();
+    let batch = homeserver.sync(device(), None, Duration::ZERO).await.unwrap();
     let of_room = |name: &str| batch.joined.iter().find(|room| room.room_id == name).unwrap();
     let timeline = &of_room("!r:hs.example").timeline;
     let ids: Vec<_> = timeline.iter().map(|event| event.event_id.as_str()).collect();
@@ -661,7 +714,7 @@ async fn requests_are_counted_by_what_was_asked() {
     let at = format!("{ROOM}/send/m.room.message/t");
     let (homeserver, _server) = answering("PUT", &at, ok(json!({ "event_id": "$e" }))).await;
     let guard = ::metrics::set_default_local_recorder(&recorder);
-    homeserver.send(ghost(), room(), "m.room.message", &json!({}), "t").await.unwrap();
+    homeserver.send(voice(), room(), "m.room.message", &json!({}), "t").await.unwrap();
     drop(guard);
     let figures = handle.render();
     assert!(figures.contains(r#"umstieg_matrix_requests_total{endpoint="send"} 1"#), "{figures}");

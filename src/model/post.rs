@@ -1,5 +1,6 @@
 //! What we say in a portal.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Who says it.
@@ -18,6 +19,25 @@ impl Speaker {
             Self::Ghost => "ghost",
             Self::Bot => "bot",
         }
+    }
+}
+
+/// Where a file lies in the media repository. `Debug` shows no key.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Media {
+    /// Its address (`mxc:`).
+    Plain(String),
+    /// An `EncryptedFile`: its address and its key (Matrix 1.11, "Sending encrypted attachments").
+    Encrypted(Value),
+}
+
+impl std::fmt::Debug for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Encrypted(_) => "Encrypted",
+        })
     }
 }
 

@@ -15,6 +15,8 @@ pub enum RoomEvent {
     Member(Member),
     /// The room was upgraded; it goes on in another one (TIM-4).
     Tombstone { room_id: OwnedRoomId, replacement: OwnedRoomId },
+    /// The room is encrypted from now on, in this way (content of `m.room.encryption`).
+    Encryption(serde_json::Value),
     /// Somebody said something that has to be decrypted before it is one of the above.
     Encrypted(Encrypted),
     /// Nothing that concerns a gateway: a reaction, a receipt, a room's name, garbage.
@@ -78,6 +80,8 @@ pub struct RoomFile {
     pub media_type: Option<String>,
     /// Size in bytes; the sender's claim.
     pub bytes: Option<u64>,
+    /// How it is encrypted, as JSON (`key`, `iv`, `hashes`, `v` of an `EncryptedFile`).
+    pub encryption: Option<serde_json::Value>,
 }
 
 /// How a client shows a file.
@@ -171,6 +175,7 @@ impl fmt::Debug for RoomEvent {
             Self::Tombstone { room_id, replacement } => {
                 write!(f, "Tombstone({room_id} to {replacement})")
             }
+            Self::Encryption(_) => f.write_str("Encryption"),
             Self::Encrypted(encrypted) => encrypted.fmt(f),
             Self::Other => f.write_str("Other"),
         }

@@ -41,6 +41,11 @@ not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite i
 other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb von KIM sind getrennt, und die Gegenseite gehört zum anderen. Bitte wählen Sie einen anderen Weg.
 number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht angewählt werden (ungültig, Notruf, Kurzwahl, kostenpflichtig oder Ausland). Bitte prüfen Sie die Nummer oder wenden Sie sich an Ihre Systemverwaltung.
 file-lost = Die Datei „{ $file }“ ist auf dem Server nicht mehr vorhanden; die Sendung wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
+message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen, sie wurde nicht weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie die Nachricht bitte noch einmal.
+message-readable-now = Der Schlüssel ist angekommen: Die Nachricht ist jetzt lesbar und wird weitergegeben. Bitte schicken Sie sie nicht noch einmal.
+message-not-believed = Diese Nachricht bleibt im Raum: Sie kam von einem Gerät, das ihr Absender nicht bestätigt hat. Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren) und schicken Sie die Nachricht dann noch einmal.
+message-broken = Diese Nachricht bleibt im Raum: Sie lässt sich nicht entschlüsseln, vielleicht wurde sie unterwegs verändert. Bitte schicken Sie sie noch einmal.
+message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt. Bitte schreiben Sie mit einer App, die verschlüsselt, und schicken Sie die Nachricht noch einmal.
 
 # Was zu einem Brief zu sagen ist
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
@@ -52,6 +57,7 @@ letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht 
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
 
 # Was mit dem Raum geschah
+room-not-encrypted = Dieser Raum ist nicht verschlüsselt, und das Gateway darf das hier nicht ändern. Briefe kommen deshalb nicht mehr hierher, sondern in einen neuen, verschlüsselten Raum. Bitte schreiben Sie nur noch dort.
 continues-older-room = Dieser Raum führt einen früheren Raum fort, der verlassen, gelöscht oder ersetzt wurde. Ältere Nachrichten stehen dort.
 room-upgraded = Dieser Raum wurde durch einen neueren ersetzt. Bitte schreiben Sie nur noch dort.
 parked = { $what ->

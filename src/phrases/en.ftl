@@ -41,6 +41,11 @@ not-a-kim-address = This message stays in the room: the other side’s address i
 other-kim-environment = This message stays in the room: KIM’s test and live environments are separate, and the other side belongs to the other one. Please choose another way.
 number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
 file-lost = The file “{ $file }” is no longer on the server; nothing was handed over. Please send the file once more.
+message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app open for a moment with which you wrote it. If nothing changes here, please send the message again.
+message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
+message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
+message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.
+message-not-encrypted = This message stays in the room: it came unencrypted. Please write with an app that encrypts, and send the message again.
 
 # What there is to say about a letter
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
@@ -52,6 +57,7 @@ letter-too-large = This letter is larger than { $limit } MiB and was not fetched
 automatic-letter = This message was written by a machine, for example as an absence note.
 
 # What happened to the room
+room-not-encrypted = This room is not encrypted, and the gateway may not change that here. Letters therefore no longer come here but into a new, encrypted room. Please write only there.
 continues-older-room = This room continues an earlier one that was left, deleted or replaced. Older messages are there.
 room-upgraded = This room was replaced by a newer one. Please write only there from now on.
 parked = { $what ->

@@ -4,7 +4,6 @@
 //! is taken, so that after a crash the state tells what may have happened: nothing of the body
 //! left before `SendingBody` was saved, and after it only the server knows.
 
-use bytes::Bytes;
 use ruma::MxcUri;
 use tracing::{error, info, warn};
 
@@ -14,7 +13,7 @@ use crate::{
     channel::{WhyNot, Writes},
     document::{self, DocumentError, FaxLabels, FaxPage},
     mail::{self, MailBody, MailForm},
-    matrix::ErrorKind,
+    matrix::{DownloadError, ErrorKind},
     model::{
         Attachment, ConversationId, Correspondent, DeliveryState, Dispatch, DispatchPart, Envelope,
         Letter, Outcome, Reached,
@@ -257,24 +256,33 @@ impl Case<'_> {
 
     /// Adds a part, and in front of a file what was said about it.
     async fn part(&self, part: StoredPart, parts: &mut Vec<DispatchPart>) -> Result<(), NoMail> {
-        let (media_uri, file_name, media_type) = match part {
+        let (media_uri, file_name, media_type, encryption) = match part {
             StoredPart::Text(body) => {
                 parts.push(DispatchPart::Text(body));
                 return Ok(());
             }
-            StoredPart::File { media_uri, file_name, media_type, caption } => {
+            StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
                 parts.extend(caption.map(DispatchPart::Text));
-                (media_uri, file_name, media_type)
+                (media_uri, file_name, media_type, encryption)
             }
         };
         let limit = usize::try_from(self.line.channel.mail_bytes_max()).unwrap_or(usize::MAX);
-        match self.ctx.homeserver.download(<&MxcUri>::from(media_uri.as_str()), limit).await {
+        let uri = <&MxcUri>::from(media_uri.as_str());
+        let homeserver = &self.ctx.homeserver;
+        let fetched = match &encryption {
+            Some(file) => homeserver.download_encrypted(uri, file, limit).await,
+            None => homeserver.download(uri, limit).await.map_err(DownloadError::from),
+        };
+        match fetched {
             Ok(bytes) => {
-                let bytes: Bytes = bytes;
                 parts.push(DispatchPart::File(Attachment { file_name, media_type, bytes }));
                 Ok(())
             }
-            Err(error) => Err(match error.kind() {
+            // Any other file than the one that was encrypted does not leave.
+            Err(DownloadError::Attachment(_)) => {
+                Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
+            }
+            Err(DownloadError::Matrix(error)) => Err(match error.kind() {
                 ErrorKind::Again { .. } => NoMail::Later("media"),
                 ErrorKind::Never | ErrorKind::Gone => {
                     NoMail::Never(Phrase::FileLost { file_name }, "media_lost")

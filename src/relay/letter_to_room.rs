@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ruma::UserId;
 use sha2::{Digest as _, Sha256};
 use tracing::{error, info, warn};
 
 use super::{
-    Ctx, Line,
+    Ctx, Line, devices,
     portals::{self, OpenPortal},
+    stop::Stop,
 };
 use crate::{
     channel::WhyNot,
     mail,
-    matrix::{ErrorKind, MatrixError},
+    matrix::ErrorKind,
     model::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
-        LetterId, MessageId, Speaker,
+        LetterId, Media, MessageId, Speaker,
     },
     phrases::{ParkedWhat, Phrase, Phrases},
     rules::{
@@ -257,31 +259,6 @@ async fn keep_portal(
     Ok(())
 }
 
-/// Why a post did not go out.
-#[derive(Debug)]
-pub(super) enum Stop {
-    Store(StoreError),
-    Matrix(MatrixError),
-    /// The room cannot be used any more, and that is noted.
-    PortalGone,
-    /// The room waits for a person, for example to be invited into its successor.
-    NotYet(&'static str),
-    /// What the post is made of is not there any more, or cannot be.
-    Lost(&'static str),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<MatrixError> for Stop {
-    fn from(error: MatrixError) -> Self {
-        Self::Matrix(error)
-    }
-}
-
 /// Notes a failed attempt. `true`: the post was parked, and those behind it may pass.
 async fn put_off(
     ctx: &Ctx,
@@ -346,21 +323,10 @@ async fn send_post(
     };
     let mut content = post.content.clone();
     if let Some(file) = file_of(ctx, post, parsed).await? {
-        let uri = match &post.media_uri {
-            Some(uri) => uri.clone(),
-            None => {
-                let uri = ctx
-                    .homeserver
-                    .upload(speaker, &file.media_type, file.bytes.clone())
-                    .await?
-                    .to_string();
-                ctx.store.post_uploaded(post.id, &uri).await?;
-                uri
-            }
-        };
+        let media = media_of(ctx, post, &file, speaker, portal.rotation.is_some()).await?;
         content = posts::with_media(
             &posts::merged(&content, &posts::file(&file)),
-            &uri,
+            &media,
             file.bytes.len(),
         );
     }
@@ -368,23 +334,46 @@ async fn send_post(
         content = posts::replacing(&content, replaced);
     }
     let content = posts::marked(content, &post.txn_id);
-    let sent = ctx
-        .homeserver
-        .send(speaker, &portal.room_id, "m.room.message", &content, &post.txn_id)
-        .await;
-    match sent {
+    let (room, rotation) = (&portal.room_id, portal.rotation);
+    match devices::say(ctx, line, room, rotation, speaker, &content, &post.txn_id).await {
         Ok(event_id) => {
             ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
             metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())
                 .increment(1);
             Ok(())
         }
-        Err(error) if matches!(error.kind(), ErrorKind::Gone) => {
+        Err(Stop::Matrix(error)) if matches!(error.kind(), ErrorKind::Gone) => {
             portals::came_undone(ctx, line, conversation, portal, post.speaker, &error).await?;
             Err(Stop::PortalGone)
         }
-        Err(error) => Err(error.into()),
+        Err(stop) => Err(stop),
     }
+}
+
+/// Where the file of a post lies, uploaded if it was not: its address, or for an encrypted room an
+/// `EncryptedFile` with the key beside the address. The media repository sees neither a name nor a
+/// type of what is encrypted (TIM-29).
+async fn media_of(
+    ctx: &Ctx,
+    post: &StoredPost,
+    file: &Attachment,
+    speaker: &UserId,
+    is_encrypted: bool,
+) -> Result<Media, Stop> {
+    match &post.media {
+        // The conversation may have moved into a room of another kind since.
+        Some(media @ Media::Plain(_)) if !is_encrypted => return Ok(media.clone()),
+        Some(media @ Media::Encrypted(_)) if is_encrypted => return Ok(media.clone()),
+        _ => {}
+    }
+    let media = if is_encrypted {
+        Media::Encrypted(ctx.homeserver.upload_encrypted(speaker, file.bytes.clone()).await?)
+    } else {
+        let bytes = file.bytes.clone();
+        Media::Plain(ctx.homeserver.upload(speaker, &file.media_type, bytes).await?.to_string())
+    };
+    ctx.store.post_uploaded(post.id, &media).await?;
+    Ok(media)
 }
 
 /// The letter that was parsed last: a letter with five files is read once, not five times.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use ruma::{OwnedRoomId, OwnedUserId};
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, letter_to_room::Stop};
+use super::{Ctx, Line, devices, stop::Stop};
 use crate::{
     mail,
-    matrix::{CreateError, ErrorKind, Invited, MatrixError, PortalPlan},
+    matrix::{
+        CreateError, ErrorKind, Invited, MatrixError, PortalPlan, Rotation, Voice, encryption,
+    },
     model::{ConversationId, Correspondent, GhostName, Membership, Speaker},
     phrases::{Phrase, Phrases},
     rules::posts,
@@ -25,6 +27,8 @@ pub(super) struct OpenPortal {
     pub(super) row: i64,
     pub(super) room_id: OwnedRoomId,
     pub(super) ghost: OwnedUserId,
+    /// How it is encrypted; `None` where it is not.
+    pub(super) rotation: Option<Rotation>,
 }
 
 /// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined,
@@ -47,16 +51,83 @@ pub(super) async fn open(
         (Some(room_id), PortalState::Open) => parse_room(room_id)?,
         _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
     };
+    let rotation = rotation(ctx, line, &portal, &room_id).await?;
     invite_team(ctx, line, &portal, &room_id).await?;
     if portal.state == PortalState::Opening {
         // Only now: nobody sees what was said before he was invited.
         if portal.continues {
             let txn_id = format!("o{}", portal.alias_token.simple());
-            say(ctx, line, &room_id, &Phrase::ContinuesOlderRoom, &txn_id).await?;
+            say(ctx, line, &room_id, rotation, &Phrase::ContinuesOlderRoom, &txn_id).await?;
         }
         ctx.store.portal_is_open(portal.id).await?;
     }
-    Ok(OpenPortal { row: portal.id, room_id, ghost })
+    Ok(OpenPortal { row: portal.id, room_id, ghost, rotation })
+}
+
+/// How the room is encrypted. One that is not is encrypted now; where that is not allowed, nothing
+/// of a letter goes there, and the conversation goes on in another room.
+async fn rotation(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room_id: &OwnedRoomId,
+) -> Result<Option<Rotation>, Stop> {
+    if let Some(encryption) = &portal.encryption {
+        return Ok(Some(Rotation::of(encryption)));
+    }
+    // Were it encrypted meanwhile, its own event would have told.
+    if !ctx.devices.is_required() && portal.state == PortalState::Open {
+        return Ok(None);
+    }
+    let found = ctx.homeserver.state(room_id, "m.room.encryption", "").await;
+    let found = match found {
+        // Its members tell whether the room itself is in question.
+        Err(error) if is_no(&error) => return Ok(None),
+        found => found?,
+    };
+    if let Some(found) = found {
+        ctx.store.portal_is_encrypted(portal.id, &found).await?;
+        return Ok(Some(Rotation::of(&found)));
+    }
+    if !ctx.devices.is_required() {
+        return Ok(None);
+    }
+    match ctx.homeserver.encrypt_room(room_id).await {
+        Ok(()) => {
+            ctx.store.portal_is_encrypted(portal.id, &encryption()).await?;
+            Ok(Some(Rotation::of(&encryption())))
+        }
+        Err(error) if is_no(&error) => {
+            warn!(
+                portal.id = portal.id,
+                "A room is not encrypted and cannot be; it is left to itself"
+            );
+            refuse(ctx, line, portal, room_id).await?;
+            ctx.store.portal_is_gone(portal.id).await?;
+            Err(Stop::PortalGone)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says in a room that is not encrypted that nothing comes there any more: a sentence of ours, with
+/// nothing of a letter.
+async fn refuse(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room_id: &OwnedRoomId,
+) -> Result<(), Stop> {
+    let content = posts::notice(&Phrases::say(line.channel.language, &Phrase::RoomNotEncrypted));
+    let bot = ctx.homeserver.bot();
+    let device = devices::device_id(ctx, bot).await?;
+    let voice = Voice { user: bot, device: &device };
+    let txn_id = format!("x{}", portal.alias_token.simple());
+    match ctx.homeserver.send(voice, room_id, "m.room.message", &content, &txn_id).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_no(&error) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn establish(
@@ -71,7 +142,6 @@ async fn establish(
     let ghost = homeserver.ghost_user_id(name)?;
     if !ctx.store.ghost_is_ready(name).await? {
         homeserver.register(ghost.localpart()).await?;
-        homeserver.ensure_device(&ghost).await?;
         ctx.store.ghost_became_ready(name, ctx.clock.now()).await?;
     }
     let room_id = match &portal.room_id {
@@ -127,13 +197,13 @@ async fn follow(
         Ok(Some(replacement)) => {
             // Said by the bot, who may still speak there; nothing depends on it.
             let txn_id = format!("u{}", portal.alias_token.simple());
-            let said = say(ctx, line, room_id, &Phrase::RoomUpgraded, &txn_id).await;
+            let rotation = portal.encryption.as_ref().map(Rotation::of);
+            let said = say(ctx, line, room_id, rotation, &Phrase::RoomUpgraded, &txn_id).await;
             if let Err(Stop::Matrix(error)) = said {
                 debug!(error = %error, "The old room could not be told that it was replaced");
             }
             let name = room_name(line, portal.conversation);
-            let kind = line.channel.kind();
-            let plan = PortalPlan { kind, alias_token: portal.alias_token, name: &name, ghost };
+            let plan = plan(ctx, line, portal, &name, ghost);
             match homeserver.mark_portal(&replacement, &plan).await {
                 Ok(()) => {}
                 // Without the marks the room is less comfortable, and still the right one.
@@ -183,13 +253,29 @@ async fn say(
     ctx: &Ctx,
     line: &Line,
     room_id: &OwnedRoomId,
+    rotation: Option<Rotation>,
     phrase: &Phrase,
     txn_id: &str,
 ) -> Result<(), Stop> {
     let content = posts::notice(&Phrases::say(line.channel.language, phrase));
     let bot = ctx.homeserver.bot();
-    ctx.homeserver.send(bot, room_id, "m.room.message", &content, txn_id).await?;
-    Ok(())
+    devices::say(ctx, line, room_id, rotation, bot, &content, txn_id).await.map(|_| ())
+}
+
+fn plan<'a>(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    name: &'a str,
+    ghost: &'a OwnedUserId,
+) -> PortalPlan<'a> {
+    PortalPlan {
+        kind: line.channel.kind(),
+        alias_token: portal.alias_token,
+        name,
+        ghost,
+        encrypted: ctx.devices.is_required(),
+    }
 }
 
 async fn create(
@@ -200,8 +286,7 @@ async fn create(
     ghost: &OwnedUserId,
 ) -> Result<OwnedRoomId, Stop> {
     let name = room_name(line, conversation.id);
-    let kind = line.channel.kind();
-    let plan = PortalPlan { kind, alias_token: portal.alias_token, name: &name, ghost };
+    let plan = plan(ctx, line, portal, &name, ghost);
     match ctx.homeserver.create_portal(&plan).await {
         Ok(room_id) => Ok(room_id),
         // A crash fell between createRoom and our note of it.
@@ -211,7 +296,7 @@ async fn create(
                 ctx.store.portal_is_gone(portal.id).await?;
                 return Err(Stop::PortalGone);
             };
-            if ctx.homeserver.portal_is_ours(&room_id, kind, portal.alias_token).await? {
+            if ctx.homeserver.portal_is_ours(&room_id, plan.kind, portal.alias_token).await? {
                 Ok(room_id)
             } else {
                 // Half a room, or somebody else's: the next try takes another token.
@@ -365,9 +450,8 @@ pub(super) async fn came_undone(
         Speaker::Bot => ctx.homeserver.bot(),
     };
     // The device is what is missing after a homeserver was restored.
-    ctx.homeserver.ensure_device(user).await?;
     if refusal.errcode() == Some("M_UNKNOWN_DEVICE") {
-        return Ok(());
+        return devices::renew(ctx, user).await;
     }
     match ctx.homeserver.replacement_of(&portal.room_id).await {
         // Nobody may speak in a room that was upgraded; its tombstone may not have come yet.

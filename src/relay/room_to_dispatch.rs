@@ -7,10 +7,13 @@ use ruma::{OwnedUserId, UserId};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::{Ctx, Line, commands};
+use super::{
+    Ctx, Line, commands,
+    unreadable::{self, Reading},
+};
 use crate::{
     matrix::decode,
-    model::{ConversationId, Correspondent, Member, Membership, MessageId, RoomEvent},
+    model::{ConversationId, Correspondent, Member, Membership, MessageId, MessageKind, RoomEvent},
     phrases::{Phrase, Phrases},
     rules::{
         posts,
@@ -36,8 +39,9 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
         let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
         let mut done = Vec::with_capacity(events.len());
         for event in &events {
-            read_event(ctx, line, &conversation, room_id, event).await?;
-            done.push(event.id);
+            if read_event(ctx, line, &conversation, room_id, event).await? {
+                done.push(event.id);
+            }
         }
         if !done.is_empty() {
             ctx.store.events_done(&done).await?;
@@ -89,7 +93,50 @@ async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreE
     }
 }
 
+/// Reads an event. `false`: it cannot be read yet.
 async fn read_event(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    room_id: &str,
+    stored: &StoredEvent,
+) -> Result<bool, StoreError> {
+    let event = decode(&stored.event);
+    let said = Said::of(&event);
+    let is_ours = said.as_ref().is_some_and(|said| ctx.homeserver.is_ours(&said.sender));
+    match (&event, said) {
+        (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
+            match unreadable::read(ctx, line, room_id, stored).await? {
+                Reading::Later => return Ok(false),
+                Reading::Never(phrase) => {
+                    tell(ctx, line, conversation.id, &said, &phrase).await?;
+                }
+                Reading::Clear(clear) => {
+                    let clear = StoredEvent { event: clear, ..stored.clone() };
+                    if stored.was_announced {
+                        unreadable::take_back(ctx, line, conversation.id, &said.event_id).await?;
+                    }
+                    act_on(ctx, line, conversation, room_id, &clear).await?;
+                }
+            }
+        }
+        // In a room whose members encrypt, anybody on the way could have written it. A machine's
+        // notice is not answered in any case.
+        (RoomEvent::Message(message), Some(said))
+            if !is_ours
+                && ctx.devices.is_required()
+                && !matches!(message.kind, MessageKind::Notice(_)) =>
+        {
+            let phrase = Phrase::MessageNotEncrypted;
+            tell(ctx, line, conversation.id, &said, &phrase).await?;
+        }
+        _ => act_on(ctx, line, conversation, room_id, stored).await?,
+    }
+    Ok(true)
+}
+
+/// Does what an event in the clear asks for.
+async fn act_on(
     ctx: &Ctx,
     line: &Line,
     conversation: &Conversation,
@@ -99,6 +146,9 @@ async fn read_event(
     let event = decode(&stored.event);
     match &event {
         RoomEvent::Member(member) => return member_is(ctx, room_id, member, stored).await,
+        RoomEvent::Encryption(encryption) => {
+            return ctx.store.room_is_encrypted(room_id, encryption).await;
+        }
         RoomEvent::Tombstone { .. } => {
             info!(conversation.id = %conversation.id, "A portal was upgraded");
             return ctx.store.portal_upgraded(room_id, ctx.clock.now()).await;
@@ -137,6 +187,7 @@ async fn read_event(
                 media_type: file
                     .media_type
                     .unwrap_or_else(|| "application/octet-stream".to_owned()),
+                encryption: file.encryption,
             };
             return collect(ctx, line, conversation.id, &said, part).await;
         }
@@ -208,7 +259,10 @@ impl Said {
             RoomEvent::Message(message) => (&message.event_id, &message.sender),
             RoomEvent::Redaction(redaction) => (&redaction.event_id, &redaction.sender),
             RoomEvent::Encrypted(encrypted) => (&encrypted.event_id, &encrypted.sender),
-            RoomEvent::Member(_) | RoomEvent::Tombstone { .. } | RoomEvent::Other => return None,
+            RoomEvent::Member(_)
+            | RoomEvent::Tombstone { .. }
+            | RoomEvent::Encryption(_)
+            | RoomEvent::Other => return None,
         };
         let event_id = event_id.to_string();
         Some(Self { concerns: event_id.clone(), event_id, sender: sender.clone() })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Attachment, Letter, NewPost, Speaker};
+use crate::model::{Attachment, Letter, Media, NewPost, Speaker};
 
 /// Our mark on a post: its `txn_id`, so that its echo is recognised even when the homeserver's
 /// answer to our request was lost. It stands inside the content and means nothing to anybody.
@@ -88,9 +88,12 @@ pub fn replacing(content: &Value, replaced: &str) -> Value {
 }
 
 /// A file's content, as it will be sent once its place in the media repository is known.
-pub fn with_media(content: &Value, uri: &str, bytes: usize) -> Value {
+pub fn with_media(content: &Value, media: &Media, bytes: usize) -> Value {
     let mut content = content.as_object().cloned().unwrap_or_default();
-    content.insert("url".to_owned(), json!(uri));
+    match media {
+        Media::Plain(uri) => content.insert("url".to_owned(), json!(uri)),
+        Media::Encrypted(file) => content.insert("file".to_owned(), file.clone()),
+    };
     if let Some(Value::Object(info)) = content.get_mut("info") {
         info.insert("size".to_owned(), json!(bytes));
     }

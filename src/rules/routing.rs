@@ -73,7 +73,10 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
             return Route::Withdraw { event_id: redaction.redacts.to_string() };
         }
         RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
-        RoomEvent::Member(_) | RoomEvent::Tombstone { .. } | RoomEvent::Other => {
+        RoomEvent::Member(_)
+        | RoomEvent::Tombstone { .. }
+        | RoomEvent::Encryption(_)
+        | RoomEvent::Other => {
             return Route::Ignore;
         }
     };
@@ -174,6 +177,7 @@ mod tests {
 
     fn file(bytes: Option<u64>) -> RoomFile {
         RoomFile {
+            encryption: None,
             form: FileForm::File,
             uri: "mxc://x/y".into(),
             file_name: "Befund.pdf".to_owned(),

@@ -216,6 +216,32 @@ impl Store {
         .await?)
     }
 
+    /// Retires every device, and sets the count to the one that was reached elsewhere: what is in
+    /// this database was used since it was copied.
+    pub async fn retire_all_devices(&self, epoch: i64) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("update devices set state = 'retired'").execute(&mut *transaction).await?;
+        sqlx::query!("update crypto_epoch set epoch = $1", epoch)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Retired devices of one user, oldest first.
+    pub async fn retired_devices_of(&self, user_id: &str) -> Result<Vec<Device>, StoreError> {
+        let retired = self.retired_devices().await?;
+        Ok(retired.into_iter().filter(|device| device.user_id == user_id).collect())
+    }
+
+    /// Ends every session we send with; the next post in each room begins a new one.
+    pub async fn end_sending_sessions(&self) -> Result<(), StoreError> {
+        sqlx::query!("delete from crypto_records where kind = 'sending_session'")
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// How often the keys began anew. Beside a copy kept outside the database it shows that an older
     /// backup was restored.
     pub async fn epoch(&self) -> Result<i64, StoreError> {

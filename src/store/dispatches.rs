@@ -38,6 +38,9 @@ pub enum StoredPart {
         file_name: String,
         media_type: String,
         caption: Option<String>,
+        /// How it is encrypted, when it is.
+        #[serde(default)]
+        encryption: Option<Value>,
     },
 }
 
@@ -176,13 +179,16 @@ impl Store {
                 .await?;
         let newer = match self.open_json(Purpose::DispatchPart, &content)? {
             StoredPart::Text(_) => StoredPart::Text(words.to_owned()),
-            StoredPart::File { media_uri, file_name, media_type, caption } => StoredPart::File {
-                media_uri,
-                file_name,
-                media_type,
-                // Where there were no words, none are added.
-                caption: caption.map(|_| words.to_owned()),
-            },
+            StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
+                StoredPart::File {
+                    media_uri,
+                    file_name,
+                    media_type,
+                    encryption,
+                    // Where there were no words, none are added.
+                    caption: caption.map(|_| words.to_owned()),
+                }
+            }
         };
         sqlx::query!(
             "update dispatch_parts set content = $2 where event_id = $1",

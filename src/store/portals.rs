@@ -1,5 +1,6 @@
 //! The room of a conversation, and who is in it.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -7,7 +8,7 @@ use super::{Job, Store, StoreError, jobs};
 use crate::model::{ChannelName, ConversationId};
 
 /// A room, or the intention to make one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Portal {
     pub id: i64,
     pub conversation: ConversationId,
@@ -21,6 +22,8 @@ pub struct Portal {
     pub continues: bool,
     /// Since when its room is known to be upgraded.
     pub upgraded_at: Option<OffsetDateTime>,
+    /// The room's `m.room.encryption`, once it is known.
+    pub encryption: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,7 @@ impl Store {
                  portal.state,
                  portal.invited,
                  portal.upgraded_at,
+                 portal.encryption,
                  exists (
                      select 1
                      from portals as earlier
@@ -87,6 +91,7 @@ impl Store {
             invited: row.invited,
             continues: row.continues,
             upgraded_at: row.upgraded_at,
+            encryption: row.encryption,
         }))
     }
 
@@ -99,6 +104,30 @@ impl Store {
             .await?;
         jobs::add(&mut transaction, &Job::ReadRoom(room_id.to_owned()), None).await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes how the room of a portal is encrypted.
+    pub async fn portal_is_encrypted(
+        &self,
+        portal: i64,
+        encryption: &Value,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("update portals set encryption = $2 where id = $1", portal, encryption)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The same, as an event of the room tells it. What was encrypted stays so.
+    pub async fn room_is_encrypted(
+        &self,
+        room_id: &str,
+        encryption: &Value,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("update portals set encryption = $2 where room_id = $1", room_id, encryption)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, parked, parked::ParkedKind, seal::Purpose};
-use crate::model::{ConversationId, DispatchId, LetterId, NewPost, PostId, Speaker};
+use crate::model::{ConversationId, DispatchId, LetterId, Media, NewPost, PostId, Speaker};
 
 /// What kind of thing a post says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct StoredPost {
     pub content: Value,
     pub kind: PostKind,
     /// Where its file lies, when it was uploaded before.
-    pub media_uri: Option<String>,
+    pub media: Option<Media>,
     /// It stands for an earlier post; the event id when that one was sent.
     pub replaces: Option<Option<String>>,
     pub attempts: i32,
@@ -93,9 +93,9 @@ impl Store {
                     txn_id: row.txn_id,
                     content: self.open_json(Purpose::PostContent, &row.content)?,
                     kind,
-                    media_uri: row
+                    media: row
                         .media
-                        .map(|sealed| self.open_text(Purpose::PostMedia, &sealed))
+                        .map(|sealed| self.open_json(Purpose::PostMedia, &sealed))
                         .transpose()?,
                     replaces: row.replaces.map(|_| row.replaced_event),
                     attempts: row.attempts,
@@ -106,8 +106,8 @@ impl Store {
     }
 
     /// Notes where a post's file lies, so that it is uploaded once.
-    pub async fn post_uploaded(&self, post: PostId, media_uri: &str) -> Result<(), StoreError> {
-        let media = self.seal.close(Purpose::PostMedia, media_uri.as_bytes());
+    pub async fn post_uploaded(&self, post: PostId, media: &Media) -> Result<(), StoreError> {
+        let media = self.close_json(Purpose::PostMedia, media);
         sqlx::query!("update posts set media = $2 where id = $1", post.0, media)
             .execute(&self.pool)
             .await?;
@@ -250,6 +250,35 @@ impl Store {
             txn_id,
             self.close_json(Purpose::PostContent, content),
             original_of.map(|_| NewPost::ORIGINAL),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let job = super::Job::SendPosts(conversation);
+        super::jobs::add(&mut transaction, &job, None).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Adds something the bot says in place of an earlier post of its own. Where there is none, and
+    /// when it is repeated, nothing happens.
+    pub async fn replace_bot_post(
+        &self,
+        conversation: ConversationId,
+        earlier_txn_id: &str,
+        txn_id: &str,
+        content: &Value,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "insert into posts (conversation_id, speaker, txn_id, content, replaces)
+             select $1, 'bot', $3, $4, id
+             from posts
+             where txn_id = $2
+             on conflict (txn_id) do nothing",
+            conversation.0,
+            earlier_txn_id,
+            txn_id,
+            self.close_json(Purpose::PostContent, content),
         )
         .execute(&mut *transaction)
         .await?;

@@ -42,6 +42,17 @@ pub struct StoredEvent {
     pub id: i64,
     pub event: Value,
     pub received_at: OffsetDateTime,
+    /// Whether its sender was told that it could not be read.
+    pub was_announced: bool,
+}
+
+/// An event that cannot be read yet, and whose sender does not know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnreadableEvent {
+    pub id: i64,
+    pub room_id: String,
+    pub event_id: String,
+    pub sender: String,
 }
 
 impl Store {
@@ -107,7 +118,11 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query!(
-            r#"select id, event as "event!", received_at
+            r#"select
+                 id,
+                 event as "event!",
+                 received_at,
+                 announced_at is not null as "was_announced!"
              from room_events
              where room_id = $1
                and state = 'new'
@@ -124,6 +139,7 @@ impl Store {
                     id: row.id,
                     event: self.open_json(Purpose::RoomEvent, &row.event)?,
                     received_at: row.received_at,
+                    was_announced: row.was_announced,
                 })
             })
             .collect()
@@ -141,6 +157,90 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Notes that an event waits for the key of a session.
+    pub async fn event_waits(&self, id: i64, session: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update room_events
+             set state = 'waiting',
+                 session_id = $2
+             where id = $1",
+            id,
+            session,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The key of a session came: what waits for it is read again.
+    pub async fn wake_for_key(&self, room_id: &str, session: &str) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let woken = sqlx::query!(
+            "update room_events
+             set state = 'new'
+             where room_id = $1
+               and session_id = $2
+               and state = 'waiting'",
+            room_id,
+            session,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if woken > 0 {
+            jobs::add(&mut transaction, &Job::ReadRoom(room_id.to_owned()), None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Has everything that waits for a key read again: it may have come while nobody noted it.
+    pub async fn wake_all_unreadable(&self) -> Result<(), StoreError> {
+        sqlx::query!("update room_events set state = 'new' where state = 'waiting'")
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// What has waited for its key since `before`, and whose sender was not told.
+    pub async fn unreadable_since(
+        &self,
+        before: OffsetDateTime,
+        limit: i64,
+    ) -> Result<Vec<UnreadableEvent>, StoreError> {
+        Ok(sqlx::query_as!(
+            UnreadableEvent,
+            "select id, room_id, event_id, sender
+             from room_events
+             where state = 'waiting'
+               and announced_at is null
+               and received_at < $1
+             order by id
+             limit $2",
+            before,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Notes that the sender of an event knows that it could not be read.
+    pub async fn event_announced(&self, id: i64, at: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!("update room_events set announced_at = $2 where id = $1", id, at)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// How many events wait for a key, for the metrics.
+    pub async fn unreadable_count(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select count(*) as "count!" from room_events where state = 'waiting'"#
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// Forgets what is no longer needed: transaction names the homeserver will not repeat, and

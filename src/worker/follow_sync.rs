@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::Shop;
 use crate::{
     matrix::{ErrorKind, JoinedRoom, MatrixError, RawEvent, RoomInvite},
-    relay::Ctx,
+    relay::{self, Ctx, KeysError},
     rules::retry::back_off,
     store::{IncomingEvent, Job, StoreError},
 };
@@ -57,12 +57,17 @@ enum Trouble {
     Matrix(#[from] MatrixError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let bot = ctx.homeserver.bot();
     let since = ctx.store.sync_position(bot.as_str()).await?;
-    let batch = ctx.homeserver.sync(since.as_deref(), LONG_POLL).await?;
+    let device = relay::bot_device(ctx).await?;
+    let batch = ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await?;
+    // Before the events that were encrypted with the keys that come here.
+    relay::receive(ctx, batch.device).await?;
     let mut events = Vec::new();
     for room in &batch.joined {
         events.extend(room.state.iter().map(incoming));

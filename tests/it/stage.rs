@@ -11,7 +11,7 @@ use umstieg::{
 use umstieg_world::{
     Client, Gateway, SlotLease, Surroundings, World,
     client::SeenEvent,
-    gateway::{Channel, PASSWORD},
+    gateway::{Channel, ENCRYPTED, PASSWORD, UNENCRYPTED},
     mail::FAX_DOMAIN,
 };
 
@@ -52,10 +52,31 @@ impl Stage {
         Self::in_world(World::shared().await.unwrap(), change).await
     }
 
+    /// An encrypted practice that believes `trust`, with the gateway not yet started. Anna's
+    /// client does not encrypt; a test brings one that does.
+    pub(crate) async fn encrypted(trust: &str) -> Self {
+        let world = World::shared().await.unwrap();
+        let change = |mut channels: Vec<Channel>| {
+            for channel in &mut channels {
+                channel.more = format!("trust = {trust:?}\n");
+            }
+            channels
+        };
+        Self::made(world, change, ENCRYPTED).await
+    }
+
     /// The same, in a world of the test's own.
     pub(crate) async fn in_world(
         world: &'static Surroundings,
         change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,
+    ) -> Self {
+        Self::made(world, change, UNENCRYPTED).await
+    }
+
+    async fn made(
+        world: &'static Surroundings,
+        change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,
+        encryption: &str,
     ) -> Self {
         let slot = world.homeserver.take_slot().await.unwrap();
         let number = STAGES.fetch_add(1, Ordering::Relaxed);
@@ -77,9 +98,16 @@ impl Stage {
         let database_name = format!("gateway_{}", tag.replace('-', "_"));
         let database = world.postgres.create_database(&database_name).await.unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
-        let gateway =
-            Gateway::new(binary, &database, &world.homeserver, &world.mail, &slot, &channels)
-                .unwrap();
+        let gateway = Gateway::with_encryption(
+            binary,
+            &database,
+            &world.homeserver,
+            &world.mail,
+            &slot,
+            &channels,
+            encryption,
+        )
+        .unwrap();
         Self {
             world,
             gateway,

@@ -140,8 +140,14 @@ pub struct Gateway {
     slot: Slot,
 }
 
+/// What a gateway without encryption is told: tests then read its rooms with any client.
+pub const UNENCRYPTED: &str = "required = false";
+
+/// What a gateway with encryption is told: it waits only a moment for a key.
+pub const ENCRYPTED: &str = "key_wait_seconds = 3";
+
 impl Gateway {
-    /// Writes settings and registration; starts nothing.
+    /// Writes settings and registration for a gateway without encryption; starts nothing.
     ///
     /// `binary` is the program `umstieg`, `database` the URL of an empty or migrated database.
     ///
@@ -155,6 +161,22 @@ impl Gateway {
         slot: &Slot,
         channels: &[Channel],
     ) -> Result<Self> {
+        Self::with_encryption(binary, database, homeserver, mail, slot, channels, UNENCRYPTED)
+    }
+
+    /// As [`new`](Self::new), with these lines for `[encryption]`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn with_encryption(
+        binary: &Path,
+        database: &str,
+        homeserver: &Homeserver,
+        mail: &Mail,
+        slot: &Slot,
+        channels: &[Channel],
+        encryption: &str,
+    ) -> Result<Self> {
         let failed = |error| WorldError::io("write the gateway's settings", error);
         let folder = tempfile::tempdir().map_err(failed)?;
         let port = crate::ports::Port::reserve()?;
@@ -163,6 +185,7 @@ impl Gateway {
             "[database]\nurl = {database:?}\n\n[sealing]\nkey = \"{}\"\n\n[homeserver]\nurl = {:?}\nserver_name = {:?}\n\n\
              [appservice]\nid = {:?}\nlisten = \"127.0.0.1:{}\"\nurl = \"http://127.0.0.1:{}\"\n\
              user_prefix = {:?}\nbot = \"{}bot\"\n\n\
+             [encryption]\n{encryption}\n\n\
              [worker]\nconcurrency = 16\n\n\
              [monitoring]\nlisten = \"127.0.0.1:{monitoring}\"\n",
             sealing_key(),

@@ -111,3 +111,14 @@ create table crypto_leases (
     expires_at timestamptz not null,
     primary key (device, key)
 );
+
+-- How the room of a portal is encrypted (its m.room.encryption), once that is known.
+alter table portals add column encryption jsonb;
+
+-- An event whose key has not come waits for it, for as long as it takes; its sender is told.
+alter table room_events drop constraint room_events_state_check;
+alter table room_events add constraint room_events_state_check
+    check (state in ('new', 'waiting', 'done'));
+alter table room_events add column session_id text;
+alter table room_events add column announced_at timestamptz;
+create index room_events_waiting on room_events (room_id, session_id) where state = 'waiting';

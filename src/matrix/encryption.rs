@@ -1,0 +1,649 @@
+//! A device of one of our users: its keys, and what is encrypted and decrypted with them.
+//!
+//! Every user of ours speaks from a device of its own, cross-signed by an identity of its own:
+//! clients do not trust an event whose sender does not own the Megolm session. A device only does
+//! what it is told: which device a user has, and who is in a room, is decided elsewhere.
+
+mod attachment;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    time::Duration,
+};
+
+use matrix_sdk_crypto::{
+    CollectStrategy, CryptoStoreError, DecryptionSettings, EncryptionSettings,
+    EncryptionSyncChanges, MegolmError, OlmError, OlmMachine, TrustRequirement,
+    store::CryptoStore,
+    types::requests::{AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest},
+};
+use ruma::{
+    DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, UInt, UserId,
+    api::client::{
+        keys::{get_keys, upload_keys, upload_signatures, upload_signing_keys},
+        sync::sync_events::DeviceLists,
+        to_device::send_event_to_device,
+    },
+    events::{AnyMessageLikeEventContent, AnyToDeviceEvent},
+    serde::Raw,
+};
+use serde_json::{Value, json, value::to_raw_value};
+use tokio::sync::Mutex;
+
+pub use attachment::AttachmentError;
+pub(super) use attachment::{Decrypting, encrypting};
+
+use super::{Endpoint, Homeserver, MatrixError, client::As, error::Cause};
+use crate::model::Trust;
+
+/// Rounds of questions and answers after which keys must be up to date: an upload, a query and
+/// what they lead to. More would be a quarrel with the homeserver.
+const ROUNDS_MAX: usize = 8;
+
+/// How long the homeserver may ask other homeservers for keys.
+const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Posts of a Megolm session that are left when it is looked after again: the library refuses to
+/// encrypt with one that is used up.
+const POSTS_IN_RESERVE: u64 = 2;
+
+/// A session is looked after again at this part of its lifetime, for the same reason.
+const LIFETIME_IN_USE: f64 = 0.95;
+
+/// Which room something is encrypted for, and how.
+#[derive(Debug, Clone)]
+pub struct Audience<'a> {
+    pub room: &'a RoomId,
+    /// Everybody who has joined or is invited.
+    pub members: &'a BTreeSet<OwnedUserId>,
+    pub rotation: Rotation,
+    pub trust: Trust,
+}
+
+/// How long a Megolm session is used (`m.room.encryption`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    pub posts: u64,
+    pub period: Duration,
+}
+
+impl Default for Rotation {
+    /// What the specification gives when a room does not say.
+    fn default() -> Self {
+        Self { posts: 100, period: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+impl Rotation {
+    /// Reads the content of a room's `m.room.encryption`.
+    pub fn of(encryption: &Value) -> Self {
+        let number = |name| encryption.get(name).and_then(Value::as_u64);
+        let default = Self::default();
+        Self {
+            posts: number("rotation_period_msgs").unwrap_or(default.posts),
+            period: number("rotation_period_ms").map_or(default.period, Duration::from_millis),
+        }
+    }
+}
+
+/// Something was not encrypted, or a device could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// The database did not answer, or what it holds does not fit together.
+    #[error("the keys of a device could not be read or saved")]
+    Store(#[source] CryptoStoreError),
+    #[error("the encryption library refused its work")]
+    Library(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The homeserver does not know this device, or knows other keys for it.
+    #[error("the homeserver no longer has this device's keys")]
+    Unknown,
+    /// Questions led to further questions without an end.
+    #[error("the homeserver's answers about keys do not come to an end")]
+    Endless,
+}
+
+impl From<CryptoStoreError> for DeviceError {
+    fn from(error: CryptoStoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<OlmError> for DeviceError {
+    fn from(error: OlmError) -> Self {
+        match error {
+            OlmError::Store(error) => Self::Store(error),
+            error => Self::Library(error.into()),
+        }
+    }
+}
+
+impl From<MegolmError> for DeviceError {
+    fn from(error: MegolmError) -> Self {
+        match error {
+            MegolmError::Store(error) => Self::Store(error),
+            error => Self::Library(error.into()),
+        }
+    }
+}
+
+/// What a `/sync` brought for a device.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceNews {
+    pub to_device: Vec<Raw<AnyToDeviceEvent>>,
+    /// Users whose devices changed.
+    pub changed: Vec<OwnedUserId>,
+    /// One-time keys the homeserver still has, where it says so.
+    pub one_time_keys: BTreeMap<OneTimeKeyAlgorithm, UInt>,
+    /// Algorithms with a fallback key that was not used, where the homeserver says so.
+    pub unused_fallback_keys: Option<Vec<OneTimeKeyAlgorithm>>,
+    pub next_batch: String,
+}
+
+/// A Megolm session whose key has come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoomKey {
+    pub room_id: String,
+    pub session_id: String,
+}
+
+/// What became of an encrypted event.
+#[derive(Debug)]
+pub enum Decrypted {
+    /// The event in the clear, from a device the policy believes.
+    Event(Value),
+    /// Its key has not come (yet).
+    KeyMissing,
+    /// It is readable, and nobody can say that its sender wrote it.
+    NotBelieved,
+    /// It was altered, or was never readable.
+    Broken,
+}
+
+/// How far the other side of a Megolm session of ours is known.
+#[derive(Debug)]
+struct Shared {
+    members: BTreeSet<OwnedUserId>,
+    trust: Trust,
+    /// The value of [`State::changes`] then.
+    changes: u64,
+    posts: u64,
+    since: tokio::time::Instant,
+}
+
+/// What a device does one thing at a time with.
+#[derive(Debug, Default)]
+struct State {
+    /// By room: the session that was shared last.
+    shared: BTreeMap<String, Shared>,
+    /// Counts the times that somebody's devices changed.
+    changes: u64,
+    /// Whether keys made before the start were dealt with.
+    is_checked: bool,
+}
+
+/// A device of ours with its keys.
+#[derive(Debug)]
+pub struct OwnDevice {
+    olm: OlmMachine,
+    homeserver: Homeserver,
+    state: Mutex<State>,
+}
+
+impl OwnDevice {
+    /// Opens a device with the keys in `store`, or with new ones where there are none. Nothing is
+    /// asked of the homeserver.
+    pub async fn open(
+        homeserver: &Homeserver,
+        user: &UserId,
+        device: &DeviceId,
+        store: impl CryptoStore + 'static,
+    ) -> Result<Self, DeviceError> {
+        let is_new = store.load_account().await.map_err(Into::into)?.is_none();
+        let olm = OlmMachine::with_store(user, device, store, None).await?;
+        let state = State { is_checked: is_new, ..State::default() };
+        Ok(Self { olm, homeserver: homeserver.clone(), state: Mutex::new(state) })
+    }
+
+    pub fn user(&self) -> &UserId {
+        self.olm.user_id()
+    }
+
+    pub fn device(&self) -> &DeviceId {
+        self.olm.device_id()
+    }
+
+    /// Makes the device known to everybody: its keys, an identity that signs it, and a fallback
+    /// key. It may be broken off anywhere and begun again.
+    ///
+    /// The identity is the user's own: `heir_of` is the device before, whose identity goes on.
+    pub async fn publish(&self, heir_of: Option<&Self>) -> Result<(), DeviceError> {
+        let mut state = self.state.lock().await;
+        let identity = self.olm.cross_signing_status().await;
+        let mut is_reset = false;
+        if !identity.is_complete() {
+            let inherited = match heir_of {
+                Some(before) => before.olm.export_cross_signing_keys().await?,
+                None => None,
+            };
+            // Without its private keys, whatever identity the homeserver has is replaced.
+            is_reset = inherited.is_none();
+            if let Some(keys) = inherited {
+                // The library takes private keys only for public ones it has seen.
+                self.query(&[self.user().to_owned()]).await?;
+                is_reset = self.olm.import_cross_signing_keys(keys).await.is_err();
+            }
+        }
+        let requests = self.olm.bootstrap_cross_signing(is_reset).await?;
+        if let Some(request) = &requests.upload_keys_req {
+            self.send(&mut state, request).await?;
+        }
+        let key =
+            |key: Option<matrix_sdk_crypto::types::CrossSigningKey>| key.map(|key| key.to_raw());
+        let mut upload = upload_signing_keys::v3::Request::new();
+        upload.master_key = key(requests.upload_signing_keys_req.master_key);
+        upload.self_signing_key = key(requests.upload_signing_keys_req.self_signing_key);
+        upload.user_signing_key = key(requests.upload_signing_keys_req.user_signing_key);
+        let answer = self.ask(Endpoint::KeysSign, upload).await?;
+        let name = ruma::TransactionId::new();
+        self.olm
+            .mark_request_as_sent(&name, AnyIncomingResponse::SigningKeysUpload(&answer))
+            .await?;
+        let signatures = requests.upload_signatures_req;
+        let answer = self.ask(Endpoint::KeysSign, signatures).await?;
+        self.olm.mark_request_as_sent(&name, &answer).await?;
+        // The library makes a fallback key only when it hears that there is none.
+        let news = DeviceNews { unused_fallback_keys: Some(Vec::new()), ..DeviceNews::default() };
+        self.take(&mut state, news).await?;
+        self.settle(&mut state).await
+    }
+
+    /// Whether everybody has the key of the session that is in use.
+    pub async fn has_shared(&self, audience: &Audience<'_>) -> bool {
+        self.state.lock().await.is_shared(audience)
+    }
+
+    /// Whether the homeserver has this device with these keys, signed by its identity.
+    pub async fn is_known(&self) -> Result<bool, DeviceError> {
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = [(self.user().to_owned(), vec![self.device().to_owned()])].into();
+        let answer = self.ask(Endpoint::KeysQuery, request).await?;
+        let keys = answer
+            .device_keys
+            .get(self.user())
+            .and_then(|devices| devices.get(self.device()))
+            .and_then(|keys| keys.deserialize_as_unchecked::<Value>().ok());
+        let identity = self.olm.identity_keys();
+        let mine = json!(identity.ed25519.to_base64());
+        let name = format!("ed25519:{}", self.device());
+        let is_mine = keys
+            .as_ref()
+            .and_then(|keys| keys.get("keys")?.get(&name).cloned())
+            .is_some_and(|key| key == mine);
+        // Its own signature, and the identity's.
+        let is_signed = keys
+            .and_then(|keys| keys.get("signatures")?.get(self.user().as_str()).cloned())
+            .and_then(|signatures| signatures.as_object().map(serde_json::Map::len))
+            .is_some_and(|signatures| signatures >= 2);
+        Ok(is_mine && is_signed)
+    }
+
+    /// Takes in what a `/sync` of this device brought, and answers what it asks for. Returns the
+    /// sessions whose keys came. When it returns, all of it is saved.
+    pub async fn receive(&self, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
+        let mut state = self.state.lock().await;
+        let keys = self.take(&mut state, news).await?;
+        self.settle(&mut state).await?;
+        Ok(keys)
+    }
+
+    /// Somebody's devices changed, as another device of ours has heard.
+    pub async fn heard_of_changes(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
+        let news = DeviceNews { changed: users.to_vec(), ..DeviceNews::default() };
+        let mut state = self.state.lock().await;
+        self.take(&mut state, news).await.map(|_| ())
+    }
+
+    /// Everybody's devices may have changed: nobody told what happened meanwhile.
+    pub async fn lost_track(&self) -> Result<(), DeviceError> {
+        let mut state = self.state.lock().await;
+        state.changes += 1;
+        Ok(self.olm.mark_all_tracked_users_as_dirty().await?)
+    }
+
+    /// Encrypts something for everybody in a room, after all of their devices have the key.
+    ///
+    /// `before_sharing` runs before anything that changes an Olm session leaves; what it fails
+    /// with keeps everything here.
+    pub async fn encrypt<E: From<DeviceError>>(
+        &self,
+        audience: &Audience<'_>,
+        event_type: &str,
+        content: &Value,
+        before_sharing: impl Future<Output = Result<(), E>> + Send,
+    ) -> Result<Value, E> {
+        let mut state = self.state.lock().await;
+        if !state.is_shared(audience) {
+            self.share(&mut state, audience, before_sharing).await?;
+        }
+        let content = to_raw_value(content)
+            .map(Raw::<AnyMessageLikeEventContent>::from_json)
+            .map_err(|_| DeviceError::from(MatrixError::new(Endpoint::Send, Cause::Unsendable)))?;
+        let encrypted = self
+            .olm
+            .encrypt_room_event_raw(audience.room, event_type, &content)
+            .await
+            .map_err(DeviceError::from)?;
+        if let Some(shared) = state.shared.get_mut(audience.room.as_str()) {
+            shared.posts += 1;
+        }
+        encrypted
+            .content
+            .deserialize_as_unchecked()
+            .map_err(|error| DeviceError::Library(error.into()).into())
+    }
+
+    /// Decrypts an event of a room. Before a sender is not believed, the homeserver is asked for
+    /// its devices: they may be newer than what we know.
+    pub async fn decrypt(
+        &self,
+        event: &Value,
+        room: &RoomId,
+        trust: Trust,
+    ) -> Result<Decrypted, DeviceError> {
+        let decrypted = self.try_decrypt(event, room, trust).await?;
+        let sender = event.get("sender").and_then(Value::as_str).map(UserId::parse);
+        let (Decrypted::NotBelieved, Some(Ok(sender))) = (&decrypted, sender) else {
+            return Ok(decrypted);
+        };
+        {
+            let _one_at_a_time = self.state.lock().await;
+            boxed(self.olm.update_tracked_users([&*sender])).await?;
+            self.query(&[sender]).await?;
+        }
+        self.try_decrypt(event, room, trust).await
+    }
+
+    async fn try_decrypt(
+        &self,
+        event: &Value,
+        room: &RoomId,
+        trust: Trust,
+    ) -> Result<Decrypted, DeviceError> {
+        let Ok(raw) = to_raw_value(event).map(Raw::from_json) else { return Ok(Decrypted::Broken) };
+        let settings = decryption_settings(trust);
+        match self.olm.decrypt_room_event(&raw, room, &settings).await {
+            Ok(decrypted) if !is_believed(&decrypted.encryption_info.verification_state) => {
+                Ok(Decrypted::NotBelieved)
+            }
+            Ok(decrypted) => match decrypted.event.deserialize_as_unchecked() {
+                Ok(event) => Ok(Decrypted::Event(event)),
+                Err(_) => Ok(Decrypted::Broken),
+            },
+            Err(MegolmError::MissingRoomKey(_)) => Ok(Decrypted::KeyMissing),
+            // A key that came from the middle of a session: an earlier one may follow.
+            Err(MegolmError::Decryption(
+                matrix_sdk_crypto::vodozemac::megolm::DecryptionError::UnknownMessageIndex(..),
+            )) => Ok(Decrypted::KeyMissing),
+            Err(MegolmError::SenderIdentityNotTrusted(_)) => Ok(Decrypted::NotBelieved),
+            Err(MegolmError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(Decrypted::Broken),
+        }
+    }
+
+    /// Asks the sender's and our own devices for the key of an event.
+    pub async fn ask_for_key(&self, event: &Value, room: &RoomId) -> Result<(), DeviceError> {
+        let Ok(raw) = to_raw_value(event).map(Raw::from_json) else { return Ok(()) };
+        let mut state = self.state.lock().await;
+        let (cancellation, request) = self.olm.request_room_key(&raw, room).await?;
+        for request in cancellation.iter().chain([&request]) {
+            self.send(&mut state, request).await?;
+        }
+        Ok(())
+    }
+
+    async fn share<E: From<DeviceError>>(
+        &self,
+        state: &mut State,
+        audience: &Audience<'_>,
+        before_sharing: impl Future<Output = Result<(), E>> + Send,
+    ) -> Result<(), E> {
+        let changes = state.changes;
+        let users: Vec<&UserId> = audience.members.iter().map(|user| &**user).collect();
+        boxed(self.olm.update_tracked_users(users.iter().copied()))
+            .await
+            .map_err(DeviceError::from)?;
+        self.settle(state).await?;
+        let claim = boxed(self.olm.get_missing_sessions(users.iter().copied()))
+            .await
+            .map_err(DeviceError::from)?;
+        let mut before_sharing = Some(before_sharing);
+        if let Some((name, request)) = claim {
+            if let Some(before) = before_sharing.take() {
+                before.await?;
+            }
+            let answer = self.ask(Endpoint::KeysClaim, request).await?;
+            self.olm.mark_request_as_sent(&name, &answer).await.map_err(DeviceError::from)?;
+        }
+        let settings = EncryptionSettings {
+            rotation_period: audience.rotation.period,
+            rotation_period_msgs: audience.rotation.posts,
+            history_visibility: ruma::events::room::history_visibility::HistoryVisibility::Invited,
+            sharing_strategy: match audience.trust {
+                Trust::CrossSigned => CollectStrategy::IdentityBasedStrategy,
+                Trust::AnyDevice => CollectStrategy::AllDevices,
+            },
+            ..EncryptionSettings::default()
+        };
+        let requests =
+            boxed(self.olm.share_room_key(audience.room, users.iter().copied(), settings))
+                .await
+                .map_err(DeviceError::from)?;
+        if !requests.is_empty()
+            && let Some(before) = before_sharing.take()
+        {
+            before.await?;
+        }
+        for request in requests {
+            self.send_to_devices(&request).await?;
+        }
+        if audience.trust == Trust::CrossSigned {
+            self.report_locked_out(audience.members).await?;
+        }
+        state.shared.insert(
+            audience.room.to_string(),
+            Shared {
+                members: audience.members.clone(),
+                trust: audience.trust,
+                changes,
+                posts: 0,
+                since: tokio::time::Instant::now(),
+            },
+        );
+        Ok(())
+    }
+
+    /// Counts members who can read nothing because none of their devices is signed: to them the
+    /// room shows only that it cannot be decrypted, and nothing said in it could explain that.
+    async fn report_locked_out(&self, members: &BTreeSet<OwnedUserId>) -> Result<(), DeviceError> {
+        for member in members {
+            let devices = self.olm.get_user_devices(member, None).await?;
+            let reads = devices.devices().any(|device| device.is_cross_signed_by_owner());
+            if !reads && devices.devices().next().is_some() {
+                metrics::counter!("umstieg_members_locked_out_total").increment(1);
+                tracing::warn!(
+                    "A member of a portal can read nothing, because none of its devices is signed \
+                     by its owner; it has to verify its session, or trust = \"any-device\" allows it"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&self, state: &mut State, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
+        if !news.changed.is_empty() {
+            state.changes += 1;
+        }
+        let mut changed = DeviceLists::new();
+        changed.changed = news.changed;
+        let next_batch = (!news.next_batch.is_empty()).then_some(news.next_batch);
+        let changes = EncryptionSyncChanges {
+            to_device_events: news.to_device,
+            changed_devices: &changed,
+            one_time_keys_counts: &news.one_time_keys,
+            unused_fallback_keys: news.unused_fallback_keys.as_deref(),
+            next_batch_token: next_batch,
+        };
+        // Whom to believe is asked when an event is decrypted, room by room.
+        let settings = decryption_settings(Trust::AnyDevice);
+        let (_, keys) = self.olm.receive_sync_changes(changes, &settings).await?;
+        Ok(keys
+            .into_iter()
+            .map(|key| RoomKey { room_id: key.room_id.to_string(), session_id: key.session_id })
+            .collect())
+    }
+
+    /// Asks and answers until there is nothing more to say about keys.
+    async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
+        for _ in 0..ROUNDS_MAX {
+            let requests = self.olm.outgoing_requests().await?;
+            if requests.is_empty() {
+                return Ok(());
+            }
+            for request in &requests {
+                self.send(state, request).await?;
+            }
+        }
+        Err(DeviceError::Endless)
+    }
+
+    async fn send(&self, state: &mut State, request: &OutgoingRequest) -> Result<(), DeviceError> {
+        let name = request.request_id();
+        match request.request() {
+            AnyOutgoingRequest::KeysUpload(upload) => self.upload(state, name, upload).await,
+            AnyOutgoingRequest::KeysQuery(query) => {
+                let mut request = get_keys::v3::Request::new();
+                request.timeout = Some(KEYS_TIMEOUT);
+                request.device_keys = query.device_keys.clone();
+                let answer = self.ask(Endpoint::KeysQuery, request).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            AnyOutgoingRequest::KeysClaim(claim) => {
+                let answer = self.ask(Endpoint::KeysClaim, claim.clone()).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            AnyOutgoingRequest::ToDeviceRequest(request) => self.send_to_devices(request).await,
+            AnyOutgoingRequest::SignatureUpload(request) => {
+                let request = upload_signatures::v3::Request::new(request.signed_keys.clone());
+                let answer = self.ask(Endpoint::KeysSign, request).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            // Verification by chat: nobody of ours can compare emoji.
+            AnyOutgoingRequest::RoomMessage(_) => Ok(()),
+        }
+    }
+
+    /// Uploads keys.
+    ///
+    /// One-time keys made before a crash may be at the homeserver already, and may have been given
+    /// to somebody there: uploaded once more, they would be given to a second one. So the first
+    /// upload after a start leaves them out, and new ones are made in their place.
+    async fn upload(
+        &self,
+        state: &mut State,
+        name: &ruma::TransactionId,
+        upload: &upload_keys::v3::Request,
+    ) -> Result<(), DeviceError> {
+        let mut request = upload_keys::v3::Request::new();
+        request.device_keys = upload.device_keys.clone();
+        request.fallback_keys = upload.fallback_keys.clone();
+        if state.is_checked {
+            request.one_time_keys = upload.one_time_keys.clone();
+        }
+        state.is_checked = true;
+        let answer = self.ask(Endpoint::KeysUpload, request).await?;
+        Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+    }
+
+    async fn query(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
+        let (name, query) = self.olm.query_keys_for_users(users.iter().map(|user| &**user));
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = query.device_keys;
+        let answer = self.ask(Endpoint::KeysQuery, request).await?;
+        Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    async fn send_to_devices(&self, request: &ToDeviceRequest) -> Result<(), DeviceError> {
+        let name: OwnedTransactionId = request.txn_id.clone();
+        let send = send_event_to_device::v3::Request::new_raw(
+            request.event_type.clone(),
+            name.clone(),
+            request.messages.clone(),
+        );
+        let answer = self.ask(Endpoint::ToDevice, send).await?;
+        Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    async fn ask<R>(
+        &self,
+        endpoint: Endpoint,
+        request: R,
+    ) -> Result<R::IncomingResponse, DeviceError>
+    where
+        R: super::client::ClientRequest,
+    {
+        let who = As::Device(self.user(), self.device());
+        match self.homeserver.ask(endpoint, who, request).await {
+            Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => Err(DeviceError::Unknown),
+            answer => Ok(answer?),
+        }
+    }
+}
+
+impl State {
+    /// Whether the last session of a room is known to everybody it is for, and not used up.
+    fn is_shared(&self, audience: &Audience<'_>) -> bool {
+        self.shared.get(audience.room.as_str()).is_some_and(|shared| {
+            shared.changes == self.changes
+                && shared.trust == audience.trust
+                && shared.members == *audience.members
+                && shared.posts + POSTS_IN_RESERVE < audience.rotation.posts
+                && shared.since.elapsed() < audience.rotation.period.mul_f64(LIFETIME_IN_USE)
+        })
+    }
+}
+
+/// The library's futures are large, and hide what they borrow behind their type.
+fn boxed<'f, T>(
+    future: impl Future<Output = T> + Send + 'f,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'f>> {
+    Box::pin(future)
+}
+
+fn decryption_settings(trust: Trust) -> DecryptionSettings {
+    DecryptionSettings {
+        sender_device_trust_requirement: match trust {
+            Trust::CrossSigned => TrustRequirement::CrossSigned,
+            Trust::AnyDevice => TrustRequirement::Untrusted,
+        },
+    }
+}
+
+/// Whether the event's sender owns the session, as far as devices tell; more than that is the
+/// policy's matter.
+fn is_believed(state: &matrix_sdk_common::deserialized_responses::VerificationState) -> bool {
+    use matrix_sdk_common::deserialized_responses::{VerificationLevel, VerificationState};
+    match state {
+        VerificationState::Verified
+        | VerificationState::Unverified(
+            VerificationLevel::UnverifiedIdentity | VerificationLevel::UnsignedDevice,
+        ) => true,
+        VerificationState::Unverified(
+            VerificationLevel::VerificationViolation
+            | VerificationLevel::None(_)
+            | VerificationLevel::MismatchedSender,
+        ) => false,
+    }
+}

@@ -1,0 +1,410 @@
+//! The devices our users speak from: made when one first speaks, loaded when it is needed, dropped
+//! from memory when it is idle, and made anew when the keys of before can no longer be trusted.
+//!
+//! Each ghost encrypts with its own device; the bot's alone decrypts, for all. What the bot's
+//! `/sync` tells of other people's devices reaches every device of ours, loaded or not.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, RoomId, UserId};
+use serde_json::Value;
+use time::OffsetDateTime;
+use tracing::{debug, info, warn};
+
+use super::{Ctx, Line, stop::Stop};
+use crate::{
+    matrix::{
+        Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, Rotation, Voice,
+    },
+    rules::posts,
+    store::{Device, DeviceState, StoreError},
+};
+
+/// A device that nobody used for this long is dropped from memory; loading it again costs one
+/// request and some rows.
+const IDLE_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// An inbox is looked into at least this often, so that nothing piles up at the homeserver.
+const DRAIN_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Inboxes looked into in one go.
+const DRAIN_AT_ONCE: usize = 20;
+
+/// Characters of a device id that are random: what makes it another than those before.
+const DEVICE_ID_RANDOM: usize = 10;
+
+/// The keys of a device of ours could not be read, saved or brought to the homeserver. Nothing is
+/// lost: it is done again.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Matrix(MatrixError),
+    #[error("the keys of a device could not be used")]
+    Device,
+}
+
+impl From<Stop> for KeysError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Store(error) => Self::Store(error),
+            Stop::Matrix(error) => Self::Matrix(error),
+            Stop::PortalGone | Stop::NotYet(_) | Stop::Lost(_) => Self::Device,
+        }
+    }
+}
+
+/// The devices in memory.
+#[derive(Debug)]
+pub struct Devices {
+    is_required: bool,
+    places: Mutex<BTreeMap<OwnedUserId, Arc<Place>>>,
+    /// One marker at a time, so that the homeserver's is never set back.
+    marking: tokio::sync::Mutex<()>,
+}
+
+/// The device of one user, loaded or not.
+#[derive(Debug, Default)]
+struct Place {
+    device: tokio::sync::Mutex<Option<Arc<OwnDevice>>>,
+    used_at: Mutex<Option<OffsetDateTime>>,
+}
+
+impl Devices {
+    /// Without `is_required`, portals are not encrypted, and devices have no keys.
+    pub fn new(is_required: bool) -> Self {
+        Self { is_required, places: Mutex::default(), marking: tokio::sync::Mutex::default() }
+    }
+
+    /// Whether portals are encrypted.
+    pub fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    /// How many devices are in memory.
+    pub fn loaded(&self) -> usize {
+        self.places().len()
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, user: &UserId, now: OffsetDateTime) -> Arc<Place> {
+        let place = self.places().entry(user.to_owned()).or_default().clone();
+        *place.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        place
+    }
+
+    /// The users whose devices may be in memory.
+    fn users(&self) -> Vec<OwnedUserId> {
+        self.places().keys().cloned().collect()
+    }
+
+    /// Drops from memory what nobody used since `before` and nobody uses now.
+    fn drop_idle(&self, before: OffsetDateTime, keep: &UserId) {
+        self.places().retain(|user, place| {
+            let used_at = *place.used_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_used = Arc::strong_count(place) > 1
+                || place.device.try_lock().map_or(true, |device| {
+                    device.as_ref().is_some_and(|d| Arc::strong_count(d) > 1)
+                });
+            user == keep || is_used || used_at.is_none_or(|used_at| used_at >= before)
+        });
+    }
+}
+
+/// Before anything is said after a start: finds out whether the keys in the database are those of
+/// now, and makes the bot's device ready.
+///
+/// An older copy of the database has keys that were used since, and no key may be used twice. The
+/// homeserver holds a count that only grows; a database that is behind it was restored. Then every
+/// device is made anew. A start begins new Megolm sessions in any case, for what was said in those
+/// of before is not counted there.
+pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
+    Ok(begin_with_keys(ctx).await?)
+}
+
+async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
+    if !ctx.devices.is_required {
+        return Ok(());
+    }
+    ctx.store.end_sending_sessions().await?;
+    let ours = ctx.store.epoch().await?;
+    if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
+        warn!("The database is a copy from the past; every device is made anew");
+        metrics::counter!("umstieg_devices_made_anew_total").increment(1);
+        ctx.store.retire_all_devices(theirs).await?;
+    }
+    mark(ctx).await?;
+    device(ctx, ctx.homeserver.bot()).await.map(|_| ())
+}
+
+/// The device that follows `/sync`.
+pub async fn bot_device(ctx: &Ctx) -> Result<OwnedDeviceId, KeysError> {
+    Ok(device_id(ctx, ctx.homeserver.bot()).await?)
+}
+
+/// The device of a user of ours as the homeserver knows it; made when there is none.
+pub(super) async fn device_id(ctx: &Ctx, user: &UserId) -> Result<OwnedDeviceId, Stop> {
+    if ctx.devices.is_required {
+        return Ok(device(ctx, user).await?.device().to_owned());
+    }
+    let device = match ctx.store.live_device(user.as_str()).await? {
+        Some(device) => device,
+        None => name(ctx, user).await?,
+    };
+    let id: OwnedDeviceId = device.device_id.as_str().into();
+    if device.state == DeviceState::New {
+        ctx.homeserver.ensure_device(user, &id).await?;
+        ctx.store.device_is_ready(device.row).await?;
+    }
+    Ok(id)
+}
+
+/// A device was refused as unknown: it is made again, with keys that nobody has used.
+pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
+    if !ctx.devices.is_required {
+        let id = device_id(ctx, user).await?;
+        return Ok(ctx.homeserver.ensure_device(user, &id).await?);
+    }
+    let place = ctx.devices.place(user, ctx.clock.now());
+    *place.device.lock().await = None;
+    // Loading finds out what the homeserver lacks.
+    device(ctx, user).await.map(|_| ())
+}
+
+/// The device of a user of ours with its keys.
+pub(super) async fn device(ctx: &Ctx, user: &UserId) -> Result<Arc<OwnDevice>, Stop> {
+    let place = ctx.devices.place(user, ctx.clock.now());
+    let mut slot = place.device.lock().await;
+    if let Some(device) = &*slot {
+        return Ok(device.clone());
+    }
+    let device = Arc::new(load(ctx, user).await?);
+    *slot = Some(device.clone());
+    Ok(device)
+}
+
+async fn load(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
+    let live = ctx.store.live_device(user.as_str()).await?;
+    if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
+        let device = open(ctx, user, &live).await?;
+        if device.is_known().await? {
+            return Ok(device);
+        }
+        warn!("The homeserver no longer has the keys of a device; another one is made");
+        metrics::counter!("umstieg_devices_made_anew_total").increment(1);
+        ctx.store.retire_device(live.row).await?;
+    }
+    make(ctx, user).await
+}
+
+async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<OwnDevice, DeviceError> {
+    let store = ctx.store.crypto_store(row.row);
+    OwnDevice::open(&ctx.homeserver, user, row.device_id.as_str().into(), store).await
+}
+
+/// Makes a device: named in the database, then at the homeserver, then with keys everybody can
+/// get. It may be broken off anywhere; the next try goes on.
+async fn make(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
+    let row = match ctx.store.live_device(user.as_str()).await? {
+        Some(row) => row,
+        None => name(ctx, user).await?,
+    };
+    let id: OwnedDeviceId = row.device_id.as_str().into();
+    ctx.homeserver.ensure_device(user, &id).await?;
+    let device = open(ctx, user, &row).await?;
+    let retired = ctx.store.retired_devices_of(user.as_str()).await?;
+    let before = match retired.last() {
+        Some(before) => Some(open(ctx, user, before).await?),
+        None => None,
+    };
+    device.publish(before.as_ref()).await?;
+    // Also those that a restored database knows nothing of.
+    for other in ctx.homeserver.devices(user).await? {
+        if other != id {
+            ctx.homeserver.delete_device(user, &other).await?;
+        }
+    }
+    ctx.store.device_is_ready(row.row).await?;
+    for retired in retired {
+        ctx.store.forget_device(retired.row).await?;
+    }
+    metrics::counter!("umstieg_devices_made_total").increment(1);
+    info!("Made a device with keys of its own");
+    Ok(device)
+}
+
+/// Names a device, at random and without a meaning (TIM-29).
+async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
+    let random: String =
+        ctx.rng.uuid().simple().to_string().chars().take(DEVICE_ID_RANDOM).collect();
+    let id = format!("UMSTIEG{}", random.to_uppercase());
+    ctx.store.name_device(user.as_str(), &id, ctx.clock.now()).await
+}
+
+/// Counts one on, here and at the homeserver, before a key is used up.
+async fn mark(ctx: &Ctx) -> Result<(), Stop> {
+    let _one_at_a_time = ctx.devices.marking.lock().await;
+    let count = ctx.store.bump_epoch().await?;
+    Ok(ctx.homeserver.leave_marker(count).await?)
+}
+
+/// Says something in a portal, encrypted for everybody who is in it: the one way there.
+///
+/// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
+/// unless the settings allow it.
+pub(super) async fn say(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    rotation: Option<Rotation>,
+    speaker: &UserId,
+    content: &Value,
+    txn_id: &str,
+) -> Result<OwnedEventId, Stop> {
+    let Some(rotation) = rotation else {
+        if ctx.devices.is_required {
+            return Err(Stop::NotYet("not_encrypted"));
+        }
+        let id = device_id(ctx, speaker).await?;
+        let voice = Voice { user: speaker, device: &id };
+        return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
+    };
+    let device = device(ctx, speaker).await?;
+    let members = audience(ctx, room, speaker).await?;
+    let audience = Audience { room, members: &members, rotation, trust: line.channel.trust };
+    if !device.has_shared(&audience).await {
+        // A peer repairs a broken Olm session there, and the key goes the repaired way.
+        drain(ctx, &device).await?;
+    }
+    let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await?;
+    // Known again when it comes back, also by those who have no key for it.
+    let encrypted = posts::marked(encrypted, txn_id);
+    let voice = Voice { user: device.user(), device: device.device() };
+    Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
+}
+
+/// Everybody who may read: who is in the room or invited, and always the bot, who reads for all of
+/// ours.
+async fn audience(
+    ctx: &Ctx,
+    room: &RoomId,
+    speaker: &UserId,
+) -> Result<BTreeSet<OwnedUserId>, StoreError> {
+    let present = ctx.store.present_members(room.as_str()).await?;
+    let mut members: BTreeSet<OwnedUserId> =
+        present.into_iter().filter_map(|user| OwnedUserId::try_from(user).ok()).collect();
+    members.insert(ctx.homeserver.bot().to_owned());
+    members.insert(speaker.to_owned());
+    Ok(members)
+}
+
+/// Decrypts an event of a portal with the bot's keys.
+pub(super) async fn decrypt(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    event: &Value,
+) -> Result<Decrypted, Stop> {
+    let bot = device(ctx, ctx.homeserver.bot()).await?;
+    let decrypted = bot.decrypt(event, room, line.channel.trust).await?;
+    if matches!(decrypted, Decrypted::KeyMissing) {
+        bot.ask_for_key(event, room).await?;
+    }
+    Ok(decrypted)
+}
+
+/// Takes in what the bot's `/sync` brought for its device, and lets all others know whose devices
+/// changed. When it returns, all of it is saved.
+pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
+    if !ctx.devices.is_required {
+        return Ok(());
+    }
+    let changed = news.changed.clone();
+    let has_messages = !news.to_device.is_empty();
+    let received = async {
+        let bot = device(ctx, ctx.homeserver.bot()).await?;
+        let keys = bot.receive(news).await?;
+        if has_messages {
+            mark(ctx).await?;
+        }
+        Ok::<_, Stop>(keys)
+    };
+    let keys = received.await?;
+    tell_of_changes(ctx, &changed).await?;
+    for key in keys {
+        ctx.store.wake_for_key(&key.room_id, &key.session_id).await?;
+    }
+    Ok(())
+}
+
+/// First those that are not in memory: who is loaded meanwhile reads what is saved.
+async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), StoreError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    ctx.store.mark_users_dirty(&names).await?;
+    for user in ctx.devices.users() {
+        let place = ctx.devices.places().get(&user).cloned();
+        let Some(place) = place else { continue };
+        let device = place.device.lock().await.clone();
+        if let Some(device) = device
+            && let Err(error) = device.heard_of_changes(changed).await
+        {
+            warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
+            *place.device.lock().await = None;
+        }
+    }
+    Ok(())
+}
+
+/// Now and then: inboxes nobody looked into, and devices nobody uses.
+pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
+    if !ctx.devices.is_required {
+        return Ok(());
+    }
+    let now = ctx.clock.now();
+    for row in ctx.store.devices_to_drain(now - DRAIN_EVERY, DRAIN_AT_ONCE).await? {
+        let Ok(user) = OwnedUserId::try_from(row.user_id.as_str()) else { continue };
+        // The bot's is read all the time.
+        if user == ctx.homeserver.bot() {
+            continue;
+        }
+        let drained = async {
+            let device = device(ctx, &user).await?;
+            drain(ctx, &device).await
+        };
+        match drained.await {
+            Ok(()) => {}
+            Err(Stop::Store(error)) => return Err(error),
+            Err(stop) => {
+                debug!(cause = ?KeysError::from(stop), "An inbox could not be read");
+            }
+        }
+    }
+    ctx.devices.drop_idle(now - IDLE_AFTER, ctx.homeserver.bot());
+    metrics::gauge!("umstieg_devices_loaded")
+        .set(f64::from(u32::try_from(ctx.devices.loaded()).unwrap_or(u32::MAX)));
+    Ok(())
+}
+
+/// Reads a ghost's inbox.
+async fn drain(ctx: &Ctx, device: &OwnDevice) -> Result<(), Stop> {
+    if device.user() == ctx.homeserver.bot() {
+        return Ok(());
+    }
+    let Some(row) = ctx.store.live_device(device.user().as_str()).await? else { return Ok(()) };
+    let voice = Voice { user: device.user(), device: device.device() };
+    let news = ctx.homeserver.inbox(voice, row.inbox_since.as_deref()).await?;
+    let since = news.next_batch.clone();
+    device.receive(news).await?;
+    Ok(ctx.store.save_inbox_position(row.row, &since, ctx.clock.now()).await?)
+}

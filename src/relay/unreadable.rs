@@ -1,0 +1,101 @@
+//! Room messages whose key has not come: kept, read as soon as it comes, and after a while their
+//! senders are told how to send them again.
+
+use ruma::{OwnedRoomId, RoomId};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use super::{Ctx, Line, devices, stop::Stop};
+use crate::{
+    matrix::Decrypted,
+    model::ConversationId,
+    phrases::{Phrase, Phrases},
+    rules::posts,
+    store::{StoreError, StoredEvent},
+};
+
+/// Senders told in one go.
+const TOLD_AT_ONCE: i64 = 100;
+
+/// What an event is after its decryption.
+pub(super) enum Reading {
+    /// It can be read; the event in the clear.
+    Clear(Value),
+    /// It waits for its key, or for the homeserver or the database.
+    Later,
+    /// It stays in the room, and its sender is told why.
+    Never(Phrase),
+}
+
+/// Decrypts an event of a portal. One whose key is missing is noted as waiting.
+pub(super) async fn read(
+    ctx: &Ctx,
+    line: &Line,
+    room_id: &str,
+    stored: &StoredEvent,
+) -> Result<Reading, StoreError> {
+    let Ok(room) = <&RoomId>::try_from(room_id) else {
+        return Ok(Reading::Never(Phrase::MessageBroken));
+    };
+    match devices::decrypt(ctx, line, room, &stored.event).await {
+        Ok(Decrypted::Event(event)) => Ok(Reading::Clear(event)),
+        Ok(Decrypted::KeyMissing) => {
+            let session = stored.event.pointer("/content/session_id").and_then(Value::as_str);
+            ctx.store.event_waits(stored.id, session.unwrap_or_default()).await?;
+            if !stored.was_announced {
+                metrics::counter!("umstieg_events_without_key_total").increment(1);
+                info!("A room message waits for its key");
+            }
+            Ok(Reading::Later)
+        }
+        Ok(Decrypted::NotBelieved) => Ok(Reading::Never(Phrase::MessageNotBelieved)),
+        Ok(Decrypted::Broken) => Ok(Reading::Never(Phrase::MessageBroken)),
+        Err(Stop::Store(error)) => Err(error),
+        Err(stop) => {
+            warn!(cause = ?devices::KeysError::from(stop), "A room message could not be decrypted yet");
+            Ok(Reading::Later)
+        }
+    }
+}
+
+/// Tells the senders of what has waited too long for its key.
+pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
+    let now = ctx.clock.now();
+    for event in ctx.store.unreadable_since(now - ctx.key_wait, TOLD_AT_ONCE).await? {
+        if let Some(id) = ctx.store.conversation_of_room(&event.room_id).await?
+            && let Some(conversation) = ctx.store.conversation(id).await?
+            && let Some(line) = ctx.line(&conversation.channel)
+            && is_worth_telling(ctx, &event.room_id, &event.sender)
+        {
+            let sentence = Phrases::say(line.channel.language, &Phrase::MessageWithoutKey);
+            let content = posts::notice_to(&sentence, &event.event_id);
+            ctx.store.add_bot_post(id, &notice_of(&event.event_id), &content, None).await?;
+        }
+        ctx.store.event_announced(event.id, now).await?;
+    }
+    Ok(())
+}
+
+/// What we said ourselves is no news to us.
+fn is_worth_telling(ctx: &Ctx, room_id: &str, sender: &str) -> bool {
+    OwnedRoomId::try_from(room_id).is_ok()
+        && ruma::UserId::parse(sender).is_ok_and(|sender| !ctx.homeserver.is_ours(&sender))
+}
+
+/// A message whose sender was told that it is not readable is readable now: the notice says so.
+pub(super) async fn take_back(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    event_id: &str,
+) -> Result<(), StoreError> {
+    let sentence = Phrases::say(line.channel.language, &Phrase::MessageReadableNow);
+    let content = posts::notice(&sentence);
+    let txn_id = format!("v{event_id}");
+    ctx.store.replace_bot_post(conversation, &notice_of(event_id), &txn_id, &content).await
+}
+
+/// The name of the notice about an event.
+fn notice_of(event_id: &str) -> String {
+    format!("w{event_id}")
+}
