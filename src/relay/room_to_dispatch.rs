@@ -116,7 +116,11 @@ async fn read_event(
                     if stored.was_announced {
                         unreadable::take_back(ctx, line, conversation.id, &said.event_id).await?;
                     }
-                    act_on(ctx, line, conversation, room_id, &clear).await?;
+                    // Whoever is in the room may call what he encrypts a membership or a
+                    // redaction, without the homeserver having asked whether he may.
+                    if matches!(decode(&clear.event), RoomEvent::Message(_)) {
+                        act_on(ctx, line, conversation, room_id, &clear).await?;
+                    }
                 }
             }
         }
