@@ -122,3 +122,8 @@ alter table room_events add constraint room_events_state_check
 alter table room_events add column session_id text;
 alter table room_events add column announced_at timestamptz;
 create index room_events_waiting on room_events (room_id, session_id) where state = 'waiting';
+
+-- Which message of its session an event was, so that a copy of what was encrypted is known as one.
+alter table room_events add column message_index bigint;
+create unique index room_events_once on room_events (room_id, session_id, message_index)
+    where message_index is not null;

@@ -18,6 +18,7 @@ pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsErr
 pub use decode::decode;
 pub use encryption::{
     AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, OwnDevice, RoomKey, Rotation,
+    SessionPlace,
 };
 pub use error::{ErrorKind, MatrixError};
 pub use media::DownloadError;

@@ -17,6 +17,7 @@ use matrix_sdk_crypto::{
     EncryptionSyncChanges, MegolmError, OlmError, OlmMachine, TrustRequirement,
     store::CryptoStore,
     types::requests::{AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest},
+    vodozemac::{self, megolm::MegolmMessage},
 };
 use ruma::{
     DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, UInt, UserId,
@@ -152,14 +153,34 @@ pub struct RoomKey {
 /// What became of an encrypted event.
 #[derive(Debug)]
 pub enum Decrypted {
-    /// The event in the clear, from a device the policy believes.
-    Event(Value),
+    /// The event in the clear, from a device the policy believes, and its place in its session.
+    Event(Value, SessionPlace),
     /// Its key has not come (yet).
     KeyMissing,
     /// It is readable, and nobody can say that its sender wrote it.
     NotBelieved,
     /// It was altered, or was never readable.
     Broken,
+}
+
+/// Which message of which Megolm session an event is. No two events are the same one, unless
+/// somebody repeats what another one wrote: the library does not tell those apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionPlace {
+    pub session_id: String,
+    pub index: u32,
+}
+
+impl SessionPlace {
+    /// Reads what anybody may have written; `None` where it cannot be an encrypted message.
+    fn of(event: &Value) -> Option<Self> {
+        let text = |at| event.pointer(at).and_then(Value::as_str);
+        let session_id = text("/content/session_id")?;
+        // The name of a session is its key: anything else is no name, whatever its length.
+        vodozemac::Ed25519PublicKey::from_base64(session_id).ok()?;
+        let message = MegolmMessage::from_base64(text("/content/ciphertext")?).ok()?;
+        Some(Self { session_id: session_id.to_owned(), index: message.message_index() })
+    }
 }
 
 /// How far the other side of a Megolm session of ours is known.
@@ -372,6 +393,7 @@ impl OwnDevice {
         room: &RoomId,
         trust: Trust,
     ) -> Result<Decrypted, DeviceError> {
+        let Some(place) = SessionPlace::of(event) else { return Ok(Decrypted::Broken) };
         let Ok(raw) = to_raw_value(event).map(Raw::from_json) else { return Ok(Decrypted::Broken) };
         let settings = decryption_settings(trust);
         match self.olm.decrypt_room_event(&raw, room, &settings).await {
@@ -379,7 +401,7 @@ impl OwnDevice {
                 Ok(Decrypted::NotBelieved)
             }
             Ok(decrypted) => match decrypted.event.deserialize_as_unchecked() {
-                Ok(event) => Ok(Decrypted::Event(event)),
+                Ok(event) => Ok(Decrypted::Event(event, place)),
                 Err(_) => Ok(Decrypted::Broken),
             },
             Err(MegolmError::MissingRoomKey(_)) => Ok(Decrypted::KeyMissing),

@@ -314,11 +314,13 @@ pub(super) async fn decrypt(
     event: &Value,
 ) -> Result<Decrypted, Stop> {
     let bot = device(ctx, ctx.homeserver.bot()).await?;
-    let decrypted = bot.decrypt(event, room, line.channel.trust).await?;
-    if matches!(decrypted, Decrypted::KeyMissing) {
-        bot.ask_for_key(event, room).await?;
-    }
-    Ok(decrypted)
+    Ok(bot.decrypt(event, room, line.channel.trust).await?)
+}
+
+/// Asks for the key of an event of a portal.
+pub(super) async fn ask_for_key(ctx: &Ctx, room: &RoomId, event: &Value) -> Result<(), Stop> {
+    let bot = device(ctx, ctx.homeserver.bot()).await?;
+    Ok(bot.ask_for_key(event, room).await?)
 }
 
 /// Takes in what the bot's `/sync` brought for its device, and lets all others know whose devices

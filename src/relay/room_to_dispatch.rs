@@ -38,16 +38,22 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     loop {
         let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
         let mut done = Vec::with_capacity(events.len());
+        let mut is_stuck = false;
         for event in &events {
-            if read_event(ctx, line, &conversation, room_id, event).await? {
-                done.push(event.id);
+            match read_event(ctx, line, &conversation, room_id, event).await? {
+                Progress::Done => done.push(event.id),
+                Progress::Waits => {}
+                Progress::NotNow => {
+                    is_stuck = true;
+                    break;
+                }
             }
         }
         if !done.is_empty() {
             ctx.store.events_done(&done).await?;
         }
-        // What came since has a job of its own.
-        if events.len() < EVENTS_AT_ONCE {
+        // What came since has a job of its own, and what fails is looked for again and again.
+        if is_stuck || events.len() < EVENTS_AT_ONCE {
             return Ok(());
         }
     }
@@ -93,21 +99,32 @@ async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreE
     }
 }
 
-/// Reads an event. `false`: it cannot be read yet.
+/// How far the reading of an event came.
+enum Progress {
+    Done,
+    /// It is noted as waiting for its key; those behind it pass.
+    Waits,
+    /// It stays where it is, and so do those behind it.
+    NotNow,
+}
+
+/// Reads an event.
 async fn read_event(
     ctx: &Ctx,
     line: &Line,
     conversation: &Conversation,
     room_id: &str,
     stored: &StoredEvent,
-) -> Result<bool, StoreError> {
+) -> Result<Progress, StoreError> {
     let event = decode(&stored.event);
     let said = Said::of(&event);
     let is_ours = said.as_ref().is_some_and(|said| ctx.homeserver.is_ours(&said.sender));
     match (&event, said) {
         (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
             match unreadable::read(ctx, line, room_id, stored).await? {
-                Reading::Later => return Ok(false),
+                Reading::Waits => return Ok(Progress::Waits),
+                Reading::NotNow => return Ok(Progress::NotNow),
+                Reading::Repeat => {}
                 Reading::Never(phrase) => {
                     tell(ctx, line, conversation.id, &said, &phrase).await?;
                 }
@@ -136,7 +153,7 @@ async fn read_event(
         }
         _ => act_on(ctx, line, conversation, room_id, stored).await?,
     }
-    Ok(true)
+    Ok(Progress::Done)
 }
 
 /// Does what an event in the clear asks for.

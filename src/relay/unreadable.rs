@@ -3,7 +3,7 @@
 
 use ruma::{OwnedRoomId, RoomId};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Ctx, Line, devices, stop::Stop};
 use crate::{
@@ -21,8 +21,12 @@ const TOLD_AT_ONCE: i64 = 100;
 pub(super) enum Reading {
     /// It can be read; the event in the clear.
     Clear(Value),
-    /// It waits for its key, or for the homeserver or the database.
-    Later,
+    /// It is another event once more: somebody copied what was encrypted.
+    Repeat,
+    /// It waits for its key.
+    Waits,
+    /// The homeserver or the library fails just now.
+    NotNow,
     /// It stays in the room, and its sender is told why.
     Never(Phrase),
 }
@@ -37,23 +41,44 @@ pub(super) async fn read(
     let Ok(room) = <&RoomId>::try_from(room_id) else {
         return Ok(Reading::Never(Phrase::MessageBroken));
     };
-    match devices::decrypt(ctx, line, room, &stored.event).await {
-        Ok(Decrypted::Event(event)) => Ok(Reading::Clear(event)),
+    let session = stored.event.pointer("/content/session_id").and_then(Value::as_str);
+    let session = session.unwrap_or_default();
+    let mut decrypted = devices::decrypt(ctx, line, room, &stored.event).await;
+    let is_missing = matches!(decrypted, Ok(Decrypted::KeyMissing));
+    if is_missing {
+        ctx.store.event_waits(stored.id, session).await?;
+        // A key that came before this was noted woke nobody.
+        decrypted = devices::decrypt(ctx, line, room, &stored.event).await;
+    }
+    match decrypted {
+        Ok(Decrypted::Event(event, place)) => {
+            if ctx.store.is_first_reading(stored.id, &place.session_id, place.index).await? {
+                return Ok(Reading::Clear(event));
+            }
+            warn!("A room message is a copy of another one; it does not leave once more");
+            metrics::counter!("umstieg_events_repeated_total").increment(1);
+            Ok(Reading::Repeat)
+        }
         Ok(Decrypted::KeyMissing) => {
-            let session = stored.event.pointer("/content/session_id").and_then(Value::as_str);
-            ctx.store.event_waits(stored.id, session.unwrap_or_default()).await?;
             if !stored.was_announced {
                 metrics::counter!("umstieg_events_without_key_total").increment(1);
                 info!("A room message waits for its key");
             }
-            Ok(Reading::Later)
+            // It may come without being asked for.
+            if let Err(stop) = devices::ask_for_key(ctx, room, &stored.event).await {
+                debug!(cause = ?devices::KeysError::from(stop), "A key could not be asked for");
+            }
+            Ok(Reading::Waits)
         }
         Ok(Decrypted::NotBelieved) => Ok(Reading::Never(Phrase::MessageNotBelieved)),
         Ok(Decrypted::Broken) => Ok(Reading::Never(Phrase::MessageBroken)),
         Err(Stop::Store(error)) => Err(error),
         Err(stop) => {
             warn!(cause = ?devices::KeysError::from(stop), "A room message could not be decrypted yet");
-            Ok(Reading::Later)
+            if is_missing {
+                ctx.store.wake_for_key(room_id, session).await?;
+            }
+            Ok(Reading::NotNow)
         }
     }
 }

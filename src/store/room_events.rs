@@ -174,6 +174,37 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that an event was readable as this message of a session. `false`: another event of the
+    /// room was the same message.
+    pub async fn is_first_reading(
+        &self,
+        id: i64,
+        session: &str,
+        index: u32,
+    ) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
+            "update room_events as event
+             set session_id = $2,
+                 message_index = $3
+             where id = $1
+               and not exists (
+                   select 1
+                   from room_events as other
+                   where other.room_id = event.room_id
+                     and other.session_id = $2
+                     and other.message_index = $3
+                     and other.id <> $1
+               )",
+            id,
+            session,
+            i64::from(index),
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(noted == 1)
+    }
+
     /// The key of a session came: what waits for it is read again.
     pub async fn wake_for_key(&self, room_id: &str, session: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
