@@ -1,6 +1,14 @@
 //! Encrypted portals, seen with clients that nobody here wrote: matrix-js-sdk, which refuses devices
 //! that their owner did not sign, and matrix-nio.
 
+mod belief;
+mod browser;
+mod late_keys;
+mod members;
+mod nobody_reads;
+mod rooms;
+
+use serde_json::Value;
 use umstieg_world::{
     Client, JsClient, JsOptions,
     client::{SeenEvent, Trust},
@@ -18,6 +26,68 @@ async fn strict_anna(stage: &Stage) -> JsClient {
 /// Anna's name at the homeserver.
 fn anna_name(stage: &Stage) -> String {
     stage.anna_id.trim_start_matches('@').split(':').next().unwrap().to_owned()
+}
+
+/// Anna with matrix-nio: a device that nobody signed.
+async fn unsigned_anna(stage: &Stage) -> Client {
+    let name = anna_name(stage);
+    Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap()
+}
+
+/// Sends an event as it stands, as the owner of a token. Gives its id.
+async fn send_raw(stage: &Stage, token: &str, room: &str, kind: &str, content: &Value) -> String {
+    let txn = umstieg_txn();
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/{kind}/{txn}");
+    let homeserver = &stage.world.homeserver;
+    let (status, answer) = homeserver.request("PUT", &path, token, Some(content)).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    answer["event_id"].as_str().unwrap().to_owned()
+}
+
+/// A name for a request that no other request has.
+fn umstieg_txn() -> String {
+    format!("t{}", rand::random::<u64>())
+}
+
+/// An event as the homeserver has it.
+async fn raw_event(stage: &Stage, room: &str, event_id: &str) -> Value {
+    let path = format!("/_matrix/client/v3/rooms/{room}/event/{event_id}");
+    stage.as_bot("GET", &path, &Value::Null).await
+}
+
+/// The notice that answers an event with these words.
+async fn told(client: &Client, event_id: &str, words: &str) -> SeenEvent {
+    client
+        .wait_for(&format!("{words:?} about {event_id}"), |seen| {
+            let about = |m: &&SeenEvent| {
+                m.reply_to() == Some(event_id) && m.body().contains(words) && m.edit_of().is_none()
+            };
+            seen.messages().find(about).cloned()
+        })
+        .await
+        .unwrap()
+}
+
+/// A letter with a file.
+fn letter_with_file(
+    from: &str,
+    to: &str,
+    id: &str,
+    subject: &str,
+    text: &str,
+    file: (&str, &[u8]),
+) -> String {
+    use base64::Engine as _;
+    let (name, bytes) = file;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    format!(
+        "From: \"Dr. Erik Muster\" <{from}>\nTo: <{to}>\nSubject: {subject}\nMessage-ID: <{id}>\n\
+         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n{text}\n\
+         --b\nContent-Type: application/pdf; name={name}\n\
+         Content-Disposition: attachment; filename={name}\n\
+         Content-Transfer-Encoding: base64\n\n{encoded}\n--b--\n"
+    )
 }
 
 async fn sees(client: &Client, words: &str) -> SeenEvent {

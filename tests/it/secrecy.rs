@@ -230,8 +230,8 @@ async fn full_run(stage: &Stage) {
 
 impl Stage {
     /// What the homeserver's database says.
-    async fn synapse(&self, sql: &str) -> String {
-        let port = self.world.homeserver.url.rsplit(':').next().unwrap();
-        self.world.postgres.query(&format!("synapse-{port}"), sql).await.unwrap()
+    pub(crate) async fn synapse(&self, sql: &str) -> String {
+        let database = &self.world.homeserver.database;
+        self.world.postgres.query(database, sql).await.unwrap()
     }
 }

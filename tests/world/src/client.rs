@@ -421,6 +421,17 @@ impl Client {
         Ok(field(&answer, "room_id"))
     }
 
+    /// Encrypts what no client would send, as matrix-nio: `payload` is all that is inside. Returns the
+    /// content for an `m.room.encrypted`.
+    ///
+    /// # Errors
+    /// When the homeserver refuses what the members' devices are sent for it.
+    pub async fn encrypt(&self, room_id: &str, payload: Value) -> Result<Value> {
+        let command = json!({ "room_id": room_id, "payload": payload });
+        let answer = self.command("encrypt", command).await?;
+        Ok(answer.get("content").cloned().unwrap_or_default())
+    }
+
     /// Gives the keys of all it can read to another client of the same making: what it could not
     /// decipher up to now, it can then.
     ///

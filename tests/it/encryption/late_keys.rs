@@ -1,0 +1,85 @@
+//! Keys that do not come, and keys that come late.
+
+use serde_json::json;
+
+use super::{sees, strict_anna, told, umstieg_txn};
+use crate::stage::{Stage, kim_mail};
+
+#[tokio::test]
+async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "k1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+
+    // The bot's inbox is emptied while the gateway is away.
+    stage.gateway.stop();
+    let bot = stage.bot_id();
+    let question = anna.send_text(&room, "Kommt der Schluessel").await.unwrap();
+    let of_anna =
+        format!("user_id = '{bot}' and message_json::jsonb ->> 'sender' = '{}'", stage.anna_id);
+    let select =
+        format!("select message_json from device_inbox where {of_anna} order by stream_id");
+    let taken = stage.synapse(&select).await;
+    let taken: Vec<&str> = taken.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!(!taken.is_empty(), "Anna shared her key");
+    stage.synapse(&format!("delete from device_inbox where {of_anna}")).await;
+    stage.gateway.start().await.unwrap();
+
+    let notice = told(&anna, &question, "ist hier noch nicht lesbar").await;
+    stage
+        .until("the message counted", async || {
+            stage.gateway.metric("umstieg_events_waiting_for_keys").await > 0.5
+        })
+        .await;
+    assert!(stage.world.mail.mails(&erik).unwrap().is_empty());
+    stage.gateway.kill();
+
+    // The key comes after all, and after another restart.
+    let device = stage
+        .query(&format!(
+            "select device_id from devices where user_id = '{bot}' and state = 'ready'"
+        ))
+        .await;
+    let token = stage.token_of(&stage.anna_id).await;
+    for message in &taken {
+        let path = format!("/_matrix/client/v3/sendToDevice/m.dummy/{}", umstieg_txn());
+        let body = json!({ "messages": { bot.as_str(): { device.as_str(): {} } } });
+        let homeserver = &stage.world.homeserver;
+        let (status, answer) = homeserver.request("PUT", &path, &token, Some(&body)).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let message = message.replace('\'', "''");
+        stage
+            .synapse(&format!(
+                "update device_inbox set message_json = '{message}'
+                 where {of_anna} and message_json::jsonb ->> 'type' = 'm.dummy'"
+            ))
+            .await;
+    }
+    stage.gateway.start().await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("Kommt der Schluessel"), "{}", mails[0]);
+    anna.wait_for("the notice replaced", |seen| {
+        let shown = seen.shown_body(notice.event_id())?;
+        shown.contains("Der Schlüssel ist angekommen").then_some(())
+    })
+    .await
+    .unwrap();
+    anna.send_text(&room, "Danach").await.unwrap();
+    stage.mails(&erik, 2).await;
+    assert_eq!(stage.texts_of_dispatches().await, ["Kommt der Schluessel", "Danach"]);
+    let notices = anna.seen();
+    let notices = notices
+        .messages()
+        .filter(|m| m.edit_of().is_none() && m.reply_to() == Some(question.as_str()))
+        .filter(|m| m.body().contains("noch nicht lesbar"))
+        .count();
+    assert_eq!(notices, 1, "told once");
+    stage
+        .until("nothing counted", async || {
+            stage.gateway.metric("umstieg_events_waiting_for_keys").await < 0.5
+        })
+        .await;
+}
