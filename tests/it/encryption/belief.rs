@@ -97,8 +97,14 @@ async fn nothing_forged_leaves(trust: &str) {
     // Altered: in the words, in the name of the session, in what is no message at all.
     let ciphertext = said["ciphertext"].as_str().unwrap();
     let middle = ciphertext.len() / 2;
-    let other = if ciphertext[middle..].starts_with('A') { "B" } else { "A" };
-    let altered = format!("{}{other}{}", &ciphertext[..middle], &ciphertext[middle + 1..]);
+    let altered: String = ciphertext
+        .char_indices()
+        .map(|(place, c)| match c {
+            'A' if place == middle => 'B',
+            _ if place == middle => 'A',
+            _ => c,
+        })
+        .collect();
     let with = |name: &str, value: Value| {
         let mut content = said.clone();
         content[name] = value;

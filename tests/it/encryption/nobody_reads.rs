@@ -141,8 +141,8 @@ fn forms(word: &str) -> Vec<String> {
         let shifted = format!("{}{word}", "x".repeat(skipped));
         let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(shifted);
         // Its ends depend on what stands beside it.
-        let (begin, end) = (4.min(encoded.len()), encoded.len() - encoded.len() % 4);
-        forms.push(encoded[begin..end - 4].to_owned());
+        let end = encoded.len() - encoded.len() % 4 - 4;
+        forms.push(encoded.chars().take(end).skip(4).collect());
     }
     forms
 }
