@@ -23,7 +23,7 @@ use rand::{RngCore, SeedableRng, rngs::StdRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use devices::{Devices, KeysError, begin, bot_device, receive, tidy};
+pub use devices::{Devices, KeysError, begin, bot_device, receive, renew_bot_device, tidy};
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;

@@ -201,7 +201,8 @@ struct State {
     shared: BTreeMap<String, Shared>,
     /// Counts the times that somebody's devices changed.
     changes: u64,
-    /// Whether keys made before the start were dealt with.
+    /// Whether every one-time key that waits to be uploaded was made since the homeserver last
+    /// said what it has: none of them can be there already.
     is_checked: bool,
 }
 
@@ -281,6 +282,11 @@ impl OwnDevice {
         self.settle(&mut state).await
     }
 
+    /// Whether it has the private keys of its user's identity.
+    pub async fn has_identity(&self) -> bool {
+        self.olm.cross_signing_status().await.is_complete()
+    }
+
     /// Whether everybody has the key of the session that is in use.
     pub async fn has_shared(&self, audience: &Audience<'_>) -> bool {
         self.state.lock().await.is_shared(audience)
@@ -290,7 +296,10 @@ impl OwnDevice {
     pub async fn is_known(&self) -> Result<bool, DeviceError> {
         let mut request = get_keys::v3::Request::new();
         request.device_keys = [(self.user().to_owned(), vec![self.device().to_owned()])].into();
-        let answer = self.ask(Endpoint::KeysQuery, request).await?;
+        let answer = match self.ask(Endpoint::KeysQuery, request).await {
+            Err(DeviceError::Unknown) => return Ok(false),
+            answer => answer?,
+        };
         let keys = answer
             .device_keys
             .get(self.user())
@@ -303,12 +312,20 @@ impl OwnDevice {
             .as_ref()
             .and_then(|keys| keys.get("keys")?.get(&name).cloned())
             .is_some_and(|key| key == mine);
-        // Its own signature, and the identity's.
-        let is_signed = keys
-            .and_then(|keys| keys.get("signatures")?.get(self.user().as_str()).cloned())
-            .and_then(|signatures| signatures.as_object().map(serde_json::Map::len))
-            .is_some_and(|signatures| signatures >= 2);
-        Ok(is_mine && is_signed)
+        // By the identity the homeserver has now: signatures of another one may still lie there.
+        let signer = answer
+            .self_signing_keys
+            .get(self.user())
+            .and_then(|keys| keys.deserialize_as_unchecked::<Value>().ok())
+            .and_then(|keys| keys.get("keys")?.as_object()?.keys().next().cloned());
+        let has_master = answer.master_keys.contains_key(self.user());
+        let is_signed = signer
+            .zip(keys)
+            .and_then(|(signer, keys)| {
+                keys.get("signatures")?.get(self.user().as_str())?.get(&signer).cloned()
+            })
+            .is_some();
+        Ok(is_mine && has_master && is_signed)
     }
 
     /// Takes in what a `/sync` of this device brought, and answers what it asks for. Returns the
@@ -569,9 +586,10 @@ impl OwnDevice {
 
     /// Uploads keys.
     ///
-    /// One-time keys made before a crash may be at the homeserver already, and may have been given
-    /// to somebody there: uploaded once more, they would be given to a second one. So the first
-    /// upload after a start leaves them out, and new ones are made in their place.
+    /// One-time keys of an upload without an answer may be at the homeserver already, and may have
+    /// been given to somebody there: uploaded once more, they would be given to a second one. So
+    /// the first upload after a start, and after one that failed, leaves them out, and new ones are
+    /// made in their place.
     async fn upload(
         &self,
         state: &mut State,
@@ -581,12 +599,21 @@ impl OwnDevice {
         let mut request = upload_keys::v3::Request::new();
         request.device_keys = upload.device_keys.clone();
         request.fallback_keys = upload.fallback_keys.clone();
-        if state.is_checked {
+        if std::mem::take(&mut state.is_checked) {
             request.one_time_keys = upload.one_time_keys.clone();
         }
+        let answer = match self.ask(Endpoint::KeysUpload, request).await {
+            // It has other keys under these names: what we know of this device is out of date.
+            Err(DeviceError::Matrix(error))
+                if error.status() == Some(400) && error.errcode().is_some() =>
+            {
+                return Err(DeviceError::Unknown);
+            }
+            answer => answer?,
+        };
+        self.olm.mark_request_as_sent(name, &answer).await?;
         state.is_checked = true;
-        let answer = self.ask(Endpoint::KeysUpload, request).await?;
-        Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+        Ok(())
     }
 
     async fn query(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -54,7 +57,7 @@ impl From<Stop> for KeysError {
         match stop {
             Stop::Store(error) => Self::Store(error),
             Stop::Matrix(error) => Self::Matrix(error),
-            Stop::PortalGone | Stop::NotYet(_) | Stop::Lost(_) => Self::Device,
+            Stop::PortalGone | Stop::NotYet(_) | Stop::DeviceLost | Stop::Lost(_) => Self::Device,
         }
     }
 }
@@ -64,6 +67,8 @@ impl From<Stop> for KeysError {
 pub struct Devices {
     is_required: bool,
     places: Mutex<BTreeMap<OwnedUserId, Arc<Place>>>,
+    /// Whether it is known that the keys in the database are those of now.
+    has_begun: AtomicBool,
     /// One marker at a time, so that the homeserver's is never set back.
     marking: tokio::sync::Mutex<()>,
 }
@@ -78,7 +83,12 @@ struct Place {
 impl Devices {
     /// Without `is_required`, portals are not encrypted, and devices have no keys.
     pub fn new(is_required: bool) -> Self {
-        Self { is_required, places: Mutex::default(), marking: tokio::sync::Mutex::default() }
+        Self {
+            is_required,
+            places: Mutex::default(),
+            has_begun: AtomicBool::new(false),
+            marking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Whether portals are encrypted.
@@ -142,7 +152,14 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         ctx.store.retire_all_devices(theirs).await?;
     }
     mark(ctx).await?;
-    device(ctx, ctx.homeserver.bot()).await.map(|_| ())
+    device(ctx, ctx.homeserver.bot()).await?;
+    ctx.devices.has_begun.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// The homeserver refused the bot's device as unknown.
+pub async fn renew_bot_device(ctx: &Ctx) -> Result<(), KeysError> {
+    Ok(renew(ctx, ctx.homeserver.bot()).await?)
 }
 
 /// The device that follows `/sync`.
@@ -221,10 +238,15 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
     ctx.homeserver.ensure_device(user, &id).await?;
     let device = open(ctx, user, &row).await?;
     let retired = ctx.store.retired_devices_of(user.as_str()).await?;
-    let before = match retired.last() {
-        Some(before) => Some(open(ctx, user, before).await?),
-        None => None,
-    };
+    // The last that came so far as to have an identity.
+    let mut before = None;
+    for retired in retired.iter().rev() {
+        let device = open(ctx, user, retired).await?;
+        if device.has_identity().await {
+            before = Some(device);
+            break;
+        }
+    }
     device.publish(before.as_ref()).await?;
     // Also those that a restored database knows nothing of.
     for other in ctx.homeserver.devices(user).await? {
@@ -256,6 +278,30 @@ async fn mark(ctx: &Ctx) -> Result<(), Stop> {
     Ok(ctx.homeserver.leave_marker(count).await?)
 }
 
+/// The homeserver lost a device of ours: the next use makes another one.
+async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
+    let place = ctx.devices.place(device.user(), ctx.clock.now());
+    let mut slot = place.device.lock().await;
+    // Unless somebody else noticed it as well.
+    if slot.take_if(|now| now.device() == device.device()).is_some()
+        && let Some(row) = ctx.store.live_device(device.user().as_str()).await?
+        && row.device_id == device.device().as_str()
+    {
+        warn!("The homeserver has no keys or others for a device; another one is made");
+        metrics::counter!("umstieg_devices_made_anew_total").increment(1);
+        ctx.store.retire_device(row.row).await?;
+    }
+    Ok(())
+}
+
+/// What came of something done with a device; a lost one is replaced by the next use.
+async fn unless_lost<T>(ctx: &Ctx, device: &OwnDevice, done: Result<T, Stop>) -> Result<T, Stop> {
+    if matches!(done, Err(Stop::DeviceLost)) {
+        lose(ctx, device).await?;
+    }
+    done
+}
+
 /// Says something in a portal, encrypted for everybody who is in it: the one way there.
 ///
 /// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
@@ -277,18 +323,32 @@ pub(super) async fn say(
         let voice = Voice { user: speaker, device: &id };
         return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
     };
-    let device = device(ctx, speaker).await?;
     let members = audience(ctx, room, speaker).await?;
     let audience = Audience { room, members: &members, rotation, trust: line.channel.trust };
-    if !device.has_shared(&audience).await {
-        // A peer repairs a broken Olm session there, and the key goes the repaired way.
-        drain(ctx, &device).await?;
-    }
-    let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await?;
+    let (device, encrypted) = match encrypt(ctx, &audience, speaker, content).await {
+        Err(Stop::DeviceLost) => encrypt(ctx, &audience, speaker, content).await?,
+        encrypted => encrypted?,
+    };
     // Known again when it comes back, also by those who have no key for it.
     let encrypted = posts::marked(encrypted, txn_id);
     let voice = Voice { user: device.user(), device: device.device() };
     Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
+}
+
+async fn encrypt(
+    ctx: &Ctx,
+    audience: &Audience<'_>,
+    speaker: &UserId,
+    content: &Value,
+) -> Result<(Arc<OwnDevice>, Value), Stop> {
+    let device = device(ctx, speaker).await?;
+    if !device.has_shared(audience).await {
+        // A peer repairs a broken Olm session there, and the key goes the repaired way.
+        drain(ctx, &device).await?;
+    }
+    let encrypted = device.encrypt(audience, "m.room.message", content, mark(ctx)).await;
+    let encrypted = unless_lost(ctx, &device, encrypted).await?;
+    Ok((device, encrypted))
 }
 
 /// Everybody who may read: who is in the room or invited, and always the bot, who reads for all of
@@ -314,13 +374,15 @@ pub(super) async fn decrypt(
     event: &Value,
 ) -> Result<Decrypted, Stop> {
     let bot = device(ctx, ctx.homeserver.bot()).await?;
-    Ok(bot.decrypt(event, room, line.channel.trust).await?)
+    let decrypted = bot.decrypt(event, room, line.channel.trust).await;
+    unless_lost(ctx, &bot, decrypted.map_err(Stop::from)).await
 }
 
 /// Asks for the key of an event of a portal.
 pub(super) async fn ask_for_key(ctx: &Ctx, room: &RoomId, event: &Value) -> Result<(), Stop> {
     let bot = device(ctx, ctx.homeserver.bot()).await?;
-    Ok(bot.ask_for_key(event, room).await?)
+    let asked = bot.ask_for_key(event, room).await;
+    unless_lost(ctx, &bot, asked.map_err(Stop::from)).await
 }
 
 /// Takes in what the bot's `/sync` brought for its device, and lets all others know whose devices
@@ -333,11 +395,12 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     let has_messages = !news.to_device.is_empty();
     let received = async {
         let bot = device(ctx, ctx.homeserver.bot()).await?;
-        let keys = bot.receive(news).await?;
+        // Its one-time keys and sessions go on.
         if has_messages {
             mark(ctx).await?;
         }
-        Ok::<_, Stop>(keys)
+        let keys = bot.receive(news).await.map_err(Stop::from);
+        unless_lost(ctx, &bot, keys).await
     };
     let keys = received.await?;
     tell_of_changes(ctx, &changed).await?;
@@ -370,7 +433,8 @@ async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), Store
 
 /// Now and then: inboxes nobody looked into, and devices nobody uses.
 pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
-    if !ctx.devices.is_required {
+    // Keys of a restored database must not be touched before they are recognised as such.
+    if !ctx.devices.is_required || !ctx.devices.has_begun.load(Ordering::Acquire) {
         return Ok(());
     }
     let now = ctx.clock.now();
@@ -405,8 +469,18 @@ async fn drain(ctx: &Ctx, device: &OwnDevice) -> Result<(), Stop> {
     }
     let Some(row) = ctx.store.live_device(device.user().as_str()).await? else { return Ok(()) };
     let voice = Voice { user: device.user(), device: device.device() };
-    let news = ctx.homeserver.inbox(voice, row.inbox_since.as_deref()).await?;
+    let news = match ctx.homeserver.inbox(voice, row.inbox_since.as_deref()).await {
+        Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
+            lose(ctx, device).await?;
+            return Err(Stop::DeviceLost);
+        }
+        news => news?,
+    };
     let since = news.next_batch.clone();
-    device.receive(news).await?;
+    if !news.to_device.is_empty() {
+        mark(ctx).await?;
+    }
+    let received = device.receive(news).await.map(drop).map_err(Stop::from);
+    unless_lost(ctx, device, received).await?;
     Ok(ctx.store.save_inbox_position(row.row, &since, ctx.clock.now()).await?)
 }

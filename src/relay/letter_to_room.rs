@@ -253,7 +253,9 @@ async fn keep_portal(
             Ok(_) => return Ok(()),
             Err(Stop::Store(error)) => return Err(error),
             Err(Stop::PortalGone) => {}
-            Err(Stop::NotYet(_) | Stop::Matrix(_) | Stop::Lost(_)) => return Ok(()),
+            Err(Stop::NotYet(_) | Stop::DeviceLost | Stop::Matrix(_) | Stop::Lost(_)) => {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -283,6 +285,7 @@ async fn put_off(
         Stop::Lost(reason) => (*reason, None, true, true),
         Stop::PortalGone => ("portal_gone", None, true, false),
         Stop::NotYet(reason) => (*reason, Some(NOT_YET_AGAIN), false, false),
+        Stop::DeviceLost => ("keys", Some(NOT_YET_AGAIN), false, false),
         Stop::Store(_) => ("database", None, false, false),
     };
     let now = ctx.clock.now();

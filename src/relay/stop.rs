@@ -14,6 +14,8 @@ pub(super) enum Stop {
     PortalGone,
     /// The room waits for a person, for example to be invited into its successor.
     NotYet(&'static str),
+    /// The homeserver does not know a device of ours any more, or knows other keys for it.
+    DeviceLost,
     /// What the post is made of is not there any more, or cannot be.
     Lost(&'static str),
 }
@@ -34,6 +36,7 @@ impl From<DeviceError> for Stop {
     fn from(error: DeviceError) -> Self {
         match error {
             DeviceError::Matrix(error) => Self::Matrix(error),
+            DeviceError::Unknown => Self::DeviceLost,
             // Nothing left: neither the post nor its room is at fault.
             error => {
                 tracing::warn!(error = %error, cause = ?std::error::Error::source(&error).map(ToString::to_string),

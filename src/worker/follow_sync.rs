@@ -65,7 +65,13 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let bot = ctx.homeserver.bot();
     let since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
-    let batch = ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await?;
+    let batch = match ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await {
+        Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
+            relay::renew_bot_device(ctx).await?;
+            return Err(error.into());
+        }
+        batch => batch?,
+    };
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let mut events = Vec::new();

@@ -2,6 +2,7 @@
 //! gateway tells of itself.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -259,7 +260,9 @@ async fn told_to_stop_it_ends_what_it_began_and_loses_nothing() {
         let words = format!("Brief {number:02}");
         stage.anna_sees(&words).await;
         let seen = stage.anna.seen();
-        let count = seen.messages().filter(|message| message.body().contains(&words)).count();
-        assert_eq!(count, 1, "{words}");
+        let posts: Vec<_> =
+            seen.messages().filter(|message| message.body().contains(&words)).collect();
+        let names: BTreeSet<&str> = posts.iter().map(|post| post.event_id()).collect();
+        assert_eq!((posts.len(), names.len()), (1, 1), "{words}: {posts:#?}");
     }
 }
