@@ -26,6 +26,7 @@ use ruma::{
         sync::sync_events::DeviceLists,
         to_device::send_event_to_device,
     },
+    encryption::CrossSigningKey,
     events::{AnyMessageLikeEventContent, AnyToDeviceEvent},
     serde::Raw,
 };
@@ -268,11 +269,15 @@ impl OwnDevice {
         upload.master_key = key(requests.upload_signing_keys_req.master_key);
         upload.self_signing_key = key(requests.upload_signing_keys_req.self_signing_key);
         upload.user_signing_key = key(requests.upload_signing_keys_req.user_signing_key);
-        let answer = self.ask(Endpoint::KeysSign, upload).await?;
         let name = ruma::TransactionId::new();
-        self.olm
-            .mark_request_as_sent(&name, AnyIncomingResponse::SigningKeysUpload(&answer))
-            .await?;
+        // An inherited identity is there, and cannot be uploaded: the library takes over its
+        // private keys without the signatures by which they belong together.
+        if !self.is_identity(&upload).await? {
+            let answer = self.ask(Endpoint::KeysSign, upload).await?;
+            self.olm
+                .mark_request_as_sent(&name, AnyIncomingResponse::SigningKeysUpload(&answer))
+                .await?;
+        }
         let signatures = requests.upload_signatures_req;
         let answer = self.ask(Endpoint::KeysSign, signatures).await?;
         self.olm.mark_request_as_sent(&name, &answer).await?;
@@ -622,6 +627,29 @@ impl OwnDevice {
         request.device_keys = query.device_keys;
         let answer = self.ask(Endpoint::KeysQuery, request).await?;
         Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    /// Whether the homeserver has just these keys as the user's identity.
+    async fn is_identity(
+        &self,
+        keys: &upload_signing_keys::v3::Request,
+    ) -> Result<bool, DeviceError> {
+        fn public(key: Option<&Raw<CrossSigningKey>>) -> Option<Value> {
+            let key = key?.deserialize_as_unchecked::<Value>().ok()?;
+            key.get("keys").cloned()
+        }
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = [(self.user().to_owned(), Vec::new())].into();
+        let there = self.ask(Endpoint::KeysQuery, request).await?;
+        let pairs = [
+            (&keys.master_key, &there.master_keys),
+            (&keys.self_signing_key, &there.self_signing_keys),
+            (&keys.user_signing_key, &there.user_signing_keys),
+        ];
+        Ok(pairs.into_iter().all(|(ours, theirs)| {
+            let ours = public(ours.as_ref());
+            ours.is_some() && ours == public(theirs.get(self.user()))
+        }))
     }
 
     async fn send_to_devices(&self, request: &ToDeviceRequest) -> Result<(), DeviceError> {
