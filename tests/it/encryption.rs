@@ -17,7 +17,7 @@ use umstieg_world::{
 use crate::stage::{Stage, kim_mail, message_id};
 
 /// Anna with matrix-js-sdk: a signed device that believes signed devices only.
-async fn strict_anna(stage: &Stage) -> JsClient {
+pub(crate) async fn strict_anna(stage: &Stage) -> JsClient {
     let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
     let name = anna_name(stage);
     JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap()
@@ -90,7 +90,7 @@ fn letter_with_file(
     )
 }
 
-async fn sees(client: &Client, words: &str) -> SeenEvent {
+pub(crate) async fn sees(client: &Client, words: &str) -> SeenEvent {
     client
         .wait_for(&format!("a message with {words:?}"), |seen| seen.message_with(words).cloned())
         .await

@@ -106,7 +106,8 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
         }
     }
 
-    let resent = settle(&around, &gateway).await;
+    let all = (CORRESPONDENTS * LETTERS_EACH, CORRESPONDENTS * ANSWERS_EACH);
+    let resent = settle(&around, &gateway, "gateway", all).await;
     let letters = person.posts(&rooms).await;
     let answers = mails(&around);
     let is_right = |count: &BTreeMap<String, usize>| count.values().all(|&times| times == 1);
@@ -282,9 +283,14 @@ impl Person<'_> {
     }
 }
 
-/// Waits until nothing waits any more, looking after unclear answers as a person would. Returns
-/// how many there were.
-async fn settle(around: &Surroundings, gateway: &Gateway) -> usize {
+/// Waits until nothing waits any more and all letters and answers are there, looking after unclear
+/// answers as a person would. Returns how many there were.
+pub(crate) async fn settle(
+    around: &Surroundings,
+    gateway: &Gateway,
+    database: &str,
+    (letters, answers): (usize, usize),
+) -> usize {
     let begun = Instant::now();
     let mut looked_after = 0;
     loop {
@@ -293,14 +299,14 @@ async fn settle(around: &Surroundings, gateway: &Gateway) -> usize {
                        from parked join dispatches on dispatches.id = parked.item_id \
                        join conversations on conversations.id = dispatches.conversation_id \
                        where parked.kind = 'dispatch' and parked.resolved_at is null";
-        let listed = around.postgres.query("gateway", unclear).await.unwrap_or_default();
+        let listed = around.postgres.query(database, unclear).await.unwrap_or_default();
         // Who looks while Exim still delivers sees too little.
         let can_be_judged = !around.mail.is_underway().unwrap();
         for line in listed.lines().filter(|_| can_be_judged) {
             let mut fields = line.split(' ');
             let (id, to, dispatch) =
                 (fields.next().unwrap(), fields.next().unwrap(), fields.next().unwrap());
-            let Some(store) = store_of(gateway, &around.postgres.url("gateway")).await else {
+            let Some(store) = store_of(gateway, &around.postgres.url(database)).await else {
                 continue;
             };
             let dispatch = DispatchId(dispatch.parse().unwrap());
@@ -325,9 +331,9 @@ async fn settle(around: &Surroundings, gateway: &Gateway) -> usize {
                                where state not in ('accepted', 'unclear'))";
         let counts = "select (select count(*) from letters where state <> 'duplicate') || ' ' || \
                              (select count(*) from dispatches)";
-        let left = around.postgres.query("gateway", waiting).await.unwrap_or_default();
-        let there = around.postgres.query("gateway", counts).await.unwrap_or_default();
-        let all = format!("{} {}", CORRESPONDENTS * LETTERS_EACH, CORRESPONDENTS * ANSWERS_EACH);
+        let left = around.postgres.query(database, waiting).await.unwrap_or_default();
+        let there = around.postgres.query(database, counts).await.unwrap_or_default();
+        let all = format!("{letters} {answers}");
         if left.trim() == "0" && there.trim() == all && listed.trim().is_empty() {
             return looked_after;
         }

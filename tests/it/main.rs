@@ -14,6 +14,7 @@ mod cli;
 mod crypto_store;
 mod docs;
 mod doors;
+mod encrypted_faults;
 mod encryption;
 mod faults;
 mod layers;

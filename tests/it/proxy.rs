@@ -47,6 +47,35 @@ struct ProxyState {
     limit_next: usize,
     is_away: bool,
     passed: Vec<Passed>,
+    hold: Option<Hold>,
+}
+
+/// A request that never gets its answer, nor any that comes after it.
+struct Hold {
+    /// Method, path and query hold all of this.
+    marks: Vec<String>,
+    moment: Moment,
+    /// Whether it has come: from then on nothing passes.
+    has_come: bool,
+    /// Whether it was held, its work done or not.
+    is_held: bool,
+}
+
+/// What becomes of a request while something is held.
+#[derive(PartialEq, Eq)]
+enum Held {
+    At(Moment),
+    /// It came after the one that is held.
+    TooLate,
+}
+
+/// When a request is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The homeserver never hears of it.
+    Before,
+    /// The homeserver has done it, and its answer is lost.
+    After,
 }
 
 impl Proxy {
@@ -75,6 +104,24 @@ impl Proxy {
         self.shared.state.lock().unwrap().is_away = is_away;
     }
 
+    /// The next request whose method, path and query hold all `marks` is held for good, and with it
+    /// every later one: whoever asked can be killed at this point.
+    pub(crate) fn hold(&self, marks: &[&str], moment: Moment) {
+        let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
+        let hold = Hold { marks, moment, has_come: false, is_held: false };
+        self.shared.state.lock().unwrap().hold = Some(hold);
+    }
+
+    /// Whether the request that [`hold`](Self::hold) waits for has come.
+    pub(crate) fn holds(&self) -> bool {
+        self.shared.state.lock().unwrap().hold.as_ref().is_some_and(|hold| hold.is_held)
+    }
+
+    /// Holds nothing any more.
+    pub(crate) fn let_pass(&self) {
+        self.shared.state.lock().unwrap().hold = None;
+    }
+
     /// Every request so far, in order.
     pub(crate) fn passed(&self) -> Vec<Passed> {
         self.shared.state.lock().unwrap().passed.clone()
@@ -84,13 +131,42 @@ impl Proxy {
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let at = Instant::now();
+    let held = shared.hold(&format!("{} {}", request.method(), request.uri()));
+    match held {
+        Some(Held::At(Moment::Before)) => shared.never_answer().await,
+        Some(Held::TooLate) => std::future::pending().await,
+        Some(Held::At(Moment::After)) | None => {}
+    }
     let response = match instead(&shared, request.method()) {
         Some(response) => response,
         None => forward(&shared, request).await,
     };
+    if held == Some(Held::At(Moment::After)) {
+        shared.never_answer().await;
+    }
     let status = response.status();
     shared.state.lock().unwrap().passed.push(Passed { at, what, status });
     response
+}
+
+impl Shared {
+    /// Whether a request is held, and when.
+    fn hold(&self, request: &str) -> Option<Held> {
+        let mut state = self.state.lock().unwrap();
+        let hold = state.hold.as_mut()?;
+        if hold.has_come {
+            return Some(Held::TooLate);
+        }
+        hold.has_come = hold.marks.iter().all(|mark| request.contains(mark.as_str()));
+        hold.has_come.then_some(Held::At(hold.moment))
+    }
+
+    async fn never_answer(&self) {
+        if let Some(hold) = &mut self.state.lock().unwrap().hold {
+            hold.is_held = true;
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What is answered without asking the homeserver.

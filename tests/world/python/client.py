@@ -75,6 +75,7 @@ class Client:
         return {"user_id": answer.user_id, "device_id": answer.device_id}
 
     async def send(self, room_id, content, type="m.room.message"):
+        await self.know_devices(room_id)
         answer = ok(
             await self.nio.room_send(room_id, type, content, ignore_unverified_devices=True)
         )
@@ -195,6 +196,17 @@ class Client:
             await self.nio.keys_query()
         if self.nio.should_claim_keys:
             await self.nio.keys_claim(self.nio.get_users_for_key_claiming())
+
+    async def know_devices(self, room_id):
+        """Before something is encrypted: matrix-nio gives the key of a room to the devices it knows,
+        which are none in a room that has just come, and never to any others later."""
+        room = self.nio.rooms.get(room_id)
+        if not (room and room.encrypted and self.nio.config.encryption_enabled):
+            return
+        if not room.members_synced:
+            ok(await self.nio.joined_members(room_id))
+        if self.nio.should_query_keys:
+            ok(await self.nio.keys_query())
 
     async def invited(self, room, event):
         if event.state_key != self.nio.user_id or event.membership != "invite":
