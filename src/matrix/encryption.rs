@@ -30,7 +30,10 @@ use ruma::{
     events::{AnyMessageLikeEventContent, AnyToDeviceEvent},
     serde::Raw,
 };
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tokio::sync::Mutex;
 
 pub use attachment::AttachmentError;
@@ -260,9 +263,6 @@ impl OwnDevice {
             }
         }
         let requests = self.olm.bootstrap_cross_signing(is_reset).await?;
-        if let Some(request) = &requests.upload_keys_req {
-            self.send(&mut state, request).await?;
-        }
         let key =
             |key: Option<matrix_sdk_crypto::types::CrossSigningKey>| key.map(|key| key.to_raw());
         let mut upload = upload_signing_keys::v3::Request::new();
@@ -279,6 +279,15 @@ impl OwnDevice {
                 .await?;
         }
         let signatures = requests.upload_signatures_req;
+        // Not before the identity is there, and with its signature from the first moment on: a
+        // client that sees the device unsigned once hides what it said for good.
+        if let Some(request) = &requests.upload_keys_req {
+            let signed = signatures.signed_keys.get(self.user());
+            let signed = signed.and_then(|keys| {
+                keys.iter().find(|(name, _)| *name == self.device().as_str()).map(|(_, key)| key)
+            });
+            self.upload_signed(&mut state, request, signed).await?;
+        }
         let answer = self.ask(Endpoint::KeysSign, signatures).await?;
         self.olm.mark_request_as_sent(&name, &answer).await?;
         // The library makes a fallback key only when it hears that there is none.
@@ -621,6 +630,25 @@ impl OwnDevice {
         Ok(())
     }
 
+    /// As [`send`](Self::send) for the keys of the device itself, with a signature that is not in
+    /// them yet.
+    async fn upload_signed(
+        &self,
+        state: &mut State,
+        request: &OutgoingRequest,
+        signed: Option<&RawValue>,
+    ) -> Result<(), DeviceError> {
+        let AnyOutgoingRequest::KeysUpload(upload) = request.request() else {
+            return self.send(state, request).await;
+        };
+        let mut upload = upload.clone();
+        if let (Some(keys), Some(signed)) = (&upload.device_keys, signed) {
+            let with_both = with_signatures(keys.json(), signed, self.user());
+            upload.device_keys = with_both.map(Raw::from_json).or(upload.device_keys);
+        }
+        self.upload(state, request.request_id(), &upload).await
+    }
+
     async fn query(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
         let (name, query) = self.olm.query_keys_for_users(users.iter().map(|user| &**user));
         let mut request = get_keys::v3::Request::new();
@@ -690,6 +718,19 @@ impl State {
                 && shared.since.elapsed() < audience.rotation.period.mul_f64(LIFETIME_IN_USE)
         })
     }
+}
+
+/// The keys of a user's device with the signatures of both copies; `None` when one cannot be read.
+fn with_signatures(keys: &RawValue, signed: &RawValue, user: &UserId) -> Option<Box<RawValue>> {
+    let mut keys: Value = serde_json::from_str(keys.get()).ok()?;
+    let mut signed: Value = serde_json::from_str(signed.get()).ok()?;
+    let of_user = |keys: &mut Value| {
+        keys.get_mut("signatures")?.get_mut(user.as_str())?.as_object_mut().map(std::mem::take)
+    };
+    let mut signatures = of_user(&mut keys)?;
+    signatures.extend(of_user(&mut signed)?);
+    *keys.get_mut("signatures")?.get_mut(user.as_str())? = Value::Object(signatures);
+    to_raw_value(&keys).ok()
 }
 
 /// The library's futures are large, and hide what they borrow behind their type.

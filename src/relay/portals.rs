@@ -144,6 +144,9 @@ async fn establish(
         homeserver.register(ghost.localpart()).await?;
         ctx.store.ghost_became_ready(name, ctx.clock.now()).await?;
     }
+    // Before anybody is in a room with it: a client that asks for its keys while they are being made
+    // hides its first post for good.
+    devices::device_id(ctx, &ghost).await?;
     let room_id = match &portal.room_id {
         Some(room_id) => {
             // Made before a crash, or the successor of an upgraded room.
