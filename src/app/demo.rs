@@ -1,8 +1,9 @@
 //! `umstieg demo`: a practice, its servers and the gateway, and the two roads told step by step.
 //!
 //! Nothing in it is played: real servers (Postgres, Synapse, Dovecot, Exim), a Matrix client that
-//! is not ours (matrix-nio), a mail program that is not ours (Python's), and the gateway as a
-//! process of its own. Each step waits until its outcome is seen, for a bounded time.
+//! is not ours (matrix-js-sdk, as strict as clients will be), a mail program that is not ours
+//! (Python's), and the gateway as a process of its own. Each step waits until its outcome is seen,
+//! for a bounded time.
 
 mod practice;
 mod story;
@@ -31,8 +32,9 @@ const INTRODUCTION: &str = "\
 Umstieg demo
 
 A doctor's practice has a KIM address (secure mail of German health care) and a fax line. Anna,
-its assistant, has a Matrix client and nothing else. Umstieg relays between them. Every server
-here is a real one and runs on this machine only; all of it ends with this program.
+its assistant, has a Matrix client and nothing else. Umstieg relays between them, and her
+rooms are end-to-end encrypted. Every server here is a real one and runs on this machine only; all
+of it ends with this program.
 ";
 
 /// Tells the story; then stays up for the reader's own client until Ctrl-C, unless `once`.
@@ -60,7 +62,10 @@ pub async fn demo(once: bool) -> Result<ExitCode, DemoError> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    tale.heading(&format!("{}: KIM and fax, both ways, each in its own room", tale.sum()))?;
+    tale.heading(&format!(
+        "{}: KIM and fax, both ways, each in its own encrypted room",
+        tale.sum()
+    ))?;
     if once {
         return Ok(ExitCode::SUCCESS);
     }

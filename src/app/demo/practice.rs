@@ -11,7 +11,8 @@ use std::{
 
 use secrecy::ExposeSecret as _;
 use umstieg_world::{
-    Client, Companion, World, WorldOptions,
+    Companion, JsClient, JsOptions, World, WorldOptions,
+    client::Trust,
     mail::{FAX_DOMAIN, FAX_GATEWAY, FAX_GATEWAY_PASSWORD},
     ports::Port,
 };
@@ -23,6 +24,11 @@ use super::{
 use crate::store::seal::OuterKey;
 
 pub(super) const ANNA: &str = "anna";
+/// Anna's colleague: the reader, with a client of their own. Anna's own devices and keys are those
+/// of her client here, which signs no other one.
+const BERTA: &str = "berta";
+/// The gateway's.
+pub(super) const DATABASE: &str = "umstieg";
 /// Good enough on loopback, for as long as somebody looks at a demo.
 pub(super) const PASSWORD: &str = "umstieg-demo";
 pub(super) const PRACTICE_KIM: &str = "praxis@mueller.kim.telematik";
@@ -35,7 +41,7 @@ pub(super) const FAX_NUMBER: &str = "+493023125000";
 #[derive(Debug)]
 pub(super) struct Practice {
     // Fields drop in this order: the gateway before what it talks to.
-    pub(super) anna: Client,
+    pub(super) anna: JsClient,
     pub(super) gateway: Companion,
     pub(super) world: World,
     pub(super) place: Place,
@@ -69,8 +75,13 @@ pub(super) async fn open(tale: &mut Tale) -> Result<Practice, DemoError> {
 async fn set_up(
     tale: &mut Tale,
     world: &mut World,
-) -> Result<(Client, Companion, Place), DemoError> {
-    let anna = tale.step("Anna, the practice's assistant, logs in", people(world)).await?;
+) -> Result<(JsClient, Companion, Place), DemoError> {
+    let anna = tale
+        .step(
+            "Anna, the practice's assistant, logs in; her client believes signed devices only",
+            people(world),
+        )
+        .await?;
 
     tale.heading("The gateway, set up as beside any Synapse")?;
     let place = tale
@@ -92,12 +103,15 @@ async fn set_up(
     Ok((anna, gateway, place))
 }
 
-async fn people(world: &World) -> Result<Client, Miss> {
-    world.synapse.register_user(ANNA, PASSWORD).await?;
+async fn people(world: &World) -> Result<JsClient, Miss> {
+    for name in [ANNA, BERTA] {
+        world.synapse.register_user(name, PASSWORD).await?;
+    }
     for address in [PRACTICE_KIM, PRACTICE_FAX, ERIK] {
         world.mail.add_mailbox(address, PASSWORD).await?;
     }
-    Ok(Client::login(&world.synapse, ANNA, PASSWORD).await?)
+    let strict = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    Ok(JsClient::login(&world.synapse, ANNA, PASSWORD, strict).await?)
 }
 
 impl Place {
@@ -110,7 +124,7 @@ impl Place {
             monitoring: Port::reserve()?,
             door: Port::reserve()?,
             program: std::env::current_exe().map_err(failed)?,
-            database: world.postgres.create_database("umstieg").await?,
+            database: world.postgres.create_database(DATABASE).await?,
         };
         fs::OpenOptions::new()
             .write(true)
@@ -146,7 +160,7 @@ impl Place {
                 world.mail.ca_file.display().to_string()
             )
         };
-        let team = homeserver.user_id(ANNA);
+        let team = [ANNA, BERTA].map(|name| homeserver.user_id(name));
         format!(
             r#"# Settings of the demo. umstieg.example.toml shows every key.
 # The table of `umstieg check` is English, the rooms are German.
@@ -166,6 +180,10 @@ server_name = {server_name:?}
 listen = "127.0.0.1:{door}"
 url = "http://127.0.0.1:{door}"
 
+[encryption]
+# The default; here so that a reader sees it.
+required = true
+
 [monitoring]
 listen = "127.0.0.1:{monitoring}"
 
@@ -174,7 +192,7 @@ name = "kim"
 kind = "kim"
 label = "KIM Praxis Müller"
 address = "{PRACTICE_KIM}"
-team = [{team:?}]
+team = {team:?}
 # Short, so that the demo is: 20 is the default.
 collect_seconds = 2
 language = "de"
@@ -190,7 +208,7 @@ name = "fax"
 kind = "fax"
 label = "Fax Praxis Müller"
 address = "{PRACTICE_FAX}"
-team = [{team:?}]
+team = {team:?}
 collect_seconds = 2
 language = "de"
 
@@ -279,8 +297,9 @@ impl Practice {
             "\
   Matrix, for your own client (Element or another)
     homeserver   {homeserver}
-    user         {ANNA}
+    user         {BERTA}, a colleague of Anna's who is invited to every room as well
     password     {PASSWORD}
+                 what comes after your login is encrypted for you; what came before is not
 
   Mailboxes, for your own mail program
     server       127.0.0.1, TLS from the first byte: POP3 {pop3}, IMAP {imap}, SMTP {smtp}

@@ -1,18 +1,22 @@
 //! The story: a KIM mail and a fax arrive, are answered from the room, and the thread goes on.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use hayro_syntax::Pdf;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use serde_json::json;
 use umstieg_world::{
-    client::SeenEvent,
+    client::{SeenEvent, Shield},
     mail::{FAX_GATEWAY, FAX_GATEWAY_PASSWORD},
 };
 
 use super::{
     DemoError,
-    practice::{ERIK, PASSWORD, PRACTICE_FAX, PRACTICE_KIM, Practice, write},
+    practice::{DATABASE, ERIK, PASSWORD, PRACTICE_FAX, PRACTICE_KIM, Practice, write},
     tale::{Miss, Tale},
 };
 use crate::document::{FaxLabels, FaxPage, letter_pdf};
@@ -75,7 +79,8 @@ pub(super) async fn tell(tale: &mut Tale, practice: &Practice) -> Result<(), Dem
     let answer = story.kim_mail_is_answered(tale, &letter).await?;
     story.kim_thread_goes_on(tale, &letter, &answer).await?;
     let fax = story.fax_arrives(tale, &letter).await?;
-    story.fax_is_answered(tale, &fax).await
+    story.fax_is_answered(tale, &fax).await?;
+    story.nobody_read_along(tale).await
 }
 
 struct Story<'a> {
@@ -125,8 +130,17 @@ impl<'a> Story<'a> {
         let sees = self.anna_sees_letter(KIM_SUBJECT, KIM_FILE);
         let (words, file) = tale.step("Anna sees it in a new room", sees).await?;
         self.quote_room(tale, &[&words, &file]).await?;
+        let shown = [&words, &file];
+        let trusted = self.is_trusted(&shown);
+        tale.step("the room is encrypted, and her client shows no warning shield", trusted).await?;
+        let held = self.held_encrypted(words.event_id());
+        let held = tale.step("the homeserver holds none of his words", held).await?;
+        tale.quote(&held)?;
         let same = self.is_the_file(&file, &self.kim_pdf);
         tale.step("the PDF in the room is the one he sent, byte for byte", same).await?;
+        let lies = self.lies_encrypted(&file, &self.kim_pdf);
+        tale.step("in the homeserver's media store it lies encrypted, and without its name", lies)
+            .await?;
         let event_id = words.event_id().to_owned();
         Ok(InRoom { message_id, event_id, room: words.room_id })
     }
@@ -151,8 +165,12 @@ impl<'a> Story<'a> {
             "anna: {KIM_ANSWER}\nanna: [{KIM_ANSWER_FILE}, {}]",
             size(&self.kim_answer_pdf)
         ))?;
+        let held = self.held_encrypted(&said);
+        tale.step("her words left her client encrypted", held).await?;
         let arrived = self.mail_in(ERIK, |_| true);
         let raw = tale.step("one mail arrives in the hospital's mailbox", arrived).await?;
+        let read_by_bot = self.was_read_by_bot(&said);
+        tale.step("the gateway has read her words with the key of its bot", read_by_bot).await?;
         let mail = read(&raw).map_err(|miss| tale.missed("read the mail", miss))?;
         self.quote_mail(tale, &mail)?;
         let id = tale
@@ -218,14 +236,19 @@ impl<'a> Story<'a> {
         let file = tale.step("Anna sees it in a room of its own", self.anna_sees_file(FAX_FILE));
         let file = file.await?;
         self.quote_room(tale, &[&file]).await?;
-        tale.step("it is the fax, from the caller's number, not in the KIM room", async {
-            expect("the sender", &format!("{FAX_CALLER} (Fax)"), &file.sender_name)?;
-            self.is_the_file(&file, &self.fax_pdf).await?;
-            match file.room_id == letter.room {
-                true => Err(Miss::new("another room than that of the KIM letter", "the same")),
-                false => Ok(()),
-            }
-        })
+        tale.step(
+            "it is the fax, from the caller's number, encrypted, not in the KIM room",
+            async {
+                expect("the sender", &format!("{FAX_CALLER} (Fax)"), &file.sender_name)?;
+                self.is_the_file(&file, &self.fax_pdf).await?;
+                self.is_trusted(&[&file]).await?;
+                self.lies_encrypted(&file, &self.fax_pdf).await?;
+                match file.room_id == letter.room {
+                    true => Err(Miss::new("another room than that of the KIM letter", "the same")),
+                    false => Ok(()),
+                }
+            },
+        )
         .await?;
         Ok(file)
     }
@@ -259,6 +282,108 @@ impl<'a> Story<'a> {
         })
         .await?;
         self.anna_is_told(tale, &said).await
+    }
+
+    async fn nobody_read_along(&self, tale: &mut Tale) -> Result<(), DemoError> {
+        tale.heading("6. Nobody read along")?;
+        let anna = &self.practice.anna;
+        let said = tale
+            .step("everything that was said came encrypted, and nothing with a warning", async {
+                let seen = anna.seen();
+                if let Some(event) = seen.undecipherable().next() {
+                    return Err(Miss::new("that Anna can read all of it", event));
+                }
+                let all: Vec<&SeenEvent> = seen.messages().collect();
+                self.is_trusted(&all).await?;
+                Ok(all.len())
+            })
+            .await?;
+        tale.say(&format!("    {said} messages, each from a device its owner has signed\n"))?;
+        let world = &self.practice.world;
+        let markers = [KIM_SUBJECT, KIM_ANSWER, KIM_FILE, KIM_ANSWER_FILE, FAX_ANSWER];
+        tale.step("Synapse's database has neither subject, words nor file names", async {
+            for marker in markers {
+                // Among all events, as they came; state and room names included.
+                let sql = format!("select count(*) from event_json where json like '%{marker}%'");
+                let count = world.postgres.query(&world.synapse.database, &sql).await?;
+                expect(&format!("events with {marker:?}"), "0", &count)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether events came encrypted, by devices that Anna's client has nothing to warn of.
+    async fn is_trusted(&self, events: &[&SeenEvent]) -> Result<(), Miss> {
+        let anna = &self.practice.anna;
+        for event in events {
+            if !event.encrypted {
+                return Err(Miss::new("an event that came encrypted", event));
+            }
+            match anna.shield(event).await? {
+                Some(shield) if shield == Shield::none() => {}
+                shield => return Err(Miss::new("no shield", format!("{shield:?} at {event}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the homeserver holds of an event: that it is encrypted, and what nobody can read.
+    async fn held_encrypted(&self, event_id: &str) -> Result<String, Miss> {
+        let world = &self.practice.world;
+        let sql = format!("select json from event_json where event_id = '{event_id}'");
+        let json = world.postgres.query(&world.synapse.database, &sql).await?;
+        let event: serde_json::Value = serde_json::from_str(&json)
+            .map_err(|error| Miss::of("the event in Synapse's database", &error))?;
+        let text = |pointer| event.pointer(pointer).and_then(serde_json::Value::as_str);
+        expect("its type", "m.room.encrypted", text("/type").unwrap_or_default())?;
+        let algorithm = text("/content/algorithm").unwrap_or_default();
+        expect("its algorithm", "m.megolm.v1.aes-sha2", algorithm)?;
+        let ciphertext = text("/content/ciphertext").unwrap_or_default();
+        let begin: String = ciphertext.chars().take(40).collect();
+        let rest = ciphertext.len().saturating_sub(begin.len());
+        Ok(format!("type: m.room.encrypted\nciphertext: {begin}… and {rest} more characters"))
+    }
+
+    /// Whether a file lies in the media store as bytes that nobody can read.
+    async fn lies_encrypted(&self, event: &SeenEvent, bytes: &[u8]) -> Result<(), Miss> {
+        let url = event.content.pointer("/file/url").and_then(serde_json::Value::as_str);
+        let id = url.and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+        let store = &self.practice.world.synapse.media_store;
+        // Synapse cuts an id into two folders and a name.
+        let lying = match id.split_at_checked(2).map(|(a, rest)| (a, rest.split_at_checked(2))) {
+            Some((a, Some((b, name)))) => store.join("local_content").join(a).join(b).join(name),
+            _ => return Err(Miss::new("an encrypted file in the event", &event.content)),
+        };
+        let failed = |error: io::Error| Miss::of("the file in the media store", &error);
+        let stored = fs::read(&lying).map_err(failed)?;
+        expect("its length", &size(bytes), &size(&stored))?;
+        let all = files_below(store).map_err(failed)?;
+        match all.iter().find(|file| file.as_slice() == bytes || file.starts_with(b"%PDF")) {
+            Some(_) => Err(Miss::new("no PDF in the media store", "one that can be read")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the bot's device has the key of an event that Anna has sent.
+    async fn was_read_by_bot(&self, event_id: &str) -> Result<(), Miss> {
+        let world = &self.practice.world;
+        let sql = format!(
+            "select json::json #>> '{{content,session_id}}' from event_json where event_id = \
+             '{event_id}'"
+        );
+        let session = world.postgres.query(&world.synapse.database, &sql).await?;
+        let sql = format!(
+            "select devices.user_id from crypto_room_keys join devices on devices.id = device \
+             where session = sha256('{}')",
+            session.trim()
+        );
+        let users = world.postgres.query(DATABASE, &sql).await?;
+        let bot = world.synapse.user_id("_umstieg_bot");
+        match users.lines().any(|user| user == bot) {
+            true => Ok(()),
+            false => Err(Miss::new(format!("the key at {bot}"), format!("at {users:?}"))),
+        }
     }
 
     /// Sends a mail by the hospital's account; returns its Message-ID.
@@ -449,6 +574,20 @@ fn paper(sender: &str, subject: &str, text: &str) -> Result<Vec<u8>, Miss> {
         ..FaxPage::default()
     })
     .map_err(|error| Miss::of("a PDF", &error))
+}
+
+/// The contents of every file in a folder and the folders in it.
+fn files_below(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(fs::read(path)?);
+        }
+    }
+    Ok(files)
 }
 
 fn read(raw: &[u8]) -> Result<Message<'_>, Miss> {
