@@ -69,6 +69,9 @@ pub async fn migrate(settings: &Settings, key: &OuterKey) -> Result<(), OpenErro
 /// Runs the gateway until SIGTERM or SIGINT.
 pub async fn run(settings: Settings, tokens: Tokens, key: &OuterKey) -> Result<(), RunError> {
     let metrics = PrometheusBuilder::new().install_recorder().map_err(RunError::Metrics)?;
+    if !settings.encryption.required {
+        warn!("{}; {}", start::UNENCRYPTED, start::ENCRYPT);
+    }
     let database = &settings.database;
     let url = start::database_url(database);
     let gate = OneGateway::take(&url).await?;

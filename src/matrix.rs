@@ -13,6 +13,7 @@ mod media;
 mod raw;
 mod rooms;
 mod sync;
+mod trial;
 
 pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
 pub use decode::decode;
@@ -25,6 +26,7 @@ pub use media::DownloadError;
 pub use raw::RawEvent;
 pub use rooms::{CreateError, Invited, PortalPlan, Voice, encryption};
 pub use sync::{JoinedRoom, LeftRoom, Page, RoomInvite, SyncBatch};
+pub use trial::{KeysNeed, KeysRefused};
 
 #[cfg(test)]
 mod tests;

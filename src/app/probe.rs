@@ -1,4 +1,5 @@
-//! `umstieg check`: reaches every server the settings name, and changes nothing.
+//! `umstieg check`: reaches every server the settings name, and changes nothing; only the bot's account
+//! is made where it is missing, as the first start would.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -8,7 +9,7 @@ use super::{check::Finding, start};
 use crate::{
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
-    matrix::Homeserver,
+    matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     relay::{Clock, Line, Rng},
     store::{Database, KeyState, OpenError, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
@@ -134,6 +135,79 @@ async fn homeserver(
         }
     }
     findings.push(knock(settings, tokens, store, &homeserver).await);
+    findings.push(encryption(settings, tokens, &homeserver).await);
+}
+
+/// What the homeserver of a practice has to be for encryption without any setting.
+const NEW_ENOUGH: &str = "take Synapse 1.141 or newer, which needs no setting for it";
+
+/// Tries what the devices of the gateway need, with one that is gone afterwards.
+async fn encryption(settings: &Settings, tokens: &Tokens, homeserver: &Homeserver) -> Finding {
+    if !settings.encryption.required {
+        return Finding::warn("encryption", start::UNENCRYPTED, start::ENCRYPT);
+    }
+    match try_keys(tokens, homeserver).await {
+        Ok(Ok(())) => Finding::ok("encryption", "devices, their keys and signatures are allowed"),
+        Ok(Err(refused)) => {
+            let (detail, advice) = advice_about_keys(refused.need);
+            Finding::fail("encryption", format!("{detail}: {}", told(&refused.error)), advice)
+        }
+        Err(error) => Finding::fail(
+            "encryption",
+            format!("not tried, because the bot cannot be registered: {}", told(&error)),
+            "look into the log of the homeserver; the bot's name must be in the namespace of the \
+             registration",
+        ),
+    }
+}
+
+async fn try_keys(
+    tokens: &Tokens,
+    homeserver: &Homeserver,
+) -> Result<Result<(), KeysRefused>, MatrixError> {
+    // Nobody has a device who is not there. Synapse stumbles over a missing sender, too.
+    homeserver.register(&tokens.sender_localpart).await?;
+    homeserver.register(homeserver.bot().localpart()).await?;
+    let random = Rng::from_os().uuid().simple().to_string().to_uppercase();
+    Ok(homeserver.try_keys(format!("UMSTIEGCHECK{random}").as_str().into()).await)
+}
+
+/// What does not work, and what to do about it.
+fn advice_about_keys(need: KeysNeed) -> (&'static str, String) {
+    match need {
+        KeysNeed::MakeDevice => (
+            "a user of the gateway gets no device without a password",
+            format!(
+                "{NEW_ENOUGH}; for 1.121 to 1.140 the registration has to say \
+                 io.element.msc4190: true, as `umstieg registration` writes it"
+            ),
+        ),
+        KeysNeed::SpeakAsDevice => (
+            "the gateway cannot upload keys of a device of its users (?device_id=, MSC4326)",
+            format!(
+                "{NEW_ENOUGH}; where a proxy stands before it, let the query of a request pass"
+            ),
+        ),
+        KeysNeed::FollowSync => (
+            "a device of the bot cannot follow /sync, which brings it the keys",
+            format!(
+                "{NEW_ENOUGH}; where a proxy stands before it, let /_matrix/client/v3/sync pass"
+            ),
+        ),
+        KeysNeed::SignDevices => (
+            "the keys that sign a device are not taken without a password",
+            format!(
+                "{NEW_ENOUGH}; before 1.139 keys cannot be replaced, before 1.110 not even made"
+            ),
+        ),
+        KeysNeed::RemoveDevice => (
+            "a device is not removed without a password",
+            format!(
+                "{NEW_ENOUGH}; for 1.121 to 1.140 the registration has to say \
+                 io.element.msc4190: true, as `umstieg registration` writes it"
+            ),
+        ),
+    }
 }
 
 /// Has the homeserver knock at our door. When no gateway is running, this opens the door itself.

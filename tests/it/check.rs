@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::stage::Stage;
+use axum::http::StatusCode;
+
+use crate::{
+    proxy::{Proxy, Refusal},
+    stage::Stage,
+};
 
 /// Exit code and table.
 async fn check(stage: &Stage) -> (Option<i32>, String) {
@@ -158,6 +163,123 @@ async fn check_says_of_each_thing_that_is_wrong_what_to_do() {
     std::fs::write(&registration, right.replace(&slot.hs_token, &"0".repeat(32))).unwrap();
     let (_, table) = check_with(&stage, &stage.gateway.settings_file()).await;
     says(&table, "ping", "send this hs_token");
+}
+
+/// What the homeserver has of the bot: devices, keys of devices, and keys that sign them.
+async fn left_at_homeserver(stage: &Stage) -> String {
+    let bot = stage.bot_id();
+    let sql = format!(
+        "select (select count(*) from devices where user_id = '{bot}' and not hidden),
+                (select count(*) from e2e_device_keys_json where user_id = '{bot}'),
+                (select count(*) from e2e_cross_signing_keys where user_id = '{bot}')"
+    );
+    let postgres = &stage.world.postgres;
+    postgres.query(&stage.world.homeserver.database, &sql).await.unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn check_finds_out_that_encryption_works_and_leaves_nothing_behind() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let before = left_at_homeserver(&stage).await;
+    let (code, table) = check(&stage).await;
+    assert_eq!(code, Some(0), "{table}");
+    let row = table.lines().find(|line| line.trim_start().starts_with("encryption")).unwrap();
+    assert!(row.contains("OK"), "{table}");
+    assert_eq!(left_at_homeserver(&stage).await, before, "devices, their keys, signing keys");
+
+    stage.gateway.start().await.unwrap();
+    // Our one device, its keys, and the three keys of the bot's identity.
+    let running = left_at_homeserver(&stage).await;
+    assert_eq!(running, "1|1|3");
+    let (code, table) = check(&stage).await;
+    assert_eq!(code, Some(0), "beside a running gateway: {table}");
+    assert_eq!(left_at_homeserver(&stage).await, running);
+    assert!(!stage.gateway.log().contains("NOT encrypted"), "{}", stage.gateway.log());
+}
+
+#[tokio::test]
+async fn check_names_what_a_homeserver_lacks_for_encryption() {
+    let stage = Stage::encrypted("cross-signed").await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let proxy = Proxy::before(&stage.world.homeserver.url).await;
+    let file = settings_with(&stage, "proxy", |settings| {
+        settings.replacen(&stage.world.homeserver.url, &proxy.url, 1)
+    });
+    let before = left_at_homeserver(&stage).await;
+    let password = r#"{"flows":[{"stages":["m.login.password"]}],"params":{},"session":"x"}"#;
+    let missing = r#"{"errcode":"M_MISSING_PARAM","error":"you must pass device_id"}"#;
+    let (unauthorized, not_found) = (StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND);
+    for (what, status, body, detail, advice) in [
+        (
+            "PUT /_matrix/client/v3/devices/",
+            not_found,
+            r#"{"errcode":"M_NOT_FOUND","error":"No device found"}"#,
+            "gets no device without a password",
+            "io.element.msc4190: true",
+        ),
+        (
+            "POST /_matrix/client/v3/keys/upload",
+            StatusCode::BAD_REQUEST,
+            missing,
+            "cannot upload keys",
+            "Synapse 1.141 or newer",
+        ),
+        (
+            "GET /_matrix/client/v3/sync",
+            StatusCode::INTERNAL_SERVER_ERROR,
+            r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+            "cannot follow /sync",
+            "/_matrix/client/v3/sync",
+        ),
+        (
+            "POST /_matrix/client/v3/keys/device_signing/upload",
+            unauthorized,
+            password,
+            "not taken without a password",
+            "Synapse 1.141 or newer",
+        ),
+        (
+            "POST /_matrix/client/v3/keys/device_signing/upload",
+            not_found,
+            r#"{"errcode":"M_UNRECOGNIZED","error":"Unrecognized request"}"#,
+            "not taken without a password",
+            "Synapse 1.141 or newer",
+        ),
+    ] {
+        proxy.refuse(Refusal { what, status, body });
+        let (code, table) = check_with(&stage, &file).await;
+        assert_eq!(code, Some(1), "{what}\n{table}");
+        says(&table, "encryption", advice);
+        assert!(table.contains(detail), "{what}\n{table}");
+        assert_eq!(left_at_homeserver(&stage).await, before, "{what}");
+    }
+    proxy.refuse(Refusal {
+        what: "DELETE /_matrix/client/v3/devices/",
+        status: unauthorized,
+        body: password,
+    });
+    let (code, table) = check_with(&stage, &file).await;
+    assert_eq!(code, Some(1), "{table}");
+    says(&table, "encryption", "io.element.msc4190: true");
+}
+
+#[tokio::test]
+async fn rooms_without_encryption_are_warned_of_by_every_check_and_every_start() {
+    let mut stage = Stage::new().await;
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    let log = stage.gateway.log();
+    let warnings =
+        log.lines().filter(|line| line.contains("WARN") && line.contains("NOT encrypted"));
+    assert_eq!(warnings.count(), 2, "one for each start:\n{log}");
+
+    let (code, table) = check(&stage).await;
+    assert_eq!(code, Some(0), "{table}");
+    let mut lines = table.lines().skip_while(|line| !line.trim_start().starts_with("encryption"));
+    let row = lines.next().unwrap();
+    assert!(row.contains("Hinweis") && row.contains("NOT encrypted"), "{table}");
+    assert!(lines.next().unwrap().contains("encryption.required"), "{table}");
 }
 
 /// The certificate of an authority nobody here knows.

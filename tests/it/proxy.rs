@@ -29,6 +29,15 @@ pub(crate) struct Passed {
     pub(crate) status: StatusCode,
 }
 
+/// What is answered to some requests, as another homeserver would.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal {
+    /// How method and path begin.
+    pub(crate) what: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) body: &'static str,
+}
+
 /// Ends with this value.
 pub(crate) struct Proxy {
     pub(crate) url: String,
@@ -46,6 +55,7 @@ struct Shared {
 struct ProxyState {
     limit_next: usize,
     is_away: bool,
+    refused: Option<Refusal>,
     passed: Vec<Passed>,
     hold: Option<Hold>,
 }
@@ -122,6 +132,11 @@ impl Proxy {
         self.shared.state.lock().unwrap().hold = None;
     }
 
+    /// From now on these requests, and no others, are refused.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.shared.state.lock().unwrap().refused = Some(refusal);
+    }
+
     /// Every request so far, in order.
     pub(crate) fn passed(&self) -> Vec<Passed> {
         self.shared.state.lock().unwrap().passed.clone()
@@ -137,7 +152,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         Some(Held::TooLate) => std::future::pending().await,
         Some(Held::At(Moment::After)) | None => {}
     }
-    let response = match instead(&shared, request.method()) {
+    let response = match instead(&shared, request.method(), &what) {
         Some(response) => response,
         None => forward(&shared, request).await,
     };
@@ -170,10 +185,13 @@ impl Shared {
 }
 
 /// What is answered without asking the homeserver.
-fn instead(shared: &Shared, method: &Method) -> Option<Response> {
+fn instead(shared: &Shared, method: &Method, what: &str) -> Option<Response> {
     let mut state = shared.state.lock().unwrap();
     if state.is_away {
         return Some(answer(StatusCode::BAD_GATEWAY, "<html>Bad Gateway</html>"));
+    }
+    if let Some(refusal) = state.refused.filter(|refusal| what.starts_with(refusal.what)) {
+        return Some(answer(refusal.status, refusal.body));
     }
     if method == Method::GET || state.limit_next == 0 {
         return None;
