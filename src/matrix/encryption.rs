@@ -192,8 +192,6 @@ impl SessionPlace {
 struct Shared {
     members: BTreeSet<OwnedUserId>,
     trust: Trust,
-    /// The value of [`State::changes`] then.
-    changes: u64,
     posts: u64,
     since: tokio::time::Instant,
 }
@@ -201,10 +199,8 @@ struct Shared {
 /// What a device does one thing at a time with.
 #[derive(Debug, Default)]
 struct State {
-    /// By room: the session that was shared last.
+    /// By room: the session that was shared last, as long as no device of a member changed.
     shared: BTreeMap<String, Shared>,
-    /// Counts the times that somebody's devices changed.
-    changes: u64,
     /// Whether every one-time key that waits to be uploaded was made since the homeserver last
     /// said what it has: none of them can be there already.
     is_checked: bool,
@@ -360,8 +356,7 @@ impl OwnDevice {
 
     /// Everybody's devices may have changed: nobody told what happened meanwhile.
     pub async fn lost_track(&self) -> Result<(), DeviceError> {
-        let mut state = self.state.lock().await;
-        state.changes += 1;
+        self.state.lock().await.shared.clear();
         Ok(self.olm.mark_all_tracked_users_as_dirty().await?)
     }
 
@@ -463,7 +458,6 @@ impl OwnDevice {
         audience: &Audience<'_>,
         before_sharing: impl Future<Output = Result<(), E>> + Send,
     ) -> Result<(), E> {
-        let changes = state.changes;
         let users: Vec<&UserId> = audience.members.iter().map(|user| &**user).collect();
         boxed(self.olm.update_tracked_users(users.iter().copied()))
             .await
@@ -510,7 +504,6 @@ impl OwnDevice {
             Shared {
                 members: audience.members.clone(),
                 trust: audience.trust,
-                changes,
                 posts: 0,
                 since: tokio::time::Instant::now(),
             },
@@ -536,9 +529,10 @@ impl OwnDevice {
     }
 
     async fn take(&self, state: &mut State, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
-        if !news.changed.is_empty() {
-            state.changes += 1;
-        }
+        // Our own device changes by ourselves alone. What strangers to a room do is nothing to it:
+        // each new ghost is such a stranger to all rooms but its own.
+        let changed = |user: &OwnedUserId| user != self.user() && news.changed.contains(user);
+        state.shared.retain(|_, shared| !shared.members.iter().any(changed));
         let mut changed = DeviceLists::new();
         changed.changed = news.changed;
         let next_batch = (!news.next_batch.is_empty()).then_some(news.next_batch);
@@ -711,8 +705,7 @@ impl State {
     /// Whether the last session of a room is known to everybody it is for, and not used up.
     fn is_shared(&self, audience: &Audience<'_>) -> bool {
         self.shared.get(audience.room.as_str()).is_some_and(|shared| {
-            shared.changes == self.changes
-                && shared.trust == audience.trust
+            shared.trust == audience.trust
                 && shared.members == *audience.members
                 && shared.posts + POSTS_IN_RESERVE < audience.rotation.posts
                 && shared.since.elapsed() < audience.rotation.period.mul_f64(LIFETIME_IN_USE)
