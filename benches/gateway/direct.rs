@@ -4,6 +4,7 @@
 //! remembers nothing, and its application service answers every transaction at once.
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
@@ -26,6 +27,7 @@ use umstieg_world::{SlotLease, Surroundings, gateway::PASSWORD, synapse::User};
 use crate::{
     CONCURRENCY, letters,
     measure::{Work, as_float},
+    members::{Members, Papers, machine, papers},
 };
 
 /// The device every user of the gateway speaks from.
@@ -38,8 +40,11 @@ pub(crate) struct Direct {
     slot: SlotLease,
     bot: String,
     http: reqwest::Client,
-    /// The person in every room.
+    /// The person in every room, and everybody who is invited.
     person: User,
+    invited: Vec<String>,
+    /// What is shared before anything is said, where rooms are encrypted.
+    sharing: Option<Sharing>,
     /// What the gateway posts for a letter.
     content: Value,
     rooms: Vec<Mutex<Room>>,
@@ -48,8 +53,19 @@ pub(crate) struct Direct {
     to: String,
     /// Makes names unique over all rounds.
     number: AtomicUsize,
+    ghosts: AtomicUsize,
     requests: AtomicUsize,
     _service: JoinSet<()>,
+}
+
+/// Encryption without encrypting: the requests of it, with bodies of the same size.
+struct Sharing {
+    /// Everybody whom a key is for, and their devices.
+    recipients: BTreeMap<String, Vec<String>>,
+    /// What each device is sent.
+    key: Value,
+    /// What each ghost to come uploads, made beforehand.
+    papers: Mutex<BTreeMap<usize, Papers>>,
 }
 
 /// One room is spoken in by one at a time.
@@ -61,6 +77,37 @@ struct Room {
 impl Direct {
     /// A bot and a person; `content` is what is sent for a letter.
     pub(crate) async fn open(world: &Surroundings, content: Value) -> Self {
+        let person = world.homeserver.register_user("berta", "geheim").await.unwrap();
+        Self::open_for(world, "direkt", person, content).await
+    }
+
+    /// The same with everybody invited, and each one's devices given `key` before what is said.
+    pub(crate) async fn open_encrypted(
+        world: &Surroundings,
+        members: &Members,
+        content: Value,
+        key: Value,
+    ) -> Self {
+        let person = members.people.first().unwrap().user.clone();
+        let mut direct = Self::open_for(world, "direkt-geheim", person, content).await;
+        direct.invited = members.people.iter().map(|member| member.user.id.clone()).collect();
+        let mut recipients: BTreeMap<String, Vec<String>> = members.recipients().collect();
+        recipients.insert(direct.bot.clone(), vec![DEVICE.to_owned()]);
+        direct.sharing = Some(Sharing { recipients, key, papers: Mutex::default() });
+        direct
+    }
+
+    /// Makes what the next `count` ghosts upload.
+    pub(crate) async fn prepare(&self, count: usize) {
+        let Some(sharing) = &self.sharing else { return };
+        let next = self.ghosts.load(Ordering::Relaxed);
+        for number in next..next + count {
+            let papers = papers(&machine(&self.ghost(number), DEVICE).await).await;
+            sharing.papers.lock().await.insert(number, papers);
+        }
+    }
+
+    async fn open_for(world: &Surroundings, name: &str, person: User, content: Value) -> Self {
         let homeserver = &world.homeserver;
         let slot = homeserver.take_slot().await.unwrap();
         let mut service = JoinSet::new();
@@ -68,9 +115,9 @@ impl Direct {
         let router = Router::new().fallback(async || Json(json!({})));
         service.spawn(async move { axum::serve(listener, router).await.unwrap() });
 
-        let person = homeserver.register_user("berta", "geheim").await.unwrap();
-        let (from, to) = ("direkt@mueller.kim.telematik", "extern@charite.kim.telematik");
-        for address in [from, to] {
+        let from = format!("{name}@mueller.kim.telematik");
+        let to = format!("extern-{name}@charite.kim.telematik");
+        for address in [&from, &to] {
             world.mail.add_mailbox(address, PASSWORD).await.unwrap();
         }
         let ca = Certificate::from_pem(&std::fs::read(&world.mail.ca_file).unwrap()).unwrap();
@@ -91,13 +138,16 @@ impl Direct {
             bot: homeserver.user_id(&format!("{}bot", slot.prefix)),
             slot,
             http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap(),
+            invited: vec![person.id.clone()],
             person,
+            sharing: None,
             content,
             rooms: Vec::new(),
             smtp,
-            from: from.to_owned(),
-            to: to.to_owned(),
+            from,
+            to,
             number: AtomicUsize::new(0),
+            ghosts: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             _service: service,
         };
@@ -107,6 +157,7 @@ impl Direct {
 
     /// The rooms that exist before anything is measured, with the person in them.
     pub(crate) async fn open_threads(&mut self, count: usize) {
+        self.prepare(count).await;
         let rooms = self.threads(count).await;
         for room in &rooms {
             let path = format!("/v3/join/{}", room.id);
@@ -178,9 +229,13 @@ impl Direct {
     }
 
     async fn thread(&self) -> Room {
-        let number = self.next();
-        let ghost = format!("@{}ghost{number}:{}", self.slot.prefix, self.server_name);
+        let number = self.ghosts.fetch_add(1, Ordering::Relaxed);
+        let ghost = self.ghost(number);
         self.register(&ghost).await;
+        if let Some(sharing) = &self.sharing {
+            let papers = sharing.papers.lock().await.remove(&number).unwrap();
+            self.publish(&ghost, &papers).await;
+        }
         let created = self
             .ask(Method::POST, "/v3/createRoom", Some(&self.bot), &self.room(&ghost, number))
             .await;
@@ -189,9 +244,54 @@ impl Direct {
         let name = json!({ "membership": "join", "displayname": "Dr. Erik Muster" });
         self.ask(Method::PUT, &path, Some(&ghost), &name).await;
         let path = format!("/v3/rooms/{id}/invite");
-        self.ask(Method::POST, &path, Some(&self.bot), &json!({ "user_id": self.person.id })).await;
+        for user in &self.invited {
+            self.ask(Method::POST, &path, Some(&self.bot), &json!({ "user_id": user })).await;
+        }
+        if let Some(sharing) = &self.sharing {
+            self.share(&ghost, sharing).await;
+        }
         self.send(&id, &ghost, &self.content).await;
         Room { id, ghost }
+    }
+
+    fn ghost(&self, number: usize) -> String {
+        format!("@{}ghost{number}:{}", self.slot.prefix, self.server_name)
+    }
+
+    /// The keys of a new device, in the order of the gateway; it also looks for devices of before.
+    async fn publish(&self, ghost: &str, papers: &Papers) {
+        for (path, body) in [
+            ("/v3/keys/device_signing/upload", &papers.identity),
+            ("/v3/keys/upload", &papers.keys),
+            ("/v3/keys/signatures/upload", &papers.signatures),
+            ("/v3/keys/upload", &papers.fallback),
+        ] {
+            self.ask(Method::POST, path, Some(ghost), body).await;
+        }
+        self.look("/v3/devices", ghost).await;
+    }
+
+    /// Asks for everybody's devices and keys, and brings each of them a key.
+    async fn share(&self, ghost: &str, sharing: &Sharing) {
+        self.look("/v3/sync", ghost).await;
+        let recipients = &sharing.recipients;
+        let users: Value = recipients.keys().map(|user| (user.clone(), json!([]))).collect();
+        let query = json!({ "device_keys": users });
+        self.ask(Method::POST, "/v3/keys/query", Some(ghost), &query).await;
+        let path = format!("/v3/user/{}/account_data/de.umstieg.keys", self.bot);
+        let count = json!({ "count": self.next() });
+        self.ask(Method::PUT, &path, Some(&self.bot), &count).await;
+        let for_each = |value: &Value| -> Value {
+            let devices = |ids: &Vec<String>| -> Value {
+                ids.iter().map(|id| (id.clone(), value.clone())).collect()
+            };
+            recipients.iter().map(|(user, ids)| (user.clone(), devices(ids))).collect()
+        };
+        let claim = json!({ "one_time_keys": for_each(&json!("signed_curve25519")) });
+        self.ask(Method::POST, "/v3/keys/claim", Some(ghost), &claim).await;
+        let path = format!("/v3/sendToDevice/m.room.encrypted/k{}", self.next());
+        let messages = json!({ "messages": for_each(&sharing.key) });
+        self.ask(Method::PUT, &path, Some(ghost), &messages).await;
     }
 
     /// Registers a user of the namespace and gives it its device.
@@ -220,7 +320,7 @@ impl Direct {
         let key = format!("umstieg/kim/{number:032}");
         let name = format!("Praxis kim {number}");
         let moderators = 50;
-        json!({
+        let mut room = json!({
             "creation_content": { "type": "de.gematik.tim.roomtype.default.v1" },
             "room_version": "10",
             "preset": "private_chat",
@@ -246,11 +346,18 @@ impl Direct {
                 state("io.element.functional_members", "", json!({ "service_members": [self.bot] })),
             ],
             "invite": [ghost],
-        })
+        });
+        if self.sharing.is_some() {
+            let content = json!({ "algorithm": "m.megolm.v1.aes-sha2" });
+            let encryption = state("m.room.encryption", "", content);
+            room.get_mut("initial_state").and_then(Value::as_array_mut).unwrap().push(encryption);
+        }
+        room
     }
 
     async fn send(&self, room: &str, sender: &str, content: &Value) {
-        let path = format!("/v3/rooms/{room}/send/m.room.message/d{}", self.next());
+        let kind = if self.sharing.is_some() { "m.room.encrypted" } else { "m.room.message" };
+        let path = format!("/v3/rooms/{room}/send/{kind}/d{}", self.next());
         self.ask(Method::PUT, &path, Some(sender), content).await;
     }
 
@@ -284,6 +391,15 @@ impl Direct {
         }
     }
 
+    /// A question without a body, as a user of ours from its device; of `/sync` the part that a
+    /// device's inbox is.
+    async fn look(&self, path: &str, user: &str) {
+        let filter = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]}}"#;
+        let identity = [("user_id", user), ("device_id", DEVICE), ("filter", filter)];
+        let identity = if path == "/v3/sync" { &identity[..] } else { &identity[..2] };
+        self.asked(Method::GET, path, &self.slot.as_token, identity, &Value::Null).await;
+    }
+
     async fn asked(
         &self,
         method: Method,
@@ -298,7 +414,10 @@ impl Direct {
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = self.http.request(method, url).bearer_auth(token);
-        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = match body {
+            Value::Null => request,
+            body => request.header("content-type", "application/json").body(body.to_string()),
+        };
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();

@@ -9,8 +9,10 @@
 #![expect(clippy::print_stdout, reason = "its output is the table")]
 
 mod direct;
+mod ghosts;
 mod letters;
 mod measure;
+mod members;
 mod practice;
 mod report;
 mod stub;
@@ -21,9 +23,10 @@ use umstieg_world::{Surroundings, World, WorldOptions};
 
 use crate::{
     direct::Direct,
-    measure::{Work, median, other_load},
-    practice::Practice,
-    report::{ANSWERS, Aims, LETTERS, Pairs, Report},
+    measure::{Work, as_float, median, other_load},
+    members::Members,
+    practice::{Footprint, Practice},
+    report::{ANSWERS, Aims, LETTERS, LITTLE_MEMORY, Pairs, Report},
     stub::Stub,
 };
 
@@ -31,10 +34,11 @@ use crate::{
 /// settings of the world give the gateway's worker.
 const CONCURRENCY: usize = 16;
 
-/// Application services: the gateway's, the direct driver's, and one before the stub.
-const SLOTS: usize = 3;
+/// Application services: the gateway's, the direct driver's, one before the stub, and both once
+/// more with encryption.
+const SLOTS: usize = 5;
 
-/// How much is done. The defaults take some four minutes on two cores.
+/// How much is done. The defaults take some nine minutes on two cores.
 #[derive(Clone, Copy, Debug)]
 struct Size {
     /// Threads that exist before anything is measured; also the answers of one round.
@@ -44,6 +48,11 @@ struct Size {
     /// Letters that open a thread, per round.
     openings: usize,
     rounds: usize,
+    /// Encrypted threads that exist before anything is measured, and so the ghosts that are active
+    /// at the same time.
+    active: usize,
+    /// Ghosts with a device each.
+    ghosts: usize,
 }
 
 impl Size {
@@ -55,6 +64,8 @@ impl Size {
             letters: read("BENCH_LETTERS", 20),
             openings: read("BENCH_OPENINGS", 40),
             rounds: read("BENCH_ROUNDS", 3),
+            active: read("BENCH_ACTIVE", 50),
+            ghosts: read("BENCH_GHOSTS", 1000),
         }
     }
 }
@@ -75,6 +86,7 @@ async fn bench(size: Size) {
     let mut report = Report::default();
     let reference = beside_direct(&surroundings, size, &mut report, &mut loads).await;
     before_stub(&surroundings, size, &mut report, reference).await;
+    encrypted(&surroundings, size, &mut report, &mut loads).await;
 
     let file = report.write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench"));
     println!("\n{}", report.table());
@@ -118,10 +130,11 @@ async fn beside_direct(
         println!("bench: after round {round}: {a:.2} into threads, {b:.2} opening, {c:.2} answers");
     }
     ours.close().await;
-    let aims = Aims { throughput: ">= 0.9 of direct", requests: "<= 1.2" };
+    let aims = Aims { throughput: ">= 0.9 of direct", requests: "<= 1.2", memory: LITTLE_MEMORY };
+    let little = Aims { memory: LITTLE_MEMORY, ..Aims::default() };
     report.pairs("letters into existing threads", LETTERS, &into, aims);
-    report.pairs("letters opening threads", LETTERS, &opening, Aims::default());
-    report.pairs("answers out", ANSWERS, &answers, Aims::default());
+    report.pairs("letters opening threads", LETTERS, &opening, little);
+    report.pairs("answers out", ANSWERS, &answers, little);
     median(into.direct.iter().map(Work::per_second))
 }
 
@@ -137,4 +150,70 @@ async fn before_stub(world: &Surroundings, size: Size, report: &mut Report, refe
     }
     ours.close().await;
     report.ceiling("letters before a stub that answers at once", LETTERS, &rounds, reference);
+}
+
+/// The encrypted rows, and what many ghosts cost.
+async fn encrypted(world: &Surroundings, size: Size, report: &mut Report, loads: &mut Vec<f64>) {
+    let members = Members::open(world).await;
+    let mut ours = Practice::open_encrypted(world, "geheim", &members).await;
+    ours.open_threads(size.active).await;
+    ours.join_everywhere().await;
+    let (content, key) = (ours.posted_content().await, ours.shared_key(&members).await);
+    ours.freeze();
+    let mut direct = Direct::open_encrypted(world, &members, content, key).await;
+    direct.open_threads(size.active).await;
+    println!("bench: {} encrypted rooms on either side", size.active);
+
+    // Either side takes a one-time key of each device for each thread; 50 lie there.
+    let openings = size.openings.div_ceil(2).min(20);
+    let each = (size.letters * size.rooms).div_ceil(size.active.max(1));
+    let (mut into, mut opening) = (Pairs::default(), Pairs::default());
+    for round in 1..=size.rounds {
+        loads.push(other_load().await);
+        let reference = direct.letters_into_threads(each).await;
+        into.add(reference, ours.letters_into_threads(each).await);
+        members.refill().await;
+        direct.prepare(openings).await;
+        loads.push(other_load().await);
+        let reference = direct.letters_opening_threads(openings).await;
+        opening.add(reference, ours.letters_opening_threads(openings).await);
+        let [a, b] = [&into, &opening].map(|pairs| median(pairs.ratios()));
+        println!("bench: after round {round}: {a:.2} into encrypted threads, {b:.2} opening");
+    }
+    let (into_row, opening_row) =
+        ("letters into existing encrypted threads", "letters opening encrypted threads");
+    let memory = "< 80";
+    let aims = Aims { throughput: ">= 0.9 of direct", requests: "<= 1.2", memory };
+    report.pairs(into_row, LETTERS, &into, aims);
+    report.pairs(opening_row, LETTERS, &opening, Aims { memory, ..Aims::default() });
+
+    let before = ours.footprint().await;
+    each_of(report, "a ghost in a thread of ten people", before);
+    let requests = ghosts::make(&ours, size.ghosts).await;
+    let after = ours.footprint().await;
+    let name = format!("{} more ghosts with a device each", size.ghosts);
+    let made = Footprint {
+        devices: after.devices - before.devices,
+        rows: after.rows - before.rows,
+        bytes: after.bytes - before.bytes,
+    };
+    each_of(report, &name, made);
+    let requests = requests / as_float(size.ghosts);
+    report.figure(&format!("{name}: requests"), requests, "requests per ghost", "");
+    ours.restart().await;
+    let work = ours.letters_into_threads(1).await;
+    let name = format!("memory with {} of them active", size.active);
+    report.figure(&name, work.peak_mib, "MiB", memory);
+    ours.close().await;
+}
+
+/// Rows and bytes for each device.
+fn each_of(report: &mut Report, name: &str, footprint: Footprint) {
+    let each = |count: i64| {
+        as_float(usize::try_from(count).unwrap())
+            / as_float(usize::try_from(footprint.devices).unwrap())
+    };
+    report.figure(&format!("{name}: database"), each(footprint.rows), "rows per ghost", "");
+    let kib = each(footprint.bytes) / 1024.0;
+    report.figure(&format!("{name}: on the disk"), kib, "KiB per ghost", "");
 }

@@ -10,13 +10,17 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use time::OffsetDateTime;
+use umstieg::store::{Database, Store, seal::OuterKey};
 use umstieg_world::{
-    Channel, Gateway, Homeserver, Slot, SlotLease, Surroundings, gateway::PASSWORD, synapse::User,
+    Channel, Gateway, Homeserver, Slot, SlotLease, Surroundings,
+    gateway::{ENCRYPTED, PASSWORD, UNENCRYPTED},
+    synapse::User,
 };
 
 use crate::{
     CONCURRENCY, letters,
     measure::{Work, cpu_seconds, forget_peak, peak_mib, signal},
+    members::Members,
 };
 
 /// How long a round may take before the benchmark gives up.
@@ -32,6 +36,26 @@ const WORK_LEFT: &str = "select (select count(*) from graphile_worker._private_j
         from room_events
         join portals using (room_id)
         where room_events.state = 'new')";
+
+/// What the gateway remembers for its devices.
+const DEVICE_TABLES: &[&str] = &[
+    "devices",
+    "crypto_records",
+    "crypto_room_keys",
+    "crypto_message_hashes",
+    "crypto_tracked_users",
+    "crypto_public_keys",
+    "crypto_peer_devices",
+    "crypto_peer_identities",
+];
+
+/// See [`Practice::footprint`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Footprint {
+    pub(crate) devices: i64,
+    pub(crate) rows: i64,
+    pub(crate) bytes: i64,
+}
 
 /// A practice with one KIM account, and its gateway.
 pub(crate) struct Practice<'a> {
@@ -55,9 +79,32 @@ pub(crate) struct Practice<'a> {
 impl<'a> Practice<'a> {
     /// Starts a gateway that talks to `homeserver`. `name` is unique in the world.
     pub(crate) async fn open(world: &'a Surroundings, name: &str, homeserver: &Homeserver) -> Self {
-        let slot = world.homeserver.take_slot().await.unwrap();
         let person =
             world.homeserver.register_user(&format!("anna-{name}"), "geheim").await.unwrap();
+        Self::open_for(world, name, homeserver, &[&person], UNENCRYPTED).await
+    }
+
+    /// The same with encrypted rooms, into which everybody is invited; the first one of them is
+    /// the person.
+    pub(crate) async fn open_encrypted(
+        world: &'a Surroundings,
+        name: &str,
+        members: &Members,
+    ) -> Self {
+        let team: Vec<&User> = members.people.iter().map(|member| &member.user).collect();
+        Self::open_for(world, name, &world.homeserver, &team, ENCRYPTED).await
+    }
+
+    async fn open_for(
+        world: &'a Surroundings,
+        name: &str,
+        homeserver: &Homeserver,
+        team: &[&User],
+        encryption: &str,
+    ) -> Self {
+        let slot = world.homeserver.take_slot().await.unwrap();
+        let person = (*team.first().unwrap()).clone();
+        let team: Vec<&str> = team.iter().map(|user| user.id.as_str()).collect();
         let address = format!("{name}@mueller.kim.telematik");
         let domain = format!("{name}.kim.telematik");
         let everybody = format!("alle@{domain}");
@@ -66,11 +113,18 @@ impl<'a> Practice<'a> {
         world.mail.add_catch_all(&domain, &everybody).await.unwrap();
         let url = world.postgres.create_database(name).await.unwrap();
         // Messages are not gathered: waiting for a second one is not what is measured.
-        let channel =
-            Channel { collect_seconds: 0, ..Channel::kim("kim", &address, &[&person.id]) };
+        let channel = Channel { collect_seconds: 0, ..Channel::kim("kim", &address, &team) };
         let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
-        let mut gateway =
-            Gateway::new(binary, &url, homeserver, &world.mail, &slot, &[channel]).unwrap();
+        let mut gateway = Gateway::with_encryption(
+            binary,
+            &url,
+            homeserver,
+            &world.mail,
+            &slot,
+            &[channel],
+            encryption,
+        )
+        .unwrap();
         gateway.start().await.unwrap();
         Self {
             world,
@@ -90,6 +144,11 @@ impl<'a> Practice<'a> {
 
     pub(crate) fn slot(&self) -> &Slot {
         &self.slot
+    }
+
+    /// The homeserver of the world, which is its own unless a stub stands in for it.
+    pub(crate) fn at(&self) -> &Homeserver {
+        &self.world.homeserver
     }
 
     /// The threads that exist before anything is measured, each with a correspondent of its own.
@@ -158,6 +217,63 @@ impl<'a> Practice<'a> {
             .await;
         self.posted(ANSWERS_GONE, self.answers.load(Ordering::Relaxed)).await;
         self.end(rooms.len(), begun, before).await
+    }
+
+    /// What somebody's device was sent to read the rooms with.
+    pub(crate) async fn shared_key(&self, members: &Members) -> Value {
+        // Nobody but the gateway has written to the last one of them yet.
+        let user = &members.people.last().unwrap().user.id;
+        let sql = format!(
+            "select message_json
+             from device_inbox
+             where user_id = '{user}'
+               and message_json like '%\"m.room.encrypted\"%'
+             limit 1"
+        );
+        let database = &self.world.homeserver.database;
+        let message = self.world.postgres.query(database, &sql).await.unwrap();
+        let message: Value = serde_json::from_str(&message).unwrap();
+        message.get("content").cloned().unwrap()
+    }
+
+    /// Ends the gateway in an orderly way and starts it again: nothing is loaded then.
+    pub(crate) async fn restart(&mut self) {
+        self.thaw();
+        self.gateway.stop();
+        self.gateway.start().await.unwrap();
+        self.process = self.gateway.id().unwrap();
+        self.settled().await;
+    }
+
+    /// The gateway's database, opened with the key of its settings.
+    pub(crate) async fn store(&self) -> Store {
+        let settings = std::fs::read_to_string(self.gateway.settings_file()).unwrap();
+        let line = settings.lines().find_map(|line| line.strip_prefix("key = ")).unwrap();
+        let key = OuterKey::from_base64(line.trim_matches('"')).unwrap();
+        let name: String = sqlx::query_scalar("select current_database()::text")
+            .fetch_one(&self.database)
+            .await
+            .unwrap();
+        let url = self.world.postgres.url(&name);
+        let connections = u32::try_from(CONCURRENCY).unwrap();
+        Database::connect(&url, connections).await.unwrap().open(&key).await.unwrap()
+    }
+
+    /// Devices, and the rows and bytes of all that the gateway remembers for them: tables with
+    /// their indexes, as they lie on the disk.
+    pub(crate) async fn footprint(&self) -> Footprint {
+        let mut footprint = Footprint::default();
+        for table in DEVICE_TABLES {
+            let sql = format!("select count(*), pg_total_relation_size('{table}') from {table}");
+            let (rows, bytes): (i64, i64) =
+                sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_one(&self.database).await.unwrap();
+            if *table == "devices" {
+                footprint.devices = rows;
+            }
+            footprint.rows += rows;
+            footprint.bytes += bytes;
+        }
+        footprint
     }
 
     /// Halts the process until [`Practice::thaw`]: what others do is then not disturbed by it.
@@ -252,7 +368,7 @@ impl<'a> Practice<'a> {
         sqlx::query_scalar(count).fetch_one(&self.database).await.unwrap()
     }
 
-    async fn now(&self) -> OffsetDateTime {
+    pub(crate) async fn now(&self) -> OffsetDateTime {
         sqlx::query_scalar("select clock_timestamp()").fetch_one(&self.database).await.unwrap()
     }
 

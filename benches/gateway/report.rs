@@ -48,11 +48,15 @@ impl Pairs {
     }
 }
 
+/// Without encryption.
+pub(crate) const LITTLE_MEMORY: &str = "< 40";
+
 /// What is aimed at, where there is an aim.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Aims {
     pub(crate) throughput: &'static str,
     pub(crate) requests: &'static str,
+    pub(crate) memory: &'static str,
 }
 
 impl Report {
@@ -76,7 +80,7 @@ impl Report {
             unit: unit.requests,
             aim: aims.requests,
         });
-        self.costs(name, unit, &pairs.ours);
+        self.costs(name, unit, &pairs.ours, aims.memory);
     }
 
     /// What only the gateway does, before a homeserver that answers at once; `reference` is the
@@ -91,10 +95,16 @@ impl Report {
             unit: unit.per_second,
             aim: "",
         });
-        self.costs(name, unit, rounds);
+        self.costs(name, unit, rounds, LITTLE_MEMORY);
     }
 
-    fn costs(&mut self, name: &str, unit: Units, rounds: &[Work]) {
+    /// One figure of the gateway's own.
+    pub(crate) fn figure(&mut self, name: &str, ours: f64, unit: &'static str, aim: &'static str) {
+        let name = name.to_owned();
+        self.rows.push(Row { name, ours, reference: None, ratio: None, unit, aim });
+    }
+
+    fn costs(&mut self, name: &str, unit: Units, rounds: &[Work], memory: &'static str) {
         self.rows.push(Row {
             name: format!("{name}: processor time"),
             ours: median(rounds.iter().map(Work::cpu_seconds_per_thousand)),
@@ -109,7 +119,7 @@ impl Report {
             reference: None,
             ratio: None,
             unit: "MiB",
-            aim: "< 40",
+            aim: memory,
         });
     }
 
