@@ -7,7 +7,7 @@ use toml::de::DeTable;
 use super::*;
 use crate::{
     channel::{Dialect, ThreadBy},
-    model::{ChannelKind, Language},
+    model::{ChannelKind, Language, Trust},
 };
 
 const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
@@ -35,12 +35,15 @@ fn the_example_is_read_with_its_defaults() {
     assert_eq!(settings.appservice.bot, "_umstieg_bot");
     assert_eq!(settings.appservice.bot_name, "Umstieg (Chatbot)");
     assert_eq!(settings.worker.attempts_max, WorkerSettings::ATTEMPTS_DEFAULT);
+    assert!(settings.encryption.required);
+    assert_eq!(settings.encryption.key_wait, EncryptionSettings::KEY_WAIT_DEFAULT);
     assert_eq!(settings.monitoring.unwrap().listen.port(), 9801);
     let [kim, fax] = settings.channels.as_slice() else { panic!("two channels") };
     assert_eq!(kim.channel.kind(), ChannelKind::Kim);
     assert_eq!(kim.channel.thread_by, ThreadBy::Thread);
     assert_eq!(kim.channel.speakers, kim.channel.team);
     assert_eq!(kim.channel.collect, Duration::from_secs(20));
+    assert_eq!(kim.channel.trust, Trust::CrossSigned);
     assert_eq!(kim.inbox.protocol, InboxProtocol::Pop3);
     assert_eq!(kim.inbox.server.tls, Tls::Implicit);
     assert_eq!(kim.inbox.after_relay, AfterRelay::Keep, "KIM-11");
@@ -229,6 +232,47 @@ fn a_file_that_is_no_toml() {
 }
 
 #[test]
+fn encryption_is_left_out_only_in_so_many_words() {
+    let off = read(&GOOD.replace("[homeserver]", "[encryption]\nrequired = false\n[homeserver]"));
+    assert!(!off.unwrap().settings.encryption.required);
+    check(
+        "[homeserver]",
+        "[encryption]\nrequired = \"no\"\n[homeserver]",
+        "line 5, encryption.required: expected true or false, found a text",
+    );
+    check(
+        "[homeserver]",
+        "[encryption]\nenabled = false\n[homeserver]",
+        "line 5, encryption.enabled: there is no such key; here are allowed: key_wait_seconds, \
+         required",
+    );
+    for seconds in ["0", "86401"] {
+        check(
+            "[homeserver]",
+            &format!("[encryption]\nkey_wait_seconds = {seconds}\n[homeserver]"),
+            "line 5, encryption.key_wait_seconds: expected a whole number from 1 to 86400, found \
+             another one",
+        );
+    }
+}
+
+#[test]
+fn a_channel_believes_signed_devices_or_all_of_them() {
+    let trust = |text: &str| {
+        let settings = GOOD.replace("label = \"KIM\"", &format!("label = \"KIM\"\n{text}"));
+        read(&settings).unwrap().settings.channels.first().unwrap().channel.trust
+    };
+    assert_eq!(trust(""), Trust::CrossSigned);
+    assert_eq!(trust("trust = \"cross-signed\""), Trust::CrossSigned);
+    assert_eq!(trust("trust = \"any-device\""), Trust::AnyDevice);
+    check(
+        "label = \"KIM\"",
+        "label = \"KIM\"\ntrust = \"everybody\"",
+        "line 14, channel.trust: allowed are \"cross-signed\" and \"any-device\"",
+    );
+}
+
+#[test]
 fn a_key_that_does_not_exist() {
     check(
         "[database]",
@@ -240,7 +284,7 @@ fn a_key_that_does_not_exist() {
         "language = \"de\"",
         "colour = 1",
         "line 1, colour: there is no such key; here are allowed: appservice, channel, database, \
-         homeserver, language, log, monitoring, sealing, worker",
+         encryption, homeserver, language, log, monitoring, sealing, worker",
     );
     check(
         "label = \"KIM\"",

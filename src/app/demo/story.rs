@@ -355,6 +355,12 @@ impl<'a> Story<'a> {
             Some((a, Some((b, name)))) => store.join("local_content").join(a).join(b).join(name),
             _ => return Err(Miss::new("an encrypted file in the event", &event.content)),
         };
+        let world = &self.practice.world;
+        let sql = format!(
+            "select media_type, upload_name from local_media_repository where media_id = '{id}'"
+        );
+        let noted = world.postgres.query(&world.synapse.database, &sql).await?;
+        expect("what Synapse notes of it", "application/octet-stream|", &noted)?;
         let failed = |error: io::Error| Miss::of("the file in the media store", &error);
         let stored = fs::read(&lying).map_err(failed)?;
         expect("its length", &size(bytes), &size(&stored))?;
