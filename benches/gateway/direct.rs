@@ -135,7 +135,7 @@ impl Direct {
         let direct = Self {
             url: homeserver.url.clone(),
             server_name: homeserver.server_name.clone(),
-            bot: homeserver.user_id(&format!("{}bot", slot.prefix)),
+            bot: homeserver.user_id(&format!("{}{name}_bot", slot.prefix)),
             slot,
             http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap(),
             invited: vec![person.id.clone()],
@@ -255,7 +255,12 @@ impl Direct {
     }
 
     fn ghost(&self, number: usize) -> String {
-        format!("@{}ghost{number}:{}", self.slot.prefix, self.server_name)
+        format!("@{}_ghost{number}:{}", self.bot_localpart(), self.server_name)
+    }
+
+    /// What all names of this driver begin with: its slot may have had another one before.
+    fn bot_localpart(&self) -> &str {
+        self.bot.trim_start_matches('@').split(':').next().unwrap_or_default()
     }
 
     /// The keys of a new device, in the order of the gateway; it also looks for devices of before.
@@ -324,7 +329,7 @@ impl Direct {
             "creation_content": { "type": "de.gematik.tim.roomtype.default.v1" },
             "room_version": "10",
             "preset": "private_chat",
-            "room_alias_name": format!("{}{number:032}", self.slot.prefix),
+            "room_alias_name": format!("{}_{number:032}", self.bot_localpart()),
             "power_level_content_override": {
                 "users": { self.bot.as_str(): 100 },
                 "users_default": 0,

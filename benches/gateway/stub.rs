@@ -12,7 +12,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::State,
-    http::{Method, Uri},
+    http::{Method, StatusCode, Uri},
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -90,12 +90,16 @@ async fn answer(
     method: Method,
     uri: Uri,
     body: Bytes,
-) -> Json<Value> {
+) -> (StatusCode, Json<Value>) {
     let path: Vec<&str> = uri.path().trim_start_matches("/_matrix/client/").split('/').collect();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let number = front.number.fetch_add(1, Ordering::Relaxed);
     let server = &front.server_name;
-    Json(match (method, path.as_slice()) {
+    if let (&Method::GET, ["v3", "rooms", _, "state", ..]) = (&method, path.as_slice()) {
+        // Its rooms have no state, and so are not encrypted.
+        return (StatusCode::NOT_FOUND, Json(json!({ "errcode": "M_NOT_FOUND" })));
+    }
+    let answer = match (method, path.as_slice()) {
         (Method::POST, ["v3", "register"]) => {
             let name = body.get("username").and_then(Value::as_str).unwrap_or_default();
             json!({ "user_id": format!("@{name}:{server}") })
@@ -127,7 +131,8 @@ async fn answer(
         (Method::GET, ["v3", "sync"]) => json!({ "next_batch": format!("s{number}") }),
         (Method::POST, ["v1", "appservice", _, "ping"]) => json!({ "duration_ms": 1 }),
         _ => json!({}),
-    })
+    };
+    (StatusCode::OK, Json(answer))
 }
 
 /// A piece of a path without its percent signs.
