@@ -229,8 +229,9 @@ async fn a_start_completes_what_was_broken_off_at_any_step() {
 
     let making = [
         "PUT /_matrix/client/v3/devices/",
-        "/keys/upload",
+        // The identity first: a device that is seen without its signature is not believed.
         "/keys/device_signing/upload",
+        "/keys/upload",
         "/keys/signatures/upload",
         // The last question before it is noted as ready.
         "GET /_matrix/client/v3/devices",
