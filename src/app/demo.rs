@@ -1,7 +1,7 @@
 //! `umstieg demo`: a practice, its servers and the gateway, and the two roads told step by step.
 //!
 //! Nothing in it is played: real servers (Postgres, Synapse, Dovecot, Exim), a Matrix client that
-//! is not ours (matrix-js-sdk, as strict as clients will be), a mail program that is not ours
+//! is not ours (matrix-js-sdk, which tells the shield it would show), a mail program that is not ours
 //! (Python's), and the gateway as a process of its own. Each step waits until its outcome is seen,
 //! for a bounded time.
 

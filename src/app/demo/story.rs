@@ -313,16 +313,23 @@ impl<'a> Story<'a> {
         .await
     }
 
-    /// Whether events came encrypted, by devices that Anna's client has nothing to warn of.
+    /// Whether events came encrypted, by devices that Anna's client has nothing to warn of, once it
+    /// has asked for their keys.
     async fn is_trusted(&self, events: &[&SeenEvent]) -> Result<(), Miss> {
         let anna = &self.practice.anna;
         for event in events {
             if !event.encrypted {
                 return Err(Miss::new("an event that came encrypted", event));
             }
-            match anna.shield(event).await? {
-                Some(shield) if shield == Shield::none() => {}
-                shield => return Err(Miss::new("no shield", format!("{shield:?} at {event}"))),
+            let begun = Instant::now();
+            loop {
+                match anna.shield(event).await? {
+                    Some(shield) if shield == Shield::none() => break,
+                    _ if begun.elapsed() < WITHIN => tokio::time::sleep(LOOK_AGAIN).await,
+                    shield => {
+                        return Err(Miss::new("no shield", format!("{shield:?} at {event}")));
+                    }
+                }
             }
         }
         Ok(())
