@@ -62,7 +62,10 @@ async fn ghost(
     let voice = Voice { user: &user, device: &id };
     let news = homeserver.inbox(voice, None).await.unwrap();
     let since = news.next_batch.clone();
-    device.receive(news).await.unwrap();
+    let mut turn = device.turn().await.unwrap();
+    turn.take_in(news).await.unwrap();
+    turn.saved();
+    device.catch_up().await.unwrap();
     store.save_inbox_position(row.row, &since, at).await.unwrap();
 }
 

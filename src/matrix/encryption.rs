@@ -9,6 +9,10 @@ mod attachment;
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,7 +38,7 @@ use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use attachment::AttachmentError;
 pub(super) use attachment::{Decrypting, encrypting};
@@ -105,6 +109,9 @@ pub enum DeviceError {
     /// The homeserver does not know this device, or knows other keys for it.
     #[error("the homeserver no longer has this device's keys")]
     Unknown,
+    /// What it has in memory was not saved: it has to be opened anew.
+    #[error("a device in memory is not the one in the database")]
+    Outdated,
     /// Questions led to further questions without an end.
     #[error("the homeserver's answers about keys do not come to an end")]
     Endless,
@@ -212,6 +219,17 @@ pub struct OwnDevice {
     olm: OlmMachine,
     homeserver: Homeserver,
     state: Mutex<State>,
+    /// Something was taken in and never saved: a key that is used in memory alone would be used
+    /// once more.
+    is_outdated: AtomicBool,
+}
+
+/// The right to change what a device remembers; nobody else does meanwhile.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    device: &'a OwnDevice,
+    state: MutexGuard<'a, State>,
+    is_unsaved: bool,
 }
 
 impl OwnDevice {
@@ -221,12 +239,13 @@ impl OwnDevice {
         homeserver: &Homeserver,
         user: &UserId,
         device: &DeviceId,
-        store: impl CryptoStore + 'static,
+        store: Arc<impl CryptoStore + 'static>,
     ) -> Result<Self, DeviceError> {
         let is_new = store.load_account().await.map_err(Into::into)?.is_none();
         let olm = OlmMachine::with_store(user, device, store, None).await?;
         let state = State { is_checked: is_new, ..State::default() };
-        Ok(Self { olm, homeserver: homeserver.clone(), state: Mutex::new(state) })
+        let (state, is_outdated) = (Mutex::new(state), AtomicBool::new(false));
+        Ok(Self { olm, homeserver: homeserver.clone(), state, is_outdated })
     }
 
     pub fn user(&self) -> &UserId {
@@ -242,7 +261,8 @@ impl OwnDevice {
     ///
     /// The identity is the user's own: `heir_of` is the device before, whose identity goes on.
     pub async fn publish(&self, heir_of: Option<&Self>) -> Result<(), DeviceError> {
-        let mut state = self.state.lock().await;
+        let mut turn = self.turn().await?;
+        let state = &mut *turn.state;
         let identity = self.olm.cross_signing_status().await;
         let mut is_reset = false;
         if !identity.is_complete() {
@@ -282,14 +302,14 @@ impl OwnDevice {
             let signed = signed.and_then(|keys| {
                 keys.iter().find(|(name, _)| *name == self.device().as_str()).map(|(_, key)| key)
             });
-            self.upload_signed(&mut state, request, signed).await?;
+            self.upload_signed(state, request, signed).await?;
         }
         let answer = self.ask(Endpoint::KeysSign, signatures).await?;
         self.olm.mark_request_as_sent(&name, &answer).await?;
         // The library makes a fallback key only when it hears that there is none.
         let news = DeviceNews { unused_fallback_keys: Some(Vec::new()), ..DeviceNews::default() };
-        self.take(&mut state, news).await?;
-        self.settle(&mut state).await
+        self.take(state, news).await?;
+        self.settle(state).await
     }
 
     /// Whether it has the private keys of its user's identity.
@@ -338,20 +358,31 @@ impl OwnDevice {
         Ok(is_mine && has_master && is_signed)
     }
 
-    /// Takes in what a `/sync` of this device brought, and answers what it asks for. Returns the
-    /// sessions whose keys came. When it returns, all of it is saved.
-    pub async fn receive(&self, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
-        let mut state = self.state.lock().await;
-        let keys = self.take(&mut state, news).await?;
-        self.settle(&mut state).await?;
-        Ok(keys)
+    /// Waits until nobody else changes what the device remembers.
+    ///
+    /// Fails with [`DeviceError::Outdated`] once something was taken in and not saved.
+    pub async fn turn(&self) -> Result<Turn<'_>, DeviceError> {
+        let state = self.state.lock().await;
+        if self.is_outdated() {
+            return Err(DeviceError::Outdated);
+        }
+        Ok(Turn { device: self, state, is_unsaved: false })
+    }
+
+    /// Whether it has to be opened anew.
+    pub fn is_outdated(&self) -> bool {
+        self.is_outdated.load(Ordering::Acquire)
+    }
+
+    /// Asks and answers until there is nothing more to say about keys.
+    pub async fn catch_up(&self) -> Result<(), DeviceError> {
+        self.settle(&mut self.turn().await?.state).await
     }
 
     /// Somebody's devices changed, as another device of ours has heard.
     pub async fn heard_of_changes(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
         let news = DeviceNews { changed: users.to_vec(), ..DeviceNews::default() };
-        let mut state = self.state.lock().await;
-        self.take(&mut state, news).await.map(|_| ())
+        self.take(&mut self.turn().await?.state, news).await.map(|_| ())
     }
 
     /// Everybody's devices may have changed: nobody told what happened meanwhile.
@@ -371,9 +402,10 @@ impl OwnDevice {
         content: &Value,
         before_sharing: impl Future<Output = Result<(), E>> + Send,
     ) -> Result<Value, E> {
-        let mut state = self.state.lock().await;
+        let mut turn = self.turn().await?;
+        let state = &mut *turn.state;
         if !state.is_shared(audience) {
-            self.share(&mut state, audience, before_sharing).await?;
+            self.share(state, audience, before_sharing).await?;
         }
         let content = to_raw_value(content)
             .map(Raw::<AnyMessageLikeEventContent>::from_json)
@@ -406,7 +438,7 @@ impl OwnDevice {
             return Ok(decrypted);
         };
         {
-            let _one_at_a_time = self.state.lock().await;
+            let _turn = self.turn().await?;
             boxed(self.olm.update_tracked_users([&*sender])).await?;
             self.query(&[sender]).await?;
         }
@@ -444,10 +476,11 @@ impl OwnDevice {
     /// Asks the sender's and our own devices for the key of an event.
     pub async fn ask_for_key(&self, event: &Value, room: &RoomId) -> Result<(), DeviceError> {
         let Ok(raw) = to_raw_value(event).map(Raw::from_json) else { return Ok(()) };
-        let mut state = self.state.lock().await;
+        let mut turn = self.turn().await?;
+        let state = &mut *turn.state;
         let (cancellation, request) = self.olm.request_room_key(&raw, room).await?;
         for request in cancellation.iter().chain([&request]) {
-            self.send(&mut state, request).await?;
+            self.send(state, request).await?;
         }
         Ok(())
     }
@@ -552,7 +585,6 @@ impl OwnDevice {
             .collect())
     }
 
-    /// Asks and answers until there is nothing more to say about keys.
     async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
         for _ in 0..ROUNDS_MAX {
             let requests = self.olm.outgoing_requests().await?;
@@ -697,6 +729,32 @@ impl OwnDevice {
         match self.homeserver.ask(endpoint, who, request).await {
             Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => Err(DeviceError::Unknown),
             answer => Ok(answer?),
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Takes in what a `/sync` of the device brought, and returns the sessions whose keys came.
+    /// Only saves: [`OwnDevice::catch_up`] answers what it asks for.
+    ///
+    /// The library saves in pieces, and keeps in memory what it could not save. Whoever calls this
+    /// makes the pieces one, and says [`saved`](Self::saved) before the turn ends; without it the
+    /// device is of no more use.
+    pub async fn take_in(&mut self, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
+        self.is_unsaved = true;
+        self.device.take(&mut self.state, news).await
+    }
+
+    /// What was taken in is saved.
+    pub fn saved(mut self) {
+        self.is_unsaved = false;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.is_unsaved {
+            self.device.is_outdated.store(true, Ordering::Release);
         }
     }
 }

@@ -21,10 +21,11 @@ use tracing::{debug, info, warn};
 use super::{Ctx, Line, stop::Stop};
 use crate::{
     matrix::{
-        Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, Rotation, Voice,
+        Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, RoomKey, Rotation,
+        Voice,
     },
     rules::posts,
-    store::{Device, DeviceState, StoreError},
+    store::{Device, DeviceState, DeviceStore, StoreError},
 };
 
 /// A device that nobody used for this long is dropped from memory; loading it again costs one
@@ -76,8 +77,15 @@ pub struct Devices {
 /// The device of one user, loaded or not.
 #[derive(Debug, Default)]
 struct Place {
-    device: tokio::sync::Mutex<Option<Arc<OwnDevice>>>,
+    device: tokio::sync::Mutex<Option<Loaded>>,
     used_at: Mutex<Option<OffsetDateTime>>,
+}
+
+/// A device in memory, and what it remembers in the database.
+#[derive(Debug, Clone)]
+struct Loaded {
+    device: Arc<OwnDevice>,
+    memory: Arc<DeviceStore>,
 }
 
 impl Devices {
@@ -122,7 +130,7 @@ impl Devices {
             let used_at = *place.used_at.lock().unwrap_or_else(PoisonError::into_inner);
             let is_used = Arc::strong_count(place) > 1
                 || place.device.try_lock().map_or(true, |device| {
-                    device.as_ref().is_some_and(|d| Arc::strong_count(d) > 1)
+                    device.as_ref().is_some_and(|d| Arc::strong_count(&d.device) > 1)
                 });
             user == keep || is_used || used_at.is_none_or(|used_at| used_at >= before)
         });
@@ -198,22 +206,26 @@ pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
 
 /// The device of a user of ours with its keys.
 pub(super) async fn device(ctx: &Ctx, user: &UserId) -> Result<Arc<OwnDevice>, Stop> {
-    let place = ctx.devices.place(user, ctx.clock.now());
-    let mut slot = place.device.lock().await;
-    if let Some(device) = &*slot {
-        return Ok(device.clone());
-    }
-    let device = Arc::new(load(ctx, user).await?);
-    *slot = Some(device.clone());
-    Ok(device)
+    Ok(loaded(ctx, user).await?.device)
 }
 
-async fn load(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
+async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+    let place = ctx.devices.place(user, ctx.clock.now());
+    let mut slot = place.device.lock().await;
+    if let Some(loaded) = slot.as_ref().filter(|loaded| !loaded.device.is_outdated()) {
+        return Ok(loaded.clone());
+    }
+    let loaded = load(ctx, user).await?;
+    *slot = Some(loaded.clone());
+    Ok(loaded)
+}
+
+async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     let live = ctx.store.live_device(user.as_str()).await?;
     if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
-        let device = open(ctx, user, &live).await?;
-        if device.is_known().await? {
-            return Ok(device);
+        let loaded = open(ctx, user, &live).await?;
+        if loaded.device.is_known().await? {
+            return Ok(loaded);
         }
         warn!("The homeserver no longer has the keys of a device; another one is made");
         metrics::counter!("umstieg_devices_made_anew_total").increment(1);
@@ -222,32 +234,34 @@ async fn load(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
     make(ctx, user).await
 }
 
-async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<OwnDevice, DeviceError> {
-    let store = ctx.store.crypto_store(row.row);
-    OwnDevice::open(&ctx.homeserver, user, row.device_id.as_str().into(), store).await
+async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<Loaded, DeviceError> {
+    let memory = ctx.store.crypto_store(row.row);
+    let id = row.device_id.as_str().into();
+    let device = OwnDevice::open(&ctx.homeserver, user, id, memory.clone()).await?;
+    Ok(Loaded { device: Arc::new(device), memory })
 }
 
 /// Makes a device: named in the database, then at the homeserver, then with keys everybody can
 /// get. It may be broken off anywhere; the next try goes on.
-async fn make(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
+async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     let row = match ctx.store.live_device(user.as_str()).await? {
         Some(row) => row,
         None => name(ctx, user).await?,
     };
     let id: OwnedDeviceId = row.device_id.as_str().into();
     ctx.homeserver.ensure_device(user, &id).await?;
-    let device = open(ctx, user, &row).await?;
+    let made = open(ctx, user, &row).await?;
     let retired = ctx.store.retired_devices_of(user.as_str()).await?;
     // The last that came so far as to have an identity.
     let mut before = None;
     for retired in retired.iter().rev() {
-        let device = open(ctx, user, retired).await?;
+        let device = open(ctx, user, retired).await?.device;
         if device.has_identity().await {
             before = Some(device);
             break;
         }
     }
-    device.publish(before.as_ref()).await?;
+    made.device.publish(before.as_deref()).await?;
     // Also those that a restored database knows nothing of.
     for other in ctx.homeserver.devices(user).await? {
         if other != id {
@@ -260,7 +274,7 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<OwnDevice, Stop> {
     }
     metrics::counter!("umstieg_devices_made_total").increment(1);
     info!("Made a device with keys of its own");
-    Ok(device)
+    Ok(made)
 }
 
 /// Names a device, at random and without a meaning (TIM-29).
@@ -283,7 +297,7 @@ async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
     let place = ctx.devices.place(device.user(), ctx.clock.now());
     let mut slot = place.device.lock().await;
     // Unless somebody else noticed it as well.
-    if slot.take_if(|now| now.device() == device.device()).is_some()
+    if slot.take_if(|now| now.device.device() == device.device()).is_some()
         && let Some(row) = ctx.store.live_device(device.user().as_str()).await?
         && row.device_id == device.device().as_str()
     {
@@ -341,10 +355,11 @@ async fn encrypt(
     speaker: &UserId,
     content: &Value,
 ) -> Result<(Arc<OwnDevice>, Value), Stop> {
-    let device = device(ctx, speaker).await?;
+    let loaded = loaded(ctx, speaker).await?;
+    let device = loaded.device.clone();
     if !device.has_shared(audience).await {
         // A peer repairs a broken Olm session there, and the key goes the repaired way.
-        drain(ctx, &device).await?;
+        drain(ctx, &loaded).await?;
     }
     let encrypted = device.encrypt(audience, "m.room.message", content, mark(ctx)).await;
     let encrypted = unless_lost(ctx, &device, encrypted).await?;
@@ -394,13 +409,15 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     let changed = news.changed.clone();
     let has_messages = !news.to_device.is_empty();
     let received = async {
-        let bot = device(ctx, ctx.homeserver.bot()).await?;
+        let bot = loaded(ctx, ctx.homeserver.bot()).await?;
         // Its one-time keys and sessions go on.
         if has_messages {
             mark(ctx).await?;
         }
-        let keys = bot.receive(news).await.map_err(Stop::from);
-        unless_lost(ctx, &bot, keys).await
+        let keys = take_in(ctx, &bot, news).await?;
+        let caught_up = bot.device.catch_up().await.map_err(Stop::from);
+        unless_lost(ctx, &bot.device, caught_up).await?;
+        Ok::<_, Stop>(keys)
     };
     let keys = received.await?;
     tell_of_changes(ctx, &changed).await?;
@@ -408,6 +425,21 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         ctx.store.wake_for_key(&key.room_id, &key.session_id).await?;
     }
     Ok(())
+}
+
+/// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
+/// key in it must be saved by then.
+async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
+    let Loaded { device, memory } = loaded;
+    let taken_in = async {
+        let mut turn = device.turn().await?;
+        let step = memory.clone().begin_step().await?;
+        let keys = turn.take_in(news).await?;
+        step.commit().await?;
+        turn.saved();
+        Ok(keys)
+    };
+    unless_lost(ctx, device, taken_in.await).await
 }
 
 /// First those that are not in memory: who is loaded meanwhile reads what is saved.
@@ -420,8 +452,8 @@ async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), Store
     for user in ctx.devices.users() {
         let place = ctx.devices.places().get(&user).cloned();
         let Some(place) = place else { continue };
-        let device = place.device.lock().await.clone();
-        if let Some(device) = device
+        let loaded = place.device.lock().await.clone();
+        if let Some(Loaded { device, .. }) = loaded
             && let Err(error) = device.heard_of_changes(changed).await
         {
             warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
@@ -445,8 +477,8 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
             continue;
         }
         let drained = async {
-            let device = device(ctx, &user).await?;
-            drain(ctx, &device).await
+            let loaded = loaded(ctx, &user).await?;
+            drain(ctx, &loaded).await
         };
         match drained.await {
             Ok(()) => {}
@@ -463,7 +495,8 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
 }
 
 /// Reads a ghost's inbox.
-async fn drain(ctx: &Ctx, device: &OwnDevice) -> Result<(), Stop> {
+async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
+    let device = &loaded.device;
     if device.user() == ctx.homeserver.bot() {
         return Ok(());
     }
@@ -480,7 +513,8 @@ async fn drain(ctx: &Ctx, device: &OwnDevice) -> Result<(), Stop> {
     if !news.to_device.is_empty() {
         mark(ctx).await?;
     }
-    let received = device.receive(news).await.map(drop).map_err(Stop::from);
-    unless_lost(ctx, device, received).await?;
+    take_in(ctx, loaded, news).await?;
+    let caught_up = device.catch_up().await.map_err(Stop::from);
+    unless_lost(ctx, device, caught_up).await?;
     Ok(ctx.store.save_inbox_position(row.row, &since, ctx.clock.now()).await?)
 }

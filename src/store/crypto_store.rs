@@ -10,11 +10,12 @@
 mod peers;
 mod records;
 mod room_keys;
+mod step;
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -39,6 +40,7 @@ use matrix_sdk_crypto::{
 use ruma::{
     DeviceId, OwnedDeviceId, RoomId, TransactionId, UserId, events::secret::request::SecretName,
 };
+use sqlx::Connection as _;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -46,6 +48,7 @@ use self::{
     peers::PeerChanges,
     records::{Kind, Place, RecordChanges, message_digest},
     room_keys::RoomKeyChanges,
+    step::Steps,
 };
 use super::{
     DeviceRow, Store,
@@ -54,7 +57,7 @@ use super::{
 
 /// The memory of one device's encryption.
 pub struct DeviceStore {
-    pool: sqlx::PgPool,
+    steps: Steps,
     seal: Seal,
     device: DeviceRow,
     /// What never changes of the account, once it was loaded or saved.
@@ -105,15 +108,15 @@ impl fmt::Debug for DeviceStore {
 
 impl Store {
     /// The memory of a device that stands in `devices`, for one `OlmMachine`.
-    pub fn crypto_store(&self, device: DeviceRow) -> DeviceStore {
-        DeviceStore {
-            pool: self.pool.clone(),
+    pub fn crypto_store(&self, device: DeviceRow) -> Arc<DeviceStore> {
+        Arc::new(DeviceStore {
+            steps: Steps::new(self.pool.clone()),
             seal: self.seal.clone(),
             device,
             account: RwLock::default(),
             own_keys: RwLock::default(),
             saving: Mutex::default(),
-        }
+        })
     }
 }
 
@@ -187,7 +190,8 @@ impl CryptoStore for DeviceStore {
         let peers = PeerChanges::collect(self, &changes.devices, &changes.identities)?;
         let messages: Vec<_> = changes.message_hashes.iter().map(message_digest).collect();
 
-        let mut transaction = self.pool.begin().await?;
+        let mut rows = self.rows().await?;
+        let mut transaction = rows.begin().await?;
         if !records.is_empty() {
             records.apply(&mut transaction, self.device).await?;
         }
@@ -235,7 +239,7 @@ impl CryptoStore for DeviceStore {
         if changes.is_empty() {
             return Ok(());
         }
-        changes.apply(&mut *self.pool.acquire().await?, self.device, backed_up_to_version).await
+        changes.apply(&mut *self.rows().await?, self.device, backed_up_to_version).await
     }
 
     async fn get_sessions(&self, sender_key: &str) -> Result<Option<Vec<Session>>, Self::Error> {
@@ -400,7 +404,7 @@ impl CryptoStore for DeviceStore {
             self.device.0,
             message_digest(message_hash),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *self.rows().await?)
         .await?)
     }
 
@@ -515,7 +519,7 @@ impl CryptoStore for DeviceStore {
             holder,
             f64::from(lease_duration_ms),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         Ok(generation.and_then(|generation| u64::try_from(generation).ok()))
     }
@@ -548,7 +552,7 @@ impl CryptoStore for DeviceStore {
              )::bigint as "size!""#,
             self.device.0,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *self.rows().await?)
         .await?;
         Ok(usize::try_from(size).ok())
     }

@@ -59,12 +59,12 @@ impl Database {
         Self::at(&self.url)
     }
 
-    fn keys_of(&self, device: DeviceRow) -> DeviceStore {
+    fn keys_of(&self, device: DeviceRow) -> Arc<DeviceStore> {
         self.store.crypto_store(device)
     }
 
     /// A device with an account, and its store.
-    async fn device(&self, user: &str) -> (DeviceRow, DeviceStore, Account) {
+    async fn device(&self, user: &str) -> (DeviceRow, Arc<DeviceStore>, Account) {
         let device = self.store.name_device(user, "GERAET", NOW).await.unwrap().row;
         let store = self.keys_of(device);
         let account = account(user, "GERAET");

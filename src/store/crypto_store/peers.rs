@@ -192,7 +192,7 @@ impl DeviceStore {
             user.as_str(),
             name,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         row.map(|row| self.join(DEVICE, &[user.as_bytes(), &name], &row.keys, &row.sealed))
             .transpose()
@@ -211,7 +211,7 @@ impl DeviceStore {
             self.device.0,
             user.as_str(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.iter()
             .map(|row| self.join(DEVICE, &[user.as_bytes(), &row.name], &row.keys, &row.sealed))
@@ -231,7 +231,7 @@ impl DeviceStore {
             self.device.0,
             user.as_str(),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         row.map(|row| self.join(IDENTITY, &[user.as_bytes()], &row.keys, &row.sealed)).transpose()
     }
@@ -241,7 +241,7 @@ impl DeviceStore {
             "select user_id, dirty from crypto_tracked_users where device = $1",
             self.device.0,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -271,7 +271,7 @@ impl DeviceStore {
             &users,
             &dirty,
         )
-        .execute(&self.pool)
+        .execute(&mut *self.rows().await?)
         .await?;
         Ok(())
     }

@@ -309,7 +309,7 @@ impl DeviceStore {
             place.part_of,
             place.name,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         sealed.map(|sealed| self.open_record(place, &sealed)).transpose()
     }
@@ -327,7 +327,7 @@ impl DeviceStore {
             self.device.0,
             kind.word(),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -353,7 +353,7 @@ impl DeviceStore {
             kind.word(),
             part_of,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -381,7 +381,7 @@ impl DeviceStore {
             kind.word(),
             name,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         row.map(|row| self.open_record(&Place { kind, part_of: row.part_of, name }, &row.sealed))
             .transpose()
@@ -395,12 +395,12 @@ impl DeviceStore {
     ) -> Result<(), DeviceStoreError> {
         let mut changes = RecordChanges::default();
         changes.put(self, place, value)?;
-        changes.apply(&mut *self.pool.acquire().await?, self.device).await
+        changes.apply(&mut *self.rows().await?, self.device).await
     }
 
     pub(super) async fn remove_record(&self, place: Place) -> Result<(), DeviceStoreError> {
         let changes = RecordChanges { remove: BTreeSet::from([place]), ..Default::default() };
-        changes.apply(&mut *self.pool.acquire().await?, self.device).await
+        changes.apply(&mut *self.rows().await?, self.device).await
     }
 
     /// Removes the records of a kind that have this name, or stand below it.
@@ -418,7 +418,7 @@ impl DeviceStore {
             kind.word(),
             digest(name),
         )
-        .execute(&self.pool)
+        .execute(&mut *self.rows().await?)
         .await?;
         Ok(())
     }

@@ -129,7 +129,7 @@ impl DeviceStore {
             digest(room.as_str()),
             digest(session),
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *self.rows().await?)
         .await?;
         row.map(|row| self.open_room_key(&row)).transpose()
     }
@@ -148,7 +148,7 @@ impl DeviceStore {
             self.device.0,
             room.map(|room| digest(room.as_str())),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.iter().map(|row| self.open_room_key(row)).collect()
     }
@@ -178,7 +178,7 @@ impl DeviceStore {
             after.map(digest),
             i64::try_from(limit).unwrap_or(i64::MAX),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.iter().map(|row| self.open_room_key(row)).collect()
     }
@@ -200,7 +200,7 @@ impl DeviceStore {
             version,
             i64::try_from(limit).unwrap_or(i64::MAX),
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.iter().map(|row| self.open_room_key(row)).collect()
     }
@@ -224,7 +224,7 @@ impl DeviceStore {
             &rooms,
             &sessions,
         )
-        .execute(&self.pool)
+        .execute(&mut *self.rows().await?)
         .await?;
         Ok(())
     }
@@ -242,7 +242,7 @@ impl DeviceStore {
             self.device.0,
             version,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *self.rows().await?)
         .await?;
         Ok(RoomKeyCounts {
             total: usize::try_from(row.total).unwrap_or_default(),

@@ -3,6 +3,8 @@
 
 #![expect(unexpected_cfgs, reason = "the suite asks for features of its own crate")]
 
+use std::sync::Arc;
+
 use matrix_sdk_crypto::{cryptostore_integration_tests, cryptostore_integration_tests_time};
 use tokio::sync::OnceCell;
 use umstieg::store::DeviceStore;
@@ -24,7 +26,7 @@ async fn get_store(name: &str, _passphrase: Option<&str>, clear_data: bool) -> D
         database.store.forget_device(device.row).await.unwrap();
     }
     let device = database.store.name_device(&user, "GERAET", NOW).await.unwrap();
-    database.keys_of(device.row)
+    Arc::into_inner(database.keys_of(device.row)).unwrap()
 }
 
 cryptostore_integration_tests!();

@@ -1,7 +1,7 @@
 //! A ghost speaks and the bot reads, with the library's own machine on top of the store; both are
 //! started again between any two steps.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use matrix_sdk_crypto::{
     DecryptionSettings, EncryptionSettings, EncryptionSyncChanges, OlmMachine, TrustRequirement,
@@ -20,7 +20,7 @@ use ruma::{
 };
 use serde::Serialize;
 use serde_json::{Value, json, value::to_raw_value};
-use umstieg::store::DeviceRow;
+use umstieg::store::{DeviceRow, DeviceStore};
 
 use super::{Database, NOW, room};
 
@@ -75,14 +75,15 @@ async fn a_ghost_speaks_and_the_bot_reads_whatever_is_started_again_in_between()
         events.push((words, encrypted.unwrap().content));
     }
 
-    // The homeserver hands over the key, and once more because the answer to it was lost.
+    // The homeserver hands over the key, which opens a session with the bot. The bot is killed once
+    // before all of it is saved, and once before it could say how far it is.
     let key = json!({
         "type": "m.room.encrypted",
         "sender": GHOST,
         "content": after[0].messages[&bot.user].values().next().unwrap(),
     });
     let key: Raw<AnyToDeviceEvent> = raw(&key);
-    for expected in [1, 0] {
+    for (is_killed, expected) in [(true, 1), (false, 1), (false, 0)] {
         let changes = EncryptionSyncChanges {
             to_device_events: vec![key.clone()],
             changed_devices: &DeviceLists::new(),
@@ -90,9 +91,13 @@ async fn a_ghost_speaks_and_the_bot_reads_whatever_is_started_again_in_between()
             unused_fallback_keys: None,
             next_batch_token: None,
         };
-        let (_, keys) =
-            bot.machine().await.receive_sync_changes(changes, &settings()).await.unwrap();
+        let (machine, memory) = bot.machine_and_memory().await;
+        let step = memory.begin_step().await.unwrap();
+        let (_, keys) = machine.receive_sync_changes(changes, &settings()).await.unwrap();
         assert_eq!(keys.len(), expected);
+        if !is_killed {
+            step.commit().await.unwrap();
+        }
     }
 
     for (number, (words, content)) in events.into_iter().enumerate() {
@@ -142,8 +147,13 @@ impl Speaker {
 
     /// The machine as it comes up after a restart: over connections of its own.
     async fn machine(&self) -> OlmMachine {
-        let store = self.database.after_restart().keys_of(self.row);
-        OlmMachine::with_store(&self.user, &self.device, store, None).await.unwrap()
+        self.machine_and_memory().await.0
+    }
+
+    async fn machine_and_memory(&self) -> (OlmMachine, Arc<DeviceStore>) {
+        let memory = self.database.after_restart().keys_of(self.row);
+        let (user, device) = (&self.user, &self.device);
+        (OlmMachine::with_store(user, device, memory.clone(), None).await.unwrap(), memory)
     }
 }
 
