@@ -30,7 +30,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use seal::{Purpose, Seal, Unsealable};
 
 pub use conversations::{Conversation, KnownThreads};
-pub use crypto_store::{DeviceStore, DeviceStoreError};
+pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OneGateway, OpenError};
 pub use devices::{Device, DeviceCounts, DeviceRow, DeviceState};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};

@@ -44,6 +44,7 @@ use sqlx::Connection as _;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+pub use self::step::DeviceStep;
 use self::{
     peers::PeerChanges,
     records::{Kind, Place, RecordChanges, message_digest},
