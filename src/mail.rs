@@ -13,11 +13,18 @@ mod fingerprint;
 mod header;
 mod html;
 mod parse;
+mod skeleton;
 mod text;
 
-pub use compose::{ComposeError, MailBody, MailForm, compose};
-pub use fingerprint::fingerprint;
+pub use compose::{
+    ComposeError, Composed, FILE_PIECE_BYTES, MailBody, MailForm, Piece, compose, file_lines,
+};
+pub use decode::{Decoder, content};
+pub use fingerprint::{Fingerprinting, fingerprint};
 pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
 pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX};
-pub use parse::{ATTACHMENTS_MAX, DEPTH_MAX, MAILBOXES_MAX, PARTS_MAX, REFERENCES_MAX, parse};
+pub use parse::{
+    ATTACHMENTS_MAX, DEPTH_MAX, MAILBOXES_MAX, PARTS_MAX, REFERENCES_MAX, parse, parse_skeleton,
+};
+pub use skeleton::{Keep, Scanner, Skeleton};
 pub use text::{NAME_CHARS_MAX, SUBJECT_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};

@@ -19,7 +19,7 @@ pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsErr
 pub use decode::decode;
 pub use encryption::{
     AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, OwnDevice, RoomKey, Rotation,
-    SessionPlace,
+    SessionPlace, Spooled, Upload,
 };
 pub use error::{ErrorKind, MatrixError};
 pub use media::DownloadError;

@@ -17,13 +17,13 @@ mod trust;
 pub use address::{AddressError, FaxNumber, MailAddress};
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
 pub use delivery::{DeliveryState, Outcome, Reached};
-pub use dispatch::{Dispatch, DispatchPart, Envelope};
+pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MessageId, MessageIdError, PostId,
 };
 pub use language::Language;
-pub use letter::{Attachment, Body, Defect, Letter, Mailbox};
+pub use letter::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
 pub use post::{Media, NewPost, Speaker};
 pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,

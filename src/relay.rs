@@ -4,13 +4,16 @@
 //! stopped at any line and run again: what it did is in Postgres, and what it does outside bears
 //! a name that was saved before.
 
+mod budget;
 mod commands;
 mod devices;
 mod hand_over;
+mod leaving;
 mod letter_to_room;
 mod portals;
 mod room_to_dispatch;
 mod stop;
+mod stored_mail;
 mod unreadable;
 
 use std::{
@@ -23,6 +26,7 @@ use rand::{RngCore, SeedableRng, rngs::StdRng};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use budget::{Budget, HELD_BYTES_MAX};
 pub use devices::{Devices, KeysError, begin, bot_device, receive, renew_bot_device, tidy};
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
@@ -51,6 +55,8 @@ pub struct Ctx {
     pub devices: Devices,
     /// How long the key of a room message may be on its way before its sender is told.
     pub key_wait: Duration,
+    /// How much of large mails and files may be in memory.
+    pub budget: Budget,
 }
 
 /// A channel with the servers it is reached through.

@@ -23,10 +23,10 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use mailbox::{Fetched, KeyList, Mailbox, MailboxProtocol, Waited};
+pub use mailbox::{Basket, Fetched, KeyList, Mailbox, MailboxProtocol, Waited};
 pub use server::{
     Login, MailServer, MailServerError, MailServerErrorKind, ServerSettingsError, Timeouts, TlsMode,
 };
-pub use smtp::{SmtpFacts, probe_login, submit};
+pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
 pub use tls::{ClientCertificate, Fingerprint, Trust, TrustError};
 pub use wire::Fault;

@@ -95,6 +95,7 @@ impl Shop {
     pub async fn take_over(&self) -> Result<(), StoreError> {
         let now = self.ctx.clock.now();
         self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
+        self.ctx.store.remove_lost_pieces().await?;
         self.ctx.store.wake_all_unreadable().await?;
         self.ctx.store.wake_what_waits(now).await?;
         // Who came to the team while the settings were changed is invited where work goes on.

@@ -13,7 +13,7 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    relay::{self, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
+    relay::{self, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
     rules::retry::back_off,
     store::Store,
     transport::MailboxProtocol,
@@ -105,6 +105,7 @@ pub(super) fn ctx(settings: &Settings, tokens: &Tokens, store: Store) -> Result<
         attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
         devices: Devices::new(settings.encryption.required),
         key_wait: settings.encryption.key_wait,
+        budget: Budget::default(),
     })
 }
 

@@ -12,7 +12,7 @@ use super::{
     file_name,
     text::{SUBJECT_CHARS_MAX, one_line, plain_lines},
 };
-use crate::model::{Attachment, Dispatch, DispatchPart, Envelope, MessageId};
+use crate::model::{Dispatch, DispatchFile, DispatchPart, Envelope, MessageId};
 
 /// What a channel wants of its mails, as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum MailBody {
     Parts,
     /// This one document and nothing else: a fax gateway prints every text part as a page, or
     /// refuses the mail for it (FAX-23). `crate::document` made it from the dispatch's parts.
-    Document(Attachment),
+    Document(DispatchFile),
 }
 
 /// Why a dispatch cannot become a mail. All are faults of the settings or of the caller; what a
@@ -78,6 +78,35 @@ const OWN_HEADERS: [&str; 14] = [
 /// Base64 has 76 characters to the line (RFC 2045 §6.8), made from this many bytes.
 const BASE64_LINE_BYTES: usize = 57;
 
+/// Bytes of a file that become base64 at once: whole lines.
+pub const FILE_PIECE_BYTES: usize = 1024 * BASE64_LINE_BYTES;
+
+/// A mail in the order in which it leaves. Of the files it holds only which one stands where, so
+/// that it is small whatever it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    pub pieces: Vec<Piece>,
+    /// The length of the whole mail.
+    pub bytes: u64,
+}
+
+/// A piece of a mail.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Piece {
+    Bytes(Vec<u8>),
+    /// The file of this number among the dispatch's files, written by [`file_lines`].
+    File(usize),
+}
+
+impl std::fmt::Debug for Piece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::File(number) => write!(f, "File({number})"),
+        }
+    }
+}
+
 /// Writes the mail (RFC 5322, CRLF line ends, only ASCII, no line over 998 bytes).
 ///
 /// The same input gives the same bytes, so that a repeated attempt sends the same mail. Subject,
@@ -86,10 +115,10 @@ pub fn compose(
     dispatch: &Dispatch,
     envelope: &Envelope,
     form: &MailForm,
-) -> Result<Vec<u8>, ComposeError> {
+) -> Result<Composed, ComposeError> {
     check_headers(&form.headers)?;
     let text = body_text(dispatch);
-    let files: Vec<&Attachment> = match &form.body {
+    let files: Vec<&DispatchFile> = match &form.body {
         MailBody::Document(document) => vec![document],
         MailBody::Parts => dispatch.parts.iter().filter_map(file).collect(),
     };
@@ -120,11 +149,28 @@ pub fn compose(
     }
     line("Subject", &encoded(&one_line(&dispatch.subject, SUBJECT_CHARS_MAX).0));
     line("MIME-Version", "1.0");
-    root_part(text.as_deref(), &files, &dispatch.message_id).write_part(&mut mail);
-    if !mail.ends_with(b"\r\n") {
-        mail.extend_from_slice(b"\r\n");
+    Ok(with_body(mail, text.as_deref(), &files, &dispatch.message_id))
+}
+
+/// A piece of a file as it stands in a mail. Pieces of [`FILE_PIECE_BYTES`], all but the last,
+/// together give the whole file.
+pub fn file_lines(piece: &[u8]) -> Vec<u8> {
+    let mut encoded = String::with_capacity(
+        usize::try_from(encoded_bytes(piece.len() as u64)).unwrap_or_default(),
+    );
+    for line in piece.chunks(BASE64_LINE_BYTES) {
+        STANDARD.encode_string(line, &mut encoded);
+        encoded.push_str("\r\n");
     }
-    Ok(mail)
+    encoded.into_bytes()
+}
+
+/// How long a file of so many bytes is in a mail.
+fn encoded_bytes(bytes: u64) -> u64 {
+    let line = BASE64_LINE_BYTES as u64;
+    let rest = bytes % line;
+    let last = if rest == 0 { 0 } else { rest.div_ceil(3) * 4 + 2 };
+    (bytes / line).saturating_mul(line / 3 * 4 + 2).saturating_add(last)
 }
 
 fn check_headers(headers: &[(String, String)]) -> Result<(), ComposeError> {
@@ -148,7 +194,7 @@ fn check_headers(headers: &[(String, String)]) -> Result<(), ComposeError> {
     Ok(())
 }
 
-fn file(part: &DispatchPart) -> Option<&Attachment> {
+fn file(part: &DispatchPart) -> Option<&DispatchFile> {
     match part {
         DispatchPart::File(file) => Some(file),
         DispatchPart::Text(_) => None,
@@ -169,25 +215,50 @@ fn body_text(dispatch: &Dispatch) -> String {
     if texts.is_empty() { String::new() } else { texts.join("\n\n").replace('\n', "\r\n") + "\r\n" }
 }
 
-fn root_part<'a>(
-    text: Option<&'a str>,
-    files: &[&'a Attachment],
+/// Adds what the mail carries to its head.
+fn with_body(
+    mut mail: Vec<u8>,
+    text: Option<&str>,
+    files: &[&DispatchFile],
     message_id: &MessageId,
-) -> MimePart<'a> {
+) -> Composed {
     let text_part = text.map(|text| {
         let body = if text.is_empty() { "\r\n" } else { text };
         MimePart::new(ContentType::new("text/plain").attribute("charset", "utf-8"), body)
     });
-    match (text_part, files) {
-        (Some(text), []) => text,
-        (text_part, files) => {
-            let mut parts: Vec<MimePart<'a>> = text_part.into_iter().collect();
-            parts.extend(files.iter().enumerate().map(|(index, file)| file_part(index, file)));
-            let boundary = boundary(message_id, text.unwrap_or_default());
-            let kind = ContentType::new("multipart/mixed").attribute("boundary", boundary);
-            MimePart::new(kind, parts)
+    if files.is_empty()
+        && let Some(text_part) = text_part
+    {
+        text_part.write_part(&mut mail);
+        if !mail.ends_with(b"\r\n") {
+            mail.extend_from_slice(b"\r\n");
         }
+        let bytes = mail.len() as u64;
+        return Composed { pieces: vec![Piece::Bytes(mail)], bytes };
     }
+    let boundary = boundary(message_id, text.unwrap_or_default());
+    let kind = ContentType::new("multipart/mixed").attribute("boundary", boundary.clone());
+    let last = format!("\r\n--{boundary}--\r\n");
+    MimePart::new(kind, BodyPart::Multipart(Vec::new())).write_part(&mut mail);
+    // A multipart of no parts is its head and its end.
+    mail.truncate(mail.len() - last.len());
+    let between = format!("\r\n--{boundary}\r\n");
+    if let Some(text_part) = text_part {
+        mail.extend_from_slice(between.as_bytes());
+        text_part.write_part(&mut mail);
+    }
+    let mut pieces = Vec::new();
+    let mut bytes = 0_u64;
+    for (index, file) in files.iter().enumerate() {
+        mail.extend_from_slice(between.as_bytes());
+        file_head(index, file).write_part(&mut mail);
+        bytes = bytes.saturating_add(mail.len() as u64).saturating_add(encoded_bytes(file.bytes));
+        pieces.extend([Piece::Bytes(std::mem::take(&mut mail)), Piece::File(index)]);
+    }
+    mail.extend_from_slice(last.as_bytes());
+    bytes = bytes.saturating_add(mail.len() as u64);
+    pieces.push(Piece::Bytes(mail));
+    Composed { pieces, bytes }
 }
 
 /// Derived from the Message-ID, so that it is the same on every attempt; `=_` occurs in neither
@@ -205,15 +276,11 @@ fn boundary(message_id: &MessageId, text: &str) -> String {
     }
 }
 
-/// Always base64: text files would otherwise have their line ends rewritten.
-fn file_part(index: usize, file: &Attachment) -> MimePart<'static> {
+/// All that stands in front of a file. Always base64: text files would otherwise have their line
+/// ends rewritten.
+fn file_head(index: usize, file: &DispatchFile) -> MimePart<'static> {
     let media_type = media_type(&file.media_type);
     let name = file_name::clean(&file.file_name, &file_name::numbered(index + 1, media_type));
-    let mut encoded = String::with_capacity(file.bytes.len() / BASE64_LINE_BYTES * 78 + 80);
-    for line in file.bytes.chunks(BASE64_LINE_BYTES) {
-        STANDARD.encode_string(line, &mut encoded);
-        encoded.push_str("\r\n");
-    }
     MimePart {
         headers: vec![
             (
@@ -226,7 +293,7 @@ fn file_part(index: usize, file: &Attachment) -> MimePart<'static> {
             ),
             ("Content-Transfer-Encoding".into(), Raw::new("base64").into()),
         ],
-        contents: BodyPart::Binary(encoded.into_bytes().into()),
+        contents: BodyPart::Binary(Vec::new().into()),
     }
 }
 
@@ -281,13 +348,12 @@ fn bracketed(id: &MessageId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
     use time::macros::datetime;
 
     use super::*;
     use crate::{
-        mail::{header, parse},
+        mail::{content, header, parse},
         model::{Correspondent, FaxNumber, MailAddress},
     };
 
@@ -316,11 +382,28 @@ mod tests {
     }
 
     fn file(name: &str, media_type: &str, bytes: &[u8]) -> DispatchPart {
-        DispatchPart::File(Attachment {
+        DispatchPart::File(DispatchFile {
             file_name: name.to_owned(),
             media_type: media_type.to_owned(),
-            bytes: Bytes::copy_from_slice(bytes),
+            bytes: bytes.len() as u64,
         })
+    }
+
+    /// The mail as it leaves, with these bytes as its files.
+    fn whole(composed: &Composed, files: &[&[u8]]) -> Vec<u8> {
+        let mut mail = Vec::new();
+        for piece in &composed.pieces {
+            match piece {
+                Piece::Bytes(bytes) => mail.extend_from_slice(bytes),
+                Piece::File(number) => {
+                    for piece in files[*number].chunks(FILE_PIECE_BYTES) {
+                        mail.extend_from_slice(&file_lines(piece));
+                    }
+                }
+            }
+        }
+        assert_eq!(composed.bytes, mail.len() as u64);
+        mail
     }
 
     fn kim() -> MailForm {
@@ -333,8 +416,8 @@ mod tests {
         }
     }
 
-    fn composed(dispatch: &Dispatch, form: &MailForm) -> String {
-        String::from_utf8(compose(dispatch, &envelope(), form).unwrap()).unwrap()
+    fn composed(dispatch: &Dispatch, form: &MailForm, files: &[&[u8]]) -> String {
+        String::from_utf8(whole(&compose(dispatch, &envelope(), form).unwrap(), files)).unwrap()
     }
 
     #[test]
@@ -343,7 +426,7 @@ mod tests {
         answer.in_reply_to = Some(MessageId::new("2@b").unwrap());
         answer.references = vec![MessageId::new("1@b").unwrap(), MessageId::new("2@b").unwrap()];
         assert_eq!(
-            composed(&answer, &kim()),
+            composed(&answer, &kim(), &[]),
             "From: praxis@a.kim.telematik\r\n\
              To: klinik@b.kim.telematik\r\n\
              Date: Mon, 23 Nov 2026 17:10:50 +0100\r\n\
@@ -369,7 +452,8 @@ mod tests {
             file("notiz.txt", "text/plain", b"a\nb\r\nc \n"),
             file("alt.eml", "message/rfc822", b"From: x@y.de\n\nhi"),
         ];
-        let mail = composed(&dispatch("Befund", parts), &kim());
+        let files: [&[u8]; 3] = [&pdf, b"a\nb\r\nc \n", b"From: x@y.de\n\nhi"];
+        let mail = composed(&dispatch("Befund", parts), &kim(), &files);
         assert!(mail.contains("\r\nContent-Type: multipart/mixed;"), "{mail}");
         for never in ["alternative", "text/html", "x-kas", "message/rfc822"] {
             assert!(!mail.contains(never), "{never}");
@@ -378,26 +462,31 @@ mod tests {
         assert_eq!(letter.body.text, "Anbei.");
         let names: Vec<_> = letter.attachments.iter().map(|a| a.file_name.as_str()).collect();
         assert_eq!(names, ["Befund Müller.pdf", "notiz.txt", "alt.eml"]);
-        assert_eq!(letter.attachments[0].bytes, pdf);
-        assert_eq!(letter.attachments[1].bytes.as_ref(), b"a\nb\r\nc \n");
+        assert_eq!(content(mail.as_bytes(), &letter.attachments[0]), pdf);
+        assert_eq!(content(mail.as_bytes(), &letter.attachments[1]), b"a\nb\r\nc \n");
         assert_eq!(letter.attachments[2].media_type, "application/octet-stream");
         assert_eq!(letter.defects, []);
     }
 
     #[test]
     fn fax_23_a_fax_is_one_document_and_no_text() {
-        let pdf = Attachment {
+        let pdf = DispatchFile {
             file_name: "fax.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
-            bytes: Bytes::from_static(b"%PDF-1.7"),
+            bytes: 8,
         };
         let mut fax = dispatch("", vec![text("steht im PDF")]);
         fax.to = Correspondent::Fax(FaxNumber::new("+49301234567").unwrap());
-        let form = MailForm { headers: Vec::new(), body: MailBody::Document(pdf.clone()) };
-        let mail = composed(&fax, &form);
+        let form = MailForm { headers: Vec::new(), body: MailBody::Document(pdf) };
+        let mail = composed(&fax, &form, &[b"%PDF-1.7"]);
         let letter = parse(mail.as_bytes());
         assert_eq!(letter.body.text, "");
-        assert_eq!(letter.attachments, [pdf]);
+        let [file] = letter.attachments.as_slice() else { panic!("{letter:?}") };
+        assert_eq!(
+            (file.file_name.as_str(), file.media_type.as_str()),
+            ("fax.pdf", "application/pdf")
+        );
+        assert_eq!(content(mail.as_bytes(), file), b"%PDF-1.7");
         assert_eq!(mail.matches("Content-Type:").count(), 2, "{mail}");
         assert!(mail.contains("\r\nSubject: \r\n"), "{mail}");
     }
@@ -415,7 +504,7 @@ mod tests {
         let known = boundary(&MessageId::new("6f1c@kim.local").unwrap(), "");
         let said = format!("--{known}\nContent-Type: text/html\n\n<b>x</b>\n--{known}--");
         let parts = vec![text(&said), file("b.pdf", "application/pdf", b"%PDF")];
-        let letter = parse(composed(&dispatch("x", parts), &kim()).as_bytes());
+        let letter = parse(composed(&dispatch("x", parts), &kim(), &[b"%PDF"]).as_bytes());
         assert_eq!(letter.body.text, said);
         assert_eq!(letter.attachments.len(), 1);
     }
@@ -480,6 +569,7 @@ mod tests {
         ) {
             let parts = vec![text(&said), text("Ende"), file(&name, &media_type, said.as_bytes())];
             let mail = compose(&dispatch(&subject, parts), &envelope(), &kim()).unwrap();
+            let mail = whole(&mail, &[said.as_bytes()]);
 
             prop_assert!(mail.is_ascii());
             let mut lines = 0;
@@ -510,7 +600,7 @@ mod tests {
             let (expected, _) = one_line(&subject, SUBJECT_CHARS_MAX);
             prop_assert_eq!(&letter.subject, &expected);
             prop_assert_eq!(letter.attachments.len(), 1);
-            prop_assert_eq!(letter.attachments[0].bytes.as_ref(), said.as_bytes());
+            prop_assert_eq!(content(&mail, &letter.attachments[0]), said.as_bytes());
             let clean = file_name::clean(&name, &letter.attachments[0].file_name);
             prop_assert_eq!(&letter.attachments[0].file_name, &clean);
             prop_assert!(letter.body.text.ends_with("Ende"));

@@ -3,29 +3,96 @@
 use std::borrow::Cow;
 
 use mail_parser::decoders::{base64::base64_decode, charsets::map::charset_decoder};
+use memchr::memrchr;
+
+use crate::model::{Attachment, TransferEncoding};
+
+/// The transfer encoding of this name, and whether it is known. What is not is left as it is.
+pub(super) fn encoding(name: &str) -> (TransferEncoding, bool) {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "base64" => (TransferEncoding::Base64, true),
+        "quoted-printable" => (TransferEncoding::QuotedPrintable, true),
+        "" | "7bit" | "8bit" | "binary" => (TransferEncoding::Identity, true),
+        _ => (TransferEncoding::Identity, false),
+    }
+}
 
 /// The bytes of a part without their Content-Transfer-Encoding, and whether that was broken.
 ///
 /// Broken base64 and quoted-printable give what can be read of them: a fax with a stray character
 /// in line 300 is better half shown, with a hint, than not at all.
-pub(super) fn transfer<'a>(bytes: &'a [u8], encoding: &str) -> (Cow<'a, [u8]>, bool) {
-    match encoding.trim().to_ascii_lowercase().as_str() {
-        "base64" => match base64_decode(bytes) {
+pub(super) fn transfer(bytes: &[u8], encoding: TransferEncoding) -> (Cow<'_, [u8]>, bool) {
+    match encoding {
+        TransferEncoding::Base64 => match base64_decode(bytes) {
             Some(decoded) => (Cow::Owned(decoded), false),
             None => {
-                // RFC 2045 §6.8: what is not in the alphabet is to be ignored.
-                let is_known = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
-                let known: Vec<u8> = bytes.iter().copied().filter(is_known).collect();
+                let known = digits(bytes);
                 (Cow::Owned(base64_decode(&known).unwrap_or_default()), true)
             }
         },
-        "quoted-printable" => {
+        TransferEncoding::QuotedPrintable => {
             let (decoded, broken) = quoted_printable(bytes);
             (Cow::Owned(decoded), broken)
         }
-        "" | "7bit" | "8bit" | "binary" => (Cow::Borrowed(bytes), false),
-        _ => (Cow::Borrowed(bytes), true),
+        TransferEncoding::Identity => (Cow::Borrowed(bytes), false),
     }
+}
+
+/// RFC 2045 §6.8: what is not in the alphabet is to be ignored.
+fn digits(bytes: &[u8]) -> Vec<u8> {
+    let mut digits = Vec::with_capacity(bytes.len());
+    for &byte in bytes {
+        if matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=') {
+            digits.push(byte);
+        }
+    }
+    digits
+}
+
+/// Takes the transfer encoding off a file that comes in pieces, as leniently as the whole is read.
+#[derive(Debug)]
+pub struct Decoder {
+    encoding: TransferEncoding,
+    /// What waits for its rest: a group of base64, or a line of quoted-printable.
+    held: Vec<u8>,
+}
+
+impl Decoder {
+    pub fn new(encoding: TransferEncoding) -> Self {
+        Self { encoding, held: Vec::new() }
+    }
+
+    /// What a further piece comes to.
+    pub fn take(&mut self, piece: &[u8]) -> Vec<u8> {
+        match self.encoding {
+            TransferEncoding::Identity => return piece.to_vec(),
+            TransferEncoding::Base64 => self.held.extend_from_slice(&digits(piece)),
+            TransferEncoding::QuotedPrintable => self.held.extend_from_slice(piece),
+        }
+        let whole = match self.encoding {
+            // A group ends with its fourth digit, or with padding wherever it stands.
+            TransferEncoding::Base64 => {
+                let group = memrchr(b'=', &self.held).map_or(0, |at| at + 1);
+                self.held.len() - (self.held.len() - group) % 4
+            }
+            _ => memrchr(b'\n', &self.held).map_or(0, |at| at + 1),
+        };
+        let rest = self.held.split_off(whole);
+        let whole = std::mem::replace(&mut self.held, rest);
+        transfer(&whole, self.encoding).0.into_owned()
+    }
+
+    /// What the last piece left.
+    pub fn finish(self) -> Vec<u8> {
+        transfer(&self.held, self.encoding).0.into_owned()
+    }
+}
+
+/// The bytes of a file, out of its mail.
+pub fn content(mail: &[u8], file: &Attachment) -> Vec<u8> {
+    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+    let place = at(file.place.start)..at(file.place.end);
+    transfer(mail.get(place).unwrap_or_default(), file.encoding).0.into_owned()
 }
 
 /// The text that `bytes` are in `charset`, and whether they were not what that claims.
@@ -111,10 +178,14 @@ fn quoted_printable(bytes: &[u8]) -> (Vec<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn check_transfer(bytes: &[u8], encoding: &str, expected: &[u8], broken: bool) {
+    fn check_transfer(bytes: &[u8], name: &str, expected: &[u8], broken: bool) {
+        let (encoding, is_known) = encoding(name);
         let (actual, was_broken) = transfer(bytes, encoding);
+        let was_broken = was_broken || !is_known;
         assert_eq!(
             (String::from_utf8_lossy(&actual), was_broken),
             (String::from_utf8_lossy(expected), broken)
@@ -129,6 +200,30 @@ mod tests {
         check_transfer(b"100=% =3D", "quoted-printable", b"100=% =", true);
         check_transfer(b"plain\0\xFF", "8bit", b"plain\0\xFF", false);
         check_transfer(b"begin 644", "x-uuencode", b"begin 644", true);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_decode_as_the_whole_does(
+            bytes in prop_oneof![
+                "[A-Za-z0-9+/= \\r\\n!-]{0,200}".prop_map(String::into_bytes),
+                "([a-z =\\t]|=[0-9A-F]{2}|\\r\\n|\\n){0,60}".prop_map(String::into_bytes),
+            ],
+            piece in 1_usize..30,
+        ) {
+            for encoding in [
+                TransferEncoding::Base64,
+                TransferEncoding::QuotedPrintable,
+                TransferEncoding::Identity,
+            ] {
+                let mut decoder = Decoder::new(encoding);
+                let mut pieces: Vec<u8> =
+                    bytes.chunks(piece).flat_map(|piece| decoder.take(piece)).collect();
+                pieces.extend(decoder.finish());
+                let (whole, _) = transfer(&bytes, encoding);
+                prop_assert_eq!(&pieces, whole.as_ref());
+            }
+        }
     }
 
     fn check_text(bytes: &[u8], charset: Option<&str>, expected: &str, lied: bool) {

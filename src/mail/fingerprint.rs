@@ -1,8 +1,12 @@
 //! Recognising a mail that was delivered twice.
 
+use memchr::memchr;
 use sha2::{Digest, Sha256};
 
-use super::header::{Block, unfold};
+use super::{
+    header::{Block, unfold},
+    skeleton::Skeleton,
+};
 use crate::model::Letter;
 
 /// The fields that belong to a mail's content. Trace fields (Received, Return-Path, Delivered-To,
@@ -15,28 +19,82 @@ const FIELDS: [&str; 6] = ["From", "To", "Cc", "Date", "Message-ID", "Subject"];
 /// when the letter has neither Message-ID nor date: two such mails cannot be told from a repeat,
 /// and showing one twice is better than losing one.
 pub fn fingerprint(raw: &[u8], letter: &Letter) -> Option<[u8; 32]> {
-    if letter.message_id.is_none() && letter.date.is_none() {
-        return None;
+    let mut hash = Fingerprinting::begin(&Skeleton::whole(raw), letter)?;
+    hash.take(raw);
+    Some(hash.finish())
+}
+
+/// A fingerprint of a mail that comes in pieces.
+#[derive(Debug)]
+pub struct Fingerprinting {
+    /// All up to the last byte that is more than blank: blanks at the end do not count.
+    settled: Sha256,
+    /// The same with the blanks that came since.
+    ahead: Sha256,
+    /// A CR waits for its LF.
+    has_cr: bool,
+    /// Bytes of the mail in front of its body that have not come yet.
+    head: u64,
+}
+
+impl Fingerprinting {
+    /// Begins with what is read already; [`Self::take`] then wants the whole mail.
+    pub fn begin(skeleton: &Skeleton<'_>, letter: &Letter) -> Option<Self> {
+        if letter.message_id.is_none() && letter.date.is_none() {
+            return None;
+        }
+        let (block, body) = Block::split(skeleton.bytes());
+        let mut hash = Sha256::new();
+        for name in FIELDS {
+            for value in block.values(name) {
+                // Folding is the business of each relay.
+                let words = unfold(value).split_whitespace().collect::<Vec<_>>().join(" ");
+                hash.update(format!("{name}:{}:{words}\n", words.len()));
+            }
+        }
+        let head = if body.is_empty() { skeleton.mail_bytes() } else { skeleton.place(body).start };
+        Some(Self { settled: hash.clone(), ahead: hash, has_cr: false, head })
     }
-    let (block, body) = Block::split(raw);
-    let mut hash = Sha256::new();
-    for name in FIELDS {
-        for value in block.values(name) {
-            // Folding is the business of each relay.
-            let words = unfold(value).split_whitespace().collect::<Vec<_>>().join(" ");
-            hash.update(format!("{name}:{}:{words}\n", words.len()));
+
+    /// A further piece of the mail.
+    pub fn take(&mut self, piece: &[u8]) {
+        let skipped = usize::try_from(self.head).unwrap_or(usize::MAX).min(piece.len());
+        self.head -= skipped as u64;
+        let piece = piece.get(skipped..).unwrap_or_default();
+        let (text, blanks) =
+            piece.split_at_checked(piece.trim_ascii_end().len()).unwrap_or((piece, b""));
+        if !text.is_empty() {
+            self.go_ahead(text);
+            self.settled = self.ahead.clone();
+        }
+        self.go_ahead(blanks);
+    }
+
+    /// Line ends are the business of each relay, too.
+    fn go_ahead(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(&first) = rest.first() {
+            if std::mem::take(&mut self.has_cr) && first != b'\n' {
+                self.ahead.update(b"\r");
+            }
+            let end = memchr(b'\r', rest).unwrap_or(rest.len());
+            let (plain, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
+            self.ahead.update(plain);
+            self.has_cr = !after.is_empty();
+            rest = after.get(1..).unwrap_or_default();
         }
     }
-    // So are line ends, and empty lines at the end.
-    for line in body.trim_ascii_end().split(|b| *b == b'\n') {
-        hash.update(line.strip_suffix(b"\r").unwrap_or(line));
-        hash.update(b"\n");
+
+    pub fn finish(mut self) -> [u8; 32] {
+        self.settled.update(b"\n");
+        self.settled.finalize().into()
     }
-    Some(hash.finalize().into())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::mail::parse;
 
@@ -55,6 +113,37 @@ mod tests {
         );
         assert!(of(MAIL).is_some());
         assert_eq!(of(MAIL), of(&again));
+    }
+
+    /// What earlier versions saved must be found again.
+    fn of_lines(raw: &[u8]) -> [u8; 32] {
+        let (block, body) = Block::split(raw);
+        let mut hash = Sha256::new();
+        for name in FIELDS {
+            for value in block.values(name) {
+                let words = unfold(value).split_whitespace().collect::<Vec<_>>().join(" ");
+                hash.update(format!("{name}:{}:{words}\n", words.len()));
+            }
+        }
+        for line in body.trim_ascii_end().split(|b| *b == b'\n') {
+            hash.update(line.strip_suffix(b"\r").unwrap_or(line));
+            hash.update(b"\n");
+        }
+        hash.finalize().into()
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_have_the_fingerprint_of_the_whole(
+            body in "[a \\t\\r\\n\\x0c]{0,40}",
+            piece in 1_usize..50,
+        ) {
+            let mail = format!("Message-ID: <1@x>\nSubject: x\n\n{body}");
+            let raw = mail.as_bytes();
+            let mut hash = Fingerprinting::begin(&Skeleton::whole(raw), &parse(raw)).unwrap();
+            raw.chunks(piece).for_each(|piece| hash.take(piece));
+            prop_assert_eq!(hash.finish(), of_lines(raw));
+        }
     }
 
     #[test]

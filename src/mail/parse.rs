@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use mail_parser::ContentType;
 
 use super::{
     decode, file_name,
     header::{Block, date, is_garbled, next_line, text, unfold},
     html::{self, HTML_SOURCE_BYTES_MAX},
+    skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body, unflow},
 };
-use crate::model::{Attachment, Body, Defect, Letter};
+use crate::model::{Attachment, Body, Defect, Letter, TransferEncoding};
 
 /// MIME parts that are read, whether shown or not. Real mails have a dozen; a forwarded ward
 /// round with a hundred photographs still fits.
@@ -56,11 +56,18 @@ const TELLTALES: [&str; 12] = [
 /// * Everything else is an attachment, byte for byte, also `message/rfc822` (KIM-18): nested mails
 ///   are not opened, archives are not unpacked.
 pub fn parse(raw: &[u8]) -> Letter {
-    let (block, content) = Block::split(raw);
+    parse_skeleton(&Skeleton::whole(raw))
+}
+
+/// The same from a mail's skeleton. Only a text in base64 that stands behind large files may come
+/// out shorter than from the whole mail, which is noted as every cut is.
+pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
+    let (block, content) = Block::split(skeleton.bytes());
     if !TELLTALES.iter().any(|name| block.has(name)) {
-        return not_a_mail(raw);
+        return not_a_mail(skeleton);
     }
-    let mut reader = Reader::default();
+    let mut reader =
+        Reader { skeleton, parts: 0, attachments: Vec::new(), defects: BTreeSet::new() };
     let units = reader.entity(&block, content, Place { depth: 0, in_digest: false });
     let body = reader.body(&units);
     let Reader { attachments, mut defects, .. } = reader;
@@ -104,7 +111,7 @@ pub fn parse(raw: &[u8]) -> Letter {
     }
 }
 
-fn not_a_mail(raw: &[u8]) -> Letter {
+fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
     Letter {
         from: Vec::new(),
         reply_to: Vec::new(),
@@ -118,8 +125,10 @@ fn not_a_mail(raw: &[u8]) -> Letter {
         body: Body::default(),
         attachments: vec![Attachment {
             file_name: "original.bin".to_owned(),
-            media_type: sniff(OCTETS, raw),
-            bytes: Bytes::copy_from_slice(raw),
+            media_type: sniff(OCTETS, skeleton.bytes()),
+            bytes: skeleton.mail_bytes(),
+            place: 0..skeleton.mail_bytes(),
+            encoding: TransferEncoding::Identity,
         }],
         automatic: false,
         defects: vec![Defect::NotAMail],
@@ -159,8 +168,9 @@ struct Place {
     in_digest: bool,
 }
 
-#[derive(Debug, Default)]
-struct Reader {
+#[derive(Debug)]
+struct Reader<'s> {
+    skeleton: &'s Skeleton<'s>,
     parts: usize,
     attachments: Vec<Attachment>,
     defects: BTreeSet<Defect>,
@@ -168,7 +178,7 @@ struct Reader {
 
 const OCTETS: &str = "application/octet-stream";
 
-impl Reader {
+impl Reader<'_> {
     /// Reads a mail or part and what it contains.
     fn entity(&mut self, block: &Block<'_>, content: &[u8], place: Place) -> Vec<Unit> {
         self.parts += 1;
@@ -269,12 +279,20 @@ impl Reader {
         // A part with a name is a file, even `inline`; a whole mail with a name is still a text.
         let is_file = is_attached || (name.is_some() && place.depth > 0);
         let encoding = block.first("Content-Transfer-Encoding").map(unfold).unwrap_or_default();
-        let (bytes, broken) = decode::transfer(content, &encoding);
+        let (encoding, is_known) = decode::encoding(&encoding);
+        let (bytes, broken) = decode::transfer(content, encoding);
+        let broken = broken || !is_known;
         if broken {
             self.defects.insert(Defect::Encoding);
         }
         if !is_file && matches!(media, "text/plain" | "text/html") {
-            let source = self.text_of(&bytes, content_type);
+            let source = match self.skeleton.unbroken(content) {
+                None => self.text_of(&bytes, content_type, false),
+                Some(shown) => {
+                    let (shown, _) = decode::transfer(shown, encoding);
+                    self.text_of(&shown, content_type, true)
+                }
+            };
             if source.trim().is_empty() {
                 return Vec::new();
             }
@@ -293,15 +311,23 @@ impl Reader {
         self.attachments.push(Attachment {
             file_name: file_name::clean(name.unwrap_or_default(), &fallback),
             media_type,
-            bytes: Bytes::from(bytes.into_owned()),
+            bytes: bytes.len() as u64 + self.skeleton.missing(content, encoding),
+            place: self.skeleton.place(content),
+            encoding,
         });
         Vec::new()
     }
 
-    fn text_of(&mut self, bytes: &[u8], content_type: Option<&ContentType<'static>>) -> String {
+    /// `has_more`: the bytes are but the beginning.
+    fn text_of(
+        &mut self,
+        bytes: &[u8],
+        content_type: Option<&ContentType<'static>>,
+        has_more: bool,
+    ) -> String {
         let attribute = |name: &str| content_type.and_then(|t| t.attribute(name));
         let shown = bytes.get(..HTML_SOURCE_BYTES_MAX).unwrap_or(bytes);
-        let is_cut = shown.len() < bytes.len();
+        let is_cut = has_more || shown.len() < bytes.len();
         if is_cut {
             self.defects.insert(Defect::BodyCut);
         }

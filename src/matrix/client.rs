@@ -341,7 +341,7 @@ impl Homeserver {
         endpoint: Endpoint,
         who: As<'_>,
         request: R,
-        (body, length): (reqwest::Body, usize),
+        (body, length): (reqwest::Body, u64),
         bytes_max: usize,
     ) -> Result<Bytes, MatrixError>
     where

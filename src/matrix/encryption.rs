@@ -40,8 +40,8 @@ use serde_json::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-pub use attachment::AttachmentError;
-pub(super) use attachment::{Decrypting, encrypting};
+pub use attachment::{AttachmentError, Spooled, Upload};
+pub(super) use attachment::{Spooling, encrypting};
 
 use super::{Endpoint, Homeserver, MatrixError, client::As, error::Cause};
 use crate::model::Trust;

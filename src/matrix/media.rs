@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     AttachmentError, Endpoint, Homeserver, MatrixError,
     client::{As, read},
-    encryption::{Decrypting, encrypting},
+    encryption::{Spooled, Spooling, Upload, encrypting},
     error::Cause,
 };
 
@@ -34,15 +34,16 @@ impl Homeserver {
         &self,
         user: &UserId,
         content_type: &str,
-        bytes: Bytes,
+        file: Upload,
     ) -> Result<OwnedMxcUri, MatrixError> {
         use ruma::api::client::media::create_content::v3;
         let endpoint = Endpoint::Upload;
         let mut request = v3::Request::new(Vec::new());
         request.content_type = Some(content_type.to_owned());
-        let length = bytes.len() as u64;
+        let length = file.bytes;
+        let body = (file.into_body(), length);
         let answer =
-            self.ask_with_bytes(endpoint, As::User(user), request, bytes, UPLOADED_BYTES_MAX).await;
+            self.ask_with_stream(endpoint, As::User(user), request, body, UPLOADED_BYTES_MAX).await;
         self.uploaded(answer, length).await
     }
 
@@ -52,18 +53,18 @@ impl Homeserver {
     pub async fn upload_encrypted(
         &self,
         user: &UserId,
-        bytes: Bytes,
+        file: Upload,
     ) -> Result<Value, MatrixError> {
         use ruma::api::client::media::create_content::v3;
         let endpoint = Endpoint::Upload;
         let mut request = v3::Request::new(Vec::new());
         request.content_type = Some("application/octet-stream".to_owned());
-        let length = bytes.len();
-        let encrypting = encrypting(bytes);
+        let length = file.bytes;
+        let encrypting = encrypting(file);
         let body = (encrypting.body, length);
         let answer =
             self.ask_with_stream(endpoint, As::User(user), request, body, UPLOADED_BYTES_MAX).await;
-        let uri = self.uploaded(answer, length as u64).await?;
+        let uri = self.uploaded(answer, length).await?;
         // It was taken to its end.
         let unsendable = |_| MatrixError::new(endpoint, Cause::Unsendable);
         let mut file = encrypting.info.await.map_err(unsendable)?;
@@ -97,20 +98,20 @@ impl Homeserver {
         read::<Uploaded>(endpoint, &answer).map(|uploaded| uploaded.content_uri)
     }
 
-    /// Fetches a file of at most `bytes_max` bytes and decrypts it with what its event says
-    /// (`file`: an `EncryptedFile`). Otherwise like [`Homeserver::download`].
+    /// Fetches a file of at most `bytes_max` bytes and makes sure that it is the one its event
+    /// describes (`file`: an `EncryptedFile`). Otherwise like [`Homeserver::download`].
     pub async fn download_encrypted(
         &self,
         uri: &MxcUri,
         file: &Value,
         bytes_max: usize,
-    ) -> Result<Bytes, DownloadError> {
+    ) -> Result<Spooled, DownloadError> {
         use ruma::api::client::authenticated_media::get_content::v1;
         let endpoint = Endpoint::Download;
         let request = v1::Request::from_uri(uri)
             .map_err(|_| MatrixError::new(endpoint, Cause::Unsendable))?;
         let mut response = self.ask_for_file(endpoint, As::User(self.bot()), request).await?;
-        let decrypting = Decrypting::new(file.clone());
+        let spooling = Spooling::new(file.clone());
         let mut length = 0;
         while let Some(piece) =
             response.chunk().await.map_err(|error| MatrixError::no_answer(endpoint, error))?
@@ -120,11 +121,11 @@ impl Homeserver {
                 let bytes_max = bytes_max as u64;
                 return Err(MatrixError::new(endpoint, Cause::TooLarge { bytes_max }).into());
             }
-            if !decrypting.take(piece).await {
+            if !spooling.take(piece).await {
                 break;
             }
         }
-        Ok(decrypting.finish().await?)
+        Ok(spooling.finish().await?)
     }
 
     /// Fetches a file of at most `bytes_max` bytes, with our token (TIM-13); what is longer is

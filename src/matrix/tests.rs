@@ -487,7 +487,7 @@ async fn tim_29_a_file_is_uploaded_without_its_name() {
     let answer = ok(json!({ "content_uri": "mxc://hs.example/m" }));
     let (homeserver, server) = answering("POST", "/_matrix/media/v3/upload", answer).await;
     let bytes = Bytes::from_static(b"%PDF-1.7");
-    let uri = homeserver.upload(ghost(), "application/pdf", bytes).await.unwrap();
+    let uri = homeserver.upload(ghost(), "application/pdf", Upload::whole(bytes)).await.unwrap();
     assert_eq!(uri, "mxc://hs.example/m");
     let requests = asked(&server).await;
     assert_eq!(query(&requests[0]), json!({ "user_id": ghost() }));
@@ -500,7 +500,10 @@ async fn tim_29_a_file_is_uploaded_without_its_name() {
 async fn a_file_beyond_the_homeservers_limit_is_never_tried_again() {
     let at = "/_matrix/media/v3/upload";
     let (homeserver, _server) = answering("POST", at, refused(413, "M_TOO_LARGE")).await;
-    let error = homeserver.upload(ghost(), "a/b", Bytes::from_static(b"x")).await.unwrap_err();
+    let error = homeserver
+        .upload(ghost(), "a/b", Upload::whole(Bytes::from_static(b"x")))
+        .await
+        .unwrap_err();
     assert!(error.is_too_large() && error.kind() == ErrorKind::Never);
 }
 

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Attachment, Correspondent, MailAddress, MessageId};
+use super::{Correspondent, MailAddress, MessageId};
 
 /// One answer, with everything the outside will see already fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,23 @@ pub struct Dispatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DispatchPart {
     Text(String),
-    File(Attachment),
+    File(DispatchFile),
+}
+
+/// A file that leaves. Its bytes stand elsewhere and are read while it does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DispatchFile {
+    pub file_name: String,
+    /// A MIME type such as `application/pdf`, without parameters.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl std::fmt::Debug for DispatchFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DispatchFile({}, {} bytes)", self.media_type, self.bytes)
+    }
 }
 
 /// Who the SMTP dialogue names (RFC 5321 §2.3.1).

@@ -1,6 +1,7 @@
 //! What a channel brings us, parsed.
 
-use bytes::Bytes;
+use std::ops::Range;
+
 use time::OffsetDateTime;
 
 use super::{MailAddress, MessageId};
@@ -46,19 +47,34 @@ pub struct Body {
     pub html: Option<String>,
 }
 
-/// A file that came with a letter, or a room message, byte for byte.
+/// A file that came with a letter. It may be large, so its bytes stay in the mail and are read from
+/// there (`crate::mail::Decoder`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attachment {
     /// One path segment, free of control characters; never used as a path by us.
     pub file_name: String,
     /// A MIME type such as `application/pdf`, without parameters.
     pub media_type: String,
-    pub bytes: Bytes,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where in the mail it stands.
+    pub place: Range<u64>,
+    /// What it is written in there.
+    pub encoding: TransferEncoding,
+}
+
+/// How bytes are written in a mail (RFC 2045 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferEncoding {
+    /// As they are.
+    Identity,
+    Base64,
+    QuotedPrintable,
 }
 
 impl std::fmt::Debug for Attachment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Attachment({}, {} bytes)", self.media_type, self.bytes.len())
+        write!(f, "Attachment({}, {} bytes)", self.media_type, self.bytes)
     }
 }
 

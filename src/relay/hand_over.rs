@@ -7,16 +7,21 @@
 use ruma::MxcUri;
 use tracing::{error, info, warn};
 
-use super::{Ctx, Line};
+use super::{
+    Ctx, Line,
+    budget::Held,
+    leaving::{Content, Leaving},
+    stored_mail,
+};
 use crate::{
     channel::Dialect,
     channel::{WhyNot, Writes},
     document::{self, DocumentError, FaxLabels, FaxPage},
     mail::{self, MailBody, MailForm},
-    matrix::{DownloadError, ErrorKind},
+    matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{
-        Attachment, ConversationId, Correspondent, DeliveryState, Dispatch, DispatchPart, Envelope,
-        Letter, Outcome, Reached,
+        ConversationId, Correspondent, DeliveryState, Dispatch, DispatchFile, DispatchPart,
+        Envelope, Outcome, Reached,
     },
     phrases::{Phrase, Phrases, Trouble},
     rules::{
@@ -103,16 +108,14 @@ impl Case<'_> {
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
         let newest = match self.line.channel.writes() {
             Writes::MailWithAttachments => {
-                self.ctx.store.newest_raw_letter(self.conversation.id).await?
+                stored_mail::newest(self.ctx, self.conversation.id).await?
             }
             // A fax carries no thread, and its gateway's mail is nothing to answer.
             Writes::OnePdf => None,
         };
         let answers = match newest {
-            Some(raw) => {
-                let parsed = tokio::task::spawn_blocking(move || mail::parse(&raw)).await;
-                parsed.map_or_else(|_| Answers::default(), |letter: Letter| answer::to(&letter))
-            }
+            Some(letter) => answer::to(&letter),
+            None if self.line.channel.writes() == Writes::MailWithAttachments => Answers::default(),
             None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },
         };
         dispatch.subject = answers.subject;
@@ -131,7 +134,7 @@ impl Case<'_> {
         if !store.dispatch_step(id, waiting, handing_over).await? {
             return Ok(());
         }
-        let (envelope, mail) = match self.mail(dispatch).await {
+        let (envelope, mail, _held) = match self.mail(dispatch).await {
             Ok(made) => made,
             Err(NoMail::Store(error)) => return Err(error),
             Err(NoMail::Later(reason)) => {
@@ -143,7 +146,7 @@ impl Case<'_> {
                 return self.fail(dispatch, &phrase, reason, reason).await;
             }
         };
-        let outcome = submit(&self.line.outbox, &envelope, &mail, async || {
+        let outcome = submit(&self.line.outbox, &envelope, mail, async || {
             match store.dispatch_step(id, handing_over, DeliveryState::SendingBody).await {
                 Ok(true) => Ok(()),
                 Ok(false) | Err(_) => Err("the state of the dispatch could not be saved"),
@@ -154,14 +157,16 @@ impl Case<'_> {
     }
 
     /// The mail of a dispatch: the same bytes at every attempt.
-    async fn mail(&self, stored: &StoredDispatch) -> Result<(Envelope, Vec<u8>), NoMail> {
+    async fn mail(&self, stored: &StoredDispatch) -> Result<(Envelope, Leaving, Held), NoMail> {
         let channel = &self.line.channel;
         let to = channel
             .recipient(self.correspondent)
             .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
-        let mut parts = Vec::new();
-        for part in self.ctx.store.dispatch_parts(stored.id).await? {
-            self.part(part, &mut parts).await?;
+        let said = self.ctx.store.dispatch_parts(stored.id).await?;
+        let held = self.ctx.budget.take(self.held_bytes(&said)).await;
+        let (mut parts, mut files) = (Vec::new(), Vec::new());
+        for part in said {
+            self.part(part, &mut parts, &mut files).await?;
         }
         let dispatch = Dispatch {
             to: self.correspondent.clone(),
@@ -175,7 +180,16 @@ impl Case<'_> {
         let envelope = Envelope { from: channel.address.clone(), to };
         let body = match channel.writes() {
             Writes::MailWithAttachments => MailBody::Parts,
-            Writes::OnePdf => MailBody::Document(self.fax(&dispatch).await?),
+            Writes::OnePdf => {
+                let pdf = self.fax(&dispatch, std::mem::take(&mut files)).await?;
+                let document = DispatchFile {
+                    file_name: "fax.pdf".to_owned(),
+                    media_type: "application/pdf".to_owned(),
+                    bytes: pdf.bytes(),
+                };
+                files.push(pdf);
+                MailBody::Document(document)
+            }
         };
         let form = MailForm { headers: channel.extra_headers(), body };
         let composed = tokio::task::spawn_blocking({
@@ -185,10 +199,8 @@ impl Case<'_> {
         .await;
         let limit = channel.mail_bytes_max();
         match composed {
-            Ok(Ok(mail)) if u64::try_from(mail.len()).unwrap_or(u64::MAX) > limit => {
-                Err(NoMail::Never(Phrase::MessageTooLarge { limit_mib: mebibytes(limit) }, "size"))
-            }
-            Ok(Ok(mail)) => Ok((envelope, mail)),
+            Ok(Ok(mail)) if mail.bytes > limit => Err(too_large(limit)),
+            Ok(Ok(mail)) => Ok((envelope, Leaving::new(mail, files), held)),
             Ok(Err(error)) => {
                 error!(dispatch.id = %stored.id, error = %error, "A dispatch could not be written as a mail");
                 Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable"))
@@ -198,33 +210,29 @@ impl Case<'_> {
     }
 
     /// The one document a fax gateway wants (FAX-23): the texts on a sheet, then the files.
-    async fn fax(&self, dispatch: &Dispatch) -> Result<Attachment, NoMail> {
+    async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<Content, NoMail> {
         let mut texts = Vec::new();
-        let mut files = Vec::new();
         let mut names = Vec::new();
         for part in &dispatch.parts {
             match part {
                 DispatchPart::Text(text) => texts.push(text.as_str()),
-                DispatchPart::File(file) => {
-                    files.push(file.bytes.clone());
-                    names.push(file.file_name.clone());
-                }
+                DispatchPart::File(file) => names.push(file.file_name.clone()),
             }
         }
         let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
         let made = tokio::task::spawn_blocking(move || {
-            let cover = sheet.map(|sheet| document::letter_pdf(&sheet)).transpose()?;
-            document::join(cover, &files)
+            let files = files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>();
+            files.map(|files| {
+                let cover = sheet.map(|sheet| document::letter_pdf(&sheet)).transpose()?;
+                document::join(cover, &files)
+            })
         })
         .await;
         let pages_max = self.line.channel.pages_max().unwrap_or_default();
         match made {
-            Ok(Ok(pdf)) => Ok(Attachment {
-                file_name: "fax.pdf".to_owned(),
-                media_type: "application/pdf".to_owned(),
-                bytes: pdf.into(),
-            }),
-            Ok(Err(error)) => Err(not_faxable(&error, pages_max, &names)),
+            Ok(Ok(Ok(pdf))) => Ok(Content::Whole(pdf.into())),
+            Ok(Ok(Err(error))) => Err(not_faxable(&error, pages_max, &names)),
+            Ok(Err(_)) => Err(NoMail::Later("spool")),
             Err(_) => Err(NoMail::Never(Phrase::MessageNotTransferable, "document")),
         }
     }
@@ -254,8 +262,28 @@ impl Case<'_> {
         }
     }
 
+    /// What of a dispatch's files is in memory at a time: an encrypted file on its way into a mail
+    /// never is as a whole; what becomes a fax is, and its pages are.
+    fn held_bytes(&self, parts: &[StoredPart]) -> u64 {
+        let is_file = |part: &StoredPart| matches!(part, StoredPart::File { .. });
+        let is_plain =
+            |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
+        match self.line.channel.writes() {
+            Writes::OnePdf if parts.iter().any(is_file) => 2 * document::SOURCE_BYTES_MAX as u64,
+            Writes::MailWithAttachments if parts.iter().any(is_plain) => {
+                self.line.channel.mail_bytes_max()
+            }
+            Writes::OnePdf | Writes::MailWithAttachments => 0,
+        }
+    }
+
     /// Adds a part, and in front of a file what was said about it.
-    async fn part(&self, part: StoredPart, parts: &mut Vec<DispatchPart>) -> Result<(), NoMail> {
+    async fn part(
+        &self,
+        part: StoredPart,
+        parts: &mut Vec<DispatchPart>,
+        files: &mut Vec<Content>,
+    ) -> Result<(), NoMail> {
         let (media_uri, file_name, media_type, encryption) = match part {
             StoredPart::Text(body) => {
                 parts.push(DispatchPart::Text(body));
@@ -266,22 +294,40 @@ impl Case<'_> {
                 (media_uri, file_name, media_type, encryption)
             }
         };
-        let limit = usize::try_from(self.line.channel.mail_bytes_max()).unwrap_or(usize::MAX);
+        // Neither disk nor memory fills with what will not leave.
+        let mail_max = self.line.channel.mail_bytes_max();
+        let whole_max = match self.line.channel.writes() {
+            Writes::MailWithAttachments => mail_max,
+            Writes::OnePdf => document::SOURCE_BYTES_MAX as u64,
+        };
+        let there: u64 = files.iter().map(Content::bytes).sum();
+        let limit = mail_max.min(whole_max.saturating_sub(there));
+        let bytes_max = if limit < mail_max { whole_max } else { mail_max };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let uri = <&MxcUri>::from(media_uri.as_str());
         let homeserver = &self.ctx.homeserver;
         let fetched = match &encryption {
-            Some(file) => homeserver.download_encrypted(uri, file, limit).await,
-            None => homeserver.download(uri, limit).await.map_err(DownloadError::from),
+            Some(file) => {
+                homeserver.download_encrypted(uri, file, limit).await.map(Content::Spooled)
+            }
+            None => {
+                let bytes = homeserver.download(uri, limit).await;
+                bytes.map(Content::Whole).map_err(DownloadError::from)
+            }
         };
         match fetched {
-            Ok(bytes) => {
-                parts.push(DispatchPart::File(Attachment { file_name, media_type, bytes }));
+            Ok(file) => {
+                let bytes = file.bytes();
+                parts.push(DispatchPart::File(DispatchFile { file_name, media_type, bytes }));
+                files.push(file);
                 Ok(())
             }
+            Err(DownloadError::Attachment(AttachmentError::Spool)) => Err(NoMail::Later("spool")),
             // Any other file than the one that was encrypted does not leave.
             Err(DownloadError::Attachment(_)) => {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
+            Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
             Err(DownloadError::Matrix(error)) => Err(match error.kind() {
                 ErrorKind::Again { .. } => NoMail::Later("media"),
                 ErrorKind::Never | ErrorKind::Gone => {
@@ -381,6 +427,10 @@ impl Case<'_> {
             None => posts::notice(&sentence),
         }
     }
+}
+
+fn too_large(limit: u64) -> NoMail {
+    NoMail::Never(Phrase::MessageTooLarge { limit_mib: mebibytes(limit) }, "size")
 }
 
 fn mebibytes(bytes: u64) -> u64 {

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ruma::UserId;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::{
     Ctx, Line, devices,
     portals::{self, OpenPortal},
     stop::Stop,
+    stored_mail::{self, Unread},
 };
 use crate::{
     channel::WhyNot,
-    mail,
-    matrix::ErrorKind,
+    matrix::{ErrorKind, MatrixError, Upload},
     model::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
-        LetterId, Media, MessageId, Speaker,
+        LetterId, Media, MessageId, Speaker, TransferEncoding,
     },
     phrases::{ParkedWhat, Phrase, Phrases},
     rules::{
@@ -61,29 +61,19 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     let channel = &line.channel;
     let id = stored.id;
     let name = name_of(&channel.name, &stored.mail_key);
-    let raw = match ctx.store.raw_letter(id).await {
-        Ok(Some(raw)) => Bytes::from(raw),
+    let (letter, fingerprint) = match stored_mail::read(ctx, id).await {
+        Ok(Some(read)) => read,
         Ok(None) => return Ok(()),
         // Those behind it shall pass.
-        Err(StoreError::Sealed(why)) => {
+        Err(Unread::Store(StoreError::Sealed(why))) => {
             error!(letter.id = %id, channel.name = %channel.name, error = %why, "Parked letter {id}: its seal does not open");
             return ctx.store.park_letter(&channel.name, id, UNSEALABLE, ctx.clock.now()).await;
         }
-        Err(error) => return Err(error),
-    };
-    // Parsing is bounded, and still runs where a panic is only this letter's misfortune.
-    let parsed = tokio::task::spawn_blocking({
-        let raw = raw.clone();
-        move || {
-            let letter = mail::parse(&raw);
-            let fingerprint = mail::fingerprint(&raw, &letter);
-            (letter, fingerprint)
+        Err(Unread::Store(error)) => return Err(error),
+        Err(Unread::Panicked) => {
+            error!(letter.id = %id, channel.name = %channel.name, "Parked letter {id}: it could not be parsed");
+            return ctx.store.park_letter(&channel.name, id, "unreadable", ctx.clock.now()).await;
         }
-    })
-    .await;
-    let Ok((letter, fingerprint)) = parsed else {
-        error!(letter.id = %id, channel.name = %channel.name, "Parked letter {id}: it could not be parsed");
-        return ctx.store.park_letter(&channel.name, id, "unreadable", ctx.clock.now()).await;
     };
 
     if let Some(fingerprint) = &fingerprint
@@ -325,13 +315,11 @@ async fn send_post(
         Speaker::Bot => ctx.homeserver.bot(),
     };
     let mut content = post.content.clone();
-    if let Some(file) = file_of(ctx, post, parsed).await? {
-        let media = media_of(ctx, post, &file, speaker, portal.rotation.is_some()).await?;
-        content = posts::with_media(
-            &posts::merged(&content, &posts::file(&file)),
-            &media,
-            file.bytes.len(),
-        );
+    if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
+        let is_encrypted = portal.rotation.is_some();
+        let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
+        content =
+            posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
     }
     if let Some(Some(replaced)) = &post.replaces {
         content = posts::replacing(&content, replaced);
@@ -359,6 +347,7 @@ async fn send_post(
 async fn media_of(
     ctx: &Ctx,
     post: &StoredPost,
+    letter: LetterId,
     file: &Attachment,
     speaker: &UserId,
     is_encrypted: bool,
@@ -369,14 +358,36 @@ async fn media_of(
         Some(media @ Media::Encrypted(_)) if is_encrypted => return Ok(media.clone()),
         _ => {}
     }
-    let media = if is_encrypted {
-        Media::Encrypted(ctx.homeserver.upload_encrypted(speaker, file.bytes.clone()).await?)
-    } else {
-        let bytes = file.bytes.clone();
-        Media::Plain(ctx.homeserver.upload(speaker, &file.media_type, bytes).await?.to_string())
-    };
+    let media = upload(ctx, letter, file, speaker, is_encrypted).await?;
     ctx.store.post_uploaded(post.id, &media).await?;
     Ok(media)
+}
+
+/// Uploads a file out of its letter, a piece at a time.
+async fn upload(
+    ctx: &Ctx,
+    letter: LetterId,
+    file: &Attachment,
+    speaker: &UserId,
+    is_encrypted: bool,
+) -> Result<Media, Stop> {
+    let pieces = sealed_or_lost(letter, ctx.store.letter_pieces(letter).await)?
+        .ok_or(Stop::Lost("letter_lost"))?;
+    let _held = ctx.budget.take(stored_mail::poured_bytes(&pieces, file)).await;
+    let (into, taken) = mpsc::channel(stored_mail::PIECES_WAITING_MAX);
+    let upload = Upload { bytes: file.bytes, pieces: taken };
+    let homeserver = &ctx.homeserver;
+    let uploading = async {
+        Ok::<_, MatrixError>(if is_encrypted {
+            Media::Encrypted(homeserver.upload_encrypted(speaker, upload).await?)
+        } else {
+            Media::Plain(homeserver.upload(speaker, &file.media_type, upload).await?.to_string())
+        })
+    };
+    let (poured, uploaded) = tokio::join!(stored_mail::pour(ctx, &pieces, file, into), uploading);
+    // That it could not be read is why its upload broke off.
+    sealed_or_lost(letter, poured)?;
+    Ok(uploaded?)
 }
 
 /// The letter that was parsed last: a letter with five files is read once, not five times.
@@ -388,32 +399,41 @@ async fn file_of(
     ctx: &Ctx,
     post: &StoredPost,
     parsed: &mut ParsedLetter,
-) -> Result<Option<Attachment>, Stop> {
+) -> Result<Option<(LetterId, Attachment)>, Stop> {
     match post.kind {
         PostKind::Text => Ok(None),
         PostKind::Original { letter } => {
-            let raw = raw_letter(ctx, letter).await?;
-            Ok(Some(Attachment {
+            let pieces = sealed_or_lost(letter, ctx.store.letter_pieces(letter).await)?
+                .ok_or(Stop::Lost("letter_lost"))?;
+            let original = Attachment {
                 file_name: format!("original-{letter}.eml"),
                 media_type: "message/rfc822".to_owned(),
-                bytes: raw.into(),
-            }))
+                bytes: pieces.bytes(),
+                place: 0..pieces.bytes(),
+                encoding: TransferEncoding::Identity,
+            };
+            Ok(Some((letter, original)))
         }
         PostKind::Attachment { letter, index } => {
             if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
-                let raw = raw_letter(ctx, letter).await?;
-                let read = tokio::task::spawn_blocking(move || mail::parse(&raw)).await;
-                parsed.0 = Some((letter, read.map_err(|_| Stop::Lost("unreadable"))?));
+                let read = match stored_mail::read(ctx, letter).await {
+                    Ok(read) => read.ok_or(Stop::Lost("letter_lost"))?,
+                    Err(Unread::Store(error)) => sealed_or_lost(letter, Err(error))?,
+                    Err(Unread::Panicked) => return Err(Stop::Lost("unreadable")),
+                };
+                parsed.0 = Some((letter, read.0));
             }
             let attachment = parsed.0.as_ref().and_then(|(_, read)| read.attachments.get(index));
-            attachment.cloned().map(Some).ok_or(Stop::Lost("attachment_lost"))
+            let attachment = attachment.cloned().ok_or(Stop::Lost("attachment_lost"))?;
+            Ok(Some((letter, attachment)))
         }
     }
 }
 
-async fn raw_letter(ctx: &Ctx, letter: LetterId) -> Result<Vec<u8>, Stop> {
-    match ctx.store.raw_letter(letter).await {
-        Ok(raw) => raw.ok_or(Stop::Lost("letter_lost")),
+/// What of a letter does not open is lost; with a database that is away it is not.
+fn sealed_or_lost<T>(letter: LetterId, read: Result<T, StoreError>) -> Result<T, Stop> {
+    match read {
+        Ok(read) => Ok(read),
         Err(StoreError::Sealed(why)) => {
             error!(letter.id = %letter, error = %why, "The seal of letter {letter} does not open");
             Err(Stop::Lost(UNSEALABLE))

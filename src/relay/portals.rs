@@ -5,13 +5,12 @@ use std::time::Duration;
 use ruma::{OwnedRoomId, OwnedUserId};
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, devices, stop::Stop};
+use super::{Ctx, Line, devices, stop::Stop, stored_mail};
 use crate::{
-    mail,
     matrix::{
         CreateError, ErrorKind, Invited, MatrixError, PortalPlan, Rotation, Voice, encryption,
     },
-    model::{ConversationId, Correspondent, GhostName, Membership, Speaker},
+    model::{ConversationId, Correspondent, GhostName, Letter, Membership, Speaker},
     phrases::{Phrase, Phrases},
     rules::posts,
     store::{Conversation, Portal, PortalState, StoreError},
@@ -350,12 +349,8 @@ async fn display_name(
 ) -> Result<String, StoreError> {
     let phrase = match correspondent {
         Correspondent::Mail(address) => {
-            let raw = ctx.store.newest_raw_letter(conversation.id).await?;
-            let claimed = match raw {
-                Some(raw) => tokio::task::spawn_blocking(move || sender_name(&raw)).await.ok(),
-                None => None,
-            };
-            let name = match claimed.flatten() {
+            let newest = stored_mail::newest(ctx, conversation.id).await?;
+            let name = match newest.as_ref().and_then(sender_name) {
                 Some(name) => format!("{name} · {}", address.as_str()),
                 None => address.as_str().to_owned(),
             };
@@ -371,8 +366,7 @@ async fn display_name(
 /// Longest claimed name that is shown, in characters.
 const NAME_CHARS_MAX: usize = 60;
 
-fn sender_name(raw: &[u8]) -> Option<String> {
-    let letter = mail::parse(raw);
+fn sender_name(letter: &Letter) -> Option<String> {
     let sender = letter.from.first()?;
     let name = sender.name.as_deref()?.trim();
     // A name that is itself an address would stand in front of the real one.

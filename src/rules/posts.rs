@@ -88,7 +88,7 @@ pub fn replacing(content: &Value, replaced: &str) -> Value {
 }
 
 /// A file's content, as it will be sent once its place in the media repository is known.
-pub fn with_media(content: &Value, media: &Media, bytes: usize) -> Value {
+pub fn with_media(content: &Value, media: &Media, bytes: u64) -> Value {
     let mut content = content.as_object().cloned().unwrap_or_default();
     match media {
         Media::Plain(uri) => content.insert("url".to_owned(), json!(uri)),
@@ -117,7 +117,7 @@ pub fn file(attachment: &Attachment) -> Value {
         "msgtype": if is_image { "m.image" } else { "m.file" },
         "body": attachment.file_name,
         "filename": attachment.file_name,
-        "info": { "mimetype": attachment.media_type, "size": attachment.bytes.len() },
+        "info": { "mimetype": attachment.media_type, "size": attachment.bytes },
     })
 }
 
@@ -166,16 +166,16 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::model::Body;
+    use crate::model::{Body, TransferEncoding};
 
     fn letter(subject: &str, text: &str, files: &[&str]) -> Letter {
         let attachment = |name: &&str| Attachment {
             file_name: (*name).to_owned(),
             media_type: "application/pdf".to_owned(),
-            bytes: Bytes::from_static(b"%PDF"),
+            bytes: 4,
+            place: 0..4,
+            encoding: TransferEncoding::Identity,
         };
         Letter {
             from: vec![],

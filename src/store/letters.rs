@@ -1,25 +1,13 @@
 //! What channels brought: saved raw under the mailbox's own key, then placed in one step.
 
 use time::OffsetDateTime;
-use tracing::error;
 
 use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, LetterId, MailKey, MessageId, NewPost,
 };
 
-/// A mail as the mailbox handed it over.
-#[derive(Debug, Clone)]
-pub struct NewLetter<'a> {
-    pub channel: &'a ChannelName,
-    pub mail_key: &'a MailKey,
-    pub raw: Vec<u8>,
-    /// Too large: the mailbox holds the only copy of the rest.
-    pub head_only: bool,
-    pub received_at: OffsetDateTime,
-}
-
-/// A letter as it was saved; [`Store::raw_letter`] gives its bytes.
+/// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
 #[derive(Debug, Clone)]
 pub struct StoredLetter {
     pub id: LetterId,
@@ -60,26 +48,6 @@ pub struct Placing<'a> {
 }
 
 impl Store {
-    /// Saves a mail. `false` when its key was known: nothing is done. Whoever brings it wakes its
-    /// placing, once for many; [`Store::wake_what_waits`] does it for those who could not.
-    pub async fn receive_letter(&self, letter: NewLetter<'_>) -> Result<bool, StoreError> {
-        let raw = self.close_large(Purpose::LetterRaw, letter.raw).await;
-        let inserted = sqlx::query!(
-            "insert into letters (channel, mail_key, received_at, raw, head_only)
-             values ($1, $2, $3, $4, $5)
-             on conflict (channel, mail_key) do nothing",
-            letter.channel.as_str(),
-            letter.mail_key.as_str(),
-            letter.received_at,
-            raw,
-            letter.head_only,
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(inserted == 1)
-    }
-
     /// Which of `keys` were never saved: what a pick-up has to fetch, in the mailbox's order.
     pub async fn unknown_mails(
         &self,
@@ -168,19 +136,6 @@ impl Store {
         Ok(row.map(StoredLetter::from))
     }
 
-    /// The bytes of a letter, as they came.
-    ///
-    /// Errors: [`StoreError::Sealed`] when they were damaged in the database.
-    pub async fn raw_letter(&self, letter: LetterId) -> Result<Option<Vec<u8>>, StoreError> {
-        let sealed = sqlx::query_scalar!("select raw from letters where id = $1", letter.0)
-            .fetch_optional(&self.pool)
-            .await?;
-        match sealed {
-            Some(sealed) => Ok(Some(self.open_large(Purpose::LetterRaw, sealed).await?)),
-            None => Ok(None),
-        }
-    }
-
     /// The newest letter of a conversation: what an answer answers.
     pub async fn newest_letter(
         &self,
@@ -198,24 +153,6 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(StoredLetter::from))
-    }
-
-    /// The bytes of the newest letter of a conversation; nothing when they were damaged in the
-    /// database: who asks for the newest one can do without it.
-    pub async fn newest_raw_letter(
-        &self,
-        conversation: ConversationId,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.newest_letter(conversation).await? {
-            Some(letter) => match self.raw_letter(letter.id).await {
-                Err(StoreError::Sealed(why)) => {
-                    error!(letter.id = %letter.id, error = %why, "The seal of a letter does not open");
-                    Ok(None)
-                }
-                other => other,
-            },
-            None => Ok(None),
-        }
     }
 
     /// Whether a mail of the same content was placed before (under another key).

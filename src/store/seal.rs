@@ -29,8 +29,10 @@ pub const SEAL_BYTES: usize = HEAD_BYTES + NONCE_BYTES + TAG_BYTES;
 /// What a sealed value is. It is bound in, so that a value cannot stand in another column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A mail, byte for byte.
+    /// A mail, byte for byte, or its first piece.
     LetterRaw,
+    /// A further piece of a mail.
+    LetterPiece,
     /// What a post says.
     PostContent,
     /// Where the file of a post lies, with the key to it.
@@ -51,6 +53,7 @@ impl Purpose {
     pub fn word(self) -> &'static str {
         match self {
             Self::LetterRaw => "letter raw",
+            Self::LetterPiece => "letter piece",
             Self::PostContent => "post content",
             Self::PostMedia => "post media",
             Self::RoomEvent => "room event",
@@ -289,8 +292,9 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Purpose; 8] = [
+    const ALL: [Purpose; 9] = [
         Purpose::LetterRaw,
+        Purpose::LetterPiece,
         Purpose::PostContent,
         Purpose::PostMedia,
         Purpose::RoomEvent,

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    mailbox::{Fetched, HEADER_BYTES_MAX, KeyList, Waited},
+    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, KeyList, Waited},
     reply::presentable,
     server::{MailServer, MailServerError, TlsMode},
     tls,
@@ -105,7 +105,7 @@ impl Imap {
 
     async fn greeting(&mut self) -> Result<(), Fault> {
         self.wire.begin()?;
-        let frame = self.frame(LITERALS_MAX).await?;
+        let frame = self.frame(LITERALS_MAX, &mut Spill::none()).await?;
         match parse(&frame) {
             Some(Response::Data { status: Status::Ok, .. }) => {
                 self.wire.answered();
@@ -219,21 +219,29 @@ impl Imap {
 
     pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         let Some(uid) = self.uid(key) else { return Ok(Fetched::Gone) };
-        self.section(uid, "HEADER", HEADER_BYTES_MAX).await.map_err(|e| self.broken(e))
+        let mut header = Vec::new();
+        let fetched = self.section(uid, "HEADER", HEADER_BYTES_MAX, &mut header).await;
+        Ok(fetched.map_err(|e| self.broken(e))?.map(|()| header))
     }
 
     pub(super) async fn fetch(
         &mut self,
         key: &MailKey,
         bytes_max: usize,
-    ) -> Result<Fetched, MailServerError> {
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, MailServerError> {
         let Some(uid) = self.uid(key) else { return Ok(Fetched::Gone) };
-        self.fetch_uid(uid, bytes_max).await.map_err(|e| self.broken(e))
+        self.fetch_uid(uid, bytes_max, basket).await.map_err(|e| self.broken(e))
     }
 
     /// Asks for the size first, so that a mail that is honestly too large costs no session. What
     /// then comes is held to the limit all the same.
-    async fn fetch_uid(&mut self, uid: u32, bytes_max: usize) -> Result<Fetched, Fault> {
+    async fn fetch_uid(
+        &mut self,
+        uid: u32,
+        bytes_max: usize,
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, Fault> {
         let mut size = None;
         let read = |answer: Response<'_>| {
             if let Response::Fetch(_, values) = answer
@@ -255,7 +263,7 @@ impl Imap {
             Some(size) if usize::try_from(size).is_ok_and(|size| size > bytes_max) => {
                 Ok(Fetched::TooLarge)
             }
-            Some(_) => self.section(uid, "", bytes_max).await,
+            Some(_) => self.section(uid, "", bytes_max, basket).await,
         }
     }
 
@@ -265,10 +273,12 @@ impl Imap {
         uid: u32,
         section: &str,
         bytes_max: usize,
-    ) -> Result<Fetched, Fault> {
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, Fault> {
         let wanted = (section == "HEADER").then_some(SectionPath::Full(MessageSection::Header));
         let mut mail = None;
-        let read = |answer: Response<'_>| {
+        let mut spilled = 0;
+        let read = |answer: Response<'_>, spills: usize| {
             let Response::Fetch(_, values) = answer else { return };
             if !values.contains(&AttributeValue::Uid(uid)) {
                 return;
@@ -278,15 +288,29 @@ impl Imap {
                     && section == wanted
                 {
                     mail = Some(data.into_owned());
+                    spilled = spills;
                 }
             }
         };
         let command = format!("UID FETCH {uid} (UID BODY.PEEK[{section}])");
-        match self.command(&command, None, bytes_max, read).await {
-            Ok(done) if done.status == Status::Ok => Ok(mail.map_or(Fetched::Gone, Fetched::Mail)),
-            Ok(done) => Ok(Fetched::Withheld { reply: self.presentable(&done.line) }),
-            Err(Fault::TooMuch(_)) => Ok(Fetched::TooLarge),
-            Err(fault) => Err(fault),
+        let mut spill = Spill { basket: Some(basket), count: 0, is_lost: false };
+        let done = self.command_into(&command, None, bytes_max, &mut spill, read).await;
+        let Spill { count, is_lost, .. } = spill;
+        match (done, mail) {
+            (Ok(done), Some(mail)) if done.status == Status::Ok => match (count, spilled) {
+                (0, 0) if basket.take(&mail).await => Ok(Fetched::Mail(())),
+                (0, 0) => Ok(Fetched::NotKept),
+                (1, 1) => Ok(Fetched::Mail(())),
+                _ => Err(Fault::Protocol("it sent a long text nobody asked for")),
+            },
+            (Ok(done), _) if count > 0 && done.status == Status::Ok => {
+                Err(Fault::Protocol("it sent a long text nobody asked for"))
+            }
+            (Ok(done), None) if done.status == Status::Ok => Ok(Fetched::Gone),
+            (Ok(done), _) => Ok(Fetched::Withheld { reply: self.presentable(&done.line) }),
+            (Err(_), _) if is_lost => Ok(Fetched::NotKept),
+            (Err(Fault::TooMuch(_)), _) => Ok(Fetched::TooLarge),
+            (Err(fault), _) => Err(fault),
         }
     }
 
@@ -343,7 +367,7 @@ impl Imap {
             {
                 break;
             }
-            let frame = self.frame(LITERALS_MAX).await?;
+            let frame = self.frame(LITERALS_MAX, &mut Spill::none()).await?;
             if done(&frame, &tag).is_some() {
                 // Lists IDLE and does not have it.
                 self.wire.answered();
@@ -356,7 +380,8 @@ impl Imap {
             }
         }
         self.wire.send(b"DONE\r\n").await?;
-        self.until_done(&tag, None, LITERALS_MAX, |_| {}).await?;
+        let none = &mut Spill::none();
+        self.until_done(&tag, None, LITERALS_MAX, none, |_, _| {}).await?;
         Ok(if self.has_news { Waited::News } else { Waited::TimeUp })
     }
 
@@ -391,23 +416,39 @@ impl Imap {
         command: &str,
         secret: Option<&str>,
         literals_max: usize,
-        each: impl FnMut(Response<'_>),
+        mut each: impl FnMut(Response<'_>),
+    ) -> Result<Done, Fault> {
+        let none = &mut Spill::none();
+        self.command_into(command, secret, literals_max, none, |answer, _| each(answer)).await
+    }
+
+    /// The same, with long literals put where `spill` says. `each` hears how many of its own an
+    /// answer has lost so.
+    async fn command_into<B: Basket>(
+        &mut self,
+        command: &str,
+        secret: Option<&str>,
+        literals_max: usize,
+        spill: &mut Spill<'_, B>,
+        each: impl FnMut(Response<'_>, usize),
     ) -> Result<Done, Fault> {
         self.wire.begin()?;
         let tag = self.next_tag();
         self.wire.send(format!("{tag} {command}\r\n").as_bytes()).await?;
-        self.until_done(&tag, secret, literals_max, each).await
+        self.until_done(&tag, secret, literals_max, spill, each).await
     }
 
-    async fn until_done(
+    async fn until_done<B: Basket>(
         &mut self,
         tag: &str,
         mut secret: Option<&str>,
         literals_max: usize,
-        mut each: impl FnMut(Response<'_>),
+        spill: &mut Spill<'_, B>,
+        mut each: impl FnMut(Response<'_>, usize),
     ) -> Result<Done, Fault> {
         for _ in 0..ANSWERS_MAX {
-            let frame = self.frame(literals_max).await?;
+            let before = spill.count;
+            let frame = self.frame(literals_max, spill).await?;
             if let Some(status) = done(&frame, tag) {
                 self.wire.answered();
                 return Ok(Done { status, line: line(&frame) });
@@ -424,7 +465,7 @@ impl Imap {
                 }
                 Some(answer) => {
                     self.note(&answer)?;
-                    each(answer);
+                    each(answer, spill.count - before);
                 }
                 // What the grammar does not know may be skipped, unless it is what we asked for:
                 // a list of mails that cannot be read is not an empty one.
@@ -453,8 +494,13 @@ impl Imap {
         Ok(())
     }
 
-    /// One answer: a line, and the literals within it, with a CRLF at its end.
-    async fn frame(&mut self, literals_max: usize) -> Result<Vec<u8>, Fault> {
+    /// One answer: a line, and the literals within it, with a CRLF at its end. Long literals are
+    /// spilled, and stand in it as empty ones.
+    async fn frame<B: Basket>(
+        &mut self,
+        literals_max: usize,
+        spill: &mut Spill<'_, B>,
+    ) -> Result<Vec<u8>, Fault> {
         let mut frame = Vec::new();
         let mut literals = 0_usize;
         loop {
@@ -467,7 +513,18 @@ impl Imap {
             if literals > literals_max {
                 return Err(Fault::TooMuch("a text of more bytes than allowed"));
             }
-            self.wire.exactly(count, &mut frame).await?;
+            let Some(basket) = spill.basket.as_mut().filter(|_| count >= SPILL_BYTES) else {
+                self.wire.exactly(count, &mut frame).await?;
+                continue;
+            };
+            spill.count += 1;
+            if !self.wire.pour(count, *basket).await? {
+                spill.is_lost = true;
+                return Err(Fault::Over);
+            }
+            let open = frame.iter().rposition(|&byte| byte == b'{').unwrap_or_default();
+            frame.truncate(open);
+            frame.extend(b"{0}\r\n");
         }
     }
 
@@ -542,6 +599,25 @@ fn parse(frame: &[u8]) -> Option<Response<'_>> {
 }
 
 /// How many bytes a line's end announces: `{12}`, `{12+}`.
+/// From this length on a mail is not read as a part of its answer.
+const SPILL_BYTES: usize = 64 * 1024;
+
+/// Where long literals go.
+struct Spill<'b, B> {
+    /// Nowhere: they stay in their answer.
+    basket: Option<&'b mut B>,
+    /// How many went there.
+    count: usize,
+    /// The basket could not keep one.
+    is_lost: bool,
+}
+
+impl Spill<'static, Vec<u8>> {
+    fn none() -> Self {
+        Self { basket: None, count: 0, is_lost: false }
+    }
+}
+
 fn announced(line: &[u8]) -> Option<usize> {
     let inner = line.strip_suffix(b"}")?;
     let open = inner.iter().rposition(|&byte| byte == b'{')?;

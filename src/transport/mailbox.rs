@@ -48,9 +48,9 @@ pub struct KeyList {
 
 /// What became of asking for a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched {
+pub enum Fetched<M = Vec<u8>> {
     /// Byte for byte as the server gave it.
-    Mail(Vec<u8>),
+    Mail(M),
     /// Longer than the caller's limit. Ask for no more mails in this session.
     TooLarge,
     /// The server does not have it (any more).
@@ -58,6 +58,34 @@ pub enum Fetched {
     /// The server has it and does not hand it out now, as a Clientmodul does while a card is
     /// locked. The session goes on; ask again in a later one.
     Withheld { reply: String },
+    /// The caller could not keep a piece of it. The session is over.
+    NotKept,
+}
+
+impl<M> Fetched<M> {
+    /// The same with another mail.
+    pub(super) fn map<N>(self, change: impl FnOnce(M) -> N) -> Fetched<N> {
+        match self {
+            Self::Mail(mail) => Fetched::Mail(change(mail)),
+            Self::TooLarge => Fetched::TooLarge,
+            Self::Gone => Fetched::Gone,
+            Self::Withheld { reply } => Fetched::Withheld { reply },
+            Self::NotKept => Fetched::NotKept,
+        }
+    }
+}
+
+/// What a mail is put into while it comes.
+pub trait Basket: Send {
+    /// Takes what comes next; `false` when it could not be kept.
+    fn take(&mut self, bytes: &[u8]) -> impl Future<Output = bool> + Send;
+}
+
+impl Basket for Vec<u8> {
+    async fn take(&mut self, bytes: &[u8]) -> bool {
+        self.extend_from_slice(bytes);
+        true
+    }
 }
 
 /// How waiting for a mail ended.
@@ -108,17 +136,31 @@ impl Mailbox {
         }
     }
 
-    /// The whole mail. The limit holds for what really comes, whatever size the server announced
+    /// The whole mail, put into `basket` while it comes. What is there counts only with
+    /// [`Fetched::Mail`]. The limit holds for what really comes, whatever size the server announced
     /// (KIM-10).
-    pub async fn fetch(
+    pub async fn fetch_into(
+        &mut self,
+        key: &MailKey,
+        bytes_max: usize,
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.fetch(key, bytes_max, basket).await,
+            Dialogue::Imap(session) => session.fetch(key, bytes_max, basket).await,
+        }
+    }
+
+    /// The whole mail in memory.
+    #[cfg(test)]
+    pub(super) async fn fetch(
         &mut self,
         key: &MailKey,
         bytes_max: usize,
     ) -> Result<Fetched, MailServerError> {
-        match &mut self.0 {
-            Dialogue::Pop3(session) => session.fetch(key, bytes_max).await,
-            Dialogue::Imap(session) => session.fetch(key, bytes_max).await,
-        }
+        let mut mail = Vec::new();
+        let fetched = self.fetch_into(key, bytes_max, &mut mail).await?;
+        Ok(fetched.map(|()| mail))
     }
 
     /// Deletes mails; those that are gone already count as deleted. Final only when

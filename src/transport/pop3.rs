@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::ExposeSecret;
 
 use super::{
-    mailbox::{Fetched, HEADER_BYTES_MAX, KeyList},
+    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, KeyList},
     reply::presentable,
     server::{MailServer, MailServerError, TlsMode},
     tls,
@@ -189,12 +189,15 @@ impl Pop3 {
     /// What stands outside a KIM mail's envelope (TOP n 0): its headers differ from those of RETR
     /// by design (KIM-9).
     pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
+        let mut header = Vec::new();
         let fetched = match self.number(key).await {
-            Ok(Some(number)) => self.mail(&format!("TOP {number} 0"), HEADER_BYTES_MAX).await,
+            Ok(Some(number)) => {
+                self.mail(&format!("TOP {number} 0"), HEADER_BYTES_MAX, &mut header).await
+            }
             Ok(None) => Ok(Fetched::Gone),
             Err(fault) => Err(fault),
         };
-        fetched.map_err(|e| self.broken(e))
+        Ok(fetched.map_err(|e| self.broken(e))?.map(|()| header))
     }
 
     /// The mail, as RETR gives it.
@@ -202,21 +205,26 @@ impl Pop3 {
         &mut self,
         key: &MailKey,
         bytes_max: usize,
-    ) -> Result<Fetched, MailServerError> {
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, MailServerError> {
         let fetched = match self.number(key).await {
-            Ok(Some(number)) => self.mail(&format!("RETR {number}"), bytes_max).await,
+            Ok(Some(number)) => self.mail(&format!("RETR {number}"), bytes_max, basket).await,
             Ok(None) => Ok(Fetched::Gone),
             Err(fault) => Err(fault),
         };
         fetched.map_err(|e| self.broken(e))
     }
 
-    async fn mail(&mut self, command: &str, bytes_max: usize) -> Result<Fetched, Fault> {
+    async fn mail(
+        &mut self,
+        command: &str,
+        bytes_max: usize,
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, Fault> {
         match self.command(command).await? {
             Status::Ok => {
                 self.wire.begin()?;
-                let mail = self.wire.dotted(bytes_max).await?;
-                Ok(mail.map_or(Fetched::TooLarge, Fetched::Mail))
+                self.wire.dotted(bytes_max, basket).await
             }
             // Not gone: it is in the list. A locked card or a Konnektor at rest looks like this.
             Status::Err(text) => Ok(Fetched::Withheld { reply: self.presentable(&text) }),

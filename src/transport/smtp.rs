@@ -12,6 +12,7 @@
 use std::{fmt::Display, net::Ipv4Addr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
 use lettre::{
     Address,
     transport::smtp::{
@@ -19,6 +20,7 @@ use lettre::{
         extension::{ClientId, MailBodyParameter, MailParameter, RcptParameter},
     },
 };
+use memchr::memchr2;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -46,7 +48,8 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Hands one mail over.
 ///
-/// `mail` may have any line ends; it leaves with CRLF, as RFC 5321 §2.3.8 demands, so that no bare
+/// `mail` is written while it is read; when it cannot be read to its end, the connection is broken
+/// off before the final dot, and the server has accepted nothing. Lines leave with CRLF, as RFC 5321 §2.3.8 demands, so that no bare
 /// line end can pass for the end of the mail further on. `before_body` is called when the server
 /// has agreed to take the body (354), directly before its first byte: the place to save that the
 /// outcome may become unclear. If it fails, nothing leaves, and the outcome is
@@ -58,7 +61,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub async fn submit<E>(
     server: &MailServer,
     envelope: &Envelope,
-    mail: &[u8],
+    mail: impl MailSource,
     before_body: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Outcome {
     match server.dial().await {
@@ -71,7 +74,7 @@ pub(super) async fn submit_over<E>(
     io: BoxedIo,
     server: &MailServer,
     envelope: &Envelope,
-    mail: &[u8],
+    mail: impl MailSource,
     before_body: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Outcome {
     let user = server.login.user.as_str();
@@ -80,7 +83,7 @@ pub(super) async fn submit_over<E>(
     let handed_over = async {
         let mut session = Smtp::open(io, server).await?;
         let ended = session.hand_over(server, envelope, mail, before_body).await;
-        if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Fault(_), .. })) {
+        if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Lost | Why::Fault(_), .. })) {
             session.quit().await;
         }
         ended
@@ -89,6 +92,35 @@ pub(super) async fn submit_over<E>(
         Ok(End::Accepted(reply)) => Outcome::Accepted { reply: reply.text(&names) },
         Ok(End::Unclear(reply)) => Outcome::Unclear { reply },
         Err(stop) => stop.outcome(&names),
+    }
+}
+
+/// A mail that is handed over, piece by piece.
+pub trait MailSource {
+    /// How long it is with CRLF line ends (RFC 1870 §3).
+    fn size(&self) -> usize;
+
+    /// Whether there is no byte above 127 in it.
+    fn is_ascii(&self) -> bool;
+
+    /// The next piece, of any length but none; nothing at the end.
+    fn next(&mut self) -> impl Future<Output = std::io::Result<Option<Bytes>>> + Send;
+}
+
+/// A mail that is in memory as a whole, with any line ends.
+impl MailSource for &[u8] {
+    fn size(&self) -> usize {
+        transmitted_size(self)
+    }
+
+    fn is_ascii(&self) -> bool {
+        <[u8]>::is_ascii(self)
+    }
+
+    async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        let (piece, rest) = self.split_at_checked(PIECE).unwrap_or((self, b""));
+        *self = rest;
+        Ok((!piece.is_empty()).then(|| Bytes::copy_from_slice(piece)))
     }
 }
 
@@ -147,6 +179,8 @@ enum Why {
     Unfit(String),
     /// The caller could not save that the body is about to leave.
     HeldBack,
+    /// The rest of the mail could not be read.
+    Lost,
 }
 
 /// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
@@ -245,10 +279,10 @@ impl Smtp {
         &mut self,
         server: &MailServer,
         envelope: &Envelope,
-        mail: &[u8],
+        mail: impl MailSource,
         before_body: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<End, Stop> {
-        let size = transmitted_size(mail);
+        let size = mail.size();
         self.check_fit(size, mail.is_ascii())?;
         let ask_for_reports = server.ask_for_reports && self.facts.reports;
 
@@ -302,13 +336,16 @@ impl Smtp {
     }
 
     /// All but the final dot. Until that is written the server has accepted nothing.
-    async fn send_body(&mut self, mail: &[u8]) -> Result<(), Stop> {
+    async fn send_body(&mut self, mut mail: impl MailSource) -> Result<(), Stop> {
         let mut dotting = Dotting::default();
         let mut out = Vec::with_capacity(2 * PIECE);
-        for piece in mail.chunks(PIECE) {
-            out.clear();
-            dotting.feed(piece, &mut out);
-            self.send_piece(&out).await?;
+        let lost = |_| Stop { at: Reached::Body, why: Why::Lost };
+        while let Some(piece) = mail.next().await.map_err(lost)? {
+            for piece in piece.chunks(PIECE) {
+                out.clear();
+                dotting.feed(piece, &mut out);
+                self.send_piece(&out).await?;
+            }
         }
         out.clear();
         dotting.finish(&mut out);
@@ -495,6 +532,10 @@ impl Stop {
             Why::Unfit(reply) => Outcome::Refused { at, reply },
             Why::Fault(fault) => Outcome::TryLater { at, reply: sentence(&fault) },
             Why::Server(error) => Outcome::TryLater { at, reply: sentence(&error) },
+            Why::Lost => Outcome::TryLater {
+                at,
+                reply: "broken off before its end: the rest of the mail could not be read".into(),
+            },
             Why::HeldBack => Outcome::TryLater {
                 at,
                 reply: "not sent: the attempt could not be saved beforehand".into(),
@@ -523,7 +564,7 @@ impl Stop {
             (_, Why::Unfit(reply)) => {
                 MailServerError::Broken { host, source: Fault::Refused { reply } }
             }
-            (_, Why::HeldBack) => MailServerError::Broken { host, source: Fault::Over },
+            (_, Why::HeldBack | Why::Lost) => MailServerError::Broken { host, source: Fault::Over },
         }
     }
 }
@@ -564,25 +605,29 @@ impl Default for Dotting {
 
 impl Dotting {
     fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        for &byte in piece {
+        let mut rest = piece;
+        while let Some(&byte) = rest.first() {
             match byte {
                 b'\n' => self.end_line(out),
+                _ if self.has_cr => {
+                    self.end_line(out);
+                    continue;
+                }
+                b'\r' => self.has_cr = true,
                 _ => {
-                    if self.has_cr {
-                        self.end_line(out);
-                    }
-                    if byte == b'\r' {
-                        self.has_cr = true;
-                        continue;
-                    }
                     if self.is_line_start && byte == b'.' {
                         out.push(b'.');
                     }
-                    out.push(byte);
-                    self.size += 1;
+                    let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+                    let (text, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
+                    out.extend_from_slice(text);
+                    self.size += text.len();
                     self.is_line_start = false;
+                    rest = after;
+                    continue;
                 }
             }
+            rest = rest.get(1..).unwrap_or_default();
         }
     }
 

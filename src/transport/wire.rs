@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
+use memchr::memchr;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf},
     time::{Sleep, sleep},
 };
+
+use super::mailbox::{Basket, Fetched};
 
 /// A connection, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -165,13 +168,41 @@ impl Wire {
         Ok(())
     }
 
+    /// Exactly `count` bytes, put into `basket` while they come. `false`: they could not be kept,
+    /// and the session is over.
+    pub(super) async fn pour(
+        &mut self,
+        count: usize,
+        basket: &mut impl Basket,
+    ) -> Result<bool, Fault> {
+        let mut missing = count;
+        while missing > 0 {
+            let chunk = self.io.fill_buf().await?;
+            if chunk.is_empty() {
+                return Err(Fault::Closed);
+            }
+            let taken = chunk.len().min(missing);
+            if !basket.take(chunk.get(..taken).unwrap_or_default()).await {
+                return Ok(false);
+            }
+            self.io.consume(taken);
+            missing -= taken;
+        }
+        Ok(true)
+    }
+
     /// What stands before a line of a single dot, with the doubled dots undone (RFC 1939 §3).
     ///
-    /// `None`: it is longer than `max` bytes. What is somewhat longer is read to its end and thrown
-    /// away; what is far longer is left where it is, and the session is over.
-    pub(super) async fn dotted(&mut self, max: usize) -> Result<Option<Vec<u8>>, Fault> {
+    /// [`Fetched::TooLarge`]: it is longer than `max` bytes. What is somewhat longer is read to its
+    /// end and thrown away; what is far longer is left where it is, and the session is over.
+    pub(super) async fn dotted(
+        &mut self,
+        max: usize,
+        basket: &mut impl Basket,
+    ) -> Result<Fetched<()>, Fault> {
         let mut undotted = Undotted::default();
         let mut bytes = Vec::new();
+        let mut kept = 0_usize;
         let mut discarded = 0_usize;
         loop {
             let chunk = self.io.fill_buf().await?;
@@ -180,16 +211,20 @@ impl Wire {
             }
             let taken = undotted.take(chunk, &mut bytes);
             self.io.consume(taken);
-            if bytes.len() > max || discarded > 0 {
+            if discarded > 0 || kept + bytes.len() > max {
                 discarded += bytes.len();
-                bytes = Vec::new();
+            } else if basket.take(&bytes).await {
+                kept += bytes.len();
+            } else {
+                return Ok(Fetched::NotKept);
             }
+            bytes.clear();
             if undotted.is_complete() {
                 self.answered();
-                return Ok((discarded == 0).then_some(bytes));
+                return Ok(if discarded == 0 { Fetched::Mail(()) } else { Fetched::TooLarge });
             }
-            if discarded > max.saturating_add(DISCARD_MAX) {
-                return Ok(None);
+            if discarded > DISCARD_MAX {
+                return Ok(Fetched::TooLarge);
             }
         }
     }
@@ -217,7 +252,18 @@ impl Undotted {
 
     /// Appends the content of `chunk` to `into`; returns how many bytes of it were read.
     fn take(&mut self, chunk: &[u8], into: &mut Vec<u8>) -> usize {
-        for (place, &byte) in chunk.iter().enumerate() {
+        let mut place = 0;
+        while let Some(&byte) = chunk.get(place) {
+            if *self == Self::Within {
+                // All up to the next CR is content.
+                let rest = chunk.get(place..).unwrap_or_default();
+                let plain = memchr(b'\r', rest).unwrap_or(rest.len());
+                into.extend_from_slice(rest.get(..plain).unwrap_or_default());
+                place += plain;
+                if plain > 0 {
+                    continue;
+                }
+            }
             *self = match (*self, byte) {
                 (Self::LineStart, b'.') => Self::Dot,
                 (Self::Dot, b'\r') => Self::DotCr,
@@ -232,6 +278,7 @@ impl Undotted {
                 }
                 (state, _) => Self::content(state, byte, into),
             };
+            place += 1;
         }
         chunk.len()
     }

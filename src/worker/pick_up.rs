@@ -9,7 +9,9 @@ use crate::{
     model::{ChannelName, MailKey},
     relay::{Ctx, Inbox},
     store::{Job, NewLetter, StoreError},
-    transport::{Fetched, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol, Waited},
+    transport::{
+        Basket, Fetched, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol, Waited,
+    },
 };
 
 /// First wait after a failed look.
@@ -168,13 +170,22 @@ async fn fetch(
     mailbox: &mut Mailbox,
     key: &MailKey,
 ) -> Result<bool, Trouble> {
-    match mailbox.fetch(key, inbox.mail_bytes_max).await? {
-        Fetched::Mail(raw) => {
-            save(ctx, channel, key, raw, false).await?;
-            Ok(true)
+    let mut coming = Coming { letter: NewLetter::new(&ctx.store), error: None };
+    let fetched = mailbox.fetch_into(key, inbox.mail_bytes_max, &mut coming).await;
+    let Coming { letter, error } = coming;
+    let fetched = match fetched {
+        Ok(Fetched::Mail(())) => {
+            save(ctx, channel, key, letter, false).await?;
+            return Ok(true);
         }
+        fetched => fetched,
+    };
+    // What came of it is of no use. Where the database is away, the next start removes it.
+    letter.discard().await?;
+    match fetched? {
         // Somebody else took it meanwhile, or it is to be had later.
-        Fetched::Gone => Ok(true),
+        Fetched::Mail(()) | Fetched::Gone => Ok(true),
+        Fetched::NotKept => error.map_or(Ok(false), |error| Err(error.into())),
         Fetched::Withheld { .. } => {
             warn!(channel.name = %channel, "The server holds a mail back; it is asked for again");
             Ok(true)
@@ -182,6 +193,25 @@ async fn fetch(
         Fetched::TooLarge => {
             warn!(channel.name = %channel, "A mail is larger than mail_bytes_max; its head is shown");
             Ok(false)
+        }
+    }
+}
+
+/// A mail that is saved while it comes.
+struct Coming<'s> {
+    letter: NewLetter<'s>,
+    /// Why it could not be saved.
+    error: Option<StoreError>,
+}
+
+impl Basket for Coming<'_> {
+    async fn take(&mut self, bytes: &[u8]) -> bool {
+        match self.letter.take(bytes).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
         }
     }
 }
@@ -194,7 +224,9 @@ async fn fetch_head(
     key: &MailKey,
 ) -> Result<(), Trouble> {
     if let Fetched::Mail(head) = mailbox.header(key).await? {
-        save(ctx, channel, key, head, true).await?;
+        let mut letter = NewLetter::new(&ctx.store);
+        letter.take(&head).await?;
+        save(ctx, channel, key, letter, true).await?;
     }
     Ok(())
 }
@@ -203,12 +235,11 @@ async fn save(
     ctx: &Ctx,
     channel: &ChannelName,
     key: &MailKey,
-    raw: Vec<u8>,
+    letter: NewLetter<'_>,
     head_only: bool,
 ) -> Result<(), Trouble> {
-    let (bytes, received_at) = (raw.len(), ctx.clock.now());
-    let letter = NewLetter { channel, mail_key: key, raw, head_only, received_at };
-    if ctx.store.receive_letter(letter).await? {
+    let bytes = letter.bytes();
+    if letter.finish(channel, key, head_only, ctx.clock.now()).await? {
         metrics::counter!("umstieg_letters_received_total", "channel" => channel.to_string())
             .increment(1);
         info!(channel.name = %channel, "Saved a letter of {bytes} bytes");

@@ -367,7 +367,7 @@ async fn a_dispatch_and_a_mailbox_over_tcp() {
     let address = |text| MailAddress::new(text).unwrap();
     let envelope = Envelope { from: address("a@b.example"), to: address("c@d.example") };
     let (outcome, ()) = tokio::join!(
-        submit(&account, &envelope, b"A: b\n\nc\n", async || Ok::<_, Infallible>(())),
+        submit(&account, &envelope, &b"A: b\n\nc\n"[..], async || Ok::<_, Infallible>(())),
         serve(
             ScriptedServer::new()
                 .say("220 x\r\n")
@@ -400,7 +400,7 @@ async fn a_dispatch_and_a_mailbox_over_tcp() {
     closed.unwrap();
 
     drop(listener);
-    let outcome = submit(&account, &envelope, b"", async || Ok::<_, Infallible>(())).await;
+    let outcome = submit(&account, &envelope, &b""[..], async || Ok::<_, Infallible>(())).await;
     assert!(matches!(outcome, Outcome::TryLater { at: Reached::Connect, .. }), "{outcome:?}");
     let error = probe_login(&account).await.unwrap_err();
     assert_eq!(error.kind(), MailServerErrorKind::Unreachable);

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Above the 50 MB attachment of the tests, encoded.
-const MESSAGE_MIB_MAX: u32 = 100;
+const MESSAGE_MIB_MAX: u32 = 160;
 const TROUBLES: &str = "exim-troubles";
 
 pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Result<Launch> {

@@ -1,0 +1,62 @@
+//! How much of large mails and files may be in memory at a time, whoever works on them.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of mails and files held at a time. Enough for one document a fax gateway takes, with the
+/// pages made of it, and for some twenty ordinary files under way; what would be more waits.
+/// Something larger than all of it comes alone.
+pub const HELD_BYTES_MAX: u64 = 160 * 1024 * 1024;
+
+/// What is counted as one.
+const UNIT_BYTES: u64 = 64 * 1024;
+
+/// Lends memory. Whoever holds some asks for no more, so that nobody waits for ever.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Semaphore>);
+
+/// Memory that was lent, and comes back with this value's end.
+#[derive(Debug)]
+pub(super) struct Held {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(units(HELD_BYTES_MAX) as usize)))
+    }
+}
+
+impl Budget {
+    /// Waits until so many bytes may be held.
+    pub(super) async fn take(&self, bytes: u64) -> Held {
+        // It is never closed.
+        Held { _permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
+    }
+}
+
+/// At least one, at most all there are.
+fn units(bytes: u64) -> u32 {
+    let units = bytes.clamp(1, HELD_BYTES_MAX).div_ceil(UNIT_BYTES);
+    u32::try_from(units).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_would_be_too_much_waits() {
+        let budget = Budget::default();
+        let half = budget.take(HELD_BYTES_MAX / 2).await;
+        let small = budget.take(0).await;
+        let larger_than_all = budget.take(u64::MAX);
+        tokio::pin!(larger_than_all);
+        assert!(futures_util::poll!(&mut larger_than_all).is_pending());
+        drop(half);
+        assert!(futures_util::poll!(&mut larger_than_all).is_pending());
+        drop(small);
+        larger_than_all.await;
+    }
+}

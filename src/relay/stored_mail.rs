@@ -1,0 +1,195 @@
+//! Letters as they lie in the database: read, and taken apart, piece by piece.
+
+use std::{io, ops::Range};
+
+use bytes::Bytes;
+use tokio::{sync::mpsc, task::spawn_blocking};
+use tracing::error;
+
+use super::Ctx;
+use crate::{
+    mail::{self, Decoder, Fingerprinting, Scanner},
+    model::{Attachment, ConversationId, Letter, LetterId, TransferEncoding},
+    store::{LetterPieces, StoreError},
+};
+
+/// How long a mail's skeleton may be that is made without asking for more. Of a mail with twenty
+/// large files some 10 MiB are left; more has only one whose large parts are not base64.
+const SKELETON_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Pieces of a file that may wait for their upload.
+pub(super) const PIECES_WAITING_MAX: usize = 1;
+
+/// A letter that was read, with its fingerprint.
+pub(super) type Read = (Letter, Option<[u8; 32]>);
+
+/// Why a letter was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    Store(StoreError),
+    /// Reading it failed in a way nothing should.
+    Panicked,
+}
+
+impl From<StoreError> for Unread {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<tokio::task::JoinError> for Unread {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::Panicked
+    }
+}
+
+/// Reads a letter; nothing when there is no such letter.
+pub(super) async fn read(ctx: &Ctx, letter: LetterId) -> Result<Option<Read>, Unread> {
+    let Some(pieces) = ctx.store.letter_pieces(letter).await? else { return Ok(None) };
+    let skeleton = pieces.bytes().min(SKELETON_BYTES_MAX);
+    let held = ctx.budget.take(2 * longest(&pieces) + skeleton).await;
+    if let Some(read) = scan(ctx, &pieces, skeleton).await? {
+        return Ok(Some(read));
+    }
+    drop(held);
+    // Hardly anything can be left out: all of it, and what its largest part is decoded to.
+    let _held = ctx.budget.take(2 * longest(&pieces) + 2 * pieces.bytes()).await;
+    scan(ctx, &pieces, u64::MAX).await
+}
+
+/// The newest letter of a conversation. Nothing when it cannot be read: who asks for the newest
+/// one can do without it.
+pub(super) async fn newest(
+    ctx: &Ctx,
+    conversation: ConversationId,
+) -> Result<Option<Letter>, StoreError> {
+    let Some(stored) = ctx.store.newest_letter(conversation).await? else { return Ok(None) };
+    let id = stored.id;
+    match read(ctx, id).await {
+        Ok(read) => Ok(read.map(|(letter, _)| letter)),
+        Err(Unread::Store(StoreError::Sealed(why))) => {
+            error!(letter.id = %id, error = %why, "The seal of a letter does not open");
+            Ok(None)
+        }
+        Err(Unread::Store(error)) => Err(error),
+        Err(Unread::Panicked) => Ok(None),
+    }
+}
+
+/// Reading is bounded, and still runs where a panic is only this letter's misfortune. Nothing when
+/// the skeleton would be longer than `skeleton_max`.
+async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Option<Read>, Unread> {
+    let mut scanner = Scanner::default();
+    for number in 0..pieces.lengths().len() {
+        let piece = ctx.store.letter_piece(pieces, number).await?;
+        scanner = spawn_blocking(move || {
+            scanner.take(&piece);
+            scanner
+        })
+        .await?;
+        if scanner.kept_bytes() as u64 > skeleton_max {
+            return Ok(None);
+        }
+    }
+    let (letter, mut hash) = spawn_blocking(move || {
+        let skeleton = scanner.finish();
+        let letter = mail::parse_skeleton(&skeleton);
+        let hash = Fingerprinting::begin(&skeleton, &letter);
+        (letter, hash)
+    })
+    .await?;
+    for number in 0..pieces.lengths().len() {
+        let Some(mut begun) = hash.take() else { break };
+        let piece = ctx.store.letter_piece(pieces, number).await?;
+        hash = spawn_blocking(move || {
+            begun.take(&piece);
+            Some(begun)
+        })
+        .await?;
+    }
+    Ok(Some((letter, hash.map(Fingerprinting::finish))))
+}
+
+/// What [`pour`] holds in memory at most.
+pub(super) fn poured_bytes(pieces: &LetterPieces, file: &Attachment) -> u64 {
+    let lines = match file.encoding {
+        // One of its lines may be as long as all of it.
+        TransferEncoding::QuotedPrintable => 2 * (file.place.end - file.place.start),
+        TransferEncoding::Identity | TransferEncoding::Base64 => 0,
+    };
+    // Sealed, opened, decoded, and one that waits.
+    4 * longest(pieces) + lines
+}
+
+/// Gives the bytes of a file out of its letter, until nobody takes them any longer.
+pub(super) async fn pour(
+    ctx: &Ctx,
+    pieces: &LetterPieces,
+    file: &Attachment,
+    into: mpsc::Sender<io::Result<Bytes>>,
+) -> Result<(), StoreError> {
+    let mut decoder = Decoder::new(file.encoding);
+    let mut begin = 0;
+    for (number, length) in pieces.lengths().iter().enumerate() {
+        let within = overlap(begin..begin + length, &file.place);
+        begin += length;
+        if within.is_empty() {
+            continue;
+        }
+        let piece = match ctx.store.letter_piece(pieces, number).await {
+            Ok(piece) => piece,
+            Err(error) => {
+                // Whoever takes the file hears that this is not its end.
+                let _ = into.send(Err(io::Error::other("the letter could not be read"))).await;
+                return Err(error);
+            }
+        };
+        let decoded = spawn_blocking(move || {
+            let bytes = decoder.take(piece.get(within).unwrap_or_default());
+            (decoder, bytes)
+        })
+        .await;
+        let Ok((taken, bytes)) = decoded else { return Ok(()) };
+        decoder = taken;
+        if !bytes.is_empty() && into.send(Ok(bytes.into())).await.is_err() {
+            return Ok(());
+        }
+    }
+    let last = decoder.finish();
+    if !last.is_empty() {
+        // An error means that nobody takes it any longer.
+        let _ = into.send(Ok(last.into())).await;
+    }
+    Ok(())
+}
+
+/// The part of a piece that belongs to a file, counted from the piece's beginning.
+fn overlap(piece: Range<u64>, file: &Range<u64>) -> Range<usize> {
+    let at = |place: u64| {
+        let within = place.clamp(piece.start, piece.end) - piece.start;
+        usize::try_from(within).unwrap_or(usize::MAX)
+    };
+    at(file.start)..at(file.end)
+}
+
+fn longest(pieces: &LetterPieces) -> u64 {
+    pieces.lengths().iter().copied().max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_found_in_its_pieces() {
+        let check = |piece: Range<u64>, expected: Range<usize>| {
+            assert_eq!(overlap(piece, &(10..25)), expected);
+        };
+        check(0..10, 10..10);
+        check(0..11, 10..11);
+        check(10..20, 0..10);
+        check(20..30, 0..5);
+        check(25..30, 0..0);
+        check(0..100, 10..25);
+    }
+}
