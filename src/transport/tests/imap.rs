@@ -170,6 +170,33 @@ async fn what_cannot_be_fetched_is_too_large_gone_withheld_or_broken() {
     assert!(fetch(&sized(5), none()).await.is_err());
 }
 
+/// A long mail is put into its basket while it comes, and only the one that was asked for.
+#[tokio::test(start_paused = true)]
+async fn a_long_mail_is_fetched_piece_by_piece() {
+    const LENGTH: usize = 200_000;
+    let long = "x".repeat(LENGTH);
+    let fetched = async |rest: &str, bytes_max: usize| {
+        inbox()
+            .on("u5 UID FETCH 3 (UID RFC822.SIZE)", "* 1 FETCH (UID 3 RFC822.SIZE 9)\r\nu5 OK\r\n")
+            .on("u6 UID FETCH 3 (UID BODY.PEEK[])", rest)
+            .play(async |io| open(io).await.unwrap().fetch(&key("7.3"), bytes_max).await)
+            .await
+    };
+    let mail = Fetched::Mail(long.clone().into_bytes());
+    for answer in [
+        format!("* 1 FETCH (UID 3 BODY[] {{{LENGTH}}}\r\n{long})\r\nu6 OK\r\n"),
+        format!("* 1 FETCH (BODY[] {{{LENGTH}}}\r\n{long} UID 3)\r\nu6 OK\r\n"),
+    ] {
+        assert_eq!(fetched(&answer, LENGTH).await.unwrap(), mail);
+        assert_eq!(fetched(&answer, LENGTH - 1).await.unwrap(), Fetched::TooLarge);
+    }
+    let other = format!("* 2 FETCH (UID 4 BODY[] {{{LENGTH}}}\r\n{long})\r\n");
+    let right = format!("* 1 FETCH (UID 3 BODY[] {{{LENGTH}}}\r\n{long})\r\n");
+    for answer in [format!("{other}u6 OK\r\n"), format!("{other}{right}u6 OK\r\n")] {
+        assert!(fetched(&answer, LENGTH).await.is_err());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn keys_of_an_earlier_generation_are_gone_without_asking() {
     let server = inbox().hear_nothing_more();

@@ -1,11 +1,13 @@
 use std::{cell::Cell, convert::Infallible};
 
+use bytes::Bytes;
+
 use super::scripted::{PLAIN, ScriptedServer, account, chain};
 use crate::{
     model::{Envelope, MailAddress, Outcome, Reached},
     transport::{
         MailServer, MailServerErrorKind,
-        smtp::{probe_login_over, submit_over},
+        smtp::{MailSource, probe_login_over, submit_over},
         submit,
     },
 };
@@ -177,6 +179,38 @@ async fn the_body_leaves_only_after_the_caller_agreed() {
         .await;
     let why = "not sent: the attempt could not be saved beforehand";
     assert_eq!((outcome, agreed.get()), (later(Reached::Body, why), 1));
+}
+
+/// Half a mail has no final dot, so that nobody takes it for a whole one.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_cannot_be_read_to_its_end_is_broken_off() {
+    struct Half(bool);
+    impl MailSource for Half {
+        fn size(&self) -> usize {
+            20
+        }
+
+        fn is_ascii(&self) -> bool {
+            true
+        }
+
+        async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+            if std::mem::replace(&mut self.0, true) {
+                return Err(std::io::Error::other("the disk is gone"));
+            }
+            Ok(Some(Bytes::from_static(b"Subject: x\r\n")))
+        }
+    }
+    let outcome = at_body()
+        .hear_some(12)
+        .hear_nothing_more()
+        .play(async |io| {
+            let agreed = async || Ok::<_, Infallible>(());
+            submit_over(io, &account(), &envelope(), Half(false), agreed).await
+        })
+        .await;
+    let why = "broken off before its end: the rest of the mail could not be read";
+    assert_eq!(outcome, later(Reached::Body, why));
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@ use crate::{
 
 /// How long a test waits for a slot. Longer than any test should hold one.
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
-/// What a client may upload, in MiB: above the 50 MB attachment of the tests, encoded or not.
+/// What a client may upload, in MiB: above the 100 MiB file of the tests.
 const UPLOAD_MIB_MAX: u32 = 120;
 /// Requests per second and burst that no test reaches.
 const NO_LIMIT: u32 = 100_000;

@@ -12,7 +12,7 @@ use crate::{
     tls::MAIL_HOST,
 };
 
-/// Above the 50 MB attachment of the tests, encoded.
+/// Above the 100 MiB file of the tests, encoded.
 const MESSAGE_MIB_MAX: u32 = 160;
 const TROUBLES: &str = "exim-troubles";
 
