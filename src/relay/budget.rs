@@ -9,6 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Something larger than all of it comes alone.
 pub const HELD_BYTES_MAX: u64 = 160 * 1024 * 1024;
 
+/// So few bytes are not counted: ordinary letters, and the pieces of a file on its way, never wait
+/// for something large. At most one such thing for each worker.
+const UNCOUNTED_BYTES: u64 = 5 * 1024 * 1024;
+
 /// What is counted as one.
 const UNIT_BYTES: u64 = 64 * 1024;
 
@@ -19,7 +23,7 @@ pub struct Budget(Arc<Semaphore>);
 /// Memory that was lent, and comes back with this value's end.
 #[derive(Debug)]
 pub(super) struct Held {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Default for Budget {
@@ -31,8 +35,26 @@ impl Default for Budget {
 impl Budget {
     /// Waits until so many bytes may be held.
     pub(super) async fn take(&self, bytes: u64) -> Held {
+        if bytes <= UNCOUNTED_BYTES {
+            return Held { permit: None };
+        }
         // It is never closed.
-        Held { _permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
+        Held { permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
+    }
+}
+
+impl Held {
+    /// Gives back all but so many bytes.
+    pub(super) fn keep(mut self, bytes: u64) -> Self {
+        if bytes <= UNCOUNTED_BYTES {
+            return Self { permit: None };
+        }
+        let kept = units(bytes) as usize;
+        match self.permit.as_mut().and_then(|permit| permit.split(kept)) {
+            Some(permit) => Self { permit: Some(permit) },
+            // It was no more than that.
+            None => self,
+        }
     }
 }
 
@@ -50,13 +72,16 @@ mod tests {
     async fn what_would_be_too_much_waits() {
         let budget = Budget::default();
         let half = budget.take(HELD_BYTES_MAX / 2).await;
-        let small = budget.take(0).await;
+        let rest = budget.take(HELD_BYTES_MAX / 2).await;
+        budget.take(UNCOUNTED_BYTES).await;
         let larger_than_all = budget.take(u64::MAX);
         tokio::pin!(larger_than_all);
         assert!(futures_util::poll!(&mut larger_than_all).is_pending());
-        drop(half);
+        drop(half.keep(0));
         assert!(futures_util::poll!(&mut larger_than_all).is_pending());
-        drop(small);
+        let rest = rest.keep(HELD_BYTES_MAX / 4);
+        assert!(futures_util::poll!(&mut larger_than_all).is_pending());
+        drop(rest);
         larger_than_all.await;
     }
 }

@@ -163,7 +163,14 @@ impl Case<'_> {
             .recipient(self.correspondent)
             .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
         let said = self.ctx.store.dispatch_parts(stored.id).await?;
-        let held = self.ctx.budget.take(self.held_bytes(&said)).await;
+        // Files that are not encrypted are in memory from here on.
+        let is_plain =
+            |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
+        let has_plain = said.iter().any(is_plain);
+        let mut held = match has_plain {
+            true => self.ctx.budget.take(self.bytes_at_most()).await,
+            false => self.ctx.budget.take(0).await,
+        };
         let (mut parts, mut files) = (Vec::new(), Vec::new());
         for part in said {
             self.part(part, &mut parts, &mut files).await?;
@@ -181,6 +188,12 @@ impl Case<'_> {
         let body = match channel.writes() {
             Writes::MailWithAttachments => MailBody::Parts,
             Writes::OnePdf => {
+                if !has_plain {
+                    drop(held);
+                    // The files, and the pages made of them.
+                    let bytes: u64 = files.iter().map(Content::bytes).sum();
+                    held = self.ctx.budget.take(2 * bytes).await;
+                }
                 let pdf = self.fax(&dispatch, std::mem::take(&mut files)).await?;
                 let document = DispatchFile {
                     file_name: "fax.pdf".to_owned(),
@@ -191,6 +204,12 @@ impl Case<'_> {
                 MailBody::Document(document)
             }
         };
+        // While it leaves, which may take minutes, nobody waits for what is not needed any more.
+        let whole = |file: &Content| match file {
+            Content::Whole(bytes) => bytes.len() as u64,
+            Content::Spooled(_) => 0,
+        };
+        let held = held.keep(files.iter().map(whole).sum());
         let form = MailForm { headers: channel.extra_headers(), body };
         let composed = tokio::task::spawn_blocking({
             let envelope = envelope.clone();
@@ -262,18 +281,11 @@ impl Case<'_> {
         }
     }
 
-    /// What of a dispatch's files is in memory at a time: an encrypted file on its way into a mail
-    /// never is as a whole; what becomes a fax is, and its pages are.
-    fn held_bytes(&self, parts: &[StoredPart]) -> u64 {
-        let is_file = |part: &StoredPart| matches!(part, StoredPart::File { .. });
-        let is_plain =
-            |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
+    /// What files that are not encrypted may take in memory; for a fax with the pages made of them.
+    fn bytes_at_most(&self) -> u64 {
         match self.line.channel.writes() {
-            Writes::OnePdf if parts.iter().any(is_file) => 2 * document::SOURCE_BYTES_MAX as u64,
-            Writes::MailWithAttachments if parts.iter().any(is_plain) => {
-                self.line.channel.mail_bytes_max()
-            }
-            Writes::OnePdf | Writes::MailWithAttachments => 0,
+            Writes::MailWithAttachments => self.line.channel.mail_bytes_max(),
+            Writes::OnePdf => 2 * document::SOURCE_BYTES_MAX as u64,
         }
     }
 

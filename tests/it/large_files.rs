@@ -11,7 +11,7 @@ use crate::stage::Stage;
 const FILE_BYTES: usize = 100 * 1024 * 1024;
 
 /// How long one way may take; a busy machine is slower than any figure worth stating.
-const WITHIN: Duration = Duration::from_secs(300);
+const WITHIN: Duration = Duration::from_secs(600);
 
 /// What one large file may add to what the gateway has in use, in MiB: a skeleton of some 4 MiB,
 /// a few pieces of 1 MiB (sealed, opened, decoded, encrypted), the same again in the buffers of
