@@ -80,8 +80,10 @@ pub(super) async fn newest(
 /// the skeleton would be longer than `skeleton_max`.
 async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Option<Read>, Unread> {
     let mut scanner = Scanner::default();
+    let mut last = Bytes::new();
     for number in 0..pieces.lengths().len() {
-        let piece = ctx.store.letter_piece(pieces, number).await?;
+        let piece = Bytes::from(ctx.store.letter_piece(pieces, number).await?);
+        last = piece.clone();
         scanner = spawn_blocking(move || {
             scanner.take(&piece);
             scanner
@@ -98,9 +100,14 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         (letter, hash)
     })
     .await?;
+    let is_short = pieces.lengths().len() == 1;
     for number in 0..pieces.lengths().len() {
         let Some(mut begun) = hash.take() else { break };
-        let piece = ctx.store.letter_piece(pieces, number).await?;
+        // Most letters are one piece, which is still there.
+        let piece = match is_short {
+            true => std::mem::take(&mut last),
+            false => ctx.store.letter_piece(pieces, number).await?.into(),
+        };
         hash = spawn_blocking(move || {
             begun.take(&piece);
             Some(begun)
