@@ -24,15 +24,19 @@ use matrix_sdk_crypto::{
     vodozemac::{self, megolm::MegolmMessage},
 };
 use ruma::{
-    DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, UInt, UserId,
+    DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, TransactionId, UInt,
+    UserId,
     api::client::{
         keys::{get_keys, upload_keys, upload_signatures, upload_signing_keys},
         sync::sync_events::DeviceLists,
         to_device::send_event_to_device,
     },
     encryption::CrossSigningKey,
-    events::{AnyMessageLikeEventContent, AnyToDeviceEvent},
+    events::{
+        AnyMessageLikeEventContent, AnyToDeviceEvent, AnyToDeviceEventContent, ToDeviceEventType,
+    },
     serde::Raw,
+    to_device::DeviceIdOrAllDevices,
 };
 use serde_json::{
     Value, json,
@@ -203,11 +207,18 @@ struct Shared {
     since: tokio::time::Instant,
 }
 
+/// Somebody's device.
+type Peer = (OwnedUserId, DeviceIdOrAllDevices);
+
 /// What a device does one thing at a time with.
 #[derive(Debug, Default)]
 struct State {
     /// By room: the session that was shared last, as long as no device of a member changed.
     shared: BTreeMap<String, Shared>,
+    /// Devices that were led to ask for our identity since the start.
+    introduced_to: BTreeSet<Peer>,
+    /// Devices that have a key of ours since the start, and were not led to ask yet.
+    strangers: BTreeSet<Peer>,
     /// Whether every one-time key that waits to be uploaded was made since the homeserver last
     /// said what it has: none of them can be there already.
     is_checked: bool,
@@ -285,7 +296,7 @@ impl OwnDevice {
         upload.master_key = key(requests.upload_signing_keys_req.master_key);
         upload.self_signing_key = key(requests.upload_signing_keys_req.self_signing_key);
         upload.user_signing_key = key(requests.upload_signing_keys_req.user_signing_key);
-        let name = ruma::TransactionId::new();
+        let name = TransactionId::new();
         // An inherited identity is there, and cannot be uploaded: the library takes over its
         // private keys without the signatures by which they belong together.
         if !self.is_identity(&upload).await? {
@@ -418,10 +429,59 @@ impl OwnDevice {
         if let Some(shared) = state.shared.get_mut(audience.room.as_str()) {
             shared.posts += 1;
         }
-        encrypted
+        let encrypted: Value = encrypted
             .content
             .deserialize_as_unchecked()
-            .map_err(|error| DeviceError::Library(error.into()).into())
+            .map_err(|error| DeviceError::Library(error.into()))?;
+        self.introduce(&mut state, audience.room, &encrypted).await?;
+        Ok(encrypted)
+    }
+
+    /// Leads the devices that were given a key for the first time to ask who we are, before
+    /// anything comes that they can decrypt with it.
+    ///
+    /// A client that refuses unsigned devices decides on an event when it first sees it. Who is
+    /// only invited has not asked for our identity by then, and matrix-js-sdk does not decide anew
+    /// when it has it: it hides the post until it is started again. A key request of a device it
+    /// does not know makes matrix-sdk-crypto, in every client built on it, ask for that user's
+    /// identity. The request itself is refused without a word, as those of strangers are.
+    async fn introduce(
+        &self,
+        state: &mut State,
+        room: &RoomId,
+        encrypted: &Value,
+    ) -> Result<(), DeviceError> {
+        if state.strangers.is_empty() {
+            return Ok(());
+        }
+        let name = TransactionId::new();
+        let content = json!({
+            "action": "request",
+            "body": {
+                "algorithm": encrypted.get("algorithm"),
+                "room_id": room,
+                "session_id": encrypted.get("session_id"),
+                "sender_key": self.olm.identity_keys().curve25519.to_base64(),
+            },
+            "request_id": name,
+            "requesting_device_id": self.device(),
+        });
+        let content = to_raw_value(&content)
+            .map(Raw::<AnyToDeviceEventContent>::from_json)
+            .map_err(|error| DeviceError::Library(error.into()))?;
+        let mut messages = send_event_to_device::v3::Messages::new();
+        for (user, device) in &state.strangers {
+            messages.entry(user.clone()).or_default().insert(device.clone(), content.clone());
+        }
+        let request = send_event_to_device::v3::Request::new_raw(
+            ToDeviceEventType::RoomKeyRequest,
+            name,
+            messages,
+        );
+        self.ask(Endpoint::ToDevice, request).await?;
+        let strangers = std::mem::take(&mut state.strangers);
+        state.introduced_to.extend(strangers);
+        Ok(())
     }
 
     /// Decrypts an event of a room. Before a sender is not believed, the homeserver is asked for
@@ -528,6 +588,7 @@ impl OwnDevice {
         }
         for request in requests {
             self.send_to_devices(&request).await?;
+            self.note_strangers(state, &request);
         }
         if audience.trust == Trust::CrossSigned {
             self.report_locked_out(audience.members).await?;
@@ -542,6 +603,20 @@ impl OwnDevice {
             },
         );
         Ok(())
+    }
+
+    /// Whom a message with keys went to that is not introduced yet. The bot reads for all of ours,
+    /// and decides anew.
+    fn note_strangers(&self, state: &mut State, request: &ToDeviceRequest) {
+        if request.event_type != ToDeviceEventType::RoomEncrypted {
+            return;
+        }
+        let peers = request.messages.iter().flat_map(|(user, devices)| {
+            devices.keys().map(|device| (user.clone(), device.clone()))
+        });
+        let strangers = peers
+            .filter(|peer| peer.0 != self.homeserver.bot() && !state.introduced_to.contains(peer));
+        state.strangers.extend(strangers);
     }
 
     /// Counts members who can read nothing because none of their devices is signed: to them the
@@ -633,7 +708,7 @@ impl OwnDevice {
     async fn upload(
         &self,
         state: &mut State,
-        name: &ruma::TransactionId,
+        name: &TransactionId,
         upload: &upload_keys::v3::Request,
     ) -> Result<(), DeviceError> {
         let mut request = upload_keys::v3::Request::new();

@@ -3,6 +3,7 @@
 
 mod belief;
 mod browser;
+mod first_contact;
 mod late_keys;
 mod members;
 mod nobody_reads;
