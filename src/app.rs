@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub use probe::probe;
-pub use start::StartError;
+pub use start::{StartError, ctx};
 
 /// How long tasks may take to end what they began when the gateway is told to stop. Whatever is
 /// cut off is found and finished by the next start.
@@ -77,7 +77,7 @@ pub async fn run(settings: Settings, tokens: Tokens, key: &OuterKey) -> Result<(
     let gate = OneGateway::take(&url).await?;
     let database = Database::connect(&url, database.connections_max).await?;
     let store = database.migrate(key, Clock::of_the_machine().now()).await?;
-    let ctx = Arc::new(start::ctx(&settings, &tokens, store)?);
+    let ctx = Arc::new(start::ctx(&settings, &tokens, store, Clock::of_the_machine())?);
     let running = Running::start(&settings, tokens, ctx, gate, url, metrics).await?;
     running.until_told_to_stop().await
 }

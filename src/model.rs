@@ -24,7 +24,7 @@ pub use ids::{
 };
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
-pub use post::{Media, NewPost, Speaker};
+pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,

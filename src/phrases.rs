@@ -11,7 +11,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentB
 use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
-use crate::model::Language;
+use crate::model::{Language, Substance};
 use local_time::in_germany;
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
@@ -71,6 +71,10 @@ pub enum Phrase {
     MessageBroken,
     /// It was said in the clear in a room whose members encrypt.
     MessageNotEncrypted,
+    /// None of a member's devices is signed: it reads what the gateway says, and no letter.
+    MemberLockedOut {
+        user_id: String,
+    },
 
     // What came with a letter.
     NoSender,
@@ -249,6 +253,19 @@ fn bundle(language: Language, source: &str) -> FluentBundle<FluentResource> {
 }
 
 impl Phrase {
+    /// What a sentence holds once it is said in a portal: what people wrote or named is content.
+    ///
+    /// A server's reply to a failed dispatch counts as a word: it speaks about an address that the
+    /// room bears anyway, and whoever reads that an answer waits has to read that it failed.
+    pub fn substance(&self) -> Substance {
+        match self {
+            Self::FileNotFaxable { .. } | Self::FileLost { .. } | Self::UnknownCommand { .. } => {
+                Substance::Content
+            }
+            _ => Substance::Word,
+        }
+    }
+
     fn id_and_args(&self, language: Language) -> (&'static str, FluentArgs<'static>) {
         let none: [(&str, FluentValue<'static>); 0] = [];
         let plain = |id| (id, none.into_iter().collect());
@@ -312,6 +329,9 @@ impl Phrase {
             Self::MessageNotBelieved => plain("message-not-believed"),
             Self::MessageBroken => plain("message-broken"),
             Self::MessageNotEncrypted => plain("message-not-encrypted"),
+            Self::MemberLockedOut { user_id } => {
+                with("member-locked-out", "member", foreign(user_id))
+            }
             Self::RoomNotEncrypted => plain("room-not-encrypted"),
             Self::ContinuesOlderRoom => plain("continues-older-room"),
             Self::RoomUpgraded => plain("room-upgraded"),
@@ -402,6 +422,25 @@ mod tests {
 
     const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
+    #[test]
+    fn what_people_wrote_or_named_is_content() {
+        for phrase in one_of_each() {
+            let quotes = Phrases::say(Language::German, &phrase).contains("Ein Text");
+            // The reply of a server, a member's own name, and what is not said in a post.
+            let is_harmless = matches!(
+                phrase,
+                Phrase::DispatchFailed { .. }
+                    | Phrase::MemberLockedOut { .. }
+                    | Phrase::RoomName { .. }
+                    | Phrase::GhostKim { .. }
+                    | Phrase::GhostFax { .. }
+            );
+            let expected =
+                if quotes && !is_harmless { Substance::Content } else { Substance::Word };
+            assert_eq!(phrase.substance(), expected, "{phrase:?}");
+        }
+    }
+
     /// One of each, two where a part may be missing. A new phrase that is not listed here leaves a
     /// sentence that no phrase says, which `both_files_say_exactly_what_the_phrases_need` finds.
     fn one_of_each() -> Vec<Phrase> {
@@ -436,6 +475,7 @@ mod tests {
             Phrase::MessageNotBelieved,
             Phrase::MessageBroken,
             Phrase::MessageNotEncrypted,
+            Phrase::MemberLockedOut { user_id: text() },
             Phrase::RoomNotEncrypted,
             Phrase::ContinuesOlderRoom,
             Phrase::RoomUpgraded,

@@ -10,6 +10,7 @@ mod devices;
 mod hand_over;
 mod leaving;
 mod letter_to_room;
+mod notices;
 mod portals;
 mod room_to_dispatch;
 mod stop;
@@ -27,7 +28,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use budget::{Budget, HELD_BYTES_MAX};
-pub use devices::{Devices, KeysError, begin, bot_device, receive, renew_bot_device, tidy};
+pub use devices::{
+    Devices, KeysError, begin, bot_device, forget_read_messages, receive, renew_bot_device, tidy,
+};
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
@@ -96,6 +99,11 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     pub fn of_the_machine() -> Self {
         Self(Arc::new(OffsetDateTime::now_utc))
+    }
+
+    /// Another one.
+    pub fn new(read: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
     }
 
     pub fn now(&self) -> OffsetDateTime {

@@ -33,7 +33,7 @@ use seal::{Purpose, Seal, Unsealable};
 pub use conversations::{Conversation, KnownThreads};
 pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OneGateway, OpenError};
-pub use devices::{Device, DeviceCounts, DeviceRow, DeviceState};
+pub use devices::{Device, DeviceRow, DeviceState};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
 pub use jobs::Job;
 pub use letter_pieces::{LetterPieces, NewLetter, PIECE_BYTES};

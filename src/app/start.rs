@@ -90,7 +90,15 @@ pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
 }
 
 /// Everything a flow needs.
-pub(super) fn ctx(settings: &Settings, tokens: &Tokens, store: Store) -> Result<Ctx, StartError> {
+///
+/// # Errors
+/// When the settings fit their form and still cannot be used.
+pub fn ctx(
+    settings: &Settings,
+    tokens: &Tokens,
+    store: Store,
+    clock: Clock,
+) -> Result<Ctx, StartError> {
     let channels = settings
         .channels
         .iter()
@@ -100,7 +108,7 @@ pub(super) fn ctx(settings: &Settings, tokens: &Tokens, store: Store) -> Result<
         store,
         homeserver: homeserver(settings, tokens)?,
         channels,
-        clock: Clock::of_the_machine(),
+        clock,
         rng: Rng::from_os(),
         attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
         devices: Devices::new(settings.encryption.required),

@@ -215,6 +215,9 @@ type Peer = (OwnedUserId, DeviceIdOrAllDevices);
 struct State {
     /// By room: the session that was shared last, as long as no device of a member changed.
     shared: BTreeMap<String, Shared>,
+    /// By room: members who have devices and were given no key when a session was shared last with
+    /// trusted devices only, until that was told. Somebody's other devices do not change it.
+    untold: BTreeMap<String, BTreeSet<OwnedUserId>>,
     /// Devices that were led to ask for our identity since the start.
     introduced_to: BTreeSet<Peer>,
     /// Devices that have a key of ours since the start, and were not led to ask yet.
@@ -333,6 +336,19 @@ impl OwnDevice {
         self.state.lock().await.is_shared(audience)
     }
 
+    /// Who can read nothing of what is for trusted devices, as long as that is not told.
+    pub async fn untold_locked_out(&self, room: &RoomId) -> Option<BTreeSet<OwnedUserId>> {
+        self.state.lock().await.untold.get(room.as_str()).cloned()
+    }
+
+    /// These were told. Should others be locked out by now, they are not.
+    pub async fn locked_out_are_told(&self, room: &RoomId, told: &BTreeSet<OwnedUserId>) {
+        let mut state = self.state.lock().await;
+        if state.untold.get(room.as_str()) == Some(told) {
+            state.untold.remove(room.as_str());
+        }
+    }
+
     /// Whether the homeserver has this device with these keys, signed by its identity.
     pub async fn is_known(&self) -> Result<bool, DeviceError> {
         let mut request = get_keys::v3::Request::new();
@@ -433,7 +449,7 @@ impl OwnDevice {
             .content
             .deserialize_as_unchecked()
             .map_err(|error| DeviceError::Library(error.into()))?;
-        self.introduce(&mut state, audience.room, &encrypted).await?;
+        self.introduce(state, audience.room, &encrypted).await?;
         Ok(encrypted)
     }
 
@@ -591,7 +607,8 @@ impl OwnDevice {
             self.note_strangers(state, &request);
         }
         if audience.trust == Trust::CrossSigned {
-            self.report_locked_out(audience.members).await?;
+            let locked_out = self.locked_out(audience.members).await?;
+            state.untold.insert(audience.room.to_string(), locked_out);
         }
         state.shared.insert(
             audience.room.to_string(),
@@ -619,21 +636,26 @@ impl OwnDevice {
         state.strangers.extend(strangers);
     }
 
-    /// Counts members who can read nothing because none of their devices is signed: to them the
-    /// room shows only that it cannot be decrypted, and nothing said in it could explain that.
-    async fn report_locked_out(&self, members: &BTreeSet<OwnedUserId>) -> Result<(), DeviceError> {
+    /// Members who can read nothing said so, because none of their devices is signed: to them the
+    /// room shows only that it cannot be decrypted.
+    async fn locked_out(
+        &self,
+        members: &BTreeSet<OwnedUserId>,
+    ) -> Result<BTreeSet<OwnedUserId>, DeviceError> {
+        let mut locked_out = BTreeSet::new();
         for member in members {
             let devices = self.olm.get_user_devices(member, None).await?;
             let reads = devices.devices().any(|device| device.is_cross_signed_by_owner());
             if !reads && devices.devices().next().is_some() {
                 metrics::counter!("umstieg_members_locked_out_total").increment(1);
                 tracing::warn!(
-                    "A member of a portal can read nothing, because none of its devices is signed \
+                    "A member of a portal can read no letter, because none of its devices is signed \
                      by its owner; it has to verify its session, or trust = \"any-device\" allows it"
                 );
+                locked_out.insert(member.clone());
             }
         }
-        Ok(())
+        Ok(locked_out)
     }
 
     async fn take(&self, state: &mut State, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {

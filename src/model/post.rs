@@ -22,6 +22,33 @@ impl Speaker {
     }
 }
 
+/// What a post holds. Whose devices get its key follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Substance {
+    /// Something that was written or named by people: for devices the channel trusts.
+    Content,
+    /// A word of the gateway, with nothing of a letter: for every device of the members, since it
+    /// may say why one of them cannot read or write.
+    Word,
+}
+
+impl Substance {
+    /// The word for it in SQL.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Word => "word",
+        }
+    }
+}
+
+/// What the gateway says in a portal: content of an `m.room.message`, and what it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    pub substance: Substance,
+    pub content: Value,
+}
+
 /// Where a file lies in the media repository. `Debug` shows no key.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,6 +72,7 @@ impl std::fmt::Debug for Media {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewPost {
     pub speaker: Speaker,
+    pub substance: Substance,
     /// Unique for all time; derived from the letter and the place of the post in it.
     pub txn_id: String,
     /// Content of an `m.room.message`, without what is only known when it is sent.

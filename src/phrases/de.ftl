@@ -45,6 +45,7 @@ message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel
 message-readable-now = Der Schlüssel ist angekommen: Die Nachricht ist jetzt lesbar und wird weitergegeben. Bitte schicken Sie sie nicht noch einmal.
 message-not-believed = Diese Nachricht bleibt im Raum: Sie kam von einem Gerät, das ihr Absender nicht bestätigt hat. Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren) und schicken Sie die Nachricht dann noch einmal.
 message-broken = Diese Nachricht bleibt im Raum: Sie lässt sich nicht entschlüsseln, vielleicht wurde sie unterwegs verändert. Bitte schicken Sie sie noch einmal.
+member-locked-out = { $member }: Sie können die Briefe in diesem Raum nicht lesen, weil keines Ihrer Geräte bestätigt ist. Bitte öffnen Sie die Einstellungen Ihrer App und bestätigen Sie Ihre Sitzung (Sitzung verifizieren), oder lassen Sie sie von einem anderen, schon bestätigten Gerät bestätigen. Ab dem nächsten Brief lesen Sie dann mit; frühere Briefe kann Ihnen ein Mitglied zeigen, das sie lesen kann.
 message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt. Bitte schreiben Sie mit einer App, die verschlüsselt, und schicken Sie die Nachricht noch einmal.
 
 # Was zu einem Brief zu sagen ist

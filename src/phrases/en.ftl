@@ -45,6 +45,7 @@ message-without-key = This message cannot be read here yet: its key has not arri
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
 message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.
+member-locked-out = { $member }: You cannot read the letters in this room, because none of your devices is verified. Please open the settings of your app and verify your session, or let another, already verified device confirm it. From the next letter on you will read them; a member who can read them may show you earlier ones.
 message-not-encrypted = This message stays in the room: it came unencrypted. Please write with an app that encrypts, and send the message again.
 
 # What there is to say about a letter

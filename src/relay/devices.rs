@@ -18,12 +18,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, stop::Stop};
+use super::{Ctx, Line, notices::notice_for, stop::Stop};
 use crate::{
     matrix::{
         Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, RoomKey, Rotation,
         Voice,
     },
+    model::{Substance, Trust},
+    phrases::Phrase,
     rules::posts,
     store::{Device, DeviceState, DeviceStore, StoreError},
 };
@@ -37,6 +39,14 @@ const DRAIN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Inboxes looked into in one go.
 const DRAIN_AT_ONCE: usize = 20;
+
+/// What was read is remembered for this long after the homeserver was told that it need not repeat
+/// it. The reserve is for clocks that differ: the database's notes when it was read.
+const REMEMBER_READ: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What others publish and nobody knows any more is looked for this often: it takes a lock, and is
+/// little.
+const FORGET_KEYS_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of a device id that are random: what makes it another than those before.
 const DEVICE_ID_RANDOM: usize = 10;
@@ -72,6 +82,8 @@ pub struct Devices {
     has_begun: AtomicBool,
     /// One marker at a time, so that the homeserver's is never set back.
     marking: tokio::sync::Mutex<()>,
+    /// When unused public keys were looked for last.
+    keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
 }
 
 /// The device of one user, loaded or not.
@@ -96,6 +108,7 @@ impl Devices {
             places: Mutex::default(),
             has_begun: AtomicBool::new(false),
             marking: tokio::sync::Mutex::default(),
+            keys_forgotten_at: Mutex::default(),
         }
     }
 
@@ -122,6 +135,16 @@ impl Devices {
     /// The users whose devices may be in memory.
     fn users(&self) -> Vec<OwnedUserId> {
         self.places().keys().cloned().collect()
+    }
+
+    /// Whether it is time to look for unused public keys; then that is noted.
+    fn forgets_keys_now(&self, now: OffsetDateTime) -> bool {
+        let mut last = self.keys_forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.is_none_or(|last| now >= last + FORGET_KEYS_EVERY);
+        if is_time {
+            *last = Some(now);
+        }
+        is_time
     }
 
     /// Drops from memory what nobody used since `before` and nobody uses now.
@@ -316,6 +339,15 @@ async fn unless_lost<T>(ctx: &Ctx, device: &OwnDevice, done: Result<T, Stop>) ->
     done
 }
 
+/// Something to be said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Saying<'a> {
+    pub(super) speaker: &'a UserId,
+    pub(super) substance: Substance,
+    pub(super) content: &'a Value,
+    pub(super) txn_id: &'a str,
+}
+
 /// Says something in a portal, encrypted for everybody who is in it: the one way there.
 ///
 /// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
@@ -325,10 +357,9 @@ pub(super) async fn say(
     line: &Line,
     room: &RoomId,
     rotation: Option<Rotation>,
-    speaker: &UserId,
-    content: &Value,
-    txn_id: &str,
+    saying: Saying<'_>,
 ) -> Result<OwnedEventId, Stop> {
+    let Saying { speaker, substance, content, txn_id } = saying;
     let Some(rotation) = rotation else {
         if ctx.devices.is_required {
             return Err(Stop::NotYet("not_encrypted"));
@@ -338,11 +369,17 @@ pub(super) async fn say(
         return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
     };
     let members = audience(ctx, room, speaker).await?;
-    let audience = Audience { room, members: &members, rotation, trust: line.channel.trust };
+    // A word may say to somebody why its device reads nothing else.
+    let trust = match substance {
+        Substance::Content => line.channel.trust,
+        Substance::Word => Trust::AnyDevice,
+    };
+    let audience = Audience { room, members: &members, rotation, trust };
     let (device, encrypted) = match encrypt(ctx, &audience, speaker, content).await {
         Err(Stop::DeviceLost) => encrypt(ctx, &audience, speaker, content).await?,
         encrypted => encrypted?,
     };
+    tell_locked_out(ctx, line, room, &device).await?;
     // Known again when it comes back, also by those who have no key for it.
     let encrypted = posts::marked(encrypted, txn_id);
     let voice = Voice { user: device.user(), device: device.device() };
@@ -364,6 +401,36 @@ async fn encrypt(
     let encrypted = device.encrypt(audience, "m.room.message", content, mark(ctx)).await;
     let encrypted = unless_lost(ctx, &device, encrypted).await?;
     Ok((device, encrypted))
+}
+
+/// Tells members who can read no letter in this room, because none of their devices is signed.
+async fn tell_locked_out(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    device: &OwnDevice,
+) -> Result<(), StoreError> {
+    let Some(locked_out) = device.untold_locked_out(room).await else { return Ok(()) };
+    let names: Vec<String> = locked_out.iter().map(ToString::to_string).collect();
+    if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
+        for user in ctx.store.newly_locked_out(room.as_str(), &names).await? {
+            let phrase = Phrase::MemberLockedOut { user_id: user.clone() };
+            let notice = notice_for(line, &phrase, &user);
+            let txn_id = format!("m{}", ctx.rng.uuid().simple());
+            ctx.store
+                .tell_locked_out(
+                    conversation,
+                    room.as_str(),
+                    &user,
+                    &txn_id,
+                    &notice,
+                    ctx.clock.now(),
+                )
+                .await?;
+        }
+    }
+    device.locked_out_are_told(room, &locked_out).await;
+    Ok(())
 }
 
 /// Everybody who may read: who is in the room or invited, and always the bot, who reads for all of
@@ -442,6 +509,16 @@ async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<Roo
     unless_lost(ctx, device, taken_in.await).await
 }
 
+/// The position after what the bot's `/sync` brought is saved: the homeserver does not repeat what
+/// came before it.
+pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
+    let Some(bot) = ctx.store.live_device(ctx.homeserver.bot().as_str()).await? else {
+        return Ok(());
+    };
+    ctx.store.forget_read_messages(bot.row, ctx.clock.now() - REMEMBER_READ).await?;
+    Ok(())
+}
+
 /// First those that are not in memory: who is loaded meanwhile reads what is saved.
 async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), StoreError> {
     if changed.is_empty() {
@@ -488,6 +565,9 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
             }
         }
     }
+    if ctx.devices.forgets_keys_now(now) {
+        ctx.store.forget_unused_public_keys().await?;
+    }
     ctx.devices.drop_idle(now - IDLE_AFTER, ctx.homeserver.bot());
     metrics::gauge!("umstieg_devices_loaded")
         .set(f64::from(u32::try_from(ctx.devices.loaded()).unwrap_or(u32::MAX)));
@@ -516,5 +596,8 @@ async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
     take_in(ctx, loaded, news).await?;
     let caught_up = device.catch_up().await.map_err(Stop::from);
     unless_lost(ctx, device, caught_up).await?;
-    Ok(ctx.store.save_inbox_position(row.row, &since, ctx.clock.now()).await?)
+    let now = ctx.clock.now();
+    ctx.store.save_inbox_position(row.row, &since, now).await?;
+    ctx.store.forget_read_messages(row.row, now - REMEMBER_READ).await?;
+    Ok(())
 }

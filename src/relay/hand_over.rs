@@ -11,6 +11,7 @@ use super::{
     Ctx, Line,
     budget::Held,
     leaving::{Content, Leaving},
+    notices::{notice, notice_to},
     stored_mail,
 };
 use crate::{
@@ -21,12 +22,11 @@ use crate::{
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{
         ConversationId, Correspondent, DeliveryState, Dispatch, DispatchFile, DispatchPart,
-        Envelope, Outcome, Reached,
+        Envelope, Notice, Outcome, Reached,
     },
     phrases::{Phrase, Phrases, Trouble},
     rules::{
         answer::{self, Answers},
-        posts,
         retry::{Verdict, judge},
     },
     store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
@@ -432,11 +432,10 @@ impl Case<'_> {
         self.ctx.store.settle_dispatch(dispatch, state, reply, &notice, parked, now).await
     }
 
-    fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> serde_json::Value {
-        let sentence = Phrases::say(self.line.channel.language, phrase);
+    fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> Notice {
         match &dispatch.first_event {
-            Some(event_id) => posts::notice_to(&sentence, event_id),
-            None => posts::notice(&sentence),
+            Some(event_id) => notice_to(self.line, phrase, event_id),
+            None => notice(self.line, phrase),
         }
     }
 }

@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::{
-    Ctx, Line, devices,
+    Ctx, Line,
+    devices::{self, Saying},
+    notices::notice,
     portals::{self, OpenPortal},
     stop::Stop,
     stored_mail::{self, Unread},
@@ -18,9 +20,9 @@ use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
     model::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
-        LetterId, Media, MessageId, Speaker, TransferEncoding,
+        LetterId, Media, MessageId, Notice, Speaker, TransferEncoding,
     },
-    phrases::{ParkedWhat, Phrase, Phrases},
+    phrases::{ParkedWhat, Phrase},
     rules::{
         posts,
         retry::back_off,
@@ -114,8 +116,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         let bytes = u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX);
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
     }
-    let hints: Vec<String> =
-        hints.iter().map(|hint| Phrases::say(channel.language, hint)).collect();
+    let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
     let message_ids: Vec<MessageId> = letter.message_id.iter().chain(&ancestors).cloned().collect();
     let conversation = ctx
         .store
@@ -283,11 +284,9 @@ async fn put_off(
         warn!(post.id = %id, reason, "Parked post {id}");
         metrics::counter!("umstieg_parked_total", "kind" => "post").increment(1);
         ctx.store.park_post(id, &conversation.channel, reason, now).await?;
-        let sentence =
-            Phrases::say(line.channel.language, &Phrase::Parked { what: ParkedWhat::Post });
+        let notice = notice(line, &Phrase::Parked { what: ParkedWhat::Post });
         let txn_id = format!("k{}", post.txn_id);
-        let content = posts::marked(posts::notice(&sentence), &txn_id);
-        ctx.store.add_bot_post(conversation.id, &txn_id, &content, None).await?;
+        ctx.store.add_bot_post(conversation.id, &txn_id, &notice).await?;
         return Ok(true);
     }
     let wait = wait.unwrap_or_else(|| back_off(post.attempts + 1));
@@ -325,8 +324,9 @@ async fn send_post(
         content = posts::replacing(&content, replaced);
     }
     let content = posts::marked(content, &post.txn_id);
-    let (room, rotation) = (&portal.room_id, portal.rotation);
-    match devices::say(ctx, line, room, rotation, speaker, &content, &post.txn_id).await {
+    let saying =
+        Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
+    match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
         Ok(event_id) => {
             ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
             metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())

@@ -5,14 +5,19 @@ use std::time::Duration;
 use ruma::{OwnedRoomId, OwnedUserId};
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, devices, stop::Stop, stored_mail};
+use super::{
+    Ctx, Line,
+    devices::{self, Saying},
+    notices::notice,
+    stop::Stop,
+    stored_mail,
+};
 use crate::{
     matrix::{
         CreateError, ErrorKind, Invited, MatrixError, PortalPlan, Rotation, Voice, encryption,
     },
-    model::{ConversationId, Correspondent, GhostName, Letter, Membership, Speaker},
+    model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
     phrases::{Phrase, Phrases},
-    rules::posts,
     store::{Conversation, Portal, PortalState, StoreError},
 };
 
@@ -117,7 +122,7 @@ async fn refuse(
     portal: &Portal,
     room_id: &OwnedRoomId,
 ) -> Result<(), Stop> {
-    let content = posts::notice(&Phrases::say(line.channel.language, &Phrase::RoomNotEncrypted));
+    let Notice { content, .. } = notice(line, &Phrase::RoomNotEncrypted);
     let bot = ctx.homeserver.bot();
     let device = devices::device_id(ctx, bot).await?;
     let voice = Voice { user: bot, device: &device };
@@ -259,9 +264,10 @@ async fn say(
     phrase: &Phrase,
     txn_id: &str,
 ) -> Result<(), Stop> {
-    let content = posts::notice(&Phrases::say(line.channel.language, phrase));
-    let bot = ctx.homeserver.bot();
-    devices::say(ctx, line, room_id, rotation, bot, &content, txn_id).await.map(|_| ())
+    let Notice { substance, content } = notice(line, phrase);
+    let speaker = ctx.homeserver.bot();
+    let saying = Saying { speaker, substance, content: &content, txn_id };
+    devices::say(ctx, line, room_id, rotation, saying).await.map(|_| ())
 }
 
 fn plan<'a>(

@@ -4,17 +4,18 @@
 use std::time::Duration;
 
 use ruma::{OwnedUserId, UserId};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{
     Ctx, Line, commands,
+    notices::notice_to,
     unreadable::{self, Reading},
 };
 use crate::{
     matrix::decode,
     model::{ConversationId, Correspondent, Member, Membership, MessageId, MessageKind, RoomEvent},
-    phrases::{Phrase, Phrases},
+    phrases::Phrase,
     rules::{
         posts,
         routing::{Portal, Refusal, Route, route},
@@ -217,7 +218,7 @@ async fn act_on(
             tell(ctx, line, conversation.id, &said, &phrase).await?;
             if let Some(letter) = original {
                 let txn_id = format!("e{}", said.event_id);
-                ctx.store.add_bot_post(conversation.id, &txn_id, &json!({}), Some(letter)).await?;
+                ctx.store.add_original(conversation.id, &txn_id, letter).await?;
             }
             return Ok(());
         }
@@ -231,8 +232,7 @@ async fn act_on(
             (changed == NewerWords::TooLate).then_some(Phrase::EditTooLate)
         }
         Route::Withdraw { event_id } => {
-            let sentence = Phrases::say(line.channel.language, &Phrase::DispatchWithdrawn);
-            let notice = posts::notice_to(&sentence, &event_id);
+            let notice = notice_to(line, &Phrase::DispatchWithdrawn, &event_id);
             let changed = ctx
                 .store
                 .withdraw_part(conversation.id, &event_id, &notice, ctx.clock.now())
@@ -331,10 +331,9 @@ async fn tell(
     said: &Said,
     phrase: &Phrase,
 ) -> Result<(), StoreError> {
-    let sentence = Phrases::say(line.channel.language, phrase);
-    let content = posts::notice_to(&sentence, &said.concerns);
     let txn_id = format!("a{}", said.event_id);
-    ctx.store.add_bot_post(conversation, &txn_id, &content, None).await
+    let notice = notice_to(line, phrase, &said.concerns);
+    ctx.store.add_bot_post(conversation, &txn_id, &notice).await
 }
 
 fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspondent>) -> Phrase {

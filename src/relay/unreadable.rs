@@ -5,12 +5,15 @@ use ruma::{OwnedRoomId, RoomId};
 use serde_json::Value;
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, devices, stop::Stop};
+use super::{
+    Ctx, Line, devices,
+    notices::{notice, notice_to},
+    stop::Stop,
+};
 use crate::{
     matrix::Decrypted,
     model::ConversationId,
-    phrases::{Phrase, Phrases},
-    rules::posts,
+    phrases::Phrase,
     store::{StoreError, StoredEvent},
 };
 
@@ -92,9 +95,8 @@ pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
         {
-            let sentence = Phrases::say(line.channel.language, &Phrase::MessageWithoutKey);
-            let content = posts::notice_to(&sentence, &event.event_id);
-            ctx.store.add_bot_post(id, &notice_of(&event.event_id), &content, None).await?;
+            let notice = notice_to(line, &Phrase::MessageWithoutKey, &event.event_id);
+            ctx.store.add_bot_post(id, &name_of(&event.event_id), &notice).await?;
         }
         ctx.store.event_announced(event.id, now).await?;
     }
@@ -114,13 +116,12 @@ pub(super) async fn take_back(
     conversation: ConversationId,
     event_id: &str,
 ) -> Result<(), StoreError> {
-    let sentence = Phrases::say(line.channel.language, &Phrase::MessageReadableNow);
-    let content = posts::notice(&sentence);
+    let notice = notice(line, &Phrase::MessageReadableNow);
     let txn_id = format!("v{event_id}");
-    ctx.store.replace_bot_post(conversation, &notice_of(event_id), &txn_id, &content).await
+    ctx.store.replace_bot_post(conversation, &name_of(event_id), &txn_id, &notice).await
 }
 
 /// The name of the notice about an event.
-fn notice_of(event_id: &str) -> String {
+fn name_of(event_id: &str) -> String {
     format!("w{event_id}")
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Attachment, Letter, Media, NewPost, Speaker};
+use crate::model::{Attachment, Letter, Media, NewPost, Notice, Speaker, Substance};
 
 /// Our mark on a post: its `txn_id`, so that its echo is recognised even when the homeserver's
 /// answer to our request was lost. It stands inside the content and means nothing to anybody.
@@ -16,30 +16,31 @@ pub const CONTENT_BYTES_MAX: usize = 40_000;
 /// made from it.
 ///
 /// They are its words and its files by the ghost, then what the gateway has to say about it
-/// (`hints`, ready sentences) by the bot.
+/// (`hints`) by the bot.
 ///
 /// Subject and file names stand only inside contents, which are encrypted in an encrypted room
 /// (TIM-29).
-pub fn render(name: &str, letter: &Letter, hints: &[String]) -> Vec<NewPost> {
-    let mut contents: Vec<(Speaker, Value, Option<i32>)> = Vec::new();
+pub fn render(name: &str, letter: &Letter, hints: &[Notice]) -> Vec<NewPost> {
+    let mut contents: Vec<(Speaker, Notice, Option<i32>)> = Vec::new();
+    let written = |content| Notice { substance: Substance::Content, content };
     let has_words = !letter.subject.is_empty() || !letter.body.text.trim().is_empty();
     if has_words || letter.attachments.is_empty() {
-        contents.push((Speaker::Ghost, words(letter), None));
+        contents.push((Speaker::Ghost, written(words(letter)), None));
     }
     for (index, attachment) in letter.attachments.iter().enumerate() {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
-        contents.push((Speaker::Ghost, file(attachment), Some(index)));
+        contents.push((Speaker::Ghost, written(file(attachment)), Some(index)));
     }
     for hint in hints {
-        contents.push((Speaker::Bot, notice(hint), None));
+        contents.push((Speaker::Bot, hint.clone(), None));
     }
     contents
         .into_iter()
         .enumerate()
-        .map(|(place, (speaker, content, file_index))| {
+        .map(|(place, (speaker, said, file_index))| {
             let txn_id = format!("l{name}p{place}");
-            let content = marked(content, &txn_id);
-            NewPost { speaker, txn_id, content, file_index }
+            let content = marked(said.content, &txn_id);
+            NewPost { speaker, substance: said.substance, txn_id, content, file_index }
         })
         .collect()
 }
@@ -64,6 +65,11 @@ pub fn notice_to(text: &str, event_id: &str) -> Value {
         "body": text,
         "m.relates_to": { "m.in_reply_to": { "event_id": event_id } },
     })
+}
+
+/// A notice for one member, who is mentioned.
+pub fn notice_for(text: &str, user_id: &str) -> Value {
+    json!({ "msgtype": "m.notice", "body": text, "m.mentions": { "user_ids": [user_id] } })
 }
 
 /// `content` as the newer words of the event `replaced` (Matrix 1.11, §11.47 event replacements).
@@ -194,14 +200,24 @@ mod tests {
         }
     }
 
-    /// One line a post: who, which file, the body.
-    fn check(letter: &Letter, hints: &[String], expected: &[&str]) {
-        let posts = render("7", letter, hints);
+    /// One line a post: who, what it holds, which file, the body.
+    fn check(letter: &Letter, hints: &[&str], expected: &[&str]) {
+        let hints: Vec<Notice> = hints
+            .iter()
+            .map(|hint| Notice { substance: Substance::Word, content: notice(hint) })
+            .collect();
+        let posts = render("7", letter, &hints);
         let lines: Vec<String> = posts
             .iter()
             .map(|post| {
                 let file = post.file_index.map_or(String::new(), |n| format!(" file {n}"));
-                format!("{} {}{file}: {}", post.txn_id, post.speaker.word(), post.content["body"])
+                format!(
+                    "{} {} {}{file}: {}",
+                    post.txn_id,
+                    post.speaker.word(),
+                    post.substance.word(),
+                    post.content["body"]
+                )
             })
             .collect();
         assert_eq!(lines, expected);
@@ -211,24 +227,24 @@ mod tests {
     fn words_then_files_then_hints() {
         check(
             &letter("Befund", "Guten Tag\n", &["a.pdf", "b.pdf"]),
-            &["Bitte prüfen.".to_owned()],
+            &["Bitte prüfen."],
             &[
-                r#"l7p0 ghost: "Befund\n\nGuten Tag""#,
-                r#"l7p1 ghost file 0: "a.pdf""#,
-                r#"l7p2 ghost file 1: "b.pdf""#,
-                r#"l7p3 bot: "Bitte prüfen.""#,
+                r#"l7p0 ghost content: "Befund\n\nGuten Tag""#,
+                r#"l7p1 ghost content file 0: "a.pdf""#,
+                r#"l7p2 ghost content file 1: "b.pdf""#,
+                r#"l7p3 bot word: "Bitte prüfen.""#,
             ],
         );
     }
 
     #[test]
     fn a_letter_of_files_alone_says_no_empty_words() {
-        check(&letter("", " \n", &["fax.pdf"]), &[], &[r#"l7p0 ghost file 0: "fax.pdf""#]);
+        check(&letter("", " \n", &["fax.pdf"]), &[], &[r#"l7p0 ghost content file 0: "fax.pdf""#]);
     }
 
     #[test]
     fn an_empty_letter_is_still_seen() {
-        check(&letter("", "", &[]), &[], &[r#"l7p0 ghost: """#]);
+        check(&letter("", "", &[]), &[], &[r#"l7p0 ghost content: """#]);
     }
 
     #[test]

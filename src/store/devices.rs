@@ -31,14 +31,6 @@ pub enum DeviceState {
     Retired,
 }
 
-/// How many devices there are, for the metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DeviceCounts {
-    pub new: i64,
-    pub ready: i64,
-    pub retired: i64,
-}
-
 impl Store {
     /// The device a user speaks with: the one that is not retired.
     pub async fn live_device(&self, user_id: &str) -> Result<Option<Device>, StoreError> {
@@ -123,14 +115,6 @@ impl Store {
         Ok(())
     }
 
-    /// Where the next reading of a device's inbox goes on.
-    pub async fn inbox_position(&self, device: DeviceRow) -> Result<Option<String>, StoreError> {
-        let since = sqlx::query_scalar!("select inbox_since from devices where id = $1", device.0)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(since.flatten())
-    }
-
     /// Notes how far a device's inbox was read. What was read must have been saved before.
     pub async fn save_inbox_position(
         &self,
@@ -150,6 +134,24 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Forgets which Olm messages a device had read before that: they cannot come again.
+    pub async fn forget_read_messages(
+        &self,
+        device: DeviceRow,
+        before: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query!(
+            "delete from crypto_message_hashes
+             where device = $1
+               and saved_at < $2",
+            device.0,
+            before,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(forgotten.rows_affected())
     }
 
     /// Ready devices whose inbox was not read since `before`, the longest waiting first.
@@ -200,20 +202,6 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(marked.rows_affected())
-    }
-
-    /// How many devices there are in each state.
-    pub async fn device_counts(&self) -> Result<DeviceCounts, StoreError> {
-        Ok(sqlx::query_as!(
-            DeviceCounts,
-            r#"select
-                 count(*) filter (where state = 'new') as "new!",
-                 count(*) filter (where state = 'ready') as "ready!",
-                 count(*) filter (where state = 'retired') as "retired!"
-             from devices"#,
-        )
-        .fetch_one(&self.pool)
-        .await?)
     }
 
     /// Retires every device, and sets the count to the one that was reached elsewhere: what is in

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId,
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId, Notice,
 };
 
 /// A room message on its way into a dispatch.
@@ -208,7 +208,7 @@ impl Store {
         &self,
         conversation: ConversationId,
         event_id: &str,
-        notice: &Value,
+        notice: &Notice,
         at: OffsetDateTime,
     ) -> Result<NewerWords, StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -404,7 +404,7 @@ impl Store {
         dispatch: &StoredDispatch,
         next: OffsetDateTime,
         reply: &str,
-        notice: Option<&Value>,
+        notice: Option<&Notice>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
@@ -436,7 +436,7 @@ impl Store {
         dispatch: &StoredDispatch,
         state: DeliveryState,
         reply: &str,
-        notice: &Value,
+        notice: &Notice,
         parked_for: Option<(&ChannelName, &str)>,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {

@@ -241,14 +241,16 @@ impl Store {
         .await?;
         for post in placing.posts {
             sqlx::query!(
-                "insert into posts (conversation_id, letter_id, speaker, txn_id, content, file_index)
-                 values ($1, $2, $3, $4, $5, $6)",
+                "insert into posts
+                     (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
+                 values ($1, $2, $3, $7, $4, $5, $6)",
                 conversation,
                 placing.letter.0,
                 post.speaker.word(),
                 post.txn_id,
                 self.close_json(Purpose::PostContent, &post.content),
                 post.file_index,
+                post.substance.word(),
             )
             .execute(&mut *transaction)
             .await?;

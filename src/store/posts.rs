@@ -1,11 +1,13 @@
 //! What we say in portals: saved with its `txn_id`, sent in order, confirmed by its echo.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, parked, parked::ParkedKind, seal::Purpose};
-use crate::model::{ConversationId, DispatchId, LetterId, Media, NewPost, PostId, Speaker};
+use crate::model::{
+    ConversationId, DispatchId, LetterId, Media, NewPost, Notice, PostId, Speaker, Substance,
+};
 
 /// What kind of thing a post says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub struct StoredPost {
     pub id: PostId,
     pub letter: Option<LetterId>,
     pub speaker: Speaker,
+    pub substance: Substance,
     pub txn_id: String,
     pub content: Value,
     pub kind: PostKind,
@@ -51,6 +54,7 @@ impl Store {
                  post.id,
                  post.letter_id,
                  post.speaker,
+                 post.substance,
                  post.txn_id,
                  post.content,
                  post.file_index,
@@ -90,6 +94,11 @@ impl Store {
                     id: PostId(row.id),
                     letter,
                     speaker: if row.speaker == "ghost" { Speaker::Ghost } else { Speaker::Bot },
+                    // The table allows two words.
+                    substance: match row.substance.as_str() {
+                        "word" => Substance::Word,
+                        _ => Substance::Content,
+                    },
                     txn_id: row.txn_id,
                     content: self.open_json(Purpose::PostContent, &row.content)?,
                     kind,
@@ -237,19 +246,34 @@ impl Store {
         &self,
         conversation: ConversationId,
         txn_id: &str,
-        content: &Value,
-        original_of: Option<LetterId>,
+        notice: &Notice,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        self.insert_bot_post(&mut transaction, conversation, txn_id, notice).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Adds a letter as it came, said by the bot. Repeating it with the same `txn_id` changes
+    /// nothing.
+    pub async fn add_original(
+        &self,
+        conversation: ConversationId,
+        txn_id: &str,
+        letter: LetterId,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "insert into posts (conversation_id, letter_id, speaker, txn_id, content, file_index)
-             values ($1, $2, 'bot', $3, $4, $5)
+            "insert into posts
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
+             values ($1, $2, 'bot', $3, $4, $5, $6)
              on conflict (txn_id) do nothing",
             conversation.0,
-            original_of.map(|letter| letter.0),
+            letter.0,
+            Substance::Content.word(),
             txn_id,
-            self.close_json(Purpose::PostContent, content),
-            original_of.map(|_| NewPost::ORIGINAL),
+            self.close_json(Purpose::PostContent, &json!({})),
+            NewPost::ORIGINAL,
         )
         .execute(&mut *transaction)
         .await?;
@@ -259,6 +283,85 @@ impl Store {
         Ok(())
     }
 
+    /// Who of these members was not told yet that they can read no letter in a room. Whoever is
+    /// not among them any more is forgotten: should it happen again, it is news again.
+    pub async fn newly_locked_out(
+        &self,
+        room_id: &str,
+        locked_out: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"with readers as (
+                 delete from locked_out_members
+                 where room_id = $1
+                   and user_id <> all ($2)
+             )
+             select member as "member!"
+             from unnest($2::text[]) as member
+             where not exists (
+                     select 1
+                     from locked_out_members
+                     where room_id = $1
+                       and user_id = member
+                 )"#,
+            room_id,
+            locked_out,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Tells a member that it can read no letter in a room, once.
+    pub async fn tell_locked_out(
+        &self,
+        conversation: ConversationId,
+        room_id: &str,
+        user_id: &str,
+        txn_id: &str,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_news = sqlx::query!(
+            "insert into locked_out_members (room_id, user_id, told_at)
+             values ($1, $2, $3)
+             on conflict do nothing",
+            room_id,
+            user_id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if is_news == 1 {
+            self.insert_bot_post(&mut transaction, conversation, txn_id, notice).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn insert_bot_post(
+        &self,
+        connection: &mut PgConnection,
+        conversation: ConversationId,
+        txn_id: &str,
+        notice: &Notice,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into posts (conversation_id, speaker, substance, txn_id, content)
+             values ($1, 'bot', $2, $3, $4)
+             on conflict (txn_id) do nothing",
+            conversation.0,
+            notice.substance.word(),
+            txn_id,
+            self.close_json(Purpose::PostContent, &notice.content),
+        )
+        .execute(&mut *connection)
+        .await?;
+        let job = super::Job::SendPosts(conversation);
+        super::jobs::add(connection, &job, None).await
+    }
+
     /// Adds something the bot says in place of an earlier post of its own. Where there is none, and
     /// when it is repeated, nothing happens.
     pub async fn replace_bot_post(
@@ -266,19 +369,20 @@ impl Store {
         conversation: ConversationId,
         earlier_txn_id: &str,
         txn_id: &str,
-        content: &Value,
+        notice: &Notice,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "insert into posts (conversation_id, speaker, txn_id, content, replaces)
-             select $1, 'bot', $3, $4, id
+            "insert into posts (conversation_id, speaker, substance, txn_id, content, replaces)
+             select $1, 'bot', $5, $3, $4, id
              from posts
              where txn_id = $2
              on conflict (txn_id) do nothing",
             conversation.0,
             earlier_txn_id,
             txn_id,
-            self.close_json(Purpose::PostContent, content),
+            self.close_json(Purpose::PostContent, &notice.content),
+            notice.substance.word(),
         )
         .execute(&mut *transaction)
         .await?;
@@ -315,7 +419,7 @@ impl Store {
         connection: &mut PgConnection,
         conversation: i64,
         dispatch: DispatchId,
-        content: &Value,
+        notice: &Notice,
     ) -> Result<(), sqlx::Error> {
         // The random part of its Message-ID names it, also after the database was restored from an
         // older copy and counts its rows anew.
@@ -333,13 +437,15 @@ impl Store {
         .fetch_one(&mut *connection)
         .await?;
         sqlx::query!(
-            "insert into posts (conversation_id, dispatch_id, speaker, txn_id, content, replaces)
-             values ($1, $2, 'bot', $3, $4, $5)",
+            "insert into posts
+                 (conversation_id, dispatch_id, speaker, substance, txn_id, content, replaces)
+             values ($1, $2, 'bot', $6, $3, $4, $5)",
             conversation,
             dispatch.0,
             format!("d{}n{}", earlier.name, earlier.count),
-            self.close_json(Purpose::PostContent, content),
+            self.close_json(Purpose::PostContent, &notice.content),
             earlier.first,
+            notice.substance.word(),
         )
         .execute(&mut *connection)
         .await?;

@@ -72,6 +72,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         }
         batch => batch?,
     };
+    let has_messages = !batch.device.to_device.is_empty();
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let mut events = Vec::new();
@@ -92,6 +93,9 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     }
     let now = ctx.clock.now();
     let new = ctx.store.receive_sync(bot.as_str(), &batch.next_batch, &events, now).await?;
+    if has_messages {
+        relay::forget_read_messages(ctx).await?;
+    }
     if new > 0 {
         metrics::counter!("umstieg_events_by_sync_total").increment(new);
     }

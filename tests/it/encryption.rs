@@ -4,10 +4,13 @@
 mod belief;
 mod browser;
 mod first_contact;
+mod idle;
 mod late_keys;
 mod members;
 mod nobody_reads;
+mod reactions;
 mod rooms;
+mod words;
 
 use serde_json::Value;
 use umstieg_world::{

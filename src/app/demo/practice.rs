@@ -110,8 +110,9 @@ async fn people(world: &World) -> Result<JsClient, Miss> {
     for address in [PRACTICE_KIM, PRACTICE_FAX, ERIK] {
         world.mail.add_mailbox(address, PASSWORD).await?;
     }
-    // It warns of devices that nobody signed. One that refuses them hides for good what comes
-    // before it has asked for its sender's identity: it joins, and the first post is there already.
+    // It warns of devices that nobody signed. One that refuses them, and accepts
+    // an invitation the moment it comes as this one does, may hide a first post until it is started
+    // again: it decides before it has the answer who its sender is.
     let warning = JsOptions { cross_signed: true, trust: Trust::AnyDevice };
     Ok(JsClient::login(&world.synapse, ANNA, PASSWORD, warning).await?)
 }

@@ -11,13 +11,14 @@ use matrix_sdk_crypto::{
 };
 use ruma::{UserId, user_id};
 use serde_json::json;
-use umstieg::store::{DeviceCounts, DeviceState};
+use umstieg::store::DeviceState;
 
 use super::{Database, NOW, Secrets, account, known_devices, known_identities, peer, room};
 
 #[tokio::test]
 async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
-    let store = Database::fresh().await.store;
+    let database = Database::fresh().await;
+    let store = &database.store;
     let user = "@fax_1:practice.example";
     assert_eq!(store.live_device(user).await.unwrap(), None);
 
@@ -41,8 +42,8 @@ async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
     assert_ne!(second.row, first.row);
     let retired = store.retired_devices().await.unwrap();
     assert_eq!(retired.iter().map(|d| d.row).collect::<Vec<_>>(), [first.row]);
-    let counts = DeviceCounts { new: 1, ready: 0, retired: 1 };
-    assert_eq!(store.device_counts().await.unwrap(), counts);
+    let states = "select count(*) from devices where state in ('new', 'retired')";
+    assert_eq!(database.number(states).await, 2);
 
     store.forget_device(first.row).await.unwrap();
     assert_eq!(store.retired_devices().await.unwrap(), []);
@@ -62,10 +63,10 @@ async fn inboxes_are_drained_the_longest_waiting_first() {
         }
     }
     let hour = time::Duration::HOUR;
-    assert_eq!(store.inbox_position(rows[0]).await.unwrap(), None);
     store.save_inbox_position(rows[0], "s1", NOW - hour).await.unwrap();
     store.save_inbox_position(rows[2], "s2", NOW - 2 * hour).await.unwrap();
-    assert_eq!(store.inbox_position(rows[0]).await.unwrap().as_deref(), Some("s1"));
+    let first = store.live_device("@fax_0:practice.example").await.unwrap().unwrap();
+    assert_eq!(first.inbox_since.as_deref(), Some("s1"));
 
     let due = |before, limit| {
         let store = store.clone();
@@ -78,6 +79,26 @@ async fn inboxes_are_drained_the_longest_waiting_first() {
     assert_eq!(due(NOW, 9).await, [rows[1], rows[2], rows[0]]);
     assert_eq!(due(NOW, 1).await, [rows[1]]);
     assert_eq!(due(NOW - hour, 9).await, [rows[1], rows[2]]);
+}
+
+#[tokio::test]
+async fn what_was_read_is_remembered_as_long_as_it_may_come_again() {
+    let database = Database::fresh().await;
+    let (row, fax, _) = database.device("@fax_1:practice.example").await;
+    let (_, kim, _) = database.device("@kim_1:practice.example").await;
+    for store in [&fax, &kim] {
+        let changes = Changes { message_hashes: vec![message("einmal")], ..Changes::default() };
+        store.save_changes(changes).await.unwrap();
+    }
+    database
+        .run("update crypto_message_hashes set saved_at = timestamptz '2026-11-20 08:00 UTC'")
+        .await;
+    let day = time::Duration::DAY;
+    assert_eq!(database.store.forget_read_messages(row, NOW - 4 * day).await.unwrap(), 0);
+    assert!(fax.is_message_known(&message("einmal")).await.unwrap());
+    assert_eq!(database.store.forget_read_messages(row, NOW - 2 * day).await.unwrap(), 1);
+    assert!(!fax.is_message_known(&message("einmal")).await.unwrap());
+    assert!(kim.is_message_known(&message("einmal")).await.unwrap());
 }
 
 #[tokio::test]

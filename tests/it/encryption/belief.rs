@@ -51,11 +51,15 @@ async fn an_unsigned_device_speaks_where_any_device_is_believed_and_nowhere_else
     assert!(mails[1].contains("Vom eigenen Handy"), "{}", mails[1]);
     let texts = stage.texts_of_dispatches().await;
     assert_eq!(texts, ["Danke vom alten Handy", "Vom eigenen Handy"]);
-    // Letters keep it out as well.
-    let notice = unsigned.wait_for("what it has no key for", |seen| {
-        seen.undecipherable().find(|event| event.sender == stage.bot_id()).cloned()
+    // It reads why, and nothing of what is written.
+    told(&unsigned, &kept, NOT_BELIEVED).await;
+    let more = "In-Reply-To: <b1@x>\nReferences: <b1@x>\n";
+    stage.receive(&kim_mail(&erik, &stage.practice, "b2@x", "AW: Befund", more, "Nachtrag")).await;
+    let next = sees(&anna, "Nachtrag").await;
+    let hidden = unsigned.wait_for("what it has no key for", |seen| {
+        seen.undecipherable().find(|event| event.event_id == next.event_id).cloned()
     });
-    notice.await.unwrap();
+    hidden.await.unwrap();
 }
 
 #[tokio::test]

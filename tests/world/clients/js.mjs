@@ -174,6 +174,15 @@ const commands = {
         return account;
     },
 
+    /** Makes an identity for its user and signs this device with it. */
+    async sign({ user, password }) {
+        const password_of = { identifier: { type: "m.id.user", user }, password };
+        await client.getCrypto().bootstrapCrossSigning({
+            authUploadDeviceSigningKeys: (upload) =>
+                upload({ type: "m.login.password", ...password_of }),
+        });
+    },
+
     /** Ends in an orderly way, and leaves a file to resume from. */
     async save({ path }) {
         client.stopClient();

@@ -101,6 +101,15 @@ impl JsClient {
         Self { client, login }
     }
 
+    /// Makes a cross-signing identity for its user and signs its own device with it.
+    ///
+    /// # Errors
+    /// When the homeserver refuses.
+    pub async fn sign(&self, name: &str, password: &str) -> Result<()> {
+        self.client.command("sign", json!({ "user": name, "password": password })).await?;
+        Ok(())
+    }
+
     /// The shield beside an event as it would be shown now: one that warned of a device nobody
     /// knew yet goes when the device is known. Nothing for what did not come encrypted.
     ///
