@@ -128,7 +128,7 @@ impl Mailbox {
     }
 
     /// The header block alone, up to 1 MiB. For KIM the headers of the encrypted mail, which
-    /// differ from those [`Mailbox::fetch`] brings (KIM-9).
+    /// differ from those [`Mailbox::fetch_into`] brings (KIM-9).
     pub async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.header(key).await,
