@@ -3,6 +3,7 @@
 
 mod belief;
 mod browser;
+mod delegated;
 mod first_contact;
 mod idle;
 mod late_keys;

@@ -55,7 +55,11 @@ impl Stage {
     /// An encrypted practice that believes `trust`, with the gateway not yet started. Anna's
     /// client does not encrypt; a test brings one that does.
     pub(crate) async fn encrypted(trust: &str) -> Self {
-        let world = World::shared().await.unwrap();
+        Self::encrypted_in(World::shared().await.unwrap(), trust).await
+    }
+
+    /// The same, in a world of the test's own.
+    pub(crate) async fn encrypted_in(world: &'static Surroundings, trust: &str) -> Self {
         let change = |mut channels: Vec<Channel>| {
             for channel in &mut channels {
                 channel.more = format!("trust = {trust:?}\n");
@@ -65,7 +69,7 @@ impl Stage {
         Self::made(world, change, ENCRYPTED).await
     }
 
-    /// The same, in a world of the test's own.
+    /// A practice without encryption, in a world of the test's own, with the gateway not yet started.
     pub(crate) async fn in_world(
         world: &'static Surroundings,
         change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,

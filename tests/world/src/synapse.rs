@@ -381,13 +381,34 @@ impl Synapse {
     /// # Errors
     /// When homeserver.yaml cannot be edited, or Synapse does not come up again.
     pub async fn add_registration(&mut self, file: &Path) -> Result<()> {
-        let failed = |error| WorldError::io("name a registration in homeserver.yaml", error);
+        self.set_up_anew(|settings| {
+            if let Some(Value::Array(files)) = settings.get_mut("app_service_config_files") {
+                files.push(json!(file));
+            }
+        })
+        .await
+    }
+
+    /// Leaves logging in to the service at `endpoint`, which says whom a token belongs to, and
+    /// restarts Synapse: passwords and `/login` are no longer taken.
+    ///
+    /// # Errors
+    /// When homeserver.yaml cannot be edited, or Synapse does not come up again.
+    pub async fn delegate_login(&mut self, endpoint: &str) -> Result<()> {
+        self.set_up_anew(|settings| {
+            settings["matrix_authentication_service"] =
+                json!({ "enabled": true, "endpoint": endpoint, "secret": secret() });
+            settings["password_config"] = json!({ "enabled": false });
+        })
+        .await
+    }
+
+    async fn set_up_anew(&mut self, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let failed = |error| WorldError::io("edit homeserver.yaml", error);
         let text = std::fs::read(&self.settings_file).map_err(failed)?;
         let mut settings: Value =
             serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
-        if let Some(Value::Array(files)) = settings.get_mut("app_service_config_files") {
-            files.push(json!(file));
-        }
+        change(&mut settings);
         std::fs::write(&self.settings_file, settings.to_string()).map_err(failed)?;
         self.stop();
         self.start_again().await
