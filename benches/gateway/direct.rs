@@ -297,6 +297,24 @@ impl Direct {
         let path = format!("/v3/sendToDevice/m.room.encrypted/k{}", self.next());
         let messages = json!({ "messages": for_each(&sharing.key) });
         self.ask(Method::PUT, &path, Some(ghost), &messages).await;
+        // The ghost introduces itself to all but the bot.
+        let path = format!("/v3/sendToDevice/m.room_key_request/i{}", self.next());
+        let request = json!({
+            "action": "request",
+            "body": {
+                "algorithm": "m.megolm.v1.aes-sha2",
+                "room_id": "!aaaaaaaaaaaaaaaaaa:praxis.test",
+                "session_id": "a".repeat(43),
+                "sender_key": "a".repeat(43),
+            },
+            "request_id": "a".repeat(32),
+            "requesting_device_id": DEVICE,
+        });
+        let mut to = for_each(&request);
+        if let Some(to) = to.as_object_mut() {
+            to.remove(&self.bot);
+        }
+        self.ask(Method::PUT, &path, Some(ghost), &json!({ "messages": to })).await;
     }
 
     /// Registers a user of the namespace and gives it its device.
