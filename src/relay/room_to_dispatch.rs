@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{
     Ctx, Line, commands,
     notices::notice_to,
-    unreadable::{self, Reading},
+    unreadable::{self, Reading, Retried},
 };
 use crate::{
     matrix::decode,
@@ -36,16 +36,21 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    let mut retried = Retried::new();
     loop {
         let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
         let mut done = Vec::with_capacity(events.len());
-        let mut is_stuck = false;
+        let mut has_more = events.len() == EVENTS_AT_ONCE;
         for event in &events {
-            match read_event(ctx, line, &conversation, room_id, event).await? {
+            match read_event(ctx, line, &conversation, room_id, event, &mut retried).await? {
                 Progress::Done => done.push(event.id),
                 Progress::Waits => {}
+                Progress::Behind => {
+                    has_more = true;
+                    break;
+                }
                 Progress::NotNow => {
-                    is_stuck = true;
+                    has_more = false;
                     break;
                 }
             }
@@ -54,7 +59,7 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
             ctx.store.events_done(&done).await?;
         }
         // What came since has a job of its own, and what fails is looked for again and again.
-        if is_stuck || events.len() < EVENTS_AT_ONCE {
+        if !has_more {
             return Ok(());
         }
     }
@@ -105,6 +110,8 @@ enum Progress {
     Done,
     /// It is noted as waiting for its key; those behind it pass.
     Waits,
+    /// Older ones are new again, and go before it.
+    Behind,
     /// It stays where it is, and so do those behind it.
     NotNow,
 }
@@ -116,14 +123,16 @@ async fn read_event(
     conversation: &Conversation,
     room_id: &str,
     stored: &StoredEvent,
+    retried: &mut Retried,
 ) -> Result<Progress, StoreError> {
     let event = decode(&stored.event);
     let said = Said::of(&event);
     let is_ours = said.as_ref().is_some_and(|said| ctx.homeserver.is_ours(&said.sender));
     match (&event, said) {
         (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
-            match unreadable::read(ctx, line, room_id, stored).await? {
+            match unreadable::read(ctx, line, room_id, stored, retried).await? {
                 Reading::Waits => return Ok(Progress::Waits),
+                Reading::Behind => return Ok(Progress::Behind),
                 Reading::NotNow => return Ok(Progress::NotNow),
                 Reading::Repeat => {}
                 Reading::Never(phrase) => {

@@ -1,6 +1,8 @@
 //! Room messages whose key has not come: kept, read as soon as it comes, and after a while their
 //! senders are told how to send them again.
 
+use std::collections::BTreeSet;
+
 use ruma::{OwnedRoomId, RoomId};
 use serde_json::Value;
 use tracing::{debug, info, warn};
@@ -28,11 +30,17 @@ pub(super) enum Reading {
     Repeat,
     /// It waits for its key.
     Waits,
+    /// Its key came while older messages waited for the same one. They are new again, and go first.
+    Behind,
     /// The homeserver or the library fails just now.
     NotNow,
     /// It stays in the room, and its sender is told why.
     Never(Phrase),
 }
+
+/// Sessions whose waiting messages were read again, so that each is asked about once: what still
+/// waits then has no key yet, and holds up nobody.
+pub(super) type Retried = BTreeSet<String>;
 
 /// Decrypts an event of a portal. One whose key is missing is noted as waiting.
 pub(super) async fn read(
@@ -40,6 +48,7 @@ pub(super) async fn read(
     line: &Line,
     room_id: &str,
     stored: &StoredEvent,
+    retried: &mut Retried,
 ) -> Result<Reading, StoreError> {
     let Ok(room) = <&RoomId>::try_from(room_id) else {
         return Ok(Reading::Never(Phrase::MessageBroken));
@@ -55,6 +64,11 @@ pub(super) async fn read(
     }
     match decrypted {
         Ok(Decrypted::Event(event, place)) => {
+            if retried.insert(place.session_id.clone())
+                && ctx.store.wake_older(room_id, &place.session_id, stored.id).await?
+            {
+                return Ok(Reading::Behind);
+            }
             if ctx.store.is_first_reading(stored.id, &place.session_id, place.index).await? {
                 return Ok(Reading::Clear(event));
             }

@@ -227,6 +227,31 @@ impl Store {
         Ok(())
     }
 
+    /// A message of a session can be read: what came before it and waits for the same key is new
+    /// again. `false`: nothing waited.
+    pub async fn wake_older(
+        &self,
+        room_id: &str,
+        session: &str,
+        id: i64,
+    ) -> Result<bool, StoreError> {
+        let woken = sqlx::query!(
+            "update room_events
+             set state = 'new'
+             where room_id = $1
+               and session_id = $2
+               and id < $3
+               and state = 'waiting'",
+            room_id,
+            session,
+            id,
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(woken > 0)
+    }
+
     /// Has everything that waits for a key read again: it may have come while nobody noted it.
     pub async fn wake_all_unreadable(&self) -> Result<(), StoreError> {
         sqlx::query!("update room_events set state = 'new' where state = 'waiting'")

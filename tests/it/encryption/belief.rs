@@ -172,15 +172,18 @@ async fn no_state_of_a_room_is_taken_from_inside_the_encryption() {
         json!({ "type": "m.room.redaction", "redacts": first, "content": {} }),
         json!({ "type": "m.room.encrypted", "content": { "algorithm": "m.megolm.v1.aes-sha2" } }),
     ];
-    for payload in payloads {
-        let content = anna.encrypt(room, payload).await.unwrap();
-        send_raw(&stage, &token, room, "m.room.encrypted", &content).await;
-    }
     // The same way, a message is one.
     let words = json!({ "type": "m.room.message",
                         "content": { "msgtype": "m.text", "body": "Zuletzt" } });
-    let content = anna.encrypt(room, words).await.unwrap();
-    send_raw(&stage, &token, room, "m.room.encrypted", &content).await;
+    // All of it is encrypted before any of it is sent: Anna's client believes what it reads there,
+    // and would give the bot, which it takes for gone, no more keys.
+    let mut contents = Vec::new();
+    for payload in payloads.into_iter().chain([words]) {
+        contents.push(anna.encrypt(room, payload).await.unwrap());
+    }
+    for content in contents {
+        send_raw(&stage, &token, room, "m.room.encrypted", &content).await;
+    }
     stage
         .until("both messages in dispatches", async || {
             stage.texts_of_dispatches().await == ["Zuerst", "Zuletzt"]

@@ -83,3 +83,39 @@ async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
         })
         .await;
 }
+
+/// The key can come between two messages of one breath. What was said first stands first in the
+/// mail.
+#[tokio::test]
+async fn what_waited_for_a_key_goes_before_what_was_said_after_it() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "o1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    anna.send_text(&room, "Bitte 5 mg").await.unwrap();
+    stage.mails(&erik, 1).await;
+
+    // The next message is as one whose key is not there yet, though it is.
+    let session = stage.query("select session_id from room_events where session_id <> ''").await;
+    stage
+        .query(&format!(
+            "create function waits() returns trigger language plpgsql as
+             $$ begin new.state := 'waiting'; new.session_id := '{session}'; return new; end $$;
+             create trigger waits before insert on room_events
+             for each row when (new.sender = '{}') execute function waits()",
+            stage.anna_id
+        ))
+        .await;
+    anna.send_text(&room, "Nein, doch nicht").await.unwrap();
+    stage.database_says("select count(*) from room_events where state = 'waiting'", "1").await;
+    stage.query("drop trigger waits on room_events").await;
+    anna.send_text(&room, "Bitte 50 mg").await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    assert!(mails[1].contains("Bitte 50 mg"), "{}", mails[1]);
+    assert_eq!(
+        stage.texts_of_dispatches().await,
+        ["Bitte 5 mg", "Nein, doch nicht", "Bitte 50 mg"]
+    );
+}
