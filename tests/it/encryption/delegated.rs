@@ -4,9 +4,9 @@
 use axum::{Json, Router, extract::State, routing::post};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
-use umstieg_world::{World, WorldOptions, postgres::Cluster};
+use umstieg_world::{Client, World, WorldOptions, postgres::Cluster};
 
-use super::{sees, strict_anna};
+use super::{sees, send_raw, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// Says whom a token belongs to, as the Matrix Authentication Service does after it has taken over
@@ -57,14 +57,29 @@ async fn introspect(State(tokens): State<TokensOfBefore>, form: String) -> Json<
     }))
 }
 
+/// Waits until a client follows the homeserver again, which was restarted. A strict client that
+/// learns of a ghost, its key and its post at once hides the post (decision 0008).
+async fn has_found_back(stage: &Stage, client: &Client, token: &str) {
+    let homeserver = &stage.world.homeserver;
+    let make = "/_matrix/client/v3/createRoom";
+    let (status, room) = homeserver.request("POST", make, token, Some(&json!({}))).await.unwrap();
+    assert_eq!(status, 200, "{room}");
+    let room = room["room_id"].as_str().unwrap();
+    let words = json!({ "msgtype": "m.text", "body": "Wieder da" });
+    send_raw(stage, token, room, "m.room.message", &words).await;
+    sees(client, "Wieder da").await;
+}
+
 #[tokio::test]
 async fn devices_are_made_and_signed_where_login_is_delegated() {
     let mut world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
     let surroundings = Box::leak(Box::new(world.surroundings()));
     let mut stage = Stage::encrypted_in(surroundings, "cross-signed").await;
     let anna = strict_anna(&stage).await;
+    let token = stage.token_of(&stage.anna_id).await;
     let service = LoginService::beside(&world).await;
     world.synapse.delegate_login(&service.url).await.unwrap();
+    has_found_back(&stage, &anna, &token).await;
     let password = json!({ "type": "m.login.password", "password": "geheim",
                            "identifier": { "type": "m.id.user", "user": stage.anna_id } });
     let (status, answer) = surroundings
