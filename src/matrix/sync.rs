@@ -15,7 +15,7 @@ use ruma::{
     serde::Raw,
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     DeviceNews, Endpoint, Homeserver, MatrixError, RawEvent, Voice,
@@ -27,6 +27,9 @@ const TIMELINE_EVENTS_MAX: u32 = 50;
 
 /// The same where nothing is asked since: only where the homeserver stands is of interest then.
 const FIRST_TIMELINE_EVENTS_MAX: u32 = 1;
+
+/// Events asked for at once where posts of ours are looked for.
+const OWN_POSTS_AT_ONCE: u32 = 100;
 
 /// The state that matters to a gateway: who is there, and whether the room goes on elsewhere,
 /// and how it is encrypted.
@@ -166,6 +169,49 @@ impl Homeserver {
         page.end = answer.end.filter(|end| !answer.chunk.is_empty() && end != from);
         Ok(page)
     }
+
+    /// Events in a room that users of ours sent with a `mark` in their content, newest first, from
+    /// `from` or from the newest on. A person's event with such a mark is none of them.
+    pub async fn own_posts(
+        &self,
+        room: &RoomId,
+        from: Option<&str>,
+        mark: &str,
+    ) -> Result<OwnPosts, MatrixError> {
+        use ruma::api::client::message::get_message_events::v3;
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            chunk: Vec<Value>,
+            end: Option<String>,
+        }
+        let mut request = v3::Request::new(room.to_owned(), Direction::Backward);
+        request.from = from.map(str::to_owned);
+        request.limit = UInt::from(OWN_POSTS_AT_ONCE);
+        let who = As::User(self.bot());
+        let answer: Answer = self.ask_leniently(Endpoint::Messages, who, request).await?;
+        let is_ours = |event: &Value| {
+            let sender = event.get("sender").and_then(Value::as_str).unwrap_or_default();
+            UserId::parse(sender).is_ok_and(|sender| self.is_ours(&sender))
+        };
+        let posts = answer.chunk.iter().filter(|event| is_ours(event)).filter_map(|event| {
+            let mark = event.get("content")?.get(mark)?.as_str()?;
+            Some((mark.to_owned(), event.get("event_id")?.as_str()?.to_owned()))
+        });
+        Ok(OwnPosts {
+            posts: posts.collect(),
+            end: answer.end.filter(|_| !answer.chunk.is_empty()),
+        })
+    }
+}
+
+/// Posts of ours in a room, newest first.
+#[derive(Debug)]
+pub struct OwnPosts {
+    /// What each is marked with, and its event.
+    pub posts: Vec<(String, String)>,
+    /// Where older ones follow.
+    pub end: Option<String>,
 }
 
 /// Neither presence nor account data nor typing; of the state only what matters.

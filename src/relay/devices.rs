@@ -68,7 +68,11 @@ impl From<Stop> for KeysError {
         match stop {
             Stop::Store(error) => Self::Store(error),
             Stop::Matrix(error) => Self::Matrix(error),
-            Stop::PortalGone | Stop::NotYet(_) | Stop::DeviceLost | Stop::Lost(_) => Self::Device,
+            Stop::PortalGone
+            | Stop::PostsFound
+            | Stop::NotYet(_)
+            | Stop::DeviceLost
+            | Stop::Lost(_) => Self::Device,
         }
     }
 }
@@ -180,7 +184,7 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
         warn!("The database is a copy from the past; every device is made anew");
         metrics::counter!("umstieg_devices_made_anew_total").increment(1);
-        ctx.store.retire_all_devices(theirs).await?;
+        ctx.store.begin_with_copy(theirs).await?;
     }
     mark(ctx).await?;
     device(ctx, ctx.homeserver.bot()).await?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ruma::UserId;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -34,9 +33,6 @@ use crate::{
 /// Why something is parked whose sealed bytes in the database do not open.
 const UNSEALABLE: &str = "seal_broken";
 
-/// Bytes of a letter's name: enough that two letters never share one.
-const NAME_BYTES: usize = 16;
-
 /// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
 const POSTS_AT_ONCE: usize = 20;
 
@@ -62,7 +58,7 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
 async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), StoreError> {
     let channel = &line.channel;
     let id = stored.id;
-    let name = name_of(&channel.name, &stored.mail_key);
+    let name = stored_mail::name_of(&channel.name, &stored.mail_key);
     let (letter, fingerprint) = match stored_mail::read(ctx, id).await {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(()),
@@ -140,17 +136,6 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     Ok(())
 }
 
-/// A name for a letter that no other one bears, also after the database was restored from an older
-/// copy and counts its rows anew: the homeserver remembers the `txn_id`s made from it for a day, and
-/// would take another letter of the same name for a repeat.
-fn name_of(channel: &ChannelName, mail_key: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(channel.as_str());
-    hash.update([0]);
-    hash.update(mail_key);
-    hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What the room should know about a letter beside its words.
 fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
     let mut hints = Vec::new();
@@ -206,6 +191,11 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
             match send_post(ctx, line, &conversation, post, &mut portal, &mut parsed).await {
                 Ok(()) => {}
                 Err(Stop::Store(error)) => return Err(error),
+                // What still waits is asked for anew.
+                Err(Stop::PostsFound) => {
+                    is_done = false;
+                    break;
+                }
                 // The room is gone: the next round opens another one.
                 Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
                     reopened += 1;
@@ -243,7 +233,7 @@ async fn keep_portal(
         match portals::open(ctx, line, conversation).await {
             Ok(_) => return Ok(()),
             Err(Stop::Store(error)) => return Err(error),
-            Err(Stop::PortalGone) => {}
+            Err(Stop::PortalGone | Stop::PostsFound) => {}
             Err(Stop::NotYet(_) | Stop::DeviceLost | Stop::Matrix(_) | Stop::Lost(_)) => {
                 return Ok(());
             }
@@ -276,6 +266,7 @@ async fn put_off(
         Stop::Lost(reason) => (*reason, None, true, true),
         Stop::PortalGone => ("portal_gone", None, true, false),
         Stop::NotYet(reason) => (*reason, Some(NOT_YET_AGAIN), false, false),
+        Stop::PostsFound => ("posts_found", None, false, false),
         Stop::DeviceLost => ("keys", Some(NOT_YET_AGAIN), false, false),
         Stop::Store(_) => ("database", None, false, false),
     };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ruma::{OwnedRoomId, OwnedUserId};
+use sha2::{Digest as _, Sha256};
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use super::{
     Ctx, Line,
@@ -18,12 +20,16 @@ use crate::{
     },
     model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
     phrases::{Phrase, Phrases},
+    rules::posts,
     store::{Conversation, Portal, PortalState, StoreError},
 };
 
 /// How long the bot waits to be invited into the successor of an upgraded room. Clients invite
 /// everybody at once, a person by hand takes minutes; then letters must not wait any longer.
 const INVITED_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+/// How far back a room is compared that holds nothing known.
+const COMPARED_PAGES_MAX: usize = 100;
 
 /// A portal that can be posted to.
 #[derive(Debug, Clone)]
@@ -42,7 +48,13 @@ pub(super) async fn open(
     line: &Line,
     conversation: &Conversation,
 ) -> Result<OpenPortal, Stop> {
-    let portal = ctx.store.portal(conversation.id, ctx.rng.uuid(), ctx.clock.now()).await?;
+    let portal = match ctx.store.portal(conversation.id).await? {
+        Some(portal) => portal,
+        None => {
+            let token = alias_token(ctx, conversation).await?;
+            ctx.store.add_portal(conversation.id, token, ctx.clock.now()).await?
+        }
+    };
     let correspondent = Correspondent::from_key(line.channel.kind(), &conversation.correspondent)
         .map_err(|_| Stop::Lost("correspondent"))?;
     let name = GhostName::of(&correspondent, ctx.homeserver.room_for_ghost_name())
@@ -55,6 +67,10 @@ pub(super) async fn open(
         (Some(room_id), PortalState::Open) => parse_room(room_id)?,
         _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
     };
+    if portal.to_compare {
+        compare(ctx, &portal, &room_id).await?;
+        return Err(Stop::PostsFound);
+    }
     let rotation = rotation(ctx, line, &portal, &room_id).await?;
     invite_team(ctx, line, &portal, &room_id).await?;
     if portal.state == PortalState::Opening {
@@ -66,6 +82,40 @@ pub(super) async fn open(
         ctx.store.portal_is_open(portal.id).await?;
     }
     Ok(OpenPortal { row: portal.id, room_id, ghost, rotation })
+}
+
+/// What makes the alias of a conversation's next room its own: always the same for the same first
+/// letter from the same correspondent. So a database that was restored from an older copy finds the
+/// room again that it made after it, when the letter comes once more.
+async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, StoreError> {
+    let Some(beginning) = ctx.store.beginning(conversation.id).await? else {
+        return Ok(ctx.rng.uuid());
+    };
+    let parts = [&conversation.channel, &conversation.correspondent, &beginning.mail_key];
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+        hash.update([0]);
+    }
+    hash.update(beginning.rooms.to_be_bytes());
+    let bytes = hash.finalize().first_chunk().copied().unwrap_or_default();
+    Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Finds out which of our posts stand in a room, newest first, down to what is known.
+async fn compare(ctx: &Ctx, portal: &Portal, room_id: &OwnedRoomId) -> Result<(), Stop> {
+    let mut from = None;
+    for _ in 0..COMPARED_PAGES_MAX {
+        let page = ctx.homeserver.own_posts(room_id, from.as_deref(), posts::POST_MARK).await?;
+        let is_known = ctx.store.posts_found(&page.posts, ctx.clock.now()).await?;
+        from = page.end;
+        if is_known || from.is_none() {
+            break;
+        }
+    }
+    ctx.store.portal_is_compared(portal.id).await?;
+    info!(portal.id = portal.id, "Compared the posts in a room with those that are known");
+    Ok(())
 }
 
 /// How the room is encrypted. One that is not is encrypted now; where that is not allowed, nothing
@@ -167,7 +217,6 @@ async fn establish(
         }
         None => {
             let room_id = create(ctx, line, conversation, portal, &ghost).await?;
-            ctx.store.portal_has_room(portal.id, room_id.as_str()).await?;
             info!(conversation.id = %conversation.id, "Opened a portal for conversation {}", conversation.id);
             metrics::counter!("umstieg_portals_opened_total").increment(1);
             room_id
@@ -296,8 +345,12 @@ async fn create(
     let name = room_name(line, conversation.id);
     let plan = plan(ctx, line, portal, &name, ghost);
     match ctx.homeserver.create_portal(&plan).await {
-        Ok(room_id) => Ok(room_id),
-        // A crash fell between createRoom and our note of it.
+        Ok(room_id) => {
+            ctx.store.portal_has_room(portal.id, room_id.as_str()).await?;
+            Ok(room_id)
+        }
+        // A crash fell between createRoom and our note of it, or the database that knew of the room
+        // was replaced by an older copy.
         Err(CreateError::AliasTaken) => {
             let found = ctx.homeserver.resolve_alias(portal.alias_token).await?;
             let Some(room_id) = found else {
@@ -305,7 +358,8 @@ async fn create(
                 return Err(Stop::PortalGone);
             };
             if ctx.homeserver.portal_is_ours(&room_id, plan.kind, portal.alias_token).await? {
-                Ok(room_id)
+                ctx.store.portal_has_found_room(portal.id, room_id.as_str()).await?;
+                Err(Stop::PostsFound)
             } else {
                 // Half a room, or somebody else's: the next try takes another token.
                 ctx.store.portal_is_gone(portal.id).await?;

@@ -12,6 +12,8 @@ pub(super) enum Stop {
     Matrix(MatrixError),
     /// The room cannot be used any more, and that is noted.
     PortalGone,
+    /// Posts that waited stand in their room already, and that is noted.
+    PostsFound,
     /// The room waits for a person, for example to be invited into its successor.
     NotYet(&'static str),
     /// The homeserver does not know a device of ours any more, or knows other keys for it.

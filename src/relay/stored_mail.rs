@@ -3,19 +3,23 @@
 use std::{io, ops::Range};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::error;
 
 use super::Ctx;
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
-    model::{Attachment, ConversationId, Letter, LetterId, TransferEncoding},
+    model::{Attachment, ChannelName, ConversationId, Letter, LetterId, TransferEncoding},
     store::{LetterPieces, StoreError},
 };
 
 /// How long a mail's skeleton may be that is made without asking for more. Of a mail with twenty
 /// large files some 10 MiB are left; more has only one whose large parts are not base64.
 const SKELETON_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a letter's name: enough that two letters never share one.
+const NAME_BYTES: usize = 16;
 
 /// Pieces of a file that may wait for their upload.
 pub(super) const PIECES_WAITING_MAX: usize = 1;
@@ -41,6 +45,17 @@ impl From<tokio::task::JoinError> for Unread {
     fn from(_: tokio::task::JoinError) -> Self {
         Self::Panicked
     }
+}
+
+/// A name for a letter that no other one bears, also after the database was restored from an older
+/// copy and counts its rows anew: the homeserver remembers the `txn_id`s made from it for a day, and
+/// would take another letter of the same name for a repeat.
+pub(super) fn name_of(channel: &ChannelName, mail_key: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(channel.as_str());
+    hash.update([0]);
+    hash.update(mail_key);
+    hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a letter; nothing when there is no such letter.

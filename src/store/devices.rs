@@ -204,12 +204,16 @@ impl Store {
         Ok(marked.rows_affected())
     }
 
-    /// Retires every device, and sets the count to the one that was reached elsewhere: what is in
-    /// this database was used since it was copied.
-    pub async fn retire_all_devices(&self, epoch: i64) -> Result<(), StoreError> {
+    /// Begins with a database that is a copy from the past: retires every device, because what is in
+    /// it was used since, sets the count to the one that was reached elsewhere, and has every room
+    /// compared before anything is said in it.
+    pub async fn begin_with_copy(&self, epoch: i64) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!("update devices set state = 'retired'").execute(&mut *transaction).await?;
         sqlx::query!("update crypto_epoch set epoch = $1", epoch)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("update portals set to_compare = true where state <> 'gone'")
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;

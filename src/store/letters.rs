@@ -239,11 +239,19 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        let mut waiting = 0_usize;
         for post in placing.posts {
-            sqlx::query!(
+            let state = sqlx::query_scalar!(
                 "insert into posts
-                     (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
-                 values ($1, $2, $3, $7, $4, $5, $6)",
+                     (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
+                      state, event_id, sent_at, echoed_at)
+                 select
+                     $1, $2, $3, $7, $4, $5, $6,
+                     case when found.event_id is null then 'pending' else 'sent' end,
+                     found.event_id, found.found_at, found.found_at
+                 from (select $4::text as txn_id) as new
+                 left join found_posts as found using (txn_id)
+                 returning state",
                 conversation,
                 placing.letter.0,
                 post.speaker.word(),
@@ -252,8 +260,15 @@ impl Store {
                 post.file_index,
                 post.substance.word(),
             )
-            .execute(&mut *transaction)
+            .fetch_one(&mut *transaction)
             .await?;
+            waiting += usize::from(state == "pending");
+        }
+        // All of it stands in the room since before the database was restored.
+        if waiting == 0 {
+            sqlx::query!("update letters set state = 'posted' where id = $1", placing.letter.0)
+                .execute(&mut *transaction)
+                .await?;
         }
         let job = Job::SendPosts(ConversationId(conversation));
         jobs::add(&mut transaction, &job, None).await?;

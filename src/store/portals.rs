@@ -12,7 +12,7 @@ use crate::model::{ChannelName, ConversationId};
 pub struct Portal {
     pub id: i64,
     pub conversation: ConversationId,
-    /// Random part of the room alias, saved before createRoom is first tried.
+    /// What makes the room's alias its own, saved before createRoom is first tried.
     pub alias_token: Uuid,
     pub room_id: Option<String>,
     pub state: PortalState,
@@ -24,6 +24,17 @@ pub struct Portal {
     pub upgraded_at: Option<OffsetDateTime>,
     /// The room's `m.room.encryption`, once it is known.
     pub encryption: Option<Value>,
+    /// The room may hold posts that the database does not know.
+    pub to_compare: bool,
+}
+
+/// What a conversation began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// The mailbox's own name for its first letter.
+    pub mail_key: String,
+    /// How many rooms it has had.
+    pub rooms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,16 +46,13 @@ pub enum PortalState {
 }
 
 impl Store {
-    /// The portal of a conversation, made when there is none. `token` is used only then.
-    pub async fn portal(
+    /// Makes the portal of a conversation that has none.
+    pub async fn add_portal(
         &self,
         conversation: ConversationId,
         token: Uuid,
         at: OffsetDateTime,
     ) -> Result<Portal, StoreError> {
-        if let Some(portal) = self.portal_of(conversation).await? {
-            return Ok(portal);
-        }
         sqlx::query!(
             "insert into portals (conversation_id, alias_token, created_at)
              values ($1, $2, $3)
@@ -55,10 +63,31 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        self.portal_of(conversation).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+        self.portal(conversation).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
     }
 
-    async fn portal_of(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {
+    /// What a conversation began with; nothing when it has no letter.
+    pub async fn beginning(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<Beginning>, StoreError> {
+        Ok(sqlx::query_as!(
+            Beginning,
+            r#"select
+                 mail_key,
+                 (select count(*) from portals where conversation_id = $1) as "rooms!"
+             from letters
+             where conversation_id = $1
+             order by id
+             limit 1"#,
+            conversation.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// The portal of a conversation.
+    pub async fn portal(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {
         let row = sqlx::query!(
             r#"select
                  portal.id,
@@ -68,6 +97,7 @@ impl Store {
                  portal.invited,
                  portal.upgraded_at,
                  portal.encryption,
+                 portal.to_compare,
                  exists (
                      select 1
                      from portals as earlier
@@ -92,6 +122,7 @@ impl Store {
             continues: row.continues,
             upgraded_at: row.upgraded_at,
             encryption: row.encryption,
+            to_compare: row.to_compare,
         }))
     }
 
@@ -104,6 +135,26 @@ impl Store {
             .await?;
         jobs::add(&mut transaction, &Job::ReadRoom(room_id.to_owned()), None).await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The same for a room that was there already: the next flow compares it first.
+    pub async fn portal_has_found_room(
+        &self,
+        portal: i64,
+        room_id: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("update portals set to_compare = true where id = $1", portal)
+            .execute(&self.pool)
+            .await?;
+        self.portal_has_room(portal, room_id).await
+    }
+
+    /// Notes that all of our posts in the room of a portal are known.
+    pub async fn portal_is_compared(&self, portal: i64) -> Result<(), StoreError> {
+        sqlx::query!("update portals set to_compare = false where id = $1", portal)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

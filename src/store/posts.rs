@@ -202,6 +202,45 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that posts, given by `txn_id` and event, were found in their room: those that wait are
+    /// sent, and those nobody knows yet will be when their letter comes.
+    ///
+    /// Returns whether one of them had been known as sent.
+    pub async fn posts_found(
+        &self,
+        found: &[(String, String)],
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let (txn_ids, event_ids): (Vec<String>, Vec<String>) = found.iter().cloned().unzip();
+        let is_known = sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from posts
+                 where txn_id = any ($1)
+                   and state = 'sent'
+             ) as "is_known!""#,
+            &txn_ids,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        sqlx::query!(
+            "insert into found_posts (txn_id, event_id, found_at)
+             select txn_id, event_id, $3
+             from unnest($1::text[], $2::text[]) as found (txn_id, event_id)
+             where not exists (select 1 from posts where posts.txn_id = found.txn_id)
+             on conflict (txn_id) do nothing",
+            &txn_ids,
+            &event_ids,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        for (txn_id, event_id) in found {
+            self.post_echoed(txn_id, event_id, at).await?;
+        }
+        Ok(is_known)
+    }
+
     /// Notes a failed attempt and when to try again. An outage of the whole homeserver is not the
     /// post's fault and does not count (`counts` false).
     pub async fn post_again_at(
