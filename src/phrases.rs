@@ -63,6 +63,9 @@ pub enum Phrase {
     },
     /// Its key has not come for a while.
     MessageWithoutKey,
+    /// It was written before the gateway was given the keys it reads with now: the database was
+    /// restored, or the homeserver lost them. It may have been passed on before.
+    MessageBeforeKeys,
     /// Its key came after all.
     MessageReadableNow,
     /// Nobody can say that its sender wrote it.
@@ -325,6 +328,7 @@ impl Phrase {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
             Self::MessageWithoutKey => plain("message-without-key"),
+            Self::MessageBeforeKeys => plain("message-before-keys"),
             Self::MessageReadableNow => plain("message-readable-now"),
             Self::MessageNotBelieved => plain("message-not-believed"),
             Self::MessageBroken => plain("message-broken"),
@@ -471,6 +475,7 @@ mod tests {
             Phrase::AutomaticLetter,
             Phrase::LetterTooLarge { limit_mib: 50 },
             Phrase::MessageWithoutKey,
+            Phrase::MessageBeforeKeys,
             Phrase::MessageReadableNow,
             Phrase::MessageNotBelieved,
             Phrase::MessageBroken,

@@ -72,7 +72,7 @@ pub enum Invited {
 }
 
 impl Homeserver {
-    /// The alias of the portal with this token: our prefix and a random number.
+    /// The alias of the portal with this token: our prefix and a number that means nothing.
     pub fn portal_alias(&self, alias_token: Uuid) -> Result<OwnedRoomAliasId, MatrixError> {
         let alias = format!("#{}:{}", self.portal_alias_localpart(alias_token), self.server_name());
         RoomAliasId::parse(alias).map_err(|_| MatrixError::new(Endpoint::Alias, Cause::Unsendable))

@@ -42,6 +42,7 @@ other-kim-environment = This message stays in the room: KIM’s test and live en
 number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
 file-lost = The file “{ $file }” is no longer on the server; nothing was handed over. Please send the file once more.
 message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app open for a moment with which you wrote it. If nothing changes here, please send the message again.
+message-before-keys = This message can no longer be read here: the gateway was given new keys after it had been written. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
 message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.

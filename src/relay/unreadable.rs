@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use ruma::{OwnedRoomId, RoomId};
 use serde_json::Value;
+use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
 use super::{
@@ -103,18 +104,30 @@ pub(super) async fn read(
 /// Tells the senders of what has waited too long for its key.
 pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
+    let bot = ctx.store.live_device(ctx.homeserver.bot().as_str()).await?;
+    let reads_since = bot.map(|device| device.made_at);
     for event in ctx.store.unreadable_since(now - ctx.key_wait, TOLD_AT_ONCE).await? {
         if let Some(id) = ctx.store.conversation_of_room(&event.room_id).await?
             && let Some(conversation) = ctx.store.conversation(id).await?
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
         {
-            let notice = notice_to(line, &Phrase::MessageWithoutKey, &event.event_id);
+            let phrase = match said_at(&event.event).zip(reads_since) {
+                Some((said_at, since)) if said_at < since => Phrase::MessageBeforeKeys,
+                _ => Phrase::MessageWithoutKey,
+            };
+            let notice = notice_to(line, &phrase, &event.event_id);
             ctx.store.add_bot_post(id, &name_of(&event.event_id), &notice).await?;
         }
         ctx.store.event_announced(event.id, now).await?;
     }
     Ok(())
+}
+
+/// When an event was sent, by the clock of its homeserver.
+fn said_at(event: &Value) -> Option<OffsetDateTime> {
+    let milliseconds = event.get("origin_server_ts")?.as_i64()?;
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
 }
 
 /// What we said ourselves is no news to us.

@@ -53,6 +53,7 @@ pub struct UnreadableEvent {
     pub room_id: String,
     pub event_id: String,
     pub sender: String,
+    pub event: Value,
 }
 
 impl Store {
@@ -266,20 +267,30 @@ impl Store {
         before: OffsetDateTime,
         limit: i64,
     ) -> Result<Vec<UnreadableEvent>, StoreError> {
-        Ok(sqlx::query_as!(
-            UnreadableEvent,
-            "select id, room_id, event_id, sender
+        let rows = sqlx::query!(
+            r#"select id, room_id, event_id, sender, event as "event!"
              from room_events
              where state = 'waiting'
                and announced_at is null
                and received_at < $1
              order by id
-             limit $2",
+             limit $2"#,
             before,
             limit,
         )
         .fetch_all(&self.pool)
-        .await?)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(UnreadableEvent {
+                    id: row.id,
+                    room_id: row.room_id,
+                    event_id: row.event_id,
+                    sender: row.sender,
+                    event: self.open_json(Purpose::RoomEvent, &row.event)?,
+                })
+            })
+            .collect()
     }
 
     /// Notes that the sender of an event knows that it could not be read.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use umstieg_world::{Client, OneTimeKeys, Surroundings, client::SeenEvent};
 
 use crate::{
-    encryption::{sees, strict_anna},
+    encryption::{sees, strict_anna, told},
     faults::settle,
     proxy::{Moment, Proxy},
     stage::{Stage, kim_mail},
@@ -288,7 +288,7 @@ async fn with_a_restored_database_every_device_is_another_one() {
     let reply = format!("In-Reply-To: <r1-{0}>\nReferences: <r1-{0}>\n", stage.tag);
     stage.receive(&stage.letter(&erik, 2, &reply)).await;
     sees(&anna, "Brief c1 n2.").await;
-    anna.send_text(&first.room_id, "Antwort zwei").await.unwrap();
+    let second = anna.send_text(&first.room_id, "Antwort zwei").await.unwrap();
     stage.mails(&erik, 2).await;
     let ulla = stage.correspondent("ulla").await;
     stage.receive(&kim_mail(&ulla, &stage.practice, "u1@x", "Frage", "", "Brief von Ulla")).await;
@@ -341,6 +341,8 @@ async fn with_a_restored_database_every_device_is_another_one() {
     nothing_is_doubtful(&anna, &seen_before).await;
     let mails = stage.mails(&erik, 3).await;
     assert_eq!(said(&mails, "Antwort zwei"), 1, "{mails:?}");
+    // It left; nobody is told that it did not.
+    told(&anna, &second, "sagt die frühere Meldung zu ihr").await;
     let prefix = format!("@{}", stage.gateway.slot().prefix);
     let twice = keys.handed_out_twice(&prefix).await.unwrap();
     assert!(twice.is_empty(), "{twice:?}");

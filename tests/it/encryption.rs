@@ -61,7 +61,7 @@ async fn raw_event(stage: &Stage, room: &str, event_id: &str) -> Value {
 }
 
 /// The notice that answers an event with these words.
-async fn told(client: &Client, event_id: &str, words: &str) -> SeenEvent {
+pub(crate) async fn told(client: &Client, event_id: &str, words: &str) -> SeenEvent {
     client
         .wait_for(&format!("{words:?} about {event_id}"), |seen| {
             let about = |m: &&SeenEvent| {
