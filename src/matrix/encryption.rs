@@ -24,8 +24,8 @@ use matrix_sdk_crypto::{
     vodozemac::{self, megolm::MegolmMessage},
 };
 use ruma::{
-    DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, TransactionId, UInt,
-    UserId,
+    DeviceId, OneTimeKeyAlgorithm, OwnedTransactionId, OwnedUserId, RoomId, SecondsSinceUnixEpoch,
+    TransactionId, UInt, UserId,
     api::client::{
         keys::{get_keys, upload_keys, upload_signatures, upload_signing_keys},
         sync::sync_events::DeviceLists,
@@ -57,12 +57,16 @@ const ROUNDS_MAX: usize = 8;
 /// How long the homeserver may ask other homeservers for keys.
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Posts of a Megolm session that are left when it is looked after again: the library refuses to
-/// encrypt with one that is used up.
+/// Posts of a Megolm session that are left when another one is begun: the library goes on with a
+/// session until it is used up, and panics when it is to encrypt with it then.
 const POSTS_IN_RESERVE: u64 = 2;
 
-/// A session is looked after again at this part of its lifetime, for the same reason.
+/// Another session is begun at this part of its lifetime, for the same reason.
 const LIFETIME_IN_USE: f64 = 0.95;
+
+/// More posts, and a shorter time, the library does not allow, whatever the room asks for.
+const POSTS_MAX: u64 = 10_000;
+const PERIOD_MIN: Duration = Duration::from_secs(3600);
 
 /// Which room something is encrypted for, and how.
 #[derive(Debug, Clone)]
@@ -198,13 +202,35 @@ impl SessionPlace {
     }
 }
 
-/// How far the other side of a Megolm session of ours is known.
+/// Who has the key of a Megolm session of ours, and how far it is used.
 #[derive(Debug)]
 struct Shared {
     members: BTreeSet<OwnedUserId>,
     trust: Trust,
-    posts: u64,
+    /// What the room asked for when that was noted.
+    rotation: Rotation,
+    session: Used,
     since: tokio::time::Instant,
+}
+
+/// How far a Megolm session of ours is used.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    posts: u64,
+    age: Duration,
+    /// How long the session itself may be used: what the room asked for when it was made.
+    lifetime: Rotation,
+}
+
+impl Used {
+    /// Whether the session is used up, `since` after this was noted, by its own measure or by
+    /// what the room asks for now.
+    fn is_up(&self, room: Rotation, since: Duration) -> bool {
+        let posts = self.lifetime.posts.min(room.posts).min(POSTS_MAX);
+        let period = self.lifetime.period.min(room.period).max(PERIOD_MIN);
+        self.posts + POSTS_IN_RESERVE >= posts
+            || self.age + since >= period.mul_f64(LIFETIME_IN_USE)
+    }
 }
 
 /// Somebody's device.
@@ -437,14 +463,15 @@ impl OwnDevice {
         let content = to_raw_value(content)
             .map(Raw::<AnyMessageLikeEventContent>::from_json)
             .map_err(|_| DeviceError::from(MatrixError::new(Endpoint::Send, Cause::Unsendable)))?;
+        // Counted whatever comes of it.
+        if let Some(shared) = state.shared.get_mut(audience.room.as_str()) {
+            shared.session.posts += 1;
+        }
         let encrypted = self
             .olm
             .encrypt_room_event_raw(audience.room, event_type, &content)
             .await
             .map_err(DeviceError::from)?;
-        if let Some(shared) = state.shared.get_mut(audience.room.as_str()) {
-            shared.posts += 1;
-        }
         let encrypted: Value = encrypted
             .content
             .deserialize_as_unchecked()
@@ -583,6 +610,11 @@ impl OwnDevice {
             let answer = self.ask(Endpoint::KeysClaim, request).await?;
             self.olm.mark_request_as_sent(&name, &answer).await.map_err(DeviceError::from)?;
         }
+        let room = audience.room;
+        let used = self.sending_session(room).await?;
+        if used.is_some_and(|used| used.is_up(audience.rotation, Duration::ZERO)) {
+            self.olm.discard_room_key(room).await.map_err(DeviceError::from)?;
+        }
         let settings = EncryptionSettings {
             rotation_period: audience.rotation.period,
             rotation_period_msgs: audience.rotation.posts,
@@ -610,16 +642,35 @@ impl OwnDevice {
             let locked_out = self.locked_out(audience.members).await?;
             state.untold.insert(audience.room.to_string(), locked_out);
         }
-        state.shared.insert(
-            audience.room.to_string(),
-            Shared {
-                members: audience.members.clone(),
-                trust: audience.trust,
-                posts: 0,
-                since: tokio::time::Instant::now(),
-            },
-        );
+        let Some(session) = self.sending_session(room).await? else { return Ok(()) };
+        let shared = Shared {
+            members: audience.members.clone(),
+            trust: audience.trust,
+            rotation: audience.rotation,
+            session,
+            since: tokio::time::Instant::now(),
+        };
+        state.shared.insert(room.to_string(), shared);
         Ok(())
+    }
+
+    /// How far the session is used with which something in a room would be encrypted now. It may
+    /// be older than what is in memory: the device was idle, or somebody's devices changed.
+    async fn sending_session(&self, room: &RoomId) -> Result<Option<Used>, DeviceError> {
+        let Some(session) = self.olm.store().get_outbound_group_session(room).await? else {
+            return Ok(None);
+        };
+        let session = session.pickle().await;
+        let now = SecondsSinceUnixEpoch::now().get();
+        let age = u64::from(now.saturating_sub(session.creation_time.get()));
+        Ok(Some(Used {
+            posts: session.message_count,
+            age: Duration::from_secs(age),
+            lifetime: Rotation {
+                posts: session.settings.rotation_period_msgs,
+                period: session.settings.rotation_period,
+            },
+        }))
     }
 
     /// Whom a message with keys went to that is not introduced yet. The bot reads for all of ours,
@@ -861,9 +912,9 @@ impl State {
     fn is_shared(&self, audience: &Audience<'_>) -> bool {
         self.shared.get(audience.room.as_str()).is_some_and(|shared| {
             shared.trust == audience.trust
+                && shared.rotation == audience.rotation
                 && shared.members == *audience.members
-                && shared.posts + POSTS_IN_RESERVE < audience.rotation.posts
-                && shared.since.elapsed() < audience.rotation.period.mul_f64(LIFETIME_IN_USE)
+                && !shared.session.is_up(audience.rotation, shared.since.elapsed())
         })
     }
 }

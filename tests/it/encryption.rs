@@ -11,9 +11,10 @@ mod members;
 mod nobody_reads;
 mod reactions;
 mod rooms;
+mod sessions;
 mod words;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use umstieg_world::{
     Client, JsClient, JsOptions,
     client::{SeenEvent, Trust},
@@ -58,6 +59,17 @@ fn umstieg_txn() -> String {
 async fn raw_event(stage: &Stage, room: &str, event_id: &str) -> Value {
     let path = format!("/_matrix/client/v3/rooms/{room}/event/{event_id}");
     stage.as_bot("GET", &path, &Value::Null).await
+}
+
+/// Has a room ask for another session after this many posts.
+async fn rotate_after(stage: &Stage, room: &str, posts: u64) {
+    let content = json!({ "algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": posts });
+    let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.encryption");
+    stage.as_bot("PUT", &path, &content).await;
+    let noted = format!(
+        "select encryption ->> 'rotation_period_msgs' from portals where room_id = '{room}'"
+    );
+    stage.database_says(&noted, &posts.to_string()).await;
 }
 
 /// The notice that answers an event with these words.

@@ -13,7 +13,7 @@ use umstieg::{
     store::NewLetter,
 };
 
-use super::{raw_event, sees, strict_anna};
+use super::{raw_event, rotate_after, sees, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// The flows of a gateway, with a clock that is moved by hand.
@@ -93,6 +93,7 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "i1@x", "Befund", "", "Erstens")).await;
     let first = sees(&anna, "Erstens").await;
+    rotate_after(&stage, &first.room_id, 5).await;
     stage.gateway.stop();
     let ghost = first.sender.clone();
     let device = format!("select device_id from devices where user_id = '{ghost}'");
@@ -102,7 +103,8 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
         event["content"]["session_id"].as_str().unwrap().to_owned()
     };
     let more = "In-Reply-To: <i1@x>\nReferences: <i1@x>\n";
-    let mail = |id, words| kim_mail(&erik, &stage.practice, id, "AW: Befund", more, words);
+    let mail =
+        |id: &str, words: &str| kim_mail(&erik, &stage.practice, id, "AW: Befund", more, words);
 
     let flows = Flows::of(&stage).await;
     relay::begin(&flows.ctx).await.unwrap();
@@ -127,5 +129,12 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
         assert!(shield.is_none_or(|shield| shield == umstieg_world::client::Shield::none()));
     }
     assert_ne!(session(first.event_id()).await, session(second.event_id()).await, "a new start");
+    // It goes on with its session, and knows how far that is used.
+    assert_eq!(session(second.event_id()).await, session(third.event_id()).await);
+    for number in 4..10 {
+        let words = format!("Brief {number}.");
+        flows.letter(&mail(&format!("i{number}@x"), &words), &format!("i{number}")).await;
+        sees(&anna, &words).await;
+    }
     assert_eq!(anna.seen().undecipherable().count(), 0, "{}", anna.seen());
 }
