@@ -94,11 +94,13 @@ pub(super) async fn newest(
 /// Reading is bounded, and still runs where a panic is only this letter's misfortune. Nothing when
 /// the skeleton would be longer than `skeleton_max`.
 async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Option<Read>, Unread> {
+    if pieces.lengths().len() == 1 {
+        let piece = ctx.store.letter_piece(pieces, 0).await?;
+        return Ok(spawn_blocking(move || scan_short(&piece, skeleton_max)).await?);
+    }
     let mut scanner = Scanner::default();
-    let mut last = Bytes::new();
     for number in 0..pieces.lengths().len() {
-        let piece = Bytes::from(ctx.store.letter_piece(pieces, number).await?);
-        last = piece.clone();
+        let piece = ctx.store.letter_piece(pieces, number).await?;
         scanner = spawn_blocking(move || {
             scanner.take(&piece);
             scanner
@@ -115,14 +117,9 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         (letter, hash)
     })
     .await?;
-    let is_short = pieces.lengths().len() == 1;
     for number in 0..pieces.lengths().len() {
         let Some(mut begun) = hash.take() else { break };
-        // Most letters are one piece, which is still there.
-        let piece = match is_short {
-            true => std::mem::take(&mut last),
-            false => ctx.store.letter_piece(pieces, number).await?.into(),
-        };
+        let piece = ctx.store.letter_piece(pieces, number).await?;
         hash = spawn_blocking(move || {
             begun.take(&piece);
             Some(begun)
@@ -130,6 +127,22 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         .await?;
     }
     Ok(Some((letter, hash.map(Fingerprinting::finish))))
+}
+
+/// The same for a letter of one piece, as most are.
+fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
+    let mut scanner = Scanner::default();
+    scanner.take(letter);
+    if scanner.kept_bytes() as u64 > skeleton_max {
+        return None;
+    }
+    let skeleton = scanner.finish();
+    let read = mail::parse_skeleton(&skeleton);
+    let hash = Fingerprinting::begin(&skeleton, &read).map(|mut hash| {
+        hash.take(letter);
+        hash.finish()
+    });
+    Some((read, hash))
 }
 
 /// What [`pour`] holds in memory at most.
