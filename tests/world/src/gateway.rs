@@ -208,7 +208,11 @@ impl Gateway {
             name: "umstieg",
             program: binary.to_owned(),
             args: vec!["run".to_owned()],
-            env: vec![("UMSTIEG_SETTINGS", path.join("umstieg.toml").display().to_string())],
+            env: vec![
+                ("UMSTIEG_SETTINGS", path.join("umstieg.toml").display().to_string()),
+                // As the unit in docs/operations.md has it.
+                ("MALLOC_ARENA_MAX", "2".to_owned()),
+            ],
             account: None,
             folder: path.to_owned(),
             log: path.join("umstieg.log"),
