@@ -9,7 +9,10 @@ use ruma::{
     DeviceId, OneTimeKeyAlgorithm, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
     api::{
         Direction,
-        client::filter::{Filter, FilterDefinition, RoomEventFilter, RoomFilter},
+        client::{
+            filter::{Filter, FilterDefinition, RoomEventFilter, RoomFilter},
+            message::get_message_events,
+        },
     },
     presence::PresenceState,
     serde::Raw,
@@ -150,24 +153,33 @@ impl Homeserver {
         to: Option<&str>,
         limit: u32,
     ) -> Result<Page, MatrixError> {
-        use ruma::api::client::message::get_message_events::v3;
+        let mut request = get_message_events::v3::Request::new(room.to_owned(), Direction::Forward);
+        request.from = Some(from.to_owned());
+        request.to = to.map(str::to_owned);
+        request.limit = UInt::from(limit);
+        let (chunk, end) = self.page(request).await?;
+        let mut page = Page { end, ..Page::default() };
+        page.events = events(chunk.iter().map(|event| &**event), room, &mut page.unreadable);
+        Ok(page)
+    }
+
+    /// Asks for events of a room, as the bot; with where the next ones follow, if any do.
+    async fn page(
+        &self,
+        request: get_message_events::v3::Request,
+    ) -> Result<(Vec<Box<RawValue>>, Option<String>), MatrixError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
             chunk: Vec<Box<RawValue>>,
             end: Option<String>,
         }
-        let mut request = v3::Request::new(room.to_owned(), Direction::Forward);
-        request.from = Some(from.to_owned());
-        request.to = to.map(str::to_owned);
-        request.limit = UInt::from(limit);
+        let from = request.from.clone();
         let who = As::User(self.bot());
-        let answer: Answer = self.ask_leniently(Endpoint::Messages, who, request).await?;
-        let mut page = Page::default();
-        page.events = events(answer.chunk.iter().map(|event| &**event), room, &mut page.unreadable);
+        let Answer { chunk, end } = self.ask_leniently(Endpoint::Messages, who, request).await?;
         // Some servers name an end even behind the last event.
-        page.end = answer.end.filter(|end| !answer.chunk.is_empty() && end != from);
-        Ok(page)
+        let end = end.filter(|end| !chunk.is_empty() && Some(end) != from.as_ref());
+        Ok((chunk, end))
     }
 
     /// Events in a room that users of ours sent with a `mark` in their content, newest first, from
@@ -178,30 +190,21 @@ impl Homeserver {
         from: Option<&str>,
         mark: &str,
     ) -> Result<OwnPosts, MatrixError> {
-        use ruma::api::client::message::get_message_events::v3;
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default)]
-            chunk: Vec<Value>,
-            end: Option<String>,
-        }
-        let mut request = v3::Request::new(room.to_owned(), Direction::Backward);
+        let mut request =
+            get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
         request.from = from.map(str::to_owned);
         request.limit = UInt::from(OWN_POSTS_AT_ONCE);
-        let who = As::User(self.bot());
-        let answer: Answer = self.ask_leniently(Endpoint::Messages, who, request).await?;
+        let (chunk, end) = self.page(request).await?;
         let is_ours = |event: &Value| {
             let sender = event.get("sender").and_then(Value::as_str).unwrap_or_default();
             UserId::parse(sender).is_ok_and(|sender| self.is_ours(&sender))
         };
-        let posts = answer.chunk.iter().filter(|event| is_ours(event)).filter_map(|event| {
+        let events = chunk.iter().filter_map(|event| serde_json::from_str(event.get()).ok());
+        let posts = events.filter(is_ours).filter_map(|event| {
             let mark = event.get("content")?.get(mark)?.as_str()?;
             Some((mark.to_owned(), event.get("event_id")?.as_str()?.to_owned()))
         });
-        Ok(OwnPosts {
-            posts: posts.collect(),
-            end: answer.end.filter(|_| !answer.chunk.is_empty()),
-        })
+        Ok(OwnPosts { posts: posts.collect(), end })
     }
 }
 

@@ -485,10 +485,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         if has_messages {
             mark(ctx).await?;
         }
-        let keys = take_in(ctx, &bot, news).await?;
-        let caught_up = bot.device.catch_up().await.map_err(Stop::from);
-        unless_lost(ctx, &bot.device, caught_up).await?;
-        Ok::<_, Stop>(keys)
+        take_in(ctx, &bot, news).await
     };
     let keys = received.await?;
     tell_of_changes(ctx, &changed).await?;
@@ -499,7 +496,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
 }
 
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
-/// key in it must be saved by then.
+/// key in it must be saved by then. After that the device answers what it was asked.
 async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
     let Loaded { device, memory } = loaded;
     let taken_in = async {
@@ -508,6 +505,7 @@ async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<Roo
         let keys = turn.take_in(news).await?;
         step.commit().await?;
         turn.saved();
+        device.catch_up().await?;
         Ok(keys)
     };
     unless_lost(ctx, device, taken_in.await).await
@@ -598,8 +596,6 @@ async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
         mark(ctx).await?;
     }
     take_in(ctx, loaded, news).await?;
-    let caught_up = device.catch_up().await.map_err(Stop::from);
-    unless_lost(ctx, device, caught_up).await?;
     let now = ctx.clock.now();
     ctx.store.save_inbox_position(row.row, &since, now).await?;
     ctx.store.forget_read_messages(row.row, now - REMEMBER_READ).await?;

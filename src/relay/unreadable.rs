@@ -104,9 +104,13 @@ pub(super) async fn read(
 /// Tells the senders of what has waited too long for its key.
 pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
+    let unreadable = ctx.store.unreadable_since(now - ctx.key_wait, TOLD_AT_ONCE).await?;
+    if unreadable.is_empty() {
+        return Ok(());
+    }
     let bot = ctx.store.live_device(ctx.homeserver.bot().as_str()).await?;
     let reads_since = bot.map(|device| device.made_at);
-    for event in ctx.store.unreadable_since(now - ctx.key_wait, TOLD_AT_ONCE).await? {
+    for event in unreadable {
         if let Some(id) = ctx.store.conversation_of_room(&event.room_id).await?
             && let Some(conversation) = ctx.store.conversation(id).await?
             && let Some(line) = ctx.line(&conversation.channel)

@@ -154,18 +154,7 @@ impl Wire {
     /// Exactly `count` bytes, appended to `into`. Memory grows with what comes, not with what was
     /// announced.
     pub(super) async fn exactly(&mut self, count: usize, into: &mut Vec<u8>) -> Result<(), Fault> {
-        let mut missing = count;
-        while missing > 0 {
-            let chunk = self.io.fill_buf().await?;
-            if chunk.is_empty() {
-                return Err(Fault::Closed);
-            }
-            let taken = chunk.len().min(missing);
-            into.extend(chunk.iter().take(taken));
-            self.io.consume(taken);
-            missing -= taken;
-        }
-        Ok(())
+        self.pour(count, into).await.map(drop)
     }
 
     /// Exactly `count` bytes, put into `basket` while they come. `false`: they could not be kept,

@@ -72,6 +72,12 @@ async fn rotate_after(stage: &Stage, room: &str, posts: u64) {
     stage.database_says(&noted, &posts.to_string()).await;
 }
 
+/// The session an event was encrypted with.
+async fn session(stage: &Stage, room: &str, event_id: &str) -> String {
+    let event = raw_event(stage, room, event_id).await;
+    event["content"]["session_id"].as_str().unwrap().to_owned()
+}
+
 /// The notice that answers an event with these words.
 pub(crate) async fn told(client: &Client, event_id: &str, words: &str) -> SeenEvent {
     client

@@ -12,8 +12,9 @@ use umstieg::{
     relay::{self, Clock, Ctx},
     store::NewLetter,
 };
+use umstieg_world::client::SeenEvent;
 
-use super::{raw_event, rotate_after, sees, strict_anna};
+use super::{rotate_after, sees, session, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// The flows of a gateway, with a clock that is moved by hand.
@@ -98,10 +99,7 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
     let ghost = first.sender.clone();
     let device = format!("select device_id from devices where user_id = '{ghost}'");
     let device_before = stage.query(&device).await;
-    let session = async |event_id: &str| {
-        let event = raw_event(&stage, &first.room_id, event_id).await;
-        event["content"]["session_id"].as_str().unwrap().to_owned()
-    };
+    let session = async |event: &SeenEvent| session(&stage, &first.room_id, event.event_id()).await;
     let more = "In-Reply-To: <i1@x>\nReferences: <i1@x>\n";
     let mail =
         |id: &str, words: &str| kim_mail(&erik, &stage.practice, id, "AW: Befund", more, words);
@@ -128,9 +126,9 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
         let shield = anna.shield(event).await.unwrap();
         assert!(shield.is_none_or(|shield| shield == umstieg_world::client::Shield::none()));
     }
-    assert_ne!(session(first.event_id()).await, session(second.event_id()).await, "a new start");
+    assert_ne!(session(&first).await, session(&second).await, "a new start");
     // It goes on with its session, and knows how far that is used.
-    assert_eq!(session(second.event_id()).await, session(third.event_id()).await);
+    assert_eq!(session(&second).await, session(&third).await);
     for number in 4..10 {
         let words = format!("Brief {number}.");
         flows.letter(&mail(&format!("i{number}@x"), &words), &format!("i{number}")).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use umstieg_world::{JsClient, JsOptions, client::Trust};
 
-use super::{raw_event, sees, strict_anna};
+use super::{sees, session, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// A further letter of the same thread.
@@ -16,12 +16,6 @@ async fn js(stage: &Stage, user_id: &str, cross_signed: bool) -> JsClient {
     let name = user_id.trim_start_matches('@').split(':').next().unwrap();
     let options = JsOptions { cross_signed, trust: Trust::AnyDevice };
     JsClient::login(&stage.world.homeserver, name, "geheim", options).await.unwrap()
-}
-
-/// The session a post was encrypted with.
-async fn session(stage: &Stage, room: &str, event_id: &str) -> String {
-    let event = raw_event(stage, room, event_id).await;
-    event["content"]["session_id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

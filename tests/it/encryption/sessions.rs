@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{raw_event, rotate_after, sees, strict_anna, unsigned_anna};
+use super::{rotate_after, sees, session, strict_anna, unsigned_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// Posts after which the room asks for another session.
@@ -32,9 +32,8 @@ async fn a_session_that_is_used_up_is_followed_by_another() {
         let more = "In-Reply-To: <r0@x>\nReferences: <r0@x>\n";
         stage.receive(&kim_mail(&erik, &stage.practice, &id, "AW: Befund", more, &words)).await;
         let letter = sees(&anna, &words).await;
-        let event = raw_event(&stage, &room, letter.event_id()).await;
-        let session = event["content"]["session_id"].as_str().unwrap();
-        *sessions.entry(session.to_owned()).or_default() += 1;
+        let session = session(&stage, &room, letter.event_id()).await;
+        *sessions.entry(session).or_default() += 1;
     }
     println!("posts of each session: {:?}", sessions.values().collect::<Vec<_>>());
     assert!(sessions.len() > LETTERS / 6, "{sessions:?}");
