@@ -3,6 +3,7 @@
 mod join;
 mod layout;
 
+use bytes::Bytes;
 use krilla::{
     Document, SerializeSettings,
     configure::{ConfigurationBuilder, PdfVersion},
@@ -12,14 +13,16 @@ use krilla::{
     text::{Font, TextDirection},
 };
 
+use serde::{Deserialize, Serialize};
+
 use layout::{LEFT, Layout, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, RULE_BELOW};
 
-pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX, join};
+pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
 
 /// The sheet a text is faxed on. All of it is printed as it stands here; labels come from
 /// `crate::phrases`, in the practice's language.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaxPage {
     /// Who sends, as the recipient knows them.
     pub sender: String,
@@ -34,7 +37,7 @@ pub struct FaxPage {
 }
 
 /// What stands before each field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaxLabels {
     pub from: String,
     pub to: String,
@@ -46,8 +49,8 @@ pub struct FaxLabels {
 /// Why there is no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    #[error("the fax would have more than {PAGES_MAX} pages")]
-    TooManyPages,
+    #[error("the fax would have {pages} pages, and at most {pages_max} are allowed")]
+    TooManyPages { pages: usize, pages_max: usize },
     #[error("the files of the fax have more than {SOURCE_BYTES_MAX} bytes together")]
     TooLarge,
     #[error("there is nothing to fax")]
@@ -65,17 +68,36 @@ pub enum DocumentError {
     #[error("file {index} has form fields or notes and can only be faxed alone")]
     Annotated { index: usize },
     #[error("the document could not be written")]
-    Write(#[source] krilla::error::KrillaError),
+    NotWritten,
 }
 
 /// DejaVu Sans: Latin, Greek, Cyrillic and many signs, wide enough to survive 98 lines per inch.
 static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 
+/// The one PDF a fax gateway wants (FAX-23): a sheet with the texts, then files, in their order, of
+/// at most `pages_max` pages (and never more than [`PAGES_MAX`]).
+///
+/// PDF pages are copied; PNG and JPEG stand each on an A4 page, turned as the camera was held. One
+/// PDF without a sheet stays as it is, byte for byte. What a file is, its first bytes say, not its
+/// name. Errors name the file by its index.
+///
+/// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening`
+/// hears which file comes next.
+pub fn fax(
+    sheet: Option<&FaxPage>,
+    files: &[Bytes],
+    pages_max: usize,
+    opening: &mut dyn FnMut(usize),
+) -> Result<Vec<u8>, DocumentError> {
+    let cover = sheet.map(letter_pdf).transpose()?;
+    join::join(cover, files, pages_max.min(PAGES_MAX), opening)
+}
+
 /// Writes a text onto A4 pages: a line with sender, date and page number on each, number,
 /// recipient and subject on the first. Characters that the font lacks are shown as `□`.
 ///
 /// The same sheet gives the same bytes. Errors: [`DocumentError::TooManyPages`] and
-/// [`DocumentError::Write`].
+/// [`DocumentError::NotWritten`].
 pub fn letter_pdf(sheet: &FaxPage) -> Result<Vec<u8>, DocumentError> {
     let layout = Layout::of(sheet)?;
     // Only an embedded font that is damaged could fail here.
@@ -105,7 +127,7 @@ pub fn letter_pdf(sheet: &FaxPage) -> Result<Vec<u8>, DocumentError> {
         surface.finish();
         page.finish();
     }
-    document.finish().map_err(DocumentError::Write)
+    document.finish().map_err(|_| DocumentError::NotWritten)
 }
 
 fn settings(version: PdfVersion) -> SerializeSettings {
@@ -123,7 +145,6 @@ fn a4() -> PageSettings {
 mod tests {
     use std::collections::HashMap;
 
-    use bytes::Bytes;
     use hayro_syntax::{
         Pdf,
         content::ops::TypedInstruction,
@@ -132,6 +153,10 @@ mod tests {
     };
 
     use super::*;
+
+    fn join(cover: Option<Vec<u8>>, files: &[Bytes]) -> Result<Vec<u8>, DocumentError> {
+        join::join(cover, files, PAGES_MAX, &mut |_| {})
+    }
 
     fn sheet() -> FaxPage {
         let text = "Größe ≥ 5 µg €\n".repeat(100);
@@ -302,7 +327,34 @@ mod tests {
         ];
         check(&[huge.concat().into()], DocumentError::ImageTooLarge { index: 0 });
         check(&[vec![0; SOURCE_BYTES_MAX + 1].into()], DocumentError::TooLarge);
-        check(&vec![good; PAGES_MAX + 1], DocumentError::TooManyPages);
+        let pages = PAGES_MAX + 1;
+        check(&vec![good; pages], DocumentError::TooManyPages { pages, pages_max: PAGES_MAX });
+    }
+
+    /// R16: `pages_max` holds for texts and files alike, alone and together.
+    #[test]
+    fn a_fax_has_at_most_as_many_pages_as_the_channel_allows() {
+        let texts = sheet();
+        let one = [UPRIGHT_JPEG];
+        let pdf = [Bytes::from(letter_pdf(&texts).unwrap())];
+        let mut opened = Vec::new();
+        let mut check = |sheet, files: &[Bytes], pages, pages_max: usize| {
+            let made = fax(sheet, files, pages_max, &mut |index| opened.push(index));
+            match made {
+                Ok(_) => assert!(pages <= pages_max),
+                Err(error) => {
+                    assert_eq!(error, DocumentError::TooManyPages { pages, pages_max });
+                    assert!(pages > pages_max);
+                }
+            }
+        };
+        for pages_max in 1..5 {
+            check(Some(&texts), &[], 3, pages_max);
+            check(Some(&texts), &one, 4, pages_max);
+            check(None, &one, 1, pages_max);
+            check(None, &pdf, 3, pages_max);
+        }
+        assert!(opened.contains(&0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod phrases;
 pub mod rules;
 
 pub mod matrix;
+pub mod sandbox;
 pub mod store;
 pub mod transport;
 

@@ -22,6 +22,7 @@ use umstieg::{
         LogFormat, LogSettings, Registration, Settings, Tokens, load, read_registration,
         registration_yaml, write_new_secret, write_registration,
     },
+    sandbox,
     store::seal::OuterKey,
 };
 
@@ -134,6 +135,9 @@ enum Command {
     ///
     /// May run at any time, also twice. `umstieg run` does the same when it starts.
     Migrate,
+    /// Open documents for the gateway that started this, and for nobody else
+    #[command(hide = true)]
+    Sandbox,
     /// Start a whole world of servers on this machine and show the two roads
     ///
     /// Needs a build with the feature "demo"; `make demo` is the way to start it.
@@ -182,6 +186,10 @@ impl From<anyhow::Error> for Failure {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Before anything else: it sets itself limits, and reads neither settings nor environment.
+    if matches!(cli.command, Command::Sandbox) {
+        return if sandbox::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    }
     match carry_out(&cli.settings, cli.command) {
         Ok(code) => code,
         Err(failure) => {
@@ -230,7 +238,10 @@ fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
                 Parked::Drop { id } => app::parked::drop(&settings, &key, id).await,
             }
         })?)?,
-        Command::SealingKey { .. } | Command::Registration { .. } | Command::Demo { .. } => {}
+        Command::SealingKey { .. }
+        | Command::Registration { .. }
+        | Command::Demo { .. }
+        | Command::Sandbox => {}
     }
     Ok(ExitCode::SUCCESS)
 }

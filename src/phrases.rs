@@ -48,11 +48,16 @@ pub enum Phrase {
     FileNotFaxable {
         file_name: String,
     },
+    /// Opening it took too much memory or time, or broke what opened it.
+    FileTooCostly {
+        file_name: String,
+    },
     MessageTooLarge {
         limit_mib: u64,
     },
     FaxTooLong {
-        pages_max: u32,
+        pages: u64,
+        pages_max: u64,
     },
     NoCorrespondentAddress,
     NotAKimAddress,
@@ -262,9 +267,10 @@ impl Phrase {
     /// room bears anyway, and whoever reads that an answer waits has to read that it failed.
     pub fn substance(&self) -> Substance {
         match self {
-            Self::FileNotFaxable { .. } | Self::FileLost { .. } | Self::UnknownCommand { .. } => {
-                Substance::Content
-            }
+            Self::FileNotFaxable { .. }
+            | Self::FileTooCostly { .. }
+            | Self::FileLost { .. }
+            | Self::UnknownCommand { .. } => Substance::Content,
             _ => Substance::Word,
         }
     }
@@ -307,11 +313,15 @@ impl Phrase {
             Self::FileNotFaxable { file_name } => {
                 with("file-not-faxable", "file", foreign(file_name))
             }
+            Self::FileTooCostly { file_name } => {
+                with("file-too-costly", "file", foreign(file_name))
+            }
             Self::MessageTooLarge { limit_mib } => {
                 with("message-too-large", "limit", whole(*limit_mib))
             }
-            Self::FaxTooLong { pages_max } => {
-                with("fax-too-long", "pages", whole(u64::from(*pages_max)))
+            Self::FaxTooLong { pages, pages_max } => {
+                let values = [("pages", whole(*pages)), ("limit", whole(*pages_max))];
+                ("fax-too-long", values.into_iter().collect())
             }
             Self::NoCorrespondentAddress => plain("no-correspondent-address"),
             Self::NotAKimAddress => plain("not-a-kim-address"),
@@ -460,8 +470,9 @@ mod tests {
             Phrase::UnknownFaxNotAnswerable,
             Phrase::MessageNotTransferable,
             Phrase::FileNotFaxable { file_name: text() },
+            Phrase::FileTooCostly { file_name: text() },
             Phrase::MessageTooLarge { limit_mib: 15 },
-            Phrase::FaxTooLong { pages_max: 50 },
+            Phrase::FaxTooLong { pages: 53, pages_max: 50 },
             Phrase::NoCorrespondentAddress,
             Phrase::NotAKimAddress,
             Phrase::OtherKimEnvironment,

@@ -40,6 +40,7 @@ use crate::{
     channel::Channel,
     matrix::Homeserver,
     model::ChannelName,
+    sandbox::Sandbox,
     store::Store,
     transport::{MailServer, MailboxProtocol},
 };
@@ -60,6 +61,8 @@ pub struct Ctx {
     pub key_wait: Duration,
     /// How much of large mails and files may be in memory.
     pub budget: Budget,
+    /// Where foreign documents are opened.
+    pub sandbox: Sandbox,
 }
 
 /// A channel with the servers it is reached through.

@@ -11,6 +11,7 @@ use crate::{
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     relay::{Clock, Line, Rng},
+    sandbox::{Confinement, Sandbox},
     store::{Database, KeyState, OpenError, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
 };
@@ -21,12 +22,34 @@ const PROBE: Duration = Duration::from_secs(30);
 /// Tries everything; one row each.
 pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.push(documents().await);
     let store = database(settings, key, &mut findings).await;
     homeserver(settings, tokens, store, &mut findings).await;
     for channel in &settings.channels {
         mail_servers(channel, &mut findings).await;
     }
     findings
+}
+
+/// Whether foreign documents can be opened where they hurt nobody.
+async fn documents() -> Finding {
+    match Sandbox::default().try_out().await {
+        Ok((Confinement::Seccomp, open)) if open.is_empty() => {
+            Finding::ok("documents", "opened in a process without files and network")
+        }
+        Ok((_, open)) => Finding::warn(
+            "documents",
+            format!("opened with limits of memory and time, but not shut in: {open:?}"),
+            "let the gateway use seccomp: a kernel with CONFIG_SECCOMP_FILTER, and in the unit or \
+             container no filter that forbids the system call seccomp",
+        ),
+        Err(error) => Finding::fail(
+            "documents",
+            told(&error),
+            "the gateway starts itself (/proc/self/exe) to open the files of faxes; /proc must be \
+             mounted, and the unit or container must allow the system calls prlimit64 and seccomp",
+        ),
+    }
 }
 
 async fn database(

@@ -15,6 +15,7 @@ use crate::{
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
     relay::{self, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
     rules::retry::back_off,
+    sandbox::Sandbox,
     store::Store,
     transport::MailboxProtocol,
     worker::Shop,
@@ -114,6 +115,7 @@ pub fn ctx(
         devices: Devices::new(settings.encryption.required),
         key_wait: settings.encryption.key_wait,
         budget: Budget::default(),
+        sandbox: Sandbox::default(),
     })
 }
 

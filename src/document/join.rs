@@ -11,13 +11,14 @@ use hayro_syntax::{
 use krilla::{
     Document,
     configure::PdfVersion,
+    error::KrillaError,
     geom::{Size, Transform},
     image::Image,
     pdf::PdfDocument,
 };
 
 use super::{
-    DocumentError, PAGES_MAX, a4,
+    DocumentError, a4,
     layout::{PAGE_HEIGHT, PAGE_WIDTH},
     settings,
 };
@@ -31,29 +32,34 @@ pub const IMAGE_PIXELS_MAX: u64 = 60_000_000;
 /// White around an image, in points; fax machines do not print to the edge.
 const IMAGE_MARGIN: f32 = 28.35;
 
-/// Makes one PDF of a cover (as [`super::letter_pdf`] writes it) and files, in their order.
-///
-/// PDF pages are copied; PNG and JPEG stand each on an A4 page, turned as the camera was held. One
-/// PDF without a cover stays as it is, byte for byte. What a file is, its first bytes say, not its
-/// name. Errors name the file by its index.
-pub fn join(cover: Option<Vec<u8>>, files: &[Bytes]) -> Result<Vec<u8>, DocumentError> {
+/// Makes one PDF of a cover (as [`super::letter_pdf`] writes it) and files; see [`super::fax`].
+pub(super) fn join(
+    cover: Option<Vec<u8>>,
+    files: &[Bytes],
+    pages_max: usize,
+    opening: &mut dyn FnMut(usize),
+) -> Result<Vec<u8>, DocumentError> {
     let total: usize = files.iter().map(Bytes::len).sum();
     if total > SOURCE_BYTES_MAX {
         return Err(DocumentError::TooLarge);
     }
-    let sources = files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| Source::read(index, file))
-        .collect::<Result<Vec<_>, _>>()?;
-    let page_counts = sources.iter().map(Source::page_count);
     let cover = cover.map(|bytes| load(bytes).map_err(|error| error.of(0))).transpose()?;
-    let pages = page_counts.sum::<usize>() + cover.as_ref().map_or(0, |pdf| pdf.pages().len());
-    match (&cover, sources.as_slice(), files) {
-        _ if pages == 0 => return Err(DocumentError::Empty),
-        _ if pages > PAGES_MAX => return Err(DocumentError::TooManyPages),
-        (None, [Source::Pdf(_)], [only]) => return Ok(only.to_vec()),
-        _ => {}
+    let mut sources = Vec::with_capacity(files.len().min(pages_max));
+    let mut pages = cover.as_ref().map_or(0, |pdf| pdf.pages().len());
+    for (index, file) in files.iter().enumerate() {
+        opening(index);
+        let source = Source::read(index, file)?;
+        pages += source.page_count();
+        sources.push(source);
+    }
+    if pages == 0 {
+        return Err(DocumentError::Empty);
+    }
+    if pages > pages_max {
+        return Err(DocumentError::TooManyPages { pages, pages_max });
+    }
+    if let (None, [Source::Pdf(_)], [only]) = (&cover, sources.as_slice(), files) {
+        return Ok(only.to_vec());
     }
 
     let is_new = |pdf: &Pdf| pdf.version() > SourceVersion::Pdf17;
@@ -63,55 +69,78 @@ pub fn join(cover: Option<Vec<u8>>, files: &[Bytes]) -> Result<Vec<u8>, Document
     if let Some(cover) = cover {
         copy(&mut document, Arc::new(cover));
     }
+    let mut images = Vec::new();
     for (index, source) in sources.into_iter().enumerate() {
+        opening(index);
         match source {
             Source::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
                 return Err(DocumentError::Annotated { index });
             }
             Source::Pdf(pdf) => copy(&mut document, Arc::new(pdf)),
-            Source::Image(image, turn) => place(&mut document, image, turn),
+            Source::Image(picture) => {
+                let (image, turn) = picture.open().ok_or(DocumentError::Unreadable { index })?;
+                images.push((index, image.clone()));
+                place(&mut document, image, turn);
+            }
         }
     }
-    document.finish().map_err(DocumentError::Write)
+    document.finish().map_err(|error| match error {
+        KrillaError::Image(broken, ..) => images
+            .into_iter()
+            .find(|(_, image)| *image == broken)
+            .map_or(DocumentError::NotWritten, |(index, _)| DocumentError::Unreadable { index }),
+        _ => DocumentError::NotWritten,
+    })
 }
 
 enum Source {
     Pdf(Pdf),
-    Image(Image, Turn),
+    Image(Picture),
 }
+
+/// A picture that was recognised, and is opened when its turn comes: that takes memory.
+struct Picture {
+    file: Bytes,
+    turn: Turn,
+}
+
+impl Picture {
+    fn open(self) -> Option<(Image, Turn)> {
+        let is_png = self.file.starts_with(PNG);
+        let data = self.file.to_vec().into();
+        let image = if is_png { Image::from_png(data, true) } else { Image::from_jpeg(data, true) };
+        Some((image.ok()?, self.turn))
+    }
+}
+
+/// How a PNG begins.
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
 impl Source {
     fn read(index: usize, file: &Bytes) -> Result<Self, DocumentError> {
-        let unreadable = || DocumentError::Unreadable { index };
         // Readers look for the mark within the first KiB, as old versions of the format allowed.
         let head = file.get(..1024).unwrap_or(file);
         if head.windows(5).any(|mark| mark == b"%PDF-") {
             return load(file.to_vec()).map(Self::Pdf).map_err(|error| error.of(index));
         }
-        let (size, turn) = if file.starts_with(b"\x89PNG\r\n\x1A\n") {
+        let (size, turn) = if file.starts_with(PNG) {
             (png_size(file), Turn::None)
         } else if file.starts_with(b"\xFF\xD8\xFF") {
             (jpeg_size(file), Turn::of_jpeg(file))
         } else {
             return Err(DocumentError::FileType { index });
         };
-        let (width, height) = size.ok_or_else(unreadable)?;
+        let (width, height) = size.ok_or(DocumentError::Unreadable { index })?;
         if u64::from(width) * u64::from(height) > IMAGE_PIXELS_MAX {
             return Err(DocumentError::ImageTooLarge { index });
         }
-        let data = file.to_vec().into();
-        let image = if file.starts_with(b"\x89PNG") {
-            Image::from_png(data, true)
-        } else {
-            Image::from_jpeg(data, true)
-        };
-        image.map(|image| Self::Image(image, turn)).map_err(|_| unreadable())
+        Ok(Self::Image(Picture { file: file.clone(), turn }))
     }
 
     fn page_count(&self) -> usize {
         match self {
             Self::Pdf(pdf) => pdf.pages().len(),
-            Self::Image(..) => 1,
+            Self::Image(_) => 1,
         }
     }
 }

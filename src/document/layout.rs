@@ -56,8 +56,12 @@ impl Layout {
     pub(super) fn of(sheet: &FaxPage) -> Result<Self, DocumentError> {
         let font = FontRef::new(FONT).map_err(|_| DocumentError::Empty)?;
         let mut pages = Pages::default();
-        pages.fields(&Ruler::new(&font, TEXT_SIZE), sheet)?;
-        pages.text(&Ruler::new(&font, TEXT_SIZE), &sheet.text)?;
+        pages.fields(&Ruler::new(&font, TEXT_SIZE), sheet);
+        pages.text(&Ruler::new(&font, TEXT_SIZE), &sheet.text);
+        if pages.surplus > 0 {
+            let count = PAGES_MAX + pages.surplus;
+            return Err(DocumentError::TooManyPages { pages: count, pages_max: PAGES_MAX });
+        }
         pages.heads(&Ruler::new(&font, HEAD_SIZE), sheet);
         Ok(Self { pages: pages.pages })
     }
@@ -67,16 +71,18 @@ struct Pages {
     pages: Vec<Vec<Line>>,
     /// The baseline of the next line on the last page.
     next: f32,
+    /// Pages behind the last one that is kept. They are counted, so that a person can be told.
+    surplus: usize,
 }
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { pages: vec![Vec::new()], next: FIRST_BASELINE }
+        Self { pages: vec![Vec::new()], next: FIRST_BASELINE, surplus: 0 }
     }
 }
 
 impl Pages {
-    fn fields(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) -> Result<(), DocumentError> {
+    fn fields(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) {
         let from = [sheet.sender.as_str(), sheet.sender_number.as_str()];
         let from: Vec<&str> = from.into_iter().filter(|text| !text.is_empty()).collect();
         let fields = [
@@ -96,23 +102,22 @@ impl Pages {
                     self.place(LEFT, TEXT_SIZE, text);
                 }
                 self.place(FIELDS_LEFT, TEXT_SIZE, line);
-                self.advance()?;
+                self.advance();
             }
         }
-        self.advance()
+        self.advance();
     }
 
-    fn text(&mut self, ruler: &Ruler<'_>, text: &str) -> Result<(), DocumentError> {
+    fn text(&mut self, ruler: &Ruler<'_>, text: &str) {
         // One paragraph at a time: a hostile text ends at the limit, not in memory.
         for paragraph in text.trim_end().split('\n') {
             let paragraph = ruler.printable(paragraph.trim_end());
             for line in ruler.wrap(&paragraph, RIGHT - LEFT) {
-                self.start_page_if_full()?;
+                self.start_page_if_full();
                 self.place(LEFT, TEXT_SIZE, line);
                 self.next += LINE_HEIGHT;
             }
         }
-        Ok(())
     }
 
     fn heads(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) {
@@ -134,26 +139,27 @@ impl Pages {
     fn place(&mut self, x: f32, size: f32, text: String) {
         let y = self.next;
         if let Some(page) = self.pages.last_mut()
+            && self.surplus == 0
             && !text.is_empty()
         {
             page.push(Line { x, y, size, text });
         }
     }
 
-    fn advance(&mut self) -> Result<(), DocumentError> {
+    fn advance(&mut self) {
         self.next += LINE_HEIGHT;
-        self.start_page_if_full()
+        self.start_page_if_full();
     }
 
-    fn start_page_if_full(&mut self) -> Result<(), DocumentError> {
+    fn start_page_if_full(&mut self) {
         if self.next > LAST_BASELINE {
-            if self.pages.len() >= PAGES_MAX {
-                return Err(DocumentError::TooManyPages);
+            if self.pages.len() < PAGES_MAX {
+                self.pages.push(Vec::new());
+            } else {
+                self.surplus += 1;
             }
-            self.pages.push(Vec::new());
             self.next = FIRST_BASELINE;
         }
-        Ok(())
     }
 }
 
@@ -182,7 +188,8 @@ impl<'a> Ruler<'a> {
                 // Variation selectors, joiners and skin tones only change their neighbour.
                 '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' => {}
                 '\u{1F3FB}'..='\u{1F3FF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {}
-                c if c.is_control() => {}
+                // Left out, it would join what it kept apart.
+                c if c.is_control() => printable.push(MISSING),
                 c if self.charmap.map(c).is_some() => printable.push(c),
                 _ => printable.push(MISSING),
             }
@@ -265,7 +272,8 @@ mod tests {
 
     #[test]
     fn what_the_font_lacks_is_seen_as_missing() {
-        assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}\0"), ["Größe ≥ 5 µg → ok    😀 □ □"]);
+        assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}"), ["Größe ≥ 5 µg → ok    😀 □ □"]);
+        assert_eq!(lines("5\u{96}10 mg\0"), ["5□10 mg□"]);
     }
 
     #[test]
@@ -291,12 +299,15 @@ mod tests {
     #[test]
     fn a_text_without_end_is_refused() {
         let refused = Layout::of(&sheet(&"a\n".repeat(20_000)));
-        assert!(matches!(refused, Err(DocumentError::TooManyPages)));
+        assert!(
+            matches!(refused, Err(DocumentError::TooManyPages { pages: 401.., .. })),
+            "{refused:?}"
+        );
     }
 
     #[test]
     fn a_subject_without_end_is_refused() {
         let sheet = FaxPage { subject: "WWWW ".repeat(120_000), ..FaxPage::default() };
-        assert!(matches!(Layout::of(&sheet), Err(DocumentError::TooManyPages)));
+        assert!(matches!(Layout::of(&sheet), Err(DocumentError::TooManyPages { .. })));
     }
 }

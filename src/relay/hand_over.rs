@@ -29,6 +29,7 @@ use crate::{
         answer::{self, Answers},
         retry::{Verdict, judge},
     },
+    sandbox::SandboxError,
     store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
     transport::submit,
 };
@@ -190,9 +191,10 @@ impl Case<'_> {
             Writes::OnePdf => {
                 if !has_plain {
                     drop(held);
-                    // The files, and the pages made of them.
+                    // The files, and the document made of them. What is needed between the two is
+                    // the sandbox's.
                     let bytes: u64 = files.iter().map(Content::bytes).sum();
-                    held = self.ctx.budget.take(2 * bytes).await;
+                    held = self.ctx.budget.take(bytes + channel.mail_bytes_max()).await;
                 }
                 let pdf = self.fax(&dispatch, std::mem::take(&mut files)).await?;
                 let document = DispatchFile {
@@ -239,20 +241,22 @@ impl Case<'_> {
             }
         }
         let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
-        let made = tokio::task::spawn_blocking(move || {
-            let files = files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>();
-            files.map(|files| {
-                let cover = sheet.map(|sheet| document::letter_pdf(&sheet)).transpose()?;
-                document::join(cover, &files)
-            })
+        let read = tokio::task::spawn_blocking(move || {
+            files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
         })
         .await;
-        let pages_max = self.line.channel.pages_max().unwrap_or_default();
-        match made {
-            Ok(Ok(Ok(pdf))) => Ok(Content::Whole(pdf.into())),
-            Ok(Ok(Err(error))) => Err(not_faxable(&error, pages_max, &names)),
-            Ok(Err(_)) => Err(NoMail::Later("spool")),
-            Err(_) => Err(NoMail::Never(Phrase::MessageNotTransferable, "document")),
+        let Ok(Ok(files)) = read else { return Err(NoMail::Later("spool")) };
+        let channel = &self.line.channel;
+        let pages_max = channel.pages_max().map_or(document::PAGES_MAX, |max| max as usize);
+        let bytes_max = usize::try_from(channel.mail_bytes_max()).unwrap_or(usize::MAX);
+        match self.ctx.sandbox.fax(sheet, &files, pages_max, bytes_max).await {
+            Ok(pdf) => Ok(Content::Whole(pdf.into())),
+            Err(SandboxError::Document(error)) => Err(not_faxable(&error, bytes_max, &names)),
+            Err(SandboxError::Broken { index }) => Err(too_costly(index, &names)),
+            Err(SandboxError::Unavailable(error)) => {
+                error!(error = %error, "The process that opens documents could not be started");
+                Err(NoMail::Later("sandbox"))
+            }
         }
     }
 
@@ -281,11 +285,14 @@ impl Case<'_> {
         }
     }
 
-    /// What files that are not encrypted may take in memory; for a fax with the pages made of them.
+    /// What files that are not encrypted may take in memory; for a fax with the document made of
+    /// them.
     fn bytes_at_most(&self) -> u64 {
         match self.line.channel.writes() {
             Writes::MailWithAttachments => self.line.channel.mail_bytes_max(),
-            Writes::OnePdf => 2 * document::SOURCE_BYTES_MAX as u64,
+            Writes::OnePdf => {
+                document::SOURCE_BYTES_MAX as u64 + self.line.channel.mail_bytes_max()
+            }
         }
     }
 
@@ -449,26 +456,36 @@ fn mebibytes(bytes: u64) -> u64 {
 }
 
 /// What the room is told of a fax that cannot be made; `names` are those of its files, in order.
-fn not_faxable(error: &DocumentError, pages_max: u32, names: &[String]) -> NoMail {
-    let index = match error {
-        DocumentError::TooManyPages => {
-            return NoMail::Never(Phrase::FaxTooLong { pages_max }, "pages");
+fn not_faxable(error: &DocumentError, bytes_max: usize, names: &[String]) -> NoMail {
+    let index = match *error {
+        DocumentError::TooManyPages { pages, pages_max } => {
+            let (pages, pages_max) = (pages as u64, pages_max as u64);
+            return NoMail::Never(Phrase::FaxTooLong { pages, pages_max }, "pages");
         }
         DocumentError::TooLarge => {
-            let limit_mib = mebibytes(document::SOURCE_BYTES_MAX as u64);
-            return NoMail::Never(Phrase::MessageTooLarge { limit_mib }, "size");
+            return too_large(document::SOURCE_BYTES_MAX.min(bytes_max) as u64);
         }
-        DocumentError::Empty | DocumentError::Write(_) => {
+        DocumentError::Empty | DocumentError::NotWritten => {
             return NoMail::Never(Phrase::MessageNotTransferable, "document");
         }
         DocumentError::FileType { index }
         | DocumentError::Unreadable { index }
         | DocumentError::Encrypted { index }
         | DocumentError::ImageTooLarge { index }
-        | DocumentError::Annotated { index } => *index,
+        | DocumentError::Annotated { index } => index,
     };
     let file_name = names.get(index).cloned().unwrap_or_default();
     NoMail::Never(Phrase::FileNotFaxable { file_name }, "not_faxable")
+}
+
+/// What the room is told of a fax whose files took too much memory or time, or broke what opened
+/// them. Where it is not known which file it was, all of them are named.
+fn too_costly(index: Option<usize>, names: &[String]) -> NoMail {
+    let file_name = match index.and_then(|index| names.get(index)) {
+        Some(name) => name.clone(),
+        None => names.join("“, „"),
+    };
+    NoMail::Never(Phrase::FileTooCostly { file_name }, "document_too_costly")
 }
 
 /// From this attempt on the room is told that a dispatch waits.

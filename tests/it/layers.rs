@@ -12,7 +12,7 @@ const ROWS: [&[&str]; 6] = [
     &["app", "main"],
     &["http", "worker", "config"],
     &["relay"],
-    &["store", "matrix", "transport"],
+    &["store", "matrix", "transport", "sandbox"],
     &["rules", "mail", "document", "phrases", "channel"],
     &["model"],
 ];

@@ -23,6 +23,7 @@ mod letters;
 mod peers;
 mod portals;
 mod proxy;
+mod sandbox;
 mod sealing;
 mod secrecy;
 mod stage;

@@ -1,0 +1,86 @@
+//! The child: opens documents for its parent, one after the other, until the parent is gone.
+
+use std::{
+    cell::Cell,
+    fs,
+    io::{self, Write},
+    net::TcpListener,
+    os::unix::net::UnixStream,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
+};
+
+use super::{
+    confine::{MEMORY_MAX, confine},
+    wire::{self, Answer, Escape, Greeting, Refusal, Task},
+};
+use crate::document::{self, DocumentError};
+
+/// Serves on standard input and output. Confines itself before it reads anything.
+///
+/// # Errors
+/// When the parent speaks another language, or went away while it was told something.
+pub fn serve() -> io::Result<()> {
+    // The parent has no use for it, and the child has no standard error.
+    std::panic::set_hook(Box::new(|_| {}));
+    let confinement = confine()?;
+    let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
+    wire::write(&mut to, &Greeting { confinement }, b"")?;
+    while let Some((task, files)) = wire::read_task(&mut from)? {
+        let Task::Fax { sheet, pages_max, bytes_max, .. } = task else {
+            wire::write(&mut to, &Answer::Escaped { by: escapes() }, b"")?;
+            continue;
+        };
+        let at = Cell::new(None);
+        let made = {
+            let to = &mut to;
+            let at = &at;
+            // A panic is the misfortune of this document alone.
+            catch_unwind(AssertUnwindSafe(|| {
+                document::fax(sheet.as_ref(), &files, pages_max, &mut |index| {
+                    at.set(Some(index));
+                    // Should the parent be gone, the next word to it says so.
+                    let _ = wire::write(to, &Answer::At { index }, b"");
+                })
+            }))
+        };
+        drop(files);
+        answer(&mut to, made, at.get(), bytes_max)?;
+    }
+    Ok(())
+}
+
+/// Tries what a document must not be able to do, for whoever wants to know how well this child is
+/// confined.
+fn escapes() -> Vec<Escape> {
+    let file = std::env::temp_dir().join(format!("umstieg-sandbox-{}", std::process::id()));
+    let is_written = fs::write(&file, b"x").is_ok();
+    let _ = fs::remove_file(&file);
+    let mut much = Vec::<u8>::new();
+    let beyond = usize::try_from(MEMORY_MAX).unwrap_or(usize::MAX);
+    let tried = [
+        (Escape::Read, fs::read("/proc/self/status").is_ok()),
+        (Escape::Write, is_written),
+        (Escape::Network, TcpListener::bind("127.0.0.1:0").is_ok() || UnixStream::pair().is_ok()),
+        (Escape::Process, Command::new("/proc/self/exe").arg("--version").spawn().is_ok()),
+        (Escape::Memory, much.try_reserve_exact(beyond).is_ok()),
+    ];
+    tried.into_iter().filter_map(|(way, is_open)| is_open.then_some(way)).collect()
+}
+
+fn answer(
+    to: &mut impl Write,
+    made: Result<Result<Vec<u8>, DocumentError>, impl Sized>,
+    at: Option<usize>,
+    bytes_max: usize,
+) -> io::Result<()> {
+    let refusal = match made {
+        Ok(Ok(pdf)) if pdf.len() <= bytes_max => {
+            return wire::write(to, &Answer::Made { bytes: pdf.len() }, &pdf);
+        }
+        Ok(Ok(_)) => Refusal::TooLarge,
+        Ok(Err(error)) => Refusal::of(&error),
+        Err(_) => at.map_or(Refusal::NotWritten, |index| Refusal::Unreadable { index }),
+    };
+    wire::write(to, &Answer::Refused(refusal), b"")
+}
