@@ -9,7 +9,7 @@ BUILT = $${CARGO_TARGET_DIR:-target}
 WORLD = $(BUILT)/debug/umstieg-world
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format clippy docs check-dependencies sqlx sqlx-check tests
+.PHONY: help setup demo test bench fuzz lint format clippy docs check-dependencies sqlx sqlx-check tests
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -56,6 +56,11 @@ tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in A
 	@echo "== tests"
 	@$(CARGO) test --locked --workspace --all-features --no-run
 	@$(WORLD) exec -- $(CARGO) test --locked --workspace --all-features $(ARGS)
+
+fuzz: setup ## feed every door with mutations, an hour in all (SECONDS=…, SEED=… for others); see fuzz/README.md
+	@$(CARGO) test --locked --release --all-features --test it --no-run
+	@UMSTIEG_FUZZ_SECONDS=$$(( $(or $(SECONDS),3600) / 6 )) UMSTIEG_FUZZ_SEED=$(or $(SEED),$$(date +%s)) \
+		$(CARGO) test --locked --release --all-features --test it -- --nocapture --test-threads 1 fuzz::
 
 bench: setup ## the gateway beside the homeserver driven directly; report in target/bench/report.json
 	@echo "bench: building with optimisation (some minutes the first time)"

@@ -122,7 +122,7 @@ impl Sandbox {
         bytes_max: usize,
     ) -> Result<Vec<u8>, SandboxError> {
         let lengths = files.iter().map(Bytes::len).collect();
-        let task = Task::Fax { sheet, files: lengths, pages_max, bytes_max };
+        let task = Task::Fax { sheet: sheet.map(Box::new), files: lengths, pages_max, bytes_max };
         // It is never closed.
         let _place = self.places.acquire().await;
         let mut broken = None;

@@ -37,7 +37,7 @@ pub fn serve() -> io::Result<()> {
             let at = &at;
             // A panic is the misfortune of this document alone.
             catch_unwind(AssertUnwindSafe(|| {
-                document::fax(sheet.as_ref(), &files, pages_max, &mut |index| {
+                document::fax(sheet.as_deref(), &files, pages_max, &mut |index| {
                     at.set(Some(index));
                     // Should the parent be gone, the next word to it says so.
                     let _ = wire::write(to, &Answer::At { index }, b"");

@@ -25,7 +25,7 @@ pub(super) struct Greeting {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     Fax {
-        sheet: Option<FaxPage>,
+        sheet: Option<Box<FaxPage>>,
         files: Vec<usize>,
         pages_max: usize,
         bytes_max: usize,

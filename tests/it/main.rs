@@ -17,6 +17,7 @@ mod doors;
 mod encrypted_faults;
 mod encryption;
 mod faults;
+mod fuzz;
 mod large_files;
 mod layers;
 mod letters;

@@ -70,7 +70,7 @@ async fn what_is_wrong_with_a_file_is_said_and_the_next_one_passes() {
         panic!("{too_long:?}");
     };
     assert!(pages > 2);
-    let too_large = sandbox.fax(None, &[good.clone()], 200, 100).await;
+    let too_large = sandbox.fax(None, std::slice::from_ref(&good), 200, 100).await;
     assert!(matches!(too_large, Err(SandboxError::Document(DocumentError::TooLarge))));
     fax(&sandbox, &[good]).await.unwrap();
 }
@@ -98,7 +98,7 @@ async fn bombs_break_nothing_but_themselves() {
             Err(SandboxError::Document(_)) | Ok(_) => {}
             Err(SandboxError::Unavailable(error)) => panic!("{name}: {error}"),
         }
-        fax(&sandbox, &[good.clone()]).await.unwrap();
+        fax(&sandbox, std::slice::from_ref(&good)).await.unwrap();
     }
 }
 

@@ -1,0 +1,205 @@
+//! One function for each door: it takes whatever came, and panics when something is not as it must be.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
+use umstieg::{
+    document::{self, DocumentError},
+    mail, matrix,
+    rules::posts,
+    transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode, Trust},
+};
+
+/// A mail becomes posts.
+pub(crate) fn mail(data: &[u8]) {
+    let letter = mail::parse(data);
+    let said = posts::render("name", &letter, &[]);
+    assert!(!said.is_empty(), "a letter that nobody sees");
+    let mut names = std::collections::BTreeSet::new();
+    for post in &said {
+        assert!(names.insert(&post.txn_id), "two posts of one name");
+        assert!(post.content.to_string().len() <= 2 * posts::CONTENT_BYTES_MAX, "an endless post");
+        let body = post.content["body"].as_str().expect("every post has a body");
+        assert!(
+            !body.contains(|c: char| c.is_control() && !"\n\t".contains(c)),
+            "a control: {body:?}"
+        );
+        if let Some(html) = post.content["formatted_body"].as_str() {
+            is_allowed(html);
+        }
+    }
+}
+
+/// The HTML of a mail becomes posts.
+pub(crate) fn html(data: &[u8]) {
+    let head = b"From: a@b.kim.telematik\nContent-Type: text/html; charset=utf-8\n\n";
+    mail(&[head, data].concat());
+}
+
+/// What stands in tags is of the list that Matrix allows (1.11, m.room.message), and links lead where
+/// links may.
+fn is_allowed(html: &str) {
+    const TAGS: [&str; 40] = [
+        "a",
+        "b",
+        "blockquote",
+        "br",
+        "caption",
+        "code",
+        "del",
+        "details",
+        "div",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "rp",
+        "rt",
+        "ruby",
+        "s",
+        "span",
+        "strong",
+        "sub",
+        "summary",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "u",
+        "ul",
+    ];
+    for piece in html.split('<').skip(1) {
+        let (tag, _) = piece.split_once('>').unwrap_or_else(|| panic!("an open tag: <{piece}"));
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
+        assert!(TAGS.contains(&name), "a tag that is not allowed: <{tag}>");
+        let lower = tag.to_ascii_lowercase();
+        assert!(!lower.contains("script:") && !lower.contains(" on"), "a script: <{tag}>");
+    }
+}
+
+/// An event of a room is understood, or is not.
+pub(crate) fn event(data: &[u8]) {
+    if let Ok(event) = serde_json::from_slice(data) {
+        let _ = matrix::decode(&event);
+    }
+}
+
+/// A file becomes a fax, or the error names it. A panic is what the gateway's child survives, and is
+/// none here; what ends the process is the fuzzer's business to show.
+pub(crate) fn document(data: &[u8]) {
+    let files = [data.to_vec().into()];
+    let made = std::panic::catch_unwind(|| document::fax(None, &files, 50, &mut |_| {}));
+    match made {
+        Ok(Ok(pdf)) => assert!(!pdf.is_empty()),
+        Ok(Err(
+            DocumentError::FileType { index }
+            | DocumentError::Unreadable { index }
+            | DocumentError::Encrypted { index }
+            | DocumentError::ImageTooLarge { index }
+            | DocumentError::Annotated { index },
+        )) => assert_eq!(index, 0),
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+/// A POP3 server that says this.
+pub(crate) fn pop3(data: &[u8]) {
+    session(MailboxProtocol::Pop3, data);
+}
+
+/// An IMAP server that says this.
+pub(crate) fn imap(data: &[u8]) {
+    session(MailboxProtocol::Imap, data);
+}
+
+/// Stands between two answers of a server in a corpus file.
+const BREAK: &[u8] = b"\n---\n";
+
+/// Most bytes of one mail that are asked for.
+const MAIL_BYTES_MAX: usize = 64 * 1024;
+
+fn session(protocol: MailboxProtocol, data: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = MailServer {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            tls: TlsMode::None,
+            trust: Trust::Platform,
+            client_certificate: None,
+            login: Login { user: "a#b".to_owned(), password: "c".into() },
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                silence: Duration::from_millis(300),
+            },
+            ask_for_reports: false,
+        };
+        let looking = timeout(Duration::from_secs(30), look(protocol, &server));
+        tokio::select! {
+            looked = looking => assert!(looked.is_ok(), "a session without end"),
+            () = say(&listener, data) => unreachable!("the server waits for more clients"),
+        }
+    });
+}
+
+/// Says the answers one after the other, each when the client has said something, or does not.
+async fn say(listener: &TcpListener, data: &[u8]) {
+    loop {
+        let Ok((mut client, _)) = listener.accept().await else { continue };
+        let mut heard = [0; 4096];
+        let mut rest = data;
+        loop {
+            let at = rest.windows(BREAK.len()).position(|place| place == BREAK);
+            let (answer, after) = match at {
+                Some(at) => (&rest[..at], Some(&rest[at + BREAK.len()..])),
+                None => (rest, None),
+            };
+            // Lines of the corpus end as files do.
+            let said: Vec<u8> = String::from_utf8_lossy(answer).replace('\n', "\r\n").into_bytes();
+            let said = if answer.contains(&0x80) { answer.to_vec() } else { said };
+            if client.write_all(&said).await.is_err() || client.write_all(b"\r\n").await.is_err() {
+                break;
+            }
+            let Some(after) = after else { break };
+            rest = after;
+            let _ = timeout(Duration::from_millis(20), client.read(&mut heard)).await;
+        }
+    }
+}
+
+async fn look(protocol: MailboxProtocol, server: &MailServer) {
+    let Ok(mut mailbox) = Mailbox::open(protocol, server).await else { return };
+    let Ok(list) = mailbox.keys().await else { return };
+    for key in list.keys.iter().take(3) {
+        if mailbox.header(key).await.is_err() {
+            return;
+        }
+        let mut mail = Vec::new();
+        let fetched = mailbox.fetch_into(key, MAIL_BYTES_MAX, &mut mail).await;
+        assert!(mail.len() <= 2 * MAIL_BYTES_MAX, "{} bytes were kept", mail.len());
+        if fetched.is_err() {
+            return;
+        }
+    }
+    if mailbox.delete(&list.keys).await.is_ok() {
+        let _ = mailbox.close().await;
+    }
+}
