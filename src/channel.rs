@@ -212,7 +212,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Body, FaxNumber, Mailbox};
+    use crate::model::{FaxNumber, Mailbox};
 
     fn mail(text: &str) -> MailAddress {
         MailAddress::new(text).unwrap()
@@ -261,18 +261,8 @@ mod tests {
     fn letter(from: &[&str], subject: &str) -> Letter {
         Letter {
             from: from.iter().map(|a| Mailbox { name: None, address: mail(a) }).collect(),
-            reply_to: Vec::new(),
-            to: Vec::new(),
-            cc: Vec::new(),
             subject: subject.to_owned(),
-            date: None,
-            message_id: None,
-            in_reply_to: Vec::new(),
-            references: Vec::new(),
-            body: Body::default(),
-            attachments: Vec::new(),
-            automatic: false,
-            defects: Vec::new(),
+            ..Letter::default()
         }
     }
 

@@ -11,12 +11,14 @@ mod ids;
 mod language;
 mod letter;
 mod post;
+mod reply;
 mod room_event;
+mod thread;
 mod trust;
 
 pub use address::{AddressError, FaxNumber, MailAddress};
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
-pub use delivery::{DeliveryState, Outcome, Reached};
+pub use delivery::{DeliveryState, Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
@@ -25,8 +27,10 @@ pub use ids::{
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
+pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub use thread::Seen;
 pub use trust::Trust;

@@ -11,6 +11,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentB
 use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
+pub use crate::model::Trouble;
 use crate::model::{Language, Substance};
 use local_time::in_germany;
 
@@ -150,44 +151,6 @@ pub enum Phrase {
         failures: u64,
         warnings: u64,
     },
-}
-
-/// What kept a dispatch from being handed over, as a person needs it to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    RecipientRefused,
-    SenderRefused,
-    TooLarge,
-    ContentRefused,
-    Login,
-    Unreachable,
-    /// The server took the connection and then asked for patience.
-    Busy,
-}
-
-impl Trouble {
-    /// Every trouble.
-    pub const ALL: [Self; 7] = [
-        Self::RecipientRefused,
-        Self::SenderRefused,
-        Self::TooLarge,
-        Self::ContentRefused,
-        Self::Login,
-        Self::Unreachable,
-        Self::Busy,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::RecipientRefused => "recipient",
-            Self::SenderRefused => "sender",
-            Self::TooLarge => "size",
-            Self::ContentRefused => "content",
-            Self::Login => "login",
-            Self::Unreachable => "unreachable",
-            Self::Busy => "busy",
-        }
-    }
 }
 
 /// What was parked.

@@ -4,6 +4,7 @@
 //! network; `relay` loads what a rule needs and does what it says.
 
 pub mod answer;
+pub mod delivery;
 pub mod posts;
 pub mod retry;
 pub mod routing;

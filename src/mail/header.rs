@@ -119,6 +119,13 @@ impl<'a> Block<'a> {
         self.values(name).flat_map(message_ids).collect()
     }
 
+    /// Whether a field says more than blanks, and no id can be read from it.
+    pub(super) fn names_unreadably(&self, name: &str) -> bool {
+        let is_blank =
+            |value: &[u8]| value.iter().all(|b| b.is_ascii_whitespace() || b"<>".contains(b));
+        self.values(name).any(|value| !is_blank(value) && message_ids(value).is_empty())
+    }
+
     pub(super) fn content_type(&self, name: &str) -> Option<ContentType<'static>> {
         let line = terminated(self.first(name)?);
         match MessageStream::new(&line).parse_content_type() {
@@ -200,19 +207,43 @@ fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
     addresses.iter().filter_map(read).collect()
 }
 
-/// All ids in angle brackets; without any, the whole value if it is one word (some servers of the
+/// All ids in angle brackets; without any, the words that can be ids (some servers of the
 /// telematics infrastructure leave the brackets out).
+///
+/// Long ids are folded on their way, also in the middle, or written as encoded words, which RFC 2047
+/// allows for neither. No id has a blank, so those inside the brackets are left out.
 fn message_ids(value: &[u8]) -> Vec<MessageId> {
     let line = unfold(value);
-    let mut ids = Vec::new();
-    let mut rest = line.as_str();
-    while let Some((_, after)) = rest.split_once('<') {
-        let Some((id, after)) = after.split_once('>') else { break };
-        ids.extend(MessageId::new(id));
-        rest = after;
+    let ids = ids_of(&line);
+    if ids.is_empty() && line.contains("=?") {
+        return ids_of(&text(value, usize::MAX).0);
     }
+    ids
+}
+
+fn ids_of(line: &str) -> Vec<MessageId> {
+    let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+    let mut pieces = line.split('<');
+    // What stands in front of the first bracket is a phrase of old, such as "Your message of".
+    let bare = pieces.next().unwrap_or_default();
+    let mut ids: Vec<MessageId> = pieces
+        .filter_map(|piece| match piece.split_once('>') {
+            Some((id, _)) => MessageId::new(&without_blanks(id)).ok(),
+            // The bracket was lost: up to the next blank.
+            None => MessageId::new(piece.split_whitespace().next()?).ok(),
+        })
+        .collect();
     if ids.is_empty() && !line.contains('<') {
-        ids.extend(MessageId::new(&line));
+        let words: Vec<&str> = bare
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let is_alone = words.len() == 1;
+        let has_two_sides = |word: &str| {
+            word.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty())
+        };
+        let usable = words.iter().filter(|word| is_alone || has_two_sides(word));
+        ids.extend(usable.filter_map(|word| MessageId::new(word).ok()));
     }
     ids
 }
@@ -292,8 +323,31 @@ mod tests {
         };
         assert_eq!(ids(" <a@b>\r\n <c@d> (comment)"), ["a@b", "c@d"]);
         assert_eq!(ids(" a@b"), ["a@b"]);
+        assert_eq!(ids(" ohne-klammern"), ["ohne-klammern"]);
         assert!(ids(" <> ").is_empty());
-        assert!(ids(" <a@b").is_empty());
         assert!(ids("Your message of Monday").is_empty());
+    }
+
+    #[test]
+    fn b22_an_id_is_read_however_it_was_folded() {
+        let ids = |text: &str| {
+            message_ids(text.as_bytes()).iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        for folded in [
+            "\r\n <6f1c-aaaa\r\n @kim.local>",
+            "\r\n\t<6f1c-aaaa\r\n\t@kim.local>",
+            " < 6f1c-aaaa@kim.local >",
+            " <6f1c-\n aaaa@kim.\n local>\n",
+            " <6f1c-aaaa@kim.local",
+            " =?utf-8?Q?<6f1c-aaaa@kim.local>?=",
+            " =?us-ascii?Q?=3C6f1c-aaaa?=\r\n =?us-ascii?Q?=40kim=2Elocal=3E?=",
+            " Your message of \"Mon, 23 Nov\" <6f1c-aaaa@kim.local>",
+            " 6f1c-aaaa@kim.local,",
+        ] {
+            assert_eq!(ids(folded), ["6f1c-aaaa@kim.local"], "{folded:?}");
+        }
+        assert_eq!(ids("<a@b\r\n @c>\r\n <d@e>"), ["a@b@c", "d@e"]);
+        assert_eq!(ids("<a@b <c@d>"), ["a@b", "c@d"]);
+        assert_eq!(ids("a@b c@d"), ["a@b", "c@d"]);
     }
 }

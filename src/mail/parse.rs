@@ -86,6 +86,9 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
     if ["From", "To", "Subject"].iter().any(|name| block.values(name).any(is_garbled)) {
         defects.insert(Defect::Encoding);
     }
+    if ["In-Reply-To", "References"].iter().any(|name| block.names_unreadably(name)) {
+        defects.insert(Defect::AncestorsUnreadable);
+    }
     let bounded = |mut list: Vec<_>| {
         list.truncate(MAILBOXES_MAX);
         list
@@ -107,22 +110,13 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         body,
         attachments,
         automatic: is_automatic(&block),
+        urgent: is_urgent(&block),
         defects: defects.into_iter().collect(),
     }
 }
 
 fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
     Letter {
-        from: Vec::new(),
-        reply_to: Vec::new(),
-        to: Vec::new(),
-        cc: Vec::new(),
-        subject: String::new(),
-        date: None,
-        message_id: None,
-        in_reply_to: Vec::new(),
-        references: Vec::new(),
-        body: Body::default(),
         attachments: vec![Attachment {
             file_name: "original.bin".to_owned(),
             media_type: sniff(OCTETS, skeleton.bytes()),
@@ -130,8 +124,8 @@ fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
             place: 0..skeleton.mail_bytes(),
             encoding: TransferEncoding::Identity,
         }],
-        automatic: false,
         defects: vec![Defect::NotAMail],
+        ..Letter::default()
     }
 }
 
@@ -152,6 +146,24 @@ fn is_automatic(block: &Block<'_>) -> bool {
             kind == "eingangsbestaetigung" || (application == "kim-mail" && kind == "abwesend")
         })
         || block.content_type("Content-Type").is_some_and(|t| media_type(&t) == "multipart/report")
+}
+
+/// Whether its sender marked it as urgent, in any of the four ways mail programs know.
+fn is_urgent(block: &Block<'_>) -> bool {
+    let first_word = |name: &str| {
+        let value = block.first(name).map(unfold).unwrap_or_default().to_ascii_lowercase();
+        value
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+            .find(|w| !w.is_empty())
+            .map(str::to_owned)
+    };
+    let says = |name: &str, words: &[&str]| {
+        first_word(name).is_some_and(|word| words.contains(&word.as_str()))
+    };
+    says("Importance", &["high"])
+        || says("X-Priority", &["1", "2", "highest", "high"])
+        || says("X-MSMail-Priority", &["high", "highest"])
+        || says("Priority", &["urgent"])
 }
 
 /// A piece of the body: one text part, or one `multipart/alternative`. Sources, not yet cleaned.

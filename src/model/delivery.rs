@@ -1,5 +1,7 @@
 //! How far a dispatch got, and what is known of it.
 
+use super::Reply;
+
 /// What one attempt to hand a dispatch over came to.
 ///
 /// Decided by *where* in the SMTP dialogue it happened, not by searching texts: up to the final
@@ -7,13 +9,33 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A 2xx to the end of DATA: handed over, which is not yet delivered.
-    Accepted { reply: String },
+    Accepted { reply: Reply },
     /// A 5xx: the same mail would be refused again.
-    Refused { at: Reached, reply: String },
+    Refused { at: Reached, why: Why },
     /// A 4xx, or the connection failed before the final dot.
-    TryLater { at: Reached, reply: String },
+    TryLater { at: Reached, why: Why },
     /// The connection failed after the final dot and before the reply.
-    Unclear { reply: String },
+    Unclear { why: Why },
+}
+
+/// Why an attempt ended where it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The server said so.
+    Reply(Reply),
+    /// The mail is larger than the server takes, as it says beforehand. One sentence.
+    TooLarge(String),
+    /// The connection failed, or something on our own side: one sentence, without addresses.
+    Fault(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reply(reply) => reply.fmt(f),
+            Self::TooLarge(sentence) | Self::Fault(sentence) => f.write_str(sentence),
+        }
+    }
 }
 
 impl Outcome {
@@ -27,13 +49,13 @@ impl Outcome {
         }
     }
 
-    /// What the server said, without addresses.
-    pub fn reply(&self) -> &str {
+    /// What the server said, or what happened, without addresses.
+    pub fn reply(&self) -> String {
         match self {
-            Self::Accepted { reply }
-            | Self::Refused { reply, .. }
-            | Self::TryLater { reply, .. }
-            | Self::Unclear { reply } => reply,
+            Self::Accepted { reply } => reply.to_string(),
+            Self::Refused { why, .. } | Self::TryLater { why, .. } | Self::Unclear { why } => {
+                why.to_string()
+            }
         }
     }
 
@@ -65,6 +87,49 @@ impl Reached {
             Self::Sender => "sender",
             Self::Recipient => "recipient",
             Self::Body => "body",
+        }
+    }
+}
+
+/// What kept a dispatch from being handed over, as a person needs it to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    RecipientRefused,
+    SenderRefused,
+    TooLarge,
+    /// The recipient's own mailbox has no room.
+    MailboxFull,
+    ContentRefused,
+    Login,
+    Unreachable,
+    /// The server took the connection and then asked for patience.
+    Busy,
+}
+
+impl Trouble {
+    /// Every trouble.
+    pub const ALL: [Self; 8] = [
+        Self::RecipientRefused,
+        Self::SenderRefused,
+        Self::TooLarge,
+        Self::MailboxFull,
+        Self::ContentRefused,
+        Self::Login,
+        Self::Unreachable,
+        Self::Busy,
+    ];
+
+    /// The word for it in the sentences.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RecipientRefused => "recipient",
+            Self::SenderRefused => "sender",
+            Self::TooLarge => "size",
+            Self::MailboxFull => "mailbox",
+            Self::ContentRefused => "content",
+            Self::Login => "login",
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{MailAddress, MessageId};
 
 /// A mail or fax as `crate::mail::parse` read it. Made from hostile bytes: every text is decoded,
 /// free of control characters (line ends and tabs in bodies excepted) and of bounded length.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Letter {
     /// All addresses of all From headers; a well-formed letter has exactly one.
     pub from: Vec<Mailbox>,
@@ -27,6 +27,8 @@ pub struct Letter {
     /// Whether a machine wrote it: a report, an absence note, a list (RFC 3834, KIM-21). Such a
     /// letter is shown and never answered by a machine.
     pub automatic: bool,
+    /// Whether its sender marked it as urgent.
+    pub urgent: bool,
     /// What could not be read, so that a person looks at the original.
     pub defects: Vec<Defect>,
 }
@@ -95,6 +97,8 @@ pub enum Defect {
     BodyCut,
     /// More parts or deeper nesting than the limit; the rest was not read.
     TooManyParts,
+    /// It says that it answers something, in a form that cannot be read.
+    AncestorsUnreadable,
     /// A part's encoding or character set is broken; its bytes are shown as well as possible.
     Encoding,
 }

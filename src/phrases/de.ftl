@@ -7,6 +7,7 @@ dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [recipient] Die Gegenstelle nimmt für diese Adresse zurzeit nichts an.
     [sender] Der Server nimmt von unserer Adresse zurzeit nichts an.
     [size] Der Server hat zurzeit nicht genug Platz.
+    [mailbox] Das Postfach der Gegenseite ist zurzeit voll.
     [content] Der Server konnte die Sendung zurzeit nicht verarbeiten.
     [login] Die Anmeldung am Server gelingt zurzeit nicht.
     [unreachable] Der Server ist zurzeit nicht erreichbar.
@@ -16,6 +17,7 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [recipient] Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
     [sender] Der Server nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
     [size] Die Sendung ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
+    [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an oder wählen Sie einen anderen Weg.
     [content] Der Server hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
     [login] Die Anmeldung am Server ist fehlgeschlagen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
     [unreachable] Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.

@@ -7,6 +7,7 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [recipient] the other side takes nothing for this address at the moment.
     [sender] the server takes nothing from our address at the moment.
     [size] the server has not enough room at the moment.
+    [mailbox] The other side's mailbox is full at present.
     [content] the server could not process it at the moment.
     [login] the login at the server does not succeed at the moment.
     [unreachable] the server cannot be reached at the moment.
@@ -16,6 +17,7 @@ dispatch-failed = Not delivered: { $trouble ->
     [recipient] the other side takes nothing for this address. Please check the address or choose another way.
     [sender] the server takes nothing from our address. Please tell your administrator and choose another way meanwhile.
     [size] it is too large. Please send fewer or smaller files.
+    [mailbox] The other side's mailbox is full. Please call them or choose another way.
     [content] the server refused the content. Please check the files or choose another way.
     [login] the login at the server failed. Please tell your administrator and choose another way meanwhile.
     [unreachable] the server could not be reached for too long. Please choose another way or write again later.

@@ -22,11 +22,12 @@ use crate::{
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{
         ConversationId, Correspondent, DeliveryState, Dispatch, DispatchFile, DispatchPart,
-        Envelope, Notice, Outcome, Reached,
+        Envelope, Notice, Outcome, Reached, Why,
     },
-    phrases::{Phrase, Phrases, Trouble},
+    phrases::{Phrase, Phrases},
     rules::{
         answer::{self, Answers},
+        delivery::trouble,
         retry::{Verdict, judge},
     },
     sandbox::SandboxError,
@@ -140,7 +141,7 @@ impl Case<'_> {
             Err(NoMail::Store(error)) => return Err(error),
             Err(NoMail::Later(reason)) => {
                 let at = Reached::Connect;
-                let outcome = Outcome::TryLater { at, reply: reason.to_owned() };
+                let outcome = Outcome::TryLater { at, why: Why::Fault(reason.to_owned()) };
                 return self.record(dispatch, dispatch.attempts + 1, &outcome).await;
             }
             Err(NoMail::Never(phrase, reason)) => {
@@ -380,7 +381,7 @@ impl Case<'_> {
                 let state = DeliveryState::Accepted;
                 self.ctx
                     .store
-                    .settle_dispatch(dispatch, state, outcome.reply(), &notice, None, now)
+                    .settle_dispatch(dispatch, state, &outcome.reply(), &notice, None, now)
                     .await
             }
             Verdict::Again(wait) => {
@@ -393,17 +394,16 @@ impl Case<'_> {
                     (attempts >= NOTICE_FROM_ATTEMPT).then(|| self.notice(dispatch, &phrase));
                 self.ctx
                     .store
-                    .dispatch_again_at(dispatch, next, outcome.reply(), notice.as_ref())
+                    .dispatch_again_at(dispatch, next, &outcome.reply(), notice.as_ref())
                     .await
             }
             Verdict::GiveUp | Verdict::TriedEnough => {
-                let phrase = Phrase::DispatchFailed {
-                    trouble: trouble(outcome),
-                    reply: outcome.reply().to_owned(),
-                };
-                self.fail(dispatch, &phrase, outcome.reply(), word).await
+                let reply = outcome.reply();
+                let phrase =
+                    Phrase::DispatchFailed { trouble: trouble(outcome), reply: reply.clone() };
+                self.fail(dispatch, &phrase, &reply, word).await
             }
-            Verdict::Hold => self.hold(dispatch, outcome.reply()).await,
+            Verdict::Hold => self.hold(dispatch, &outcome.reply()).await,
         }
     }
 
@@ -490,23 +490,6 @@ fn too_costly(index: Option<usize>, names: &[String]) -> NoMail {
 
 /// From this attempt on the room is told that a dispatch waits.
 const NOTICE_FROM_ATTEMPT: i32 = 2;
-
-/// What kept a dispatch, in the words of the room.
-fn trouble(outcome: &Outcome) -> Trouble {
-    match outcome {
-        Outcome::Refused { at, reply } | Outcome::TryLater { at, reply } => match at {
-            Reached::Connect => Trouble::Unreachable,
-            Reached::Login => Trouble::Login,
-            // RFC 3463: x.3.4 says the mail is too big, wherever in the dialogue it is said.
-            _ if reply.contains(".3.4") || reply.starts_with("552") => Trouble::TooLarge,
-            _ if matches!(outcome, Outcome::TryLater { .. }) => Trouble::Busy,
-            Reached::Sender => Trouble::SenderRefused,
-            Reached::Recipient => Trouble::RecipientRefused,
-            Reached::Body => Trouble::ContentRefused,
-        },
-        Outcome::Accepted { .. } | Outcome::Unclear { .. } => Trouble::Busy,
-    }
-}
 
 fn recipient_phrase(why: WhyNot) -> Phrase {
     match why {

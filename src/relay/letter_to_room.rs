@@ -25,7 +25,7 @@ use crate::{
     rules::{
         posts,
         retry::back_off,
-        threading::{self, Placement},
+        threading::{self, Ancestors, Known, Placement},
     },
     store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
 };
@@ -98,22 +98,22 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         }
     };
 
-    let ancestors = threading::ancestors(&letter);
-    let known = ctx.store.known_threads(&channel.name, &correspondent, &ancestors).await?;
-    let placement = threading::place(
-        channel.thread_by,
-        correspondent.is_unknown(),
-        &ancestors,
-        &known.by_message_id,
-        known.newest,
-    );
+    let ancestors = Ancestors::of(&letter);
+    let named: Vec<MessageId> = ancestors.ids().cloned().collect();
+    let known = ctx.store.known_threads(&channel.name, &correspondent, &named).await?;
+    let facts = Known {
+        is_nameless: correspondent.is_unknown(),
+        own: letter.message_id.as_ref(),
+        seen: &known.by_message_id,
+        newest: known.newest,
+    };
+    let placement = threading::place(channel.thread_by, &ancestors, facts);
     let mut hints = hints(&letter, placement);
     if stored.head_only {
         let bytes = u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX);
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
     }
     let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
-    let message_ids: Vec<MessageId> = letter.message_id.iter().chain(&ancestors).cloned().collect();
     let conversation = ctx
         .store
         .place_letter(Placing {
@@ -125,7 +125,8 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
                 Placement::Open | Placement::OpenDespiteClaim => None,
             },
             fingerprint,
-            message_ids: &message_ids,
+            message_id: letter.message_id.as_ref(),
+            ancestors: &named,
             posts: &posts::render(&name, &letter, &hints),
             at: ctx.clock.now(),
         })
@@ -144,6 +145,8 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
     }
     for defect in &letter.defects {
         let hint = match defect {
+            // Said where the letter was placed.
+            Defect::AncestorsUnreadable => continue,
             Defect::NoSender => Phrase::NoSender,
             Defect::SeveralSenders => Phrase::SeveralSenders,
             Defect::BodyCut => Phrase::LetterCut,

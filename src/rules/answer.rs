@@ -54,24 +54,14 @@ fn reply_subject(subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Body;
 
     fn letter(subject: &str, id: Option<&str>, references: &[&str]) -> Letter {
         let message_id = |text: &str| MessageId::new(text).unwrap();
         Letter {
-            from: vec![],
-            reply_to: vec![],
-            to: vec![],
-            cc: vec![],
             subject: subject.to_owned(),
-            date: None,
             message_id: id.map(message_id),
-            in_reply_to: vec![],
             references: references.iter().map(|text| message_id(text)).collect(),
-            body: Body::default(),
-            attachments: vec![],
-            automatic: false,
-            defects: vec![],
+            ..Letter::default()
         }
     }
 

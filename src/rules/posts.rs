@@ -184,19 +184,10 @@ mod tests {
             encoding: TransferEncoding::Identity,
         };
         Letter {
-            from: vec![],
-            reply_to: vec![],
-            to: vec![],
-            cc: vec![],
             subject: subject.to_owned(),
-            date: None,
-            message_id: None,
-            in_reply_to: vec![],
-            references: vec![],
             body: Body { text: text.to_owned(), html: None },
             attachments: files.iter().map(attachment).collect(),
-            automatic: false,
-            defects: vec![],
+            ..Letter::default()
         }
     }
 

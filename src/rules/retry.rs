@@ -44,7 +44,7 @@ pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Reached;
+    use crate::model::{Reached, Reply, Why};
 
     #[test]
     fn waits_double_up_to_a_bound() {
@@ -56,13 +56,14 @@ mod tests {
 
     #[test]
     fn only_what_was_surely_not_accepted_goes_out_again() {
-        let reply = String::new;
-        let later = Outcome::TryLater { at: Reached::Recipient, reply: reply() };
+        let why = || Why::Fault(String::new());
+        let later = Outcome::TryLater { at: Reached::Recipient, why: why() };
         assert_eq!(judge(&later, 1, 3), Verdict::Again(Duration::from_secs(5)));
         assert_eq!(judge(&later, 3, 3), Verdict::TriedEnough);
-        assert_eq!(judge(&Outcome::Unclear { reply: reply() }, 1, 3), Verdict::Hold);
-        let refused = Outcome::Refused { at: Reached::Body, reply: reply() };
+        assert_eq!(judge(&Outcome::Unclear { why: why() }, 1, 3), Verdict::Hold);
+        let refused = Outcome::Refused { at: Reached::Body, why: why() };
         assert_eq!(judge(&refused, 1, 3), Verdict::GiveUp);
-        assert_eq!(judge(&Outcome::Accepted { reply: reply() }, 1, 3), Verdict::Done);
+        let reply = Reply { code: 250, enhanced: None, text: String::new() };
+        assert_eq!(judge(&Outcome::Accepted { reply }, 1, 3), Verdict::Done);
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
 use super::{Store, StoreError};
-use crate::model::{ChannelName, ConversationId, Correspondent, MessageId};
+use crate::model::{ChannelName, ConversationId, Correspondent, MessageId, Seen};
 
 /// One thread with one correspondent on one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +20,76 @@ pub struct Conversation {
 /// What is known of the threads of one correspondent on one channel, and of nobody else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownThreads {
-    /// Conversations of the Message-IDs that were asked for.
-    pub by_message_id: HashMap<MessageId, ConversationId>,
+    /// Where the Message-IDs that were asked for were seen.
+    pub by_message_id: HashMap<MessageId, Seen>,
     /// The newest conversation with the correspondent.
     pub newest: Option<ConversationId>,
+}
+
+/// In which conversation Message-IDs were seen. An id that was seen in another one before, or as the
+/// name of another mail, is ambiguous from now on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting<'a> {
+    pub(super) channel: &'a ChannelName,
+    pub(super) correspondent: &'a Correspondent,
+    pub(super) conversation: ConversationId,
+    pub(super) at: OffsetDateTime,
+}
+
+impl Sighting<'_> {
+    /// The id is that of a mail: `bearer` is the mail's own name among ours.
+    pub(super) async fn of_bearer(
+        self,
+        connection: &mut PgConnection,
+        id: &MessageId,
+        bearer: &str,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into thread_ids as known
+                 (channel, correspondent, message_id, conversation_id, seen_at, bearer)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (channel, correspondent, message_id) do update
+             set bearer = coalesce(known.bearer, excluded.bearer),
+                 is_ambiguous = known.is_ambiguous
+                     or known.conversation_id <> excluded.conversation_id
+                     or coalesce(known.bearer <> excluded.bearer, false)",
+            self.channel.as_str(),
+            self.correspondent.key(),
+            id.as_str(),
+            self.conversation.0,
+            self.at,
+            bearer,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// A letter names these ids, each once.
+    pub(super) async fn of_named(
+        self,
+        connection: &mut PgConnection,
+        ids: &[&MessageId],
+    ) -> Result<(), sqlx::Error> {
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        sqlx::query!(
+            "insert into thread_ids as known
+                 (channel, correspondent, message_id, conversation_id, seen_at)
+             select $1, $2, message_id, $4, $5
+             from (select distinct unnest($3::text[]) as message_id) as named
+             on conflict (channel, correspondent, message_id) do update
+             set is_ambiguous = true
+             where known.conversation_id <> excluded.conversation_id",
+            self.channel.as_str(),
+            self.correspondent.key(),
+            &ids,
+            self.conversation.0,
+            self.at,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
 }
 
 impl Store {
@@ -33,7 +102,7 @@ impl Store {
     ) -> Result<KnownThreads, StoreError> {
         let ids: Vec<String> = message_ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = sqlx::query!(
-            "select message_id, conversation_id
+            "select message_id, conversation_id, is_ambiguous
              from thread_ids
              where channel = $1
                and correspondent = $2
@@ -60,7 +129,11 @@ impl Store {
             .into_iter()
             .filter_map(|row| {
                 let id = MessageId::new(&row.message_id).ok()?;
-                Some((id, ConversationId(row.conversation_id)))
+                let seen = match row.is_ambiguous {
+                    true => Seen::Ambiguous,
+                    false => Seen::In(ConversationId(row.conversation_id)),
+                };
+                Some((id, seen))
             })
             .collect();
         Ok(KnownThreads { by_message_id, newest: newest.map(ConversationId) })

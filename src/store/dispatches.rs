@@ -6,7 +6,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
+use super::{
+    Job, Store, StoreError, conversations::Sighting, jobs, parked, parked::ParkedKind,
+    seal::Purpose,
+};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId, Notice,
 };
@@ -357,18 +360,9 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        sqlx::query!(
-            "insert into thread_ids (channel, correspondent, message_id, conversation_id, seen_at)
-             values ($1, $2, $3, $4, $5)
-             on conflict do nothing",
-            channel.as_str(),
-            correspondent.key(),
-            dispatch.message_id.as_str(),
-            dispatch.conversation.0,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?;
+        let sighting = Sighting { channel, correspondent, conversation: dispatch.conversation, at };
+        let bearer = format!("d{}", dispatch.id);
+        sighting.of_bearer(&mut transaction, &dispatch.message_id, &bearer).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -2,7 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
+use super::{
+    Job, Store, StoreError, conversations::Sighting, jobs, parked, parked::ParkedKind,
+    seal::Purpose,
+};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, LetterId, MailKey, MessageId, NewPost,
 };
@@ -41,8 +44,10 @@ pub struct Placing<'a> {
     /// `None` opens a conversation.
     pub conversation: Option<ConversationId>,
     pub fingerprint: Option<[u8; 32]>,
-    /// Every Message-ID the letter bears: its own and those of its ancestors.
-    pub message_ids: &'a [MessageId],
+    /// The letter's own Message-ID.
+    pub message_id: Option<&'a MessageId>,
+    /// The Message-IDs it names, each once.
+    pub ancestors: &'a [MessageId],
     pub posts: &'a [NewPost],
     pub at: OffsetDateTime,
 }
@@ -224,21 +229,18 @@ impl Store {
             transaction.rollback().await?;
             return Ok(ConversationId(conversation));
         }
-        let message_ids: Vec<String> =
-            placing.message_ids.iter().map(|id| id.as_str().to_owned()).collect();
-        sqlx::query!(
-            "insert into thread_ids (channel, correspondent, message_id, conversation_id, seen_at)
-             select $1, $2, message_id, $4, $5
-             from unnest($3::text[]) as message_id
-             on conflict do nothing",
-            placing.channel.as_str(),
-            placing.correspondent.key(),
-            &message_ids,
-            conversation,
-            placing.at,
-        )
-        .execute(&mut *transaction)
-        .await?;
+        let sighting = Sighting {
+            channel: placing.channel,
+            correspondent: placing.correspondent,
+            conversation: ConversationId(conversation),
+            at: placing.at,
+        };
+        if let Some(own) = placing.message_id {
+            sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;
+        }
+        let others: Vec<&MessageId> =
+            placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();
+        sighting.of_named(&mut transaction, &others).await?;
         let mut waiting = 0_usize;
         for post in placing.posts {
             let state = sqlx::query_scalar!(

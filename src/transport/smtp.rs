@@ -30,7 +30,7 @@ use super::{
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
-use crate::model::{Envelope, MailAddress, Outcome, Reached};
+use crate::model::{EnhancedCode, Envelope, MailAddress, Outcome, Reached, Reply, Why as Reason};
 
 /// Whom we say we are. An address literal is what a client without a name of its own gives
 /// (RFC 5321 §4.1.4); the true address would tell the other side how the practice's network is
@@ -55,9 +55,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// outcome may become unclear. If it fails, nothing leaves, and the outcome is
 /// [`Outcome::TryLater`].
 ///
-/// A refused login is `TryLater` at [`Reached::Login`]: it is not the mail's fault. The reply then
-/// begins with the server's code: 535 is the password or the card, 501 a wrong call context in the
-/// user name; neither gets better by itself (KIM-6).
+/// A refused login is `TryLater` at [`Reached::Login`]: it is not the mail's fault. The reply's code
+/// then says more: 535 is the password or the card, 501 a wrong call context in the user name;
+/// neither gets better by itself (KIM-6).
 pub async fn submit<E>(
     server: &MailServer,
     envelope: &Envelope,
@@ -89,8 +89,8 @@ pub(super) async fn submit_over<E>(
         ended
     };
     match handed_over.await {
-        Ok(End::Accepted(reply)) => Outcome::Accepted { reply: reply.text(&names) },
-        Ok(End::Unclear(reply)) => Outcome::Unclear { reply },
+        Ok(End::Accepted(lines)) => Outcome::Accepted { reply: lines.reply(&names) },
+        Ok(End::Unclear(sentence)) => Outcome::Unclear { why: Reason::Fault(sentence) },
         Err(stop) => stop.outcome(&names),
     }
 }
@@ -161,7 +161,7 @@ struct Smtp {
 
 /// How a dialogue that reached the final dot ended.
 enum End {
-    Accepted(Reply),
+    Accepted(Lines),
     Unclear(String),
 }
 
@@ -172,10 +172,12 @@ struct Stop {
 }
 
 enum Why {
-    Reply(Reply),
+    Reply(Lines),
     Fault(Fault),
     Server(MailServerError),
-    /// The mail does not fit what EHLO says.
+    /// The mail is larger than EHLO says may be.
+    TooLarge(String),
+    /// The mail is of a form that EHLO does not offer.
     Unfit(String),
     /// The caller could not save that the body is about to leave.
     HeldBack,
@@ -186,7 +188,7 @@ enum Why {
 /// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
 /// beyond 559 (`571`, which filters give).
 #[derive(Debug)]
-struct Reply {
+struct Lines {
     code: u16,
     lines: Vec<String>,
 }
@@ -323,14 +325,14 @@ impl Smtp {
     }
 
     fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), Stop> {
-        let unfit = |why| Err(Stop { at: Reached::Sender, why: Why::Unfit(why) });
+        let stop = |why| Err(Stop { at: Reached::Sender, why });
         match self.facts.size_max {
-            Some(max) if size > max => unfit(format!(
+            Some(max) if size > max => stop(Why::TooLarge(format!(
                 "not sent: the mail has {size} bytes, and the server takes {max} at most"
+            ))),
+            _ if !is_ascii && !self.facts.eight_bit => stop(Why::Unfit(
+                "not sent: the mail has 8-bit text, and the server takes 7-bit only".into(),
             )),
-            _ if !is_ascii && !self.facts.eight_bit => {
-                unfit("not sent: the mail has 8-bit text, and the server takes 7-bit only".into())
-            }
             _ => Ok(()),
         }
     }
@@ -383,7 +385,7 @@ impl Smtp {
         at: Reached,
         command: C,
         plain: C,
-    ) -> Result<Reply, Stop> {
+    ) -> Result<Lines, Stop> {
         let reply = self.ask(at, &command).await?;
         if command != plain && matches!(reply.code, 504 | 555) {
             return self.ask(at, plain).await;
@@ -392,7 +394,7 @@ impl Smtp {
     }
 
     /// `command` ends with its CRLF.
-    async fn ask(&mut self, at: Reached, command: impl Display) -> Result<Reply, Stop> {
+    async fn ask(&mut self, at: Reached, command: impl Display) -> Result<Lines, Stop> {
         let asked = self.wire.send(command.to_string().as_bytes()).await;
         let why = match asked {
             Ok(()) => match self.reply().await {
@@ -413,7 +415,7 @@ impl Smtp {
         }
     }
 
-    async fn reply(&mut self) -> Result<Reply, Fault> {
+    async fn reply(&mut self) -> Result<Lines, Fault> {
         let mut lines = Vec::new();
         while lines.len() < REPLY_LINES_MAX {
             let line = self.wire.line(LINE_MAX).await?;
@@ -426,7 +428,7 @@ impl Smtp {
             let text = line.get(4..).unwrap_or_default();
             lines.push(String::from_utf8_lossy(text).into_owned());
             if line.get(3) != Some(&b'-') {
-                return Ok(Reply { code, lines });
+                return Ok(Lines { code, lines });
             }
         }
         Err(Fault::TooMuch("a reply without end"))
@@ -442,7 +444,7 @@ impl SmtpFacts {
     /// Tolerant of case, of `AUTH=` and `SIZE=`, and of every keyword it does not know, among them
     /// the misspelt one the KIM specification prescribes (KIM-4). `lettre`'s `ServerInfo` is not,
     /// and knows neither SIZE nor DSN.
-    fn read(ehlo: &Reply) -> Self {
+    fn read(ehlo: &Lines) -> Self {
         let mut facts = Self::default();
         // The first line is the server's name.
         for line in ehlo.lines.iter().skip(1) {
@@ -471,7 +473,7 @@ impl SmtpFacts {
     }
 }
 
-impl Reply {
+impl Lines {
     fn is_positive(&self) -> bool {
         (200..300).contains(&self.code)
     }
@@ -488,58 +490,57 @@ impl Reply {
         if self.is_positive() { Ok(self) } else { Err(Stop { at, why: Why::Reply(self) }) }
     }
 
-    /// `550 5.7.1 the text`, the enhanced code once, fit for logs and rooms.
-    fn text(&self, names: &[&str]) -> String {
-        let mut words = vec![self.code.to_string()];
-        let mut enhanced = None;
-        for line in &self.lines {
-            let (first, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-            if is_enhanced_code(first) {
-                if enhanced.is_none() {
-                    enhanced = Some(first.to_owned());
-                    words.insert(1, first.to_owned());
+    /// The codes and the words, the words fit for logs and rooms.
+    ///
+    /// The enhanced code is what the first line begins with and fits the code. Whatever else looks
+    /// like one is text: a host's address, or the reply of another server that is quoted.
+    fn reply(&self, names: &[&str]) -> Reply {
+        let enhanced = self
+            .lines
+            .first()
+            .and_then(|line| line.split_whitespace().next()?.parse::<EnhancedCode>().ok())
+            .filter(|enhanced| enhanced.class.fits(self.code));
+        // Each line repeats it (RFC 2034 §4).
+        let repeated = enhanced.map(|enhanced| enhanced.to_string()).unwrap_or_default();
+        let words: Vec<&str> = self
+            .lines
+            .iter()
+            .map(|line| {
+                let line = line.trim_start();
+                match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
+                    (first, rest) if first == repeated => rest,
+                    _ => line,
                 }
-                words.push(rest.to_owned());
-            } else {
-                words.push(line.clone());
-            }
-        }
-        presentable(&words.join(" "), names)
+            })
+            .collect();
+        Reply { code: self.code, enhanced, text: presentable(&words.join(" "), names) }
     }
-}
-
-/// RFC 3463: class, subject and detail.
-fn is_enhanced_code(word: &str) -> bool {
-    let mut parts = word.split('.');
-    let is_class = parts.next().is_some_and(|class| matches!(class, "2" | "4" | "5"));
-    let is_number =
-        |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    is_class && parts.clone().count() == 2 && parts.all(is_number)
 }
 
 impl Stop {
     fn outcome(self, names: &[&str]) -> Outcome {
         let Self { at, why } = self;
+        let later = |at, sentence| Outcome::TryLater { at, why: Reason::Fault(sentence) };
         match why {
             // Says that we are not logged in, at whatever step: not the mail's fault.
-            Why::Reply(reply) if matches!(reply.code, 530 | 535 | 538) => {
-                Outcome::TryLater { at: Reached::Login, reply: reply.text(names) }
+            Why::Reply(lines) if matches!(lines.code, 530 | 535 | 538) => {
+                Outcome::TryLater { at: Reached::Login, why: Reason::Reply(lines.reply(names)) }
             }
-            Why::Reply(reply) if reply.is_permanent() && at >= Reached::Sender => {
-                Outcome::Refused { at, reply: reply.text(names) }
+            Why::Reply(lines) if lines.is_permanent() && at >= Reached::Sender => {
+                Outcome::Refused { at, why: Reason::Reply(lines.reply(names)) }
             }
-            Why::Reply(reply) => Outcome::TryLater { at, reply: reply.text(names) },
-            Why::Unfit(reply) => Outcome::Refused { at, reply },
-            Why::Fault(fault) => Outcome::TryLater { at, reply: sentence(&fault) },
-            Why::Server(error) => Outcome::TryLater { at, reply: sentence(&error) },
-            Why::Lost => Outcome::TryLater {
+            Why::Reply(lines) => Outcome::TryLater { at, why: Reason::Reply(lines.reply(names)) },
+            Why::TooLarge(sentence) => Outcome::Refused { at, why: Reason::TooLarge(sentence) },
+            Why::Unfit(sentence) => Outcome::Refused { at, why: Reason::Fault(sentence) },
+            Why::Fault(fault) => later(at, sentence(&fault)),
+            Why::Server(error) => later(at, sentence(&error)),
+            Why::Lost => later(
                 at,
-                reply: "broken off before its end: the rest of the mail could not be read".into(),
-            },
-            Why::HeldBack => Outcome::TryLater {
-                at,
-                reply: "not sent: the attempt could not be saved beforehand".into(),
-            },
+                "broken off before its end: the rest of the mail could not be read".into(),
+            ),
+            Why::HeldBack => {
+                later(at, "not sent: the attempt could not be saved beforehand".into())
+            }
         }
     }
 
@@ -548,7 +549,8 @@ impl Stop {
         match (self.at, self.why) {
             (_, Why::Server(error)) => error,
             (Reached::Login, Why::Reply(reply)) => {
-                let source = Fault::Refused { reply: reply.text(&[&server.login.user]) };
+                let source =
+                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
                 if reply.code < 500 {
                     MailServerError::Busy { host, source }
                 } else {
@@ -556,12 +558,13 @@ impl Stop {
                 }
             }
             (_, Why::Reply(reply)) => {
-                let source = Fault::Refused { reply: reply.text(&[&server.login.user]) };
+                let source =
+                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
                 MailServerError::Busy { host, source }
             }
             (Reached::Connect, Why::Fault(fault)) => MailServerError::at_greeting(&host, fault),
             (_, Why::Fault(fault)) => MailServerError::midway(&host, fault),
-            (_, Why::Unfit(reply)) => {
+            (_, Why::Unfit(reply) | Why::TooLarge(reply)) => {
                 MailServerError::Broken { host, source: Fault::Refused { reply } }
             }
             (_, Why::HeldBack | Why::Lost) => MailServerError::Broken { host, source: Fault::Over },
@@ -709,7 +712,7 @@ mod tests {
 
     fn facts(lines: &[&str]) -> SmtpFacts {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        SmtpFacts::read(&Reply { code: 250, lines })
+        SmtpFacts::read(&Lines { code: 250, lines })
     }
 
     #[test]
@@ -730,15 +733,31 @@ mod tests {
         assert_eq!(facts(&["SIZE 5", "SIZE 0", "AUTH"]).size_max, None);
     }
 
+    /// R24: what stands within the words is text.
     #[test]
-    fn a_reply_has_its_codes_first_and_once() {
-        let text = |code, lines: &[&str]| {
+    fn r24_a_reply_s_code_is_what_its_first_line_begins_with() {
+        let check = |code, lines: &[&str], enhanced: Option<&str>, shown: &str| {
             let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-            Reply { code, lines }.text(&["mueller"])
+            let reply = Lines { code, lines }.reply(&["mueller"]);
+            let read = reply.enhanced.map(|enhanced| enhanced.to_string());
+            assert_eq!((read.as_deref(), reply.to_string().as_str()), (enhanced, shown));
         };
-        assert_eq!(text(550, &["5.7.1 first", "5.7.1 second"]), "550 5.7.1 first second");
-        assert_eq!(text(554, &["no", "5.7.1 more"]), "554 5.7.1 no more");
-        assert_eq!(text(250, &[""]), "250");
-        assert_eq!(text(550, &["5.1.1 <mueller@x.de>: Mueller unknown"]), "550 5.1.1 … … unknown");
+        let first = "550 5.7.1 client 10.3.4.7 blocked";
+        check(550, &["5.7.1 client 10.3.4.7 blocked"], Some("5.7.1"), first);
+        check(550, &["5.7.1 first", "5.7.1 second"], Some("5.7.1"), "550 5.7.1 first second");
+        check(550, &["5.3.4.7 is blocked"], None, "550 5.3.4.7 is blocked");
+        check(550, &["10.3.4.7 blocked"], None, "550 10.3.4.7 blocked");
+        check(550, &["says 5.3.4 to us"], None, "550 says 5.3.4 to us");
+        // Quoted from somebody else's reply, as Exim does.
+        check(550, &["verify failed", "552 5.3.4 big"], None, "550 verify failed 552 5.3.4 big");
+        check(550, &["5.7.1 no", "5.3.4 big"], Some("5.7.1"), "550 5.7.1 no 5.3.4 big");
+        // Success is not what a refusal means.
+        check(554, &["2.0.0 no"], None, "554 2.0.0 no");
+        check(552, &["4.3.4 later"], None, "552 4.3.4 later");
+        check(250, &[""], None, "250");
+        check(552, &["5.3.4"], Some("5.3.4"), "552 5.3.4");
+        check(550, &["5.1.1\tno"], Some("5.1.1"), "550 5.1.1 no");
+        let hidden = "550 5.1.1 … … unknown";
+        check(550, &["5.1.1 <mueller@x.de>: Mueller unknown"], Some("5.1.1"), hidden);
     }
 }

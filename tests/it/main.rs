@@ -28,3 +28,4 @@ mod sandbox;
 mod sealing;
 mod secrecy;
 mod stage;
+mod threading;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::scripted::{PLAIN, ScriptedServer, account, chain};
 use crate::{
-    model::{Envelope, MailAddress, Outcome, Reached},
+    model::{Envelope, MailAddress, Outcome, Reached, Reply, Why},
     transport::{
         MailServer, MailServerErrorKind,
         smtp::{MailSource, probe_login_over, submit_over},
@@ -55,19 +55,38 @@ async fn send_mail(server: ScriptedServer, account: &MailServer, mail: &[u8]) ->
 }
 
 fn accepted(reply: &str) -> Outcome {
-    Outcome::Accepted { reply: reply.to_owned() }
+    Outcome::Accepted { reply: read(reply).unwrap() }
 }
 
 fn refused(at: Reached, reply: &str) -> Outcome {
-    Outcome::Refused { at, reply: reply.to_owned() }
+    Outcome::Refused { at, why: why(reply) }
 }
 
 fn later(at: Reached, reply: &str) -> Outcome {
-    Outcome::TryLater { at, reply: reply.to_owned() }
+    Outcome::TryLater { at, why: why(reply) }
 }
 
 fn unclear(reply: &str) -> Outcome {
-    Outcome::Unclear { reply: reply.to_owned() }
+    Outcome::Unclear { why: why(reply) }
+}
+
+/// `552 5.3.4 too big` is a server's reply; what begins with no code is a sentence of our own.
+fn why(text: &str) -> Why {
+    match read(text) {
+        Some(reply) => Why::Reply(reply),
+        None if text.contains("bytes, and the server takes") => Why::TooLarge(text.to_owned()),
+        None => Why::Fault(text.to_owned()),
+    }
+}
+
+fn read(text: &str) -> Option<Reply> {
+    let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let code = code.parse().ok()?;
+    let (first, words) = rest.split_once(' ').unwrap_or((rest, ""));
+    Some(match first.parse().ok() {
+        Some(enhanced) => Reply { code, enhanced: Some(enhanced), text: words.to_owned() },
+        None => Reply { code, enhanced: None, text: rest.to_owned() },
+    })
 }
 
 const LOST: &str = "the server closed the connection";
