@@ -13,6 +13,7 @@ mod ghosts;
 mod letters;
 mod measure;
 mod members;
+mod parsing;
 mod practice;
 mod report;
 mod stub;
@@ -84,6 +85,7 @@ async fn bench(size: Size) {
     let surroundings = world.surroundings();
 
     let mut report = Report::default();
+    parsing::beside_the_library(size.rounds, &mut report);
     let reference = beside_direct(&surroundings, size, &mut report, &mut loads).await;
     before_stub(&surroundings, size, &mut report, reference).await;
     encrypted(&surroundings, size, &mut report, &mut loads).await;

@@ -98,6 +98,19 @@ impl Report {
         self.costs(name, unit, rounds, LITTLE_MEMORY);
     }
 
+    /// Work of ours beside the same work of somebody else's.
+    pub(crate) fn beside(
+        &mut self,
+        name: &str,
+        ours: f64,
+        reference: f64,
+        ratio: f64,
+        unit: &'static str,
+    ) {
+        let (reference, ratio) = (Some(reference), Some(ratio));
+        self.rows.push(Row { name: name.to_owned(), ours, reference, ratio, unit, aim: "" });
+    }
+
     /// One figure of the gateway's own.
     pub(crate) fn figure(&mut self, name: &str, ours: f64, unit: &'static str, aim: &'static str) {
         let name = name.to_owned();

@@ -16,20 +16,27 @@ use umstieg_world::{Client, OneTimeKeys, Surroundings, client::SeenEvent};
 
 use crate::{
     encryption::{sees, strict_anna, told},
-    faults::settle,
+    faults::{Run, settle},
     proxy::{Moment, Proxy},
     stage::{Stage, kim_mail},
 };
 
-const CORRESPONDENTS: usize = 4;
-const LETTERS_EACH: usize = 6;
-const ANSWERS_EACH: usize = 4;
+const LETTERS: usize = 24;
 const KILLS: usize = 50;
+
+/// Letters of one correspondent in an ordinary run, and in a large one.
+const LETTERS_EACH: usize = 6;
+const LETTERS_EACH_OF_MANY: usize = 50;
 
 /// Letters in and answers out while the gateway is killed fifty times, a third of them so soon that
 /// it has hardly begun: also between the saving of an Olm session and of the key that came with it.
 #[tokio::test]
 async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed() {
+    let run = Run::of_environment(LETTERS, KILLS);
+    let letters_each = if run.letters > 200 { LETTERS_EACH_OF_MANY } else { LETTERS_EACH };
+    let count = (run.letters / letters_each).max(1);
+    // Two of three letters are answered.
+    let answers_each = letters_each * 2 / 3;
     let mut stage = Stage::encrypted("any-device").await;
     let berta_name = format!("berta-{}", stage.tag);
     stage.world.homeserver.register_user(&berta_name, "geheim").await.unwrap();
@@ -44,24 +51,23 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
     ]);
     let keys = OneTimeKeys::watch(stage.world).await.unwrap();
     let mut correspondents = Vec::new();
-    for number in 0..CORRESPONDENTS {
+    for number in 0..count {
         correspondents.push(stage.correspondent(&format!("arzt{number}")).await);
     }
 
-    let seed = rand::random();
-    println!("seed {seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
-    let mut work = Work::new(&stage, &correspondents, [&anna, &berta]);
+    let mut rng = StdRng::seed_from_u64(run.seed);
+    let each = (letters_each, answers_each);
+    let mut work = Work::new(&stage, &correspondents, [&anna, &berta], each);
     let total = work.steps.len();
     let (mut kills, mut early) = (0, 0);
     let begun = Instant::now();
-    while kills < KILLS {
+    while kills < run.kills {
         stage.gateway.launch().await.unwrap();
         let soon = rng.random_range(0..3) == 0;
         // Spread over all kills, with some of the work left for the very last.
         while !soon
             && !work.steps.is_empty()
-            && total - work.steps.len() < (kills + 1) * total / KILLS
+            && total - work.steps.len() < (kills + 1) * total / run.kills
         {
             work.step().await;
         }
@@ -76,12 +82,12 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
         work.step().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let all = (CORRESPONDENTS * LETTERS_EACH, CORRESPONDENTS * ANSWERS_EACH);
+    let all = (count * letters_each, count * answers_each);
     let resent = settle(stage.world, &stage.gateway, &stage.database, all).await;
 
     let mut letters = BTreeSet::new();
-    for who in 0..CORRESPONDENTS {
-        letters.extend((0..LETTERS_EACH).map(|number| words("Brief", who, number)));
+    for who in 0..count {
+        letters.extend((0..letters_each).map(|number| words("Brief", who, number)));
     }
     for (name, client) in [("matrix-js-sdk", &*anna), ("matrix-nio", &berta)] {
         let what = format!("every letter with {name}");
@@ -113,7 +119,7 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
         answers.len(),
         begun.elapsed().as_secs()
     );
-    assert_eq!(answers.len(), CORRESPONDENTS * ANSWERS_EACH);
+    assert_eq!(answers.len(), count * answers_each);
     assert!(answers.values().all(|&times| times == 1), "{answers:?}");
     let twice = keys.handed_out_twice(&format!("@{}", stage.gateway.slot().prefix)).await.unwrap();
     assert!(twice.is_empty(), "{twice:?}");
@@ -158,13 +164,18 @@ enum Step {
 
 impl<'a> Work<'a> {
     /// Correspondents come one after the other, so that rooms and ghosts are made all the time.
-    fn new(stage: &Stage, correspondents: &'a [String], clients: [&'a Client; 2]) -> Self {
+    fn new(
+        stage: &Stage,
+        correspondents: &'a [String],
+        clients: [&'a Client; 2],
+        (letters_each, answers_each): (usize, usize),
+    ) -> Self {
         let mut steps = Vec::new();
         for who in 0..correspondents.len() {
-            for number in 0..LETTERS_EACH {
-                let at = who * LETTERS_EACH / 2 + number;
+            for number in 0..letters_each {
+                let at = who * letters_each / 2 + number;
                 steps.push((at, Step::Letter(who, number)));
-                if (1..=ANSWERS_EACH).contains(&number) {
+                if (1..=answers_each).contains(&number) {
                     steps.push((at, Step::Answer(who, number)));
                 }
             }

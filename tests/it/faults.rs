@@ -1,6 +1,7 @@
 //! Two hundred letters in and a hundred answers out, while everything is killed around them.
 //!
-//! The gateway is killed (SIGKILL) at least twenty times at random points, Synapse twice with
+//! The gateway is killed (SIGKILL) at least twenty times at random points ([`Run`] sets other
+//! numbers), Synapse twice with
 //! transactions in flight, Postgres and both mail servers are restarted once each. In the end
 //! every letter is exactly one post in the right room, and every answer exactly one mail.
 //!
@@ -25,17 +26,49 @@ use umstieg_world::{
 use crate::stage::{kim_mail, store_of};
 
 const CORRESPONDENTS: usize = 20;
-const LETTERS_EACH: usize = 10;
-const ANSWERS_EACH: usize = 5;
-const KILLS_MIN: usize = 20;
+const LETTERS: usize = 200;
+const KILLS: usize = 20;
 
-/// How long the whole may take after the last fault until all is where it belongs.
+/// How long the whole may take after the last fault until all is where it belongs, for each letter
+/// and as a whole.
 const SETTLE: Duration = Duration::from_secs(240);
+const SETTLE_EACH: Duration = Duration::from_millis(400);
+
+/// How large a run is, and its chance: `FAULTS_LETTERS`, `FAULTS_KILLS`, `FAULTS_SEED`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) letters: usize,
+    pub(crate) kills: usize,
+    pub(crate) seed: u64,
+}
+
+impl Run {
+    /// What the environment says, else these; a seed that is not given is drawn, and printed.
+    #[expect(clippy::print_stdout, reason = "whoever wants this run again needs its seed")]
+    pub(crate) fn of_environment(letters: usize, kills: usize) -> Self {
+        let given = |name: &str| {
+            std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a whole number"))
+        };
+        let size = |name: &str, else_: usize| {
+            given(name).map_or(else_, |number| usize::try_from(number).unwrap())
+        };
+        let run = Self {
+            letters: size("FAULTS_LETTERS", letters),
+            kills: size("FAULTS_KILLS", kills),
+            seed: given("FAULTS_SEED").unwrap_or_else(rand::random),
+        };
+        println!("{run:?}");
+        run
+    }
+}
 
 const PRACTICE: &str = "praxis@mueller.kim.telematik";
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
+    let run = Run::of_environment(LETTERS, KILLS);
+    let letters_each = (run.letters / CORRESPONDENTS).max(2);
+    let answers_each = letters_each / 2;
     let mut world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
     let around = world.surroundings();
     let slot = around.homeserver.take_slot().await.unwrap();
@@ -64,13 +97,11 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
         person.ask("POST", &format!("/_matrix/client/v3/join/{room}"), None).await;
     }
 
-    let seed = rand::random();
-    println!("seed {seed}");
-    let mut rng = StdRng::seed_from_u64(seed);
-    let mut work = Work::new(&around, &person, &rooms);
-    let steps_between_kills = 2 * work.left() / KILLS_MIN;
+    let mut rng = StdRng::seed_from_u64(run.seed);
+    let mut work = Work::new(&around, &person, &rooms, (letters_each, answers_each));
+    let steps_between_kills = (2 * work.left() / run.kills).max(1);
     let mut kills = 0;
-    while work.left() > 0 || kills < KILLS_MIN {
+    while work.left() > 0 || kills < run.kills {
         for _ in 0..rng.random_range(1..=steps_between_kills) {
             work.step().await;
         }
@@ -106,7 +137,7 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
         }
     }
 
-    let all = (CORRESPONDENTS * LETTERS_EACH, CORRESPONDENTS * ANSWERS_EACH);
+    let all = (CORRESPONDENTS * letters_each, CORRESPONDENTS * answers_each);
     let resent = settle(&around, &gateway, "gateway", all).await;
     let letters = person.posts(&rooms).await;
     let answers = mails(&around);
@@ -120,11 +151,11 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
         answers.len(),
         CORRESPONDENTS
     );
-    assert_eq!(letters.len(), CORRESPONDENTS * LETTERS_EACH);
-    assert_eq!(answers.len(), CORRESPONDENTS * ANSWERS_EACH);
+    assert_eq!(letters.len(), CORRESPONDENTS * letters_each);
+    assert_eq!(answers.len(), CORRESPONDENTS * answers_each);
     assert!(is_right(&letters), "posted more than once, or in the wrong room: {letters:?}");
     assert!(is_right(&answers), "mailed more than once, or to the wrong person: {answers:?}");
-    assert!(kills >= KILLS_MIN);
+    assert!(kills >= run.kills);
 }
 
 fn address(correspondent: usize) -> String {
@@ -178,11 +209,12 @@ impl<'a> Work<'a> {
         around: &'a Surroundings,
         person: &'a Person<'a>,
         rooms: &'a BTreeMap<usize, String>,
+        (letters_each, answers_each): (usize, usize),
     ) -> Self {
         let mut steps = Vec::new();
-        for round in 1..LETTERS_EACH {
+        for round in 1..letters_each {
             steps.extend((0..CORRESPONDENTS).map(|who| Step::Letter(who, round)));
-            if round <= ANSWERS_EACH {
+            if round <= answers_each {
                 steps.extend((0..CORRESPONDENTS).map(|who| Step::Answer(who, round)));
             }
         }
@@ -263,13 +295,27 @@ impl Person<'_> {
         }
     }
 
+    /// Everything that was said in a room, newest first.
+    async fn history(&self, room: &str) -> Vec<serde_json::Value> {
+        let mut events = Vec::new();
+        let mut from = String::new();
+        loop {
+            let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=500{from}");
+            let mut page = self.ask("GET", &path, None).await;
+            let Some(chunk) = page["chunk"].as_array_mut().filter(|chunk| !chunk.is_empty()) else {
+                return events;
+            };
+            events.append(chunk);
+            let Some(end) = page["end"].as_str() else { return events };
+            from = format!("&from={end}");
+        }
+    }
+
     /// How often each letter is seen in its own room; one in a foreign room gets a name of its own.
     async fn posts(&self, rooms: &BTreeMap<usize, String>) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (correspondent, room) in rooms {
-            let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=500");
-            let page = self.ask("GET", &path, None).await;
-            for event in page["chunk"].as_array().into_iter().flatten() {
+            for event in self.history(room).await {
                 let body = event["content"]["body"].as_str().unwrap_or_default();
                 let Some(letter) = body.lines().find(|line| line.starts_with("Brief c")) else {
                     continue;
@@ -338,7 +384,7 @@ pub(crate) async fn settle(
             return looked_after;
         }
         assert!(
-            begun.elapsed() < SETTLE,
+            begun.elapsed() < SETTLE + SETTLE_EACH * u32::try_from(letters).unwrap(),
             "{left} things wait, letters and answers are {there} of {all}; the log ends:\n{}",
             gateway.log().lines().rev().take(60).collect::<Vec<_>>().join("\n")
         );
