@@ -83,13 +83,14 @@ async fn bombs_break_nothing_but_themselves() {
     let sandbox = sandbox();
     let bombs = [
         ("60 megapixels of four times 16 bits", png_bomb()),
-        ("an object stream of a gigabyte", object_stream_bomb()),
+        ("an object stream of 600 MiB", object_stream_bomb()),
         ("pages that are their own parents", endless_pages()),
         ("arrays in arrays", nested_pdf()),
-        ("a page tree of a million pages", many_pages()),
+        ("50,000 pages", many_pages()),
+        ("a comment of 400 MiB", comment_bomb()),
     ];
     for (name, bomb) in bombs {
-        assert!(bomb.len() < 2 * 1024 * 1024, "{name}: {} bytes", bomb.len());
+        assert!(bomb.len() < 3 * 1024 * 1024, "{name}: {} bytes", bomb.len());
         let begun = Instant::now();
         let refused = fax(&sandbox, &[good.clone(), bomb]).await;
         println!("{name}: {:?} after {:?}", refused.as_ref().map(Vec::len), begun.elapsed());
@@ -209,6 +210,21 @@ fn png_bomb() -> Bytes {
     file.into()
 }
 
+/// B70: a picture of one pixel with a comment that is long once it is unpacked.
+fn comment_bomb() -> Bytes {
+    let mut into = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..400 {
+        std::io::Write::write_all(&mut into, &[b'x'; 1 << 20]).unwrap();
+    }
+    let text = [b"Comment\0\0".as_slice(), &into.finish().unwrap()].concat();
+    let mut file = Vec::new();
+    let mut writer = png::Encoder::new(&mut file, 1, 1).write_header().unwrap();
+    writer.write_chunk(png::chunk::zTXt, &text).unwrap();
+    writer.write_image_data(&[0]).unwrap();
+    drop(writer);
+    file.into()
+}
+
 fn deflated(unit: &[u8], times: usize) -> Vec<u8> {
     let mut into = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     for _ in 0..times {
@@ -234,7 +250,7 @@ fn pdf(objects: &[Vec<u8>]) -> Bytes {
 
 /// The page lies in an object stream whose bytes do not fit into memory.
 fn object_stream_bomb() -> Bytes {
-    let stream = deflated(&[b' '; 1 << 20], 1024);
+    let stream = deflated(&[b' '; 1 << 20], 600);
     let head = format!(
         "<</Type/ObjStm/N 1/First 5/Filter[/FlateDecode/FlateDecode]/Length {}>>stream\n",
         stream.len()
@@ -265,10 +281,10 @@ fn nested_pdf() -> Bytes {
 }
 
 fn many_pages() -> Bytes {
-    let kids = b"3 0 R ".repeat(200_000);
+    let kids = b"3 0 R ".repeat(50_000);
     pdf(&[
         b"<</Type/Catalog/Pages 2 0 R>>".to_vec(),
-        [b"<</Type/Pages/Count 200000/Kids[".as_slice(), &kids, b"]>>"].concat(),
+        [b"<</Type/Pages/Count 50000/Kids[".as_slice(), &kids, b"]>>"].concat(),
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>".to_vec(),
     ])
 }
