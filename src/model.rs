@@ -13,12 +13,13 @@ mod letter;
 mod post;
 mod reply;
 mod room_event;
+mod state;
 mod thread;
 mod trust;
 
 pub use address::{AddressError, FaxNumber, MailAddress};
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
-pub use delivery::{DeliveryState, Outcome, Reached, Trouble, Why};
+pub use delivery::{Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
@@ -32,5 +33,6 @@ pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
 pub use thread::Seen;
 pub use trust::Trust;

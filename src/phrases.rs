@@ -36,6 +36,10 @@ pub enum Phrase {
     DispatchUnclear {
         at: OffsetDateTime,
     },
+    /// The gateway ended in the middle of each attempt.
+    DispatchInterrupted,
+    /// What was kept of it cannot be read any more.
+    DispatchDamaged,
     DispatchWithdrawn,
     /// A room message was edited after its dispatch had left.
     EditTooLate,
@@ -267,6 +271,8 @@ impl Phrase {
                 ("dispatch-failed", values.into_iter().collect())
             }
             Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
+            Self::DispatchInterrupted => plain("dispatch-interrupted"),
+            Self::DispatchDamaged => plain("dispatch-damaged"),
             Self::DispatchWithdrawn => plain("dispatch-withdrawn"),
             Self::EditTooLate => plain("edit-too-late"),
             Self::WithdrawalTooLate => plain("withdrawal-too-late"),
@@ -426,6 +432,8 @@ mod tests {
             Phrase::DispatchAcceptedKim { at: AT },
             Phrase::DispatchAcceptedFax { at: AT },
             Phrase::DispatchUnclear { at: AT },
+            Phrase::DispatchInterrupted,
+            Phrase::DispatchDamaged,
             Phrase::DispatchWithdrawn,
             Phrase::EditTooLate,
             Phrase::WithdrawalTooLate,

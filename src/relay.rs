@@ -6,12 +6,14 @@
 
 mod budget;
 mod commands;
+mod damage;
 mod devices;
 mod hand_over;
 mod leaving;
 mod letter_to_room;
 mod notices;
 mod portals;
+mod put_off;
 mod room_to_dispatch;
 mod stop;
 mod stored_mail;
@@ -28,6 +30,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use budget::{Budget, HELD_BYTES_MAX};
+pub use damage::look_for_strangers;
 pub use devices::{
     Devices, KeysError, begin, bot_device, forget_read_messages, receive, renew_bot_device, tidy,
 };

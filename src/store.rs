@@ -15,19 +15,24 @@ mod crypto_store;
 mod database;
 mod devices;
 mod dispatches;
+mod error;
 mod ghosts;
 mod jobs;
 mod letter_pieces;
 mod letters;
+mod moment;
 mod parked;
 mod portals;
 mod posts;
 mod rekey;
 mod room_events;
 pub mod seal;
+mod strangers;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use error::InRow;
+use moment::Moment;
 use seal::{Purpose, Seal, Unsealable};
 
 pub use conversations::{Conversation, KnownThreads};
@@ -35,6 +40,7 @@ pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OneGateway, OpenError};
 pub use devices::{Device, DeviceRow, DeviceState};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
+pub use error::{Damaged, Harm, StoreError};
 pub use jobs::Job;
 pub use letter_pieces::{LetterPieces, NewLetter, PIECE_BYTES};
 pub use letters::{Placing, StoredLetter};
@@ -43,6 +49,7 @@ pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
 pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
 pub use room_events::{Door, IncomingEvent, StoredEvent, UnreadableEvent};
+pub use strangers::StrangeDispatch;
 
 /// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
 /// takes about a millisecond.
@@ -53,18 +60,6 @@ const LARGE_BYTES: usize = 1024 * 1024;
 pub struct Store {
     pool: sqlx::PgPool,
     seal: Seal,
-}
-
-/// The database could not do it. Whoever asked tries again later: nothing was half done.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("the database did not answer as expected")]
-    Database(#[from] sqlx::Error),
-    /// Trying again does not help: the value was damaged, or moved from another place.
-    #[error("a sealed value in the database cannot be opened")]
-    Sealed(#[from] Unsealable),
-    #[error("a sealed value in the database was opened, and is not what should stand there")]
-    Malformed(#[from] serde_json::Error),
 }
 
 impl Store {
@@ -89,9 +84,14 @@ impl Store {
         Ok(())
     }
 
-    fn open_text(&self, purpose: Purpose, sealed: &[u8]) -> Result<String, StoreError> {
-        let plain = self.seal.open(purpose, sealed)?;
-        String::from_utf8(plain).map_err(|_| Unsealable::Altered.into())
+    /// Opens a value; whoever knows its row names it ([`InRow`]).
+    fn open_sealed(&self, purpose: Purpose, sealed: &[u8]) -> Result<Vec<u8>, Damaged> {
+        self.seal.open(purpose, sealed).map_err(|why| Damaged::sealed(purpose, why.into()))
+    }
+
+    fn open_text(&self, purpose: Purpose, sealed: &[u8]) -> Result<String, Damaged> {
+        let plain = self.open_sealed(purpose, sealed)?;
+        String::from_utf8(plain).map_err(|_| Damaged::sealed(purpose, Harm::Form))
     }
 
     fn close_json(&self, purpose: Purpose, value: &impl Serialize) -> Vec<u8> {
@@ -103,8 +103,10 @@ impl Store {
         &self,
         purpose: Purpose,
         sealed: &[u8],
-    ) -> Result<T, StoreError> {
-        Ok(serde_json::from_slice(&self.seal.open(purpose, sealed)?)?)
+    ) -> Result<T, Damaged> {
+        let plain = self.open_sealed(purpose, sealed)?;
+        // What the library says of it quotes the text.
+        serde_json::from_slice(&plain).map_err(|_| Damaged::sealed(purpose, Harm::Form))
     }
 
     async fn close_large(&self, purpose: Purpose, plain: Vec<u8>) -> Vec<u8> {

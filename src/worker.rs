@@ -14,6 +14,7 @@ use std::{
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tracing::{error, warn};
 
 pub use follow_sync::follow_sync;
@@ -31,6 +32,9 @@ const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
 /// Time between two looks for what waits without a wake-up.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Time between two looks for rows that no query asks for: they are rare, and all are looked at.
+const STRANGERS_EVERY: Duration = Duration::from_secs(3600);
 
 /// Names of transactions are kept this long: the homeserver repeats one until it is answered, at
 /// intervals of at most some ten minutes.
@@ -108,36 +112,61 @@ impl Shop {
 
     /// Looks, for ever, for what waits without anybody to wake it.
     pub async fn sweep(&self) {
+        let mut strangers_at = None;
         loop {
-            let swept = self.sweep_once().await;
-            self.report("postgres", swept.is_ok());
-            if let Err(error) = swept {
-                warn!(error = %error, "The sweep could not be done; it is tried again");
-            }
+            self.report("postgres", self.sweep_once(&mut strangers_at).await);
             tokio::time::sleep(SWEEP_EVERY).await;
         }
     }
 
-    async fn sweep_once(&self) -> Result<(), StoreError> {
-        let store = &self.ctx.store;
+    /// Takes every step of the sweep, whatever becomes of the others. Whether Postgres answered.
+    async fn sweep_once(&self, strangers_at: &mut Option<OffsetDateTime>) -> bool {
         let now = self.ctx.clock.now();
-        let freed = store.release_orphaned_jobs(&self.running.jobs(), now - ORPHANED_AFTER).await?;
+        let mut is_well = true;
+        let mut step = |name: &'static str, done: Result<(), StoreError>| match done {
+            Ok(()) => {}
+            Err(StoreError::Again(error)) => {
+                is_well = false;
+                warn!(step = name, error = %error, "A step of the sweep could not be taken; it is tried again");
+            }
+            // Of the other steps and of Postgres it says nothing.
+            Err(StoreError::Damaged(damaged)) => {
+                error!(step = name, error = %damaged, cause = %damaged.why, "A step of the sweep met something damaged");
+                metrics::counter!("umstieg_damaged_total", "table" => damaged.table).increment(1);
+            }
+        };
+        step("orphans", self.free_orphans(now).await);
+        step("waking", self.ctx.store.wake_what_waits(now).await);
+        step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
+        step("tidying", relay::tidy(&self.ctx).await);
+        step("forgetting", self.ctx.store.forget_before(now - FORGET_AFTER).await);
+        step("figures", self.show_figures().await);
+        if strangers_at.is_none_or(|at| now < at || now >= at + STRANGERS_EVERY) {
+            *strangers_at = Some(now);
+            step("strangers", relay::look_for_strangers(&self.ctx).await);
+        }
+        is_well
+    }
+
+    async fn free_orphans(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let (running, before) = (self.running.jobs(), now - ORPHANED_AFTER);
+        let freed = self.ctx.store.release_orphaned_jobs(&running, before).await?;
         if freed > 0 {
             warn!("Freed {freed} jobs that nobody worked on");
         }
-        store.wake_what_waits(now).await?;
-        relay::tell_of_unreadable(&self.ctx).await?;
-        relay::tidy(&self.ctx).await?;
+        Ok(())
+    }
+
+    async fn show_figures(&self) -> Result<(), StoreError> {
+        let store = &self.ctx.store;
         metrics::gauge!("umstieg_events_waiting_for_keys")
             .set(gauge(store.unreadable_count().await?));
-        store.forget_before(now - FORGET_AFTER).await?;
         metrics::gauge!("umstieg_jobs_waiting").set(gauge(store.jobs_waiting().await?));
         metrics::gauge!("umstieg_ghosts").set(gauge(store.ghost_count().await?));
         for (state, count) in store.dispatch_counts().await? {
-            metrics::gauge!("umstieg_dispatches", "state" => state).set(gauge(count));
+            metrics::gauge!("umstieg_dispatches", "state" => state.word()).set(gauge(count));
         }
-        let parked = i64::try_from(store.parked().await?.len()).unwrap_or(i64::MAX);
-        metrics::gauge!("umstieg_parked").set(gauge(parked));
+        metrics::gauge!("umstieg_parked").set(gauge(store.parked_count().await?));
         Ok(())
     }
 
@@ -147,11 +176,20 @@ impl Shop {
         let mut turn = self.running.turn(job.key());
         let task = job.task();
         while let Some(mine) = turn {
-            self.flow(&job).await.map_err(|error| {
-                error!(task, error = %error, cause = ?std::error::Error::source(&error).map(ToString::to_string),
-                    "A task met a database that did not answer; it is tried again");
-                error.to_string()
-            })?;
+            match self.flow(&job).await {
+                Ok(()) => {}
+                // Whatever it is, to do the same again at once would not help.
+                Err(StoreError::Damaged(damaged)) => {
+                    error!(task, error = %damaged, cause = %damaged.why, "A task met something damaged");
+                    metrics::counter!("umstieg_damaged_total", "table" => damaged.table)
+                        .increment(1);
+                }
+                Err(error) => {
+                    error!(task, error = %error, cause = ?std::error::Error::source(&error).map(ToString::to_string),
+                        "A task met a database that did not answer; it is tried again");
+                    return Err(error.to_string());
+                }
+            }
             turn = mine.again();
         }
         Ok(())

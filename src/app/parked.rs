@@ -31,18 +31,19 @@ pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, ParkedE
         return Ok("Nothing is parked.\n".to_owned());
     }
     let mut table = format!(
-        "{:>6}  {:<16}  {:<8}  {:>8}  {:<24}  reason\n",
-        "id", "since (UTC)", "what", "number", "channel"
+        "{:>6}  {:<16}  {:<12}  {:>8}  {:>6}  {:<24}  reason\n",
+        "id", "since (UTC)", "what", "number", "things", "channel"
     );
     let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in items {
-        let since = item.parked_at.format(&minute).unwrap_or_default();
+        let since = item.parked_at.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
         writeln!(
             table,
-            "{:>6}  {since:<16}  {:<8}  {:>8}  {:<24}  {}",
+            "{:>6}  {since:<16}  {:<12}  {:>8}  {:>6}  {:<24}  {}",
             item.id,
             item.kind.word(),
             item.item,
+            item.things,
             item.channel,
             item.reason
         )?;

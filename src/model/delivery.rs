@@ -1,4 +1,4 @@
-//! How far a dispatch got, and what is known of it.
+//! What one attempt to hand a dispatch over came to.
 
 use super::Reply;
 
@@ -104,11 +104,17 @@ pub enum Trouble {
     Unreachable,
     /// The server took the connection and then asked for patience.
     Busy,
+    /// Its files cannot be had from the homeserver; nobody was asked to take anything.
+    Media,
+    /// Its files cannot be kept: the folder for temporary files is full.
+    Disk,
+    /// Its files cannot be opened: the process that does it does not start.
+    Documents,
 }
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::RecipientRefused,
         Self::SenderRefused,
         Self::TooLarge,
@@ -117,9 +123,12 @@ impl Trouble {
         Self::Login,
         Self::Unreachable,
         Self::Busy,
+        Self::Media,
+        Self::Disk,
+        Self::Documents,
     ];
 
-    /// The word for it in the sentences.
+    /// The word for it in logs and in the sentences.
     pub fn word(self) -> &'static str {
         match self {
             Self::RecipientRefused => "recipient",
@@ -130,61 +139,9 @@ impl Trouble {
             Self::Login => "login",
             Self::Unreachable => "unreachable",
             Self::Busy => "busy",
+            Self::Media => "media",
+            Self::Disk => "disk",
+            Self::Documents => "documents",
         }
-    }
-}
-
-/// The state of a dispatch, as Postgres stores it and the room shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeliveryState {
-    /// Room messages are still being gathered into it.
-    Collecting,
-    /// Complete, and waiting for its (next) attempt.
-    Waiting,
-    /// An attempt is under way; nothing of the body has left yet.
-    HandingOver,
-    /// An attempt is under way and the body may have left: after a crash here only the server
-    /// knows.
-    SendingBody,
-    /// The channel took it over. Not yet delivered.
-    Accepted,
-    /// The channel refused it for good, or the attempts are used up.
-    Failed,
-    /// Nobody knows whether the channel took it; a person decides.
-    Unclear,
-    /// Withdrawn by its author before it left.
-    Withdrawn,
-}
-
-impl DeliveryState {
-    /// Every state, in the order of a dispatch's life.
-    pub const ALL: [Self; 8] = [
-        Self::Collecting,
-        Self::Waiting,
-        Self::HandingOver,
-        Self::SendingBody,
-        Self::Accepted,
-        Self::Failed,
-        Self::Unclear,
-        Self::Withdrawn,
-    ];
-
-    /// The word for it in SQL, metrics and logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Collecting => "collecting",
-            Self::Waiting => "waiting",
-            Self::HandingOver => "handing_over",
-            Self::SendingBody => "sending_body",
-            Self::Accepted => "accepted",
-            Self::Failed => "failed",
-            Self::Unclear => "unclear",
-            Self::Withdrawn => "withdrawn",
-        }
-    }
-
-    /// The inverse of [`DeliveryState::word`].
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }

@@ -20,6 +20,11 @@ impl Speaker {
             Self::Bot => "bot",
         }
     }
+
+    /// The inverse of [`Speaker::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Ghost, Self::Bot].into_iter().find(|speaker| speaker.word() == word)
+    }
 }
 
 /// What a post holds. Whose devices get its key follows from it.
@@ -39,6 +44,11 @@ impl Substance {
             Self::Content => "content",
             Self::Word => "word",
         }
+    }
+
+    /// The inverse of [`Substance::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Content, Self::Word].into_iter().find(|substance| substance.word() == word)
     }
 }
 

@@ -11,8 +11,15 @@ dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [content] Der Server konnte die Sendung zurzeit nicht verarbeiten.
     [login] Die Anmeldung am Server gelingt zurzeit nicht.
     [unreachable] Der Server ist zurzeit nicht erreichbar.
+    [documents] Das Gateway kann Dateien zurzeit nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung.
+    [media] Eine Datei Ihrer Nachricht lässt sich zurzeit nicht vom Chat-Server abrufen.
+    [disk] Auf dem Rechner des Gateways ist kein Platz für Zwischendateien. Bitte informieren Sie Ihre Systemverwaltung.
    *[busy] Der Server ist zurzeit ausgelastet.
-    } Nächster Versuch am { $day } um { $time } Uhr; Sie müssen nichts tun.
+    } Nächster Versuch am { $day } um { $time } Uhr; { $trouble ->
+    [documents] die Antwort müssen Sie nicht noch einmal schreiben.
+    [disk] die Antwort müssen Sie nicht noch einmal schreiben.
+   *[other] Sie müssen nichts tun.
+    }
 dispatch-failed = Nicht zugestellt: { $trouble ->
     [recipient] Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
     [sender] Der Server nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
@@ -21,12 +28,17 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [content] Der Server hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
     [login] Die Anmeldung am Server ist fehlgeschlagen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
     [unreachable] Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
+    [documents] Das Gateway konnte Dateien zu lange nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [media] Eine Datei Ihrer Nachricht ließ sich zu lange nicht vom Chat-Server abrufen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
+    [disk] Auf dem Rechner des Gateways war zu lange kein Platz für Zwischendateien. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
    *[busy] Der Server war zu lange ausgelastet. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
     }{ $has-reply ->
     [yes] {" "}(Antwort des Servers: { $reply })
    *[no] {""}
     }
 dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Sendung ist möglicherweise angekommen; ein zweiter Versuch käme dann möglicherweise doppelt an. Bitte fragen Sie telefonisch nach. Soll sie noch einmal gesendet werden, schreiben Sie !erneut.
+dispatch-interrupted = Nicht zugestellt: Das Gateway ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
+dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher des Gateways beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
 dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
 edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die erste Fassung. Bitte schicken Sie eine Berichtigung als neue Nachricht.
 withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte klären Sie es, wenn nötig, telefonisch.

@@ -11,8 +11,15 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [content] the server could not process it at the moment.
     [login] the login at the server does not succeed at the moment.
     [unreachable] the server cannot be reached at the moment.
+    [documents] the gateway cannot open files at the moment. Please tell your administrator.
+    [media] a file of your message cannot be had from the chat server at the moment.
+    [disk] the gateway’s machine has no room for temporary files. Please tell your administrator.
    *[busy] the server is busy at the moment.
-    } Next attempt on { $day } at { $time }; you need not do anything.
+    } Next attempt on { $day } at { $time }; { $trouble ->
+    [documents] you need not write the answer again.
+    [disk] you need not write the answer again.
+   *[other] you need not do anything.
+    }
 dispatch-failed = Not delivered: { $trouble ->
     [recipient] the other side takes nothing for this address. Please check the address or choose another way.
     [sender] the server takes nothing from our address. Please tell your administrator and choose another way meanwhile.
@@ -21,12 +28,17 @@ dispatch-failed = Not delivered: { $trouble ->
     [content] the server refused the content. Please check the files or choose another way.
     [login] the login at the server failed. Please tell your administrator and choose another way meanwhile.
     [unreachable] the server could not be reached for too long. Please choose another way or write again later.
+    [documents] the gateway could not open files for too long. Please tell your administrator; then write !retry, or choose another way.
+    [media] a file of your message could not be had from the chat server for too long. Please tell your administrator and choose another way meanwhile.
+    [disk] the gateway’s machine had no room for temporary files for too long. Please tell your administrator; then write !retry, or choose another way.
    *[busy] the server was busy for too long. Please choose another way or write again later.
     }{ $has-reply ->
     [yes] {" "}(The server’s reply: { $reply })
    *[no] {""}
     }
 dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. It may have arrived; a second attempt might then arrive twice. Please ask by telephone. To send it once more, write !retry.
+dispatch-interrupted = Not delivered: the gateway failed at each attempt to hand this answer over, and does not try any further. Please tell your administrator. Meanwhile, send fewer or smaller files, or choose another way.
+dispatch-damaged = Not delivered: this answer is damaged where the gateway kept it, and can no longer be handed over. Please write it again, and tell your administrator.
 dispatch-withdrawn = Withdrawn: your answer was not handed over.
 edit-too-late = Your change came too late: the answer has been handed over, and the other side sees the first version. Please send a correction as a new message.
 withdrawal-too-late = The message is deleted here, but had been handed over and cannot be called back from the other side. If necessary, please settle it by telephone.

@@ -18,7 +18,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, notices::notice_for, stop::Stop};
+use super::{Ctx, Line, damage, notices::notice_for, stop::Stop};
 use crate::{
     matrix::{
         Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, RoomKey, Rotation,
@@ -27,7 +27,7 @@ use crate::{
     model::{Substance, Trust},
     phrases::Phrase,
     rules::posts,
-    store::{Device, DeviceState, DeviceStore, StoreError},
+    store::{Device, DeviceRow, DeviceState, DeviceStore, StoreError},
 };
 
 /// A device that nobody used for this long is dropped from memory; loading it again costs one
@@ -207,7 +207,7 @@ pub(super) async fn device_id(ctx: &Ctx, user: &UserId) -> Result<OwnedDeviceId,
     if ctx.devices.is_required {
         return Ok(device(ctx, user).await?.device().to_owned());
     }
-    let device = match ctx.store.live_device(user.as_str()).await? {
+    let device = match live_device(ctx, user).await? {
         Some(device) => device,
         None => name(ctx, user).await?,
     };
@@ -248,7 +248,7 @@ async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
 }
 
 async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
-    let live = ctx.store.live_device(user.as_str()).await?;
+    let live = live_device(ctx, user).await?;
     if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
         let loaded = open(ctx, user, &live).await?;
         if loaded.device.is_known().await? {
@@ -271,7 +271,7 @@ async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<Loaded, DeviceEr
 /// Makes a device: named in the database, then at the homeserver, then with keys everybody can
 /// get. It may be broken off anywhere; the next try goes on.
 async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
-    let row = match ctx.store.live_device(user.as_str()).await? {
+    let row = match live_device(ctx, user).await? {
         Some(row) => row,
         None => name(ctx, user).await?,
     };
@@ -304,6 +304,20 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     Ok(made)
 }
 
+/// The device a user speaks with, as the database has it. One that cannot be read is never used
+/// again, and the next use makes another.
+pub(super) async fn live_device(ctx: &Ctx, user: &UserId) -> Result<Option<Device>, StoreError> {
+    match ctx.store.live_device(user.as_str()).await {
+        Err(StoreError::Damaged(damaged)) => {
+            let Some(row) = damaged.row_of("devices") else { return Err(damaged.into()) };
+            damage::tell(&damaged);
+            ctx.store.retire_device(DeviceRow(row)).await?;
+            Ok(None)
+        }
+        device => device,
+    }
+}
+
 /// Names a device, at random and without a meaning (TIM-29).
 async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
     let random: String =
@@ -325,7 +339,7 @@ async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
     let mut slot = place.device.lock().await;
     // Unless somebody else noticed it as well.
     if slot.take_if(|now| now.device.device() == device.device()).is_some()
-        && let Some(row) = ctx.store.live_device(device.user().as_str()).await?
+        && let Some(row) = live_device(ctx, device.user()).await?
         && row.device_id == device.device().as_str()
     {
         warn!("The homeserver has no keys or others for a device; another one is made");
@@ -514,7 +528,7 @@ async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<Roo
 /// The position after what the bot's `/sync` brought is saved: the homeserver does not repeat what
 /// came before it.
 pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
-    let Some(bot) = ctx.store.live_device(ctx.homeserver.bot().as_str()).await? else {
+    let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else {
         return Ok(());
     };
     ctx.store.forget_read_messages(bot.row, ctx.clock.now() - REMEMBER_READ).await?;
@@ -555,13 +569,14 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
         if user == ctx.homeserver.bot() {
             continue;
         }
+        ctx.store.drain_begins(row.row, now).await?;
         let drained = async {
             let loaded = loaded(ctx, &user).await?;
             drain(ctx, &loaded).await
         };
         match drained.await {
             Ok(()) => {}
-            Err(Stop::Store(error)) => return Err(error),
+            Err(Stop::Store(StoreError::Again(error))) => return Err(StoreError::Again(error)),
             Err(stop) => {
                 debug!(cause = ?KeysError::from(stop), "An inbox could not be read");
             }
@@ -582,7 +597,7 @@ async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
     if device.user() == ctx.homeserver.bot() {
         return Ok(());
     }
-    let Some(row) = ctx.store.live_device(device.user().as_str()).await? else { return Ok(()) };
+    let Some(row) = live_device(ctx, device.user()).await? else { return Ok(()) };
     let voice = Voice { user: device.user(), device: device.device() };
     let news = match ctx.homeserver.inbox(voice, row.inbox_since.as_deref()).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {

@@ -4,12 +4,15 @@
 //! is taken, so that after a crash the state tells what may have happened: nothing of the body
 //! left before `SendingBody` was saved, and after it only the server knows.
 
+use std::time::Duration;
+
 use ruma::MxcUri;
 use tracing::{error, info, warn};
 
 use super::{
     Ctx, Line,
     budget::Held,
+    damage::{self, DAMAGED, INTERRUPTED},
     leaving::{Content, Leaving},
     notices::{notice, notice_to},
     stored_mail,
@@ -21,14 +24,14 @@ use crate::{
     mail::{self, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{
-        ConversationId, Correspondent, DeliveryState, Dispatch, DispatchFile, DispatchPart,
-        Envelope, Notice, Outcome, Reached, Why,
+        ConversationId, Correspondent, DeliveryState, Dispatch, DispatchFile, DispatchId,
+        DispatchPart, Envelope, Notice, Outcome, Trouble,
     },
     phrases::{Phrase, Phrases},
     rules::{
         answer::{self, Answers},
         delivery::trouble,
-        retry::{Verdict, judge},
+        retry::{Verdict, after_interruption, back_off, judge},
     },
     sandbox::SandboxError,
     store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
@@ -49,22 +52,39 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
         return Ok(());
     };
     let kind = line.channel.kind();
-    let Ok(correspondent) = Correspondent::from_key(kind, &conversation.correspondent) else {
-        error!(conversation.id = %id, "A conversation's correspondent cannot be read");
-        return Ok(());
-    };
-    let case = Case { ctx, line, conversation: &conversation, correspondent: &correspondent };
-    while let Some(dispatch) = ctx.store.head_dispatch(id).await? {
+    let correspondent = Correspondent::from_key(kind, &conversation.correspondent).ok();
+    loop {
+        let dispatch = match ctx.store.head_dispatch(id).await {
+            Ok(Some(dispatch)) => dispatch,
+            Ok(None) => return Ok(()),
+            Err(StoreError::Damaged(damaged)) => {
+                let Some(row) = damaged.row_of("dispatches") else { return Err(damaged.into()) };
+                damage::tell(&damaged);
+                damage::settle_dispatch(ctx, id, DispatchId(row)).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(correspondent) = &correspondent else {
+            error!(conversation.id = %id, "A conversation's correspondent cannot be read");
+            damage::settle_dispatch(ctx, id, dispatch.id).await?;
+            continue;
+        };
+        let case = Case { ctx, line, conversation: &conversation, correspondent };
         let now = ctx.clock.now();
         match dispatch.state {
             DeliveryState::Collecting if dispatch.closes_at > now => {
                 return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
             }
-            DeliveryState::Collecting => case.close(dispatch).await?,
+            DeliveryState::Collecting => match ctx.store.dispatch_closes(dispatch.id).await? {
+                Some(attempts) if attempts > ctx.attempts_max => {
+                    case.give_up_interrupted(&dispatch).await?;
+                }
+                Some(_) => case.close(dispatch).await?,
+                None => {}
+            },
             // A crash left it here before anything of the body could leave.
-            DeliveryState::HandingOver => {
-                ctx.store.dispatch_again_at(&dispatch, now, "interrupted", None).await?;
-            }
+            DeliveryState::HandingOver => case.interrupted(&dispatch).await?,
             // A crash left it here while the body may have been on its way.
             DeliveryState::SendingBody => case.hold(&dispatch, "interrupted").await?,
             DeliveryState::Waiting => {
@@ -79,7 +99,6 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             | DeliveryState::Withdrawn => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// One conversation's dispatches, with all that handing them over needs.
@@ -94,7 +113,7 @@ struct Case<'a> {
 enum NoMail {
     Store(StoreError),
     /// The files cannot be had now.
-    Later(&'static str),
+    Later(Trouble),
     /// It can never leave as it is; the room is told why.
     Never(Phrase, &'static str),
 }
@@ -138,12 +157,12 @@ impl Case<'_> {
         }
         let (envelope, mail, _held) = match self.mail(dispatch).await {
             Ok(made) => made,
-            Err(NoMail::Store(error)) => return Err(error),
-            Err(NoMail::Later(reason)) => {
-                let at = Reached::Connect;
-                let outcome = Outcome::TryLater { at, why: Why::Fault(reason.to_owned()) };
-                return self.record(dispatch, dispatch.attempts + 1, &outcome).await;
+            Err(NoMail::Store(StoreError::Damaged(damaged))) => {
+                damage::tell(&damaged);
+                return self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await;
             }
+            Err(NoMail::Store(error)) => return Err(error),
+            Err(NoMail::Later(trouble)) => return self.not_made(dispatch, trouble).await,
             Err(NoMail::Never(phrase, reason)) => {
                 return self.fail(dispatch, &phrase, reason, reason).await;
             }
@@ -246,7 +265,7 @@ impl Case<'_> {
             files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
         })
         .await;
-        let Ok(Ok(files)) = read else { return Err(NoMail::Later("spool")) };
+        let Ok(Ok(files)) = read else { return Err(NoMail::Later(Trouble::Disk)) };
         let channel = &self.line.channel;
         let pages_max = channel.pages_max().map_or(document::PAGES_MAX, |max| max as usize);
         let bytes_max = usize::try_from(channel.mail_bytes_max()).unwrap_or(usize::MAX);
@@ -256,7 +275,7 @@ impl Case<'_> {
             Err(SandboxError::Broken { index }) => Err(too_costly(index, &names)),
             Err(SandboxError::Unavailable(error)) => {
                 error!(error = %error, "The process that opens documents could not be started");
-                Err(NoMail::Later("sandbox"))
+                Err(NoMail::Later(Trouble::Documents))
             }
         }
     }
@@ -342,14 +361,16 @@ impl Case<'_> {
                 files.push(file);
                 Ok(())
             }
-            Err(DownloadError::Attachment(AttachmentError::Spool)) => Err(NoMail::Later("spool")),
+            Err(DownloadError::Attachment(AttachmentError::Spool)) => {
+                Err(NoMail::Later(Trouble::Disk))
+            }
             // Any other file than the one that was encrypted does not leave.
             Err(DownloadError::Attachment(_)) => {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
             Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
             Err(DownloadError::Matrix(error)) => Err(match error.kind() {
-                ErrorKind::Again { .. } => NoMail::Later("media"),
+                ErrorKind::Again { .. } => NoMail::Later(Trouble::Media),
                 ErrorKind::Never | ErrorKind::Gone => {
                     NoMail::Never(Phrase::FileLost { file_name }, "media_lost")
                 }
@@ -385,16 +406,8 @@ impl Case<'_> {
                     .await
             }
             Verdict::Again(wait) => {
-                warn!(dispatch.id = %id, channel.name = %channel.name, reached = outcome.reached(),
-                    "Dispatch {id} waits {} s for its next attempt", wait.as_secs());
-                let next = now + wait;
-                let phrase = Phrase::DispatchTryLater { trouble: trouble(outcome), next };
-                // A first short wait is not worth a notice that is replaced a moment later.
-                let notice =
-                    (attempts >= NOTICE_FROM_ATTEMPT).then(|| self.notice(dispatch, &phrase));
-                self.ctx
-                    .store
-                    .dispatch_again_at(dispatch, next, &outcome.reply(), notice.as_ref())
+                let reached = outcome.reached();
+                self.again(dispatch, attempts, wait, trouble(outcome), reached, &outcome.reply())
                     .await
             }
             Verdict::GiveUp | Verdict::TriedEnough => {
@@ -405,6 +418,59 @@ impl Case<'_> {
             }
             Verdict::Hold => self.hold(dispatch, &outcome.reply()).await,
         }
+    }
+
+    /// Has a dispatch wait for its next attempt.
+    async fn again(
+        &self,
+        dispatch: &StoredDispatch,
+        attempts: i32,
+        wait: Duration,
+        trouble: Trouble,
+        reached: &str,
+        reply: &str,
+    ) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        warn!(dispatch.id = %id, channel.name = %self.line.channel.name, reached,
+            "Dispatch {id} waits {} s for its next attempt", wait.as_secs());
+        let next = self.ctx.clock.now() + wait;
+        let phrase = Phrase::DispatchTryLater { trouble, next };
+        // A first short wait is not worth a notice that is replaced a moment later.
+        let notice = (attempts >= NOTICE_FROM_ATTEMPT).then(|| self.notice(dispatch, &phrase));
+        self.ctx.store.dispatch_again_at(dispatch, next, reply, notice.as_ref()).await
+    }
+
+    /// The mail could not be made for now: nobody was asked to take it.
+    async fn not_made(
+        &self,
+        dispatch: &StoredDispatch,
+        trouble: Trouble,
+    ) -> Result<(), StoreError> {
+        let word = trouble.word();
+        if trouble == Trouble::Disk {
+            error!(dispatch.id = %dispatch.id, "A file could not be kept in the folder for temporary files: it is full, or cannot be written");
+        }
+        let (attempts, attempts_max) = (dispatch.attempts + 1, self.ctx.attempts_max);
+        if attempts < attempts_max {
+            return self.again(dispatch, attempts, back_off(attempts), trouble, word, word).await;
+        }
+        let phrase = Phrase::DispatchFailed { trouble, reply: String::new() };
+        self.fail(dispatch, &phrase, word, word).await
+    }
+
+    /// The gateway ended in the middle of an attempt, before anything of the body could leave.
+    async fn interrupted(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
+        match after_interruption(dispatch.attempts, self.ctx.attempts_max) {
+            Verdict::Again(wait) => {
+                let next = self.ctx.clock.now() + wait;
+                self.ctx.store.dispatch_again_at(dispatch, next, INTERRUPTED, None).await
+            }
+            _ => self.give_up_interrupted(dispatch).await,
+        }
+    }
+
+    async fn give_up_interrupted(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
+        self.fail(dispatch, &Phrase::DispatchInterrupted, INTERRUPTED, INTERRUPTED).await
     }
 
     async fn fail(

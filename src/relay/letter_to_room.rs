@@ -1,16 +1,16 @@
 //! Road (a): a letter finds its place, becomes posts, and the posts reach the portal in order.
 
-use std::time::Duration;
-
 use ruma::UserId;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
+    damage::{self, INTERRUPTED},
     devices::{self, Saying},
     notices::notice,
     portals::{self, OpenPortal},
+    put_off::{self, PutOff},
     stop::Stop,
     stored_mail::{self, Unread},
 };
@@ -21,17 +21,13 @@ use crate::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
         LetterId, Media, MessageId, Notice, Speaker, TransferEncoding,
     },
-    phrases::{ParkedWhat, Phrase},
+    phrases::Phrase,
     rules::{
         posts,
-        retry::back_off,
         threading::{self, Ancestors, Known, Placement},
     },
     store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
 };
-
-/// Why something is parked whose sealed bytes in the database do not open.
-const UNSEALABLE: &str = "seal_broken";
 
 /// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
 const POSTS_AT_ONCE: usize = 20;
@@ -40,38 +36,63 @@ const POSTS_AT_ONCE: usize = 20;
 /// found or not, another one is opened.
 const REOPENED_MAX: u8 = 3;
 
-/// Wait before a post is tried again that waits for a person.
-const NOT_YET_AGAIN: Duration = Duration::from_secs(10);
-
 /// Places every letter of a channel that has no place yet, oldest first.
 pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), StoreError> {
     let Some(line) = ctx.channels.get(channel) else {
         warn!(channel.name = %channel, "Letters of a channel wait that the settings do not have");
         return Ok(());
     };
-    while let Some(stored) = ctx.store.next_stored_letter(channel).await? {
-        place(ctx, line, stored).await?;
+    loop {
+        let next = match ctx.store.next_stored_letter(channel).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(stored)) => {
+                let id = stored.id;
+                place(ctx, line, stored).await.map_err(|error| (Some(id), error))
+            }
+            Err(error) => Err((None, error)),
+        };
+        match next {
+            Ok(()) => {}
+            // Those behind it shall pass.
+            Err((id, StoreError::Damaged(damaged))) => {
+                let Some(id) = id.or_else(|| damaged.row_of("letters").map(LetterId)) else {
+                    return Err(damaged.into());
+                };
+                damage::tell(&damaged);
+                park(ctx, line, id, damage::reason(&damaged)).await?;
+            }
+            Err((_, error)) => return Err(error),
+        }
     }
+}
+
+/// Parks a letter, so that those behind it pass.
+async fn park(
+    ctx: &Ctx,
+    line: &Line,
+    id: LetterId,
+    reason: &'static str,
+) -> Result<(), StoreError> {
+    let channel = &line.channel.name;
+    warn!(letter.id = %id, channel.name = %channel, reason, "Parked letter {id}");
+    metrics::counter!("umstieg_letters_total", "channel" => channel.to_string(), "result" => "parked")
+        .increment(1);
+    ctx.store.park_letter(channel, id, reason, ctx.clock.now()).await?;
     Ok(())
 }
 
 async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), StoreError> {
     let channel = &line.channel;
     let id = stored.id;
+    if stored.attempts > ctx.attempts_max {
+        return park(ctx, line, id, INTERRUPTED).await;
+    }
     let name = stored_mail::name_of(&channel.name, &stored.mail_key);
     let (letter, fingerprint) = match stored_mail::read(ctx, id).await {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(()),
-        // Those behind it shall pass.
-        Err(Unread::Store(StoreError::Sealed(why))) => {
-            error!(letter.id = %id, channel.name = %channel.name, error = %why, "Parked letter {id}: its seal does not open");
-            return ctx.store.park_letter(&channel.name, id, UNSEALABLE, ctx.clock.now()).await;
-        }
         Err(Unread::Store(error)) => return Err(error),
-        Err(Unread::Panicked) => {
-            error!(letter.id = %id, channel.name = %channel.name, "Parked letter {id}: it could not be parsed");
-            return ctx.store.park_letter(&channel.name, id, "unreadable", ctx.clock.now()).await;
-        }
+        Err(Unread::Panicked) => return park(ctx, line, id, "unreadable").await,
     };
 
     if let Some(fingerprint) = &fingerprint
@@ -80,7 +101,8 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "repeat")
             .increment(1);
         info!(letter.id = %id, channel.name = %channel.name, "Letter {id} had come before");
-        return ctx.store.mark_repeat(id).await;
+        ctx.store.mark_repeat(id).await?;
+        return Ok(());
     }
 
     let correspondent = match channel.correspondent_of(&letter) {
@@ -90,12 +112,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
             Correspondent::UnknownSender
         }
-        Err(why) => {
-            warn!(letter.id = %id, channel.name = %channel.name, reason = why.word(), "Parked letter {id}");
-            metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "parked")
-                .increment(1);
-            return ctx.store.park_letter(&channel.name, id, why.word(), ctx.clock.now()).await;
-        }
+        Err(why) => return park(ctx, line, id, why.word()).await,
     };
 
     let ancestors = Ancestors::of(&letter);
@@ -173,17 +190,45 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         warn!(conversation.id = %id, "Posts of a channel wait that the settings do not have");
         return Ok(());
     };
+    if conversation.is_parked {
+        return Ok(());
+    }
     let mut parsed = ParsedLetter::default();
     let mut reopened = 0;
     loop {
-        let waiting = ctx.store.pending_posts(id, POSTS_AT_ONCE).await?;
+        let waiting = match ctx.store.pending_posts(id, POSTS_AT_ONCE).await {
+            Ok(waiting) => waiting,
+            Err(StoreError::Damaged(damaged)) => {
+                put_off::park_damaged(ctx, line, &conversation, damaged).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let Some(head) = waiting.first() else {
             return keep_portal(ctx, line, &conversation).await;
         };
-        if let Some(next) = head.next_attempt_at.filter(|next| *next > ctx.clock.now()) {
+        if let Some(next) = put_off::not_before(head, ctx.clock.now()) {
             return ctx.store.wake(&Job::SendPosts(id), Some(next)).await;
         }
-        let mut portal = None;
+        // Counted before anything of it is done. Those behind it are counted when they are the
+        // first: whatever ends the gateway in the middle of one leaves it there.
+        let Some(attempts) = ctx.store.post_begins(head.id).await? else { continue };
+        let put_off = PutOff { ctx, line, conversation: &conversation };
+        if attempts > ctx.attempts_max {
+            put_off.park(head, INTERRUPTED).await?;
+            continue;
+        }
+        let portal = match portals::open(ctx, line, &conversation).await {
+            Ok(portal) => portal,
+            Err(Stop::PostsFound) => continue,
+            Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
+                // The next round opens another room, and that is no attempt at the post.
+                ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                reopened += 1;
+                continue;
+            }
+            Err(stop) => return put_off.room(head, attempts, stop).await,
+        };
         let mut is_done = true;
         for post in &waiting {
             if post.id != head.id && post.replaces == Some(None) {
@@ -191,22 +236,22 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
                 is_done = false;
                 break;
             }
-            match send_post(ctx, line, &conversation, post, &mut portal, &mut parsed).await {
+            match send_post(ctx, line, &conversation, post, &portal, &mut parsed).await {
                 Ok(()) => {}
-                Err(Stop::Store(error)) => return Err(error),
-                // What still waits is asked for anew.
-                Err(Stop::PostsFound) => {
-                    is_done = false;
-                    break;
-                }
                 // The room is gone: the next round opens another one.
                 Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
+                    if post.id == head.id {
+                        ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                    }
                     reopened += 1;
                     is_done = false;
                     break;
                 }
+                Err(Stop::PortalGone) => {
+                    return put_off.room(post, post.attempts + 1, Stop::PortalGone).await;
+                }
                 Err(stop) => {
-                    if !put_off(ctx, line, &conversation, post, &stop).await? {
+                    if !put_off.post(post, stop).await? {
                         return Ok(());
                     }
                     is_done = false;
@@ -245,64 +290,14 @@ async fn keep_portal(
     Ok(())
 }
 
-/// Notes a failed attempt. `true`: the post was parked, and those behind it may pass.
-async fn put_off(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: &Conversation,
-    post: &StoredPost,
-    stop: &Stop,
-) -> Result<bool, StoreError> {
-    let id = post.id;
-    let (reason, wait, counts, is_final) = match stop {
-        Stop::Matrix(error) => {
-            let is_final = matches!(error.kind(), ErrorKind::Never);
-            let after = match error.kind() {
-                ErrorKind::Again { after } => after,
-                ErrorKind::Never | ErrorKind::Gone => None,
-            };
-            // Neither an outage nor a rate limit says anything about this post, however long it
-            // lasts.
-            let counts = !error.is_outage() && !error.is_rate_limit();
-            (error.endpoint().word(), after, counts, is_final)
-        }
-        Stop::Lost(reason) => (*reason, None, true, true),
-        Stop::PortalGone => ("portal_gone", None, true, false),
-        Stop::NotYet(reason) => (*reason, Some(NOT_YET_AGAIN), false, false),
-        Stop::PostsFound => ("posts_found", None, false, false),
-        Stop::DeviceLost => ("keys", Some(NOT_YET_AGAIN), false, false),
-        Stop::Store(_) => ("database", None, false, false),
-    };
-    let now = ctx.clock.now();
-    if is_final || (counts && post.attempts + 1 >= ctx.attempts_max) {
-        warn!(post.id = %id, reason, "Parked post {id}");
-        metrics::counter!("umstieg_parked_total", "kind" => "post").increment(1);
-        ctx.store.park_post(id, &conversation.channel, reason, now).await?;
-        let notice = notice(line, &Phrase::Parked { what: ParkedWhat::Post });
-        let txn_id = format!("k{}", post.txn_id);
-        ctx.store.add_bot_post(conversation.id, &txn_id, &notice).await?;
-        return Ok(true);
-    }
-    let wait = wait.unwrap_or_else(|| back_off(post.attempts + 1));
-    warn!(post.id = %id, reason, "Post {id} waits {} s", wait.as_secs());
-    let next = now + wait;
-    ctx.store.post_again_at(id, next, counts).await?;
-    ctx.store.wake(&Job::SendPosts(conversation.id), Some(next)).await?;
-    Ok(false)
-}
-
 async fn send_post(
     ctx: &Ctx,
     line: &Line,
     conversation: &Conversation,
     post: &StoredPost,
-    portal: &mut Option<OpenPortal>,
+    portal: &OpenPortal,
     parsed: &mut ParsedLetter,
 ) -> Result<(), Stop> {
-    let portal = match portal {
-        Some(portal) => portal,
-        None => portal.insert(portals::open(ctx, line, conversation).await?),
-    };
     let speaker = match post.speaker {
         Speaker::Ghost => portal.ghost.as_ref(),
         Speaker::Bot => ctx.homeserver.bot(),
@@ -365,8 +360,7 @@ async fn upload(
     speaker: &UserId,
     is_encrypted: bool,
 ) -> Result<Media, Stop> {
-    let pieces = sealed_or_lost(letter, ctx.store.letter_pieces(letter).await)?
-        .ok_or(Stop::Lost("letter_lost"))?;
+    let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
     let _held = ctx.budget.take(stored_mail::poured_bytes(&pieces, file)).await;
     let (into, taken) = mpsc::channel(stored_mail::PIECES_WAITING_MAX);
     let upload = Upload { bytes: file.bytes, pieces: taken };
@@ -380,7 +374,7 @@ async fn upload(
     };
     let (poured, uploaded) = tokio::join!(stored_mail::pour(ctx, &pieces, file, into), uploading);
     // That it could not be read is why its upload broke off.
-    sealed_or_lost(letter, poured)?;
+    poured?;
     Ok(uploaded?)
 }
 
@@ -397,8 +391,7 @@ async fn file_of(
     match post.kind {
         PostKind::Text => Ok(None),
         PostKind::Original { letter } => {
-            let pieces = sealed_or_lost(letter, ctx.store.letter_pieces(letter).await)?
-                .ok_or(Stop::Lost("letter_lost"))?;
+            let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
             let original = Attachment {
                 file_name: format!("original-{letter}.eml"),
                 media_type: "message/rfc822".to_owned(),
@@ -412,7 +405,7 @@ async fn file_of(
             if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
                 let read = match stored_mail::read(ctx, letter).await {
                     Ok(read) => read.ok_or(Stop::Lost("letter_lost"))?,
-                    Err(Unread::Store(error)) => sealed_or_lost(letter, Err(error))?,
+                    Err(Unread::Store(error)) => return Err(error.into()),
                     Err(Unread::Panicked) => return Err(Stop::Lost("unreadable")),
                 };
                 parsed.0 = Some((letter, read.0));
@@ -421,17 +414,5 @@ async fn file_of(
             let attachment = attachment.cloned().ok_or(Stop::Lost("attachment_lost"))?;
             Ok(Some((letter, attachment)))
         }
-    }
-}
-
-/// What of a letter does not open is lost; with a database that is away it is not.
-fn sealed_or_lost<T>(letter: LetterId, read: Result<T, StoreError>) -> Result<T, Stop> {
-    match read {
-        Ok(read) => Ok(read),
-        Err(StoreError::Sealed(why)) => {
-            error!(letter.id = %letter, error = %why, "The seal of letter {letter} does not open");
-            Err(Stop::Lost(UNSEALABLE))
-        }
-        Err(error) => Err(error.into()),
     }
 }

@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{
-    Ctx, Line,
+    Ctx, Line, damage,
     devices::{self, Saying},
     notices::notice,
     stop::Stop,
@@ -21,7 +21,7 @@ use crate::{
     model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
     phrases::{Phrase, Phrases},
     rules::posts,
-    store::{Conversation, Portal, PortalState, StoreError},
+    store::{Conversation, Damaged, Portal, PortalState, StoreError},
 };
 
 /// How long the bot waits to be invited into the successor of an upgraded room. Clients invite
@@ -48,9 +48,11 @@ pub(super) async fn open(
     line: &Line,
     conversation: &Conversation,
 ) -> Result<OpenPortal, Stop> {
-    let portal = match ctx.store.portal(conversation.id).await? {
-        Some(portal) => portal,
-        None => {
+    let portal = match ctx.store.portal(conversation.id).await {
+        Ok(Some(portal)) => portal,
+        Err(StoreError::Damaged(damaged)) => return Err(give_up(ctx, damaged).await?),
+        Err(error) => return Err(error.into()),
+        Ok(None) => {
             let token = alias_token(ctx, conversation).await?;
             ctx.store.add_portal(conversation.id, token, ctx.clock.now()).await?
         }
@@ -82,6 +84,14 @@ pub(super) async fn open(
         ctx.store.portal_is_open(portal.id).await?;
     }
     Ok(OpenPortal { row: portal.id, room_id, ghost, rotation })
+}
+
+/// What is known of a room cannot be read: the conversation goes on in another one, which says so.
+async fn give_up(ctx: &Ctx, damaged: Damaged) -> Result<Stop, StoreError> {
+    let Some(row) = damaged.row_of("portals") else { return Err(damaged.into()) };
+    damage::tell(&damaged);
+    ctx.store.portal_is_gone(row).await?;
+    Ok(Stop::PortalGone)
 }
 
 /// What makes the alias of a conversation's next room its own: always the same for the same first

@@ -5,9 +5,8 @@ use std::{io, ops::Range};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
-use tracing::error;
 
-use super::Ctx;
+use super::{Ctx, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
     model::{Attachment, ChannelName, ConversationId, Letter, LetterId, TransferEncoding},
@@ -78,12 +77,20 @@ pub(super) async fn newest(
     ctx: &Ctx,
     conversation: ConversationId,
 ) -> Result<Option<Letter>, StoreError> {
-    let Some(stored) = ctx.store.newest_letter(conversation).await? else { return Ok(None) };
+    let stored = match ctx.store.newest_letter(conversation).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Ok(None),
+        Err(StoreError::Damaged(damaged)) => {
+            damage::tell(&damaged);
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let id = stored.id;
     match read(ctx, id).await {
         Ok(read) => Ok(read.map(|(letter, _)| letter)),
-        Err(Unread::Store(StoreError::Sealed(why))) => {
-            error!(letter.id = %id, error = %why, "The seal of a letter does not open");
+        Err(Unread::Store(StoreError::Damaged(damaged))) => {
+            damage::tell(&damaged);
             Ok(None)
         }
         Err(Unread::Store(error)) => Err(error),

@@ -108,7 +108,7 @@ pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     if unreadable.is_empty() {
         return Ok(());
     }
-    let bot = ctx.store.live_device(ctx.homeserver.bot().as_str()).await?;
+    let bot = devices::live_device(ctx, ctx.homeserver.bot()).await?;
     let reads_since = bot.map(|device| device.made_at);
     for event in unreadable {
         if let Some(id) = ctx.store.conversation_of_room(&event.room_id).await?

@@ -45,6 +45,15 @@ pub fn render(name: &str, letter: &Letter, hints: &[Notice]) -> Vec<NewPost> {
         .collect()
 }
 
+/// What all posts of a letter have in common in their `txn_id`s: the letter's name.
+pub fn name_of(txn_id: &str) -> &str {
+    let is_place = |place: &str| !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit());
+    match txn_id.rsplit_once('p') {
+        Some((name, place)) if is_place(place) => name,
+        _ => txn_id,
+    }
+}
+
 /// Puts our mark into a content.
 pub fn marked(mut content: Value, txn_id: &str) -> Value {
     if let Value::Object(map) = &mut content {

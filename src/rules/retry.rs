@@ -41,6 +41,18 @@ pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
     }
 }
 
+/// Judges an attempt that the gateway did not survive, before anything of the body could leave.
+///
+/// Mostly it was stopped for reasons of its own, so the first time is tried again at once. Should it
+/// be the attempt that ends it, everything else has time between two of them.
+pub fn after_interruption(attempts: i32, attempts_max: i32) -> Verdict {
+    match attempts {
+        _ if attempts >= attempts_max => Verdict::TriedEnough,
+        ..=1 => Verdict::Again(Duration::ZERO),
+        _ => Verdict::Again(back_off(attempts - 1)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +64,16 @@ mod tests {
         assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
         assert_eq!(back_off(i32::MAX), BACK_OFF_MAX);
         assert_eq!(back_off(i32::MIN), BACK_OFF_FIRST);
+    }
+
+    #[test]
+    fn an_interrupted_attempt_is_an_attempt() {
+        assert_eq!(after_interruption(1, 3), Verdict::Again(Duration::ZERO));
+        assert_eq!(after_interruption(2, 3), Verdict::Again(BACK_OFF_FIRST));
+        assert_eq!(after_interruption(3, 3), Verdict::TriedEnough);
+        assert_eq!(after_interruption(1, 1), Verdict::TriedEnough);
+        assert_eq!(after_interruption(i32::MIN, 3), Verdict::Again(Duration::ZERO));
+        assert_eq!(after_interruption(i32::MAX, 3), Verdict::TriedEnough);
     }
 
     #[test]

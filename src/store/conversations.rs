@@ -15,6 +15,8 @@ pub struct Conversation {
     pub channel: String,
     /// As [`Correspondent::key`] writes it.
     pub correspondent: String,
+    /// Its room cannot be had: nothing is said there until a person has it tried again.
+    pub is_parked: bool,
 }
 
 /// What is known of the threads of one correspondent on one channel, and of nobody else.
@@ -144,9 +146,9 @@ impl Store {
         id: ConversationId,
     ) -> Result<Option<Conversation>, StoreError> {
         let row = sqlx::query!(
-            "select channel, correspondent
+            r#"select channel, correspondent, parked_id is not null as "is_parked!"
              from conversations
-             where id = $1",
+             where id = $1"#,
             id.0,
         )
         .fetch_optional(&self.pool)
@@ -155,6 +157,7 @@ impl Store {
             id,
             channel: row.channel,
             correspondent: row.correspondent,
+            is_parked: row.is_parked,
         }))
     }
 }

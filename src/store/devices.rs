@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Damaged, Harm, Moment, Store, StoreError};
 
 /// Our number of a device. Everything its encryption remembers hangs on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,20 +31,35 @@ pub enum DeviceState {
     Retired,
 }
 
+impl DeviceState {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "new" => Some(Self::New),
+            "ready" => Some(Self::Ready),
+            "retired" => Some(Self::Retired),
+            _ => None,
+        }
+    }
+}
+
 impl Store {
     /// The device a user speaks with: the one that is not retired.
     pub async fn live_device(&self, user_id: &str) -> Result<Option<Device>, StoreError> {
         let row = sqlx::query_as!(
             Row,
-            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+            r#"select
+                 id, user_id, device_id, state,
+                 made_at as "made_at: Moment",
+                 inbox_since,
+                 inbox_drained_at as "inbox_drained_at: Moment"
              from devices
              where user_id = $1
-               and state <> 'retired'",
+               and state <> 'retired'"#,
             user_id,
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(Device::from))
+        Ok(row.map(Device::try_from).transpose()?)
     }
 
     /// Fixes the name of a user's device before the homeserver hears of it. Returns the device of
@@ -96,14 +111,18 @@ impl Store {
     pub async fn retired_devices(&self) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+            r#"select
+                 id, user_id, device_id, state,
+                 made_at as "made_at: Moment",
+                 inbox_since,
+                 inbox_drained_at as "inbox_drained_at: Moment"
              from devices
              where state = 'retired'
-             order by id",
+             order by id"#,
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(Device::from).collect())
+        Ok(readable(rows))
     }
 
     /// Forgets a retired device, which the homeserver has deleted, and every key it had.
@@ -154,7 +173,8 @@ impl Store {
         Ok(forgotten.rows_affected())
     }
 
-    /// Ready devices whose inbox was not read since `before`, the longest waiting first.
+    /// Ready devices whose inbox was not read since `before`. Those first that were not tried for
+    /// the longest time: one that fails each time holds up no other.
     pub async fn devices_to_drain(
         &self,
         before: OffsetDateTime,
@@ -162,18 +182,35 @@ impl Store {
     ) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "select id, user_id, device_id, state, made_at, inbox_since, inbox_drained_at
+            r#"select
+                 id, user_id, device_id, state,
+                 made_at as "made_at: Moment",
+                 inbox_since,
+                 inbox_drained_at as "inbox_drained_at: Moment"
              from devices
              where state = 'ready'
                and (inbox_drained_at is null or inbox_drained_at < $1)
-             order by inbox_drained_at nulls first, id
-             limit $2",
+             order by drain_begun_at nulls first, id
+             limit $2"#,
             before,
             i64::try_from(limit).unwrap_or(i64::MAX),
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(Device::from).collect())
+        Ok(readable(rows))
+    }
+
+    /// Notes that the reading of a device's inbox begins: an attempt that the gateway does not
+    /// survive is one.
+    pub async fn drain_begins(
+        &self,
+        device: DeviceRow,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!("update devices set drain_begun_at = $2 where id = $1", device.0, at)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
     }
 
     /// Notes for every device that knows one of these users that what it knows is out of date.
@@ -248,32 +285,36 @@ impl Store {
     }
 }
 
+/// Of several devices those that can be read; a damaged one is met by whoever needs just that one.
+fn readable(rows: Vec<Row>) -> Vec<Device> {
+    rows.into_iter().filter_map(|row| Device::try_from(row).ok()).collect()
+}
+
 /// A row of `devices`.
 struct Row {
     id: i64,
     user_id: String,
     device_id: String,
     state: String,
-    made_at: OffsetDateTime,
+    made_at: Moment,
     inbox_since: Option<String>,
-    inbox_drained_at: Option<OffsetDateTime>,
+    inbox_drained_at: Option<Moment>,
 }
 
-impl From<Row> for Device {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for Device {
+    type Error = Damaged;
+
+    fn try_from(row: Row) -> Result<Self, Damaged> {
+        Ok(Self {
             row: DeviceRow(row.id),
             user_id: row.user_id,
             device_id: row.device_id,
-            // The table allows these three words.
-            state: match row.state.as_str() {
-                "new" => DeviceState::New,
-                "ready" => DeviceState::Ready,
-                _ => DeviceState::Retired,
-            },
-            made_at: row.made_at,
+            state: DeviceState::from_word(&row.state)
+                .ok_or_else(|| Damaged::new("devices", "state", row.id, Harm::Word))?,
+            made_at: row.made_at.read("devices", "made_at", row.id)?,
             inbox_since: row.inbox_since,
-            inbox_drained_at: row.inbox_drained_at,
-        }
+            // Read once more than needed does no harm.
+            inbox_drained_at: row.inbox_drained_at.and_then(Moment::get),
+        })
     }
 }

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Job, Store, StoreError, conversations::Sighting, jobs, parked, parked::ParkedKind,
-    seal::Purpose,
+    Damaged, Harm, InRow as _, Job, Moment, Store, StoreError, conversations::Sighting, jobs,
+    parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId, Notice,
@@ -176,11 +176,12 @@ impl Store {
         if !dispatch.may_change() {
             return Ok(NewerWords::TooLate);
         }
-        let content =
-            sqlx::query_scalar!("select content from dispatch_parts where event_id = $1", event_id)
+        let part =
+            sqlx::query!("select id, content from dispatch_parts where event_id = $1", event_id)
                 .fetch_one(&mut *transaction)
                 .await?;
-        let newer = match self.open_json(Purpose::DispatchPart, &content)? {
+        let said = self.open_json(Purpose::DispatchPart, &part.content).in_row(part.id)?;
+        let newer = match said {
             StoredPart::Text(_) => StoredPart::Text(words.to_owned()),
             StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
                 StoredPart::File {
@@ -257,7 +258,8 @@ impl Store {
         Ok(NewerWords::Applied)
     }
 
-    /// The oldest dispatch of a conversation that is not settled: the only one that may move.
+    /// The oldest dispatch of a conversation that is not settled: the only one that may move. When
+    /// it is damaged, that is the answer: [`StoreError::Damaged`] with its row.
     pub async fn head_dispatch(
         &self,
         conversation: ConversationId,
@@ -267,13 +269,13 @@ impl Store {
                  dispatch.id,
                  dispatch.state,
                  dispatch.message_id,
-                 dispatch.opened_at,
-                 dispatch.closes_at,
+                 dispatch.opened_at as "opened_at: Moment",
+                 dispatch.closes_at as "closes_at: Moment",
                  dispatch.subject,
                  dispatch.in_reply_to,
-                 dispatch.ancestors,
+                 dispatch.ancestors as "ancestors: Vec<Option<String>>",
                  dispatch.attempts,
-                 dispatch.next_attempt_at,
+                 dispatch.next_attempt_at as "next_attempt_at: Moment",
                  (
                      select event_id
                      from dispatch_parts
@@ -291,26 +293,36 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let (Some(state), Ok(message_id)) =
-            (DeliveryState::from_word(&row.state), MessageId::new(&row.message_id))
-        else {
-            return Ok(None);
+        let damaged = |column, why| Damaged::new("dispatches", column, row.id, why);
+        let message_id =
+            |column, id: &str| MessageId::new(id).map_err(|_| damaged(column, Harm::Name));
+        let ancestor = |id: &Option<String>| {
+            let id = id.as_deref().ok_or_else(|| damaged("ancestors", Harm::Missing))?;
+            message_id("ancestors", id)
         };
         Ok(Some(StoredDispatch {
             id: DispatchId(row.id),
             conversation,
-            state,
-            message_id,
-            opened_at: row.opened_at,
-            closes_at: row.closes_at,
+            state: DeliveryState::from_word(&row.state)
+                .ok_or_else(|| damaged("state", Harm::Word))?,
+            message_id: message_id("message_id", &row.message_id)?,
+            opened_at: row.opened_at.read("dispatches", "opened_at", row.id)?,
+            closes_at: row.closes_at.read("dispatches", "closes_at", row.id)?,
             subject: match &row.subject {
-                Some(sealed) => self.open_text(Purpose::DispatchSubject, sealed)?,
+                Some(sealed) => self.open_text(Purpose::DispatchSubject, sealed).in_row(row.id)?,
                 None => String::new(),
             },
-            in_reply_to: row.in_reply_to.and_then(|id| MessageId::new(&id).ok()),
-            ancestors: row.ancestors.iter().filter_map(|id| MessageId::new(id).ok()).collect(),
-            attempts: row.attempts,
-            next_attempt_at: row.next_attempt_at,
+            in_reply_to: row
+                .in_reply_to
+                .as_deref()
+                .map(|id| message_id("in_reply_to", id))
+                .transpose()?,
+            ancestors: row.ancestors.iter().map(ancestor).collect::<Result<_, _>>()?,
+            attempts: row.attempts.max(0),
+            next_attempt_at: row
+                .next_attempt_at
+                .map(|at| at.read("dispatches", "next_attempt_at", row.id))
+                .transpose()?,
             first_event: row.first_event,
         }))
     }
@@ -320,8 +332,8 @@ impl Store {
         &self,
         dispatch: DispatchId,
     ) -> Result<Vec<StoredPart>, StoreError> {
-        let contents = sqlx::query_scalar!(
-            "select content
+        let parts = sqlx::query!(
+            "select id, content
              from dispatch_parts
              where dispatch_id = $1
                and not withdrawn
@@ -330,7 +342,11 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        contents.iter().map(|content| self.open_json(Purpose::DispatchPart, content)).collect()
+        let open = |part| self.open_json(Purpose::DispatchPart, part);
+        Ok(parts
+            .iter()
+            .map(|part| open(&part.content).in_row(part.id))
+            .collect::<Result<_, _>>()?)
     }
 
     /// Closes a gathered dispatch: what it answers is fixed, and its Message-ID leads back to the
@@ -345,12 +361,13 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let ancestors: Vec<String> =
             dispatch.ancestors.iter().map(|id| id.as_str().to_owned()).collect();
-        sqlx::query!(
+        let is_closed = sqlx::query!(
             "update dispatches
              set state = 'waiting',
                  subject = $2,
                  in_reply_to = $3,
-                 ancestors = $4
+                 ancestors = $4,
+                 attempts = 0
              where id = $1
                and state = 'collecting'",
             dispatch.id.0,
@@ -359,7 +376,13 @@ impl Store {
             &ancestors,
         )
         .execute(&mut *transaction)
-        .await?;
+        .await?
+        .rows_affected()
+            == 1;
+        // Withdrawn meanwhile: nobody outside will ever know its Message-ID.
+        if !is_closed {
+            return Ok(());
+        }
         let sighting = Sighting { channel, correspondent, conversation: dispatch.conversation, at };
         let bearer = format!("d{}", dispatch.id);
         sighting.of_bearer(&mut transaction, &dispatch.message_id, &bearer).await?;
@@ -367,18 +390,40 @@ impl Store {
         Ok(())
     }
 
+    /// Counts an attempt at closing a dispatch, before the letter it answers is read. Gives the
+    /// attempts with this one; nothing when it is not gathered any more.
+    pub async fn dispatch_closes(&self, dispatch: DispatchId) -> Result<Option<i32>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
+             update dispatches
+             set attempts = least(greatest(attempts, 0), 2147483646) + 1
+             from unhurried
+             where id = $1
+               and state = 'collecting'
+             returning attempts",
+            dispatch.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
     /// Moves an attempt one step on. `false` when the dispatch was not in the state before, for
-    /// example because its author withdrew it meanwhile.
+    /// example because its author withdrew it meanwhile. The attempt counts from its first step on.
+    ///
+    /// Errors: [`StoreError::Damaged`] for a step that no dispatch takes.
     pub async fn dispatch_step(
         &self,
         dispatch: DispatchId,
         from: DeliveryState,
         to: DeliveryState,
     ) -> Result<bool, StoreError> {
+        from.to(to)
+            .map_err(|wrong| Damaged::new("dispatches", "state", dispatch.0, wrong.into()))?;
         let moved = sqlx::query!(
             "update dispatches
              set state = $3,
-                 attempts = attempts + case when $3 = 'handing_over' then 1 else 0 end
+                 attempts = least(greatest(attempts, 0), 2147483646)
+                     + case when $3 = 'handing_over' then 1 else 0 end
              where id = $1
                and state = $2",
             dispatch.0,
@@ -401,19 +446,25 @@ impl Store {
         notice: Option<&Notice>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!(
+        let waits = sqlx::query!(
             "update dispatches
              set state = 'waiting',
                  next_attempt_at = $2,
                  reply = $3
              where id = $1
-               and state in ('waiting', 'handing_over', 'sending_body')",
+               and state in ('handing_over', 'sending_body')",
             dispatch.id.0,
             next,
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
         )
         .execute(&mut *transaction)
-        .await?;
+        .await?
+        .rows_affected()
+            == 1;
+        // Somebody else settled it.
+        if !waits {
+            return Ok(());
+        }
         if let Some(notice) = notice {
             self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
                 .await?;
@@ -441,11 +492,12 @@ impl Store {
                  reply = $3,
                  settled_at = $4
              where id = $1
-               and state in ('collecting', 'waiting', 'handing_over', 'sending_body')",
+               and state = any ($5)",
             dispatch.id.0,
             state.word(),
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
             at,
+            &state.before(),
         )
         .execute(&mut *transaction)
         .await?
@@ -463,8 +515,48 @@ impl Store {
         Ok(())
     }
 
-    /// How many dispatches stand in each state, for the metrics.
-    pub async fn dispatch_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+    /// Settles a dispatch whose row cannot be read: what may have left is unclear, everything else
+    /// failed. `false`: it is settled.
+    pub async fn settle_damaged_dispatch(
+        &self,
+        dispatch: DispatchId,
+        notices: impl Fn(DeliveryState) -> Notice,
+        channel: &ChannelName,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // Also where the word for its state is none that is known.
+        let row = sqlx::query!(
+            "update dispatches
+             set state = case
+                     when state in ('collecting', 'waiting', 'handing_over') then 'failed'
+                     else 'unclear'
+                 end,
+                 settled_at = $2
+             where id = $1
+               and state not in ('accepted', 'failed', 'unclear', 'withdrawn')
+             returning state, conversation_id",
+            dispatch.0,
+            at,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let state = DeliveryState::from_word(&row.state).unwrap_or(DeliveryState::Unclear);
+        let notice = notices(state);
+        self.insert_notice(&mut transaction, row.conversation_id, dispatch, &notice).await?;
+        let reason = match state {
+            DeliveryState::Unclear => "unclear",
+            _ => "damaged",
+        };
+        let (kind, channel) = (ParkedKind::Dispatch, channel.as_str());
+        parked::insert(&mut transaction, kind, dispatch.0, channel, reason, at).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// How many dispatches stand in each state, for the metrics; also in those with none.
+    pub async fn dispatch_counts(&self) -> Result<Vec<(DeliveryState, i64)>, StoreError> {
         let rows = sqlx::query!(
             r#"select state, count(*) as "count!"
              from dispatches
@@ -472,7 +564,10 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.state, row.count)).collect())
+        let count = |state: DeliveryState| {
+            rows.iter().find(|row| row.state == state.word()).map_or(0, |row| row.count)
+        };
+        Ok(DeliveryState::ALL.map(|state| (state, count(state))).to_vec())
     }
 }
 

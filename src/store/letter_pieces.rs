@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    Store, StoreError,
-    seal::{Purpose, SEAL_BYTES, Unsealable},
+    Damaged, Harm, Store, StoreError,
+    seal::{Purpose, SEAL_BYTES},
 };
 use crate::model::{ChannelName, LetterId, MailKey};
 
@@ -143,7 +143,7 @@ impl LetterPieces {
 impl Store {
     /// Where the bytes of a letter are; nothing when there is no such letter.
     ///
-    /// Errors: [`StoreError::Sealed`] when pieces of it are missing.
+    /// Errors: [`StoreError::Damaged`] when pieces of it are missing.
     pub async fn letter_pieces(
         &self,
         letter: LetterId,
@@ -172,7 +172,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
             if i32::try_from(rest.len()) != Ok(row.rest_pieces) {
-                return Err(Unsealable::Altered.into());
+                return Err(Damaged::new("letters", "rest", letter.0, Harm::Missing).into());
             }
             sealed.extend(rest);
         }
@@ -184,7 +184,7 @@ impl Store {
 
     /// One piece of a letter, from 0.
     ///
-    /// Errors: [`StoreError::Sealed`] when it was damaged in the database, or is not there.
+    /// Errors: [`StoreError::Damaged`] when it was damaged in the database, or is not there.
     pub async fn letter_piece(
         &self,
         pieces: &LetterPieces,
@@ -213,8 +213,12 @@ impl Store {
                 (Purpose::LetterPiece, piece)
             }
         };
-        let sealed = sealed.ok_or(Unsealable::TooShort)?;
-        Ok(self.open_large(purpose, sealed).await?)
+        let damaged = |why| {
+            let letter = Some(pieces.letter.0);
+            Damaged { row: letter, ..Damaged::sealed(purpose, why) }
+        };
+        let sealed = sealed.ok_or_else(|| damaged(Harm::Missing))?;
+        Ok(self.open_large(purpose, sealed).await.map_err(|why| damaged(why.into()))?)
     }
 
     /// Removes pieces no letter names: a crash left them, while their mail was coming. Only at

@@ -3,11 +3,11 @@
 use time::OffsetDateTime;
 
 use super::{
-    Job, Store, StoreError, conversations::Sighting, jobs, parked, parked::ParkedKind,
-    seal::Purpose,
+    Damaged, Job, Moment, Store, StoreError, conversations::Sighting, jobs, parked,
+    parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, LetterId, MailKey, MessageId, NewPost,
+    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailKey, MessageId, NewPost,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -19,19 +19,25 @@ pub struct StoredLetter {
     /// Too large: we have but its head.
     pub head_only: bool,
     pub received_at: OffsetDateTime,
+    /// How often it was tried to place it, with this time.
+    pub attempts: i32,
 }
 
 struct LetterRow {
     id: i64,
     mail_key: String,
     head_only: bool,
-    received_at: OffsetDateTime,
+    received_at: Moment,
+    attempts: i32,
 }
 
-impl From<LetterRow> for StoredLetter {
-    fn from(row: LetterRow) -> Self {
-        let LetterRow { id, mail_key, head_only, received_at } = row;
-        Self { id: LetterId(id), mail_key, head_only, received_at }
+impl TryFrom<LetterRow> for StoredLetter {
+    type Error = Damaged;
+
+    fn try_from(row: LetterRow) -> Result<Self, Damaged> {
+        let LetterRow { id, mail_key, head_only, received_at, attempts } = row;
+        let received_at = received_at.read("letters", "received_at", id)?;
+        Ok(Self { id: LetterId(id), mail_key, head_only, received_at, attempts })
     }
 }
 
@@ -121,24 +127,35 @@ impl Store {
         Ok(())
     }
 
-    /// The oldest letter of a channel that has no place yet.
+    /// The oldest letter of a channel that has no place yet. An attempt at it is counted, before
+    /// anything of it is read: an attempt that the gateway does not survive is one.
+    ///
+    /// It is not waited for until the count is on disk: should Postgres fall as well, it is lost,
+    /// and nothing else.
     pub async fn next_stored_letter(
         &self,
         channel: &ChannelName,
     ) -> Result<Option<StoredLetter>, StoreError> {
         let row = sqlx::query_as!(
             LetterRow,
-            "select id, mail_key, head_only, received_at
-             from letters
-             where channel = $1
-               and state = 'stored'
-             order by id
-             limit 1",
+            r#"with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
+             update letters
+             set attempts = least(greatest(attempts, 0), 2147483646) + 1
+             from unhurried
+             where id = (
+                 select id
+                 from letters
+                 where channel = $1
+                   and state = 'stored'
+                 order by id
+                 limit 1
+             )
+             returning id, mail_key, head_only, received_at as "received_at: Moment", attempts"#,
             channel.as_str(),
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(StoredLetter::from))
+        Ok(row.map(StoredLetter::try_from).transpose()?)
     }
 
     /// The newest letter of a conversation: what an answer answers.
@@ -148,16 +165,16 @@ impl Store {
     ) -> Result<Option<StoredLetter>, StoreError> {
         let row = sqlx::query_as!(
             LetterRow,
-            "select id, mail_key, head_only, received_at
+            r#"select id, mail_key, head_only, received_at as "received_at: Moment", attempts
              from letters
              where conversation_id = $1
              order by id desc
-             limit 1",
+             limit 1"#,
             conversation.0,
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(StoredLetter::from))
+        Ok(row.map(StoredLetter::try_from).transpose()?)
     }
 
     /// Whether a mail of the same content was placed before (under another key).
@@ -184,12 +201,20 @@ impl Store {
         .await?)
     }
 
-    /// Notes that a letter repeats another one; it gets no posts.
-    pub async fn mark_repeat(&self, letter: LetterId) -> Result<(), StoreError> {
-        sqlx::query!("update letters set state = 'duplicate' where id = $1", letter.0)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    /// Notes that a letter repeats another one; it gets no posts. `false`: it has its place already.
+    pub async fn mark_repeat(&self, letter: LetterId) -> Result<bool, StoreError> {
+        let marked = sqlx::query!(
+            "update letters
+             set state = 'duplicate'
+             where id = $1
+               and state = any ($2)",
+            letter.0,
+            &LetterState::Duplicate.before(),
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(marked == 1)
     }
 
     /// Gives a letter its place: conversation, known Message-IDs, posts and the job to send them,
@@ -241,9 +266,8 @@ impl Store {
         let others: Vec<&MessageId> =
             placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();
         sighting.of_named(&mut transaction, &others).await?;
-        let mut waiting = 0_usize;
         for post in placing.posts {
-            let state = sqlx::query_scalar!(
+            sqlx::query!(
                 "insert into posts
                      (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
                       state, event_id, sent_at, echoed_at)
@@ -253,7 +277,7 @@ impl Store {
                      found.event_id, found.found_at, found.found_at
                  from (select $4::text as txn_id) as new
                  left join found_posts as found using (txn_id)
-                 returning state",
+                 on conflict (txn_id) do nothing",
                 conversation,
                 placing.letter.0,
                 post.speaker.word(),
@@ -262,44 +286,58 @@ impl Store {
                 post.file_index,
                 post.substance.word(),
             )
-            .fetch_one(&mut *transaction)
+            .execute(&mut *transaction)
             .await?;
-            waiting += usize::from(state == "pending");
         }
-        // All of it stands in the room since before the database was restored.
-        if waiting == 0 {
-            sqlx::query!("update letters set state = 'posted' where id = $1", placing.letter.0)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        // All of it may stand in the room since before the database was restored.
+        sqlx::query!(
+            "update letters
+             set state = 'posted'
+             where id = $1
+               and state = 'placed'
+               and not exists (
+                   select 1
+                   from posts
+                   where letter_id = $1
+                     and state in ('pending', 'parked')
+               )",
+            placing.letter.0,
+        )
+        .execute(&mut *transaction)
+        .await?;
         let job = Job::SendPosts(ConversationId(conversation));
         jobs::add(&mut transaction, &job, None).await?;
         transaction.commit().await?;
         Ok(ConversationId(conversation))
     }
 
-    /// Parks a letter that cannot be placed: a person has to look.
+    /// Parks a letter that cannot be placed: a person has to look. `false`: it has its place
+    /// already.
     pub async fn park_letter(
         &self,
         channel: &ChannelName,
         letter: LetterId,
         reason: &'static str,
         at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update letters set state = 'parked' where id = $1", letter.0)
-            .execute(&mut *transaction)
-            .await?;
-        parked::insert(
-            &mut transaction,
-            ParkedKind::Letter,
+        let is_parked = sqlx::query!(
+            "update letters
+             set state = 'parked'
+             where id = $1
+               and state = any ($2)",
             letter.0,
-            channel.as_str(),
-            reason,
-            at,
+            &LetterState::Parked.before(),
         )
-        .await?;
-        transaction.commit().await?;
-        Ok(())
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if is_parked {
+            let (kind, channel) = (ParkedKind::Letter, channel.as_str());
+            parked::insert(&mut transaction, kind, letter.0, channel, reason, at).await?;
+            transaction.commit().await?;
+        }
+        Ok(is_parked)
     }
 }

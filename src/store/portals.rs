@@ -1,10 +1,11 @@
 //! The room of a conversation, and who is in it.
 
+use ruma::RoomId;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Job, Store, StoreError, jobs};
+use super::{Damaged, Harm, Job, Moment, Store, StoreError, jobs};
 use crate::model::{ChannelName, ConversationId};
 
 /// A room, or the intention to make one.
@@ -45,6 +46,16 @@ pub enum PortalState {
     Open,
 }
 
+impl PortalState {
+    fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "opening" => Some(Self::Opening),
+            "open" => Some(Self::Open),
+            _ => None,
+        }
+    }
+}
+
 impl Store {
     /// Makes the portal of a conversation that has none.
     pub async fn add_portal(
@@ -63,7 +74,7 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
-        self.portal(conversation).await?.ok_or(StoreError::Database(sqlx::Error::RowNotFound))
+        self.portal(conversation).await?.ok_or(sqlx::Error::RowNotFound.into())
     }
 
     /// What a conversation began with; nothing when it has no letter.
@@ -86,7 +97,8 @@ impl Store {
         .await?)
     }
 
-    /// The portal of a conversation.
+    /// The portal of a conversation. When it is damaged, that is the answer:
+    /// [`StoreError::Damaged`] with its row.
     pub async fn portal(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {
         let row = sqlx::query!(
             r#"select
@@ -94,9 +106,9 @@ impl Store {
                  portal.alias_token,
                  portal.room_id,
                  portal.state,
-                 portal.invited,
-                 portal.upgraded_at,
-                 portal.encryption,
+                 portal.invited as "invited: Vec<Option<String>>",
+                 portal.upgraded_at as "upgraded_at: Moment",
+                 portal.encryption::text as encryption,
                  portal.to_compare,
                  exists (
                      select 1
@@ -112,16 +124,28 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|row| Portal {
+        let Some(row) = row else { return Ok(None) };
+        let damaged = |column, why| Damaged::new("portals", column, row.id, why);
+        let room_id = row.room_id.as_deref();
+        if room_id.is_some_and(|room_id| <&RoomId>::try_from(room_id).is_err()) {
+            return Err(damaged("room_id", Harm::Name).into());
+        }
+        let encryption = row.encryption.as_deref().map(serde_json::from_str).transpose();
+        Ok(Some(Portal {
             id: row.id,
             conversation,
             alias_token: row.alias_token,
             room_id: row.room_id,
-            state: if row.state == "open" { PortalState::Open } else { PortalState::Opening },
-            invited: row.invited,
+            state: PortalState::from_word(&row.state)
+                .ok_or_else(|| damaged("state", Harm::Word))?,
+            // Nobody is invited twice for one reason; a name that is missing costs an invitation.
+            invited: row.invited.into_iter().flatten().collect(),
             continues: row.continues,
-            upgraded_at: row.upgraded_at,
-            encryption: row.encryption,
+            upgraded_at: row
+                .upgraded_at
+                .map(|at| at.read("portals", "upgraded_at", row.id))
+                .transpose()?,
+            encryption: encryption.map_err(|_| damaged("encryption", Harm::Form))?,
             to_compare: row.to_compare,
         }))
     }

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, parked, parked::ParkedKind, seal::Purpose};
+use super::{
+    Damaged, Harm, InRow as _, Moment, Store, StoreError, parked, parked::ParkedKind, seal::Purpose,
+};
 use crate::model::{
-    ConversationId, DispatchId, LetterId, Media, NewPost, Notice, PostId, Speaker, Substance,
+    ConversationId, DispatchId, LetterId, Media, NewPost, Notice, PostId, PostState, Speaker,
+    Substance,
 };
 
 /// What kind of thing a post says.
@@ -38,12 +41,16 @@ pub struct StoredPost {
     pub media: Option<Media>,
     /// It stands for an earlier post; the event id when that one was sent.
     pub replaces: Option<Option<String>>,
+    /// How often it was tried before.
     pub attempts: i32,
     pub next_attempt_at: Option<OffsetDateTime>,
 }
 
 impl Store {
     /// The posts of a conversation that were not sent yet, in order.
+    ///
+    /// Those in front of a damaged one come first. When the first is damaged, that is the answer:
+    /// [`StoreError::Damaged`] with its row.
     pub async fn pending_posts(
         &self,
         conversation: ConversationId,
@@ -65,7 +72,7 @@ impl Store {
                      when replaced.sent_at >= portal.created_at then replaced.event_id
                  end as "replaced_event?",
                  post.attempts,
-                 post.next_attempt_at
+                 post.next_attempt_at as "next_attempt_at: Moment"
              from posts as post
              left join posts as replaced on replaced.id = post.replaces
              left join portals as portal
@@ -80,38 +87,61 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let letter = row.letter_id.map(LetterId);
-                let kind = match (letter, row.file_index) {
-                    (Some(letter), Some(NewPost::ORIGINAL)) => PostKind::Original { letter },
-                    (Some(letter), Some(index)) => {
-                        PostKind::Attachment { letter, index: usize::try_from(index).unwrap_or(0) }
-                    }
-                    _ => PostKind::Text,
-                };
+        let mut posts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let damaged = |column, why| Damaged::new("posts", column, row.id, why);
+            let read = || {
                 Ok(StoredPost {
                     id: PostId(row.id),
-                    letter,
-                    speaker: if row.speaker == "ghost" { Speaker::Ghost } else { Speaker::Bot },
-                    // The table allows two words.
-                    substance: match row.substance.as_str() {
-                        "word" => Substance::Word,
-                        _ => Substance::Content,
-                    },
-                    txn_id: row.txn_id,
-                    content: self.open_json(Purpose::PostContent, &row.content)?,
-                    kind,
+                    letter: row.letter_id.map(LetterId),
+                    speaker: Speaker::from_word(&row.speaker)
+                        .ok_or_else(|| damaged("speaker", Harm::Word))?,
+                    substance: Substance::from_word(&row.substance)
+                        .ok_or_else(|| damaged("substance", Harm::Word))?,
+                    txn_id: row.txn_id.clone(),
+                    content: self.open_json(Purpose::PostContent, &row.content).in_row(row.id)?,
+                    kind: kind(row.letter_id.map(LetterId), row.file_index)
+                        .ok_or_else(|| damaged("file_index", Harm::Number))?,
                     media: row
                         .media
-                        .map(|sealed| self.open_json(Purpose::PostMedia, &sealed))
+                        .as_ref()
+                        .map(|sealed| self.open_json(Purpose::PostMedia, sealed).in_row(row.id))
                         .transpose()?,
-                    replaces: row.replaces.map(|_| row.replaced_event),
-                    attempts: row.attempts,
-                    next_attempt_at: row.next_attempt_at,
+                    replaces: row.replaces.map(|_| row.replaced_event.clone()),
+                    attempts: row.attempts.max(0),
+                    next_attempt_at: row
+                        .next_attempt_at
+                        .map(|at| at.read("posts", "next_attempt_at", row.id))
+                        .transpose()?,
                 })
-            })
-            .collect()
+            };
+            match read() {
+                Ok(post) => posts.push(post),
+                Err(damaged) if posts.is_empty() => return Err(StoreError::Damaged(damaged)),
+                Err(_) => break,
+            }
+        }
+        Ok(posts)
+    }
+
+    /// Counts an attempt at a post, before anything of it is done: an attempt that the gateway does
+    /// not survive is one. Gives the attempts with this one; nothing when it does not wait any more.
+    ///
+    /// It is not waited for until it is on disk: should Postgres fall as well, a count is lost, and
+    /// nothing else.
+    pub async fn post_begins(&self, post: PostId) -> Result<Option<i32>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
+             update posts
+             set attempts = least(greatest(attempts, 0), 2147483646) + 1
+             from unhurried
+             where id = $1
+               and state = 'pending'
+             returning attempts",
+            post.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?)
     }
 
     /// Notes where a post's file lies, so that it is uploaded once.
@@ -124,7 +154,7 @@ impl Store {
     }
 
     /// Notes that the homeserver took a post, and, with the last one, that its letter is in the
-    /// room.
+    /// room. When its echo was faster, that is noted already.
     pub async fn post_sent(
         &self,
         post: PostId,
@@ -138,6 +168,7 @@ impl Store {
                      event_id = $2,
                      sent_at = coalesce(sent_at, $3)
                  where id = $1
+                   and state in ('pending', 'parked', 'dropped')
                  returning letter_id
              )
              -- With the last of its posts a letter is in the room.
@@ -162,13 +193,14 @@ impl Store {
     }
 
     /// A post came back to us through a door. When the homeserver's answer to our request was
-    /// lost, this is how we learn that it was taken.
+    /// lost, this is how we learn that it was taken; one that was parked meanwhile is settled.
     pub async fn post_echoed(
         &self,
         txn_id: &str,
         event_id: &str,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query!(
             "with echoed as (
                  update posts
@@ -197,8 +229,10 @@ impl Store {
             event_id,
             at,
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        parked::settle_posts(&mut transaction, txn_id, at).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -241,43 +275,45 @@ impl Store {
         Ok(is_known)
     }
 
-    /// Notes a failed attempt and when to try again. An outage of the whole homeserver is not the
-    /// post's fault and does not count (`counts` false).
+    /// Notes how many attempts at a post count by now, and when to try again. `false`: it does not
+    /// wait any more.
     pub async fn post_again_at(
         &self,
         post: PostId,
+        attempts: i32,
         next: OffsetDateTime,
-        counts: bool,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
+    ) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
             "update posts
-             set attempts = attempts + case when $3 then 1 else 0 end,
-                 next_attempt_at = $2
-             where id = $1",
+             set attempts = $2,
+                 next_attempt_at = $3
+             where id = $1
+               and state = 'pending'",
             post.0,
+            attempts,
             next,
-            counts,
         )
         .execute(&self.pool)
-        .await?;
-        Ok(())
+        .await?
+        .rows_affected();
+        Ok(noted == 1)
     }
 
-    /// Parks a post so that those behind it can pass.
+    /// Parks a post so that those behind it can pass. What fails in one conversation for one reason
+    /// shares a row. `false`: it does not wait any more.
     pub async fn park_post(
         &self,
         post: PostId,
         channel: &str,
         reason: &str,
         at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update posts set state = 'parked' where id = $1", post.0)
-            .execute(&mut *transaction)
-            .await?;
-        parked::insert(&mut transaction, ParkedKind::Post, post.0, channel, reason, at).await?;
-        transaction.commit().await?;
-        Ok(())
+        let is_parked = park(&mut transaction, post, channel, reason, at).await?;
+        if is_parked {
+            transaction.commit().await?;
+        }
+        Ok(is_parked)
     }
 
     /// Adds something the bot says. Repeating it with the same `txn_id` changes nothing.
@@ -491,4 +527,62 @@ impl Store {
         let job = super::Job::SendPosts(ConversationId(conversation));
         super::jobs::add(connection, &job, None).await
     }
+}
+
+/// What kind of thing a post of these columns says; nothing where they make no sense.
+fn kind(letter: Option<LetterId>, file_index: Option<i32>) -> Option<PostKind> {
+    match (letter, file_index) {
+        (_, None) => Some(PostKind::Text),
+        (Some(letter), Some(NewPost::ORIGINAL)) => Some(PostKind::Original { letter }),
+        (Some(letter), Some(index)) => {
+            Some(PostKind::Attachment { letter, index: usize::try_from(index).ok()? })
+        }
+        (None, Some(_)) => None,
+    }
+}
+
+/// Parks a post within the caller's transaction. `false`: it does not wait any more.
+pub(super) async fn park(
+    connection: &mut PgConnection,
+    post: PostId,
+    channel: &str,
+    reason: &str,
+    at: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let shared = sqlx::query_scalar!(
+        "select parked.id
+         from posts as post
+         join posts as other on other.conversation_id = post.conversation_id
+         join parked on parked.id = other.parked_id
+         where post.id = $1
+           and other.state = 'parked'
+           and parked.resolved_at is null
+           and parked.reason = $2
+         limit 1",
+        post.0,
+        reason,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let row = match shared {
+        Some(row) => row,
+        None => {
+            let kind = ParkedKind::Post;
+            parked::insert(connection, kind, post.0, channel, reason, at).await?
+        }
+    };
+    let parked = sqlx::query!(
+        "update posts
+         set state = 'parked',
+             parked_id = $2
+         where id = $1
+           and state = any ($3)",
+        post.0,
+        row,
+        &PostState::Parked.before(),
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    Ok(parked == 1)
 }

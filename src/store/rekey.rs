@@ -80,7 +80,7 @@ pub enum Progress {
     KeysRemoved(u64),
 }
 
-/// Why the keys were not changed, or not to the end.
+/// Harm the keys were not changed, or not to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum RekeyError {
     #[error(transparent)]

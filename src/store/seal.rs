@@ -65,7 +65,7 @@ impl Purpose {
     }
 }
 
-/// Why a sealed value does not open.
+/// Harm a sealed value does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsealable {
     #[error("the value is too short to be a sealed one")]

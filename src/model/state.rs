@@ -1,0 +1,224 @@
+//! How far things got: states as types, and what each may become.
+//!
+//! Postgres stores the words. A word that is none of these is damage, and a step from a state that
+//! does not allow it is refused: the store guards each `update … set state` with the words before.
+
+/// A thing is not in a state from which this step may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a thing that is {from} does not become {to}")]
+pub struct WrongState {
+    pub from: &'static str,
+    pub to: &'static str,
+}
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$state_doc:meta])* $state:ident = $word:literal => [$($next:ident),* $(,)?],)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$state_doc])* $state,)+
+        }
+
+        impl $name {
+            /// Every state, in the order of a life.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$state),+];
+
+            /// The word for it in SQL, metrics and logs.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$state => $word,)+
+                }
+            }
+
+            /// The inverse of `word`; every other word is damage.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|state| state.word() == word)
+            }
+
+            /// What it may become.
+            pub fn next(self) -> &'static [Self] {
+                match self {
+                    $(Self::$state => &[$(Self::$next),*],)+
+                }
+            }
+
+            /// Takes a step, if it is one.
+            pub fn to(self, next: Self) -> Result<Self, WrongState> {
+                if self.next().contains(&next) {
+                    Ok(next)
+                } else {
+                    Err(WrongState { from: self.word(), to: next.word() })
+                }
+            }
+
+            /// The words of the states from which it may come: what guards an update to it.
+            pub fn before(self) -> Vec<String> {
+                let may_become_it = |state: &Self| state.next().contains(&self);
+                Self::ALL.iter().filter(|s| may_become_it(s)).map(|s| s.word().to_owned()).collect()
+            }
+
+            /// All words, for looking after rows that bear another.
+            pub fn words() -> Vec<String> {
+                Self::ALL.iter().map(|state| state.word().to_owned()).collect()
+            }
+        }
+    };
+}
+
+states! {
+    /// How far a letter got.
+    LetterState {
+        /// Saved; nothing is decided yet.
+        Stored = "stored" => [Placed, Posted, Duplicate, Parked],
+        /// Its conversation is known, and its posts wait.
+        Placed = "placed" => [Posted, Dropped],
+        /// All of it is in the room.
+        Posted = "posted" => [],
+        /// The same mail had come before.
+        Duplicate = "duplicate" => [],
+        /// A person has to look.
+        Parked = "parked" => [Stored, Dropped],
+        /// A person settled it elsewhere.
+        Dropped = "dropped" => [],
+    }
+}
+
+states! {
+    /// How far a post got.
+    PostState {
+        Pending = "pending" => [Sent, Parked, Dropped],
+        /// The homeserver has it. It may say so when nobody expects it any more.
+        Sent = "sent" => [],
+        /// A person has to look.
+        Parked = "parked" => [Pending, Sent, Dropped],
+        /// A person gave it up.
+        Dropped = "dropped" => [Sent],
+    }
+}
+
+states! {
+    /// The state of a dispatch, as Postgres stores it and the room shows it.
+    DeliveryState {
+        /// Room messages are still being gathered into it.
+        Collecting = "collecting" => [Waiting, Failed, Withdrawn],
+        /// Complete, and waiting for its (next) attempt.
+        Waiting = "waiting" => [HandingOver, Failed, Withdrawn],
+        /// An attempt is under way; nothing of the body has left yet.
+        HandingOver = "handing_over" => [SendingBody, Waiting, Failed],
+        /// An attempt is under way and the body may have left: after a crash here only the server
+        /// knows.
+        SendingBody = "sending_body" => [Accepted, Waiting, Failed, Unclear],
+        /// The channel took it over. Not yet delivered.
+        Accepted = "accepted" => [],
+        /// The channel refused it for good, or the attempts are used up.
+        Failed = "failed" => [Waiting, Withdrawn],
+        /// Nobody knows whether the channel took it; a person decides.
+        Unclear = "unclear" => [Waiting, Withdrawn],
+        /// Withdrawn by its author before it left.
+        Withdrawn = "withdrawn" => [],
+    }
+}
+
+states! {
+    /// What became of something that was parked.
+    ParkedState {
+        /// It waits for a person.
+        Waiting = "waiting" => [Retried, Dropped, Settled],
+        /// A person had it tried once more.
+        Retried = "retried" => [],
+        /// A person gave it up.
+        Dropped = "dropped" => [],
+        /// It turned out to be where it should be.
+        Settled = "settled" => [],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines<const N: usize>(all: [(&str, Vec<&str>); N]) -> String {
+        all.map(|(from, to)| format!("{from}: {}", to.join(" "))).join("\n")
+    }
+
+    /// Every transition there is, to be read by a person.
+    #[test]
+    fn every_transition_stands_here() {
+        let letters =
+            LetterState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
+        assert_eq!(
+            lines(letters),
+            "stored: placed posted duplicate parked\nplaced: posted dropped\nposted: \n\
+             duplicate: \nparked: stored dropped\ndropped: "
+        );
+        let posts = PostState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
+        assert_eq!(
+            lines(posts),
+            "pending: sent parked dropped\nsent: \nparked: pending sent dropped\ndropped: sent"
+        );
+        let dispatches =
+            DeliveryState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
+        assert_eq!(
+            lines(dispatches),
+            "collecting: waiting failed withdrawn\nwaiting: handing_over failed withdrawn\n\
+             handing_over: sending_body waiting failed\n\
+             sending_body: accepted waiting failed unclear\naccepted: \n\
+             failed: waiting withdrawn\nunclear: waiting withdrawn\nwithdrawn: "
+        );
+        let parked =
+            ParkedState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
+        assert_eq!(
+            lines(parked),
+            "waiting: retried dropped settled\nretried: \ndropped: \nsettled: "
+        );
+    }
+
+    proptest! {
+        /// Whatever steps are tried: a settled dispatch stays what it is, nothing is called accepted
+        /// whose body did not begin to leave, and a refused step changes nothing.
+        #[test]
+        fn no_walk_calls_something_accepted_that_did_not_leave(
+            steps in prop::collection::vec(prop::sample::select(DeliveryState::ALL.to_vec()), 0..40),
+        ) {
+            let mut state = DeliveryState::Collecting;
+            let mut before = state;
+            for next in steps {
+                match state.to(next) {
+                    Ok(taken) => {
+                        prop_assert_eq!(taken, next);
+                        prop_assert!(state != DeliveryState::Accepted && state != DeliveryState::Withdrawn);
+                        (before, state) = (state, taken);
+                    }
+                    Err(refused) => prop_assert_eq!(refused, WrongState { from: state.word(), to: next.word() }),
+                }
+                if matches!(state, DeliveryState::Accepted | DeliveryState::Unclear) {
+                    prop_assert_eq!(before, DeliveryState::SendingBody);
+                }
+            }
+        }
+
+        #[test]
+        fn other_words_are_no_states(word in "[a-z_]{0,12}|[A-Z]\\PC{0,8}") {
+            let is_known = |words: Vec<String>| words.contains(&word);
+            prop_assert_eq!(LetterState::from_word(&word).is_some(), is_known(LetterState::words()));
+            prop_assert_eq!(PostState::from_word(&word).is_some(), is_known(PostState::words()));
+            prop_assert_eq!(DeliveryState::from_word(&word).is_some(), is_known(DeliveryState::words()));
+            prop_assert_eq!(ParkedState::from_word(&word).is_some(), is_known(ParkedState::words()));
+        }
+    }
+
+    #[test]
+    fn the_words_before_are_those_that_may_become_it() {
+        for to in DeliveryState::ALL {
+            for from in DeliveryState::ALL {
+                let guards = to.before().iter().any(|word| word == from.word());
+                assert_eq!(guards, from.to(to).is_ok(), "{} {}", from.word(), to.word());
+            }
+        }
+        assert_eq!(DeliveryState::Accepted.before(), ["sending_body"]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Harm the database did not do it: again later, or damaged, and where.
+
+use std::{borrow::Cow, fmt};
+
+use super::{rekey::SEALED, seal::Purpose, seal::Unsealable};
+use crate::model::WrongState;
+
+/// The database could not do it. Nothing was half done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres itself failed. Whoever asked tries again later.
+    #[error("the database did not answer as expected")]
+    Again(#[source] sqlx::Error),
+    /// Trying again does not help: a value is not what was saved there. Whoever asked sets the one
+    /// thing it belongs to aside and goes on.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+}
+
+/// A value in the database that cannot be read or taken. Says where it stands, never what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Damaged {
+    pub table: Cow<'static, str>,
+    /// The column, or the rule of the table that refused the value.
+    pub column: Cow<'static, str>,
+    /// The number of its row, where that is known.
+    pub row: Option<i64>,
+    #[source]
+    pub why: Harm,
+}
+
+/// What is wrong with a damaged value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Harm {
+    #[error(transparent)]
+    Sealed(#[from] Unsealable),
+    #[error("what was sealed there is of another form")]
+    Form,
+    #[error("it is no word that is known there")]
+    Word,
+    #[error("it is no name, address or id")]
+    Name,
+    #[error("it is no number that is possible there")]
+    Number,
+    #[error("it is no time that a clock shows")]
+    Time,
+    #[error("it is missing")]
+    Missing,
+    #[error("Postgres cannot read it, or refuses it")]
+    Refused,
+    #[error(transparent)]
+    State(#[from] WrongState),
+}
+
+/// Where nobody can tell where it was.
+const SOMEWHERE: &str = "unknown";
+
+impl Damaged {
+    pub(super) fn new(table: &'static str, column: &'static str, row: i64, why: Harm) -> Self {
+        Self { table: table.into(), column: column.into(), row: Some(row), why }
+    }
+
+    /// What was sealed for this purpose stands in one column only.
+    pub(super) fn sealed(purpose: Purpose, why: Harm) -> Self {
+        let place = SEALED.iter().find(|column| column.purpose == purpose);
+        let (table, column) = place.map_or((SOMEWHERE, SOMEWHERE), |c| (c.table, c.column));
+        Self { table: table.into(), column: column.into(), row: None, why }
+    }
+
+    fn somewhere(column: impl Into<Cow<'static, str>>, why: Harm) -> Self {
+        Self { table: SOMEWHERE.into(), column: column.into(), row: None, why }
+    }
+
+    /// Its row, when it is one of this table.
+    pub fn row_of(&self, table: &str) -> Option<i64> {
+        self.row.filter(|_| self.table == table)
+    }
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, column, row, why } = self;
+        match row {
+            Some(row) => write!(f, "{table}.{column} of row {row} is damaged: {why}"),
+            None => write!(f, "{table}.{column} of some row is damaged: {why}"),
+        }
+    }
+}
+
+/// Names the row of what is damaged.
+pub(super) trait InRow {
+    fn in_row(self, row: i64) -> Self;
+}
+
+impl<T> InRow for Result<T, Damaged> {
+    fn in_row(self, row: i64) -> Self {
+        self.map_err(|damaged| Damaged { row: damaged.row.or(Some(row)), ..damaged })
+    }
+}
+
+/// Classes and codes of Postgres for a value that it does not take (22, 23) or that it cannot read
+/// any more (XX001, XX002): <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn is_about_a_value(code: &str) -> bool {
+    code.starts_with("22") || code.starts_with("23") || ["XX001", "XX002"].contains(&code)
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::RowNotFound => Damaged::somewhere("row", Harm::Missing).into(),
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Damaged::somewhere(index.clone(), Harm::Refused).into()
+            }
+            sqlx::Error::Decode(_) => Damaged::somewhere(SOMEWHERE, Harm::Refused).into(),
+            sqlx::Error::Database(refusal)
+                if refusal.code().is_some_and(|code| is_about_a_value(&code)) =>
+            {
+                // Names out of our own migrations; the message may quote the value.
+                let name = |name: Option<&str>| match name {
+                    Some(name) => name.to_owned().into(),
+                    None => SOMEWHERE.into(),
+                };
+                Damaged {
+                    table: name(refusal.table()),
+                    column: name(refusal.constraint()),
+                    row: None,
+                    why: Harm::Refused,
+                }
+                .into()
+            }
+            _ => Self::Again(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_postgres_is_tried_again() {
+        let is_again = |error: sqlx::Error| matches!(StoreError::from(error), StoreError::Again(_));
+        assert!(is_again(sqlx::Error::PoolTimedOut));
+        assert!(is_again(sqlx::Error::PoolClosed));
+        assert!(is_again(sqlx::Error::WorkerCrashed));
+        assert!(is_again(std::io::Error::other("broken").into()));
+        assert!(!is_again(sqlx::Error::RowNotFound));
+        assert!(!is_again(sqlx::Error::Decode("no text".into())));
+        for (code, expected) in [
+            ("22003", true),
+            ("23514", true),
+            ("XX001", true),
+            ("XX000", false),
+            ("08006", false),
+            ("40001", false),
+            ("42P01", false),
+            ("53100", false),
+            ("57P01", false),
+        ] {
+            assert_eq!(is_about_a_value(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_says_where_and_not_what() {
+        let damaged = Damaged::sealed(Purpose::PostContent, Harm::Form);
+        assert_eq!(
+            Err::<(), _>(damaged).in_row(7).unwrap_err().to_string(),
+            "posts.content of row 7 is damaged: what was sealed there is of another form"
+        );
+    }
+}
