@@ -1,4 +1,4 @@
-//! Harm the database did not do it: again later, or damaged, and where.
+//! Why the database did not do it: again later, or damaged, and where.
 
 use std::{borrow::Cow, fmt};
 
