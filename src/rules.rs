@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod delivery;
+pub mod names;
 pub mod posts;
 pub mod retry;
 pub mod routing;

@@ -1,6 +1,6 @@
 //! Names of files that came with a mail, or are to leave with one.
 
-use super::text::one_line;
+use super::text::{one_line, turns};
 
 /// Characters of a file name that are kept; file systems take 255 bytes, and `ä` has two.
 const CHARS_MAX: usize = 120;
@@ -14,7 +14,8 @@ const ENDING_CHARS_MAX: usize = 12;
 /// turn the writing direction; whoever saves the file later does not check again.
 pub(super) fn clean(name: &str, fallback: &str) -> String {
     let segment = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let (line, _) = one_line(segment, usize::MAX);
+    let straight: String = segment.chars().filter(|c| !turns(*c)).collect();
+    let (line, _) = one_line(&straight, usize::MAX);
     let legal: String =
         line.chars().map(|c| if "<>:\"|?*".contains(c) { '_' } else { c }).collect();
     let bare = legal.trim_matches(|c: char| c == '.' || c.is_whitespace());

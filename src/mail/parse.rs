@@ -299,10 +299,10 @@ impl Reader<'_> {
         }
         if !is_file && matches!(media, "text/plain" | "text/html") {
             let source = match self.skeleton.unbroken(content) {
-                None => self.text_of(&bytes, content_type, false),
+                None => self.text_of(&bytes, content_type, media, false),
                 Some(shown) => {
                     let (shown, _) = decode::transfer(shown, encoding);
-                    self.text_of(&shown, content_type, true)
+                    self.text_of(&shown, content_type, media, true)
                 }
             };
             if source.trim().is_empty() {
@@ -335,6 +335,7 @@ impl Reader<'_> {
         &mut self,
         bytes: &[u8],
         content_type: Option<&ContentType<'static>>,
+        media: &str,
         has_more: bool,
     ) -> String {
         let attribute = |name: &str| content_type.and_then(|t| t.attribute(name));
@@ -347,7 +348,8 @@ impl Reader<'_> {
         if lied {
             self.defects.insert(Defect::Encoding);
         }
-        if attribute("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed")) {
+        let is_flowed = |format: &str| format.eq_ignore_ascii_case("flowed");
+        if media == "text/plain" && attribute("format").is_some_and(is_flowed) {
             let del_sp = attribute("delsp").is_some_and(|value| value.eq_ignore_ascii_case("yes"));
             return unflow(&text, del_sp);
         }
@@ -357,11 +359,22 @@ impl Reader<'_> {
     fn body(&mut self, units: &[Unit]) -> Body {
         let rendered: Vec<_> =
             units.iter().map(|unit| unit.html.as_deref().map(html::render)).collect();
+        for html in rendered.iter().flatten() {
+            if html.is_cut {
+                self.defects.insert(Defect::BodyCut);
+            }
+            if html.is_unsure {
+                self.defects.insert(Defect::Markup);
+            }
+        }
         let texts: Vec<&str> = units
             .iter()
             .zip(&rendered)
             .filter_map(|(unit, html)| {
-                unit.plain.as_deref().or_else(|| html.as_ref().map(|html| html.text.as_str()))
+                let of_html = html.as_ref().map(|html| html.text.as_str());
+                // Where the HTML strikes words out, the plain text beside it calls them valid.
+                let is_marked = html.as_ref().is_some_and(|html| html.is_marked);
+                unit.plain.as_deref().filter(|_| !is_marked).or(of_html)
             })
             .map(|text| text.trim_matches(['\r', '\n']))
             .collect();

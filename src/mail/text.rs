@@ -17,22 +17,21 @@ pub const TEXT_CHARS_MAX: usize = 20_000;
 /// of them; the rest is for the event's other fields.
 pub const TEXT_BYTES_MAX: usize = 24_000;
 
-/// Text on one line: control characters and line ends become spaces, runs of white space become
-/// one space, and characters that reorder or hide others are dropped. Longer than `chars_max`, it
-/// is cut and ends in `…`. The flag says whether it was cut.
+/// What stands for a character that cannot be shown, so that a person sees that there was one.
+pub(super) const ODD: char = '\u{FFFD}';
+
+/// Text on one line: control characters and line ends become spaces, and runs of white space one
+/// space. What is hidden in it is treated as [`Cleaner`] says. Longer than `chars_max`, it is cut
+/// and ends in `…`. The flag says whether it was cut.
 pub(super) fn one_line(text: &str, chars_max: usize) -> (String, bool) {
+    let spaced: String = text.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect();
     let mut line = String::new();
     let mut chars = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        let word = word.chars().filter(|c| !is_deceptive(*c));
-        let mut is_first = true;
-        for c in word {
-            if is_first && !line.is_empty() {
-                line.push(' ');
-                chars += 1;
-            }
-            is_first = false;
+    for word in cleaned(&spaced).split_whitespace() {
+        let blank = if line.is_empty() { "" } else { " " };
+        for c in blank.chars().chain(word.chars()) {
             if chars + 1 >= chars_max {
+                line.truncate(line.trim_end().len());
                 line.push('…');
                 return (line, true);
             }
@@ -62,38 +61,174 @@ pub(super) fn body(text: &str) -> (String, bool) {
 
 /// `\n` line ends only, and no other control characters but the tab.
 pub(super) fn plain_lines(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\r' => {
-                if rest.peek() != Some(&'\n') {
-                    lines.push('\n');
-                }
+    cleaned(text)
+}
+
+fn cleaned(text: &str) -> String {
+    let mut cleaner = Cleaner::default();
+    let mut out = String::with_capacity(text.len());
+    cleaner.push(text, &mut out);
+    cleaner.finish(&mut out);
+    out
+}
+
+/// Takes out of a text what cannot be seen, and never so that two things become one: "5–10 mg"
+/// whose dash is a control character must not be read as "510 mg".
+///
+/// * U+0080 to U+009F are the Windows set's characters, for which they are nearly always taken
+///   from (Windows text once taken for Latin-1).
+/// * Form feed, vertical tab and Unicode's separators end a line, as they do on paper.
+/// * Other control characters, and those that turn the direction of what follows, leave
+///   [`ODD`]: with them a mail program shows "10 mg" where "01 mg" is written.
+/// * Characters without a width are dropped; between two digits they leave a blank. The soft
+///   hyphen is dropped within a word and a hyphen everywhere else.
+///
+/// Takes its text in pieces, since what it is about may stand on both sides of a tag.
+#[derive(Debug, Default)]
+pub(super) struct Cleaner {
+    before: Option<char>,
+    held: Held,
+}
+
+/// What was between the last character and the next.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    #[default]
+    Nothing,
+    /// Some scripts and emoji need it.
+    Joiner(char),
+    Invisible,
+    SoftHyphen,
+}
+
+impl Cleaner {
+    pub(super) fn push(&mut self, text: &str, out: &mut String) {
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '\r' if rest.peek() == Some(&'\n') => {}
+                '\r' | '\u{B}' | '\u{C}' | '\u{2028}' | '\u{2029}' => self.seen('\n', out),
+                '\n' | '\t' => self.seen(c, out),
+                '\u{80}'..='\u{9F}' => self.seen(of_windows_1252(c), out),
+                '\u{AD}' => self.held = Held::SoftHyphen,
+                '\u{200C}' | '\u{200D}' => self.held = self.held.max(Held::Joiner(c)),
+                c if turns(c) || is_no_character(c) => self.seen(ODD, out),
+                c if is_invisible(c) => self.held = self.held.max(Held::Invisible),
+                c => self.seen(of_symbol_fonts(c), out),
             }
-            '\n' | '\t' => lines.push(c),
-            c if c.is_control() || is_deceptive(c) => {}
-            c => lines.push(c),
         }
     }
-    lines
+
+    fn seen(&mut self, c: char, out: &mut String) {
+        let is_either = |is: fn(char) -> bool| self.before.is_some_and(is) && is(c);
+        match self.held {
+            Held::Nothing => {}
+            Held::Invisible | Held::Joiner(_) if is_either(char::is_numeric) => out.push(' '),
+            Held::Joiner(joiner) => out.push(joiner),
+            Held::Invisible => {}
+            Held::SoftHyphen if is_either(char::is_alphabetic) || self.before == Some('-') => {}
+            Held::SoftHyphen => out.push('-'),
+        }
+        self.held = Held::Nothing;
+        self.before = Some(c);
+        out.push(c);
+    }
+
+    /// What follows has nothing to do with what was before.
+    pub(super) fn edge(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn edge_if(&mut self, is_edge: bool) {
+        if is_edge {
+            self.edge();
+        }
+    }
+
+    fn finish(&mut self, out: &mut String) {
+        if self.held == Held::SoftHyphen {
+            out.push('-');
+        }
+        self.edge();
+    }
+}
+
+/// The character that a byte of this value is in Windows-1252.
+fn of_windows_1252(c: char) -> char {
+    const KNOWN: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8D}Ž\u{8F}\u{90}‘’“”•–—˜™š›œ\u{9D}žŸ";
+    let at = usize::try_from(u32::from(c).saturating_sub(0x80)).unwrap_or(usize::MAX);
+    KNOWN.chars().nth(at).filter(|c| !c.is_control()).unwrap_or(ODD)
+}
+
+/// Signs that word processors write with fonts of their own, as far as they are clear without the
+/// font. The others stay: they are seen as a box.
+fn of_symbol_fonts(c: char) -> char {
+    match c {
+        '\u{F0B7}' => '•',
+        '\u{F0A7}' => '▪',
+        '\u{F0D8}' => '➢',
+        '\u{F0FC}' => '✓',
+        '\u{F0E0}' => '→',
+        '\u{F04A}' => '☺',
+        c => c,
+    }
+}
+
+/// Overrides of the writing direction (Unicode TR 36 §2.5.2): what follows is shown backwards.
+pub(super) fn turns(c: char) -> bool {
+    matches!(c, '\u{202D}' | '\u{202E}')
+}
+
+/// Control characters, and code points that are no characters.
+fn is_no_character(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE
+}
+
+/// Characters that are not seen and make others look like something else: marks, embeddings and
+/// isolates of the writing direction, characters without a width, annotations, language tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{34F}' | '\u{61C}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{200B}' | '\u{200E}'
+        | '\u{200F}' | '\u{202A}'..='\u{202C}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}'
+        | '\u{FFF9}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E007F}')
 }
 
 /// Joins the soft line breaks of `format=flowed` (RFC 3676 §4), so that a paragraph is one line.
-/// Quoted lines stay as they are: their depth would have to be tracked, and nobody reads them.
+///
+/// A paragraph ends where the depth of quotation changes and before a signature's mark, also when
+/// its last line says that more follows (§4.3, §4.5).
 pub(super) fn unflow(text: &str, del_sp: bool) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut joined = String::with_capacity(text.len());
-    for line in text.lines() {
-        let line = line.trim_end_matches('\r');
-        let is_quoted = line.starts_with('>');
-        let line = if is_quoted { line } else { line.strip_prefix(' ').unwrap_or(line) };
-        let is_soft = line.ends_with(' ') && line != "-- " && !is_quoted;
+    let mut waits_at: Option<usize> = None;
+    for line in text.strip_suffix('\n').unwrap_or(&text).split('\n') {
+        let words = line.trim_start_matches('>');
+        let depth = line.len() - words.len();
+        let words = words.strip_prefix(' ').unwrap_or(words);
+        let is_signature = words == "-- ";
+        let is_more = waits_at == Some(depth) && !is_signature && !words.is_empty();
+        if !is_more {
+            if waits_at.is_some() {
+                joined.push('\n');
+            }
+            joined.extend(std::iter::repeat_n('>', depth));
+            if depth > 0 && !words.is_empty() {
+                joined.push(' ');
+            }
+        }
+        let is_soft = words.ends_with(' ') && !is_signature;
+        let words =
+            if is_soft && del_sp { words.strip_suffix(' ').unwrap_or(words) } else { words };
+        joined.push_str(words);
         if is_soft {
-            joined.push_str(if del_sp { line.strip_suffix(' ').unwrap_or(line) } else { line });
+            waits_at = Some(depth);
         } else {
-            joined.push_str(line);
+            waits_at = None;
             joined.push('\n');
         }
+    }
+    if waits_at.is_some() {
+        joined.push('\n');
     }
     joined
 }
@@ -110,15 +245,6 @@ fn json_bytes(c: char) -> usize {
     }
 }
 
-/// Characters that make other characters look like something else: embeddings, overrides and
-/// isolates of the writing direction (Unicode TR 36 §2.5.2), the zero-width space, the byte order
-/// mark, and the line and paragraph separators. Joiners stay: some scripts and emoji need them.
-fn is_deceptive(c: char) -> bool {
-    matches!(c,
-        '\u{200B}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}'
-        | '\u{2028}' | '\u{2029}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +252,7 @@ mod tests {
     #[test]
     fn a_line_has_no_line_ends_and_no_hidden_characters() {
         let (line, cut) = one_line(" a\r\n\tb\0c \u{202E}fdp.exe\u{200B} ", 100);
-        assert_eq!((line.as_str(), cut), ("a b c fdp.exe", false));
+        assert_eq!((line.as_str(), cut), ("a b c \u{FFFD}fdp.exe", false));
     }
 
     #[test]
@@ -153,8 +279,60 @@ mod tests {
         let text = "Sehr geehrte \r\nKollegin,\r\n\r\n>zitiert \r\n gestopft\r\n-- \r\nName";
         assert_eq!(
             unflow(text, false),
-            "Sehr geehrte Kollegin,\n\n>zitiert \ngestopft\n-- \nName\n"
+            "Sehr geehrte Kollegin,\n\n> zitiert \ngestopft\n-- \nName\n"
         );
         assert_eq!(unflow("lang \nes Wort", true), "langes Wort\n");
+    }
+
+    /// B18: another depth of quotation, or the signature's mark, ends a paragraph.
+    #[test]
+    fn b18_a_flowed_paragraph_ends_at_a_quotation_and_at_the_signature() {
+        for (text, del_sp, expected) in [
+            ("schrieb: \n> Bitte Kalium\n", false, "schrieb: \n> Bitte Kalium\n"),
+            ("Wir melden uns \n-- \nStation 4", false, "Wir melden uns \n-- \nStation 4\n"),
+            (">> a \n>> b \n> c \nd", false, ">> a b \n> c \nd\n"),
+            ("> a \n> -- \n> b", false, "> a \n> -- \n> b\n"),
+            (" > kein Zitat \n  From", false, "> kein Zitat  From\n"),
+            ("a \n\nb", false, "a \n\nb\n"),
+            ("5 \n 10 mg", false, "5 10 mg\n"),
+            ("a \rb", false, "a b\n"),
+            ("> a  \n> b\n>\n> c", true, "> a b\n>\n> c\n"),
+            ("Marcumar \n--\nabsetzen", false, "Marcumar --\nabsetzen\n"),
+        ] {
+            assert_eq!(unflow(text, del_sp), expected, "{text:?}");
+        }
+    }
+
+    /// B01: no character that is taken out joins what it kept apart.
+    #[test]
+    fn b01_hidden_characters_leave_a_character_or_a_mark() {
+        for (text, expected) in [
+            ("5\u{96}10 mg", "5–10 mg"),
+            ("\u{84}nüchtern\u{93} \u{80} \u{85}", "„nüchtern“ € …"),
+            ("5\u{81}10 5\u{8D}10 5\u{9D}10", "5\u{FFFD}10 5\u{FFFD}10 5\u{FFFD}10"),
+            (
+                "5\u{1}10 5\010 5\u{7F}10 5\u{8}10",
+                "5\u{FFFD}10 5\u{FFFD}10 5\u{FFFD}10 5\u{FFFD}10",
+            ),
+            ("5\u{C}10\u{B}20\u{2028}30\u{2029}40\r50", "5\n10\n20\n30\n40\n50"),
+            (
+                "5\u{AD}10 Rami\u{AD}pril B\u{AD}12 Rami\u{AD}\npril",
+                "5-10 Ramipril B-12 Rami-\npril",
+            ),
+            (
+                "5\u{200B}10 5\u{200D}10 5\u{2060}10 5\u{200F}10 5\u{FEFF}10",
+                "5 10 5 10 5 10 5 10 5 10",
+            ),
+            ("Rami\u{200B}pril 👩\u{200D}⚕️", "Ramipril 👩\u{200D}⚕️"),
+            ("\u{202E}gm 01\u{202C}", "\u{FFFD}gm 01"),
+            ("5\u{2066}10\u{2069}", "5 10"),
+            ("\u{F0B7} a \u{F0E0} b \u{F06D}", "• a → b \u{F06D}"),
+            ("5\u{A0}10\u{202F}mg", "5\u{A0}10\u{202F}mg"),
+            ("5\u{FFFE}10", "5\u{FFFD}10"),
+        ] {
+            assert_eq!(plain_lines(text), expected, "{text:?}");
+        }
+        assert_eq!(one_line("Ramipril 5\u{96}10\u{C}mg\u{1}x", 99).0, "Ramipril 5–10 mg x");
+        assert_eq!(one_line("5\u{AD}10 5\u{2028}10 5\u{200B}10", 99).0, "5-10 5 10 5 10");
     }
 }

@@ -101,4 +101,7 @@ pub enum Defect {
     AncestorsUnreadable,
     /// A part's encoding or character set is broken; its bytes are shown as well as possible.
     Encoding,
+    /// Words that a mail program does not show, or something that may change what words mean and
+    /// could not be read.
+    Markup,
 }

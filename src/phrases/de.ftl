@@ -68,6 +68,7 @@ message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 several-senders = Dieser Brief nennt mehrere Absender; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
 letter-defects = Teile dieses Briefs waren nicht lesbar. Das Original ist aufbewahrt: Antworten Sie auf den Brief mit !original, um es zu erhalten.
+letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original, um es zu erhalten.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.
 letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur sein Kopf. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.

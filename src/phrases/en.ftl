@@ -68,6 +68,7 @@ message-not-encrypted = This message stays in the room: it came unencrypted. Ple
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
 several-senders = This letter names several senders; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
 letter-defects = Parts of this letter could not be read. The original is kept: reply to the letter with !original to receive it.
+letter-markup = This letter holds words that a mail program does not show, or a layout that cannot be rendered here for certain (for example words that are struck out). Please compare it with the original: reply to the letter with !original to receive it.
 letter-cut = This is only the beginning of the letter. You receive the whole when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MiB and was not fetched; only its head is shown here. It is still in the mailbox. Please contact your system administrator, or ask the sender for smaller files.

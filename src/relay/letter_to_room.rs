@@ -167,6 +167,7 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
             Defect::NoSender => Phrase::NoSender,
             Defect::SeveralSenders => Phrase::SeveralSenders,
             Defect::BodyCut => Phrase::LetterCut,
+            Defect::Markup => Phrase::LetterMarkup,
             Defect::NotAMail
             | Defect::TooManyHeaders
             | Defect::HeaderCut

@@ -20,8 +20,13 @@ use crate::{
     },
     model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
     phrases::{Phrase, Phrases},
+<<<<<<< HEAD
     rules::posts,
     store::{Conversation, Damaged, Portal, PortalState, StoreError},
+=======
+    rules::{names, posts},
+    store::{Conversation, Portal, PortalState, StoreError},
+>>>>>>> 19a87aa (mail: Read HTML as browsers do, and keep what carries meaning)
 };
 
 /// How long the bot waits to be invited into the successor of an upgraded room. Clients invite
@@ -433,15 +438,8 @@ async fn display_name(
     Ok(Phrases::say(line.channel.language, &phrase))
 }
 
-/// Longest claimed name that is shown, in characters.
-const NAME_CHARS_MAX: usize = 60;
-
 fn sender_name(letter: &Letter) -> Option<String> {
-    let sender = letter.from.first()?;
-    let name = sender.name.as_deref()?.trim();
-    // A name that is itself an address would stand in front of the real one.
-    let is_plain = !name.is_empty() && !name.contains('@');
-    is_plain.then(|| name.chars().take(NAME_CHARS_MAX).collect())
+    names::shown(letter.from.first()?.name.as_deref()?)
 }
 
 /// Invites whoever of the team was never invited, and everybody again when nobody is left: a

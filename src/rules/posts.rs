@@ -157,12 +157,26 @@ fn words(letter: &Letter) -> Value {
 
 fn formatted(letter: &Letter) -> String {
     let text = letter.body.html.clone().unwrap_or_else(|| {
-        letter.body.text.trim_end().lines().map(escape).collect::<Vec<_>>().join("<br>")
+        let lines = letter.body.text.trim_end().lines();
+        lines.map(|line| escape(&fixed(line))).collect::<Vec<_>>().join("<br>")
     });
     if letter.subject.is_empty() {
         return text;
     }
     format!("<strong>{}</strong><br><br>{text}", escape(&letter.subject))
+}
+
+/// A line whose blanks a client does not draw together: in a plain text they hold columns apart.
+fn fixed(line: &str) -> String {
+    let mut fixed = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '\t' => fixed.push_str("\u{A0}\u{A0}\u{A0} "),
+            ' ' if fixed.is_empty() || fixed.ends_with(' ') => fixed.push('\u{A0}'),
+            c => fixed.push(c),
+        }
+    }
+    fixed
 }
 
 fn escape(text: &str) -> String {
@@ -254,6 +268,17 @@ mod tests {
             posts[0].content["formatted_body"],
             "<strong>&lt;b&gt;A&lt;/b&gt;</strong><br><br>&lt;script&gt;<br>&amp; &quot;"
         );
+    }
+
+    /// B03: the columns of a plain text stay apart where clients draw blanks together.
+    #[test]
+    fn b03_blanks_of_a_plain_letter_stay() {
+        let posts = render("1", &letter("", "Hb   12\n  CRP\t5", &[]), &[]);
+        assert_eq!(
+            posts[0].content["formatted_body"],
+            "Hb \u{A0} 12<br>\u{A0} CRP\u{A0}\u{A0}\u{A0} 5"
+        );
+        assert_eq!(posts[0].content["body"], "Hb   12\n  CRP\t5");
     }
 
     #[test]

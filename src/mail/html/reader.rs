@@ -1,0 +1,304 @@
+//! The tokens of a letter's HTML, read by the rules that browsers follow (WHATWG).
+
+use std::ops::Range;
+
+use html5gum::{
+    Error, Span, State, Tokenizer,
+    emitters::callback::{Callback, CallbackEmitter, CallbackEvent},
+};
+
+use super::elements::is_known;
+
+/// Attributes that are looked at.
+const WANTED: [&str; 24] = [
+    "alt",
+    "checked",
+    "class",
+    "colspan",
+    "data",
+    "dir",
+    "face",
+    "height",
+    "hidden",
+    "href",
+    "id",
+    "label",
+    "multiple",
+    "open",
+    "placeholder",
+    "reversed",
+    "rowspan",
+    "selected",
+    "src",
+    "start",
+    "style",
+    "title",
+    "type",
+    "value",
+];
+
+/// An opening tag.
+#[derive(Debug, Default)]
+pub(super) struct Tag {
+    pub(super) name: String,
+    pub(super) closes_itself: bool,
+    attributes: Vec<(&'static str, String)>,
+    width: Option<String>,
+    has_values: bool,
+}
+
+impl Tag {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.trim().parse().ok()
+    }
+
+    /// A picture of this size is no picture but a tracker, or holds something apart.
+    pub(super) fn is_speck(&self) -> bool {
+        let sides = [self.width.as_deref(), self.get("height")];
+        sides.into_iter().flatten().any(|side| {
+            side.trim().trim_end_matches("px").parse::<f32>().is_ok_and(|side| side <= 3.0)
+        })
+    }
+}
+
+/// Who is told the tokens.
+pub(super) trait Listener {
+    fn text(&mut self, text: &str);
+    fn open(&mut self, tag: &Tag);
+    fn close(&mut self, name: &str);
+    /// Words of the source are in none of the tokens.
+    fn lost(&mut self);
+}
+
+/// Reads `source` in one pass.
+pub(super) fn read(source: &str, listener: &mut impl Listener) {
+    let reader = Reader { source, listener, tag: None, attribute: None, begun: 0 };
+    let mut tokenizer = Tokenizer::new_with_emitter(source, CallbackEmitter::new(reader));
+    // The only tokens are the states that a tag asks for; reading out of memory cannot fail.
+    while let Some(Ok(state)) = tokenizer.next() {
+        tokenizer.set_state(state);
+    }
+}
+
+struct Reader<'s, L> {
+    source: &'s str,
+    listener: &'s mut L,
+    tag: Option<(Tag, usize)>,
+    /// The place in `Tag::attributes` of the one whose value may come.
+    attribute: Option<Slot>,
+    /// Up to where all of the source was told of.
+    begun: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Slot {
+    Listed(usize),
+    Width,
+    Other,
+}
+
+impl<L: Listener> Callback<State, usize> for Reader<'_, L> {
+    fn handle_event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<State> {
+        match event {
+            CallbackEvent::Error(error) => {
+                self.error(error);
+                return None;
+            }
+            CallbackEvent::OpenStartTag { name } => {
+                let name = String::from_utf8_lossy(name);
+                self.tag = Some((Tag::named(&name), span.start));
+                return None;
+            }
+            CallbackEvent::AttributeName { name } => {
+                self.attribute_name(&String::from_utf8_lossy(name));
+                return None;
+            }
+            CallbackEvent::AttributeValue { value } => {
+                self.attribute_value(&String::from_utf8_lossy(value));
+                return None;
+            }
+            CallbackEvent::CloseStartTag { self_closing } => {
+                self.begun = span.end;
+                let (mut tag, start) = self.tag.take()?;
+                tag.closes_itself = self_closing;
+                return self.start_tag(&tag, start..span.end);
+            }
+            CallbackEvent::EndTag { name } => {
+                self.listener.close(&String::from_utf8_lossy(name));
+            }
+            CallbackEvent::String { value } => {
+                self.listener.text(&String::from_utf8_lossy(value));
+            }
+            CallbackEvent::Comment { value } => {
+                let value = String::from_utf8_lossy(value);
+                let source = self.source.get(span.start..).unwrap_or_default();
+                // Word processors write `<![if …]>` around what is to be shown, and `<?xml … ?>`.
+                // All else that is read as a comment without being one was meant as words.
+                let is_meant = ["<!--", "<?", "<![if", "<![endif"];
+                if !is_meant.iter().any(|begin| source.starts_with(begin)) && has_words(&value) {
+                    self.listener.lost();
+                }
+            }
+            CallbackEvent::Doctype { .. } => {}
+        }
+        self.begun = self.begun.max(span.end);
+        None
+    }
+}
+
+impl<L: Listener> Reader<'_, L> {
+    fn attribute_name(&mut self, name: &str) {
+        let Some((tag, _)) = &mut self.tag else { return };
+        self.attribute = Some(match WANTED.iter().find(|wanted| **wanted == name) {
+            // Of two, browsers take the first.
+            Some(wanted) if !tag.has(wanted) => {
+                tag.attributes.push((wanted, String::new()));
+                Slot::Listed(tag.attributes.len() - 1)
+            }
+            None if name == "width" && tag.width.is_none() => Slot::Width,
+            _ => Slot::Other,
+        });
+    }
+
+    fn attribute_value(&mut self, value: &str) {
+        let Some((tag, _)) = &mut self.tag else { return };
+        tag.has_values = true;
+        let mut is_shown = false;
+        match self.attribute.take() {
+            Some(Slot::Listed(at)) => {
+                if let Some((name, slot)) = tag.attributes.get_mut(at) {
+                    is_shown = matches!(*name, "alt" | "value");
+                    value.clone_into(slot);
+                }
+            }
+            Some(Slot::Width) => tag.width = Some(value.to_owned()),
+            Some(Slot::Other) | None => {}
+        }
+        // A quotation mark that is missing makes an attribute of the words that follow.
+        let holds_tags = value
+            .match_indices('<')
+            .any(|(at, _)| value.get(at + 1..).is_some_and(|rest| rest.starts_with(is_of_tag)));
+        if holds_tags && !is_shown && has_words(value) {
+            self.listener.lost();
+        }
+    }
+
+    /// The state in which the tag's content is to be read.
+    fn start_tag(&mut self, tag: &Tag, place: Range<usize>) -> Option<State> {
+        if !is_known(&tag.name) && !tag.has_values {
+            // Somebody's words in angle brackets: `<siehe Anlage>`.
+            self.listener.text(self.source.get(place).unwrap_or_default());
+            return None;
+        }
+        self.listener.open(tag);
+        match tag.name.as_str() {
+            "textarea" | "title" => Some(State::RcData),
+            "plaintext" => Some(State::PlainText),
+            "script" => Some(State::ScriptData),
+            // Not `noscript`: a mail program runs no scripts.
+            "style" | "iframe" | "xmp" | "noembed" | "noframes" => Some(State::RawText),
+            _ => None,
+        }
+    }
+
+    fn error(&mut self, error: Error) {
+        match error {
+            // The source ends within a tag or comment.
+            Error::EofInTag
+            | Error::EofInComment
+            | Error::EofInCdata
+            | Error::EofInScriptHtmlCommentLikeText => {
+                if has_words(self.source.get(self.begun..).unwrap_or_default()) {
+                    self.listener.lost();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_of_tag(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '/'
+}
+
+fn has_words(text: &str) -> bool {
+    text.contains(char::is_alphanumeric)
+}
+
+/// What has to be known of a letter before its first word is written.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    /// The style sheets, which apply to what stands before them as well.
+    pub(super) css: String,
+    /// The items of each list that counts backwards.
+    pub(super) reversed: Vec<i64>,
+    in_style: bool,
+    /// The open lists: their place in `reversed`.
+    lists: Vec<Option<usize>>,
+}
+
+/// Lists within lists that are counted.
+const LISTS_MAX: usize = 64;
+
+impl Outline {
+    pub(super) fn of(source: &str) -> Self {
+        let mut outline = Self::default();
+        let lower = source.to_ascii_lowercase();
+        if lower.contains("<style") || lower.contains("reversed") {
+            read(source, &mut outline);
+        }
+        outline
+    }
+}
+
+impl Listener for Outline {
+    fn text(&mut self, text: &str) {
+        if self.in_style {
+            self.css.push_str(text);
+            self.css.push('\n');
+        }
+    }
+
+    fn open(&mut self, tag: &Tag) {
+        self.in_style = tag.name == "style";
+        match tag.name.as_str() {
+            "ol" | "ul" if self.lists.len() < LISTS_MAX => {
+                let is_counted = tag.name == "ol" && tag.has("reversed");
+                self.lists.push(is_counted.then_some(self.reversed.len()));
+                if is_counted {
+                    self.reversed.push(0);
+                }
+            }
+            "ol" if tag.has("reversed") => self.reversed.push(0),
+            "li" => {
+                if let Some(Some(list)) = self.lists.last()
+                    && let Some(count) = self.reversed.get_mut(*list)
+                {
+                    *count += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        self.in_style = false;
+        if matches!(name, "ol" | "ul") {
+            self.lists.pop();
+        }
+    }
+
+    fn lost(&mut self) {}
+}

@@ -1,0 +1,312 @@
+//! Tokens in, the room's HTML and the text version out.
+//!
+//! There is a stack of what is open and no tree. It is bounded, and each tag costs at most one way
+//! through it.
+
+mod open;
+mod scope;
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    elements::{Gap, Hiding, Look, Scope, Shape, is_void, shape},
+    layout::Layout,
+    lists::{List, Table},
+    page::{Page, Run},
+    reader::{Listener, Outline, Tag},
+    sheet::{Identity, Sheet},
+    style::{Block, Display, Font, Space, Style},
+    symbols,
+};
+use crate::mail::text::Cleaner;
+
+/// Elements that may be open at once. What is deeper is read, and a person is told.
+const OPEN_MAX: usize = 256;
+
+/// Formatting elements that go on behind the block they began in.
+const REOPENED_MAX: usize = 8;
+
+/// Longest target of a link; longer ones carry a tracker or an attack, and are shown as text only.
+pub(super) const LINK_BYTES_MAX: usize = 1_000;
+
+/// Hidden words that are compared with those that are seen.
+const HIDDEN_WORDS_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    page: Page,
+    layout: Layout,
+    cleaner: Cleaner,
+    sheet: Sheet,
+    /// Items of the lists to come that count backwards, the next one last.
+    reversed: Vec<i64>,
+    stack: Vec<Entry>,
+    /// Elements that were not put on the full stack, by name: their end tags close nothing.
+    skipped: HashMap<String, usize>,
+    /// Tags that are open in the page.
+    tags: usize,
+    lists: Vec<List>,
+    tables: Vec<Table>,
+    selects: Vec<Select>,
+    fillers: usize,
+    link: Option<Link>,
+    hidden: Vec<String>,
+    /// A line end here belongs to the tag before it.
+    skips_line_end: bool,
+    /// What is read now is no text for people, as long as its end comes.
+    is_swallowing: bool,
+    is_unsure: bool,
+    is_marked: bool,
+}
+
+/// An open element.
+#[derive(Debug)]
+struct Entry {
+    identity: Identity,
+    shape: Shape,
+    style: Style,
+    look: Look,
+    scope: Scope,
+    gap: Gap,
+    /// The tag that is open in the page.
+    tag: Option<&'static str>,
+    in_pre: bool,
+    /// Words that stand right in it are in a table and in none of its cells.
+    is_between_cells: bool,
+    /// Elements right in it, as far as they are counted.
+    children: usize,
+    end: End,
+}
+
+/// What its end brings.
+#[derive(Debug)]
+enum End {
+    Nothing,
+    Say(String),
+    Link,
+    List,
+    Item,
+    Quote,
+    Table,
+    /// Further columns that the cell spans.
+    Cell(usize),
+    Select,
+}
+
+#[derive(Debug)]
+struct Link {
+    target: String,
+    said: String,
+}
+
+#[derive(Debug, Default)]
+struct Select {
+    is_multiple: bool,
+    has_chosen: bool,
+    /// Where the mark of its first option stands.
+    first: Option<(usize, usize)>,
+}
+
+/// What became of a letter's HTML.
+pub(super) struct Written {
+    pub(super) html: Option<String>,
+    pub(super) text: String,
+    pub(super) is_cut: bool,
+    pub(super) is_unsure: bool,
+    pub(super) is_marked: bool,
+}
+
+impl Listener for Writer {
+    fn text(&mut self, source: &str) {
+        let source = if std::mem::take(&mut self.skips_line_end) {
+            source.strip_prefix('\n').unwrap_or(source)
+        } else {
+            source
+        };
+        let look = self.look();
+        if look.hiding == Hiding::Quietly {
+            self.is_swallowing |= !source.trim().is_empty();
+            return;
+        }
+        let mut cleaned = String::with_capacity(source.len());
+        if look.font == Font::Plain {
+            self.cleaner.push(source, &mut cleaned);
+        } else {
+            let (seen, is_unsure) = symbols::seen(source, look.font);
+            self.is_unsure |= is_unsure && !look.is_hidden();
+            self.cleaner.push(&seen, &mut cleaned);
+        }
+        self.say(&cleaned.replace('\u{A0}', " "));
+    }
+
+    fn open(&mut self, tag: &Tag) {
+        self.skips_line_end = false;
+        let shape = shape(&tag.name);
+        self.end_implied(&tag.name, shape);
+        let identity = Identity {
+            name: tag.name.clone(),
+            classes: tag.get("class").map(str::to_owned),
+            id: tag.get("id").map(str::to_owned),
+        };
+        let mut own = tag.get("style").map(Block::read).unwrap_or_default();
+        if let Some(face) = tag.get("face") {
+            own.normal = own.normal.over(&Block::read(&format!("font-family:{face}")).normal);
+        }
+        let ancestors = self.stack.iter().map(|entry| &entry.identity);
+        let mut style = self.sheet.style(&identity, ancestors, &own);
+        let is_closed_dialog = tag.name == "dialog" && !tag.has("open");
+        if tag.has("hidden") || is_closed_dialog {
+            style.display = Some(Display::None);
+        }
+        let look = self.look().inside(&tag.name, shape, &style);
+        self.count_child(look);
+        let is_foreign = self.scope().has(Scope::FOREIGN) || tag.name.contains(':');
+        if is_void(&tag.name) || (tag.closes_itself && is_foreign) {
+            self.void(tag, look, &style);
+        } else if self.stack.len() >= OPEN_MAX {
+            *self.skipped.entry(tag.name.clone()).or_default() += 1;
+            self.is_unsure = true;
+            self.stand_apart(shape.gap);
+        } else {
+            self.begin(tag, identity, shape, style, look);
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        self.is_swallowing = false;
+        self.skips_line_end = false;
+        if name == "br" {
+            return self.void(&Tag::named("br"), self.look(), &Style::default());
+        }
+        if let Some(count) = self.skipped.get_mut(name).filter(|count| **count > 0) {
+            *count -= 1;
+            return self.stand_apart(shape(name).gap);
+        }
+        let shape = shape(name);
+        let Some(at) = self.opened(name, shape) else {
+            if shape.gap >= Gap::Line {
+                self.stand_apart(shape.gap);
+            }
+            return;
+        };
+        let is_around_blocks = |entry: &Entry| entry.gap >= Gap::Line;
+        let above = self.stack.get(at + 1..).unwrap_or_default();
+        let has_no_tag = self.stack.get(at).is_some_and(|entry| entry.tag.is_none());
+        if shape.is_formatting && has_no_tag && above.iter().any(is_around_blocks) {
+            // The blocks that began in it go on without it.
+            let entry = self.stack.remove(at);
+            self.end(entry);
+            self.look_again(at);
+        } else {
+            self.unwind(at, !shape.is_of_table);
+        }
+    }
+
+    fn lost(&mut self) {
+        self.is_unsure = true;
+    }
+}
+
+impl Writer {
+    pub(super) fn new(outline: &Outline) -> Self {
+        Self {
+            sheet: Sheet::read(&outline.css),
+            reversed: outline.reversed.iter().rev().copied().collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Written {
+        self.is_unsure |= self.is_swallowing;
+        self.unwind(0, false);
+        self.layout.finish();
+        let is_unsure = self.is_unsure || self.sheet.is_unsure || self.hides_words();
+        Written {
+            html: self.page.finish(),
+            text: self.layout.out,
+            is_cut: self.layout.is_cut,
+            is_unsure,
+            is_marked: self.is_marked,
+        }
+    }
+
+    /// Whether something is hidden that does not stand elsewhere as well, as what newsletters say
+    /// once for each size of a screen does.
+    fn hides_words(&self) -> bool {
+        let words = |text: &str| -> HashSet<String> {
+            text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
+        };
+        let seen = words(&self.layout.out);
+        self.hidden.len() > HIDDEN_WORDS_MAX
+            || self.hidden.iter().any(|text| !words(text).is_subset(&seen) && !text.is_empty())
+    }
+
+    fn look(&self) -> Look {
+        self.stack.last().map(|entry| entry.look).unwrap_or_default()
+    }
+
+    fn scope(&self) -> Scope {
+        self.stack.last().map(|entry| entry.scope).unwrap_or_default()
+    }
+
+    fn is_between_cells(&self) -> bool {
+        self.stack.last().is_some_and(|entry| entry.is_between_cells)
+    }
+
+    /// Text that looks as everything here does.
+    fn say(&mut self, text: &str) {
+        self.say_as(text, self.look());
+    }
+
+    fn say_as(&mut self, text: &str, look: Look) {
+        if look.is_hidden() {
+            if look.is_told() && self.hidden.len() <= HIDDEN_WORDS_MAX {
+                self.hidden.extend(text.split_whitespace().map(str::to_owned));
+            }
+            return;
+        }
+        if self.is_between_cells() {
+            if text.trim().is_empty() {
+                return;
+            }
+            self.open_cell();
+        }
+        let has_words = text.contains(char::is_alphanumeric);
+        self.is_marked |= has_words && (look.is_struck || look.level.depth > 0);
+        let in_pre = self.stack.last().is_some_and(|entry| entry.in_pre);
+        self.layout.push(text, look.space, look.is_struck, look.level);
+        let mut target = "";
+        if let Some(link) = self.link.as_mut().filter(|_| look.in_link) {
+            if link.said.len() < LINK_BYTES_MAX {
+                link.said.push_str(text);
+            }
+            target = &link.target;
+        }
+        let run = Run {
+            marks: look.marks,
+            is_struck: look.is_struck,
+            level: look.level,
+            in_link: look.in_link,
+        };
+        self.page.text(text, look.space, in_pre, run, target);
+    }
+
+    fn stand_apart(&mut self, gap: Gap) {
+        match gap {
+            Gap::None => return,
+            Gap::Blank => {
+                self.layout.gap();
+                self.page.gap();
+            }
+            Gap::Line => {
+                self.layout.line();
+                self.page.line();
+            }
+            Gap::Paragraph => {
+                self.layout.paragraph();
+                self.page.line();
+            }
+        }
+        self.cleaner.edge();
+    }
+}

@@ -1,0 +1,394 @@
+//! What the beginning of an element brings.
+
+use url::Url;
+
+use super::{
+    Display, End, Entry, Gap, Hiding, LINK_BYTES_MAX, Layout, Link, Look, Run, Select, Shape,
+    Space, Style, Table, Tag, Writer, shape,
+};
+use crate::mail::{
+    html::{lists::List, sheet::Identity},
+    text::ODD,
+};
+
+/// Tags that may be open at once in a room; the client-server API asks clients to stop at 100.
+const OPEN_TAGS_MAX: usize = 64;
+
+impl Writer {
+    /// In formulas, what stands over and beside each other is told by its place.
+    pub(super) fn count_child(&mut self, look: Look) {
+        let Some(parent) = self.stack.last_mut() else { return };
+        parent.children += 1;
+        let sign = match (parent.identity.name.as_str(), parent.children) {
+            ("mfrac", 2) => "/",
+            ("msup", 2) | ("msubsup", 3) => "^",
+            ("msub" | "msubsup", 2) => "_",
+            _ => return,
+        };
+        self.say_as(sign, look);
+    }
+
+    pub(super) fn void(&mut self, tag: &Tag, look: Look, style: &Style) {
+        if look.hiding != Hiding::No {
+            return;
+        }
+        match tag.name.as_str() {
+            "br" => {
+                self.cleaner.edge();
+                self.layout.line_break();
+                if !self.is_between_cells() {
+                    self.page.block("<br>");
+                }
+            }
+            "hr" => {
+                if self.is_between_cells() {
+                    self.open_cell();
+                }
+                self.cleaner.edge();
+                self.layout.line();
+                self.layout.push("---", Space::Collapsed, false, look.level);
+                self.layout.line();
+                self.page.block("<hr>");
+            }
+            "wbr" => self.seam(),
+            "img" | "image" => self.picture(tag, look),
+            "input" => self.input(tag, look),
+            "area" => {
+                let label = tag.get("alt").unwrap_or_default().trim();
+                if let Some(target) = tag.get("href").and_then(safe_target) {
+                    self.mark(&format!("[{label}] ({target})"), look);
+                } else if !label.is_empty() {
+                    self.mark(&format!("[{label}]"), look);
+                }
+            }
+            name => {
+                self.is_unsure |= matches!(name, "embed" | "frame");
+                let is_boxed = matches!(style.display, Some(Display::Boxed | Display::Block));
+                self.stand_apart(if is_boxed { Gap::Blank } else { shape(name).gap });
+            }
+        }
+    }
+
+    /// A place where a word may be broken: no blank, and no joint between two figures.
+    fn seam(&mut self) {
+        let mut nothing = String::new();
+        self.cleaner.push("\u{200B}", &mut nothing);
+    }
+
+    /// Something that is said for what cannot be shown, apart from what is around it.
+    fn mark(&mut self, mark: &str, look: Look) {
+        self.stand_apart(Gap::Blank);
+        let mut cleaned = String::new();
+        self.cleaner.push(mark, &mut cleaned);
+        self.say_as(&cleaned, look);
+        self.stand_apart(Gap::Blank);
+    }
+
+    fn tick(&mut self, mark: &str, look: Look) {
+        self.say_as(" ", look);
+        self.mark(mark, look);
+    }
+
+    fn picture(&mut self, tag: &Tag, look: Look) {
+        let said = [tag.get("alt"), tag.get("title")];
+        let said = said.into_iter().flatten().map(str::trim).find(|said| !said.is_empty());
+        match said {
+            Some(said) => self.mark(&format!("[{said}]"), look),
+            // Pictures that say of themselves that they mean nothing, and trackers.
+            None if tag.has("alt") || tag.is_speck() => self.stand_apart(Gap::Blank),
+            None => self.mark("[🖼]", look),
+        }
+    }
+
+    fn input(&mut self, tag: &Tag, look: Look) {
+        let is_ticked = tag.has("checked");
+        let value = tag.get("value").unwrap_or_default();
+        let kind = tag.get("type").unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "checkbox" => self.tick(if is_ticked { "[x] " } else { "[ ] " }, look),
+            "radio" => self.tick(if is_ticked { "(x) " } else { "( ) " }, look),
+            "hidden" | "file" => {}
+            "password" => self.mark("[•••]", look),
+            "image" => self.picture(tag, look),
+            _ if !value.trim().is_empty() => self.mark(&format!("[{value}]"), look),
+            "submit" | "reset" | "button" => {}
+            _ => match tag.get("placeholder").filter(|held| !held.trim().is_empty()) {
+                Some(held) => self.mark(&format!("[____ ({held})]"), look),
+                None => self.mark("[____]", look),
+            },
+        }
+    }
+
+    /// Puts an element on the stack.
+    pub(super) fn begin(
+        &mut self,
+        tag: &Tag,
+        identity: Identity,
+        shape: Shape,
+        style: Style,
+        look: Look,
+    ) {
+        let name = tag.name.as_str();
+        // What comes from elsewhere is not fetched, and may say something.
+        self.is_unsure |= matches!(name, "audio" | "iframe" | "object" | "video")
+            && (tag.has("src") || tag.has("data"))
+            && !self.look().is_hidden();
+        let gap = self.gap_of(shape, &style);
+        if self.is_between_cells() && !shape.is_of_table && gap >= Gap::Line && shape.tag.is_some()
+        {
+            self.open_cell();
+        }
+        let parent = self.stack.last();
+        let mut entry = Entry {
+            scope: self.scope().inside(name),
+            is_between_cells: match name {
+                "table" => true,
+                "thead" | "tbody" | "tfoot" | "tr" => self.has_table(),
+                "td" | "th" | "caption" => false,
+                _ => parent.is_some_and(|parent| parent.is_between_cells),
+            },
+            in_pre: parent.is_some_and(|parent| parent.in_pre),
+            identity,
+            shape,
+            style,
+            look,
+            gap,
+            tag: None,
+            children: 0,
+            end: End::Nothing,
+        };
+        if look.hiding == Hiding::No {
+            self.write_block(tag, &mut entry);
+        }
+        let is_shown = look.hiding == Hiding::No;
+        self.stack.push(entry);
+        if is_shown {
+            self.write_words(tag);
+        }
+    }
+
+    fn gap_of(&self, shape: Shape, style: &Style) -> Gap {
+        let own = match style.display {
+            Some(Display::Block | Display::Flex) => Gap::Line,
+            Some(Display::Boxed) => Gap::Blank,
+            _ if style.is_apart == Some(true) => Gap::Blank,
+            _ => Gap::None,
+        };
+        let parent = self.stack.last().and_then(|parent| parent.style.display);
+        let given = if parent == Some(Display::Flex) { Gap::Blank } else { Gap::None };
+        shape.gap.max(own).max(given)
+    }
+
+    fn has_table(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    /// The cell in which a browser would show what stands between cells.
+    pub(super) fn open_cell(&mut self) {
+        let part = self.stack.iter().rfind(|entry| entry.shape.is_of_table);
+        let is_in_row = part.is_some_and(|part| part.identity.name == "tr");
+        for name in ["tr", "td"].iter().skip(usize::from(is_in_row)) {
+            self.begin_plain(name);
+        }
+    }
+
+    pub(super) fn begin_plain(&mut self, name: &str) {
+        let shape = shape(name);
+        let look = self.look().inside(name, shape, &Style::default());
+        let identity = Identity { name: name.to_owned(), ..Identity::default() };
+        self.begin(&Tag::named(name), identity, shape, Style::default(), look);
+    }
+
+    /// Writes the tag of an element, and what keeps it apart from what was before.
+    fn write_block(&mut self, tag: &Tag, entry: &mut Entry) {
+        let name = tag.name.as_str();
+        let is_part = entry.shape.is_of_table && name != "table";
+        let mut opening = match entry.shape.tag {
+            None if entry.gap >= Gap::Line && entry.shape.gap < Gap::Line => Some("div"),
+            tag => tag,
+        };
+        opening = opening.filter(|_| match self.tables.last() {
+            Some(table) if is_part => table.is_written,
+            None if is_part => false,
+            _ => self.tags + 4 < OPEN_TAGS_MAX,
+        });
+        let mut written = opening.map(|tag| format!("<{tag}>"));
+        let mut label = String::new();
+        match name {
+            "td" | "th" => self.cell(tag, entry, opening.is_some()),
+            "tr" if self.has_table() => {
+                self.tables.last_mut().into_iter().for_each(Table::row);
+                self.layout.row();
+                self.page.line();
+            }
+            "table" => {
+                self.stand_apart(Gap::Paragraph);
+                self.tables.push(Table::new(opening.is_some()));
+                entry.end = End::Table;
+            }
+            "ul" | "ol" | "menu" | "dir" => {
+                self.stand_apart(Gap::Line);
+                let is_counted = name == "ol" && tag.has("reversed");
+                let counted = if is_counted { self.reversed.pop() } else { None };
+                let list = List::of(tag, entry.style.marker, counted.unwrap_or(1));
+                opening = opening.map(|_| list.tag());
+                written = opening.map(|_| list.opening());
+                self.lists.push(list);
+                entry.end = End::List;
+            }
+            "li" => {
+                self.stand_apart(Gap::Line);
+                label = self.item(tag, entry);
+            }
+            "blockquote" => {
+                self.stand_apart(Gap::Paragraph);
+                self.layout.quote();
+                entry.end = End::Quote;
+            }
+            _ => self.stand_apart(entry.gap),
+        }
+        if let (Some(opening), Some(written)) = (opening, written) {
+            self.page.block(&written);
+            self.tags += 1;
+            entry.tag = Some(opening);
+            entry.in_pre |= opening == "pre";
+        }
+        self.skips_line_end = entry.shape.tag == Some("pre");
+        self.cleaner.edge_if(entry.gap != Gap::None);
+        self.page.text(&label, Space::Collapsed, false, Run::default(), "");
+    }
+
+    fn cell(&mut self, tag: &Tag, entry: &mut Entry, is_written: bool) {
+        let Some(table) = self.tables.last_mut() else {
+            // A browser drops the tag, and "5" and "10" would be one.
+            self.say(" ");
+            return;
+        };
+        let place = table.cell(tag, &mut self.fillers);
+        self.layout.cell(place.is_first, place.columns);
+        if is_written {
+            (0..place.covered).for_each(|_| self.page.block("<td></td>"));
+        } else {
+            self.page.text(" ", Space::Collapsed, false, Run::default(), "");
+        }
+        entry.end = End::Cell(if is_written { place.wider } else { 0 });
+    }
+
+    /// Begins an item. Gives what the page has to say of its number, where a client would count
+    /// otherwise.
+    fn item(&mut self, tag: &Tag, entry: &mut Entry) -> String {
+        entry.end = End::Item;
+        let Some(list) = self.lists.last_mut() else {
+            self.layout.item("- ");
+            return String::new();
+        };
+        let is_other = list.adapt(tag, entry.style.marker);
+        if is_other
+            && let Some(parent) = self.stack.last_mut().filter(|e| matches!(e.end, End::List))
+            && let Some(before) = parent.tag.replace(list.tag())
+        {
+            self.page.block(&format!("</{before}>"));
+            self.page.block(&list.opening());
+        } else if is_other {
+            list.has_labels = true;
+        }
+        let label = list.label();
+        self.layout.item(&label);
+        if list.has_labels { label } else { String::new() }
+    }
+
+    /// Says what an element says of itself before its content.
+    fn write_words(&mut self, tag: &Tag) {
+        // What is said may open a cell on top of it.
+        let place = self.stack.len().saturating_sub(1);
+        let end = match tag.name.as_str() {
+            "q" => {
+                self.say("\"");
+                End::Say("\"".to_owned())
+            }
+            "rt" => {
+                self.say("(");
+                End::Say(")".to_owned())
+            }
+            "abbr" | "acronym" | "dfn" => match tag.get("title").map(str::trim) {
+                Some(long) if !long.is_empty() => End::Say(format!(" ({long})")),
+                _ => return,
+            },
+            "a" => match tag.get("href").and_then(safe_target) {
+                Some(target) => {
+                    self.link = Some(Link { target, said: String::new() });
+                    if let Some(entry) = self.stack.last_mut() {
+                        entry.look.in_link = true;
+                    }
+                    End::Link
+                }
+                None => return,
+            },
+            "select" => {
+                let is_multiple = tag.has("multiple");
+                self.selects.push(Select { is_multiple, ..Select::default() });
+                End::Select
+            }
+            "optgroup" => return self.say(&format!("{} ", tag.get("label").unwrap_or_default())),
+            "option" => return self.option(tag),
+            name => {
+                let is_bdo = name == "bdo"
+                    && tag.get("dir").is_some_and(|dir| dir.trim().eq_ignore_ascii_case("rtl"));
+                if is_bdo || self.stack.last().is_some_and(|entry| entry.style.turns()) {
+                    // A mail program shows it backwards.
+                    self.is_unsure = true;
+                    self.say(&ODD.to_string());
+                }
+                return;
+            }
+        };
+        if let Some(entry) = self.stack.get_mut(place) {
+            entry.end = end;
+        }
+    }
+
+    fn option(&mut self, tag: &Tag) {
+        let is_chosen = tag.has("selected");
+        let Some(select) = self.selects.last_mut() else { return };
+        let mark = match (select.is_multiple, is_chosen) {
+            (true, true) => "[x] ",
+            (true, false) => "[ ] ",
+            (false, true) => "(x) ",
+            (false, false) => "( ) ",
+        };
+        select.has_chosen |= is_chosen;
+        let place = (self.page.place(), self.layout.out.len());
+        select.first.get_or_insert(place);
+        self.tick(mark, self.look());
+        if let Some(label) = tag.get("label") {
+            self.say(label);
+        }
+    }
+}
+
+/// Changes `from`, behind `place` in `layout`, into `to` of the same length.
+pub(super) fn patch(layout: &mut Layout, place: usize, from: &str, to: &str) {
+    if let Some(at) = layout.out.get(place..).and_then(|out| out.find(from)) {
+        layout.out.replace_range(place + at..place + at + from.len(), to);
+    }
+}
+
+impl Link {
+    pub(super) fn says_its_target(&self) -> bool {
+        let bare = |text: &str| {
+            let text = text.trim().trim_end_matches('/').to_ascii_lowercase();
+            let schemes = ["https://", "http://", "mailto:", "tel:"];
+            let stripped = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+            stripped.unwrap_or(&text).to_owned()
+        };
+        bare(&self.said) == bare(&self.target)
+    }
+}
+
+/// The target as a client will follow it, if it is one that a room may show. `Url` writes hosts in
+/// ASCII, so that a Cyrillic `а` is seen.
+fn safe_target(href: &str) -> Option<String> {
+    let url = Url::parse(href.trim()).ok()?;
+    let is_safe = matches!(url.scheme(), "http" | "https" | "mailto" | "tel");
+    (is_safe && url.as_str().len() <= LINK_BYTES_MAX).then(|| url.into())
+}

@@ -1,0 +1,184 @@
+//! Which element a tag closes, and what the end of an element brings.
+
+use super::{
+    End, Entry, Gap, Hiding, Look, REOPENED_MAX, Run, Scope, Shape, Space, Writer, open::patch,
+};
+
+impl Writer {
+    /// Closes what ends where an element of this name begins.
+    pub(super) fn end_implied(&mut self, name: &str, shape: Shape) {
+        let scope = self.scope();
+        match name {
+            "li" if scope.has(Scope::LI) => self.close_through(&["li"]),
+            "dd" | "dt" if scope.has(Scope::DD) => self.close_through(&["dd", "dt"]),
+            "option" | "optgroup" if scope.has(Scope::OPTION) => self.close_through(&["option"]),
+            "rt" | "rp" | "rb" if scope.has(Scope::RT) => self.close_through(&["rt", "rb"]),
+            "a" if scope.has(Scope::A) => self.close_through(&["a"]),
+            "button" if scope.has(Scope::BUTTON) => self.close_through(&["button"]),
+            "td" | "th" if scope.has(Scope::TABLE) => {
+                self.close_to(&["tr", "thead", "tbody", "tfoot", "table"]);
+                let top = self.stack.last().map(|entry| entry.identity.name.as_str());
+                if top != Some("tr") {
+                    self.begin_plain("tr");
+                }
+            }
+            "tr" if scope.has(Scope::TABLE) => {
+                self.close_to(&["thead", "tbody", "tfoot", "table"]);
+            }
+            "thead" | "tbody" | "tfoot" | "caption" | "colgroup" if scope.has(Scope::TABLE) => {
+                self.close_to(&["table"]);
+            }
+            _ => {}
+        }
+        if name == "optgroup" && self.scope().has(Scope::OPTGROUP) {
+            self.close_through(&["optgroup"]);
+        }
+        if shape.gap >= Gap::Line && self.scope().has(Scope::P) {
+            self.close_through(&["p"]);
+        }
+    }
+
+    fn close_through(&mut self, names: &[&str]) {
+        let is_one = |entry: &Entry| names.contains(&entry.identity.name.as_str());
+        if let Some(at) = self.stack.iter().rposition(is_one) {
+            self.unwind(at, true);
+        }
+    }
+
+    fn close_to(&mut self, names: &[&str]) {
+        let is_one = |entry: &Entry| names.contains(&entry.identity.name.as_str());
+        if let Some(at) = self.stack.iter().rposition(is_one) {
+            self.unwind(at + 1, false);
+        }
+    }
+
+    /// The element that an end tag of this name closes.
+    pub(super) fn opened(&self, name: &str, shape: Shape) -> Option<usize> {
+        let is_word = shape.gap < Gap::Line && !shape.is_formatting;
+        for (at, entry) in self.stack.iter().enumerate().rev() {
+            let open = entry.identity.name.as_str();
+            if open == name || (entry.shape.is_heading && shape.is_heading) {
+                return Some(at);
+            }
+            let is_barred = if shape.is_of_table {
+                open == "table"
+            } else {
+                entry.shape.is_boundary
+                    || (is_word && entry.shape.gap >= Gap::Line)
+                    || (name == "li" && matches!(open, "ul" | "ol"))
+            };
+            if is_barred {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Closes all from the place `at` of the stack on. Formatting elements in it that nobody closed
+    /// go on behind it, if it `reopens`.
+    pub(super) fn unwind(&mut self, at: usize, reopens: bool) {
+        let mut going_on: Vec<Entry> = Vec::new();
+        while self.stack.len() > at {
+            let is_target = self.stack.len() == at + 1;
+            let Some(entry) = self.stack.pop() else { return };
+            let name = entry.identity.name.as_str();
+            let goes_on = reopens
+                && !is_target
+                && entry.shape.is_formatting
+                && entry.tag.is_none()
+                && entry.look.hiding == Hiding::No
+                && going_on.len() < REOPENED_MAX
+                && going_on.iter().filter(|other| other.identity.name == name).count() < 3;
+            if goes_on {
+                going_on.push(entry);
+            } else {
+                self.end(entry);
+            }
+        }
+        let from = self.stack.len();
+        self.stack.extend(going_on.into_iter().rev());
+        self.look_again(from);
+    }
+
+    /// Works out anew how words look in the elements from this place on.
+    pub(super) fn look_again(&mut self, from: usize) {
+        let parent = from.checked_sub(1).and_then(|at| self.stack.get(at));
+        let (mut look, mut scope, mut in_pre, mut is_between) = parent
+            .map_or((Look::default(), Scope::default(), false, false), |entry| {
+                (entry.look, entry.scope, entry.in_pre, entry.is_between_cells)
+            });
+        for entry in self.stack.iter_mut().skip(from) {
+            let name = entry.identity.name.as_str();
+            look = look.inside(name, entry.shape, &entry.style);
+            look.in_link |= matches!(entry.end, End::Link);
+            scope = scope.inside(name);
+            in_pre |= entry.tag == Some("pre");
+            if !entry.shape.is_of_table {
+                entry.is_between_cells = is_between;
+            }
+            is_between = entry.is_between_cells;
+            (entry.look, entry.scope, entry.in_pre) = (look, scope, in_pre);
+        }
+    }
+
+    /// Writes the end of an element that has left the stack.
+    pub(super) fn end(&mut self, entry: Entry) {
+        if entry.look.hiding != Hiding::No {
+            return;
+        }
+        let mut fillers = 0;
+        match entry.end {
+            End::Nothing => {}
+            End::Say(text) => self.say_as(&text, entry.look),
+            End::Link => self.end_link(entry.look),
+            End::List => _ = self.lists.pop(),
+            End::Item => self.layout.item_end(),
+            End::Quote => self.layout.quote_end(),
+            End::Table => _ = self.tables.pop(),
+            End::Cell(wider) => {
+                self.layout.cell_end();
+                fillers = wider;
+            }
+            End::Select => {
+                let select = self.selects.pop().unwrap_or_default();
+                // A browser chooses the first where the letter does not.
+                if let Some((page, layout)) =
+                    select.first.filter(|_| !select.is_multiple && !select.has_chosen)
+                {
+                    self.page.patch(page, "( )", "(x)");
+                    patch(&mut self.layout, layout, "( )", "(x)");
+                }
+            }
+        }
+        if let Some(tag) = entry.tag {
+            self.page.block(&format!("</{tag}>"));
+            self.tags = self.tags.saturating_sub(1);
+            (0..fillers).for_each(|_| self.page.block("<td></td>"));
+        }
+        match entry.gap {
+            Gap::Line => self.layout.line(),
+            Gap::Paragraph => self.layout.paragraph(),
+            Gap::Blank => self.layout.gap(),
+            Gap::None => {}
+        }
+        if entry.tag.is_none() {
+            match entry.gap {
+                Gap::None => {}
+                Gap::Blank => self.page.gap(),
+                Gap::Line | Gap::Paragraph => self.page.line(),
+            }
+        }
+        self.cleaner.edge_if(entry.gap != Gap::None);
+    }
+
+    /// Beside a link stands its real target where its words say anything else.
+    fn end_link(&mut self, look: Look) {
+        let Some(link) = self.link.take() else { return };
+        if link.says_its_target() || look.is_hidden() {
+            return;
+        }
+        let note = format!(" ({})", link.target);
+        self.layout.push(&note, Space::Collapsed, false, look.level);
+        self.page.text(&note, Space::Collapsed, false, Run::default(), "");
+    }
+}
