@@ -20,13 +20,8 @@ use crate::{
     },
     model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
     phrases::{Phrase, Phrases},
-<<<<<<< HEAD
-    rules::posts,
-    store::{Conversation, Damaged, Portal, PortalState, StoreError},
-=======
     rules::{names, posts},
-    store::{Conversation, Portal, PortalState, StoreError},
->>>>>>> 19a87aa (mail: Read HTML as browsers do, and keep what carries meaning)
+    store::{Conversation, Damaged, Portal, PortalState, StoreError},
 };
 
 /// How long the bot waits to be invited into the successor of an upgraded room. Clients invite

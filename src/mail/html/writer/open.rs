@@ -134,8 +134,9 @@ impl Writer {
             && (tag.has("src") || tag.has("data"))
             && !self.look().is_hidden();
         let gap = self.gap_of(shape, &style);
-        if self.is_between_cells() && !shape.is_of_table && gap >= Gap::Line && shape.tag.is_some()
-        {
+        let is_block = gap >= Gap::Line && (shape.tag.is_some() || shape.gap < Gap::Line);
+        let is_part = shape.is_of_table && name != "table";
+        if self.is_between_cells() && !is_part && is_block {
             self.open_cell();
         }
         let parent = self.stack.last();
