@@ -246,6 +246,11 @@ impl Gateway {
         self.server.start(async || true).await
     }
 
+    /// Sets a variable of its environment from the next start on.
+    pub fn set_env(&mut self, name: &'static str, value: &str) {
+        self.server.set_env(name, value);
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
         self.server.kill();

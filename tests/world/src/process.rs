@@ -85,6 +85,11 @@ impl Server {
         Ok(())
     }
 
+    /// Sets a variable of its environment from the next start on.
+    pub(crate) fn set_env(&mut self, name: &'static str, value: &str) {
+        self.launch.env.push((name, value.to_owned()));
+    }
+
     /// Ends it as a power cut would (`SIGKILL`), with its children.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
