@@ -21,13 +21,13 @@ use tracing::{debug, info, warn};
 use super::{Ctx, Line, damage, notices::notice_for, stop::Stop};
 use crate::{
     matrix::{
-        Audience, Decrypted, DeviceError, DeviceNews, MatrixError, OwnDevice, RoomKey, Rotation,
+        Audience, Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey, Rotation,
         Voice,
     },
     model::{Substance, Trust},
     phrases::Phrase,
     rules::posts,
-    store::{Device, DeviceRow, DeviceState, DeviceStore, StoreError},
+    store::{Device, DeviceRow, DeviceState, DeviceStore, DeviceStoreError, StoreError},
 };
 
 /// A device that nobody used for this long is dropped from memory; loading it again costs one
@@ -250,11 +250,16 @@ async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
 async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     let live = live_device(ctx, user).await?;
     if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
-        let loaded = open(ctx, user, &live).await?;
-        if loaded.device.is_known().await? {
-            return Ok(loaded);
+        match open(ctx, user, &live).await {
+            Ok(loaded) if loaded.device.is_known().await? => return Ok(loaded),
+            Ok(_) => {
+                warn!("The homeserver no longer has the keys of a device; another one is made")
+            }
+            Err(error) if is_damaged(&error) => {
+                warn!("The keys of a device are damaged; another one is made");
+            }
+            Err(error) => return Err(error.into()),
         }
-        warn!("The homeserver no longer has the keys of a device; another one is made");
         metrics::counter!("umstieg_devices_made_anew_total").increment(1);
         ctx.store.retire_device(live.row).await?;
     }
@@ -268,6 +273,11 @@ async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<Loaded, DeviceEr
     Ok(Loaded { device: Arc::new(device), memory })
 }
 
+/// Whether a device cannot be used any more, because what it keeps is damaged.
+fn is_damaged(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::Store(cause) if DeviceStoreError::is_damage_behind(cause))
+}
+
 /// Makes a device: named in the database, then at the homeserver, then with keys everybody can
 /// get. It may be broken off anywhere; the next try goes on.
 async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
@@ -277,12 +287,22 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     };
     let id: OwnedDeviceId = row.device_id.as_str().into();
     ctx.homeserver.ensure_device(user, &id).await?;
-    let made = open(ctx, user, &row).await?;
+    let made = match open(ctx, user, &row).await {
+        Err(error) if is_damaged(&error) => {
+            ctx.store.retire_device(row.row).await?;
+            return Err(Stop::DeviceLost);
+        }
+        made => made?,
+    };
     let retired = ctx.store.retired_devices_of(user.as_str()).await?;
     // The last that came so far as to have an identity.
     let mut before = None;
     for retired in retired.iter().rev() {
-        let device = open(ctx, user, retired).await?.device;
+        let device = match open(ctx, user, retired).await {
+            // Its identity is lost; the one before may be left.
+            Err(error) if is_damaged(&error) => continue,
+            opened => opened?.device,
+        };
         if device.has_identity().await {
             before = Some(device);
             break;
@@ -603,6 +623,10 @@ async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             lose(ctx, device).await?;
             return Err(Stop::DeviceLost);
+        }
+        // The position is none: what was read is known, and what was not comes again.
+        Err(error) if row.inbox_since.is_some() && error.kind() == ErrorKind::Never => {
+            ctx.homeserver.inbox(voice, None).await?
         }
         news => news?,
     };

@@ -90,6 +90,39 @@ impl DeviceStoreError {
     fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Unreadable(Box::new(error))
     }
+
+    /// Whether what is kept is damaged, and not only out of reach.
+    fn is_damage(&self) -> bool {
+        !matches!(self, Self::Database(_))
+    }
+
+    /// Whether damage is what the library met. Nothing can be done with such a device any more.
+    pub fn is_damage_behind(error: &CryptoStoreError) -> bool {
+        match error {
+            CryptoStoreError::AccountUnset => true,
+            CryptoStoreError::Backend(cause) => {
+                cause.downcast_ref::<Self>().is_some_and(Self::is_damage)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What is damaged counts as not there: a key is asked for again, a session begun anew, a device of
+/// somebody else not known. So one damaged row costs what it held, and nothing else.
+fn unless_damaged<T>(
+    table: &'static str,
+    read: Result<T, DeviceStoreError>,
+) -> Result<Option<T>, DeviceStoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_damage() => {
+            tracing::error!(table, error = %error, "A stored key is damaged; it counts as not there");
+            metrics::counter!("umstieg_damaged_total", "table" => table).increment(1);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl From<DeviceStoreError> for CryptoStoreError {
@@ -250,9 +283,13 @@ impl CryptoStore for DeviceStore {
             return Ok(None);
         }
         let keys = self.own_keys().await?;
-        let sessions: Result<Vec<_>, _> =
-            pickles.into_iter().map(|pickle| Session::from_pickle(keys.clone(), pickle)).collect();
-        sessions.map(Some).map_err(DeviceStoreError::unreadable)
+        let session = |pickle| {
+            let session = Session::from_pickle(keys.clone(), pickle);
+            let read = session.map_err(DeviceStoreError::unreadable);
+            unless_damaged("crypto_records", read).transpose()
+        };
+        let sessions: Vec<_> = pickles.into_iter().filter_map(session).collect::<Result<_, _>>()?;
+        Ok((!sessions.is_empty()).then_some(sessions))
     }
 
     async fn get_inbound_group_session(
@@ -350,12 +387,11 @@ impl CryptoStore for DeviceStore {
         room_id: &RoomId,
     ) -> Result<Option<OutboundGroupSession>, Self::Error> {
         let place = Place::named(Kind::SendingSession, room_id.as_str());
-        let pickle: Option<PickledOutboundGroupSession> = self.record(&place).await?;
-        let Some(pickle) = pickle else { return Ok(None) };
+        let pickle = unless_damaged("crypto_records", self.record(&place).await)?.flatten();
+        let Some(pickle): Option<PickledOutboundGroupSession> = pickle else { return Ok(None) };
         let us = self.static_account().await?;
-        OutboundGroupSession::from_pickle(us.device_id, us.identity_keys, pickle)
-            .map(Some)
-            .map_err(DeviceStoreError::unreadable)
+        let session = OutboundGroupSession::from_pickle(us.device_id, us.identity_keys, pickle);
+        unless_damaged("crypto_records", session.map_err(DeviceStoreError::unreadable))
     }
 
     async fn load_tracked_users(&self) -> Result<Vec<TrackedUser>, Self::Error> {

@@ -17,7 +17,10 @@ use umstieg::{
 };
 use umstieg_world::World;
 
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    encryption::{sees, strict_anna},
+    stage::{Stage, kim_mail},
+};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -402,4 +405,42 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     assert!(!log.contains("kein Name") && !log.contains("panicked"), "{log}");
     assert!(!log.contains("The sweep could not"), "{log}");
     stage.lives_on().await;
+}
+
+/// R19: the keys of a ghost's device do not open, and of the sessions with others none does. The ghost
+/// speaks from a new device that its identity signs, and everybody reads it.
+#[tokio::test]
+async fn r19_a_ghost_whose_keys_are_damaged_speaks_with_new_ones() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "k1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    anna.send_text(&room, "Zuerst").await.unwrap();
+    stage.mails(&erik, 1).await;
+    stage.gateway.stop();
+    let damaged = stage
+        .query(
+            "with damaged as (
+                 update crypto_records
+                 set sealed = '\\x0102'
+                 from devices
+                 where devices.id = crypto_records.device
+                   and (kind = 'account' and devices.user_id not like '%bot:%'
+                       or kind = 'olm_session')
+                 returning 1
+             )
+             select count(*) > 1 from damaged",
+        )
+        .await;
+    assert_eq!(damaged, "t");
+    stage.gateway.start().await.unwrap();
+    let more = "In-Reply-To: <k1@x>\n";
+    stage.receive(&kim_mail(&erik, &stage.practice, "k2@x", "AW", more, "Danach")).await;
+    assert_eq!(sees(&anna, "Danach").await.room_id, room);
+    anna.send_text(&room, "Zuletzt").await.unwrap();
+    assert!(stage.mails(&erik, 2).await[1].contains("Zuletzt"));
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+    assert!(stage.gateway.metric("umstieg_damaged_total").await > 1.0);
 }

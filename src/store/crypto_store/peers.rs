@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{DeviceStore, DeviceStoreError, records::digest};
+use super::{DeviceStore, DeviceStoreError, records::digest, unless_damaged};
 use crate::store::{DeviceRow, Store, StoreError};
 
 /// Bound into what is sealed: never to be changed.
@@ -194,8 +194,10 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        row.map(|row| self.join(DEVICE, &[user.as_bytes(), &name], &row.keys, &row.sealed))
-            .transpose()
+        let device =
+            row.map(|row| self.join(DEVICE, &[user.as_bytes(), &name], &row.keys, &row.sealed));
+        let device = device.map(|device| unless_damaged("crypto_peer_devices", device));
+        Ok(device.transpose()?.flatten())
     }
 
     pub(super) async fn peer_devices(
@@ -214,7 +216,11 @@ impl DeviceStore {
         .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.iter()
-            .map(|row| self.join(DEVICE, &[user.as_bytes(), &row.name], &row.keys, &row.sealed))
+            .filter_map(|row| {
+                let names: [&[u8]; 2] = [user.as_bytes(), &row.name];
+                let device = self.join(DEVICE, &names, &row.keys, &row.sealed);
+                unless_damaged("crypto_peer_devices", device).transpose()
+            })
             .collect()
     }
 
@@ -233,7 +239,11 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        row.map(|row| self.join(IDENTITY, &[user.as_bytes()], &row.keys, &row.sealed)).transpose()
+        let identity = row.map(|row| {
+            let identity = self.join(IDENTITY, &[user.as_bytes()], &row.keys, &row.sealed);
+            unless_damaged("crypto_peer_identities", identity)
+        });
+        Ok(identity.transpose()?.flatten())
     }
 
     pub(super) async fn tracked_users(&self) -> Result<Vec<TrackedUser>, DeviceStoreError> {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use zeroize::Zeroizing;
 
-use super::{DeviceStore, DeviceStoreError};
+use super::{DeviceStore, DeviceStoreError, unless_damaged};
 use crate::store::{DeviceRow, seal::Purpose};
 
 /// How many bytes of the digest of its place stand before a sealed value. No more than a guard
@@ -356,9 +356,9 @@ impl DeviceStore {
         .fetch_all(&mut *self.rows().await?)
         .await?;
         rows.into_iter()
-            .map(|row| {
+            .filter_map(|row| {
                 let place = Place { kind, part_of: part_of.clone(), name: row.name };
-                self.open_record(&place, &row.sealed)
+                unless_damaged("crypto_records", self.open_record(&place, &row.sealed)).transpose()
             })
             .collect()
     }

@@ -9,7 +9,7 @@ use matrix_sdk_crypto::{
 use ruma::RoomId;
 use sqlx::PgConnection;
 
-use super::{DeviceStore, DeviceStoreError, records::digest};
+use super::{DeviceStore, DeviceStoreError, records::digest, unless_damaged};
 use crate::store::DeviceRow;
 
 /// Bound into what is sealed: never to be changed.
@@ -131,7 +131,8 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        row.map(|row| self.open_room_key(&row)).transpose()
+        let key = row.map(|row| self.sound_room_key(&row)).transpose()?;
+        Ok(key.flatten())
     }
 
     /// All sessions, or those of one room.
@@ -150,7 +151,7 @@ impl DeviceStore {
         )
         .fetch_all(&mut *self.rows().await?)
         .await?;
-        rows.iter().map(|row| self.open_room_key(row)).collect()
+        rows.iter().filter_map(|row| self.sound_room_key(row).transpose()).collect()
     }
 
     /// Sessions a device made and of whose sender we know just this much, in a fixed order, after
@@ -180,7 +181,7 @@ impl DeviceStore {
         )
         .fetch_all(&mut *self.rows().await?)
         .await?;
-        rows.iter().map(|row| self.open_room_key(row)).collect()
+        rows.iter().filter_map(|row| self.sound_room_key(row).transpose()).collect()
     }
 
     /// Sessions that are not in this version of the backup.
@@ -202,7 +203,7 @@ impl DeviceStore {
         )
         .fetch_all(&mut *self.rows().await?)
         .await?;
-        rows.iter().map(|row| self.open_room_key(row)).collect()
+        rows.iter().filter_map(|row| self.sound_room_key(row).transpose()).collect()
     }
 
     pub(super) async fn mark_room_keys_backed_up(
@@ -248,6 +249,10 @@ impl DeviceStore {
             total: usize::try_from(row.total).unwrap_or_default(),
             backed_up: usize::try_from(row.backed_up).unwrap_or_default(),
         })
+    }
+
+    fn sound_room_key(&self, row: &Row) -> Result<Option<InboundGroupSession>, DeviceStoreError> {
+        unless_damaged("crypto_room_keys", self.open_room_key(row))
     }
 
     fn open_room_key(&self, row: &Row) -> Result<InboundGroupSession, DeviceStoreError> {
