@@ -21,8 +21,8 @@ use tracing::{debug, info, warn};
 use super::{Ctx, Line, damage, notices::notice_for, stop::Stop};
 use crate::{
     matrix::{
-        Audience, Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey, Rotation,
-        Voice,
+        Audience, Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey,
+        Rotation, Voice,
     },
     model::{Substance, Trust},
     phrases::Phrase,

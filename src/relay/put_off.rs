@@ -100,7 +100,8 @@ impl PutOff<'_> {
             Stop::PortalGone => ROOMS_ATTEMPTS_MAX.min(self.ctx.attempts_max),
             _ => self.ctx.attempts_max,
         };
-        if !trouble.is_final && !(trouble.counts && attempts >= attempts_max) {
+        let is_over = trouble.is_final || (trouble.counts && attempts >= attempts_max);
+        if !is_over {
             return self.again(post, attempts, &trouble).await;
         }
         let (id, reason) = (self.conversation.id, trouble.reason);
