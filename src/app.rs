@@ -3,6 +3,7 @@
 pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod identities;
 mod mail_server;
 pub mod parked;
 mod probe;

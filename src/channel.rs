@@ -39,6 +39,8 @@ pub struct Channel {
     pub language: Language,
     /// Whose devices are believed in its rooms, and given the keys.
     pub trust: Trust,
+    /// How long a letter may lie in a room that no human has joined before somebody is alarmed.
+    pub alarm: Duration,
     pub dialect: Dialect,
 }
 
@@ -229,6 +231,7 @@ mod tests {
             collect: Duration::from_secs(20),
             language: Language::German,
             trust: Trust::CrossSigned,
+            alarm: Duration::from_secs(60),
             dialect,
         }
     }

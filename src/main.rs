@@ -73,6 +73,7 @@ Examples:
   umstieg registration --output /etc/umstieg/registration.yaml
   umstieg parked list
   umstieg parked retry 17
+  umstieg identities list
   umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
 Exit codes:
@@ -146,6 +147,15 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Look after members who have another identity than before
+    ///
+    /// A member's identity (what signs its devices) is pinned when the gateway first sees it. Who has
+    /// another one reads no letters and is not believed, until another speaker confirms it in a
+    /// room, or somebody here.
+    Identities {
+        #[command(subcommand)]
+        action: Identities,
+    },
     /// Look after what failed for good and waits for a person
     ///
     /// Nothing is dropped by itself: a letter, a post or an answer that failed too often is
@@ -154,6 +164,14 @@ enum Command {
         #[command(subcommand)]
         action: Parked,
     },
+}
+
+#[derive(Subcommand)]
+enum Identities {
+    /// Show whose identity waits to be confirmed
+    List,
+    /// Believe the new identity of a user, for example @anna:praxis.example
+    Confirm { user: String },
 }
 
 #[derive(Subcommand)]
@@ -236,6 +254,14 @@ fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
                 Parked::List => app::parked::list(&settings, &key).await,
                 Parked::Retry { id } => app::parked::retry(&settings, &key, id).await,
                 Parked::Drop { id } => app::parked::drop(&settings, &key, id).await,
+            }
+        })?)?,
+        Command::Identities { action } => say(&in_runtime(async {
+            match action {
+                Identities::List => app::identities::list(&settings, &key).await,
+                Identities::Confirm { user } => {
+                    app::identities::confirm(&settings, &key, &user).await
+                }
             }
         })?)?,
         Command::SealingKey { .. }

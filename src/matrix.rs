@@ -18,8 +18,8 @@ mod trial;
 pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
 pub use decode::decode;
 pub use encryption::{
-    AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, OwnDevice, RoomKey, Rotation,
-    SessionPlace, Spooled, Upload,
+    AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, Encrypted, LockedOut, OwnDevice,
+    RoomKey, Rotation, Seen, SessionPlace, Spooled, Upload,
 };
 pub use error::{ErrorKind, MatrixError};
 pub use media::DownloadError;

@@ -80,6 +80,8 @@ pub enum Phrase {
     MessageReadableNow,
     /// Nobody can say that its sender wrote it.
     MessageNotBelieved,
+    /// Its sender has another identity than the one that is known, and nobody has confirmed it.
+    MessageOfOtherIdentity,
     /// It was altered on its way, or never readable.
     MessageBroken,
     /// It was said in the clear in a room whose members encrypt.
@@ -88,6 +90,31 @@ pub enum Phrase {
     MemberLockedOut {
         user_id: String,
     },
+
+    // Who reads in a room, and whom it believes.
+    /// A member has another identity than before.
+    IdentityChanged {
+        user_id: String,
+    },
+    /// Somebody is in the room whom neither the settings nor a speaker know.
+    StrangerPresent {
+        user_id: String,
+    },
+    /// Somebody no longer belongs to the room, and the bot may not remove them.
+    MemberNotRemoved {
+        user_id: String,
+    },
+    /// The homeserver does not know whom a speaker let in.
+    MemberUnknown {
+        user_id: String,
+    },
+    /// Somebody reads from now on, and not what came before.
+    LettersMissed {
+        user_id: String,
+        letters: u64,
+    },
+    /// What nobody could read follows once more.
+    LettersAgain,
 
     // What came with a letter.
     NoSender,
@@ -120,6 +147,32 @@ pub enum Phrase {
     RetryQueued,
     RetryNothing,
     RetryMayDouble,
+    /// A command that means a person names none, or several.
+    MemberUnclear,
+    MemberOfTeam {
+        user_id: String,
+    },
+    MemberAdmitted {
+        user_id: String,
+    },
+    MemberHereAlready {
+        user_id: String,
+    },
+    MemberDismissed {
+        user_id: String,
+    },
+    MemberNotAdmitted {
+        user_id: String,
+    },
+    TrustConfirmed {
+        user_id: String,
+    },
+    TrustNothing {
+        user_id: String,
+    },
+    TrustNotYourself,
+    /// The channel believes every device of its members.
+    TrustNotAsked,
 
     // Names.
     RoomName {
@@ -249,6 +302,7 @@ impl Phrase {
         let with =
             |id, name, value: FluentValue<'static>| (id, [(name, value)].into_iter().collect());
         let foreign = |text: &str| FluentValue::from(one_line(text));
+        let member = |id, user_id: &str| with(id, "member", foreign(user_id));
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         match self {
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
@@ -312,11 +366,19 @@ impl Phrase {
             Self::MessageBeforeKeys => plain("message-before-keys"),
             Self::MessageReadableNow => plain("message-readable-now"),
             Self::MessageNotBelieved => plain("message-not-believed"),
+            Self::MessageOfOtherIdentity => plain("message-of-other-identity"),
             Self::MessageBroken => plain("message-broken"),
             Self::MessageNotEncrypted => plain("message-not-encrypted"),
-            Self::MemberLockedOut { user_id } => {
-                with("member-locked-out", "member", foreign(user_id))
+            Self::MemberLockedOut { user_id } => member("member-locked-out", user_id),
+            Self::IdentityChanged { user_id } => member("identity-changed", user_id),
+            Self::StrangerPresent { user_id } => member("stranger-present", user_id),
+            Self::MemberNotRemoved { user_id } => member("member-not-removed", user_id),
+            Self::MemberUnknown { user_id } => member("member-unknown", user_id),
+            Self::LettersMissed { user_id, letters } => {
+                let values = [("member", foreign(user_id)), ("letters", count(*letters))];
+                ("letters-missed", values.into_iter().collect())
             }
+            Self::LettersAgain => plain("letters-again"),
             Self::RoomNotEncrypted => plain("room-not-encrypted"),
             Self::ContinuesOlderRoom => plain("continues-older-room"),
             Self::RoomUpgraded => plain("room-upgraded"),
@@ -330,6 +392,16 @@ impl Phrase {
             Self::RetryQueued => plain("retry-queued"),
             Self::RetryNothing => plain("retry-nothing"),
             Self::RetryMayDouble => plain("retry-may-double"),
+            Self::MemberUnclear => plain("member-unclear"),
+            Self::MemberOfTeam { user_id } => member("member-of-team", user_id),
+            Self::MemberAdmitted { user_id } => member("member-admitted", user_id),
+            Self::MemberHereAlready { user_id } => member("member-here-already", user_id),
+            Self::MemberDismissed { user_id } => member("member-dismissed", user_id),
+            Self::MemberNotAdmitted { user_id } => member("member-not-admitted", user_id),
+            Self::TrustConfirmed { user_id } => member("trust-confirmed", user_id),
+            Self::TrustNothing { user_id } => member("trust-nothing", user_id),
+            Self::TrustNotYourself => plain("trust-not-yourself"),
+            Self::TrustNotAsked => plain("trust-not-asked"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())
@@ -411,11 +483,10 @@ mod tests {
     fn what_people_wrote_or_named_is_content() {
         for phrase in one_of_each() {
             let quotes = Phrases::say(Language::German, &phrase).contains("Ein Text");
-            // The reply of a server, a member's own name, and what is not said in a post.
+            // The reply of a server, and what is not said in a post.
             let is_harmless = matches!(
                 phrase,
                 Phrase::DispatchFailed { .. }
-                    | Phrase::MemberLockedOut { .. }
                     | Phrase::RoomName { .. }
                     | Phrase::GhostKim { .. }
                     | Phrase::GhostFax { .. }
@@ -430,6 +501,7 @@ mod tests {
     /// sentence that no phrase says, which `both_files_say_exactly_what_the_phrases_need` finds.
     fn one_of_each() -> Vec<Phrase> {
         let text = || "Ein Text".to_owned();
+        let member = || "@anna:praxis.example".to_owned();
         let mut phrases = vec![
             Phrase::DispatchAcceptedKim { at: AT },
             Phrase::DispatchAcceptedFax { at: AT },
@@ -463,9 +535,17 @@ mod tests {
             Phrase::MessageBeforeKeys,
             Phrase::MessageReadableNow,
             Phrase::MessageNotBelieved,
+            Phrase::MessageOfOtherIdentity,
             Phrase::MessageBroken,
             Phrase::MessageNotEncrypted,
-            Phrase::MemberLockedOut { user_id: text() },
+            Phrase::MemberLockedOut { user_id: member() },
+            Phrase::IdentityChanged { user_id: member() },
+            Phrase::StrangerPresent { user_id: member() },
+            Phrase::MemberNotRemoved { user_id: member() },
+            Phrase::MemberUnknown { user_id: member() },
+            Phrase::LettersMissed { user_id: member(), letters: 1 },
+            Phrase::LettersMissed { user_id: member(), letters: 3 },
+            Phrase::LettersAgain,
             Phrase::RoomNotEncrypted,
             Phrase::ContinuesOlderRoom,
             Phrase::RoomUpgraded,
@@ -479,6 +559,16 @@ mod tests {
             Phrase::RetryQueued,
             Phrase::RetryNothing,
             Phrase::RetryMayDouble,
+            Phrase::MemberUnclear,
+            Phrase::MemberOfTeam { user_id: member() },
+            Phrase::MemberAdmitted { user_id: member() },
+            Phrase::MemberHereAlready { user_id: member() },
+            Phrase::MemberDismissed { user_id: member() },
+            Phrase::MemberNotAdmitted { user_id: member() },
+            Phrase::TrustConfirmed { user_id: member() },
+            Phrase::TrustNothing { user_id: member() },
+            Phrase::TrustNotYourself,
+            Phrase::TrustNotAsked,
             Phrase::RoomName { label: text(), number: 1234 },
             Phrase::GhostKim { name: text() },
             Phrase::GhostFax { number: "+49301234567".to_owned() },

@@ -9,23 +9,27 @@ mod commands;
 mod damage;
 mod devices;
 mod hand_over;
+mod identities;
 mod leaving;
 mod letter_to_room;
+mod members;
 mod notices;
 mod portals;
 mod put_off;
+mod readers;
 mod room_to_dispatch;
 mod stop;
 mod stored_mail;
 mod unreadable;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
+use ruma::{OwnedUserId, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -66,6 +70,8 @@ pub struct Ctx {
     pub budget: Budget,
     /// Where foreign documents are opened.
     pub sandbox: Sandbox,
+    /// Whom the homeserver was found to know.
+    pub acquaintances: Acquaintances,
 }
 
 /// A channel with the servers it is reached through.
@@ -93,6 +99,20 @@ impl Ctx {
     /// The line of a channel as Postgres names it; `None` when the settings no longer have it.
     pub fn line(&self, channel: &str) -> Option<&Line> {
         self.channels.get(&ChannelName::new(channel).ok()?)
+    }
+}
+
+/// Users the homeserver was found to know since the start, so that it is asked once about each.
+#[derive(Debug, Default)]
+pub struct Acquaintances(Mutex<BTreeSet<OwnedUserId>>);
+
+impl Acquaintances {
+    fn has(&self, user: &UserId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(user)
+    }
+
+    fn add(&self, user: &UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned());
     }
 }
 

@@ -4,6 +4,7 @@
 //! network; `relay` loads what a rule needs and does what it says.
 
 pub mod answer;
+pub mod audience;
 pub mod delivery;
 pub mod names;
 pub mod posts;

@@ -22,7 +22,7 @@ pub use pick_up::pick_up;
 
 use crate::{
     model::{ChannelName, ConversationId},
-    relay::{self, Ctx},
+    relay::{self, Ctx, Line},
     store::{Job, StoreError},
 };
 
@@ -102,6 +102,7 @@ impl Shop {
         self.ctx.store.remove_lost_pieces().await?;
         self.ctx.store.wake_all_unreadable().await?;
         self.ctx.store.wake_what_waits(now).await?;
+        self.ctx.store.wake_unshown().await?;
         // Who came to the team while the settings were changed is invited where work goes on.
         for (name, line) in &self.ctx.channels {
             let (team, since) = (&line.channel.team, now - NEWCOMERS_SINCE);
@@ -139,6 +140,7 @@ impl Shop {
         step("waking", self.ctx.store.wake_what_waits(now).await);
         step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
         step("tidying", relay::tidy(&self.ctx).await);
+        step("deserted", self.alarm_of_deserted().await);
         step("forgetting", self.ctx.store.forget_before(now - FORGET_AFTER).await);
         step("figures", self.show_figures().await);
         if strangers_at.is_none_or(|at| now < at || now >= at + STRANGERS_EVERY) {
@@ -167,6 +169,21 @@ impl Shop {
             metrics::gauge!("umstieg_dispatches", "state" => state.word()).set(gauge(count));
         }
         metrics::gauge!("umstieg_parked").set(gauge(store.parked_count().await?));
+        Ok(())
+    }
+
+    /// A letter in a room that nobody joins is as good as lost: perhaps the team has a typo.
+    async fn alarm_of_deserted(&self) -> Result<(), StoreError> {
+        let Ctx { store, clock, channels, .. } = &*self.ctx;
+        let now = clock.now();
+        for (name, Line { channel, .. }) in channels {
+            let before = now - channel.alarm;
+            let new = store.park_deserted(name, &channel.team, before, now).await?;
+            if new > 0 {
+                warn!(channel.name = %name, "Nobody has joined {new} rooms in which letters lie");
+            }
+        }
+        metrics::gauge!("umstieg_portals_deserted").set(gauge(store.deserted_portals(now).await?));
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! `umstieg check`: reaches every server the settings name, and changes nothing; only the bot's account
 //! is made where it is missing, as the first start would.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
 
+use ruma::UserId;
 use tokio::net::TcpListener;
 
 use super::{check::Finding, start};
 use crate::{
+    channel::Channel,
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
@@ -159,6 +161,52 @@ async fn homeserver(
     }
     findings.push(knock(settings, tokens, store, &homeserver).await);
     findings.push(encryption(settings, tokens, &homeserver).await);
+    for channel in &settings.channels {
+        findings.push(team(&channel.channel, &homeserver).await);
+    }
+}
+
+/// Whether the homeserver knows everybody a channel names: an invitation to a name with a typo in it
+/// fails nowhere, and nobody sees the letters.
+async fn team(channel: &Channel, homeserver: &Homeserver) -> Finding {
+    let what = format!("team {}", channel.name);
+    let named: BTreeSet<&String> = channel.team.iter().chain(&channel.speakers).collect();
+    let (mut unknown, mut unclear) = (Vec::new(), Vec::new());
+    for name in &named {
+        let Ok(user) = UserId::parse(name.as_str()) else { continue };
+        match homeserver.knows(&user).await {
+            Ok(Some(true)) => {}
+            Ok(Some(false)) => unknown.push(name.as_str()),
+            Ok(None) | Err(_) => unclear.push(name.as_str()),
+        }
+    }
+    if !unknown.is_empty() {
+        return Finding::fail(
+            what,
+            format!("the homeserver does not know {}", unknown.join(", ")),
+            "correct team and speakers in the settings, or make the accounts; letters in rooms \
+             that nobody joins are read by nobody",
+        );
+    }
+    let is_outside = |speaker: &&String| !channel.team.contains(speaker);
+    let outside: Vec<&str> =
+        channel.speakers.iter().filter(is_outside).map(String::as_str).collect();
+    if !outside.is_empty() {
+        return Finding::warn(
+            what,
+            format!("may speak and is not of the team: {}", outside.join(", ")),
+            "whoever is not of the team is invited to no room and reads no letter; add them to \
+             team, unless a speaker is to let them in room by room",
+        );
+    }
+    if !unclear.is_empty() {
+        return Finding::warn(
+            what,
+            format!("not certain whether they exist: {}", unclear.join(", ")),
+            "check the spelling by hand; their homeserver does not say whom it knows",
+        );
+    }
+    Finding::ok(what, format!("the homeserver knows all {}", named.len()))
 }
 
 /// What the homeserver of a practice has to be for encryption without any setting.

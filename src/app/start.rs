@@ -13,7 +13,7 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    relay::{self, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
+    relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
     rules::retry::back_off,
     sandbox::Sandbox,
     store::Store,
@@ -116,6 +116,7 @@ pub fn ctx(
         key_wait: settings.encryption.key_wait,
         budget: Budget::default(),
         sandbox: Sandbox::default(),
+        acquaintances: Acquaintances::default(),
     })
 }
 

@@ -373,6 +373,7 @@ fn channel(
         _ => Err("allowed are \"thread\" and \"correspondent\""),
     });
     let collect = section.whole("collect_seconds", 0..=600).map(Duration::from_secs);
+    let alarm = section.whole("alarm_minutes", 1..=10_080).map(|m| Duration::from_secs(60 * m));
     let language = section.text("language", language);
     let trust = section.text("trust", |text| {
         Trust::from_word(text).ok_or("allowed are \"cross-signed\" and \"any-device\"")
@@ -420,6 +421,7 @@ fn channel(
             collect: collect.unwrap_or(ChannelSettings::COLLECT_DEFAULT),
             language: language.unwrap_or(default_language),
             trust: trust.unwrap_or_default(),
+            alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
             dialect: dialect?,
         },
         inbox: inbox?,

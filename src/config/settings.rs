@@ -164,6 +164,8 @@ pub struct ChannelSettings {
 impl ChannelSettings {
     /// Long enough to attach a file after the text, short enough not to be waited for.
     pub const COLLECT_DEFAULT: Duration = Duration::from_secs(20);
+    /// Within the working day, and later than the breaks of one.
+    pub const ALARM_DEFAULT: Duration = Duration::from_secs(4 * 3600);
 }
 
 #[derive(Debug, Clone)]

@@ -104,8 +104,10 @@ pub enum Endpoint {
     WriteState,
     Join,
     Invite,
+    Kick,
     Leave,
     Members,
+    Profile,
     Send,
     Upload,
     Download,
@@ -137,8 +139,10 @@ impl Endpoint {
             Self::WriteState => "write_state",
             Self::Join => "join",
             Self::Invite => "invite",
+            Self::Kick => "kick",
             Self::Leave => "leave",
             Self::Members => "members",
+            Self::Profile => "profile",
             Self::Send => "send",
             Self::Upload => "upload",
             Self::Download => "download",
@@ -162,6 +166,7 @@ impl Endpoint {
             | Self::WriteState
             | Self::Join
             | Self::Invite
+            | Self::Kick
             | Self::Leave
             | Self::Members
             | Self::Send
@@ -174,6 +179,7 @@ impl Endpoint {
             | Self::DisplayName
             | Self::CreateRoom
             | Self::Alias
+            | Self::Profile
             | Self::Upload
             | Self::Download
             | Self::MediaConfig

@@ -5,6 +5,7 @@
 //! what it is told: which device a user has, and who is in a room, is decided elsewhere.
 
 mod attachment;
+mod identity;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,7 @@ use std::{
 use matrix_sdk_crypto::{
     CollectStrategy, CryptoStoreError, DecryptionSettings, EncryptionSettings,
     EncryptionSyncChanges, MegolmError, OlmError, OlmMachine, TrustRequirement,
+    olm::ShareInfo,
     store::CryptoStore,
     types::requests::{AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest},
     vodozemac::{self, megolm::MegolmMessage},
@@ -46,6 +48,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use attachment::{AttachmentError, Spooled, Upload};
 pub(super) use attachment::{Spooling, encrypting};
+pub use identity::Seen;
 
 use super::{Endpoint, Homeserver, MatrixError, client::As, error::Cause};
 use crate::model::Trust;
@@ -72,10 +75,21 @@ const PERIOD_MIN: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone)]
 pub struct Audience<'a> {
     pub room: &'a RoomId,
-    /// Everybody who has joined or is invited.
+    /// Everybody whose devices get the key: who of those present reads.
     pub members: &'a BTreeSet<OwnedUserId>,
+    /// The identities (master keys) that members are known by, where signed devices are trusted.
+    /// Whoever has another one by now gets nothing.
+    pub pins: &'a BTreeMap<OwnedUserId, String>,
     pub rotation: Rotation,
     pub trust: Trust,
+}
+
+/// What leaves, and who can read it.
+#[derive(Debug)]
+pub struct Encrypted {
+    pub content: Value,
+    /// Members of whose devices at least one was given the key.
+    pub readers: BTreeSet<OwnedUserId>,
 }
 
 /// How long a Megolm session is used (`m.room.encryption`).
@@ -178,6 +192,8 @@ pub enum Decrypted {
     KeyMissing,
     /// It is readable, and nobody can say that its sender wrote it.
     NotBelieved,
+    /// Its sender has another identity than the one that is known.
+    OtherIdentity,
     /// It was altered, or was never readable.
     Broken,
 }
@@ -188,6 +204,9 @@ pub enum Decrypted {
 pub struct SessionPlace {
     pub session_id: String,
     pub index: u32,
+    /// The identity (master key) that had signed the sender's device when the session came; nothing
+    /// where none had.
+    pub identity: Option<String>,
 }
 
 impl SessionPlace {
@@ -198,7 +217,8 @@ impl SessionPlace {
         // The name of a session is its key: anything else is no name, whatever its length.
         vodozemac::Ed25519PublicKey::from_base64(session_id).ok()?;
         let message = MegolmMessage::from_base64(text("/content/ciphertext")?).ok()?;
-        Some(Self { session_id: session_id.to_owned(), index: message.message_index() })
+        let index = message.message_index();
+        Some(Self { session_id: session_id.to_owned(), index, identity: None })
     }
 }
 
@@ -206,10 +226,13 @@ impl SessionPlace {
 #[derive(Debug)]
 struct Shared {
     members: BTreeSet<OwnedUserId>,
+    pins: BTreeMap<OwnedUserId, String>,
     trust: Trust,
     /// What the room asked for when that was noted.
     rotation: Rotation,
     session: Used,
+    /// Of whose devices at least one was given the key.
+    readers: BTreeSet<OwnedUserId>,
     since: tokio::time::Instant,
 }
 
@@ -233,6 +256,9 @@ impl Used {
     }
 }
 
+/// Members none of whose devices is signed, each with a mark of just these devices.
+pub type LockedOut = BTreeMap<OwnedUserId, String>;
+
 /// Somebody's device.
 type Peer = (OwnedUserId, DeviceIdOrAllDevices);
 
@@ -243,7 +269,7 @@ struct State {
     shared: BTreeMap<String, Shared>,
     /// By room: members who have devices and were given no key when a session was shared last with
     /// trusted devices only, until that was told. Somebody's other devices do not change it.
-    untold: BTreeMap<String, BTreeSet<OwnedUserId>>,
+    untold: BTreeMap<String, LockedOut>,
     /// Devices that were led to ask for our identity since the start.
     introduced_to: BTreeSet<Peer>,
     /// Devices that have a key of ours since the start, and were not led to ask yet.
@@ -363,12 +389,12 @@ impl OwnDevice {
     }
 
     /// Who can read nothing of what is for trusted devices, as long as that is not told.
-    pub async fn untold_locked_out(&self, room: &RoomId) -> Option<BTreeSet<OwnedUserId>> {
+    pub async fn untold_locked_out(&self, room: &RoomId) -> Option<LockedOut> {
         self.state.lock().await.untold.get(room.as_str()).cloned()
     }
 
     /// These were told. Should others be locked out by now, they are not.
-    pub async fn locked_out_are_told(&self, room: &RoomId, told: &BTreeSet<OwnedUserId>) {
+    pub async fn locked_out_are_told(&self, room: &RoomId, told: &LockedOut) {
         let mut state = self.state.lock().await;
         if state.untold.get(room.as_str()) == Some(told) {
             state.untold.remove(room.as_str());
@@ -454,19 +480,24 @@ impl OwnDevice {
         event_type: &str,
         content: &Value,
         before_sharing: impl Future<Output = Result<(), E>> + Send,
-    ) -> Result<Value, E> {
+    ) -> Result<Encrypted, E> {
         let mut turn = self.turn().await?;
         let state = &mut *turn.state;
         if !state.is_shared(audience) {
+            state.shared.remove(audience.room.as_str());
             self.share(state, audience, before_sharing).await?;
         }
         let content = to_raw_value(content)
             .map(Raw::<AnyMessageLikeEventContent>::from_json)
             .map_err(|_| DeviceError::from(MatrixError::new(Endpoint::Send, Cause::Unsendable)))?;
         // Counted whatever comes of it.
-        if let Some(shared) = state.shared.get_mut(audience.room.as_str()) {
-            shared.session.posts += 1;
-        }
+        let readers = match state.shared.get_mut(audience.room.as_str()) {
+            Some(shared) => {
+                shared.session.posts += 1;
+                shared.readers.clone()
+            }
+            None => BTreeSet::new(),
+        };
         let encrypted = self
             .olm
             .encrypt_room_event_raw(audience.room, event_type, &content)
@@ -477,7 +508,7 @@ impl OwnDevice {
             .deserialize_as_unchecked()
             .map_err(|error| DeviceError::Library(error.into()))?;
         self.introduce(state, audience.room, &encrypted).await?;
-        Ok(encrypted)
+        Ok(Encrypted { content: encrypted, readers })
     }
 
     /// Leads the devices that were given a key for the first time to ask who we are, before
@@ -562,7 +593,10 @@ impl OwnDevice {
                 Ok(Decrypted::NotBelieved)
             }
             Ok(decrypted) => match decrypted.event.deserialize_as_unchecked() {
-                Ok(event) => Ok(Decrypted::Event(event, place)),
+                Ok(event) => {
+                    let identity = self.identity_of_session(room, &place.session_id).await?;
+                    Ok(Decrypted::Event(event, SessionPlace { identity, ..place }))
+                }
                 Err(_) => Ok(Decrypted::Broken),
             },
             Err(MegolmError::MissingRoomKey(_)) => Ok(Decrypted::KeyMissing),
@@ -599,6 +633,15 @@ impl OwnDevice {
             .await
             .map_err(DeviceError::from)?;
         self.settle(state).await?;
+        // Only now is it known who they are, and nobody tells of a change between here and the end.
+        let mut readers = Vec::with_capacity(users.len());
+        for user in users {
+            if audience.trust == Trust::AnyDevice || self.is_as_known(user, audience.pins).await? {
+                readers.push(user);
+            }
+        }
+        let is_complete = readers.len() == audience.members.len();
+        let users = readers;
         let claim = boxed(self.olm.get_missing_sessions(users.iter().copied()))
             .await
             .map_err(DeviceError::from)?;
@@ -612,7 +655,7 @@ impl OwnDevice {
         }
         let room = audience.room;
         let used = self.sending_session(room).await?;
-        if used.is_some_and(|used| used.is_up(audience.rotation, Duration::ZERO)) {
+        if used.is_some_and(|(used, _)| used.is_up(audience.rotation, Duration::ZERO)) {
             self.olm.discard_room_key(room).await.map_err(DeviceError::from)?;
         }
         let settings = EncryptionSettings {
@@ -639,38 +682,51 @@ impl OwnDevice {
             self.note_strangers(state, &request);
         }
         if audience.trust == Trust::CrossSigned {
-            let locked_out = self.locked_out(audience.members).await?;
+            let locked_out = self.locked_out(&users).await?;
             state.untold.insert(audience.room.to_string(), locked_out);
         }
-        let Some(session) = self.sending_session(room).await? else { return Ok(()) };
+        let Some((session, readers)) = self.sending_session(room).await? else { return Ok(()) };
         let shared = Shared {
-            members: audience.members.clone(),
+            // Whoever was left out is looked at again with the next post.
+            members: if is_complete { audience.members.clone() } else { BTreeSet::new() },
+            pins: audience.pins.clone(),
             trust: audience.trust,
             rotation: audience.rotation,
             session,
+            readers,
             since: tokio::time::Instant::now(),
         };
         state.shared.insert(room.to_string(), shared);
         Ok(())
     }
 
-    /// How far the session is used with which something in a room would be encrypted now. It may
-    /// be older than what is in memory: the device was idle, or somebody's devices changed.
-    async fn sending_session(&self, room: &RoomId) -> Result<Option<Used>, DeviceError> {
+    /// How far the session is used with which something in a room would be encrypted now, and whose
+    /// devices have its key. It may be older than what is in memory: the device was idle, or
+    /// somebody's devices changed.
+    async fn sending_session(
+        &self,
+        room: &RoomId,
+    ) -> Result<Option<(Used, BTreeSet<OwnedUserId>)>, DeviceError> {
         let Some(session) = self.olm.store().get_outbound_group_session(room).await? else {
             return Ok(None);
         };
         let session = session.pickle().await;
         let now = SecondsSinceUnixEpoch::now().get();
         let age = u64::from(now.saturating_sub(session.creation_time.get()));
-        Ok(Some(Used {
+        let used = Used {
             posts: session.message_count,
             age: Duration::from_secs(age),
             lifetime: Rotation {
                 posts: session.settings.rotation_period_msgs,
                 period: session.settings.rotation_period,
             },
-        }))
+        };
+        let has_key = |devices: &BTreeMap<_, ShareInfo>| {
+            devices.values().any(|info| matches!(info, ShareInfo::Shared(_)))
+        };
+        let readers = session.shared_with_set.into_iter();
+        let readers = readers.filter(|(_, devices)| has_key(devices)).map(|(user, _)| user);
+        Ok(Some((used, readers.collect())))
     }
 
     /// Whom a message with keys went to that is not introduced yet. The bot reads for all of ours,
@@ -689,12 +745,9 @@ impl OwnDevice {
 
     /// Members who can read nothing said so, because none of their devices is signed: to them the
     /// room shows only that it cannot be decrypted.
-    async fn locked_out(
-        &self,
-        members: &BTreeSet<OwnedUserId>,
-    ) -> Result<BTreeSet<OwnedUserId>, DeviceError> {
-        let mut locked_out = BTreeSet::new();
-        for member in members {
+    async fn locked_out(&self, members: &[&UserId]) -> Result<LockedOut, DeviceError> {
+        let mut locked_out = LockedOut::new();
+        for member in members.iter().copied() {
             let devices = self.olm.get_user_devices(member, None).await?;
             let reads = devices.devices().any(|device| device.is_cross_signed_by_owner());
             if !reads && devices.devices().next().is_some() {
@@ -703,7 +756,8 @@ impl OwnDevice {
                     "A member of a portal can read no letter, because none of its devices is signed \
                      by its owner; it has to verify its session, or trust = \"any-device\" allows it"
                 );
-                locked_out.insert(member.clone());
+                let names: BTreeSet<&DeviceId> = devices.keys().collect();
+                locked_out.insert(member.to_owned(), identity::mark_of(&names));
             }
         }
         Ok(locked_out)
@@ -912,6 +966,7 @@ impl State {
     fn is_shared(&self, audience: &Audience<'_>) -> bool {
         self.shared.get(audience.room.as_str()).is_some_and(|shared| {
             shared.trust == audience.trust
+                && shared.pins == *audience.pins
                 && shared.rotation == audience.rotation
                 && shared.members == *audience.members
                 && !shared.session.is_up(audience.rotation, shared.since.elapsed())

@@ -70,6 +70,26 @@ impl Homeserver {
         }
     }
 
+    /// Whether somebody is known to its homeserver; `None` where that does not say.
+    ///
+    /// An invitation tells nothing: Synapse sends one to a user it does not have, too. And it has no
+    /// profile as a whole for a user without a name and a picture, but an empty name.
+    pub async fn knows(&self, user: &UserId) -> Result<Option<bool>, MatrixError> {
+        use ruma::api::client::profile::get_display_name::v3;
+        #[expect(
+            deprecated,
+            reason = "its successor is a path of its own only from Matrix 1.16 on, TI-Messenger has 1.11"
+        )]
+        let request = v3::Request::new(user.to_owned());
+        match self.ask_leniently::<_, Value>(Endpoint::Profile, As::Service, request).await {
+            Ok(_) => Ok(Some(true)),
+            Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(Some(false)),
+            // It hides its users, or is not in the federation: nothing is wrong with the name.
+            Err(error) if is_not_allowed(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Gives a user of ours a device; one that is there already is fine. It needs no password
     /// (MSC4190, Matrix 1.17).
     pub async fn ensure_device(&self, user: &UserId, device: &DeviceId) -> Result<(), MatrixError> {

@@ -227,6 +227,23 @@ impl Homeserver {
         }
     }
 
+    /// Removes a user from a room, as the bot; one that is not there is fine. `false`: the bot has not
+    /// the power to. Its own absence is told from that ([`ErrorKind::Gone`]) by one more request.
+    pub async fn remove(&self, user: &UserId, room: &RoomId) -> Result<bool, MatrixError> {
+        use ruma::api::client::membership::kick_user::v3;
+        let request = v3::Request::new(room.to_owned(), user.to_owned());
+        let error = match self.ask(Endpoint::Kick, As::User(self.bot()), request).await {
+            Ok(_) => return Ok(true),
+            Err(error) if is_not_allowed(&error) || error.kind() == ErrorKind::Gone => error,
+            Err(error) => return Err(error),
+        };
+        if self.membership(room, self.bot()).await? != Some(Membership::Join) {
+            return Err(error);
+        }
+        let membership = self.membership(room, user).await?;
+        Ok(!matches!(membership, Some(Membership::Join | Membership::Invite)))
+    }
+
     /// A user's membership in a room, as the bot sees it: as it is, or as it was when the bot left.
     pub async fn membership(
         &self,

@@ -60,9 +60,21 @@ message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel
 message-before-keys = Diese Nachricht ist hier nicht mehr lesbar: Das Gateway hat neue Schlüssel bekommen, nachdem sie geschrieben war. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
 message-readable-now = Der Schlüssel ist angekommen: Die Nachricht ist jetzt lesbar und wird weitergegeben. Bitte schicken Sie sie nicht noch einmal.
 message-not-believed = Diese Nachricht bleibt im Raum: Sie kam von einem Gerät, das ihr Absender nicht bestätigt hat. Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren) und schicken Sie die Nachricht dann noch einmal.
+message-of-other-identity = Diese Nachricht bleibt im Raum: Die Verschlüsselung ihres Absenders wurde zurückgesetzt (neue Identität), und das ist noch nicht bestätigt. Bitte lassen Sie es von einer anderen Person, die hier antworten darf, mit !vertrauen und der Kennung des Absenders bestätigen, oder von Ihrer Systemverwaltung. Schicken Sie die Nachricht dann noch einmal.
 message-broken = Diese Nachricht bleibt im Raum: Sie lässt sich nicht entschlüsseln, vielleicht wurde sie unterwegs verändert. Bitte schicken Sie sie noch einmal.
 member-locked-out = { $member }: Sie können die Briefe in diesem Raum nicht lesen, weil keines Ihrer Geräte bestätigt ist. Bitte öffnen Sie die Einstellungen Ihrer App und bestätigen Sie Ihre Sitzung (Sitzung verifizieren), oder lassen Sie sie von einem anderen, schon bestätigten Gerät bestätigen. Ab dem nächsten Brief lesen Sie dann mit; frühere Briefe kann Ihnen ein Mitglied zeigen, das sie lesen kann.
 message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt. Bitte schreiben Sie mit einer App, die verschlüsselt, und schicken Sie die Nachricht noch einmal.
+
+# Wer mitliest und wem geglaubt wird
+identity-changed = { $member } hat die Verschlüsselung zurückgesetzt (neue Identität). Bis das bestätigt ist, sind neue Briefe für dieses Konto nicht lesbar, und was es schreibt, bleibt im Raum. Bitte fragen Sie persönlich oder am Telefon nach, ob es gewollt war. Wenn ja, schreibt eine andere Person, die hier antworten darf: !vertrauen { $member } – oder Ihre Systemverwaltung bestätigt es. Wenn nein, informieren Sie bitte sofort Ihre Systemverwaltung: Dann kennt möglicherweise jemand das Passwort.
+stranger-present = { $member } ist in diesem Raum, gehört aber nicht zum Team und wurde hier nicht eingelassen. Die Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Soll es mitlesen, schreibt eine Person, die hier antworten darf: !einlassen { $member } – sonst fragen Sie bitte Ihre Systemverwaltung, wie es in den Raum kam.
+member-not-removed = { $member } gehört nicht mehr in diesen Raum, lässt sich von hier aber nicht entfernen. Neue Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Bitte lassen Sie es von Ihrer Systemverwaltung entfernen.
+member-unknown = { $member } ist auf dem Server nicht bekannt. Bitte prüfen Sie die Schreibweise und schicken Sie den Befehl dann noch einmal.
+letters-missed = { $member }: { $letters ->
+    [one] Ein früherer Brief dieses Raums kam, bevor Sie hier mitlesen konnten, und ist für Sie nicht lesbar. Bitte
+   *[other] { $letters } frühere Briefe dieses Raums kamen, bevor Sie hier mitlesen konnten, und sind für Sie nicht lesbar. Bitte
+    } lassen Sie ein Mitglied, das sie lesen kann, auf den Brief mit !original antworten; dann erhalten Sie ihn neu.
+letters-again = Was nun folgt, kam schon früher, als hier noch niemand lesen konnte. Deshalb steht es noch einmal da.
 
 # Was zu einem Brief zu sagen ist
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
@@ -89,6 +101,9 @@ commands-help =
     Befehle in diesem Raum:
     !original – als Antwort auf einen Brief: schickt das Original, wie es ankam
     !erneut – sendet gescheiterte oder unklare Antworten dieses Raums noch einmal
+    !einlassen @name:server – lässt jemanden hier mitlesen, der nicht zum Team gehört
+    !ausladen @name:server – beendet das wieder
+    !vertrauen @name:server – bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
     !hilfe – diese Übersicht
     Alles andere, was freigegebene Personen hier schreiben, geht an die Gegenseite.
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
@@ -96,6 +111,16 @@ original-follows = Das Original des Briefs, wie es ankam:
 original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.
 retry-queued = Die Antwort wird noch einmal übergeben …
 retry-nothing = Hier gibt es nichts zu wiederholen: Die Antwort ist übergeben oder noch unterwegs.
+member-unclear = Bitte nennen Sie genau eine Person mit ihrer vollen Kennung, zum Beispiel: !einlassen @anna:praxis.example
+member-of-team = { $member } gehört zum Team; das bestimmen die Einstellungen des Gateways. Bitte wenden Sie sich dafür an Ihre Systemverwaltung.
+member-admitted = { $member } wird eingeladen und liest ab jetzt hier mit. Mit !ausladen { $member } endet das wieder.
+member-here-already = { $member } ist hier schon eingelassen; es ändert sich nichts.
+member-dismissed = { $member } erhält ab jetzt keine neuen Briefe mehr und wird aus dem Raum entfernt.
+member-not-admitted = { $member } war hier nicht eingelassen; es ändert sich nichts.
+trust-confirmed = Bestätigt: { $member } liest ab jetzt wieder mit, und was dieses Konto schreibt, gilt wieder. Was in der Zwischenzeit kam, kann ihm ein Mitglied zeigen, das es lesen kann (auf den Brief mit !original antworten).
+trust-nothing = Für { $member } ist hier nichts zu bestätigen. Bitte prüfen Sie die Schreibweise.
+trust-not-yourself = Die eigene Verschlüsselung kann niemand selbst bestätigen. Bitte lassen Sie es eine andere Person tun, die hier antworten darf, oder Ihre Systemverwaltung.
+trust-not-asked = In diesem Raum gilt jedes Gerät eines Mitglieds; es gibt nichts zu bestätigen.
 retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
 
 # Namen

@@ -60,9 +60,21 @@ message-without-key = This message cannot be read here yet: its key has not arri
 message-before-keys = This message can no longer be read here: the gateway was given new keys after it had been written. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
+message-of-other-identity = This message stays in the room: its sender's encryption was reset (new identity), and that is not yet confirmed. Please have it confirmed by another person who may answer here, with !trust and the sender's user id, or by your administrators. Then send the message again.
 message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.
 member-locked-out = { $member }: You cannot read the letters in this room, because none of your devices is verified. Please open the settings of your app and verify your session, or let another, already verified device confirm it. From the next letter on you will read them; a member who can read them may show you earlier ones.
 message-not-encrypted = This message stays in the room: it came unencrypted. Please write with an app that encrypts, and send the message again.
+
+# Who reads, and whom the room believes
+identity-changed = { $member } has reset the encryption (new identity). Until that is confirmed, new letters cannot be read by this account, and what it writes stays in the room. Please ask in person or by telephone whether it was intended. If so, another person who may answer here writes: !trust { $member } – or your administrators confirm it. If not, please tell your administrators at once: somebody may know the password.
+stranger-present = { $member } is in this room, but does not belong to the team and was not let in here. This account cannot read the letters; what you write here yourself it possibly can. If it is to read along, a person who may answer here writes: !admit { $member } – otherwise please ask your administrators how it came into the room.
+member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters; what you write here yourself it possibly can. Please have your administrators remove it.
+member-unknown = { $member } is not known to the server. Please check the spelling and then send the command once more.
+letters-missed = { $member }: { $letters ->
+    [one] An earlier letter of this room came before you could read along here, and you cannot read it. Please
+   *[other] { $letters } earlier letters of this room came before you could read along here, and you cannot read them. Please
+    } have a member who can read it reply to the letter with !original; then you receive it anew.
+letters-again = What follows came earlier, when nobody could read here yet. That is why it is said once more.
 
 # What there is to say about a letter
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
@@ -89,6 +101,9 @@ commands-help =
     Commands in this room:
     !original – as reply to a letter: sends the original as it arrived
     !retry – sends failed or unclear answers of this room once more
+    !admit @name:server – lets somebody read along here who is not of the team
+    !dismiss @name:server – ends that again
+    !trust @name:server – confirms that somebody has reset the encryption themselves
     !help – this list
     Everything else that people named for it write here goes to the other side.
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
@@ -96,6 +111,16 @@ original-follows = The original letter as it arrived:
 original-missing = There is no original for this message. Please reply to the letter itself.
 retry-queued = The answer is handed over once more …
 retry-nothing = There is nothing to repeat here: the answer has been handed over or is under way.
+member-unclear = Please name just one person with the full user id, for example: !admit @anna:praxis.example
+member-of-team = { $member } belongs to the team; the settings of the gateway decide that. Please ask your administrators for it.
+member-admitted = { $member } is being invited and reads along here from now on. With !dismiss { $member } that ends again.
+member-here-already = { $member } was let in here before; nothing changes.
+member-dismissed = { $member } gets no new letters from now on and is being removed from the room.
+member-not-admitted = { $member } was not let in here; nothing changes.
+trust-confirmed = Confirmed: { $member } reads along again from now on, and what this account writes counts again. What came meanwhile can be shown by a member who can read it (reply to the letter with !original).
+trust-nothing = There is nothing to confirm here for { $member }. Please check the spelling.
+trust-not-yourself = Nobody can confirm their own encryption. Please have it done by another person who may answer here, or by your administrators.
+trust-not-asked = In this room every device of a member counts; there is nothing to confirm.
 retry-may-double = The answer is handed over once more. If the first attempt did arrive, the other side receives it twice.
 
 # Names

@@ -1,6 +1,6 @@
 //! What a person asks the gateway for in a portal.
 
-use super::{Ctx, hand_over::UNCLEAR};
+use super::{Ctx, Line, hand_over::UNCLEAR, identities, members};
 use crate::{
     model::{LetterId, RoomEvent},
     phrases::Phrase,
@@ -11,6 +11,7 @@ use crate::{
 /// Does what was asked, and says what the room is told, and which letter's original follows.
 pub(super) async fn run(
     ctx: &Ctx,
+    line: &Line,
     conversation: &Conversation,
     event: &RoomEvent,
     command: Command,
@@ -24,6 +25,22 @@ pub(super) async fn run(
             Ok((phrase, letter))
         }
         Command::Retry => Ok((retry(ctx, conversation).await?, None)),
+        Command::Admit(person) => {
+            Ok((members::admit(ctx, line, conversation.id, person.as_deref()).await?, None))
+        }
+        Command::Dismiss(person) => {
+            Ok((members::dismiss(ctx, line, conversation.id, person.as_deref()).await?, None))
+        }
+        Command::Trust(person) => {
+            let RoomEvent::Message(message) = event else {
+                return Ok((Phrase::CommandsHelp, None));
+            };
+            let (room, speaker) = (&message.room_id, &message.sender);
+            let person = person.as_deref();
+            let phrase =
+                identities::confirm(ctx, line, conversation.id, room, speaker, person).await?;
+            Ok((phrase, None))
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! Each ghost encrypts with its own device; the bot's alone decrypts, for all. What the bot's
 //! `/sync` tells of other people's devices reaches every device of ours, loaded or not.
 
+mod saying;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,20 +15,18 @@ use std::{
     time::Duration,
 };
 
-use ruma::{OwnedDeviceId, OwnedEventId, OwnedUserId, RoomId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
-use super::{Ctx, Line, damage, notices::notice_for, stop::Stop};
+pub(super) use saying::{Saying, say, who_could_read};
+
+use super::{Ctx, Line, damage, identities, stop::Stop};
 use crate::{
     matrix::{
-        Audience, Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey,
-        Rotation, Voice,
+        Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey, Voice,
     },
-    model::{Substance, Trust},
-    phrases::Phrase,
-    rules::posts,
     store::{Device, DeviceRow, DeviceState, DeviceStore, DeviceStoreError, StoreError},
 };
 
@@ -180,6 +180,7 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         return Ok(());
     }
     ctx.store.end_sending_sessions().await?;
+    ctx.store.memberships_are_uncertain().await?;
     let ours = ctx.store.epoch().await?;
     if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
         warn!("The database is a copy from the past; every device is made anew");
@@ -377,116 +378,7 @@ async fn unless_lost<T>(ctx: &Ctx, device: &OwnDevice, done: Result<T, Stop>) ->
     done
 }
 
-/// Something to be said.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Saying<'a> {
-    pub(super) speaker: &'a UserId,
-    pub(super) substance: Substance,
-    pub(super) content: &'a Value,
-    pub(super) txn_id: &'a str,
-}
-
-/// Says something in a portal, encrypted for everybody who is in it: the one way there.
-///
-/// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
-/// unless the settings allow it.
-pub(super) async fn say(
-    ctx: &Ctx,
-    line: &Line,
-    room: &RoomId,
-    rotation: Option<Rotation>,
-    saying: Saying<'_>,
-) -> Result<OwnedEventId, Stop> {
-    let Saying { speaker, substance, content, txn_id } = saying;
-    let Some(rotation) = rotation else {
-        if ctx.devices.is_required {
-            return Err(Stop::NotYet("not_encrypted"));
-        }
-        let id = device_id(ctx, speaker).await?;
-        let voice = Voice { user: speaker, device: &id };
-        return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
-    };
-    let members = audience(ctx, room, speaker).await?;
-    // A word may say to somebody why its device reads nothing else.
-    let trust = match substance {
-        Substance::Content => line.channel.trust,
-        Substance::Word => Trust::AnyDevice,
-    };
-    let audience = Audience { room, members: &members, rotation, trust };
-    let (device, encrypted) = match encrypt(ctx, &audience, speaker, content).await {
-        Err(Stop::DeviceLost) => encrypt(ctx, &audience, speaker, content).await?,
-        encrypted => encrypted?,
-    };
-    tell_locked_out(ctx, line, room, &device).await?;
-    // Known again when it comes back, also by those who have no key for it.
-    let encrypted = posts::marked(encrypted, txn_id);
-    let voice = Voice { user: device.user(), device: device.device() };
-    Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
-}
-
-async fn encrypt(
-    ctx: &Ctx,
-    audience: &Audience<'_>,
-    speaker: &UserId,
-    content: &Value,
-) -> Result<(Arc<OwnDevice>, Value), Stop> {
-    let loaded = loaded(ctx, speaker).await?;
-    let device = loaded.device.clone();
-    if !device.has_shared(audience).await {
-        // A peer repairs a broken Olm session there, and the key goes the repaired way.
-        drain(ctx, &loaded).await?;
-    }
-    let encrypted = device.encrypt(audience, "m.room.message", content, mark(ctx)).await;
-    let encrypted = unless_lost(ctx, &device, encrypted).await?;
-    Ok((device, encrypted))
-}
-
-/// Tells members who can read no letter in this room, because none of their devices is signed.
-async fn tell_locked_out(
-    ctx: &Ctx,
-    line: &Line,
-    room: &RoomId,
-    device: &OwnDevice,
-) -> Result<(), StoreError> {
-    let Some(locked_out) = device.untold_locked_out(room).await else { return Ok(()) };
-    let names: Vec<String> = locked_out.iter().map(ToString::to_string).collect();
-    if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
-        for user in ctx.store.newly_locked_out(room.as_str(), &names).await? {
-            let phrase = Phrase::MemberLockedOut { user_id: user.clone() };
-            let notice = notice_for(line, &phrase, &user);
-            let txn_id = format!("m{}", ctx.rng.uuid().simple());
-            ctx.store
-                .tell_locked_out(
-                    conversation,
-                    room.as_str(),
-                    &user,
-                    &txn_id,
-                    &notice,
-                    ctx.clock.now(),
-                )
-                .await?;
-        }
-    }
-    device.locked_out_are_told(room, &locked_out).await;
-    Ok(())
-}
-
-/// Everybody who may read: who is in the room or invited, and always the bot, who reads for all of
-/// ours.
-async fn audience(
-    ctx: &Ctx,
-    room: &RoomId,
-    speaker: &UserId,
-) -> Result<BTreeSet<OwnedUserId>, StoreError> {
-    let present = ctx.store.present_members(room.as_str()).await?;
-    let mut members: BTreeSet<OwnedUserId> =
-        present.into_iter().filter_map(|user| OwnedUserId::try_from(user).ok()).collect();
-    members.insert(ctx.homeserver.bot().to_owned());
-    members.insert(speaker.to_owned());
-    Ok(members)
-}
-
-/// Decrypts an event of a portal with the bot's keys.
+/// Decrypts an event of a portal with the bot's keys, and looks whether its sender is who it was.
 pub(super) async fn decrypt(
     ctx: &Ctx,
     line: &Line,
@@ -495,7 +387,9 @@ pub(super) async fn decrypt(
 ) -> Result<Decrypted, Stop> {
     let bot = device(ctx, ctx.homeserver.bot()).await?;
     let decrypted = bot.decrypt(event, room, line.channel.trust).await;
-    unless_lost(ctx, &bot, decrypted.map_err(Stop::from)).await
+    let decrypted = unless_lost(ctx, &bot, decrypted.map_err(Stop::from)).await?;
+    let judged = identities::judge(ctx, line, &bot, room, event, decrypted).await;
+    unless_lost(ctx, &bot, judged).await
 }
 
 /// Asks for the key of an event of a portal.
@@ -523,6 +417,11 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     };
     let keys = received.await?;
     tell_of_changes(ctx, &changed).await?;
+    // Somebody may have got a first device, or another one.
+    if !changed.is_empty() {
+        let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
+        ctx.store.wake_for_readers(&names).await?;
+    }
     for key in keys {
         ctx.store.wake_for_key(&key.room_id, &key.session_id).await?;
     }

@@ -1,5 +1,7 @@
 //! Road (a): a letter finds its place, becomes posts, and the posts reach the portal in order.
 
+use std::time::Duration;
+
 use ruma::UserId;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -11,6 +13,7 @@ use super::{
     notices::notice,
     portals::{self, OpenPortal},
     put_off::{self, PutOff},
+    readers,
     stop::Stop,
     stored_mail::{self, Unread},
 };
@@ -35,6 +38,9 @@ const POSTS_AT_ONCE: usize = 20;
 /// How often a portal may turn out to be gone in one go: the old room refuses, its successor is
 /// found or not, another one is opened.
 const REOPENED_MAX: u8 = 3;
+
+/// Wait before a room is looked after again when the homeserver was away.
+const KEPT_AGAIN: Duration = Duration::from_secs(60);
 
 /// Places every letter of a channel that has no place yet, oldest first.
 pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), StoreError> {
@@ -279,10 +285,18 @@ async fn keep_portal(
         if !ctx.store.portal_wants_attention(conversation.id, &line.channel.team).await? {
             return Ok(());
         }
-        match portals::open(ctx, line, conversation).await {
-            Ok(_) => return Ok(()),
+        let kept = async {
+            let portal = portals::open(ctx, line, conversation).await?;
+            readers::say_again(ctx, line, conversation, &portal).await
+        };
+        match kept.await {
+            Ok(()) => return Ok(()),
             Err(Stop::Store(error)) => return Err(error),
             Err(Stop::PortalGone | Stop::PostsFound) => {}
+            Err(Stop::Matrix(error)) if matches!(error.kind(), ErrorKind::Again { .. }) => {
+                let again = ctx.clock.now() + KEPT_AGAIN;
+                return ctx.store.wake(&Job::SendPosts(conversation.id), Some(again)).await;
+            }
             Err(Stop::NotYet(_) | Stop::DeviceLost | Stop::Matrix(_) | Stop::Lost(_)) => {
                 return Ok(());
             }
@@ -316,6 +330,13 @@ async fn send_post(
     let content = posts::marked(content, &post.txn_id);
     let saying =
         Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
+    if post.letter.is_some() && !portal.is_attended {
+        // Before it is said: nobody is lost sight of by a crash.
+        ctx.store.portal_is_deserted(portal.room_id.as_str(), ctx.clock.now()).await?;
+        if portal.rotation.is_none() {
+            ctx.store.post_is_unshown(&post.txn_id).await?;
+        }
+    }
     match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
         Ok(event_id) => {
             ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;

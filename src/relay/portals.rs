@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     Ctx, Line, damage,
     devices::{self, Saying},
+    members,
     notices::notice,
     stop::Stop,
     stored_mail,
@@ -39,6 +40,8 @@ pub(super) struct OpenPortal {
     pub(super) ghost: OwnedUserId,
     /// How it is encrypted; `None` where it is not.
     pub(super) rotation: Option<Rotation>,
+    /// Whether a human who reads has joined.
+    pub(super) is_attended: bool,
 }
 
 /// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined,
@@ -74,7 +77,7 @@ pub(super) async fn open(
         return Err(Stop::PostsFound);
     }
     let rotation = rotation(ctx, line, &portal, &room_id).await?;
-    invite_team(ctx, line, &portal, &room_id).await?;
+    let is_attended = members::put_right(ctx, line, &portal, &room_id).await?;
     if portal.state == PortalState::Opening {
         // Only now: nobody sees what was said before he was invited.
         if portal.continues {
@@ -83,7 +86,7 @@ pub(super) async fn open(
         }
         ctx.store.portal_is_open(portal.id).await?;
     }
-    Ok(OpenPortal { row: portal.id, room_id, ghost, rotation })
+    Ok(OpenPortal { row: portal.id, room_id, ghost, rotation, is_attended })
 }
 
 /// What is known of a room cannot be read: the conversation goes on in another one, which says so.
@@ -435,64 +438,6 @@ async fn display_name(
 
 fn sender_name(letter: &Letter) -> Option<String> {
     names::shown(letter.from.first()?.name.as_deref()?)
-}
-
-/// Invites whoever of the team was never invited, and everybody again when nobody is left: a
-/// letter in a room without people would be lost.
-async fn invite_team(
-    ctx: &Ctx,
-    line: &Line,
-    portal: &Portal,
-    room_id: &OwnedRoomId,
-) -> Result<(), Stop> {
-    let team = &line.channel.team;
-    let present = ctx.store.present_members(room_id.as_str()).await?;
-    let is_deserted = !team.iter().any(|member| present.contains(member));
-    let mut invited = portal.invited.clone();
-    let mut is_seen = !is_deserted;
-    let mut failed = None;
-    for member in team {
-        if present.contains(member) || (invited.contains(member) && !is_deserted) {
-            continue;
-        }
-        let Ok(user) = OwnedUserId::try_from(member.as_str()) else { continue };
-        match ctx.homeserver.invite(&user, room_id).await {
-            Ok(Invited::Done) => {
-                ctx.store.member_was_invited(room_id.as_str(), member).await?;
-                invited.push(member.clone());
-                is_seen = true;
-            }
-            // Blocked, unknown or not federated (TIM-7): final for this person, and no reason to
-            // keep the letter from the others.
-            Ok(Invited::Refused) => {
-                not_invited(portal, "refused");
-                invited.push(member.clone());
-            }
-            Err(error) if error.is_rate_limit() => return Err(error.into()),
-            // The room itself is in question; sending the post will tell.
-            Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
-            // Perhaps only this person's homeserver is away: tried again with the next post, so
-            // that it keeps nothing from the others.
-            Err(error) => {
-                not_invited(portal, "failed");
-                failed = Some(error);
-            }
-        }
-    }
-    invited.sort();
-    invited.dedup();
-    if invited != portal.invited {
-        ctx.store.portal_invited(portal.id, &invited).await?;
-    }
-    match failed {
-        Some(error) if !is_seen => Err(error.into()),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn not_invited(portal: &Portal, reason: &'static str) {
-    warn!(portal.id = portal.id, reason, "A team member could not be invited");
-    metrics::counter!("umstieg_invites_failed_total").increment(1);
 }
 
 /// A post was refused because of its speaker's place in the room. A ghost that was removed is

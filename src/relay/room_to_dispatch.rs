@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{
-    Ctx, Line, commands,
+    Ctx, Line, commands, members,
     notices::notice_to,
     unreadable::{self, Reading, Retried},
 };
@@ -176,7 +176,9 @@ async fn act_on(
 ) -> Result<(), StoreError> {
     let event = decode(&stored.event);
     match &event {
-        RoomEvent::Member(member) => return member_is(ctx, room_id, member, stored).await,
+        RoomEvent::Member(member) => {
+            return member_is(ctx, line, conversation.id, room_id, member, stored).await;
+        }
         RoomEvent::Encryption(encryption) => {
             return ctx.store.room_is_encrypted(room_id, encryption).await;
         }
@@ -223,7 +225,8 @@ async fn act_on(
             return collect(ctx, line, conversation.id, &said, part).await;
         }
         Route::Command(command) => {
-            let (phrase, original) = commands::run(ctx, conversation, &event, command).await?;
+            let (phrase, original) =
+                commands::run(ctx, line, conversation, &event, command).await?;
             tell(ctx, line, conversation.id, &said, &phrase).await?;
             if let Some(letter) = original {
                 let txn_id = format!("e{}", said.event_id);
@@ -259,6 +262,8 @@ async fn act_on(
 
 async fn member_is(
     ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
     room_id: &str,
     member: &Member,
     stored: &StoredEvent,
@@ -266,6 +271,9 @@ async fn member_is(
     let said_at_ms = stored.event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(0);
     let (user, membership) = (&member.user, member.membership);
     ctx.store.member_is(room_id, user.as_str(), membership.word(), said_at_ms).await?;
+    if let Ok(room) = <&RoomId>::try_from(room_id) {
+        members::changed(ctx, line, conversation, room, user, membership).await?;
+    }
     // The bot never leaves a portal by itself. Without it nobody hears what is said there, so the
     // conversation goes on elsewhere.
     if user == ctx.homeserver.bot() && matches!(membership, Membership::Leave | Membership::Ban) {

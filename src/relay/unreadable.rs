@@ -89,6 +89,7 @@ pub(super) async fn read(
             Ok(Reading::Waits)
         }
         Ok(Decrypted::NotBelieved) => Ok(Reading::Never(Phrase::MessageNotBelieved)),
+        Ok(Decrypted::OtherIdentity) => Ok(Reading::Never(Phrase::MessageOfOtherIdentity)),
         Ok(Decrypted::Broken) => Ok(Reading::Never(Phrase::MessageBroken)),
         Err(Stop::Store(error)) => Err(error),
         Err(stop) => {

@@ -1,6 +1,10 @@
 //! What a room message is: an answer to hand over, a command, something to refuse, or nothing.
 
-use crate::model::{MessageKind, RoomEvent, RoomFile};
+use std::collections::BTreeSet;
+
+use ruma::{MatrixToUri, OwnedUserId, UserId, matrix_uri::MatrixId};
+
+use crate::model::{MessageKind, RoomEvent, RoomFile, Words};
 
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,12 @@ pub enum Command {
     Original,
     /// Hand the failed or unclear answer over once more.
     Retry,
+    /// Let somebody read along, by its user id if one was given.
+    Admit(Option<String>),
+    /// The same back.
+    Dismiss(Option<String>),
+    /// Confirm the new identity of a member.
+    Trust(Option<String>),
     /// A word that is no command.
     Unknown(String),
 }
@@ -84,10 +94,15 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
         return Route::Ignore;
     }
     if let MessageKind::Text(words) = &message.kind
-        && let Some(command) = command(&words.body, portal.prefix)
+        && let Some(command) = command(words, portal.prefix)
     {
-        // Sending something once more is speaking for the practice, too.
-        if command == Command::Retry && !portal.may_speak {
+        // Sending something once more is speaking for the practice, and so is saying who belongs to
+        // it.
+        let is_for_speakers = match command {
+            Command::Retry | Command::Admit(_) | Command::Dismiss(_) | Command::Trust(_) => true,
+            Command::Help | Command::Original | Command::Unknown(_) => false,
+        };
+        if is_for_speakers && !portal.may_speak {
             return Route::Refuse(Refusal::MayNotSpeak);
         }
         return Route::Command(command);
@@ -125,8 +140,8 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
 
 /// `!hilfe`, `!original`, `!erneut`, or their English names; anything else after the prefix is
 /// answered with the help, so that a mistyped command never leaves as a letter.
-fn command(text: &str, prefix: &str) -> Option<Command> {
-    let rest = text.trim().strip_prefix(prefix)?;
+fn command(words: &Words, prefix: &str) -> Option<Command> {
+    let rest = words.body.trim().strip_prefix(prefix)?;
     let word = rest.split_whitespace().next()?;
     // "!!!" or "! Achtung" is emphasis, not a command.
     if !rest.starts_with(word) || !word.chars().all(char::is_alphabetic) {
@@ -136,16 +151,45 @@ fn command(text: &str, prefix: &str) -> Option<Command> {
         "hilfe" | "help" => Command::Help,
         "original" => Command::Original,
         "erneut" | "retry" => Command::Retry,
+        "einlassen" | "admit" => Command::Admit(person(words)),
+        "ausladen" | "dismiss" => Command::Dismiss(person(words)),
+        "vertrauen" | "trust" => Command::Trust(person(words)),
         _ => Command::Unknown(word.to_owned()),
     })
 }
+
+/// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
+/// Two are none: nobody shall be let in by mistake.
+fn person(words: &Words) -> Option<String> {
+    let named: BTreeSet<OwnedUserId> = words
+        .body
+        .split_whitespace()
+        .filter_map(|word| UserId::parse(word.trim_matches(|c| "<>()[],;\"'".contains(c))).ok())
+        .collect();
+    let linked = words.html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
+        let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
+        match MatrixToUri::parse(&format!("{LINK}{target}")).ok()?.id() {
+            MatrixId::User(user) => Some(user.clone()),
+            _ => None,
+        }
+    });
+    let all: BTreeSet<OwnedUserId> = named.into_iter().chain(linked).collect();
+    let mut all = all.into_iter();
+    match (all.next(), all.next()) {
+        (Some(user), None) => Some(user.to_string()),
+        _ => None,
+    }
+}
+
+/// What a link to a user or a room begins with.
+const LINK: &str = "https://matrix.to/#/";
 
 #[cfg(test)]
 mod tests {
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
 
     use super::*;
-    use crate::model::{FileForm, RoomMessage, Words};
+    use crate::model::{FileForm, RoomMessage};
 
     const OPEN: Portal<'_> = Portal {
         is_ours: false,
@@ -228,7 +272,50 @@ mod tests {
             ("! Achtung", None),
             ("Bitte !hilfe", None),
         ] {
-            assert_eq!(command(words, "!"), expected, "{words}");
+            assert_eq!(command(&self::words(words), "!"), expected, "{words}");
+        }
+    }
+
+    /// R04, R05: whom a speaker means, as clients write it.
+    #[test]
+    fn a_command_names_one_person_by_its_id_or_by_a_link() {
+        let link = |user: &str, name: &str| format!("<a href=\"{LINK}{user}\">{name}</a>");
+        for (body, html, expected) in [
+            ("!einlassen @carla:x.example", None, Some("@carla:x.example")),
+            ("!einlassen <@carla:x.example>,", None, Some("@carla:x.example")),
+            (
+                "!admit Carla",
+                Some(format!("!admit {}", link("@carla:x.example", "Carla"))),
+                Some("@carla:x.example"),
+            ),
+            ("!admit Carla", Some(link("%40carla%3Ax.example", "Carla")), Some("@carla:x.example")),
+            (
+                "!admit @carla:x.example",
+                Some(link("@carla:x.example", "C")),
+                Some("@carla:x.example"),
+            ),
+            // What is shown and what is meant differ: somebody else would come in.
+            ("!admit @carla:x.example", Some(link("@eve:x.example", "@carla:x.example")), None),
+            ("!einlassen @carla:x.example @eve:x.example", None, None),
+            ("!einlassen Carla", None, None),
+            ("!einlassen", None, None),
+            ("!einlassen !raum:x.example", None, None),
+        ] {
+            let words = Words { body: body.to_owned(), html };
+            let expected = expected.map(str::to_owned);
+            assert_eq!(command(&words, "!"), Some(Command::Admit(expected)), "{words:?}");
+        }
+        assert_eq!(
+            command(&words("!ausladen @c:x"), "!"),
+            Some(Command::Dismiss(Some("@c:x".to_owned())))
+        );
+        assert_eq!(
+            command(&words("!vertrauen @c:x"), "!"),
+            Some(Command::Trust(Some("@c:x".to_owned())))
+        );
+        let portal = Portal { may_speak: false, ..OPEN };
+        for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
+            assert_eq!(route(&text(command), portal), Route::Refuse(Refusal::MayNotSpeak));
         }
     }
 

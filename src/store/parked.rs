@@ -13,6 +13,8 @@ pub enum ParkedKind {
     /// Posts of one conversation that failed for one reason.
     Post,
     Dispatch,
+    /// A portal that no human has joined.
+    Portal,
     /// The conversations with one correspondent, whose room cannot be had.
     Conversation,
     /// A row whose own word is damaged: it is shown, and there is nothing to try.
@@ -20,8 +22,8 @@ pub enum ParkedKind {
 }
 
 impl ParkedKind {
-    const ALL: [Self; 5] =
-        [Self::Letter, Self::Post, Self::Dispatch, Self::Conversation, Self::Unknown];
+    const ALL: [Self; 6] =
+        [Self::Letter, Self::Post, Self::Dispatch, Self::Portal, Self::Conversation, Self::Unknown];
 
     /// The word for it in SQL, metrics and on the command line.
     pub fn word(self) -> &'static str {
@@ -29,6 +31,7 @@ impl ParkedKind {
             Self::Letter => "letter",
             Self::Post => "post",
             Self::Dispatch => "dispatch",
+            Self::Portal => "portal",
             Self::Conversation => "conversation",
             Self::Unknown => "unknown",
         }
@@ -307,6 +310,9 @@ impl Store {
             ParkedKind::Dispatch => {
                 resolve_dispatch(&mut transaction, row.item_id, resolution).await?
             }
+            ParkedKind::Portal => {
+                resolve_portal(&mut transaction, row.item_id, resolution, at).await?
+            }
             ParkedKind::Unknown => Vec::new(),
         };
         for job in jobs {
@@ -338,6 +344,32 @@ async fn resolve_letter(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Whoever left is invited once more, and has as long as at first to come.
+async fn resolve_portal(
+    connection: &mut PgConnection,
+    portal: i64,
+    resolution: Resolution,
+    at: OffsetDateTime,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let since = match resolution {
+        Resolution::Retry => Some(at),
+        Resolution::Drop => None,
+    };
+    let conversations = sqlx::query_scalar!(
+        "update portals
+         set deserted_since = $2
+         where id = $1
+           and state = 'open'
+         returning conversation_id",
+        portal,
+        since,
+    )
+    .fetch_all(connection)
+    .await?;
+    let jobs = conversations.into_iter().map(|id| Job::SendPosts(ConversationId(id)));
+    Ok(jobs.collect())
 }
 
 async fn resolve_posts(

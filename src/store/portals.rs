@@ -264,7 +264,7 @@ impl Store {
              set state = 'gone'
              where id = $1
                and state <> 'gone'
-             returning conversation_id, room_id",
+             returning conversation_id, room_id, invited",
             portal,
         )
         .fetch_optional(&mut *transaction)
@@ -280,12 +280,15 @@ impl Store {
                      $4
                  from portal_members
                  where room_id = $5
-                   and membership in ('leave', 'ban')",
+                   and membership in ('leave', 'ban')
+                   -- Who was never one of the readers is a stranger in the new room, too.
+                   and user_id = any ($6)",
                 moved.conversation_id,
                 token,
                 replacement,
                 at,
                 moved.room_id,
+                &moved.invited,
             )
             .execute(&mut *transaction)
             .await?;
@@ -313,7 +316,9 @@ impl Store {
     }
 
     /// Whether the portal of a conversation wants attention although nothing waits to be said:
-    /// its room was upgraded or is only half taken over, or somebody of the team was not invited.
+    /// its room was upgraded or is only half taken over, somebody of the team or whom a speaker let
+    /// in was not invited or can read nothing yet, somebody is to be removed, or something was shown to
+    /// nobody.
     pub async fn portal_wants_attention(
         &self,
         conversation: ConversationId,
@@ -327,7 +332,50 @@ impl Store {
                    and (
                        state <> 'gone' and upgraded_at is not null
                        or state = 'opening' and room_id is not null
-                       or state = 'open' and not invited @> $2
+                       or state = 'open' and (
+                           not invited @> $2
+                           or exists (
+                               select 1
+                               from admitted
+                               where admitted.conversation_id = $1
+                                 and admitted.state = 'in'
+                                 and not admitted.user_id = any (invited)
+                           )
+                           or exists (
+                               select 1
+                               from former_members as former
+                               where former.conversation_id = $1
+                                 and former.room_id = portals.room_id
+                                 and not former.user_id = any ($2)
+                           )
+                           or exists (
+                               select 1
+                               from posts
+                               where posts.conversation_id = $1
+                                 and posts.unshown
+                                 and not posts.repeated
+                           )
+                           or exists (
+                               select 1
+                               from portal_members as member
+                               left join room_readers as reader
+                                   on reader.room_id = member.room_id
+                                  and reader.user_id = member.user_id
+                               where member.room_id = portals.room_id
+                                 and member.membership in ('join', 'invite')
+                                 and reader.user_id is null
+                                 and (
+                                     member.user_id = any ($2)
+                                     or exists (
+                                         select 1
+                                         from admitted
+                                         where admitted.conversation_id = $1
+                                           and admitted.user_id = member.user_id
+                                           and admitted.state = 'in'
+                                     )
+                                 )
+                           )
+                       )
                    )
              ) as "wants!""#,
             conversation.0,
@@ -338,7 +386,8 @@ impl Store {
     }
 
     /// Wakes the conversations of a channel in whose open room somebody of the team was never
-    /// invited, the newest `limit` of those that had a letter after `since`.
+    /// invited, the newest `limit` of those that had a letter after `since`; and those out of whose
+    /// room somebody has to go, the newest `limit`, however old.
     pub async fn wake_for_newcomers(
         &self,
         channel: &ChannelName,
@@ -369,7 +418,21 @@ impl Store {
         )
         .fetch_all(&mut *transaction)
         .await?;
-        for conversation in conversations {
+        let with_former = sqlx::query_scalar!(
+            r#"select distinct former.conversation_id as "conversation_id!"
+             from former_members as former
+             join conversations as conversation on conversation.id = former.conversation_id
+             where conversation.channel = $1
+               and not former.user_id = any ($2)
+             order by 1 desc
+             limit $3"#,
+            channel.as_str(),
+            team,
+            limit,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        for conversation in conversations.into_iter().chain(with_former) {
             let job = Job::SendPosts(ConversationId(conversation));
             jobs::add(&mut transaction, &job, None).await?;
         }
@@ -388,65 +451,20 @@ impl Store {
             .map(ConversationId))
     }
 
-    /// Notes who was invited, so that nobody is invited twice for one reason.
+    /// Notes who was invited too, so that nobody is invited twice for one reason.
     pub async fn portal_invited(&self, portal: i64, invited: &[String]) -> Result<(), StoreError> {
-        sqlx::query!("update portals set invited = $2 where id = $1", portal, invited)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
-    /// Notes a membership the room told us of, unless a later one is known.
-    pub async fn member_is(
-        &self,
-        room_id: &str,
-        user_id: &str,
-        membership: &str,
-        said_at_ms: i64,
-    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into portal_members (room_id, user_id, membership, said_at_ms)
-             values ($1, $2, $3, $4)
-             on conflict (room_id, user_id) do update
-             set membership = excluded.membership,
-                 said_at_ms = excluded.said_at_ms
-             where portal_members.said_at_ms <= excluded.said_at_ms",
-            room_id,
-            user_id,
-            membership,
-            said_at_ms,
+            "update portals
+             set invited = (
+                 select coalesce(array_agg(distinct user_id order by user_id), '{}')
+                 from unnest(invited || $2::text[]) as user_id
+             )
+             where id = $1",
+            portal,
+            invited,
         )
         .execute(&self.pool)
         .await?;
         Ok(())
-    }
-
-    /// Notes that we have just invited somebody; what the room tells of it comes later, with a
-    /// time of the homeserver's clock.
-    pub async fn member_was_invited(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into portal_members (room_id, user_id, membership)
-             values ($1, $2, 'invite')
-             on conflict (room_id, user_id) do update set membership = 'invite'
-             where portal_members.membership <> 'join'",
-            room_id,
-            user_id,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// Everybody who is joined or invited, as far as the room told us.
-    pub async fn present_members(&self, room_id: &str) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            "select user_id
-             from portal_members
-             where room_id = $1
-               and membership in ('join', 'invite')",
-            room_id,
-        )
-        .fetch_all(&self.pool)
-        .await?)
     }
 }

@@ -358,52 +358,61 @@ impl Store {
         Ok(())
     }
 
-    /// Who of these members was not told yet that they can read no letter in a room. Whoever is
-    /// not among them any more is forgotten: should it happen again, it is news again.
+    /// Who of these members, each with a mark of its devices, was not told yet that it can read no
+    /// letter in a room with them. Whoever is not among them any more is forgotten: should it happen
+    /// again, it is news again.
     pub async fn newly_locked_out(
         &self,
         room_id: &str,
-        locked_out: &[String],
-    ) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar!(
+        locked_out: &[(String, String)],
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let (users, devices): (Vec<String>, Vec<String>) = locked_out.iter().cloned().unzip();
+        let rows = sqlx::query!(
             r#"with readers as (
                  delete from locked_out_members
                  where room_id = $1
                    and user_id <> all ($2)
              )
-             select member as "member!"
-             from unnest($2::text[]) as member
+             select member.user_id as "user_id!", member.devices as "devices!"
+             from unnest($2::text[], $3::text[]) as member (user_id, devices)
              where not exists (
                      select 1
-                     from locked_out_members
-                     where room_id = $1
-                       and user_id = member
+                     from locked_out_members as told
+                     where told.room_id = $1
+                       and told.user_id = member.user_id
+                       and told.devices = member.devices
                  )"#,
             room_id,
-            locked_out,
+            &users,
+            &devices,
         )
         .fetch_all(&self.pool)
-        .await?)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.user_id, row.devices)).collect())
     }
 
-    /// Tells a member that it can read no letter in a room, once.
+    /// Tells a member that it can read no letter in a room with the devices it has, once.
     pub async fn tell_locked_out(
         &self,
         conversation: ConversationId,
         room_id: &str,
-        user_id: &str,
+        (user_id, devices): (&str, &str),
         txn_id: &str,
         notice: &Notice,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let is_news = sqlx::query!(
-            "insert into locked_out_members (room_id, user_id, told_at)
-             values ($1, $2, $3)
-             on conflict do nothing",
+            "insert into locked_out_members (room_id, user_id, devices, told_at)
+             values ($1, $2, $4, $3)
+             on conflict (room_id, user_id) do update
+             set devices = excluded.devices,
+                 told_at = excluded.told_at
+             where locked_out_members.devices <> excluded.devices",
             room_id,
             user_id,
             at,
+            devices,
         )
         .execute(&mut *transaction)
         .await?
@@ -415,7 +424,7 @@ impl Store {
         Ok(())
     }
 
-    async fn insert_bot_post(
+    pub(super) async fn insert_bot_post(
         &self,
         connection: &mut PgConnection,
         conversation: ConversationId,

@@ -1,6 +1,7 @@
 //! Encrypted portals, seen with clients that nobody here wrote: matrix-js-sdk, which refuses devices
 //! that their owner did not sign, and matrix-nio.
 
+mod audience;
 mod belief;
 mod browser;
 mod delegated;
@@ -9,9 +10,11 @@ mod idle;
 mod late_keys;
 mod members;
 mod nobody_reads;
+mod pins;
 mod reactions;
 mod rooms;
 mod sessions;
+mod unread;
 mod words;
 
 use serde_json::{Value, json};

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod audience;
 mod bad_input;
 mod both_roads;
 mod check;

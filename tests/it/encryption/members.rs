@@ -3,7 +3,7 @@
 use serde_json::json;
 use umstieg_world::{JsClient, JsOptions, client::Trust};
 
-use super::{sees, session, strict_anna};
+use super::{sees, session, strict_anna, told};
 use crate::stage::{Stage, kim_mail};
 
 /// A further letter of the same thread.
@@ -65,8 +65,8 @@ async fn who_left_gets_no_key_and_who_came_reads_on() {
     let carla_name = format!("carla-{}", stage.tag);
     stage.world.homeserver.register_user(&carla_name, "geheim").await.unwrap();
     let carla = js(&stage, &stage.world.homeserver.user_id(&carla_name), true).await;
-    let invite = format!("/_matrix/client/v3/rooms/{room}/invite");
-    stage.as_bot("POST", &invite, &json!({ "user_id": carla.user_id })).await;
+    let asked = anna.send_text(&room, &format!("!einlassen {}", carla.user_id)).await.unwrap();
+    told(&anna, &asked, "wird eingeladen").await;
     let (sql, join) = membership(&carla.user_id, "join");
     stage.database_says(&sql, &join).await;
     next_letter(&stage, &erik, "m4@x", "Viertens").await;

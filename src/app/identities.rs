@@ -1,0 +1,67 @@
+//! `umstieg identities`: members who have another identity than the one the gateway knows them by.
+
+use std::fmt::Write as _;
+
+use time::macros::format_description;
+
+use super::start;
+use crate::{
+    config::Settings,
+    relay::Clock,
+    store::{ConfirmedBy, Database, OpenError, Store, StoreError, seal::OuterKey},
+};
+
+/// A command about identities failed.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentitiesError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "nothing of this user waits to be confirmed; `umstieg identities list` shows what does"
+    )]
+    NoSuch,
+    #[error("the list could not be written")]
+    Write(#[from] std::fmt::Error),
+}
+
+/// Everybody whose identity waits to be confirmed, as a table.
+pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, IdentitiesError> {
+    let changed = store(settings, key).await?.changed_identities().await?;
+    if changed.is_empty() {
+        return Ok("Everybody is who they were.\n".to_owned());
+    }
+    let mut table = format!("{:<16}  {:<43}  user\n", "since (UTC)", "new identity");
+    let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    for item in changed {
+        let since = item.seen_at.format(&minute).unwrap_or_default();
+        writeln!(table, "{since:<16}  {:<43}  {}", item.identity.seen, item.user_id)?;
+    }
+    table.push_str(
+        "\nAsk each of them, in person or by telephone, whether they reset their encryption \
+         themselves.\nIf so: umstieg identities confirm USER. If not, somebody may know the \
+         password: change it, and end all sessions of the account.\n",
+    );
+    Ok(table)
+}
+
+/// Believes the identity of a user that was seen last.
+pub async fn confirm(
+    settings: &Settings,
+    key: &OuterKey,
+    user: &str,
+) -> Result<String, IdentitiesError> {
+    let store = store(settings, key).await?;
+    let now = Clock::of_the_machine().now();
+    let known = store.identity(user).await?.ok_or(IdentitiesError::NoSuch)?;
+    if !store.confirm_identity(user, &known.seen, ConfirmedBy::Admin, now).await? {
+        return Err(IdentitiesError::NoSuch);
+    }
+    Ok(format!("{user} is believed from now on with the identity {}.\n", known.seen))
+}
+
+async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, IdentitiesError> {
+    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
+    Ok(database.open(key).await?)
+}

@@ -1,0 +1,110 @@
+//! Who members are: the master keys of their cross-signing identities, as a device of ours sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use matrix_sdk_crypto::{UserIdentity, olm::SenderData};
+use ruma::{DeviceId, OwnedUserId, RoomId, UserId};
+use sha2::{Digest as _, Sha256};
+
+use super::{DeviceError, OwnDevice, boxed};
+use crate::model::Trust;
+
+/// Bytes of a mark: enough that no two sets of devices have the same by chance.
+const MARK_BYTES: usize = 8;
+
+/// Members as the homeserver shows them now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The master keys of those who have an identity.
+    pub identities: BTreeMap<OwnedUserId, String>,
+    /// Those with a device that would be given a key for what people wrote.
+    pub equipped: BTreeSet<OwnedUserId>,
+}
+
+impl OwnDevice {
+    /// Who these members are, and who of them has a device that `trust` allows. The homeserver is
+    /// asked about those whose devices changed.
+    pub async fn look_at(
+        &self,
+        members: &BTreeSet<OwnedUserId>,
+        trust: Trust,
+    ) -> Result<Seen, DeviceError> {
+        let mut turn = self.turn().await?;
+        boxed(self.olm.update_tracked_users(members.iter().map(|user| &**user))).await?;
+        self.settle(&mut turn.state).await?;
+        let mut seen = Seen::default();
+        for member in members {
+            if let Some(key) = self.master_key(member).await? {
+                seen.identities.insert(member.clone(), key);
+            }
+            let devices = self.olm.get_user_devices(member, None).await?;
+            let mut devices = devices.devices();
+            let is_equipped = match trust {
+                Trust::CrossSigned => devices.any(|device| device.is_cross_signed_by_owner()),
+                Trust::AnyDevice => devices.next().is_some(),
+            };
+            if is_equipped {
+                seen.equipped.insert(member.clone());
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Somebody's master key as the homeserver shows it now.
+    pub async fn identity_now(&self, user: &UserId) -> Result<Option<String>, DeviceError> {
+        let _turn = self.turn().await?;
+        boxed(self.olm.update_tracked_users([user])).await?;
+        self.query(&[user.to_owned()]).await?;
+        self.master_key(user).await
+    }
+
+    /// Whether somebody has no other identity than the one it is known by. Who has none at all gets
+    /// nothing for another reason; ours may have new ones, since nobody else makes them.
+    pub(super) async fn is_as_known(
+        &self,
+        user: &UserId,
+        pins: &BTreeMap<OwnedUserId, String>,
+    ) -> Result<bool, DeviceError> {
+        if self.homeserver.is_ours(user) {
+            return Ok(true);
+        }
+        let key = self.master_key(user).await?;
+        Ok(key.is_none_or(|key| pins.get(user) == Some(&key)))
+    }
+
+    /// The identity that had signed the device a session came from.
+    pub(super) async fn identity_of_session(
+        &self,
+        room: &RoomId,
+        session: &str,
+    ) -> Result<Option<String>, DeviceError> {
+        let session = self.olm.store().get_inbound_group_session(room, session).await?;
+        Ok(session.and_then(|session| match session.sender_data {
+            SenderData::SenderUnverified(known) | SenderData::SenderVerified(known) => {
+                Some(known.master_key.to_base64())
+            }
+            SenderData::UnknownDevice { .. }
+            | SenderData::DeviceInfo { .. }
+            | SenderData::VerificationViolation(_) => None,
+        }))
+    }
+
+    async fn master_key(&self, user: &UserId) -> Result<Option<String>, DeviceError> {
+        let identity = self.olm.get_identity(user, None).await?;
+        let key = identity.and_then(|identity| match identity {
+            UserIdentity::Own(own) => own.master_key().get_first_key(),
+            UserIdentity::Other(other) => other.master_key().get_first_key(),
+        });
+        Ok(key.map(|key| key.to_base64()))
+    }
+}
+
+/// A short mark of a set of devices, without their names, which strangers choose.
+pub(super) fn mark_of(devices: &BTreeSet<&DeviceId>) -> String {
+    let mut hash = Sha256::new();
+    for device in devices {
+        hash.update(device.as_str());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,223 @@
+//! Saying something in a portal: for whom it is encrypted, and what is noted of who can read it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
+use serde_json::Value;
+
+use super::{Loaded, device_id, drain, loaded, mark, unless_lost};
+use crate::{
+    matrix::{Audience, Encrypted, OwnDevice, Rotation, Voice},
+    model::{Substance, Trust},
+    phrases::Phrase,
+    relay::{
+        Ctx, Line, identities,
+        members::{self, Member},
+        notices::notice_for,
+        readers,
+        stop::Stop,
+    },
+    rules::posts,
+    store::StoreError,
+};
+
+/// Something to be said.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::relay) struct Saying<'a> {
+    pub(in crate::relay) speaker: &'a UserId,
+    pub(in crate::relay) substance: Substance,
+    pub(in crate::relay) content: &'a Value,
+    pub(in crate::relay) txn_id: &'a str,
+}
+
+/// Says something in a portal, encrypted for everybody who reads there: the one way there.
+///
+/// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
+/// unless the settings allow it.
+pub(in crate::relay) async fn say(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    rotation: Option<Rotation>,
+    saying: Saying<'_>,
+) -> Result<OwnedEventId, Stop> {
+    let Saying { speaker, substance, content, txn_id } = saying;
+    let Some(rotation) = rotation else {
+        if ctx.devices.is_required {
+            return Err(Stop::NotYet("not_encrypted"));
+        }
+        let id = device_id(ctx, speaker).await?;
+        let voice = Voice { user: speaker, device: &id };
+        return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
+    };
+    // A word may say to somebody why its device reads nothing else.
+    let trust = match substance {
+        Substance::Content => line.channel.trust,
+        Substance::Word => Trust::AnyDevice,
+    };
+    let place = Place { ctx, line, room, rotation, trust };
+    let Said { device, encrypted, known } = match place.encrypt(speaker, content).await {
+        Err(Stop::DeviceLost) => place.encrypt(speaker, content).await?,
+        encrypted => encrypted?,
+    };
+    tell_locked_out(ctx, line, room, &device).await?;
+    if substance == Substance::Content {
+        let humans = encrypted.readers.iter().filter(|user| !ctx.homeserver.is_ours(user));
+        let humans: BTreeSet<OwnedUserId> = humans.cloned().collect();
+        // Before it leaves: should the answer to our request be lost, it is still known.
+        if humans.is_empty() {
+            ctx.store.post_is_unshown(txn_id).await?;
+        }
+        readers::greet(ctx, line, room, &known, &humans).await?;
+    }
+    // Known again when it comes back, also by those who have no key for it.
+    let encrypted = posts::marked(encrypted.content, txn_id);
+    let voice = Voice { user: device.user(), device: device.device() };
+    Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
+}
+
+/// Humans who could read what is written in a portal, were it said now by this speaker.
+pub(in crate::relay) async fn who_could_read(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    rotation: Rotation,
+    speaker: &UserId,
+) -> Result<BTreeSet<OwnedUserId>, Stop> {
+    let trust = line.channel.trust;
+    let place = Place { ctx, line, room, rotation, trust };
+    let loaded = loaded(ctx, speaker).await?;
+    let (circle, equipped) = place.look(&loaded, speaker).await?;
+    Ok(circle.members.intersection(&equipped).cloned().collect())
+}
+
+/// Where something is said, and who is trusted there.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    ctx: &'a Ctx,
+    line: &'a Line,
+    room: &'a RoomId,
+    rotation: Rotation,
+    trust: Trust,
+}
+
+/// Something encrypted, by whom, and who reads in the room.
+struct Said {
+    device: Arc<OwnDevice>,
+    encrypted: Encrypted,
+    known: Vec<Member>,
+}
+
+/// Whom something is for, and the identities they are known by.
+struct Circle {
+    members: BTreeSet<OwnedUserId>,
+    pins: BTreeMap<OwnedUserId, String>,
+}
+
+impl<'a> Place<'a> {
+    fn audience<'c>(&self, circle: &'c Circle) -> Audience<'c>
+    where
+        'a: 'c,
+    {
+        Audience {
+            room: self.room,
+            members: &circle.members,
+            pins: &circle.pins,
+            rotation: self.rotation,
+            trust: self.trust,
+        }
+    }
+
+    async fn encrypt(&self, speaker: &UserId, content: &Value) -> Result<Said, Stop> {
+        let ctx = self.ctx;
+        let loaded = loaded(ctx, speaker).await?;
+        let device = loaded.device.clone();
+        let known = members::readers(ctx, self.line, self.room).await?;
+        let mut circle = self.circle(speaker, &known);
+        if !device.has_shared(&self.audience(&circle)).await {
+            // A peer repairs a broken Olm session there, and the key goes the repaired way.
+            drain(ctx, &loaded).await?;
+            circle = self.look(&loaded, speaker).await?.0;
+        }
+        let audience = self.audience(&circle);
+        let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await;
+        let encrypted = unless_lost(ctx, &device, encrypted).await?;
+        Ok(Said { device, encrypted, known })
+    }
+
+    /// Makes sure, before anybody gets a key, who is there and who they are; with those who have a
+    /// device that may read.
+    async fn look(
+        &self,
+        loaded: &Loaded,
+        speaker: &UserId,
+    ) -> Result<(Circle, BTreeSet<OwnedUserId>), Stop> {
+        let Self { ctx, line, room, .. } = *self;
+        let mut known = members::readers(ctx, line, room).await?;
+        if known.iter().any(|member| !member.is_ours && !member.known.is_certain) {
+            members::ask(ctx, line, room).await?;
+            known = members::readers(ctx, line, room).await?;
+        } else {
+            ctx.store.invited_get_keys(room.as_str()).await?;
+        }
+        // Words are for every device of theirs, whoever they have become.
+        if self.trust != line.channel.trust {
+            return Ok((self.circle(speaker, &known), BTreeSet::new()));
+        }
+        let humans = known.iter().filter(|member| !member.is_ours);
+        let humans = humans.map(|member| member.user.clone()).collect();
+        let seen = loaded.device.look_at(&humans, self.trust).await;
+        let seen = unless_lost(ctx, &loaded.device, seen.map_err(Stop::from)).await?;
+        if self.trust == Trust::CrossSigned {
+            ctx.store.identities_seen(&seen.identities, ctx.clock.now()).await?;
+            known = members::readers(ctx, line, room).await?;
+            identities::tell_of_changed(ctx, line, room, &known).await?;
+        }
+        Ok((self.circle(speaker, &known), seen.equipped))
+    }
+
+    /// Always with the bot, who reads for all of ours.
+    fn circle(&self, speaker: &UserId, readers: &[Member]) -> Circle {
+        let is_pinned = self.trust == Trust::CrossSigned;
+        let mut members: BTreeSet<OwnedUserId> = readers
+            .iter()
+            .filter(|member| member.is_ours || !is_pinned || !member.has_changed())
+            .map(|member| member.user.clone())
+            .collect();
+        members.insert(self.ctx.homeserver.bot().to_owned());
+        members.insert(speaker.to_owned());
+        let pins = readers.iter().filter(|_| is_pinned).filter_map(|member| {
+            Some((member.user.clone(), member.known.identity.as_ref()?.pinned.clone()))
+        });
+        Circle { members, pins: pins.collect() }
+    }
+}
+
+/// Tells members who can read no letter in this room, because none of their devices is signed.
+async fn tell_locked_out(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    device: &OwnDevice,
+) -> Result<(), StoreError> {
+    let Some(locked_out) = device.untold_locked_out(room).await else { return Ok(()) };
+    if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
+        let names: Vec<(String, String)> =
+            locked_out.iter().map(|(user, devices)| (user.to_string(), devices.clone())).collect();
+        for (user, devices) in ctx.store.newly_locked_out(room.as_str(), &names).await? {
+            let phrase = Phrase::MemberLockedOut { user_id: user.clone() };
+            let notice = notice_for(line, &phrase, &user);
+            let txn_id = format!("m{}", ctx.rng.uuid().simple());
+            let now = ctx.clock.now();
+            let who = (user.as_str(), devices.as_str());
+            ctx.store
+                .tell_locked_out(conversation, room.as_str(), who, &txn_id, &notice, now)
+                .await?;
+        }
+    }
+    device.locked_out_are_told(room, &locked_out).await;
+    Ok(())
+}

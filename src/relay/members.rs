@@ -1,0 +1,357 @@
+//! Who is in a portal: invited and let in, told of, sent out again; and who of them reads.
+
+use ruma::{OwnedUserId, RoomId, UserId};
+use tracing::{info, warn};
+
+use super::{
+    Ctx, Line,
+    notices::{notice, notice_for},
+    stop::Stop,
+};
+use crate::{
+    matrix::{ErrorKind, Invited, MatrixError},
+    model::{ConversationId, Membership, Trust},
+    phrases::Phrase,
+    rules::audience::{Facts, Identity, Standing, standing, wanted},
+    store::{Job, Portal, PresentMember, StoreError, ToldOf},
+};
+
+/// Somebody who is in a portal or invited.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) user: OwnedUserId,
+    /// The bot or a ghost.
+    pub(super) is_ours: bool,
+    pub(super) standing: Standing,
+    pub(super) known: PresentMember,
+}
+
+impl Member {
+    /// Whether it has another identity than the one it is known by.
+    pub(super) fn has_changed(&self) -> bool {
+        let identity = self.known.identity.as_ref();
+        identity.is_some_and(|of| Identity { pinned: &of.pinned, seen: &of.seen }.is_changed())
+    }
+
+    fn is_listener(&self) -> bool {
+        !self.is_ours && self.standing == Standing::Reader && self.known.has_joined
+    }
+}
+
+/// Everybody who is in a portal or invited.
+pub(super) async fn present(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+) -> Result<Vec<Member>, StoreError> {
+    let present = ctx.store.present(room.as_str()).await?;
+    let members = present.into_iter().filter_map(|known| {
+        let user = OwnedUserId::try_from(known.user_id.as_str()).ok()?;
+        let is_ours = ctx.homeserver.is_ours(&user);
+        let standing = standing(Facts {
+            is_ours,
+            in_team: line.channel.team.contains(&known.user_id),
+            admitted: known.admitted,
+            was_invited: known.was_invited,
+        });
+        Some(Member { user, is_ours, standing, known })
+    });
+    Ok(members.collect())
+}
+
+/// Of those, who reads.
+pub(super) async fn readers(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+) -> Result<Vec<Member>, StoreError> {
+    let mut members = present(ctx, line, room).await?;
+    members.retain(|member| member.standing == Standing::Reader);
+    Ok(members)
+}
+
+/// Whether a human who reads has joined.
+pub(super) fn is_attended(members: &[Member]) -> bool {
+    members.iter().any(Member::is_listener)
+}
+
+/// Asks the homeserver who is in a portal: events may have been lost, or have come out of order.
+pub(super) async fn ask(ctx: &Ctx, line: &Line, room: &RoomId) -> Result<(), Stop> {
+    let members = ctx.homeserver.joined_and_invited_members(room).await?;
+    let members: Vec<(String, bool)> = members
+        .into_iter()
+        .map(|member| (member.user.to_string(), member.membership == Membership::Join))
+        .collect();
+    ctx.store.members_are(room.as_str(), &members).await?;
+    if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
+        for member in present(ctx, line, room).await? {
+            if member.standing == Standing::Stranger {
+                tell_of_stranger(ctx, line, conversation, room, &member.user).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Somebody came into a portal, or went.
+pub(super) async fn changed(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    room: &RoomId,
+    user: &UserId,
+    membership: Membership,
+) -> Result<(), StoreError> {
+    if !matches!(membership, Membership::Join | Membership::Invite) {
+        return ctx.store.forget_told(room.as_str(), user.as_str()).await;
+    }
+    let members = present(ctx, line, room).await?;
+    let Some(member) = members.iter().find(|member| member.user == user) else { return Ok(()) };
+    match member.standing {
+        Standing::Stranger => tell_of_stranger(ctx, line, conversation, room, user).await?,
+        Standing::Former => ctx.store.wake(&Job::SendPosts(conversation), None).await?,
+        Standing::Reader if member.is_listener() => {
+            ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
+            // It may be the first who can read what lies there, or have to be told what it missed.
+            let is_new = ctx.devices.is_required() && !member.known.has_read;
+            if is_new || ctx.store.has_unshown(conversation).await? {
+                ctx.store.wake(&Job::SendPosts(conversation), None).await?;
+            }
+        }
+        Standing::Reader => {}
+    }
+    Ok(())
+}
+
+async fn tell_of_stranger(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    let phrase = Phrase::StrangerPresent { user_id: user.to_string() };
+    if tell(ctx, line, conversation, room, user, ToldOf::Stranger, &phrase).await? {
+        warn!(conversation.id = %conversation, "Somebody is in a portal whom nobody let in");
+        metrics::counter!("umstieg_strangers_total").increment(1);
+    }
+    Ok(())
+}
+
+/// Tells the room something of a member, once.
+pub(super) async fn tell(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    room: &RoomId,
+    user: &UserId,
+    about: ToldOf<'_>,
+    phrase: &Phrase,
+) -> Result<bool, StoreError> {
+    let txn_id = format!("m{}", ctx.rng.uuid().simple());
+    let notice = notice(line, phrase);
+    let now = ctx.clock.now();
+    let (room, user) = (room.as_str(), user.as_str());
+    ctx.store.tell_of_member(conversation, room, user, about, &txn_id, &notice, now).await
+}
+
+/// Brings the room to what it should be: invites whoever of the team, or of those whom a speaker let
+/// in, was never invited, and everybody again when nobody is left (a letter in a room without people
+/// would be lost); removes whoever should no longer be there.
+///
+/// Tells whether a human who reads has joined.
+pub(super) async fn put_right(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room: &RoomId,
+) -> Result<bool, Stop> {
+    let members = present(ctx, line, room).await?;
+    if members.iter().any(|member| member.standing == Standing::Former) {
+        remove_former(ctx, line, portal, room).await?;
+    }
+    invite(ctx, line, portal, room, &members).await?;
+    Ok(is_attended(&members))
+}
+
+async fn invite(
+    ctx: &Ctx,
+    line: &Line,
+    portal: &Portal,
+    room: &RoomId,
+    members: &[Member],
+) -> Result<(), Stop> {
+    let admitted = ctx.store.admitted(portal.conversation).await?;
+    let is_present = |user: &str| members.iter().any(|member| member.user.as_str() == user);
+    let is_deserted = !line.channel.team.iter().any(|member| is_present(member));
+    let mut invited = Vec::new();
+    let mut is_seen = !is_deserted;
+    let mut failed = None;
+    for member in wanted(&line.channel.team, &admitted) {
+        let was_invited = portal.invited.iter().any(|invited| invited == member);
+        if is_present(member) || (was_invited && !is_deserted) {
+            continue;
+        }
+        let Ok(user) = OwnedUserId::try_from(member) else { continue };
+        if is_unknown(ctx, &user).await? {
+            not_invited(portal, "unknown");
+            if admitted.iter().any(|admitted| admitted == member) {
+                let phrase = Phrase::MemberUnknown { user_id: member.to_owned() };
+                let (conversation, about) = (portal.conversation, ToldOf::Unknown);
+                tell(ctx, line, conversation, room, &user, about, &phrase).await?;
+            }
+        }
+        match ctx.homeserver.invite(&user, room).await {
+            Ok(Invited::Done) => {
+                ctx.store.member_was_invited(room.as_str(), member).await?;
+                invited.push(member.to_owned());
+                is_seen = true;
+            }
+            // Blocked, unknown or not federated (TIM-7): final for this person, and no reason to
+            // keep the letter from the others.
+            Ok(Invited::Refused) => {
+                not_invited(portal, "refused");
+                invited.push(member.to_owned());
+            }
+            Err(error) if error.is_rate_limit() => return Err(error.into()),
+            // The room itself is in question; sending the post will tell.
+            Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
+            // Perhaps only this person's homeserver is away: tried again with the next post, so
+            // that it keeps nothing from the others.
+            Err(error) => {
+                not_invited(portal, "failed");
+                failed = Some(error);
+            }
+        }
+    }
+    if !invited.is_empty() {
+        ctx.store.portal_invited(portal.id, &invited).await?;
+    }
+    match failed {
+        Some(error) if !is_seen => Err(error.into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the homeserver does not have this user. It invites it all the same, since its account may
+/// be made later; but by then nobody sees the room. Those that it knows are asked about once.
+async fn is_unknown(ctx: &Ctx, user: &UserId) -> Result<bool, Stop> {
+    if ctx.acquaintances.has(user) {
+        return Ok(false);
+    }
+    match ctx.homeserver.knows(user).await {
+        Ok(Some(false)) => Ok(true),
+        Ok(Some(true) | None) => {
+            ctx.acquaintances.add(user);
+            Ok(false)
+        }
+        Err(error) if error.is_rate_limit() => Err(error.into()),
+        // Its own homeserver may be away.
+        Err(_) => Ok(false),
+    }
+}
+
+fn not_invited(portal: &Portal, reason: &'static str) {
+    warn!(portal.id = portal.id, reason, "A team member could not be invited");
+    metrics::counter!("umstieg_invites_failed_total").increment(1);
+}
+
+/// Removes whoever was of the team or let in, and is no longer. Where that is not allowed the room is
+/// told, once; no key goes to them in any case.
+async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -> Result<(), Stop> {
+    for member in ctx.store.former_members(room.as_str(), &line.channel.team).await? {
+        let Ok(user) = OwnedUserId::try_from(member.as_str()) else { continue };
+        match ctx.homeserver.remove(&user, room).await {
+            Ok(true) => {
+                ctx.store.member_was_removed(room.as_str(), &member).await?;
+                metrics::counter!("umstieg_members_removed_total").increment(1);
+                info!(portal.id = portal.id, "Removed somebody who no longer belongs to a portal");
+            }
+            Ok(false) => {
+                let phrase = Phrase::MemberNotRemoved { user_id: member.clone() };
+                let (conversation, about) = (portal.conversation, ToldOf::Stays);
+                tell(ctx, line, conversation, room, &user, about, &phrase).await?;
+            }
+            Err(error) if error.is_rate_limit() => return Err(error.into()),
+            Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
+            Err(error) => not_removed(portal, &error),
+        }
+    }
+    Ok(())
+}
+
+/// It gets no keys meanwhile, so nothing else waits for it.
+fn not_removed(portal: &Portal, error: &MatrixError) {
+    warn!(portal.id = portal.id, error = %error, "Somebody could not be removed from a portal yet");
+}
+
+/// A speaker lets somebody in.
+pub(super) async fn admit(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    person: Option<&str>,
+) -> Result<Phrase, StoreError> {
+    let Some(user) = person.and_then(|person| parse(ctx, person)) else {
+        return Ok(Phrase::MemberUnclear);
+    };
+    let user_id = user.to_string();
+    if line.channel.team.contains(&user_id) {
+        return Ok(Phrase::MemberOfTeam { user_id });
+    }
+    if ctx.store.admit(conversation, user.as_str(), ctx.clock.now()).await? {
+        info!(conversation.id = %conversation, "A speaker let somebody into a portal");
+        Ok(Phrase::MemberAdmitted { user_id })
+    } else {
+        Ok(Phrase::MemberHereAlready { user_id })
+    }
+}
+
+/// A speaker sends somebody out again.
+pub(super) async fn dismiss(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    person: Option<&str>,
+) -> Result<Phrase, StoreError> {
+    let Some(user) = person.and_then(|person| parse(ctx, person)) else {
+        return Ok(Phrase::MemberUnclear);
+    };
+    let user_id = user.to_string();
+    if line.channel.team.contains(&user_id) {
+        return Ok(Phrase::MemberOfTeam { user_id });
+    }
+    if ctx.store.dismiss(conversation, user.as_str(), ctx.clock.now()).await? {
+        info!(conversation.id = %conversation, "A speaker sent somebody out of a portal");
+        Ok(Phrase::MemberDismissed { user_id })
+    } else {
+        Ok(Phrase::MemberNotAdmitted { user_id })
+    }
+}
+
+/// A person, and none of ours: those are where they belong.
+pub(super) fn parse(ctx: &Ctx, person: &str) -> Option<OwnedUserId> {
+    let user = OwnedUserId::try_from(person).ok()?;
+    let is_person = user.validate_strict().is_ok() && !ctx.homeserver.is_ours(&user);
+    is_person.then_some(user)
+}
+
+/// Tells somebody who reads from now on how many letters it cannot read.
+pub(super) async fn tell_missed(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    user_id: &str,
+    letters: u64,
+) -> Result<(), StoreError> {
+    let phrase = Phrase::LettersMissed { user_id: user_id.to_owned(), letters };
+    let txn_id = format!("m{}", ctx.rng.uuid().simple());
+    let notice = notice_for(line, &phrase, user_id);
+    ctx.store.add_bot_post(conversation, &txn_id, &notice).await
+}
+
+/// Whether a channel's rooms ask who somebody is: where every device is believed, whoever has the
+/// password is.
+pub(super) fn asks_for_identities(ctx: &Ctx, line: &Line) -> bool {
+    ctx.devices.is_required() && line.channel.trust == Trust::CrossSigned
+}

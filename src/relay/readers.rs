@@ -1,0 +1,95 @@
+//! Who can read what lies in a portal: whoever gets a first key is told what it missed, and what
+//! nobody could read is said once more as soon as somebody can.
+
+use std::collections::BTreeSet;
+
+use ruma::{OwnedUserId, RoomId};
+use tracing::info;
+
+use super::{
+    Ctx, Line, devices,
+    members::{self, Member},
+    notices::notice,
+    portals::OpenPortal,
+    stop::Stop,
+};
+use crate::{
+    model::ConversationId,
+    phrases::Phrase,
+    store::{Conversation, Job, StoreError},
+};
+
+/// Notes who gets a key for what is written in a portal, and tells those who get their first one how
+/// many letters came before.
+pub(super) async fn greet(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    known: &[Member],
+    readers: &BTreeSet<OwnedUserId>,
+) -> Result<(), StoreError> {
+    let new: Vec<String> = known
+        .iter()
+        .filter(|member| !member.known.has_read && readers.contains(&member.user))
+        .map(|member| member.user.to_string())
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? else {
+        return Ok(());
+    };
+    for (user, letters) in ctx.store.readers_came(room.as_str(), &new, ctx.clock.now()).await? {
+        let letters = u64::try_from(letters).unwrap_or_default();
+        if letters > 0 {
+            members::tell_missed(ctx, line, conversation, &user, letters).await?;
+        }
+    }
+    // What nobody could read until now is looked after when this is said.
+    if ctx.store.has_unshown(conversation).await? {
+        ctx.store.wake(&Job::SendPosts(conversation), None).await?;
+    }
+    Ok(())
+}
+
+/// Says once more what nobody could read, if somebody can by now.
+pub(super) async fn say_again(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    portal: &OpenPortal,
+) -> Result<(), Stop> {
+    let has_unshown = ctx.store.has_unshown(conversation.id).await?;
+    let Some(rotation) = portal.rotation else {
+        if has_unshown && portal.is_attended {
+            let now = ctx.clock.now();
+            ctx.store.portal_is_attended(portal.room_id.as_str(), now).await?;
+        }
+        return Ok(());
+    };
+    let known = members::readers(ctx, line, &portal.room_id).await?;
+    let has_new = known.iter().any(|member| !member.is_ours && !member.known.has_read);
+    if !has_unshown && !has_new {
+        return Ok(());
+    }
+    let room = &portal.room_id;
+    let could_read = devices::who_could_read(ctx, line, room, rotation, &portal.ghost).await?;
+    if could_read.is_empty() {
+        return Ok(());
+    }
+    if has_unshown {
+        repeat(ctx, line, conversation.id).await?;
+    }
+    greet(ctx, line, room, &known, &could_read).await?;
+    Ok(())
+}
+
+async fn repeat(ctx: &Ctx, line: &Line, conversation: ConversationId) -> Result<(), StoreError> {
+    let notice = notice(line, &Phrase::LettersAgain);
+    let repeated = ctx.store.repeat_unshown(conversation, &notice).await?;
+    if repeated > 0 {
+        metrics::counter!("umstieg_posts_said_again_total").increment(repeated);
+        info!(conversation.id = %conversation, "Says {repeated} posts once more that nobody could read");
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Who reads in a portal: the team, ours, and whom a speaker let in. Nobody else, whoever brought
+//! them there.
+
+use std::collections::BTreeSet;
+
+/// What is known of somebody who is in a portal or invited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The bot or a ghost.
+    pub is_ours: bool,
+    /// The settings name it in the channel's team.
+    pub in_team: bool,
+    /// A speaker let it in, or out again, whichever came last.
+    pub admitted: Option<Admitted>,
+    /// The gateway itself invited it once.
+    pub was_invited: bool,
+}
+
+/// What a speaker decided about somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    In,
+    Out,
+}
+
+impl Admitted {
+    /// The word for it in SQL.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+
+    /// The inverse of [`Admitted::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::In, Self::Out].into_iter().find(|admitted| admitted.word() == word)
+    }
+}
+
+/// How somebody stands to a portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Gets the keys.
+    Reader,
+    /// Was a reader, or was sent out: gets no more keys, and is removed.
+    Former,
+    /// Gets no keys, and the room is told: only people can know why it is there.
+    Stranger,
+}
+
+/// Decides how somebody who is present stands to a portal. The settings are stronger than what a
+/// speaker said: nobody can send out a member of the team.
+pub fn standing(facts: Facts) -> Standing {
+    match facts {
+        Facts { is_ours: true, .. } | Facts { in_team: true, .. } => Standing::Reader,
+        Facts { admitted: Some(Admitted::In), .. } => Standing::Reader,
+        Facts { admitted: Some(Admitted::Out), .. } | Facts { was_invited: true, .. } => {
+            Standing::Former
+        }
+        Facts { admitted: None, was_invited: false, .. } => Standing::Stranger,
+    }
+}
+
+/// The keys that are expected of members, and of those that have others: whom to leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    pub pinned: &'a str,
+    pub seen: &'a str,
+}
+
+impl Identity<'_> {
+    /// Whether it is another one than the one that was seen first or confirmed.
+    pub fn is_changed(&self) -> bool {
+        self.pinned != self.seen
+    }
+}
+
+/// Those who are named twice once.
+pub fn wanted<'a>(team: &'a [String], admitted: &'a [String]) -> BTreeSet<&'a str> {
+    team.iter().chain(admitted).map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R05: the whole table.
+    #[test]
+    fn only_the_team_ours_and_whom_a_speaker_let_in_read() {
+        for bits in 0..8 {
+            for admitted in [None, Some(Admitted::In), Some(Admitted::Out)] {
+                let facts = Facts {
+                    is_ours: bits & 1 != 0,
+                    in_team: bits & 2 != 0,
+                    was_invited: bits & 4 != 0,
+                    admitted,
+                };
+                let reads = facts.is_ours || facts.in_team || admitted == Some(Admitted::In);
+                assert_eq!(standing(facts) == Standing::Reader, reads, "{facts:?}");
+                // Only who has been one of the readers is removed by the gateway itself.
+                let has_been = facts.was_invited || admitted == Some(Admitted::Out);
+                assert_eq!(standing(facts) == Standing::Former, !reads && has_been, "{facts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_in_the_database_lead_back() {
+        for admitted in [Admitted::In, Admitted::Out] {
+            assert_eq!(Admitted::from_word(admitted.word()), Some(admitted));
+        }
+        assert_eq!(Admitted::from_word("IN"), None);
+    }
+}

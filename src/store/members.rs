@@ -1,0 +1,459 @@
+//! Who is in a portal, whom a speaker let in, and what a room was told of its members.
+
+use time::OffsetDateTime;
+
+use super::{Job, Store, StoreError, jobs};
+use crate::{
+    model::{ConversationId, Notice},
+    rules::audience::Admitted,
+};
+
+/// Somebody who has joined a portal or is invited, with all that decides what becomes of it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentMember {
+    pub user_id: String,
+    /// Otherwise it is invited.
+    pub has_joined: bool,
+    /// We invited it ourselves a moment ago: nothing was heard, and no key given, since.
+    pub is_certain: bool,
+    pub admitted: Option<Admitted>,
+    pub was_invited: bool,
+    /// The identity it is known by, and the one seen last.
+    pub identity: Option<StoredIdentity>,
+    /// Whether it has had a key for what is written here.
+    pub has_read: bool,
+}
+
+/// The identity of a member: the one that is believed, and the one the homeserver told of last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredIdentity {
+    pub pinned: String,
+    pub seen: String,
+}
+
+/// What a room is told of a member, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldOf<'a> {
+    /// It is there, and nobody let it in.
+    Stranger,
+    /// It has this other identity.
+    Identity(&'a str),
+    /// It should go, and cannot be removed.
+    Stays,
+    /// Its homeserver does not know it.
+    Unknown,
+}
+
+impl ToldOf<'_> {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Identity(_) => "identity",
+            Self::Stays => "stays",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn detail(&self) -> &str {
+        match self {
+            Self::Identity(key) => key,
+            Self::Stranger | Self::Stays | Self::Unknown => "",
+        }
+    }
+}
+
+impl Store {
+    /// Notes a membership as the room tells it: what is told last, counts.
+    ///
+    /// The event's own time is kept and orders nothing, because whoever writes an event chooses it:
+    /// a join from the future would outlive every leave. Where events may have come out of order the
+    /// homeserver is asked before anybody gets a key ([`Store::members_are`]).
+    pub async fn member_is(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        membership: &str,
+        said_at_ms: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into portal_members (room_id, user_id, membership, said_at_ms)
+             values ($1, $2, $3, $4)
+             on conflict (room_id, user_id) do update
+             set membership = excluded.membership,
+                 said_at_ms = excluded.said_at_ms,
+                 certain = false",
+            room_id,
+            user_id,
+            membership,
+            said_at_ms,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes who is in a room and who is invited, as the homeserver says when it is asked: everybody,
+    /// given by user and whether it has joined. Whoever is not among them has left.
+    pub async fn members_are(
+        &self,
+        room_id: &str,
+        members: &[(String, bool)],
+    ) -> Result<(), StoreError> {
+        let (users, joined): (Vec<String>, Vec<bool>) = members.iter().cloned().unzip();
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "insert into portal_members (room_id, user_id, membership)
+             select $1, user_id, case when has_joined then 'join' else 'invite' end
+             from unnest($2::text[], $3::boolean[]) as present (user_id, has_joined)
+             on conflict (room_id, user_id) do update
+             set membership = excluded.membership,
+                 certain = false",
+            room_id,
+            &users,
+            &joined,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "update portal_members
+             set membership = 'leave',
+                 certain = false
+             where room_id = $1
+               and membership in ('join', 'invite')
+               and user_id <> all ($2)",
+            room_id,
+            &users,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that we have just invited somebody; what the room tells of it comes later.
+    pub async fn member_was_invited(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into portal_members (room_id, user_id, membership, certain)
+             values ($1, $2, 'invite', true)
+             on conflict (room_id, user_id) do update
+             set membership = 'invite',
+                 certain = true
+             where portal_members.membership <> 'join'",
+            room_id,
+            user_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that we have just removed somebody.
+    pub async fn member_was_removed(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update portal_members
+             set membership = 'leave',
+                 certain = false
+             where room_id = $1
+               and user_id = $2",
+            room_id,
+            user_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Nobody told what happened while we were away: what is known of memberships is uncertain.
+    pub async fn memberships_are_uncertain(&self) -> Result<(), StoreError> {
+        sqlx::query!("update portal_members set certain = false where certain")
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Those whom we have just invited to a room get a key now. The next one is asked about.
+    pub async fn invited_get_keys(&self, room_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update portal_members set certain = false where room_id = $1 and certain",
+            room_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Everybody who is joined or invited, as far as the room told us.
+    pub async fn present_members(&self, room_id: &str) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "select user_id
+             from portal_members
+             where room_id = $1
+               and membership in ('join', 'invite')",
+            room_id,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// The same of a portal, with what decides about them.
+    pub async fn present(&self, room_id: &str) -> Result<Vec<PresentMember>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select
+                 member.user_id,
+                 member.membership = 'join' as "has_joined!",
+                 member.certain,
+                 admitted.state as "admitted?",
+                 exists (
+                     select 1
+                     from portals as room
+                     where room.conversation_id = portal.conversation_id
+                       and member.user_id = any (room.invited)
+                 ) as "was_invited!",
+                 identity.pinned as "pinned?",
+                 identity.seen as "seen?",
+                 reader.user_id is not null as "has_read!"
+             from portal_members as member
+             join portals as portal on portal.room_id = member.room_id
+             left join admitted
+                 on admitted.conversation_id = portal.conversation_id
+                and admitted.user_id = member.user_id
+             left join identities as identity on identity.user_id = member.user_id
+             left join room_readers as reader
+                 on reader.room_id = member.room_id
+                and reader.user_id = member.user_id
+             where member.room_id = $1
+               and member.membership in ('join', 'invite')"#,
+            room_id,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| PresentMember {
+                user_id: row.user_id,
+                has_joined: row.has_joined,
+                is_certain: row.certain,
+                // A word nobody knows lets nobody in.
+                admitted: row
+                    .admitted
+                    .map(|word| Admitted::from_word(&word).unwrap_or(Admitted::Out)),
+                was_invited: row.was_invited,
+                identity: row
+                    .pinned
+                    .zip(row.seen)
+                    .map(|(pinned, seen)| StoredIdentity { pinned, seen }),
+                has_read: row.has_read,
+            })
+            .collect())
+    }
+
+    /// Whom speakers let into a conversation.
+    pub async fn admitted(&self, conversation: ConversationId) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "select user_id
+             from admitted
+             where conversation_id = $1
+               and state = 'in'
+             order by user_id",
+            conversation.0,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// A speaker lets somebody in: it is invited, and gets the keys from now on. `false`: it was let
+    /// in before.
+    pub async fn admit(
+        &self,
+        conversation: ConversationId,
+        user_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let changed = sqlx::query!(
+            "insert into admitted (conversation_id, user_id, state, changed_at)
+             values ($1, $2, 'in', $3)
+             on conflict (conversation_id, user_id) do update
+             set state = 'in',
+                 changed_at = excluded.changed_at
+             where admitted.state <> 'in'",
+            conversation.0,
+            user_id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if changed == 1 {
+            self.is_invited_anew(&mut transaction, conversation, user_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(changed == 1)
+    }
+
+    /// A speaker sends somebody out again: it gets no more keys, and is removed. `false`: nobody had
+    /// let it in.
+    pub async fn dismiss(
+        &self,
+        conversation: ConversationId,
+        user_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let changed = sqlx::query!(
+            "update admitted
+             set state = 'out',
+                 changed_at = $3
+             where conversation_id = $1
+               and user_id = $2
+               and state = 'in'",
+            conversation.0,
+            user_id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if changed == 1 {
+            self.is_invited_anew(&mut transaction, conversation, user_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(changed == 1)
+    }
+
+    /// What was noted of earlier invitations and tries counts no more; somebody looks after the room.
+    async fn is_invited_anew(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        conversation: ConversationId,
+        user_id: &str,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update portals
+             set invited = array_remove(invited, $2)
+             where conversation_id = $1
+               and $2 = any (invited)",
+            conversation.0,
+            user_id,
+        )
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query!(
+            "delete from told_of_members
+             where user_id = $2
+               and what <> 'identity'
+               and room_id in (select room_id from portals where conversation_id = $1)",
+            conversation.0,
+            user_id,
+        )
+        .execute(&mut *connection)
+        .await?;
+        jobs::add(connection, &Job::SendPosts(conversation), None).await
+    }
+
+    /// Who has to go out of a room, as far as it may be removed; `team` are those who do not.
+    pub async fn former_members(
+        &self,
+        room_id: &str,
+        team: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select user_id as "user_id!"
+             from former_members
+             where room_id = $1
+               and not user_id = any ($2)
+             order by user_id"#,
+            room_id,
+            team,
+        )
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Tells a room something of a member, once.
+    pub async fn tell_of_member(
+        &self,
+        conversation: ConversationId,
+        room_id: &str,
+        user_id: &str,
+        about: ToldOf<'_>,
+        txn_id: &str,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_news = sqlx::query!(
+            "insert into told_of_members (room_id, user_id, what, detail, told_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict do nothing",
+            room_id,
+            user_id,
+            about.word(),
+            about.detail(),
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if is_news {
+            self.insert_bot_post(&mut transaction, conversation, txn_id, notice).await?;
+        }
+        transaction.commit().await?;
+        Ok(is_news)
+    }
+
+    /// Somebody is gone from a room: should it come again, that is news again.
+    pub async fn forget_told(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "delete from told_of_members
+             where room_id = $1
+               and user_id = $2
+               and what <> 'identity'",
+            room_id,
+            user_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Members who get a key for what is written in a room for the first time, with how many letters
+    /// came there before, that others could read and they cannot.
+    pub async fn readers_came(
+        &self,
+        room_id: &str,
+        users: &[String],
+        at: OffsetDateTime,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"with came as (
+                 insert into room_readers (room_id, user_id, since)
+                 select $1, user_id, $3
+                 from unnest($2::text[]) as user_id
+                 on conflict do nothing
+                 returning user_id
+             ),
+             missed as (
+                 select count(distinct post.letter_id) as letters
+                 from portals as portal
+                 join posts as post on post.conversation_id = portal.conversation_id
+                 where portal.room_id = $1
+                   and post.letter_id is not null
+                   and post.substance = 'content'
+                   and post.state = 'sent'
+                   and not post.unshown
+                   and post.sent_at >= portal.created_at
+             )
+             select came.user_id as "user_id!", missed.letters as "letters!"
+             from came
+             cross join missed"#,
+            room_id,
+            users,
+            at,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| (row.user_id, row.letters)).collect())
+    }
+}

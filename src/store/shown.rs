@@ -1,0 +1,328 @@
+//! What lies in a room and no human could read: noted before it is said, said once more when somebody
+//! can read it, and alarmed of when nobody comes.
+
+use time::OffsetDateTime;
+
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind};
+use crate::model::{ChannelName, ConversationId, Notice};
+
+/// Times something is said once more. Each time somebody was there who could have read it, so more
+/// of it helps nobody.
+const AGAIN_MAX: i32 = 3;
+
+/// Posts said once more in one go.
+const AGAIN_AT_ONCE: i64 = 100;
+
+/// Conversations woken at a start because something in their rooms was shown to nobody.
+const UNSHOWN_ROOMS_MAX: i64 = 1000;
+
+/// Why a portal that nobody has joined is parked.
+const NOBODY_JOINED: &str = "nobody_joined";
+
+impl Store {
+    /// Notes, before it is said, that a post of a letter goes where no human's device can read it.
+    pub async fn post_is_unshown(&self, txn_id: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update posts
+             set unshown = true
+             where txn_id = $1
+               and letter_id is not null
+               and replaces is null",
+            txn_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether something was said in the rooms of a conversation that nobody could read.
+    pub async fn has_unshown(&self, conversation: ConversationId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from posts
+                 where conversation_id = $1
+                   and unshown
+                   and not repeated
+                   and state = 'sent'
+                   and again < $2
+             ) as "has!""#,
+            conversation.0,
+            AGAIN_MAX,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Says once more what nobody could read, after a word that tells of it. Returns how many posts
+    /// that are.
+    pub async fn repeat_unshown(
+        &self,
+        conversation: ConversationId,
+        notice: &Notice,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let unshown = sqlx::query!(
+            "select id, txn_id
+             from posts
+             where conversation_id = $1
+               and unshown
+               and not repeated
+               and state = 'sent'
+               and again < $2
+             order by id
+             limit $3
+             for update",
+            conversation.0,
+            AGAIN_MAX,
+            AGAIN_AT_ONCE,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let Some(first) = unshown.first() else { return Ok(0) };
+        let txn_id = format!("z{}", first.txn_id);
+        self.insert_bot_post(&mut transaction, conversation, &txn_id, notice).await?;
+        let ids: Vec<i64> = unshown.iter().map(|post| post.id).collect();
+        // Its name is made of the name of before: a database restored from an older copy finds it.
+        sqlx::query!(
+            "insert into posts
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
+                  media, again)
+             select conversation_id, letter_id, speaker, substance, txn_id || 'r', content,
+                 file_index, media, again + 1
+             from posts
+             where id = any ($1)
+             order by id
+             on conflict (txn_id) do nothing",
+            &ids,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let repeated = sqlx::query!("update posts set repeated = true where id = any ($1)", &ids)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        jobs::add(&mut transaction, &Job::SendPosts(conversation), None).await?;
+        transaction.commit().await?;
+        Ok(repeated)
+    }
+
+    /// The devices of these users changed: wakes the conversations in whose rooms they are and could
+    /// read nothing yet, or in which something was shown to nobody.
+    pub async fn wake_for_readers(&self, users: &[String]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversations = sqlx::query_scalar!(
+            "select distinct portal.conversation_id
+             from portal_members as member
+             join portals as portal on portal.room_id = member.room_id
+             where member.user_id = any ($1)
+               and member.membership in ('join', 'invite')
+               and portal.state = 'open'
+               and (
+                   not exists (
+                       select 1
+                       from room_readers as reader
+                       where reader.room_id = member.room_id
+                         and reader.user_id = member.user_id
+                   )
+                   or exists (
+                       select 1
+                       from posts
+                       where posts.conversation_id = portal.conversation_id
+                         and posts.unshown
+                         and not posts.repeated
+                   )
+               )",
+            users,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        for conversation in conversations {
+            let job = Job::SendPosts(ConversationId(conversation));
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// At a start: somebody may have got a device while nobody heard of it.
+    pub async fn wake_unshown(&self) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversations = sqlx::query_scalar!(
+            "select distinct conversation_id
+             from posts
+             where unshown
+               and not repeated
+             order by conversation_id desc
+             limit $1",
+            UNSHOWN_ROOMS_MAX,
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        for conversation in conversations {
+            let job = Job::SendPosts(ConversationId(conversation));
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that something of a letter goes into a room that no human has joined.
+    pub async fn portal_is_deserted(
+        &self,
+        room_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update portals
+             set deserted_since = $2
+             where room_id = $1
+               and deserted_since is null",
+            room_id,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that somebody who reads has joined a portal. In one that is not encrypted everything
+    /// that was said is shown by that.
+    pub async fn portal_is_attended(
+        &self,
+        room_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "with attended as (
+                 update portals
+                 set deserted_since = null
+                 where room_id = $1
+                   and deserted_since is not null
+                 returning id
+             )
+             update parked
+             set resolved_at = $2,
+                 resolution = 'settled'
+             where kind = 'portal'
+               and item_id in (select id from attended)
+               and resolved_at is null",
+            room_id,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "update posts
+             set unshown = false
+             from portals
+             where portals.room_id = $1
+               and portals.encryption is null
+               and posts.conversation_id = portals.conversation_id
+               and posts.unshown
+               and not posts.repeated
+               and posts.state = 'sent'
+               and posts.sent_at >= portals.created_at",
+            room_id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Parks the portals of a channel in which something has lain since `before` and which no human
+    /// has joined. Returns how many are new.
+    pub async fn park_deserted(
+        &self,
+        channel: &ChannelName,
+        team: &[String],
+        before: OffsetDateTime,
+        at: OffsetDateTime,
+    ) -> Result<usize, StoreError> {
+        // Somebody came between a look at the members and the note that nobody is there.
+        let attended = sqlx::query_scalar!(
+            r#"select portal.room_id as "room_id!"
+             from portals as portal
+             join conversations as conversation on conversation.id = portal.conversation_id
+             where portal.deserted_since is not null
+               and portal.state = 'open'
+               and conversation.channel = $1
+               and exists (
+                   select 1
+                   from portal_members as member
+                   left join admitted
+                       on admitted.conversation_id = portal.conversation_id
+                      and admitted.user_id = member.user_id
+                   where member.room_id = portal.room_id
+                     and member.membership = 'join'
+                     and (member.user_id = any ($2) or admitted.state = 'in')
+               )"#,
+            channel.as_str(),
+            team,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        for room in &attended {
+            self.portal_is_attended(room, at).await?;
+        }
+        let deserted = sqlx::query_scalar!(
+            "select portal.id
+             from portals as portal
+             join conversations as conversation on conversation.id = portal.conversation_id
+             where portal.deserted_since < $2
+               and portal.state = 'open'
+               and conversation.channel = $1
+               and not exists (
+                   select 1
+                   from parked
+                   where parked.kind = 'portal'
+                     and parked.item_id = portal.id
+                     and parked.resolved_at is null
+               )
+             order by portal.id",
+            channel.as_str(),
+            before,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        for portal in &deserted {
+            let mut transaction = self.pool.begin().await?;
+            parked::insert(
+                &mut transaction,
+                ParkedKind::Portal,
+                *portal,
+                channel.as_str(),
+                NOBODY_JOINED,
+                at,
+            )
+            .await?;
+            transaction.commit().await?;
+        }
+        Ok(deserted.len())
+    }
+
+    /// Settles what was parked about portals that are gone, and counts what is left.
+    pub async fn deserted_portals(&self, at: OffsetDateTime) -> Result<i64, StoreError> {
+        sqlx::query!(
+            "update parked
+             set resolved_at = $1,
+                 resolution = 'settled'
+             from portals
+             where parked.kind = 'portal'
+               and parked.resolved_at is null
+               and portals.id = parked.item_id
+               and (portals.state = 'gone' or portals.deserted_since is null)",
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(sqlx::query_scalar!(
+            r#"select count(*) as "count!"
+             from parked
+             where kind = 'portal'
+               and resolved_at is null"#
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}

@@ -1,0 +1,320 @@
+//! Who is given a key, whatever order memberships are told in: against a small model of a
+//! homeserver, without one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use secrecy::ExposeSecret as _;
+use time::{OffsetDateTime, macros::datetime};
+use umstieg::{
+    model::ConversationId,
+    rules::audience::{Facts, Standing, standing},
+    store::{ConfirmedBy, Database, PresentMember, Store, seal::OuterKey},
+};
+use umstieg_world::World;
+
+const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
+
+async fn fresh_store() -> Store {
+    let url = World::shared().await.unwrap().postgres.create_fresh_database().await.unwrap();
+    let key = OuterKey::from_base64(OuterKey::random_base64().expose_secret()).unwrap();
+    Database::connect(&url, 2).await.unwrap().migrate(&key, NOW).await.unwrap()
+}
+
+/// A conversation with an open portal of this room.
+async fn open_portal(store: &Store, room: &str) -> ConversationId {
+    let conversation = sqlx::query_scalar::<_, i64>(
+        "insert into conversations (channel, correspondent, created_at)
+         values ('kim', 'erik@x.kim.telematik', now()) returning id",
+    )
+    .fetch_one(store.pool())
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into portals (conversation_id, alias_token, room_id, state, created_at)
+         values ($1, gen_random_uuid(), $2, 'open', now())",
+    )
+    .bind(conversation)
+    .bind(room)
+    .execute(store.pool())
+    .await
+    .unwrap();
+    ConversationId(conversation)
+}
+
+/// R17: whoever writes an event chooses its time.
+#[tokio::test]
+async fn r17_a_join_from_the_future_does_not_outlive_a_leave() {
+    let store = fresh_store().await;
+    let (room, user) = ("!r:example.org", "@fremd:anderswo.example");
+    let now = 1_795_000_000_000;
+    for leave in ["leave", "ban"] {
+        store.member_is(room, user, "join", now + 3_600_000).await.unwrap();
+        assert_eq!(store.present_members(room).await.unwrap(), [user]);
+        // Half an hour later, by the right clock.
+        store.member_is(room, user, leave, now + 1_800_000).await.unwrap();
+        assert!(store.present_members(room).await.unwrap().is_empty(), "{leave}");
+        store.member_is(room, user, leave, i64::MAX).await.unwrap();
+        store.member_is(room, user, "invite", i64::MIN).await.unwrap();
+        assert_eq!(store.present_members(room).await.unwrap(), [user], "let in anew");
+    }
+}
+
+/// R05: who was let in stays so in the room that follows an upgraded one, and who was sent out, too.
+#[tokio::test]
+async fn r05_whom_a_speaker_let_in_is_let_in_in_the_next_room_too() {
+    let store = fresh_store().await;
+    let conversation = open_portal(&store, "!alt:x").await;
+    let (carla, dora) = ("@carla:x", "@dora:x");
+    assert!(store.admit(conversation, carla, NOW).await.unwrap());
+    assert!(!store.admit(conversation, carla, NOW).await.unwrap(), "once");
+    assert!(store.admit(conversation, dora, NOW).await.unwrap());
+    assert!(store.dismiss(conversation, dora, NOW).await.unwrap());
+    assert!(!store.dismiss(conversation, dora, NOW).await.unwrap(), "once");
+    let portal = store.portal(conversation).await.unwrap().unwrap();
+    store.portal_moved(portal.id, "!neu:x", uuid::Uuid::new_v4(), NOW).await.unwrap();
+    store
+        .members_are("!neu:x", &[(carla.to_owned(), true), (dora.to_owned(), true)])
+        .await
+        .unwrap();
+    let present = store.present("!neu:x").await.unwrap();
+    let of = |user: &str| present.iter().find(|member| member.user_id == user).unwrap();
+    assert_eq!(stands(of(carla), &[]), Standing::Reader);
+    assert_eq!(stands(of(dora), &[]), Standing::Former);
+}
+
+/// R04: an identity is pinned once; another one counts when it is confirmed, and the first one needs
+/// nobody's word when it comes back.
+#[tokio::test]
+async fn r04_an_identity_is_pinned_once_and_confirmed_one_by_one() {
+    let store = fresh_store().await;
+    let anna = ruma::owned_user_id!("@anna:x");
+    let see = async |key: &str| {
+        let seen = BTreeMap::from([(anna.clone(), key.to_owned())]);
+        store.identities_seen(&seen, NOW).await.unwrap();
+        let known = store.identity("@anna:x").await.unwrap().unwrap();
+        (known.pinned, known.seen)
+    };
+    let is = |pinned: &str, seen: &str| (pinned.to_owned(), seen.to_owned());
+    assert_eq!(see("K1").await, is("K1", "K1"));
+    assert_eq!(see("K2").await, is("K1", "K2"));
+    assert_eq!(store.changed_identities().await.unwrap().len(), 1);
+    assert_eq!(see("K1").await, is("K1", "K1"), "back without a word");
+    assert_eq!(see("K2").await, is("K1", "K2"));
+    assert_eq!(see("K3").await, is("K1", "K3"));
+    // What was asked about is confirmed, not what came since.
+    let by = ConfirmedBy::Speaker;
+    assert!(store.confirm_identity("@anna:x", "K2", by, NOW).await.unwrap());
+    assert!(!store.confirm_identity("@anna:x", "K2", by, NOW).await.unwrap(), "once");
+    assert!(!store.confirm_identity("@eve:x", "K2", by, NOW).await.unwrap());
+    assert_eq!(see("K3").await, is("K2", "K3"));
+    assert_eq!(see("K1").await, is("K2", "K1"), "the one of before is another one now");
+}
+
+fn stands(member: &PresentMember, team: &[&str]) -> Standing {
+    standing(Facts {
+        is_ours: false,
+        in_team: team.contains(&member.user_id.as_str()),
+        admitted: member.admitted,
+        was_invited: member.was_invited,
+    })
+}
+
+/// Anna is of the team; Bert was; Carla may be let in; the spy is brought in by an admin.
+const USERS: [&str; 4] = ["@anna:x", "@bert:x", "@carla:x", "@spion:x"];
+const TEAM: [&str; 1] = ["@anna:x"];
+
+/// What happens. A user is a place in [`USERS`].
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// At the homeserver.
+    Join(usize),
+    Leave(usize),
+    Ban(usize),
+    /// The gateway hears of the next thing that happened.
+    Hear,
+    /// The other door brings something that happened earlier, once more or out of order.
+    HearLate(usize),
+    LetIn(usize),
+    LetOut(usize),
+    Restart,
+    /// Something is said: who is missing is invited, and keys are given.
+    Say,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let user = 0..USERS.len();
+    prop_oneof![
+        3 => user.clone().prop_map(Step::Join),
+        2 => user.clone().prop_map(Step::Leave),
+        1 => user.clone().prop_map(Step::Ban),
+        4 => Just(Step::Hear),
+        2 => (0_usize..8).prop_map(Step::HearLate),
+        2 => user.clone().prop_map(Step::LetIn),
+        2 => user.prop_map(Step::LetOut),
+        1 => Just(Step::Restart),
+        5 => Just(Step::Say),
+    ]
+}
+
+/// The homeserver, what a speaker said last, and the session that is in use.
+#[derive(Default)]
+struct Model {
+    truth: BTreeMap<usize, &'static str>,
+    happened: Vec<(usize, &'static str)>,
+    heard: usize,
+    let_in: BTreeSet<usize>,
+    session: Option<BTreeSet<String>>,
+}
+
+impl Model {
+    fn happens(&mut self, user: usize, membership: &'static str) {
+        // Nobody who is banned joins.
+        if membership == "join" && self.truth.get(&user) == Some(&"ban") {
+            return;
+        }
+        self.truth.insert(user, membership);
+        self.happened.push((user, membership));
+    }
+
+    fn is_there(&self, user: usize) -> bool {
+        matches!(self.truth.get(&user), Some(&("join" | "invite")))
+    }
+
+    fn may_read(&self, user: usize) -> bool {
+        TEAM.contains(&USERS[user]) || self.let_in.contains(&user)
+    }
+}
+
+async fn run(store: &Store, steps: &[Step]) -> Result<(), TestCaseError> {
+    static ROOMS: AtomicU32 = AtomicU32::new(0);
+    let room = format!("!modell{}:x", ROOMS.fetch_add(1, Ordering::Relaxed));
+    let conversation = open_portal(store, &room).await;
+    let portal = store.portal(conversation).await.unwrap().unwrap().id;
+    store.portal_invited(portal, &["@anna:x".to_owned(), "@bert:x".to_owned()]).await.unwrap();
+    let mut model = Model::default();
+    for user in [0, 1] {
+        model.happens(user, "join");
+    }
+    let hear = async |(user, membership): (usize, &str)| {
+        store.member_is(&room, USERS[user], membership, 0).await.unwrap();
+    };
+    for step in steps.iter().copied().chain([Step::Say]) {
+        match step {
+            Step::Join(user) => model.happens(user, "join"),
+            Step::Leave(user) => model.happens(user, "leave"),
+            Step::Ban(user) => model.happens(user, "ban"),
+            Step::Hear => {
+                if let Some(event) = model.happened.get(model.heard).copied() {
+                    model.heard += 1;
+                    hear(event).await;
+                }
+            }
+            Step::HearLate(back) => {
+                let place = model.happened.len().checked_sub(back + 1);
+                if let Some(event) = place.map(|place| model.happened[place]) {
+                    hear(event).await;
+                }
+            }
+            Step::LetIn(user) if !TEAM.contains(&USERS[user]) => {
+                store.admit(conversation, USERS[user], NOW).await.unwrap();
+                model.let_in.insert(user);
+            }
+            Step::LetOut(user) => {
+                store.dismiss(conversation, USERS[user], NOW).await.unwrap();
+                model.let_in.remove(&user);
+            }
+            Step::LetIn(_) => {}
+            Step::Restart => {
+                store.memberships_are_uncertain().await.unwrap();
+                model.session = None;
+            }
+            Step::Say => say(store, &room, conversation, portal, &mut model).await?,
+        }
+    }
+    Ok(())
+}
+
+/// What the gateway does before it says something, with the same questions in the same order.
+async fn say(
+    store: &Store,
+    room: &str,
+    conversation: ConversationId,
+    portal: i64,
+    model: &mut Model,
+) -> Result<(), TestCaseError> {
+    let invited = store.portal(conversation).await.unwrap().unwrap().invited;
+    for user in store.admitted(conversation).await.unwrap() {
+        let place = USERS.iter().position(|known| *known == user).unwrap();
+        let is_present = store.present_members(room).await.unwrap().contains(&user);
+        if !is_present && !invited.contains(&user) && model.truth.get(&place) != Some(&"ban") {
+            if !model.is_there(place) {
+                model.happens(place, "invite");
+            }
+            store.member_was_invited(room, &user).await.unwrap();
+            store.portal_invited(portal, &[user]).await.unwrap();
+        }
+    }
+    let readers = async || {
+        let mut present = store.present(room).await.unwrap();
+        present.retain(|member| stands(member, &TEAM) == Standing::Reader);
+        present
+    };
+    let names = |members: &[PresentMember]| -> BTreeSet<String> {
+        members.iter().map(|member| member.user_id.clone()).collect()
+    };
+    let mut known = readers().await;
+    if model.session.as_ref() == Some(&names(&known)) {
+        // Nobody is given anything; and nobody of them is one who must not read.
+        for user in &names(&known) {
+            let place = USERS.iter().position(|known| known == user).unwrap();
+            prop_assert!(model.may_read(place), "{user} goes on reading");
+        }
+        return Ok(());
+    }
+    if known.iter().any(|member| !member.is_certain) {
+        let there: Vec<(String, bool)> = (0..USERS.len())
+            .filter(|user| model.is_there(*user))
+            .map(|user| (USERS[user].to_owned(), model.truth[&user] == "join"))
+            .collect();
+        store.members_are(room, &there).await.unwrap();
+        known = readers().await;
+        let expected: BTreeSet<String> = (0..USERS.len())
+            .filter(|user| model.is_there(*user) && model.may_read(*user))
+            .map(|user| USERS[user].to_owned())
+            .collect();
+        prop_assert_eq!(names(&known), expected, "asked, and yet not those who are there");
+    } else {
+        store.invited_get_keys(room).await.unwrap();
+    }
+    for user in &names(&known) {
+        let place = USERS.iter().position(|known| known == user).unwrap();
+        prop_assert!(model.may_read(place), "a key for {user}, whom nobody let in");
+        prop_assert!(model.is_there(place), "a key for {user}, who is gone");
+    }
+    model.session = Some(names(&known));
+    Ok(())
+}
+
+/// R05, R17: nobody gets a key who is not of the team and not let in, or who is gone, in whatever order
+/// it is told. `UMSTIEG_MODEL_CASES` asks for more.
+#[test]
+fn r05_r17_nobody_out_of_the_audience_gets_a_key() {
+    let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|n| n.parse().ok());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(fresh_store());
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: cases.unwrap_or(150),
+        max_shrink_iters: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&proptest::collection::vec(any_step(), 1..25), |steps| {
+            runtime.block_on(run(&store, &steps))
+        })
+        .unwrap();
+}

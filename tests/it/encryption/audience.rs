@@ -1,0 +1,125 @@
+//! R05: who reads in a portal is the team and whom a speaker let in, whoever else is there.
+
+use serde_json::json;
+use umstieg_world::{
+    JsClient, JsOptions,
+    client::{Seen, SeenEvent, Trust},
+};
+
+use super::{sees, strict_anna, told};
+use crate::stage::{Stage, kim_mail};
+
+const STRANGER: &str = "gehört aber nicht zum Team";
+
+/// A person with a device of her own that she has signed.
+async fn signed(stage: &Stage, name: &str) -> JsClient {
+    let name = format!("{name}-{}", stage.tag);
+    stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
+    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap()
+}
+
+async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
+    let more = "In-Reply-To: <q1@x>\nReferences: <q1@x>\n";
+    stage.receive(&kim_mail(erik, &stage.practice, id, "AW: Befund", more, words)).await;
+}
+
+async fn member_is(stage: &Stage, room: &str, user: &str, membership: &str) {
+    let sql = format!(
+        "select membership from portal_members where user_id = '{user}' and room_id = '{room}'"
+    );
+    stage.database_says(&sql, membership).await;
+}
+
+async fn cannot_read(client: &JsClient, event: &SeenEvent) {
+    let hidden = |seen: &Seen| {
+        seen.undecipherable().find(|hidden| hidden.event_id() == event.event_id()).map(|_| ())
+    };
+    client.wait_for("an event without its key", hidden).await.unwrap();
+}
+
+/// Somebody who looks after the homeserver makes himself a member of a portal, with the admin
+/// interface of Synapse.
+#[tokio::test]
+async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_speaker_lets_him_in()
+{
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "q1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+
+    let spy = signed(&stage, "neugierig").await;
+    let token = stage.admin_token().await;
+    let path = format!("/_synapse/admin/v1/rooms/{room}/make_room_admin");
+    let body = json!({ "user_id": spy.user_id });
+    let homeserver = &stage.world.homeserver;
+    let (status, answer) = homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    member_is(&stage, &room, &spy.user_id, "join").await;
+    let notice = sees(&anna, STRANGER).await;
+    assert!(notice.body().contains(&spy.user_id), "{notice}");
+    next_letter(&stage, &erik, "q2@x", "Vertraulich").await;
+    let secret = sees(&anna, "Vertraulich").await;
+    cannot_read(&spy, &secret).await;
+    next_letter(&stage, &erik, "q3@x", "Immer noch").await;
+    let secret = sees(&anna, "Immer noch").await;
+    cannot_read(&spy, &secret).await;
+    // He cannot let himself in.
+    let own = spy.send_text(&room, &format!("!einlassen {}", spy.user_id)).await.unwrap();
+    told(&anna, &own, "nur freigegebene Personen").await;
+
+    let asked = anna.send_text(&room, &format!("!einlassen {}", spy.user_id)).await.unwrap();
+    told(&anna, &asked, "liest ab jetzt hier mit").await;
+    next_letter(&stage, &erik, "q4@x", "Auch für den Neuen").await;
+    sees(&spy, "Auch für den Neuen").await;
+    let missed = sees(&spy, "frühere Briefe").await;
+    assert!(missed.body().contains("3 frühere"), "{missed}");
+    let notices = |seen: &Seen| seen.messages().filter(|m| m.body().contains(STRANGER)).count();
+    assert_eq!(notices(&anna.seen()), 1, "{}", anna.seen());
+
+    let asked = anna.send_text(&room, &format!("!ausladen {}", spy.user_id)).await.unwrap();
+    told(&anna, &asked, "keine neuen Briefe").await;
+    // He has made himself as powerful as the bot, so he stays; and reads nothing more.
+    sees(&anna, "lässt sich von hier aber nicht entfernen").await;
+    next_letter(&stage, &erik, "q5@x", "Nicht mehr für ihn").await;
+    let secret = sees(&anna, "Nicht mehr für ihn").await;
+    cannot_read(&spy, &secret).await;
+}
+
+/// Whoever is taken out of the team is taken out of its rooms, also when the gateway was away.
+#[tokio::test]
+async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    let bert = signed(&stage, "bert").await;
+    let carla = signed(&stage, "carla").await;
+    let team = |team: &[&str]| format!("team = {team:?}");
+    let all = team(&[&stage.anna_id, &bert.user_id, &carla.user_id]);
+    stage.edit_settings(&[(&team(&[&stage.anna_id]), &all)]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "q1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    sees(&bert, "Guten Tag").await;
+    sees(&carla, "Guten Tag").await;
+    member_is(&stage, &room, &carla.user_id, "join").await;
+
+    stage.gateway.stop();
+    // Meanwhile Carla leaves by herself, and nobody hears of it.
+    carla.leave(&room).await.unwrap();
+    let left = team(&[&stage.anna_id, &carla.user_id]);
+    stage.edit_settings(&[(&all, &left)]);
+    stage.gateway.start().await.unwrap();
+    member_is(&stage, &room, &bert.user_id, "leave").await;
+    member_is(&stage, &room, &carla.user_id, "leave").await;
+    next_letter(&stage, &erik, "q2@x", "Vertraulich").await;
+    sees(&anna, "Vertraulich").await;
+    for gone in [&bert, &carla] {
+        assert!(gone.seen().message_with("Vertraulich").is_none(), "{}", gone.seen());
+        let inbox = format!("select count(*) from room_readers where user_id = '{}'", gone.user_id);
+        assert_eq!(stage.query(&inbox).await, "1", "it was one of the readers");
+    }
+    assert_eq!(stage.members(&room).await[&bert.user_id], "leave");
+}

@@ -1,0 +1,152 @@
+//! R10, F2, F17: what nobody could read is known as such, said once more when somebody can, and alarmed
+//! of when nobody comes.
+
+use umstieg_world::{
+    Client, JsClient, JsOptions,
+    client::{Seen, Trust},
+};
+
+use super::{sees, strict_anna};
+use crate::stage::{Stage, kim_mail};
+
+const AGAIN: &str = "steht es noch einmal da";
+const LOCKED_OUT: &str = "weil keines Ihrer Geräte bestätigt ist";
+
+async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
+    let more = "In-Reply-To: <fr1@x>\nReferences: <fr1@x>\n";
+    stage.receive(&kim_mail(erik, &stage.practice, id, "AW: Befund", more, words)).await;
+}
+
+fn times(client: &Client, words: &str) -> usize {
+    client.seen().messages().filter(|m| m.body().contains(words)).count()
+}
+
+/// The gateway starts on Friday, and the team logs in for the first time on Monday.
+#[tokio::test]
+async fn r10_who_logs_in_after_a_letter_came_reads_it() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    stage.database_says("select state from letters", "posted").await;
+    assert_eq!(stage.query("select count(*) from posts where unshown").await, "1");
+    next_letter(&stage, &erik, "fr2@x", "Am Freitag Abend").await;
+    stage.database_says("select count(*) from posts where unshown", "2").await;
+
+    let anna = strict_anna(&stage).await;
+    sees(&anna, AGAIN).await;
+    sees(&anna, "Am Freitag Abend").await;
+    let unread = "select count(*) from posts where unshown and not repeated";
+    stage.database_says(unread, "0").await;
+    next_letter(&stage, &erik, "mo@x", "Am Montag").await;
+    sees(&anna, "Am Montag").await;
+    // Once, in the order they came, and not again after a restart.
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    next_letter(&stage, &erik, "di@x", "Am Dienstag").await;
+    sees(&anna, "Am Dienstag").await;
+    let days = ["Am Freitag", "Am Freitag Abend", "Am Montag", "Am Dienstag"];
+    let said: Vec<String> = anna
+        .seen()
+        .messages()
+        .filter_map(|m| days.iter().find(|day| m.body().lines().any(|line| line == **day)))
+        .map(|day| (*day).to_owned())
+        .collect();
+    assert_eq!(said, days, "{}", anna.seen());
+}
+
+/// Others could read what came before: a newcomer is told how many letters that are.
+#[tokio::test]
+async fn r10_who_gets_a_device_when_others_have_read_is_told_what_is_missing() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    let name = format!("bert-{}", stage.tag);
+    stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
+    let bert_id = stage.world.homeserver.user_id(&name);
+    // He has accepted the invitation with a client that does not encrypt.
+    let _old = Client::login(&stage.world.homeserver, &name, "geheim").await.unwrap();
+    stage.edit_settings(&[(
+        &format!("team = [{:?}]", stage.anna_id),
+        &format!("team = [{:?}, {bert_id:?}]", stage.anna_id),
+    )]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    sees(&anna, "Am Freitag").await;
+    let joined = format!("select membership from portal_members where user_id = '{bert_id}'");
+    stage.database_says(&joined, "join").await;
+    assert_eq!(stage.query("select count(*) from posts where unshown").await, "0");
+
+    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let bert = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
+    let notice = sees(&bert, "Ein früherer Brief").await;
+    assert!(notice.body().starts_with(&bert_id), "{notice}");
+    next_letter(&stage, &erik, "mo@x", "Am Montag").await;
+    sees(&bert, "Am Montag").await;
+    sees(&anna, "Am Montag").await;
+    assert_eq!(times(&bert, "früherer Brief"), 1, "{}", bert.seen());
+    assert_eq!(times(&anna, AGAIN), 0, "{}", anna.seen());
+}
+
+/// F17: the sentence for a locked-out member reaches the device that has to be signed, also when it is
+/// not the one that was there when it was said first.
+#[tokio::test]
+async fn f17_a_locked_out_member_is_told_on_each_new_device() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let name = format!("clara-{}", stage.tag);
+    stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
+    let options = JsOptions { cross_signed: false, trust: Trust::AnyDevice };
+    let login =
+        async || JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
+    let first = login().await;
+    stage.edit_settings(&[(
+        &format!("team = [{:?}]", stage.anna_id),
+        &format!("team = [{:?}, {:?}]", stage.anna_id, first.user_id),
+    )]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Erstens")).await;
+    sees(&first, LOCKED_OUT).await;
+    let second = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
+    let known = format!(
+        "select (count(*) >= 2)::text from crypto_peer_devices where user_id = '{}'",
+        first.user_id
+    );
+    next_letter(&stage, &erik, "fr2@x", "Zweitens").await;
+    stage.database_says(&known, "true").await;
+    next_letter(&stage, &erik, "fr3@x", "Drittens").await;
+    let told = |seen: &Seen| seen.message_with(LOCKED_OUT).cloned();
+    second.wait_for("the sentence on the second device", told).await.unwrap();
+}
+
+/// F2: a typo in `team`. Somebody is alarmed; when the account is made after all, nothing is lost.
+#[tokio::test]
+async fn f2_a_portal_that_nobody_joins_is_an_alarm_until_somebody_does() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let typo = format!("ana-{}", stage.tag);
+    let typo_id = stage.world.homeserver.user_id(&typo);
+    stage.edit_settings(&[(&format!("{:?}", stage.anna_id), &format!("{typo_id:?}"))]);
+    stage.gateway.start().await.unwrap();
+    let check = stage.gateway.command(&["check"]).await.unwrap();
+    let table = String::from_utf8(check.stdout).unwrap();
+    assert!(!check.status.success() && table.contains(&typo_id), "{table}");
+
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Guten Tag")).await;
+    stage.database_says("select state from letters", "posted").await;
+    let metrics = stage.gateway.metrics().await;
+    assert!(metrics.contains("umstieg_invites_failed_total 1"), "{metrics}");
+    // The time the channel sets has passed.
+    stage.query("update portals set deserted_since = now() - interval '1 day'").await;
+    let parked = "select kind || ' ' || reason from parked where resolved_at is null";
+    stage.database_says(parked, "portal nobody_joined").await;
+    let list = stage.parked(&["list"]).await;
+    assert!(list.contains("portal") && list.contains("nobody_joined"), "{list}");
+    assert!(!list.contains(&erik) && !list.contains(&typo_id), "{list}");
+
+    stage.world.homeserver.register_user(&typo, "geheim").await.unwrap();
+    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let ana = JsClient::login(&stage.world.homeserver, &typo, "geheim", options).await.unwrap();
+    sees(&ana, "Guten Tag").await;
+    stage.database_says("select count(*) from parked where resolved_at is null", "0").await;
+}
