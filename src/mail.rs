@@ -1,20 +1,31 @@
 //! Bytes to nouns and back: reads letters, writes dispatches. Pure.
 //!
-//! Reading is for hostile mail. The structure (header fields, MIME parts) is split here, in one
-//! pass per level and under named limits; `mail-parser` decodes single header values, transfer
-//! encodings and character sets. Its whole-message parser is not used: it nests `message/rfc822`
-//! without bound, so that a mail of nothing but nested mails overflows the stack when it is
-//! dropped, and looks for each missing boundary up to the end, which is quadratic.
+//! Reading is for hostile mail, and for mail that was built badly or damaged on its way: nothing is
+//! left out without a trace. The structure (header fields, MIME parts) is split here, in one pass
+//! per level and under named limits; `mail-parser` decodes dates, base64 and character sets
+//! (decision 17).
 
+mod alternative;
+mod automatic;
+mod charset;
 mod compose;
+mod container;
 mod decode;
+mod entity;
+mod fields;
 mod file_name;
 mod fingerprint;
 mod header;
 mod html;
+mod mailboxes;
+mod multipart;
+mod parameters;
 mod parse;
+mod signed;
 mod skeleton;
 mod text;
+mod uuencode;
+mod words;
 
 pub use compose::{
     ComposeError, Composed, FILE_PIECE_BYTES, MailBody, MailForm, Piece, compose, file_lines,

@@ -26,7 +26,7 @@ pub use ids::{
     MessageId, MessageIdError, PostId,
 };
 pub use language::Language;
-pub use letter::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
+pub use letter::{Attachment, Body, Defect, Layer, Letter, Mailbox, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use room_event::{

@@ -119,9 +119,29 @@ pub enum Phrase {
     // What came with a letter.
     NoSender,
     SeveralSenders,
+    /// Characters that could not be read, or read only as well as possible.
     LetterDefects,
     LetterMarkup,
+    /// What came is no mail.
+    LetterNotAMail,
+    /// Its head was too long to be read to the end.
+    LetterHeadCut,
     LetterCut,
+    /// It has more parts than are read.
+    LetterPartsLeftOut,
+    /// Where its text begins and ends was a guess.
+    LetterStructure,
+    /// Two versions of its text differ.
+    LetterRenderings,
+    /// It came within a signature.
+    LetterSignatureUnchecked,
+    LetterEncrypted,
+    /// Some of it is in a file that is not opened here.
+    LetterUnopened,
+    /// It is one part of a longer one.
+    LetterPartial,
+    /// Some of it was not sent with it.
+    LetterElsewhere,
     UnknownThread,
     AutomaticLetter,
     LetterTooLarge {
@@ -356,7 +376,17 @@ impl Phrase {
             Self::SeveralSenders => plain("several-senders"),
             Self::LetterDefects => plain("letter-defects"),
             Self::LetterMarkup => plain("letter-markup"),
+            Self::LetterNotAMail => plain("letter-not-a-mail"),
+            Self::LetterHeadCut => plain("letter-head-cut"),
             Self::LetterCut => plain("letter-cut"),
+            Self::LetterPartsLeftOut => plain("letter-parts-left-out"),
+            Self::LetterStructure => plain("letter-structure"),
+            Self::LetterRenderings => plain("letter-renderings"),
+            Self::LetterSignatureUnchecked => plain("letter-signature-unchecked"),
+            Self::LetterEncrypted => plain("letter-encrypted"),
+            Self::LetterUnopened => plain("letter-unopened"),
+            Self::LetterPartial => plain("letter-partial"),
+            Self::LetterElsewhere => plain("letter-elsewhere"),
             Self::UnknownThread => plain("unknown-thread"),
             Self::AutomaticLetter => plain("automatic-letter"),
             Self::LetterTooLarge { limit_mib } => {
@@ -527,6 +557,16 @@ mod tests {
             Phrase::SeveralSenders,
             Phrase::LetterDefects,
             Phrase::LetterMarkup,
+            Phrase::LetterNotAMail,
+            Phrase::LetterHeadCut,
+            Phrase::LetterPartsLeftOut,
+            Phrase::LetterStructure,
+            Phrase::LetterRenderings,
+            Phrase::LetterSignatureUnchecked,
+            Phrase::LetterEncrypted,
+            Phrase::LetterUnopened,
+            Phrase::LetterPartial,
+            Phrase::LetterElsewhere,
             Phrase::LetterCut,
             Phrase::UnknownThread,
             Phrase::AutomaticLetter,

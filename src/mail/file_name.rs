@@ -22,6 +22,20 @@ pub(super) fn clean(name: &str, fallback: &str) -> String {
     if bare.is_empty() { fallback.to_owned() } else { shorten(bare) }
 }
 
+/// Whether a file of this name holds words for people, and not a table, a card or a program.
+pub(super) fn is_of_words(name: &str) -> bool {
+    match name.rsplit_once('.') {
+        Some((_, ending)) => {
+            let ending = ending.to_ascii_lowercase();
+            matches!(
+                ending.as_str(),
+                "txt" | "text" | "htm" | "html" | "asc" | "md" | "msg" | "body"
+            ) || ending.contains(' ')
+        }
+        None => true,
+    }
+}
+
 /// The name of a part that has none: `attachment-2.pdf`.
 pub(super) fn numbered(number: usize, media_type: &str) -> String {
     format!("attachment-{number}{}", ending(media_type))

@@ -1,12 +1,20 @@
 //! Header fields: split under limits, decoded one by one.
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use mail_parser::{Addr, ContentType, HeaderValue, parsers::MessageStream};
+use mail_parser::{HeaderValue, parsers::MessageStream};
+use memchr::{memchr, memchr2};
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
-use super::text::{NAME_CHARS_MAX, one_line};
-use crate::model::{MailAddress, Mailbox, MessageId};
+use super::{
+    charset,
+    fields::{self, Owner},
+    mailboxes::Mailboxes,
+    parameters::Parameters,
+    text::one_line,
+    words,
+};
+use crate::model::MessageId;
 
 /// Header fields of one mail or part that are read. A mail that went through ten relays has about
 /// a hundred; more than ten times that is an attack or a defect.
@@ -21,85 +29,243 @@ const SAME_NAME_MAX: usize = 20;
 
 /// The decoded values of all fields named `name` at the head of `raw`, each on one line.
 pub fn header(raw: &[u8], name: &str) -> Vec<String> {
-    Block::split(raw).0.values(name).map(|value| text(value, HEADER_BYTES_MAX).0).collect()
+    Block::split(raw).0.values(name).map(|value| text(value, HEADER_BYTES_MAX).text).collect()
+}
+
+/// How the lines of a text end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lines {
+    /// A CR alone ends a line, too.
+    cr: bool,
+}
+
+impl Lines {
+    /// However they end.
+    pub(super) const ANY: Self = Self { cr: true };
+
+    /// As its first line ends. CR LF, LF, and CR CR LF, which some relays make of the first, are
+    /// one; a text whose first line ends with CR alone is of another time.
+    pub(super) fn of(text: &[u8]) -> Self {
+        let (line, _) = Self { cr: false }.next(text);
+        Self { cr: memchr(b'\r', line).is_some() }
+    }
+
+    /// The line without its end, and what follows it.
+    pub(super) fn next(self, text: &[u8]) -> (&[u8], &[u8]) {
+        let end = if self.cr { memchr2(b'\r', b'\n', text) } else { memchr(b'\n', text) };
+        let Some(at) = end else { return (without_cr(text), b"") };
+        let (line, rest) = text.split_at_checked(at).unwrap_or((text, b""));
+        if rest.first() == Some(&b'\r') {
+            // Of CRs before an LF all belong to one end.
+            let after = rest.get(1..).unwrap_or_default();
+            let crs = after.iter().take_while(|b| **b == b'\r').count();
+            return match after.get(crs..) {
+                Some([b'\n', rest @ ..]) => (line, rest),
+                _ => (line, after),
+            };
+        }
+        (without_cr(line), rest.get(1..).unwrap_or_default())
+    }
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    let crs = line.iter().rev().take_while(|b| **b == b'\r').count();
+    line.get(..line.len() - crs).unwrap_or(line)
+}
+
+/// One field, as it stands in the mail.
+#[derive(Debug)]
+struct Field<'a> {
+    name: &'a [u8],
+    /// With its name and all its lines.
+    whole: &'a [u8],
+    /// Its place in front of the body.
+    start: usize,
+}
+
+impl<'a> Field<'a> {
+    /// What is read of its value, and whether that is not all.
+    fn value(&self) -> (&'a [u8], bool) {
+        let read = self.whole.get(..HEADER_BYTES_MAX);
+        let whole = read.unwrap_or(self.whole);
+        let value = memchr(b':', whole).and_then(|at| whole.get(at + 1..)).unwrap_or_default();
+        (value, read.is_some() && self.whole.len() > HEADER_BYTES_MAX)
+    }
 }
 
 /// The fields at the head of a mail or part.
 #[derive(Debug, Default)]
 pub(super) struct Block<'a> {
-    fields: Vec<(&'a [u8], &'a [u8])>,
+    fields: Vec<Field<'a>>,
+    /// Lines among them that are none and belong to none.
+    pub(super) strays: Vec<&'a [u8]>,
     /// More than [`HEADERS_MAX`].
     pub(super) too_many: bool,
+    /// A sender is named beyond that.
+    has_more_senders: bool,
     /// One was longer than [`HEADER_BYTES_MAX`].
     pub(super) cut: bool,
-    /// A line among them was no field, or the empty line before the body is missing.
+    /// A line among them was no field, or where the body begins was a guess.
     pub(super) broken: bool,
+}
+
+/// Who is named by the fields of one name.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) mailboxes: Mailboxes,
+    /// Fields of that name.
+    pub(super) fields: usize,
+    /// Not all of them were read.
+    pub(super) cut: bool,
 }
 
 impl<'a> Block<'a> {
     /// The fields, and what comes after the empty line.
-    ///
-    /// A line that is no field is skipped when a field follows it (a line end that slipped into a
-    /// value); otherwise the empty line is missing and the body starts there.
     pub(super) fn split(raw: &'a [u8]) -> (Self, &'a [u8]) {
-        let mut rest = raw;
-        // Some pipes put an empty line first; old mailbox files start with `From `.
-        while let Some(after) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+        let mut rest = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+        let lines = Lines::of(rest.trim_ascii_start());
+        // Some pipes put empty lines first; old mailbox files start with `From `.
+        loop {
+            let (line, after) = lines.next(rest);
+            let is_empty = line.trim_ascii().is_empty() && !rest.is_empty();
+            if !is_empty && !line.starts_with(b"From ") && !line.starts_with(b">From ") {
+                break;
+            }
             rest = after;
         }
-        if rest.starts_with(b"From ") {
-            rest = next_line(rest).1;
-        }
-        Self::split_part(rest)
+        Self::read(rest, lines, Owner::Mail)
     }
 
     /// The same for a part within a mail, which may have no fields: then it starts with the empty
     /// line.
     pub(super) fn split_part(raw: &'a [u8]) -> (Self, &'a [u8]) {
+        let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+        Self::read(raw, Lines::of(raw), Owner::Part)
+    }
+
+    /// Where the body begins is certain only at an empty line behind nothing but known fields.
+    ///
+    /// Everything else is a guess, and each guess rather shows a field as text than it takes a line
+    /// of the text for a field: "Marcumar: ab heute absetzen" looks like one.
+    /// * A line that is no field, or has nothing but blanks, ends the fields, unless nothing but
+    ///   known fields follows up to the empty line. Then it belongs to the field before it: a line
+    ///   end slipped into a value.
+    /// * Unknown fields in front of the empty line are the first lines of the text.
+    fn read(raw: &'a [u8], lines: Lines, owner: Owner) -> (Self, &'a [u8]) {
         let mut block = Self::default();
         let mut rest = raw;
-        loop {
-            let (line, after) = next_line(rest);
-            let starts_body = line.is_empty() && after.len() < rest.len();
-            if starts_body || rest.is_empty() {
-                return (block, after);
+        // Up to here nothing but known fields is known to follow.
+        let mut is_sure = false;
+        let body = loop {
+            let (line, after) = lines.next(rest);
+            if line.is_empty() {
+                break after;
             }
-            let Some((name, _)) = field(line) else {
+            let is_blank = line.trim_ascii().is_empty();
+            let name = if is_blank { None } else { field(line) };
+            if name.is_none() {
                 block.broken = true;
-                if field(next_line(after).0).is_none() {
-                    return (block, rest);
+                if !is_sure && !block.goes_on(after, lines, owner) {
+                    break if is_blank { after } else { rest };
                 }
-                rest = after;
-                continue;
-            };
+                is_sure = true;
+            }
             let mut end = after;
             while matches!(end.first(), Some(b' ' | b'\t')) {
-                end = next_line(end).1;
+                let (line, after) = lines.next(end);
+                if line.trim_ascii().is_empty() {
+                    break;
+                }
+                end = after;
             }
-            let whole = rest.get(..rest.len() - end.len()).unwrap_or_default();
-            block.push(name, whole);
+            let start = raw.len() - rest.len();
+            let whole = raw.get(start..raw.len() - end.len()).unwrap_or_default();
+            match name {
+                Some(name) => block.push(Field { name, whole, start }),
+                None => match block.fields.last_mut() {
+                    Some(last) if !block.too_many => {
+                        let whole = raw.get(last.start..raw.len() - end.len());
+                        last.whole = whole.unwrap_or(last.whole);
+                    }
+                    _ => block.strays.push(whole),
+                },
+            }
             rest = end;
+        };
+        let body = block.give_back(raw, body, owner);
+        block.cut |= block.fields.iter().any(|field| field.value().1);
+        (block, body)
+    }
+
+    /// Whether nothing but fields, none of them for a second time, comes up to the empty line. One
+    /// that is not known counts for little, and for nothing when it could be a word.
+    fn goes_on(&self, text: &[u8], lines: Lines, owner: Owner) -> bool {
+        let seen: BTreeSet<_> =
+            self.fields.iter().filter_map(|own| fields::single(own.name)).collect();
+        let mut rest = text;
+        let mut has_fields = false;
+        loop {
+            let (line, after) = lines.next(rest);
+            if line.is_empty() {
+                return has_fields;
+            }
+            if !matches!(line.first(), Some(b' ' | b'\t')) {
+                let Some(name) = field(line) else { return false };
+                let is_known = fields::is_known(name, owner);
+                if fields::single(name).is_some_and(|single| seen.contains(&single))
+                    || (!is_known && (fields::is_word(name) || owner == Owner::Part))
+                {
+                    return false;
+                }
+                has_fields |= is_known;
+            }
+            rest = after;
         }
     }
 
-    fn push(&mut self, name: &'a [u8], whole: &'a [u8]) {
-        if self.fields.len() >= HEADERS_MAX {
-            self.too_many = true;
+    /// Takes for text what no mail has as a field: all of it in front of the empty line, and words
+    /// among the fields.
+    fn give_back(&mut self, raw: &'a [u8], body: &'a [u8], owner: Owner) -> &'a [u8] {
+        let is_known = |field: &Field<'_>| fields::is_known(field.name, owner);
+        let known = self.fields.iter().rposition(is_known).map_or(0, |at| at + 1);
+        if known == 0 && owner == Owner::Mail {
+            return body;
+        }
+        let body = match self.fields.get(known).map(|field| field.start) {
+            Some(start) if !self.too_many => {
+                self.broken = true;
+                self.fields.truncate(known);
+                raw.get(start..).unwrap_or_default()
+            }
+            _ => body,
+        };
+        let is_text = |field: &Field<'_>| !is_known(field) && fields::is_word(field.name);
+        if self.fields.iter().any(is_text) {
+            self.broken = true;
+            let (text, fields) = std::mem::take(&mut self.fields).into_iter().partition(is_text);
+            self.fields = fields;
+            let text: Vec<Field<'_>> = text;
+            self.strays.extend(text.iter().map(|field| field.whole));
+        }
+        body
+    }
+
+    fn push(&mut self, field: Field<'a>) {
+        if self.fields.len() < HEADERS_MAX {
+            self.fields.push(field);
             return;
         }
-        self.cut |= whole.len() > HEADER_BYTES_MAX;
-        let whole = whole.get(..HEADER_BYTES_MAX).unwrap_or(whole);
-        let value = whole.iter().position(|b| *b == b':').and_then(|at| whole.get(at + 1..));
-        self.fields.push((name, value.unwrap_or_default()));
+        self.too_many = true;
+        self.has_more_senders |= field.is(b"From");
+    }
+
+    fn of_name(&self, name: &str) -> impl Iterator<Item = &Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name.as_bytes()))
     }
 
     /// The raw values of the fields of this name, folding included, in their order.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |(own, _)| own.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| *value)
-            .take(SAME_NAME_MAX)
+        self.of_name(name).map(|field| field.value().0).take(SAME_NAME_MAX)
     }
 
     /// The first of them: the one that a reader of the mail sees.
@@ -111,8 +277,34 @@ impl<'a> Block<'a> {
         self.first(name).is_some()
     }
 
-    pub(super) fn mailboxes(&self, name: &str) -> Vec<Mailbox> {
-        self.values(name).flat_map(mailboxes).collect()
+    /// How many fields of this name there are.
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.of_name(name).count()
+    }
+
+    pub(super) fn has_prefix(&self, prefix: &str) -> bool {
+        let prefix = prefix.as_bytes();
+        self.fields.iter().any(|field| {
+            field.name.get(..prefix.len()).is_some_and(|own| own.eq_ignore_ascii_case(prefix))
+        })
+    }
+
+    /// Whom the fields of this name name.
+    pub(super) fn named(&self, name: &str) -> Named {
+        let mut named = Named {
+            fields: self.count(name),
+            cut: self.has_more_senders && name == "From",
+            ..Named::default()
+        };
+        for field in self.of_name(name).take(SAME_NAME_MAX) {
+            let (value, is_cut) = field.value();
+            let list = Mailboxes::read(&unfold(value));
+            named.cut |= is_cut;
+            named.mailboxes.read.extend(list.read);
+            named.mailboxes.unreadable += list.unreadable;
+            named.mailboxes.broken |= list.broken;
+        }
+        named
     }
 
     pub(super) fn message_ids(&self, name: &str) -> Vec<MessageId> {
@@ -126,31 +318,52 @@ impl<'a> Block<'a> {
         self.values(name).any(|value| !is_blank(value) && message_ids(value).is_empty())
     }
 
-    pub(super) fn content_type(&self, name: &str) -> Option<ContentType<'static>> {
-        let line = terminated(self.first(name)?);
-        match MessageStream::new(&line).parse_content_type() {
-            HeaderValue::ContentType(value) => Some(into_owned(value)),
-            _ => None,
-        }
+    pub(super) fn parameters(&self, name: &str) -> Option<Parameters> {
+        self.first(name).map(|value| Parameters::read(&unfold(value)))
     }
 }
 
-/// A value as text on one line, RFC 2047 words decoded, and whether it was cut to `chars_max`.
-pub(super) fn text(value: &[u8], chars_max: usize) -> (String, bool) {
-    let line = terminated(value);
-    match MessageStream::new(&line).parse_unstructured() {
-        HeaderValue::Text(text) => one_line(&text, chars_max),
-        _ => (String::new(), false),
+impl Field<'_> {
+    fn is(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
     }
+}
+
+/// A value as a person reads it.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) cut: bool,
+    /// An encoded word is broken, or is not in the character set it names.
+    pub(super) broken: bool,
+}
+
+/// A value as text on one line, RFC 2047 words decoded, cut to `chars_max`.
+pub(super) fn text(value: &[u8], chars_max: usize) -> Shown {
+    let (text, broken) = words::decoded(&unfold(value));
+    let (text, cut) = one_line(&text, chars_max);
+    Shown { text, cut, broken }
 }
 
 /// A value unfolded (RFC 5322 §2.2.3). Bytes that are not UTF-8 are read as Windows-1252, which is
 /// what senders without RFC 2047 mostly write.
 pub(super) fn unfold(value: &[u8]) -> String {
-    let bytes: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut at_end = false;
+    for &byte in value {
+        if matches!(byte, b'\r' | b'\n') {
+            at_end = true;
+            continue;
+        }
+        // A line end that slipped into a value stands for a blank.
+        if std::mem::take(&mut at_end) && !matches!(byte, b' ' | b'\t') {
+            bytes.push(b' ');
+        }
+        bytes.push(byte);
+    }
     match String::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) => super::decode::windows_1252(error.as_bytes()),
+        Err(error) => charset::windows_1252(error.as_bytes()),
     }
 }
 
@@ -194,19 +407,6 @@ fn usual_word(word: &str) -> String {
     }
 }
 
-fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
-    let line = terminated(value);
-    let HeaderValue::Address(addresses) = MessageStream::new(&line).parse_address() else {
-        return Vec::new();
-    };
-    let read = |addr: &Addr<'_>| {
-        let address = MailAddress::new(addr.address.as_deref()?.trim()).ok()?;
-        let name = addr.name.as_deref().map(|name| one_line(name, NAME_CHARS_MAX).0);
-        Some(Mailbox { name: name.filter(|name| !name.is_empty()), address })
-    };
-    addresses.iter().filter_map(read).collect()
-}
-
 /// All ids in angle brackets; without any, the words that can be ids (some servers of the
 /// telematics infrastructure leave the brackets out).
 ///
@@ -216,7 +416,7 @@ fn message_ids(value: &[u8]) -> Vec<MessageId> {
     let line = unfold(value);
     let ids = ids_of(&line);
     if ids.is_empty() && line.contains("=?") {
-        return ids_of(&text(value, usize::MAX).0);
+        return ids_of(&text(value, usize::MAX).text);
     }
     ids
 }
@@ -248,42 +448,12 @@ fn ids_of(line: &str) -> Vec<MessageId> {
     ids
 }
 
-/// The unfolded value with the line end that the field parsers wait for.
-fn terminated(value: &[u8]) -> Vec<u8> {
-    let mut line = unfold(value).into_bytes();
-    line.push(b'\n');
-    line
-}
-
-/// The line without its end, and what follows it.
-pub(super) fn next_line(text: &[u8]) -> (&[u8], &[u8]) {
-    let Some(at) = text.iter().position(|b| *b == b'\n') else { return (text, b"") };
-    let (line, rest) = text.split_at_checked(at).unwrap_or((text, b""));
-    (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..).unwrap_or_default())
-}
-
-/// Name and rest of a line, if it starts a field (RFC 5322 §2.2; blanks before the colon as in
-/// its obsolete form).
-fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = line.iter().position(|b| *b == b':')?;
-    let (name, value) = line.split_at_checked(at)?;
-    let name = name.trim_ascii_end();
+/// The name of the field that a line starts (RFC 5322 §2.2; blanks before the colon as in its
+/// obsolete form).
+fn field(line: &[u8]) -> Option<&[u8]> {
+    let name = line.get(..memchr(b':', line)?)?.trim_ascii_end();
     let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
-    is_name.then_some((name, value))
-}
-
-fn into_owned(value: ContentType<'_>) -> ContentType<'static> {
-    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-    ContentType {
-        c_type: owned(value.c_type),
-        c_subtype: value.c_subtype.map(owned),
-        attributes: value.attributes.map(|attributes| {
-            attributes
-                .into_iter()
-                .map(|a| mail_parser::Attribute { name: owned(a.name), value: owned(a.value) })
-                .collect()
-        }),
-    }
+    is_name.then_some(name)
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ impl<'a> Skeleton<'a> {
             TransferEncoding::Base64 => cut.digits / 4 * 3,
             // Such lines stand for themselves.
             TransferEncoding::QuotedPrintable | TransferEncoding::Identity => cut.bytes,
+            // They are no lines of these.
+            TransferEncoding::Uuencode | TransferEncoding::Signed => 0,
         };
         self.cuts_in(part).map(decoded).sum()
     }

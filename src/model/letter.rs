@@ -63,6 +63,15 @@ pub struct Attachment {
     pub place: Range<u64>,
     /// What it is written in there.
     pub encoding: TransferEncoding,
+    /// The rest of the way, where that still holds more than the file: from outside to inside.
+    pub within: Vec<Layer>,
+}
+
+/// A place within what was decoded, and what it is written in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    pub place: Range<u64>,
+    pub encoding: TransferEncoding,
 }
 
 /// How bytes are written in a mail (RFC 2045 §6).
@@ -72,6 +81,10 @@ pub enum TransferEncoding {
     Identity,
     Base64,
     QuotedPrintable,
+    /// Lines of uuencode (POSIX), without those that begin and end a file.
+    Uuencode,
+    /// What an S/MIME signature encloses (RFC 5652 §5).
+    Signed,
 }
 
 impl std::fmt::Debug for Attachment {
@@ -104,4 +117,19 @@ pub enum Defect {
     /// Words that a mail program does not show, or something that may change what words mean and
     /// could not be read.
     Markup,
+    /// Where the text begins or a part ends was a guess: lines of the head may stand among those of
+    /// the text, and words that stood outside of every part are at its end.
+    Structure,
+    /// Two versions of the text say different things; both are shown.
+    Renderings,
+    /// It came within a signature that was not checked.
+    SignatureUnchecked,
+    /// Some of it is encrypted, for somebody else than the gateway.
+    Encrypted,
+    /// Some of it is in a file of a form that is not opened here.
+    Unopened,
+    /// It is one part of a longer letter (RFC 2046 §5.2.2).
+    Partial,
+    /// Some of it was not sent, but is to be fetched elsewhere (RFC 2046 §5.2.3).
+    Elsewhere,
 }

@@ -78,8 +78,18 @@ letters-again = Was nun folgt, kam schon früher, als hier noch niemand lesen ko
 
 # Was zu einem Brief zu sagen ist
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
-several-senders = Dieser Brief nennt mehrere Absender; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
-letter-defects = Teile dieses Briefs waren nicht lesbar. Das Original ist aufbewahrt: Antworten Sie auf den Brief mit !original, um es zu erhalten.
+several-senders = Dieser Brief nennt mehrere Absender, oder nicht alle sind lesbar; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
+letter-defects = Teile dieses Briefs waren nicht lesbar; einzelne Zeichen oder Dateien können falsch sein. Bitte verlassen Sie sich nicht auf Zahlen und Namen, ohne das Original zu prüfen: Antworten Sie auf den Brief mit !original.
+letter-not-a-mail = Was hier ankam, ist keine lesbare E-Mail; es ist als Datei beigefügt, wie es kam. Bitte fragen Sie den Absender, wenn Sie damit nichts anfangen können.
+letter-head-cut = Der Kopf dieses Briefs (Betreff, Absender, Empfänger) ist zu lang und hier nicht vollständig. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
+letter-parts-left-out = Dieser Brief besteht aus sehr vielen Teilen; nicht alle stehen hier. Den ganzen Brief erhalten Sie, wenn Sie auf ihn mit !original antworten.
+letter-structure = Der Aufbau dieses Briefs ist fehlerhaft. Zeilen am Anfang und am Ende des Textes können aus dem Kopf des Briefs stammen oder an anderer Stelle gestanden haben. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
+letter-renderings = Dieser Brief enthält zwei Fassungen, die nicht dasselbe sagen; beide stehen hier untereinander. Bitte fragen Sie den Absender, welche gilt.
+letter-signature-unchecked = Dieser Brief ist elektronisch unterschrieben. Die Unterschrift wurde hier nicht geprüft; wenn es darauf ankommt, lassen Sie sie bitte mit einem E-Mail-Programm prüfen.
+letter-encrypted = Dieser Brief oder ein Teil davon ist verschlüsselt und hier nicht lesbar. Bitte öffnen Sie die Datei dort, wo der Schlüssel liegt, oder bitten Sie den Absender, den Inhalt anders zu schicken.
+letter-unopened = Ein Teil dieses Briefs steckt in einer Datei, die hier nicht geöffnet wird (zum Beispiel winmail.dat). Auch der Text kann darin stehen. Bitte öffnen Sie die Datei mit einem E-Mail-Programm oder bitten Sie den Absender, den Inhalt als Text oder PDF zu schicken.
+letter-partial = Dies ist nur ein Stück eines längeren Briefs, der in mehreren Stücken verschickt wurde. Lassen Sie ihn sich bitte in einem Stück schicken.
+letter-elsewhere = Ein Teil dieses Briefs wurde nicht mitgeschickt; der Brief nennt nur, wo er abzuholen wäre. Von hier wird nichts abgeholt. Lassen Sie sich den Inhalt bitte vom Absender schicken.
 letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original, um es zu erhalten.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.

@@ -78,8 +78,18 @@ letters-again = What follows came earlier, when nobody could read here yet. That
 
 # What there is to say about a letter
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
-several-senders = This letter names several senders; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
-letter-defects = Parts of this letter could not be read. The original is kept: reply to the letter with !original to receive it.
+several-senders = This letter names several senders, or not all of them can be read; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
+letter-defects = Parts of this letter could not be read; single characters or files may be wrong. Please do not rely on numbers and names without checking the original: reply to the letter with !original.
+letter-not-a-mail = What arrived here is no readable mail; it is attached as a file, as it came. Please ask the sender if it is of no use to you.
+letter-head-cut = The head of this letter (subject, sender, recipients) is too long and not complete here. Please check the original: reply to the letter with !original.
+letter-parts-left-out = This letter has very many parts; not all of them are here. You receive the whole letter when you reply to it with !original.
+letter-structure = This letter is not built correctly. Lines at the beginning and the end of the text may come from the head of the letter, or may have stood elsewhere. Please check the original before you rely on it: reply to the letter with !original.
+letter-renderings = This letter holds two versions that do not say the same; both are here, one below the other. Please ask the sender which one counts.
+letter-signature-unchecked = This letter is signed electronically. The signature was not checked here; if it matters, please have it checked by a mail program.
+letter-encrypted = This letter, or a part of it, is encrypted and cannot be read here. Please open the file where the key is, or ask the sender to send the content another way.
+letter-unopened = A part of this letter is in a file that is not opened here (for example winmail.dat). The text may be in it as well. Please open the file with a mail program, or ask the sender to send the content as text or PDF.
+letter-partial = This is only one piece of a longer letter that was sent in several pieces. Please have it sent in one piece.
+letter-elsewhere = A part of this letter was not sent with it; the letter only says where it could be fetched. Nothing is fetched from here. Please have the sender send the content.
 letter-markup = This letter holds words that a mail program does not show, or a layout that cannot be rendered here for certain (for example words that are struck out). Please compare it with the original: reply to the letter with !original to receive it.
 letter-cut = This is only the beginning of the letter. You receive the whole when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.

@@ -179,6 +179,17 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
             | Defect::HeaderCut
             | Defect::TooManyParts
             | Defect::Encoding => Phrase::LetterDefects,
+            Defect::NotAMail => Phrase::LetterNotAMail,
+            Defect::TooManyHeaders | Defect::HeaderCut => Phrase::LetterHeadCut,
+            Defect::TooManyParts => Phrase::LetterPartsLeftOut,
+            Defect::Encoding => Phrase::LetterDefects,
+            Defect::Structure => Phrase::LetterStructure,
+            Defect::Renderings => Phrase::LetterRenderings,
+            Defect::SignatureUnchecked => Phrase::LetterSignatureUnchecked,
+            Defect::Encrypted => Phrase::LetterEncrypted,
+            Defect::Unopened => Phrase::LetterUnopened,
+            Defect::Partial => Phrase::LetterPartial,
+            Defect::Elsewhere => Phrase::LetterElsewhere,
         };
         if !hints.contains(&hint) {
             hints.push(hint);
@@ -420,6 +431,7 @@ async fn file_of(
                 bytes: pieces.bytes(),
                 place: 0..pieces.bytes(),
                 encoding: TransferEncoding::Identity,
+                within: Vec::new(),
             };
             Ok(Some((letter, original)))
         }

@@ -154,11 +154,14 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
 
 /// What [`pour`] holds in memory at most.
 pub(super) fn poured_bytes(pieces: &LetterPieces, file: &Attachment) -> u64 {
-    let lines = match file.encoding {
+    let is_of_lines = |encoding| match encoding {
         // One of its lines may be as long as all of it.
-        TransferEncoding::QuotedPrintable => 2 * (file.place.end - file.place.start),
-        TransferEncoding::Identity | TransferEncoding::Base64 => 0,
+        TransferEncoding::QuotedPrintable | TransferEncoding::Uuencode => true,
+        TransferEncoding::Identity | TransferEncoding::Base64 | TransferEncoding::Signed => false,
     };
+    let layers = file.within.iter().map(|layer| layer.encoding);
+    let count = std::iter::once(file.encoding).chain(layers).filter(|e| is_of_lines(*e)).count();
+    let lines = 2 * count as u64 * (file.place.end - file.place.start);
     // Sealed, opened, decoded, and one that waits.
     4 * longest(pieces) + lines
 }
@@ -170,7 +173,7 @@ pub(super) async fn pour(
     file: &Attachment,
     into: mpsc::Sender<io::Result<Bytes>>,
 ) -> Result<(), StoreError> {
-    let mut decoder = Decoder::new(file.encoding);
+    let mut decoder = Decoder::of(file);
     let mut begin = 0;
     for (number, length) in pieces.lengths().iter().enumerate() {
         let within = overlap(begin..begin + length, &file.place);

@@ -205,6 +205,7 @@ mod tests {
             bytes: 4,
             place: 0..4,
             encoding: TransferEncoding::Identity,
+            within: Vec::new(),
         };
         Letter {
             subject: subject.to_owned(),

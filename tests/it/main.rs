@@ -31,4 +31,6 @@ mod sandbox;
 mod sealing;
 mod secrecy;
 mod stage;
+mod structure;
 mod threading;
+mod words_kept;

@@ -1,0 +1,259 @@
+//! Lists of addresses (RFC 5322 §3.4), counted before they are checked.
+//!
+//! Who wrote a letter decides where an answer goes. So an address that we do not take is still one
+//! of those that are named: a letter of two senders must not become a letter of the one we can
+//! read.
+
+use super::{
+    text::{NAME_CHARS_MAX, one_line},
+    words,
+};
+use crate::model::{MailAddress, Mailbox};
+
+/// What a list holds.
+#[derive(Debug, Default)]
+pub(super) struct Mailboxes {
+    pub(super) read: Vec<Mailbox>,
+    /// Entries that name somebody in a form that is not read.
+    pub(super) unreadable: usize,
+    /// An encoded word in a name is broken.
+    pub(super) broken: bool,
+}
+
+/// One entry of a list, while it is read.
+#[derive(Debug, Default)]
+struct Entry {
+    /// As it is written, without comments: an address without brackets.
+    bare: String,
+    /// The same without quotes: a name.
+    phrase: String,
+    angle: Option<String>,
+    comment: String,
+    /// Brackets or quotes that do not match, words behind the address.
+    is_odd: bool,
+}
+
+/// Where the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    List,
+    Angle,
+    Quotes,
+    /// A domain in brackets: `[127.0.0.1]`.
+    Literal,
+    Comment(u32),
+}
+
+impl Mailboxes {
+    /// Reads an unfolded value.
+    pub(super) fn read(line: &str) -> Self {
+        let mut list = Self::default();
+        let mut entry = Entry::default();
+        // Names without an address: what an unquoted comma left of `Muster, Erik <e@x>`.
+        let mut fragments: Vec<String> = Vec::new();
+        let mut within = Within::List;
+        let mut rest = line;
+        while let Some(c) = rest.chars().next() {
+            if within == Within::List
+                && let Some(after) = words::skip(rest)
+            {
+                // A comma within an encoded word is none of the list.
+                let word = rest.get(..rest.len() - after.len()).unwrap_or_default();
+                entry.word(word);
+                rest = after;
+                continue;
+            }
+            rest = rest.get(c.len_utf8()..).unwrap_or_default();
+            let escaped = if c == '\\' { rest.chars().next() } else { None };
+            if let Some(escaped) = escaped {
+                rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
+            }
+            within = match (within, c) {
+                (Within::Comment(depth), '(') => {
+                    entry.comment.push('(');
+                    Within::Comment(depth + 1)
+                }
+                (Within::Comment(0), ')') => Within::List,
+                (Within::Comment(depth), ')') => {
+                    entry.comment.push(')');
+                    Within::Comment(depth - 1)
+                }
+                (Within::Comment(depth), c) => {
+                    entry.comment.push(escaped.unwrap_or(c));
+                    Within::Comment(depth)
+                }
+                (Within::Quotes, '"') => {
+                    entry.bare.push('"');
+                    Within::List
+                }
+                (Within::Quotes, c) => {
+                    entry.bare.push(escaped.unwrap_or(c));
+                    entry.phrase.push(escaped.unwrap_or(c));
+                    Within::Quotes
+                }
+                (Within::Literal, ']') => {
+                    entry.bare.push(']');
+                    Within::List
+                }
+                (Within::Literal, c) => {
+                    entry.bare.push(c);
+                    Within::Literal
+                }
+                (Within::Angle, '>') => Within::List,
+                (Within::Angle, c) => {
+                    // Comments and quotes in here make an address we do not take.
+                    let angle = entry.angle.get_or_insert_default();
+                    angle.push(c);
+                    angle.extend(escaped);
+                    Within::Angle
+                }
+                (Within::List, '"') => {
+                    entry.is_odd |= entry.angle.is_some();
+                    entry.bare.push('"');
+                    Within::Quotes
+                }
+                (Within::List, '(') => {
+                    if !entry.comment.is_empty() {
+                        entry.comment.push(' ');
+                    }
+                    // Between two halves of an address it is left as what it is: odd.
+                    entry.bare.push(' ');
+                    entry.phrase.push(' ');
+                    Within::Comment(0)
+                }
+                (Within::List, '<') => {
+                    entry.is_odd |= entry.angle.is_some();
+                    entry.angle = Some(String::new());
+                    Within::Angle
+                }
+                (Within::List, '[') => {
+                    entry.bare.push('[');
+                    Within::Literal
+                }
+                (Within::List, ',' | ';') => {
+                    list.add(std::mem::take(&mut entry), &mut fragments);
+                    Within::List
+                }
+                // The name of a group.
+                (Within::List, ':') if entry.angle.is_none() && !entry.bare.contains('@') => {
+                    entry = Entry::default();
+                    Within::List
+                }
+                (Within::List, c) => {
+                    entry.is_odd |= !c.is_whitespace() && entry.angle.is_some();
+                    entry.bare.push(escaped.unwrap_or(c));
+                    entry.phrase.push(escaped.unwrap_or(c));
+                    Within::List
+                }
+            };
+        }
+        // A comment that does not end may hide who else is named.
+        entry.is_odd |= within != Within::List;
+        list.add(entry, &mut fragments);
+        list.unreadable += fragments.len();
+        list
+    }
+
+    fn add(&mut self, entry: Entry, fragments: &mut Vec<String>) {
+        let bare = entry.bare.trim();
+        if bare.is_empty() && entry.angle.is_none() && !entry.is_odd {
+            return;
+        }
+        let (address, name) = match &entry.angle {
+            Some(angle) => {
+                fragments.push(entry.phrase.trim().to_owned());
+                (angle.trim(), fragments.drain(..).collect::<Vec<_>>().join(", "))
+            }
+            None if !bare.contains('@') && !entry.is_odd => {
+                fragments.push(entry.phrase.trim().to_owned());
+                return;
+            }
+            None => (bare, String::new()),
+        };
+        self.unreadable += fragments.drain(..).count();
+        match MailAddress::new(address) {
+            Ok(address) if !entry.is_odd => {
+                let name = if name.is_empty() { entry.comment } else { name };
+                let (name, broken) = words::decoded(&name);
+                self.broken |= broken;
+                let (name, _) = one_line(&name, NAME_CHARS_MAX);
+                self.read
+                    .push(Mailbox { name: Some(name).filter(|name| !name.is_empty()), address });
+            }
+            _ => self.unreadable += 1,
+        }
+    }
+}
+
+impl Entry {
+    fn word(&mut self, word: &str) {
+        self.is_odd |= self.angle.is_some();
+        self.bare.push_str(word);
+        self.phrase.push_str(word);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `Name <address>` of each that is read, and how many are not.
+    fn check(line: &str, expected: &[&str], unreadable: usize) {
+        let list = Mailboxes::read(line);
+        let read: Vec<String> = list
+            .read
+            .iter()
+            .map(|mailbox| match &mailbox.name {
+                Some(name) => format!("{name} <{}>", mailbox.address.as_str()),
+                None => mailbox.address.as_str().to_owned(),
+            })
+            .collect();
+        assert_eq!(
+            (read, list.unreadable),
+            (expected.iter().map(|e| (*e).to_owned()).collect(), unreadable),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn addresses_are_read_with_their_names() {
+        check("a@x.de", &["a@x.de"], 0);
+        check(" Erik Muster <a@X.de> ", &["Erik Muster <a@x.de>"], 0);
+        check("\"Muster, Erik\" <a@x.de>", &["Muster, Erik <a@x.de>"], 0);
+        check("\"Erik \\\"E\\\" M\" <a@x.de>", &["Erik \"E\" M <a@x.de>"], 0);
+        check("a@x.de (Praxis (alt))", &["Praxis (alt) <a@x.de>"], 0);
+        check("(Praxis) a@x.de", &["Praxis <a@x.de>"], 0);
+        check("a@x.de, , B <b@y.de>,", &["a@x.de", "B <b@y.de>"], 0);
+        check("=?utf-8?Q?J=C3?= =?utf-8?Q?=B6rg?= <a@x.de>", &["Jörg <a@x.de>"], 0);
+        check("\"=?utf-8?Q?J=C3=B6rg?=\" <a@x.de>", &["Jörg <a@x.de>"], 0);
+        check("=?utf-8?Q?Muster,_Erik?= <a@x.de>", &["Muster, Erik <a@x.de>"], 0);
+        check("Praxen: a@x.de, b@y.de; c@z.de", &["a@x.de", "b@y.de", "c@z.de"], 0);
+        check("undisclosed-recipients:;", &[], 0);
+        check("", &[], 0);
+        // Written so by many address books.
+        check("Muster, Erik <a@x.de>", &["Muster, Erik <a@x.de>"], 0);
+        check("b@y.de <a@x.de>", &["b@y.de <a@x.de>"], 0);
+    }
+
+    /// R15: what cannot be read is counted.
+    #[test]
+    fn r15_who_is_named_in_another_form_is_still_named() {
+        check("\"x y\"@boese.de, klinik@echt.de", &["klinik@echt.de"], 1);
+        check("mü@boese.de, klinik@echt.de", &["klinik@echt.de"], 1);
+        check("klinik@echt.de, x@[127.0.0.1]", &["klinik@echt.de"], 1);
+        check("klinik@echt.de, <>", &["klinik@echt.de"], 1);
+        check("klinik@echt.de, <@a.de:x@boese.de>", &["klinik@echt.de"], 1);
+        check("klinik@echt.de, postmaster", &["klinik@echt.de"], 1);
+        check("postmaster, klinik@echt.de", &["klinik@echt.de"], 1);
+        check("klinik@echt.de x@boese.de", &[], 1);
+        check("K <klinik@echt.de> <x@boese.de>", &[], 1);
+        check("K <klinik@echt.de> x@boese.de", &[], 1);
+        check("K <klinik@echt.de", &[], 1);
+        check("klinik@echt.de (, x@boese.de", &[], 1);
+        check("\"K <klinik@echt.de>", &[], 1);
+        check("klinik(x)@echt.de", &[], 1);
+        check("klinik@echt.de(.boese.de)", &[".boese.de <klinik@echt.de>"], 0);
+        check("A: \"x y\"@boese.de, klinik@echt.de;", &["klinik@echt.de"], 1);
+        check("=?utf-8?Q?x=40boese.de?=, klinik@echt.de", &["klinik@echt.de"], 1);
+    }
+}

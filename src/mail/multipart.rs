@@ -1,0 +1,194 @@
+//! The parts of a multipart (RFC 2046 §5.1).
+
+use super::header::Lines;
+
+/// Longest line that is taken for a boundary nobody named; RFC 2046 allows 70 characters.
+const GUESSED_BYTES_MAX: usize = 200;
+
+/// What a reader of mails is told when it knows no MIME, line by line: nothing of the letter.
+const STOCK: [&str; 9] = [
+    "mime",
+    "multi-part",
+    "multipart",
+    "mehrteilig",
+    "mail reader",
+    "mail client",
+    "mailprogramm",
+    "e-mail-programm",
+    "cryptographically signed",
+];
+
+/// A multipart, taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Split<'a> {
+    pub(super) parts: Vec<&'a [u8]>,
+    /// What stands outside of the parts: in front of, behind, between them.
+    pub(super) outside: Vec<&'a [u8]>,
+    /// The last boundary is missing, or is not the last one.
+    pub(super) is_odd: bool,
+    pub(super) has_too_many: bool,
+}
+
+/// The parts between the boundary's lines, or `None` when there is not one. A missing last boundary
+/// ends the last part with its parent.
+pub(super) fn split<'a>(content: &'a [u8], boundary: &[u8], parts_max: usize) -> Option<Split<'a>> {
+    let boundary = boundary.trim_ascii_end();
+    if boundary.is_empty() {
+        return None;
+    }
+    let lines = Lines::of(content);
+    let mut split = Split::default();
+    let mut is_in_part = false;
+    let mut has_ended = false;
+    let mut start = 0;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let at = content.len() - rest.len();
+        let (line, after) = lines.next(rest);
+        rest = after;
+        let Some(mark) = mark(line, boundary) else { continue };
+        let piece = content.get(start..at).unwrap_or_default();
+        start = content.len() - after.len();
+        if !is_in_part {
+            split.outside.push(piece);
+        } else if split.parts.len() >= parts_max {
+            split.has_too_many = true;
+            return Some(split);
+        } else {
+            // The line end before a boundary belongs to the boundary.
+            split.parts.push(without_line_end(piece));
+        }
+        // Nothing should follow the last one; somebody put two mails together.
+        split.is_odd |= has_ended;
+        is_in_part = matches!(mark, Mark::Next);
+        has_ended |= !is_in_part;
+    }
+    let piece = content.get(start..).unwrap_or_default();
+    if !is_in_part {
+        split.outside.push(piece);
+    } else if split.parts.len() >= parts_max {
+        split.has_too_many = true;
+    } else {
+        // Some gateways forget the last boundary; or the end of the mail is lost.
+        split.is_odd = true;
+        split.parts.push(piece);
+    }
+    (!split.parts.is_empty()).then_some(split)
+}
+
+/// The boundary of a multipart that names none, or another one: the first line that looks like one,
+/// has fields behind it, and comes again.
+pub(super) fn guess(content: &[u8]) -> Option<&[u8]> {
+    let lines = Lines::of(content);
+    let mut rest = content;
+    let mut guessed = None;
+    while !rest.is_empty() {
+        let (line, after) = lines.next(rest);
+        rest = after;
+        match guessed {
+            None => {
+                let name = line.trim_ascii_end().strip_prefix(b"--").unwrap_or_default();
+                let follows = lines.next(after).0.to_ascii_lowercase();
+                if (3..=GUESSED_BYTES_MAX).contains(&name.len())
+                    && name.iter().any(u8::is_ascii_alphanumeric)
+                    && follows.starts_with(b"content-")
+                {
+                    guessed = Some(name);
+                }
+            }
+            Some(name) if mark(line, name).is_some() => return Some(name),
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+/// Whether words outside of the parts are more than what any mail says there.
+pub(super) fn says_something(outside: &str) -> bool {
+    outside.lines().any(|line| {
+        let line = line.to_lowercase();
+        line.contains(char::is_alphanumeric) && !STOCK.iter().any(|stock| line.contains(stock))
+    })
+}
+
+enum Mark {
+    Next,
+    Last,
+}
+
+/// Whether a line is this boundary's. White space may follow it (RFC 2046 §5.1.1), nothing else
+/// may: one boundary can be the beginning of another.
+fn mark(line: &[u8], boundary: &[u8]) -> Option<Mark> {
+    let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?.trim_ascii_end();
+    match rest {
+        b"" => Some(Mark::Next),
+        b"--" => Some(Mark::Last),
+        _ => None,
+    }
+}
+
+fn without_line_end(part: &[u8]) -> &[u8] {
+    let part = part.strip_suffix(b"\n").unwrap_or(part);
+    let crs = part.iter().rev().take_while(|b| **b == b'\r').count();
+    part.get(..part.len() - crs).unwrap_or(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(content: &str, parts: &[&str], outside: &[&str], is_odd: bool) {
+        let split = split(content.as_bytes(), b"b", 10).unwrap();
+        let text = |pieces: &[&[u8]]| {
+            pieces.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(text(&split.parts), parts, "{content:?}");
+        assert_eq!(text(&split.outside), outside, "{content:?}");
+        assert_eq!(split.is_odd, is_odd, "{content:?}");
+    }
+
+    /// B02, B09: boundaries with every line end, missing, doubled, and with words around them.
+    #[test]
+    fn b09_nothing_of_a_multipart_is_left_out() {
+        check("--b\r\nA\r\n--b\r\nB\r\n--b--\r\n", &["A", "B"], &["", ""], false);
+        check("--b\r\r\nA\r\r\n--b--\r\r\n", &["A"], &["", ""], false);
+        check("--b\rA\rB\r--b--\r", &["A\rB"], &["", ""], false);
+        check("vorn\n--b \nA\n--b-- \nhinten\n", &["A"], &["vorn\n", "hinten\n"], false);
+        check("--b\nA\n", &["A\n"], &[""], true);
+        check(
+            "--b\nA\n--b--\ndazwischen\n--b\nB\n--b--\n",
+            &["A", "B"],
+            &["", "dazwischen\n", ""],
+            true,
+        );
+        check("--b\n--b\n--bb\n--b--", &["", "--bb"], &["", ""], false);
+        assert!(split(b"Text", b"b", 10).is_none());
+        assert!(split(b"--b--\nText", b"b", 10).is_none());
+        assert!(split(b"--\nText", b" ", 10).is_none());
+        assert!(split(&b"--b\n".repeat(30), b"b", 10).unwrap().has_too_many);
+    }
+
+    #[test]
+    fn b09_a_boundary_that_nobody_named_is_found() {
+        let content = b"-- \nx\n--abc\nContent-Type: text/plain\n\nA\n--abc--\n";
+        assert_eq!(guess(content), Some(&b"abc"[..]));
+        assert_eq!(guess(b"--abc\nContent-Type: text/plain\n\nA\n"), None);
+        assert_eq!(guess(b"--abc\nText\n--abc--\n"), None);
+    }
+
+    #[test]
+    fn b09_what_every_mail_says_is_nothing() {
+        for stock in [
+            "",
+            "\r\n \r\n",
+            "This is a multi-part message in MIME format.\r\n",
+            "Dies ist eine mehrteilige Nachricht im MIME-Format.",
+            "This is an OpenPGP/MIME signed message (RFC 4880 and 3156)",
+            "This is a cryptographically signed message in MIME format.",
+            "----",
+        ] {
+            assert!(!says_something(stock), "{stock}");
+        }
+        assert!(says_something("This is a MIME message.\nBitte Marcumar absetzen.\n"));
+    }
+}
