@@ -174,11 +174,6 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
             Defect::SeveralSenders => Phrase::SeveralSenders,
             Defect::BodyCut => Phrase::LetterCut,
             Defect::Markup => Phrase::LetterMarkup,
-            Defect::NotAMail
-            | Defect::TooManyHeaders
-            | Defect::HeaderCut
-            | Defect::TooManyParts
-            | Defect::Encoding => Phrase::LetterDefects,
             Defect::NotAMail => Phrase::LetterNotAMail,
             Defect::TooManyHeaders | Defect::HeaderCut => Phrase::LetterHeadCut,
             Defect::TooManyParts => Phrase::LetterPartsLeftOut,
