@@ -21,6 +21,7 @@ mod encryption;
 mod faults;
 mod fuzz;
 mod given_up;
+mod html;
 mod large_files;
 mod layers;
 mod letters;
