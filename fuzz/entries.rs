@@ -11,7 +11,7 @@ use umstieg::{
     document::{self, DocumentError},
     mail, matrix,
     rules::posts,
-    transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode, Trust},
+    transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode},
 };
 
 /// A mail becomes posts.
@@ -140,17 +140,16 @@ fn session(protocol: MailboxProtocol, data: &[u8]) {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = MailServer {
-            host: "127.0.0.1".to_owned(),
-            port: listener.local_addr().unwrap().port(),
             tls: TlsMode::None,
-            trust: Trust::Platform,
-            client_certificate: None,
-            login: Login { user: "a#b".to_owned(), password: "c".into() },
             timeouts: Timeouts {
                 connect: Duration::from_secs(5),
                 silence: Duration::from_millis(300),
             },
-            ask_for_reports: false,
+            ..MailServer::new(
+                "127.0.0.1",
+                listener.local_addr().unwrap().port(),
+                Login { user: "a#b".to_owned(), password: "c".into() },
+            )
         };
         let looking = timeout(Duration::from_secs(30), look(protocol, &server));
         tokio::select! {

@@ -3,6 +3,8 @@
 pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod doors;
+mod hold;
 pub mod identities;
 mod mail_server;
 pub mod parked;
@@ -10,12 +12,16 @@ mod probe;
 pub mod rekey;
 mod start;
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use graphile_worker::Worker;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::{JoinError, JoinSet},
 };
@@ -25,10 +31,12 @@ use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
     relay::{Clock, Ctx},
-    store::{Database, OneGateway, OpenError, StoreError, seal::OuterKey},
+    store::{Database, OneGateway, OpenError, Session, Store, StoreError, seal::OuterKey},
     worker::{Shop, follow_sync, pick_up},
 };
 
+use doors::Door;
+use hold::Hold;
 pub use probe::probe;
 pub use start::{StartError, ctx};
 
@@ -36,8 +44,11 @@ pub use start::{StartError, ctx};
 /// cut off is found and finished by the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Time between two looks whether the database is still ours alone.
-const HOLD_EVERY: Duration = Duration::from_secs(5);
+/// How long the threads of a life may take to leave what they were doing.
+const LIFE_ENDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Time between two tries to take a database that went away.
+const TAKE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why the gateway did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +67,29 @@ pub enum RunError {
     Engine(#[source] graphile_worker::WorkerBuildError),
     #[error("a part of the gateway ended unexpectedly")]
     Part(#[from] JoinError),
+    #[error("the runtime does not start")]
+    Runtime(#[source] std::io::Error),
+    /// Another life begins.
+    #[error("{why}")]
+    Anew { why: &'static str, session: Session },
     #[error("the signals of the operating system cannot be listened to")]
     Signals(#[source] std::io::Error),
+}
+
+impl RunError {
+    /// Whether to try again would be in vain until somebody does something.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_lasting(),
+            Self::Start(_) | Self::Listen(..) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the database is not this gateway's any more.
+    fn is_loss(&self) -> bool {
+        matches!(self, Self::Anew { .. } | Self::Open(OpenError::AnotherGateway))
+    }
 }
 
 /// Brings the database up to date.
@@ -68,77 +100,174 @@ pub async fn migrate(settings: &Settings, key: &OuterKey) -> Result<(), OpenErro
 }
 
 /// Runs the gateway until SIGTERM or SIGINT.
-pub async fn run(settings: Settings, tokens: Tokens, key: &OuterKey) -> Result<(), RunError> {
+///
+/// It lives in a runtime of its own, which ends with it: when the database is silent, or is not what
+/// it was, nothing of that life goes on, not even what waits for an answer that never comes. Then
+/// another life begins, as after a start.
+pub fn run(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Result<(), RunError> {
     let metrics = PrometheusBuilder::new().install_recorder().map_err(RunError::Metrics)?;
     if !settings.encryption.required {
         warn!("{}; {}", start::UNENCRYPTED, start::ENCRYPT);
     }
-    let database = &settings.database;
-    let url = start::database_url(database);
-    let gate = OneGateway::take(&url).await?;
-    let database = Database::connect(&url, database.connections_max).await?;
-    let store = database.migrate(key, Clock::of_the_machine().now()).await?;
-    let ctx = Arc::new(start::ctx(&settings, &tokens, store, Clock::of_the_machine())?);
-    let running = Running::start(&settings, tokens, ctx, gate, url, metrics).await?;
-    running.until_told_to_stop().await
+    let house = House { settings, tokens, key, metrics, doors: OnceLock::new() };
+    let mut before = None;
+    loop {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(RunError::Runtime)?;
+        let ended = runtime.block_on(house.live(before));
+        runtime.shutdown_timeout(LIFE_ENDS_WITHIN);
+        match ended {
+            Err(RunError::Anew { session, .. }) => before = Some(session),
+            ended => return ended,
+        }
+    }
 }
 
-/// The parts at work.
-struct Running {
-    parts: JoinSet<Result<(), RunError>>,
-    /// The engine of the moment, to tell it to stop.
-    engine: watch::Receiver<Option<Arc<Worker>>>,
-    stop: watch::Sender<bool>,
-    readiness: watch::Sender<Readiness>,
+/// What outlives a life.
+struct House<'a> {
+    settings: &'a Settings,
+    tokens: &'a Tokens,
+    key: &'a OuterKey,
+    metrics: PrometheusHandle,
+    /// Open from the moment the database was ours for the first time.
+    doors: OnceLock<OwnDoors>,
 }
 
-impl Running {
-    async fn start(
-        settings: &Settings,
-        tokens: Tokens,
-        ctx: Arc<Ctx>,
-        gate: OneGateway,
-        url: String,
-        metrics: PrometheusHandle,
-    ) -> Result<Self, RunError> {
+struct OwnDoors {
+    appservice: Door,
+    monitoring: Option<Door>,
+}
+
+impl OwnDoors {
+    fn open(settings: &Settings) -> Result<Self, RunError> {
+        let open = |listen| Door::open(listen).map_err(|error| RunError::Listen(listen, error));
+        Ok(Self {
+            appservice: open(settings.appservice.listen)?,
+            monitoring: settings.monitoring.as_ref().map(|own| open(own.listen)).transpose()?,
+        })
+    }
+}
+
+impl House<'_> {
+    /// `before`: where the lock was held in the life before, if there was one.
+    async fn live(&self, before: Option<Session>) -> Result<(), RunError> {
+        let mut told = signals().map_err(RunError::Signals)?;
         let (readiness, seen) = watch::channel(Readiness::default());
         for part in ["postgres", "homeserver"] {
             readiness.send_modify(|all| all.set(part, PartState::Starting));
         }
-        let shop = Shop::new(ctx.clone(), report_to(readiness.clone()));
-        shop.take_over().await?;
-        let (stop, stopped) = watch::channel(false);
-        let (engine_of_now, engine) = watch::channel(None);
         let mut parts = JoinSet::new();
+        let (stop, stopped) = watch::channel(false);
+        let monitoring = Monitoring { readiness: seen, metrics: self.metrics.clone() };
+        let monitor = |parts: &mut _, doors: &OwnDoors| match &doors.monitoring {
+            Some(door) => {
+                let router = http::monitoring_router(monitoring.clone());
+                serve(parts, door, router, stopped.clone())
+            }
+            None => Ok(()),
+        };
+        // A monitor is answered while the database is waited for.
+        if let Some(doors) = self.doors.get() {
+            monitor(&mut parts, doors)?;
+        }
+        let opened = tokio::select! {
+            () = &mut told => return Ok(()),
+            opened = self.open(before) => opened,
+        };
+        let (gate, store) = opened?;
+        let doors = match self.doors.get() {
+            Some(doors) => doors,
+            None => {
+                let opened = OwnDoors::open(self.settings)?;
+                monitor(&mut parts, &opened)?;
+                self.doors.get_or_init(|| opened)
+            }
+        };
+        let ctx = Arc::new(start::ctx(self.settings, self.tokens, store, Clock::of_the_machine())?);
+        let life = Life { parts, readiness, stop, stopped };
+        life.begin(self, &doors.appservice, ctx, gate).await?.until_told_to_stop(told).await
+    }
+
+    /// Takes the database and opens it. At the start of the process a database that is away ends it;
+    /// later it is waited for.
+    async fn open(&self, before: Option<Session>) -> Result<(Hold, Store), RunError> {
+        loop {
+            match (self.take(before).await, before) {
+                (Err(error), Some(_)) if !error.is_lasting() => {
+                    warn!(error = %error, "The database cannot be taken yet; trying again");
+                    tokio::time::sleep(TAKE_AGAIN).await;
+                }
+                (taken, _) => return Ok(taken?),
+            }
+        }
+    }
+
+    async fn take(&self, before: Option<Session>) -> Result<(Hold, Store), OpenError> {
+        let database = &self.settings.database;
+        let url = start::database_url(database);
+        let mut gate = OneGateway::take_again(&url, before).await?;
+        let now = Clock::of_the_machine().now();
+        Database::connect(&url, 1).await?.migrate(self.key, now).await?;
+        let epoch = gate.begin().await?;
+        let store = Database::connect_in(&url, database.connections_max, epoch).await?;
+        let store = store.open(self.key).await?;
+        Ok((Hold::new(gate, url, epoch), store))
+    }
+}
+
+/// The parts at work.
+struct Life {
+    parts: JoinSet<Result<(), RunError>>,
+    readiness: watch::Sender<Readiness>,
+    stop: watch::Sender<bool>,
+    stopped: watch::Receiver<bool>,
+}
+
+/// A life with all of its parts.
+struct Running {
+    life: Life,
+    /// The engine of the moment, to tell it to stop.
+    engine: watch::Receiver<Option<Arc<Worker>>>,
+}
+
+impl Life {
+    async fn begin(
+        mut self,
+        house: &House<'_>,
+        door: &Door,
+        ctx: Arc<Ctx>,
+        hold: Hold,
+    ) -> Result<Running, RunError> {
+        let Self { parts, readiness, stopped, .. } = &mut self;
+        let report = report_to(readiness.clone());
+        let shop = Shop::new(ctx.clone(), report.clone());
+        shop.take_over().await?;
+        let (engine_of_now, engine) = watch::channel(None);
 
         // Doors first: the homeserver may knock as soon as it is told that we are here.
         let doors = Doors {
-            hs_token: tokens.hs_token.clone(),
+            hs_token: house.tokens.hs_token.clone(),
             store: ctx.store.clone(),
             clock: {
                 let clock = ctx.clock.clone();
                 Arc::new(move || clock.now())
             },
         };
-        let mut router = http::router(doors);
-        let monitoring = http::monitoring_router(Monitoring { readiness: seen, metrics });
-        match &settings.monitoring {
-            Some(own) => serve(&mut parts, own.listen, monitoring, stopped.clone()).await?,
-            None => router = router.merge(monitoring),
-        }
-        serve(&mut parts, settings.appservice.listen, router, stopped.clone()).await?;
+        serve(parts, door, http::router(doors), stopped.clone())?;
 
         // Letters are fetched and saved whatever the homeserver does.
         for (name, line) in &ctx.channels {
             let (shop, name) = (shop.clone(), name.clone());
             let inbox = line.inbox.clone();
-            start_part(&mut parts, async move {
+            start_part(parts, async move {
                 pick_up(&shop, &name, &inbox).await;
                 Ok(())
             });
         }
-        start_part(&mut parts, hold(gate, url));
-        start_part(&mut parts, {
+        start_part(parts, hold.until_lost(ctx.clone(), report));
+        start_part(parts, {
             let shop = shop.clone();
             async move {
                 shop.sweep().await;
@@ -147,43 +276,52 @@ impl Running {
         });
 
         // Nothing is sent before the bot exists, and nothing can be followed.
-        let concurrency = settings.worker.concurrency;
-        let appservice = settings.appservice.clone();
+        let concurrency = house.settings.worker.concurrency;
+        let (appservice, tokens) = (house.settings.appservice.clone(), house.tokens.clone());
         let (introduced, mut is_introduced) = watch::channel(false);
-        start_part(&mut parts, {
-            let shop = shop.clone();
+        start_part(parts, {
+            let (shop, stopped) = (shop.clone(), stopped.clone());
             async move {
                 start::introduce(&shop, &appservice, &tokens).await;
                 introduced.send_replace(true);
                 engine_for_ever(&shop, concurrency, &engine_of_now, stopped).await
             }
         });
-        start_part(&mut parts, async move {
+        start_part(parts, async move {
             // An error means that the part above ended: the gateway stops as well.
             let _ = is_introduced.wait_for(|is_introduced| *is_introduced).await;
             follow_sync(&shop).await;
             Ok(())
         });
         info!("Started");
-        Ok(Self { parts, engine, stop, readiness })
+        Ok(Running { life: self, engine })
     }
+}
 
-    /// Waits for a signal, or for a part to end, then drains.
-    async fn until_told_to_stop(mut self) -> Result<(), RunError> {
-        let told = signals().map_err(RunError::Signals)?;
+impl Running {
+    /// Waits for a signal, or for a part to end, then drains. Who lost the database does not: what is
+    /// under way is another gateway's, or will be.
+    async fn until_told_to_stop(self, told: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Life { mut parts, readiness, stop, .. } = self.life;
         let ended = tokio::select! {
             () = told => Ok(()),
-            part = self.parts.join_next() => match part {
+            part = parts.join_next() => match part {
                 Some(Ok(Err(error))) => Err(error),
                 Some(Err(panicked)) => Err(panicked.into()),
                 Some(Ok(Ok(()))) | None => Ok(()),
             },
         };
+        if let Err(error) = &ended
+            && error.is_loss()
+        {
+            error!(error = %error, "Breaking off");
+            return ended;
+        }
         info!("Stopping");
         for part in ["postgres", "homeserver"] {
-            self.readiness.send_modify(|all| all.set(part, PartState::Stopping));
+            readiness.send_modify(|all| all.set(part, PartState::Stopping));
         }
-        self.stop.send_replace(true);
+        stop.send_replace(true);
         let engine = self.engine.borrow().clone();
         if let Some(engine) = engine {
             engine.request_shutdown();
@@ -196,7 +334,7 @@ impl Running {
                 warn!("Some tasks were cut off; the next start finishes what they began");
             }
         }
-        self.parts.shutdown().await;
+        parts.shutdown().await;
         info!("Stopped");
         ended
     }
@@ -227,24 +365,17 @@ fn start_part(
     parts.spawn(part);
 }
 
-async fn serve(
+fn serve(
     parts: &mut JoinSet<Result<(), RunError>>,
-    listen: SocketAddr,
+    door: &Door,
     router: axum::Router,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
-    let listener =
-        TcpListener::bind(listen).await.map_err(|error| RunError::Listen(listen, error))?;
-    info!("Listening on {listen}");
+    let listener = door.listener().map_err(|error| RunError::Listen(door.address, error))?;
+    info!("Listening on {}", door.address);
     start_part(parts, async move {
-        let until = async move {
-            // An error means that the sender is gone: the gateway stops as well.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        axum::serve(listener, router)
-            .with_graceful_shutdown(until)
-            .await
-            .map_err(|error| RunError::Listen(listen, error))
+        doors::serve(listener, router, stopped.clone()).await;
+        Ok(())
     });
     Ok(())
 }
@@ -274,22 +405,6 @@ async fn engine_for_ever(
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Keeps the database ours alone. Its restart frees the lock, so it is taken again; when another
-/// gateway was faster, this one must not go on.
-async fn hold(mut gate: OneGateway, url: String) -> Result<(), RunError> {
-    loop {
-        tokio::time::sleep(HOLD_EVERY).await;
-        if gate.is_held().await {
-            continue;
-        }
-        match OneGateway::take(&url).await {
-            Ok(taken) => gate = taken,
-            Err(OpenError::AnotherGateway) => return Err(OpenError::AnotherGateway.into()),
-            Err(error) => error!(error = %error, "The database is away; trying to take it again"),
-        }
     }
 }
 

@@ -30,6 +30,9 @@ use umstieg::{
 const FAILED: u8 = 1;
 /// What a shell hears when the command line or the settings are wrong; clap uses the same.
 const WRONG: u8 = 2;
+/// What a shell hears when the gateway cannot run, and trying again would be in vain: systemd is told
+/// so (docs/operations.md).
+const LASTING: u8 = 3;
 
 #[derive(Parser)]
 #[command(
@@ -79,7 +82,9 @@ Examples:
 Exit codes:
   0  done
   1  something failed: a server, a file, a check
-  2  the command line, the settings or the registration are wrong";
+  2  the command line, the settings or the registration are wrong
+  3  run: trying again does not help. Another gateway has the database, its key or its version is
+     another one, or a port is in use";
 
 #[derive(Subcommand)]
 enum Command {
@@ -236,7 +241,11 @@ fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
         Command::Run => {
             let tokens = registration(&settings)?.tokens;
             start_log(&settings.log)?;
-            in_runtime(app::run(settings, tokens, &key))?;
+            start_cryptography();
+            app::run(&settings, &tokens, &key).map_err(|error| Failure {
+                code: if error.is_lasting() { LASTING } else { FAILED },
+                error: error.into(),
+            })?;
         }
         Command::Check => {
             let registration = registration(&settings)?;
@@ -395,12 +404,16 @@ fn demo(_once: bool) -> Result<ExitCode, Failure> {
     Err(Failure { code: WRONG, error })
 }
 
+/// One provider for every TLS connection, chosen before the first.
+fn start_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 fn in_runtime<T, E>(work: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    // One provider for every TLS connection, chosen before the first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    start_cryptography();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

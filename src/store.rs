@@ -31,6 +31,7 @@ mod room_events;
 pub mod seal;
 mod shown;
 mod strangers;
+mod takeover;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -40,7 +41,7 @@ use seal::{Purpose, Seal, Unsealable};
 
 pub use conversations::{Conversation, KnownThreads};
 pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
-pub use database::{Database, KeyState, OneGateway, OpenError};
+pub use database::{Database, KeyState, OpenError};
 pub use devices::{Device, DeviceRow, DeviceState};
 pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
 pub use error::{Damaged, Harm, StoreError};
@@ -55,6 +56,7 @@ pub use posts::{PostKind, StoredPost};
 pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
 pub use room_events::{Door, IncomingEvent, StoredEvent, UnreadableEvent};
 pub use strangers::StrangeDispatch;
+pub use takeover::{Epoch, OneGateway, Session};
 
 /// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
 /// takes about a millisecond.
@@ -65,12 +67,13 @@ const LARGE_BYTES: usize = 1024 * 1024;
 pub struct Store {
     pool: sqlx::PgPool,
     seal: Seal,
+    reign: takeover::Reign,
 }
 
 impl Store {
     /// Wraps a pool whose database was migrated, and whose values this seal opens.
     pub fn new(pool: sqlx::PgPool, seal: Seal) -> Self {
-        Self { pool, seal }
+        Self { pool, seal, reign: takeover::Reign::default() }
     }
 
     /// The pool, for the job engine.

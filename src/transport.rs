@@ -11,6 +11,7 @@
 //! `wire` reads and writes with those limits, `tls` decides whom to trust, `pop3`, `imap` and `smtp`
 //! hold one dialogue each, `mailbox` gives the first two one face.
 
+mod account;
 mod imap;
 mod mailbox;
 mod pop3;
@@ -23,6 +24,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Accounts};
 pub use mailbox::{Basket, Fetched, KeyList, Mailbox, MailboxProtocol, Waited};
 pub use server::{
     Login, MailServer, MailServerError, MailServerErrorKind, ServerSettingsError, Timeouts, TlsMode,

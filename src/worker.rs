@@ -100,6 +100,7 @@ impl Shop {
         let now = self.ctx.clock.now();
         self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
         self.ctx.store.remove_lost_pieces().await?;
+        self.ctx.store.compare_where_posts_wait().await?;
         self.ctx.store.wake_all_unreadable().await?;
         self.ctx.store.wake_what_waits(now).await?;
         self.ctx.store.wake_unshown().await?;

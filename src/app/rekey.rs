@@ -4,13 +4,13 @@ use super::start;
 use crate::{
     config::Settings,
     relay::Clock,
-    store::{self, Database, OneGateway, Progress, RekeyError, seal::OuterKey},
+    store::{self, Database, OneGateway, OpenError, Progress, RekeyError, seal::OuterKey},
 };
 
 /// Makes the key of the settings the one the database is sealed with; `tell` hears a line at a
 /// time how far it is.
 ///
-/// Errors: [`store::OpenError::AnotherGateway`] while a gateway runs; else see [`RekeyError`]. It may be
+/// Errors: [`OpenError::AnotherGateway`] while a gateway runs; else see [`RekeyError`]. It may be
 /// killed at any moment and run again.
 pub async fn rekey(
     settings: &Settings,
@@ -19,7 +19,13 @@ pub async fn rekey(
     mut tell: impl FnMut(&str),
 ) -> Result<(), RekeyError> {
     let url = start::database_url(&settings.database);
-    let gate = OneGateway::take(&url).await?;
+    let mut gate = OneGateway::take(&url).await?;
+    // A gateway that was stopped must not go on with keys that are no more.
+    match gate.begin().await {
+        // There was none.
+        Ok(_) | Err(OpenError::NotMigrated) => {}
+        Err(error) => return Err(error.into()),
+    }
     let database = Database::connect(&url, 1).await?;
     let mark = key.mark();
     let done = store::rekey(&database, key, old, Clock::of_the_machine().now(), |progress| {

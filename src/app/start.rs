@@ -1,6 +1,6 @@
 //! From settings to a context, and the first words with the homeserver.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use ruma::OwnedServerName;
 use secrecy::ExposeSecret;
@@ -17,12 +17,16 @@ use crate::{
     rules::retry::back_off,
     sandbox::Sandbox,
     store::Store,
-    transport::MailboxProtocol,
+    transport::{Accounts, MailboxProtocol},
     worker::Shop,
 };
 
 /// Longest wait between two tries to reach the homeserver at start.
 const INTRODUCE_AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a knock of the homeserver is waited for at start. Where another gateway was replaced that
+/// stands still, the homeserver may still be knocking there.
+const PING_WITHIN: Duration = Duration::from_secs(5);
 
 /// What `encryption.required = false` means, said at every start and by every check.
 pub(super) const UNENCRYPTED: &str =
@@ -100,11 +104,15 @@ pub fn ctx(
     store: Store,
     clock: Clock,
 ) -> Result<Ctx, StartError> {
-    let channels = settings
-        .channels
-        .iter()
-        .map(|channel| Ok((channel.channel.name.clone(), line(channel)?)))
-        .collect::<Result<_, StartError>>()?;
+    // Inbox and outbox are one account mostly, and two channels may share it.
+    let mut accounts = Accounts::default();
+    let mut channels = BTreeMap::new();
+    for channel in &settings.channels {
+        let mut line = line(channel)?;
+        line.inbox.server.account = accounts.of(&line.inbox.server);
+        line.outbox.account = accounts.of(&line.outbox);
+        channels.insert(channel.channel.name.clone(), line);
+    }
     Ok(Ctx {
         store,
         homeserver: homeserver(settings, tokens)?,
@@ -159,8 +167,13 @@ async fn introduce_once(
     relay::begin(&shop.ctx).await?;
     // A knock that does not reach us is the admin's business (`umstieg check` tells), and no
     // reason not to work: the bot's own /sync brings everything as well.
-    if let Err(error) = homeserver.ping(&appservice.id, &shop.ctx.rng.uuid().to_string()).await {
-        warn!(error = %error, "The homeserver cannot reach us; see `umstieg check`");
+    let name = shop.ctx.rng.uuid().to_string();
+    match tokio::time::timeout(PING_WITHIN, homeserver.ping(&appservice.id, &name)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            warn!(error = %error, "The homeserver cannot reach us; see `umstieg check`")
+        }
+        Err(_) => warn!("The homeserver has not reached us yet; see `umstieg check`"),
     }
     Ok(())
 }

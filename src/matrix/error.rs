@@ -127,6 +127,16 @@ impl MatrixError {
         }
     }
 
+    /// Whether nobody knows what became of the request: the homeserver may have done it.
+    pub fn may_have_been_done(&self) -> bool {
+        match &self.cause {
+            Cause::Broken(_) | Cause::Timeout(_) | Cause::Garbled => true,
+            // Also a proxy whose server answered too late.
+            Cause::Refused { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether we asked too much at once: what was asked for is in order, only later.
     pub fn is_rate_limit(&self) -> bool {
         self.status() == Some(429) || self.errcode() == Some("M_LIMIT_EXCEEDED")

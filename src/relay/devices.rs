@@ -84,8 +84,8 @@ pub struct Devices {
     places: Mutex<BTreeMap<OwnedUserId, Arc<Place>>>,
     /// Whether it is known that the keys in the database are those of now.
     has_begun: AtomicBool,
-    /// One marker at a time, so that the homeserver's is never set back.
-    marking: tokio::sync::Mutex<()>,
+    /// The last marker: one at a time, so that the homeserver's is never set back.
+    marking: tokio::sync::Mutex<i64>,
     /// When unused public keys were looked for last.
     keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
 }
@@ -349,8 +349,15 @@ async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
 
 /// Counts one on, here and at the homeserver, before a key is used up.
 async fn mark(ctx: &Ctx) -> Result<(), Stop> {
-    let _one_at_a_time = ctx.devices.marking.lock().await;
+    let mut last = ctx.devices.marking.lock().await;
     let count = ctx.store.bump_epoch().await?;
+    if count <= *last {
+        // A standby that was behind has taken the database's place: its keys were used since, and
+        // the next start finds that out by the homeserver's count.
+        ctx.store.doubt();
+        return Err(Stop::NotYet("database_set_back"));
+    }
+    *last = count;
     Ok(ctx.homeserver.leave_marker(count).await?)
 }
 

@@ -13,7 +13,7 @@ use super::{
     Ctx, Line,
     budget::Held,
     damage::{self, DAMAGED, INTERRUPTED},
-    leaving::{Content, Leaving},
+    leaving::{Content, Leaving, Ours},
     notices::{notice, notice_to},
     stored_mail,
 };
@@ -31,7 +31,7 @@ use crate::{
     rules::{
         answer::{self, Answers},
         delivery::trouble,
-        retry::{Verdict, after_interruption, back_off, judge},
+        retry::{Verdict, after_interruption, back_off, judge, not_before},
     },
     sandbox::SandboxError,
     store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
@@ -40,6 +40,9 @@ use crate::{
 
 /// Why a dispatch is parked that may or may not have arrived.
 pub(super) const UNCLEAR: &str = "unclear";
+
+/// Why a dispatch waits for which nothing was tried.
+const ACCOUNT_WAITS: &str = "account_waits";
 
 /// Subject of a mail to a fax gateway.
 const FAX_SUBJECT: &str = "Fax";
@@ -73,7 +76,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
         let case = Case { ctx, line, conversation: &conversation, correspondent };
         let now = ctx.clock.now();
         match dispatch.state {
-            DeliveryState::Collecting if dispatch.closes_at > now => {
+            DeliveryState::Collecting if not_before(dispatch.closes_at, now).is_some() => {
                 return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
             }
             DeliveryState::Collecting => match ctx.store.dispatch_closes(dispatch.id).await? {
@@ -88,7 +91,8 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             // A crash left it here while the body may have been on its way.
             DeliveryState::SendingBody => case.hold(&dispatch, "interrupted").await?,
             DeliveryState::Waiting => {
-                if let Some(next) = dispatch.next_attempt_at.filter(|next| *next > now) {
+                let next = dispatch.next_attempt_at.and_then(|next| not_before(next, now));
+                if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }
                 case.attempt(&dispatch).await?;
@@ -148,13 +152,12 @@ impl Case<'_> {
     }
 
     async fn attempt(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
-        let id = dispatch.id;
         let store = &self.ctx.store;
-        let (waiting, handing_over) = (DeliveryState::Waiting, DeliveryState::HandingOver);
-        // Claimed before it is written: an edit from now on is too late, and its author is told.
-        if !store.dispatch_step(id, waiting, handing_over).await? {
-            return Ok(());
+        if let Some(wait) = self.line.outbox.account.wait(&self.line.outbox) {
+            return self.wait_for_account(dispatch, wait).await;
         }
+        // Claimed before it is written: an edit from now on is too late, and its author is told.
+        let Some(dispatch) = &store.begin_attempt(dispatch).await? else { return Ok(()) };
         let (envelope, mail, _held) = match self.mail(dispatch).await {
             Ok(made) => made,
             Err(NoMail::Store(StoreError::Damaged(damaged))) => {
@@ -167,14 +170,30 @@ impl Case<'_> {
                 return self.fail(dispatch, &phrase, reason, reason).await;
             }
         };
-        let outcome = submit(&self.line.outbox, &envelope, mail, async || {
-            match store.dispatch_step(id, handing_over, DeliveryState::SendingBody).await {
+        let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
+            match store.body_leaves(dispatch).await {
                 Ok(true) => Ok(()),
                 Ok(false) | Err(_) => Err("the state of the dispatch could not be saved"),
             }
         })
         .await;
-        self.record(dispatch, dispatch.attempts + 1, &outcome).await
+        self.record(dispatch, &outcome).await
+    }
+
+    /// The account takes no login now: the mail server refused one, for whomever that was. That is
+    /// no attempt of this dispatch, but its room is told.
+    async fn wait_for_account(
+        &self,
+        dispatch: &StoredDispatch,
+        wait: Duration,
+    ) -> Result<(), StoreError> {
+        let id = dispatch.id;
+        let channel = &self.line.channel.name;
+        info!(dispatch.id = %id, channel.name = %channel, "Dispatch {id} waits {} s for its account", wait.as_secs());
+        let next = self.ctx.clock.now() + wait;
+        let phrase = Phrase::DispatchTryLater { trouble: Trouble::Login, next };
+        let notice = self.notice(dispatch, &phrase);
+        self.ctx.store.dispatch_again_at(dispatch, next, ACCOUNT_WAITS, Some(&notice)).await
     }
 
     /// The mail of a dispatch: the same bytes at every attempt.
@@ -379,13 +398,8 @@ impl Case<'_> {
     }
 
     /// Saves what an attempt came to, and shows it.
-    async fn record(
-        &self,
-        dispatch: &StoredDispatch,
-        attempts: i32,
-        outcome: &Outcome,
-    ) -> Result<(), StoreError> {
-        let id = dispatch.id;
+    async fn record(&self, dispatch: &StoredDispatch, outcome: &Outcome) -> Result<(), StoreError> {
+        let (id, attempts) = (dispatch.id, dispatch.attempts);
         let channel = &self.line.channel;
         let now = self.ctx.clock.now();
         let word = outcome.word();
@@ -406,9 +420,12 @@ impl Case<'_> {
                     .await
             }
             Verdict::Again(wait) => {
-                let reached = outcome.reached();
-                self.again(dispatch, attempts, wait, trouble(outcome), reached, &outcome.reply())
-                    .await
+                let (reached, trouble) = (outcome.reached(), trouble(outcome));
+                // Nobody tries before the account may be used again.
+                let outbox = &self.line.outbox;
+                let account = outbox.account.waits(outbox).filter(|_| trouble == Trouble::Login);
+                let wait = wait.max(account.unwrap_or_default());
+                self.again(dispatch, wait, trouble, reached, &outcome.reply()).await
             }
             Verdict::GiveUp | Verdict::TriedEnough => {
                 let reply = outcome.reply();
@@ -424,7 +441,6 @@ impl Case<'_> {
     async fn again(
         &self,
         dispatch: &StoredDispatch,
-        attempts: i32,
         wait: Duration,
         trouble: Trouble,
         reached: &str,
@@ -436,7 +452,8 @@ impl Case<'_> {
         let next = self.ctx.clock.now() + wait;
         let phrase = Phrase::DispatchTryLater { trouble, next };
         // A first short wait is not worth a notice that is replaced a moment later.
-        let notice = (attempts >= NOTICE_FROM_ATTEMPT).then(|| self.notice(dispatch, &phrase));
+        let is_told = dispatch.attempts >= NOTICE_FROM_ATTEMPT || trouble == Trouble::Login;
+        let notice = is_told.then(|| self.notice(dispatch, &phrase));
         self.ctx.store.dispatch_again_at(dispatch, next, reply, notice.as_ref()).await
     }
 
@@ -450,9 +467,8 @@ impl Case<'_> {
         if trouble == Trouble::Disk {
             error!(dispatch.id = %dispatch.id, "A file could not be kept in the folder for temporary files: it is full, or cannot be written");
         }
-        let (attempts, attempts_max) = (dispatch.attempts + 1, self.ctx.attempts_max);
-        if attempts < attempts_max {
-            return self.again(dispatch, attempts, back_off(attempts), trouble, word, word).await;
+        if dispatch.attempts < self.ctx.attempts_max {
+            return self.again(dispatch, back_off(dispatch.attempts), trouble, word, word).await;
         }
         let phrase = Phrase::DispatchFailed { trouble, reply: String::new() };
         self.fail(dispatch, &phrase, word, word).await

@@ -8,6 +8,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 use crate::{
     mail::{Composed, FILE_PIECE_BYTES, Piece, file_lines},
     matrix::Spooled,
+    store::Store,
     transport::MailSource,
 };
 
@@ -102,6 +103,40 @@ impl MailSource for Leaving {
             None if self.gone != self.bytes => Err(io::ErrorKind::UnexpectedEof.into()),
             next => Ok(next),
         }
+    }
+}
+
+/// A mail that ends only while the database is ours.
+///
+/// Whoever was stopped while it left may have been replaced since, and the other one has told the
+/// room that its fate is unclear. Broken off before its end, the server has accepted nothing.
+#[derive(Debug)]
+pub(super) struct Ours<'s, M> {
+    mail: M,
+    store: &'s Store,
+}
+
+impl<'s, M> Ours<'s, M> {
+    pub(super) fn new(mail: M, store: &'s Store) -> Self {
+        Self { mail, store }
+    }
+}
+
+impl<M: MailSource + Send> MailSource for Ours<'_, M> {
+    fn size(&self) -> usize {
+        self.mail.size()
+    }
+
+    fn is_ascii(&self) -> bool {
+        self.mail.is_ascii()
+    }
+
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        let next = self.mail.next().await?;
+        if next.is_none() {
+            self.store.surely_ours().await.map_err(io::Error::other)?;
+        }
+        Ok(next)
     }
 }
 

@@ -233,7 +233,11 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         }
         let portal = match portals::open(ctx, line, &conversation).await {
             Ok(portal) => portal,
-            Err(Stop::PostsFound) => continue,
+            // To compare the room is no attempt at the post.
+            Err(Stop::PostsFound) => {
+                ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                continue;
+            }
             Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
                 // The next round opens another room, and that is no attempt at the post.
                 ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;

@@ -73,7 +73,13 @@ pub(super) async fn open(
         _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
     };
     if portal.to_compare {
-        compare(ctx, &portal, &room_id).await?;
+        match compare(ctx, &portal, &room_id).await {
+            // Whoever may not read there may not speak there either: what is with the room shows then.
+            Err(Stop::Matrix(error)) if is_no(&error) => {
+                ctx.store.portal_is_compared(portal.id).await?;
+            }
+            compared => compared?,
+        }
         return Err(Stop::PostsFound);
     }
     let rotation = rotation(ctx, line, &portal, &room_id).await?;
@@ -288,7 +294,9 @@ async fn follow(
         }
         Err(Stop::Matrix(error)) if is_no(&error) => {
             // Whoever upgrades a room invites its members after that.
-            let is_early = portal.upgraded_at.is_some_and(|since| now < since + INVITED_WITHIN);
+            let is_early = portal
+                .upgraded_at
+                .is_some_and(|since| (now - since).unsigned_abs() < INVITED_WITHIN);
             if is_early && homeserver.membership(room_id, homeserver.bot()).await.is_ok() {
                 return Ok(Stop::NotYet("upgrade"));
             }

@@ -14,7 +14,10 @@ use crate::{
     matrix::{ErrorKind, MatrixError},
     model::PostId,
     phrases::{ParkedWhat, Phrase},
-    rules::{posts, retry::back_off},
+    rules::{
+        posts,
+        retry::{self, WAIT_MAX, back_off},
+    },
     store::{Conversation, Damaged, Job, StoreError, StoredPost},
 };
 
@@ -24,12 +27,9 @@ const NOT_YET_AGAIN: Duration = Duration::from_secs(10);
 /// Attempts at a room that is gone again each time it was made: each makes some rooms.
 const ROOMS_ATTEMPTS_MAX: i32 = 3;
 
-/// No wait is longer than this. A time still later was written by a clock that was set back since.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
-
 /// When a post may be tried, if not now.
 pub(super) fn not_before(post: &StoredPost, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    post.next_attempt_at.filter(|next| *next > now && *next <= now + WAIT_MAX)
+    retry::not_before(post.next_attempt_at?, now)
 }
 
 /// The posts of one conversation, with all that putting them off needs.
@@ -48,21 +48,23 @@ struct Trouble {
     counts: bool,
     /// Trying again does not help.
     is_final: bool,
+    /// Nobody knows whether it was said.
+    may_be_said: bool,
 }
 
 impl Trouble {
     fn of(stop: &Stop) -> Self {
-        let again = |reason, wait| Self { reason, wait, counts: false, is_final: false };
+        let none =
+            Self { reason: "", wait: None, counts: false, is_final: false, may_be_said: false };
+        let again = |reason, wait| Self { reason, wait, ..none };
         match stop {
             Stop::Matrix(error) => Self::of_matrix(error),
-            Stop::Lost(reason) => Self { reason, wait: None, counts: true, is_final: true },
+            Stop::Lost(reason) => Self { reason, counts: true, is_final: true, ..none },
             Stop::Store(StoreError::Damaged(damaged)) => {
                 let reason = damage::reason(damaged);
-                Self { reason, wait: None, counts: true, is_final: true }
+                Self { reason, counts: true, is_final: true, ..none }
             }
-            Stop::PortalGone => {
-                Self { reason: "portal_gone", wait: None, counts: true, is_final: false }
-            }
+            Stop::PortalGone => Self { reason: "portal_gone", counts: true, ..none },
             Stop::NotYet(reason) => again(reason, Some(NOT_YET_AGAIN)),
             Stop::PostsFound => again("posts_found", None),
             Stop::DeviceLost => again("keys", Some(NOT_YET_AGAIN)),
@@ -82,6 +84,7 @@ impl Trouble {
             // lasts.
             counts: !error.is_outage() && !error.is_rate_limit(),
             is_final: error.kind() == ErrorKind::Never,
+            may_be_said: error.may_have_been_done(),
         }
     }
 }
@@ -154,6 +157,10 @@ impl PutOff<'_> {
         trouble: &Trouble,
     ) -> Result<(), StoreError> {
         let (id, reason) = (post.id, trouble.reason);
+        if trouble.may_be_said {
+            // By the time the homeserver answers again it may have forgotten under which name.
+            self.ctx.store.compare_before_speaking(self.conversation.id).await?;
+        }
         let wait = trouble.wait.unwrap_or_else(|| back_off(attempts)).min(WAIT_MAX);
         warn!(post.id = %id, reason, "Post {id} waits {} s", wait.as_secs());
         let next = self.ctx.clock.now() + wait;

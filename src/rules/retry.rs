@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::model::Outcome;
 
 /// First wait after a failure.
@@ -13,6 +15,14 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
 pub fn back_off(attempts: i32) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     (BACK_OFF_FIRST * 2u32.pow(doublings)).min(BACK_OFF_MAX)
+}
+
+/// No wait is longer than this. A time still later was written by a clock that was set back since.
+pub const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// When what is due at a time may be done, if not now.
+pub fn not_before(due: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    (due > now && due - now <= WAIT_MAX).then_some(due)
 }
 
 /// What follows from an attempt to hand a dispatch over.
@@ -57,6 +67,23 @@ pub fn after_interruption(attempts: i32, attempts_max: i32) -> Verdict {
 mod tests {
     use super::*;
     use crate::model::{Reached, Reply, Why};
+
+    /// A clock that was set back by a day, or forward.
+    #[test]
+    fn nothing_waits_for_a_time_that_no_clock_of_ours_could_have_named() {
+        let now = time::macros::datetime!(2026-11-25 12:00 UTC);
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(not_before(now + WAIT_MAX, now), Some(now + WAIT_MAX));
+        assert_eq!(
+            not_before(now + Duration::from_secs(1), now),
+            Some(now + Duration::from_secs(1))
+        );
+        for due in [now, now - day, now + day, now + WAIT_MAX + Duration::from_secs(1)] {
+            assert_eq!(not_before(due, now), None);
+        }
+        let (first, last) = (time::Date::MIN.midnight(), time::Date::MAX.midnight());
+        assert_eq!(not_before(last.assume_utc(), first.assume_utc()), None);
+    }
 
     #[test]
     fn waits_double_up_to_a_bound() {

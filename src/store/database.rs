@@ -1,24 +1,26 @@
-//! From an address to an open database: reached, its keys unwrapped, migrated, held by one gateway.
+//! From an address to an open database: reached, its keys unwrapped, migrated.
 
 use std::time::Duration;
 
-use sqlx::{
-    Connection,
-    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
-};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use time::OffsetDateTime;
 
 use super::{
     SEALED, Store, StoreError, jobs,
     seal::{DataKey, OuterKey, Seal, Unsealable},
+    takeover::{APPLICATION, Epoch, NOTICE_THE_DEAD},
 };
 
 /// How long a task waits for a free connection before it is told to come back.
 const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 
-/// Key of the advisory lock that keeps a second gateway off the same database: two would do
-/// everything twice. The number is arbitrary and must never change.
-const ONE_GATEWAY: i64 = 0x756d_7374_6965_6731;
+/// How long a statement of the gateway may run: far longer than any of them needs, so that none is
+/// waited for without end.
+const STATEMENT_MAX: &str = "5min";
+
+/// How long a transaction may stand open between two statements. It holds rows, and nothing is done
+/// in one that takes longer than a moment.
+const IDLE_IN_TRANSACTION_MAX: &str = "60s";
 
 /// The database could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,12 @@ pub enum OpenError {
     NotMigrated,
     #[error("another gateway is running on this database; stop it first")]
     AnotherGateway,
+    #[error(
+        "between the gateway and Postgres is a pooler that lends connections for one transaction; \
+         such a connection cannot hold the lock that keeps a second gateway away. Name Postgres \
+         itself in [database] url, or a pooler in session mode"
+    )]
+    Pooled,
     #[error("the keys in the database could not be read")]
     Keys(#[source] StoreError),
     #[error(
@@ -58,6 +66,28 @@ pub enum OpenError {
     KeysLost,
 }
 
+impl OpenError {
+    /// Whether to try again would be in vain until somebody does something.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => matches!(error, sqlx::Error::Configuration(_)),
+            Self::Keys(_) | Self::MigrateJobs(_) => false,
+            Self::Migrate(error) => matches!(
+                error,
+                sqlx::migrate::MigrateError::VersionMissing(_)
+                    | sqlx::migrate::MigrateError::VersionMismatch(_)
+                    | sqlx::migrate::MigrateError::Dirty(_)
+            ),
+            Self::NotMigrated
+            | Self::AnotherGateway
+            | Self::Pooled
+            | Self::OtherKey { .. }
+            | Self::DamagedKey { .. }
+            | Self::KeysLost => true,
+        }
+    }
+}
+
 /// What stands in `seal_keys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
@@ -76,13 +106,47 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects with at most `connections_max` connections.
+    /// Connects with at most `connections_max` connections, for a command beside a gateway.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self, OpenError> {
         let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(CONNECTION_WAIT)
             .connect_with(options.application_name("umstieg"))
+            .await
+            .map_err(OpenError::Unreachable)?;
+        Ok(Self { pool })
+    }
+
+    /// Connects as the gateway of this epoch: what it writes counts only as long as no other has
+    /// taken the database.
+    pub async fn connect_in(
+        url: &str,
+        connections_max: u32,
+        epoch: Epoch,
+    ) -> Result<Self, OpenError> {
+        let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(CONNECTION_WAIT)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::query(NOTICE_THE_DEAD).execute(&mut *connection).await?;
+                    sqlx::query(
+                        "select
+                             set_config('umstieg.epoch', $1, false),
+                             set_config('statement_timeout', $2, false),
+                             set_config('idle_in_transaction_session_timeout', $3, false)",
+                    )
+                    .bind(epoch.word())
+                    .bind(STATEMENT_MAX)
+                    .bind(IDLE_IN_TRANSACTION_MAX)
+                    .execute(connection)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .connect_with(options.application_name(APPLICATION))
             .await
             .map_err(OpenError::Unreachable)?;
         Ok(Self { pool })
@@ -108,6 +172,10 @@ impl Database {
     pub async fn migrate(self, key: &OuterKey, at: OffsetDateTime) -> Result<Store, OpenError> {
         self.data_keys(key).await?;
         sqlx::migrate!().run(&self.pool).await.map_err(OpenError::Migrate)?;
+        sqlx::query("select fence_tables()")
+            .execute(&self.pool)
+            .await
+            .map_err(|error| OpenError::Migrate(error.into()))?;
         jobs::migrate(&self.pool).await?;
         self.make_first_key(key, at).await?;
         self.open(key).await
@@ -228,32 +296,6 @@ pub(super) async fn insert_key(
 /// Postgres' code for a table that does not exist, because nothing was ever migrated.
 const UNDEFINED_TABLE: &str = "42P01";
 
-fn is_missing_table(error: &sqlx::Error) -> bool {
+pub(super) fn is_missing_table(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(UNDEFINED_TABLE))
-}
-
-/// Holds the database for one gateway, on a connection of its own.
-///
-/// The lock goes with the connection: after a crash Postgres frees it by itself.
-#[derive(Debug)]
-pub struct OneGateway {
-    connection: PgConnection,
-}
-
-impl OneGateway {
-    /// Takes the lock, or says that another gateway has it.
-    pub async fn take(url: &str) -> Result<Self, OpenError> {
-        let mut connection = PgConnection::connect(url).await.map_err(OpenError::Unreachable)?;
-        let is_ours = sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")
-            .bind(ONE_GATEWAY)
-            .fetch_one(&mut connection)
-            .await
-            .map_err(OpenError::Unreachable)?;
-        if is_ours { Ok(Self { connection }) } else { Err(OpenError::AnotherGateway) }
-    }
-
-    /// Whether the connection, and the lock with it, still stands.
-    pub async fn is_held(&mut self) -> bool {
-        self.connection.ping().await.is_ok()
-    }
 }

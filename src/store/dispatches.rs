@@ -65,6 +65,20 @@ pub struct StoredDispatch {
     pub first_event: Option<String>,
 }
 
+impl StoredDispatch {
+    /// The states in which the database may have it while nobody but us moves it. An attempt that
+    /// began is in one of two: whether the note that its body leaves was saved, may be unknown.
+    fn may_stand_in(&self) -> Vec<String> {
+        let states: &[DeliveryState] = match self.state {
+            DeliveryState::HandingOver | DeliveryState::SendingBody => {
+                &[DeliveryState::HandingOver, DeliveryState::SendingBody]
+            }
+            _ => std::slice::from_ref(&self.state),
+        };
+        states.iter().map(|state| state.word().to_owned()).collect()
+    }
+}
+
 /// What became of an edit or a withdrawal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewerWords {
@@ -407,28 +421,52 @@ impl Store {
         .await?)
     }
 
-    /// Moves an attempt one step on. `false` when the dispatch was not in the state before, for
-    /// example because its author withdrew it meanwhile. The attempt counts from its first step on.
-    ///
-    /// Errors: [`StoreError::Damaged`] for a step that no dispatch takes.
-    pub async fn dispatch_step(
+    /// Begins an attempt: counts it, and claims the dispatch for it. `None` when it does not wait any
+    /// more, for example because its author withdrew it meanwhile.
+    pub async fn begin_attempt(
         &self,
-        dispatch: DispatchId,
-        from: DeliveryState,
-        to: DeliveryState,
-    ) -> Result<bool, StoreError> {
-        from.to(to)
-            .map_err(|wrong| Damaged::new("dispatches", "state", dispatch.0, wrong.into()))?;
+        dispatch: &StoredDispatch,
+    ) -> Result<Option<StoredDispatch>, StoreError> {
+        let attempts = sqlx::query_scalar!(
+            "update dispatches
+             set state = 'handing_over',
+                 attempts = least(greatest(attempts, 0), 2147483646) + 1
+             where id = $1
+               and state = 'waiting'
+               and attempts = $2
+             returning attempts",
+            dispatch.id.0,
+            dispatch.attempts,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(attempts.map(|attempts| StoredDispatch {
+            state: DeliveryState::HandingOver,
+            attempts,
+            ..dispatch.clone()
+        }))
+    }
+
+    /// The body of an attempt's mail is about to leave. `false` when it must not: another attempt has
+    /// begun, or another gateway has taken the database.
+    pub async fn body_leaves(&self, attempt: &StoredDispatch) -> Result<bool, StoreError> {
         let moved = sqlx::query!(
             "update dispatches
-             set state = $3,
-                 attempts = least(greatest(attempts, 0), 2147483646)
-                     + case when $3 = 'handing_over' then 1 else 0 end
+             set state = 'sending_body'
              where id = $1
-               and state = $2",
-            dispatch.0,
-            from.word(),
-            to.word(),
+               and state = 'handing_over'
+               and attempts = $2
+               -- The last fence. The trigger before this table says the same, louder.
+               and exists (
+                   select 1
+                   from gateway
+                   where epoch = coalesce(
+                       nullif(current_setting('umstieg.epoch', true), '')::bigint,
+                       epoch
+                   )
+               )",
+            attempt.id.0,
+            attempt.attempts,
         )
         .execute(&self.pool)
         .await?
@@ -452,10 +490,13 @@ impl Store {
                  next_attempt_at = $2,
                  reply = $3
              where id = $1
-               and state in ('handing_over', 'sending_body')",
+               and state = any ($4)
+               and attempts = $5",
             dispatch.id.0,
             next,
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
+            &dispatch.may_stand_in(),
+            dispatch.attempts,
         )
         .execute(&mut *transaction)
         .await?
@@ -492,12 +533,15 @@ impl Store {
                  reply = $3,
                  settled_at = $4
              where id = $1
-               and state = any ($5)",
+               and state = any ($5)
+               -- To gather a dispatch takes attempts of its own.
+               and (attempts = $6 or state = 'collecting')",
             dispatch.id.0,
             state.word(),
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
             at,
             &state.before(),
+            dispatch.attempts,
         )
         .execute(&mut *transaction)
         .await?

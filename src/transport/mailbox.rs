@@ -104,7 +104,17 @@ impl Mailbox {
         protocol: MailboxProtocol,
         server: &MailServer,
     ) -> Result<Self, MailServerError> {
-        Self::open_over(server.dial().await?, protocol, server).await
+        let io = server.dial().await?;
+        let turn = server.account.turn(server).await;
+        let turn =
+            turn.map_err(|wait| MailServerError::Waits { host: server.host.clone(), wait })?;
+        let opened = Self::open_over(io, protocol, server).await;
+        match &opened {
+            Ok(_) => turn.accepted(),
+            Err(MailServerError::Credentials { .. }) => turn.refused(),
+            Err(_) => drop(turn),
+        }
+        opened
     }
 
     pub(super) async fn open_over(

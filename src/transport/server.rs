@@ -7,6 +7,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
+    account::Account,
     tls::{self, ClientCertificate, Trust},
     wire::{BoxedIo, Fault},
 };
@@ -22,6 +23,8 @@ pub struct MailServer {
     /// Shown to the server on request: mutual TLS (gematik A_2181).
     pub client_certificate: Option<ClientCertificate>,
     pub login: Login,
+    /// How its logins went; shared by all who use it.
+    pub account: Account,
     pub timeouts: Timeouts,
     /// Whether to ask for reports of delivery and failure, where the server lists DSN (KIM-30).
     /// Used by SMTP only.
@@ -99,6 +102,7 @@ impl MailServer {
             trust: Trust::Platform,
             client_certificate: None,
             login,
+            account: Account::default(),
             timeouts: Timeouts::default(),
             ask_for_reports: false,
         }
@@ -172,6 +176,9 @@ pub enum MailServerError {
     /// tries an hour at most, and tell an operator (KIM-6).
     #[error("the mail server {host} refuses the login")]
     Credentials { host: String, source: Fault },
+    /// A login was refused a moment ago, here or elsewhere, and nothing was tried.
+    #[error("the account on {host} was refused, and is not tried again for {} s", wait.as_secs())]
+    Waits { host: String, wait: Duration },
     /// Another session holds the mailbox, or the server asks for patience (KIM-7).
     #[error("the mail server {host} is busy")]
     Busy { host: String, source: Fault },
@@ -211,7 +218,7 @@ impl MailServerError {
             Self::Settings { .. } => MailServerErrorKind::Settings,
             Self::Unreachable { .. } => MailServerErrorKind::Unreachable,
             Self::Tls { .. } => MailServerErrorKind::Tls,
-            Self::Credentials { .. } => MailServerErrorKind::Credentials,
+            Self::Credentials { .. } | Self::Waits { .. } => MailServerErrorKind::Credentials,
             Self::Busy { .. } => MailServerErrorKind::Busy,
             Self::Broken { .. } => MailServerErrorKind::Broken,
         }

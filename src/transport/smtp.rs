@@ -83,6 +83,9 @@ pub(super) async fn submit_over<E>(
     let handed_over = async {
         let mut session = Smtp::open(io, server).await?;
         let ended = session.hand_over(server, envelope, mail, before_body).await;
+        if matches!(&ended, Err(stop) if stop.is_not_logged_in()) {
+            server.account.refused(server);
+        }
         if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Lost | Why::Fault(_), .. })) {
             session.quit().await;
         }
@@ -211,7 +214,18 @@ impl Smtp {
             session = session.start_tls(server).await?;
             session.say_hello().await?;
         }
-        session.login(server).await?;
+        let turn = server.account.turn(server).await.map_err(|wait| Stop {
+            at: Reached::Login,
+            why: Why::Server(MailServerError::Waits { host: server.host.clone(), wait }),
+        })?;
+        match session.login(server).await {
+            Ok(()) => turn.accepted(),
+            // Also one that broke off: to knock again and again looks the same from the other side.
+            Err(stop) => {
+                turn.refused();
+                return Err(stop);
+            }
+        }
         Ok(session)
     }
 
@@ -518,6 +532,11 @@ impl Lines {
 }
 
 impl Stop {
+    /// Whether the server says that we are not logged in, at whatever step.
+    fn is_not_logged_in(&self) -> bool {
+        matches!(&self.why, Why::Reply(reply) if matches!(reply.code, 530 | 535 | 538))
+    }
+
     fn outcome(self, names: &[&str]) -> Outcome {
         let Self { at, why } = self;
         let later = |at, sentence| Outcome::TryLater { at, why: Reason::Fault(sentence) };

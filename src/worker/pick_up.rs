@@ -69,6 +69,7 @@ enum Trouble {
 
 fn wait_after(trouble: &Trouble, failures: u32) -> Duration {
     let longest = match trouble {
+        Trouble::Mailbox(MailServerError::Waits { wait, .. }) => return *wait,
         Trouble::Mailbox(error) if error.kind() == MailServerErrorKind::Credentials => {
             LOGIN_AGAIN_MAX
         }
@@ -108,6 +109,7 @@ async fn look(
             let there: Vec<MailKey> =
                 safe.iter().filter(|key| present.keys.contains(key)).cloned().collect();
             if !there.is_empty() {
+                ctx.store.surely_ours().await?;
                 mailbox.delete(&there).await?;
             }
             safe

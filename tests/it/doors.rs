@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
 };
 use umstieg_world::{World, WorldOptions, client::SeenEvent};
@@ -220,6 +220,67 @@ async fn a_second_gateway_on_one_database_does_not_start() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("another gateway is running on this database; stop it first"), "{said}");
     assert!(stage.gateway.is_ready().await, "the first one goes on");
+}
+
+/// docs/configuration.md: without this section there is no metrics and no health endpoint.
+#[tokio::test]
+async fn without_a_monitoring_section_nothing_is_shown_to_who_has_no_token() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let file = stage.gateway.settings_file();
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let (before, after) = settings.split_once("[monitoring]\n").unwrap();
+    let (_, rest) = after.split_once("\n\n").unwrap();
+    std::fs::write(&file, format!("{before}{rest}")).unwrap();
+    stage.gateway.launch().await.unwrap();
+    stage.letter_from("erik").await;
+    let slot = stage.gateway.slot();
+    let mut shown = BTreeSet::new();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for path in
+        ["/metrics", "/health/live", "/health/ready", "/health", "/", "/_matrix/app/v1/ping"]
+    {
+        for token in [None, Some("wrong"), Some(slot.hs_token.as_str())] {
+            let url = format!("http://127.0.0.1:{}{path}", slot.port);
+            let mut request = client.get(url);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let answer = request.send().await.unwrap();
+            let status = answer.status().as_u16();
+            let said = answer.text().await.unwrap();
+            if !matches!(status, 401 | 403 | 404 | 405) || said.contains("umstieg") {
+                shown.insert((path, token.is_some(), status));
+            }
+        }
+    }
+    assert!(shown.is_empty(), "{shown:?}");
+}
+
+/// `R22`: heads that are half sent, and bodies that never end, while letters and answers pass.
+#[tokio::test]
+async fn who_holds_the_door_open_holds_nobody_up() {
+    let stage = Stage::new().await;
+    let port = stage.gateway.slot().port;
+    let mut strangers = Vec::new();
+    for number in 0..400 {
+        let mut stranger = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let head = match number % 4 {
+            0 => "",
+            1 => "PUT /_matrix/app/v1/transactions/1 HTTP/1.1\r\nhost: x\r\nauthorization: Be",
+            2 => "PUT /transactions/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n{",
+            _ => {
+                "PUT /transactions/1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"
+            }
+        };
+        let _ = stranger.write_all(head.as_bytes()).await;
+        strangers.push(stranger);
+    }
+    let (erik, letter) = first_letter(&stage).await;
+    stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    stage.mails(&erik, 1).await;
+    let by_the_door = "select count(*) from room_events where door = 'transaction'";
+    assert_ne!(stage.query(by_the_door).await, "0", "the homeserver got in");
+    drop(strangers);
 }
 
 #[tokio::test]

@@ -6,12 +6,15 @@
     reason = "a test that panics has found what it looked for"
 )]
 
+mod accounts;
 mod answers;
 mod audience;
 mod bad_input;
+mod black_hole;
 mod both_roads;
 mod check;
 mod cli;
+mod clocks;
 mod crypto_store;
 mod damage;
 mod docs;
@@ -33,5 +36,6 @@ mod sealing;
 mod secrecy;
 mod stage;
 mod structure;
+mod takeover;
 mod threading;
 mod words_kept;

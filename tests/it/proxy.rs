@@ -58,6 +58,8 @@ struct ProxyState {
     refused: Option<Refusal>,
     passed: Vec<Passed>,
     hold: Option<Hold>,
+    /// Who is held waits for this to change.
+    released: tokio::sync::watch::Sender<u64>,
 }
 
 /// A request that never gets its answer, nor any that comes after it.
@@ -127,6 +129,13 @@ impl Proxy {
         self.shared.state.lock().unwrap().hold.as_ref().is_some_and(|hold| hold.is_held)
     }
 
+    /// Holds nothing any more, and answers what is held as a proxy does whose server took too long.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.hold = None;
+        state.released.send_modify(|times| *times += 1);
+    }
+
     /// Holds nothing any more.
     pub(crate) fn let_pass(&self) {
         self.shared.state.lock().unwrap().hold = None;
@@ -148,8 +157,8 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let at = Instant::now();
     let held = shared.hold(&format!("{} {}", request.method(), request.uri()));
     match held {
-        Some(Held::At(Moment::Before)) => shared.never_answer().await,
-        Some(Held::TooLate) => std::future::pending().await,
+        Some(Held::At(Moment::Before)) => return shared.held().await,
+        Some(Held::TooLate) => return shared.given_up().await,
         Some(Held::At(Moment::After)) | None => {}
     }
     let response = match instead(&shared, request.method(), &what) {
@@ -157,7 +166,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         None => forward(&shared, request).await,
     };
     if held == Some(Held::At(Moment::After)) {
-        shared.never_answer().await;
+        return shared.held().await;
     }
     let status = response.status();
     shared.state.lock().unwrap().passed.push(Passed { at, what, status });
@@ -176,11 +185,21 @@ impl Shared {
         hold.has_come.then_some(Held::At(hold.moment))
     }
 
-    async fn never_answer(&self) {
+    async fn held(&self) -> Response {
+        let given_up = self.given_up();
         if let Some(hold) = &mut self.state.lock().unwrap().hold {
             hold.is_held = true;
         }
-        std::future::pending::<()>().await;
+        given_up.await
+    }
+
+    /// The answer, mostly never, to what is held.
+    fn given_up(&self) -> impl Future<Output = Response> + use<> {
+        let mut released = self.state.lock().unwrap().released.subscribe();
+        async move {
+            let _ = released.changed().await;
+            answer(StatusCode::GATEWAY_TIMEOUT, "<html>Gateway Timeout</html>")
+        }
     }
 }
 

@@ -313,10 +313,20 @@ impl Stage {
 
     /// Waits until `is_so` holds, looking again and again.
     pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        self.until_within(std::time::Duration::from_secs(60), what, is_so).await;
+    }
+
+    /// The same for what takes a time of its own.
+    pub(crate) async fn until_within<F: Future<Output = bool>>(
+        &self,
+        within: std::time::Duration,
+        what: &str,
+        is_so: impl Fn() -> F,
+    ) {
         let begun = std::time::Instant::now();
         while !is_so().await {
             assert!(
-                begun.elapsed() < std::time::Duration::from_secs(60),
+                begun.elapsed() < within,
                 "waited in vain until {what}; the gateway's log:\n{}",
                 self.gateway.log()
             );

@@ -51,6 +51,7 @@ pub(in crate::relay) async fn say(
         }
         let id = device_id(ctx, speaker).await?;
         let voice = Voice { user: speaker, device: &id };
+        ctx.store.still_ours().await?;
         return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
     };
     // A word may say to somebody why its device reads nothing else.
@@ -76,6 +77,8 @@ pub(in crate::relay) async fn say(
     // Known again when it comes back, also by those who have no key for it.
     let encrypted = posts::marked(encrypted.content, txn_id);
     let voice = Voice { user: device.user(), device: device.device() };
+    // Whoever was stopped here for a weekend would say it once more.
+    ctx.store.still_ours().await?;
     Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
 }
 

@@ -1,0 +1,176 @@
+//! Keeps the database ours alone, notices when it is not, and when it does not answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use time::OffsetDateTime;
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::RunError;
+use crate::{
+    relay::Ctx,
+    store::{Epoch, OneGateway, OpenError},
+    worker::Report,
+};
+
+/// Time between two looks whether the database is still ours alone.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A database that takes longer than this for an answer is told as down.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
+
+/// A database that takes longer than this has gone: whoever waits for it waits for ever, because the
+/// connection leads nowhere. Far longer than a checkpoint on a slow disk holds anybody up.
+const SILENT_AFTER: Duration = Duration::from_secs(20);
+
+/// Time between two notes that the gateway is running.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
+
+/// The hold on the database.
+pub(super) struct Hold {
+    gate: OneGateway,
+    url: String,
+    epoch: Epoch,
+    /// The last note that the gateway was running.
+    noted: Option<(Instant, OffsetDateTime)>,
+    /// What was said while the database was away may not be noted there, and the homeserver may have
+    /// forgotten it: the rooms are compared before anything is said.
+    to_compare: bool,
+}
+
+/// How a look went.
+enum Look {
+    Ours,
+    /// Nobody answered.
+    Silent,
+    Lost(sqlx::Error),
+    /// Somebody else has it, or had it, or it is an older copy.
+    Changed(&'static str),
+}
+
+impl Hold {
+    pub(super) fn new(gate: OneGateway, url: String, epoch: Epoch) -> Self {
+        Self { gate, url, epoch, noted: None, to_compare: false }
+    }
+
+    /// Ends only with an error.
+    pub(super) async fn until_lost(
+        mut self,
+        ctx: Arc<Ctx>,
+        report: Report,
+    ) -> Result<(), RunError> {
+        loop {
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = ctx.store.doubted() => return Err(self.anew("the database is an older copy")),
+            }
+            match self.look(&ctx, &report).await {
+                Look::Ours => {
+                    report("postgres", true);
+                    self.confirm(&ctx).await;
+                }
+                Look::Silent => return Err(self.anew("the database does not answer")),
+                Look::Changed(why) => return Err(self.anew(why)),
+                Look::Lost(error) => {
+                    report("postgres", false);
+                    error!(error = %error, "The connection that holds the database broke");
+                    ctx.store.is_doubtful();
+                    self.to_compare = true;
+                    self.regain(&report).await?;
+                }
+            }
+        }
+    }
+
+    async fn confirm(&mut self, ctx: &Ctx) {
+        if self.to_compare {
+            match ctx.store.compare_where_posts_wait().await {
+                Ok(rooms) => info!("{rooms} rooms are compared before anything is said there"),
+                Err(error) => {
+                    warn!(error = %error, "Nothing is said before the rooms can be compared");
+                    return;
+                }
+            }
+            self.to_compare = false;
+        }
+        ctx.store.is_confirmed();
+    }
+
+    fn anew(&self, why: &'static str) -> RunError {
+        RunError::Anew { why, session: self.gate.session() }
+    }
+
+    async fn look(&mut self, ctx: &Ctx, report: &Report) -> Look {
+        let now = ctx.clock.now();
+        let is_time = self.noted.is_none_or(|(noted, _)| noted.elapsed() >= NOTE_EVERY);
+        let note = is_time.then_some(now);
+        let looking = timeout(SILENT_AFTER, self.gate.holds(self.epoch, note));
+        tokio::pin!(looking);
+        let looked = tokio::select! {
+            looked = looking.as_mut() => looked,
+            () = sleep(ANSWERS_WITHIN) => {
+                report("postgres", false);
+                warn!("The database does not answer");
+                looking.await
+            }
+        };
+        match looked {
+            Ok(Ok(true)) => {
+                if let Some(at) = note {
+                    self.noted = Some((Instant::now(), at));
+                }
+                Look::Ours
+            }
+            Ok(Ok(false)) => Look::Changed("another gateway has taken the database"),
+            Ok(Err(error)) => Look::Lost(error),
+            Err(_) => Look::Silent,
+        }
+    }
+
+    /// The database was restarted, or the connection to it broke: the lock is taken again. When
+    /// another gateway was faster, this one must not go on; nor when it is another database now.
+    async fn regain(&mut self, report: &Report) -> Result<(), RunError> {
+        let begun = Instant::now();
+        loop {
+            let session = Some(self.gate.session());
+            match OneGateway::take_again(&self.url, session).await {
+                Ok(taken) => {
+                    self.gate = taken;
+                    info!("The database is held again");
+                    return self.is_what_it_was().await;
+                }
+                Err(OpenError::Unreachable(error)) => {
+                    report("postgres", false);
+                    warn!(error = %error, "The database is away; trying to take it again");
+                    // Who hangs in a query does not notice by himself.
+                    if is_silence(&error) && begun.elapsed() > SILENT_AFTER {
+                        return Err(self.anew("the database does not answer"));
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// A standby that was behind may have taken the database's place.
+    async fn is_what_it_was(&mut self) -> Result<(), RunError> {
+        let seen_at = timeout(ANSWERS_WITHIN, self.gate.seen_at()).await;
+        let Ok(Ok(seen_at)) = seen_at else { return Ok(()) };
+        // Postgres keeps microseconds.
+        let is_behind = |noted: OffsetDateTime| {
+            seen_at.is_none_or(|seen_at| seen_at + Duration::from_millis(1) < noted)
+        };
+        match self.noted {
+            Some((_, noted)) if is_behind(noted) => Err(self.anew("the database is an older copy")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_silence(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+}

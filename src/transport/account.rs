@@ -1,0 +1,316 @@
+//! Who may log in, and when: providers lock an account after a few wrong passwords, and with it the
+//! practice's mailbox (KIM-6).
+//!
+//! An inbox, an outbox and every conversation behind them use one account, so what one of them is
+//! refused holds for all. While a login is being refused, one is tried at a time, after a wait that
+//! doubles. Whoever gets in all the same (the other server, whose password is right) is kept waiting
+//! once, not for ever.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::server::MailServer;
+
+/// First wait after a refused login. Two in the first minute: enough for a card that was being
+/// unlocked, and below what any provider locks for.
+const REFUSED_FIRST: Duration = Duration::from_secs(30);
+
+/// Longest wait. Whoever mends the password starts the gateway anew, which tries at once.
+const REFUSED_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Logins of one account that are under way at once, where the last one was accepted. Should the
+/// password change in that moment, so many are wrong.
+const LOGINS_AT_ONCE: usize = 3;
+
+/// How long the first one after a wait may take until it logs in: it has a mail to write.
+const TRIAL_WITHIN: Duration = Duration::from_secs(60);
+
+/// The accounts of all channels.
+#[derive(Debug, Default)]
+pub struct Accounts(BTreeMap<String, Account>);
+
+impl Accounts {
+    /// The account a server is used with: the same for all who log in by the same name.
+    pub fn of(&mut self, server: &MailServer) -> Account {
+        self.0.entry(name(server)).or_default().clone()
+    }
+}
+
+/// A KIM user name is the address, with the provider's server and the call context behind `#`; those
+/// differ between inbox and outbox. A name that is no address is one only at its host.
+fn name(server: &MailServer) -> String {
+    let user = server.login.user.split('#').next().unwrap_or_default().trim().to_lowercase();
+    match user.contains('@') {
+        true => user,
+        false => format!("{user}@{}", server.host.to_lowercase()),
+    }
+}
+
+/// One account, and how its logins went. Does not print.
+#[derive(Clone, Default)]
+pub struct Account(Arc<Shared>);
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Account(…)")
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// A login is no longer under way.
+    ended: Notify,
+}
+
+/// A server of an account.
+type Place = (String, u16);
+
+#[derive(Default)]
+struct State {
+    /// Refused logins in a row, since all was well.
+    refused: i32,
+    /// Until when nobody tries.
+    until: Option<Instant>,
+    /// Somebody who asked may try before that: the one trial after a wait.
+    has_trial: bool,
+    under_way: usize,
+    /// Where the last login was accepted, since the first refused one.
+    good: BTreeSet<Place>,
+    /// Where the last one was refused.
+    failing: BTreeSet<Place>,
+}
+
+impl State {
+    /// How long a server has to wait that was not yet seen to take the password.
+    fn wait(&self, place: &Place, now: Instant) -> Option<Duration> {
+        if self.refused == 0 || self.good.contains(place) {
+            return None;
+        }
+        self.until
+            .and_then(|until| until.checked_duration_since(now))
+            .filter(|wait| !wait.is_zero())
+    }
+
+    fn at_once_max(&self, place: &Place) -> usize {
+        if self.good.contains(place) { LOGINS_AT_ONCE } else { 1 }
+    }
+}
+
+impl Account {
+    /// How long nobody should try, asked before any work is done for it. `None` lets the caller try;
+    /// after a refused login it lets one.
+    pub fn wait(&self, server: &MailServer) -> Option<Duration> {
+        let (place, now) = (place(server), Instant::now());
+        let mut state = self.state();
+        if let Some(wait) = state.wait(&place, now) {
+            return Some(wait);
+        }
+        if state.refused > 0 && !state.good.contains(&place) {
+            state.has_trial = true;
+            state.until = Some(now + TRIAL_WITHIN);
+        }
+        None
+    }
+
+    /// How long nobody tries, as it stands.
+    pub fn waits(&self, server: &MailServer) -> Option<Duration> {
+        self.state().wait(&place(server), Instant::now())
+    }
+
+    /// The right to log in now, or how long to wait for it. Waits itself for logins under way: they
+    /// tell whether the password is right.
+    pub(super) async fn turn(&self, server: &MailServer) -> Result<Turn, Duration> {
+        let place = place(server);
+        loop {
+            let ended = self.0.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            {
+                let mut state = self.state();
+                match state.wait(&place, Instant::now()) {
+                    Some(_) if state.has_trial => {}
+                    Some(wait) => return Err(wait),
+                    None => {}
+                }
+                if state.under_way < state.at_once_max(&place) {
+                    state.under_way += 1;
+                    state.has_trial = false;
+                    return Ok(Turn { account: self.clone(), place });
+                }
+            }
+            ended.await;
+        }
+    }
+
+    /// Notes that a server which had taken the login says later that it did not.
+    pub(super) fn refused(&self, server: &MailServer) {
+        self.note_refused(place(server));
+    }
+
+    fn note_refused(&self, place: Place) {
+        let mut state = self.state();
+        if state.refused == 0 {
+            // Everybody has to show anew that the password is right.
+            state.good.clear();
+        }
+        state.good.remove(&place);
+        state.failing.insert(place);
+        state.refused = state.refused.saturating_add(1);
+        state.until = Some(Instant::now() + after(state.refused));
+        state.has_trial = false;
+    }
+
+    fn note_accepted(&self, place: Place) {
+        let mut state = self.state();
+        state.failing.remove(&place);
+        state.good.insert(place);
+        if state.failing.is_empty() {
+            state.refused = 0;
+            state.until = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place(server: &MailServer) -> Place {
+    (server.host.to_lowercase(), server.port)
+}
+
+fn after(refused: i32) -> Duration {
+    let doublings = u32::try_from(refused.saturating_sub(1)).unwrap_or_default().min(16);
+    (REFUSED_FIRST * 2u32.pow(doublings)).min(REFUSED_MAX)
+}
+
+/// A login that may be tried. Dropped without a word, nothing was learned of the password.
+pub(super) struct Turn {
+    account: Account,
+    place: Place,
+}
+
+impl Turn {
+    pub(super) fn accepted(self) {
+        self.account.note_accepted(self.place.clone());
+    }
+
+    pub(super) fn refused(self) {
+        self.account.note_refused(self.place.clone());
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.account.state();
+        state.under_way = state.under_way.saturating_sub(1);
+        drop(state);
+        self.account.0.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::transport::Login;
+
+    fn server(user: &str, host: &str, port: u16) -> MailServer {
+        MailServer::new(host, port, Login { user: user.to_owned(), password: "x".into() })
+    }
+
+    /// Logins within a time, when everybody tries whenever he may and is refused.
+    async fn tried(account: &Account, servers: &[MailServer], seconds: u64) -> usize {
+        let mut tried = 0;
+        for _ in 0..seconds {
+            for server in servers {
+                if let Ok(turn) = account.turn(server).await {
+                    tried += 1;
+                    turn.refused();
+                }
+            }
+            advance(Duration::from_secs(1)).await;
+        }
+        tried
+    }
+
+    /// `R12`.
+    #[tokio::test(start_paused = true)]
+    async fn refused_logins_become_rare_whoever_tries() {
+        let both = [server("a@k#h:995#m", "h", 995), server("A@k#h:465#m", "h", 465)];
+        let mut accounts = Accounts::default();
+        let account = accounts.of(&both[0]);
+        assert!(Arc::ptr_eq(&account.0, &accounts.of(&both[1]).0), "one account");
+        assert_eq!(tried(&account, &both, 60).await, 2);
+        // 30 s, 1, 2, 4, 8, 16, 32 minutes, and each hour from then on.
+        assert_eq!(tried(&account, &both, 3600).await, 5);
+        assert_eq!(tried(&account, &both, 24 * 3600).await, 24);
+        assert_eq!(after(i32::MAX), REFUSED_MAX);
+    }
+
+    /// Whoever is refused nothing is kept waiting once.
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_password_at_one_server_does_not_stop_the_other_for_good() {
+        let (inbox, outbox) = (server("a@k", "h", 995), server("a@k", "h", 465));
+        let account = Account::default();
+        account.turn(&inbox).await.unwrap().accepted();
+        account.turn(&outbox).await.unwrap().refused();
+        assert!(account.turn(&inbox).await.is_err(), "the password may have changed");
+        advance(REFUSED_FIRST).await;
+        account.turn(&inbox).await.unwrap().accepted();
+        account.turn(&outbox).await.unwrap().refused();
+        for _ in 0..50 {
+            account.turn(&inbox).await.unwrap().accepted();
+            assert!(
+                account.turn(&outbox).await.is_err(),
+                "its success does not count for the other"
+            );
+        }
+        advance(2 * REFUSED_FIRST).await;
+        account.turn(&outbox).await.unwrap().accepted();
+        assert!(account.wait(&outbox).is_none());
+        account.turn(&outbox).await.unwrap().accepted();
+    }
+
+    /// `R12`: many conversations begin at the same moment.
+    #[tokio::test(start_paused = true)]
+    async fn of_many_who_begin_at_once_one_finds_out() {
+        let outbox = server("praxis", "h", 465);
+        let account = Account::default();
+        let first = account.turn(&outbox).await.unwrap();
+        let others: Vec<_> = (0..5)
+            .map(|_| {
+                let (account, outbox) = (account.clone(), outbox.clone());
+                async move { account.turn(&outbox).await.is_err() }
+            })
+            .collect();
+        let (turned_away, ()) = tokio::join!(futures_util::future::join_all(others), async {
+            tokio::task::yield_now().await;
+            first.refused();
+        });
+        assert_eq!(turned_away, [true; 5]);
+        advance(REFUSED_FIRST).await;
+        let asked: Vec<_> = (0..5).map(|_| account.wait(&outbox).is_none()).collect();
+        assert_eq!(asked, [true, false, false, false, false], "one trial after a wait");
+        account.turn(&outbox).await.unwrap().accepted();
+        assert!(account.wait(&outbox).is_none());
+    }
+
+    /// A connection that cannot be made says nothing about the password.
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_came_to_nothing_keeps_nobody_waiting() {
+        let outbox = server("praxis", "h", 465);
+        let account = Account::default();
+        drop(account.turn(&outbox).await.unwrap());
+        account.turn(&outbox).await.unwrap().accepted();
+        assert_eq!(name(&outbox), "praxis@h");
+    }
+}

@@ -1,0 +1,206 @@
+//! A wrong password: providers lock an account after a few, and with it its mailbox (KIM-6).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use crate::stage::{Stage, kim_mail};
+
+/// A mail server that counts logins, and refuses them as long as a test wants. It speaks as much of
+/// SMTP and POP3 as a gateway says before it has nothing to say.
+pub(crate) struct Server {
+    pub(crate) smtp: u16,
+    pop3: u16,
+    shared: Arc<Shared>,
+    _servers: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    logins: AtomicUsize,
+    mails: AtomicUsize,
+    takes_all: AtomicBool,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let mut servers = JoinSet::new();
+        let shared = Arc::<Shared>::default();
+        let mut ports = Vec::new();
+        for is_smtp in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ports.push(listener.local_addr().unwrap().port());
+            let shared = shared.clone();
+            servers.spawn(async move {
+                let mut sessions = JoinSet::new();
+                loop {
+                    let (connection, _) = listener.accept().await.unwrap();
+                    sessions.spawn(serve(connection, is_smtp, shared.clone()));
+                }
+            });
+        }
+        Self { smtp: ports[0], pop3: ports[1], shared, _servers: servers }
+    }
+
+    /// Takes every login from now on.
+    pub(crate) fn take_all(&self) {
+        self.shared.takes_all.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn mails(&self) -> usize {
+        self.shared.mails.load(Ordering::SeqCst)
+    }
+
+    fn logins(&self) -> usize {
+        self.shared.logins.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(connection: TcpStream, is_smtp: bool, shared: Arc<Shared>) -> Option<()> {
+    let (reading, mut writing) = connection.into_split();
+    let mut lines = BufReader::new(reading).lines();
+    let greeting: &[u8] = if is_smtp { b"220 ready\r\n" } else { b"+OK ready\r\n" };
+    writing.write_all(greeting).await.ok()?;
+    let mut is_body = false;
+    while let Some(line) = lines.next_line().await.ok()? {
+        if is_body && line != "." {
+            continue;
+        }
+        let word = line.split([' ', ':']).next().unwrap_or_default();
+        if matches!(word, "AUTH" | "PASS") {
+            shared.logins.fetch_add(1, Ordering::SeqCst);
+        }
+        let is_welcome = shared.takes_all.load(Ordering::SeqCst);
+        is_body = word == "DATA";
+        let answer: &[u8] = match (word, is_smtp) {
+            ("EHLO", true) => b"250-x\r\n250 AUTH PLAIN\r\n",
+            ("AUTH", true) if !is_welcome => b"535 5.7.8 no\r\n",
+            ("AUTH", true) => b"235 ok\r\n",
+            ("DATA", true) => b"354 go on\r\n",
+            (".", true) => {
+                shared.mails.fetch_add(1, Ordering::SeqCst);
+                b"250 ok\r\n"
+            }
+            (_, true) => b"250 ok\r\n",
+            ("PASS", false) if !is_welcome => b"-ERR [AUTH] no\r\n",
+            ("CAPA", false) => b"+OK\r\nUIDL\r\nTOP\r\nUSER\r\n.\r\n",
+            ("UIDL" | "LIST", false) => b"+OK\r\n.\r\n",
+            (_, false) => b"+OK\r\n",
+        };
+        writing.write_all(answer).await.ok()?;
+    }
+    None
+}
+
+/// `R12`: five conversations, one wrong password. The inbox, whose password is right, goes on; each
+/// room is told; the right password, which comes with a restart, is tried at once.
+#[tokio::test]
+async fn a_refused_login_of_the_outbox_is_not_tried_once_for_each_conversation() {
+    let server = Server::start().await;
+    let mut stage = Stage::with(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    let mut rooms = Vec::new();
+    for number in 0..5 {
+        rooms.push(stage.letter_from(&format!("konto{number}")).await.1.room_id);
+    }
+    for room in &rooms {
+        stage.anna.send_text(room, "Antwort").await.unwrap();
+    }
+    stage.until("a login was refused", async || server.logins() > 0).await;
+    let begun = Instant::now();
+    // The room is told what it waits for, and until when.
+    for room in &rooms {
+        stage
+            .anna
+            .wait_for("what the answer waits for", |seen| {
+                let mut told = seen.messages_in(room);
+                told.find(|m| m.body().contains("Anmeldung")).map(|_| ())
+            })
+            .await
+            .unwrap();
+    }
+    let states = "select count(*) from dispatches where state = 'waiting'";
+    stage.database_says(states, "5").await;
+    // The inbox waits once at most, though it has the same account.
+    let address = stage.correspondent("danach").await;
+    stage.receive(&kim_mail(&address, &stage.practice, "d@x", "Befund", "", "Danach")).await;
+    stage.anna_sees("Danach").await;
+    let rest = Duration::from_secs(60).saturating_sub(begun.elapsed());
+    stage
+        .until_within(rest + Duration::from_secs(5), "a minute is over", async || {
+            begun.elapsed() > Duration::from_secs(60)
+        })
+        .await;
+    assert!(server.logins() <= 3, "{} wrong logins within a minute", server.logins());
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+
+    server.take_all();
+    stage.restart_with(|settings| settings).await;
+    stage.database_says("select count(*) from dispatches where state = 'accepted'", "5").await;
+    assert_eq!(server.mails(), 5);
+}
+
+/// `R12`: the inbox and the outbox of two channels, all with one account.
+#[tokio::test]
+async fn inbox_and_outbox_share_what_was_refused() {
+    let server = Server::start().await;
+    let (smtp, pop3) = (server.smtp, server.pop3);
+    let mut stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(smtp);
+        channels.truncate(1);
+        channels
+    })
+    .await;
+    let settings = std::fs::read_to_string(stage.gateway.settings_file()).unwrap();
+    // Its inbox is the same server, without TLS.
+    let (before, inbox) = settings.split_once("[channel.inbox]\n").unwrap();
+    let (inbox, after) = inbox.split_once("[channel.outbox]").unwrap();
+    let inbox: Vec<String> = inbox
+        .lines()
+        .map(|line| match line.split(' ').next().unwrap_or_default() {
+            "port" => format!("port = {pop3}\ntls = \"none\""),
+            "ca_file" => String::new(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let settings =
+        format!("{before}[channel.inbox]\n{}\n[channel.outbox]{after}", inbox.join("\n"));
+    std::fs::write(stage.gateway.settings_file(), settings).unwrap();
+    stage.gateway.start().await.unwrap();
+    stage.until("a login was refused", async || server.logins() > 0).await;
+    let begun = Instant::now();
+    stage
+        .query(
+            "insert into conversations (channel, correspondent, created_at)
+             select 'kim', 'k' || n || '@charite.kim.telematik', now()
+             from generate_series(1, 5) as n;
+             insert into dispatches (conversation_id, author, message_id, state, opened_at, closes_at)
+             select id, '@a:b', id || '@kim.local', 'waiting', now(), now() from conversations",
+        )
+        .await;
+    stage
+        .until("they were looked after", async || {
+            stage.query("select count(*) from dispatches where next_attempt_at is not null").await
+                == "5"
+        })
+        .await;
+    stage
+        .until_within(Duration::from_secs(70), "a minute is over", async || {
+            begun.elapsed() > Duration::from_secs(60)
+        })
+        .await;
+    assert!(server.logins() <= 3, "{} wrong logins within a minute", server.logins());
+}

@@ -1,0 +1,125 @@
+//! Clocks that are set: nothing waits for a day because of it, and nothing leaves twice.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+use umstieg::{
+    app,
+    config::{load, read_registration},
+    model::{ConversationId, MessageId},
+    relay::{self, Clock, Ctx},
+    store::{NewPart, StoredPart},
+};
+
+use crate::{accounts::Server, stage::Stage};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What the gateway's parts need, with a clock the test sets.
+struct Set {
+    ctx: Ctx,
+    now: Arc<Mutex<OffsetDateTime>>,
+}
+
+impl Set {
+    async fn new(stage: &Stage) -> Self {
+        let settings = load(&stage.gateway.settings_file(), &|_| None).unwrap().settings;
+        let tokens = read_registration(&settings).unwrap().tokens;
+        let now = Arc::new(Mutex::new(time::macros::datetime!(2026-11-25 12:00 UTC)));
+        let shown = now.clone();
+        let clock = Clock::new(move || *shown.lock().unwrap());
+        let ctx = app::ctx(&settings, &tokens, stage.store().await, clock).unwrap();
+        Self { ctx, now }
+    }
+
+    fn back(&self, by: Duration) {
+        *self.now.lock().unwrap() -= by;
+    }
+
+    fn forward(&self, by: Duration) {
+        *self.now.lock().unwrap() += by;
+    }
+
+    /// Somebody says something, and the gateway goes on collecting for a minute.
+    async fn said(&self, conversation: ConversationId, event_id: &str) {
+        let part = NewPart {
+            conversation,
+            author: "@anna:example.org",
+            event_id,
+            part: &StoredPart::Text(format!("Antwort {event_id}")),
+            collect: Duration::from_secs(60),
+            collect_at_most: Duration::from_secs(120),
+            message_id: &MessageId::new(&format!("{conversation}{}@kim.local", event_id.len()))
+                .unwrap(),
+            at: self.ctx.clock.now(),
+        };
+        self.ctx.store.collect(part).await.unwrap();
+    }
+
+    async fn hand_over(&self, conversation: ConversationId) {
+        relay::hand_over(&self.ctx, conversation).await.unwrap();
+    }
+}
+
+/// The clock is set back, or forward, while an answer is gathered and while one waits.
+#[tokio::test]
+async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
+    let server = Server::start().await;
+    server.take_all();
+    let stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    stage
+        .query(
+            "insert into conversations (channel, correspondent, created_at)
+             select 'kim', 'k' || n || '@charite.kim.telematik', now()
+             from generate_series(1, 4) as n",
+        )
+        .await;
+    let set = Set::new(&stage).await;
+    let state = async |id: i64| {
+        stage.query(&format!("select state from dispatches where conversation_id = {id}")).await
+    };
+
+    // Without anybody touching the clock it waits for its time.
+    set.said(ConversationId(1), "$1").await;
+    set.hand_over(ConversationId(1)).await;
+    assert_eq!(state(1).await, "collecting");
+    set.forward(Duration::from_secs(61));
+    set.hand_over(ConversationId(1)).await;
+    assert_eq!((state(1).await.as_str(), server.mails()), ("accepted", 1));
+
+    // Set back by a day while it is gathered: it does not wait for tomorrow.
+    set.said(ConversationId(2), "$22").await;
+    set.back(DAY);
+    set.ctx.store.wake_what_waits(set.ctx.clock.now()).await.unwrap();
+    let woken = "select count(*) from graphile_worker._private_jobs
+                 where key = 'hand_over 2' and run_at <= now()";
+    assert_eq!(stage.query(woken).await, "1", "the sweep finds it");
+    set.hand_over(ConversationId(2)).await;
+    assert_eq!((state(2).await.as_str(), server.mails()), ("accepted", 2));
+
+    // Set back by a day while it waits for its next attempt.
+    set.said(ConversationId(3), "$333").await;
+    stage
+        .query("update dispatches set next_attempt_at = '2026-11-26 12:00 UTC' where conversation_id = 3")
+        .await;
+    set.forward(Duration::from_secs(61));
+    set.hand_over(ConversationId(3)).await;
+    assert_eq!((state(3).await.as_str(), server.mails()), ("accepted", 3));
+
+    // Set forward by a day: it leaves at once, and once.
+    set.said(ConversationId(4), "$4444").await;
+    set.forward(DAY);
+    set.hand_over(ConversationId(4)).await;
+    set.back(DAY);
+    set.hand_over(ConversationId(4)).await;
+    assert_eq!((state(4).await.as_str(), server.mails()), ("accepted", 4));
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+}
