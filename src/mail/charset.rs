@@ -3,19 +3,22 @@
 use mail_parser::decoders::charsets::map::charset_decoder;
 use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 
+/// How bytes become a text.
+type Decode = fn(&[u8]) -> String;
+
 /// What a name stands for.
 #[derive(Clone, Copy)]
 enum Charset {
     Undeclared,
     Ascii,
     Utf8,
-    Utf16(fn(&[u8]) -> String),
+    Utf16(Decode),
     /// One byte is one character.
-    SingleByte(fn(&[u8]) -> String),
+    SingleByte(Decode),
     /// The same, by the number of a DOS code page.
     Dos(u16),
     /// Several bytes may be one character, and some of them look like UTF-8.
-    MultiByte(fn(&[u8]) -> String),
+    MultiByte(Decode),
     Unknown,
 }
 
@@ -212,7 +215,7 @@ impl Charset {
         }
     }
 
-    fn of(name: &str, kind: fn(fn(&[u8]) -> String) -> Self) -> Self {
+    fn of(name: &str, kind: fn(Decode) -> Self) -> Self {
         charset_decoder(name.as_bytes()).map_or(Self::Unknown, kind)
     }
 }

@@ -162,7 +162,7 @@ impl Mailboxes {
         let (address, name) = match &entry.angle {
             Some(angle) => {
                 fragments.push(entry.phrase.trim().to_owned());
-                (angle.trim(), fragments.drain(..).collect::<Vec<_>>().join(", "))
+                (angle.trim(), std::mem::take(fragments).join(", "))
             }
             None if !bare.contains('@') && !entry.is_odd => {
                 fragments.push(entry.phrase.trim().to_owned());
