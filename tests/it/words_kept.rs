@@ -108,7 +108,7 @@ fn entity(text: &str, found: &mut BTreeSet<String>, is_root: bool) {
                 out.push_str(before);
                 let hex = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
                 out.extend(hex.map(char::from));
-                rest = if hex.is_some() { &after[2..] } else { after };
+                rest = if hex.is_some() { after.get(2..).unwrap() } else { after };
             }
             out + rest
         }
