@@ -151,8 +151,8 @@ pub(super) async fn tell(
     let txn_id = format!("m{}", ctx.rng.uuid().simple());
     let notice = notice(line, phrase);
     let now = ctx.clock.now();
-    let (room, user) = (room.as_str(), user.as_str());
-    ctx.store.tell_of_member(conversation, room, user, about, &txn_id, &notice, now).await
+    let whom = (room.as_str(), user.as_str());
+    ctx.store.tell_of_member(conversation, whom, about, &txn_id, &notice, now).await
 }
 
 /// Brings the room to what it should be: invites whoever of the team, or of those whom a speaker let

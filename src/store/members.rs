@@ -374,8 +374,7 @@ impl Store {
     pub async fn tell_of_member(
         &self,
         conversation: ConversationId,
-        room_id: &str,
-        user_id: &str,
+        (room_id, user_id): (&str, &str),
         about: ToldOf<'_>,
         txn_id: &str,
         notice: &Notice,
