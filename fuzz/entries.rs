@@ -17,7 +17,7 @@ use umstieg::{
 /// A mail becomes posts.
 pub(crate) fn mail(data: &[u8]) {
     let letter = mail::parse(data);
-    let said = posts::render("name", &letter, &[]);
+    let said = posts::render("name", &letter, &[], &[]);
     assert!(!said.is_empty(), "a letter that nobody sees");
     let mut names = std::collections::BTreeSet::new();
     for post in &said {

@@ -5,19 +5,22 @@
 //! and nowhere else. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`,
 //! further gateways are further rows of [`FAX_FORMS`].
 
+mod caller;
 mod fax;
 mod kim;
 mod number;
 
 use std::{fmt, time::Duration};
 
-pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
+pub use fax::{FAX_FORMS, FaxForm, FaxProfile, Says, SenderRule, SenderRuleError, SubjectForm};
 pub use kim::{KimEnvironment, KimProfile};
 pub use number::{Country, CountryError};
 
 use crate::model::{
-    AddressError, ChannelKind, ChannelName, Correspondent, Language, Letter, MailAddress, Trust,
+    AddressError, ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter,
+    MailAddress, Trust,
 };
+use caller::Caller;
 
 /// One configured mailbox or fax line.
 ///
@@ -154,14 +157,49 @@ impl Channel {
     /// Errors: [`WhyNot::NoSender`], [`WhyNot::SeveralSenders`], and on a fax channel
     /// [`WhyNot::SenderNotAllowed`]. A fax without a usable number is no error (FAX-7).
     pub fn correspondent_of(&self, letter: &Letter) -> Result<Correspondent, WhyNot> {
-        let sender = match letter.from.as_slice() {
-            [] => return Err(WhyNot::NoSender),
-            [only] => &only.address,
-            _ => return Err(WhyNot::SeveralSenders),
-        };
+        let sender = sender_of(letter)?;
         match &self.dialect {
             Dialect::Kim(_) => Ok(Correspondent::Mail(sender.clone())),
-            Dialect::Fax(profile) => profile.caller(sender, &letter.subject),
+            Dialect::Fax(profile) => Ok(match profile.caller(sender, letter)? {
+                Caller::Sure(number) | Caller::Differs { caller: number, .. } => {
+                    Correspondent::Fax(number)
+                }
+                Caller::Claimed(number) => Correspondent::ClaimedFax(number),
+                Caller::Unknown => Correspondent::UnknownFax,
+            }),
+        }
+    }
+
+    /// What is not sure about the number of a fax, so that a person confirms it before an answer
+    /// goes there.
+    pub fn doubt_of(&self, letter: &Letter) -> Option<CallerDoubt> {
+        let Dialect::Fax(profile) = &self.dialect else { return None };
+        match profile.caller(sender_of(letter).ok()?, letter).ok()? {
+            Caller::Claimed(number) => Some(CallerDoubt::Claimed(number)),
+            Caller::Differs { caller, station } => Some(CallerDoubt::Differs { caller, station }),
+            Caller::Sure(_) | Caller::Unknown => None,
+        }
+    }
+
+    /// Where the sender of a letter wants answers. Who it is from is another question: the letter's
+    /// conversation is the sender's, whatever it asks for.
+    pub fn answers_to(&self, letter: &Letter) -> AnswersTo {
+        let (Dialect::Kim(profile), Ok(sender)) = (&self.dialect, sender_of(letter)) else {
+            return AnswersTo::Sender;
+        };
+        // What is sent to ourselves is no answer.
+        let mut wanted: Vec<&MailAddress> = letter.reply_to.iter().map(|m| &m.address).collect();
+        wanted.retain(|address| **address != self.address);
+        let is_unreadable = letter.defects.contains(&Defect::ReplyToUnreadable);
+        if wanted.contains(&sender) || (wanted.is_empty() && !is_unreadable) {
+            return if reads_no_answers(sender) { AnswersTo::Nobody } else { AnswersTo::Sender };
+        }
+        match wanted.iter().find(|address| profile.recipient(address).is_ok()) {
+            Some(to) => AnswersTo::Elsewhere {
+                to: (*to).clone(),
+                has_more: is_unreadable || wanted.iter().any(|other| other != to),
+            },
+            None => AnswersTo::OutOfReach { wanted: wanted.first().map(|first| (*first).clone()) },
         }
     }
 
@@ -169,10 +207,16 @@ impl Channel {
     pub fn recipient(&self, correspondent: &Correspondent) -> Result<MailAddress, WhyNot> {
         match (&self.dialect, correspondent) {
             (Dialect::Kim(profile), Correspondent::Mail(address)) => profile.recipient(address),
-            (Dialect::Fax(profile), Correspondent::Fax(number)) => profile.recipient(number),
+            (
+                Dialect::Fax(profile),
+                Correspondent::Fax(number) | Correspondent::ClaimedFax(number),
+            ) => profile.recipient(number),
             (Dialect::Fax(_), Correspondent::UnknownFax) => Err(WhyNot::UnknownNumber),
             (Dialect::Kim(_), Correspondent::UnknownSender) => Err(WhyNot::NoSender),
-            (Dialect::Kim(_), Correspondent::Fax(_) | Correspondent::UnknownFax)
+            (
+                Dialect::Kim(_),
+                Correspondent::Fax(_) | Correspondent::ClaimedFax(_) | Correspondent::UnknownFax,
+            )
             | (Dialect::Fax(_), Correspondent::Mail(_) | Correspondent::UnknownSender) => {
                 Err(WhyNot::OtherKind)
             }
@@ -209,6 +253,69 @@ impl Channel {
             Dialect::Fax(profile) => Some(profile.pages_max),
         }
     }
+}
+
+/// What is not sure about the number of a fax.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallerDoubt {
+    /// Only the sending machine says so.
+    Claimed(FaxNumber),
+    /// The sending machine says something else than the gateway. `station`: what it says.
+    Differs { caller: FaxNumber, station: String },
+}
+
+impl CallerDoubt {
+    /// One line that is the same for the same doubt: a person settles it once in a conversation.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Claimed(_) => "claimed",
+            Self::Differs { station, .. } => station,
+        }
+    }
+}
+
+/// Where the sender of a letter wants answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswersTo {
+    Sender,
+    /// To this address, which the channel may write to. `has_more`: it named others as well, and
+    /// one is written to.
+    Elsewhere {
+        to: MailAddress,
+        has_more: bool,
+    },
+    /// Elsewhere, where the channel may not write, or in a form that cannot be read.
+    OutOfReach {
+        wanted: Option<MailAddress>,
+    },
+    /// It names no other address, and its own is one that nobody reads.
+    Nobody,
+}
+
+/// Who wrote a letter, if that is one and sure.
+fn sender_of(letter: &Letter) -> Result<&MailAddress, WhyNot> {
+    match letter.from.as_slice() {
+        _ if letter.defects.contains(&Defect::SeveralSenders) => Err(WhyNot::SeveralSenders),
+        [] => Err(WhyNot::NoSender),
+        _ if letter.defects.contains(&Defect::NoSender) => Err(WhyNot::NoSender),
+        [only] => Ok(&only.address),
+        _ => Err(WhyNot::SeveralSenders),
+    }
+}
+
+/// Whether an address says of itself that nobody reads what is sent there.
+fn reads_no_answers(address: &MailAddress) -> bool {
+    const WORDS: [&str; 7] = [
+        "noreply",
+        "donotreply",
+        "dontreply",
+        "noanswer",
+        "nichtantworten",
+        "keineantwort",
+        "keineantworten",
+    ];
+    let letters: String = address.local().chars().filter(char::is_ascii_alphabetic).collect();
+    WORDS.iter().any(|word| letters.contains(word))
 }
 
 #[cfg(test)]
@@ -278,6 +385,49 @@ mod tests {
         check(&["erik@hrst_domain.kim.telematik"], Ok("erik@hrst_domain.kim.telematik"));
         check(&[], Err(WhyNot::NoSender));
         check(&["a@b.kim.telematik", "c@d.kim.telematik"], Err(WhyNot::SeveralSenders));
+    }
+
+    /// R15: one who cannot be read is one too.
+    #[test]
+    fn r15_a_letter_of_several_senders_is_nobody_s() {
+        let mut letter = letter(&["a@b.kim.telematik"], "Befund");
+        letter.defects = vec![Defect::SeveralSenders];
+        assert_eq!(kim().correspondent_of(&letter), Err(WhyNot::SeveralSenders));
+        letter.defects = vec![Defect::NoSender];
+        assert_eq!(kim().correspondent_of(&letter), Err(WhyNot::NoSender));
+    }
+
+    #[test]
+    fn b23_answers_go_where_they_are_wanted_if_kim_reaches_it() {
+        let check = |from: &str, reply_to: &[&str], expected: AnswersTo| {
+            let mut letter = letter(&[from], "Befund");
+            letter.reply_to =
+                reply_to.iter().map(|a| Mailbox { name: None, address: mail(a) }).collect();
+            assert_eq!(kim().answers_to(&letter), expected, "{from} {reply_to:?}");
+        };
+        let (from, station) = ("erik@hrst.kim.telematik", "station4@hrst.kim.telematik");
+        let (us, outside) = ("praxis@mueller.kim.telematik", "station4@hrst.example");
+        let elsewhere = |has_more| AnswersTo::Elsewhere { to: mail(station), has_more };
+        let out_of_reach = |wanted: &str| AnswersTo::OutOfReach { wanted: Some(mail(wanted)) };
+        check(from, &[], AnswersTo::Sender);
+        check(from, &[from], AnswersTo::Sender);
+        check(from, &[us], AnswersTo::Sender);
+        check(from, &[station, from], AnswersTo::Sender);
+        check(from, &[station], elsewhere(false));
+        check(from, &[us, station, station], elsewhere(false));
+        check(from, &[outside, station], elsewhere(true));
+        check(from, &[station, "labor@hrst.kim.telematik"], elsewhere(true));
+        check(from, &[outside], out_of_reach(outside));
+        check(from, &["s@hrst.kim.telematik-test"], out_of_reach("s@hrst.kim.telematik-test"));
+        check("noreply@hrst.kim.telematik", &[], AnswersTo::Nobody);
+        check("do-not-reply@hrst.kim.telematik", &[us], AnswersTo::Nobody);
+        check("noreply@hrst.kim.telematik", &[station], elsewhere(false));
+        let mut unreadable = letter(&[from], "Befund");
+        unreadable.defects = vec![Defect::ReplyToUnreadable];
+        assert_eq!(kim().answers_to(&unreadable), AnswersTo::OutOfReach { wanted: None });
+        let mut by_fax = letter(&["fax@gateway.example"], "Fax from +49301234567");
+        by_fax.reply_to = vec![Mailbox { name: None, address: mail(station) }];
+        assert_eq!(fax().answers_to(&by_fax), AnswersTo::Sender);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! (decision 17).
 
 mod alternative;
+mod attached;
 mod automatic;
 mod charset;
 mod compose;

@@ -16,7 +16,7 @@ mod sync;
 mod trial;
 
 pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
-pub use decode::decode;
+pub use decode::{decode, thread_root};
 pub use encryption::{
     AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, Encrypted, LockedOut, OwnDevice,
     RoomKey, Rotation, Seen, SessionPlace, Spooled, Upload,

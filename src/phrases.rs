@@ -22,6 +22,11 @@ pub enum Phrase {
     DispatchAcceptedKim {
         at: OffsetDateTime,
     },
+    /// To the address at which the letter's sender wants answers.
+    DispatchAcceptedElsewhere {
+        at: OffsetDateTime,
+        address: String,
+    },
     DispatchAcceptedFax {
         at: OffsetDateTime,
     },
@@ -49,6 +54,8 @@ pub enum Phrase {
     // Why a room message does not leave.
     NotASpeaker,
     UnknownFaxNotAnswerable,
+    /// Where the fax came from is not sure, and nobody has confirmed the number.
+    CallerNotConfirmed,
     MessageNotTransferable,
     FileNotFaxable {
         file_name: String,
@@ -144,6 +151,34 @@ pub enum Phrase {
     LetterElsewhere,
     UnknownThread,
     AutomaticLetter,
+    /// Its sender wants answers there; that is where they go. It named others as well.
+    AnswersGoElsewhere {
+        address: String,
+        has_more: bool,
+    },
+    /// Its sender wants answers where none can go.
+    AnswersWantedElsewhere {
+        address: Option<String>,
+    },
+    SenderReadsNoAnswers,
+    /// Only the fax machine says that it has this number.
+    FaxNumberClaimed {
+        number: String,
+    },
+    /// The gateway says one number and the fax machine another.
+    FaxNumbersDiffer {
+        number: String,
+        station: String,
+    },
+    // Lines above its words.
+    LetterUrgent,
+    LetterWritten {
+        at: OffsetDateTime,
+    },
+    LetterAlsoTo {
+        who: Vec<String>,
+        more: u64,
+    },
     LetterTooLarge {
         limit_mib: u64,
     },
@@ -193,6 +228,8 @@ pub enum Phrase {
     TrustNotYourself,
     /// The channel believes every device of its members.
     TrustNotAsked,
+    CallerConfirmed,
+    NothingToConfirm,
 
     // Names.
     RoomName {
@@ -203,6 +240,9 @@ pub enum Phrase {
         name: String,
     },
     GhostFax {
+        number: String,
+    },
+    GhostClaimedFax {
         number: String,
     },
     GhostUnknownFax,
@@ -258,6 +298,11 @@ impl Phrases {
     /// subject is shown, not a novel.
     pub const FOREIGN_TEXT_MAX: usize = 300;
 
+    /// The day that a calendar in Germany shows.
+    pub fn day_of(at: OffsetDateTime) -> time::Date {
+        in_germany(at).date()
+    }
+
     /// The sentence in this language.
     ///
     /// Never empty: should a sentence be missing, which a test rules out, its id stands in.
@@ -308,7 +353,12 @@ impl Phrase {
     /// room bears anyway, and whoever reads that an answer waits has to read that it failed.
     pub fn substance(&self) -> Substance {
         match self {
-            Self::FileNotFaxable { .. }
+            Self::DispatchAcceptedElsewhere { .. }
+            | Self::AnswersGoElsewhere { .. }
+            | Self::AnswersWantedElsewhere { address: Some(_) }
+            | Self::FaxNumbersDiffer { .. }
+            | Self::LetterAlsoTo { .. }
+            | Self::FileNotFaxable { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
             | Self::UnknownCommand { .. } => Substance::Content,
@@ -326,6 +376,10 @@ impl Phrase {
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         match self {
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
+            Self::DispatchAcceptedElsewhere { at, address } => {
+                let values = [("time", time(*at)), ("address", foreign(address))];
+                ("dispatch-accepted-elsewhere", values.into_iter().collect())
+            }
             Self::DispatchAcceptedFax { at } => with("dispatch-accepted-fax", "time", time(*at)),
             Self::DispatchTryLater { trouble, next } => {
                 let values = [
@@ -353,6 +407,7 @@ impl Phrase {
             Self::WithdrawalTooLate => plain("withdrawal-too-late"),
             Self::NotASpeaker => plain("not-a-speaker"),
             Self::UnknownFaxNotAnswerable => plain("unknown-fax-not-answerable"),
+            Self::CallerNotConfirmed => plain("caller-not-confirmed"),
             Self::MessageNotTransferable => plain("message-not-transferable"),
             Self::FileNotFaxable { file_name } => {
                 with("file-not-faxable", "file", foreign(file_name))
@@ -389,6 +444,37 @@ impl Phrase {
             Self::LetterElsewhere => plain("letter-elsewhere"),
             Self::UnknownThread => plain("unknown-thread"),
             Self::AutomaticLetter => plain("automatic-letter"),
+            Self::AnswersGoElsewhere { address, has_more } => {
+                let more = if *has_more { "yes" } else { "no" };
+                let values = [("address", foreign(address)), ("more", FluentValue::from(more))];
+                ("answers-go-elsewhere", values.into_iter().collect())
+            }
+            Self::AnswersWantedElsewhere { address } => {
+                let is_readable = if address.is_some() { "yes" } else { "no" };
+                let address = address.as_deref().unwrap_or_default();
+                let values =
+                    [("readable", FluentValue::from(is_readable)), ("address", foreign(address))];
+                ("answers-wanted-elsewhere", values.into_iter().collect())
+            }
+            Self::SenderReadsNoAnswers => plain("sender-reads-no-answers"),
+            Self::FaxNumberClaimed { number } => {
+                with("fax-number-claimed", "number", foreign(number))
+            }
+            Self::FaxNumbersDiffer { number, station } => {
+                let values = [("number", foreign(number)), ("station", foreign(station))];
+                ("fax-numbers-differ", values.into_iter().collect())
+            }
+            Self::LetterUrgent => plain("letter-urgent"),
+            Self::LetterWritten { at } => {
+                let values = [("day", FluentValue::from(date(language, *at))), ("time", time(*at))];
+                ("letter-written", values.into_iter().collect())
+            }
+            Self::LetterAlsoTo { who, more } => {
+                // Each is cut by itself: none may hide the ones behind it.
+                let who: Vec<String> = who.iter().map(|one| one_line(one)).collect();
+                let values = [("who", FluentValue::from(who.join(", "))), ("more", count(*more))];
+                ("letter-also-to", values.into_iter().collect())
+            }
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
@@ -432,12 +518,17 @@ impl Phrase {
             Self::TrustNothing { user_id } => member("trust-nothing", user_id),
             Self::TrustNotYourself => plain("trust-not-yourself"),
             Self::TrustNotAsked => plain("trust-not-asked"),
+            Self::CallerConfirmed => plain("caller-confirmed"),
+            Self::NothingToConfirm => plain("nothing-to-confirm"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())
             }
             Self::GhostKim { name } => with("ghost-kim", "name", foreign(name)),
             Self::GhostFax { number } => with("ghost-fax", "number", foreign(number)),
+            Self::GhostClaimedFax { number } => {
+                with("ghost-claimed-fax", "number", foreign(number))
+            }
             Self::GhostUnknownFax => plain("ghost-unknown-fax"),
             Self::GhostUnknownKim => plain("ghost-unknown-kim"),
             Self::FaxFrom => plain("fax-from"),
@@ -490,6 +581,15 @@ fn time_of_day(at: OffsetDateTime) -> String {
     format!("{:02}:{:02}", local.hour(), local.minute())
 }
 
+/// `24.11.2026` or `24 November 2026`.
+fn date(language: Language, at: OffsetDateTime) -> String {
+    let year = in_germany(at).year();
+    match language {
+        Language::German => format!("{}{year}", day(language, at)),
+        Language::English => format!("{} {year}", day(language, at)),
+    }
+}
+
 /// `24.11.` or `24 November`.
 fn day(language: Language, at: OffsetDateTime) -> String {
     let local = in_germany(at);
@@ -534,6 +634,7 @@ mod tests {
         let member = || "@anna:praxis.example".to_owned();
         let mut phrases = vec![
             Phrase::DispatchAcceptedKim { at: AT },
+            Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
             Phrase::DispatchAcceptedFax { at: AT },
             Phrase::DispatchUnclear { at: AT },
             Phrase::DispatchInterrupted,
@@ -543,6 +644,7 @@ mod tests {
             Phrase::WithdrawalTooLate,
             Phrase::NotASpeaker,
             Phrase::UnknownFaxNotAnswerable,
+            Phrase::CallerNotConfirmed,
             Phrase::MessageNotTransferable,
             Phrase::FileNotFaxable { file_name: text() },
             Phrase::FileTooCostly { file_name: text() },
@@ -570,6 +672,17 @@ mod tests {
             Phrase::LetterCut,
             Phrase::UnknownThread,
             Phrase::AutomaticLetter,
+            Phrase::AnswersGoElsewhere { address: text(), has_more: false },
+            Phrase::AnswersGoElsewhere { address: text(), has_more: true },
+            Phrase::AnswersWantedElsewhere { address: Some(text()) },
+            Phrase::AnswersWantedElsewhere { address: None },
+            Phrase::SenderReadsNoAnswers,
+            Phrase::FaxNumberClaimed { number: "+49301234567".to_owned() },
+            Phrase::FaxNumbersDiffer { number: "+49301234567".to_owned(), station: text() },
+            Phrase::LetterUrgent,
+            Phrase::LetterWritten { at: AT },
+            Phrase::LetterAlsoTo { who: vec![text(), text()], more: 0 },
+            Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
             Phrase::LetterTooLarge { limit_mib: 50 },
             Phrase::MessageWithoutKey,
             Phrase::MessageBeforeKeys,
@@ -609,9 +722,12 @@ mod tests {
             Phrase::TrustNothing { user_id: member() },
             Phrase::TrustNotYourself,
             Phrase::TrustNotAsked,
+            Phrase::CallerConfirmed,
+            Phrase::NothingToConfirm,
             Phrase::RoomName { label: text(), number: 1234 },
             Phrase::GhostKim { name: text() },
             Phrase::GhostFax { number: "+49301234567".to_owned() },
+            Phrase::GhostClaimedFax { number: "+49301234567".to_owned() },
             Phrase::GhostUnknownFax,
             Phrase::GhostUnknownKim,
             Phrase::FaxFrom,

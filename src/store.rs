@@ -10,6 +10,7 @@
               chrono); with `time` switched on they always take `time`, which is what we want"
 )]
 
+mod answered;
 mod conversations;
 mod crypto_store;
 mod database;
@@ -39,6 +40,7 @@ use error::InRow;
 use moment::Moment;
 use seal::{Purpose, Seal, Unsealable};
 
+pub use answered::AnsweredLetter;
 pub use conversations::{Conversation, KnownThreads};
 pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OpenError};

@@ -20,7 +20,7 @@ pub(crate) fn beside_the_library(rounds: usize, report: &mut Report) {
     let ours = || {
         for mail in &mails {
             let letter = mail::parse(black_box(mail));
-            black_box(posts::render("name", &letter, &[]));
+            black_box(posts::render("name", &letter, &[], &[]));
         }
     };
     let library = || {

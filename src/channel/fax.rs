@@ -1,7 +1,11 @@
 //! Fax-to-email gateways: one row of data each (FAX-22).
 
-use super::{Country, WhyNot, number};
-use crate::model::{AddressError, Correspondent, FaxNumber, MailAddress};
+use super::{
+    Country, WhyNot,
+    caller::{self, Caller},
+    number,
+};
+use crate::model::{AddressError, FaxNumber, Letter, MailAddress};
 
 /// How one make of gateway writes addresses and subjects.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,26 +15,66 @@ pub struct FaxForm {
     /// Recipient of a fax. Filled in: `{domain}`, and the number as `{e164}` (`+4930…`),
     /// `{digits}` (`4930…`), `{international}` (`004930…`) or `{national}` (`030…`).
     pub address: &'static str,
-    /// Subjects of received faxes, the narrower first. `{number}` stands for the caller.
-    pub subjects: &'static [&'static str],
+    /// Subjects of received faxes, the narrower first.
+    pub subjects: &'static [SubjectForm],
+}
+
+/// A subject of received faxes. `{number}` stands for the caller; colons are left out of both.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SubjectForm {
+    pub pattern: &'static str,
+    pub says: Says,
+}
+
+/// Whose word a subject passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// The gateway's: the number that called.
+    Caller,
+    /// The sending machine's: its station id.
+    Station,
+}
+
+const fn called(pattern: &'static str) -> SubjectForm {
+    SubjectForm { pattern, says: Says::Caller }
+}
+
+const fn station(pattern: &'static str) -> SubjectForm {
+    SubjectForm { pattern, says: Says::Station }
 }
 
 /// The forms that ship. A new gateway is a new row.
 pub const FAX_FORMS: [FaxForm; 1] = [FaxForm {
     name: "number_at_domain",
     address: "{digits}@{domain}",
-    // Seen at HylaFAX (English, German, HylaFAX+), FreePBX (English, German), FRITZ!Box and at
-    // gateways without a name.
     subjects: &[
-        "Fax received from \"{number}\"",
-        "Fax received with errors from \"{number}\"",
-        "Fax received from {number}",
-        "Facsimile received from {number}",
-        "Fax empfangen von {number}",
-        "Neues Fax von: {number}",
-        "New fax from: {number}",
-        "Fax from {number}",
-        "Fax von {number}",
+        // HylaFAX (English, German) and HylaFAX+ name the station id.
+        station("Fax received from \"{number}\""),
+        station("Fax received with errors from \"{number}\""),
+        station("Fax received from {number}"),
+        station("Facsimile received from {number}"),
+        station("Fax empfangen von {number}"),
+        // FreePBX (English, German), FRITZ!Box, and gateways without a name.
+        called("Neues Fax von {number}"),
+        called("Neues Fax empfangen von {number}"),
+        called("Neues Telefax von {number}"),
+        called("New fax from {number}"),
+        called("New fax received from {number}"),
+        called("New fax message from {number}"),
+        called("Sie haben ein Fax von {number} erhalten"),
+        called("Sie haben ein neues Fax von {number} erhalten"),
+        called("You have received a fax from {number}"),
+        called("You have a new fax from {number}"),
+        called("Eingehendes Fax von {number}"),
+        called("Incoming fax from {number}"),
+        called("Faxeingang von {number}"),
+        called("Fax-Eingang von {number}"),
+        called("Fax erhalten von {number}"),
+        called("Faxnachricht von {number}"),
+        called("Fax message from {number}"),
+        called("Telefax von {number}"),
+        called("Fax from {number}"),
+        called("Fax von {number}"),
     ],
 }];
 
@@ -66,21 +110,12 @@ impl FaxProfile {
     /// Many gateways refuse more than 10 MB.
     pub const MAIL_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
-    pub(super) fn caller(
-        &self,
-        sender: &MailAddress,
-        subject: &str,
-    ) -> Result<Correspondent, WhyNot> {
+    /// Whom a fax is from.
+    pub(super) fn caller(&self, sender: &MailAddress, letter: &Letter) -> Result<Caller, WhyNot> {
         if !self.senders.iter().any(|rule| rule.allows(sender)) {
             return Err(WhyNot::SenderNotAllowed);
         }
-        let caller = self
-            .form
-            .subjects
-            .iter()
-            .find_map(|pattern| fill_of(pattern, subject))
-            .and_then(|raw| number::to_e164(without_name(raw), self.country));
-        Ok(caller.map_or(Correspondent::UnknownFax, Correspondent::Fax))
+        Ok(caller::read(letter, self.form.subjects, self.country, &self.number))
     }
 
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
@@ -98,7 +133,7 @@ impl FaxProfile {
 }
 
 /// What stands in `subject` where `pattern` says `{number}`, without regard to case.
-fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
+pub(super) fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
     let (before, after) = pattern.split_once("{number}")?;
     let subject = subject.trim();
     let rest = subject.get(before.len()..)?;
@@ -106,12 +141,6 @@ fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
     let starts = subject.get(..before.len())?.eq_ignore_ascii_case(before);
     let ends = rest.get(fill.len()..)?.eq_ignore_ascii_case(after);
     (starts && ends).then(|| fill.trim())
-}
-
-/// `"Praxis" <030123>` and `Praxis (030123)` name the caller as well: the number is the last word.
-fn without_name(raw: &str) -> &str {
-    let inside = |open, close| raw.strip_suffix(close)?.rsplit_once(open).map(|(_, number)| number);
-    inside('<', '>').or_else(|| inside('(', ')')).unwrap_or(raw)
 }
 
 /// An address, or a whole domain, whose mails are taken for faxes.

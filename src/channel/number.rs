@@ -101,6 +101,12 @@ pub(super) fn national(number: &FaxNumber, country: Country) -> String {
     }
 }
 
+/// The number as it is known within its country, without the zero that is dialled before it.
+pub(super) fn national_digits(number: &FaxNumber) -> String {
+    let parsed = phonenumber::parse(None, number.as_str());
+    parsed.map(|parsed| parsed.national().to_string()).unwrap_or_default()
+}
+
 /// Whether the numbering plan knows such a number.
 ///
 /// Where a leading 0 is dialled within a country it is no part of the number: `+49 0164 00` is

@@ -38,7 +38,8 @@ pub(super) fn is_of_words(name: &str) -> bool {
 
 /// The name of a part that has none: `attachment-2.pdf`.
 pub(super) fn numbered(number: usize, media_type: &str) -> String {
-    format!("attachment-{number}{}", ending(media_type))
+    let ending = endings(media_type).map(|(ending, _)| format!(".{ending}")).unwrap_or_default();
+    format!("attachment-{number}{ending}")
 }
 
 fn shorten(name: &str) -> String {
@@ -55,26 +56,101 @@ fn shorten(name: &str) -> String {
     format!("{}{ending}", stem.trim_end())
 }
 
-fn ending(media_type: &str) -> &'static str {
-    match media_type {
-        "application/pdf" => ".pdf",
-        "application/pkcs7-mime" => ".p7m",
-        "application/pkcs7-signature" => ".p7s",
-        "application/xml" | "text/xml" => ".xml",
-        "application/zip" => ".zip",
-        "image/gif" => ".gif",
-        "image/jpeg" => ".jpg",
-        "image/png" => ".png",
-        "image/tiff" | "image/tiff-fx" => ".tif",
-        "message/rfc822" => ".eml",
-        "text/calendar" => ".ics",
-        "text/html" => ".html",
+/// The name, with an ending that fits its type: Windows opens nothing without one, and phones call a
+/// voice message just that.
+pub(super) fn with_ending(name: &str, media_type: &str) -> String {
+    let Some((wanted, fits)) = endings(media_type) else { return name.to_owned() };
+    let fits = match ending_of(name) {
+        Some(ending) => ending == wanted || fits.contains(&ending.as_str()) || is_vague(media_type),
+        None => false,
+    };
+    if fits {
+        return name.to_owned();
+    }
+    let stem: String = name.chars().take(CHARS_MAX - 1 - wanted.len()).collect();
+    format!("{}.{wanted}", stem.trim_end())
+}
+
+/// What a name ends with, in lower case; a number (`Befund 23.11`) and a word (`Dr. Muster`) are no
+/// endings.
+fn ending_of(name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    let looks_like_one = (1..=8).contains(&ending.len())
+        && ending.chars().all(|c| c.is_ascii_alphanumeric())
+        && ending.chars().any(|c| c.is_ascii_alphabetic());
+    (looks_like_one && !stem.is_empty()).then(|| ending.to_ascii_lowercase())
+}
+
+/// Types of so many things that any ending may be right: what is a zip inside is often a document.
+fn is_vague(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "text/plain" | "application/zip" | "application/xml" | "text/xml" | "application/json"
+    )
+}
+
+/// The usual ending of a type, and others that fit it.
+fn endings(media_type: &str) -> Option<(&'static str, &'static [&'static str])> {
+    Some(match media_type {
+        "application/dicom" => ("dcm", &["dicom"]),
+        "application/json" => ("json", &[]),
+        "application/msword" => ("doc", &["docx", "dot", "rtf"]),
+        "application/ogg" => ("ogg", &["oga", "ogv", "ogx", "opus"]),
+        "application/pdf" => ("pdf", &[]),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" => ("p7m", &["p7s", "p7c", "p7z"]),
+        "application/pkcs7-signature" | "application/x-pkcs7-signature" => ("p7s", &["p7m"]),
+        "application/rtf" | "text/rtf" => ("rtf", &["doc"]),
+        "application/vnd.ms-excel" => ("xls", &["xlsx", "xlsm", "xlt", "csv"]),
+        "application/vnd.ms-powerpoint" => ("ppt", &["pptx", "pps", "pot"]),
+        "application/vnd.oasis.opendocument.spreadsheet" => ("ods", &["ots", "fods"]),
+        "application/vnd.oasis.opendocument.text" => ("odt", &["ott", "fodt"]),
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation" => {
+            ("pptx", &["ppsx", "potx"])
+        }
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => {
+            ("xlsx", &["xlsm", "xltx"])
+        }
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => {
+            ("docx", &["docm", "dotx"])
+        }
+        "application/xml" | "text/xml" => ("xml", &[]),
+        "application/zip" | "application/x-zip-compressed" => ("zip", &[]),
+        "audio/aac" => ("aac", &["m4a", "adts"]),
+        "audio/amr" => ("amr", &["3ga"]),
+        "audio/flac" | "audio/x-flac" => ("flac", &[]),
+        "audio/mp4" | "audio/x-m4a" | "audio/m4a" => ("m4a", &["mp4", "m4b", "aac"]),
+        "audio/mpeg" | "audio/mp3" => ("mp3", &["mpga", "mp2"]),
+        "audio/ogg" | "audio/opus" => ("ogg", &["oga", "opus", "spx"]),
+        "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => ("wav", &["wave"]),
+        "audio/webm" => ("webm", &["weba"]),
+        "audio/3gpp" => ("3gp", &["3gpp", "3ga"]),
+        "image/bmp" | "image/x-ms-bmp" => ("bmp", &["dib"]),
+        "image/gif" => ("gif", &[]),
+        "image/heic" => ("heic", &["heif", "hif"]),
+        "image/heif" => ("heif", &["heic", "hif"]),
+        "image/jpeg" | "image/jpg" => ("jpg", &["jpeg", "jpe", "jfif"]),
+        "image/png" => ("png", &["apng"]),
+        "image/svg+xml" => ("svg", &["svgz"]),
+        "image/tiff" | "image/tiff-fx" => ("tif", &["tiff", "tfx"]),
+        "image/webp" => ("webp", &[]),
+        "message/rfc822" => ("eml", &["mht"]),
+        "text/calendar" => ("ics", &["ical", "ifb", "vcs"]),
+        "text/csv" => ("csv", &["txt", "tsv"]),
+        "text/html" => ("html", &["htm", "xhtml", "shtml"]),
         "text/plain"
         | "text/rfc822-headers"
         | "message/delivery-status"
-        | "message/disposition-notification" => ".txt",
-        _ => "",
-    }
+        | "message/disposition-notification" => ("txt", &[]),
+        "text/vcard" | "text/x-vcard" => ("vcf", &["vcard"]),
+        "video/3gpp" => ("3gp", &["3gpp"]),
+        "video/mp4" => ("mp4", &["m4v", "mp4v"]),
+        "video/mpeg" => ("mpg", &["mpeg", "mpe"]),
+        "video/ogg" => ("ogv", &["ogg"]),
+        "video/quicktime" => ("mov", &["qt"]),
+        "video/webm" => ("webm", &[]),
+        "video/x-msvideo" => ("avi", &[]),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +172,30 @@ mod tests {
         ] {
             assert_eq!(clean(name, "x.bin"), expected, "{name:?}");
         }
+    }
+
+    #[test]
+    fn b47_an_ending_is_added_where_none_fits() {
+        for (name, media_type, expected) in [
+            ("Voice message", "audio/ogg", "Voice message.ogg"),
+            ("Befund.PDF", "application/pdf", "Befund.PDF"),
+            ("Befund 23.11", "application/pdf", "Befund 23.11.pdf"),
+            ("Brief an Dr. Müller", "application/pdf", "Brief an Dr. Müller.pdf"),
+            ("IMG_1.HEIC", "image/jpeg", "IMG_1.HEIC.jpg"),
+            ("foto.jpeg", "image/jpeg", "foto.jpeg"),
+            ("Brief.docx", "application/zip", "Brief.docx"),
+            ("Brief.docx", "application/msword", "Brief.docx"),
+            ("werte.csv", "text/plain", "werte.csv"),
+            ("werte", "text/plain", "werte.txt"),
+            ("rechnung.exe", "application/pdf", "rechnung.exe.pdf"),
+            ("x.bin", "application/octet-stream", "x.bin"),
+            ("unbekannt", "application/x-unbekannt", "unbekannt"),
+            (".pdf", "application/pdf", ".pdf.pdf"),
+        ] {
+            assert_eq!(with_ending(name, media_type), expected, "{name} {media_type}");
+        }
+        let long = with_ending(&"ö".repeat(CHARS_MAX), "audio/ogg");
+        assert!(long.ends_with("ö.ogg") && long.chars().count() == CHARS_MAX, "{long}");
     }
 
     #[test]

@@ -85,9 +85,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
     let is_broken = ["From", "To", "Subject"].iter().any(|name| block.values(name).any(is_garbled))
         || [&to, &cc, &reply_to].iter().any(|list| list.mailboxes.broken)
         // What was cut may end within a word.
-        || (subject.broken && !block.cut)
-        // Where answers are wanted, and cannot be read.
-        || reply_to.mailboxes.unreadable > 0;
+        || (subject.broken && !block.cut);
     for (is_so, defect) in [
         (subject.cut, Defect::HeaderCut),
         (is_broken, Defect::Encoding),
@@ -97,6 +95,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
             ["In-Reply-To", "References"].iter().any(|name| block.names_unreadably(name)),
             Defect::AncestorsUnreadable,
         ),
+        (reply_to.mailboxes.unreadable > 0, Defect::ReplyToUnreadable),
     ] {
         if is_so {
             defects.insert(defect);

@@ -136,6 +136,15 @@ fn message(head: Head, event_type: &str, content: Option<&Value>) -> Option<Room
     Some(RoomMessage { event_id, room_id, sender, sent_at_ms, kind, replies_to, replaces })
 }
 
+/// The event whose thread a message stands in, whether it answers another one there or not.
+pub fn thread_root(event: &Value) -> Option<&str> {
+    let relation = event.get("content")?.get("m.relates_to")?;
+    if text(relation, "rel_type") != Some("m.thread") {
+        return None;
+    }
+    text(relation, "event_id")
+}
+
 /// What a body may carry for clients that know no relations.
 #[derive(Clone, Copy)]
 struct Fallbacks {
@@ -488,6 +497,19 @@ mod tests {
         assert_eq!(in_thread(json!(true)), None);
         assert_eq!(in_thread(json!(false)).unwrap(), "$q");
         assert_eq!(in_thread(json!("yes")).unwrap(), "$q");
+    }
+
+    #[test]
+    fn r09_a_message_in_a_thread_names_its_root() {
+        let root = |relation: Value| {
+            let event = json!({ "content": { "m.relates_to": relation } });
+            thread_root(&event).map(str::to_owned)
+        };
+        let thread = json!({ "rel_type": "m.thread", "event_id": "$root" });
+        assert_eq!(root(thread).as_deref(), Some("$root"));
+        assert_eq!(root(json!({ "rel_type": "m.replace", "event_id": "$x" })), None);
+        assert_eq!(root(json!({ "rel_type": "m.thread" })), None);
+        assert_eq!(root(json!("m.thread")), None);
     }
 
     #[test]

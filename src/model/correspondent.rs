@@ -1,6 +1,11 @@
 //! The other party on a channel, and the name of the ghost that stands for it.
 
+use std::borrow::Cow;
+
 use super::{AddressError, FaxNumber, MailAddress};
+
+/// Stands in front of a number that a fax machine only claims.
+const CLAIMED: &str = "claimed-";
 
 /// What a channel speaks. The rest of what makes a channel is data in `crate::channel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
@@ -27,6 +32,9 @@ impl ChannelKind {
 pub enum Correspondent {
     Mail(MailAddress),
     Fax(FaxNumber),
+    /// A fax machine that calls itself by this number, which the gateway does not confirm. It is
+    /// not taken for the one at that number: any machine may call itself so.
+    ClaimedFax(FaxNumber),
     /// A fax that came without a caller's number: it can be read, not answered.
     UnknownFax,
     /// A mail that names no sender, or several: it can be read, not answered.
@@ -35,11 +43,20 @@ pub enum Correspondent {
 
 impl Correspondent {
     /// One line that identifies the correspondent within its channel, as Postgres stores it.
-    pub fn key(&self) -> &str {
+    pub fn key(&self) -> Cow<'_, str> {
         match self {
-            Self::Mail(address) => address.as_str(),
-            Self::Fax(number) => number.as_str(),
-            Self::UnknownFax | Self::UnknownSender => "unknown",
+            Self::Mail(address) => address.as_str().into(),
+            Self::Fax(number) => number.as_str().into(),
+            Self::ClaimedFax(number) => format!("{CLAIMED}{}", number.as_str()).into(),
+            Self::UnknownFax | Self::UnknownSender => "unknown".into(),
+        }
+    }
+
+    /// The number a fax is sent to.
+    pub fn number(&self) -> Option<&FaxNumber> {
+        match self {
+            Self::Fax(number) | Self::ClaimedFax(number) => Some(number),
+            Self::Mail(_) | Self::UnknownFax | Self::UnknownSender => None,
         }
     }
 
@@ -54,14 +71,17 @@ impl Correspondent {
             (ChannelKind::Kim, "unknown") => Ok(Self::UnknownSender),
             (ChannelKind::Kim, key) => MailAddress::new(key).map(Self::Mail),
             (ChannelKind::Fax, "unknown") => Ok(Self::UnknownFax),
-            (ChannelKind::Fax, key) => FaxNumber::new(key).map(Self::Fax),
+            (ChannelKind::Fax, key) => match key.strip_prefix(CLAIMED) {
+                Some(number) => FaxNumber::new(number).map(Self::ClaimedFax),
+                None => FaxNumber::new(key).map(Self::Fax),
+            },
         }
     }
 
     fn kind(&self) -> ChannelKind {
         match self {
             Self::Mail(_) | Self::UnknownSender => ChannelKind::Kim,
-            Self::Fax(_) | Self::UnknownFax => ChannelKind::Fax,
+            Self::Fax(_) | Self::ClaimedFax(_) | Self::UnknownFax => ChannelKind::Fax,
         }
     }
 }
@@ -89,7 +109,8 @@ impl GhostName {
     pub fn of(correspondent: &Correspondent, room_for_name: usize) -> Result<Self, GhostNameError> {
         let mut name = format!("{}_", correspondent.kind().word());
         let key = match correspondent {
-            Correspondent::Fax(number) => number.digits(),
+            Correspondent::Fax(number) => number.digits().into(),
+            Correspondent::ClaimedFax(number) => format!("{CLAIMED}{}", number.digits()).into(),
             other => other.key(),
         };
         for byte in key.bytes() {
@@ -108,7 +129,12 @@ impl GhostName {
         let correspondent = match kind {
             "kim" => Correspondent::from_key(ChannelKind::Kim, &key),
             "fax" if key == "unknown" => Ok(Correspondent::UnknownFax),
-            "fax" => Correspondent::from_key(ChannelKind::Fax, &format!("+{key}")),
+            "fax" => match key.strip_prefix(CLAIMED) {
+                Some(digits) => {
+                    FaxNumber::new(&format!("+{digits}")).map(Correspondent::ClaimedFax)
+                }
+                None => Correspondent::from_key(ChannelKind::Fax, &format!("+{key}")),
+            },
             _ => return Err(GhostNameError::NotAGhost),
         }
         .map_err(|_| GhostNameError::NotAGhost)?;
@@ -148,7 +174,15 @@ mod tests {
             .prop_map(|text| Correspondent::Mail(MailAddress::new(&text).unwrap()));
         let fax = r"\+[1-9][0-9]{6,14}"
             .prop_map(|text| Correspondent::Fax(FaxNumber::new(&text).unwrap()));
-        prop_oneof![mail, fax, Just(Correspondent::UnknownFax), Just(Correspondent::UnknownSender)]
+        let claimed = r"\+[1-9][0-9]{6,14}"
+            .prop_map(|text| Correspondent::ClaimedFax(FaxNumber::new(&text).unwrap()));
+        prop_oneof![
+            mail,
+            fax,
+            claimed,
+            Just(Correspondent::UnknownFax),
+            Just(Correspondent::UnknownSender)
+        ]
     }
 
     proptest! {
@@ -157,7 +191,9 @@ mod tests {
             let name = GhostName::of(&correspondent, usize::MAX).unwrap();
             let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-/+".contains(c);
             prop_assert!(name.as_str().chars().all(is_legal));
-            prop_assert_eq!(GhostName::correspondent(name.as_str()), Ok(correspondent));
+            prop_assert_eq!(GhostName::correspondent(name.as_str()), Ok(correspondent.clone()));
+            let kind = correspondent.kind();
+            prop_assert_eq!(Correspondent::from_key(kind, &correspondent.key()), Ok(correspondent));
         }
 
         #[test]

@@ -110,6 +110,8 @@ pub enum Defect {
     BodyCut,
     /// More parts or deeper nesting than the limit; the rest was not read.
     TooManyParts,
+    /// It wants answers elsewhere, at an address that cannot be read.
+    ReplyToUnreadable,
     /// It says that it answers something, in a form that cannot be read.
     AncestorsUnreadable,
     /// A part's encoding or character set is broken; its bytes are shown as well as possible.

@@ -2,6 +2,7 @@
 
 # Was aus einer Antwort wird
 dispatch-accepted-kim = An KIM übergeben um { $time } Uhr. Eine Zustellbestätigung liegt noch nicht vor.
+dispatch-accepted-elsewhere = An KIM übergeben um { $time } Uhr, wie vom Absender gewünscht an { $address }. Eine Zustellbestätigung liegt noch nicht vor.
 dispatch-accepted-fax = An das Fax-Gateway übergeben um { $time } Uhr. Ein Sendebericht liegt noch nicht vor.
 dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [recipient] Die Gegenstelle nimmt für diese Adresse zurzeit nichts an.
@@ -46,6 +47,7 @@ withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergebe
 # Warum eine Nachricht den Raum nicht verlässt
 not-a-speaker = Diese Nachricht bleibt im Raum: Für die Praxis dürfen hier nur freigegebene Personen antworten. Bitte lassen Sie eine davon antworten oder sich von Ihrer Systemverwaltung freigeben.
 unknown-fax-not-answerable = Diese Nachricht bleibt im Raum: Das Fax kam ohne Rufnummer und lässt sich nicht beantworten. Bitte suchen Sie die Nummer auf dem Fax und wählen Sie einen anderen Weg.
+caller-not-confirmed = Diese Nachricht bleibt im Raum: Es ist nicht sicher, von welchem Anschluss das Fax kam. Bitte prüfen Sie die Nummer auf dem Fax. Ist sie richtig, schreiben Sie !bestätigen und schicken Sie die Nachricht dann noch einmal; sonst wählen Sie bitte einen anderen Weg.
 message-not-transferable = Diese Art von Nachricht ist nicht übertragbar und bleibt im Raum. Bitte schicken Sie Text oder eine Datei.
 file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
 file-too-costly = Die Datei „{ $file }“ bleibt im Raum: Sie braucht zum Öffnen zu viel Speicher oder Zeit, oder sie ist beschädigt. Bitte speichern Sie sie neu, zum Beispiel mit geringerer Auflösung oder als PDF, und schicken Sie sie noch einmal.
@@ -95,6 +97,23 @@ letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, w
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.
 letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur sein Kopf. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+answers-go-elsewhere = Der Absender wünscht Antworten an eine andere Adresse: Was Sie auf diesen Brief antworten, geht an { $address } und nicht an die Adresse, von der er kam.{ $more ->
+    [yes] {" "}Der Brief nennt dafür noch weitere Adressen; an sie geht nichts.
+   *[no] {""}
+    } Bitte prüfen Sie, ob das richtig ist, bevor Sie antworten.
+answers-wanted-elsewhere = Der Absender wünscht Antworten an eine andere Adresse{ $readable ->
+    [yes] {" "}({ $address }), an die von hier nicht geschrieben werden kann
+   *[no] {""}, die hier nicht lesbar ist
+    }. Was Sie antworten, geht an die Adresse, von der der Brief kam, und wird dort vielleicht nicht gelesen. Bitte wählen Sie, wenn nötig, einen anderen Weg.
+sender-reads-no-answers = Die Adresse, von der dieser Brief kam, nimmt ihrem Namen nach keine Antworten an. Bitte wählen Sie für eine Antwort einen anderen Weg.
+fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät selbst; das Fax-Gateway bestätigt sie nicht. Bitte prüfen Sie sie auf dem Fax. Eine Antwort geht erst hinaus, wenn eine freigegebene Person hier !bestätigen geschrieben hat.
+fax-numbers-differ = Dieses Fax kam laut Fax-Gateway vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn eine freigegebene Person hier !bestätigen geschrieben hat.
+letter-urgent = Vom Absender als dringend gekennzeichnet
+letter-written = Geschrieben am { $day } um { $time } Uhr
+letter-also-to = Ging auch an: { $who }{ $more ->
+    [0] {""}
+   *[other] {" "}und { $more } weitere
+    }
 
 # Was mit dem Raum geschah
 room-not-encrypted = Dieser Raum ist nicht verschlüsselt, und das Gateway darf das hier nicht ändern. Briefe kommen deshalb nicht mehr hierher, sondern in einen neuen, verschlüsselten Raum. Bitte schreiben Sie nur noch dort.
@@ -114,6 +133,7 @@ commands-help =
     !einlassen @name:server – lässt jemanden hier mitlesen, der nicht zum Team gehört
     !ausladen @name:server – beendet das wieder
     !vertrauen @name:server – bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
+    !bestätigen – die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
     !hilfe – diese Übersicht
     Alles andere, was freigegebene Personen hier schreiben, geht an die Gegenseite.
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
@@ -132,11 +152,14 @@ trust-nothing = Für { $member } ist hier nichts zu bestätigen. Bitte prüfen S
 trust-not-yourself = Die eigene Verschlüsselung kann niemand selbst bestätigen. Bitte lassen Sie es eine andere Person tun, die hier antworten darf, oder Ihre Systemverwaltung.
 trust-not-asked = In diesem Raum gilt jedes Gerät eines Mitglieds; es gibt nichts zu bestätigen.
 retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
+caller-confirmed = Danke, die Nummer ist bestätigt. Bitte schicken Sie Ihre Antwort jetzt noch einmal.
+nothing-to-confirm = Hier gibt es nichts zu bestätigen.
 
 # Namen
 room-name = { $label } · Vorgang { $number }
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)
+ghost-claimed-fax = { $number } laut Kennung (Fax)
 ghost-unknown-fax = Unbekannte Faxnummer (Fax)
 ghost-unknown-kim = Unbekannter Absender (KIM)
 

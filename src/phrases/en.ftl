@@ -2,6 +2,7 @@
 
 # What becomes of an answer
 dispatch-accepted-kim = Handed over to KIM at { $time }. It is not yet confirmed as delivered.
+dispatch-accepted-elsewhere = Handed over to KIM at { $time }, to { $address } as the sender wishes. There is no confirmation of delivery yet.
 dispatch-accepted-fax = Handed over to the fax gateway at { $time }. There is no sending report yet.
 dispatch-try-later = Not yet handed over: { $trouble ->
     [recipient] the other side takes nothing for this address at the moment.
@@ -46,6 +47,7 @@ withdrawal-too-late = The message is deleted here, but had been handed over and 
 # Why a message does not leave the room
 not-a-speaker = This message stays in the room: only people who were named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
 unknown-fax-not-answerable = This message stays in the room: the fax came without a number and cannot be answered. Please look for the number on the fax and choose another way.
+caller-not-confirmed = This message stays in the room: it is not certain which line the fax came from. Please check the number on the fax. If it is right, write !confirm and then send the message again; otherwise please choose another way.
 message-not-transferable = This kind of message cannot be transferred and stays in the room. Please send text or a file.
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
 file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it anew, for example with a lower resolution or as PDF, and send it again.
@@ -95,6 +97,23 @@ letter-cut = This is only the beginning of the letter. You receive the whole whe
 unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MiB and was not fetched; only its head is shown here. It is still in the mailbox. Please contact your system administrator, or ask the sender for smaller files.
 automatic-letter = This message was written by a machine, for example as an absence note.
+answers-go-elsewhere = The sender wants answers at another address: what you answer to this letter goes to { $address } and not to the address it came from.{ $more ->
+    [yes] {" "}The letter names further addresses for answers; nothing goes there.
+   *[no] {""}
+    } Please check that this is right before you answer.
+answers-wanted-elsewhere = The sender wants answers at another address{ $readable ->
+    [yes] {" "}({ $address }), which cannot be written to from here
+   *[no] {""}, which cannot be read here
+    }. What you answer goes to the address the letter came from, and may not be read there. Please choose another way if necessary.
+sender-reads-no-answers = By its name, the address this letter came from takes no answers. Please choose another way to answer.
+fax-number-claimed = Only the sending fax machine itself names the number { $number }; the fax gateway does not confirm it. Please check it on the fax. An answer leaves only after somebody who may answer has written !confirm here.
+fax-numbers-differ = According to the fax gateway this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after somebody who may answer has written !confirm here.
+letter-urgent = Marked as urgent by its sender
+letter-written = Written on { $day } at { $time }
+letter-also-to = Also sent to: { $who }{ $more ->
+    [0] {""}
+   *[other] {" "}and { $more } more
+    }
 
 # What happened to the room
 room-not-encrypted = This room is not encrypted, and the gateway may not change that here. Letters therefore no longer come here but into a new, encrypted room. Please write only there.
@@ -114,6 +133,7 @@ commands-help =
     !admit @name:server – lets somebody read along here who is not of the team
     !dismiss @name:server – ends that again
     !trust @name:server – confirms that somebody has reset the encryption themselves
+    !confirm – the number of a fax is right, answers may go there
     !help – this list
     Everything else that people named for it write here goes to the other side.
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
@@ -132,11 +152,14 @@ trust-nothing = There is nothing to confirm here for { $member }. Please check t
 trust-not-yourself = Nobody can confirm their own encryption. Please have it done by another person who may answer here, or by your administrators.
 trust-not-asked = In this room every device of a member counts; there is nothing to confirm.
 retry-may-double = The answer is handed over once more. If the first attempt did arrive, the other side receives it twice.
+caller-confirmed = Thank you, the number is confirmed. Please send your answer again now.
+nothing-to-confirm = There is nothing to confirm here.
 
 # Names
 room-name = { $label } · Matter { $number }
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)
+ghost-claimed-fax = { $number } by its station id (Fax)
 ghost-unknown-fax = Unknown fax number (Fax)
 ghost-unknown-kim = Unknown sender (KIM)
 

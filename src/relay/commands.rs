@@ -5,7 +5,7 @@ use crate::{
     model::{LetterId, RoomEvent},
     phrases::Phrase,
     rules::routing::Command,
-    store::{Conversation, Resolution, StoreError},
+    store::{AnsweredLetter, Conversation, Resolution, StoreError},
 };
 
 /// Does what was asked, and says what the room is told, and which letter's original follows.
@@ -15,6 +15,7 @@ pub(super) async fn run(
     conversation: &Conversation,
     event: &RoomEvent,
     command: Command,
+    answered: Option<AnsweredLetter>,
 ) -> Result<(Phrase, Option<LetterId>), StoreError> {
     match command {
         Command::Help => Ok((Phrase::CommandsHelp, None)),
@@ -41,6 +42,13 @@ pub(super) async fn run(
                 identities::confirm(ctx, line, conversation.id, room, speaker, person).await?;
             Ok((phrase, None))
         }
+        Command::Confirm => match answered.and_then(|letter| letter.open_doubt) {
+            Some(doubt) => {
+                ctx.store.settle_doubt(conversation.id, &doubt, ctx.clock.now()).await?;
+                Ok((Phrase::CallerConfirmed, None))
+            }
+            None => Ok((Phrase::NothingToConfirm, None)),
+        },
     }
 }
 

@@ -131,14 +131,15 @@ impl From<StoreError> for NoMail {
 impl Case<'_> {
     /// Fixes what the dispatch answers, and its place in the thread.
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
-        let newest = match self.line.channel.writes() {
-            Writes::MailWithAttachments => {
-                stored_mail::newest(self.ctx, self.conversation.id).await?
-            }
+        let answered = match self.line.channel.writes() {
+            Writes::MailWithAttachments => match dispatch.answers {
+                Some(letter) => stored_mail::answered(self.ctx, letter).await?,
+                None => stored_mail::newest(self.ctx, self.conversation.id).await?,
+            },
             // A fax carries no thread, and its gateway's mail is nothing to answer.
             Writes::OnePdf => None,
         };
-        let answers = match newest {
+        let answers = match answered {
             Some(letter) => answer::to(&letter),
             None if self.line.channel.writes() == Writes::MailWithAttachments => Answers::default(),
             None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },
@@ -199,8 +200,12 @@ impl Case<'_> {
     /// The mail of a dispatch: the same bytes at every attempt.
     async fn mail(&self, stored: &StoredDispatch) -> Result<(Envelope, Leaving, Held), NoMail> {
         let channel = &self.line.channel;
+        let addressee = match &stored.answer_to {
+            Some(elsewhere) => &Correspondent::Mail(elsewhere.clone()),
+            None => self.correspondent,
+        };
         let to = channel
-            .recipient(self.correspondent)
+            .recipient(addressee)
             .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
         let said = self.ctx.store.dispatch_parts(stored.id).await?;
         // Files that are not encrypted are in memory from here on.
@@ -216,7 +221,7 @@ impl Case<'_> {
             self.part(part, &mut parts, &mut files).await?;
         }
         let dispatch = Dispatch {
-            to: self.correspondent.clone(),
+            to: addressee.clone(),
             message_id: stored.message_id.clone(),
             date: stored.opened_at,
             subject: stored.subject.clone(),
@@ -309,7 +314,11 @@ impl Case<'_> {
         FaxPage {
             sender: channel.label.clone(),
             sender_number: own_number,
-            recipient_number: self.correspondent.key().to_owned(),
+            recipient_number: self
+                .correspondent
+                .number()
+                .map(|number| number.as_str().to_owned())
+                .unwrap_or_default(),
             date: say(Phrase::FaxMoment { at: dispatch.date }),
             // The gateway's subjects name numbers, not matters.
             subject: String::new(),
@@ -409,7 +418,13 @@ impl Case<'_> {
             Verdict::Done => {
                 info!(dispatch.id = %id, channel.name = %channel.name, "Handed dispatch {id} over");
                 let phrase = match channel.writes() {
-                    Writes::MailWithAttachments => Phrase::DispatchAcceptedKim { at: now },
+                    Writes::MailWithAttachments => match &dispatch.answer_to {
+                        Some(to) => {
+                            let address = to.as_str().to_owned();
+                            Phrase::DispatchAcceptedElsewhere { at: now, address }
+                        }
+                        None => Phrase::DispatchAcceptedKim { at: now },
+                    },
                     Writes::OnePdf => Phrase::DispatchAcceptedFax { at: now },
                 };
                 let notice = self.notice(dispatch, &phrase);

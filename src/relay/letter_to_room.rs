@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ruma::UserId;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -18,19 +19,22 @@ use super::{
     stored_mail::{self, Unread},
 };
 use crate::{
-    channel::WhyNot,
+    channel::{AnswersTo, CallerDoubt, Channel, WhyNot},
     matrix::{ErrorKind, MatrixError, Upload},
     model::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
-        LetterId, Media, MessageId, Notice, Speaker, TransferEncoding,
+        LetterId, Mailbox, Media, MessageId, Notice, Speaker, TransferEncoding,
     },
-    phrases::Phrase,
+    phrases::{Phrase, Phrases},
     rules::{
         posts,
         threading::{self, Ancestors, Known, Placement},
     },
     store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
 };
+
+/// How many other recipients of a letter are named.
+const ALSO_TO_MAX: usize = 10;
 
 /// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
 const POSTS_AT_ONCE: usize = 20;
@@ -131,11 +135,19 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         newest: known.newest,
     };
     let placement = threading::place(channel.thread_by, &ancestors, facts);
+    let answers_to = channel.answers_to(&letter);
+    let doubt = channel.doubt_of(&letter);
     let mut hints = hints(&letter, placement);
+    hints.extend(answers_hint(&correspondent, &answers_to));
+    hints.extend(doubt.as_ref().map(doubt_hint));
     if stored.head_only {
         let bytes = u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX);
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
     }
+    let head: Vec<String> = head(channel, &letter, ctx.clock.now())
+        .iter()
+        .map(|phrase| Phrases::say(channel.language, phrase))
+        .collect();
     let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
     let conversation = ctx
         .store
@@ -150,7 +162,12 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
             fingerprint,
             message_id: letter.message_id.as_ref(),
             ancestors: &named,
-            posts: &posts::render(&name, &letter, &hints),
+            answer_to: match &answers_to {
+                AnswersTo::Elsewhere { to, .. } => Some(to),
+                AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
+            },
+            caller_doubt: doubt.as_ref().map(CallerDoubt::key),
+            posts: &posts::render(&name, &letter, &head, &hints),
             at: ctx.clock.now(),
         })
         .await?;
@@ -168,8 +185,8 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
     }
     for defect in &letter.defects {
         let hint = match defect {
-            // Said where the letter was placed.
-            Defect::AncestorsUnreadable => continue,
+            // Said where the letter was placed, and with where its answers go.
+            Defect::AncestorsUnreadable | Defect::ReplyToUnreadable => continue,
             Defect::NoSender => Phrase::NoSender,
             Defect::SeveralSenders => Phrase::SeveralSenders,
             Defect::BodyCut => Phrase::LetterCut,
@@ -194,6 +211,68 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
         hints.push(Phrase::AutomaticLetter);
     }
     hints
+}
+
+/// What the room should know before anybody answers.
+fn answers_hint(correspondent: &Correspondent, answers_to: &AnswersTo) -> Option<Phrase> {
+    if correspondent.is_unknown() {
+        return None;
+    }
+    match answers_to {
+        AnswersTo::Sender => None,
+        AnswersTo::Elsewhere { to, has_more } => Some(Phrase::AnswersGoElsewhere {
+            address: to.as_str().to_owned(),
+            has_more: *has_more,
+        }),
+        AnswersTo::OutOfReach { wanted } => {
+            let address = wanted.as_ref().map(|wanted| wanted.as_str().to_owned());
+            Some(Phrase::AnswersWantedElsewhere { address })
+        }
+        AnswersTo::Nobody => Some(Phrase::SenderReadsNoAnswers),
+    }
+}
+
+fn doubt_hint(doubt: &CallerDoubt) -> Phrase {
+    match doubt {
+        CallerDoubt::Claimed(number) => {
+            Phrase::FaxNumberClaimed { number: number.as_str().to_owned() }
+        }
+        CallerDoubt::Differs { caller, station } => Phrase::FaxNumbersDiffer {
+            number: caller.as_str().to_owned(),
+            station: station.clone(),
+        },
+    }
+}
+
+/// What stands between a letter's subject and its words: that it is urgent, when it was written if
+/// not today, and to whom else it went.
+fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> Vec<Phrase> {
+    let mut head = Vec::new();
+    if letter.urgent {
+        head.push(Phrase::LetterUrgent);
+    }
+    if let Some(at) = letter.date.filter(|at| Phrases::day_of(*at) != Phrases::day_of(now)) {
+        head.push(Phrase::LetterWritten { at });
+    }
+    // Whom a fax gateway writes to is its own affair.
+    if channel.kind() == ChannelKind::Kim {
+        let mut others: Vec<&Mailbox> = Vec::new();
+        for mailbox in letter.to.iter().chain(&letter.cc) {
+            let is_known = others.iter().any(|other| other.address == mailbox.address);
+            if mailbox.address != channel.address && !is_known {
+                others.push(mailbox);
+            }
+        }
+        if !others.is_empty() {
+            let shown = others.iter().take(ALSO_TO_MAX).map(|mailbox| match &mailbox.name {
+                Some(name) => format!("{name} <{}>", mailbox.address.as_str()),
+                None => mailbox.address.as_str().to_owned(),
+            });
+            let more = others.len().saturating_sub(ALSO_TO_MAX);
+            head.push(Phrase::LetterAlsoTo { who: shown.collect(), more: more as u64 });
+        }
+    }
+    head
 }
 
 /// Sends the posts of a conversation that wait, in order, opening the portal when there is none.

@@ -438,6 +438,9 @@ async fn display_name(
             Phrase::GhostKim { name }
         }
         Correspondent::Fax(number) => Phrase::GhostFax { number: number.as_str().to_owned() },
+        Correspondent::ClaimedFax(number) => {
+            Phrase::GhostClaimedFax { number: number.as_str().to_owned() }
+        }
         Correspondent::UnknownFax => Phrase::GhostUnknownFax,
         Correspondent::UnknownSender => Phrase::GhostUnknownKim,
     };

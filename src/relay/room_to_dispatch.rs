@@ -13,14 +13,19 @@ use super::{
     unreadable::{self, Reading, Retried},
 };
 use crate::{
-    matrix::decode,
-    model::{ConversationId, Correspondent, Member, Membership, MessageId, MessageKind, RoomEvent},
+    matrix::{decode, thread_root},
+    model::{
+        ConversationId, Correspondent, LetterId, Member, Membership, MessageId, MessageKind,
+        RoomEvent,
+    },
     phrases::Phrase,
     rules::{
         posts,
         routing::{Portal, Refusal, Route, route},
     },
-    store::{Conversation, NewPart, NewerWords, StoreError, StoredEvent, StoredPart},
+    store::{
+        AnsweredLetter, Conversation, NewPart, NewerWords, StoreError, StoredEvent, StoredPart,
+    },
 };
 
 /// Events read at once.
@@ -200,17 +205,28 @@ async fn act_on(
     let correspondent =
         Correspondent::from_key(line.channel.kind(), &conversation.correspondent).ok();
     let recipient = correspondent.as_ref().map(|c| line.channel.recipient(c));
+    let answered = answered(ctx, conversation.id, &event, &stored.event).await?;
+    let goes_elsewhere = answered.as_ref().is_some_and(|letter| letter.goes_elsewhere);
     let portal = Portal {
         is_ours,
         may_speak: line.channel.lets_speak(said.sender.as_str()),
-        is_answerable: matches!(recipient, Some(Ok(_))),
+        is_answerable: goes_elsewhere || matches!(recipient, Some(Ok(_))),
         file_bytes_max: line.channel.mail_bytes_max(),
         prefix: "!",
     };
-    let answer = match route(&event, portal) {
+    let route = route(&event, portal);
+    if matches!(route, Route::Text(_) | Route::File(_))
+        && answered.as_ref().is_some_and(|letter| letter.open_doubt.is_some())
+    {
+        let phrase = Phrase::CallerNotConfirmed;
+        return tell(ctx, line, conversation.id, &said, &phrase).await;
+    }
+    let answers = answered.as_ref().map(|letter| letter.id);
+    let answer = match route {
         Route::Ignore => return Ok(()),
         Route::Text(body) => {
-            return collect(ctx, line, conversation.id, &said, StoredPart::Text(body)).await;
+            let part = StoredPart::Text(body);
+            return collect(ctx, line, conversation.id, &said, part, answers).await;
         }
         Route::File(file) => {
             let part = StoredPart::File {
@@ -222,11 +238,11 @@ async fn act_on(
                     .unwrap_or_else(|| "application/octet-stream".to_owned()),
                 encryption: file.encryption,
             };
-            return collect(ctx, line, conversation.id, &said, part).await;
+            return collect(ctx, line, conversation.id, &said, part, answers).await;
         }
         Route::Command(command) => {
             let (phrase, original) =
-                commands::run(ctx, line, conversation, &event, command).await?;
+                commands::run(ctx, line, conversation, &event, command, answered).await?;
             tell(ctx, line, conversation.id, &said, &phrase).await?;
             if let Some(letter) = original {
                 let txn_id = format!("e{}", said.event_id);
@@ -258,6 +274,21 @@ async fn act_on(
         Some(phrase) => tell(ctx, line, conversation.id, &said, &phrase).await,
         None => Ok(()),
     }
+}
+
+/// The letter a message answers: the one it replies to, the one its thread is about, or the newest
+/// that stood in the room when it was written.
+async fn answered(
+    ctx: &Ctx,
+    conversation: ConversationId,
+    event: &RoomEvent,
+    raw: &Value,
+) -> Result<Option<AnsweredLetter>, StoreError> {
+    let RoomEvent::Message(message) = event else { return Ok(None) };
+    let thread = thread_root(raw);
+    let replies_to = message.replies_to.as_ref().map(|event| event.as_str());
+    let relates_to: Vec<&str> = replies_to.into_iter().chain(thread).collect();
+    ctx.store.answered_letter(conversation, message.event_id.as_str(), &relates_to).await
 }
 
 async fn member_is(
@@ -322,6 +353,7 @@ async fn collect(
     conversation: ConversationId,
     said: &Said,
     part: StoredPart,
+    answers: Option<LetterId>,
 ) -> Result<(), StoreError> {
     // Random, and without a name of ours: KIM forbids host names and persons in it (KIM-23).
     let message_id = format!("{}@{}.local", ctx.rng.uuid(), line.channel.kind().word());
@@ -332,6 +364,7 @@ async fn collect(
             author: said.sender.as_str(),
             event_id: &said.event_id,
             part: &part,
+            answers,
             collect: line.channel.collect,
             collect_at_most: COLLECT_AT_MOST.max(line.channel.collect),
             message_id: &message_id,
@@ -362,7 +395,7 @@ fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspo
         }
         Refusal::NotAnswerable => match correspondent {
             Some(Correspondent::UnknownFax) => Phrase::UnknownFaxNotAnswerable,
-            Some(Correspondent::Fax(_)) => Phrase::NumberNotDialable,
+            Some(Correspondent::Fax(_) | Correspondent::ClaimedFax(_)) => Phrase::NumberNotDialable,
             Some(Correspondent::Mail(_)) => Phrase::NotAKimAddress,
             Some(Correspondent::UnknownSender) | None => Phrase::NoCorrespondentAddress,
         },

@@ -71,22 +71,25 @@ pub(super) async fn read(ctx: &Ctx, letter: LetterId) -> Result<Option<Read>, Un
     scan(ctx, &pieces, u64::MAX).await
 }
 
-/// The newest letter of a conversation. Nothing when it cannot be read: who asks for the newest
-/// one can do without it.
+/// The newest letter of a conversation, if it can be read.
 pub(super) async fn newest(
     ctx: &Ctx,
     conversation: ConversationId,
 ) -> Result<Option<Letter>, StoreError> {
-    let stored = match ctx.store.newest_letter(conversation).await {
-        Ok(Some(stored)) => stored,
-        Ok(None) => return Ok(None),
+    match ctx.store.newest_letter(conversation).await {
+        Ok(Some(stored)) => answered(ctx, stored.id).await,
+        Ok(None) => Ok(None),
         Err(StoreError::Damaged(damaged)) => {
             damage::tell(&damaged);
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(error),
-    };
-    let id = stored.id;
+        Err(error) => Err(error),
+    }
+}
+
+/// The letter that is answered. Nothing when it cannot be read: then the answer names none, and
+/// above all no other.
+pub(super) async fn answered(ctx: &Ctx, id: LetterId) -> Result<Option<Letter>, StoreError> {
     match read(ctx, id).await {
         Ok(read) => Ok(read.map(|(letter, _)| letter)),
         Err(Unread::Store(StoreError::Damaged(damaged))) => {

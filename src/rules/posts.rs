@@ -15,17 +15,20 @@ pub const CONTENT_BYTES_MAX: usize = 40_000;
 /// The posts of a letter, in order. `name` is the letter's own for all time: their `txn_id`s are
 /// made from it.
 ///
+/// `head`: lines between its subject and its words.
+///
 /// They are its words and its files by the ghost, then what the gateway has to say about it
 /// (`hints`) by the bot.
 ///
 /// Subject and file names stand only inside contents, which are encrypted in an encrypted room
 /// (TIM-29).
-pub fn render(name: &str, letter: &Letter, hints: &[Notice]) -> Vec<NewPost> {
+pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) -> Vec<NewPost> {
     let mut contents: Vec<(Speaker, Notice, Option<i32>)> = Vec::new();
     let written = |content| Notice { substance: Substance::Content, content };
-    let has_words = !letter.subject.is_empty() || !letter.body.text.trim().is_empty();
+    let has_words =
+        !letter.subject.is_empty() || !letter.body.text.trim().is_empty() || !head.is_empty();
     if has_words || letter.attachments.is_empty() {
-        contents.push((Speaker::Ghost, written(words(letter)), None));
+        contents.push((Speaker::Ghost, written(words(letter, head)), None));
     }
     for (index, attachment) in letter.attachments.iter().enumerate() {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
@@ -136,18 +139,23 @@ pub fn file(attachment: &Attachment) -> Value {
     })
 }
 
-/// Subject and text of a letter as one `m.text`.
-fn words(letter: &Letter) -> Value {
+/// Subject, head and text of a letter as one `m.text`.
+fn words(letter: &Letter, head: &[String]) -> Value {
+    let lines: Vec<&str> = [letter.subject.as_str()]
+        .into_iter()
+        .chain(head.iter().map(String::as_str))
+        .filter(|line| !line.is_empty())
+        .collect();
     let text = letter.body.text.trim_end();
-    let plain = match (letter.subject.as_str(), text) {
-        ("", text) => text.to_owned(),
-        (subject, "") => subject.to_owned(),
-        (subject, text) => format!("{subject}\n\n{text}"),
+    let plain = match (lines.join("\n"), text) {
+        (above, text) if above.is_empty() => text.to_owned(),
+        (above, "") => above,
+        (above, text) => format!("{above}\n\n{text}"),
     };
     let mut content = Map::new();
     content.insert("msgtype".to_owned(), json!("m.text"));
     content.insert("body".to_owned(), json!(plain));
-    let html = formatted(letter);
+    let html = formatted(letter, head);
     if plain.len() + html.len() <= CONTENT_BYTES_MAX {
         content.insert("format".to_owned(), json!("org.matrix.custom.html"));
         content.insert("formatted_body".to_owned(), json!(html));
@@ -155,15 +163,18 @@ fn words(letter: &Letter) -> Value {
     Value::Object(content)
 }
 
-fn formatted(letter: &Letter) -> String {
+fn formatted(letter: &Letter, head: &[String]) -> String {
     let text = letter.body.html.clone().unwrap_or_else(|| {
         let lines = letter.body.text.trim_end().lines();
         lines.map(|line| escape(&fixed(line))).collect::<Vec<_>>().join("<br>")
     });
-    if letter.subject.is_empty() {
-        return text;
-    }
-    format!("<strong>{}</strong><br><br>{text}", escape(&letter.subject))
+    let subject = Some(format!("<strong>{}</strong>", escape(&letter.subject)));
+    let lines: Vec<String> = subject
+        .filter(|_| !letter.subject.is_empty())
+        .into_iter()
+        .chain(head.iter().map(|line| format!("<em>{}</em>", escape(line))))
+        .collect();
+    if lines.is_empty() { text } else { format!("{}<br><br>{text}", lines.join("<br>")) }
 }
 
 /// A line whose blanks a client does not draw together: in a plain text they hold columns apart.
@@ -221,7 +232,7 @@ mod tests {
             .iter()
             .map(|hint| Notice { substance: Substance::Word, content: notice(hint) })
             .collect();
-        let posts = render("7", letter, &hints);
+        let posts = render("7", letter, &[], &hints);
         let lines: Vec<String> = posts
             .iter()
             .map(|post| {
@@ -253,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn b24_the_head_stands_between_subject_and_words() {
+        let head = ["Dringend".to_owned(), "Ging auch an: A <a@b>".to_owned()];
+        let body = |subject: &str, text: &str| {
+            render("1", &letter(subject, text, &["a.pdf"]), &head, &[])[0].content.clone()
+        };
+        let whole = body("Konsil", "Guten Tag");
+        assert_eq!(whole["body"], "Konsil\nDringend\nGing auch an: A <a@b>\n\nGuten Tag");
+        assert_eq!(
+            whole["formatted_body"],
+            "<strong>Konsil</strong><br><em>Dringend</em><br>\
+             <em>Ging auch an: A &lt;a@b&gt;</em><br><br>Guten Tag"
+        );
+        assert_eq!(body("", "")["body"], "Dringend\nGing auch an: A <a@b>");
+    }
+
+    #[test]
     fn a_letter_of_files_alone_says_no_empty_words() {
         check(&letter("", " \n", &["fax.pdf"]), &[], &[r#"l7p0 ghost content file 0: "fax.pdf""#]);
     }
@@ -264,7 +291,7 @@ mod tests {
 
     #[test]
     fn no_markup_of_a_plain_letter_reaches_the_formatted_body() {
-        let posts = render("1", &letter("<b>A</b>", "<script>\n& \"", &[]), &[]);
+        let posts = render("1", &letter("<b>A</b>", "<script>\n& \"", &[]), &[], &[]);
         assert_eq!(
             posts[0].content["formatted_body"],
             "<strong>&lt;b&gt;A&lt;/b&gt;</strong><br><br>&lt;script&gt;<br>&amp; &quot;"
@@ -274,7 +301,7 @@ mod tests {
     /// B03: the columns of a plain text stay apart where clients draw blanks together.
     #[test]
     fn b03_blanks_of_a_plain_letter_stay() {
-        let posts = render("1", &letter("", "Hb   12\n  CRP\t5", &[]), &[]);
+        let posts = render("1", &letter("", "Hb   12\n  CRP\t5", &[]), &[], &[]);
         assert_eq!(
             posts[0].content["formatted_body"],
             "Hb \u{A0} 12<br>\u{A0} CRP\u{A0}\u{A0}\u{A0} 5"
@@ -284,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_long_letter_still_fits_into_an_event() {
-        let posts = render("1", &letter("", &"ä".repeat(15_000), &[]), &[]);
+        let posts = render("1", &letter("", &"ä".repeat(15_000), &[]), &[], &[]);
         assert!(posts[0].content.get("formatted_body").is_none());
         assert!(posts[0].content.to_string().len() <= CONTENT_BYTES_MAX);
     }

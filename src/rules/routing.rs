@@ -55,6 +55,8 @@ pub enum Command {
     Dismiss(Option<String>),
     /// Confirm the new identity of a member.
     Trust(Option<String>),
+    /// The number of a fax is right: answers may go there.
+    Confirm,
     /// A word that is no command.
     Unknown(String),
 }
@@ -97,9 +99,13 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
         && let Some(command) = command(words, portal.prefix)
     {
         // Sending something once more is speaking for the practice, and so is saying who belongs to
-        // it.
+        // it and where its answers go.
         let is_for_speakers = match command {
-            Command::Retry | Command::Admit(_) | Command::Dismiss(_) | Command::Trust(_) => true,
+            Command::Retry
+            | Command::Admit(_)
+            | Command::Dismiss(_)
+            | Command::Trust(_)
+            | Command::Confirm => true,
             Command::Help | Command::Original | Command::Unknown(_) => false,
         };
         if is_for_speakers && !portal.may_speak {
@@ -138,8 +144,9 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
     }
 }
 
-/// `!hilfe`, `!original`, `!erneut`, or their English names; anything else after the prefix is
-/// answered with the help, so that a mistyped command never leaves as a letter.
+/// `!hilfe`, `!original`, `!erneut`, `!bestätigen` and the others, or their English names; anything
+/// else after the prefix is answered with the help, so that a mistyped command never leaves as a
+/// letter.
 fn command(words: &Words, prefix: &str) -> Option<Command> {
     let rest = words.body.trim().strip_prefix(prefix)?;
     let word = rest.split_whitespace().next()?;
@@ -154,6 +161,7 @@ fn command(words: &Words, prefix: &str) -> Option<Command> {
         "einlassen" | "admit" => Command::Admit(person(words)),
         "ausladen" | "dismiss" => Command::Dismiss(person(words)),
         "vertrauen" | "trust" => Command::Trust(person(words)),
+        "bestätigen" | "bestaetigen" | "confirm" => Command::Confirm,
         _ => Command::Unknown(word.to_owned()),
     })
 }
@@ -267,6 +275,7 @@ mod tests {
             ("!hilfe", Some(Command::Help)),
             (" !Original bitte", Some(Command::Original)),
             ("!retry", Some(Command::Retry)),
+            ("!Bestätigen", Some(Command::Confirm)),
             ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
             ("!!!", None),
             ("! Achtung", None),

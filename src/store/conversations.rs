@@ -56,7 +56,7 @@ impl Sighting<'_> {
                      or known.conversation_id <> excluded.conversation_id
                      or coalesce(known.bearer <> excluded.bearer, false)",
             self.channel.as_str(),
-            self.correspondent.key(),
+            &*self.correspondent.key(),
             id.as_str(),
             self.conversation.0,
             self.at,
@@ -83,7 +83,7 @@ impl Sighting<'_> {
              set is_ambiguous = true
              where known.conversation_id <> excluded.conversation_id",
             self.channel.as_str(),
-            self.correspondent.key(),
+            &*self.correspondent.key(),
             &ids,
             self.conversation.0,
             self.at,
@@ -110,7 +110,7 @@ impl Store {
                and correspondent = $2
                and message_id = any ($3)",
             channel.as_str(),
-            correspondent.key(),
+            &*correspondent.key(),
             &ids,
         )
         .fetch_all(&self.pool)
@@ -123,7 +123,7 @@ impl Store {
              order by id desc
              limit 1",
             channel.as_str(),
-            correspondent.key(),
+            &*correspondent.key(),
         )
         .fetch_optional(&self.pool)
         .await?;

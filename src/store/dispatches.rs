@@ -11,7 +11,8 @@ use super::{
     parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, MessageId, Notice,
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, MailAddress,
+    MessageId, Notice,
 };
 
 /// A room message on its way into a dispatch.
@@ -21,6 +22,8 @@ pub struct NewPart<'a> {
     pub author: &'a str,
     pub event_id: &'a str,
     pub part: &'a StoredPart,
+    /// The letter it answers. What answers another one leaves as a mail of its own.
+    pub answers: Option<LetterId>,
     /// How long the dispatch stays open for more after this part, and at the most.
     pub collect: std::time::Duration,
     pub collect_at_most: std::time::Duration,
@@ -57,6 +60,10 @@ pub struct StoredDispatch {
     pub opened_at: OffsetDateTime,
     pub closes_at: OffsetDateTime,
     pub subject: String,
+    /// The letter it answers.
+    pub answers: Option<LetterId>,
+    /// Where that letter's sender wants answers, when that is elsewhere.
+    pub answer_to: Option<MailAddress>,
     pub in_reply_to: Option<MessageId>,
     pub ancestors: Vec<MessageId>,
     pub attempts: i32,
@@ -93,7 +100,8 @@ pub enum NewerWords {
 impl Store {
     /// Puts a room message into the author's open dispatch, or into a new one.
     ///
-    /// A dispatch gathers what one person says in one portal; somebody else's words close it.
+    /// A dispatch gathers what one person says in one portal in answer to one letter; somebody
+    /// else's words close it, and so does an answer to another letter.
     /// The same event twice changes nothing.
     pub async fn collect(&self, new: NewPart<'_>) -> Result<(), StoreError> {
         let closes_at = new.at + new.collect;
@@ -112,10 +120,11 @@ impl Store {
              set closes_at = least(closes_at, $3)
              where conversation_id = $1
                and state = 'collecting'
-               and author <> $2",
+               and (author <> $2 or letter_id is distinct from $4)",
             new.conversation.0,
             new.author,
             new.at,
+            new.answers.map(|letter| letter.0),
         )
         .execute(&mut *transaction)
         .await?;
@@ -127,6 +136,7 @@ impl Store {
                  from dispatches
                  where conversation_id = $1
                    and author = $2
+                   and letter_id is not distinct from $6
                    and state = 'collecting'
                    and closes_at > $3
                  order by id desc
@@ -138,6 +148,7 @@ impl Store {
             new.at,
             interval(new.collect_at_most),
             closes_at,
+            new.answers.map(|letter| letter.0),
         )
         .fetch_optional(&mut *transaction)
         .await?;
@@ -146,14 +157,16 @@ impl Store {
             None => {
                 sqlx::query_scalar!(
                     "insert into dispatches
-                         (conversation_id, author, message_id, state, opened_at, closes_at)
-                     values ($1, $2, $3, 'collecting', $4, $5)
+                         (conversation_id, author, message_id, state, opened_at, closes_at,
+                          letter_id)
+                     values ($1, $2, $3, 'collecting', $4, $5, $6)
                      returning id",
                     new.conversation.0,
                     new.author,
                     new.message_id.as_str(),
                     new.at,
                     closes_at,
+                    new.answers.map(|letter| letter.0),
                 )
                 .fetch_one(&mut *transaction)
                 .await?
@@ -286,6 +299,8 @@ impl Store {
                  dispatch.opened_at as "opened_at: Moment",
                  dispatch.closes_at as "closes_at: Moment",
                  dispatch.subject,
+                 dispatch.letter_id,
+                 letter.answer_to as "answer_to?",
                  dispatch.in_reply_to,
                  dispatch.ancestors as "ancestors: Vec<Option<String>>",
                  dispatch.attempts,
@@ -298,6 +313,7 @@ impl Store {
                      limit 1
                  ) as first_event
              from dispatches as dispatch
+             left join letters as letter on letter.id = dispatch.letter_id
              where dispatch.conversation_id = $1
                and dispatch.state in ('collecting', 'waiting', 'handing_over', 'sending_body')
              order by dispatch.id
@@ -326,6 +342,14 @@ impl Store {
                 Some(sealed) => self.open_text(Purpose::DispatchSubject, sealed).in_row(row.id)?,
                 None => String::new(),
             },
+            answers: row.letter_id.map(LetterId),
+            answer_to: row
+                .answer_to
+                .as_deref()
+                .map(|address| {
+                    MailAddress::new(address).map_err(|_| damaged("letter_id", Harm::Name))
+                })
+                .transpose()?,
             in_reply_to: row
                 .in_reply_to
                 .as_deref()

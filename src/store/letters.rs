@@ -7,7 +7,8 @@ use super::{
     parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailKey, MessageId, NewPost,
+    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MailKey,
+    MessageId, NewPost,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -54,6 +55,10 @@ pub struct Placing<'a> {
     pub message_id: Option<&'a MessageId>,
     /// The Message-IDs it names, each once.
     pub ancestors: &'a [MessageId],
+    /// Where answers go, when that is not the sender.
+    pub answer_to: Option<&'a MailAddress>,
+    /// What a person has to confirm before anything is answered.
+    pub caller_doubt: Option<&'a str>,
     pub posts: &'a [NewPost],
     pub at: OffsetDateTime,
 }
@@ -229,7 +234,7 @@ impl Store {
                      values ($1, $2, $3)
                      returning id",
                     placing.channel.as_str(),
-                    placing.correspondent.key(),
+                    &*placing.correspondent.key(),
                     placing.at,
                 )
                 .fetch_one(&mut *transaction)
@@ -240,12 +245,16 @@ impl Store {
             "update letters
              set state = 'placed',
                  conversation_id = $2,
-                 fingerprint = $3
+                 fingerprint = $3,
+                 answer_to = $4,
+                 caller_doubt = $5
              where id = $1
                and state = 'stored'",
             placing.letter.0,
             conversation,
             placing.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+            placing.answer_to.map(MailAddress::as_str),
+            placing.caller_doubt,
         )
         .execute(&mut *transaction)
         .await?

@@ -50,6 +50,7 @@ impl Set {
             author: "@anna:example.org",
             event_id,
             part: &StoredPart::Text(format!("Antwort {event_id}")),
+            answers: None,
             collect: Duration::from_secs(60),
             collect_at_most: Duration::from_secs(120),
             message_id: &MessageId::new(&format!("{conversation}{}@kim.local", event_id.len()))

@@ -78,6 +78,7 @@ impl Tables {
                 author: "@anna:example.org",
                 event_id: "$1",
                 part: &StoredPart::Text("Antwort".to_owned()),
+                answers: None,
                 collect: Duration::ZERO,
                 collect_at_most: Duration::ZERO,
                 message_id: &MessageId::new("1@kim.local").unwrap(),
@@ -280,6 +281,8 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         fingerprint: None,
                         message_id: None,
                         ancestors: &[],
+                        answer_to: None,
+                        caller_doubt: None,
                         posts: std::slice::from_ref(&post),
                         at: now(),
                     };

@@ -22,7 +22,7 @@ struct Shown {
 /// What the room shows of a letter.
 fn shown(raw: &str) -> Shown {
     let letter = mail::parse(raw.as_bytes());
-    let posts = posts::render("1", &letter, &[]);
+    let posts = posts::render("1", &letter, &[], &[]);
     let text = |name: &str| posts[0].content[name].as_str().unwrap_or_default().to_owned();
     Shown { body: text("body"), html: text("formatted_body"), letter }
 }

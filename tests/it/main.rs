@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod answered;
 mod answers;
 mod audience;
 mod bad_input;

@@ -376,6 +376,7 @@ async fn answer(store: &Store) {
         author: "@anna:example.org",
         event_id: "$1",
         part: &StoredPart::Text("Antwort".to_owned()),
+        answers: None,
         collect: Duration::ZERO,
         collect_at_most: Duration::ZERO,
         message_id: &MessageId::new("1@kim.local").unwrap(),

@@ -184,6 +184,8 @@ impl Mailroom {
             fingerprint: None,
             message_id: letter.message_id.as_ref(),
             ancestors: &named,
+            answer_to: None,
+            caller_doubt: None,
             posts: &[],
             at: NOW,
         };

@@ -25,7 +25,7 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 
 /// Everything a room shows of a letter.
 fn shown(letter: &Letter) -> String {
-    let posts = umstieg::rules::posts::render("x", letter, &[]);
+    let posts = umstieg::rules::posts::render("x", letter, &[], &[]);
     let mut shown = String::new();
     for post in posts {
         for key in ["body", "formatted_body"] {

@@ -1,0 +1,435 @@
+//! From which number a fax came: what the gateway says, and what the sending machine says of itself.
+//!
+//! A fax machine sends a station id (TSI, CSID) along, which is whatever its owner once typed. The
+//! gateway's own caller id comes from the telephone network. Mails name one or both, in their
+//! subject and in lines such as `CallID1: 030…` (FAX-7).
+
+use super::{
+    Country,
+    fax::{Says, SubjectForm, fill_of},
+    number,
+};
+use crate::model::{FaxNumber, Letter};
+
+/// Lines of a mail's text that are looked through; the gateways have some fifteen.
+const LINES_MAX: usize = 200;
+
+/// From how many digits on the end of a number may be compared with a shorter notation of it.
+const DIGITS_OF_A_TAIL: usize = 5;
+
+/// Longest station id that is shown, in characters; the protocol knows twenty.
+const STATION_CHARS_MAX: usize = 40;
+
+/// Lines in which a gateway names the calling number, in lower case.
+const CALLER_LABELS: [&str; 25] = [
+    "ani",
+    "anrufe id 1",
+    "anrufende nummer",
+    "anrufende rufnummer",
+    "anrufer",
+    "anrufernummer",
+    "anruf id 1",
+    "call id",
+    "call id 1",
+    "caller",
+    "caller id",
+    "caller number",
+    "caller's number",
+    "caller-id",
+    "callerid",
+    "callid",
+    "callid 1",
+    "callid1",
+    "calling line id",
+    "calling number",
+    "calling party",
+    "cid",
+    "clip",
+    "rufnummer des anrufers",
+    "übermittelte rufnummer",
+];
+
+/// Lines in which a gateway names the station id.
+const STATION_LABELS: [&str; 17] = [
+    "absenderkennung",
+    "csi",
+    "csid",
+    "fax id",
+    "fax-id",
+    "faxkennung",
+    "kennung",
+    "remote csid",
+    "remote id",
+    "remote station",
+    "remote station id",
+    "sender csid",
+    "sender id",
+    "station",
+    "station id",
+    "stationskennung",
+    "tsi",
+];
+
+/// Lines of which nobody knows whose word they pass on.
+const SENDER_LABELS: [&str; 9] = [
+    "absender",
+    "enclosed from",
+    "fax from",
+    "fax number",
+    "fax von",
+    "faxnummer",
+    "from number",
+    "received from",
+    "sender",
+];
+
+/// Whom a fax is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// The gateway says so.
+    Sure(FaxNumber),
+    /// The gateway says so, and the machine calls itself something else.
+    Differs {
+        caller: FaxNumber,
+        station: String,
+    },
+    /// Only the machine says so, or nobody knows who does.
+    Claimed(FaxNumber),
+    Unknown,
+}
+
+/// What a line or a subject says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Number(FaxNumber),
+    /// Digits that are surely no whole number; without all that is no digit.
+    Digits(String),
+    /// A name, or a word for "withheld".
+    Words,
+}
+
+impl Told {
+    /// A number, or the end of one.
+    fn is_number(&self) -> bool {
+        match self {
+            Self::Number(_) => true,
+            Self::Digits(digits) => digits.trim_start_matches('0').len() >= DIGITS_OF_A_TAIL,
+            Self::Words => false,
+        }
+    }
+
+    fn shown(&self) -> String {
+        let text = match self {
+            Self::Number(number) => number.as_str(),
+            Self::Digits(digits) => digits,
+            Self::Words => "",
+        };
+        text.chars().take(STATION_CHARS_MAX).collect()
+    }
+}
+
+/// Reads a mail of a fax gateway. `own` is the number of our own line, which is nobody's caller.
+pub(super) fn read(
+    letter: &Letter,
+    subjects: &[SubjectForm],
+    country: Country,
+    own: &FaxNumber,
+) -> Caller {
+    let told = |raw: &str| {
+        tell(raw, country).filter(|told| told.is_number() && *told != Told::Number(own.clone()))
+    };
+    let lines = |labels: &[&str]| -> Vec<Told> {
+        labelled(&letter.body.text, labels).filter_map(told).collect()
+    };
+    let subject = in_subject(&letter.subject, subjects, country);
+    let of_subject = subject.as_ref().and_then(|(_, raw)| told(raw));
+    let by_form = subject.as_ref().map(|(says, _)| *says);
+    let file_names = letter.attachments.iter().filter_map(|file| telefax_number(&file.file_name));
+    let mut callers = lines(&CALLER_LABELS);
+    callers.extend(file_names.filter_map(told));
+    let (stations, senders) = (lines(&STATION_LABELS), lines(&SENDER_LABELS));
+    let names_caller = labelled(&letter.body.text, &CALLER_LABELS).next().is_some();
+    // What the machine may have said of itself, the surest first.
+    let claims = || stations.iter().chain(&of_subject).chain(&senders);
+    let judged = |caller: FaxNumber| match claims().find(|claim| !agrees(&caller, claim)) {
+        Some(other) => Caller::Differs { station: other.shown(), caller },
+        None => Caller::Sure(caller),
+    };
+
+    if let Some(caller) = only_number(&callers) {
+        return judged(caller);
+    }
+    let claimed = claims().find_map(|claim| match claim {
+        Told::Number(number) => Some(number.clone()),
+        Told::Digits(_) | Told::Words => None,
+    });
+    // The gateway's caller id without its zero is the whole number that the machine claims.
+    if let (Some(number), [Told::Digits(digits)]) = (&claimed, callers.as_slice())
+        && number::national_digits(number) == *digits
+    {
+        return Caller::Sure(number.clone());
+    }
+    if let Some(Told::Number(number)) = &of_subject {
+        let has_lines = names_caller || !stations.is_empty() || !senders.is_empty();
+        // A station id in a line of its own that is the subject's number is where that comes from.
+        let is_by_form = by_form == Some(Says::Caller)
+            && !names_caller
+            && stations.iter().all(|station| !agrees(number, station));
+        if is_by_form || !has_lines {
+            return judged(number.clone());
+        }
+    }
+    claimed.map_or(Caller::Unknown, Caller::Claimed)
+}
+
+/// What the subject says about the caller, and whose word that is.
+fn in_subject(subject: &str, forms: &[SubjectForm], country: Country) -> Option<(Says, String)> {
+    let subject = undecorated(subject);
+    let (says, raw) =
+        forms.iter().find_map(|form| Some((form.says, fill_of(form.pattern, &subject)?)))?;
+    let is_number = |raw: &str| matches!(tell(raw, country), Some(Told::Number(_)));
+    let cut = (!is_number(raw)).then(|| without_tail(raw)).flatten();
+    Some((says, cut.filter(|cut| is_number(cut)).unwrap_or(raw).to_owned()))
+}
+
+/// The subject without what stands in front of it at some gateways, and without colons: `[FAX]`,
+/// `FRITZ!Box - `.
+fn undecorated(subject: &str) -> String {
+    let mut rest = subject.trim();
+    while let Some((_, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        rest = after.trim_start();
+    }
+    for front in ["FRITZ!Box - ", "FRITZ!Box: ", "FRITZ!Box "] {
+        rest = rest.strip_prefix(front).unwrap_or(rest);
+    }
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    words.join(" ").replace(": ", " ")
+}
+
+/// What stands in front of the line it came to, of the time, or of the number of pages.
+fn without_tail(raw: &str) -> Option<&str> {
+    let is_count = |tail: &str| {
+        let unit = tail.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+        unit.len() < tail.len() && ["Seite", "page"].iter().any(|word| unit.starts_with(word))
+    };
+    let is_time = |tail: &str| tail.starts_with(|c: char| c.is_ascii_digit());
+    [" an ", " to ", " für ", " for "]
+        .iter()
+        .find_map(|word| raw.split_once(word))
+        .or_else(|| {
+            let times = [" am ", " um ", " on ", " at "];
+            times.iter().find_map(|word| raw.split_once(word).filter(|(_, tail)| is_time(tail)))
+        })
+        .or_else(|| {
+            let counts = [" - ", ", ", " ("];
+            counts.iter().find_map(|word| raw.split_once(word).filter(|(_, tail)| is_count(tail)))
+        })
+        .map(|(number, _)| number)
+}
+
+/// The number, when all that is told is this one number. Two contradict each other.
+fn only_number(told: &[Told]) -> Option<FaxNumber> {
+    let (first, rest) = told.split_first()?;
+    let Told::Number(number) = first else { return None };
+    rest.iter().all(|other| agrees(number, other)).then(|| number.clone())
+}
+
+/// Whether a claim can be meant for this number.
+fn agrees(number: &FaxNumber, claim: &Told) -> bool {
+    match claim {
+        Told::Number(other) => number == other,
+        Told::Digits(digits) => number.digits().ends_with(digits.trim_start_matches('0')),
+        Told::Words => true,
+    }
+}
+
+/// Nothing for an empty text.
+fn tell(raw: &str, country: Country) -> Option<Told> {
+    let raw = raw.trim().trim_matches('"').trim();
+    if raw.is_empty() {
+        return None;
+    }
+    // `sip:030…@pbx.example`
+    let bare = ["sip:", "sips:", "tel:", "fax:"]
+        .iter()
+        .find_map(|scheme| {
+            let head = raw.get(..scheme.len())?;
+            head.eq_ignore_ascii_case(scheme).then(|| raw.get(scheme.len()..))?
+        })
+        .map_or(raw, |rest| rest.split(['@', ';']).next().unwrap_or_default());
+    let number = notations(bare).find_map(|notation| number::to_e164(notation, country));
+    if let Some(number) = number {
+        return Some(Told::Number(number));
+    }
+    let is_digits = bare.chars().all(|c| c.is_ascii_digit() || " +-/.()".contains(c));
+    let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
+    Some(if is_digits && !digits.is_empty() { Told::Digits(digits) } else { Told::Words })
+}
+
+/// Where in a text a number may stand: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.
+fn notations(raw: &str) -> impl Iterator<Item = &str> {
+    let inside = |open, close| raw.strip_suffix(close)?.rsplit_once(open).map(|(_, inner)| inner);
+    let before = |open| raw.split_once(open).map(|(outer, _)| outer.trim());
+    [Some(raw), inside('<', '>'), inside('(', ')'), before("<"), before(" (")].into_iter().flatten()
+}
+
+/// The values of lines such as `CallID1: 030…`, also of table cells.
+fn labelled<'t>(text: &'t str, labels: &[&str]) -> impl Iterator<Item = &'t str> {
+    text.lines().take(LINES_MAX).filter_map(|line| {
+        let (label, value) =
+            line.split_once(':').or_else(|| line.trim().split_once(['\t', '|']))?;
+        let label = label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        labels.contains(&label.as_str()).then(|| value.trim())
+    })
+}
+
+/// `23.11.26_13.00_Telefax.03012345678.pdf`, as a FRITZ!Box names its files.
+fn telefax_number(file_name: &str) -> Option<&str> {
+    let (_, rest) = file_name.split_once("_Telefax.")?;
+    rest.rsplit_once('.').map(|(number, _)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::FaxForm, *};
+    use crate::model::{Attachment, Body, TransferEncoding};
+
+    fn number(text: &str) -> FaxNumber {
+        FaxNumber::new(text).unwrap()
+    }
+
+    fn fax(subject: &str, text: &str) -> Letter {
+        let body = Body { text: text.to_owned(), html: None };
+        Letter { subject: subject.to_owned(), body, ..Letter::default() }
+    }
+
+    fn of(letter: &Letter) -> Caller {
+        let subjects = FaxForm::named("number_at_domain").unwrap().subjects;
+        read(letter, subjects, Country::new("DE").unwrap(), &number("+493011111111"))
+    }
+
+    fn check(subject: &str, text: &str, expected: &Caller) {
+        assert_eq!(of(&fax(subject, text)), *expected, "{subject} | {text}");
+    }
+
+    const CALLER: &str = "+49305550123";
+    const STATION: &str = "+49305550999";
+
+    fn sure() -> Caller {
+        Caller::Sure(number(CALLER))
+    }
+
+    fn claimed() -> Caller {
+        Caller::Claimed(number(STATION))
+    }
+
+    fn differs() -> Caller {
+        Caller::Differs { caller: number(CALLER), station: STATION.to_owned() }
+    }
+
+    #[test]
+    fn b27_the_gateway_s_caller_id_decides_over_the_station_id() {
+        let hylafax = "recvq/fax00042.tif:\n          Sender: 030 5550999\n           Pages: 2\n\
+                       \u{20}        CallID1: 0305550123\n         CallID2:\n";
+        check("Facsimile received from 030 5550999", hylafax, &differs());
+        check("Fax received from \"+49 30 5550999\"", hylafax, &differs());
+        let german = "Sender: +49 30 5550123\nAnrufe ID 1: 0305550123\nAnrufe ID 2: Praxis";
+        check("Fax empfangen von +49 30 5550123", german, &sure());
+        check("Fax received from \"Praxis Dr Mueller\"", "CallID1: 0305550123", &sure());
+        check("Fax received from \"\"", "Sender:\nCallID1: 0305550123", &sure());
+        // Whatever the subject's form is: a line says what it is.
+        check("Fax from 030 5550999", "Caller ID: 030 5550123", &differs());
+        check("Fax von 030 5550123", "Kennung: 030 5550999", &differs());
+        check(
+            "Sie haben ein Fax",
+            "Rufnummer des Anrufers\t030 5550123\nCSID\t030 5550999",
+            &differs(),
+        );
+        check("Fax", "caller-id: sip:0305550123@pbx.example", &sure());
+    }
+
+    #[test]
+    fn b27_a_caller_id_without_its_zero_confirms_the_station_id() {
+        check("Fax received from \"+49 30 5550123\"", "CallID1: 305550123", &sure());
+        // The end of a number is not the whole of it.
+        let end = "Sender: +49 30 5550999\nCallID1: 5550999";
+        check("Fax received from \"+49 30 5550999\"", end, &claimed());
+        check("Fax received from \"+49 30 5550999\"", "CallID1: 305550123", &claimed());
+        // A station id that is the end of the caller's number says nothing else.
+        check("Fax received from \"5550123\"", "CallID1: 0305550123", &sure());
+    }
+
+    #[test]
+    fn b27_without_a_caller_id_the_station_id_is_only_claimed() {
+        let subject = "Fax received from \"+49 30 5550999\"";
+        check(subject, "Sender: +49 30 5550999\nPages: 1", &claimed());
+        check(subject, "Sender: +49 30 5550999\nCallID1: anonymous", &claimed());
+        check(subject, "CallID1:\nCallID2:", &claimed());
+        check("Fax von 030 5550999", "CSID: +49305550999", &claimed());
+        check("You have received a Fax", "Received from : 49305550999", &claimed());
+        // Two callers contradict each other.
+        let two = "CallID1: 0305550123\nSender: x\nCallID1: 0305550124";
+        check("Fax received from \"+49 30 5550999\"", two, &claimed());
+        check("Fax received from \"anonymous\"", two, &Caller::Unknown);
+        // Our own line is nobody's caller.
+        check("Fax from 030 11111111", "CallID1: 030 11111111", &Caller::Unknown);
+    }
+
+    #[test]
+    fn what_only_the_subject_says_is_the_gateway_s_word() {
+        check("Fax received from \"030 5550123\"", "1 page", &sure());
+        check("Fax von 030 5550123", "Absender: 030 5550123", &sure());
+    }
+
+    #[test]
+    fn b28_more_subjects_tell_the_caller() {
+        for subject in [
+            "Fax von 030 5550123 an 030 11111111",
+            "Neues Fax von +49 30 5550123",
+            "Fax empfangen von: 030 5550123",
+            "New fax received from 030 5550123",
+            "Fax von 030 5550123 (1 Seite)",
+            "Fax von 030 5550123, 3 Seiten",
+            "Fax from 0305550123 - 2 pages",
+            "FRITZ!Box - Fax von 0305550123",
+            "[FAX] [Praxis] Neues Fax von: 0305550123",
+            "Fax from: sip:0305550123@pbx.example",
+            "Fax von 030 5550123 am 23.11.2026 um 09:15 Uhr",
+            "Sie haben ein Fax von 030 5550123 erhalten",
+            "You have received a fax from 0305550123",
+            "Incoming fax from \"Praxis\" <0305550123>",
+            "Faxeingang von 030/5550123",
+        ] {
+            check(subject, "", &sure());
+        }
+        for subject in [
+            "Re: Fax von 030 5550123",
+            "Fax von 030 5550123 030 5550124",
+            "Fax von 030 5550123 Durchwahl 12",
+            "Fax von 5550123",
+            "Fax von Praxis an der Havel",
+            "Fax an 030 5550123",
+            "Fax von 030 5550123 - Durchwahl 12",
+            "Ihre Nummer 030 5550123",
+        ] {
+            check(subject, "", &Caller::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_fritz_box_names_its_files_by_the_caller() {
+        let file = |file_name: &str| Attachment {
+            file_name: file_name.to_owned(),
+            media_type: "application/pdf".to_owned(),
+            bytes: 1,
+            place: 0..1,
+            encoding: TransferEncoding::Identity,
+            within: Vec::new(),
+        };
+        let mut letter = fax("Fax von Hausarzt Testmann", "");
+        letter.attachments = vec![file("23.11.26_13.00_Telefax.0305550123.pdf")];
+        assert_eq!(of(&letter), sure());
+        letter.subject = "Fax von Testmann (0305550999)".to_owned();
+        assert_eq!(of(&letter), differs());
+    }
+}

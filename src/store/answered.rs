@@ -1,0 +1,137 @@
+//! Which letter a room message answers, and what is to be known before it does.
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::model::{ConversationId, LetterId};
+
+/// The letter a room message answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnsweredLetter {
+    pub id: LetterId,
+    /// Its sender wants answers elsewhere, and that is where they go.
+    pub goes_elsewhere: bool,
+    /// What a person has to confirm first.
+    pub open_doubt: Option<String>,
+}
+
+impl Store {
+    /// The letter that a room message answers: the one behind the first of `relates_to` that has
+    /// one, else the newest that stood in the room when it was written.
+    ///
+    /// A letter stands behind its own posts, behind what was said about them, and behind the answers
+    /// to it and the notices about those. What was written first is told by the order in which the
+    /// room's events came: no clock has a say.
+    pub async fn answered_letter(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+        relates_to: &[&str],
+    ) -> Result<Option<AnsweredLetter>, StoreError> {
+        for event in relates_to {
+            if let Some(letter) = self.letter_behind(conversation, event).await? {
+                return self.answered(conversation, letter).await;
+            }
+        }
+        let stood_there = sqlx::query_scalar!(
+            r#"select coalesce(
+                 (
+                     select max(letter.id)
+                     from letters as letter
+                     join posts as post on post.letter_id = letter.id
+                     left join room_events as echo on echo.event_id = post.event_id
+                     where letter.conversation_id = $1
+                       and post.state = 'sent'
+                       -- An echo that is not there any more came long ago.
+                       and case
+                           when echo.id is null then post.echoed_at is not null
+                           else echo.id < (select id from room_events where event_id = $2)
+                       end
+                 ),
+                 -- The room was opened for the first.
+                 (select min(id) from letters where conversation_id = $1)
+             )"#,
+            conversation.0,
+            event_id,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        match stood_there {
+            Some(letter) => self.answered(conversation, letter).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn letter_behind(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select coalesce(post.letter_id, dispatch.letter_id) as "letter_id?"
+             from posts as post
+             left join dispatches as dispatch on dispatch.id = post.dispatch_id
+             where post.event_id = $2
+               and post.conversation_id = $1
+             union all
+             select dispatch.letter_id
+             from dispatch_parts as part
+             join dispatches as dispatch on dispatch.id = part.dispatch_id
+             where part.event_id = $2
+               and dispatch.conversation_id = $1
+             limit 1"#,
+            conversation.0,
+            event_id,
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .flatten())
+    }
+
+    async fn answered(
+        &self,
+        conversation: ConversationId,
+        letter: i64,
+    ) -> Result<Option<AnsweredLetter>, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                 letter.id,
+                 letter.answer_to is not null as "goes_elsewhere!",
+                 case when settled.doubt is null then letter.caller_doubt end as open_doubt
+             from letters as letter
+             left join settled_doubts as settled
+                 on settled.conversation_id = $1
+                and settled.doubt = letter.caller_doubt
+             where letter.id = $2"#,
+            conversation.0,
+            letter,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| AnsweredLetter {
+            id: LetterId(row.id),
+            goes_elsewhere: row.goes_elsewhere,
+            open_doubt: row.open_doubt,
+        }))
+    }
+
+    /// A person confirmed what was not sure about a caller.
+    pub async fn settle_doubt(
+        &self,
+        conversation: ConversationId,
+        doubt: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into settled_doubts (conversation_id, doubt, settled_at)
+             values ($1, $2, $3)
+             on conflict do nothing",
+            conversation.0,
+            doubt,
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}

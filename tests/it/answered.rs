@@ -1,0 +1,201 @@
+//! What an answer answers, where it goes, and what has to be confirmed before it does.
+
+use umstieg_world::gateway::Channel;
+
+use crate::stage::{Stage, kim_mail};
+
+/// One room for everything exchanged with a correspondent.
+fn one_room(mut channels: Vec<Channel>, collect: u32) -> Vec<Channel> {
+    for channel in &mut channels {
+        channel.collect_seconds = collect;
+    }
+    channels[0].more = "thread_by = \"correspondent\"\n".to_owned();
+    channels
+}
+
+/// The mail with these words.
+fn with<'m>(mails: &'m [String], words: &str) -> &'m String {
+    mails.iter().find(|mail| mail.contains(words)).unwrap_or_else(|| panic!("{words}: {mails:?}"))
+}
+
+fn answers(mail: &str, subject: &str, id: &str) {
+    let subject = format!("Subject: Re: {subject}");
+    let id = format!("In-Reply-To: <{id}>");
+    assert!(mail.contains(&subject) && mail.contains(&id), "not {subject}, {id}: {mail}");
+}
+
+/// R09: with `thread_by = "correspondent"` one room holds letters about several patients. An answer
+/// to one of them bears its subject, and is filed with it on the other side.
+#[tokio::test]
+async fn r09_an_answer_answers_the_letter_it_replies_to() {
+    let stage = Stage::with(|channels| one_room(channels, 4)).await;
+    let erik = stage.correspondent("erik").await;
+    let letter = |id: &str, subject: &str, words: &str| {
+        kim_mail(&erik, &stage.practice, id, subject, "", words)
+    };
+    stage.receive(&letter("a@x", "Patient A", "Soll A das Mittel weiter nehmen?")).await;
+    let a = stage.anna_sees("Soll A das Mittel").await;
+    let to_a = stage.anna.send_text(&a.room_id, "Zu A, bevor B kam").await.unwrap();
+    answers(&stage.mails(&erik, 1).await[0], "Patient A", "a@x");
+    stage.receive(&letter("b@x", "Patient B", "Soll B das Mittel weiter nehmen?")).await;
+    let b = stage.anna_sees("Soll B das Mittel").await;
+    assert_eq!(a.room_id, b.room_id);
+
+    // Said within the time in which an answer is gathered: three letters are answered by three
+    // mails, in the order in which they were said.
+    let room = &a.room_id;
+    stage.anna.reply(room, a.event_id(), "Ja, A weiter nehmen.").await.unwrap();
+    stage.anna.send_text(room, "Ohne Bezug gesagt").await.unwrap();
+    stage.anna.reply(room, &to_a, "Noch etwas zu A").await.unwrap();
+    let in_thread = serde_json::json!({
+        "msgtype": "m.text", "body": "Im Faden zu A",
+        "m.relates_to": {
+            "rel_type": "m.thread", "event_id": a.event_id(), "is_falling_back": true,
+            "m.in_reply_to": { "event_id": b.event_id() },
+        },
+    });
+    stage.anna.send(room, in_thread).await.unwrap();
+    let mails = stage.mails(&erik, 4).await;
+    answers(with(&mails, "Ja, A weiter nehmen."), "Patient A", "a@x");
+    answers(with(&mails, "Ohne Bezug gesagt"), "Patient B", "b@x");
+    let last = with(&mails, "Noch etwas zu A");
+    answers(last, "Patient A", "a@x");
+    assert!(last.contains("Im Faden zu A"), "{last}");
+    stage.database_says("select count(*) from dispatches where state = 'accepted'", "4").await;
+}
+
+/// R09: what was written before a letter came does not answer it, although it leaves afterwards.
+#[tokio::test]
+async fn r09_an_answer_answers_no_letter_that_came_after_it() {
+    let stage = Stage::with(|channels| one_room(channels, 8)).await;
+    let erik = stage.correspondent("erik").await;
+    let letter = |id: &str, subject: &str, words: &str| {
+        kim_mail(&erik, &stage.practice, id, subject, "", words)
+    };
+    stage.receive(&letter("a@x", "Patient A", "Brief zu A")).await;
+    let room = stage.anna_sees("Brief zu A").await.room_id;
+    stage.anna.send_text(&room, "Ja, weiter nehmen.").await.unwrap();
+    stage.receive(&letter("b@x", "Patient B", "Brief zu B")).await;
+    stage.anna_sees("Brief zu B").await;
+    // The same person, a moment later: another letter, another mail.
+    stage.anna.send_text(&room, "Nein, absetzen.").await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    answers(with(&mails, "Ja, weiter nehmen."), "Patient A", "a@x");
+    answers(with(&mails, "Nein, absetzen."), "Patient B", "b@x");
+}
+
+/// B23: who a letter is from and where its answer belongs are two things.
+#[tokio::test]
+async fn b23_an_answer_goes_where_the_sender_wants_it_and_the_room_says_so_before() {
+    let stage = Stage::new().await;
+    let (noreply, station) =
+        (stage.correspondent("noreply").await, stage.correspondent("station4").await);
+    let letter = |id: &str, reply_to: &str, words: &str| {
+        let more = format!("Reply-To: {reply_to}\n");
+        kim_mail(&noreply, &stage.practice, id, "Entlassbrief", &more, words)
+    };
+    stage.receive(&letter("a@x", &format!("Station 4 <{station}>"), "An die Station")).await;
+    let room = stage.anna_sees("An die Station").await;
+    assert!(room.sender_name.contains(&noreply), "the room is the sender's: {}", room.sender_name);
+    let hint = stage.anna_sees("Der Absender wünscht Antworten an eine andere Adresse").await;
+    assert!(hint.body().contains(&format!("geht an {station} und nicht")), "{}", hint.body());
+    stage.anna.send_text(&room.room_id, "Danke an die Station").await.unwrap();
+    assert!(stage.mails(&station, 1).await[0].contains("Danke an die Station"));
+    stage.anna_sees(&format!("wie vom Absender gewünscht an {station}")).await;
+
+    // Where no answer can go is said, and it goes to the sender.
+    stage.receive(&letter("b@x", "praxis@praxis.example", "Nach draussen")).await;
+    let room = stage.anna_sees("Nach draussen").await.room_id;
+    let hint = stage.anna_sees("an die von hier nicht geschrieben werden kann").await;
+    assert!(hint.room_id == room && hint.body().contains("praxis@praxis.example"), "{hint}");
+    stage.anna.send_text(&room, "Trotzdem").await.unwrap();
+    assert!(stage.mails(&noreply, 1).await[0].contains("Trotzdem"));
+
+    // Answers to ourselves are none; but this sender reads none either.
+    stage.receive(&letter("c@x", &stage.practice.clone(), "An uns selbst")).await;
+    let room = stage.anna_sees("An uns selbst").await.room_id;
+    let hint = stage.anna_sees("nimmt ihrem Namen nach keine Antworten an").await;
+    assert_eq!(hint.room_id, room);
+    assert_eq!(stage.mails(&station, 1).await.len(), 1);
+}
+
+/// B24: to whom else it went, when it was written, and that it is urgent.
+#[tokio::test]
+async fn b24_a_letter_shows_copies_date_and_urgency() {
+    let stage = Stage::new().await;
+    let erik = stage.correspondent("erik").await;
+    let more = "Cc: Dr. Ast <ast@praxis-ast.kim.telematik>,\n Pflegedienst \
+                <pd@pflege.kim.telematik>\nImportance: high\nX-Priority: 1\n";
+    stage
+        .receive(&kim_mail(&erik, &stage.practice, "a@x", "Konsil", more, "Bitte abstimmen"))
+        .await;
+    let letter = stage.anna_sees("Bitte abstimmen").await;
+    for words in [
+        "Vom Absender als dringend gekennzeichnet",
+        "Geschrieben am 23.11.2026 um 08:00 Uhr",
+        "Ging auch an: Dr. Ast <ast@praxis-ast.kim.telematik>, Pflegedienst \
+         <pd@pflege.kim.telematik>",
+    ] {
+        assert!(letter.body().contains(words), "{words}: {}", letter.body());
+    }
+    assert!(!letter.body().contains(&stage.practice), "we know that we got it");
+}
+
+/// A fax as HylaFAX mails it.
+fn fax(station: &str, caller: &str, words: &str) -> String {
+    format!(
+        "From: Fax <gateway@fax.example>\nSubject: Facsimile received from {station}\n\
+         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=hf\n\n--hf\n\
+         Content-Type: text/plain; charset=utf-8\n\nrecvq/fax00042.tif:\n\
+         \u{20}         Sender: {station}\n           Pages: 2\n         CallID1: {caller}\n\
+         \u{20}        CallID2: {words}\n\n--hf\nContent-Type: application/pdf; name=fax.pdf\n\
+         Content-Transfer-Encoding: base64\n\nJVBERi0xLjQgZmF4\n--hf--\n"
+    )
+}
+
+/// B27: a machine with a wrong station id would put patient data into a stranger's tray.
+#[tokio::test]
+async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_first() {
+    let stage = Stage::new().await;
+    let mine = async |words: &str| {
+        let mails = stage.mails("gateway@fax.example", 0).await;
+        mails.iter().filter(|m| m.contains(&stage.fax_line) && m.contains(words)).count()
+    };
+    stage.receive_fax(&fax("030 5550999", "0305550123", "erstes Fax")).await;
+    let first = stage.anna_sees("erstes Fax").await;
+    assert_eq!(first.sender_name, "+49305550123 (Fax)");
+    let hint = stage.anna_sees("das absendende Gerät nennt sich aber +49305550999").await;
+    assert_eq!(hint.room_id, first.room_id);
+    let room = &first.room_id;
+    let said = stage.anna.send_text(room, "Zu früh gesagt").await.unwrap();
+    let refusal = stage.anna_sees("Es ist nicht sicher, von welchem Anschluss").await;
+    assert_eq!(refusal.reply_to(), Some(said.as_str()));
+    stage.anna.send_text(room, "!bestätigen").await.unwrap();
+    stage.anna_sees("die Nummer ist bestätigt").await;
+    stage.anna.send_text(room, "Bestätigt gesagt").await.unwrap();
+    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 1).await;
+
+    // The same machine again: nobody is asked twice.
+    stage.receive_fax(&fax("030 5550999", "0305550123", "zweites Fax")).await;
+    assert_eq!(stage.anna_sees("zweites Fax").await.room_id, *room);
+    stage.anna.send_text(room, "Ohne Frage").await.unwrap();
+    stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 2).await;
+
+    // Nobody confirms this one; it comes into a room of its own.
+    stage.receive_fax(&fax("030 5550123", "anonymous", "drittes Fax")).await;
+    let third = stage.anna_sees("drittes Fax").await;
+    assert_ne!(third.room_id, *room, "whoever calls itself so is in the room of the true number");
+    assert_eq!(third.sender_name, "+49305550123 laut Kennung (Fax)");
+    stage.anna_sees("nennt nur das absendende Faxgerät selbst").await;
+    stage.anna.send_text(&third.room_id, "Unbestätigt").await.unwrap();
+    stage.until("the second refusal", async || stage.anna_saw("Es ist nicht sicher") == 2).await;
+    stage.anna.send_text(&third.room_id, "!confirm").await.unwrap();
+    stage.until("the second thanks", async || stage.anna_saw("ist bestätigt") == 2).await;
+    stage.anna.send_text(&third.room_id, "Jetzt aber").await.unwrap();
+    stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 3).await;
+    stage.anna.send_text(&third.room_id, "!bestätigen").await.unwrap();
+    stage.anna_sees("nichts zu bestätigen").await;
+    stage.database_says("select count(*) from dispatches", "3").await;
+}
