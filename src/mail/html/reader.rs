@@ -219,10 +219,10 @@ impl<L: Listener> Reader<'_, L> {
             Error::EofInTag
             | Error::EofInComment
             | Error::EofInCdata
-            | Error::EofInScriptHtmlCommentLikeText => {
-                if has_words(self.source.get(self.begun..).unwrap_or_default()) {
-                    self.listener.lost();
-                }
+            | Error::EofInScriptHtmlCommentLikeText
+                if has_words(self.source.get(self.begun..).unwrap_or_default()) =>
+            {
+                self.listener.lost();
             }
             _ => {}
         }
