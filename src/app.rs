@@ -21,6 +21,7 @@ use std::{
 
 use graphile_worker::Worker;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use ruma::UserId;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
@@ -31,7 +32,9 @@ use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
     relay::{Clock, Ctx},
-    store::{Database, OneGateway, OpenError, Session, Store, StoreError, seal::OuterKey},
+    store::{
+        Database, IncomingEvent, OneGateway, OpenError, Session, Store, StoreError, seal::OuterKey,
+    },
     worker::{Shop, follow_sync, pick_up},
 };
 
@@ -253,6 +256,18 @@ impl Life {
             clock: {
                 let clock = ctx.clock.clone();
                 Arc::new(move || clock.now())
+            },
+            heard: {
+                let ctx = ctx.clone();
+                Arc::new(move |events: &[IncomingEvent]| {
+                    let is_ours = |event: &IncomingEvent| {
+                        UserId::parse(&event.sender).is_ok_and(|user| ctx.homeserver.is_ours(&user))
+                    };
+                    // What echoes our own posts has time.
+                    if !events.iter().all(is_ours) {
+                        ctx.news.notify_one();
+                    }
+                })
             },
         };
         serve(parts, door, http::router(doors), stopped.clone())?;

@@ -27,7 +27,7 @@ use time::OffsetDateTime;
 pub use errors::{Errcode, MatrixRefusal};
 pub use health::{Monitoring, PartState, Readiness};
 
-use crate::store::Store;
+use crate::store::{IncomingEvent, Store};
 
 /// Longest transaction, in bytes. A homeserver sends at most 100 events of at most 64 KiB each in
 /// one; what else may be in it (typing, receipts, device keys) is short.
@@ -40,6 +40,9 @@ const KNOCK_TIMEOUT: Duration = Duration::from_secs(40);
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
+/// Who hears that events came that were not known.
+pub type Heard = Arc<dyn Fn(&[IncomingEvent]) + Send + Sync>;
+
 /// What the doors need.
 #[derive(Clone)]
 pub struct Doors {
@@ -47,6 +50,7 @@ pub struct Doors {
     pub hs_token: SecretString,
     pub store: Store,
     pub clock: Clock,
+    pub heard: Heard,
 }
 
 /// The application service's doors, at their paths and at those of before Matrix 1.0.

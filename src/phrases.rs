@@ -48,8 +48,38 @@ pub enum Phrase {
     DispatchWithdrawn,
     /// A room message was edited after its dispatch had left.
     EditTooLate,
+    /// A room message was edited while its dispatch was under way; what became of it follows.
+    EditUnderWay,
+    /// The attempt under way failed: what leaves next says the newer words.
+    EditInTime,
+    /// A room message was edited after its dispatch had failed.
+    EditAfterFailure,
+    /// A room message was edited, and nobody knows whether its dispatch had arrived.
+    EditUnclear,
+    /// What an edit made of a room message cannot leave; the message does not either.
+    EditStays {
+        trouble: EditTrouble,
+    },
+    /// A room message was edited that had not left and never will.
+    EditOfWhatStayed,
+    /// The key of an edit has not come for a while; the message does not leave as it was.
+    EditWithoutKey,
+    /// The key of an edit came after all.
+    EditReadableNow,
     /// A room message was redacted after its dispatch had left.
     WithdrawalTooLate,
+    /// A room message was redacted while its dispatch was under way; what became of it follows.
+    WithdrawalUnderWay,
+    /// The attempt under way failed: nothing of the message leaves.
+    WithdrawalInTime,
+    /// A room message was redacted after its dispatch had failed.
+    WithdrawalAfterFailure,
+    /// A room message was redacted, and nobody knows whether its dispatch had arrived.
+    WithdrawalUnclear,
+    /// A part of what was said in the room could not be heard.
+    HistoryLost,
+    /// A dispatch that had not left when a part of the room's history was lost.
+    DispatchBeforeGap,
 
     // Why a room message does not leave.
     NotASpeaker,
@@ -271,12 +301,56 @@ pub enum Phrase {
     },
 }
 
+/// Why what an edit made of a room message cannot leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditTrouble {
+    /// It is of a kind that cannot be transferred.
+    Kind,
+    /// It leaves nothing of the message.
+    Empty,
+    Size,
+    /// Its author may not speak for the practice any more.
+    Speaker,
+    /// It came from a device that is not believed.
+    Device,
+    /// It came unencrypted.
+    Clear,
+    /// It cannot be decrypted, or is not what it claims to be.
+    Broken,
+}
+
+impl EditTrouble {
+    /// Every trouble.
+    pub const ALL: [Self; 7] = [
+        Self::Kind,
+        Self::Empty,
+        Self::Size,
+        Self::Speaker,
+        Self::Device,
+        Self::Clear,
+        Self::Broken,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Empty => "empty",
+            Self::Size => "size",
+            Self::Speaker => "speaker",
+            Self::Device => "device",
+            Self::Clear => "clear",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// What was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParkedWhat {
     Letter,
     Post,
     Dispatch,
+    Event,
 }
 
 impl ParkedWhat {
@@ -285,6 +359,7 @@ impl ParkedWhat {
             Self::Letter => "letter",
             Self::Post => "post",
             Self::Dispatch => "dispatch",
+            Self::Event => "event",
         }
     }
 }
@@ -404,7 +479,23 @@ impl Phrase {
             Self::DispatchDamaged => plain("dispatch-damaged"),
             Self::DispatchWithdrawn => plain("dispatch-withdrawn"),
             Self::EditTooLate => plain("edit-too-late"),
+            Self::EditUnderWay => plain("edit-under-way"),
+            Self::EditInTime => plain("edit-in-time"),
+            Self::EditAfterFailure => plain("edit-after-failure"),
+            Self::EditUnclear => plain("edit-unclear"),
+            Self::EditStays { trouble } => {
+                with("edit-stays", "trouble", FluentValue::from(trouble.word()))
+            }
+            Self::EditOfWhatStayed => plain("edit-of-what-stayed"),
+            Self::EditWithoutKey => plain("edit-without-key"),
+            Self::EditReadableNow => plain("edit-readable-now"),
             Self::WithdrawalTooLate => plain("withdrawal-too-late"),
+            Self::WithdrawalUnderWay => plain("withdrawal-under-way"),
+            Self::WithdrawalInTime => plain("withdrawal-in-time"),
+            Self::WithdrawalAfterFailure => plain("withdrawal-after-failure"),
+            Self::WithdrawalUnclear => plain("withdrawal-unclear"),
+            Self::HistoryLost => plain("history-lost"),
+            Self::DispatchBeforeGap => plain("dispatch-before-gap"),
             Self::NotASpeaker => plain("not-a-speaker"),
             Self::UnknownFaxNotAnswerable => plain("unknown-fax-not-answerable"),
             Self::CallerNotConfirmed => plain("caller-not-confirmed"),
@@ -641,7 +732,20 @@ mod tests {
             Phrase::DispatchDamaged,
             Phrase::DispatchWithdrawn,
             Phrase::EditTooLate,
+            Phrase::EditUnderWay,
+            Phrase::EditInTime,
+            Phrase::EditAfterFailure,
+            Phrase::EditUnclear,
+            Phrase::EditOfWhatStayed,
+            Phrase::EditWithoutKey,
+            Phrase::EditReadableNow,
             Phrase::WithdrawalTooLate,
+            Phrase::WithdrawalUnderWay,
+            Phrase::WithdrawalInTime,
+            Phrase::WithdrawalAfterFailure,
+            Phrase::WithdrawalUnclear,
+            Phrase::HistoryLost,
+            Phrase::DispatchBeforeGap,
             Phrase::NotASpeaker,
             Phrase::UnknownFaxNotAnswerable,
             Phrase::CallerNotConfirmed,
@@ -705,6 +809,7 @@ mod tests {
             Phrase::Parked { what: ParkedWhat::Letter },
             Phrase::Parked { what: ParkedWhat::Post },
             Phrase::Parked { what: ParkedWhat::Dispatch },
+            Phrase::Parked { what: ParkedWhat::Event },
             Phrase::CommandsHelp,
             Phrase::UnknownCommand { command: text() },
             Phrase::OriginalFollows,
@@ -745,6 +850,7 @@ mod tests {
             Phrase::CheckNotWell { failures: 1, warnings: 0 },
             Phrase::CheckNotWell { failures: 0, warnings: 2 },
         ];
+        phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
         for trouble in Trouble::ALL {
             phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
             phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });

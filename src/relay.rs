@@ -4,6 +4,7 @@
 //! stopped at any line and run again: what it did is in Postgres, and what it does outside bears
 //! a name that was saved before.
 
+mod acts;
 mod budget;
 mod commands;
 mod damage;
@@ -31,8 +32,10 @@ use std::{
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use ruma::{OwnedUserId, UserId};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use acts::{hold_what_waits, tell_of_gap, tell_what_became};
 pub use budget::{Budget, HELD_BYTES_MAX};
 pub use damage::look_for_strangers;
 pub use devices::{
@@ -41,7 +44,7 @@ pub use devices::{
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
-pub use unreadable::tell_of_unreadable;
+pub use unreadable::{park_without_place, tell_of_unreadable};
 
 use crate::{
     channel::Channel,
@@ -66,6 +69,9 @@ pub struct Ctx {
     pub devices: Devices,
     /// How long the key of a room message may be on its way before its sender is told.
     pub key_wait: Duration,
+    /// A transaction brought something that people did: the `/sync` that tells its place need not
+    /// wait.
+    pub news: Arc<Notify>,
     /// How much of large mails and files may be in memory.
     pub budget: Budget,
     /// Where foreign documents are opened.

@@ -10,13 +10,17 @@
               chrono); with `time` switched on they always take `time`, which is what we want"
 )]
 
+mod acts;
 mod answered;
+mod arrivals;
 mod conversations;
 mod crypto_store;
 mod database;
 mod devices;
 mod dispatches;
 mod error;
+mod event_step;
+mod gaps;
 mod ghosts;
 mod identities;
 mod jobs;
@@ -40,13 +44,16 @@ use error::InRow;
 use moment::Moment;
 use seal::{Purpose, Seal, Unsealable};
 
+pub use acts::{Composition, LeavingPart};
 pub use answered::AnsweredLetter;
+pub use arrivals::{Door, IncomingEvent};
 pub use conversations::{Conversation, KnownThreads};
 pub use crypto_store::{DeviceStep, DeviceStore, DeviceStoreError};
 pub use database::{Database, KeyState, OpenError};
 pub use devices::{Device, DeviceRow, DeviceState};
-pub use dispatches::{NewPart, NewerWords, StoredDispatch, StoredPart};
+pub use dispatches::{Body, NewPart, StoredDispatch, StoredPart};
 pub use error::{Damaged, Harm, StoreError};
+pub use event_step::{EditSays, EventStep, Held, Stood, UnderWay, WaitedFor};
 pub use identities::{ChangedIdentity, ConfirmedBy};
 pub use jobs::Job;
 pub use letter_pieces::{LetterPieces, NewLetter, PIECE_BYTES};
@@ -56,7 +63,7 @@ pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
 pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
-pub use room_events::{Door, IncomingEvent, StoredEvent, UnreadableEvent};
+pub use room_events::{StoredEvent, UnreadableEvent};
 pub use strangers::StrangeDispatch;
 pub use takeover::{Epoch, OneGateway, Session};
 

@@ -140,6 +140,9 @@ impl Shop {
         step("orphans", self.free_orphans(now).await);
         step("waking", self.ctx.store.wake_what_waits(now).await);
         step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
+        step("edits", relay::hold_what_waits(&self.ctx).await);
+        step("places", relay::park_without_place(&self.ctx).await);
+        step("under way", relay::tell_what_became(&self.ctx).await);
         step("tidying", relay::tidy(&self.ctx).await);
         step("deserted", self.alarm_of_deserted().await);
         step("forgetting", self.ctx.store.forget_before(now - FORGET_AFTER).await);

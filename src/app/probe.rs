@@ -296,6 +296,7 @@ async fn knock(
                 hs_token: tokens.hs_token.clone(),
                 store,
                 clock: Arc::new(move || clock.now()),
+                heard: Arc::new(|_| {}),
             });
             Some((listener, router))
         }

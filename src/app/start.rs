@@ -1,6 +1,6 @@
 //! From settings to a context, and the first words with the homeserver.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ruma::OwnedServerName;
 use secrecy::ExposeSecret;
@@ -122,6 +122,7 @@ pub fn ctx(
         attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
         devices: Devices::new(settings.encryption.required),
         key_wait: settings.encryption.key_wait,
+        news: Arc::default(),
         budget: Budget::default(),
         sandbox: Sandbox::default(),
         acquaintances: Acquaintances::default(),

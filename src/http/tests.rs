@@ -26,6 +26,7 @@ fn doors() -> Router {
         hs_token: TOKEN.into(),
         store: Store::new(pool, Seal::new([&DataKey::random(1)]).unwrap()),
         clock: Arc::new(|| OffsetDateTime::UNIX_EPOCH),
+        heard: Arc::new(|_| {}),
     })
 }
 

@@ -53,7 +53,11 @@ pub(super) async fn receive(
     }
     let now = (doors.clock)();
     match doors.store.receive_transaction(&txn_id, &events, now).await {
-        Ok(_) => Ok(Json(json!({}))),
+        Ok(0) => Ok(Json(json!({}))),
+        Ok(_) => {
+            (doors.heard)(&events);
+            Ok(Json(json!({})))
+        }
         Err(cause) => {
             error!(error = &cause as &dyn std::error::Error, "Could not save a transaction");
             Err(MatrixRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, Errcode::Unknown))

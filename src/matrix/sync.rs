@@ -90,7 +90,7 @@ pub struct LeftRoom {
 /// Some events of a room.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// Oldest first.
+    /// Newest first.
     pub events: Vec<RawEvent>,
     /// From where to go on; `None` at the end.
     pub end: Option<String>,
@@ -144,18 +144,19 @@ impl Homeserver {
         Ok(device_news(&answer))
     }
 
-    /// Events of a room from `from` towards `to`, oldest first: with `from` the last `since` and
-    /// `to` the `prev_batch` of a limited timeline, what is missing between them.
-    pub async fn messages(
+    /// Events of a room from `from` back towards `to`, newest first: with `from` the `prev_batch` of
+    /// a limited timeline and `to` the last `since`, what is missing between them.
+    pub async fn messages_before(
         &self,
         room: &RoomId,
         from: &str,
-        to: Option<&str>,
+        to: &str,
         limit: u32,
     ) -> Result<Page, MatrixError> {
-        let mut request = get_message_events::v3::Request::new(room.to_owned(), Direction::Forward);
+        let mut request =
+            get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
         request.from = Some(from.to_owned());
-        request.to = to.map(str::to_owned);
+        request.to = Some(to.to_owned());
         request.limit = UInt::from(limit);
         let (chunk, end) = self.page(request).await?;
         let mut page = Page { end, ..Page::default() };

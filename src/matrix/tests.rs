@@ -678,35 +678,35 @@ async fn one_unreadable_piece_does_not_spoil_a_sync() {
 }
 
 #[tokio::test]
-async fn a_gap_is_filled_page_by_page_oldest_first() {
+async fn a_gap_is_filled_page_by_page_newest_first() {
     let server = MockServer::start().await;
     let at = format!("{ROOM}/messages");
     for (from, answer) in [
         (
-            "s1",
-            json!({ "start": "s1", "end": "t2", "chunk": [message("$1", "a"), 7, message("$2", "b")] }),
+            "p",
+            json!({ "start": "p", "end": "t2", "chunk": [message("$3", "c"), 7, message("$2", "b")] }),
         ),
-        ("t2", json!({ "start": "t2", "end": "t3", "chunk": [message("$3", "c")] })),
+        ("t2", json!({ "start": "t2", "end": "t3", "chunk": [message("$1", "a")] })),
         ("t3", json!({ "start": "t3", "end": "t3", "chunk": [] })),
     ] {
         Mock::given(path(&*at))
             .and(query_param("from", from))
-            .and(query_param("to", "p"))
-            .and(query_param("dir", "f"))
+            .and(query_param("to", "s1"))
+            .and(query_param("dir", "b"))
             .and(query_param("limit", "2"))
             .respond_with(ok(answer))
             .mount(&server)
             .await;
     }
     let homeserver = homeserver_at(&server.uri());
-    let (mut from, mut ids, mut unreadable) = (Some("s1".to_owned()), Vec::new(), 0);
+    let (mut from, mut ids, mut unreadable) = (Some("p".to_owned()), Vec::new(), 0);
     while let Some(start) = from {
-        let page = homeserver.messages(room(), &start, Some("p"), 2).await.unwrap();
+        let page = homeserver.messages_before(room(), &start, "s1", 2).await.unwrap();
         ids.extend(page.events.into_iter().map(|event| event.event_id));
         unreadable += page.unreadable;
         from = page.end;
     }
-    assert_eq!(ids, ["$1", "$2", "$3"]);
+    assert_eq!(ids, ["$3", "$2", "$1"]);
     assert_eq!(unreadable, 1);
 }
 

@@ -48,6 +48,11 @@ pub enum MessageKind {
     Notice(Words),
     Emote(Words),
     File(RoomFile),
+    /// Several files in one message, with what was written about them (MSC4274).
+    Gallery {
+        caption: Option<String>,
+        files: Vec<RoomFile>,
+    },
     Location {
         body: String,
         /// A `geo:` URI (RFC 5870), as the sender gave it.
@@ -158,6 +163,7 @@ impl MessageKind {
             Self::Notice(_) => "notice",
             Self::Emote(_) => "emote",
             Self::File(_) => "file",
+            Self::Gallery { .. } => "gallery",
             Self::Location { .. } => "location",
             Self::Other { .. } => "other",
         }

@@ -106,7 +106,7 @@ states! {
         /// Complete, and waiting for its (next) attempt.
         Waiting = "waiting" => [HandingOver, Failed, Withdrawn],
         /// An attempt is under way; nothing of the body has left yet.
-        HandingOver = "handing_over" => [SendingBody, Waiting, Failed],
+        HandingOver = "handing_over" => [SendingBody, Waiting, Failed, Withdrawn],
         /// An attempt is under way and the body may have left: after a crash here only the server
         /// knows.
         SendingBody = "sending_body" => [Accepted, Waiting, Failed, Unclear],
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             lines(dispatches),
             "collecting: waiting failed withdrawn\nwaiting: handing_over failed withdrawn\n\
-             handing_over: sending_body waiting failed\n\
+             handing_over: sending_body waiting failed withdrawn\n\
              sending_body: accepted waiting failed unclear\naccepted: \n\
              failed: waiting withdrawn\nunclear: waiting withdrawn\nwithdrawn: "
         );

@@ -41,8 +41,30 @@ dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem all
 dispatch-interrupted = Nicht zugestellt: Das Gateway ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
 dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher des Gateways beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
 dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
-edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die erste Fassung. Bitte schicken Sie eine Berichtigung als neue Nachricht.
+edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die Fassung von vorher. Bitte schicken Sie eine Berichtigung als neue Nachricht.
+edit-under-way = Ihre Änderung kam, während die Antwort schon übergeben wird. Ob die Gegenseite noch die Fassung von vorher erhält, steht gleich an dieser Stelle.
+edit-in-time = Ihre Änderung kam rechtzeitig: Die Fassung von vorher wurde nicht übergeben. Sie müssen nichts tun.
+edit-after-failure = Ihre Änderung ist vermerkt: Die Antwort war nicht übergeben worden. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
+edit-unclear = Ob die Gegenseite die Fassung von vorher erhalten hat, ist unklar. Bitte klären Sie es telefonisch. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
+edit-stays = { $trouble ->
+    [empty] Ihre Änderung lässt von der Nachricht nichts übrig, was weitergegeben werden könnte.
+    [size] Mit Ihrer Änderung ist die Nachricht zu groß.
+    [speaker] Ihre Änderung ist nicht übertragbar, weil Sie hier nicht mehr für die Praxis schreiben dürfen.
+    [device] Ihre Änderung kam von einem Gerät, das nicht bestätigt ist.
+    [clear] Ihre Änderung kam unverschlüsselt.
+    [broken] Ihre Änderung lässt sich nicht lesen, vielleicht wurde sie unterwegs verändert.
+   *[kind] Die geänderte Nachricht ist nicht übertragbar.
+    } Die Nachricht bleibt im Raum, auch die Fassung von vorher wird nicht weitergegeben. Bitte schicken Sie, was gelten soll, als neue Nachricht.
+edit-of-what-stayed = Diese Nachricht war im Raum geblieben, und auch ihre Änderung bleibt hier. Bitte schicken Sie, was hinausgehen soll, als neue Nachricht.
+edit-without-key = Ihre Änderung ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen. Weder die Fassung von vorher noch die geänderte wurde weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie bitte als neue Nachricht, was gelten soll.
+edit-readable-now = Der Schlüssel ist angekommen: Ihre Änderung ist jetzt lesbar und wird berücksichtigt. Bitte schicken Sie die Nachricht nicht noch einmal.
 withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte klären Sie es, wenn nötig, telefonisch.
+withdrawal-under-way = Die Nachricht ist hier gelöscht, wird aber gerade schon übergeben. Ob sie die Gegenseite noch erreicht, steht gleich an dieser Stelle.
+withdrawal-in-time = Die Nachricht wurde rechtzeitig gelöscht: Sie wurde nicht übergeben und geht nicht mehr hinaus.
+withdrawal-after-failure = Die Nachricht ist gelöscht. Sie war nicht übergeben worden und geht auch mit !erneut nicht mehr hinaus.
+withdrawal-unclear = Die Nachricht ist hier gelöscht und geht auch mit !erneut nicht mehr hinaus. Ob die Gegenseite sie schon erhalten hat, ist unklar. Bitte klären Sie es, wenn nötig, telefonisch.
+history-lost = Aus diesem Raum konnte ein Teil der Nachrichten nicht gelesen werden, während das Gateway nicht erreichbar war. Was davor geschrieben und noch nicht weitergegeben war, bleibt vorerst liegen. Bitte sehen Sie nach, was hinausgehen sollte, und schicken Sie es als neue Nachricht. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+dispatch-before-gap = Nicht übergeben: Vielleicht wurde diese Antwort geändert oder gelöscht, während das Gateway nicht erreichbar war. Bitte prüfen Sie sie. Stimmt sie so, schreiben Sie !erneut.
 
 # Warum eine Nachricht den Raum nicht verlässt
 not-a-speaker = Diese Nachricht bleibt im Raum: Für die Praxis dürfen hier nur freigegebene Personen antworten. Bitte lassen Sie eine davon antworten oder sich von Ihrer Systemverwaltung freigeben.
@@ -122,6 +144,7 @@ room-upgraded = Dieser Raum wurde durch einen neueren ersetzt. Bitte schreiben S
 parked = { $what ->
     [letter] Ein Brief konnte nicht vollständig in diesen Raum gestellt werden.
     [post] Eine Nachricht konnte nicht in diesen Raum gestellt werden.
+    [event] Diese Nachricht konnte hier nicht gelesen werden und wurde nicht weitergegeben.
    *[dispatch] Eine Antwort konnte nicht übergeben werden.
     } Nichts ist verloren, sie liegt in der Warteschlange. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 

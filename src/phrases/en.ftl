@@ -41,8 +41,30 @@ dispatch-unclear = Unclear: the connection broke at { $time } after everything h
 dispatch-interrupted = Not delivered: the gateway failed at each attempt to hand this answer over, and does not try any further. Please tell your administrator. Meanwhile, send fewer or smaller files, or choose another way.
 dispatch-damaged = Not delivered: this answer is damaged where the gateway kept it, and can no longer be handed over. Please write it again, and tell your administrator.
 dispatch-withdrawn = Withdrawn: your answer was not handed over.
-edit-too-late = Your change came too late: the answer has been handed over, and the other side sees the first version. Please send a correction as a new message.
+edit-too-late = Your change came too late: the answer has been handed over, and the other side sees the version before it. Please send a correction as a new message.
+edit-under-way = Your change came while the answer is already being handed over. Whether the other side still receives the version before it is said here in a moment.
+edit-in-time = Your change came in time: the version before it was not handed over. You need not do anything.
+edit-after-failure = Your change is noted: the answer had not been handed over. If you write !retry, the changed version is sent.
+edit-unclear = It is unclear whether the other side has received the version before your change. Please ask by telephone. If you write !retry, the changed version is sent.
+edit-stays = { $trouble ->
+    [empty] Your change leaves nothing of the message that could be passed on.
+    [size] With your change the message is too large.
+    [speaker] Your change cannot be transferred, because you may no longer write for the practice here.
+    [device] Your change came from a device that is not confirmed.
+    [clear] Your change came unencrypted.
+    [broken] Your change cannot be read, perhaps it was altered on its way.
+   *[kind] The changed message cannot be transferred.
+    } The message stays in the room, and the version before it is not passed on either. Please send what is to hold as a new message.
+edit-of-what-stayed = This message had stayed in the room, and so does its change. Please send what should go out as a new message.
+edit-without-key = Your change cannot be read here yet: its key has not arrived. Neither the version before it nor the changed one was passed on. Please keep the app open for a moment with which you wrote it. If nothing changes here, please send what is to hold as a new message.
+edit-readable-now = The key has arrived: your change can be read now and is taken into account. Please do not send the message again.
 withdrawal-too-late = The message is deleted here, but had been handed over and cannot be called back from the other side. If necessary, please settle it by telephone.
+withdrawal-under-way = The message is deleted here, but is just being handed over. Whether it still reaches the other side is said here in a moment.
+withdrawal-in-time = The message was deleted in time: it was not handed over and will not be.
+withdrawal-after-failure = The message is deleted. It had not been handed over and is not sent by !retry either.
+withdrawal-unclear = The message is deleted here and is not sent by !retry either. It is unclear whether the other side has received it. If necessary, please settle it by telephone.
+history-lost = Some messages of this room could not be read while the gateway could not be reached. What had been written before and was not yet passed on stays where it is for now. Please look what should go out, and send it as a new message. Please tell your administrator (command there: umstieg parked list).
+dispatch-before-gap = Not handed over: this answer may have been changed or deleted while the gateway could not be reached. Please check it. If it is right, write !retry.
 
 # Why a message does not leave the room
 not-a-speaker = This message stays in the room: only people who were named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
@@ -122,6 +144,7 @@ room-upgraded = This room was replaced by a newer one. Please write only there f
 parked = { $what ->
     [letter] A letter could not be put into this room completely.
     [post] A message could not be put into this room.
+    [event] This message could not be read here and was not passed on.
    *[dispatch] An answer could not be handed over.
     } Nothing is lost, it waits in the queue. Please tell your administrator (command there: umstieg parked list).
 

@@ -10,7 +10,7 @@ use ruma::MxcUri;
 use tracing::{error, info, warn};
 
 use super::{
-    Ctx, Line,
+    Ctx, Line, acts,
     budget::Held,
     damage::{self, DAMAGED, INTERRUPTED},
     leaving::{Content, Leaving, Ours},
@@ -34,7 +34,7 @@ use crate::{
         retry::{Verdict, after_interruption, back_off, judge, not_before},
     },
     sandbox::SandboxError,
-    store::{Conversation, Job, StoreError, StoredDispatch, StoredPart},
+    store::{Body, Composition, Conversation, Job, StoreError, StoredDispatch, StoredPart},
     transport::submit,
 };
 
@@ -95,7 +95,9 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }
-                case.attempt(&dispatch).await?;
+                if case.attempt(&dispatch).await? == Attempt::Waits {
+                    return Ok(());
+                }
             }
             DeliveryState::Accepted
             | DeliveryState::Failed
@@ -111,6 +113,14 @@ struct Case<'a> {
     line: &'a Line,
     conversation: &'a Conversation,
     correspondent: &'a Correspondent,
+}
+
+/// How an attempt ended, as far as those behind it are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Ended,
+    /// An edit cannot be read yet. What was said later does not overtake it.
+    Waits,
 }
 
 /// Why a dispatch cannot be made into a mail.
@@ -152,33 +162,68 @@ impl Case<'_> {
         self.ctx.store.close_dispatch(&dispatch, channel, self.correspondent, now).await
     }
 
-    async fn attempt(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
+    async fn attempt(&self, dispatch: &StoredDispatch) -> Result<Attempt, StoreError> {
         let store = &self.ctx.store;
-        if let Some(wait) = self.line.outbox.account.wait(&self.line.outbox) {
-            return self.wait_for_account(dispatch, wait).await;
+        let composed = match store.composition(dispatch.id).await {
+            Ok(composed) => composed,
+            Err(StoreError::Damaged(damaged)) => {
+                damage::tell(&damaged);
+                self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
+                return Ok(Attempt::Ended);
+            }
+            Err(error) => return Err(error),
+        };
+        if composed.waits {
+            // Whoever reads that edit wakes us, and whoever finds that it waits too long.
+            return Ok(Attempt::Waits);
         }
-        // Claimed before it is written: an edit from now on is too late, and its author is told.
-        let Some(dispatch) = &store.begin_attempt(dispatch).await? else { return Ok(()) };
-        let (envelope, mail, _held) = match self.mail(dispatch).await {
+        if composed.parts.is_empty() {
+            let notice = self.notice(dispatch, &Phrase::DispatchWithdrawn);
+            store.withdraw_empty(dispatch, &notice, self.ctx.clock.now()).await?;
+            return Ok(Attempt::Ended);
+        }
+        if let Some(wait) = self.line.outbox.account.wait(&self.line.outbox) {
+            self.wait_for_account(dispatch, wait).await?;
+            return Ok(Attempt::Ended);
+        }
+        let Some(dispatch) = &store.begin_attempt(dispatch).await? else {
+            return Ok(Attempt::Ended);
+        };
+        let (envelope, mail, _held) = match self.mail(dispatch, &composed).await {
             Ok(made) => made,
             Err(NoMail::Store(StoreError::Damaged(damaged))) => {
                 damage::tell(&damaged);
-                return self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await;
+                self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
+                return Ok(Attempt::Ended);
             }
             Err(NoMail::Store(error)) => return Err(error),
-            Err(NoMail::Later(trouble)) => return self.not_made(dispatch, trouble).await,
+            Err(NoMail::Later(trouble)) => {
+                self.not_made(dispatch, trouble).await?;
+                return Ok(Attempt::Ended);
+            }
             Err(NoMail::Never(phrase, reason)) => {
-                return self.fail(dispatch, &phrase, reason, reason).await;
+                self.fail(dispatch, &phrase, reason, reason).await?;
+                return Ok(Attempt::Ended);
             }
         };
+        // Until here an edit or a redaction counts, even while the server was being talked to.
+        let mut body = None;
         let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
-            match store.body_leaves(dispatch).await {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(_) => Err("the state of the dispatch could not be saved"),
+            body = store.body_leaves(dispatch, &composed).await.ok();
+            match body {
+                Some(Body::Leaves) => Ok(()),
+                Some(Body::Changed | Body::Stopped) | None => {
+                    Err("the state of the dispatch could not be saved")
+                }
             }
         })
         .await;
-        self.record(dispatch, &outcome).await
+        if let Some(Body::Changed | Body::Stopped) = body {
+            return Ok(Attempt::Ended);
+        }
+        self.record(dispatch, &outcome).await?;
+        acts::tell_what_became(self.ctx).await?;
+        Ok(Attempt::Ended)
     }
 
     /// The account takes no login now: the mail server refused one, for whomever that was. That is
@@ -198,7 +243,11 @@ impl Case<'_> {
     }
 
     /// The mail of a dispatch: the same bytes at every attempt.
-    async fn mail(&self, stored: &StoredDispatch) -> Result<(Envelope, Leaving, Held), NoMail> {
+    async fn mail(
+        &self,
+        stored: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<(Envelope, Leaving, Held), NoMail> {
         let channel = &self.line.channel;
         let addressee = match &stored.answer_to {
             Some(elsewhere) => &Correspondent::Mail(elsewhere.clone()),
@@ -207,7 +256,8 @@ impl Case<'_> {
         let to = channel
             .recipient(addressee)
             .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
-        let said = self.ctx.store.dispatch_parts(stored.id).await?;
+        let said: Vec<StoredPart> =
+            composed.parts.iter().flat_map(|leaving| leaving.part.clone().each()).collect();
         // Files that are not encrypted are in memory from here on.
         let is_plain =
             |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
@@ -356,6 +406,8 @@ impl Case<'_> {
                 parts.push(DispatchPart::Text(body));
                 return Ok(());
             }
+            // Each of them comes here by itself.
+            StoredPart::Several(_) => return Ok(()),
             StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
                 parts.extend(caption.map(DispatchPart::Text));
                 (media_uri, file_name, media_type, encryption)

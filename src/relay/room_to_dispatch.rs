@@ -1,5 +1,8 @@
-//! Road (b), first half: what happened in a room is read, and what a person says is gathered into
-//! a dispatch.
+//! Road (b), first half: what happened in a room is read, in the order of `/sync`, and what a person
+//! says is gathered into a dispatch.
+//!
+//! Each event is read on its own. What follows from it is saved in one transaction with the note
+//! that it was acted upon.
 
 use std::time::Duration;
 
@@ -8,7 +11,11 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{
-    Ctx, Line, commands, members,
+    Ctx, Line,
+    acts::{self, Found},
+    commands::{self, Prepared},
+    damage::{self, DAMAGED, INTERRUPTED},
+    members,
     notices::notice_to,
     unreadable::{self, Reading, Retried},
 };
@@ -18,38 +25,48 @@ use crate::{
         ConversationId, Correspondent, LetterId, Member, Membership, MessageId, MessageKind,
         RoomEvent,
     },
-    phrases::Phrase,
+    phrases::{EditTrouble, ParkedWhat, Phrase},
     rules::{
+        acts::ActKind,
         posts,
-        routing::{Portal, Refusal, Route, route},
+        routing::{Portal, Refusal, Route, Saying, route},
     },
     store::{
-        AnsweredLetter, Conversation, NewPart, NewerWords, StoreError, StoredEvent, StoredPart,
+        AnsweredLetter, Conversation, EditSays, EventStep, NewPart, StoreError, StoredEvent,
+        StoredPart,
     },
 };
 
 /// Events read at once.
 const EVENTS_AT_ONCE: usize = 100;
 
+/// How often the reading of one event may begin. More than the gateway is ever killed by chance in
+/// the moment that takes.
+const EVENT_ATTEMPTS_MAX: i32 = 10;
+
 /// A dispatch that is still being added to leaves after this time at the latest.
 const COLLECT_AT_MOST: Duration = Duration::from_secs(120);
 
-/// Reads every new event of a room, oldest first.
+/// Characters of a name that stand before what its bearer does.
+const SPEAKER_CHARS_MAX: usize = 80;
+
+/// Reads every new event of a room, in the order of `/sync`.
 pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     let Some(id) = ctx.store.conversation_of_room(room_id).await? else {
         return read_foreign_room(ctx, room_id).await;
     };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    let portal = Reader { ctx, line, conversation: &conversation, room_id };
     let mut retried = Retried::new();
     loop {
         let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
-        let mut done = Vec::with_capacity(events.len());
+        let mut done = Vec::new();
         let mut has_more = events.len() == EVENTS_AT_ONCE;
         for event in &events {
-            match read_event(ctx, line, &conversation, room_id, event, &mut retried).await? {
+            match portal.read_or_park(event, &mut retried).await? {
                 Progress::Done => done.push(event.id),
-                Progress::Waits => {}
+                Progress::Acted | Progress::Waits => {}
                 Progress::Behind => {
                     has_more = true;
                     break;
@@ -60,9 +77,8 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
                 }
             }
         }
-        if !done.is_empty() {
-            ctx.store.events_done(&done).await?;
-        }
+        // Also those that were acted upon when the gateway was ended.
+        ctx.store.events_done(room_id, &done).await?;
         // What came since has a job of its own, and what fails is looked for again and again.
         if !has_more {
             return Ok(());
@@ -74,16 +90,16 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
 /// noted yet; but whoever invited a ghost there is not left waiting.
 async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     let mut done = Vec::new();
-    for stored in ctx.store.new_events(room_id, EVENTS_AT_ONCE).await? {
-        let RoomEvent::Member(member) = decode(&stored.event) else { continue };
-        let inviter = stored.event.get("sender").and_then(Value::as_str).unwrap_or_default();
-        let is_ours = UserId::parse(inviter).is_ok_and(|inviter| ctx.homeserver.is_ours(&inviter));
+    for stored in ctx.store.events_elsewhere(room_id, EVENTS_AT_ONCE).await? {
+        let Some(event) = &stored.event else { continue };
+        let RoomEvent::Member(member) = decode(event) else { continue };
+        let is_ours = is_ours(ctx, &stored.sender);
         // The bot hears of its own invitations by /sync, and answers them there.
         if member.membership != Membership::Invite
             || is_ours
             || !ctx.homeserver.is_ours(&member.user)
             || member.user == ctx.homeserver.bot()
-            || replaces_a_portal(ctx, &stored.event).await?
+            || replaces_a_portal(ctx, event).await?
         {
             continue;
         }
@@ -95,7 +111,7 @@ async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
             Err(error) => warn!(error = %error, "An invitation could not be declined"),
         }
     }
-    ctx.store.events_done(&done).await
+    ctx.store.events_elsewhere_done(&done).await
 }
 
 /// Whether an invitation is one into the successor of a portal, as the room says of itself.
@@ -110,10 +126,17 @@ async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreE
     }
 }
 
+fn is_ours(ctx: &Ctx, user: &str) -> bool {
+    UserId::parse(user).is_ok_and(|user| ctx.homeserver.is_ours(&user))
+}
+
 /// How far the reading of an event came.
 enum Progress {
+    /// There was nothing to do, or it may be done twice.
     Done,
-    /// It is noted as waiting for its key; those behind it pass.
+    /// What follows from it is saved, with a note that it was acted upon.
+    Acted,
+    /// It is noted as waiting for its key, or parked; those behind it pass.
     Waits,
     /// Older ones are new again, and go before it.
     Behind,
@@ -121,159 +144,419 @@ enum Progress {
     NotNow,
 }
 
-/// Reads an event.
-async fn read_event(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: &Conversation,
-    room_id: &str,
-    stored: &StoredEvent,
-    retried: &mut Retried,
-) -> Result<Progress, StoreError> {
-    let event = decode(&stored.event);
-    let said = Said::of(&event);
-    let is_ours = said.as_ref().is_some_and(|said| ctx.homeserver.is_ours(&said.sender));
-    match (&event, said) {
-        (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
-            match unreadable::read(ctx, line, room_id, stored, retried).await? {
-                Reading::Waits => return Ok(Progress::Waits),
-                Reading::Behind => return Ok(Progress::Behind),
-                Reading::NotNow => return Ok(Progress::NotNow),
-                Reading::Repeat => {}
-                Reading::Never(phrase) => {
-                    tell(ctx, line, conversation.id, &said, &phrase).await?;
-                }
-                Reading::Clear(clear) => {
-                    let clear = StoredEvent { event: clear, ..stored.clone() };
-                    if stored.was_announced {
-                        unreadable::take_back(ctx, line, conversation.id, &said.event_id).await?;
-                    }
-                    // Whoever is in the room may call what he encrypts a membership or a
-                    // redaction, without the homeserver having asked whether he may.
-                    if matches!(decode(&clear.event), RoomEvent::Message(_)) {
-                        act_on(ctx, line, conversation, room_id, &clear).await?;
-                    }
-                }
-            }
-        }
-        // In a room whose members encrypt, anybody on the way could have written it. A machine's
-        // notice is not answered in any case.
-        (RoomEvent::Message(message), Some(said))
-            if !is_ours
-                && ctx.devices.is_required()
-                && !matches!(message.kind, MessageKind::Notice(_)) =>
-        {
-            let phrase = Phrase::MessageNotEncrypted;
-            tell(ctx, line, conversation.id, &said, &phrase).await?;
-        }
-        _ => act_on(ctx, line, conversation, room_id, stored).await?,
-    }
-    Ok(Progress::Done)
+/// Reads the events of one portal.
+pub(super) struct Reader<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) line: &'a Line,
+    pub(super) conversation: &'a Conversation,
+    pub(super) room_id: &'a str,
 }
 
-/// Does what an event in the clear asks for.
-async fn act_on(
+impl Reader<'_> {
+    /// Reads an event, and puts one aside that can never be read.
+    async fn read_or_park(
+        &self,
+        stored: &StoredEvent,
+        retried: &mut Retried,
+    ) -> Result<Progress, StoreError> {
+        match self.read(stored, retried).await {
+            Err(StoreError::Damaged(damaged)) => {
+                damage::tell(&damaged);
+                self.park(stored, DAMAGED).await
+            }
+            // Postgres is away, which is not the event's fault.
+            other => other,
+        }
+    }
+
+    async fn read(
+        &self,
+        stored: &StoredEvent,
+        retried: &mut Retried,
+    ) -> Result<Progress, StoreError> {
+        let ctx = self.ctx;
+        let is_state = stored.event.as_ref().is_some_and(|event| event.get("state_key").is_some());
+        // What was taken back says nothing any more, be it readable or not.
+        if stored.is_redacted && !is_state {
+            return Ok(Progress::Done);
+        }
+        let Some(json) = &stored.event else { return self.park(stored, DAMAGED).await };
+        let is_ours = is_ours(ctx, &stored.sender);
+        if !is_ours && ctx.store.event_attempt(stored.id).await? > EVENT_ATTEMPTS_MAX {
+            return self.park(stored, INTERRUPTED).await;
+        }
+        let event = decode(json);
+        let said = Said::of(&event);
+        match (&event, said) {
+            (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
+                self.read_encrypted(stored, json, &said, retried).await
+            }
+            // In a room whose members encrypt, anybody on the way could have written it. A machine's
+            // notice is not answered in any case.
+            (RoomEvent::Message(message), Some(said)) if !is_ours && ctx.devices.is_required() => {
+                let phrase = Phrase::MessageNotEncrypted;
+                match &message.replaces {
+                    Some(target) => {
+                        let trouble = EditTrouble::Clear;
+                        self.refuse_edit(stored, &said, target.as_str(), trouble, &phrase).await
+                    }
+                    None if matches!(message.kind, MessageKind::Notice(_)) => Ok(Progress::Done),
+                    None => self.refuse(stored, &said, &phrase).await,
+                }
+            }
+            _ => self.act_on(stored, json, false).await,
+        }
+    }
+
+    async fn read_encrypted(
+        &self,
+        stored: &StoredEvent,
+        json: &Value,
+        said: &Said,
+        retried: &mut Retried,
+    ) -> Result<Progress, StoreError> {
+        let ctx = self.ctx;
+        let reading = unreadable::read(ctx, self.line, self.room_id, stored, json, retried).await?;
+        match reading {
+            Reading::Waits => Ok(Progress::Waits),
+            Reading::Behind | Reading::NotNow => {
+                ctx.store.event_attempt_is_none(stored.id).await?;
+                Ok(if matches!(reading, Reading::Behind) {
+                    Progress::Behind
+                } else {
+                    Progress::NotNow
+                })
+            }
+            Reading::Repeat if stored.edit_of.is_some() => {
+                let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+                step.is_no_edit(&said.event_id).await?;
+                step.wake_hand_over(self.conversation.id).await?;
+                step.commit().await?;
+                Ok(Progress::Acted)
+            }
+            Reading::Repeat => Ok(Progress::Done),
+            Reading::Never(phrase) => match &stored.edit_of {
+                Some(target) => {
+                    let trouble = acts::trouble_of(&phrase);
+                    self.refuse_edit(stored, said, target, trouble, &phrase).await
+                }
+                None => self.refuse(stored, said, &phrase).await,
+            },
+            Reading::Clear(clear) => {
+                let RoomEvent::Message(message) = decode(&clear) else {
+                    // Whoever is in the room may call what he encrypts a membership or a
+                    // redaction, without the homeserver having asked whether he may.
+                    return self.nothing(stored, said).await;
+                };
+                let is_what_it_said = stored.edit_of.is_none()
+                    || stored.edit_of.as_deref() == message.replaces.as_ref().map(|id| id.as_str());
+                match &stored.edit_of {
+                    // The relation outside is what everybody's client goes by.
+                    Some(target) if !is_what_it_said => {
+                        let (trouble, phrase) = (EditTrouble::Broken, Phrase::MessageBroken);
+                        self.refuse_edit(stored, said, target, trouble, &phrase).await
+                    }
+                    _ => self.act_on(stored, &clear, stored.was_announced).await,
+                }
+            }
+        }
+    }
+
+    /// Does what an event in the clear asks for. `is_readable_now`: its sender was told that it
+    /// could not be read.
+    async fn act_on(
+        &self,
+        stored: &StoredEvent,
+        json: &Value,
+        is_readable_now: bool,
+    ) -> Result<Progress, StoreError> {
+        let (ctx, room_id) = (self.ctx, self.room_id);
+        let event = decode(json);
+        match &event {
+            RoomEvent::Member(member) => {
+                member_is(ctx, self.line, self.conversation.id, room_id, member, json).await?;
+                return Ok(Progress::Done);
+            }
+            RoomEvent::Encryption(encryption) => {
+                ctx.store.room_is_encrypted(room_id, encryption).await?;
+                return Ok(Progress::Done);
+            }
+            RoomEvent::Tombstone { .. } => {
+                info!(conversation.id = %self.conversation.id, "A portal was upgraded");
+                ctx.store.portal_upgraded(room_id, ctx.clock.now()).await?;
+                return Ok(Progress::Done);
+            }
+            RoomEvent::Message(_)
+            | RoomEvent::Redaction(_)
+            | RoomEvent::Encrypted(_)
+            | RoomEvent::Other => {}
+        }
+        let Some(said) = Said::of(&event) else { return Ok(Progress::Done) };
+        if ctx.homeserver.is_ours(&said.sender) {
+            confirm_post(ctx, json, &said).await?;
+            return Ok(Progress::Done);
+        }
+        let answered = answered(ctx, self.conversation.id, &event, json).await?;
+        let (route, correspondent) = self.route(&event, &said, answered.as_ref()).await;
+        let is_said = matches!(route, Route::Text(_) | Route::File(_) | Route::Gallery { .. });
+        if is_said && answered.as_ref().is_some_and(|letter| letter.open_doubt.is_some()) {
+            return self.refuse(stored, &said, &Phrase::CallerNotConfirmed).await;
+        }
+        let answers = answered.as_ref().map(|letter| letter.id);
+        let prepared = match &route {
+            Route::Command(command) => {
+                let (line, conversation) = (self.line, self.conversation);
+                commands::prepare(ctx, line, conversation, &event, command, answered.as_ref())
+                    .await?
+            }
+            _ => Prepared::default(),
+        };
+        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        if is_readable_now && !matches!(route, Route::Replace { .. }) {
+            unreadable::take_back(&mut step, self.line, self.conversation.id, &said.event_id)
+                .await?;
+        }
+        match route {
+            Route::Ignore => {}
+            Route::Text(body) => {
+                self.collect(&mut step, &said, StoredPart::Text(body), answers).await?;
+            }
+            Route::File(file) => {
+                self.collect(&mut step, &said, acts::file(file), answers).await?;
+            }
+            Route::Gallery { caption, files } => {
+                let part = acts::part(Saying::Gallery { caption, files });
+                self.collect(&mut step, &said, part, answers).await?;
+            }
+            Route::Command(command) => {
+                let original = prepared.original;
+                let phrase = commands::run(&mut step, self.conversation, command, prepared).await?;
+                self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
+                if let Some(letter) = original {
+                    let txn_id = format!("e{}", said.event_id);
+                    step.original(self.conversation.id, &txn_id, letter).await?;
+                }
+            }
+            Route::Replace { event_id, by } => {
+                let trouble = by.as_ref().err().map(|refusal| EditTrouble::from(*refusal));
+                let part = by.ok().map(acts::part);
+                let says = part.as_ref().map_or(EditSays::Never, EditSays::Part);
+                let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
+                step.edit_says(edit, room_id, author, &event_id, says).await?;
+                let is_notice = matches!(&event, RoomEvent::Message(message)
+                    if matches!(message.kind, MessageKind::Notice(_)));
+                let act = acts::ReadAct {
+                    event_id: edit,
+                    author,
+                    kind: ActKind::Edit,
+                    message: &event_id,
+                    trouble,
+                    was_announced: is_readable_now,
+                };
+                let found = acts::follow(self, &mut step, &act).await?;
+                // What a machine says is not answered.
+                if let (Found::Unknown, Some(trouble), false) = (found, trouble, is_notice) {
+                    let phrase = Phrase::EditStays { trouble };
+                    self.tell(&mut step, edit, &event_id, &phrase).await?;
+                }
+            }
+            Route::Withdraw { event_id } => {
+                step.waits_no_more(&event_id).await?;
+                let message = step.message_of(&event_id).await?;
+                let act = acts::ReadAct {
+                    event_id: &said.event_id,
+                    author: said.sender.as_str(),
+                    kind: ActKind::Redaction,
+                    message: &message,
+                    trouble: None,
+                    was_announced: false,
+                };
+                acts::follow(self, &mut step, &act).await?;
+            }
+            Route::Refuse(refusal) => {
+                let phrase = refusal_phrase(refusal, self.line, correspondent.as_ref());
+                self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
+            }
+        }
+        step.commit().await?;
+        Ok(Progress::Acted)
+    }
+
+    /// Asks the rule what an event is.
+    async fn route(
+        &self,
+        event: &RoomEvent,
+        said: &Said,
+        answered: Option<&AnsweredLetter>,
+    ) -> (Route, Option<Correspondent>) {
+        let channel = &self.line.channel;
+        let correspondent =
+            Correspondent::from_key(channel.kind(), &self.conversation.correspondent).ok();
+        let recipient = correspondent.as_ref().map(|c| channel.recipient(c));
+        let speaker = match event {
+            RoomEvent::Message(message) if matches!(message.kind, MessageKind::Emote(_)) => {
+                self.name_of(&message.room_id, &said.sender).await
+            }
+            _ => String::new(),
+        };
+        let portal = Portal {
+            is_ours: false,
+            may_speak: channel.lets_speak(said.sender.as_str()),
+            is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
+                || matches!(recipient, Some(Ok(_))),
+            file_bytes_max: channel.mail_bytes_max(),
+            prefix: "!",
+            speaker: &speaker,
+        };
+        (route(event, portal), correspondent)
+    }
+
+    /// What somebody is called in the room, else the name of the account.
+    async fn name_of(&self, room: &RoomId, user: &UserId) -> String {
+        let member = self.ctx.homeserver.state(room, "m.room.member", user.as_str()).await;
+        let name = member.ok().flatten().and_then(|content| {
+            let name = content.get("displayname")?.as_str()?;
+            let words: Vec<&str> = name.split_whitespace().collect();
+            let line = words.join(" ");
+            let name = line.chars().filter(|c| !c.is_control()).take(SPEAKER_CHARS_MAX);
+            Some(name.collect::<String>()).filter(|name| !name.is_empty())
+        });
+        name.unwrap_or_else(|| user.localpart().to_owned())
+    }
+
+    async fn step(&self, stored: &StoredEvent) -> Result<Option<EventStep<'_>>, StoreError> {
+        self.ctx.store.event_step(stored.id, self.ctx.clock.now()).await
+    }
+
+    async fn collect(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &Said,
+        part: StoredPart,
+        answers: Option<LetterId>,
+    ) -> Result<(), StoreError> {
+        let Some(message_id) = self.message_id() else { return Ok(()) };
+        let new = self.new_part(said.sender.as_str(), &said.event_id, &part, &message_id);
+        step.collect(NewPart { answers, ..new }).await
+    }
+
+    /// Random, and without a name of ours: KIM forbids host names and persons in it (KIM-23).
+    pub(super) fn message_id(&self) -> Option<MessageId> {
+        let kind = self.line.channel.kind().word();
+        MessageId::new(&format!("{}@{kind}.local", self.ctx.rng.uuid())).ok()
+    }
+
+    pub(super) fn new_part<'a>(
+        &self,
+        author: &'a str,
+        event_id: &'a str,
+        part: &'a StoredPart,
+        message_id: &'a MessageId,
+    ) -> NewPart<'a> {
+        NewPart {
+            conversation: self.conversation.id,
+            author,
+            event_id,
+            part,
+            answers: None,
+            collect: self.line.channel.collect,
+            collect_at_most: COLLECT_AT_MOST.max(self.line.channel.collect),
+            message_id,
+            at: self.ctx.clock.now(),
+        }
+    }
+
+    /// Answers an event with a sentence of the gateway at the message it concerns, once.
+    pub(super) async fn tell(
+        &self,
+        step: &mut EventStep<'_>,
+        event_id: &str,
+        concerns: &str,
+        phrase: &Phrase,
+    ) -> Result<(), StoreError> {
+        let txn_id = format!("a{event_id}");
+        let notice = notice_to(self.line, phrase, concerns);
+        step.say(self.conversation.id, &txn_id, &notice).await
+    }
+
+    /// What was said stays in the room, and its sender is told why.
+    async fn refuse(
+        &self,
+        stored: &StoredEvent,
+        said: &Said,
+        phrase: &Phrase,
+    ) -> Result<Progress, StoreError> {
+        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        self.tell(&mut step, &said.event_id, &said.event_id, phrase).await?;
+        step.commit().await?;
+        Ok(Progress::Acted)
+    }
+
+    /// What an edit says cannot be had or believed, and never will be: its message does not leave
+    /// as it was before, because the room may show something else. `else_phrase` is said where
+    /// there is no such message.
+    async fn refuse_edit(
+        &self,
+        stored: &StoredEvent,
+        said: &Said,
+        message: &str,
+        trouble: EditTrouble,
+        else_phrase: &Phrase,
+    ) -> Result<Progress, StoreError> {
+        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
+        step.edit_says(edit, self.room_id, author, message, EditSays::Never).await?;
+        let act = acts::ReadAct {
+            event_id: edit,
+            author,
+            kind: ActKind::Edit,
+            message,
+            trouble: Some(trouble),
+            was_announced: stored.was_announced,
+        };
+        if acts::follow(self, &mut step, &act).await? != Found::Part {
+            self.tell(&mut step, edit, edit, else_phrase).await?;
+        }
+        step.commit().await?;
+        Ok(Progress::Acted)
+    }
+
+    /// What was encrypted is no message. What its relation outside claimed is forgotten.
+    async fn nothing(&self, stored: &StoredEvent, said: &Said) -> Result<Progress, StoreError> {
+        if stored.edit_of.is_none() && !stored.was_announced {
+            return Ok(Progress::Done);
+        }
+        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        step.is_no_edit(&said.event_id).await?;
+        step.wake_hand_over(self.conversation.id).await?;
+        step.commit().await?;
+        Ok(Progress::Acted)
+    }
+
+    /// Puts an event aside, where a person sees it. Those behind it pass.
+    async fn park(&self, stored: &StoredEvent, reason: &str) -> Result<Progress, StoreError> {
+        park(self.ctx, self.line, self.conversation, stored.id, &stored.event_id, reason).await?;
+        Ok(Progress::Waits)
+    }
+}
+
+/// Puts an event of a portal aside, and says so at it.
+pub(super) async fn park(
     ctx: &Ctx,
     line: &Line,
     conversation: &Conversation,
-    room_id: &str,
-    stored: &StoredEvent,
+    id: i64,
+    event_id: &str,
+    reason: &str,
 ) -> Result<(), StoreError> {
-    let event = decode(&stored.event);
-    match &event {
-        RoomEvent::Member(member) => {
-            return member_is(ctx, line, conversation.id, room_id, member, stored).await;
-        }
-        RoomEvent::Encryption(encryption) => {
-            return ctx.store.room_is_encrypted(room_id, encryption).await;
-        }
-        RoomEvent::Tombstone { .. } => {
-            info!(conversation.id = %conversation.id, "A portal was upgraded");
-            return ctx.store.portal_upgraded(room_id, ctx.clock.now()).await;
-        }
-        RoomEvent::Message(_)
-        | RoomEvent::Redaction(_)
-        | RoomEvent::Encrypted(_)
-        | RoomEvent::Other => {}
-    }
-    let Some(mut said) = Said::of(&event) else { return Ok(()) };
-    let is_ours = ctx.homeserver.is_ours(&said.sender);
-    if is_ours {
-        return confirm_post(ctx, &stored.event, &said).await;
-    }
-
-    let correspondent =
-        Correspondent::from_key(line.channel.kind(), &conversation.correspondent).ok();
-    let recipient = correspondent.as_ref().map(|c| line.channel.recipient(c));
-    let answered = answered(ctx, conversation.id, &event, &stored.event).await?;
-    let goes_elsewhere = answered.as_ref().is_some_and(|letter| letter.goes_elsewhere);
-    let portal = Portal {
-        is_ours,
-        may_speak: line.channel.lets_speak(said.sender.as_str()),
-        is_answerable: goes_elsewhere || matches!(recipient, Some(Ok(_))),
-        file_bytes_max: line.channel.mail_bytes_max(),
-        prefix: "!",
-    };
-    let route = route(&event, portal);
-    if matches!(route, Route::Text(_) | Route::File(_))
-        && answered.as_ref().is_some_and(|letter| letter.open_doubt.is_some())
-    {
-        let phrase = Phrase::CallerNotConfirmed;
-        return tell(ctx, line, conversation.id, &said, &phrase).await;
-    }
-    let answers = answered.as_ref().map(|letter| letter.id);
-    let answer = match route {
-        Route::Ignore => return Ok(()),
-        Route::Text(body) => {
-            let part = StoredPart::Text(body);
-            return collect(ctx, line, conversation.id, &said, part, answers).await;
-        }
-        Route::File(file) => {
-            let part = StoredPart::File {
-                media_uri: file.uri.to_string(),
-                file_name: file.file_name,
-                caption: file.caption,
-                media_type: file
-                    .media_type
-                    .unwrap_or_else(|| "application/octet-stream".to_owned()),
-                encryption: file.encryption,
-            };
-            return collect(ctx, line, conversation.id, &said, part, answers).await;
-        }
-        Route::Command(command) => {
-            let (phrase, original) =
-                commands::run(ctx, line, conversation, &event, command, answered).await?;
-            tell(ctx, line, conversation.id, &said, &phrase).await?;
-            if let Some(letter) = original {
-                let txn_id = format!("e{}", said.event_id);
-                ctx.store.add_original(conversation.id, &txn_id, letter).await?;
-            }
-            return Ok(());
-        }
-        // What is said about an edit or a redaction stands at the message it concerns.
-        Route::Replace { event_id, words } => {
-            let changed = ctx
-                .store
-                .newer_words(conversation.id, &event_id, said.sender.as_str(), &words)
-                .await?;
-            said.concerns = event_id;
-            (changed == NewerWords::TooLate).then_some(Phrase::EditTooLate)
-        }
-        Route::Withdraw { event_id } => {
-            let notice = notice_to(line, &Phrase::DispatchWithdrawn, &event_id);
-            let changed = ctx
-                .store
-                .withdraw_part(conversation.id, &event_id, &notice, ctx.clock.now())
-                .await?;
-            said.concerns = event_id;
-            (changed == NewerWords::TooLate).then_some(Phrase::WithdrawalTooLate)
-        }
-        Route::Refuse(refusal) => Some(refusal_phrase(refusal, line, correspondent.as_ref())),
-    };
-    match answer {
-        Some(phrase) => tell(ctx, line, conversation.id, &said, &phrase).await,
-        None => Ok(()),
-    }
+    warn!(conversation.id = %conversation.id, reason, "An event of a portal was parked");
+    metrics::counter!("umstieg_parked_total", "kind" => "event").increment(1);
+    let phrase = Phrase::Parked { what: ParkedWhat::Event };
+    let notice = notice_to(line, &phrase, event_id);
+    let told = (format!("p{event_id}"), notice);
+    let now = ctx.clock.now();
+    let told = (told.0.as_str(), &told.1);
+    ctx.store.park_event(id, conversation.id, &conversation.channel, reason, told, now).await
 }
 
 /// The letter a message answers: the one it replies to, the one its thread is about, or the newest
@@ -297,9 +580,9 @@ async fn member_is(
     conversation: ConversationId,
     room_id: &str,
     member: &Member,
-    stored: &StoredEvent,
+    event: &Value,
 ) -> Result<(), StoreError> {
-    let said_at_ms = stored.event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(0);
+    let said_at_ms = event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(0);
     let (user, membership) = (&member.user, member.membership);
     ctx.store.member_is(room_id, user.as_str(), membership.word(), said_at_ms).await?;
     if let Ok(room) = <&RoomId>::try_from(room_id) {
@@ -318,8 +601,6 @@ async fn member_is(
 struct Said {
     event_id: String,
     sender: OwnedUserId,
-    /// The event that an answer of ours stands at: itself, or the one it changes.
-    concerns: String,
 }
 
 impl Said {
@@ -333,8 +614,7 @@ impl Said {
             | RoomEvent::Encryption(_)
             | RoomEvent::Other => return None,
         };
-        let event_id = event_id.to_string();
-        Some(Self { concerns: event_id.clone(), event_id, sender: sender.clone() })
+        Some(Self { event_id: event_id.to_string(), sender: sender.clone() })
     }
 }
 
@@ -347,49 +627,12 @@ async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), Store
     }
 }
 
-async fn collect(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: ConversationId,
-    said: &Said,
-    part: StoredPart,
-    answers: Option<LetterId>,
-) -> Result<(), StoreError> {
-    // Random, and without a name of ours: KIM forbids host names and persons in it (KIM-23).
-    let message_id = format!("{}@{}.local", ctx.rng.uuid(), line.channel.kind().word());
-    let Ok(message_id) = MessageId::new(&message_id) else { return Ok(()) };
-    ctx.store
-        .collect(NewPart {
-            conversation,
-            author: said.sender.as_str(),
-            event_id: &said.event_id,
-            part: &part,
-            answers,
-            collect: line.channel.collect,
-            collect_at_most: COLLECT_AT_MOST.max(line.channel.collect),
-            message_id: &message_id,
-            at: ctx.clock.now(),
-        })
-        .await
-}
-
-/// Answers a room message with a sentence of the gateway, once.
-async fn tell(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: ConversationId,
-    said: &Said,
-    phrase: &Phrase,
-) -> Result<(), StoreError> {
-    let txn_id = format!("a{}", said.event_id);
-    let notice = notice_to(line, phrase, &said.concerns);
-    ctx.store.add_bot_post(conversation, &txn_id, &notice).await
-}
-
 fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspondent>) -> Phrase {
     match refusal {
         Refusal::MayNotSpeak => Phrase::NotASpeaker,
-        Refusal::NotTransferable | Refusal::Encrypted => Phrase::MessageNotTransferable,
+        Refusal::NotTransferable | Refusal::Encrypted | Refusal::Empty => {
+            Phrase::MessageNotTransferable
+        }
         Refusal::TooLarge => {
             Phrase::MessageTooLarge { limit_mib: line.channel.mail_bytes_max() / (1024 * 1024) }
         }

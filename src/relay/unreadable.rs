@@ -1,7 +1,7 @@
 //! Room messages whose key has not come: kept, read as soon as it comes, and after a while their
 //! senders are told how to send them again.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use ruma::{OwnedRoomId, RoomId};
 use serde_json::Value;
@@ -9,15 +9,18 @@ use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
 use super::{
-    Ctx, Line, devices,
+    Ctx, Line, acts,
+    damage::DAMAGED,
+    devices,
     notices::{notice, notice_to},
+    room_to_dispatch::park,
     stop::Stop,
 };
 use crate::{
     matrix::Decrypted,
     model::ConversationId,
     phrases::Phrase,
-    store::{StoreError, StoredEvent},
+    store::{Conversation, EventStep, Held, StoreError, StoredEvent, UnreadableEvent},
 };
 
 /// Senders told in one go.
@@ -49,29 +52,33 @@ pub(super) async fn read(
     line: &Line,
     room_id: &str,
     stored: &StoredEvent,
+    event: &Value,
     retried: &mut Retried,
 ) -> Result<Reading, StoreError> {
     let Ok(room) = <&RoomId>::try_from(room_id) else {
         return Ok(Reading::Never(Phrase::MessageBroken));
     };
-    let session = stored.event.pointer("/content/session_id").and_then(Value::as_str);
+    let session = event.pointer("/content/session_id").and_then(Value::as_str);
     let session = session.unwrap_or_default();
-    let mut decrypted = devices::decrypt(ctx, line, room, &stored.event).await;
+    let mut decrypted = devices::decrypt(ctx, line, room, event).await;
     let is_missing = matches!(decrypted, Ok(Decrypted::KeyMissing));
     if is_missing {
         ctx.store.event_waits(stored.id, session).await?;
         // A key that came before this was noted woke nobody.
-        decrypted = devices::decrypt(ctx, line, room, &stored.event).await;
+        decrypted = devices::decrypt(ctx, line, room, event).await;
+        if !matches!(decrypted, Ok(Decrypted::KeyMissing)) {
+            ctx.store.event_waits_no_more(stored.id).await?;
+        }
     }
     match decrypted {
-        Ok(Decrypted::Event(event, place)) => {
+        Ok(Decrypted::Event(clear, place)) => {
             if retried.insert(place.session_id.clone())
                 && ctx.store.wake_older(room_id, &place.session_id, stored.id).await?
             {
                 return Ok(Reading::Behind);
             }
             if ctx.store.is_first_reading(stored.id, &place.session_id, place.index).await? {
-                return Ok(Reading::Clear(event));
+                return Ok(Reading::Clear(clear));
             }
             warn!("A room message is a copy of another one; it does not leave once more");
             metrics::counter!("umstieg_events_repeated_total").increment(1);
@@ -83,7 +90,7 @@ pub(super) async fn read(
                 info!("A room message waits for its key");
             }
             // It may come without being asked for.
-            if let Err(stop) = devices::ask_for_key(ctx, room, &stored.event).await {
+            if let Err(stop) = devices::ask_for_key(ctx, room, event).await {
                 debug!(cause = ?devices::KeysError::from(stop), "A key could not be asked for");
             }
             Ok(Reading::Waits)
@@ -117,14 +124,71 @@ pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
         {
-            let phrase = match said_at(&event.event).zip(reads_since) {
-                Some((said_at, since)) if said_at < since => Phrase::MessageBeforeKeys,
-                _ => Phrase::MessageWithoutKey,
-            };
-            let notice = notice_to(line, &phrase, &event.event_id);
-            ctx.store.add_bot_post(id, &name_of(&event.event_id), &notice).await?;
+            if tell(ctx, line, &conversation, &event, reads_since).await? == Told::NotYet {
+                continue;
+            }
         }
         ctx.store.event_announced(event.id, now).await?;
+    }
+    Ok(())
+}
+
+/// Whether a sender needs to be told no more.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Told,
+    NotYet,
+}
+
+async fn tell(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    event: &UnreadableEvent,
+    reads_since: Option<OffsetDateTime>,
+) -> Result<Told, StoreError> {
+    let Some(json) = &event.event else {
+        park(ctx, line, conversation, event.id, &event.event_id, DAMAGED).await?;
+        return Ok(Told::Told);
+    };
+    let is_older = said_at(json).zip(reads_since).is_some_and(|(said, since)| said < since);
+    let phrase = match &event.edit_of {
+        None if is_older => Phrase::MessageBeforeKeys,
+        None => Phrase::MessageWithoutKey,
+        Some(message) => {
+            match acts::hold(ctx, line, conversation.id, &event.event_id, message).await? {
+                Held::Held | Held::NotWaitedFor => return Ok(Told::Told),
+                Held::UnderWay => return Ok(Told::NotYet),
+                Held::Accepted => Phrase::EditTooLate,
+                Held::Unclear => Phrase::EditUnclear,
+                Held::NoPart if is_older => Phrase::MessageBeforeKeys,
+                Held::NoPart => Phrase::EditWithoutKey,
+            }
+        }
+    };
+    let concerns = event.edit_of.as_ref().unwrap_or(&event.event_id);
+    let notice = notice_to(line, &phrase, concerns);
+    ctx.store.add_bot_post(conversation.id, &name_of(&event.event_id), &notice).await?;
+    Ok(Told::Told)
+}
+
+/// Parks what a transaction brought and `/sync` did not tell of for this long: between which others
+/// it was said is not known.
+const PLACE_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// Events that came by one door only: nobody knows their place, so a person decides.
+pub async fn park_without_place(ctx: &Ctx) -> Result<(), StoreError> {
+    let before = ctx.clock.now() - PLACE_WITHIN;
+    let bot = ctx.homeserver.bot();
+    for event in ctx.store.events_without_place(before, bot.as_str(), TOLD_AT_ONCE).await? {
+        let Some(id) = ctx.store.conversation_of_room(&event.room_id).await? else { continue };
+        let Some(conversation) = ctx.store.conversation(id).await? else { continue };
+        let Some(line) = ctx.line(&conversation.channel) else { continue };
+        if !is_worth_telling(ctx, &event.room_id, &event.sender) {
+            ctx.store.events_elsewhere_done(&[event.id]).await?;
+            continue;
+        }
+        park(ctx, line, &conversation, event.id, &event.event_id, "no_place").await?;
     }
     Ok(())
 }
@@ -143,14 +207,14 @@ fn is_worth_telling(ctx: &Ctx, room_id: &str, sender: &str) -> bool {
 
 /// A message whose sender was told that it is not readable is readable now: the notice says so.
 pub(super) async fn take_back(
-    ctx: &Ctx,
+    step: &mut EventStep<'_>,
     line: &Line,
     conversation: ConversationId,
     event_id: &str,
 ) -> Result<(), StoreError> {
     let notice = notice(line, &Phrase::MessageReadableNow);
-    let txn_id = format!("v{event_id}");
-    ctx.store.replace_bot_post(conversation, &name_of(event_id), &txn_id, &notice).await
+    let names = (name_of(event_id), format!("v{event_id}"));
+    step.say_instead(conversation, (&names.0, &names.1), &notice).await
 }
 
 /// The name of the notice about an event.

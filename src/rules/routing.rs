@@ -19,6 +19,8 @@ pub struct Portal<'a> {
     pub file_bytes_max: u64,
     /// Words that begin a command.
     pub prefix: &'a str,
+    /// What the sender is called: the subject of what it says about itself (`/me`).
+    pub speaker: &'a str,
 }
 
 /// What to do with an event.
@@ -28,17 +30,30 @@ pub enum Route {
     /// Becomes (part of) a dispatch.
     Text(String),
     File(RoomFile),
+    /// Words about files, then the files.
+    Gallery {
+        caption: Option<String>,
+        files: Vec<RoomFile>,
+    },
     Command(Command),
-    /// Newer words for an earlier room message, or none.
+    /// An edit: what an earlier room message is to say from now on, or why that cannot leave.
     Replace {
         event_id: String,
-        words: String,
+        by: Result<Saying, Refusal>,
     },
     Withdraw {
         event_id: String,
     },
     /// Does not leave, and the sender is told why.
     Refuse(Refusal),
+}
+
+/// What leaves of one room message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saying {
+    Text(String),
+    File(RoomFile),
+    Gallery { caption: Option<String>, files: Vec<RoomFile> },
 }
 
 /// What a person may ask the gateway for in a portal.
@@ -69,6 +84,8 @@ pub enum Refusal {
     NotTransferable,
     Encrypted,
     TooLarge,
+    /// An edit that leaves no words.
+    Empty,
 }
 
 /// Decides about one event of a portal.
@@ -92,6 +109,16 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
             return Route::Ignore;
         }
     };
+    // An edit is one whatever it says: clients show it in the place of the message. So it is
+    // neither a command nor a notice, and what it cannot say keeps the message here.
+    if let Some(event_id) = &message.replaces {
+        let by = if portal.may_speak {
+            saying(&message.kind, portal).and_then(|saying| saying.ok_or(Refusal::Empty))
+        } else {
+            Err(Refusal::MayNotSpeak)
+        };
+        return Route::Replace { event_id: event_id.to_string(), by };
+    }
     if matches!(message.kind, MessageKind::Notice(_)) {
         return Route::Ignore;
     }
@@ -119,29 +146,46 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
     if !portal.is_answerable {
         return Route::Refuse(Refusal::NotAnswerable);
     }
-    let text = match &message.kind {
-        MessageKind::Text(words) | MessageKind::Emote(words) => words.body.clone(),
+    match saying(&message.kind, portal) {
+        Ok(Some(Saying::Text(text))) => Route::Text(text),
+        Ok(Some(Saying::File(file))) => Route::File(file),
+        Ok(Some(Saying::Gallery { caption, files })) => Route::Gallery { caption, files },
+        Ok(None) => Route::Ignore,
+        Err(refusal) => Route::Refuse(refusal),
+    }
+}
+
+/// What leaves of a content; `None` for no words.
+fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refusal> {
+    let text = match kind {
+        MessageKind::Text(words) => words.body.clone(),
+        // "ruft Sie morgen an" says nothing without the one who does.
+        MessageKind::Emote(words) if words.body.trim().is_empty() => String::new(),
+        MessageKind::Emote(words) => format!("{} {}", portal.speaker, words.body),
         // Structured messages carry a text for people (TIM-11); without one there is nothing.
         MessageKind::Other { fallback: Some(text) } => text.clone(),
-        MessageKind::File(file) if message.replaces.is_none() => {
-            return match file.bytes {
-                Some(bytes) if bytes > portal.file_bytes_max => Route::Refuse(Refusal::TooLarge),
-                _ => Route::File(file.clone()),
-            };
+        MessageKind::File(file) => {
+            fits(std::slice::from_ref(file), portal)?;
+            return Ok(Some(Saying::File(file.clone())));
+        }
+        MessageKind::Gallery { caption, files } => {
+            fits(files, portal)?;
+            return Ok(Some(Saying::Gallery { caption: caption.clone(), files: files.clone() }));
         }
         MessageKind::Location { body, geo_uri } => {
             geo_uri.as_ref().map_or_else(|| body.clone(), |uri| format!("{body}\n{uri}"))
         }
-        MessageKind::Other { fallback: None } | MessageKind::File(_) => {
-            return Route::Refuse(Refusal::NotTransferable);
+        MessageKind::Other { fallback: None } | MessageKind::Notice(_) => {
+            return Err(Refusal::NotTransferable);
         }
-        MessageKind::Notice(_) => return Route::Ignore,
     };
-    match &message.replaces {
-        Some(event_id) => Route::Replace { event_id: event_id.to_string(), words: text },
-        None if text.trim().is_empty() => Route::Ignore,
-        None => Route::Text(text),
-    }
+    Ok((!text.trim().is_empty()).then_some(Saying::Text(text)))
+}
+
+/// Whether files fit by what their sender says of their sizes.
+fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
+    let bytes = files.iter().filter_map(|file| file.bytes).fold(0_u64, u64::saturating_add);
+    if bytes > portal.file_bytes_max { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
 /// `!hilfe`, `!original`, `!erneut`, `!bestätigen` and the others, or their English names; anything
@@ -205,6 +249,7 @@ mod tests {
         is_answerable: true,
         file_bytes_max: 1000,
         prefix: "!",
+        speaker: "Anna",
     };
 
     fn message(kind: MessageKind) -> RoomEvent {
@@ -217,6 +262,15 @@ mod tests {
             replies_to: None,
             replaces: None,
         })
+    }
+
+    fn edit(kind: MessageKind) -> RoomEvent {
+        let RoomEvent::Message(message) = message(kind) else { unreachable!() };
+        RoomEvent::Message(RoomMessage { replaces: Some(owned_event_id!("$dose")), ..message })
+    }
+
+    fn replaced(by: Result<Saying, Refusal>) -> Route {
+        Route::Replace { event_id: "$dose".to_owned(), by }
     }
 
     fn words(body: &str) -> Words {
@@ -269,6 +323,7 @@ mod tests {
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::TooLarge));
     }
 
+    /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
     #[test]
     fn commands_begin_with_the_prefix_and_a_word() {
         for (words, expected) in [
@@ -277,6 +332,7 @@ mod tests {
             ("!retry", Some(Command::Retry)),
             ("!Bestätigen", Some(Command::Confirm)),
             ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
+            ("!Achtung Kalium 6,8", Some(Command::Unknown("Achtung".to_owned()))),
             ("!!!", None),
             ("! Achtung", None),
             ("Bitte !hilfe", None),
@@ -326,6 +382,57 @@ mod tests {
         for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
             assert_eq!(route(&text(command), portal), Route::Refuse(Refusal::MayNotSpeak));
         }
+    }
+
+    /// B43, R edit_is_no_command: an edit says what an earlier message should have said.
+    #[test]
+    fn b43_an_edit_is_neither_a_command_nor_a_notice() {
+        let said = |text: &str| Ok(Saying::Text(text.to_owned()));
+        for text in ["!wichtig heute noch anrufen", "!erneut", "!hilfe", "5 mg"] {
+            let event = edit(MessageKind::Text(words(text)));
+            assert_eq!(route(&event, OPEN), replaced(said(text)), "{text}");
+        }
+        let event = edit(MessageKind::Notice(words("5 mg")));
+        assert_eq!(route(&event, OPEN), replaced(Err(Refusal::NotTransferable)));
+    }
+
+    /// B40, B49: what an edit makes of a message leaves, or keeps the message here.
+    #[test]
+    fn b40_an_edit_into_whatever_is_judged_as_that() {
+        let caption =
+            |caption: &str| RoomFile { caption: Some(caption.to_owned()), ..file(Some(10)) };
+        let event = edit(MessageKind::File(caption("Wunde LINKS")));
+        assert_eq!(route(&event, OPEN), replaced(Ok(Saying::File(caption("Wunde LINKS")))));
+        let event = edit(MessageKind::File(file(Some(1001))));
+        assert_eq!(route(&event, OPEN), replaced(Err(Refusal::TooLarge)));
+        let event = edit(MessageKind::Other { fallback: None });
+        assert_eq!(route(&event, OPEN), replaced(Err(Refusal::NotTransferable)));
+        let event = edit(MessageKind::Text(words(" ")));
+        assert_eq!(route(&event, OPEN), replaced(Err(Refusal::Empty)));
+        let event = edit(MessageKind::Text(words("5 mg")));
+        let portal = Portal { may_speak: false, ..OPEN };
+        assert_eq!(route(&event, portal), replaced(Err(Refusal::MayNotSpeak)));
+    }
+
+    /// B41: every file of a gallery leaves, or all of it is refused.
+    #[test]
+    fn b41_a_gallery_leaves_whole_or_not_at_all() {
+        let gallery = |bytes| MessageKind::Gallery {
+            caption: Some("Drei Bilder".to_owned()),
+            files: vec![file(bytes), file(bytes), file(None)],
+        };
+        let routed = route(&message(gallery(Some(10))), OPEN);
+        assert!(matches!(routed, Route::Gallery { files, .. } if files.len() == 3));
+        let routed = route(&message(gallery(Some(600))), OPEN);
+        assert_eq!(routed, Route::Refuse(Refusal::TooLarge));
+    }
+
+    /// B46: who does something is part of what is said.
+    #[test]
+    fn b46_an_emote_has_its_subject() {
+        let event = message(MessageKind::Emote(words("ruft Sie morgen an")));
+        assert_eq!(route(&event, OPEN), Route::Text("Anna ruft Sie morgen an".to_owned()));
+        assert_eq!(route(&message(MessageKind::Emote(words(" "))), OPEN), Route::Ignore);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Damaged, Harm, InRow as _, Job, Moment, Store, StoreError, conversations::Sighting, jobs,
-    parked, parked::ParkedKind, seal::Purpose,
+    Composition, Damaged, Harm, InRow as _, Job, Moment, Store, StoreError,
+    conversations::Sighting, jobs, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, MailAddress,
@@ -48,6 +48,29 @@ pub enum StoredPart {
         #[serde(default)]
         encryption: Option<Value>,
     },
+    /// Words and files of one room message, in order; none of them is several.
+    Several(Vec<StoredPart>),
+}
+
+impl StoredPart {
+    /// Its words and files, one by one.
+    pub fn each(self) -> Vec<Self> {
+        match self {
+            Self::Several(parts) => parts.into_iter().flat_map(Self::each).collect(),
+            one => vec![one],
+        }
+    }
+}
+
+/// Whether the body of a mail may begin to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// It may: that is saved.
+    Leaves,
+    /// The room shows something else by now; the dispatch waits to be composed anew.
+    Changed,
+    /// The dispatch is not in the state before, because it was withdrawn or taken over.
+    Stopped,
 }
 
 /// A dispatch that is not settled.
@@ -86,17 +109,6 @@ impl StoredDispatch {
     }
 }
 
-/// What became of an edit or a withdrawal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NewerWords {
-    /// The dispatch had not left; it says the newer words, or nothing.
-    Applied,
-    /// It has left, or may have.
-    TooLate,
-    /// The event is no part of a dispatch.
-    NoPart,
-}
-
 impl Store {
     /// Puts a room message into the author's open dispatch, or into a new one.
     ///
@@ -104,13 +116,23 @@ impl Store {
     /// else's words close it, and so does an answer to another letter.
     /// The same event twice changes nothing.
     pub async fn collect(&self, new: NewPart<'_>) -> Result<(), StoreError> {
-        let closes_at = new.at + new.collect;
         let mut transaction = self.pool.begin().await?;
+        self.collect_in(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn collect_in(
+        &self,
+        connection: &mut PgConnection,
+        new: NewPart<'_>,
+    ) -> Result<(), StoreError> {
+        let closes_at = new.at + new.collect;
         let known = sqlx::query_scalar!(
             r#"select exists (select 1 from dispatch_parts where event_id = $1) as "known!""#,
             new.event_id,
         )
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *connection)
         .await?;
         if known {
             return Ok(());
@@ -126,7 +148,7 @@ impl Store {
             new.at,
             new.answers.map(|letter| letter.0),
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         let open = sqlx::query_scalar!(
             "update dispatches
@@ -150,7 +172,7 @@ impl Store {
             closes_at,
             new.answers.map(|letter| letter.0),
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await?;
         let dispatch = match open {
             Some(dispatch) => dispatch,
@@ -168,7 +190,7 @@ impl Store {
                     closes_at,
                     new.answers.map(|letter| letter.0),
                 )
-                .fetch_one(&mut *transaction)
+                .fetch_one(&mut *connection)
                 .await?
             }
         };
@@ -179,110 +201,11 @@ impl Store {
             new.event_id,
             self.close_json(Purpose::DispatchPart, new.part),
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         let job = Job::HandOver(new.conversation);
-        jobs::add(&mut transaction, &job, Some(closes_at)).await?;
-        transaction.commit().await?;
+        jobs::add(connection, &job, Some(closes_at)).await?;
         Ok(())
-    }
-
-    /// Puts the newer words of a room message by its author (an edit) in the place of the earlier.
-    pub async fn newer_words(
-        &self,
-        conversation: ConversationId,
-        event_id: &str,
-        author: &str,
-        words: &str,
-    ) -> Result<NewerWords, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let dispatch = dispatch_of_part(&mut transaction, conversation, event_id).await?;
-        let Some(dispatch) = dispatch.filter(|dispatch| dispatch.author == author) else {
-            return Ok(NewerWords::NoPart);
-        };
-        if !dispatch.may_change() {
-            return Ok(NewerWords::TooLate);
-        }
-        let part =
-            sqlx::query!("select id, content from dispatch_parts where event_id = $1", event_id)
-                .fetch_one(&mut *transaction)
-                .await?;
-        let said = self.open_json(Purpose::DispatchPart, &part.content).in_row(part.id)?;
-        let newer = match said {
-            StoredPart::Text(_) => StoredPart::Text(words.to_owned()),
-            StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
-                StoredPart::File {
-                    media_uri,
-                    file_name,
-                    media_type,
-                    encryption,
-                    // Where there were no words, none are added.
-                    caption: caption.map(|_| words.to_owned()),
-                }
-            }
-        };
-        sqlx::query!(
-            "update dispatch_parts set content = $2 where event_id = $1",
-            event_id,
-            self.close_json(Purpose::DispatchPart, &newer),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(NewerWords::Applied)
-    }
-
-    /// Takes a room message out of its dispatch, whoever redacted it: the homeserver lets only its
-    /// author and those do so who have power in the room. When nothing is left of the dispatch,
-    /// nothing leaves, and `notice` says so.
-    pub async fn withdraw_part(
-        &self,
-        conversation: ConversationId,
-        event_id: &str,
-        notice: &Notice,
-        at: OffsetDateTime,
-    ) -> Result<NewerWords, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let Some(dispatch) = dispatch_of_part(&mut transaction, conversation, event_id).await?
-        else {
-            return Ok(NewerWords::NoPart);
-        };
-        if dispatch.state == Some(DeliveryState::Withdrawn) {
-            // Taken back before; a second redaction says nothing new.
-            return Ok(NewerWords::Applied);
-        }
-        if !dispatch.may_change() {
-            return Ok(NewerWords::TooLate);
-        }
-        sqlx::query!("update dispatch_parts set withdrawn = true where event_id = $1", event_id)
-            .execute(&mut *transaction)
-            .await?;
-        let emptied = sqlx::query!(
-            "update dispatches
-             set state = 'withdrawn',
-                 settled_at = $2
-             where id = $1
-               and not exists (
-                   select 1
-                   from dispatch_parts
-                   where dispatch_id = $1
-                     and not withdrawn
-               )",
-            dispatch.id,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if emptied == 1 {
-            let id = DispatchId(dispatch.id);
-            self.insert_notice(&mut transaction, conversation.0, id, notice).await?;
-            // What stands behind it need not wait for its time.
-            let job = Job::HandOver(conversation);
-            jobs::add(&mut transaction, &job, None).await?;
-        }
-        transaction.commit().await?;
-        Ok(NewerWords::Applied)
     }
 
     /// The oldest dispatch of a conversation that is not settled: the only one that may move. When
@@ -363,28 +286,6 @@ impl Store {
                 .transpose()?,
             first_event: row.first_event,
         }))
-    }
-
-    /// What a dispatch says, in order, without what was withdrawn.
-    pub async fn dispatch_parts(
-        &self,
-        dispatch: DispatchId,
-    ) -> Result<Vec<StoredPart>, StoreError> {
-        let parts = sqlx::query!(
-            "select id, content
-             from dispatch_parts
-             where dispatch_id = $1
-               and not withdrawn
-             order by id",
-            dispatch.0,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let open = |part| self.open_json(Purpose::DispatchPart, part);
-        Ok(parts
-            .iter()
-            .map(|part| open(&part.content).in_row(part.id))
-            .collect::<Result<_, _>>()?)
     }
 
     /// Closes a gathered dispatch: what it answers is fixed, and its Message-ID leads back to the
@@ -471,9 +372,48 @@ impl Store {
         }))
     }
 
-    /// The body of an attempt's mail is about to leave. `false` when it must not: another attempt has
-    /// begun, or another gateway has taken the database.
-    pub async fn body_leaves(&self, attempt: &StoredDispatch) -> Result<bool, StoreError> {
+    /// The last step before the body of an attempt's mail leaves: whether it may. What was composed
+    /// must be what its room shows at this moment; whatever is done to a message after this commit
+    /// is too late. And neither another attempt nor another gateway may have begun.
+    pub async fn body_leaves(
+        &self,
+        attempt: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<Body, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_ours = sqlx::query_scalar!(
+            "select id
+             from dispatches
+             where id = $1
+               and state = 'handing_over'
+               and attempts = $2
+             for update",
+            attempt.id.0,
+            attempt.attempts,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?
+        .is_some();
+        if !is_ours {
+            return Ok(Body::Stopped);
+        }
+        let shown = self.composition_in(&mut transaction, attempt.id).await?;
+        if !shown.is_as(composed) {
+            sqlx::query!(
+                "update dispatches
+                 set state = 'waiting'
+                 where id = $1
+                   and state = 'handing_over'
+                   and attempts = $2",
+                attempt.id.0,
+                attempt.attempts,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            return Ok(Body::Changed);
+        }
+        composed.begins_to_leave(&mut transaction).await?;
         let moved = sqlx::query!(
             "update dispatches
              set state = 'sending_body'
@@ -492,10 +432,55 @@ impl Store {
             attempt.id.0,
             attempt.attempts,
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?
         .rows_affected();
-        Ok(moved == 1)
+        if moved != 1 {
+            return Ok(Body::Stopped);
+        }
+        transaction.commit().await?;
+        Ok(Body::Leaves)
+    }
+
+    /// Nothing of a dispatch is left that could leave: it is withdrawn, and `notice` says so.
+    pub async fn withdraw_empty(
+        &self,
+        dispatch: &StoredDispatch,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        self.withdraw_in(&mut transaction, dispatch.id, notice, at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Withdraws a dispatch of which nothing was accepted, whatever waited for a decision about it.
+    pub(super) async fn withdraw_in(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: DispatchId,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let conversation = sqlx::query_scalar!(
+            "update dispatches
+             set state = 'withdrawn',
+                 settled_at = $2
+             where id = $1
+               and state in ('collecting', 'waiting', 'handing_over', 'failed')
+             returning conversation_id",
+            dispatch.0,
+            at,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(conversation) = conversation else { return Ok(()) };
+        parked::settle(connection, ParkedKind::Dispatch, dispatch.0, at).await?;
+        self.insert_notice(connection, conversation, dispatch, notice).await?;
+        // What stands behind it need not wait for its time.
+        jobs::add(connection, &Job::HandOver(ConversationId(conversation)), None).await?;
+        Ok(())
     }
 
     /// Sends a dispatch back to wait for its next attempt, with a notice when the room should
@@ -637,48 +622,6 @@ impl Store {
         };
         Ok(DeliveryState::ALL.map(|state| (state, count(state))).to_vec())
     }
-}
-
-/// The dispatch a room message is a part of.
-struct DispatchOfPart {
-    id: i64,
-    author: String,
-    state: Option<DeliveryState>,
-}
-
-impl DispatchOfPart {
-    /// Until it is on its way.
-    fn may_change(&self) -> bool {
-        matches!(self.state, Some(DeliveryState::Collecting | DeliveryState::Waiting))
-    }
-}
-
-/// Finds it, and holds it so that it cannot leave meanwhile.
-async fn dispatch_of_part(
-    connection: &mut PgConnection,
-    conversation: ConversationId,
-    event_id: &str,
-) -> Result<Option<DispatchOfPart>, sqlx::Error> {
-    let row = sqlx::query!(
-        "select
-             dispatch.id,
-             dispatch.author,
-             dispatch.state
-         from dispatch_parts as part
-         join dispatches as dispatch on dispatch.id = part.dispatch_id
-         where part.event_id = $1
-           and dispatch.conversation_id = $2
-         for update of dispatch",
-        event_id,
-        conversation.0,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| DispatchOfPart {
-        id: row.id,
-        author: row.author,
-        state: DeliveryState::from_word(&row.state),
-    }))
 }
 
 /// A duration as Postgres counts it.

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Moment, Store, StoreError, jobs};
+use super::{Job, Moment, Store, StoreError, gaps, jobs};
 use crate::model::{ChannelName, ConversationId, LetterId, LetterState, ParkedState, PostState};
 
 /// What was parked.
@@ -17,13 +17,25 @@ pub enum ParkedKind {
     Portal,
     /// The conversations with one correspondent, whose room cannot be had.
     Conversation,
+    /// An event of a portal that cannot be read.
+    Event,
+    /// A part of a portal's history that was not heard; the item is the conversation.
+    Gap,
     /// A row whose own word is damaged: it is shown, and there is nothing to try.
     Unknown,
 }
 
 impl ParkedKind {
-    const ALL: [Self; 6] =
-        [Self::Letter, Self::Post, Self::Dispatch, Self::Portal, Self::Conversation, Self::Unknown];
+    const ALL: [Self; 8] = [
+        Self::Letter,
+        Self::Post,
+        Self::Dispatch,
+        Self::Portal,
+        Self::Conversation,
+        Self::Event,
+        Self::Gap,
+        Self::Unknown,
+    ];
 
     /// The word for it in SQL, metrics and on the command line.
     pub fn word(self) -> &'static str {
@@ -33,6 +45,8 @@ impl ParkedKind {
             Self::Dispatch => "dispatch",
             Self::Portal => "portal",
             Self::Conversation => "conversation",
+            Self::Event => "event",
+            Self::Gap => "gap",
             Self::Unknown => "unknown",
         }
     }
@@ -129,6 +143,64 @@ pub(super) async fn settle_posts(
                  and state = 'parked'
            )",
         txn_id,
+        at,
+        ParkedState::Settled.word(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Parked dispatches of one conversation, oldest first.
+pub(super) async fn dispatches_of(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+) -> Result<Vec<ParkedItem>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select
+             parked.id,
+             parked.item_id,
+             parked.channel,
+             parked.reason,
+             parked.parked_at as "parked_at: Moment"
+         from parked
+         join dispatches on dispatches.id = parked.item_id
+         where parked.kind = 'dispatch'
+           and parked.resolved_at is null
+           and dispatches.conversation_id = $1
+         order by parked.id"#,
+        conversation.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    let items = rows.into_iter().map(|row| ParkedItem {
+        id: row.id,
+        kind: ParkedKind::Dispatch,
+        item: row.item_id,
+        things: 1,
+        channel: row.channel,
+        reason: row.reason,
+        parked_at: row.parked_at.get(),
+    });
+    Ok(items.collect())
+}
+
+/// Nothing is left to decide about a parked thing.
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    kind: ParkedKind,
+    item: i64,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update parked
+         set resolved_at = $3,
+             resolution = $4
+         where kind = $1
+           and item_id = $2
+           and resolved_at is null",
+        kind.word(),
+        item,
         at,
         ParkedState::Settled.word(),
     )
@@ -237,42 +309,6 @@ impl Store {
         .await?)
     }
 
-    /// Parked dispatches of one conversation, oldest first.
-    pub async fn parked_dispatches(
-        &self,
-        conversation: ConversationId,
-    ) -> Result<Vec<ParkedItem>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select
-                 parked.id,
-                 parked.item_id,
-                 parked.channel,
-                 parked.reason,
-                 parked.parked_at as "parked_at: Moment"
-             from parked
-             join dispatches on dispatches.id = parked.item_id
-             where parked.kind = 'dispatch'
-               and parked.resolved_at is null
-               and dispatches.conversation_id = $1
-             order by parked.id"#,
-            conversation.0,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| ParkedItem {
-                id: row.id,
-                kind: ParkedKind::Dispatch,
-                item: row.item_id,
-                things: 1,
-                channel: row.channel,
-                reason: row.reason,
-                parked_at: row.parked_at.get(),
-            })
-            .collect())
-    }
-
     /// Settles a parked thing. `false` when there is none of this number.
     ///
     /// A retried dispatch starts over with its attempts; its Message-ID stays the same. What has
@@ -284,6 +320,18 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
+        let is_there = self.resolve_in(&mut transaction, id, resolution, at).await?;
+        transaction.commit().await?;
+        Ok(is_there)
+    }
+
+    pub(super) async fn resolve_in(
+        &self,
+        connection: &mut PgConnection,
+        id: i64,
+        resolution: Resolution,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
         let row = sqlx::query!(
             "update parked
              set resolved_at = $2,
@@ -295,30 +343,29 @@ impl Store {
             at,
             resolution.state().word(),
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await?;
         let Some(row) = row else { return Ok(false) };
         let jobs = match ParkedKind::from_word(&row.kind) {
             ParkedKind::Letter => {
-                resolve_letter(&mut transaction, LetterId(row.item_id), resolution).await?;
+                resolve_letter(connection, LetterId(row.item_id), resolution).await?;
                 ChannelName::new(&row.channel).ok().map(Job::PlaceLetters).into_iter().collect()
             }
-            ParkedKind::Post => resolve_posts(&mut transaction, id, resolution).await?,
-            ParkedKind::Conversation => {
-                resolve_conversations(&mut transaction, id, resolution).await?
+            ParkedKind::Post => resolve_posts(connection, id, resolution).await?,
+            ParkedKind::Conversation => resolve_conversations(connection, id, resolution).await?,
+            ParkedKind::Dispatch => resolve_dispatch(connection, row.item_id, resolution).await?,
+            ParkedKind::Event => resolve_event(connection, row.item_id, resolution).await?,
+            // Nobody can hear it any more: whoever resolves it has looked into the room.
+            ParkedKind::Gap => {
+                gaps::resolve(connection, row.item_id, resolution == Resolution::Retry).await?;
+                Vec::new()
             }
-            ParkedKind::Dispatch => {
-                resolve_dispatch(&mut transaction, row.item_id, resolution).await?
-            }
-            ParkedKind::Portal => {
-                resolve_portal(&mut transaction, row.item_id, resolution, at).await?
-            }
+            ParkedKind::Portal => resolve_portal(connection, row.item_id, resolution, at).await?,
             ParkedKind::Unknown => Vec::new(),
         };
         for job in jobs {
-            jobs::add(&mut transaction, &job, None).await?;
+            jobs::add(connection, &job, None).await?;
         }
-        transaction.commit().await?;
         Ok(true)
     }
 }
@@ -493,4 +540,38 @@ async fn resolve_dispatch(
     .fetch_optional(connection)
     .await?;
     Ok(conversation.map(|id| Job::HandOver(ConversationId(id))).into_iter().collect())
+}
+
+async fn resolve_event(
+    connection: &mut PgConnection,
+    event: i64,
+    resolution: Resolution,
+) -> Result<Vec<Job>, sqlx::Error> {
+    if resolution == Resolution::Drop {
+        sqlx::query!(
+            "update room_events
+             set state = 'done',
+                 event = null
+             where id = $1
+               and state = 'parked'",
+            event,
+        )
+        .execute(connection)
+        .await?;
+        return Ok(Vec::new());
+    }
+    // One that /sync never told of is read after all others.
+    let room = sqlx::query_scalar!(
+        "update room_events
+         set state = 'new',
+             attempts = 0,
+             place = coalesce(place, nextval('room_event_places'))
+         where id = $1
+           and state = 'parked'
+         returning room_id",
+        event,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(room.map(Job::ReadRoom).into_iter().collect())
 }

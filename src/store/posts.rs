@@ -338,6 +338,18 @@ impl Store {
         letter: LetterId,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
+        self.insert_original(&mut transaction, conversation, txn_id, letter).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn insert_original(
+        &self,
+        connection: &mut PgConnection,
+        conversation: ConversationId,
+        txn_id: &str,
+        letter: LetterId,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into posts
                  (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
@@ -350,12 +362,10 @@ impl Store {
             self.close_json(Purpose::PostContent, &json!({})),
             NewPost::ORIGINAL,
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         let job = super::Job::SendPosts(conversation);
-        super::jobs::add(&mut transaction, &job, None).await?;
-        transaction.commit().await?;
-        Ok(())
+        super::jobs::add(connection, &job, None).await
     }
 
     /// Who of these members, each with a mark of its devices, was not told yet that it can read no
@@ -456,6 +466,20 @@ impl Store {
         notice: &Notice,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
+        let names = (earlier_txn_id, txn_id);
+        self.replace_bot_post_in(&mut transaction, conversation, names, notice).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The same, of two posts named earlier and now.
+    pub(super) async fn replace_bot_post_in(
+        &self,
+        connection: &mut PgConnection,
+        conversation: ConversationId,
+        (earlier_txn_id, txn_id): (&str, &str),
+        notice: &Notice,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into posts (conversation_id, speaker, substance, txn_id, content, replaces)
              select $1, 'bot', $5, $3, $4, id
@@ -468,12 +492,10 @@ impl Store {
             self.close_json(Purpose::PostContent, &notice.content),
             notice.substance.word(),
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         let job = super::Job::SendPosts(conversation);
-        super::jobs::add(&mut transaction, &job, None).await?;
-        transaction.commit().await?;
-        Ok(())
+        super::jobs::add(connection, &job, None).await
     }
 
     /// The letter a post of a conversation belongs to, when it belongs to one. A post of another

@@ -32,6 +32,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "dispatches", column: "subject", purpose: Purpose::DispatchSubject },
     SealedColumn { table: "dispatches", column: "reply", purpose: Purpose::DispatchReply },
     SealedColumn { table: "dispatch_parts", column: "content", purpose: Purpose::DispatchPart },
+    SealedColumn { table: "room_acts", column: "content", purpose: Purpose::DispatchPart },
     SealedColumn { table: "crypto_records", column: "sealed", purpose: Purpose::CryptoSecret },
     SealedColumn { table: "crypto_room_keys", column: "sealed", purpose: Purpose::CryptoSecret },
     SealedColumn { table: "crypto_peer_devices", column: "sealed", purpose: Purpose::CryptoSecret },

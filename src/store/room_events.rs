@@ -1,49 +1,28 @@
-//! What happened in rooms: two doors, one table, every event once.
-
-use std::collections::BTreeSet;
+//! What happened in rooms, to be read once, in the order of `/sync`.
+//!
+//! `fetched` → `new` (its place is told) → `done`; a missing key makes it `waiting` in between, and
+//! what cannot be read is `parked`.
 
 use serde_json::Value;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs, seal::Purpose};
-
-/// Which way an event came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// A transaction the homeserver pushed.
-    Transaction,
-    /// The bot's own `/sync`, or `/messages` to fill its gaps.
-    Sync,
-}
-
-impl Door {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Transaction => "transaction",
-            Self::Sync => "sync",
-        }
-    }
-}
-
-/// An event as a door received it, not yet understood.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IncomingEvent {
-    pub event_id: String,
-    pub room_id: String,
-    pub sender: String,
-    /// The whole event, as it came.
-    pub event: Value,
-}
+use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
+use crate::model::{ConversationId, Notice};
 
 /// An event nobody has read yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
     pub id: i64,
-    pub event: Value,
-    pub received_at: OffsetDateTime,
+    pub event_id: String,
+    pub sender: String,
+    /// `None` for one that was damaged: it cannot be opened, or is no JSON.
+    pub event: Option<Value>,
     /// Whether its sender was told that it could not be read.
     pub was_announced: bool,
+    /// Whether somebody took it back.
+    pub is_redacted: bool,
+    /// The message it edits, as can be told without its key.
+    pub edit_of: Option<String>,
 }
 
 /// An event that cannot be read yet, and whose sender does not know.
@@ -53,80 +32,71 @@ pub struct UnreadableEvent {
     pub room_id: String,
     pub event_id: String,
     pub sender: String,
-    pub event: Value,
+    /// `None` for one that was damaged.
+    pub event: Option<Value>,
+    /// The message it edits.
+    pub edit_of: Option<String>,
 }
 
 impl Store {
-    /// Saves a transaction and its events, each once, and wakes whoever reads them.
-    ///
-    /// Returns how many events were new. A transaction seen before changes nothing.
-    pub async fn receive_transaction(
-        &self,
-        txn_id: &str,
-        events: &[IncomingEvent],
-        at: OffsetDateTime,
-    ) -> Result<u64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let is_new = sqlx::query!(
-            "insert into matrix_transactions (txn_id, received_at)
-             values ($1, $2)
-             on conflict do nothing",
-            txn_id,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected()
-            == 1;
-        if !is_new {
-            return Ok(0);
-        }
-        let count = self.insert_events(&mut transaction, events, Door::Transaction, at).await?;
-        transaction.commit().await?;
-        Ok(count)
-    }
-
-    /// Saves what a `/sync` brought and where the next one goes on, in one step.
-    pub async fn receive_sync(
-        &self,
-        user_id: &str,
-        since: &str,
-        events: &[IncomingEvent],
-        at: OffsetDateTime,
-    ) -> Result<u64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let count = self.insert_events(&mut transaction, events, Door::Sync, at).await?;
-        sqlx::query!(
-            "insert into sync_positions (user_id, since, updated_at)
-             values ($1, $2, $3)
-             on conflict (user_id) do update
-             set since = excluded.since,
-                 updated_at = excluded.updated_at",
-            user_id,
-            since,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(count)
-    }
-
-    /// Events of a room nobody has read yet, oldest first.
+    /// Events of a portal nobody has read yet, in the order of `/sync`.
     pub async fn new_events(
         &self,
         room_id: &str,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"select
+                 event.id,
+                 event.event_id,
+                 event.sender,
+                 event.event as "event!",
+                 event.announced_at is not null as "was_announced!",
+                 exists (
+                     select 1
+                     from room_acts as act
+                     where act.target = event.event_id
+                       and act.room_id = event.room_id
+                       and act.kind = 'redaction'
+                 ) as "is_redacted!",
+                 edit.target as "edit_of?"
+             from room_events as event
+             left join room_acts as edit
+                 on edit.event_id = event.event_id
+                and edit.kind = 'edit'
+             where event.room_id = $1
+               and event.state = 'new'
+               and event.acted_at is null
+             order by event.place, event.id
+             limit $2"#,
+            room_id,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| self.stored_event(row)).collect())
+    }
+
+    /// Events of a room that is no portal, oldest first. They need no place.
+    pub async fn events_elsewhere(
+        &self,
+        room_id: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = sqlx::query_as!(
+            EventRow,
             r#"select
                  id,
+                 event_id,
+                 sender,
                  event as "event!",
-                 received_at,
-                 announced_at is not null as "was_announced!"
+                 false as "was_announced!",
+                 false as "is_redacted!",
+                 null as "edit_of?: String"
              from room_events
              where room_id = $1
-               and state = 'new'
+               and state in ('fetched', 'new')
              order by id
              limit $2"#,
             room_id,
@@ -134,25 +104,56 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(StoredEvent {
-                    id: row.id,
-                    event: self.open_json(Purpose::RoomEvent, &row.event)?,
-                    received_at: row.received_at,
-                    was_announced: row.was_announced,
-                })
-            })
-            .collect()
+        Ok(rows.into_iter().map(|row| self.stored_event(row)).collect())
     }
 
-    /// Notes that events were read and acted on. Their content is not kept any longer.
-    pub async fn events_done(&self, ids: &[i64]) -> Result<(), StoreError> {
+    fn stored_event(&self, row: EventRow) -> StoredEvent {
+        StoredEvent {
+            id: row.id,
+            event: self.open_json(Purpose::RoomEvent, &row.event).ok(),
+            event_id: row.event_id,
+            sender: row.sender,
+            was_announced: row.was_announced,
+            is_redacted: row.is_redacted,
+            edit_of: row.edit_of,
+        }
+    }
+
+    /// Counts an attempt to read an event, before it begins. Returns how many there were with it.
+    pub async fn event_attempt(&self, id: i64) -> Result<i32, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "update room_events
+             set attempts = attempts + 1
+             where id = $1
+             returning attempts",
+            id,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// An event could not be read for a reason that is not its own: the attempt does not count.
+    pub async fn event_attempt_is_none(&self, id: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update room_events set attempts = greatest(attempts - 1, 0) where id = $1",
+            id,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that these events of a portal, and those that were acted upon, are done. Their content
+    /// is not kept any longer.
+    pub async fn events_done(&self, room_id: &str, ids: &[i64]) -> Result<(), StoreError> {
         sqlx::query!(
             "update room_events
              set state = 'done',
                  event = null
-             where id = any ($1)",
+             where room_id = $1
+               and state = 'new'
+               and (acted_at is not null or id = any ($2))",
+            room_id,
             ids,
         )
         .execute(&self.pool)
@@ -160,15 +161,130 @@ impl Store {
         Ok(())
     }
 
+    /// The same for events of a room that is no portal.
+    pub async fn events_elsewhere_done(&self, ids: &[i64]) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update room_events
+             set state = 'done',
+                 event = null
+             where id = any ($1)
+               and state in ('fetched', 'new')",
+            ids,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Puts an event aside that cannot be read, so that those behind it pass: a person decides, and
+    /// the room is told by `notice`, named `txn_id`.
+    pub async fn park_event(
+        &self,
+        id: i64,
+        conversation: ConversationId,
+        channel: &str,
+        reason: &str,
+        told: (&str, &Notice),
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let parked = sqlx::query!(
+            "update room_events
+             set state = 'parked'
+             where id = $1
+               and state in ('fetched', 'new', 'waiting')
+               and acted_at is null",
+            id,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if parked == 1 {
+            let kind = ParkedKind::Event;
+            parked::insert(&mut transaction, kind, id, channel, reason, at).await?;
+            self.insert_bot_post(&mut transaction, conversation, told.0, told.1).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Events of portals that a transaction brought before `before`, and whose place `/sync` has not
+    /// told although it was asked since.
+    pub async fn events_without_place(
+        &self,
+        before: OffsetDateTime,
+        user_id: &str,
+        limit: i64,
+    ) -> Result<Vec<UnreadableEvent>, StoreError> {
+        let rows = sqlx::query_as!(
+            UnreadableRow,
+            r#"select
+                 event.id,
+                 event.room_id,
+                 event.event_id,
+                 event.sender,
+                 event.event as "event!",
+                 edit.target as "edit_of?"
+             from room_events as event
+             join portals on portals.room_id = event.room_id
+             left join room_acts as edit
+                 on edit.event_id = event.event_id
+                and edit.kind = 'edit'
+             where event.state = 'fetched'
+               and event.received_at < $1
+               and exists (
+                   select 1
+                   from sync_positions
+                   where user_id = $2
+                     and updated_at > $1
+               )
+             order by event.id
+             limit $3"#,
+            before,
+            user_id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(|row| self.unreadable_event(row)).collect())
+    }
+
+    fn unreadable_event(&self, row: UnreadableRow) -> UnreadableEvent {
+        UnreadableEvent {
+            id: row.id,
+            room_id: row.room_id,
+            event_id: row.event_id,
+            sender: row.sender,
+            event: self.open_json(Purpose::RoomEvent, &row.event).ok(),
+            edit_of: row.edit_of,
+        }
+    }
+
     /// Notes that an event waits for the key of a session.
     pub async fn event_waits(&self, id: i64, session: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "update room_events
              set state = 'waiting',
-                 session_id = $2
-             where id = $1",
+                 session_id = $2,
+                 attempts = 0
+             where id = $1
+               and state = 'new'",
             id,
             session,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// An event that was noted as waiting for its key is read now.
+    pub async fn event_waits_no_more(&self, id: i64) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update room_events
+             set state = 'new'
+             where id = $1
+               and state = 'waiting'",
+            id,
         )
         .execute(&self.pool)
         .await?;
@@ -211,7 +327,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let woken = sqlx::query!(
             "update room_events
-             set state = 'new'
+             set state = case when place is null then 'fetched' else 'new' end
              where room_id = $1
                and session_id = $2
                and state = 'waiting'",
@@ -241,7 +357,7 @@ impl Store {
              set state = 'new'
              where room_id = $1
                and session_id = $2
-               and id < $3
+               and place < (select place from room_events where id = $3)
                and state = 'waiting'",
             room_id,
             session,
@@ -255,9 +371,13 @@ impl Store {
 
     /// Has everything that waits for a key read again: it may have come while nobody noted it.
     pub async fn wake_all_unreadable(&self) -> Result<(), StoreError> {
-        sqlx::query!("update room_events set state = 'new' where state = 'waiting'")
-            .execute(&self.pool)
-            .await?;
+        sqlx::query!(
+            "update room_events
+             set state = case when place is null then 'fetched' else 'new' end
+             where state = 'waiting'"
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -267,30 +387,30 @@ impl Store {
         before: OffsetDateTime,
         limit: i64,
     ) -> Result<Vec<UnreadableEvent>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select id, room_id, event_id, sender, event as "event!"
-             from room_events
-             where state = 'waiting'
-               and announced_at is null
-               and received_at < $1
-             order by id
+        let rows = sqlx::query_as!(
+            UnreadableRow,
+            r#"select
+                 event.id,
+                 event.room_id,
+                 event.event_id,
+                 event.sender,
+                 event.event as "event!",
+                 edit.target as "edit_of?"
+             from room_events as event
+             left join room_acts as edit
+                 on edit.event_id = event.event_id
+                and edit.kind = 'edit'
+             where event.state = 'waiting'
+               and event.announced_at is null
+               and event.received_at < $1
+             order by event.id
              limit $2"#,
             before,
             limit,
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(UnreadableEvent {
-                    id: row.id,
-                    room_id: row.room_id,
-                    event_id: row.event_id,
-                    sender: row.sender,
-                    event: self.open_json(Purpose::RoomEvent, &row.event)?,
-                })
-            })
-            .collect()
+        Ok(rows.into_iter().map(|row| self.unreadable_event(row)).collect())
     }
 
     /// Notes that the sender of an event knows that it could not be read.
@@ -320,7 +440,7 @@ impl Store {
             "update room_events as event
              set state = 'done',
                  event = null
-             where event.state = 'new'
+             where event.state in ('fetched', 'new')
                and event.received_at < $1
                and not exists (
                    select 1
@@ -333,77 +453,23 @@ impl Store {
         .await?;
         Ok(())
     }
-
-    async fn insert_events(
-        &self,
-        connection: &mut PgConnection,
-        events: &[IncomingEvent],
-        door: Door,
-        at: OffsetDateTime,
-    ) -> Result<u64, sqlx::Error> {
-        let column = |of: fn(&IncomingEvent) -> &str| -> Vec<String> {
-            events.iter().map(|event| of(event).to_owned()).collect()
-        };
-        let contents: Vec<Vec<u8>> =
-            events.iter().map(|event| self.close_json(Purpose::RoomEvent, &event.event)).collect();
-        let new = sqlx::query!(
-            "insert into room_events (event_id, room_id, sender, event, door, received_at)
-             select event_id, room_id, sender, event, $5, $6
-             from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
-                 with ordinality as new (event_id, room_id, sender, event, place)
-             order by place
-             on conflict (event_id) do nothing
-             returning event_id, room_id",
-            &column(|event| &event.event_id),
-            &column(|event| &event.room_id),
-            &column(|event| &event.sender),
-            &contents,
-            door.word(),
-            at,
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-        let names: Vec<String> = new.iter().map(|event| event.event_id.clone()).collect();
-        let echoes = confirm_posts(connection, &names, at).await?;
-        let rooms: BTreeSet<String> = new
-            .into_iter()
-            .filter(|event| !echoes.contains(&event.event_id))
-            .map(|event| event.room_id)
-            .collect();
-        for room in rooms {
-            jobs::add(connection, &Job::ReadRoom(room), None).await?;
-        }
-        Ok(count)
-    }
 }
 
-/// Confirms posts that came back, and names their events: there is nothing more to read in them,
-/// and no job is spent on it. An echo that overtakes the answer to our request is read like any
-/// other event, and known by its mark.
-async fn confirm_posts(
-    connection: &mut PgConnection,
-    events: &[String],
-    at: OffsetDateTime,
-) -> Result<BTreeSet<String>, sqlx::Error> {
-    let echoes = sqlx::query_scalar!(
-        r#"with echoed as (
-             update posts
-             set echoed_at = $2
-             where event_id = any ($1)
-               and state = 'sent'
-               and echoed_at is null
-             returning event_id
-         )
-         update room_events
-         set state = 'done',
-             event = null
-         where event_id in (select event_id from echoed)
-         returning event_id as "event_id!""#,
-        events,
-        at,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(echoes.into_iter().collect())
+struct EventRow {
+    id: i64,
+    event_id: String,
+    sender: String,
+    event: Vec<u8>,
+    was_announced: bool,
+    is_redacted: bool,
+    edit_of: Option<String>,
+}
+
+struct UnreadableRow {
+    id: i64,
+    room_id: String,
+    event_id: String,
+    sender: String,
+    event: Vec<u8>,
+    edit_of: Option<String>,
 }

@@ -1,11 +1,14 @@
-//! Follows the bot's own `/sync`, for ever: the second door, which forgets nothing.
+//! Follows the bot's own `/sync`, for ever: the second door, which forgets nothing, and which alone
+//! tells in what order things happened.
 //!
 //! Synapse loses events of a transaction when it is killed with one in flight, and keeps a
 //! backlog to itself after a restart. The bot is a member of every portal, so its own timeline
-//! tells everything; events that came through the first door are known by their event id.
+//! tells everything; events that came through the first door are known by their event id, and wait for
+//! their place to be told here.
 
 use std::time::Duration;
 
+use ruma::RoomId;
 use tracing::{info, warn};
 
 use super::Shop;
@@ -19,15 +22,15 @@ use crate::{
 /// How long the homeserver may hold a `/sync` that has nothing to say.
 const LONG_POLL: Duration = Duration::from_secs(30);
 
-/// Least time between two syncs. Transactions are the fast path; without this pause every post's
-/// echo would cost a request of its own.
+/// Least time between two syncs, unless a transaction brought what people did: that waits to be told
+/// of here. Without this pause every post's echo would cost a request of its own.
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// Events asked for at once when a gap is filled.
 const PAGE: u32 = 100;
 
-/// Pages of one gap that are read in one go. A longer gap is read as far as this and reported;
-/// nothing so old waits for an answer.
+/// Pages of one gap that are read, the newest. What lies before them in a longer one is not heard,
+/// and nothing that was said before it leaves by itself.
 const PAGES_MAX: usize = 200;
 
 /// Follows the timeline until the task is dropped.
@@ -38,7 +41,9 @@ pub async fn follow_sync(shop: &Shop) {
             Ok(()) => {
                 failures = 0;
                 shop.report("homeserver", true);
-                PAUSE
+                // Either of the two.
+                let _ = tokio::time::timeout(PAUSE, shop.ctx.news.notified()).await;
+                continue;
             }
             Err(trouble) => {
                 failures += 1;
@@ -75,13 +80,16 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let has_messages = !batch.device.to_device.is_empty();
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
-    let mut events = Vec::new();
+    let (mut missing, mut events) = (Vec::new(), Vec::new());
+    if since.is_none() {
+        missing = ctx.store.fetched_before_all().await?;
+    }
     for room in &batch.joined {
-        events.extend(room.state.iter().map(incoming));
         // The very first sync has no before: rooms of then are none of ours.
         if let (true, Some(since)) = (room.limited, &since) {
-            events.extend(gap(ctx, room, since).await?);
+            missing.extend(gap(ctx, room, since).await?);
         }
+        events.extend(room.state.iter().map(incoming));
         events.extend(room.timeline.iter().map(incoming));
     }
     for room in &batch.left {
@@ -92,7 +100,8 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         answer(ctx, invite).await?;
     }
     let now = ctx.clock.now();
-    let new = ctx.store.receive_sync(bot.as_str(), &batch.next_batch, &events, now).await?;
+    let next = &batch.next_batch;
+    let new = ctx.store.receive_sync(bot.as_str(), next, &missing, &events, now).await?;
     if has_messages {
         relay::forget_read_messages(ctx).await?;
     }
@@ -119,13 +128,15 @@ async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What happened in a room between `since` and the beginning of its timeline, oldest first.
-async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<IncomingEvent>, Trouble> {
-    let mut events = Vec::new();
-    let mut from = since.to_owned();
+/// What happened in a room between `since` and the beginning of its timeline: saved page by page,
+/// from the newest back, and named here oldest first. It gets its place together with the timeline,
+/// so that nobody reads the newer half before the older.
+async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<String>, Trouble> {
+    let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
+    let mut newest_first = Vec::new();
+    let mut is_whole = false;
     for _ in 0..PAGES_MAX {
-        let to = room.prev_batch.as_deref();
-        let page = match ctx.homeserver.messages(&room.room_id, &from, to, PAGE).await {
+        let page = match ctx.homeserver.messages_before(&room.room_id, &from, since, PAGE).await {
             Ok(page) => page,
             Err(error) if matches!(error.kind(), ErrorKind::Again { .. }) => {
                 return Err(error.into());
@@ -133,21 +144,34 @@ async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<IncomingEv
             // One room that is no longer readable must not keep the others from being heard.
             Err(error) => {
                 warn!(error = %error, "A gap in a room's timeline could not be filled");
-                return Ok(events);
+                break;
             }
         };
-        let is_last = page.events.is_empty();
-        events.extend(page.events.iter().map(incoming));
+        let events: Vec<IncomingEvent> = page.events.iter().map(incoming).collect();
+        ctx.store.fetch_missing(&events, ctx.clock.now()).await?;
+        let is_last = events.is_empty();
+        newest_first.extend(events.into_iter().map(|event| event.event_id));
         match page.end {
             Some(end) if !is_last => from = end,
-            _ => return Ok(events),
+            _ => {
+                is_whole = true;
+                break;
+            }
         }
     }
-    warn!(
-        "A gap in a room's timeline is longer than {} events; its end was not read",
-        events.len()
-    );
-    Ok(events)
+    if !is_whole {
+        // Before the position is saved, so that it is told; the position names the gap.
+        relay::tell_of_gap(ctx, room.room_id.as_str(), &gap_name(&room.room_id, since)).await?;
+    }
+    newest_first.reverse();
+    Ok(newest_first)
+}
+
+/// The same for the same gap, and without meaning.
+fn gap_name(room: &RoomId, since: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::new().chain_update(room.as_str()).chain_update([0]).chain_update(since);
+    digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn incoming(raw: &RawEvent) -> IncomingEvent {

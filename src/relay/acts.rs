@@ -1,0 +1,263 @@
+//! What follows from edits and redactions: [`crate::rules::acts`] decides, this does and says it.
+
+use tracing::{info, warn};
+
+use super::{
+    Ctx, Line,
+    notices::{notice, notice_to},
+    room_to_dispatch::Reader,
+};
+use crate::{
+    model::{ConversationId, RoomFile},
+    phrases::{EditTrouble, Phrase},
+    rules::{
+        acts::{ActKind, DispatchAfter, PartAfter, Say, after, in_the_end},
+        routing::{Refusal, Saying},
+    },
+    store::{EventStep, Held, StoreError, StoredPart},
+};
+
+/// Acts whose end is told in one go.
+const TOLD_AT_ONCE: i64 = 100;
+
+/// An act that can be read.
+pub(super) struct ReadAct<'a> {
+    /// Its own event.
+    pub(super) event_id: &'a str,
+    pub(super) author: &'a str,
+    pub(super) kind: ActKind,
+    /// What it is done to.
+    pub(super) message: &'a str,
+    /// Why what it says cannot leave.
+    pub(super) trouble: Option<EditTrouble>,
+    /// Whether its author was told that it could not be read.
+    pub(super) was_announced: bool,
+}
+
+/// What an act was done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A part of a dispatch, and what follows is done and said.
+    Part,
+    /// What stayed in the room.
+    Stayed,
+    /// What was not read yet, or never will be.
+    Unknown,
+    /// What somebody else said.
+    NotTheirs,
+}
+
+/// Does what follows from an act on a message of this portal.
+pub(super) async fn follow(
+    reader: &Reader<'_>,
+    step: &mut EventStep<'_>,
+    act: &ReadAct<'_>,
+) -> Result<Found, StoreError> {
+    let conversation = reader.conversation.id;
+    let Some(stood) = step.standing_of(conversation, act.message).await? else {
+        return no_part(reader, step, act).await;
+    };
+    // Nobody edits what another one said; clients do not show it.
+    if act.kind == ActKind::Edit && act.author != stood.author() {
+        return Ok(Found::NotTheirs);
+    }
+    let after = after(act.kind, stood.standing());
+    match after.part {
+        PartAfter::Stays => {}
+        PartAfter::GoesOut => step.take_out(&stood).await?,
+        PartAfter::ComesBack => {
+            if let Some(message_id) = reader.message_id() {
+                // Its words are those the room shows.
+                let nothing = StoredPart::Several(Vec::new());
+                let new = reader.new_part(stood.author(), stood.message(), &nothing, &message_id);
+                step.come_back(&stood, new).await?;
+            }
+        }
+    }
+    let phrase = after.say.map(|say| phrase_of(say, act.trouble));
+    match (after.dispatch, phrase) {
+        (DispatchAfter::Withdrawn, Some(phrase)) => {
+            step.withdraw(&stood, &notice_to(reader.line, &phrase, act.message)).await?;
+        }
+        (_, Some(Phrase::EditReadableNow)) => {
+            readable_now(reader, step, stood.held_by().unwrap_or(act.event_id)).await?;
+        }
+        (_, Some(phrase)) => reader.tell(step, act.event_id, act.message, &phrase).await?,
+        (_, None) if act.was_announced && !stood.standing().is_out => {
+            readable_now(reader, step, act.event_id).await?;
+        }
+        (_, None) => {}
+    }
+    if after.dispatch == DispatchAfter::NotAgain {
+        step.not_again(&stood).await?;
+    }
+    if matches!(after.say, Some(Say::EditUnderWay | Say::WithdrawalUnderWay)) {
+        step.is_told_under_way(act.event_id).await?;
+    }
+    // Whatever waited for this need not wait for its time.
+    step.wake_hand_over(conversation).await?;
+    Ok(Found::Part)
+}
+
+/// An act on what is no part of a dispatch.
+async fn no_part(
+    reader: &Reader<'_>,
+    step: &mut EventStep<'_>,
+    act: &ReadAct<'_>,
+) -> Result<Found, StoreError> {
+    if act.kind == ActKind::Redaction {
+        return Ok(Found::Unknown);
+    }
+    if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {
+        if act.trouble.is_none() {
+            reader.tell(step, act.event_id, act.message, &Phrase::EditOfWhatStayed).await?;
+        }
+        return Ok(Found::Stayed);
+    }
+    // It is applied when its message is read.
+    if act.was_announced && act.trouble.is_none() {
+        readable_now(reader, step, act.event_id).await?;
+    }
+    Ok(Found::Unknown)
+}
+
+/// The key of an edit came, after its author was told that it had not.
+async fn readable_now(
+    reader: &Reader<'_>,
+    step: &mut EventStep<'_>,
+    edit: &str,
+) -> Result<(), StoreError> {
+    let names = (held_name(edit), format!("v{edit}"));
+    let notice = notice(reader.line, &Phrase::EditReadableNow);
+    step.say_instead(reader.conversation.id, (&names.0, &names.1), &notice).await
+}
+
+fn phrase_of(say: Say, trouble: Option<EditTrouble>) -> Phrase {
+    match say {
+        Say::Withdrawn => Phrase::DispatchWithdrawn,
+        Say::EditStays => Phrase::EditStays { trouble: trouble.unwrap_or(EditTrouble::Kind) },
+        Say::MessageStayed => Phrase::EditOfWhatStayed,
+        Say::EditReadableNow => Phrase::EditReadableNow,
+        Say::EditUnderWay => Phrase::EditUnderWay,
+        Say::EditTooLate => Phrase::EditTooLate,
+        Say::EditUnclear => Phrase::EditUnclear,
+        Say::EditAfterFailure => Phrase::EditAfterFailure,
+        Say::EditInTime => Phrase::EditInTime,
+        Say::WithdrawalUnderWay => Phrase::WithdrawalUnderWay,
+        Say::WithdrawalTooLate => Phrase::WithdrawalTooLate,
+        Say::WithdrawalUnclear => Phrase::WithdrawalUnclear,
+        Say::WithdrawalAfterFailure => Phrase::WithdrawalAfterFailure,
+        Say::WithdrawalInTime => Phrase::WithdrawalInTime,
+    }
+}
+
+/// The key of an edit did not come for a while, or it cannot be read at all: its message leaves
+/// neither as it was nor as it should be.
+pub(super) async fn hold(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    edit: &str,
+    message: &str,
+) -> Result<Held, StoreError> {
+    let notice = notice_to(line, &Phrase::EditWithoutKey, message);
+    let name = held_name(edit);
+    let now = ctx.clock.now();
+    let held = ctx.store.hold_for_edit(conversation, edit, message, (&name, &notice), now).await?;
+    if held == Held::Held {
+        info!(conversation.id = %conversation, "A room message was held, because its edit is unreadable");
+    }
+    Ok(held)
+}
+
+/// The name of the notice about an edit that cannot be read: that of an event's.
+fn held_name(edit: &str) -> String {
+    format!("w{edit}")
+}
+
+/// Says what became of acts that came while an answer was under way, and is not any more.
+pub async fn tell_what_became(ctx: &Ctx) -> Result<(), StoreError> {
+    for act in ctx.store.no_longer_under_way(TOLD_AT_ONCE).await? {
+        let Some(conversation) = ctx.store.conversation(act.conversation).await? else { continue };
+        let Some(line) = ctx.line(&conversation.channel) else { continue };
+        let Some(say) = in_the_end(act.kind, act.state) else { continue };
+        let phrase = phrase_of(say, None);
+        let names = (format!("a{}", act.act), format!("b{}", act.act));
+        let withdrawn = notice_to(line, &Phrase::DispatchWithdrawn, &act.message);
+        let told = notice_to(line, &phrase, &act.message);
+        let now = ctx.clock.now();
+        let names = (names.0.as_str(), names.1.as_str());
+        ctx.store.under_way_ended(&act, names, &told, &withdrawn, now).await?;
+    }
+    Ok(())
+}
+
+/// A part of what was said in a room cannot be heard any more: what was said before it may have been
+/// changed or taken back in it, so it waits for a person. `name` is this gap's own.
+pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), StoreError> {
+    let Some(id) = ctx.store.conversation_of_room(room_id).await? else { return Ok(()) };
+    let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
+    let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    warn!(conversation.id = %id, "A part of what was said in a portal could not be heard");
+    metrics::counter!("umstieg_parked_total", "kind" => "gap").increment(1);
+    let told = (format!("g{name}"), notice(line, &Phrase::HistoryLost));
+    let at_dispatch = notice(line, &Phrase::DispatchBeforeGap);
+    let (told, now) = ((told.0.as_str(), &told.1), ctx.clock.now());
+    let channel = &conversation.channel;
+    ctx.store.history_lost(id, room_id, channel, told, &at_dispatch, now).await
+}
+
+/// Holds what waits too long for an edit that cannot be read.
+pub async fn hold_what_waits(ctx: &Ctx) -> Result<(), StoreError> {
+    let before = ctx.clock.now() - ctx.key_wait;
+    for waited in ctx.store.edits_waited_for(before, TOLD_AT_ONCE).await? {
+        let Some(conversation) = ctx.store.conversation(waited.conversation).await? else {
+            continue;
+        };
+        if let Some(line) = ctx.line(&conversation.channel) {
+            hold(ctx, line, conversation.id, &waited.edit, &waited.message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Why an edit cannot leave that was not understood for this reason.
+pub(super) fn trouble_of(phrase: &Phrase) -> EditTrouble {
+    match phrase {
+        Phrase::MessageBroken => EditTrouble::Broken,
+        _ => EditTrouble::Device,
+    }
+}
+
+/// What leaves, as it is kept.
+pub(super) fn part(saying: Saying) -> StoredPart {
+    match saying {
+        Saying::Text(text) => StoredPart::Text(text),
+        Saying::File(said) => file(said),
+        Saying::Gallery { caption, files } => {
+            let words = caption.into_iter().map(StoredPart::Text);
+            StoredPart::Several(words.chain(files.into_iter().map(file)).collect())
+        }
+    }
+}
+
+pub(super) fn file(file: RoomFile) -> StoredPart {
+    StoredPart::File {
+        media_uri: file.uri.to_string(),
+        file_name: file.file_name,
+        caption: file.caption,
+        media_type: file.media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
+        encryption: file.encryption,
+    }
+}
+
+impl From<Refusal> for EditTrouble {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::TooLarge => Self::Size,
+            Refusal::Empty => Self::Empty,
+            Refusal::MayNotSpeak => Self::Speaker,
+            Refusal::NotAnswerable | Refusal::NotTransferable | Refusal::Encrypted => Self::Kind,
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What people do to what they have said: redactions and edits, and what a room shows of a message
+//! after them.
+//!
+//! A redaction counts from the moment it is known, whoever made it: the homeserver lets only those
+//! do so who may. An edit counts when its author is the message's, in the order of `/sync`; it is
+//! known to exist before it can be read, because its relation stands outside of what is encrypted.
+
+use serde_json::Value;
+
+use crate::model::DeliveryState;
+
+/// An act as it can be told from an event without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAct {
+    /// The event that is the act.
+    pub event_id: String,
+    pub author: String,
+    /// What it is done to.
+    pub target: String,
+    pub kind: ActKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActKind {
+    Redaction,
+    Edit,
+}
+
+impl ActKind {
+    /// The word for it in SQL.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Redaction => "redaction",
+            Self::Edit => "edit",
+        }
+    }
+
+    /// The inverse of [`ActKind::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Redaction, Self::Edit].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// The act that an event is, and the redaction that its copy tells of, if any.
+///
+/// State is no message: whoever redacts it takes nothing back that could leave.
+pub fn acts_of(event: &Value) -> impl Iterator<Item = NewAct> {
+    let redacted = event.pointer("/unsigned/redacted_because").and_then(|because| {
+        let target = id(event, "event_id")?;
+        Some(NewAct {
+            event_id: id(because, "event_id")?,
+            author: text(because, "/sender")?.to_owned(),
+            target,
+            kind: ActKind::Redaction,
+        })
+    });
+    let is_state = event.get("state_key").is_some();
+    [redacted, own_act(event)].into_iter().flatten().filter(move |_| !is_state)
+}
+
+fn own_act(event: &Value) -> Option<NewAct> {
+    let (target, kind) = match text(event, "/type")? {
+        // In room versions below 11 the server vouches for the upper field only.
+        "m.room.redaction" => {
+            let upper = id(event, "redacts");
+            (upper.or_else(|| id(event.get("content")?, "redacts"))?, ActKind::Redaction)
+        }
+        _ => {
+            let relation = event.pointer("/content/m.relates_to")?;
+            if text(relation, "/rel_type") != Some("m.replace") {
+                return None;
+            }
+            (id(relation, "event_id")?, ActKind::Edit)
+        }
+    };
+    let author = text(event, "/sender")?.to_owned();
+    Some(NewAct { event_id: id(event, "event_id")?, author, target, kind })
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
+/// An event id is at most 255 bytes long.
+fn id(value: &Value, name: &str) -> Option<String> {
+    let id = value.get(name)?.as_str()?;
+    (1..=255).contains(&id.len()).then(|| id.to_owned())
+}
+
+/// A kept act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    pub event_id: String,
+    pub author: String,
+    pub target: String,
+    pub deed: Deed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Redaction,
+    Edit(Newer),
+}
+
+/// What is known of an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newer {
+    /// It exists, and nobody could read it yet.
+    Unread,
+    /// It says something that can leave.
+    Says,
+    /// What it makes of the message cannot leave.
+    Never,
+}
+
+/// What a room shows in the place of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown<'a> {
+    /// Its first words, or those of an edit.
+    Version(Version<'a>),
+    /// An edit that cannot be read yet.
+    Waits(&'a str),
+    /// An edit that cannot leave.
+    Never(&'a str),
+    /// Nothing: it was redacted.
+    Nothing,
+}
+
+/// The edit whose words count; `None` for the first words.
+pub type Version<'a> = Option<&'a str>;
+
+/// What a room shows of a message by `author`, after these acts in the order of `/sync`.
+///
+/// Acts on other events may be among them. An edit of an edit is none, by the specification.
+pub fn shown<'a>(message: &str, author: &str, acts: &'a [Act]) -> Shown<'a> {
+    let is_redacted =
+        |event: &str| acts.iter().any(|act| act.target == event && act.deed == Deed::Redaction);
+    if is_redacted(message) {
+        return Shown::Nothing;
+    }
+    let newest = acts.iter().rev().find_map(|act| match act.deed {
+        Deed::Edit(newer)
+            if act.target == message && act.author == author && !is_redacted(&act.event_id) =>
+        {
+            Some((act.event_id.as_str(), newer))
+        }
+        Deed::Edit(_) | Deed::Redaction => None,
+    });
+    match newest {
+        None => Shown::Version(None),
+        Some((edit, Newer::Says)) => Shown::Version(Some(edit)),
+        Some((edit, Newer::Unread)) => Shown::Waits(edit),
+        Some((edit, Newer::Never)) => Shown::Never(edit),
+    }
+}
+
+/// Where a message stands when an act upon it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// The state of its dispatch.
+    pub dispatch: DeliveryState,
+    /// Whether it was taken out of its dispatch.
+    pub is_out: bool,
+    /// Whether that was for want of an edit's key, so that it comes back.
+    pub is_held: bool,
+    /// As what a body with it began to leave last.
+    pub left_as: Option<Version<'a>>,
+    /// Whether its dispatch has something else that leaves.
+    pub has_others: bool,
+    pub shown: Shown<'a>,
+}
+
+/// What follows from an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct After {
+    pub part: PartAfter,
+    pub dispatch: DispatchAfter,
+    pub say: Option<Say>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartAfter {
+    #[default]
+    Stays,
+    /// It leaves no more, whatever comes.
+    GoesOut,
+    /// It leaves after all, in a dispatch of its own.
+    ComesBack,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DispatchAfter {
+    #[default]
+    Stays,
+    /// Nothing is left of it: it is withdrawn, and what is said stands in the place of its notice.
+    Withdrawn,
+    /// Nothing is left that could be tried again, and nobody knows whether it arrived.
+    NotAgain,
+}
+
+/// What the room is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    /// Nothing of the dispatch was handed over, and nothing will be.
+    Withdrawn,
+    /// Why the edit cannot leave, and that the message does not either.
+    EditStays,
+    /// The message stayed in the room before, and so does its edit.
+    MessageStayed,
+    /// The key of the edit came; it leaves.
+    EditReadableNow,
+    EditUnderWay,
+    EditTooLate,
+    EditUnclear,
+    EditAfterFailure,
+    /// It came in time after all: the attempt under way failed.
+    EditInTime,
+    WithdrawalUnderWay,
+    WithdrawalTooLate,
+    WithdrawalUnclear,
+    WithdrawalAfterFailure,
+    WithdrawalInTime,
+}
+
+/// What follows from an act that was just read.
+pub fn after(act: ActKind, now: Standing<'_>) -> After {
+    if now.is_out {
+        return after_for_one_that_is_out(act, now);
+    }
+    match now.shown {
+        // It is waited for before the next attempt.
+        Shown::Waits(_) => After::default(),
+        Shown::Version(version) if now.left_as == Some(version) => After::default(),
+        Shown::Version(_) => After { say: of_an_edit(now.dispatch), ..After::default() },
+        Shown::Nothing => taken_out(now, Say::Withdrawn, of_a_withdrawal(now)),
+        Shown::Never(_) => {
+            let say = match now.dispatch {
+                DeliveryState::SendingBody | DeliveryState::Accepted | DeliveryState::Unclear => {
+                    of_an_edit(now.dispatch)
+                }
+                _ => Some(Say::EditStays),
+            };
+            taken_out(now, Say::EditStays, say)
+        }
+    }
+}
+
+fn after_for_one_that_is_out(act: ActKind, now: Standing<'_>) -> After {
+    match (now.shown, act) {
+        (Shown::Version(_), _) if now.is_held => After {
+            part: PartAfter::ComesBack,
+            say: Some(Say::EditReadableNow),
+            ..After::default()
+        },
+        (Shown::Never(_), ActKind::Edit) if now.is_held => {
+            After { part: PartAfter::GoesOut, say: Some(Say::EditStays), ..After::default() }
+        }
+        (Shown::Version(_) | Shown::Never(_), ActKind::Edit) => {
+            After { say: Some(Say::MessageStayed), ..After::default() }
+        }
+        (Shown::Nothing, _) if now.is_held => {
+            After { part: PartAfter::GoesOut, ..After::default() }
+        }
+        _ => After::default(),
+    }
+}
+
+/// A message leaves no more: `withdrawn` is said where its whole dispatch does not, `else_say`
+/// otherwise.
+fn taken_out(now: Standing<'_>, withdrawn: Say, else_say: Option<Say>) -> After {
+    let (part, stays) = (PartAfter::GoesOut, DispatchAfter::Stays);
+    match now.dispatch {
+        DeliveryState::Accepted => After { part: PartAfter::Stays, dispatch: stays, say: else_say },
+        DeliveryState::SendingBody | DeliveryState::Withdrawn => {
+            After { part, dispatch: stays, say: else_say }
+        }
+        DeliveryState::Unclear if now.has_others => After { part, dispatch: stays, say: else_say },
+        DeliveryState::Unclear => After { part, dispatch: DispatchAfter::NotAgain, say: else_say },
+        DeliveryState::Collecting
+        | DeliveryState::Waiting
+        | DeliveryState::HandingOver
+        | DeliveryState::Failed
+            if !now.has_others =>
+        {
+            After { part, dispatch: DispatchAfter::Withdrawn, say: Some(withdrawn) }
+        }
+        _ => After { part, dispatch: stays, say: else_say },
+    }
+}
+
+fn of_an_edit(dispatch: DeliveryState) -> Option<Say> {
+    match dispatch {
+        // What is written next says it.
+        DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => None,
+        DeliveryState::SendingBody => Some(Say::EditUnderWay),
+        DeliveryState::Accepted => Some(Say::EditTooLate),
+        DeliveryState::Failed => Some(Say::EditAfterFailure),
+        DeliveryState::Unclear => Some(Say::EditUnclear),
+        DeliveryState::Withdrawn => Some(Say::MessageStayed),
+    }
+}
+
+fn of_a_withdrawal(now: Standing<'_>) -> Option<Say> {
+    match now.dispatch {
+        // Whoever deletes a message expects no more than that it does not leave.
+        DeliveryState::Collecting
+        | DeliveryState::Waiting
+        | DeliveryState::HandingOver
+        | DeliveryState::Withdrawn => None,
+        DeliveryState::SendingBody => Some(Say::WithdrawalUnderWay),
+        DeliveryState::Accepted => Some(Say::WithdrawalTooLate),
+        DeliveryState::Failed => Some(Say::WithdrawalAfterFailure),
+        DeliveryState::Unclear => Some(Say::WithdrawalUnclear),
+    }
+}
+
+/// What became of an act that came while the answer was under way, now that the attempt has ended.
+/// `None`: it has not.
+pub fn in_the_end(act: ActKind, dispatch: DeliveryState) -> Option<Say> {
+    Some(match (act, dispatch) {
+        (_, DeliveryState::SendingBody) => return None,
+        (ActKind::Edit, DeliveryState::Accepted) => Say::EditTooLate,
+        (ActKind::Edit, DeliveryState::Unclear) => Say::EditUnclear,
+        (ActKind::Edit, DeliveryState::Failed) => Say::EditAfterFailure,
+        (ActKind::Edit, _) => Say::EditInTime,
+        (ActKind::Redaction, DeliveryState::Accepted) => Say::WithdrawalTooLate,
+        (ActKind::Redaction, DeliveryState::Unclear) => Say::WithdrawalUnclear,
+        (ActKind::Redaction, DeliveryState::Failed) => Say::WithdrawalAfterFailure,
+        (ActKind::Redaction, _) => Say::WithdrawalInTime,
+    })
+}
+
+#[cfg(test)]
+mod tests;

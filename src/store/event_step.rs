@@ -1,0 +1,623 @@
+//! What follows from one event, in one transaction with the note that it was acted upon: reading
+//! it twice does nothing twice.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+use time::OffsetDateTime;
+
+use super::{
+    Job, NewPart, Resolution, Store, StoreError, StoredPart,
+    acts::{Acts, PartRow, acts_on},
+    jobs, parked,
+    parked::{ParkedItem, ParkedKind},
+    seal::Purpose,
+};
+use crate::{
+    model::{ConversationId, DeliveryState, DispatchId, LetterId, Notice},
+    rules::acts::{ActKind, Shown, Standing, shown},
+};
+
+/// An event that is being acted upon. Nothing holds before [`EventStep::commit`].
+#[derive(Debug)]
+pub struct EventStep<'a> {
+    store: &'a Store,
+    transaction: Transaction<'static, Postgres>,
+    at: OffsetDateTime,
+}
+
+/// What an edit makes of its message.
+#[derive(Debug, Clone, Copy)]
+pub enum EditSays<'a> {
+    Part(&'a StoredPart),
+    /// Nothing that could leave.
+    Never,
+}
+
+/// Where the message stands that an act was done to. Its dispatch moves for nobody else meanwhile.
+pub struct Stood {
+    pub dispatch: DispatchId,
+    state: DeliveryState,
+    part: PartRow,
+    acts: Acts,
+    has_others: bool,
+    /// The letter its dispatch answers.
+    answers: Option<LetterId>,
+}
+
+/// What became of a message whose edit cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It does not leave before the edit can be read, and its author is told.
+    Held,
+    /// The answer is under way just now.
+    UnderWay,
+    /// It was handed over before.
+    Accepted,
+    /// It may have been handed over; it is not again before the edit can be read.
+    Unclear,
+    /// It does not wait for this edit: a later one counts, or it leaves in no case.
+    NotWaitedFor,
+    /// It is no part of a dispatch.
+    NoPart,
+}
+
+/// A message that does not leave before an edit can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitedFor {
+    pub conversation: ConversationId,
+    pub edit: String,
+    pub message: String,
+}
+
+/// An act whose author was told that it came while the answer was under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnderWay {
+    pub conversation: ConversationId,
+    pub dispatch: DispatchId,
+    pub state: DeliveryState,
+    pub act: String,
+    pub kind: ActKind,
+    /// The message it was done to.
+    pub message: String,
+}
+
+impl Stood {
+    pub fn standing(&self) -> Standing<'_> {
+        Standing {
+            dispatch: self.state,
+            is_out: self.part.is_out,
+            is_held: self.part.is_out && self.part.held_by.is_some(),
+            left_as: self.part.left_as.as_deref().map(|left| Some(left).filter(|l| !l.is_empty())),
+            has_others: self.has_others,
+            shown: self.shown(),
+        }
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        shown(&self.part.event_id, &self.part.author, &self.acts.acts)
+    }
+
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.part.event_id
+    }
+
+    /// Who said it.
+    pub fn author(&self) -> &str {
+        &self.part.author
+    }
+
+    /// The edit for whose key it was held.
+    pub fn held_by(&self) -> Option<&str> {
+        self.part.held_by.as_deref()
+    }
+}
+
+impl Store {
+    /// Begins to act upon an event. `None`: it was acted upon before.
+    pub async fn event_step(
+        &self,
+        id: i64,
+        at: OffsetDateTime,
+    ) -> Result<Option<EventStep<'_>>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_first = sqlx::query!(
+            "update room_events
+             set acted_at = $2
+             where id = $1
+               and state = 'new'
+               and acted_at is null",
+            id,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        Ok((is_first == 1).then_some(EventStep { store: self, transaction, at }))
+    }
+
+    /// The key of an edit did not come in time, or it can never be read: the message it was done to
+    /// leaves neither as before nor as it should, and its author is told by `notice`, named
+    /// `txn_id`.
+    pub async fn hold_for_edit(
+        &self,
+        conversation: ConversationId,
+        edit: &str,
+        message: &str,
+        told: (&str, &Notice),
+        at: OffsetDateTime,
+    ) -> Result<Held, StoreError> {
+        let transaction = self.pool.begin().await?;
+        let mut step = EventStep { store: self, transaction, at };
+        let Some(stood) = step.standing_of(conversation, message).await? else {
+            return Ok(Held::NoPart);
+        };
+        if stood.part.is_out || stood.shown() != Shown::Waits(edit) {
+            return Ok(Held::NotWaitedFor);
+        }
+        match stood.state {
+            DeliveryState::SendingBody => return Ok(Held::UnderWay),
+            DeliveryState::Accepted => return Ok(Held::Accepted),
+            DeliveryState::Withdrawn => return Ok(Held::NotWaitedFor),
+            DeliveryState::Collecting
+            | DeliveryState::Waiting
+            | DeliveryState::HandingOver
+            | DeliveryState::Failed
+            | DeliveryState::Unclear => {}
+        }
+        sqlx::query!(
+            "update dispatch_parts
+             set withdrawn = true,
+                 held_by = $2
+             where id = $1",
+            stood.part.id,
+            edit,
+        )
+        .execute(&mut *step.transaction)
+        .await?;
+        if stood.state == DeliveryState::Unclear {
+            step.commit().await?;
+            return Ok(Held::Unclear);
+        }
+        // Named like this, it can be replaced when the key comes.
+        step.say(conversation, told.0, told.1).await?;
+        if stood.has_others {
+            step.wake_hand_over(conversation).await?;
+        } else {
+            step.end(&stood, told.1).await?;
+        }
+        step.commit().await?;
+        Ok(Held::Held)
+    }
+
+    /// Messages that have waited since `before` for an edit that cannot be read.
+    pub async fn edits_waited_for(
+        &self,
+        before: OffsetDateTime,
+        limit: i64,
+    ) -> Result<Vec<WaitedFor>, StoreError> {
+        let rows = sqlx::query!(
+            "select dispatch.conversation_id, act.event_id, act.target
+             from room_acts as act
+             join dispatch_parts as part on part.event_id = act.target
+             join dispatches as dispatch
+                 on dispatch.id = part.dispatch_id
+                and dispatch.author = act.author
+             where act.kind = 'edit'
+               and act.state = 'unread'
+               and act.received_at < $1
+               and not part.withdrawn
+               and dispatch.state in ('collecting', 'waiting')
+             order by act.id
+             limit $2",
+            before,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let waited = rows.into_iter().map(|row| WaitedFor {
+            conversation: ConversationId(row.conversation_id),
+            edit: row.event_id,
+            message: row.target,
+        });
+        Ok(waited.collect())
+    }
+
+    /// Acts whose authors were told that they came while the answer was under way, and whose answer
+    /// is not under way any more.
+    pub async fn no_longer_under_way(&self, limit: i64) -> Result<Vec<UnderWay>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select
+                 dispatch.conversation_id,
+                 dispatch.id,
+                 dispatch.state,
+                 act.event_id,
+                 -- An edit that is taken back is one more edit.
+                 case when part.event_id = act.target then act.kind else 'edit' end as "kind!",
+                 part.event_id as message
+             from room_acts as act
+             left join room_acts as edit
+                 on edit.event_id = act.target
+                and edit.kind = 'edit'
+             join dispatch_parts as part on part.event_id in (act.target, edit.target)
+             join dispatches as dispatch on dispatch.id = part.dispatch_id
+             where act.is_told_under_way
+               and dispatch.state <> 'sending_body'
+             order by act.id
+             limit $1"#,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let acts = rows.into_iter().filter_map(|row| {
+            Some(UnderWay {
+                conversation: ConversationId(row.conversation_id),
+                dispatch: DispatchId(row.id),
+                state: DeliveryState::from_word(&row.state)?,
+                act: row.event_id,
+                kind: ActKind::from_word(&row.kind)?,
+                message: row.message,
+            })
+        });
+        Ok(acts.collect())
+    }
+
+    /// Says what became of an act that came while the answer was under way, in the place of what was
+    /// said about it then. What is left of a dispatch without words is settled, and `withdrawn`
+    /// says so where nothing of it was accepted.
+    pub async fn under_way_ended(
+        &self,
+        act: &UnderWay,
+        names: (&str, &str),
+        notice: &Notice,
+        withdrawn: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_first = sqlx::query!(
+            "update room_acts
+             set is_told_under_way = false
+             where event_id = $1
+               and is_told_under_way",
+            act.act,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if is_first != 1 {
+            return Ok(());
+        }
+        self.replace_bot_post_in(&mut transaction, act.conversation, names, notice).await?;
+        if matches!(act.state, DeliveryState::Failed | DeliveryState::Unclear) {
+            let left = self.composition_in(&mut transaction, act.dispatch).await?;
+            if left.parts.is_empty() && !left.waits {
+                if act.state == DeliveryState::Failed {
+                    self.withdraw_in(&mut transaction, act.dispatch, withdrawn, at).await?;
+                } else {
+                    let kind = ParkedKind::Dispatch;
+                    parked::settle(&mut transaction, kind, act.dispatch.0, at).await?;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+impl EventStep<'_> {
+    /// Puts a room message into a dispatch; see [`Store::collect`].
+    pub async fn collect(&mut self, new: NewPart<'_>) -> Result<(), StoreError> {
+        self.store.collect_in(&mut self.transaction, new).await
+    }
+
+    /// Adds something the bot says.
+    pub async fn say(
+        &mut self,
+        conversation: ConversationId,
+        txn_id: &str,
+        notice: &Notice,
+    ) -> Result<(), StoreError> {
+        let connection = &mut self.transaction;
+        Ok(self.store.insert_bot_post(connection, conversation, txn_id, notice).await?)
+    }
+
+    /// Adds something the bot says in place of an earlier post of its own, if there is one.
+    pub async fn say_instead(
+        &mut self,
+        conversation: ConversationId,
+        names: (&str, &str),
+        notice: &Notice,
+    ) -> Result<(), StoreError> {
+        let connection = &mut self.transaction;
+        Ok(self.store.replace_bot_post_in(connection, conversation, names, notice).await?)
+    }
+
+    /// Adds a letter as it came, said by the bot.
+    pub async fn original(
+        &mut self,
+        conversation: ConversationId,
+        txn_id: &str,
+        letter: LetterId,
+    ) -> Result<(), StoreError> {
+        let connection = &mut self.transaction;
+        Ok(self.store.insert_original(connection, conversation, txn_id, letter).await?)
+    }
+
+    /// Has every parked dispatch of a conversation tried once more. Returns which they were.
+    pub async fn retry_parked(
+        &mut self,
+        conversation: ConversationId,
+    ) -> Result<Vec<ParkedItem>, StoreError> {
+        let items = parked::dispatches_of(&mut self.transaction, conversation).await?;
+        for item in &items {
+            let resolution = Resolution::Retry;
+            self.store.resolve_in(&mut self.transaction, item.id, resolution, self.at).await?;
+        }
+        Ok(items)
+    }
+
+    /// Notes what an edit makes of its message. What was told of it without its key stays: an edit
+    /// has one message.
+    pub async fn edit_says(
+        &mut self,
+        edit: &str,
+        room_id: &str,
+        author: &str,
+        message: &str,
+        says: EditSays<'_>,
+    ) -> Result<(), StoreError> {
+        let (state, content) = match says {
+            EditSays::Part(part) => {
+                ("says", Some(self.store.close_json(Purpose::DispatchPart, part)))
+            }
+            EditSays::Never => ("never", None),
+        };
+        sqlx::query!(
+            "insert into room_acts
+                 (event_id, room_id, author, target, kind, state, content, received_at)
+             values ($1, $2, $3, $4, 'edit', $5, $6, $7)
+             on conflict (event_id) do update
+             set state = excluded.state,
+                 content = excluded.content
+             where room_acts.kind = 'edit'
+               and room_acts.state = 'unread'",
+            edit,
+            room_id,
+            author,
+            message,
+            state,
+            content,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// An event that looked like an edit is a copy of another one: it changes nothing.
+    pub async fn is_no_edit(&mut self, edit: &str) -> Result<(), StoreError> {
+        sqlx::query!("delete from room_acts where event_id = $1 and kind = 'edit'", edit)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// The message that an act upon `target` concerns: itself, or what it edits.
+    pub async fn message_of(&mut self, target: &str) -> Result<String, StoreError> {
+        let edited = sqlx::query_scalar!(
+            "select target from room_acts where event_id = $1 and kind = 'edit'",
+            target,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(edited.unwrap_or_else(|| target.to_owned()))
+    }
+
+    /// Where a message of a conversation stands, if it is part of a dispatch. The dispatch is held.
+    pub async fn standing_of(
+        &mut self,
+        conversation: ConversationId,
+        message: &str,
+    ) -> Result<Option<Stood>, StoreError> {
+        let row = sqlx::query!(
+            "select
+                 part.id,
+                 part.content,
+                 part.withdrawn,
+                 part.held_by,
+                 part.left_as,
+                 dispatch.id as dispatch,
+                 dispatch.author,
+                 dispatch.state,
+                 dispatch.letter_id
+             from dispatch_parts as part
+             join dispatches as dispatch on dispatch.id = part.dispatch_id
+             where part.event_id = $1
+               and dispatch.conversation_id = $2
+             for update of dispatch",
+            message,
+            conversation.0,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let Some(state) = DeliveryState::from_word(&row.state) else { return Ok(None) };
+        let dispatch = DispatchId(row.dispatch);
+        let part = PartRow {
+            id: row.id,
+            event_id: message.to_owned(),
+            content: row.content,
+            author: row.author,
+            is_out: row.withdrawn,
+            held_by: row.held_by,
+            left_as: row.left_as,
+        };
+        let acts = acts_on(&mut self.transaction, dispatch).await?;
+        let has_others = has_others(&mut self.transaction, dispatch, &part, &acts).await?;
+        let answers = row.letter_id.map(LetterId);
+        Ok(Some(Stood { dispatch, state, part, acts, has_others, answers }))
+    }
+
+    /// Whether somebody said this in this room before, it stayed there, and it is shown.
+    pub async fn stayed_in_the_room(
+        &mut self,
+        room_id: &str,
+        message: &str,
+        author: &str,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from room_events as event
+                 where event.event_id = $1
+                   and event.room_id = $2
+                   and event.sender = $3
+                   and (event.state = 'done' or event.acted_at is not null)
+                   and not exists (select 1 from room_acts where room_acts.event_id = $1)
+                   and not exists (
+                       select 1
+                       from room_acts
+                       where room_acts.target = $1
+                         and room_acts.room_id = $2
+                         and room_acts.kind = 'redaction'
+                   )
+             ) as "stayed!""#,
+            message,
+            room_id,
+            author,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?)
+    }
+
+    /// A message that was taken back waits for its key no more: it is read, and found redacted.
+    pub async fn waits_no_more(&mut self, event_id: &str) -> Result<(), StoreError> {
+        let room = sqlx::query_scalar!(
+            "update room_events
+             set state = case when place is null then 'fetched' else 'new' end
+             where event_id = $1
+               and state = 'waiting'
+             returning room_id",
+            event_id,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        if let Some(room) = room {
+            jobs::add(&mut self.transaction, &Job::ReadRoom(room), None).await?;
+        }
+        Ok(())
+    }
+
+    /// A message leaves no more, whatever comes.
+    pub async fn take_out(&mut self, stood: &Stood) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update dispatch_parts
+             set withdrawn = true,
+                 held_by = null
+             where id = $1",
+            stood.part.id,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(())
+    }
+
+    /// A message that was held leaves after all, as its room shows it: in the dispatch that it may
+    /// open by `new`, whose part and author are its own.
+    pub async fn come_back(&mut self, stood: &Stood, new: NewPart<'_>) -> Result<(), StoreError> {
+        let version = match stood.shown() {
+            Shown::Version(version) => version,
+            Shown::Waits(_) | Shown::Never(_) | Shown::Nothing => return Ok(()),
+        };
+        let part = self.store.part_as(&stood.part, &stood.acts, version)?;
+        sqlx::query!("delete from dispatch_parts where id = $1", stood.part.id)
+            .execute(&mut *self.transaction)
+            .await?;
+        let (author, event_id) = (stood.author(), stood.message());
+        let answers = stood.answers;
+        self.collect(NewPart { part: &part, author, event_id, answers, ..new }).await
+    }
+
+    /// Nothing of a dispatch is left, and nothing of it was accepted.
+    pub async fn withdraw(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
+        let (connection, at) = (&mut self.transaction, self.at);
+        self.store.withdraw_in(connection, stood.dispatch, notice, at).await
+    }
+
+    /// Nothing of a dispatch is left that a person could have tried again.
+    pub async fn not_again(&mut self, stood: &Stood) -> Result<(), StoreError> {
+        let kind = ParkedKind::Dispatch;
+        Ok(parked::settle(&mut self.transaction, kind, stood.dispatch.0, self.at).await?)
+    }
+
+    /// An act's author is told that it came while the answer was under way.
+    pub async fn is_told_under_way(&mut self, act: &str) -> Result<(), StoreError> {
+        sqlx::query!("update room_acts set is_told_under_way = true where event_id = $1", act)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// What waited for an edit may go on.
+    pub async fn wake_hand_over(&mut self, conversation: ConversationId) -> Result<(), StoreError> {
+        let job = Job::HandOver(conversation);
+        Ok(jobs::add(&mut self.transaction, &job, None).await?)
+    }
+
+    /// Ends a dispatch whose last message was held. What was said about it before is replaced.
+    async fn end(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
+        let conversation = sqlx::query_scalar!(
+            "update dispatches
+             set state = 'withdrawn',
+                 settled_at = $2
+             where id = $1
+               and state in ('collecting', 'waiting', 'handing_over', 'failed')
+             returning conversation_id",
+            stood.dispatch.0,
+            self.at,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        let Some(conversation) = conversation else { return Ok(()) };
+        self.not_again(stood).await?;
+        let has_notice = sqlx::query_scalar!(
+            r#"select exists (select 1 from posts where dispatch_id = $1) as "has_notice!""#,
+            stood.dispatch.0,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        if has_notice {
+            let connection = &mut self.transaction;
+            self.store.insert_notice(connection, conversation, stood.dispatch, notice).await?;
+        }
+        self.wake_hand_over(ConversationId(conversation)).await
+    }
+
+    /// All of it holds.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+/// Whether a dispatch has another message than `part` that leaves, or will.
+async fn has_others(
+    connection: &mut PgConnection,
+    dispatch: DispatchId,
+    part: &PartRow,
+    acts: &Acts,
+) -> Result<bool, sqlx::Error> {
+    let others = sqlx::query_scalar!(
+        "select event_id
+         from dispatch_parts
+         where dispatch_id = $1
+           and id <> $2
+           and not withdrawn",
+        dispatch.0,
+        part.id,
+    )
+    .fetch_all(connection)
+    .await?;
+    let leaves = |message: &String| {
+        matches!(shown(message, &part.author, &acts.acts), Shown::Version(_) | Shown::Waits(_))
+    };
+    Ok(others.iter().any(leaves))
+}
