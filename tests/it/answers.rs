@@ -346,6 +346,19 @@ async fn commands_are_answered_and_what_failed_is_sent_once_more() {
     assert_eq!(notices, 1, "a notice is edited, not repeated:\n{seen}");
 }
 
+/// B53: a text as long as an event takes is one mail.
+#[tokio::test]
+async fn a_long_text_is_one_mail() {
+    let case = Case::new(1).await;
+    let words: String = (0..3_000).map(|n| format!("Satz {n:04} 💊 ")).collect();
+    assert!(words.len() > 42_000);
+    case.say(&words).await;
+    let mails = case.mails(1).await;
+    let mail = read(&mails[0]);
+    assert!(mail.body_text(0).unwrap().contains(words.trim_end()));
+    case.stage.database_says("select count(*) from dispatches where state = 'accepted'", "1").await;
+}
+
 #[tokio::test]
 async fn a_large_file_leaves_and_a_larger_one_is_refused() {
     let mut stage = Stage::before_start(|channels| channels).await;

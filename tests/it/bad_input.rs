@@ -467,7 +467,14 @@ async fn unknown_and_malformed_events_are_taken_and_later_ones_still_work() {
     stage
         .database_says("select count(*) from room_events where event_id like '$wirr-%'", "9")
         .await;
+    // As if `/sync` had told of them: they are read.
+    let mut told: Vec<String> = (1..=9).map(|number| format!("$wirr-{number}")).collect();
+    told.extend(["$tief", "$halb"].map(str::to_owned));
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    stage.store().await.receive_sync("@niemand:x", "s", &told, &[], now).await.unwrap();
     stage.all_events_are_read().await;
+    let parked = "select count(*) from room_events where state = 'parked'";
+    assert_eq!(stage.query(parked).await, "0");
 
     stage.anna.send_text(&letter.room_id, "Eine spätere Antwort").await.unwrap();
     stage.anna_sees("An KIM übergeben").await;

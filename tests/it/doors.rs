@@ -63,7 +63,7 @@ async fn tim_22_an_event_counts_once_however_often_and_by_whatever_door_it_comes
     for txn_id in ["by-hand-1", "by-hand-2", "by-hand-2"] {
         knock(&stage, txn_id, std::slice::from_ref(&event)).await;
     }
-    // A transaction that is known is not opened again, whatever is in it.
+    // What `/sync` does not tell of is kept, and not acted upon.
     knock(&stage, "by-hand-2", &[words(&stage, room, "$never:x", "Nie gesagt")]).await;
     // What comes after all of this is read after it.
     stage.anna.send_text(room, "Danach").await.unwrap();
@@ -76,6 +76,8 @@ async fn tim_22_an_event_counts_once_however_often_and_by_whatever_door_it_comes
     let count = format!("select count(*) from room_events where event_id = '{event_id}'");
     assert_eq!(stage.query(&count).await, "1");
     assert_eq!(stage.mails(&erik, 2).await.len(), 2);
+    let untold = "select state from room_events where event_id = '$never:x'";
+    assert_eq!(stage.query(untold).await, "fetched");
 }
 
 /// Answers every request with 200 and forgets it, as a proxy might that went mad.

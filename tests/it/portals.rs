@@ -299,6 +299,26 @@ async fn tim_4_a_room_upgraded_to_version_11_is_followed() {
     an_upgraded_room_is_followed("11").await;
 }
 
+/// B54: whose ids have no server name.
+#[tokio::test]
+async fn tim_4_a_room_upgraded_to_version_12_is_followed() {
+    an_upgraded_room_is_followed("12").await;
+}
+
+/// B55: somebody bans the ghost. The next letter is said in another room.
+#[tokio::test]
+async fn a_room_whose_ghost_is_banned_is_replaced() {
+    let stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    let members = stage.members(&letter.room_id).await;
+    let ghost =
+        members.keys().find(|user| **user != stage.bot_id() && **user != stage.anna_id).unwrap();
+    let path = format!("/_matrix/client/v3/rooms/{}/ban", letter.room_id);
+    stage.as_bot("POST", &path, &json!({ "user_id": ghost })).await;
+    next_letter(&stage, &erik, "p2@x", "Im neuen Raum").await;
+    stage.anna_sees_elsewhere("Im neuen Raum", &letter.room_id).await;
+}
+
 /// Writes a tombstone that names `room` as the successor of Anna's portal.
 async fn forge_tombstone(stage: &Stage, portal: &str, room: &str) {
     let path = format!("/_matrix/client/v3/rooms/{portal}/state/m.room.tombstone");

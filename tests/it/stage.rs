@@ -189,7 +189,7 @@ impl Stage {
             let parts = store.dispatch_parts(DispatchId(id.parse().unwrap())).await.unwrap();
             texts.extend(parts.into_iter().filter_map(|part| match part {
                 StoredPart::Text(text) => Some(text),
-                StoredPart::File { .. } => None,
+                StoredPart::File { .. } | StoredPart::Several(_) => None,
             }));
         }
         texts

@@ -15,7 +15,7 @@ use tokio::{
 };
 use umstieg::{
     model::{ChannelKind, ChannelName, ConversationId, Correspondent, DeliveryState, MessageId},
-    store::{Database, NewPart, OneGateway, OpenError, Store, StoredPart, seal::OuterKey},
+    store::{Body, Database, NewPart, OneGateway, OpenError, Store, StoredPart, seal::OuterKey},
 };
 use umstieg_world::{Trouble, World, WorldOptions};
 
@@ -412,7 +412,8 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     let found = second.head_dispatch(HERE).await.unwrap().unwrap();
     assert_eq!(found.state, DeliveryState::HandingOver);
     // Before the second one did anything, the first must not send any more.
-    assert!(first.body_leaves(&firsts).await.is_err());
+    let composed = second.composition(firsts.id).await.unwrap();
+    assert!(first.body_leaves(&firsts, &composed).await.is_err());
     assert!(first.dispatch_again_at(&firsts, NOW, "x", None).await.is_err());
     assert!(first.still_ours().await.is_err());
     second.dispatch_again_at(&found, NOW, "interrupted", None).await.unwrap();
@@ -420,9 +421,9 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     let seconds = second.begin_attempt(&waits).await.unwrap().unwrap();
     assert_eq!((firsts.attempts, seconds.attempts), (1, 2));
     // Nor by an attempt that is not its own, whoever asks.
-    assert!(!second.body_leaves(&firsts).await.unwrap());
+    assert_eq!(second.body_leaves(&firsts, &composed).await.unwrap(), Body::Stopped);
     assert!(second.dispatch_again_at(&firsts, NOW, "x", None).await.is_err());
-    assert!(second.body_leaves(&seconds).await.unwrap());
+    assert_eq!(second.body_leaves(&seconds, &composed).await.unwrap(), Body::Leaves);
     assert!(second.still_ours().await.is_ok());
     // What an admin does beside a gateway is not stopped.
     alone.command().await.still_ours().await.unwrap();

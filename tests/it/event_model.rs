@@ -1,0 +1,175 @@
+//! What left equals what the room showed when the body began to leave: random sequences of all that
+//! can happen to a message, on the real flows and the real tables, against a small model of a room.
+//!
+//! There is no homeserver: the model writes what the two doors would bring, and the mail server is a
+//! script. `UMSTIEG_MODEL_CASES` runs more sequences than by default.
+
+mod mail_server;
+mod room;
+mod run;
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngSeed, TestError, TestRunner},
+};
+
+use run::Flows;
+
+/// Something that happens, or is done.
+#[derive(Debug, Clone)]
+pub(crate) enum Op {
+    Say {
+        who: u8,
+        arrives: Arrives,
+    },
+    /// Of any event, by its place.
+    Edit {
+        target: u8,
+        to: Newer,
+        arrives: Arrives,
+    },
+    Redact {
+        target: u8,
+        lost: bool,
+    },
+    /// `!erneut`.
+    Again {
+        lost: bool,
+    },
+    /// A transaction that came before comes once more.
+    Repeat,
+    /// The bot's `/sync` tells of all that happened.
+    Sync,
+    /// The oldest key that is missing comes.
+    KeyComes,
+    ReadRoom {
+        killed_after: Option<u8>,
+    },
+    HandOver {
+        answers: Answers,
+        meanwhile: Option<(Moment, Meanwhile)>,
+        killed_after: Option<u8>,
+    },
+    Wait {
+        seconds: u16,
+    },
+    Sweep,
+}
+
+/// How an event comes to the gateway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrives {
+    /// The transaction that brings it is lost: only `/sync` tells of it.
+    pub(crate) lost: bool,
+    /// Its key is late.
+    pub(crate) late: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newer {
+    Words,
+    /// Something that cannot leave.
+    Poll,
+    Nothing,
+    /// Somebody else's edit, which is none.
+    OfAnother,
+}
+
+/// What the mail server says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Accepts,
+    RefusesRecipient,
+    BusyAtRecipient,
+    RefusesBody,
+    BusyAfterBody,
+    HangsUpAfterBody,
+}
+
+/// When something happens while an answer is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    AtRecipient,
+    BeforeBody,
+    AfterBody,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Meanwhile {
+    Redact { target: u8 },
+    Edit { target: u8 },
+}
+
+fn arrives() -> impl Strategy<Value = Arrives> {
+    (prop::bool::weighted(0.25), prop::bool::weighted(0.2))
+        .prop_map(|(lost, late)| Arrives { lost, late })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let newer = prop_oneof![
+        6 => Just(Newer::Words),
+        1 => Just(Newer::Poll),
+        1 => Just(Newer::Nothing),
+        1 => Just(Newer::OfAnother),
+    ];
+    let killed = || prop::option::weighted(0.15, 1..40_u8);
+    let answers = prop_oneof![
+        4 => Just(Answers::Accepts),
+        1 => Just(Answers::RefusesRecipient),
+        2 => Just(Answers::BusyAtRecipient),
+        1 => Just(Answers::RefusesBody),
+        2 => Just(Answers::BusyAfterBody),
+        1 => Just(Answers::HangsUpAfterBody),
+    ];
+    let moment =
+        prop_oneof![Just(Moment::AtRecipient), Just(Moment::BeforeBody), Just(Moment::AfterBody),];
+    let meanwhile = prop_oneof![
+        any::<u8>().prop_map(|target| Meanwhile::Redact { target }),
+        any::<u8>().prop_map(|target| Meanwhile::Edit { target }),
+    ];
+    let hand_over = (answers, prop::option::weighted(0.4, (moment, meanwhile)), killed()).prop_map(
+        |(answers, meanwhile, killed_after)| Op::HandOver { answers, meanwhile, killed_after },
+    );
+    prop_oneof![
+        5 => (0..2_u8, arrives()).prop_map(|(who, arrives)| Op::Say { who, arrives }),
+        5 => (any::<u8>(), newer, arrives())
+            .prop_map(|(target, to, arrives)| Op::Edit { target, to, arrives }),
+        3 => (any::<u8>(), any::<bool>()).prop_map(|(target, lost)| Op::Redact { target, lost }),
+        2 => any::<bool>().prop_map(|lost| Op::Again { lost }),
+        1 => Just(Op::Repeat),
+        5 => Just(Op::Sync),
+        2 => Just(Op::KeyComes),
+        5 => killed().prop_map(|killed_after| Op::ReadRoom { killed_after }),
+        6 => hand_over,
+        3 => (1..400_u16).prop_map(|seconds| Op::Wait { seconds }),
+        1 => Just(Op::Sweep),
+    ]
+}
+
+/// R02, R03, R18, B48: nothing leaves but what the room shows, and of what does not leave the room
+/// is told.
+#[test]
+fn what_left_is_what_the_room_showed() {
+    let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|n| n.parse().ok());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let flows = runtime.block_on(Flows::start());
+    let seed = std::env::var("UMSTIEG_MODEL_SEED").ok().and_then(|n| n.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random::<u64>);
+    println!("UMSTIEG_MODEL_SEED={seed}");
+    let mut runner = TestRunner::new(Config {
+        cases: cases.unwrap_or(120),
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    });
+    let sequences = prop::collection::vec(op(), 3..24);
+    let outcome = runner
+        .run(&sequences, |ops| runtime.block_on(flows.check(&ops)).map_err(TestCaseError::fail));
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(why, ops)) => panic!("{why}\nafter {ops:#?}"),
+        Err(other) => panic!("{other}"),
+    }
+}

@@ -1,0 +1,488 @@
+//! What was taken back stays, what was corrected leaves corrected, and the room hears what became of
+//! it: on real servers.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use umstieg_world::Trouble;
+
+use crate::{
+    encryption::{sees, strict_anna},
+    stage::{Stage, kim_mail},
+};
+
+/// How many of Anna's events were read and acted on.
+async fn read_of_anna(stage: &Stage) -> usize {
+    let sql = format!(
+        "select count(*) from room_events where sender = '{}' and state = 'done'",
+        stage.anna_id
+    );
+    stage.query(&sql).await.parse().unwrap()
+}
+
+/// Waits until more of Anna's events were read than `before`.
+async fn more_is_read(stage: &Stage, before: usize) {
+    stage.until("Anna's event was read", async || read_of_anna(stage).await > before).await;
+}
+
+/// Puts what Anna says next aside, as a message of a session whose key has not come.
+async fn wait_for_keys(stage: &Stage, session: &str) {
+    stage
+        .query(&format!(
+            "create function waits() returns trigger language plpgsql as
+             $$ begin new.state := 'waiting'; new.session_id := '{session}'; return new; end $$;
+             create trigger waits before insert on room_events
+             for each row when (new.sender = '{}') execute function waits()",
+            stage.anna_id
+        ))
+        .await;
+}
+
+async fn keys_are_there_again(stage: &Stage) {
+    stage.query("drop trigger waits on room_events; drop function waits()").await;
+}
+
+const WAITING: &str = "select count(*) from room_events where state = 'waiting'";
+const OPEN: &str = "select count(*) from dispatches
+    where state in ('collecting', 'waiting', 'handing_over', 'sending_body')";
+
+/// R02, R03, B48: Anna's messages wait for their keys. One she deletes, one she corrects. The keys
+/// come: the first does not leave, the second leaves corrected.
+#[tokio::test]
+async fn what_is_deleted_or_corrected_while_its_key_is_missing_leaves_so() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "r1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    anna.send_text(&room, "Zuerst").await.unwrap();
+    stage.mails(&erik, 1).await;
+
+    wait_for_keys(&stage, "spaeter").await;
+    let wrong = anna.send_text(&room, "Fuer einen anderen Patienten").await.unwrap();
+    let dose = anna.send_text(&room, "Bitte 50 mg geben").await.unwrap();
+    stage.database_says(WAITING, "2").await;
+    keys_are_there_again(&stage).await;
+    let before = read_of_anna(&stage).await;
+    anna.redact(&room, &wrong).await.unwrap();
+    anna.edit(&room, &dose, "Bitte 5 mg geben").await.unwrap();
+    more_is_read(&stage, before + 1).await;
+
+    // The keys come: what waited is read again, as after every start.
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    anna.send_text(&room, "Danach").await.unwrap();
+    stage
+        .until("what was said last has left", async || {
+            let mails = stage.world.mail.mails(&erik).unwrap();
+            mails.iter().any(|mail| String::from_utf8_lossy(mail).contains("Danach"))
+        })
+        .await;
+    stage.database_says(OPEN, "0").await;
+    let mails = stage.mails(&erik, 2).await.join("\n");
+    assert!(!mails.contains("anderen Patienten"), "a deleted message left:\n{mails}");
+    assert!(mails.contains("5 mg geben") && !mails.contains("50 mg"), "{mails}");
+}
+
+/// B48c: the key of the correction is late. What it corrects does not leave, its author is told, and
+/// with the key it leaves corrected.
+#[tokio::test]
+async fn what_is_corrected_waits_for_the_key_of_the_correction() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "k1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    anna.send_text(&room, "Zuerst").await.unwrap();
+    stage.mails(&erik, 1).await;
+
+    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    let dose = anna.send_text(&room, "Bitte 50 mg geben").await.unwrap();
+    stage.database_says("select count(*) from dispatches", "2").await;
+    wait_for_keys(&stage, "spaeter").await;
+    anna.edit(&room, &dose, "Bitte 5 mg geben").await.unwrap();
+    stage.database_says(WAITING, "1").await;
+    keys_are_there_again(&stage).await;
+    stage.world.mail.set_trouble(&erik, None).unwrap();
+    let told = anna
+        .wait_for("what is said about the correction", |seen| {
+            let mut messages = seen.messages();
+            messages
+                .find(|m| m.body().contains("Ihre Änderung ist hier noch nicht lesbar"))
+                .cloned()
+        })
+        .await
+        .unwrap();
+    assert_eq!(told.reply_to(), Some(dose.as_str()));
+    anna.send_text(&room, "Danach").await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    assert!(mails[1].contains("Danach"), "what was said later passes: {}", mails[1]);
+
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    let mails = stage.mails(&erik, 3).await;
+    assert!(mails[2].contains("Bitte 5 mg geben"), "{}", mails[2]);
+    assert!(!mails.concat().contains("50 mg"), "{}", mails.concat());
+    anna.wait_for("the notice replaced", |seen| {
+        let shown = seen.shown_body(told.event_id())?;
+        shown.contains("Der Schlüssel ist angekommen").then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+/// R02b: the server refuses an answer; its author deletes it. Nobody may send it any more.
+#[tokio::test]
+async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut() {
+    let stage = Stage::new().await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let room = &letter.room_id;
+    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    let wrong = stage.anna.send_text(room, "Fuer einen anderen Patienten").await.unwrap();
+    stage.database_says("select state from dispatches", "failed").await;
+    stage.anna.redact(room, &wrong).await.unwrap();
+    stage.database_says("select state from dispatches", "withdrawn").await;
+    let parked = "select count(*) from parked where resolved_at is null";
+    stage.database_says(parked, "0").await;
+    stage.world.mail.set_trouble(&erik, None).unwrap();
+    let notice = stage
+        .anna
+        .wait_for("the notice at the answer", |seen| {
+            seen.messages()
+                .find(|m| m.edit_of().is_none() && m.reply_to() == Some(wrong.as_str()))
+                .cloned()
+        })
+        .await
+        .unwrap();
+    stage.anna_is_shown(notice.event_id(), "Zurückgezogen").await;
+    stage.anna.send_text(room, "Richtige Antwort").await.unwrap();
+    stage.mails(&erik, 1).await;
+    let again = stage.anna.send_text(room, "!erneut").await.unwrap();
+    let said = stage
+        .anna
+        .wait_for("the answer to the command", |seen| {
+            seen.messages().find(|m| m.reply_to() == Some(again.as_str())).cloned()
+        })
+        .await
+        .unwrap();
+    assert!(said.body().contains("nichts zu wiederholen"), "{}", said.body());
+    stage.database_says(OPEN, "0").await;
+    let mails = stage.mails(&erik, 1).await.join("\n");
+    assert!(!mails.contains("anderen Patienten"), "a deleted answer left:\n{mails}");
+}
+
+/// R02c: of two messages of a failed answer one is deleted, the other corrected. With `!erneut` the
+/// second leaves as it is shown.
+#[tokio::test]
+async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
+    let stage = Stage::new().await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let room = &letter.room_id;
+    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    let wrong = stage.anna.send_text(room, "Fuer einen anderen Patienten").await.unwrap();
+    let dose = stage.anna.send_text(room, "Bitte 50 mg geben").await.unwrap();
+    stage.database_says("select string_agg(state, ' ') from dispatches", "failed").await;
+    stage.anna.redact(room, &wrong).await.unwrap();
+    stage.anna_sees("geht auch mit !erneut nicht mehr hinaus").await;
+    stage.anna.edit(room, &dose, "Bitte 5 mg geben").await.unwrap();
+    stage.anna_sees("Ihre Änderung ist vermerkt").await;
+    stage.world.mail.set_trouble(&erik, None).unwrap();
+    stage.anna.send_text(room, "!erneut").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
+    assert!(!mails[0].contains("50 mg") && !mails[0].contains("Patienten"), "{}", mails[0]);
+}
+
+/// B40, B43, B49: edits of every kind before the hand-over, each in a dispatch of its own.
+#[tokio::test]
+async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
+    let stage = Stage::with(|mut channels| {
+        channels[0].collect_seconds = 4;
+        channels
+    })
+    .await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let (anna, room) = (&stage.anna, &letter.room_id);
+    // What begins like a command.
+    let first = anna.send_text(room, "Bitte morgen anrufen").await.unwrap();
+    anna.edit(room, &first, "!wichtig heute noch anrufen").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("!wichtig heute noch anrufen"), "{}", mails[0]);
+    assert!(!mails[0].contains("morgen"), "{}", mails[0]);
+
+    // A notice, nothing, and a file that cannot be had: the message stays, and that is said.
+    let newer = [
+        json!({ "msgtype": "m.notice", "body": "5 mg" }),
+        json!({ "msgtype": "m.text", "body": " " }),
+        json!({ "msgtype": "m.image", "body": "bild.png" }),
+    ];
+    for content in newer {
+        let said = anna.send_text(room, "Bitte 10 mg geben").await.unwrap();
+        anna.send(room, edit(&said, &content)).await.unwrap();
+        anna.wait_for("what is said about the edit", |seen| {
+            seen.messages()
+                .filter(|m| m.reply_to() == Some(said.as_str()))
+                .find(|m| m.body().contains("auch die Fassung von vorher wird nicht weitergegeben"))
+                .cloned()
+        })
+        .await
+        .unwrap();
+        stage.database_says(OPEN, "0").await;
+    }
+    // A caption that is corrected, and one that is added later.
+    let bytes = b"\x89PNG\r\n\x1a\nx";
+    let picture = anna.send_file(room, "wunde.png", "image/png", bytes).await.unwrap();
+    let uri = picture_of(&stage, &picture).await;
+    let captioned = |caption: &str| {
+        json!({ "msgtype": "m.image", "body": caption, "filename": "wunde.png", "url": uri,
+                "info": { "mimetype": "image/png", "size": bytes.len() } })
+    };
+    anna.send(room, edit(&picture, &captioned("Wunde LINKS"))).await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    assert!(mails[1].contains("Wunde LINKS") && mails[1].contains("wunde.png"), "{}", mails[1]);
+    let second = anna.send(room, captioned("Wunde RECHTS")).await.unwrap();
+    anna.send(room, edit(&second, &captioned("Wunde LINKS"))).await.unwrap();
+    let mails = stage.mails(&erik, 3).await;
+    assert!(mails[2].contains("Wunde LINKS") && !mails[2].contains("RECHTS"), "{}", mails[2]);
+    assert!(!mails.concat().contains("10 mg"), "{}", mails.concat());
+
+    // What stayed in the room does not leave by being edited.
+    let command = anna.send_text(room, "!hilfe").await.unwrap();
+    anna.edit(room, &command, "Bitte Hilfe schicken").await.unwrap();
+    stage.anna_sees("auch ihre Änderung bleibt hier").await;
+    assert_eq!(stage.mails(&erik, 3).await.len(), 3);
+}
+
+fn edit(target: &str, newer: &Value) -> Value {
+    let mut content = newer.clone();
+    content["m.new_content"] = newer.clone();
+    content["m.relates_to"] = json!({ "rel_type": "m.replace", "event_id": target });
+    content
+}
+
+/// Where a picture lies, as its event says.
+async fn picture_of(stage: &Stage, event_id: &str) -> String {
+    let event = stage
+        .anna
+        .wait_for("the picture", |seen| {
+            seen.events.iter().find(|e| e.event_id.as_deref() == Some(event_id)).cloned()
+        })
+        .await
+        .unwrap();
+    event.content["url"].as_str().unwrap().to_owned()
+}
+
+/// B41, B46: a gallery leaves with all its pictures, and who does something is said.
+#[tokio::test]
+async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
+    let stage = Stage::with(|mut channels| {
+        channels[0].collect_seconds = 4;
+        channels
+    })
+    .await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let (anna, room) = (&stage.anna, &letter.room_id);
+    let bytes = b"\x89PNG\r\n\x1a\nx";
+    let first = anna.send_file(room, "eins.png", "image/png", bytes).await.unwrap();
+    let uri = picture_of(&stage, &first).await;
+    let item = |name: &str| {
+        json!({ "itemtype": "m.image", "body": name, "filename": name, "url": uri,
+                "info": { "mimetype": "image/png", "size": bytes.len() } })
+    };
+    let gallery = json!({
+        "msgtype": "dm.filament.gallery", "body": "Zwei Bilder der Wunde",
+        "itemtypes": [item("zwei.png"), item("drei.png")],
+    });
+    anna.send(room, gallery).await.unwrap();
+    anna.send(room, json!({ "msgtype": "m.emote", "body": "ruft Sie morgen an" })).await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    for words in ["eins.png", "zwei.png", "drei.png", "Zwei Bilder der Wunde"] {
+        assert!(mails[0].contains(words), "{words}: {}", mails[0]);
+    }
+    let name = stage.anna_id.trim_start_matches('@').split(':').next().unwrap();
+    assert!(mails[0].contains(&format!("{name} ruft Sie morgen an")), "{}", mails[0]);
+    // One picture that cannot be had keeps all of it here.
+    let broken = json!({
+        "msgtype": "dm.filament.gallery", "body": "Zwei Bilder",
+        "itemtypes": [item("zwei.png"), { "itemtype": "m.image", "body": "x" }],
+    });
+    let refused = anna.send(room, broken).await.unwrap();
+    let told = stage.anna_sees("nicht übertragbar").await;
+    assert_eq!(told.reply_to(), Some(refused.as_str()));
+}
+
+/// R03: a transaction is lost. What it brought is read where `/sync` has it, not after what came by
+/// the next one.
+#[tokio::test]
+async fn what_a_lost_transaction_brought_is_read_in_its_place() {
+    let stage = Stage::before_start(|channels| channels).await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let store = stage.store().await;
+    let room = "!r:x";
+    open_portal(&stage, room).await;
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    // By the first door only what was said last; nobody reads it yet.
+    store.receive_transaction("1", &[event("$doch-nicht")], now).await.unwrap();
+    assert!(store.new_events(room, 10).await.unwrap().is_empty());
+    let all = [event("$5-mg"), event("$doch-nicht"), event("$danach")];
+    store.receive_sync("@bot:x", "s2", &[], &all, now).await.unwrap();
+    let ids = async || -> Vec<String> {
+        let events = store.new_events(room, 10).await.unwrap();
+        events.into_iter().map(|event| event.event_id).collect()
+    };
+    assert_eq!(ids().await, ["$5-mg", "$doch-nicht", "$danach"]);
+    // A gap that was filled from its end goes before the timeline behind it.
+    for page in [[event("$l4"), event("$l3")], [event("$l2"), event("$l1")]] {
+        store.fetch_missing(&page, now).await.unwrap();
+    }
+    assert_eq!(ids().await.len(), 3, "not before all of it is here");
+    let missing = ["$l1", "$l2", "$l3", "$l4"].map(str::to_owned);
+    store.receive_sync("@bot:x", "s3", &missing, &[event("$l5")], now).await.unwrap();
+    let expected = ["$5-mg", "$doch-nicht", "$danach", "$l1", "$l2", "$l3", "$l4", "$l5"];
+    assert_eq!(ids().await, expected);
+}
+
+fn event(id: &str) -> umstieg::store::IncomingEvent {
+    umstieg::store::IncomingEvent {
+        event_id: id.to_owned(),
+        room_id: "!r:x".to_owned(),
+        sender: "@anna:x".to_owned(),
+        event: json!({ "event_id": id, "room_id": "!r:x", "sender": "@anna:x" }),
+    }
+}
+
+async fn open_portal(stage: &Stage, room: &str) {
+    stage
+        .query(&format!(
+            "insert into conversations (channel, correspondent, created_at)
+             values ('kim', 'erik@charite.kim.telematik', now());
+             insert into portals (conversation_id, alias_token, room_id, state, created_at)
+             values (1, gen_random_uuid(), '{room}', 'open', now())"
+        ))
+        .await;
+}
+
+/// R20: a homeserver that was restored counts its transactions anew. What it brings under a name
+/// that was used before is kept.
+#[tokio::test]
+async fn events_under_a_transaction_name_that_was_used_before_are_kept() {
+    let stage = Stage::before_start(|channels| channels).await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let store = stage.store().await;
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    store.receive_transaction("17", &[event("$before")], now).await.unwrap();
+    store.receive_transaction("17", &[event("$after")], now).await.unwrap();
+    store.receive_transaction("17", &[event("$after")], now).await.unwrap();
+    assert_eq!(stage.query("select count(*) from room_events").await, "2");
+}
+
+/// A gap too large to be filled is told of, and nothing that was said before it leaves by itself.
+#[tokio::test]
+async fn before_a_gap_nothing_leaves_by_itself() {
+    let stage = Stage::before_start(|channels| channels).await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let store = stage.store().await;
+    open_portal(&stage, "!r:x").await;
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    store.receive_sync("@bot:x", "s1", &[], &[event("$ungelesen")], now).await.unwrap();
+    let conversation = umstieg::model::ConversationId(1);
+    store
+        .collect(umstieg::store::NewPart {
+            conversation,
+            author: "@anna:x",
+            event_id: "$gesagt",
+            part: &umstieg::store::StoredPart::Text("Antwort".to_owned()),
+            collect: Duration::ZERO,
+            collect_at_most: Duration::ZERO,
+            message_id: &umstieg::model::MessageId::new("1@kim.local").unwrap(),
+            at: now,
+        })
+        .await
+        .unwrap();
+    let notice = umstieg::model::Notice {
+        substance: umstieg::model::Substance::Word,
+        content: json!({ "body": "x" }),
+    };
+    for _ in 0..2 {
+        let told = ("gluecke", &notice);
+        store.history_lost(conversation, "!r:x", "kim", told, &notice, now).await.unwrap();
+    }
+    assert_eq!(stage.query("select state from dispatches").await, "failed");
+    assert!(store.new_events("!r:x", 10).await.unwrap().is_empty());
+    let parked = "select string_agg(kind, ' ' order by id) from parked where resolved_at is null";
+    assert_eq!(stage.query(parked).await, "gap dispatch");
+    // A person looked: it goes on.
+    for item in store.parked().await.unwrap() {
+        let retry = umstieg::store::Resolution::Retry;
+        assert!(store.resolve_parked(item.id, retry, now).await.unwrap());
+    }
+    assert_eq!(store.new_events("!r:x", 10).await.unwrap().len(), 1);
+    assert_eq!(stage.query("select state from dispatches").await, "waiting");
+}
+
+/// R19, decision 7: a value that does not open is no reason to stop. It is parked, said, and read
+/// once it is whole.
+#[tokio::test]
+async fn a_damaged_event_holds_up_no_other() {
+    let stage = Stage::new().await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    stage
+        .query(&format!(
+            "create function damages() returns trigger language plpgsql as
+             $$ begin new.event := '\\x0102'; return new; end $$;
+             create trigger damages before insert on room_events
+             for each row when (new.sender = '{}') execute function damages()",
+            stage.anna_id
+        ))
+        .await;
+    let damaged = stage.anna.send_text(&letter.room_id, "Beschaedigt").await.unwrap();
+    stage.database_says("select count(*) from room_events where event = '\\x0102'", "1").await;
+    stage.query("drop trigger damages on room_events").await;
+    stage.anna.send_text(&letter.room_id, "Unversehrt").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("Unversehrt"), "{}", mails[0]);
+    let told = stage.anna_sees("konnte hier nicht gelesen werden").await;
+    assert_eq!(told.reply_to(), Some(damaged.as_str()));
+    let parked = stage.parked(&["list"]).await;
+    assert!(parked.contains("event") && parked.contains("damaged"), "{parked}");
+    let id = stage.query("select id from parked where kind = 'event'").await;
+    stage.parked(&["drop", &id]).await;
+    assert_eq!(stage.query("select count(*) from room_events where state = 'parked'").await, "0");
+}
+
+/// R18: whatever may be interrupted may run twice, also a command.
+#[tokio::test]
+async fn a_command_that_is_read_twice_sends_nothing_twice() {
+    let stage = Stage::new().await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    stage.world.mail.set_trouble(&erik, Some(Trouble::RefuseAfterData)).unwrap();
+    stage.anna.send_text(&letter.room_id, "Antwort").await.unwrap();
+    stage.database_says("select state from dispatches", "failed").await;
+    let attempts = async || stage.gateway.metric("umstieg_hand_over_total").await;
+    let before = attempts().await;
+    // The database goes away between what the command does and the note that it was read; each
+    // failure is counted where the failed transaction does not take it back.
+    stage
+        .query(&format!(
+            "create sequence breaks_counted;
+             create function breaks() returns trigger language plpgsql as
+             $$ begin perform nextval('breaks_counted'); raise exception 'away'; end $$;
+             create trigger breaks before update on room_events
+             for each row when (new.state = 'done' and new.sender = '{}')
+             execute function breaks()",
+            stage.anna_id
+        ))
+        .await;
+    stage.anna.send_text(&letter.room_id, "!erneut").await.unwrap();
+    stage.until("it was tried once more", async || attempts().await > before).await;
+    let failures = "select last_value >= 3 from breaks_counted";
+    stage.database_says(failures, "t").await;
+    stage.query("drop trigger breaks on room_events").await;
+    stage.all_events_are_read().await;
+    stage.database_says(OPEN, "0").await;
+    let tried = attempts().await - before;
+    assert!(tried < 1.5, "one command had the answer handed over {tried} times");
+}
