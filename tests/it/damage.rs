@@ -348,7 +348,10 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
             };
             match step {
                 "begin" => drop(store.begin_attempt(&known).await.unwrap()),
-                "leaves" => drop(store.body_leaves(&known).await.unwrap()),
+                "leaves" => {
+                    let composed = store.composition(known.id).await.unwrap();
+                    drop(store.body_leaves(&known, &composed).await.unwrap());
+                }
                 "again" => store.dispatch_again_at(&known, now(), "x", None).await.unwrap(),
                 "close" => store.close_dispatch(&known, &channel, &erik, now()).await.unwrap(),
                 state => {

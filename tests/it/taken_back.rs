@@ -395,6 +395,7 @@ async fn before_a_gap_nothing_leaves_by_itself() {
             author: "@anna:x",
             event_id: "$gesagt",
             part: &umstieg::store::StoredPart::Text("Antwort".to_owned()),
+            answers: None,
             collect: Duration::ZERO,
             collect_at_most: Duration::ZERO,
             message_id: &umstieg::model::MessageId::new("1@kim.local").unwrap(),
