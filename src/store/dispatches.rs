@@ -103,7 +103,8 @@ impl StoredDispatch {
             DeliveryState::HandingOver | DeliveryState::SendingBody => {
                 &[DeliveryState::HandingOver, DeliveryState::SendingBody]
             }
-            _ => std::slice::from_ref(&self.state),
+            DeliveryState::Waiting => &[DeliveryState::Waiting],
+            _ => &[],
         };
         states.iter().map(|state| state.word().to_owned()).collect()
     }
