@@ -152,7 +152,7 @@ mod tests {
     fn b58_a_long_name_is_folded_in_whole_characters() {
         let head = of(&format!("{}.pdf", "ö🩺".repeat(200)), "application/pdf");
         assert!(head.contains("filename*0*=utf-8''%C3%B6%F0%9F%A9%BA"), "{head}");
-        assert!(head.lines().all(|line| line.len() <= 150), "{head}");
+        assert!(head.lines().all(|line| line.len() <= 300), "{head}");
         for piece in head.lines().filter(|line| line.contains("filename*")) {
             let bytes = piece.split('=').next_back().unwrap().trim_end_matches(';');
             let bytes = bytes.trim_start_matches("utf-8''").split('%').skip(1);
