@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{OpenError, Store, StoreError, database::is_missing_table};
+use super::{Moment, OpenError, Store, StoreError, database::is_missing_table};
 use crate::model::ConversationId;
 
 /// Key of the advisory lock that keeps a second gateway off the same database: two would do
@@ -256,7 +256,10 @@ impl OneGateway {
     /// # Errors
     /// When the connection is no more.
     pub async fn seen_at(&mut self) -> Result<Option<OffsetDateTime>, sqlx::Error> {
-        sqlx::query_scalar("select seen_at from gateway").fetch_one(&mut self.connection).await
+        let seen_at = sqlx::query_scalar::<_, Option<Moment>>("select seen_at from gateway")
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(seen_at.and_then(Moment::get))
     }
 }
 
