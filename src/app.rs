@@ -33,7 +33,8 @@ use crate::{
     http::{self, Doors, Monitoring, PartState, Readiness},
     relay::{Clock, Ctx},
     store::{
-        Database, IncomingEvent, OneGateway, OpenError, Session, Store, StoreError, seal::OuterKey,
+        Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Renaming, Session,
+        Store, StoreError, seal::OuterKey,
     },
     worker::{Shop, follow_sync, pick_up},
 };
@@ -77,6 +78,10 @@ pub enum RunError {
     Anew { why: &'static str, session: Session },
     #[error("the signals of the operating system cannot be listened to")]
     Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Names(#[from] NamesError),
+    #[error(transparent)]
+    Rename(#[from] RenameError),
 }
 
 impl RunError {
@@ -85,6 +90,8 @@ impl RunError {
         match self {
             Self::Open(error) => error.is_lasting(),
             Self::Start(_) | Self::Listen(..) => true,
+            Self::Names(error) => !matches!(error, NamesError::Store(_)),
+            Self::Rename(error) => !matches!(error, RenameError::Store(_)),
             _ => false,
         }
     }
@@ -180,6 +187,7 @@ impl House<'_> {
             opened = self.open(before) => opened,
         };
         let (gate, store) = opened?;
+        self.keep_names(&store).await?;
         let doors = match self.doors.get() {
             Some(doors) => doors,
             None => {
@@ -205,6 +213,19 @@ impl House<'_> {
                 (taken, _) => return Ok(taken?),
             }
         }
+    }
+
+    /// Refuses settings that do not fit what the database knows, and lets channels go on that are
+    /// called otherwise.
+    async fn keep_names(&self, store: &Store) -> Result<(), RunError> {
+        let (homeserver, appservice) = (&self.settings.homeserver, &self.settings.appservice);
+        store.keep_names(&homeserver.server_name, &appservice.user_prefix).await?;
+        let renamed = store.renamed_channels(&start::places(&self.settings.channels)?).await?;
+        store.rename_channels(&renamed).await?;
+        for Renaming { from, to } in &renamed {
+            info!(channel.name = %to, "The channel {from} goes on as {to}: it is the same mailbox");
+        }
+        Ok(())
     }
 
     async fn take(&self, before: Option<Session>) -> Result<(Hold, Store), OpenError> {

@@ -18,6 +18,7 @@ mod file_name;
 mod fingerprint;
 mod header;
 mod html;
+mod kim_result;
 mod mailboxes;
 mod multipart;
 mod parameters;
@@ -35,6 +36,7 @@ pub use decode::{Decoder, content};
 pub use fingerprint::{Fingerprinting, fingerprint};
 pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
 pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX};
+pub use kim_result::is_undecrypted;
 pub use parse::{
     ATTACHMENTS_MAX, DEPTH_MAX, MAILBOXES_MAX, PARTS_MAX, REFERENCES_MAX, parse, parse_skeleton,
 };

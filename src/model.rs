@@ -23,7 +23,7 @@ pub use delivery::{Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
-    MessageId, MessageIdError, PostId,
+    MailboxId, MessageId, MessageIdError, PostId,
 };
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, Mailbox, TransferEncoding};

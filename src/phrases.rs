@@ -212,6 +212,14 @@ pub enum Phrase {
     LetterTooLarge {
         limit_mib: u64,
     },
+    /// It could not be fetched in several tries; here is its head.
+    LetterOutOfReach,
+    /// A mail could not be fetched in several tries, and nothing is known of it.
+    MailOutOfReach,
+    /// The same for a mail that is too large.
+    MailTooLarge {
+        limit_mib: u64,
+    },
 
     // What happened to the room.
     RoomNotEncrypted,
@@ -569,6 +577,9 @@ impl Phrase {
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
+            Self::LetterOutOfReach => plain("letter-out-of-reach"),
+            Self::MailOutOfReach => plain("mail-out-of-reach"),
+            Self::MailTooLarge { limit_mib } => with("mail-too-large", "limit", whole(*limit_mib)),
             Self::MessageWithoutKey => plain("message-without-key"),
             Self::MessageBeforeKeys => plain("message-before-keys"),
             Self::MessageReadableNow => plain("message-readable-now"),
@@ -788,6 +799,9 @@ mod tests {
             Phrase::LetterAlsoTo { who: vec![text(), text()], more: 0 },
             Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
             Phrase::LetterTooLarge { limit_mib: 50 },
+            Phrase::LetterOutOfReach,
+            Phrase::MailOutOfReach,
+            Phrase::MailTooLarge { limit_mib: 50 },
             Phrase::MessageWithoutKey,
             Phrase::MessageBeforeKeys,
             Phrase::MessageReadableNow,

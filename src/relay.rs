@@ -31,7 +31,7 @@ use std::{
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use ruma::{OwnedUserId, UserId};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -50,8 +50,9 @@ use crate::{
     channel::Channel,
     matrix::Homeserver,
     model::ChannelName,
+    rules::looking::Patience,
     sandbox::Sandbox,
-    store::Store,
+    store::{MailboxPlace, Store},
     transport::{MailServer, MailboxProtocol},
 };
 
@@ -99,6 +100,22 @@ pub struct Inbox {
     pub deletes: bool,
     /// Largest mail that is fetched, in bytes.
     pub mail_bytes_max: usize,
+    /// What the mailbox holds at the first look and is older than this stays there.
+    pub since: Option<Date>,
+    /// How often a mail that does not come is tried.
+    pub patience: Patience,
+}
+
+impl Inbox {
+    /// Where the mailbox is: the same under another name of its channel.
+    pub fn place(&self) -> MailboxPlace {
+        let server = &self.server;
+        let (protocol, folder) = match self.protocol {
+            MailboxProtocol::Pop3 => ("pop3", ""),
+            MailboxProtocol::Imap => ("imap", "INBOX"),
+        };
+        MailboxPlace::new(protocol, &server.host, server.port, &server.login.user, folder)
+    }
 }
 
 impl Ctx {

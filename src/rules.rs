@@ -8,6 +8,7 @@ pub mod answer;
 pub mod audience;
 pub mod delivery;
 pub mod names;
+pub mod looking;
 pub mod posts;
 pub mod retry;
 pub mod routing;

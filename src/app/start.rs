@@ -13,10 +13,11 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
+    model::ChannelName,
     relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
-    rules::retry::back_off,
+    rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
-    store::Store,
+    store::{MailboxPlace, Store},
     transport::{Accounts, MailboxProtocol},
     worker::Shop,
 };
@@ -89,9 +90,21 @@ pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
             poll: channel.inbox.poll,
             deletes: channel.inbox.after_relay == AfterRelay::Delete,
             mail_bytes_max: usize::try_from(channel.inbox.mail_bytes_max).unwrap_or(usize::MAX),
+            since: channel.inbox.since,
+            patience: Patience::default(),
         },
         outbox: server(&channel.outbox.server)?,
     })
+}
+
+/// Where the mailbox of each channel is.
+pub(super) fn places(
+    channels: &[ChannelSettings],
+) -> Result<Vec<(ChannelName, MailboxPlace)>, StartError> {
+    channels
+        .iter()
+        .map(|channel| Ok((channel.channel.name.clone(), line(channel)?.inbox.place())))
+        .collect()
 }
 
 /// Everything a flow needs.

@@ -11,6 +11,7 @@ use std::{
 
 use ruma::{ServerName, UserId};
 use secrecy::{ExposeSecret, SecretString};
+use time::{Date, macros::format_description};
 use toml::de::DeTable;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -443,15 +444,22 @@ fn inbox(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<InboxSe
         _ => Err("allowed are \"keep\" and \"delete\""),
     });
     let mail_bytes_max = section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
+    let since = section.text("since", day);
     let server = mail_server::read(section, around);
     section.close();
     Some(InboxSettings {
+        since,
         protocol: protocol?,
         server: server?,
         poll: poll.unwrap_or(InboxSettings::POLL_DEFAULT),
         after_relay: after_relay.unwrap_or(AfterRelay::Keep),
         mail_bytes_max: mail_bytes_max.unwrap_or(InboxSettings::MAIL_BYTES_DEFAULT),
     })
+}
+
+fn day(text: &str) -> Result<Date, &'static str> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| "expected a day in quotes, for example \"2026-11-01\"")
 }
 
 fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProfile> {

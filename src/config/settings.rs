@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
+use time::Date;
 use url::Url;
 
 use super::{MailServerSettings, Mistake, SettingsError};
@@ -176,6 +177,8 @@ pub struct InboxSettings {
     pub after_relay: AfterRelay,
     /// Larger mails stay in the mailbox and are reported.
     pub mail_bytes_max: u64,
+    /// What the mailbox holds at the first look and is older than this stays there.
+    pub since: Option<Date>,
 }
 
 impl InboxSettings {

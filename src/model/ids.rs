@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -20,6 +22,10 @@ macro_rules! row_id {
 row_id!(
     /// A letter's row.
     LetterId
+);
+row_id!(
+    /// The row of a mailbox generation.
+    MailboxId
 );
 row_id!(
     /// A conversation's row.
@@ -74,7 +80,8 @@ impl<'de> serde::Deserialize<'de> for ChannelName {
 
 /// What a mailbox calls one of its mails: the POP3 UIDL, or IMAP `UIDVALIDITY.UID`.
 ///
-/// Never the Message-ID: two mails may share one, and some mails have none (KIM-8, FAX-2).
+/// Never the Message-ID: two mails may share one, and some mails have none (KIM-8, FAX-2). It means
+/// something within one mailbox, and only while the mail is there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailKey(String);
 
@@ -87,6 +94,24 @@ impl MailKey {
     pub fn new(text: &str) -> Result<Self, MailKeyError> {
         let fits = (1..=70).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if fits { Ok(Self(text.to_owned())) } else { Err(MailKeyError) }
+    }
+
+    /// For a mail whose server names it in a way the protocol does not allow: too long, or not of
+    /// visible ASCII. Holds a blank, which no key of a server does.
+    pub fn of_odd_name(name: &[u8]) -> Self {
+        let hash = Sha256::digest(name);
+        let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("odd {digits}"))
+    }
+
+    /// For the second, third … mail of a list that names several mails the same.
+    pub fn again(&self, time: usize) -> Self {
+        Self(format!("{} {time}", self.0))
+    }
+
+    /// As it was saved.
+    pub fn stored(text: String) -> Self {
+        Self(text)
     }
 
     pub fn as_str(&self) -> &str {

@@ -118,6 +118,9 @@ letter-markup = This letter holds words that a mail program does not show, or a 
 letter-cut = This is only the beginning of the letter. You receive the whole when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter, which cannot be told with certainty. Therefore it has a room of its own. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MiB and was not fetched; only its head is shown here. It is still in the mailbox. Please contact your system administrator, or ask the sender for smaller files.
+letter-out-of-reach = This letter could not be fetched from the mailbox; only its head is shown here. It stays in the mailbox and is tried again now and then; when it can be fetched it appears here. Until then please look with a mail program, ask its sender to send it once more, or ask your administrator (command: umstieg parked list).
+mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or ask your administrator (command: umstieg parked list). Should it be fetched later after all, the message appears in a room of its own.
+mail-too-large = There is a message in the mailbox that is larger than { $limit } MiB and was not fetched for that; not even its sender could be read. It stays there and is not lost. Please look with a mail program or ask your administrator (command: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
 answers-go-elsewhere = The sender wants answers at another address: what you answer to this letter goes to { $address } and not to the address it came from.{ $more ->
     [yes] {" "}The letter names further addresses for answers; nothing goes there.

@@ -16,7 +16,7 @@ use super::{
     put_off::{self, PutOff},
     readers,
     stop::Stop,
-    stored_mail::{self, Unread},
+    stored_mail::{self, Read, Unread},
 };
 use crate::{
     channel::{AnswersTo, CallerDoubt, Channel, WhyNot},
@@ -97,22 +97,22 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     if stored.attempts > ctx.attempts_max {
         return park(ctx, line, id, INTERRUPTED).await;
     }
-    let name = stored_mail::name_of(&channel.name, &stored.mail_key);
-    let (letter, fingerprint) = match stored_mail::read(ctx, id).await {
+    let Read { letter, fingerprint, is_undecrypted } = match stored_mail::read(ctx, id).await {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(()),
         Err(Unread::Store(error)) => return Err(error),
         Err(Unread::Panicked) => return park(ctx, line, id, "unreadable").await,
     };
 
-    if let Some(fingerprint) = &fingerprint
-        && ctx.store.is_repeat(&channel.name, id, fingerprint).await?
-    {
+    if stored.out_of_reach && letter.defects.contains(&Defect::NotAMail) {
+        return place_notice(ctx, line, &stored).await;
+    }
+    let original = ctx.store.repeated_by(&channel.name, id, fingerprint.as_ref()).await?;
+    if let Some(original) = original {
         metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "repeat")
             .increment(1);
         info!(letter.id = %id, channel.name = %channel.name, "Letter {id} had come before");
-        ctx.store.mark_repeat(id).await?;
-        return Ok(());
+        return ctx.store.mark_repeat(id, original).await;
     }
 
     let correspondent = match channel.correspondent_of(&letter) {
@@ -135,20 +135,25 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         newest: known.newest,
     };
     let placement = threading::place(channel.thread_by, &ancestors, facts);
+    // Of a mail that could not be had at first the room has the head already, and its id.
+    let superseded = superseded(ctx, &stored, &channel.name, &correspondent).await?;
+    let placement = superseded.map_or(placement, Placement::Continue);
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
     let mut hints = hints(&letter, placement);
     hints.extend(answers_hint(&correspondent, &answers_to));
     hints.extend(doubt.as_ref().map(doubt_hint));
-    if stored.head_only {
-        let bytes = u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX);
-        hints.insert(0, Phrase::LetterTooLarge { limit_mib: bytes / (1024 * 1024) });
+    if stored.too_large {
+        hints.insert(0, Phrase::LetterTooLarge { limit_mib: limit_mib(line) });
+    } else if stored.out_of_reach {
+        hints.insert(0, Phrase::LetterOutOfReach);
     }
     let head: Vec<String> = head(channel, &letter, ctx.clock.now())
         .iter()
         .map(|phrase| Phrases::say(channel.language, phrase))
         .collect();
     let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
+    let name = name_of(ctx, line, &stored, fingerprint.as_ref()).await?;
     let conversation = ctx
         .store
         .place_letter(Placing {
@@ -160,7 +165,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
                 Placement::Open | Placement::OpenDespiteClaim => None,
             },
             fingerprint,
-            message_id: letter.message_id.as_ref(),
+            message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
             ancestors: &named,
             answer_to: match &answers_to {
                 AnswersTo::Elsewhere { to, .. } => Some(to),
@@ -168,12 +173,91 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
             },
             caller_doubt: doubt.as_ref().map(CallerDoubt::key),
             posts: &posts::render(&name, &letter, &head, &hints),
+            stays: is_undecrypted,
             at: ctx.clock.now(),
         })
         .await?;
     metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
         .increment(1);
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
+    Ok(())
+}
+
+/// A letter's name for all time.
+async fn name_of(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    fingerprint: Option<&[u8; 32]>,
+) -> Result<String, StoreError> {
+    let name = &line.channel.name;
+    let Some(digest) = &stored.digest else {
+        return Ok(stored_mail::name_of(name, &stored.mail_key, None, 0));
+    };
+    // What has a fingerprint has no namesake: the second one is a repeat.
+    let (content, namesakes) = match fingerprint {
+        Some(fingerprint) => (fingerprint.as_slice(), 0),
+        None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
+    };
+    Ok(stored_mail::name_of(name, &stored.mail_key, Some(content), namesakes))
+}
+
+/// How large a mail may be that is fetched.
+fn limit_mib(line: &Line) -> u64 {
+    u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX) / (1024 * 1024)
+}
+
+/// The conversation that has the head of a letter which can be had by now.
+async fn superseded(
+    ctx: &Ctx,
+    stored: &StoredLetter,
+    channel: &ChannelName,
+    correspondent: &Correspondent,
+) -> Result<Option<ConversationId>, StoreError> {
+    let Some(head) = stored.supersedes else { return Ok(None) };
+    let Some(id) = ctx.store.conversation_of(head).await? else { return Ok(None) };
+    let conversation = ctx.store.conversation(id).await?;
+    let is_theirs = conversation.is_some_and(|conversation| {
+        conversation.channel == channel.as_str()
+            && conversation.correspondent == correspondent.key()
+    });
+    Ok((is_theirs && !correspondent.is_unknown()).then_some(id))
+}
+
+/// Tells of a mail of which not even the head could be had. All of them are in one room of their
+/// channel: nobody knows who wrote them.
+async fn place_notice(ctx: &Ctx, line: &Line, stored: &StoredLetter) -> Result<(), StoreError> {
+    let (channel, id) = (&line.channel, stored.id);
+    let correspondent = match channel.kind() {
+        ChannelKind::Kim => Correspondent::UnknownSender,
+        ChannelKind::Fax => Correspondent::UnknownFax,
+    };
+    let name = name_of(ctx, line, stored, None).await?;
+    let notice = notice(
+        line,
+        &match stored.too_large {
+            true => Phrase::MailTooLarge { limit_mib: limit_mib(line) },
+            false => Phrase::MailOutOfReach,
+        },
+    );
+    let conversation = ctx
+        .store
+        .place_letter(Placing {
+            letter: id,
+            channel: &channel.name,
+            correspondent: &correspondent,
+            conversation: ctx.store.mailbox_notices(&channel.name, id).await?,
+            fingerprint: None,
+            message_id: None,
+            ancestors: &[],
+            answer_to: None,
+            caller_doubt: None,
+            posts: &posts::notices(&name, &[notice]),
+            stays: true,
+            at: ctx.clock.now(),
+        })
+        .await?;
+    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told of a mail that cannot be fetched");
     Ok(())
 }
 
@@ -520,7 +604,7 @@ async fn file_of(
                     Err(Unread::Store(error)) => return Err(error.into()),
                     Err(Unread::Panicked) => return Err(Stop::Lost("unreadable")),
                 };
-                parsed.0 = Some((letter, read.0));
+                parsed.0 = Some((letter, read.letter));
             }
             let attachment = parsed.0.as_ref().and_then(|(_, read)| read.attachments.get(index));
             let attachment = attachment.cloned().ok_or(Stop::Lost("attachment_lost"))?;

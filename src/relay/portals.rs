@@ -116,6 +116,8 @@ async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, Sto
         hash.update(part);
         hash.update([0]);
     }
+    // A mailbox may use a key again for another mail, and that is no way back into this room.
+    hash.update(beginning.content.unwrap_or_default());
     hash.update(beginning.rooms.to_be_bytes());
     let bytes = hash.finalize().first_chunk().copied().unwrap_or_default();
     Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())

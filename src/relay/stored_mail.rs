@@ -23,8 +23,14 @@ const NAME_BYTES: usize = 16;
 /// Pieces of a file that may wait for their upload.
 pub(super) const PIECES_WAITING_MAX: usize = 1;
 
-/// A letter that was read, with its fingerprint.
-pub(super) type Read = (Letter, Option<[u8; 32]>);
+/// A letter that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) letter: Letter,
+    pub(super) fingerprint: Option<[u8; 32]>,
+    /// The Clientmodul could not decrypt it, and may yet.
+    pub(super) is_undecrypted: bool,
+}
 
 /// Why a letter was not read.
 #[derive(Debug)]
@@ -49,11 +55,27 @@ impl From<tokio::task::JoinError> for Unread {
 /// A name for a letter that no other one bears, also after the database was restored from an older
 /// copy and counts its rows anew: the homeserver remembers the `txn_id`s made from it for a day, and
 /// would take another letter of the same name for a repeat.
-pub(super) fn name_of(channel: &ChannelName, mail_key: &str) -> String {
+///
+/// The key alone does not do: a mailbox may use it again for another mail. So `content` is in it,
+/// and for mails that cannot be told apart by that, how many came before (`namesakes`).
+pub(super) fn name_of(
+    channel: &ChannelName,
+    mail_key: &str,
+    content: Option<&[u8]>,
+    namesakes: i64,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(channel.as_str());
     hash.update([0]);
     hash.update(mail_key);
+    // Letters of before mailboxes had generations are named after their key alone, as they were.
+    if let Some(content) = content {
+        hash.update([0]);
+        hash.update(content);
+    }
+    if namesakes > 0 {
+        hash.update(namesakes.to_be_bytes());
+    }
     hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -91,7 +113,7 @@ pub(super) async fn newest(
 /// above all no other.
 pub(super) async fn answered(ctx: &Ctx, id: LetterId) -> Result<Option<Letter>, StoreError> {
     match read(ctx, id).await {
-        Ok(read) => Ok(read.map(|(letter, _)| letter)),
+        Ok(read) => Ok(read.map(|read| read.letter)),
         Err(Unread::Store(StoreError::Damaged(damaged))) => {
             damage::tell(&damaged);
             Ok(None)
@@ -120,11 +142,11 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
             return Ok(None);
         }
     }
-    let (letter, mut hash) = spawn_blocking(move || {
+    let (letter, mut hash, is_undecrypted) = spawn_blocking(move || {
         let skeleton = scanner.finish();
         let letter = mail::parse_skeleton(&skeleton);
         let hash = Fingerprinting::begin(&skeleton, &letter);
-        (letter, hash)
+        (letter, hash, mail::is_undecrypted(&skeleton))
     })
     .await?;
     for number in 0..pieces.lengths().len() {
@@ -136,7 +158,8 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         })
         .await?;
     }
-    Ok(Some((letter, hash.map(Fingerprinting::finish))))
+    let fingerprint = hash.map(Fingerprinting::finish);
+    Ok(Some(Read { letter, fingerprint, is_undecrypted }))
 }
 
 /// The same for a letter of one piece, as most are.
@@ -148,11 +171,12 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
     }
     let skeleton = scanner.finish();
     let read = mail::parse_skeleton(&skeleton);
-    let hash = Fingerprinting::begin(&skeleton, &read).map(|mut hash| {
+    let fingerprint = Fingerprinting::begin(&skeleton, &read).map(|mut hash| {
         hash.take(letter);
         hash.finish()
     });
-    Some((read, hash))
+    let is_undecrypted = mail::is_undecrypted(&skeleton);
+    Some(Read { letter: read, fingerprint, is_undecrypted })
 }
 
 /// What [`pour`] holds in memory at most.
@@ -227,6 +251,36 @@ fn longest(pieces: &LetterPieces) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `R01`: a key that is used again for another mail makes another name.
+    #[test]
+    fn a_name_is_of_the_channel_the_key_and_the_content() {
+        let kim = ChannelName::new("kim").unwrap();
+        let fax = ChannelName::new("fax").unwrap();
+        let name =
+            |channel, key, content: &[u8], times| name_of(channel, key, Some(content), times);
+        let first = name(&kim, "1", b"a", 0);
+        assert_eq!(first, name(&kim, "1", b"a", 0));
+        assert_eq!(first.len(), 2 * NAME_BYTES);
+        let others = [
+            name(&fax, "1", b"a", 0),
+            name(&kim, "2", b"a", 0),
+            name(&kim, "1", b"b", 0),
+            name(&kim, "1", b"a", 1),
+            name_of(&kim, "1", None, 0),
+        ];
+        assert!(!others.contains(&first));
+        assert_eq!(others.iter().collect::<std::collections::BTreeSet<_>>().len(), others.len());
+    }
+
+    /// What was said of letters of earlier versions bears the name of then.
+    #[test]
+    fn a_letter_of_before_keeps_its_name() {
+        let kim = ChannelName::new("kim").unwrap();
+        let hash = Sha256::digest(b"kim\x001");
+        let then: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(name_of(&kim, "1", None, 0), then);
+    }
 
     #[test]
     fn a_file_is_found_in_its_pieces() {

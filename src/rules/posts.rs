@@ -37,6 +37,15 @@ pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) ->
     for hint in hints {
         contents.push((Speaker::Bot, hint.clone(), None));
     }
+    named(name, contents)
+}
+
+/// What the gateway has to say in the place of a letter of which there is nothing.
+pub fn notices(name: &str, notices: &[Notice]) -> Vec<NewPost> {
+    named(name, notices.iter().map(|notice| (Speaker::Bot, notice.clone(), None)).collect())
+}
+
+fn named(name: &str, contents: Vec<(Speaker, Notice, Option<i32>)>) -> Vec<NewPost> {
     contents
         .into_iter()
         .enumerate()

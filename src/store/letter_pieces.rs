@@ -1,12 +1,13 @@
 //! The bytes of letters: sealed piece by piece as they come, and read the same way.
 
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use super::{
     Damaged, Harm, Store, StoreError,
     seal::{Purpose, SEAL_BYTES},
 };
-use crate::model::{ChannelName, LetterId, MailKey};
+use crate::model::{ChannelName, LetterId, MailKey, MailboxId};
 
 /// From this length on a piece is saved and the next one begins. Large enough that a mail of
 /// 100 MB costs a few hundred statements, small enough that some in memory do not matter.
@@ -25,11 +26,47 @@ pub struct NewLetter<'s> {
     rest: Option<i64>,
     rest_pieces: i32,
     bytes: u64,
+    digest: Sha256,
+}
+
+/// Where a mail comes from, and what came of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    pub channel: &'a ChannelName,
+    /// The generation of the mailbox.
+    pub mailbox: MailboxId,
+    pub key: &'a MailKey,
+    /// What the server's list says of its length.
+    pub listed_bytes: Option<u64>,
+    /// Only its head came, and the mailbox holds the only copy of the rest.
+    pub head_only: bool,
+    /// It could not be had: its head came, or nothing. Should it come later, that is its letter.
+    pub out_of_reach: bool,
+    /// Because of its length.
+    pub too_large: bool,
+    pub at: OffsetDateTime,
+}
+
+/// What became of a mail that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// A letter that was not there.
+    New,
+    /// A letter that is there already: the very same bytes, or all that could be had of it.
+    Known,
 }
 
 impl<'s> NewLetter<'s> {
     pub fn new(store: &'s Store) -> Self {
-        Self { store, first: None, piece: Vec::new(), rest: None, rest_pieces: 0, bytes: 0 }
+        Self {
+            store,
+            first: None,
+            piece: Vec::new(),
+            rest: None,
+            rest_pieces: 0,
+            bytes: 0,
+            digest: Sha256::new(),
+        }
     }
 
     /// How much has come.
@@ -40,6 +77,7 @@ impl<'s> NewLetter<'s> {
     /// Takes what comes next.
     pub async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.bytes += bytes.len() as u64;
+        self.digest.update(bytes);
         self.piece.extend_from_slice(bytes);
         if self.piece.len() >= PIECE_BYTES { self.end_piece().await } else { Ok(()) }
     }
@@ -73,40 +111,170 @@ impl<'s> NewLetter<'s> {
         Ok(())
     }
 
-    /// Saves the letter. `false` when its key was known: nothing is done. Whoever brings it wakes
-    /// its placing, once for many; [`Store::wake_what_waits`] does it for those who could not.
-    ///
-    /// `head_only`: it is too large, and the mailbox holds the only copy of the rest.
-    pub async fn finish(
-        mut self,
-        channel: &ChannelName,
-        mail_key: &MailKey,
-        head_only: bool,
-        received_at: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
+    /// Saves the letter. Whoever brings it wakes its placing, once for many;
+    /// [`Store::wake_what_waits`] does it for those who could not.
+    pub async fn finish(mut self, arrival: Arrival<'_>) -> Result<Saved, StoreError> {
         if !self.piece.is_empty() || self.first.is_none() {
             self.end_piece().await?;
         }
+        let digest = self.digest.clone().finalize();
+        let first = self.first.take().unwrap_or_default();
+        // One statement for nearly all: nothing of these bytes came from this mailbox, and nothing
+        // bears its name.
+        if !arrival.out_of_reach && self.insert(&arrival, &first, &digest).await? {
+            return Ok(Saved::New);
+        }
+        let saved = self.settle(&arrival, &first, &digest).await?;
+        if saved == Saved::Known {
+            self.discard().await?;
+        }
+        Ok(saved)
+    }
+
+    async fn insert(
+        &self,
+        arrival: &Arrival<'_>,
+        first: &[u8],
+        digest: &[u8],
+    ) -> Result<bool, StoreError> {
         let inserted = sqlx::query!(
             "insert into letters
-                 (channel, mail_key, received_at, raw, head_only, rest, rest_pieces)
-             values ($1, $2, $3, $4, $5, $6, $7)
-             on conflict (channel, mail_key) do nothing",
-            channel.as_str(),
-            mail_key.as_str(),
-            received_at,
-            self.first.take().unwrap_or_default(),
-            head_only,
+                 (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
+                  digest, listed_bytes, too_large)
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+             where not exists (
+                 select 1
+                 from letters
+                 where mailbox_id = $2
+                   and digest = $9
+             )
+             on conflict (mailbox_id, mail_key) where left_at is null do nothing",
+            arrival.channel.as_str(),
+            arrival.mailbox.0,
+            arrival.key.as_str(),
+            arrival.at,
+            first,
+            arrival.head_only,
             self.rest,
             self.rest_pieces,
+            digest,
+            arrival.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+            arrival.too_large,
         )
         .execute(&self.store.pool)
         .await?
         .rows_affected();
-        if inserted == 0 {
-            self.discard().await?;
-        }
         Ok(inserted == 1)
+    }
+
+    /// The bytes, or the name, were seen in this mailbox before.
+    async fn settle(
+        &self,
+        arrival: &Arrival<'_>,
+        first: &[u8],
+        digest: &[u8],
+    ) -> Result<Saved, StoreError> {
+        let (mailbox, key) = (arrival.mailbox.0, arrival.key.as_str());
+        let listed_bytes = arrival.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok());
+        let mut transaction = self.store.pool.begin().await?;
+        // What bears the name now.
+        let bearer = sqlx::query!(
+            r#"select
+                 id,
+                 out_of_reach,
+                 deleted_at is not null as "is_deleted!",
+                 coalesce(digest = $3, false) as "is_same!"
+             from letters
+             where mailbox_id = $1
+               and mail_key = $2
+               and left_at is null
+             for update"#,
+            mailbox,
+            key,
+            digest,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        // Nothing new of a mail that cannot be had.
+        if arrival.out_of_reach && bearer.as_ref().is_some_and(|bearer| !bearer.is_deleted) {
+            return Ok(Saved::Known);
+        }
+        if let Some(bearer) = bearer.as_ref().filter(|bearer| bearer.is_same) {
+            // Its deletion was confirmed, and had no effect; or the list says another size of it.
+            sqlx::query!(
+                "update letters
+                 set deleted_at = null,
+                     listed_bytes = $2
+                 where id = $1",
+                bearer.id,
+                listed_bytes,
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            return Ok(Saved::Known);
+        }
+        if let Some(bearer) = &bearer {
+            sqlx::query!("update letters set left_at = $2 where id = $1", bearer.id, arrival.at)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        // A mail whose name was gone, of which we know no deletion: a list was incomplete, or the
+        // server names its mails anew.
+        let returned = sqlx::query_scalar!(
+            "update letters
+             set mail_key = $3,
+                 left_at = null,
+                 listed_bytes = $4
+             where id = (
+                 select id
+                 from letters
+                 where mailbox_id = $1
+                   and digest = $2
+                   and left_at is not null
+                   and deleted_at is null
+                   and not out_of_reach
+                   and not $5
+                 order by id
+                 limit 1
+             )
+             returning id",
+            mailbox,
+            digest,
+            key,
+            listed_bytes,
+            arrival.out_of_reach,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if returned.is_some() {
+            transaction.commit().await?;
+            return Ok(Saved::Known);
+        }
+        let supersedes = bearer.filter(|bearer| bearer.out_of_reach).map(|bearer| bearer.id);
+        sqlx::query!(
+            "insert into letters
+                 (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
+                  digest, listed_bytes, out_of_reach, too_large, supersedes)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            arrival.channel.as_str(),
+            mailbox,
+            key,
+            arrival.at,
+            first,
+            arrival.head_only,
+            self.rest,
+            self.rest_pieces,
+            digest,
+            listed_bytes,
+            arrival.out_of_reach,
+            arrival.too_large,
+            supersedes,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Saved::New)
     }
 
     /// Removes what was saved of a mail that did not come to its end.

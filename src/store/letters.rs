@@ -7,8 +7,8 @@ use super::{
     parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MailKey,
-    MessageId, NewPost,
+    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MessageId,
+    NewPost,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -17,8 +17,16 @@ pub struct StoredLetter {
     pub id: LetterId,
     /// The mailbox's own name for it.
     pub mail_key: String,
-    /// Too large: we have but its head.
+    /// SHA-256 of its bytes; nothing for letters of before mailboxes had generations.
+    pub digest: Option<Vec<u8>>,
+    /// Too large, or out of reach: we have but its head.
     pub head_only: bool,
+    /// It could not be had: we have its head, or nothing.
+    pub out_of_reach: bool,
+    /// Because of its length.
+    pub too_large: bool,
+    /// The letter out of reach that this one is, now that it could be had.
+    pub supersedes: Option<LetterId>,
     pub received_at: OffsetDateTime,
     /// How often it was tried to place it, with this time.
     pub attempts: i32,
@@ -27,7 +35,11 @@ pub struct StoredLetter {
 struct LetterRow {
     id: i64,
     mail_key: String,
+    digest: Option<Vec<u8>>,
     head_only: bool,
+    out_of_reach: bool,
+    too_large: bool,
+    supersedes: Option<i64>,
     received_at: Moment,
     attempts: i32,
 }
@@ -36,9 +48,17 @@ impl TryFrom<LetterRow> for StoredLetter {
     type Error = Damaged;
 
     fn try_from(row: LetterRow) -> Result<Self, Damaged> {
-        let LetterRow { id, mail_key, head_only, received_at, attempts } = row;
-        let received_at = received_at.read("letters", "received_at", id)?;
-        Ok(Self { id: LetterId(id), mail_key, head_only, received_at, attempts })
+        Ok(Self {
+            id: LetterId(row.id),
+            mail_key: row.mail_key,
+            digest: row.digest,
+            head_only: row.head_only,
+            out_of_reach: row.out_of_reach,
+            too_large: row.too_large || row.head_only && !row.out_of_reach,
+            supersedes: row.supersedes.map(LetterId),
+            received_at: row.received_at.read("letters", "received_at", row.id)?,
+            attempts: row.attempts,
+        })
     }
 }
 
@@ -60,78 +80,12 @@ pub struct Placing<'a> {
     /// What a person has to confirm before anything is answered.
     pub caller_doubt: Option<&'a str>,
     pub posts: &'a [NewPost],
+    /// Whether its mail is never deleted from the mailbox.
+    pub stays: bool,
     pub at: OffsetDateTime,
 }
 
 impl Store {
-    /// Which of `keys` were never saved: what a pick-up has to fetch, in the mailbox's order.
-    pub async fn unknown_mails(
-        &self,
-        channel: &ChannelName,
-        keys: Vec<MailKey>,
-    ) -> Result<Vec<MailKey>, StoreError> {
-        let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
-        let known: std::collections::HashSet<String> = sqlx::query_scalar!(
-            "select mail_key
-             from letters
-             where channel = $1
-               and mail_key = any ($2)",
-            channel.as_str(),
-            &names,
-        )
-        .fetch_all(&self.pool)
-        .await?
-        .into_iter()
-        .collect();
-        Ok(keys.into_iter().filter(|key| !known.contains(key.as_str())).collect())
-    }
-
-    /// Mails that are safe in the room, so that the mailbox may delete them. Never those of which
-    /// we have but the head: the mailbox holds the only copy of the rest.
-    pub async fn deletable_mails(
-        &self,
-        channel: &ChannelName,
-        limit: i64,
-    ) -> Result<Vec<MailKey>, StoreError> {
-        let keys = sqlx::query_scalar!(
-            "select mail_key
-             from letters
-             where channel = $1
-               and state in ('posted', 'duplicate', 'dropped')
-               and deleted_at is null
-               and not head_only
-             order by id
-             limit $2",
-            channel.as_str(),
-            limit,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(keys.iter().filter_map(|key| MailKey::new(key).ok()).collect())
-    }
-
-    /// Notes that the mailbox confirmed the deletion.
-    pub async fn mails_deleted(
-        &self,
-        channel: &ChannelName,
-        keys: &[MailKey],
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
-        sqlx::query!(
-            "update letters
-             set deleted_at = $3
-             where channel = $1
-               and mail_key = any ($2)",
-            channel.as_str(),
-            &names,
-            at,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// The oldest letter of a channel that has no place yet. An attempt at it is counted, before
     /// anything of it is read: an attempt that the gateway does not survive is one.
     ///
@@ -155,7 +109,16 @@ impl Store {
                  order by id
                  limit 1
              )
-             returning id, mail_key, head_only, received_at as "received_at: Moment", attempts"#,
+             returning
+                 id,
+                 mail_key,
+                 digest,
+                 head_only,
+                 out_of_reach,
+                 too_large,
+                 supersedes,
+                 received_at as "received_at: Moment",
+                 attempts"#,
             channel.as_str(),
         )
         .fetch_optional(&self.pool)
@@ -170,7 +133,16 @@ impl Store {
     ) -> Result<Option<StoredLetter>, StoreError> {
         let row = sqlx::query_as!(
             LetterRow,
-            r#"select id, mail_key, head_only, received_at as "received_at: Moment", attempts
+            r#"select
+                 id,
+                 mail_key,
+                 digest,
+                 head_only,
+                 out_of_reach,
+                 too_large,
+                 supersedes,
+                 received_at as "received_at: Moment",
+                 attempts
              from letters
              where conversation_id = $1
              order by id desc
@@ -182,44 +154,163 @@ impl Store {
         Ok(row.map(StoredLetter::try_from).transpose()?)
     }
 
-    /// Whether a mail of the same content was placed before (under another key).
-    pub async fn is_repeat(
+    /// The letter that this one repeats: a mail of the same content that came before, under another
+    /// key or from another mailbox.
+    ///
+    /// Without a fingerprint, mails of the same bytes may be two. Only under the same name in
+    /// another generation of the mailbox they are the same one, which went over with it.
+    pub async fn repeated_by(
         &self,
         channel: &ChannelName,
         letter: LetterId,
-        fingerprint: &[u8; 32],
-    ) -> Result<bool, StoreError> {
+        fingerprint: Option<&[u8; 32]>,
+    ) -> Result<Option<LetterId>, StoreError> {
+        let original = match fingerprint {
+            Some(fingerprint) => {
+                sqlx::query_scalar!(
+                    "select id
+                     from letters
+                     where channel = $1
+                       and fingerprint = $2
+                       and id <> $3
+                       and state <> 'duplicate'",
+                    channel.as_str(),
+                    fingerprint.as_slice(),
+                    letter.0,
+                )
+                .fetch_optional(&self.pool)
+                .await?
+            }
+            None => {
+                sqlx::query_scalar!(
+                    "select other.id
+                     from letters as this
+                     join letters as other
+                       on other.channel = this.channel
+                      and other.mail_key = this.mail_key
+                      and other.digest = this.digest
+                      and other.mailbox_id <> this.mailbox_id
+                      and other.id < this.id
+                      and other.state <> 'duplicate'
+                     where this.channel = $1
+                       and this.id = $2
+                     order by other.id
+                     limit 1",
+                    channel.as_str(),
+                    letter.0,
+                )
+                .fetch_optional(&self.pool)
+                .await?
+            }
+        };
+        Ok(original.map(LetterId))
+    }
+
+    /// How many letters of the same name and bytes came before: mails without a date and an id may
+    /// be alike to the last byte.
+    pub async fn namesakes(&self, letter: LetterId) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
-            r#"select exists (
-                select 1
-                from letters
-                where channel = $1
-                  and fingerprint = $2
-                  and id <> $3
-                  and state <> 'duplicate'
-            ) as "repeat!""#,
-            channel.as_str(),
-            fingerprint.as_slice(),
+            r#"select count(*) as "count!"
+             from letters as this
+             join letters as other
+               on other.channel = this.channel
+              and other.mail_key = this.mail_key
+              and other.digest = this.digest
+              and other.id < this.id
+              and other.state <> 'duplicate'
+             where this.id = $1"#,
             letter.0,
         )
         .fetch_one(&self.pool)
         .await?)
     }
 
-    /// Notes that a letter repeats another one; it gets no posts. `false`: it has its place already.
-    pub async fn mark_repeat(&self, letter: LetterId) -> Result<bool, StoreError> {
-        let marked = sqlx::query!(
-            "update letters
-             set state = 'duplicate'
-             where id = $1
-               and state = any ($2)",
+    /// Notes that a letter repeats another one; it gets no posts.
+    ///
+    /// When the other one's name has left the mailbox this one came from, it is the same mail under
+    /// a new name: the other one gets the name, and nothing is kept twice. So a server that names
+    /// its mails anew at every look fills no database.
+    pub async fn mark_repeat(
+        &self,
+        letter: LetterId,
+        original: LetterId,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let renamed = sqlx::query!(
+            r#"select
+                 repeat.mailbox_id,
+                 repeat.mail_key,
+                 repeat.digest,
+                 repeat.listed_bytes,
+                 repeat.left_at,
+                 repeat.rest,
+                 original.mail_key = repeat.mail_key as "has_same_name!"
+             from letters as repeat
+             join letters as original on original.mailbox_id = repeat.mailbox_id
+             where repeat.id = $1
+               and original.id = $2
+               and repeat.state = 'stored'
+               and repeat.supersedes is null
+               and not original.out_of_reach
+               and original.left_at is not null
+               and (original.deleted_at is null or original.mail_key = repeat.mail_key)
+             for update"#,
             letter.0,
-            &LetterState::Duplicate.before(),
+            original.0,
         )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        Ok(marked == 1)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(repeat) = renamed else {
+            sqlx::query!(
+                "update letters
+                 set state = 'duplicate',
+                     repeats = $2
+                 where id = $1
+                   and state = any ($3)",
+                letter.0,
+                original.0,
+                &LetterState::Duplicate.before(),
+            )
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await?;
+            return Ok(());
+        };
+        sqlx::query!("delete from letters where id = $1", letter.0)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(rest) = repeat.rest {
+            sqlx::query!("delete from letter_pieces where rest = $1", rest)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query!(
+            "update letters
+             set mail_key = $2,
+                 digest = $3,
+                 listed_bytes = $4,
+                 left_at = $5,
+                 deleted_at = null
+             where id = $1",
+            original.0,
+            repeat.mail_key,
+            repeat.digest,
+            repeat.listed_bytes,
+            repeat.left_at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if repeat.has_same_name {
+            // The list said another size of it, or it was to be deleted.
+            sqlx::query!(
+                "update mailboxes set false_sizes = false_sizes + 1 where id = $1",
+                repeat.mailbox_id,
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Gives a letter its place: conversation, known Message-IDs, posts and the job to send them,
@@ -247,7 +338,8 @@ impl Store {
                  conversation_id = $2,
                  fingerprint = $3,
                  answer_to = $4,
-                 caller_doubt = $5
+                 caller_doubt = $5,
+                 stays = $6
              where id = $1
                and state = 'stored'",
             placing.letter.0,
@@ -255,6 +347,7 @@ impl Store {
             placing.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
             placing.answer_to.map(MailAddress::as_str),
             placing.caller_doubt,
+            placing.stays,
         )
         .execute(&mut *transaction)
         .await?
@@ -318,6 +411,17 @@ impl Store {
         jobs::add(&mut transaction, &job, None).await?;
         transaction.commit().await?;
         Ok(ConversationId(conversation))
+    }
+
+    /// The conversation of a letter.
+    pub async fn conversation_of(
+        &self,
+        letter: LetterId,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        let id = sqlx::query_scalar!("select conversation_id from letters where id = $1", letter.0)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(id.flatten().map(ConversationId))
     }
 
     /// Parks a letter that cannot be placed: a person has to look. `false`: it has its place

@@ -4,7 +4,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Job, Moment, Store, StoreError, gaps, jobs};
-use crate::model::{ChannelName, ConversationId, LetterId, LetterState, ParkedState, PostState};
+use crate::{
+    model::{ChannelName, ConversationId, LetterId, LetterState, ParkedState, PostState},
+    rules::looking::UnfetchedState,
+};
 
 /// What was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +24,14 @@ pub enum ParkedKind {
     Event,
     /// A part of a portal's history that was not heard; the item is the conversation.
     Gap,
+    /// A mail in a mailbox that cannot be had.
+    Mail,
     /// A row whose own word is damaged: it is shown, and there is nothing to try.
     Unknown,
 }
 
 impl ParkedKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Letter,
         Self::Post,
         Self::Dispatch,
@@ -34,6 +39,7 @@ impl ParkedKind {
         Self::Conversation,
         Self::Event,
         Self::Gap,
+        Self::Mail,
         Self::Unknown,
     ];
 
@@ -47,6 +53,7 @@ impl ParkedKind {
             Self::Conversation => "conversation",
             Self::Event => "event",
             Self::Gap => "gap",
+            Self::Mail => "mail",
             Self::Unknown => "unknown",
         }
     }
@@ -148,7 +155,7 @@ pub(super) async fn settle_posts(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(parked.rows_affected() == 1)
 }
 
 /// Parked dispatches of one conversation, oldest first.
@@ -361,6 +368,10 @@ impl Store {
                 Vec::new()
             }
             ParkedKind::Portal => resolve_portal(connection, row.item_id, resolution, at).await?,
+            ParkedKind::Mail => {
+                resolve_mail(connection, row.item_id, resolution).await?;
+                Vec::new()
+            }
             ParkedKind::Unknown => Vec::new(),
         };
         for job in jobs {
@@ -417,6 +428,31 @@ async fn resolve_portal(
     .await?;
     let jobs = conversations.into_iter().map(|id| Job::SendPosts(ConversationId(id)));
     Ok(jobs.collect())
+}
+
+/// The next look into its mailbox does it.
+async fn resolve_mail(
+    connection: &mut PgConnection,
+    mail: i64,
+    resolution: Resolution,
+) -> Result<(), sqlx::Error> {
+    let state = match resolution {
+        Resolution::Retry => UnfetchedState::Trying,
+        Resolution::Drop => UnfetchedState::Dropped,
+    };
+    sqlx::query!(
+        "update unfetched_mails
+         set state = $2,
+             tries = 0,
+             next_try_at = null
+         where id = $1
+           and state in ('trying', 'aside', 'final')",
+        mail,
+        state.word(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn resolve_posts(

@@ -34,6 +34,9 @@ pub struct Portal {
 pub struct Beginning {
     /// The mailbox's own name for its first letter.
     pub mail_key: String,
+    /// What tells the content of its first letter from others; nothing for letters of before
+    /// mailboxes had generations.
+    pub content: Option<Vec<u8>>,
     /// How many rooms it has had.
     pub rooms: i64,
 }
@@ -86,6 +89,7 @@ impl Store {
             Beginning,
             r#"select
                  mail_key,
+                 case when digest is not null then coalesce(fingerprint, digest) end as content,
                  (select count(*) from portals where conversation_id = $1) as "rooms!"
              from letters
              where conversation_id = $1

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, KeyList, Waited},
+    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
     reply::presentable,
     server::{MailServer, MailServerError, TlsMode},
     tls,
@@ -34,6 +34,9 @@ const LITERALS_MAX: usize = 64 * 1024;
 
 /// Most answers to one command. A server may add what changed meanwhile, but not for ever.
 const ANSWERS_MAX: usize = 1_000_000;
+
+/// Longest list of mails we read; see `pop3`.
+const LIST_ENTRIES_MAX: usize = 500_000;
 
 /// UIDs in one command. Servers take lines of 8,000 bytes and more (RFC 7162 §4); a UID has at
 /// most ten digits.
@@ -196,32 +199,47 @@ impl Imap {
         let mut uids: Vec<u32> = found.into_iter().filter(|&uid| uid != 0).collect();
         uids.sort_unstable();
         let mut list = KeyList::default();
+        // Somebody may have removed some meanwhile, and then `exists` says so too.
+        list.is_short = u32::try_from(uids.len()).is_ok_and(|listed| listed < self.exists);
         for uid in uids {
             match MailKey::new(&format!("{}.{uid}", self.validity)) {
                 Ok(key) => list.keys.push(key),
-                Err(_) => list.illegal += 1,
+                Err(_) => list.nameless += 1,
             }
         }
         Ok(list)
     }
 
+    pub(super) fn validity(&self) -> u32 {
+        self.validity
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.wire.is_over()
+    }
+
     async fn search(&mut self, what: &str) -> Result<HashSet<u32>, Fault> {
         let mut found = HashSet::new();
         let read = |answer: Response<'_>| {
-            if let Response::MailboxData(MailboxDatum::Search(uids)) = answer {
+            if let Response::MailboxData(MailboxDatum::Search(uids)) = answer
+                && found.len() <= LIST_ENTRIES_MAX
+            {
                 found.extend(uids);
             }
         };
         let done = self.command(&format!("UID SEARCH {what}"), None, LITERALS_MAX, read).await?;
         self.expect_ok(done)?;
+        if found.len() > LIST_ENTRIES_MAX {
+            return Err(Fault::TooMuch("a list of mails without end"));
+        }
         Ok(found)
     }
 
     pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         let Some(uid) = self.uid(key) else { return Ok(Fetched::Gone) };
-        let mut header = Vec::new();
-        let fetched = self.section(uid, "HEADER", HEADER_BYTES_MAX, &mut header).await;
-        Ok(fetched.map_err(|e| self.broken(e))?.map(|()| header))
+        let mut head = Head::default();
+        let fetched = self.section(uid, "HEADER", HEADER_BYTES_MAX, &mut head).await;
+        Ok(fetched.map_err(|e| self.broken(e))?.map(|()| head.all()))
     }
 
     pub(super) async fn fetch(
@@ -259,11 +277,11 @@ impl Imap {
             return Ok(Fetched::Withheld { reply: self.presentable(&done.line) });
         }
         match size {
-            None => Ok(Fetched::Gone),
             Some(size) if usize::try_from(size).is_ok_and(|size| size > bytes_max) => {
                 Ok(Fetched::TooLarge)
             }
-            Some(_) => self.section(uid, "", bytes_max, basket).await,
+            // What the server does not say about its length says nothing about the mail.
+            _ => self.section(uid, "", bytes_max, basket).await,
         }
     }
 
@@ -298,6 +316,7 @@ impl Imap {
         let Spill { count, is_lost, .. } = spill;
         match (done, mail) {
             (Ok(done), Some(mail)) if done.status == Status::Ok => match (count, spilled) {
+                (0, 0) if mail.is_empty() => Ok(Fetched::Nothing),
                 (0, 0) if basket.take(&mail).await => Ok(Fetched::Mail(())),
                 (0, 0) => Ok(Fetched::NotKept),
                 (1, 1) => Ok(Fetched::Mail(())),
@@ -306,7 +325,8 @@ impl Imap {
             (Ok(done), _) if count > 0 && done.status == Status::Ok => {
                 Err(Fault::Protocol("it sent a long text nobody asked for"))
             }
-            (Ok(done), None) if done.status == Status::Ok => Ok(Fetched::Gone),
+            // Its own list has it: Exchange says OK and brings nothing of mails it cannot convert.
+            (Ok(done), None) if done.status == Status::Ok => Ok(Fetched::Nothing),
             (Ok(done), _) => Ok(Fetched::Withheld { reply: self.presentable(&done.line) }),
             (Err(_), _) if is_lost => Ok(Fetched::NotKept),
             (Err(Fault::TooMuch(_)), _) => Ok(Fetched::TooLarge),
@@ -319,25 +339,34 @@ impl Imap {
     /// With UIDPLUS they are expunged by name. Without it EXPUNGE would also remove what a person
     /// marked in another program and may still want back: then ours stay marked, and leave with
     /// the next expunge of anybody.
-    pub(super) async fn delete(&mut self, keys: &[MailKey]) -> Result<(), MailServerError> {
-        let uids: Vec<u32> = keys.iter().filter_map(|key| self.uid(key)).collect();
-        for some in uids.chunks(UIDS_PER_COMMAND) {
-            self.delete_uids(some).await.map_err(|e| self.broken(e))?;
+    pub(super) async fn delete(
+        &mut self,
+        keys: &[MailKey],
+    ) -> Result<Vec<MailKey>, MailServerError> {
+        let mut agreed = Vec::new();
+        for some in keys.chunks(UIDS_PER_COMMAND) {
+            let uids: Vec<u32> = some.iter().filter_map(|key| self.uid(key)).collect();
+            if !uids.is_empty() && self.delete_uids(&uids).await.map_err(|e| self.broken(e))? {
+                agreed.extend(some.iter().filter(|key| self.uid(key).is_some()).cloned());
+            }
         }
-        Ok(())
+        Ok(agreed)
     }
 
-    async fn delete_uids(&mut self, uids: &[u32]) -> Result<(), Fault> {
+    /// `false`: they are marked, and stay until somebody expunges.
+    async fn delete_uids(&mut self, uids: &[u32]) -> Result<bool, Fault> {
         let set = uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         self.run(&format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)")).await?;
         if self.features.uid_plus {
-            return self.run(&format!("UID EXPUNGE {set}")).await;
+            self.run(&format!("UID EXPUNGE {set}")).await?;
+            return Ok(true);
         }
         let marked = self.search("DELETED").await?;
-        if marked.iter().all(|uid| uids.contains(uid)) {
-            self.run("EXPUNGE").await?;
+        if !marked.iter().all(|uid| uids.contains(uid)) {
+            return Ok(false);
         }
-        Ok(())
+        self.run("EXPUNGE").await?;
+        Ok(true)
     }
 
     /// IDLE until the mailbox grows, at most `max`.

@@ -1,6 +1,9 @@
 //! One face for the two ways to read a mailbox.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::{
     imap::Imap,
@@ -42,8 +45,13 @@ enum Dialogue {
 pub struct KeyList {
     /// In the server's order, which is mostly the order of arrival. Each once.
     pub keys: Vec<MailKey>,
-    /// Entries that name no mail or the same mail twice: not reachable, so somebody should look.
-    pub illegal: usize,
+    /// Those of mails that the server names the same. Which is which may change from list to list,
+    /// so none of them may be deleted.
+    pub shared: BTreeSet<MailKey>,
+    /// Entries that name no mail: not reachable, so somebody should look.
+    pub nameless: usize,
+    /// The server counts more mails than it lists: what is not in the list may be there.
+    pub is_short: bool,
 }
 
 /// What became of asking for a mail.
@@ -53,8 +61,11 @@ pub enum Fetched<M = Vec<u8>> {
     Mail(M),
     /// Longer than the caller's limit. Ask for no more mails in this session.
     TooLarge,
-    /// The server does not have it (any more).
+    /// It is not in the list of this session (any more).
     Gone,
+    /// The server has it in its list, calls the fetch a success, and brings nothing. The session
+    /// goes on. That is not absence: ask again in a later one.
+    Nothing,
     /// The server has it and does not hand it out now, as a Clientmodul does while a card is
     /// locked. The session goes on; ask again in a later one.
     Withheld { reply: String },
@@ -69,6 +80,7 @@ impl<M> Fetched<M> {
             Self::Mail(mail) => Fetched::Mail(change(mail)),
             Self::TooLarge => Fetched::TooLarge,
             Self::Gone => Fetched::Gone,
+            Self::Nothing => Fetched::Nothing,
             Self::Withheld { reply } => Fetched::Withheld { reply },
             Self::NotKept => Fetched::NotKept,
         }
@@ -84,6 +96,50 @@ pub trait Basket: Send {
 impl Basket for Vec<u8> {
     async fn take(&mut self, bytes: &[u8]) -> bool {
         self.extend_from_slice(bytes);
+        true
+    }
+}
+
+/// Keeps a header block: what comes up to the first empty line, and no more than
+/// [`HEADER_BYTES_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    bytes: Vec<u8>,
+    /// The empty line has come, or more than is kept.
+    is_complete: bool,
+}
+
+impl Head {
+    /// Whether it may be shown although the server went on or broke off.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    pub(super) fn all(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Basket for Head {
+    async fn take(&mut self, bytes: &[u8]) -> bool {
+        if self.is_complete {
+            return true;
+        }
+        // The empty line may have begun in the piece before.
+        let from = self.bytes.len().saturating_sub(3);
+        self.bytes.extend_from_slice(bytes);
+        let fresh = self.bytes.get(from..).unwrap_or_default();
+        let end = [b"\n\n".as_slice(), b"\n\r\n"]
+            .iter()
+            .filter_map(|line| memchr::memmem::find(fresh, line).map(|at| from + at + line.len()))
+            .min();
+        if let Some(end) = end {
+            self.bytes.truncate(end);
+            self.is_complete = true;
+        } else if self.bytes.len() > HEADER_BYTES_MAX {
+            self.bytes.truncate(HEADER_BYTES_MAX);
+            self.is_complete = true;
+        }
         true
     }
 }
@@ -128,8 +184,24 @@ impl Mailbox {
         }))
     }
 
-    /// All mails, seen or not: the UIDL, or `UIDVALIDITY.UID`. An IMAP server that gives its
-    /// mailbox a new UIDVALIDITY gives every mail a new key (RFC 9051 §2.3.1.1).
+    /// The generation of the mailbox's names as the protocol tells it: IMAP's UIDVALIDITY. An IMAP
+    /// server that gives its mailbox a new one gives every mail a new key (RFC 9051 §2.3.1.1).
+    pub fn validity(&self) -> u32 {
+        match &self.0 {
+            Dialogue::Pop3(_) => 0,
+            Dialogue::Imap(session) => session.validity(),
+        }
+    }
+
+    /// Whether the session is over: every further call would only say so.
+    pub fn is_over(&self) -> bool {
+        match &self.0 {
+            Dialogue::Pop3(session) => session.is_over(),
+            Dialogue::Imap(session) => session.is_over(),
+        }
+    }
+
+    /// All mails, seen or not: the UIDL, or `UIDVALIDITY.UID`.
     pub async fn keys(&mut self) -> Result<KeyList, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.keys().await,
@@ -137,7 +209,18 @@ impl Mailbox {
         }
     }
 
-    /// The header block alone, up to 1 MiB. For KIM the headers of the encrypted mail, which
+    /// What the server says of the lengths of its mails; nothing where it does not say. They are
+    /// not those of the mails that come (KIM-10), and yet tell that a name has gone over to
+    /// another mail. IMAP's names never do.
+    pub async fn sizes(&mut self) -> Result<HashMap<MailKey, u64>, MailServerError> {
+        match &mut self.0 {
+            Dialogue::Pop3(session) => session.sizes().await,
+            Dialogue::Imap(_) => Ok(HashMap::new()),
+        }
+    }
+
+    /// The header block alone, cut at 1 MiB, also where the server gives more than that or breaks
+    /// off behind it. For KIM the headers of the encrypted mail, which
     /// differ from those [`Mailbox::fetch_into`] brings (KIM-9).
     pub async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         match &mut self.0 {
@@ -173,9 +256,9 @@ impl Mailbox {
         Ok(fetched.map(|()| mail))
     }
 
-    /// Deletes mails; those that are gone already count as deleted. Final only when
+    /// Deletes mails, and says which: those the server agreed to. Final only when
     /// [`Mailbox::close`] succeeded: until then POP3 may undo all of it (KIM-11).
-    pub async fn delete(&mut self, keys: &[MailKey]) -> Result<(), MailServerError> {
+    pub async fn delete(&mut self, keys: &[MailKey]) -> Result<Vec<MailKey>, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.delete(keys).await,
             Dialogue::Imap(session) => session.delete(keys).await,

@@ -1,17 +1,17 @@
 //! The POP3 dialogue (RFC 1939, STLS RFC 2595, AUTH RFC 5034, response codes RFC 2449 and 3206).
 //!
 //! Our own, because a Clientmodul is no ordinary server: it answers `+OK` to RETR and then decrypts
-//! for minutes, its LIST sizes are those of the encrypted mail (KIM-10; so LIST is never asked),
-//! and its `-ERR` says the same for a wrong password and a locked card. One command at a time, no
+//! for minutes, its LIST sizes are those of the encrypted mail (KIM-10; so they tell mails apart,
+//! and nothing else), and its `-ERR` says the same for a wrong password and a locked card. One command at a time, no
 //! pipelining (KIM-4).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::ExposeSecret;
 
 use super::{
-    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, KeyList},
+    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList},
     reply::presentable,
     server::{MailServer, MailServerError, TlsMode},
     tls,
@@ -22,6 +22,9 @@ use crate::model::MailKey;
 /// Longest list of mails we read. A mailbox of this size is no mailbox any more, and a list
 /// without end must not fill the memory.
 const LIST_ENTRIES_MAX: usize = 500_000;
+
+/// Most of a mail that is read for its head: a server may give all of it.
+const TOP_BYTES_MAX: usize = 2 * HEADER_BYTES_MAX;
 
 /// Capabilities we read; the others of a longer list are ignored.
 const CAPABILITIES_MAX: usize = 200;
@@ -162,42 +165,86 @@ impl Pop3 {
         self.wire.begin()?;
         let mut list = KeyList::default();
         let mut numbers = HashMap::new();
-        let mut seen = HashSet::new();
+        // How many mails bear each name.
+        let mut bearers: HashMap<MailKey, usize> = HashMap::new();
         for _ in 0..=LIST_ENTRIES_MAX {
-            let line = text(&self.wire.line(LINE_MAX).await?);
-            if line == "." {
+            let line = self.wire.line(LINE_MAX).await?;
+            if line == b"." {
                 self.wire.answered();
                 self.numbers = Some(numbers);
                 return Ok(list);
             }
-            let entry = line.split_once(' ').and_then(|(number, id)| {
-                Some((number.parse::<u32>().ok()?, MailKey::new(id.trim()).ok()?))
-            });
-            // Two mails of one id: RFC 1939 §7 allows it for identical copies, so the first one
-            // stands for both.
-            match entry {
-                Some((number, key)) if seen.insert(key.clone()) => {
-                    numbers.insert(key.clone(), number);
-                    list.keys.push(key);
-                }
-                _ => list.illegal += 1,
+            let Some((number, name)) = unique_id(&line) else {
+                list.nameless += 1;
+                continue;
+            };
+            // Two mails of one id: RFC 1939 §7 allows it for identical copies only, and there are
+            // servers that do it with others.
+            let time = bearers.entry(name.clone()).or_default();
+            *time += 1;
+            let key = if *time == 1 { name.clone() } else { name.again(*time) };
+            if *time > 1 {
+                list.shared.extend([name, key.clone()]);
             }
+            numbers.insert(key.clone(), number);
+            list.keys.push(key);
         }
         Err(Fault::TooMuch("a list of mails without end"))
+    }
+
+    /// The sizes of LIST, by key. A server that refuses it says none.
+    pub(super) async fn sizes(&mut self) -> Result<HashMap<MailKey, u64>, MailServerError> {
+        let by_number = self.listed_sizes().await.map_err(|e| self.broken(e))?;
+        let numbers = self.numbers.iter().flatten();
+        Ok(numbers
+            .filter_map(|(key, number)| Some((key.clone(), *by_number.get(number)?)))
+            .collect())
+    }
+
+    async fn listed_sizes(&mut self) -> Result<HashMap<u32, u64>, Fault> {
+        let mut sizes = HashMap::new();
+        if !matches!(self.command("LIST").await?, Status::Ok) {
+            return Ok(sizes);
+        }
+        self.wire.begin()?;
+        for _ in 0..=LIST_ENTRIES_MAX {
+            let line = text(&self.wire.line(LINE_MAX).await?);
+            if line == "." {
+                self.wire.answered();
+                return Ok(sizes);
+            }
+            let mut words = line.split_ascii_whitespace();
+            let mut number = || words.next()?.parse::<u64>().ok();
+            if let (Some(mail), Some(bytes)) = (number(), number())
+                && let Ok(mail) = u32::try_from(mail)
+            {
+                sizes.insert(mail, bytes);
+            }
+        }
+        Err(Fault::TooMuch("a list of sizes without end"))
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.wire.is_over()
     }
 
     /// What stands outside a KIM mail's envelope (TOP n 0): its headers differ from those of RETR
     /// by design (KIM-9).
     pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
-        let mut header = Vec::new();
+        let mut head = Head::default();
         let fetched = match self.number(key).await {
             Ok(Some(number)) => {
-                self.mail(&format!("TOP {number} 0"), HEADER_BYTES_MAX, &mut header).await
+                self.mail(&format!("TOP {number} 0"), TOP_BYTES_MAX, &mut head).await
             }
             Ok(None) => Ok(Fetched::Gone),
             Err(fault) => Err(fault),
         };
-        Ok(fetched.map_err(|e| self.broken(e))?.map(|()| header))
+        match fetched {
+            Ok(Fetched::Mail(())) => Ok(Fetched::Mail(head.all())),
+            // Some servers give the whole mail, and some break off in it: the head has come.
+            Ok(Fetched::TooLarge) | Err(_) if head.is_complete() => Ok(Fetched::Mail(head.all())),
+            fetched => Ok(fetched.map_err(|e| self.broken(e))?.map(|()| Vec::new())),
+        }
     }
 
     /// The mail, as RETR gives it.
@@ -233,15 +280,22 @@ impl Pop3 {
     }
 
     /// Marks mails as deleted; counts only after [`Pop3::close`].
-    pub(super) async fn delete(&mut self, keys: &[MailKey]) -> Result<(), MailServerError> {
+    pub(super) async fn delete(
+        &mut self,
+        keys: &[MailKey],
+    ) -> Result<Vec<MailKey>, MailServerError> {
+        let mut agreed = Vec::new();
         for key in keys {
-            let number = self.number(key).await.map_err(|e| self.broken(e))?;
-            // A mail that is not there any more is what the caller wanted.
-            if let Some(number) = number {
-                self.expect_ok(&format!("DELE {number}")).await.map_err(|e| self.broken(e))?;
+            let Some(number) = self.number(key).await.map_err(|e| self.broken(e))? else {
+                continue;
+            };
+            // One that the server keeps is no reason to keep the others.
+            let answer = self.command(&format!("DELE {number}")).await;
+            if matches!(answer.map_err(|e| self.broken(e))?, Status::Ok) {
+                agreed.push(key.clone());
             }
         }
-        Ok(())
+        Ok(agreed)
     }
 
     /// QUIT. `Ok` means that the server took over every deletion (RFC 1939 §6); after any error
@@ -294,6 +348,20 @@ impl Pop3 {
 
     fn broken(&self, source: Fault) -> MailServerError {
         MailServerError::midway(&self.host, source)
+    }
+}
+
+/// A line of UIDL: a mail's number and its name. A name outside of what the protocol allows names
+/// the mail all the same; none at all does not.
+fn unique_id(line: &[u8]) -> Option<(u32, MailKey)> {
+    let (number, id) = line.split_at_checked(line.iter().position(|&byte| byte == b' ')?)?;
+    let number = std::str::from_utf8(number).ok()?.parse().ok()?;
+    let id = id.trim_ascii();
+    let named = std::str::from_utf8(id).ok().and_then(|id| MailKey::new(id).ok());
+    match named {
+        Some(key) => Some((number, key)),
+        None if id.is_empty() => None,
+        None => Some((number, MailKey::of_odd_name(id))),
     }
 }
 

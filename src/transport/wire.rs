@@ -106,6 +106,11 @@ impl Wire {
         Ok(())
     }
 
+    /// Nothing more can be asked: nobody knows whose answer the next byte belongs to.
+    pub(super) fn is_over(&self) -> bool {
+        self.midway
+    }
+
     pub(super) fn answered(&mut self) {
         self.midway = false;
     }
@@ -210,7 +215,11 @@ impl Wire {
             bytes.clear();
             if undotted.is_complete() {
                 self.answered();
-                return Ok(if discarded == 0 { Fetched::Mail(()) } else { Fetched::TooLarge });
+                return Ok(match (kept, discarded) {
+                    (0, 0) => Fetched::Nothing,
+                    (_, 0) => Fetched::Mail(()),
+                    _ => Fetched::TooLarge,
+                });
             }
             if discarded > DISCARD_MAX {
                 return Ok(Fetched::TooLarge);

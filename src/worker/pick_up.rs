@@ -1,52 +1,73 @@
 //! Looks into one channel's mailbox, for ever: what is new is saved before anything else.
+//!
+//! A look lists the mails, fetches what is new in their order, then what could not be had before
+//! and is due, then deletes what may go. A mail that breaks the session costs a session and its own
+//! turn, and nothing else: it is counted, and after some tries put aside with its head.
 
-use std::{collections::BTreeSet, time::Duration};
+mod fetching;
+mod session;
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use self::{fetching::Look, session::Session};
 use super::Shop;
 use crate::{
     model::{ChannelName, MailKey},
-    relay::{Ctx, Inbox},
-    store::{Job, NewLetter, StoreError},
-    transport::{
-        Basket, Fetched, MailServerError, MailServerErrorKind, Mailbox, MailboxProtocol, Waited,
-    },
+    relay::Inbox,
+    rules::looking,
+    store::StoreError,
+    transport::{KeyList, MailServerError, MailServerErrorKind, MailboxProtocol, Waited},
 };
 
 /// First wait after a failed look.
 const AGAIN_FIRST: Duration = Duration::from_secs(5);
 /// Longest wait after failed looks.
 const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
-/// Longest wait after refused logins: KIM providers lock an account after too many (KIM-6).
+/// Longest wait after refused logins, and between tries to delete: KIM providers lock an account
+/// after too many (KIM-6).
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
 /// Deletions asked for in one session.
 const DELETIONS_AT_ONCE: i64 = 200;
-/// Mails of one look after which their placing is woken.
-const WAKE_EVERY: usize = 20;
 
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
     let mut failures = 0;
-    let mut too_large = BTreeSet::new();
+    let mut memory = Memory::default();
     loop {
-        let looked = look(shop, channel, inbox, &mut too_large).await;
-        match looked {
+        match look(shop, channel, inbox, &mut memory).await {
             Ok(()) => failures = 0,
             Err(trouble) => {
-                failures += 1;
+                failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
+                memory.is_excused = matches!(trouble, Trouble::Store(_));
                 tell(shop, channel, false);
                 let wait = wait_after(&trouble, failures);
                 warn!(
                     channel.name = %channel,
                     error = %trouble,
                     cause = ?std::error::Error::source(&trouble).map(ToString::to_string),
-                    "The mailbox could not be read; next look in {} s", wait.as_secs()
+                    "The look into the mailbox failed; the next one is in {} s", wait.as_secs()
                 );
-                tokio::time::sleep(wait).await;
+                sleep(wait).await;
             }
         }
     }
+}
+
+/// What is remembered from look to look.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The look before failed at the database: a fetch it broke off is not the mail's fault.
+    is_excused: bool,
+    /// LIST breaks the session: it is not asked for any more.
+    has_no_sizes: bool,
+    /// Failed tries to delete in a row, and until when there is no other.
+    deletions_failed: u32,
+    deletions_from: Option<Instant>,
+    /// So many entries without a name were told of.
+    nameless: usize,
 }
 
 fn tell(shop: &Shop, channel: &ChannelName, is_well: bool) {
@@ -65,6 +86,17 @@ enum Trouble {
     Mailbox(#[from] MailServerError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the server did not end an answer in time")]
+    Endless,
+    #[error("the session broke at one mail after the other")]
+    Breaks,
+}
+
+impl Trouble {
+    /// The login works and the list comes: mails behind those that failed are not to wait.
+    fn is_of_mails(&self) -> bool {
+        matches!(self, Self::Breaks)
+    }
 }
 
 fn wait_after(trouble: &Trouble, failures: u32) -> Duration {
@@ -75,176 +107,162 @@ fn wait_after(trouble: &Trouble, failures: u32) -> Duration {
         }
         _ => AGAIN_MAX,
     };
-    (AGAIN_FIRST * 2u32.pow(failures.saturating_sub(1).min(12))).min(longest)
+    doubled(failures).min(longest)
 }
 
-/// One session: save what is new, delete what may go, then wait for more.
-///
-/// Of the mails in `too_large` only the head is fetched.
+fn doubled(failures: u32) -> Duration {
+    AGAIN_FIRST * 2u32.pow(failures.saturating_sub(1).min(12))
+}
+
+/// One session, or some where mails break it: save what is new, delete what may go, then wait for
+/// more.
 async fn look(
     shop: &Shop,
     channel: &ChannelName,
     inbox: &Inbox,
-    too_large: &mut BTreeSet<MailKey>,
+    memory: &mut Memory,
 ) -> Result<(), Trouble> {
     let ctx = &shop.ctx;
-    let mut mailbox = Mailbox::open(inbox.protocol, &inbox.server).await?;
-    tell(shop, channel, true);
+    let mut session = Session::open(inbox).await?;
+    let validity = session.mailbox.validity();
+    let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;
+    let mut look = Look { ctx, channel, inbox, row, is_well: true, has_failed: false };
+    let mut interrupted = ctx.store.take_interrupted(row.id).await?;
+    if std::mem::take(&mut memory.is_excused) {
+        interrupted = None;
+    }
     loop {
-        let present = mailbox.keys().await?;
-        if present.illegal > 0 {
-            warn!(channel.name = %channel, "{} mails bear no usable name; look into the mailbox", present.illegal);
-        }
-        let unknown = ctx.store.unknown_mails(channel, present.keys.clone()).await?;
-        if !unknown.is_empty() {
-            let fetched = fetch_all(ctx, channel, inbox, &mut mailbox, unknown, too_large).await;
-            // Also for those that came before a failure.
-            ctx.store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
-            if !fetched? {
-                return Ok(());
+        let present = session.keys().await?;
+        let sizes = sizes(&mut session, &look, memory).await?;
+        look.tell_of_nameless(&present, memory).await?;
+        if look.row.is_new && !present.keys.is_empty() {
+            let adopted = ctx.store.adopt_letters(channel, row.id, &present.keys).await?;
+            if adopted > 0 {
+                info!(channel.name = %channel, "Found {adopted} letters of before in the mailbox");
             }
         }
-        let deleted = if inbox.deletes {
-            let safe = ctx.store.deletable_mails(channel, DELETIONS_AT_ONCE).await?;
-            let there: Vec<MailKey> =
-                safe.iter().filter(|key| present.keys.contains(key)).cloned().collect();
-            if !there.is_empty() {
-                ctx.store.surely_ours().await?;
-                mailbox.delete(&there).await?;
-            }
-            safe
-        } else {
-            Vec::new()
-        };
+        let mails = ctx.store.mailbox_mails(row.id).await?;
+        let now = ctx.clock.now();
+        let mut plan = looking::plan(
+            &present.keys,
+            present.is_short,
+            &sizes,
+            &mails.kept,
+            &mails.unfetched,
+            now,
+        );
+        plan.unfetched_left.retain(|key| *key != fetching::nameless() || present.nameless == 0);
+        ctx.store.mails_left(row.id, &plan.left, &plan.unfetched_left, now).await?;
+        for key in &plan.settled {
+            ctx.store.mail_settled(row.id, key, now).await?;
+        }
+        if let Some(key) = interrupted.take()
+            && plan.errands.iter().any(|errand| errand.key == key)
+        {
+            // Whoever ended in the middle of it comes to it last, or not at all any more.
+            plan.errands.retain(|errand| errand.key != key);
+            look.failed(&mut session, &key, fetching::INTERRUPTED).await?;
+        }
+        let is_complete = look.fetch_all(&mut session, plan.errands, &sizes).await?;
+        if session.mailbox.validity() != validity {
+            return Ok(());
+        }
+        if is_complete && look.row.is_new && !present.is_short {
+            ctx.store.mailbox_looked_at(row.id, ctx.clock.now()).await?;
+            look.row.is_new = false;
+        }
+
+        let deleted = delete(&mut session, &look, &present, &sizes, memory).await?;
+        let wait = look.wait(&mails).await?;
         // IMAP tells us when something comes, on the same connection. A POP3 session locks the
         // mailbox for everybody else, so it is closed at once.
-        if deleted.is_empty() && inbox.protocol == MailboxProtocol::Imap {
-            match mailbox.wait_for_mail(inbox.poll).await? {
-                Waited::News | Waited::TimeUp => continue,
+        if deleted.is_empty()
+            && inbox.protocol == MailboxProtocol::Imap
+            && !session.mailbox.is_over()
+        {
+            tell(shop, channel, look.is_well);
+            match session.wait_for_mail(wait).await? {
+                Waited::News | Waited::TimeUp => {
+                    look.is_well = true;
+                    continue;
+                }
                 Waited::Unsupported => {}
             }
         }
-        mailbox.close().await?;
-        // Deletions count only now that the server confirmed the end of the session (KIM-11).
-        if !deleted.is_empty() {
-            ctx.store.mails_deleted(channel, &deleted, ctx.clock.now()).await?;
+        let closed = session.close(!deleted.is_empty()).await;
+        match closed {
+            // Deletions count only now that the server confirmed the end of the session (KIM-11).
+            Ok(()) if !deleted.is_empty() => {
+                memory.deletions_failed = 0;
+                ctx.store.mails_deleted(row.id, &deleted, ctx.clock.now()).await?;
+            }
+            Err(error) if !deleted.is_empty() => memory.deletion_failed(channel, &error),
+            // Nothing hung on it.
+            Ok(()) | Err(_) => {}
         }
-        tokio::time::sleep(inbox.poll).await;
+        tell(shop, channel, look.is_well);
+        sleep(wait).await;
         return Ok(());
     }
 }
 
-/// Fetches what is unknown, in the mailbox's order. `false`: the session cannot be used any further.
-async fn fetch_all(
-    ctx: &Ctx,
-    channel: &ChannelName,
-    inbox: &Inbox,
-    mailbox: &mut Mailbox,
-    unknown: Vec<MailKey>,
-    too_large: &mut BTreeSet<MailKey>,
-) -> Result<bool, Trouble> {
-    for (number, key) in unknown.into_iter().enumerate() {
-        // The first need not wait for the others, and a wake-up for each would cost as much as
-        // all the rest of it.
-        if number % WAKE_EVERY == 1 {
-            ctx.store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
-        }
-        if too_large.contains(&key) {
-            fetch_head(ctx, channel, mailbox, &key).await?;
-            too_large.remove(&key);
-        } else if !fetch(ctx, channel, inbox, mailbox, &key).await? {
-            // The session was broken off in the middle of the mail and is of no more use. It ends
-            // here, because a POP3 mailbox takes one session at a time (KIM-7); the next one
-            // fetches the head.
-            too_large.insert(key);
-            return Ok(false);
-        }
+/// The sizes of the server's list, where they tell anything. A server that breaks off at the
+/// question is not asked again.
+async fn sizes(
+    session: &mut Session<'_>,
+    look: &Look<'_>,
+    memory: &mut Memory,
+) -> Result<std::collections::HashMap<MailKey, u64>, Trouble> {
+    if memory.has_no_sizes || !look.row.has_true_sizes {
+        return Ok(Default::default());
     }
-    Ok(true)
-}
-
-/// Fetches one mail and saves it. `false`: it is too large, and the session cannot be used any
-/// further.
-async fn fetch(
-    ctx: &Ctx,
-    channel: &ChannelName,
-    inbox: &Inbox,
-    mailbox: &mut Mailbox,
-    key: &MailKey,
-) -> Result<bool, Trouble> {
-    let mut coming = Coming { letter: NewLetter::new(&ctx.store), error: None };
-    let fetched = mailbox.fetch_into(key, inbox.mail_bytes_max, &mut coming).await;
-    let Coming { letter, error } = coming;
-    let fetched = match fetched {
-        Ok(Fetched::Mail(())) => {
-            save(ctx, channel, key, letter, false).await?;
-            return Ok(true);
-        }
-        fetched => fetched,
-    };
-    // What came of it is of no use. Where the database is away, the next start removes it.
-    letter.discard().await?;
-    match fetched? {
-        // Somebody else took it meanwhile, or it is to be had later.
-        Fetched::Mail(()) | Fetched::Gone => Ok(true),
-        Fetched::NotKept => error.map_or(Ok(false), |error| Err(error.into())),
-        Fetched::Withheld { .. } => {
-            warn!(channel.name = %channel, "The server holds a mail back; it is asked for again");
-            Ok(true)
-        }
-        Fetched::TooLarge => {
-            warn!(channel.name = %channel, "A mail is larger than mail_bytes_max; its head is shown");
-            Ok(false)
+    match session.sizes().await {
+        Ok(sizes) => Ok(sizes),
+        Err(trouble) => {
+            memory.has_no_sizes = true;
+            Err(trouble)
         }
     }
 }
 
-/// A mail that is saved while it comes.
-struct Coming<'s> {
-    letter: NewLetter<'s>,
-    /// Why it could not be saved.
-    error: Option<StoreError>,
-}
-
-impl Basket for Coming<'_> {
-    async fn take(&mut self, bytes: &[u8]) -> bool {
-        match self.letter.take(bytes).await {
-            Ok(()) => true,
-            Err(error) => {
-                self.error = Some(error);
-                false
+/// Marks what may go. A failure keeps nobody from the mails: it is tried again later and later.
+async fn delete(
+    session: &mut Session<'_>,
+    look: &Look<'_>,
+    present: &KeyList,
+    sizes: &std::collections::HashMap<MailKey, u64>,
+    memory: &mut Memory,
+) -> Result<Vec<MailKey>, Trouble> {
+    let is_time = memory.deletions_from.is_none_or(|from| from <= Instant::now());
+    if !look.inbox.deletes || !is_time || session.mailbox.is_over() {
+        return Ok(Vec::new());
+    }
+    let safe = look.ctx.store.deletable_mails(look.row.id, DELETIONS_AT_ONCE).await?;
+    let safe = looking::deletable(safe, &present.keys, &present.shared, sizes);
+    if safe.is_empty() {
+        return Ok(Vec::new());
+    }
+    look.ctx.store.surely_ours().await?;
+    match session.delete(&safe).await {
+        Ok(agreed) => {
+            if agreed.len() < safe.len() {
+                let kept = safe.len() - agreed.len();
+                memory.deletion_failed(look.channel, &format!("the server keeps {kept} mails"));
             }
+            Ok(agreed)
+        }
+        Err(trouble) => {
+            memory.deletion_failed(look.channel, &trouble);
+            Ok(Vec::new())
         }
     }
 }
 
-/// Saves the head of a mail whose body is too large.
-async fn fetch_head(
-    ctx: &Ctx,
-    channel: &ChannelName,
-    mailbox: &mut Mailbox,
-    key: &MailKey,
-) -> Result<(), Trouble> {
-    if let Fetched::Mail(head) = mailbox.header(key).await? {
-        let mut letter = NewLetter::new(&ctx.store);
-        letter.take(&head).await?;
-        save(ctx, channel, key, letter, true).await?;
+impl Memory {
+    fn deletion_failed(&mut self, channel: &ChannelName, why: &dyn std::fmt::Display) {
+        self.deletions_failed += 1;
+        let wait = doubled(self.deletions_failed).min(LOGIN_AGAIN_MAX);
+        self.deletions_from = Some(Instant::now() + wait);
+        warn!(channel.name = %channel, error = %why, "Mails could not be deleted; tried again in {} s", wait.as_secs());
     }
-    Ok(())
-}
-
-async fn save(
-    ctx: &Ctx,
-    channel: &ChannelName,
-    key: &MailKey,
-    letter: NewLetter<'_>,
-    head_only: bool,
-) -> Result<(), Trouble> {
-    let bytes = letter.bytes();
-    if letter.finish(channel, key, head_only, ctx.clock.now()).await? {
-        metrics::counter!("umstieg_letters_received_total", "channel" => channel.to_string())
-            .increment(1);
-        info!(channel.name = %channel, "Saved a letter of {bytes} bytes");
-    }
-    Ok(())
 }

@@ -57,12 +57,13 @@ async fn a_session_is_held_line_by_line_in_packets_of_one_byte() {
         .play(async |io| {
             let mut mailbox = open(io).await.unwrap();
             let list = mailbox.keys().await.unwrap();
-            assert_eq!(list, KeyList { keys: vec![key("7.3"), key("7.12")], illegal: 0 });
+            assert_eq!(list, KeyList { keys: vec![key("7.3"), key("7.12")], ..KeyList::default() });
             let header = mailbox.header(&key("7.3")).await.unwrap();
             assert_eq!(header, Fetched::Mail(b"A: b\r\n".to_vec()));
             let mail = mailbox.fetch(&key("7.3"), 14).await.unwrap();
             assert_eq!(mail, Fetched::Mail(b"A: b\r\n\r\n{9}\r\n)".to_vec()));
-            mailbox.delete(&[key("7.3"), key("7.12"), key("6.1"), key("x")]).await.unwrap();
+            let agreed = mailbox.delete(&[key("7.3"), key("7.12"), key("6.1"), key("x")]).await;
+            assert_eq!(agreed.unwrap(), [key("7.3"), key("7.12")]);
             mailbox.close().await.unwrap();
         })
         .await;
@@ -145,7 +146,7 @@ async fn fetch(size: &str, rest: ScriptedServer) -> Result<Fetched, MailServerEr
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_fetched_is_too_large_gone_withheld_or_broken() {
+async fn b32_b37_what_cannot_be_fetched_is_too_large_withheld_nothing_or_broken() {
     let none = ScriptedServer::new;
     let sized = |size| format!("* 1 FETCH (UID 3 RFC822.SIZE {size})\r\nu5 OK\r\n");
     let body = |answer: &str| none().on("u6 UID FETCH 3 (UID BODY.PEEK[])", answer);
@@ -155,10 +156,20 @@ async fn what_cannot_be_fetched_is_too_large_gone_withheld_or_broken() {
     let liar = body("* 1 FETCH (UID 3 BODY[] {500000000}\r\n").say("x".repeat(5000));
     assert_eq!(fetch(&sized(5), liar).await.unwrap(), Fetched::TooLarge);
 
-    assert_eq!(fetch("u5 OK\r\n", none()).await.unwrap(), Fetched::Gone);
-    assert_eq!(fetch(&sized(5), body("u6 OK\r\n")).await.unwrap(), Fetched::Gone);
-    let others = "* 2 FETCH (UID 4 BODY[] {1}\r\nx)\r\n* 1 FETCH (UID 3 BODY[] NIL)\r\nu6 OK\r\n";
-    assert_eq!(fetch(&sized(5), body(others)).await.unwrap(), Fetched::Gone);
+    // B32: its own list has it, so nothing is not absence, and a size that is missing is no mail
+    // that is.
+    for size in ["u5 OK\r\n", &sized(5), &sized(0)] {
+        assert_eq!(fetch(size, body("u6 OK\r\n")).await.unwrap(), Fetched::Nothing);
+        let others =
+            "* 2 FETCH (UID 4 BODY[] {1}\r\nx)\r\n* 1 FETCH (UID 3 BODY[] NIL)\r\nu6 OK\r\n";
+        assert_eq!(fetch(size, body(others)).await.unwrap(), Fetched::Nothing);
+        let empty = "* 1 FETCH (UID 3 BODY[] {0}\r\n)\r\nu6 OK\r\n";
+        assert_eq!(fetch(size, body(empty)).await.unwrap(), Fetched::Nothing);
+        // B37: what comes counts, whatever the size says.
+        let mail = "* 1 FETCH (UID 3 BODY[] {14}\r\nA: b\r\n\r\nText\r\n)\r\nu6 OK\r\n";
+        let whole = Fetched::Mail(b"A: b\r\n\r\nText\r\n".to_vec());
+        assert_eq!(fetch(size, body(mail)).await.unwrap(), whole);
+    }
 
     let reply = "NO not today".to_owned();
     let no = body("u6 NO not today\r\n");
@@ -217,17 +228,23 @@ async fn without_uidplus_nothing_is_expunged_that_a_person_marked() {
             .on("u5 UID STORE 3 +FLAGS.SILENT (\\Deleted)", "u5 OK\r\n")
             .on("u6 UID SEARCH DELETED", &format!("* SEARCH {uids}\r\nu6 OK\r\n"))
     };
-    for server in [
-        marked("3").on("u7 EXPUNGE", "* 1 EXPUNGE\r\nu7 OK\r\n").on("u8 LOGOUT", "u8 OK\r\n"),
-        marked("3 9").on("u7 LOGOUT", "u7 OK\r\n"),
+    for (server, expected) in [
+        (
+            marked("3").on("u7 EXPUNGE", "* 1 EXPUNGE\r\nu7 OK\r\n").on("u8 LOGOUT", "u8 OK\r\n"),
+            vec![key("7.3")],
+        ),
+        // It is marked, and stays until somebody expunges.
+        (marked("3 9").on("u7 LOGOUT", "u7 OK\r\n"), vec![]),
     ] {
-        server
+        let agreed = server
             .play(async |io| {
                 let mut mailbox = open(io).await.unwrap();
-                mailbox.delete(&[key("7.3")]).await.unwrap();
+                let agreed = mailbox.delete(&[key("7.3")]).await.unwrap();
                 mailbox.close().await.unwrap();
+                agreed
             })
             .await;
+        assert_eq!(agreed, expected);
     }
 }
 
@@ -299,6 +316,21 @@ async fn idle_ends_when_a_mail_comes_and_when_the_time_is_up() {
 
     let dies = looked("IDLE").on("u6 IDLE", "+ idling\r\n");
     assert!(wait(dies, 20).await.is_err());
+}
+
+/// The server counts three mails and lists two: the third one has not left.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_shorter_than_the_count_says_so() {
+    for (answer, is_short) in [
+        ("* 3 EXISTS\r\n* SEARCH 3 4\r\nu5 OK\r\n", true),
+        ("* 3 EXISTS\r\n* SEARCH 3 4\r\n* 2 EXPUNGE\r\nu5 OK\r\n", false),
+        ("* SEARCH 3\r\n* SEARCH 4\r\nu5 OK\r\n", false),
+        ("* SEARCH 3 4 5\r\nu5 OK\r\n", false),
+    ] {
+        let server = inbox().on("u5 UID SEARCH ALL", answer);
+        let list = server.play(async |io| open(io).await.unwrap().keys().await).await.unwrap();
+        assert_eq!(list.is_short, is_short, "{answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

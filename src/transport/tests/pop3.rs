@@ -51,12 +51,13 @@ async fn kim_2_and_4_a_session_is_held_line_by_line_in_packets_of_one_byte() {
         .play(async |io| {
             let mut mailbox = open(io).await.unwrap();
             let list = mailbox.keys().await.unwrap();
-            assert_eq!(list, KeyList { keys: vec![key("aaa"), key("bbb")], illegal: 0 });
+            assert_eq!(list, KeyList { keys: vec![key("aaa"), key("bbb")], ..KeyList::default() });
             let outer = mailbox.header(&key("bbb")).await.unwrap();
             assert_eq!(outer, Fetched::Mail(b"Subject: KOM-LE-Nachricht\r\n\r\n".to_vec()));
             let mail = mailbox.fetch(&key("bbb"), 100).await.unwrap();
             assert_eq!(mail, Fetched::Mail(b"Subject: x\r\n\r\n.\r\n..\r\n".to_vec()));
-            mailbox.delete(&[key("bbb"), key("gone")]).await.unwrap();
+            let agreed = mailbox.delete(&[key("bbb"), key("gone")]).await.unwrap();
+            assert_eq!(agreed, [key("bbb")]);
             assert_eq!(
                 mailbox.wait_for_mail(Duration::from_secs(9)).await.unwrap(),
                 Waited::Unsupported
@@ -228,17 +229,21 @@ async fn kim_8_a_mailbox_of_a_hundred_thousand_mails_is_listed() {
     let lines: String = (1..=100_000).map(|n| format!("{n} 0000{n:x}5f0c\r\n")).collect();
     let list =
         with_mails(&lines).play(async |io| open(io).await.unwrap().keys().await.unwrap()).await;
-    assert_eq!((list.keys.len(), list.illegal), (100_000, 0));
+    assert_eq!((list.keys.len(), list.nameless), (100_000, 0));
     assert_eq!(list.keys.last(), Some(&key("0000186a05f0c")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn kim_8_entries_that_name_no_mail_are_counted_and_do_not_hide_the_others() {
+async fn kim_8_b33_each_mail_of_a_list_has_a_key_of_its_own_unless_it_has_no_name() {
     let long = "x".repeat(71);
     let lines = format!("1 a\r\n2 a\r\n3\r\n4 \r\nx b\r\n5 {long}\r\n6 ü\r\n7  c \r\n");
     let list =
         with_mails(&lines).play(async |io| open(io).await.unwrap().keys().await.unwrap()).await;
-    assert_eq!(list, KeyList { keys: vec![key("a"), key("c")], illegal: 6 });
+    let again = key("a").again(2);
+    let (long, odd) = (MailKey::of_odd_name(long.as_bytes()), MailKey::of_odd_name("ü".as_bytes()));
+    assert_eq!(list.keys, [key("a"), again.clone(), long, odd, key("c")]);
+    assert_eq!(list.shared, [key("a"), again].into());
+    assert_eq!(list.nameless, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,6 +277,86 @@ async fn kim_11_a_deletion_counts_only_after_quit_was_confirmed() {
             })
             .await;
         assert_eq!(deleted, expected, "{answer:?}");
+    }
+}
+
+/// B33: each of two mails under one name is fetched by its own number.
+#[tokio::test(start_paused = true)]
+async fn b33_two_mails_of_one_name_are_fetched_each() {
+    with_mails("1 same\r\n2 same\r\n")
+        .on("RETR 1", "+OK\r\na\r\n.\r\n")
+        .on("RETR 2", "+OK\r\nb\r\n.\r\n")
+        .play(async |io| {
+            let mut mailbox = open(io).await.unwrap();
+            let keys = mailbox.keys().await.unwrap().keys;
+            for (key, mail) in keys.iter().zip(["a\r\n", "b\r\n"]) {
+                let fetched = mailbox.fetch(key, 10).await.unwrap();
+                assert_eq!(fetched, Fetched::Mail(mail.as_bytes().to_vec()));
+            }
+        })
+        .await;
+}
+
+/// B35: a server that gives all of a mail for its head, breaks off in it, or has no heads.
+#[tokio::test(start_paused = true)]
+async fn b35_a_head_is_had_from_servers_that_give_all() {
+    let head = "Subject: x\r\n\r\n";
+    let whole = format!("+OK\r\n{head}{}", "x".repeat(20_000_000));
+    for (answer, expected) in [
+        (format!("+OK\r\n{head}.\r\n"), Some(head)),
+        (format!("+OK\r\n{head}Text\r\n.\r\n"), Some(head)),
+        (format!("+OK\r\n{head}Te"), Some(head)),
+        ("+OK\r\nSubject: x\n\nText\n.\n".to_owned(), Some("Subject: x\n\n")),
+        (whole, Some(head)),
+        ("+OK\r\nSubject: x\r\n.\r\n".to_owned(), Some("Subject: x\r\n")),
+        ("+OK\r\nSubject".to_owned(), None),
+        ("-ERR what?\r\n".to_owned(), None),
+        ("+OK\r\n.\r\n".to_owned(), None),
+    ] {
+        let got = with_mails("1 a\r\n")
+            .hear("TOP 1 0")
+            .say(answer.clone())
+            .play(async |io| open(io).await.unwrap().header(&key("a")).await)
+            .await;
+        let got = match got {
+            Ok(Fetched::Mail(head)) => Some(String::from_utf8(head).unwrap()),
+            _ => None,
+        };
+        let shown: String = answer.chars().take(40).collect();
+        assert_eq!(got.as_deref(), expected, "{shown:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r06_a_mail_of_nothing_is_no_mail() {
+    assert_eq!(retr(ScriptedServer::new().say("+OK\r\n.\r\n"), 9).await.unwrap(), Fetched::Nothing);
+}
+
+/// B38: without names for its mails there is nothing to do in a mailbox.
+#[tokio::test(start_paused = true)]
+async fn b38_a_server_without_uidl_ends_the_session_with_its_words() {
+    let server = clientmodul().on("UIDL", "-ERR unknown command\r\n");
+    let error = server.play(async |io| open(io).await.unwrap().keys().await).await.unwrap_err();
+    let words = "the dialogue with the mail server localhost broke off: the server answered: -ERR unknown command";
+    assert_eq!(chain(&error), words);
+}
+
+/// Sizes tell mails apart; a server that has none says nothing.
+#[tokio::test(start_paused = true)]
+async fn sizes_go_by_key_and_may_be_missing() {
+    for (answer, expected) in [
+        ("+OK\r\n1 12\r\n2 x\r\n3 5 more\r\n9 1\r\n.\r\n", vec![("a", 12), ("c", 5)]),
+        ("-ERR no\r\n", vec![]),
+    ] {
+        let sizes = with_mails("1 a\r\n2 b\r\n3 c\r\n")
+            .on("LIST", answer)
+            .play(async |io| {
+                let mut mailbox = open(io).await.unwrap();
+                mailbox.keys().await.unwrap();
+                mailbox.sizes().await.unwrap()
+            })
+            .await;
+        assert_eq!(sizes, expected.into_iter().map(|(name, bytes)| (key(name), bytes)).collect());
     }
 }
 

@@ -10,7 +10,7 @@ use umstieg::{
     app, config,
     model::{ChannelName, ConversationId, MailKey},
     relay::{self, Clock, Ctx},
-    store::NewLetter,
+    store::{Arrival, MailboxPlace, NewLetter, Saved},
 };
 use umstieg_world::client::SeenEvent;
 
@@ -49,7 +49,19 @@ impl Flows {
         let (key, now) = (MailKey::new(key).unwrap(), self.ctx.clock.now());
         let mut letter = NewLetter::new(&self.ctx.store);
         letter.take(mail.as_bytes()).await.unwrap();
-        assert!(letter.finish(&channel, &key, false, now).await.unwrap());
+        let place = MailboxPlace::new("pop3", "localhost", 995, "idle", "");
+        let mailbox = self.ctx.store.mailbox(&channel, &place, 0, now).await.unwrap().id;
+        let arrival = Arrival {
+            channel: &channel,
+            mailbox,
+            key: &key,
+            listed_bytes: None,
+            head_only: false,
+            out_of_reach: false,
+            too_large: false,
+            at: now,
+        };
+        assert_eq!(letter.finish(arrival).await.unwrap(), Saved::New);
         relay::place_letters(&self.ctx, &channel).await.unwrap();
         relay::send_posts(&self.ctx, ConversationId(1)).await.unwrap();
     }

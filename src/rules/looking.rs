@@ -1,0 +1,368 @@
+//! What to do with the mails a mailbox lists: which are fetched, in which order, and which keys name
+//! nothing any more.
+//!
+//! A key names a mail only while it is in the list. One that was gone, or that we had deleted, and
+//! is there again names a new mail (RFC 1939 §7 lets a server use it again).
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+
+use crate::model::MailKey;
+
+/// A letter whose key has not left the list, as far as we know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMail {
+    pub key: MailKey,
+    /// What the server's list said of its length when it was fetched.
+    pub listed_bytes: Option<u64>,
+    /// The mailbox confirmed its deletion.
+    pub is_deleted: bool,
+    /// `false` for a mail out of reach, of which there is a letter with its head or less.
+    pub is_whole: bool,
+}
+
+/// A mail that is no letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfetchedMail {
+    pub key: MailKey,
+    pub state: UnfetchedState,
+    pub tries: u32,
+    pub next_try_at: Option<OffsetDateTime>,
+}
+
+/// Why a mail is no letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnfetchedState {
+    /// It could not be had yet.
+    Trying,
+    /// It could not be had in several tries: a person was told, and it is tried now and then.
+    Aside,
+    /// A person was told, and no further try would bring it.
+    Final,
+    /// A person gave it up.
+    Dropped,
+    /// It was there before the gateway came, and is older than what the settings want.
+    Skipped,
+    /// It was put aside, and is not in the mailbox any more.
+    Gone,
+}
+
+impl UnfetchedState {
+    pub const ALL: [Self; 6] =
+        [Self::Trying, Self::Aside, Self::Final, Self::Dropped, Self::Skipped, Self::Gone];
+
+    /// The word for it in SQL.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Aside => "aside",
+            Self::Final => "final",
+            Self::Dropped => "dropped",
+            Self::Skipped => "skipped",
+            Self::Gone => "gone",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// A mail to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    pub key: MailKey,
+    /// What was tried before.
+    pub before: Before,
+}
+
+/// What was tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing that is known of.
+    Nothing,
+    /// It is kept, and the server's list says another length now.
+    OtherSize,
+    /// So many tries.
+    Tries(u32),
+    /// It was put aside; a person was told.
+    Aside,
+}
+
+/// What a look has to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What was never tried in the order of the list, then what was tried and is due.
+    pub errands: Vec<Errand>,
+    /// Keys of letters that name nothing any more.
+    pub left: Vec<MailKey>,
+    /// Keys that name nothing any more, of mails that are no letters.
+    pub unfetched_left: Vec<MailKey>,
+    /// Mails that were fetched after all, which was not noted.
+    pub settled: Vec<MailKey>,
+}
+
+/// Plans a look.
+///
+/// `sizes` are those of the server's list; empty where they are not known or not believed.
+/// `is_short`: the list is not all there is, so nothing of it says that a key has left.
+pub fn plan(
+    listed: &[MailKey],
+    is_short: bool,
+    sizes: &HashMap<MailKey, u64>,
+    kept: &[KeptMail],
+    unfetched: &[UnfetchedMail],
+    now: OffsetDateTime,
+) -> Plan {
+    let kept_by_key: HashMap<&MailKey, &KeptMail> = kept.iter().map(|m| (&m.key, m)).collect();
+    let unfetched_by_key: HashMap<&MailKey, &UnfetchedMail> =
+        unfetched.iter().map(|m| (&m.key, m)).collect();
+    let mut plan = Plan::default();
+    let mut later = Vec::new();
+    for key in listed {
+        let kept = kept_by_key.get(key).copied().filter(|kept| !kept.is_deleted);
+        match (kept, unfetched_by_key.get(key)) {
+            (Some(kept), Some(_)) if kept.is_whole => plan.settled.push(key.clone()),
+            (Some(kept), None) if kept.is_whole => {
+                let is_other =
+                    matches!((kept.listed_bytes, sizes.get(key)), (Some(a), Some(b)) if a != *b);
+                if is_other {
+                    let before = Before::OtherSize;
+                    plan.errands.push(Errand { key: key.clone(), before });
+                }
+            }
+            (_, Some(mail)) => {
+                let is_due = mail.next_try_at.is_none_or(|next| next <= now);
+                let before = match mail.state {
+                    UnfetchedState::Trying => Before::Tries(mail.tries),
+                    // A person was told, and wants it tried no more, or no try would bring it.
+                    UnfetchedState::Aside if mail.next_try_at.is_some() => Before::Aside,
+                    UnfetchedState::Aside
+                    | UnfetchedState::Final
+                    | UnfetchedState::Dropped
+                    | UnfetchedState::Skipped => continue,
+                    // Its name is there again: a new mail.
+                    UnfetchedState::Gone => Before::Tries(0),
+                };
+                if is_due {
+                    later.push((mail.next_try_at, Errand { key: key.clone(), before }));
+                }
+            }
+            (_, None) => plan.errands.push(Errand { key: key.clone(), before: Before::Nothing }),
+        }
+    }
+    // Who waits longest first, so that no bad mail keeps another one from its try.
+    later.sort_by_key(|(since, _)| *since);
+    plan.errands.extend(later.into_iter().map(|(_, errand)| errand));
+    if !is_short {
+        let listed: HashSet<&MailKey> = listed.iter().collect();
+        let left = |key: &&MailKey| !listed.contains(key);
+        plan.left = kept.iter().map(|mail| &mail.key).filter(left).cloned().collect();
+        plan.unfetched_left = unfetched
+            .iter()
+            .filter(|mail| mail.state != UnfetchedState::Gone)
+            .map(|mail| &mail.key)
+            .filter(left)
+            .cloned()
+            .collect();
+    }
+    plan
+}
+
+/// Which of the mails that may go can be named to the server without a doubt.
+pub fn deletable(
+    safe: Vec<KeptMail>,
+    listed: &[MailKey],
+    shared: &BTreeSet<MailKey>,
+    sizes: &HashMap<MailKey, u64>,
+) -> Vec<MailKey> {
+    let listed: HashSet<&MailKey> = listed.iter().collect();
+    safe.into_iter()
+        .filter(|mail| listed.contains(&mail.key) && !shared.contains(&mail.key))
+        .filter(|mail| match (mail.listed_bytes, sizes.get(&mail.key)) {
+            (Some(then), Some(now)) => then == *now,
+            _ => true,
+        })
+        .map(|mail| mail.key)
+        .collect()
+}
+
+/// How patient we are with a mail that cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// So many tries, then it is put aside.
+    pub tries: u32,
+    /// First wait after a failed try.
+    pub first: Duration,
+    /// First wait of a mail that was put aside.
+    pub aside_first: Duration,
+    pub aside_max: Duration,
+}
+
+impl Default for Patience {
+    /// Three tries within a minute or so, then every hour to every day: what is a mail's own fault
+    /// does not pass within minutes, and a person should hear of it the same hour.
+    fn default() -> Self {
+        Self {
+            tries: 3,
+            first: Duration::from_secs(10),
+            aside_first: Duration::from_secs(3_600),
+            aside_max: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+impl Patience {
+    /// The wait after the `failed`-th failed try, from 1.
+    pub fn wait(&self, failed: u32) -> Duration {
+        let doubled =
+            |first: Duration, times: u32| first.saturating_mul(2u32.saturating_pow(times.min(12)));
+        match failed.checked_sub(self.tries) {
+            None => doubled(self.first, failed.saturating_sub(1)),
+            Some(times) => doubled(self.aside_first, times).min(self.aside_max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
+
+    fn key(text: &str) -> MailKey {
+        MailKey::new(text).unwrap()
+    }
+
+    fn keys(text: &str) -> Vec<MailKey> {
+        text.split_whitespace().map(key).collect()
+    }
+
+    fn kept(text: &str) -> KeptMail {
+        KeptMail { key: key(text), listed_bytes: Some(10), is_deleted: false, is_whole: true }
+    }
+
+    fn unfetched(text: &str, state: UnfetchedState) -> UnfetchedMail {
+        UnfetchedMail { key: key(text), state, tries: 1, next_try_at: Some(NOW) }
+    }
+
+    fn errands(plan: &Plan) -> String {
+        plan.errands.iter().map(|errand| errand.key.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn check(listed: &str, kept: &[KeptMail], tried: &[UnfetchedMail], expected: &str) -> Plan {
+        let plan = plan(&keys(listed), false, &HashMap::new(), kept, tried, NOW);
+        assert_eq!(errands(&plan), expected, "{listed}");
+        plan
+    }
+
+    /// `R01`: what was deleted or had left, and is there again, is a new mail.
+    #[test]
+    fn a_key_names_a_mail_only_while_it_is_there() {
+        check("1 2", &[kept("1")], &[], "2");
+        let deleted = KeptMail { is_deleted: true, ..kept("1") };
+        check("1", std::slice::from_ref(&deleted), &[], "1");
+        let plan = check("2", &[kept("1"), kept("2"), deleted], &[], "");
+        assert_eq!(plan.left, keys("1 1"));
+        let short = super::plan(&keys("2"), true, &HashMap::new(), &[kept("1")], &[], NOW);
+        assert_eq!((short.left, errands_of(&short.errands)), (vec![], "2".to_owned()));
+    }
+
+    fn errands_of(errands: &[Errand]) -> String {
+        errands.iter().map(|errand| errand.key.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// `R06`: what failed comes behind all the others, and waits for itself alone.
+    #[test]
+    fn what_failed_comes_last_and_waits_alone() {
+        use UnfetchedState::{Aside, Dropped, Final, Gone, Skipped, Trying};
+        let later = UnfetchedMail {
+            next_try_at: Some(NOW + Duration::from_secs(1)),
+            ..unfetched("3", Trying)
+        };
+        check("1 2 3 4", &[], &[unfetched("1", Trying), later], "2 4 1");
+        check("1 2", &[], &[unfetched("1", Dropped), unfetched("2", Skipped)], "");
+        check("1 2", &[], &[unfetched("1", Final), unfetched("2", Aside)], "2");
+        let never = UnfetchedMail { next_try_at: None, ..unfetched("1", Aside) };
+        check("1", &[], &[never], "");
+        check("1", &[], &[unfetched("1", Gone)], "1");
+        let head = KeptMail { is_whole: false, ..kept("1") };
+        check("1", std::slice::from_ref(&head), &[unfetched("1", Aside)], "1");
+        let settled = check("1", &[kept("1")], &[unfetched("1", Trying)], "");
+        assert_eq!(settled.settled, keys("1"));
+        let gone = check("", &[head], &[unfetched("1", Aside)], "");
+        assert_eq!((gone.left, gone.unfetched_left), (keys("1"), keys("1")));
+    }
+
+    /// `R01d`: a counter that began anew while nobody looked shows in the sizes.
+    #[test]
+    fn a_key_with_another_size_is_looked_at_and_never_deleted() {
+        let sizes: HashMap<MailKey, u64> = [(key("1"), 10), (key("2"), 11)].into();
+        let mails = [kept("1"), kept("2")];
+        let plan = super::plan(&keys("1 2"), false, &sizes, &mails, &[], NOW);
+        assert_eq!(plan.errands, [Errand { key: key("2"), before: Before::OtherSize }]);
+        let shared = BTreeSet::from([key("3")]);
+        let safe = vec![kept("1"), kept("2"), kept("3"), kept("4")];
+        assert_eq!(deletable(safe, &keys("1 2 3"), &shared, &sizes), keys("1"));
+    }
+
+    #[test]
+    fn a_mail_put_aside_is_tried_every_hour_to_every_day() {
+        let patience = Patience::default();
+        let waits: Vec<u64> = (1..=9).map(|failed| patience.wait(failed).as_secs()).collect();
+        assert_eq!(waits, [10, 20, 3_600, 7_200, 14_400, 28_800, 57_600, 86_400, 86_400]);
+        assert_eq!(patience.wait(u32::MAX).as_secs(), 86_400);
+    }
+
+    proptest! {
+        /// Every mail of a list is kept, fetched now, waits for its time, or is settled by a person
+        /// or the settings; and nothing is fetched twice in a look.
+        #[test]
+        fn no_mail_of_a_list_is_forgotten(
+            listed in prop::collection::btree_set(0_u8..12, 0..12),
+            kept_keys in prop::collection::btree_map(0_u8..12, (any::<bool>(), any::<bool>()), 0..12),
+            tried in prop::collection::btree_map(0_u8..12, (0_usize..6, -2_i64..3), 0..12),
+        ) {
+            let name = |n: &u8| key(&n.to_string());
+            let listed: Vec<_> = listed.iter().map(name).collect();
+            let kept: Vec<_> = kept_keys
+                .iter()
+                .map(|(n, (is_deleted, is_whole))| KeptMail {
+                    key: name(n), listed_bytes: None, is_deleted: *is_deleted, is_whole: *is_whole,
+                })
+                .collect();
+            let unfetched: Vec<_> = tried
+                .iter()
+                .map(|(n, (state, next))| UnfetchedMail {
+                    key: name(n),
+                    state: UnfetchedState::ALL[*state],
+                    tries: 1,
+                    next_try_at: Some(NOW + time::Duration::seconds(*next)),
+                })
+                .collect();
+            let plan = plan(&listed, false, &HashMap::new(), &kept, &unfetched, NOW);
+            let fetched: BTreeSet<_> = plan.errands.iter().map(|errand| &errand.key).collect();
+            prop_assert_eq!(fetched.len(), plan.errands.len());
+            for key in &listed {
+                let is_kept = kept.iter().any(|m| m.key == *key && !m.is_deleted && m.is_whole);
+                let rests = unfetched.iter().any(|m| m.key == *key && match m.state {
+                    UnfetchedState::Trying | UnfetchedState::Aside => m.next_try_at > Some(NOW),
+                    UnfetchedState::Gone => m.next_try_at > Some(NOW),
+                    _ => true,
+                });
+                prop_assert!(is_kept || rests || fetched.contains(key), "{:?}", key);
+                prop_assert!(!(is_kept && fetched.contains(key)));
+            }
+            for key in fetched {
+                prop_assert!(listed.contains(key));
+            }
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Fetching mails one by one, and what becomes of those that do not come.
+
+use std::{collections::HashMap, time::Duration};
+
+use tracing::{info, warn};
+
+use super::{
+    Memory, Trouble,
+    session::{Fault, Session},
+};
+use crate::{
+    mail::{self, Scanner},
+    model::{ChannelName, MailKey},
+    relay::{Ctx, Inbox},
+    rules::looking::{Before, Errand},
+    store::{Arrival, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
+    transport::{Basket, Fault as WireFault, Fetched, KeyList, MailServerError},
+};
+
+/// Mails of one look after which their placing is woken.
+const WAKE_EVERY: usize = 20;
+
+/// Sessions that break in a row, at mails that do not come, before the look is given up.
+const BREAKS_MAX: u32 = 10;
+
+/// Shortest wait before the next look.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+
+/// Why a mail did not come: the gateway ended in the middle of it.
+pub(super) const INTERRUPTED: &str = "interrupted";
+/// Its server names it in no way.
+const NAMELESS: &str = "no_name";
+const TOO_LARGE: &str = "too_large";
+
+/// Stands for all mails of a list that have no name. Holds a blank, which no key of a server does.
+pub(super) fn nameless() -> MailKey {
+    MailKey::stored("without a name".to_owned())
+}
+
+/// A look at work.
+pub(super) struct Look<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) channel: &'a ChannelName,
+    pub(super) inbox: &'a Inbox,
+    pub(super) row: MailboxRow,
+    /// Whether all that was tried came.
+    pub(super) is_well: bool,
+    /// Something waits for another try.
+    pub(super) has_failed: bool,
+}
+
+/// How a fetch ended.
+enum End {
+    Saved(Saved),
+    /// Somebody else took it meanwhile.
+    Gone,
+    TooLarge,
+    /// It did not come; why.
+    Failed(&'static str),
+}
+
+impl Look<'_> {
+    /// Fetches in order. `false`: something is left for another look.
+    pub(super) async fn fetch_all(
+        &mut self,
+        session: &mut Session<'_>,
+        errands: Vec<Errand>,
+        sizes: &HashMap<MailKey, u64>,
+    ) -> Result<bool, Trouble> {
+        if errands.is_empty() {
+            return Ok(true);
+        }
+        let fetched = self.fetch_each(session, errands, sizes).await;
+        // Also for those that came before a failure.
+        self.ctx.store.wake(&Job::PlaceLetters(self.channel.clone()), None).await?;
+        if fetched.is_ok() {
+            self.ctx.store.take_interrupted(self.row.id).await?;
+        }
+        fetched
+    }
+
+    async fn fetch_each(
+        &mut self,
+        session: &mut Session<'_>,
+        errands: Vec<Errand>,
+        sizes: &HashMap<MailKey, u64>,
+    ) -> Result<bool, Trouble> {
+        let (mut breaks, mut skipped, mut is_complete) = (0, 0_usize, true);
+        for (number, Errand { key, before }) in errands.into_iter().enumerate() {
+            // The first need not wait for the others, and a wake-up for each would cost as much as
+            // all the rest of it.
+            if number % WAKE_EVERY == 1 {
+                self.ctx.store.wake(&Job::PlaceLetters(self.channel.clone()), None).await?;
+            }
+            if !self.is_ready(session).await? {
+                return Ok(false);
+            }
+            if before == Before::Nothing && self.is_older(session, &key).await? {
+                self.ctx.store.mail_skipped(self.row.id, &key, self.ctx.clock.now()).await?;
+                skipped += 1;
+                continue;
+            }
+            if !self.is_ready(session).await? {
+                return Ok(false);
+            }
+            let listed_bytes = sizes.get(&key).copied();
+            match self.fetch(session, &key, listed_bytes).await? {
+                End::Saved(saved) => {
+                    breaks = 0;
+                    self.settle(&key, before, saved, listed_bytes).await?;
+                }
+                End::Gone => {}
+                End::TooLarge => {
+                    self.too_large(session, &key, listed_bytes).await?;
+                }
+                End::Failed(reason) => {
+                    is_complete = false;
+                    if before == Before::OtherSize {
+                        // Whatever bears the name now, it is not what we have.
+                        let (store, left) = (&self.ctx.store, std::slice::from_ref(&key));
+                        store.mails_left(self.row.id, left, &[], self.ctx.clock.now()).await?;
+                    }
+                    let has_broken = session.mailbox.is_over();
+                    self.failed(session, &key, reason).await?;
+                    if has_broken {
+                        breaks += 1;
+                        // What was tried before comes last and must not make new mails wait: the
+                        // next look begins with those.
+                        if matches!(before, Before::Tries(_) | Before::Aside) {
+                            return Ok(false);
+                        }
+                        if breaks >= BREAKS_MAX {
+                            return Err(Trouble::Breaks);
+                        }
+                    }
+                }
+            }
+        }
+        if skipped > 0 {
+            info!(channel.name = %self.channel, "Left {skipped} mails in the mailbox that are older than `since`");
+        }
+        Ok(is_complete)
+    }
+
+    /// Opens the session anew where a mail broke it. `false`: it is another mailbox now.
+    async fn is_ready(&self, session: &mut Session<'_>) -> Result<bool, Trouble> {
+        if session.mailbox.is_over() {
+            let before = session.mailbox.validity();
+            session.reopen().await?;
+            return Ok(session.mailbox.validity() == before);
+        }
+        Ok(true)
+    }
+
+    /// Whether a mail that was there before us is older than what the settings want. Where its head
+    /// does not tell, it is not.
+    async fn is_older(&self, session: &mut Session<'_>, key: &MailKey) -> Result<bool, Trouble> {
+        let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(false) };
+        let Ok(Fetched::Mail(head)) = session.header(key).await else { return Ok(false) };
+        let mut scanner = Scanner::default();
+        scanner.take(&head);
+        let written = mail::parse_skeleton(&scanner.finish()).date;
+        Ok(written.is_some_and(|written| written.date() < since))
+    }
+
+    /// Fetches one mail and saves it.
+    async fn fetch(
+        &self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+        listed_bytes: Option<u64>,
+    ) -> Result<End, Trouble> {
+        self.ctx.store.fetch_begins(self.row.id, key).await?;
+        let mut coming = Coming { letter: NewLetter::new(&self.ctx.store), error: None };
+        let fetched = session.fetch_into(key, &mut coming).await;
+        let Coming { letter, error } = coming;
+        if matches!(fetched, Ok(Fetched::Mail(()))) {
+            let arrival = self.arrival(key, listed_bytes);
+            return Ok(End::Saved(self.save(letter, arrival).await?));
+        }
+        // What came of it is of no use. Where the database is away, the next start removes it.
+        letter.discard().await?;
+        if let Some(error) = error {
+            return Err(error.into());
+        }
+        Ok(match fetched {
+            Ok(Fetched::Gone) => End::Gone,
+            Ok(Fetched::TooLarge) => End::TooLarge,
+            Ok(Fetched::Withheld { .. }) => End::Failed("withheld"),
+            Ok(Fetched::Nothing) => End::Failed("nothing_came"),
+            Ok(Fetched::Mail(()) | Fetched::NotKept) => End::Failed("not_kept"),
+            Err(fault) => End::Failed(reason(&fault)),
+        })
+    }
+
+    fn arrival<'k>(&'k self, key: &'k MailKey, listed_bytes: Option<u64>) -> Arrival<'k> {
+        Arrival {
+            channel: self.channel,
+            mailbox: self.row.id,
+            key,
+            listed_bytes,
+            head_only: false,
+            out_of_reach: false,
+            too_large: false,
+            at: self.ctx.clock.now(),
+        }
+    }
+
+    async fn save(&self, letter: NewLetter<'_>, arrival: Arrival<'_>) -> Result<Saved, StoreError> {
+        let bytes = letter.bytes();
+        let saved = letter.finish(arrival).await?;
+        if saved == Saved::New {
+            let channel = self.channel.to_string();
+            metrics::counter!("umstieg_letters_received_total", "channel" => channel).increment(1);
+            info!(channel.name = %self.channel, "Saved a letter of {bytes} bytes");
+        }
+        Ok(saved)
+    }
+
+    /// Notes what became of earlier tries of a mail that came.
+    async fn settle(
+        &self,
+        key: &MailKey,
+        before: Before,
+        saved: Saved,
+        listed_bytes: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let store = &self.ctx.store;
+        match before {
+            Before::Nothing => {}
+            Before::OtherSize if saved == Saved::Known => {
+                store.size_was_false(self.row.id, key, listed_bytes).await?;
+            }
+            Before::OtherSize => {}
+            Before::Tries(_) | Before::Aside => {
+                store.mail_settled(self.row.id, key, self.ctx.clock.now()).await?;
+                info!(channel.name = %self.channel, "A mail that could not be fetched before has come");
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a failed try; after some, the mail is put aside and told of, once.
+    pub(super) async fn failed(
+        &mut self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+        reason: &'static str,
+    ) -> Result<(), Trouble> {
+        let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
+        self.has_failed = true;
+        let tries = store.try_failed(self.row.id, key, reason, now).await?;
+        let next = now + self.inbox.patience.wait(tries);
+        if tries < self.inbox.patience.tries {
+            self.is_well = false;
+            warn!(channel.name = %channel, reason, "A mail could not be fetched; it is tried again");
+            return Ok(store.try_again_at(self.row.id, key, next).await?);
+        }
+        // The server may have been away for the head, or the gateway have died over it: one more try.
+        let head = if tries <= self.inbox.patience.tries + 1 {
+            self.head(session, key).await?
+        } else {
+            None
+        };
+        self.aside(key, head, reason, Some(next), false).await
+    }
+
+    /// The head of a mail, if it is to be had.
+    async fn head(
+        &self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        if !self.is_ready(session).await? {
+            return Ok(None);
+        }
+        Ok(match session.header(key).await {
+            Ok(Fetched::Mail(head)) if !head.trim_ascii().is_empty() => Some(head),
+            _ => None,
+        })
+    }
+
+    async fn too_large(
+        &mut self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+        listed_bytes: Option<u64>,
+    ) -> Result<(), Trouble> {
+        let Some(head) = self.head(session, key).await? else {
+            return self.aside(key, None, TOO_LARGE, None, true).await;
+        };
+        warn!(channel.name = %self.channel, "A mail is larger than mail_bytes_max; its head is shown");
+        let mut letter = NewLetter::new(&self.ctx.store);
+        letter.take(&head).await?;
+        let arrival =
+            Arrival { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
+        self.save(letter, arrival).await?;
+        Ok(self.ctx.store.mail_settled(self.row.id, key, self.ctx.clock.now()).await?)
+    }
+
+    /// Puts a mail aside: a letter with its head or without, and a parked row.
+    async fn aside(
+        &self,
+        key: &MailKey,
+        head: Option<Vec<u8>>,
+        reason: &'static str,
+        next: Option<time::OffsetDateTime>,
+        too_large: bool,
+    ) -> Result<(), Trouble> {
+        let (store, channel) = (&self.ctx.store, self.channel);
+        let mut letter = NewLetter::new(store);
+        letter.take(&head.unwrap_or_default()).await?;
+        let arrival =
+            Arrival { head_only: true, out_of_reach: true, too_large, ..self.arrival(key, None) };
+        letter.finish(arrival).await?;
+        if store.put_aside(channel, self.row.id, key, reason, next, self.ctx.clock.now()).await? {
+            metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
+            warn!(channel.name = %channel, reason, "A mail that cannot be fetched was put aside and told of");
+        }
+        Ok(())
+    }
+
+    /// Tells a person of mails without a name, once.
+    pub(super) async fn tell_of_nameless(
+        &self,
+        present: &KeyList,
+        memory: &mut Memory,
+    ) -> Result<(), Trouble> {
+        let before = std::mem::replace(&mut memory.nameless, present.nameless);
+        if present.nameless == 0 || present.nameless == before {
+            return Ok(());
+        }
+        let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
+        warn!(channel.name = %channel, "{} mails bear no name; look into the mailbox", present.nameless);
+        let key = nameless();
+        if store.put_aside(channel, self.row.id, &key, NAMELESS, None, now).await? {
+            metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
+            let arrival =
+                Arrival { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
+            NewLetter::new(store).finish(arrival).await?;
+            store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
+        }
+        Ok(())
+    }
+
+    /// How long the next look may wait: less than usual when a mail is to be tried again before.
+    pub(super) async fn wait(&mut self, mails: &MailboxMails) -> Result<Duration, StoreError> {
+        let poll = self.inbox.poll;
+        if !std::mem::take(&mut self.has_failed) && mails.unfetched.is_empty() {
+            return Ok(poll);
+        }
+        let now = self.ctx.clock.now();
+        let next = self.ctx.store.next_try(self.row.id, now).await?;
+        let until = next.map(|next| Duration::try_from(next - now).unwrap_or_default());
+        Ok(until.map_or(poll, |until| until.clamp(WAIT_MIN.min(poll), poll)))
+    }
+}
+
+/// The word for it.
+fn reason(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Endless => "endless",
+        Fault::Server(MailServerError::Broken { source, .. }) => match source {
+            WireFault::Silent => "silent",
+            WireFault::Protocol(_) | WireFault::TooMuch(_) => "garbled",
+            WireFault::Refused { .. } => "withheld",
+            _ => "broken_off",
+        },
+        Fault::Server(_) => "broken_off",
+    }
+}
+
+/// A mail that is saved while it comes.
+struct Coming<'s> {
+    letter: NewLetter<'s>,
+    /// Why it could not be saved.
+    error: Option<StoreError>,
+}
+
+impl Basket for Coming<'_> {
+    async fn take(&mut self, bytes: &[u8]) -> bool {
+        match self.letter.take(bytes).await {
+            Ok(()) => true,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
+        }
+    }
+}
