@@ -187,6 +187,7 @@ impl Mailroom {
             answer_to: None,
             caller_doubt: None,
             posts: &[],
+            stays: false,
             at: NOW,
         };
         let placed = self.store.place_letter(placing.clone()).await.unwrap();
