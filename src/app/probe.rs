@@ -12,9 +12,10 @@ use crate::{
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
+    model::{ChannelName, MailKey},
     relay::{Clock, Line, Rng},
     sandbox::{Confinement, Sandbox},
-    store::{Database, KeyState, OpenError, Store, seal::OuterKey},
+    store::{Database, KeyState, MailboxPlace, OpenError, Renaming, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
 };
 
@@ -26,9 +27,14 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
     let mut findings = Vec::new();
     findings.push(documents().await);
     let store = database(settings, key, &mut findings).await;
+    if let Some(store) = &store {
+        findings.extend(names(settings, store).await);
+        findings.extend(channels(settings, store).await);
+    }
+    let mailboxes = store.clone();
     homeserver(settings, tokens, store, &mut findings).await;
     for channel in &settings.channels {
-        mail_servers(channel, &mut findings).await;
+        mail_servers(channel, mailboxes.as_ref(), &mut findings).await;
     }
     findings
 }
@@ -85,6 +91,55 @@ async fn database(
     });
     findings.push(sealing(key, opened));
     if is_open { database.open(key).await.ok() } else { None }
+}
+
+/// Whether names at the homeserver are made with what they were made with before.
+async fn names(settings: &Settings, store: &Store) -> Option<Finding> {
+    let (server_name, prefix) =
+        (&settings.homeserver.server_name, &settings.appservice.user_prefix);
+    match store.check_names(server_name, prefix).await {
+        Ok(()) => None,
+        Err(error) => Some(Finding::fail(
+            "names",
+            told(&error),
+            "give homeserver.server_name and appservice.user_prefix their old values",
+        )),
+    }
+}
+
+/// Channels that are called otherwise in the settings, and those the settings do not have.
+async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
+    // What is wrong with a channel's servers has a row of its own.
+    let Ok(places) = start::places(&settings.channels) else { return Vec::new() };
+    let renamed = match store.renamed_channels(&places).await {
+        Ok(renamed) => renamed,
+        Err(error) => {
+            let advice = "give the channel of the settings its old name, or one that is new";
+            return vec![Finding::fail("channels", told(&error), advice)];
+        }
+    };
+    let known = store.known_channels().await.unwrap_or_default();
+    let mut findings = Vec::new();
+    for Renaming { from, to } in &renamed {
+        findings.push(Finding::warn(
+            format!("channel {to}"),
+            format!("the database knows it as {from}, with the same mailbox: with the next start it goes on under the name {to}"),
+            format!("when that is not meant, give it back the name {from}"),
+        ));
+    }
+    for name in known {
+        let is_there =
+            settings.channels.iter().any(|channel| channel.channel.name.as_str() == name)
+                || renamed.iter().any(|renaming| renaming.from == name);
+        if !is_there {
+            findings.push(Finding::warn(
+                format!("channel {name}"),
+                "the database knows it, and the settings do not: its letters, posts and answers wait",
+                format!("put its section back; or, when it is to be called otherwise, give the new section the host, port and user of {name}, and start once"),
+            ));
+        }
+    }
+    findings
 }
 
 /// Whether the key of the settings is the one the database is sealed with.
@@ -340,7 +395,11 @@ async fn knock(
     }
 }
 
-async fn mail_servers(channel: &ChannelSettings, findings: &mut Vec<Finding>) {
+async fn mail_servers(
+    channel: &ChannelSettings,
+    store: Option<&Store>,
+    findings: &mut Vec<Finding>,
+) {
     let name = &channel.channel.name;
     let Line { inbox, outbox, .. } = match start::line(channel) {
         Ok(line) => line,
@@ -356,13 +415,18 @@ async fn mail_servers(channel: &ChannelSettings, findings: &mut Vec<Finding>) {
     let what = format!("inbox {name}");
     let looked = tokio::time::timeout(PROBE, async {
         let mut mailbox = Mailbox::open(inbox.protocol, &inbox.server).await?;
-        let count = mailbox.keys().await?.keys.len();
+        let keys = mailbox.keys().await?.keys;
+        let validity = mailbox.validity();
         mailbox.close().await?;
-        Ok::<_, MailServerError>(count)
+        Ok::<_, MailServerError>((keys, validity))
     })
     .await;
     findings.push(match looked {
-        Ok(Ok(count)) => Finding::ok(what, format!("login works, {count} mails")),
+        Ok(Ok((keys, validity))) => {
+            let known_as = (name, &inbox.place());
+            let waiting = waiting_mails(known_as, validity, &keys, store).await;
+            Finding::ok(what, format!("login works, {waiting}"))
+        }
         Ok(Err(error)) => Finding::fail(what, told(&error), advice(&error)),
         Err(_) => Finding::fail(what, "no answer in 30 s", UNREACHABLE),
     });
@@ -375,6 +439,25 @@ async fn mail_servers(channel: &ChannelSettings, findings: &mut Vec<Finding>) {
         Ok(Err(error)) => Finding::fail(what, told(&error), advice(&error)),
         Err(_) => Finding::fail(what, "no answer in 30 s", UNREACHABLE),
     });
+}
+
+/// How many mails there are, and how many of them would be fetched.
+async fn waiting_mails(
+    (channel, place): (&ChannelName, &MailboxPlace),
+    validity: u32,
+    keys: &[MailKey],
+    store: Option<&Store>,
+) -> String {
+    let count = keys.len();
+    let Some(store) = store else { return format!("{count} mails") };
+    match store.unknown_mails(channel, place, validity, keys).await {
+        Ok(0) => format!("{count} mails, all of them known"),
+        Ok(unknown) => format!(
+            "{count} mails, {unknown} of them would become letters in rooms; `since` of the inbox \
+             leaves older ones there at the first look"
+        ),
+        Err(_) => format!("{count} mails"),
+    }
 }
 
 const UNREACHABLE: &str = "check host, port and tls, and that the server runs";

@@ -201,6 +201,8 @@ pub struct Patience {
     /// First wait of a mail that was put aside.
     pub aside_first: Duration,
     pub aside_max: Duration,
+    /// First wait after a look that failed as a whole, and after deletions that did.
+    pub look_first: Duration,
 }
 
 impl Default for Patience {
@@ -212,6 +214,7 @@ impl Default for Patience {
             first: Duration::from_secs(10),
             aside_first: Duration::from_secs(3_600),
             aside_max: Duration::from_secs(24 * 3_600),
+            look_first: Duration::from_secs(5),
         }
     }
 }
@@ -219,13 +222,20 @@ impl Default for Patience {
 impl Patience {
     /// The wait after the `failed`-th failed try, from 1.
     pub fn wait(&self, failed: u32) -> Duration {
-        let doubled =
-            |first: Duration, times: u32| first.saturating_mul(2u32.saturating_pow(times.min(12)));
         match failed.checked_sub(self.tries) {
             None => doubled(self.first, failed.saturating_sub(1)),
             Some(times) => doubled(self.aside_first, times).min(self.aside_max),
         }
     }
+
+    /// The wait after so many failures of the whole, from 1.
+    pub fn look_wait(&self, failures: u32) -> Duration {
+        doubled(self.look_first, failures.saturating_sub(1))
+    }
+}
+
+fn doubled(first: Duration, times: u32) -> Duration {
+    first.saturating_mul(2u32.saturating_pow(times.min(12)))
 }
 
 #[cfg(test)]

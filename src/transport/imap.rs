@@ -198,9 +198,9 @@ impl Imap {
         }
         let mut uids: Vec<u32> = found.into_iter().filter(|&uid| uid != 0).collect();
         uids.sort_unstable();
-        let mut list = KeyList::default();
         // Somebody may have removed some meanwhile, and then `exists` says so too.
-        list.is_short = u32::try_from(uids.len()).is_ok_and(|listed| listed < self.exists);
+        let is_short = u32::try_from(uids.len()).is_ok_and(|listed| listed < self.exists);
+        let mut list = KeyList { is_short, ..KeyList::default() };
         for uid in uids {
             match MailKey::new(&format!("{}.{uid}", self.validity)) {
                 Ok(key) => list.keys.push(key),

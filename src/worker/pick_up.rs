@@ -22,8 +22,6 @@ use crate::{
     transport::{KeyList, MailServerError, MailServerErrorKind, MailboxProtocol, Waited},
 };
 
-/// First wait after a failed look.
-const AGAIN_FIRST: Duration = Duration::from_secs(5);
 /// Longest wait after failed looks.
 const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// Longest wait after refused logins, and between tries to delete: KIM providers lock an account
@@ -43,7 +41,7 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
                 failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
                 memory.is_excused = matches!(trouble, Trouble::Store(_));
                 tell(shop, channel, false);
-                let wait = wait_after(&trouble, failures);
+                let wait = wait_after(inbox, &trouble, failures);
                 warn!(
                     channel.name = %channel,
                     error = %trouble,
@@ -99,7 +97,7 @@ impl Trouble {
     }
 }
 
-fn wait_after(trouble: &Trouble, failures: u32) -> Duration {
+fn wait_after(inbox: &Inbox, trouble: &Trouble, failures: u32) -> Duration {
     let longest = match trouble {
         Trouble::Mailbox(MailServerError::Waits { wait, .. }) => return *wait,
         Trouble::Mailbox(error) if error.kind() == MailServerErrorKind::Credentials => {
@@ -107,11 +105,7 @@ fn wait_after(trouble: &Trouble, failures: u32) -> Duration {
         }
         _ => AGAIN_MAX,
     };
-    doubled(failures).min(longest)
-}
-
-fn doubled(failures: u32) -> Duration {
-    AGAIN_FIRST * 2u32.pow(failures.saturating_sub(1).min(12))
+    inbox.patience.look_wait(failures).min(longest)
 }
 
 /// One session, or some where mails break it: save what is new, delete what may go, then wait for
@@ -193,10 +187,9 @@ async fn look(
         match closed {
             // Deletions count only now that the server confirmed the end of the session (KIM-11).
             Ok(()) if !deleted.is_empty() => {
-                memory.deletions_failed = 0;
                 ctx.store.mails_deleted(row.id, &deleted, ctx.clock.now()).await?;
             }
-            Err(error) if !deleted.is_empty() => memory.deletion_failed(channel, &error),
+            Err(error) if !deleted.is_empty() => memory.deletion_failed(&look, &error),
             // Nothing hung on it.
             Ok(()) | Err(_) => {}
         }
@@ -238,31 +231,40 @@ async fn delete(
         return Ok(Vec::new());
     }
     let safe = look.ctx.store.deletable_mails(look.row.id, DELETIONS_AT_ONCE).await?;
-    let safe = looking::deletable(safe, &present.keys, &present.shared, sizes);
+    let mut safe = looking::deletable(safe, &present.keys, &present.shared, sizes);
     if safe.is_empty() {
         return Ok(Vec::new());
+    }
+    // One of them may break the session each time: then they go one by one, each in its turn.
+    if let Some(turn) = usize::try_from(memory.deletions_failed).ok().and_then(|n| n.checked_sub(1))
+    {
+        let turn = turn % safe.len();
+        safe = safe.into_iter().skip(turn).take(1).collect();
     }
     look.ctx.store.surely_ours().await?;
     match session.delete(&safe).await {
         Ok(agreed) => {
-            if agreed.len() < safe.len() {
+            if agreed.len() == safe.len() {
+                memory.deletions_failed = 0;
+                memory.deletions_from = None;
+            } else {
                 let kept = safe.len() - agreed.len();
-                memory.deletion_failed(look.channel, &format!("the server keeps {kept} mails"));
+                memory.deletion_failed(look, &format!("the server keeps {kept} mails"));
             }
             Ok(agreed)
         }
         Err(trouble) => {
-            memory.deletion_failed(look.channel, &trouble);
+            memory.deletion_failed(look, &trouble);
             Ok(Vec::new())
         }
     }
 }
 
 impl Memory {
-    fn deletion_failed(&mut self, channel: &ChannelName, why: &dyn std::fmt::Display) {
+    fn deletion_failed(&mut self, look: &Look<'_>, why: &dyn std::fmt::Display) {
         self.deletions_failed += 1;
-        let wait = doubled(self.deletions_failed).min(LOGIN_AGAIN_MAX);
+        let wait = look.inbox.patience.look_wait(self.deletions_failed).min(LOGIN_AGAIN_MAX);
         self.deletions_from = Some(Instant::now() + wait);
-        warn!(channel.name = %channel, error = %why, "Mails could not be deleted; tried again in {} s", wait.as_secs());
+        warn!(channel.name = %look.channel, error = %why, "Mails could not be deleted; tried again in {} s", wait.as_secs());
     }
 }

@@ -30,6 +30,7 @@ mod html;
 mod large_files;
 mod layers;
 mod letters;
+mod mailboxes;
 mod peers;
 mod portals;
 mod proxy;

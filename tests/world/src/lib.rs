@@ -45,7 +45,10 @@ pub use crate::{
     folder::Folder,
     gateway::{Channel, Gateway},
     hydrogen::Hydrogen,
-    mail::{Mail, MailServers, Trouble},
+    mail::{
+        Mail, MailServers, Trouble,
+        misbehaving::{Misbehaving, Misdeed},
+    },
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres},
     synapse::{Homeserver, Slot, SlotLease, Synapse, SynapseOptions},

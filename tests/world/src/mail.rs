@@ -8,6 +8,7 @@
 mod dovecot;
 mod exim;
 mod lmtp;
+pub mod misbehaving;
 
 use std::{
     collections::BTreeSet,
