@@ -155,7 +155,7 @@ pub(super) async fn settle_posts(
     )
     .execute(connection)
     .await?;
-    Ok(parked.rows_affected() == 1)
+    Ok(())
 }
 
 /// Parked dispatches of one conversation, oldest first.
