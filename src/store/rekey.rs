@@ -47,6 +47,8 @@ pub const SEALED: &[SealedColumn] = &[
 /// already.
 pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
+    ("letters", "digest"),
+    ("mailboxes", "place"),
     ("seal_keys", "wrapped"),
     ("crypto_records", "part_of"),
     ("crypto_records", "name"),
