@@ -184,7 +184,7 @@ async fn f5_another_prefix_or_server_name_is_refused() {
         assert!(made.status.success(), "{what}: {made:?}");
         let run = stage.gateway.command(&["run"]).await.unwrap();
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
-        assert_eq!(run.status.code(), Some(2), "{what}: {said}");
+        assert_eq!(run.status.code(), Some(3), "{what}: {said}");
         assert!(said.contains(what) && said.contains("nothing was changed"), "{what}: {said}");
         let check = stage.gateway.command(&["check"]).await.unwrap();
         let table = String::from_utf8(check.stdout).unwrap();
