@@ -11,8 +11,8 @@ use umstieg::{
         LetterId, MailKey, MessageId, NewPost, Notice, PostId, Speaker, Substance,
     },
     store::{
-        Database, NewLetter, NewPart, Placing, Resolution, Store, StoreError, StoredDispatch,
-        StoredPart, seal::OuterKey,
+        Arrival, Database, MailboxPlace, NewLetter, NewPart, Placing, Resolution, Store,
+        StoreError, StoredDispatch, StoredPart, seal::OuterKey,
     },
 };
 use umstieg_world::World;
@@ -58,10 +58,22 @@ impl Tables {
         .await;
         let store = &self.store;
         let channel = ChannelName::new("kim").unwrap();
+        let place = MailboxPlace::new("pop3", "localhost", 995, "praxis", "");
+        let mailbox = store.mailbox(&channel, &place, 0, now()).await.unwrap().id;
         for key in ["1", "2"] {
             let mut letter = NewLetter::new(store);
             letter.take(b"From: a@b.kim.telematik\r\n\r\nx").await.unwrap();
-            letter.finish(&channel, &MailKey::new(key).unwrap(), false, now()).await.unwrap();
+            let arrival = Arrival {
+                channel: &channel,
+                mailbox,
+                key: &MailKey::new(key).unwrap(),
+                listed_bytes: None,
+                head_only: false,
+                out_of_reach: false,
+                too_large: false,
+                at: now(),
+            };
+            letter.finish(arrival).await.unwrap();
         }
         self.sql(
             "insert into conversations (channel, correspondent, created_at)
@@ -283,11 +295,12 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         answer_to: None,
                         caller_doubt: None,
                         posts: std::slice::from_ref(&post),
+                        stays: false,
                         at: now(),
                     };
                     store.place_letter(placing).await.unwrap();
                 }
-                "repeat" => drop(store.mark_repeat(LetterId(1)).await.unwrap()),
+                "repeat" => drop(store.mark_repeat(LetterId(1), LetterId(2)).await.unwrap()),
                 "park" => drop(store.park_letter(&channel, LetterId(1), "x", now()).await.unwrap()),
                 "sent" => store.post_sent(PostId(1), "$e", now()).await.unwrap(),
                 _ => {
