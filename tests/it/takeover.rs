@@ -422,7 +422,9 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     assert_eq!((firsts.attempts, seconds.attempts), (1, 2));
     // Nor by an attempt that is not its own, whoever asks.
     assert_eq!(second.body_leaves(&firsts, &composed).await.unwrap(), Body::Stopped);
-    assert!(second.dispatch_again_at(&firsts, NOW, "x", None).await.is_err());
+    second.dispatch_again_at(&firsts, NOW, "x", None).await.unwrap();
+    let stands = second.head_dispatch(HERE).await.unwrap().unwrap();
+    assert_eq!((stands.state, stands.attempts), (DeliveryState::HandingOver, 2));
     assert_eq!(second.body_leaves(&seconds, &composed).await.unwrap(), Body::Leaves);
     assert!(second.still_ours().await.is_ok());
     // What an admin does beside a gateway is not stopped.
