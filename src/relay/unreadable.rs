@@ -123,10 +123,9 @@ pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
             && let Some(conversation) = ctx.store.conversation(id).await?
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
+            && tell(ctx, line, &conversation, &event, reads_since).await? == Told::NotYet
         {
-            if tell(ctx, line, &conversation, &event, reads_since).await? == Told::NotYet {
-                continue;
-            }
+            continue;
         }
         ctx.store.event_announced(event.id, now).await?;
     }
