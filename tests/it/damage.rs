@@ -358,8 +358,6 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                 ancestors: Vec::new(),
                 attempts: 0,
                 next_attempt_at: None,
-                answers: None,
-                answer_to: None,
                 first_event: None,
             };
             match step {
