@@ -180,3 +180,56 @@ fn the_scans_see_what_they_should() {
     assert_eq!(metrics("`umstieg_a_b{c}`, _umstieg_bot"), ["umstieg_a_b".to_owned()].into());
     assert_eq!(anchor("## What works, and what does not yet"), "what-works-and-what-does-not-yet");
 }
+
+/// `docs/tried.md`: every case there is kept by a test that exists, and no case is missing.
+#[test]
+fn every_case_that_was_tried_has_its_test() {
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "cipher"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let code: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let place = file.strip_prefix(root()).unwrap().with_extension("");
+            (place.to_string_lossy().replace('/', "::"), fs::read_to_string(file).unwrap())
+        })
+        .collect();
+    let is_there = |test: &str| {
+        let (room, name) = test.rsplit_once("::").unwrap_or(("", test));
+        let room = room.trim_end_matches("::tests");
+        let name = format!("fn {name}(");
+        code.iter().any(|(place, code)| {
+            let is_its_place = format!("::{place}::").contains(&format!("::{room}::"));
+            (room.is_empty() || is_its_place) && code.contains(&name)
+        })
+    };
+    let document = read("docs/tried.md");
+    let mut cases = BTreeSet::new();
+    for row in document.lines().filter(|line| line.starts_with("| ")) {
+        let fields: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [case, what, right, tests] = fields.as_slice() else { panic!("{row}") };
+        if *case == "case" || case.starts_with('-') {
+            continue;
+        }
+        assert!(cases.insert((*case).to_owned()), "{case} stands there twice");
+        assert!(!what.is_empty() && !right.is_empty(), "{row}");
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{case} has no test");
+        for test in tests {
+            assert!(is_there(test), "{case}: there is no test {test}");
+        }
+    }
+    let findings = (1..=24).map(|number| format!("R{number:02}"));
+    // Numbers that were never given are left out.
+    let reports = (1..=68)
+        .filter(|n| ![4, 5, 6, 7, 8, 11, 15, 17, 19, 25, 26, 29, 31, 34, 36, 39, 42, 45, 59].contains(n))
+        .map(|number| format!("B{number:02}"));
+    let admin = [1, 2, 4, 5, 10, 11].map(|number| format!("F{number}"));
+    for case in findings.chain(reports).chain(admin) {
+        let is_kept = cases.iter().any(|kept| {
+            kept.strip_prefix(&case).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        assert!(is_kept, "{case} is missing");
+    }
+}
