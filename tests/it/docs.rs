@@ -223,12 +223,15 @@ fn every_case_that_was_tried_has_its_test() {
     let findings = (1..=24).map(|number| format!("R{number:02}"));
     // Numbers that were never given are left out.
     let reports = (1..=68)
-        .filter(|n| ![4, 5, 6, 7, 8, 11, 15, 17, 19, 25, 26, 29, 31, 34, 36, 39, 42, 45, 59].contains(n))
+        .filter(|n| {
+            ![4, 5, 6, 7, 8, 11, 15, 17, 19, 25, 26, 29, 31, 34, 36, 39, 42, 45, 59].contains(n)
+        })
         .map(|number| format!("B{number:02}"));
     let admin = [1, 2, 4, 5, 10, 11].map(|number| format!("F{number}"));
     for case in findings.chain(reports).chain(admin) {
         let is_kept = cases.iter().any(|kept| {
-            kept.strip_prefix(&case).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+            kept.strip_prefix(&case)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
         });
         assert!(is_kept, "{case} is missing");
     }

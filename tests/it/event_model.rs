@@ -168,7 +168,11 @@ fn what_left_is_what_the_room_showed() {
     let outcome = runner
         .run(&sequences, |ops| runtime.block_on(flows.check(&ops)).map_err(TestCaseError::fail));
     match outcome {
-        Ok(()) => {}
+        Ok(()) => {
+            let (left, edited) = runtime.block_on(flows.left());
+            println!("{left} messages left, {edited} of them edited");
+            assert!(left > 0 && edited > 0, "the sequences reach too little");
+        }
         Err(TestError::Fail(why, ops)) => panic!("{why}\nafter {ops:#?}"),
         Err(other) => panic!("{other}"),
     }

@@ -29,11 +29,18 @@ use super::{
 };
 
 const BOT: &str = "@umstieg_bot:praxis.example";
+/// Connections of the gateway to its database.
+const CONNECTIONS: u32 = 4;
 const ON_TIME: Arrives = Arrives { lost: false, late: false };
 
 /// The gateway's flows with a clock that is moved by hand.
 pub(crate) struct Flows {
-    ctx: Ctx,
+    ctx: SyncMutex<Arc<Ctx>>,
+    settings: config::Settings,
+    tokens: config::Tokens,
+    url: String,
+    key: String,
+    clock: Clock,
     now: Arc<SyncMutex<OffsetDateTime>>,
     scene: Arc<Mutex<Option<Scene>>>,
     mail_server: MailServer,
@@ -89,11 +96,27 @@ impl Flows {
             let now = now.clone();
             move || *now.lock().unwrap()
         });
-        let key = OuterKey::from_base64(&key).unwrap();
-        let database = Database::connect(&url, 8).await.unwrap();
-        let store = database.migrate(&key, begin).await.unwrap();
-        let ctx = app::ctx(&settings, &tokens, store, clock).unwrap();
-        Self { ctx, now, scene, mail_server, tag: AtomicU64::new(1) }
+        let database = Database::connect(&url, CONNECTIONS).await.unwrap();
+        let outer = OuterKey::from_base64(&key).unwrap();
+        let store = database.migrate(&outer, begin).await.unwrap();
+        let ctx = Arc::new(app::ctx(&settings, &tokens, store, clock.clone()).unwrap());
+        let (ctx, tag) = (SyncMutex::new(ctx), AtomicU64::new(1));
+        Self { ctx, settings, tokens, url, key, clock, now, scene, mail_server, tag }
+    }
+
+    fn ctx(&self) -> Arc<Ctx> {
+        self.ctx.lock().unwrap().clone()
+    }
+
+    /// After a power cut: nothing of what was in memory is left, and no connection.
+    async fn restart(&self) {
+        let database = Database::connect(&self.url, CONNECTIONS).await.unwrap();
+        let outer = OuterKey::from_base64(&self.key).unwrap();
+        let store = database.open(&outer).await.unwrap();
+        self.with(async |scene| scene.store = store.clone()).await;
+        let ctx = app::ctx(&self.settings, &self.tokens, store, self.clock.clone()).unwrap();
+        let before = std::mem::replace(&mut *self.ctx.lock().unwrap(), Arc::new(ctx));
+        before.store.pool().close().await;
     }
 
     /// Runs a sequence to its end, and says what was wrong.
@@ -109,9 +132,17 @@ impl Flows {
         self.nothing_is_untold().await
     }
 
+    /// How many messages left, and how many of them as an edit says.
+    pub(crate) async fn left(&self) -> (i64, i64) {
+        let sql =
+            "select count(left_as), count(*) filter (where left_as <> '') from dispatch_parts";
+        sqlx::query_as(sql).fetch_one(self.ctx().store.pool()).await.unwrap()
+    }
+
     async fn scene_of(&self, tag: u64) -> Scene {
         let room = Room::new(tag);
-        let pool = self.ctx.store.pool();
+        let ctx = self.ctx();
+        let pool = ctx.store.pool();
         let conversation: i64 = sqlx::query_scalar(
             "insert into conversations (channel, correspondent, created_at)
              values ('kim', $1, now())
@@ -134,9 +165,9 @@ impl Flows {
             room,
             answers: Answers::Accepts,
             meanwhile: None,
-            store: self.ctx.store.clone(),
+            store: self.ctx().store.clone(),
             conversation: ConversationId(conversation),
-            now: self.ctx.clock.now(),
+            now: self.clock.now(),
             accepted: BTreeMap::new(),
             unclear: Vec::new(),
             body: Vec::new(),
@@ -206,22 +237,24 @@ impl Flows {
 
     async fn wait(&self, seconds: u64) {
         *self.now.lock().unwrap() += Duration::from_secs(seconds);
-        let now = self.ctx.clock.now();
+        let now = self.clock.now();
         self.with(async |scene| scene.now = now).await;
     }
 
     async fn sweep(&self) {
-        relay::tell_of_unreadable(&self.ctx).await.unwrap();
-        relay::hold_what_waits(&self.ctx).await.unwrap();
-        relay::park_without_place(&self.ctx).await.unwrap();
-        relay::tell_what_became(&self.ctx).await.unwrap();
+        let ctx = self.ctx();
+        relay::tell_of_unreadable(&ctx).await.unwrap();
+        relay::hold_what_waits(&ctx).await.unwrap();
+        relay::park_without_place(&ctx).await.unwrap();
+        relay::tell_what_became(&ctx).await.unwrap();
     }
 
     async fn read_room(&self, killed_after: Option<u8>) {
         let room = self.with(async |scene| scene.room.id.clone()).await;
-        let done = killed(relay::read_room(&self.ctx, &room), killed_after).await;
-        if let Some(done) = done {
-            done.unwrap();
+        let ctx = self.ctx();
+        match killed(relay::read_room(&ctx, &room), killed_after).await {
+            Some(done) => done.unwrap(),
+            None => self.restart().await,
         }
     }
 
@@ -239,7 +272,8 @@ impl Flows {
                 scene.conversation
             })
             .await;
-        let done = killed(relay::hand_over(&self.ctx, conversation), killed_after).await;
+        let ctx = self.ctx();
+        let done = killed(relay::hand_over(&ctx, conversation), killed_after).await;
         self.mail_server.is_silent().await;
         self.with(async |scene| {
             scene.meanwhile = None;
@@ -249,8 +283,9 @@ impl Flows {
             }
         })
         .await;
-        if let Some(done) = done {
-            done.unwrap();
+        match done {
+            Some(done) => done.unwrap(),
+            None => self.restart().await,
         }
     }
 
@@ -266,7 +301,7 @@ impl Flows {
         let conversation = self.with(async |scene| scene.conversation).await;
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
             .bind(conversation.0)
-            .fetch_one(self.ctx.store.pool())
+            .fetch_one(self.ctx().store.pool())
             .await
             .unwrap()
     }
@@ -311,7 +346,7 @@ impl Flows {
     /// What did not leave as the room shows it was said to the room.
     async fn nothing_is_untold(&self) -> Result<(), String> {
         let conversation = self.with(async |scene| scene.conversation).await;
-        let posts = self.ctx.store.pending_posts(conversation, 10_000).await.unwrap();
+        let posts = self.ctx().store.pending_posts(conversation, 10_000).await.unwrap();
         // What is said at a message, and whether it is the notice about its dispatch.
         let told: Vec<(String, bool)> = posts
             .iter()
