@@ -14,6 +14,11 @@ use tokio::{
     task::JoinSet,
 };
 
+use umstieg::{
+    model::{ConversationId, MessageId},
+    store::{NewPart, StoredPart},
+};
+
 use crate::stage::{Stage, kim_mail};
 
 /// A mail server that counts logins, and refuses them as long as a test wants. It speaks as much of
@@ -186,11 +191,24 @@ async fn inbox_and_outbox_share_what_was_refused() {
         .query(
             "insert into conversations (channel, correspondent, created_at)
              select 'kim', 'k' || n || '@charite.kim.telematik', now()
-             from generate_series(1, 5) as n;
-             insert into dispatches (conversation_id, author, message_id, state, opened_at, closes_at)
-             select id, '@a:b', id || '@kim.local', 'waiting', now(), now() from conversations",
+             from generate_series(1, 5) as n",
         )
         .await;
+    let store = stage.store().await;
+    for number in 1..=5 {
+        let part = NewPart {
+            conversation: ConversationId(number),
+            author: "@a:b",
+            event_id: &format!("${number}"),
+            part: &StoredPart::Text("Antwort".to_owned()),
+            answers: None,
+            collect: Duration::ZERO,
+            collect_at_most: Duration::ZERO,
+            message_id: &MessageId::new(&format!("{number}@kim.local")).unwrap(),
+            at: time::OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+        };
+        store.collect(part).await.unwrap();
+    }
     stage
         .until("they were looked after", async || {
             stage.query("select count(*) from dispatches where next_attempt_at is not null").await
