@@ -189,7 +189,7 @@ async fn ten_thousand_headers_are_survived() {
     let mail = format!("{FROM}{}Subject: Viele Kopfzeilen\n{many}\nDer Text\n", head("kopf"));
     let letter = stage.shows(&mail, "Viele Kopfzeilen").await;
     assert!(!letter.body().contains("X-Kopfzeile"), "{}", letter.body());
-    stage.anna_sees("Teile dieses Briefs waren nicht lesbar").await;
+    stage.anna_sees("Der Kopf dieses Briefs").await;
     stage.lives_on().await;
 }
 
@@ -296,7 +296,7 @@ async fn a_subject_of_a_megabyte_is_cut() {
     let letter = stage.shows(&mail, "Der kurze Text").await;
     assert!(letter.body().starts_with("Sehr lang"), "{}", letter.body());
     assert!(letter.body().len() < 1_000, "{} bytes", letter.body().len());
-    stage.anna_sees("Teile dieses Briefs waren nicht lesbar").await;
+    stage.anna_sees("Der Kopf dieses Briefs").await;
     stage.lives_on().await;
 }
 
