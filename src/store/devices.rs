@@ -190,7 +190,7 @@ impl Store {
              from devices
              where state = 'ready'
                and (inbox_drained_at is null or inbox_drained_at < $1)
-             order by drain_begun_at nulls first, id
+             order by greatest(drain_begun_at, inbox_drained_at) nulls first, id
              limit $2"#,
             before,
             i64::try_from(limit).unwrap_or(i64::MAX),
