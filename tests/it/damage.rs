@@ -300,7 +300,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                     };
                     store.place_letter(placing).await.unwrap();
                 }
-                "repeat" => drop(store.mark_repeat(LetterId(1), LetterId(2)).await.unwrap()),
+                "repeat" => store.mark_repeat(LetterId(1), LetterId(2)).await.unwrap(),
                 "park" => drop(store.park_letter(&channel, LetterId(1), "x", now()).await.unwrap()),
                 "sent" => store.post_sent(PostId(1), "$e", now()).await.unwrap(),
                 _ => {

@@ -178,7 +178,7 @@ impl Room {
             event_id: event.id.clone(),
             room_id: self.id.clone(),
             sender: event.author.to_owned(),
-            event: Value::from(json),
+            event: json,
         }
     }
 }

@@ -138,6 +138,7 @@ async fn one_bad_mail(
 
 /// Whatever fails about the whole mailbox for a while, each mail comes once.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "how many pairs there are is worth knowing")]
 async fn a_mailbox_that_fails_as_a_whole_for_a_while_loses_and_doubles_nothing() {
     let practice = Practice::new().await;
     let mut cases = Vec::new();
