@@ -144,12 +144,16 @@ impl Channel {
         self.looking.shutdown().await;
     }
 
-    /// Does what follows the looks: letters are placed, and stand in their rooms at once.
+    /// Does what follows the looks: letters are placed, and at once stand in
+    /// their rooms and were read.
     async fn relay(&self) {
         let name = ChannelName::new(&self.name).unwrap();
         relay::place_letters(&self.ctx, &name).await.unwrap();
         let posted = format!(
-            "update letters set state = 'posted' where state = 'placed' and channel = '{}'",
+            "update posts set state = 'sent', unshown = false
+             from letters
+             where posts.letter_id = letters.id and posts.state = 'pending' and channel = '{0}';
+             update letters set state = 'posted' where state = 'placed' and channel = '{0}'",
             self.name
         );
         self.practice.run(&posted).await;
