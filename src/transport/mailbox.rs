@@ -212,10 +212,10 @@ impl Mailbox {
     /// What the server says of the lengths of its mails; nothing where it does not say. They are
     /// not those of the mails that come (KIM-10), and yet tell that a name has gone over to
     /// another mail. IMAP's names never do.
-    pub async fn sizes(&mut self) -> Result<HashMap<MailKey, u64>, MailServerError> {
+    pub async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.sizes().await,
-            Dialogue::Imap(_) => Ok(HashMap::new()),
+            Dialogue::Imap(_) => Ok(None),
         }
     }
 

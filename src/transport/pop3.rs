@@ -192,26 +192,28 @@ impl Pop3 {
         Err(Fault::TooMuch("a list of mails without end"))
     }
 
-    /// The sizes of LIST, by key. A server that refuses it says none.
-    pub(super) async fn sizes(&mut self) -> Result<HashMap<MailKey, u64>, MailServerError> {
+    /// The sizes of LIST, by key; nothing from a server that refuses it.
+    pub(super) async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, MailServerError> {
         let by_number = self.listed_sizes().await.map_err(|e| self.broken(e))?;
         let numbers = self.numbers.iter().flatten();
-        Ok(numbers
-            .filter_map(|(key, number)| Some((key.clone(), *by_number.get(number)?)))
-            .collect())
+        Ok(by_number.map(|by_number| {
+            numbers
+                .filter_map(|(key, number)| Some((key.clone(), *by_number.get(number)?)))
+                .collect()
+        }))
     }
 
-    async fn listed_sizes(&mut self) -> Result<HashMap<u32, u64>, Fault> {
+    async fn listed_sizes(&mut self) -> Result<Option<HashMap<u32, u64>>, Fault> {
         let mut sizes = HashMap::new();
         if !matches!(self.command("LIST").await?, Status::Ok) {
-            return Ok(sizes);
+            return Ok(None);
         }
         self.wire.begin()?;
         for _ in 0..=LIST_ENTRIES_MAX {
             let line = text(&self.wire.line(LINE_MAX).await?);
             if line == "." {
                 self.wire.answered();
-                return Ok(sizes);
+                return Ok(Some(sizes));
             }
             let mut words = line.split_ascii_whitespace();
             let mut number = || words.next()?.parse::<u64>().ok();
@@ -301,7 +303,11 @@ impl Pop3 {
     /// QUIT. `Ok` means that the server took over every deletion (RFC 1939 §6); after any error
     /// each of them may or may not have happened (KIM-11).
     pub(super) async fn close(mut self) -> Result<(), MailServerError> {
-        self.expect_ok("QUIT").await.map_err(|e| self.broken(e))
+        self.expect_ok("QUIT").await.map_err(|e| self.broken(e))?;
+        if self.wire.has_more() {
+            return Err(self.broken(Fault::Protocol("it answers what nobody asked")));
+        }
+        Ok(())
     }
 
     async fn number(&mut self, key: &MailKey) -> Result<Option<u32>, Fault> {
@@ -321,6 +327,11 @@ impl Pop3 {
 
     async fn command(&mut self, line: &str) -> Result<Status, Fault> {
         self.wire.begin()?;
+        // A server that answers once too often would have each answer taken for that of the next
+        // command: a mail under the name of another one, a deletion that was not.
+        if self.wire.has_more() {
+            return Err(Fault::Protocol("it answers what nobody asked"));
+        }
         self.wire.send(format!("{line}\r\n").as_bytes()).await?;
         self.status().await
     }

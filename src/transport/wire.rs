@@ -111,6 +111,11 @@ impl Wire {
         self.midway
     }
 
+    /// Something came that nobody asked for.
+    pub(super) fn has_more(&self) -> bool {
+        !self.io.buffer().is_empty()
+    }
+
     pub(super) fn answered(&mut self) {
         self.midway = false;
     }

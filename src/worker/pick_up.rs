@@ -59,7 +59,7 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
 struct Memory {
     /// The look before failed at the database: a fetch it broke off is not the mail's fault.
     is_excused: bool,
-    /// LIST breaks the session: it is not asked for any more.
+    /// LIST is refused or breaks the session: it is not asked for any more.
     has_no_sizes: bool,
     /// Failed tries to delete in a row, and until when there is no other.
     deletions_failed: u32,
@@ -199,8 +199,8 @@ async fn look(
     }
 }
 
-/// The sizes of the server's list, where they tell anything. A server that breaks off at the
-/// question is not asked again.
+/// The sizes of the server's list, where they tell anything. A server that has none, or breaks off
+/// at the question, is not asked again.
 async fn sizes(
     session: &mut Session<'_>,
     look: &Look<'_>,
@@ -210,7 +210,11 @@ async fn sizes(
         return Ok(Default::default());
     }
     match session.sizes().await {
-        Ok(sizes) => Ok(sizes),
+        Ok(Some(sizes)) => Ok(sizes),
+        Ok(None) => {
+            memory.has_no_sizes = true;
+            Ok(Default::default())
+        }
         Err(trouble) => {
             memory.has_no_sizes = true;
             Err(trouble)

@@ -1,6 +1,7 @@
 //! A session with a mailbox in which nothing takes for ever.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -56,9 +57,7 @@ impl<'a> Session<'a> {
         Ok(listed.map_err(|_| Trouble::Endless)??)
     }
 
-    pub(super) async fn sizes(
-        &mut self,
-    ) -> Result<std::collections::HashMap<MailKey, u64>, Trouble> {
+    pub(super) async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, Trouble> {
         let listed = timeout(limit(self.inbox), self.mailbox.sizes()).await;
         Ok(listed.map_err(|_| Trouble::Endless)??)
     }

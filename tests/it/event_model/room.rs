@@ -1,6 +1,6 @@
 //! A room as the homeserver has it: what was said in it, and what it shows.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use umstieg::store::IncomingEvent;
 
 use super::{Arrives, Newer};

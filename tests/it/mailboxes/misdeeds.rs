@@ -138,7 +138,6 @@ async fn one_bad_mail(
 
 /// Whatever fails about the whole mailbox for a while, each mail comes once.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "how many pairs there are is worth knowing")]
 async fn a_mailbox_that_fails_as_a_whole_for_a_while_loses_and_doubles_nothing() {
     let practice = Practice::new().await;
     let mut cases = Vec::new();
@@ -194,6 +193,7 @@ async fn check_deleted(channel: &Channel, server: &Misbehaving) -> Result<(), St
 }
 
 /// Runs all cases, some at once, and names those that fail.
+#[expect(clippy::print_stdout, reason = "how many pairs there are is worth knowing")]
 async fn run<C, F>(cases: Vec<C>, check: impl Fn(C) -> F)
 where
     C: std::fmt::Debug + Clone + Send + 'static,
