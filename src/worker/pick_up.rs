@@ -166,6 +166,7 @@ async fn look(
             look.row.is_new = false;
         }
 
+        let failed_before = memory.deletions_failed;
         let deleted = delete(&mut session, &look, &present, &sizes, memory).await?;
         let wait = look.wait(&mails).await?;
         // IMAP tells us when something comes, on the same connection. A POP3 session locks the
@@ -187,6 +188,10 @@ async fn look(
         match closed {
             // Deletions count only now that the server confirmed the end of the session (KIM-11).
             Ok(()) if !deleted.is_empty() => {
+                if memory.deletions_failed == failed_before {
+                    memory.deletions_failed = 0;
+                    memory.deletions_from = None;
+                }
                 ctx.store.mails_deleted(row.id, &deleted, ctx.clock.now()).await?;
             }
             Err(error) if !deleted.is_empty() => memory.deletion_failed(&look, &error),
@@ -248,10 +253,7 @@ async fn delete(
     look.ctx.store.surely_ours().await?;
     match session.delete(&safe).await {
         Ok(agreed) => {
-            if agreed.len() == safe.len() {
-                memory.deletions_failed = 0;
-                memory.deletions_from = None;
-            } else {
+            if agreed.len() < safe.len() {
                 let kept = safe.len() - agreed.len();
                 memory.deletion_failed(look, &format!("the server keeps {kept} mails"));
             }
