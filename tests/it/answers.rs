@@ -148,7 +148,7 @@ async fn two_people_write_two_mails_and_only_speakers_write_at_all() {
 
 #[tokio::test]
 async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
-    let case = Case::new(5).await;
+    let case = Case::new(15).await;
     let (stage, room) = (&case.stage, case.room());
     let first = case.say("Termin um 9 Uhr").await;
     stage.anna.edit(room, &first, "Termin um 10 Uhr").await.unwrap();
@@ -177,7 +177,7 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
 /// Whoever looks after a room takes something back that must not leave.
 #[tokio::test]
 async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
-    let case = Case::new(5).await;
+    let case = Case::new(30).await;
     let boss = case.stage.colleague("chefin").await;
     let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", case.room());
     let mut levels = case.stage.as_bot("GET", &path, &json!(null)).await;
