@@ -45,17 +45,7 @@ impl Store {
                        -- An echo that is not there any more came long ago.
                        and case
                            when echo.id is null then post.echoed_at is not null
-                           else exists (
-                               select 1
-                               from room_events as said
-                               where said.event_id = $2
-                                 and case
-                                     -- What came before there were places, in the order it came.
-                                     when echo.place is null or said.place is null
-                                     then echo.id < said.id
-                                     else echo.place < said.place
-                                 end
-                           )
+                           else echo.id < (select id from room_events where event_id = $2)
                        end
                  ),
                  -- The room was opened for the first.
