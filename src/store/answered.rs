@@ -20,8 +20,8 @@ impl Store {
     /// one, else the newest that stood in the room when it was written.
     ///
     /// A letter stands behind its own posts, behind what was said about them, and behind the answers
-    /// to it and the notices about those. What was written first is told by the order in which the
-    /// room's events came: no clock has a say.
+    /// to it and the notices about those. What was written first is told by the order of `/sync`: no
+    /// clock has a say, and no door that was faster.
     pub async fn answered_letter(
         &self,
         conversation: ConversationId,
@@ -42,10 +42,14 @@ impl Store {
                      left join room_events as echo on echo.event_id = post.event_id
                      where letter.conversation_id = $1
                        and post.state = 'sent'
-                       -- An echo that is not there any more came long ago.
+                       -- An echo that is not there any more came long ago; one without a place came
+                       -- after all that have one.
                        and case
                            when echo.id is null then post.echoed_at is not null
-                           else echo.id < (select id from room_events where event_id = $2)
+                           else echo.place < coalesce(
+                               (select place from room_events where event_id = $2),
+                               9223372036854775807
+                           )
                        end
                  ),
                  -- The room was opened for the first.

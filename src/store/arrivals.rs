@@ -185,7 +185,8 @@ impl Store {
     }
 }
 
-/// Gives events that are known their places behind all others, in this order. Those that have one
+/// Gives events that are known their places behind all others, in this order: also to echoes of our
+/// posts that are done, since what was written before a letter does not answer it. Those that have one
 /// keep it. Returns the rooms in which there is something to read now.
 async fn place(
     connection: &mut PgConnection,
@@ -210,7 +211,6 @@ async fn place(
          from unnest($1::text[]) with ordinality as of_sync (event_id, number)
          where room_events.event_id = of_sync.event_id
            and room_events.place is null
-           and room_events.state <> 'done'
          returning room_events.room_id, room_events.state",
         order,
         last,

@@ -23,6 +23,7 @@ mod doors;
 mod encrypted_faults;
 mod encryption;
 mod event_model;
+mod event_order;
 mod faults;
 mod fuzz;
 mod given_up;
