@@ -52,7 +52,8 @@ pub enum Held {
     UnderWay,
     /// It was handed over before.
     Accepted,
-    /// It may have been handed over; it is not again before the edit can be read.
+    /// It may have been handed over. It stays in its dispatch, which leaves again only when a person
+    /// says so, and then waits for the edit like any other.
     Unclear,
     /// It does not wait for this edit: a later one counts, or it leaves in no case.
     NotWaitedFor,
@@ -157,12 +158,13 @@ impl Store {
         match stood.state {
             DeliveryState::SendingBody => return Ok(Held::UnderWay),
             DeliveryState::Accepted => return Ok(Held::Accepted),
+            // Taken out, it would come back with the key, and leave without anybody's word.
+            DeliveryState::Unclear => return Ok(Held::Unclear),
             DeliveryState::Withdrawn => return Ok(Held::NotWaitedFor),
             DeliveryState::Collecting
             | DeliveryState::Waiting
             | DeliveryState::HandingOver
-            | DeliveryState::Failed
-            | DeliveryState::Unclear => {}
+            | DeliveryState::Failed => {}
         }
         sqlx::query!(
             "update dispatch_parts
@@ -174,11 +176,9 @@ impl Store {
         )
         .execute(&mut *step.transaction)
         .await?;
-        if stood.state == DeliveryState::Unclear {
-            step.commit().await?;
-            return Ok(Held::Unclear);
-        }
-        // Named like this, it can be replaced when the key comes.
+        // Named like this, it can be replaced when the key comes. Something else may have been said
+        // under that name while it was unclear whether the message had left.
+        step.say_instead(conversation, (told.0, &format!("h{edit}")), told.1).await?;
         step.say(conversation, told.0, told.1).await?;
         if stood.has_others {
             step.wake_hand_over(conversation).await?;

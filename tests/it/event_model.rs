@@ -79,6 +79,7 @@ pub(crate) enum Newer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answers {
     Accepts,
+    RefusesLogin,
     RefusesRecipient,
     BusyAtRecipient,
     RefusesBody,
@@ -175,5 +176,47 @@ fn what_left_is_what_the_room_showed() {
         }
         Err(TestError::Fail(why, ops)) => panic!("{why}\nafter {ops:#?}"),
         Err(other) => panic!("{other}"),
+    }
+}
+
+const KEY_LATE: Arrives = Arrives { lost: false, late: true };
+const ON_TIME: Arrives = Arrives { lost: false, late: false };
+
+fn read() -> [Op; 2] {
+    [Op::Sync, Op::ReadRoom { killed_after: None }]
+}
+
+fn hand_over(answers: Answers) -> [Op; 2] {
+    [Op::Wait { seconds: 1000 }, Op::HandOver { answers, meanwhile: None, killed_after: None }]
+}
+
+/// What may have arrived leaves once more only when a person says so: also when the key of its edit
+/// comes after its author was told, and when that edit is taken back.
+#[tokio::test]
+async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
+    let flows = Flows::start().await;
+    for the_edit_becomes_readable in [true, false] {
+        let mut ops = vec![Op::Say { who: 1, arrives: ON_TIME }];
+        ops.extend(read());
+        ops.extend(hand_over(Answers::HangsUpAfterBody));
+        ops.push(Op::Edit { target: 0, to: Newer::Words, arrives: KEY_LATE });
+        ops.extend(read());
+        ops.extend([Op::Wait { seconds: 1000 }, Op::Sweep]);
+        match the_edit_becomes_readable {
+            true => ops.push(Op::KeyComes),
+            false => ops.push(Op::Redact { target: 1, lost: false }),
+        }
+        ops.extend(read());
+        ops.extend(hand_over(Answers::Accepts));
+        let case = format!("readable: {the_edit_becomes_readable}");
+        assert_eq!(flows.accepted_after(&ops).await, 0, "it left by itself; {case}");
+        let states = "select count(*) from dispatches where conversation_id = $1
+            and state = 'unclear'";
+        assert_eq!(flows.number(states).await, 1, "{case}");
+        // A person may have it sent again, with the words that the room shows.
+        let mut again = vec![Op::Again { lost: false }];
+        again.extend(read());
+        again.extend(hand_over(Answers::Accepts));
+        assert_eq!(flows.more_accepted_after(&again).await, 1, "{case}");
     }
 }

@@ -67,6 +67,7 @@ async fn talk(connection: TcpStream, scene: &Mutex<Option<Scene>>) -> Option<()>
         };
         let answer: &[u8] = match word.as_str() {
             "EHLO" => b"250-modell\r\n250 AUTH PLAIN LOGIN\r\n",
+            "AUTH" if answers == Answers::RefusesLogin => b"535 5.7.8 nein\r\n",
             "AUTH" => b"235 2.7.0 gut\r\n",
             "RCPT" => {
                 happens(Moment::AtRecipient).await;

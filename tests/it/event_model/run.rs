@@ -139,6 +139,23 @@ impl Flows {
         sqlx::query_as(sql).fetch_one(self.ctx().store.pool()).await.unwrap()
     }
 
+    /// Runs a sequence in a room of its own. How many messages were accepted.
+    pub(crate) async fn accepted_after(&self, ops: &[Op]) -> usize {
+        let tag = self.tag.fetch_add(1, Ordering::Relaxed);
+        let scene = self.scene_of(tag).await;
+        *self.scene.lock().await = Some(scene);
+        self.more_accepted_after(ops).await
+    }
+
+    /// The same in the room of the sequence before.
+    pub(crate) async fn more_accepted_after(&self, ops: &[Op]) -> usize {
+        for op in ops {
+            self.run(op).await;
+            self.so_far().await.unwrap();
+        }
+        self.with(async |scene| scene.accepted.values().map(|(times, _)| times).sum()).await
+    }
+
     async fn scene_of(&self, tag: u64) -> Scene {
         let room = Room::new(tag);
         let ctx = self.ctx();
@@ -297,7 +314,7 @@ impl Flows {
         .await
     }
 
-    async fn number(&self, sql: &str) -> i64 {
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
         let conversation = self.with(async |scene| scene.conversation).await;
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
             .bind(conversation.0)
