@@ -38,6 +38,8 @@ pub enum Phrase {
         trouble: Trouble,
         reply: String,
     },
+    /// Nobody logs in for now, because a login of its account was refused.
+    DispatchWaitsForAccount,
     DispatchUnclear {
         at: OffsetDateTime,
     },
@@ -482,6 +484,7 @@ impl Phrase {
                 ];
                 ("dispatch-failed", values.into_iter().collect())
             }
+            Self::DispatchWaitsForAccount => plain("dispatch-waits-for-account"),
             Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
             Self::DispatchInterrupted => plain("dispatch-interrupted"),
             Self::DispatchDamaged => plain("dispatch-damaged"),
@@ -738,6 +741,7 @@ mod tests {
             Phrase::DispatchAcceptedKim { at: AT },
             Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
             Phrase::DispatchAcceptedFax { at: AT },
+            Phrase::DispatchWaitsForAccount,
             Phrase::DispatchUnclear { at: AT },
             Phrase::DispatchInterrupted,
             Phrase::DispatchDamaged,

@@ -21,6 +21,7 @@ dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [disk] die Antwort müssen Sie nicht noch einmal schreiben.
    *[other] Sie müssen nichts tun.
     }
+dispatch-waits-for-account = Noch nicht übergeben: Die Anmeldung am Server gelingt zurzeit nicht. Das Gateway versucht es in Abständen von höchstens einer Stunde wieder und übergibt die Antwort, sobald sie gelingt; Sie müssen nichts tun.
 dispatch-failed = Nicht zugestellt: { $trouble ->
     [recipient] Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
     [sender] Der Server nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.

@@ -21,6 +21,7 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [disk] you need not write the answer again.
    *[other] you need not do anything.
     }
+dispatch-waits-for-account = Not yet handed over: the server does not accept the login at the moment. The gateway tries again at least once an hour and hands the answer over as soon as it is accepted; you need not do anything.
 dispatch-failed = Not delivered: { $trouble ->
     [recipient] the other side takes nothing for this address. Please check the address or choose another way.
     [sender] the server takes nothing from our address. Please tell your administrator and choose another way meanwhile.

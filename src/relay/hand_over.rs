@@ -227,7 +227,8 @@ impl Case<'_> {
     }
 
     /// The account takes no login now: the mail server refused one, for whomever that was. That is
-    /// no attempt of this dispatch, but its room is told.
+    /// no attempt of this dispatch, but its room is told: once, for it may be found again and again,
+    /// for days, and for as many conversations as there are.
     async fn wait_for_account(
         &self,
         dispatch: &StoredDispatch,
@@ -237,9 +238,9 @@ impl Case<'_> {
         let channel = &self.line.channel.name;
         info!(dispatch.id = %id, channel.name = %channel, "Dispatch {id} waits {} s for its account", wait.as_secs());
         let next = self.ctx.clock.now() + wait;
-        let phrase = Phrase::DispatchTryLater { trouble: Trouble::Login, next };
-        let notice = self.notice(dispatch, &phrase);
-        self.ctx.store.dispatch_again_at(dispatch, next, ACCOUNT_WAITS, Some(&notice)).await
+        let is_told = self.ctx.store.waits_for(id, ACCOUNT_WAITS).await?;
+        let notice = (!is_told).then(|| self.notice(dispatch, &Phrase::DispatchWaitsForAccount));
+        self.ctx.store.dispatch_again_at(dispatch, next, ACCOUNT_WAITS, notice.as_ref()).await
     }
 
     /// The mail of a dispatch: the same bytes at every attempt.

@@ -525,6 +525,18 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a dispatch waits for this reason, as was noted last.
+    pub async fn waits_for(&self, dispatch: DispatchId, reply: &str) -> Result<bool, StoreError> {
+        let sealed =
+            sqlx::query_scalar!("select reply from dispatches where id = $1", dispatch.0)
+                .fetch_optional(&self.pool)
+                .await?
+                .flatten();
+        let noted = sealed.map(|sealed| self.open_text(Purpose::DispatchReply, &sealed));
+        // What cannot be read is none.
+        Ok(matches!(noted, Some(Ok(noted)) if noted == reply))
+    }
+
     /// Settles a dispatch: its state, the notice in the room and, where a person has to look, the
     /// parked row.
     pub async fn settle_dispatch(

@@ -220,3 +220,21 @@ async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
         assert_eq!(flows.more_accepted_after(&again).await, 1, "{case}");
     }
 }
+
+/// `R12`: however long an account takes no login, and however often that is found, a room is told
+/// of it once.
+#[tokio::test]
+async fn an_account_that_waits_is_told_of_once() {
+    let flows = Flows::start().await;
+    let mut ops = vec![Op::Say { who: 1, arrives: ON_TIME }];
+    ops.extend(read());
+    ops.extend(hand_over(Answers::RefusesLogin));
+    for _ in 0..50 {
+        ops.extend(hand_over(Answers::RefusesLogin));
+    }
+    assert_eq!(flows.accepted_after(&ops).await, 0);
+    let waits = "select count(*) from dispatches where conversation_id = $1 and state = 'waiting'";
+    assert_eq!(flows.number(waits).await, 1);
+    let notices = flows.number("select count(*) from posts where conversation_id = $1").await;
+    assert!((1..=2).contains(&notices), "{notices} notices");
+}
