@@ -145,18 +145,19 @@ impl Homeserver {
     }
 
     /// Events of a room from `from` back towards `to`, newest first: with `from` the `prev_batch` of
-    /// a limited timeline and `to` the last `since`, what is missing between them.
+    /// a limited timeline and `to` the last `since`, what is missing between them. Without `to`,
+    /// everything before.
     pub async fn messages_before(
         &self,
         room: &RoomId,
         from: &str,
-        to: &str,
+        to: Option<&str>,
         limit: u32,
     ) -> Result<Page, MatrixError> {
         let mut request =
             get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
         request.from = Some(from.to_owned());
-        request.to = Some(to.to_owned());
+        request.to = to.map(str::to_owned);
         request.limit = UInt::from(limit);
         let (chunk, end) = self.page(request).await?;
         let mut page = Page { end, ..Page::default() };

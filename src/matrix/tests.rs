@@ -701,7 +701,7 @@ async fn a_gap_is_filled_page_by_page_newest_first() {
     let homeserver = homeserver_at(&server.uri());
     let (mut from, mut ids, mut unreadable) = (Some("p".to_owned()), Vec::new(), 0);
     while let Some(start) = from {
-        let page = homeserver.messages_before(room(), &start, "s1", 2).await.unwrap();
+        let page = homeserver.messages_before(room(), &start, Some("s1"), 2).await.unwrap();
         ids.extend(page.events.into_iter().map(|event| event.event_id));
         unreadable += page.unreadable;
         from = page.end;

@@ -89,6 +89,22 @@ impl Store {
         Ok(())
     }
 
+    /// Whether `/sync` told of any of these events before: then it told of all that came before it.
+    pub async fn any_has_a_place(&self, events: &[IncomingEvent]) -> Result<bool, StoreError> {
+        let names: Vec<String> = events.iter().map(|event| event.event_id.clone()).collect();
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from room_events
+                 where event_id = any ($1)
+                   and place is not null
+             ) as "has_place!""#,
+            &names,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// Events of portals that transactions brought before the very first `/sync`, which tells only
     /// what follows it: in the order in which they came.
     pub async fn fetched_before_all(&self) -> Result<Vec<String>, StoreError> {

@@ -527,11 +527,10 @@ impl Store {
 
     /// Whether a dispatch waits for this reason, as was noted last.
     pub async fn waits_for(&self, dispatch: DispatchId, reply: &str) -> Result<bool, StoreError> {
-        let sealed =
-            sqlx::query_scalar!("select reply from dispatches where id = $1", dispatch.0)
-                .fetch_optional(&self.pool)
-                .await?
-                .flatten();
+        let sealed = sqlx::query_scalar!("select reply from dispatches where id = $1", dispatch.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .flatten();
         let noted = sealed.map(|sealed| self.open_text(Purpose::DispatchReply, &sealed));
         // What cannot be read is none.
         Ok(matches!(noted, Some(Ok(noted)) if noted == reply))

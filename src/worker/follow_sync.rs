@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use ruma::RoomId;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Shop;
 use crate::{
@@ -68,12 +68,22 @@ enum Trouble {
 
 async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let bot = ctx.homeserver.bot();
-    let since = ctx.store.sync_position(bot.as_str()).await?;
+    let mut since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
     let batch = match ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             relay::renew_bot_device(ctx).await?;
             return Err(error.into());
+        }
+        // What was kept is no position, or none of this homeserver's. To ask with it for ever would
+        // be to hear nothing more.
+        Err(error) if since.is_some() && error.status() == Some(400) => {
+            let batch = ctx.homeserver.sync(&device, None, LONG_POLL).await?;
+            error!(
+                "The position in the bot's /sync is of no use; every room is read from what was heard last"
+            );
+            since = None;
+            batch
         }
         batch => batch?,
     };
@@ -81,16 +91,16 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let (mut missing, mut events) = (Vec::new(), Vec::new());
-    if since.is_none() {
-        missing = ctx.store.fetched_before_all().await?;
-    }
     for room in &batch.joined {
         // The very first sync has no before: rooms of then are none of ours.
-        if let (true, Some(since)) = (room.limited, &since) {
-            missing.extend(gap(ctx, room, since).await?);
+        if room.limited && (since.is_some() || is_portal(ctx, room).await?) {
+            missing.extend(gap(ctx, room, since.as_deref()).await?);
         }
         events.extend(room.state.iter().map(incoming));
         events.extend(room.timeline.iter().map(incoming));
+    }
+    if since.is_none() {
+        missing.extend(ctx.store.fetched_before_all().await?);
     }
     for room in &batch.left {
         events.extend(room.timeline.iter().map(incoming));
@@ -128,10 +138,15 @@ async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What happened in a room between `since` and the beginning of its timeline: saved page by page,
-/// from the newest back, and named here oldest first. It gets its place together with the timeline,
+async fn is_portal(ctx: &Ctx, room: &JoinedRoom) -> Result<bool, StoreError> {
+    Ok(ctx.store.conversation_of_room(room.room_id.as_str()).await?.is_some())
+}
+
+/// What happened in a room between `since` and the beginning of its timeline, or without `since`
+/// from what was heard of it last: saved page by page, from the newest back, and named here oldest
+/// first. It gets its place together with the timeline,
 /// so that nobody reads the newer half before the older.
-async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<String>, Trouble> {
+async fn gap(ctx: &Ctx, room: &JoinedRoom, since: Option<&str>) -> Result<Vec<String>, Trouble> {
     let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
     let mut newest_first = Vec::new();
     let mut is_whole = false;
@@ -149,7 +164,8 @@ async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<String>, T
         };
         let events: Vec<IncomingEvent> = page.events.iter().map(incoming).collect();
         ctx.store.fetch_missing(&events, ctx.clock.now()).await?;
-        let is_last = events.is_empty();
+        let is_heard = since.is_none() && ctx.store.any_has_a_place(&events).await?;
+        let is_last = events.is_empty() || is_heard;
         newest_first.extend(events.into_iter().map(|event| event.event_id));
         match page.end {
             Some(end) if !is_last => from = end,
@@ -161,7 +177,9 @@ async fn gap(ctx: &Ctx, room: &JoinedRoom, since: &str) -> Result<Vec<String>, T
     }
     if !is_whole {
         // Before the position is saved, so that it is told; the position names the gap.
-        relay::tell_of_gap(ctx, room.room_id.as_str(), &gap_name(&room.room_id, since)).await?;
+        let begins = since.or(room.prev_batch.as_deref()).unwrap_or_default();
+        let name = gap_name(&room.room_id, begins);
+        relay::tell_of_gap(ctx, room.room_id.as_str(), &name).await?;
     }
     newest_first.reverse();
     Ok(newest_first)

@@ -108,6 +108,39 @@ async fn swallow(port: u16) -> (JoinSet<()>, Arc<AtomicUsize>) {
     (thief, swallowed)
 }
 
+/// A position in the `/sync` that is none: damaged, or of another homeserver. What was said
+/// meanwhile leaves, once and in order, and so does what is said after it.
+#[tokio::test]
+async fn a_position_that_is_none_makes_nobody_deaf() {
+    let mut stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    let room = letter.room_id.clone();
+    stage.anna.send_text(&room, "Vorher.").await.unwrap();
+    stage.mails(&erik, 1).await;
+    for damage in ["update sync_positions set since = 'kaputt'", "delete from sync_positions"] {
+        stage.gateway.stop();
+        stage.query(damage).await;
+        let before = stage.mails(&erik, 1).await.concat().matches("Satz ").count();
+        let (mut thief, swallowed) = swallow(stage.gateway.slot().port).await;
+        for number in 0..5 {
+            stage.anna.send_text(&room, &format!("Satz {number}.")).await.unwrap();
+        }
+        stage.until("all was swallowed", async || swallowed.load(Ordering::SeqCst) > 0).await;
+        thief.shutdown().await;
+        stage.gateway.start().await.unwrap();
+        stage.anna.send_text(&room, "Satz danach.").await.unwrap();
+        let satz = async || stage.mails(&erik, 1).await.concat().matches("Satz ").count();
+        stage.until("all of it left", async || satz().await >= before + 6).await;
+        stage.database_says("select count(*) from dispatches where state <> 'accepted'", "0").await;
+        assert_eq!(satz().await, before + 6, "each once");
+    }
+    assert_eq!(stage.mails(&erik, 1).await.concat().matches("Vorher.").count(), 1);
+    let said = stage.texts_of_dispatches().await.concat();
+    let five: String = (0..5).map(|number| format!("Satz {number}.")).collect();
+    assert!(said.matches(&format!("{five}Satz danach.")).count() == 2, "{said}");
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+}
+
 /// What was said while the gateway was away and the first door's transactions were lost: more
 /// than one `/sync` brings at once, so that the gap is filled.
 #[tokio::test]
