@@ -157,6 +157,12 @@ impl Channel {
             self.name
         );
         self.practice.run(&posted).await;
+        let sent = format!(
+            "update posts set state = 'sent' where state = 'pending'
+             and letter_id in (select id from letters where channel = '{}')",
+            self.name
+        );
+        self.practice.run(&sent).await;
     }
 
     /// Looks and relays until it is so. `Err`: it is not.
