@@ -527,13 +527,14 @@ impl Store {
                and coalesce(original.state, letter.state) = 'posted'
                and not coalesce(original.head_only, false)
                and not coalesce(original.stays, false)
-               -- What nobody could read yet stays, so that it can be had again.
+               -- What nobody could read yet stays, so that it can be had again; and so does what a
+               -- person gave up, since it is nowhere else.
                and not exists (
                    select 1
                    from posts
                    where posts.letter_id = coalesce(original.id, letter.id)
                      and not posts.repeated
-                     and (posts.unshown or posts.state in ('pending', 'parked'))
+                     and (posts.unshown or posts.state in ('pending', 'parked', 'dropped'))
                )
              order by letter.id
              limit $2",
