@@ -87,12 +87,15 @@ impl Store {
         sqlx::query!(
             "insert into posts
                  (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
-                  media, again)
-             select conversation_id, letter_id, speaker, substance, txn_id || 'r', content,
-                 file_index, media, again + 1
-             from posts
-             where id = any ($1)
-             order by id
+                  media, again, state, event_id, sent_at, echoed_at)
+             select post.conversation_id, post.letter_id, post.speaker, post.substance,
+                 post.txn_id || 'r', post.content, post.file_index, post.media, post.again + 1,
+                 case when found.event_id is null then 'pending' else 'sent' end,
+                 found.event_id, found.found_at, found.found_at
+             from posts as post
+             left join found_posts as found on found.txn_id = post.txn_id || 'r'
+             where post.id = any ($1)
+             order by post.id
              on conflict (txn_id) do nothing",
             &ids,
         )
