@@ -54,6 +54,8 @@ pub enum Saved {
     New,
     /// A letter that is there already: the very same bytes, or all that could be had of it.
     Known,
+    /// The head of a mail out of reach, which is there already: there is nothing new of it.
+    StillOutOfReach,
 }
 
 impl<'s> NewLetter<'s> {
@@ -125,7 +127,7 @@ impl<'s> NewLetter<'s> {
             return Ok(Saved::New);
         }
         let saved = self.settle(&arrival, &first, &digest).await?;
-        if saved == Saved::Known {
+        if saved != Saved::New {
             self.discard().await?;
         }
         Ok(saved)
@@ -200,19 +202,24 @@ impl<'s> NewLetter<'s> {
             return Ok(Saved::Known);
         }
         if let Some(bearer) = bearer.as_ref().filter(|bearer| bearer.is_same) {
-            // Its deletion was confirmed, and had no effect; or the list says another size of it.
+            // Its deletion was confirmed, and had no effect; or the list says another size of it; or
+            // its head, which was all that could be had, is all there is.
             sqlx::query!(
                 "update letters
                  set deleted_at = null,
-                     listed_bytes = $2
+                     listed_bytes = $2,
+                     head_only = head_only and $3,
+                     out_of_reach = out_of_reach and $3
                  where id = $1",
                 bearer.id,
                 listed_bytes,
+                arrival.head_only,
             )
             .execute(&mut *transaction)
             .await?;
             transaction.commit().await?;
-            return Ok(Saved::Known);
+            let is_still = bearer.out_of_reach && arrival.head_only;
+            return Ok(if is_still { Saved::StillOutOfReach } else { Saved::Known });
         }
         if let Some(bearer) = &bearer {
             sqlx::query!("update letters set left_at = $2 where id = $1", bearer.id, arrival.at)

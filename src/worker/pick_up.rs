@@ -151,10 +151,11 @@ async fn look(
             ctx.store.mail_settled(row.id, key, now).await?;
         }
         if let Some(key) = interrupted.take()
-            && plan.errands.iter().any(|errand| errand.key == key)
+            && let Some(place) = plan.errands.iter().position(|errand| errand.key == key)
         {
             // Whoever ended in the middle of it comes to it last, or not at all any more.
-            plan.errands.retain(|errand| errand.key != key);
+            let errand = plan.errands.remove(place);
+            look.is_another(&key, errand.before).await?;
             look.failed(&mut session, &key, fetching::INTERRUPTED).await?;
         }
         let is_complete = look.fetch_all(&mut session, plan.errands, &sizes).await?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     mail::{self, Scanner},
-    model::{ChannelName, MailKey},
+    model::{ChannelName, Defect, MailKey},
     relay::{Ctx, Inbox},
     rules::looking::{Before, Errand},
     store::{Arrival, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
@@ -111,15 +111,12 @@ impl Look<'_> {
                 }
                 End::Gone => {}
                 End::TooLarge => {
+                    self.is_another(&key, before).await?;
                     self.too_large(session, &key, listed_bytes).await?;
                 }
                 End::Failed(reason) => {
                     is_complete = false;
-                    if before == Before::OtherSize {
-                        // Whatever bears the name now, it is not what we have.
-                        let (store, left) = (&self.ctx.store, std::slice::from_ref(&key));
-                        store.mails_left(self.row.id, left, &[], self.ctx.clock.now()).await?;
-                    }
+                    self.is_another(&key, before).await?;
                     let has_broken = session.mailbox.is_over();
                     self.failed(session, &key, reason).await?;
                     if has_broken {
@@ -140,6 +137,16 @@ impl Look<'_> {
             info!(channel.name = %self.channel, "Left {skipped} mails in the mailbox that are older than `since`");
         }
         Ok(is_complete)
+    }
+
+    /// Before a mail that did not come is noted: whatever bears the name of one that is kept, with
+    /// another size, it is not what we have.
+    pub(super) async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
+        if before != Before::OtherSize {
+            return Ok(());
+        }
+        let left = std::slice::from_ref(key);
+        self.ctx.store.mails_left(self.row.id, left, &[], self.ctx.clock.now()).await
     }
 
     /// Opens the session anew where a mail broke it. `false`: it is another mailbox now.
@@ -275,7 +282,7 @@ impl Look<'_> {
             return Ok(None);
         }
         Ok(match session.header(key).await {
-            Ok(Fetched::Mail(head)) if !head.trim_ascii().is_empty() => Some(head),
+            Ok(Fetched::Mail(head)) if is_head(&head) => Some(head),
             _ => None,
         })
     }
@@ -294,7 +301,10 @@ impl Look<'_> {
         letter.take(&head).await?;
         let arrival =
             Arrival { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
-        self.save(letter, arrival).await?;
+        if self.save(letter, arrival).await? == Saved::StillOutOfReach {
+            // Its room waits for more of it. That none will come, a person has to know.
+            return self.aside(key, None, TOO_LARGE, None, true).await;
+        }
         Ok(self.ctx.store.mail_settled(self.row.id, key, self.ctx.clock.now()).await?)
     }
 
@@ -354,6 +364,13 @@ impl Look<'_> {
         let until = next.map(|next| Duration::try_from(next - now).unwrap_or_default());
         Ok(until.map_or(poll, |until| until.clamp(WAIT_MIN.min(poll), poll)))
     }
+}
+
+/// Whether something of a mail can be read there. What is no head says no more than none.
+fn is_head(head: &[u8]) -> bool {
+    let mut scanner = Scanner::default();
+    scanner.take(head);
+    !mail::parse_skeleton(&scanner.finish()).defects.contains(&Defect::NotAMail)
 }
 
 /// The word for it.
