@@ -3,6 +3,7 @@
 
 mod misdeeds;
 mod names;
+mod seams;
 mod through_the_gateway;
 
 use std::{
