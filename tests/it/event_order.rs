@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, macros::datetime};
 use umstieg::{
     model::{ConversationId, LetterId},
     store::{Database, IncomingEvent, Store, seal::OuterKey},
@@ -11,13 +11,13 @@ use umstieg::{
 use umstieg_world::{World, gateway::sealing_key};
 
 const ROOM: &str = "!raum:praxis.example";
+const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
 
 async fn store() -> Store {
     let world = World::shared().await.unwrap();
     let url = world.postgres.create_fresh_database().await.unwrap();
     let key = OuterKey::from_base64(&sealing_key()).unwrap();
-    let now = OffsetDateTime::now_utc();
-    Database::connect(&url, 4).await.unwrap().migrate(&key, now).await.unwrap()
+    Database::connect(&url, 4).await.unwrap().migrate(&key, NOW).await.unwrap()
 }
 
 fn event(event_id: &str) -> IncomingEvent {
@@ -59,7 +59,7 @@ async fn two_letters(store: &Store) -> ConversationId {
 async fn r09_a_lost_transaction_makes_no_answer_answer_a_later_letter() {
     let store = store().await;
     let conversation = two_letters(&store).await;
-    let now = OffsetDateTime::now_utc();
+    let now = NOW;
     let later = now + Duration::from_secs(5);
     store.receive_transaction("1", &[event("$brief1")], now).await.unwrap();
     store.receive_sync("@bot:x", "s1", &[], &[event("$brief1")], now).await.unwrap();
@@ -80,7 +80,7 @@ async fn r09_a_lost_transaction_makes_no_answer_answer_a_later_letter() {
 async fn r09_an_echo_without_a_place_stands_behind_what_has_one() {
     let store = store().await;
     let conversation = two_letters(&store).await;
-    let now = OffsetDateTime::now_utc();
+    let now = NOW;
     store.receive_sync("@bot:x", "s1", &[], &[event("$brief1")], now).await.unwrap();
     store.receive_transaction("3", &[event("$brief2")], now).await.unwrap();
     store.receive_sync("@bot:x", "s2", &[], &[event("$antwort")], now).await.unwrap();
