@@ -25,7 +25,7 @@ use super::{
     client::{As, read},
 };
 
-/// Timeline events per room in one `/sync`; what is more comes by [`Homeserver::messages`].
+/// Timeline events per room in one `/sync`; what is more comes by `/messages`.
 const TIMELINE_EVENTS_MAX: u32 = 50;
 
 /// The same where nothing is asked since: only where the homeserver stands is of interest then.
