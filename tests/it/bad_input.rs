@@ -19,6 +19,9 @@ fn head(id: &str) -> String {
 
 const FROM: &str = "From: Dr. Erik Muster <erik@charite.kim.telematik>\n";
 
+/// How long 50 MB may be on their way where nothing is optimised and others work as well.
+const LARGE_FILE: std::time::Duration = std::time::Duration::from_secs(240);
+
 impl Stage {
     /// Puts bytes into the practice's KIM mailbox, and waits for words in a room.
     async fn shows(&self, mail: impl AsRef<[u8]>, words: &str) -> SeenEvent {
@@ -30,7 +33,7 @@ impl Stage {
     async fn file(&self, room: &str, name: &str) -> (SeenEvent, Vec<u8>) {
         let file = self
             .anna
-            .wait_for(&format!("the file {name}"), |seen| {
+            .wait_for_within(LARGE_FILE, &format!("the file {name}"), |seen| {
                 seen.messages_in(room).find(|m| m.has_file() && m.body() == name).cloned()
             })
             .await

@@ -28,8 +28,8 @@ async fn what_is_said_in_the_clear_does_not_leave_an_encrypted_room() {
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Verschluesselt gesagt"), "{}", mails[0]);
     // Nor is what left changed by words in the clear.
-    let edit = stage.anna.edit(&room, &closed, "Anders gesagt").await.unwrap();
-    told(&anna, &edit, "Sie kam unverschlüsselt").await;
+    stage.anna.edit(&room, &closed, "Anders gesagt").await.unwrap();
+    told(&anna, &closed, "Ihre Änderung kam zu spät").await;
     assert_eq!(stage.texts_of_dispatches().await, ["Verschluesselt gesagt"]);
 }
 
