@@ -22,6 +22,9 @@ const STATEMENT_MAX: &str = "5min";
 /// in one that takes longer than a moment.
 const IDLE_IN_TRANSACTION_MAX: &str = "60s";
 
+/// Key of the advisory lock under which tables are fenced. Arbitrary.
+const FENCING: i64 = 0x756d_7374_6965_6632;
+
 /// The database could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -172,10 +175,17 @@ impl Database {
     pub async fn migrate(self, key: &OuterKey, at: OffsetDateTime) -> Result<Store, OpenError> {
         self.data_keys(key).await?;
         sqlx::migrate!().run(&self.pool).await.map_err(OpenError::Migrate)?;
-        sqlx::query("select fence_tables()")
-            .execute(&self.pool)
-            .await
-            .map_err(|error| OpenError::Migrate(error.into()))?;
+        // `migrate` may run beside a start; two at a time would make one trigger twice.
+        let fenced = async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query("select pg_advisory_xact_lock($1)")
+                .bind(FENCING)
+                .execute(&mut *transaction)
+                .await?;
+            sqlx::query("select fence_tables()").execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        fenced.await.map_err(|error| OpenError::Migrate(error.into()))?;
         jobs::migrate(&self.pool).await?;
         self.make_first_key(key, at).await?;
         self.open(key).await
