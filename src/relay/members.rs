@@ -292,14 +292,11 @@ pub(super) async fn admit(
     conversation: ConversationId,
     person: Option<&str>,
 ) -> Result<Phrase, StoreError> {
-    let Some(user) = person.and_then(|person| parse(ctx, person)) else {
-        return Ok(Phrase::MemberUnclear);
+    let user_id = match outside_of_team(ctx, line, person) {
+        Ok(user_id) => user_id,
+        Err(phrase) => return Ok(phrase),
     };
-    let user_id = user.to_string();
-    if line.channel.team.contains(&user_id) {
-        return Ok(Phrase::MemberOfTeam { user_id });
-    }
-    if ctx.store.admit(conversation, user.as_str(), ctx.clock.now()).await? {
+    if ctx.store.admit(conversation, &user_id, ctx.clock.now()).await? {
         info!(conversation.id = %conversation, "A speaker let somebody into a portal");
         Ok(Phrase::MemberAdmitted { user_id })
     } else {
@@ -314,19 +311,27 @@ pub(super) async fn dismiss(
     conversation: ConversationId,
     person: Option<&str>,
 ) -> Result<Phrase, StoreError> {
-    let Some(user) = person.and_then(|person| parse(ctx, person)) else {
-        return Ok(Phrase::MemberUnclear);
+    let user_id = match outside_of_team(ctx, line, person) {
+        Ok(user_id) => user_id,
+        Err(phrase) => return Ok(phrase),
     };
-    let user_id = user.to_string();
-    if line.channel.team.contains(&user_id) {
-        return Ok(Phrase::MemberOfTeam { user_id });
-    }
-    if ctx.store.dismiss(conversation, user.as_str(), ctx.clock.now()).await? {
+    if ctx.store.dismiss(conversation, &user_id, ctx.clock.now()).await? {
         info!(conversation.id = %conversation, "A speaker sent somebody out of a portal");
         Ok(Phrase::MemberDismissed { user_id })
     } else {
         Ok(Phrase::MemberNotAdmitted { user_id })
     }
+}
+
+/// The person a command names, unless it cannot be told who, or is of the team: those are let in by
+/// the settings.
+fn outside_of_team(ctx: &Ctx, line: &Line, person: Option<&str>) -> Result<String, Phrase> {
+    let user = person.and_then(|person| parse(ctx, person)).ok_or(Phrase::MemberUnclear)?;
+    let user_id = user.to_string();
+    if line.channel.team.contains(&user_id) {
+        return Err(Phrase::MemberOfTeam { user_id });
+    }
+    Ok(user_id)
 }
 
 /// A person, and none of ours: those are where they belong.
