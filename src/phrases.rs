@@ -925,7 +925,7 @@ mod tests {
         );
         check(
             Phrase::DispatchAcceptedFax { at: AT },
-            "An das Fax-Gateway übergeben um 14:05 Uhr. Ein Sendebericht liegt noch nicht vor.",
+            "An den Fax-Dienst übergeben um 14:05 Uhr. Ein Sendebericht liegt noch nicht vor.",
         );
     }
 
@@ -936,14 +936,14 @@ mod tests {
                 trouble: Trouble::RecipientRefused,
                 reply: "550 5.1.1 no such\r\n user".to_owned(),
             },
-            "Nicht zugestellt: Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie \
-             die Adresse oder wählen Sie einen anderen Weg. (Antwort des Servers: 550 5.1.1 no \
-             such user)",
+            "Nicht zugestellt: Für diese Adresse wird nichts angenommen. Bitte prüfen Sie die \
+             Adresse oder wählen Sie einen anderen Weg. (Antwort des Servers: 550 5.1.1 no such \
+             user)",
         );
         check(
             Phrase::DispatchFailed { trouble: Trouble::Unreachable, reply: String::new() },
-            "Nicht zugestellt: Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen \
-             anderen Weg oder schreiben Sie später noch einmal.",
+            "Nicht zugestellt: Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie \
+             Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.",
         );
     }
 
@@ -951,7 +951,7 @@ mod tests {
     fn a_later_attempt_names_day_and_time() {
         check(
             Phrase::DispatchTryLater { trouble: Trouble::Unreachable, next: AT },
-            "Noch nicht übergeben: Der Server ist zurzeit nicht erreichbar. Nächster Versuch am \
+            "Noch nicht übergeben: Der Mailserver ist zurzeit nicht erreichbar. Nächster Versuch am \
              23.11. um 14:05 Uhr; Sie müssen nichts tun.",
         );
     }

@@ -3,102 +3,108 @@
 # Was aus einer Antwort wird
 dispatch-accepted-kim = An KIM übergeben um { $time } Uhr. Eine Zustellbestätigung liegt noch nicht vor.
 dispatch-accepted-elsewhere = An KIM übergeben um { $time } Uhr, wie vom Absender gewünscht an { $address }. Eine Zustellbestätigung liegt noch nicht vor.
-dispatch-accepted-fax = An das Fax-Gateway übergeben um { $time } Uhr. Ein Sendebericht liegt noch nicht vor.
+dispatch-accepted-fax = An den Fax-Dienst übergeben um { $time } Uhr. Ein Sendebericht liegt noch nicht vor.
 dispatch-try-later = Noch nicht übergeben: { $trouble ->
-    [recipient] Die Gegenstelle nimmt für diese Adresse zurzeit nichts an.
-    [sender] Der Server nimmt von unserer Adresse zurzeit nichts an.
-    [size] Der Server hat zurzeit nicht genug Platz.
+    [recipient] Für diese Adresse wird zurzeit nichts angenommen.
+    [sender] Der Mailserver nimmt von unserer Adresse zurzeit nichts an.
+    [size] Der Mailserver hat zurzeit nicht genug Platz.
     [mailbox] Das Postfach der Gegenseite ist zurzeit voll.
-    [content] Der Server konnte die Sendung zurzeit nicht verarbeiten.
-    [login] Die Anmeldung am Server gelingt zurzeit nicht.
-    [unreachable] Der Server ist zurzeit nicht erreichbar.
-    [documents] Das Gateway kann Dateien zurzeit nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung.
+    [content] Der Mailserver konnte die Antwort zurzeit nicht verarbeiten.
+    [login] Die Anmeldung am Mailserver gelingt zurzeit nicht. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung.
+    [unreachable] Der Mailserver ist zurzeit nicht erreichbar.
+    [documents] Umstieg kann Dateien zurzeit nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung.
     [media] Eine Datei Ihrer Nachricht lässt sich zurzeit nicht vom Chat-Server abrufen.
-    [disk] Auf dem Rechner des Gateways ist kein Platz für Zwischendateien. Bitte informieren Sie Ihre Systemverwaltung.
-   *[busy] Der Server ist zurzeit ausgelastet.
+    [disk] Auf dem Rechner von Umstieg ist kein Platz mehr. Bitte informieren Sie Ihre Systemverwaltung.
+   *[busy] Der Mailserver ist zurzeit ausgelastet.
     } Nächster Versuch am { $day } um { $time } Uhr; { $trouble ->
+    [login] die Antwort müssen Sie nicht noch einmal schreiben.
     [documents] die Antwort müssen Sie nicht noch einmal schreiben.
     [disk] die Antwort müssen Sie nicht noch einmal schreiben.
    *[other] Sie müssen nichts tun.
     }
-dispatch-waits-for-account = Noch nicht übergeben: Die Anmeldung am Server gelingt zurzeit nicht. Das Gateway versucht es in Abständen von höchstens einer Stunde wieder und übergibt die Antwort, sobald sie gelingt; Sie müssen nichts tun.
+dispatch-waits-for-account = Noch nicht übergeben: Die Anmeldung am Mailserver gelingt zurzeit nicht. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung. Die Anmeldung wird mindestens einmal in der Stunde wieder versucht; gelingt sie, geht die Antwort von selbst hinaus.
 dispatch-failed = Nicht zugestellt: { $trouble ->
-    [recipient] Die Gegenstelle nimmt für diese Adresse nichts an. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
-    [sender] Der Server nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
-    [size] Die Sendung ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
-    [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an oder wählen Sie einen anderen Weg.
+    [recipient] Für diese Adresse wird nichts angenommen. Bitte prüfen Sie die Adresse oder wählen Sie einen anderen Weg.
+    [sender] Der Mailserver nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [size] Die Antwort ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
+    [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [content] Der Server hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
-    [login] Die Anmeldung am Server ist fehlgeschlagen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
-    [unreachable] Der Server war zu lange nicht erreichbar. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
-    [documents] Das Gateway konnte Dateien zu lange nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
-    [media] Eine Datei Ihrer Nachricht ließ sich zu lange nicht vom Chat-Server abrufen. Bitte informieren Sie Ihre Systemverwaltung und wählen Sie einstweilen einen anderen Weg.
-    [disk] Auf dem Rechner des Gateways war zu lange kein Platz für Zwischendateien. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
-   *[busy] Der Server war zu lange ausgelastet. Bitte wählen Sie einen anderen Weg oder schreiben Sie später noch einmal.
+    [login] Die Anmeldung am Mailserver ist zu lange nicht gelungen. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [unreachable] Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [documents] Umstieg konnte Dateien zu lange nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [media] Eine Datei Ihrer Nachricht ließ sich zu lange nicht vom Chat-Server abrufen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [disk] Auf dem Rechner von Umstieg war zu lange kein Platz. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+   *[busy] Der Mailserver war zu lange ausgelastet. Bitte schreiben Sie später !erneut, oder wählen Sie einen anderen Weg.
     }{ $has-reply ->
     [yes] {" "}(Antwort des Servers: { $reply })
    *[no] {""}
     }
-dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Sendung ist möglicherweise angekommen; ein zweiter Versuch käme dann möglicherweise doppelt an. Bitte fragen Sie telefonisch nach. Soll sie noch einmal gesendet werden, schreiben Sie !erneut.
-dispatch-interrupted = Nicht zugestellt: Das Gateway ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
-dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher des Gateways beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
+dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Antwort ist möglicherweise angekommen; ein zweiter Versuch käme dann doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
+dispatch-interrupted = Nicht zugestellt: Umstieg ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
+dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher von Umstieg beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
 dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
-edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die Fassung von vorher. Bitte schicken Sie eine Berichtigung als neue Nachricht.
-edit-under-way = Ihre Änderung kam, während die Antwort schon übergeben wird. Ob die Gegenseite noch die Fassung von vorher erhält, steht gleich an dieser Stelle.
-edit-in-time = Ihre Änderung kam rechtzeitig: Die Fassung von vorher wurde nicht übergeben. Sie müssen nichts tun.
+edit-too-late = Ihre Änderung kam zu spät: Die Antwort ist schon übergeben, und die Gegenseite sieht die frühere Fassung. Bitte schicken Sie eine Berichtigung als neue Nachricht.
+edit-under-way = Ihre Änderung kam, während die Antwort gerade übergeben wurde. Ob die Gegenseite die frühere Fassung erhält, steht gleich an dieser Stelle.
+edit-in-time = Ihre Änderung kam rechtzeitig: Die frühere Fassung wurde nicht übergeben. Sie müssen nichts tun.
 edit-after-failure = Ihre Änderung ist vermerkt: Die Antwort war nicht übergeben worden. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
-edit-unclear = Ob die Gegenseite die Fassung von vorher erhalten hat, ist unklar. Bitte klären Sie es telefonisch. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
+edit-unclear = Ob die Gegenseite die frühere Fassung erhalten hat, ist unklar. Bitte fragen Sie telefonisch nach. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
 edit-stays = { $trouble ->
     [empty] Ihre Änderung lässt von der Nachricht nichts übrig, was weitergegeben werden könnte.
     [size] Mit Ihrer Änderung ist die Nachricht zu groß.
-    [speaker] Ihre Änderung ist nicht übertragbar, weil Sie hier nicht mehr für die Praxis schreiben dürfen.
+    [speaker] Ihre Änderung lässt sich nicht weitergeben, weil Sie hier nicht mehr für die Praxis antworten dürfen.
     [device] Ihre Änderung kam von einem Gerät, das nicht bestätigt ist.
     [clear] Ihre Änderung kam unverschlüsselt.
     [broken] Ihre Änderung lässt sich nicht lesen, vielleicht wurde sie unterwegs verändert.
-   *[kind] Die geänderte Nachricht ist nicht übertragbar.
-    } Die Nachricht bleibt im Raum, auch die Fassung von vorher wird nicht weitergegeben. Bitte schicken Sie, was gelten soll, als neue Nachricht.
+   *[kind] Die geänderte Nachricht lässt sich nicht weitergeben.
+    } Die Nachricht bleibt im Raum, auch die frühere Fassung wird nicht weitergegeben. { $trouble ->
+    [speaker] Bitte lassen Sie eine Person, die hier antworten darf, schreiben, was gelten soll.
+    [device] Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren), und schicken Sie dann, was gelten soll, als neue Nachricht.
+    [clear] Bitte schicken Sie, was gelten soll, mit einer App, die verschlüsselt, als neue Nachricht.
+   *[other] Bitte schicken Sie, was gelten soll, als neue Nachricht.
+    }
 edit-of-what-stayed = Diese Nachricht war im Raum geblieben, und auch ihre Änderung bleibt hier. Bitte schicken Sie, was hinausgehen soll, als neue Nachricht.
-edit-without-key = Ihre Änderung ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen. Weder die Fassung von vorher noch die geänderte wurde weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie bitte als neue Nachricht, was gelten soll.
+edit-without-key = Ihre Änderung ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen. Weder die frühere Fassung noch die geänderte wurde weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie bitte als neue Nachricht, was gelten soll.
 edit-readable-now = Der Schlüssel ist angekommen: Ihre Änderung ist jetzt lesbar und wird berücksichtigt. Bitte schicken Sie die Nachricht nicht noch einmal.
-withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte klären Sie es, wenn nötig, telefonisch.
+withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte rufen Sie, wenn nötig, dort an.
 withdrawal-under-way = Die Nachricht ist hier gelöscht, wird aber gerade schon übergeben. Ob sie die Gegenseite noch erreicht, steht gleich an dieser Stelle.
 withdrawal-in-time = Die Nachricht wurde rechtzeitig gelöscht: Sie wurde nicht übergeben und geht nicht mehr hinaus.
 withdrawal-after-failure = Die Nachricht ist gelöscht. Sie war nicht übergeben worden und geht auch mit !erneut nicht mehr hinaus.
-withdrawal-unclear = Die Nachricht ist hier gelöscht und geht auch mit !erneut nicht mehr hinaus. Ob die Gegenseite sie schon erhalten hat, ist unklar. Bitte klären Sie es, wenn nötig, telefonisch.
-history-lost = Aus diesem Raum konnte ein Teil der Nachrichten nicht gelesen werden, während das Gateway nicht erreichbar war. Was davor geschrieben und noch nicht weitergegeben war, bleibt vorerst liegen. Bitte sehen Sie nach, was hinausgehen sollte, und schicken Sie es als neue Nachricht. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
-dispatch-before-gap = Nicht übergeben: Vielleicht wurde diese Antwort geändert oder gelöscht, während das Gateway nicht erreichbar war. Bitte prüfen Sie sie. Stimmt sie so, schreiben Sie !erneut.
+withdrawal-unclear = Die Nachricht ist hier gelöscht und geht auch mit !erneut nicht mehr hinaus. Ob die Gegenseite sie schon erhalten hat, ist unklar. Bitte rufen Sie, wenn nötig, dort an.
+history-lost = Umstieg war nicht erreichbar und konnte einen Teil der Nachrichten dieses Raums nicht lesen. Was davor geschrieben und noch nicht weitergegeben war, bleibt vorerst liegen. Bitte sehen Sie nach, was hinausgehen sollte, und schicken Sie es als neue Nachricht. Bitte informieren Sie auch Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+dispatch-before-gap = Nicht übergeben: Vielleicht wurde diese Antwort geändert oder gelöscht, während Umstieg nicht erreichbar war. Bitte prüfen Sie sie. Stimmt sie so, schreiben Sie !erneut; sonst schicken Sie bitte als neue Nachricht, was gelten soll.
 
 # Warum eine Nachricht den Raum nicht verlässt
 not-a-speaker = Diese Nachricht bleibt im Raum: Für die Praxis dürfen hier nur freigegebene Personen antworten. Bitte lassen Sie eine davon antworten oder sich von Ihrer Systemverwaltung freigeben.
 unknown-fax-not-answerable = Diese Nachricht bleibt im Raum: Das Fax kam ohne Rufnummer und lässt sich nicht beantworten. Bitte suchen Sie die Nummer auf dem Fax und wählen Sie einen anderen Weg.
 caller-not-confirmed = Diese Nachricht bleibt im Raum: Es ist nicht sicher, von welchem Anschluss das Fax kam. Bitte prüfen Sie die Nummer auf dem Fax. Ist sie richtig, schreiben Sie !bestätigen und schicken Sie die Nachricht dann noch einmal; sonst wählen Sie bitte einen anderen Weg.
-message-not-transferable = Diese Art von Nachricht ist nicht übertragbar und bleibt im Raum. Bitte schicken Sie Text oder eine Datei.
+message-not-transferable = Diese Art von Nachricht lässt sich nicht weitergeben und bleibt im Raum. Bitte schicken Sie Text oder eine Datei.
 file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
 file-too-costly = Die Datei „{ $file }“ bleibt im Raum: Sie braucht zum Öffnen zu viel Speicher oder Zeit, oder sie ist beschädigt. Bitte speichern Sie sie neu, zum Beispiel mit geringerer Auflösung oder als PDF, und schicken Sie sie noch einmal.
-message-too-large = Diese Sendung ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MiB. Bitte schicken Sie weniger oder kleinere Dateien.
+message-too-large = Diese Nachricht ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MiB. Bitte schicken Sie weniger oder kleinere Dateien.
 fax-too-long = Dieses Fax ist mit { $pages } Seiten zu lang und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } Seiten. Bitte teilen Sie es auf.
 no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.
 not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite ist keine KIM-Adresse, und KIM stellt nur an KIM-Adressen zu. Bitte wählen Sie einen anderen Weg.
-other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb von KIM sind getrennt, und die Gegenseite gehört zum anderen. Bitte wählen Sie einen anderen Weg.
+other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb von KIM sind getrennt, und die Adresse der Gegenseite gehört zum anderen. Bitte wählen Sie einen anderen Weg.
 number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht angewählt werden (ungültig, Notruf, Kurzwahl, kostenpflichtig oder Ausland). Bitte prüfen Sie die Nummer oder wenden Sie sich an Ihre Systemverwaltung.
-file-lost = Die Datei „{ $file }“ ist auf dem Server nicht mehr vorhanden; die Sendung wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
+file-lost = Die Datei „{ $file }“ ist auf dem Chat-Server nicht mehr vorhanden; die Antwort wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
 message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen, sie wurde nicht weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie die Nachricht bitte noch einmal.
-message-before-keys = Diese Nachricht ist hier nicht mehr lesbar: Das Gateway hat neue Schlüssel bekommen, nachdem sie geschrieben war. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
+message-before-keys = Diese Nachricht ist hier nicht mehr lesbar: Nachdem sie geschrieben war, hat Umstieg neue Schlüssel bekommen. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
 message-readable-now = Der Schlüssel ist angekommen: Die Nachricht ist jetzt lesbar und wird weitergegeben. Bitte schicken Sie sie nicht noch einmal.
 message-not-believed = Diese Nachricht bleibt im Raum: Sie kam von einem Gerät, das ihr Absender nicht bestätigt hat. Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren) und schicken Sie die Nachricht dann noch einmal.
-message-of-other-identity = Diese Nachricht bleibt im Raum: Die Verschlüsselung ihres Absenders wurde zurückgesetzt (neue Identität), und das ist noch nicht bestätigt. Bitte lassen Sie es von einer anderen Person, die hier antworten darf, mit !vertrauen und der Kennung des Absenders bestätigen, oder von Ihrer Systemverwaltung. Schicken Sie die Nachricht dann noch einmal.
+message-of-other-identity = Diese Nachricht bleibt im Raum: Die Verschlüsselung ihres Absenders wurde zurückgesetzt (neue Identität), und das ist noch nicht bestätigt. Bitte lassen Sie es von einer anderen Person, die hier antworten darf, mit !vertrauen und der Kennung des Absenders (@name:server) bestätigen, oder von Ihrer Systemverwaltung. Schicken Sie die Nachricht dann noch einmal.
 message-broken = Diese Nachricht bleibt im Raum: Sie lässt sich nicht entschlüsseln, vielleicht wurde sie unterwegs verändert. Bitte schicken Sie sie noch einmal.
-member-locked-out = { $member }: Sie können die Briefe in diesem Raum nicht lesen, weil keines Ihrer Geräte bestätigt ist. Bitte öffnen Sie die Einstellungen Ihrer App und bestätigen Sie Ihre Sitzung (Sitzung verifizieren), oder lassen Sie sie von einem anderen, schon bestätigten Gerät bestätigen. Ab dem nächsten Brief lesen Sie dann mit; frühere Briefe kann Ihnen ein Mitglied zeigen, das sie lesen kann.
+member-locked-out = { $member }: Sie können die Briefe in diesem Raum nicht lesen, weil keines Ihrer Geräte bestätigt ist. Bitte öffnen Sie die Einstellungen Ihrer App und bestätigen Sie Ihre Sitzung (Sitzung verifizieren), oder lassen Sie sie von einem anderen, schon bestätigten Gerät bestätigen. Ab dem nächsten Brief lesen Sie dann mit; frühere erhalten Sie, wenn jemand, der sie lesen kann, auf den Brief mit !original antwortet.
 message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt. Bitte schreiben Sie mit einer App, die verschlüsselt, und schicken Sie die Nachricht noch einmal.
 
 # Wer mitliest und wem geglaubt wird
 identity-changed = { $member } hat die Verschlüsselung zurückgesetzt (neue Identität). Bis das bestätigt ist, sind neue Briefe für dieses Konto nicht lesbar, und was es schreibt, bleibt im Raum. Bitte fragen Sie persönlich oder am Telefon nach, ob es gewollt war. Wenn ja, schreibt eine andere Person, die hier antworten darf: !vertrauen { $member } – oder Ihre Systemverwaltung bestätigt es. Wenn nein, informieren Sie bitte sofort Ihre Systemverwaltung: Dann kennt möglicherweise jemand das Passwort.
 stranger-present = { $member } ist in diesem Raum, gehört aber nicht zum Team und wurde hier nicht eingelassen. Die Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Soll es mitlesen, schreibt eine Person, die hier antworten darf: !einlassen { $member } – sonst fragen Sie bitte Ihre Systemverwaltung, wie es in den Raum kam.
 member-not-removed = { $member } gehört nicht mehr in diesen Raum, lässt sich von hier aber nicht entfernen. Neue Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Bitte lassen Sie es von Ihrer Systemverwaltung entfernen.
-member-unknown = { $member } ist auf dem Server nicht bekannt. Bitte prüfen Sie die Schreibweise und schicken Sie den Befehl dann noch einmal.
+member-unknown = { $member } ist auf dem Chat-Server nicht bekannt und kann hier noch nicht mitlesen. Bitte prüfen Sie die Schreibweise. War sie falsch, schreiben Sie !ausladen { $member } und dann den Befehl mit der richtigen Kennung.
 letters-missed = { $member }: { $letters ->
     [one] Ein früherer Brief dieses Raums kam, bevor Sie hier mitlesen konnten, und ist für Sie nicht lesbar. Bitte
    *[other] { $letters } frühere Briefe dieses Raums kamen, bevor Sie hier mitlesen konnten, und sind für Sie nicht lesbar. Bitte
-    } lassen Sie ein Mitglied, das sie lesen kann, auf den Brief mit !original antworten; dann erhalten Sie ihn neu.
+    } lassen Sie jemanden, der ihn lesen kann, auf den Brief mit !original antworten; dann erhalten Sie ihn neu.
 letters-again = Was nun folgt, kam schon früher, als hier noch niemand lesen konnte. Deshalb steht es noch einmal da.
 
 # Was zu einem Brief zu sagen ist
@@ -108,18 +114,18 @@ letter-defects = Teile dieses Briefs waren nicht lesbar; einzelne Zeichen oder D
 letter-not-a-mail = Was hier ankam, ist keine lesbare E-Mail; es ist als Datei beigefügt, wie es kam. Bitte fragen Sie den Absender, wenn Sie damit nichts anfangen können.
 letter-head-cut = Der Kopf dieses Briefs (Betreff, Absender, Empfänger) ist zu lang und hier nicht vollständig. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 letter-parts-left-out = Dieser Brief besteht aus sehr vielen Teilen; nicht alle stehen hier. Den ganzen Brief erhalten Sie, wenn Sie auf ihn mit !original antworten.
-letter-structure = Der Aufbau dieses Briefs ist fehlerhaft. Zeilen am Anfang und am Ende des Textes können aus dem Kopf des Briefs stammen oder an anderer Stelle gestanden haben. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
+letter-structure = Dieser Brief ist fehlerhaft aufgebaut. Am Anfang oder am Ende des Textes können Zeilen stehen, die dort nicht hingehören. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
 letter-renderings = Dieser Brief enthält zwei Fassungen, die nicht dasselbe sagen; beide stehen hier untereinander. Bitte fragen Sie den Absender, welche gilt.
 letter-signature-unchecked = Dieser Brief ist elektronisch unterschrieben. Die Unterschrift wurde hier nicht geprüft; wenn es darauf ankommt, lassen Sie sie bitte mit einem E-Mail-Programm prüfen.
-letter-encrypted = Dieser Brief oder ein Teil davon ist verschlüsselt und hier nicht lesbar. Bitte öffnen Sie die Datei dort, wo der Schlüssel liegt, oder bitten Sie den Absender, den Inhalt anders zu schicken.
+letter-encrypted = Dieser Brief oder ein Teil davon ist verschlüsselt und hier nicht lesbar. Bitte öffnen Sie die Datei mit dem Programm, das den Schlüssel dazu hat, oder bitten Sie den Absender, den Inhalt anders zu schicken.
 letter-unopened = Ein Teil dieses Briefs steckt in einer Datei, die hier nicht geöffnet wird (zum Beispiel winmail.dat). Auch der Text kann darin stehen. Bitte öffnen Sie die Datei mit einem E-Mail-Programm oder bitten Sie den Absender, den Inhalt als Text oder PDF zu schicken.
-letter-partial = Dies ist nur ein Stück eines längeren Briefs, der in mehreren Stücken verschickt wurde. Lassen Sie ihn sich bitte in einem Stück schicken.
-letter-elsewhere = Ein Teil dieses Briefs wurde nicht mitgeschickt; der Brief nennt nur, wo er abzuholen wäre. Von hier wird nichts abgeholt. Lassen Sie sich den Inhalt bitte vom Absender schicken.
-letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original, um es zu erhalten.
+letter-partial = Dies ist nur ein Stück eines längeren Briefs, der in mehreren Stücken verschickt wurde. Bitte lassen Sie sich den Brief in einem Stück schicken.
+letter-elsewhere = Ein Teil dieses Briefs wurde nicht mitgeschickt; der Brief nennt nur eine Stelle, an der er liegt, und von dort wird nichts geholt. Bitte lassen Sie sich den Inhalt vom Absender schicken.
+letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
-unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang, der hier nicht sicher zuzuordnen ist. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie die Zuordnung selbst.
-letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur sein Kopf. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
-letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur sein Kopf. Er liegt weiter im Postfach und wird von Zeit zu Zeit noch einmal abgerufen; gelingt es, erscheint er hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; sicher ist es nicht. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie selbst, wohin er gehört.
+letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
+letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MiB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
@@ -130,10 +136,10 @@ answers-go-elsewhere = Der Absender wünscht Antworten an eine andere Adresse: W
 answers-wanted-elsewhere = Der Absender wünscht Antworten an eine andere Adresse{ $readable ->
     [yes] {" "}({ $address }), an die von hier nicht geschrieben werden kann
    *[no] {""}, die hier nicht lesbar ist
-    }. Was Sie antworten, geht an die Adresse, von der der Brief kam, und wird dort vielleicht nicht gelesen. Bitte wählen Sie, wenn nötig, einen anderen Weg.
+    }. Was Sie antworten, geht an die Adresse, von der der Brief kam, und wird dort vielleicht nicht gelesen. Ist es wichtig, wählen Sie bitte einen anderen Weg.
 sender-reads-no-answers = Die Adresse, von der dieser Brief kam, nimmt ihrem Namen nach keine Antworten an. Bitte wählen Sie für eine Antwort einen anderen Weg.
-fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät selbst; das Fax-Gateway bestätigt sie nicht. Bitte prüfen Sie sie auf dem Fax. Eine Antwort geht erst hinaus, wenn eine freigegebene Person hier !bestätigen geschrieben hat.
-fax-numbers-differ = Dieses Fax kam laut Fax-Gateway vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn eine freigegebene Person hier !bestätigen geschrieben hat.
+fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät selbst; der Fax-Dienst bestätigt sie nicht. Bitte prüfen Sie sie auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.
+fax-numbers-differ = Dieses Fax kam laut Fax-Dienst vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.
 letter-urgent = Vom Absender als dringend gekennzeichnet
 letter-written = Geschrieben am { $day } um { $time } Uhr
 letter-also-to = Ging auch an: { $who }{ $more ->
@@ -142,7 +148,7 @@ letter-also-to = Ging auch an: { $who }{ $more ->
     }
 
 # Was mit dem Raum geschah
-room-not-encrypted = Dieser Raum ist nicht verschlüsselt, und das Gateway darf das hier nicht ändern. Briefe kommen deshalb nicht mehr hierher, sondern in einen neuen, verschlüsselten Raum. Bitte schreiben Sie nur noch dort.
+room-not-encrypted = Dieser Raum ist nicht verschlüsselt, und Umstieg darf das hier nicht ändern. Briefe kommen deshalb nicht mehr hierher, sondern in einen neuen, verschlüsselten Raum. Bitte schreiben Sie nur noch dort.
 continues-older-room = Dieser Raum führt einen früheren Raum fort, der verlassen, gelöscht oder ersetzt wurde. Ältere Nachrichten stehen dort.
 room-upgraded = Dieser Raum wurde durch einen neueren ersetzt. Bitte schreiben Sie nur noch dort.
 parked = { $what ->
@@ -150,7 +156,7 @@ parked = { $what ->
     [post] Eine Nachricht konnte nicht in diesen Raum gestellt werden.
     [event] Diese Nachricht konnte hier nicht gelesen werden und wurde nicht weitergegeben.
    *[dispatch] Eine Antwort konnte nicht übergeben werden.
-    } Nichts ist verloren, sie liegt in der Warteschlange. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+    } Nichts ist verloren: Es wird aufbewahrt. Bitte informieren Sie Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 
 # Befehle
 commands-help =
@@ -167,17 +173,17 @@ unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht ble
 original-follows = Das Original des Briefs, wie es ankam:
 original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.
 retry-queued = Die Antwort wird noch einmal übergeben …
-retry-nothing = Hier gibt es nichts zu wiederholen: Die Antwort ist übergeben oder noch unterwegs.
-member-unclear = Bitte nennen Sie genau eine Person mit ihrer vollen Kennung, zum Beispiel: !einlassen @anna:praxis.example
-member-of-team = { $member } gehört zum Team; das bestimmen die Einstellungen des Gateways. Bitte wenden Sie sich dafür an Ihre Systemverwaltung.
+retry-nothing = Hier gibt es nichts zu wiederholen: Keine Antwort ist gescheitert oder unklar. Was noch wartet, geht von selbst hinaus.
+member-unclear = Bitte nennen Sie hinter dem Befehl genau eine Person mit ihrer vollen Kennung, zum Beispiel @anna:praxis.example. Die Kennung steht im Profil der Person.
+member-of-team = { $member } gehört zum Team. Wer dazugehört, legt Ihre Systemverwaltung fest; bitte wenden Sie sich an sie.
 member-admitted = { $member } wird eingeladen und liest ab jetzt hier mit. Mit !ausladen { $member } endet das wieder.
 member-here-already = { $member } ist hier schon eingelassen; es ändert sich nichts.
 member-dismissed = { $member } erhält ab jetzt keine neuen Briefe mehr und wird aus dem Raum entfernt.
 member-not-admitted = { $member } war hier nicht eingelassen; es ändert sich nichts.
-trust-confirmed = Bestätigt: { $member } liest ab jetzt wieder mit, und was dieses Konto schreibt, gilt wieder. Was in der Zwischenzeit kam, kann ihm ein Mitglied zeigen, das es lesen kann (auf den Brief mit !original antworten).
+trust-confirmed = Bestätigt: { $member } liest ab jetzt wieder mit, und was dieses Konto schreibt, gilt wieder. Briefe, die in der Zwischenzeit kamen, erhält es, wenn jemand, der sie lesen kann, auf den Brief mit !original antwortet.
 trust-nothing = Für { $member } ist hier nichts zu bestätigen. Bitte prüfen Sie die Schreibweise.
 trust-not-yourself = Die eigene Verschlüsselung kann niemand selbst bestätigen. Bitte lassen Sie es eine andere Person tun, die hier antworten darf, oder Ihre Systemverwaltung.
-trust-not-asked = In diesem Raum gilt jedes Gerät eines Mitglieds; es gibt nichts zu bestätigen.
+trust-not-asked = In diesem Raum wird jedem Gerät eines Mitglieds geglaubt; es gibt nichts zu bestätigen.
 retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
 caller-confirmed = Danke, die Nummer ist bestätigt. Bitte schicken Sie Ihre Antwort jetzt noch einmal.
 nothing-to-confirm = Hier gibt es nichts zu bestätigen.

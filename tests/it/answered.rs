@@ -174,7 +174,7 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     stage.anna.send_text(room, "!bestätigen").await.unwrap();
     stage.anna_sees("die Nummer ist bestätigt").await;
     stage.anna.send_text(room, "Bestätigt gesagt").await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 1).await;
 
     // The same machine again: nobody is asked twice.

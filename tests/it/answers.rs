@@ -220,11 +220,11 @@ async fn tim_11_every_kind_of_message_leaves_or_is_refused_and_notices_never_lea
     let text = json!({ "msgtype": "de.gematik.x", "body": "", "de.gematik.text": [{ "body": "Strukturiert" }] });
     anna.send(room, text).await.unwrap();
     let unknown = anna.send(room, json!({ "msgtype": "x.unknown", "body": "" })).await.unwrap();
-    case.notice_at(&unknown, "nicht übertragbar").await;
+    case.notice_at(&unknown, "lässt sich nicht weitergeben").await;
     let sticker = json!({ "body": "Daumen hoch", "url": "mxc://x/y", "info": {} });
     send_event(&case, "m.sticker", &sticker).await;
     let poll = send_event(&case, "m.poll.start", &json!({ "m.poll": {} })).await;
-    case.notice_at(&poll, "nicht übertragbar").await;
+    case.notice_at(&poll, "lässt sich nicht weitergeben").await;
     // A file with words about it (Matrix 1.10): both leave.
     let uri = anna_s_upload(&case).await;
     let captioned = json!({
@@ -396,7 +396,7 @@ async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
     let room = &first.room_id;
     stage.anna.send_text(room, "Bitte um Rückruf").await.unwrap();
     stage.anna.send_file(room, "Anlage.pdf", "application/pdf", &pdf("Anlage")).await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
     let mine = |mails: Vec<Vec<u8>>| -> Vec<String> {
         let texts = mails.iter().map(|mail| String::from_utf8_lossy(mail).into_owned());
         texts.filter(|mail| mail.contains(&stage.fax_line)).collect()

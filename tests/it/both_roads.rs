@@ -58,7 +58,7 @@ async fn a_fax_is_answered_by_a_fax() {
     assert_eq!(stage.anna.download(&file).await.unwrap(), b"%PDF-1.4 fax");
 
     stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
     let mails = stage.mails("gateway@fax.example", 1).await;
     let mail = mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap();
     assert!(mail.contains("To: 493023125999@fax.example"), "{mail}");

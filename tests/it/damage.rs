@@ -437,7 +437,7 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     stage.mails(&rooms[4].0, 1).await;
     stage.mails(&rooms[5].0, 1).await;
     stage.database_says("select count(*) from dispatches where state = 'failed'", "4").await;
-    let told = stage.anna_sees("im Speicher des Gateways beschädigt").await;
+    let told = stage.anna_sees("im Speicher von Umstieg beschädigt").await;
     assert!(told.body().contains("noch einmal"), "{}", told.body());
     let list = stage.parked(&["list"]).await;
     assert_eq!(list.matches("dispatch").count(), 4, "{list}");

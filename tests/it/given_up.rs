@@ -69,7 +69,7 @@ async fn r07_an_answer_at_which_the_gateway_dies_each_time_is_given_up() {
         stage.gateway.kill();
         stage.gateway.start().await.unwrap();
     }
-    stage.anna_sees("Nicht zugestellt: Das Gateway ist bei jedem Versuch").await;
+    stage.anna_sees("Nicht zugestellt: Umstieg ist bei jedem Versuch").await;
     assert_eq!(stage.query("select state from dispatches").await, "failed");
     assert_eq!(stage.query(PARKED).await, "1");
     assert!(stage.parked(&["list"]).await.contains("interrupted"));

@@ -137,7 +137,7 @@ async fn a_bomb_in_an_answer_is_a_sentence_in_the_room() {
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < 200 * 1024, "the gateway took {peak} KiB");
     stage.anna.send_text(&room, "Dann eben so.").await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
 }
 
 /// R16: `pages_max` holds for what is written in the room.

@@ -154,7 +154,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     stage.receive_fax(&fax).await;
     let seen = stage.anna_sees(IN_FAX).await;
     stage.anna.send_text(&seen.room_id, &format!("Fax zu {IN_ANSWER}")).await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
     stage.all_events_are_read().await;
     stage.gateway.stop();
 

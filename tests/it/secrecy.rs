@@ -217,7 +217,7 @@ async fn full_run(stage: &Stage) {
     stage.receive_fax(&fax("markerfremd@evil.example", "f2")).await;
     stage.database_says("select count(*) from letters where state = 'parked'", "1").await;
     stage.anna.send_text(&seen.room_id, &format!("Fax zu {PATIENT_IN_ANSWER}")).await.unwrap();
-    stage.anna_sees("An das Fax-Gateway übergeben").await;
+    stage.anna_sees("An den Fax-Dienst übergeben").await;
     // What is not a fax page.
     stage.anna.send_file(&seen.room_id, &name, "application/x", b"nichts").await.unwrap();
     stage.anna_sees("lässt sich nicht faxen").await;

@@ -225,7 +225,7 @@ async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
         anna.wait_for("what is said about the edit", |seen| {
             seen.messages()
                 .filter(|m| m.reply_to() == Some(said.as_str()))
-                .find(|m| m.body().contains("auch die Fassung von vorher wird nicht weitergegeben"))
+                .find(|m| m.body().contains("auch die frühere Fassung wird nicht weitergegeben"))
                 .cloned()
         })
         .await
@@ -310,7 +310,7 @@ async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
         "itemtypes": [item("zwei.png"), { "itemtype": "m.image", "body": "x" }],
     });
     let refused = anna.send(room, broken).await.unwrap();
-    let told = stage.anna_sees("nicht übertragbar").await;
+    let told = stage.anna_sees("lässt sich nicht weitergeben").await;
     assert_eq!(told.reply_to(), Some(refused.as_str()));
 }
 
