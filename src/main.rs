@@ -324,18 +324,19 @@ fn old_key(file: Option<&Path>) -> Result<Option<OuterKey>, Failure> {
 
 fn settings(file: &Path) -> Result<Settings, Failure> {
     let loaded = load(file, &|name| std::env::var(name).ok()).map_err(|error| {
-        let is_missing = error
-            .source()
-            .and_then(|cause| cause.downcast_ref::<io::Error>())
-            .is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound);
+        let kind =
+            error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
         let error = anyhow::Error::new(error);
-        let error = if is_missing {
-            error.context(
+        let error = match kind {
+            Some(io::ErrorKind::NotFound) => error.context(
                 "there are no settings: copy umstieg.example.toml to umstieg.toml, or name \
                  another file with --settings",
-            )
-        } else {
-            error
+            ),
+            Some(io::ErrorKind::PermissionDenied) => error.context(
+                "you may not read the settings: run this as the gateway's own user, for example \
+                 with sudo -u umstieg",
+            ),
+            _ => error,
         };
         Failure { code: WRONG, error }
     })?;
@@ -366,7 +367,9 @@ fn write_registration_file(
     // Where the homeserver finds it, wherever that is started.
     let shown = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     say(&format!(
-        "Wrote {0}.\nNow name it in homeserver.yaml and restart the homeserver:\n\n\
+        "Wrote {0}.\nThe gateway's user and the homeserver's both have to read it: give it to the \
+         first, and\nthe second a copy where it may read. Name that copy in homeserver.yaml, and \
+         restart the homeserver:\n\n\
          app_service_config_files:\n  - {0}\n\nThen run: umstieg check\n",
         shown.display()
     ))
@@ -451,8 +454,11 @@ fn warn(warning: &str) {
 /// The error, then what it came from, one to a line.
 fn complain(error: &anyhow::Error) {
     let mut text = format!("umstieg: {error}\n");
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("  because: {cause}\n"));
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some libraries say their cause themselves.
+        if !text.trim_end().ends_with(&cause) {
+            text.push_str(&format!("  because: {cause}\n"));
+        }
     }
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -30,7 +30,7 @@ pub enum IdentitiesError {
 pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, IdentitiesError> {
     let changed = store(settings, key).await?.changed_identities().await?;
     if changed.is_empty() {
-        return Ok("Everybody is who they were.\n".to_owned());
+        return Ok("Everybody is who they were; nothing waits to be confirmed.\n".to_owned());
     }
     let mut table = format!("{:<16}  {:<43}  user\n", "since (UTC)", "new identity");
     let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");

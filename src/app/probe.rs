@@ -72,7 +72,8 @@ async fn database(
             findings.push(Finding::fail(
                 "database",
                 told(&error),
-                "start Postgres, and check database.url: host, port, user, password, database",
+                "start Postgres, and check database.url: host, port, user, password, database; \
+                 within the password # is written %23, / %2F, ? %3F, @ %40 and % %25",
             ));
             return None;
         }
@@ -195,7 +196,7 @@ async fn homeserver(
             findings.push(Finding::fail(
                 "homeserver",
                 told(&error),
-                "start the homeserver, and check homeserver.url",
+                "start the homeserver, and check homeserver.url: http or https, host, port",
             ));
             return;
         }
@@ -448,6 +449,9 @@ async fn waiting_mails(
     keys: &[MailKey],
     store: Option<&Store>,
 ) -> String {
+    if keys.is_empty() {
+        return "no mails".to_owned();
+    }
     let count = keys.len();
     let Some(store) = store else { return format!("{count} mails") };
     match store.unknown_mails(channel, place, validity, keys).await {
@@ -460,7 +464,8 @@ async fn waiting_mails(
     }
 }
 
-const UNREACHABLE: &str = "check host, port and tls, and that the server runs";
+const UNREACHABLE: &str =
+    "check host, port and tls, for an inbox protocol as well, and that the server runs";
 
 fn advice(error: &MailServerError) -> &'static str {
     match error.kind() {
@@ -482,8 +487,12 @@ fn told(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
+        // Some libraries say their cause themselves.
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
         cause = error.source();
     }
     line

@@ -51,7 +51,7 @@ fn sentence(progress: Progress, mark: &str) -> String {
             format!("  {}.{}: {done} of {all}\n", column.table, column.column)
         }
         Progress::KeysRemoved(keys) => format!(
-            "Done. {keys} old data keys were removed.\n\
+            "Done. Old data keys removed: {keys}.\n\
              Keep the old key as long as you keep backups from before.\n"
         ),
     }

@@ -185,7 +185,11 @@ fn database(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Data
     let is_postgres = Url::parse(url.expose_secret())
         .is_ok_and(|url| ["postgres", "postgresql"].contains(&url.scheme()));
     if !is_postgres {
-        section.wrong("url", "expected a URL postgres://user:password@host:port/database");
+        section.wrong(
+            "url",
+            "expected a URL postgres://user:password@host:port/database; within the password # is \
+             written %23, / %2F, ? %3F, @ %40 and % %25",
+        );
         return None;
     }
     Some(DatabaseSettings {

@@ -165,7 +165,8 @@ pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), 
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
     #[error(
-        "the registration file {} cannot be read; write one with: umstieg registration",
+        "the registration file {} cannot be read; where there is none, write one with: umstieg \
+         registration; where there is one, give the gateway's user the right to read it",
         file.display()
     )]
     Unreadable {

@@ -136,7 +136,7 @@ pub(super) fn is_world_readable(path: &Path) -> bool {
 /// What to say about such a file.
 pub(super) fn world_readable_warning(path: &Path) -> String {
     format!(
-        "{0} holds a secret and everybody on this machine can read it; run: chmod 600 {0}",
+        "{0} holds a secret and everybody on this machine can read it; run: chmod o= {0}",
         path.display()
     )
 }

@@ -14,7 +14,7 @@ dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [unreachable] Der Mailserver ist zurzeit nicht erreichbar.
     [documents] Umstieg kann Dateien zurzeit nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung.
     [media] Eine Datei Ihrer Nachricht lässt sich zurzeit nicht vom Chat-Server abrufen.
-    [disk] Auf dem Rechner von Umstieg ist kein Platz mehr. Bitte informieren Sie Ihre Systemverwaltung.
+    [disk] Auf dem Rechner von Umstieg lassen sich zurzeit keine Dateien ablegen. Bitte informieren Sie Ihre Systemverwaltung.
    *[busy] Der Mailserver ist zurzeit ausgelastet.
     } Nächster Versuch am { $day } um { $time } Uhr; { $trouble ->
     [login] die Antwort müssen Sie nicht noch einmal schreiben.
@@ -33,7 +33,7 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [unreachable] Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [documents] Umstieg konnte Dateien zu lange nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [media] Eine Datei Ihrer Nachricht ließ sich zu lange nicht vom Chat-Server abrufen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
-    [disk] Auf dem Rechner von Umstieg war zu lange kein Platz. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [disk] Auf dem Rechner von Umstieg ließen sich zu lange keine Dateien ablegen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
    *[busy] Der Mailserver war zu lange ausgelastet. Bitte schreiben Sie später !erneut, oder wählen Sie einen anderen Weg.
     }{ $has-reply ->
     [yes] {" "}(Antwort des Servers: { $reply })

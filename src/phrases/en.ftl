@@ -14,7 +14,7 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [unreachable] the mail server cannot be reached at the moment.
     [documents] Umstieg cannot open files at the moment. Please tell your administrator.
     [media] a file of your message cannot be fetched from the chat server at the moment.
-    [disk] Umstieg’s machine has no room left. Please tell your administrator.
+    [disk] no files can be kept on Umstieg’s machine at the moment. Please tell your administrator.
    *[busy] the mail server is busy at the moment.
     } Next attempt on { $day } at { $time }; { $trouble ->
     [login] you need not write the answer again.
@@ -33,7 +33,7 @@ dispatch-failed = Not delivered: { $trouble ->
     [unreachable] the mail server could not be reached for too long. Please tell your administrator; then write !retry, or choose another way.
     [documents] Umstieg could not open files for too long. Please tell your administrator; then write !retry, or choose another way.
     [media] a file of your message could not be fetched from the chat server for too long. Please tell your administrator; then write !retry, or choose another way.
-    [disk] Umstieg’s machine had no room for too long. Please tell your administrator; then write !retry, or choose another way.
+    [disk] no files could be kept on Umstieg’s machine for too long. Please tell your administrator; then write !retry, or choose another way.
    *[busy] the mail server was busy for too long. Please write !retry later, or choose another way.
     }{ $has-reply ->
     [yes] {" "}(The server’s reply: { $reply })

@@ -28,7 +28,7 @@ const FENCING: i64 = 0x756d_7374_6965_6632;
 /// The database could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database cannot be reached; check [database] url, and that Postgres is running")]
+    #[error("the database cannot be used; check [database] url, and that Postgres is running")]
     Unreachable(#[source] sqlx::Error),
     #[error("the database could not be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),

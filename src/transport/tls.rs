@@ -211,9 +211,16 @@ struct Pinned {
 
 /// The server shows a certificate nobody pinned. The fingerprint is told, so that an operator can
 /// compare it with the one the Clientmodul displays.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the server's certificate has the SHA-256 fingerprint {0}, which is not pinned")]
 struct NotPinned(Fingerprint);
+
+/// In words: rustls shows the errors it is given by `Debug`.
+impl fmt::Debug for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl ServerCertVerifier for Pinned {
     fn verify_server_cert(

@@ -45,7 +45,7 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
                 warn!(
                     channel.name = %channel,
                     error = %trouble,
-                    cause = ?std::error::Error::source(&trouble).map(ToString::to_string),
+                    cause = std::error::Error::source(&trouble).map(tracing::field::display),
                     "The look into the mailbox failed; the next one is in {} s", wait.as_secs()
                 );
                 sleep(wait).await;
