@@ -28,7 +28,7 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [sender] Der Mailserver nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [size] Die Antwort ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
     [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
-    [content] Der Server hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
+    [content] Der Mailserver hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
     [login] Die Anmeldung am Mailserver ist zu lange nicht gelungen. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [unreachable] Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [documents] Umstieg konnte Dateien zu lange nicht öffnen. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
@@ -80,7 +80,7 @@ caller-not-confirmed = Diese Nachricht bleibt im Raum: Es ist nicht sicher, von 
 message-not-transferable = Diese Art von Nachricht lässt sich nicht weitergeben und bleibt im Raum. Bitte schicken Sie Text oder eine Datei.
 file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
 file-too-costly = Die Datei „{ $file }“ bleibt im Raum: Sie braucht zum Öffnen zu viel Speicher oder Zeit, oder sie ist beschädigt. Bitte speichern Sie sie neu, zum Beispiel mit geringerer Auflösung oder als PDF, und schicken Sie sie noch einmal.
-message-too-large = Diese Nachricht ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MiB. Bitte schicken Sie weniger oder kleinere Dateien.
+message-too-large = Diese Nachricht ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MB. Bitte schicken Sie weniger oder kleinere Dateien.
 fax-too-long = Dieses Fax ist mit { $pages } Seiten zu lang und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } Seiten. Bitte teilen Sie es auf.
 no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.
 not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite ist keine KIM-Adresse, und KIM stellt nur an KIM-Adressen zu. Bitte wählen Sie einen anderen Weg.
@@ -124,10 +124,10 @@ letter-elsewhere = Ein Teil dieses Briefs wurde nicht mitgeschickt; der Brief ne
 letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; sicher ist es nicht. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie selbst, wohin er gehört.
-letter-too-large = Dieser Brief ist größer als { $limit } MiB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
+letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
-mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MiB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
 answers-go-elsewhere = Der Absender wünscht Antworten an eine andere Adresse: Was Sie auf diesen Brief antworten, geht an { $address } und nicht an die Adresse, von der er kam.{ $more ->
     [yes] {" "}Der Brief nennt dafür noch weitere Adressen; an sie geht nichts.
@@ -173,7 +173,7 @@ unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht ble
 original-follows = Das Original des Briefs, wie es ankam:
 original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.
 retry-queued = Die Antwort wird noch einmal übergeben …
-retry-nothing = Hier gibt es nichts zu wiederholen: Keine Antwort ist gescheitert oder unklar. Was noch wartet, geht von selbst hinaus.
+retry-nothing = Hier gibt es nichts zu wiederholen: Es wartet keine gescheiterte oder unklare Antwort.
 member-unclear = Bitte nennen Sie hinter dem Befehl genau eine Person mit ihrer vollen Kennung, zum Beispiel @anna:praxis.example. Die Kennung steht im Profil der Person.
 member-of-team = { $member } gehört zum Team. Wer dazugehört, legt Ihre Systemverwaltung fest; bitte wenden Sie sich an sie.
 member-admitted = { $member } wird eingeladen und liest ab jetzt hier mit. Mit !ausladen { $member } endet das wieder.

@@ -28,7 +28,7 @@ dispatch-failed = Not delivered: { $trouble ->
     [sender] the mail server accepts nothing from our address. Please tell your administrator; then write !retry, or choose another way.
     [size] the answer is too large. Please send fewer or smaller files.
     [mailbox] the other side’s mailbox is full. Please call them; then write !retry, or choose another way.
-    [content] the server refused the content. Please check the files or choose another way.
+    [content] the mail server refused the content. Please check the files or choose another way.
     [login] the login at the mail server did not work for too long. For KIM, please see whether the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. Then write !retry, or choose another way.
     [unreachable] the mail server could not be reached for too long. Please tell your administrator; then write !retry, or choose another way.
     [documents] Umstieg could not open files for too long. Please tell your administrator; then write !retry, or choose another way.
@@ -80,7 +80,7 @@ caller-not-confirmed = This message stays in the room: it is not certain which l
 message-not-transferable = This kind of message cannot be passed on and stays in the room. Please send text or a file.
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
 file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it anew, for example with a lower resolution or as PDF, and send it again.
-message-too-large = This message is too large and stays in the room: at most { $limit } MiB go this way. Please send fewer or smaller files.
+message-too-large = This message is too large and stays in the room: at most { $limit } MB go this way. Please send fewer or smaller files.
 fax-too-long = With { $pages } pages this fax is too long and stays in the room: at most { $limit } pages go this way. Please divide it.
 no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.
 not-a-kim-address = This message stays in the room: the other side’s address is no KIM address, and KIM delivers to KIM addresses only. Please choose another way.
@@ -124,10 +124,10 @@ letter-elsewhere = A part of this letter was not sent with it; the letter only n
 letter-markup = This letter holds words that a mail program does not show, or a layout that cannot be rendered here for certain (for example words that are struck out). Please compare it with the original: reply to the letter with !original.
 letter-cut = This is only the beginning of the letter. You receive all of it when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter; it is not certain. Therefore it has a room of its own. Please check yourself where it belongs.
-letter-too-large = This letter is larger than { $limit } MiB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
+letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). Should it be fetched later after all, the message appears in a room of its own.
-mail-too-large = There is a message in the mailbox that is larger than { $limit } MiB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
+mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
 answers-go-elsewhere = The sender wants answers at another address: what you answer to this letter goes to { $address } and not to the address it came from.{ $more ->
     [yes] {" "}The letter names further addresses for answers; nothing goes there.
@@ -173,7 +173,7 @@ unknown-command = There is no command “{ $command }”; the message stays in t
 original-follows = The original letter as it arrived:
 original-missing = There is no original for this message. Please reply to the letter itself.
 retry-queued = The answer is handed over once more …
-retry-nothing = There is nothing to repeat here: no answer has failed or is unclear. What still waits leaves by itself.
+retry-nothing = There is nothing to repeat here: no failed or unclear answer is waiting.
 member-unclear = Please name just one person behind the command, with the full user id, for example @anna:praxis.example. The user id is in the person’s profile.
 member-of-team = { $member } belongs to the team. Your administrator decides who belongs to it; please ask there.
 member-admitted = { $member } is being invited and reads along here from now on. With !dismiss { $member } that ends again.

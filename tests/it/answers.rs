@@ -374,12 +374,12 @@ async fn a_large_file_leaves_and_a_larger_one_is_refused() {
     let larger = vec![7; 21 * 1024 * 1024];
     let event =
         anna.send_file(room, "Film.bin", "application/octet-stream", &larger).await.unwrap();
-    case.notice_at(&event, "höchstens 20 MiB").await;
+    case.notice_at(&event, "höchstens 20 MB").await;
     // Small enough as a file, too large as a mail.
     let between = vec![7; 18 * 1024 * 1024];
     let event =
         anna.send_file(room, "Serie.bin", "application/octet-stream", &between).await.unwrap();
-    case.notice_at(&event, "höchstens 20 MiB").await;
+    case.notice_at(&event, "höchstens 20 MB").await;
     assert_eq!(case.mails(1).await.len(), 1);
 }
 

@@ -148,7 +148,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
     let subject = format!("{FROM}Subject: Zu viele Bilder\n");
     let (mail, _) = mail_with_file("zugross", &subject, 3_000_000);
     let letter = stage.shows(&mail, "Zu viele Bilder").await;
-    let hint = stage.anna_sees("größer als 1 MiB").await;
+    let hint = stage.anna_sees("größer als 1 MB").await;
     assert_eq!(hint.room_id, letter.room_id);
     assert!(hint.body().contains("Er liegt weiter im Postfach"), "{}", hint.body());
     // IMAP.
@@ -159,7 +159,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
         .anna
         .wait_for("the hint at the fax", |seen| {
             seen.messages()
-                .find(|m| m.room_id != letter.room_id && m.body().contains("größer als 1 MiB"))
+                .find(|m| m.room_id != letter.room_id && m.body().contains("größer als 1 MB"))
                 .cloned()
         })
         .await
@@ -172,7 +172,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
         .await;
     assert_eq!(stage.anna_sees("Das naechste Fax").await.room_id, hint.room_id);
     stage.lives_on().await;
-    assert_eq!(stage.anna_saw("größer als 1 MiB"), 2, "said once each");
+    assert_eq!(stage.anna_saw("größer als 1 MB"), 2, "said once each");
     // The small ones are deleted, as the settings want; of the large ones nobody else has a copy.
     stage.database_says("select count(*) from letters where deleted_at is not null", "2").await;
     for address in [&stage.practice, &stage.fax_line] {

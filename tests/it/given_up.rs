@@ -329,7 +329,7 @@ async fn f10_a_full_folder_for_temporary_files_is_named_as_such() {
     stage.receive(&kim_mail(&erik, &stage.practice, "f10@x", "Befund", "", "Guten Tag")).await;
     let room = sees(&anna, "Guten Tag").await.room_id;
     anna.send_file(&room, "befund.pdf", "application/pdf", b"%PDF-1.4 klein").await.unwrap();
-    let told = sees(&anna, "kein Platz für Zwischendateien").await;
+    let told = sees(&anna, "lassen sich zurzeit keine Dateien ablegen").await;
     assert!(told.body().contains("Systemverwaltung"), "{}", told.body());
     assert!(!told.body().contains("nicht erreichbar"), "{}", told.body());
     let log = stage.gateway.log();

@@ -107,7 +107,7 @@ async fn p3_a_554_after_the_data_is_never_called_handed_over() {
     refuse();
     stage.anna.send_text(&letter.room_id, "Erste Antwort").await.unwrap();
     let failed = stage.anna_sees("Nicht zugestellt").await;
-    assert!(failed.body().contains("Der Server hat den Inhalt abgelehnt"), "{}", failed.body());
+    assert!(failed.body().contains("Der Mailserver hat den Inhalt abgelehnt"), "{}", failed.body());
     assert!(failed.body().contains("wählen Sie einen anderen Weg"), "{}", failed.body());
     assert_eq!(stage.anna_saw("übergeben um"), 0);
     let list = stage.parked(&["list"]).await;

@@ -72,7 +72,7 @@ async fn b35_a_mail_too_large_without_a_head_is_told_of_once() {
     let limit = "mail_bytes_max = 65536";
     stage.restart_with(|settings| with_mailbox(&settings, &server, limit)).await;
     stage.anna_sees("Klein genug").await;
-    stage.anna_sees("größer als 0 MiB ist und deshalb nicht abgerufen wurde").await;
+    stage.anna_sees("größer als 0 MB ist und deshalb nicht abgerufen wurde").await;
     let sessions = server.sessions();
     stage.until("some more looks", async || server.sessions() > sessions + 5).await;
     assert_eq!(server.was_asked("RETR", Some("1")), 1);
