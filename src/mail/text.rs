@@ -81,7 +81,7 @@ fn cleaned(text: &str) -> String {
 /// * Other control characters, and those that turn the direction of what follows, leave
 ///   [`ODD`]: with them a mail program shows "10 mg" where "01 mg" is written.
 /// * Characters without a width are dropped; between two digits they leave a blank. The soft
-///   hyphen is dropped within a word and a hyphen everywhere else.
+///   hyphen is dropped within a word and where there is none; it is a hyphen everywhere else.
 ///
 /// Takes its text in pieces, since what it is about may stand on both sides of a tag.
 #[derive(Debug, Default)]
@@ -127,6 +127,8 @@ impl Cleaner {
             Held::Joiner(joiner) => out.push(joiner),
             Held::Invisible => {}
             Held::SoftHyphen if is_either(char::is_alphabetic) || self.before == Some('-') => {}
+            // There is no word that it could divide.
+            Held::SoftHyphen if self.before.is_none_or(char::is_whitespace) => {}
             Held::SoftHyphen => out.push('-'),
         }
         self.held = Held::Nothing;
@@ -323,6 +325,7 @@ mod tests {
                 "5\u{200B}10 5\u{200D}10 5\u{2060}10 5\u{200F}10 5\u{FEFF}10",
                 "5 10 5 10 5 10 5 10 5 10",
             ),
+            ("5 \u{AD}10 \u{AD} mg", "5 10  mg"),
             ("Rami\u{200B}pril 👩\u{200D}⚕️", "Ramipril 👩\u{200D}⚕️"),
             ("\u{202E}gm 01\u{202C}", "\u{FFFD}gm 01"),
             ("5\u{2066}10\u{2069}", "5 10"),

@@ -316,6 +316,45 @@ fn what_a_mail_program_hides_is_left_out_and_noted() {
     check_unsure("<iframe src=x></iframe>5", "5");
 }
 
+/// B80: what newsletters fill their preview with.
+#[test]
+fn b80_filler_that_nobody_sees_leaves_nothing() {
+    let filler = "&#847;&zwnj;&nbsp;&#8199;&#65279;&shy;".repeat(40);
+    let rendered = render(&format!("<p>Vorschau{filler}</p><p>5 mg</p>"));
+    assert_eq!(rendered.text, "Vorschau\n\n5 mg");
+    check_unsure(&format!("<div style='display:none'>Vorschau{filler}</div>5 mg"), "5 mg");
+    check_text(&format!("<div style='display:none'>{filler}</div>5 mg"), "5 mg");
+}
+
+/// B81: what is typed into a field that is not shown.
+#[test]
+fn b81_words_of_a_hidden_field_stay_hidden() {
+    let css = "&lt;style&gt;b{color:red}&lt;/style&gt;";
+    check_unsure(&format!("<textarea style='display:none'>{css}</textarea>5 mg"), "5 mg");
+    check_unsure(
+        &format!("<script>a='</b>'</script><div hidden><textarea>{css}</textarea></div>5"),
+        "5",
+    );
+}
+
+/// B82: programs that write XHTML end what is empty in its first tag. Browsers know no such end and
+/// take all that follows for a title; a mail program shows it.
+#[test]
+fn b82_what_ends_in_its_own_tag_swallows_no_words() {
+    for empty in ["title", "style", "script", "textarea", "iframe", "xmp", "noembed", "noframes"] {
+        for tag in [format!("<{empty}/>"), format!("<{} />", empty.to_uppercase())] {
+            let source = format!("<html><head>{tag}</head><body><p>Marcumar absetzen</p></body>");
+            assert_eq!(render(&source).text, "Marcumar absetzen", "{tag}");
+            let twice = format!("{tag}<p>5 mg</p>{tag}{tag}<p>10 mg</p>");
+            assert_eq!(render(&twice).text, "5 mg\n\n10 mg", "{tag}");
+        }
+    }
+    // Where an end follows, it is that of the tag.
+    check_text("<title/>10</title>5", "5");
+    check_text("<style/>b{}</style><title/>5", "5");
+    check_unsure("5 mg <title>10", "5 mg");
+}
+
 #[test]
 fn letters_of_symbol_fonts_are_their_signs() {
     check_text("5 <font face=Symbol>m</font>g", "5 µg");

@@ -1,6 +1,6 @@
 //! The tokens of a letter's HTML, read by the rules that browsers follow (WHATWG).
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use html5gum::{
     Error, Span, State, Tokenizer,
@@ -84,7 +84,14 @@ pub(super) trait Listener {
 
 /// Reads `source` in one pass.
 pub(super) fn read(source: &str, listener: &mut impl Listener) {
-    let reader = Reader { source, listener, tag: None, attribute: None, begun: 0 };
+    let reader = Reader {
+        source,
+        listener,
+        tag: None,
+        attribute: None,
+        begun: 0,
+        last_ends: BTreeMap::new(),
+    };
     let mut tokenizer = Tokenizer::new_with_emitter(source, CallbackEmitter::new(reader));
     // The only tokens are the states that a tag asks for; reading out of memory cannot fail.
     while let Some(Ok(state)) = tokenizer.next() {
@@ -100,6 +107,8 @@ struct Reader<'s, L> {
     attribute: Option<Slot>,
     /// Up to where all of the source was told of.
     begun: usize,
+    /// Where the last end tag of a name stands; looked for once.
+    last_ends: BTreeMap<String, Option<usize>>,
 }
 
 #[derive(Clone, Copy)]
@@ -203,14 +212,35 @@ impl<L: Listener> Reader<'_, L> {
             return None;
         }
         self.listener.open(tag);
-        match tag.name.as_str() {
-            "textarea" | "title" => Some(State::RcData),
-            "plaintext" => Some(State::PlainText),
-            "script" => Some(State::ScriptData),
+        let state = match tag.name.as_str() {
+            "textarea" | "title" => State::RcData,
+            "plaintext" => State::PlainText,
+            "script" => State::ScriptData,
             // Not `noscript`: a mail program runs no scripts.
-            "style" | "iframe" | "xmp" | "noembed" | "noframes" => Some(State::RawText),
-            _ => None,
+            "style" | "iframe" | "xmp" | "noembed" | "noframes" => State::RawText,
+            _ => return None,
+        };
+        // XHTML writes `<title/>`. By the rules all that follows would be the title; what shows mails
+        // takes it for what was meant.
+        if tag.closes_itself && !self.ends_after(&tag.name, place.end) {
+            self.listener.close(&tag.name);
+            return None;
         }
+        Some(state)
+    }
+
+    /// Whether an end tag of this name follows behind a place.
+    fn ends_after(&mut self, name: &str, place: usize) -> bool {
+        let last = self.last_ends.entry(name.to_owned()).or_insert_with(|| {
+            let (source, end) = (self.source.as_bytes(), format!("</{name}"));
+            let mut starts = memchr::memrchr_iter(b'<', source);
+            starts.find(|at| {
+                source
+                    .get(*at..at + end.len())
+                    .is_some_and(|tag| tag.eq_ignore_ascii_case(end.as_bytes()))
+            })
+        });
+        last.is_some_and(|last| last >= place)
     }
 
     fn error(&mut self, error: Error) {
