@@ -408,6 +408,24 @@ mod tests {
         );
     }
 
+    /// B79: ids of Exchange are long. Encoded or cut, they lead nowhere.
+    #[test]
+    fn b79_long_ids_stand_whole_and_plain_each_on_a_line_of_its_own() {
+        let ids: Vec<MessageId> = (0..20)
+            .map(|n| MessageId::new(&format!("{n}{}@x", "=?A".repeat(250))).unwrap())
+            .collect();
+        let mut answer = dispatch("Re: Befund", vec![text("Gut")]);
+        answer.in_reply_to = ids.last().cloned();
+        answer.references.clone_from(&ids);
+        let mail = composed(&answer, &kim(), &[]);
+        assert!(mail.lines().all(|line| line.len() <= 998));
+        for id in &ids {
+            assert!(mail.contains(&format!("<{}>\r\n", id.as_str())));
+        }
+        let read = parse(mail.as_bytes());
+        assert_eq!((read.references, read.in_reply_to), (ids.clone(), ids[19..].to_vec()));
+    }
+
     #[test]
     fn kim_25_files_are_attachments_of_a_mixed_and_stay_byte_for_byte() {
         let pdf: Vec<u8> = (0..=255).cycle().take(100_000).collect();

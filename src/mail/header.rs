@@ -91,6 +91,16 @@ impl<'a> Field<'a> {
         let value = memchr(b':', whole).and_then(|at| whole.get(at + 1..)).unwrap_or_default();
         (value, read.is_some() && self.whole.len() > HEADER_BYTES_MAX)
     }
+
+    /// What is read of a list of ids: of one that is too long its end, where the nearest stand.
+    fn end(&self) -> &'a [u8] {
+        let colon = memchr(b':', self.whole).unwrap_or_default();
+        let value = self.whole.get(colon + 1..).unwrap_or_default();
+        let surplus = value.len().saturating_sub(HEADER_BYTES_MAX);
+        let Some(end) = value.get(surplus..).filter(|_| surplus > 0) else { return value };
+        // The first may be the rest of one.
+        memchr(b'<', end).and_then(|at| end.get(at..)).unwrap_or_default()
+    }
 }
 
 /// The fields at the head of a mail or part.
@@ -308,7 +318,7 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn message_ids(&self, name: &str) -> Vec<MessageId> {
-        self.values(name).flat_map(message_ids).collect()
+        self.of_name(name).take(SAME_NAME_MAX).flat_map(|field| message_ids(field.end())).collect()
     }
 
     /// Whether a field says more than blanks, and no id can be read from it.
@@ -496,6 +506,22 @@ mod tests {
         assert_eq!(ids(" ohne-klammern"), ["ohne-klammern"]);
         assert!(ids(" <> ").is_empty());
         assert!(ids("Your message of Monday").is_empty());
+    }
+
+    /// B79: the nearest stand at the end.
+    #[test]
+    fn b79b_of_a_chain_that_is_too_long_the_end_is_read() {
+        let ids = |mail: &str| Block::split(mail.as_bytes()).0.message_ids("References");
+        let chain = |count: usize| {
+            let ids: Vec<String> = (0..count).map(|n| format!("<{n}@kim.local>")).collect();
+            format!("References: {}\r\n\r\n", ids.join("\r\n "))
+        };
+        assert_eq!(ids(&chain(100)).len(), 100);
+        let read = ids(&chain(5_000));
+        assert_eq!(read.last().map(MessageId::as_str), Some("4999@kim.local"));
+        let first = 5_000 - read.len();
+        assert_eq!(read.first().unwrap().as_str(), format!("{first}@kim.local"));
+        assert!(ids(&format!("References: <{}>\r\n\r\n", "x".repeat(20_000))).is_empty());
     }
 
     #[test]

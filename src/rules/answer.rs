@@ -24,12 +24,13 @@ pub struct Answers {
 /// Answers `letter` as RFC 5322 §3.6.4 asks: its id is named, behind its own ancestors.
 pub fn to(letter: &Letter) -> Answers {
     let in_reply_to = letter.message_id.clone();
-    let parents = if letter.references.is_empty() {
-        letter.in_reply_to.iter().take(1)
-    } else {
-        letter.references.iter().take(usize::MAX)
+    // Of several that it answers none is the one before it; and in old forms of the field the
+    // sender's address stands among them.
+    let parents = match (letter.references.as_slice(), letter.in_reply_to.as_slice()) {
+        ([], [only]) => std::slice::from_ref(only),
+        (references, _) => references,
     };
-    let mut references: Vec<MessageId> = parents.cloned().collect();
+    let mut references = parents.to_vec();
     references.extend(in_reply_to.clone());
     if references.len() > REFERENCES_MAX {
         let surplus = references.len() - REFERENCES_MAX;
@@ -72,6 +73,21 @@ mod tests {
         assert_eq!(answers.in_reply_to, MessageId::new("c").ok());
         let references: Vec<_> = answers.references.iter().map(MessageId::as_str).collect();
         assert_eq!(references, ["a", "b", "c"]);
+    }
+
+    /// B76: the second letter of a thread names the first in In-Reply-To alone.
+    #[test]
+    fn b76_a_letter_without_references_is_answered_behind_the_one_it_answers() {
+        let references = |in_reply_to: &[&str], references: &[&str]| {
+            let ids = |texts: &[&str]| texts.iter().map(|t| MessageId::new(t).unwrap()).collect();
+            let second = Letter { in_reply_to: ids(in_reply_to), ..letter("x", Some("c"), &[]) };
+            let answers = to(&Letter { references: ids(references), ..second });
+            answers.references.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(references(&["a"], &[]), ["a", "c"]);
+        assert_eq!(references(&["b"], &["a", "b"]), ["a", "b", "c"]);
+        assert_eq!(references(&["erik@x.example", "a"], &[]), ["c"]);
+        assert_eq!(references(&[], &[]), ["c"]);
     }
 
     #[test]

@@ -190,6 +190,15 @@ mod tests {
         check(&["x"], &[], &[], NEW);
     }
 
+    /// B77: a mail server on our answer's way gave it another id, and what answers it names that one.
+    #[test]
+    fn b77_an_answer_to_an_id_we_never_gave_is_led_by_the_ids_behind_it() {
+        check(&["new@server"], &["a", "new@server"], &[("a", 1), ("ours", 1)], ONE);
+        check(&["new@server"], &["a", "ours", "new@server"], &[("a", 1), ("ours", 2)], TWO);
+        // Some programs name nothing but the letter they answer.
+        check(&["new@server"], &["new@server"], &[("a", 1), ("ours", 1)], NEW);
+    }
+
     #[test]
     fn r08_an_ambiguous_id_leads_nowhere_and_nothing_behind_it_counts() {
         check(&["a"], &[], &[("a", -1)], NEW);
