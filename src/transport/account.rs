@@ -24,6 +24,10 @@ const REFUSED_FIRST: Duration = Duration::from_secs(30);
 /// Longest wait. Whoever mends the password starts the gateway anew, which tries at once.
 const REFUSED_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// Longest wait for a server that takes no login for now, right or wrong: its provider is away, and
+/// nobody locks an account for asking when it is back.
+const AWAY_MAX: Duration = Duration::from_secs(5 * 60);
+
 /// Logins of one account that are under way at once, where the last one was accepted. Should the
 /// password change in that moment, so many are wrong.
 const LOGINS_AT_ONCE: usize = 3;
@@ -74,8 +78,10 @@ type Place = (String, u16);
 
 #[derive(Default)]
 struct State {
-    /// Refused logins in a row, since all was well.
+    /// Logins in a row that did not succeed, since all was well.
     refused: i32,
+    /// One of them was refused: the password may be wrong.
+    is_doubtful: bool,
     /// Until when nobody tries.
     until: Option<Instant>,
     /// Somebody who asked may try before that: the one trial after a wait.
@@ -96,6 +102,15 @@ impl State {
         self.until
             .and_then(|until| until.checked_duration_since(now))
             .filter(|wait| !wait.is_zero())
+    }
+
+    /// A login at a server did not succeed, and nobody tries there for a while.
+    fn failed(&mut self, place: Place, longest: Duration) {
+        self.good.remove(&place);
+        self.failing.insert(place);
+        self.refused = self.refused.saturating_add(1);
+        self.until = Some(Instant::now() + after(self.refused).min(longest));
+        self.has_trial = false;
     }
 
     fn at_once_max(&self, place: &Place) -> usize {
@@ -156,15 +171,16 @@ impl Account {
 
     fn note_refused(&self, place: Place) {
         let mut state = self.state();
-        if state.refused == 0 {
+        if !std::mem::replace(&mut state.is_doubtful, true) {
             // Everybody has to show anew that the password is right.
             state.good.clear();
         }
-        state.good.remove(&place);
-        state.failing.insert(place);
-        state.refused = state.refused.saturating_add(1);
-        state.until = Some(Instant::now() + after(state.refused));
-        state.has_trial = false;
+        state.failed(place, REFUSED_MAX);
+    }
+
+    /// Says nothing about the password: who got in elsewhere goes on.
+    fn note_away(&self, place: Place) {
+        self.state().failed(place, AWAY_MAX);
     }
 
     fn note_accepted(&self, place: Place) {
@@ -173,6 +189,7 @@ impl Account {
         state.good.insert(place);
         if state.failing.is_empty() {
             state.refused = 0;
+            state.is_doubtful = false;
             state.until = None;
         }
     }
@@ -204,6 +221,10 @@ impl Turn {
 
     pub(super) fn refused(self) {
         self.account.note_refused(self.place.clone());
+    }
+
+    pub(super) fn away(self) {
+        self.account.note_away(self.place.clone());
     }
 }
 
@@ -302,6 +323,29 @@ mod tests {
         assert_eq!(asked, [true, false, false, false, false], "one trial after a wait");
         account.turn(&outbox).await.unwrap().accepted();
         assert!(account.wait(&outbox).is_none());
+    }
+
+    /// B75: a server whose provider is away takes no login, right or wrong, and says so (454).
+    #[tokio::test(start_paused = true)]
+    async fn b75_who_got_in_elsewhere_goes_on_while_a_provider_is_away() {
+        let (inbox, outbox) = (server("a@k", "h", 995), server("a@k", "h", 465));
+        let account = Account::default();
+        account.turn(&inbox).await.unwrap().accepted();
+        let mut tried = 0;
+        for _ in 0..3 * 3600 {
+            if let Ok(turn) = account.turn(&outbox).await {
+                tried += 1;
+                turn.away();
+            }
+            assert!(account.wait(&inbox).is_none(), "its password is right");
+            advance(Duration::from_secs(1)).await;
+        }
+        // 30 s, 1, 2, 4 minutes, and every five from then on.
+        assert!((36..=42).contains(&tried), "{tried}");
+        advance(AWAY_MAX).await;
+        account.turn(&outbox).await.unwrap().refused();
+        assert!(account.waits(&outbox).is_some_and(|wait| wait > AWAY_MAX), "now it is refused");
+        assert!(account.turn(&inbox).await.is_err(), "the password may have changed");
     }
 
     /// A connection that cannot be made says nothing about the password.

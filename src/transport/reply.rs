@@ -59,6 +59,13 @@ mod tests {
         check("-ERR erik@hrst.kim.telematik#h:995#1#KOM_LE#7 locked", "-ERR … locked");
     }
 
+    /// B88: what Postgres takes for no text would keep the outcome from being saved.
+    #[test]
+    fn b88_no_byte_of_a_reply_keeps_it_from_being_saved() {
+        let reply = String::from_utf8_lossy(b"250 ok\0\xff\xfe queued \xed\xa0\x80").into_owned();
+        assert_eq!(presentable(&reply, &[]), "250 ok ?? queued ???");
+    }
+
     #[test]
     fn the_rest_is_one_printable_line_of_bounded_length() {
         check("a\tb\r\nc\u{7}d\u{1b}[31m é", "a b c d [31m ?");

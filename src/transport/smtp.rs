@@ -220,6 +220,10 @@ impl Smtp {
         })?;
         match session.login(server).await {
             Ok(()) => turn.accepted(),
+            Err(stop) if stop.will_pass() => {
+                turn.away();
+                return Err(stop);
+            }
             // Also one that broke off: to knock again and again looks the same from the other side.
             Err(stop) => {
                 turn.refused();
@@ -535,6 +539,12 @@ impl Stop {
     /// Whether the server says that we are not logged in, at whatever step.
     fn is_not_logged_in(&self) -> bool {
         matches!(&self.why, Why::Reply(reply) if matches!(reply.code, 530 | 535 | 538))
+    }
+
+    /// Whether the server says that it will be otherwise later: a Clientmodul whose provider is away
+    /// answers 454 to every login (RFC 4954 §6).
+    fn will_pass(&self) -> bool {
+        matches!(&self.why, Why::Reply(reply) if (400..500).contains(&reply.code))
     }
 
     fn outcome(self, names: &[&str]) -> Outcome {

@@ -1,4 +1,4 @@
-use std::{cell::Cell, convert::Infallible};
+use std::{cell::Cell, convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 
@@ -355,6 +355,25 @@ async fn kim_6_a_refused_login_is_not_the_mail_s_fault_and_not_tried_twice() {
             server().play(async |io| probe_login_over(io, &account()).await).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{}", chain(&error));
     }
+}
+
+/// B75: the provider is away for hours, and the Clientmodul says so. That is no wrong password.
+#[tokio::test(start_paused = true)]
+async fn b75_a_provider_that_is_away_is_asked_every_few_minutes() {
+    let account = account();
+    for _ in 0..12 {
+        let server = offering("AUTH PLAIN")
+            .on(&format!("AUTH PLAIN {PLAIN}"), "454 4.7.0 provider away\r\n")
+            .hear_nothing_more();
+        let outcome = send_mail(server, &account, MAIL).await;
+        assert_eq!(outcome, later(Reached::Login, "454 4.7.0 provider away"));
+        let wait = account.account.waits(&account).unwrap();
+        assert!(wait <= Duration::from_secs(5 * 60), "{wait:?}");
+        tokio::time::advance(wait).await;
+    }
+    let back = at_end().say("250 ok\r\n");
+    assert_eq!(send_mail(back, &account, MAIL).await, accepted("250 ok"));
+    assert_eq!(account.account.waits(&account), None);
 }
 
 #[tokio::test(start_paused = true)]
