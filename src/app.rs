@@ -33,8 +33,8 @@ use crate::{
     http::{self, Doors, Monitoring, PartState, Readiness},
     relay::{Clock, Ctx},
     store::{
-        Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Renaming, Session,
-        Store, StoreError, seal::OuterKey,
+        Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Renaming,
+        Sessions, Store, StoreError, seal::OuterKey,
     },
     worker::{Shop, follow_sync, pick_up},
 };
@@ -75,7 +75,7 @@ pub enum RunError {
     Runtime(#[source] std::io::Error),
     /// Another life begins.
     #[error("{why}")]
-    Anew { why: &'static str, session: Session },
+    Anew { why: &'static str, ours: Sessions },
     #[error("the signals of the operating system cannot be listened to")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -129,7 +129,7 @@ pub fn run(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Result<(), R
         let ended = runtime.block_on(house.live(before));
         runtime.shutdown_timeout(LIFE_ENDS_WITHIN);
         match ended {
-            Err(RunError::Anew { session, .. }) => before = Some(session),
+            Err(RunError::Anew { ours, .. }) => before = Some(ours),
             ended => return ended,
         }
     }
@@ -162,7 +162,7 @@ impl OwnDoors {
 
 impl House<'_> {
     /// `before`: where the lock was held in the life before, if there was one.
-    async fn live(&self, before: Option<Session>) -> Result<(), RunError> {
+    async fn live(&self, before: Option<Sessions>) -> Result<(), RunError> {
         let mut told = signals().map_err(RunError::Signals)?;
         let (readiness, seen) = watch::channel(Readiness::default());
         for part in ["postgres", "homeserver"] {
@@ -203,14 +203,16 @@ impl House<'_> {
 
     /// Takes the database and opens it. At the start of the process a database that is away ends it;
     /// later it is waited for.
-    async fn open(&self, before: Option<Session>) -> Result<(Hold, Store), RunError> {
+    async fn open(&self, before: Option<Sessions>) -> Result<(Hold, Store), RunError> {
+        let is_start = before.is_none();
+        let mut ours = before.unwrap_or_default();
         loop {
-            match (self.take(before).await, before) {
-                (Err(error), Some(_)) if !error.is_lasting() => {
+            match self.take(&mut ours).await {
+                Err(error) if !is_start && !error.is_lasting() => {
                     warn!(error = %error, "The database cannot be taken yet; trying again");
                     tokio::time::sleep(TAKE_AGAIN).await;
                 }
-                (taken, _) => return Ok(taken?),
+                taken => return Ok(taken?),
             }
         }
     }
@@ -228,10 +230,10 @@ impl House<'_> {
         Ok(())
     }
 
-    async fn take(&self, before: Option<Session>) -> Result<(Hold, Store), OpenError> {
+    async fn take(&self, ours: &mut Sessions) -> Result<(Hold, Store), OpenError> {
         let database = &self.settings.database;
         let url = start::database_url(database);
-        let mut gate = OneGateway::take_again(&url, before).await?;
+        let mut gate = OneGateway::take_again(&url, ours).await?;
         let now = Clock::of_the_machine().now();
         Database::connect(&url, 1).await?.migrate(self.key, now).await?;
         let epoch = gate.begin().await?;

@@ -67,7 +67,7 @@ pub use posts::{PostKind, StoredPost};
 pub use rekey::{Progress, RekeyError, SEALED, SealedColumn, UNSEALED, rekey};
 pub use room_events::{StoredEvent, UnreadableEvent};
 pub use strangers::StrangeDispatch;
-pub use takeover::{Epoch, OneGateway, Session};
+pub use takeover::{Epoch, OneGateway, Sessions};
 
 /// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
 /// takes about a millisecond.

@@ -100,7 +100,7 @@ impl Hold {
     }
 
     fn anew(&self, why: &'static str) -> RunError {
-        RunError::Anew { why, session: self.gate.session() }
+        RunError::Anew { why, ours: self.gate.sessions() }
     }
 
     async fn look(&mut self, ctx: &Ctx, report: &Report) -> Look {
@@ -134,9 +134,9 @@ impl Hold {
     /// another gateway was faster, this one must not go on; nor when it is another database now.
     async fn regain(&mut self, report: &Report) -> Result<(), RunError> {
         let begun = Instant::now();
+        let mut ours = self.gate.sessions();
         loop {
-            let session = Some(self.gate.session());
-            match OneGateway::take_again(&self.url, session).await {
+            match OneGateway::take_again(&self.url, &mut ours).await {
                 Ok(taken) => {
                     self.gate = taken;
                     info!("The database is held again");
@@ -147,7 +147,7 @@ impl Hold {
                     warn!(error = %error, "The database is away; trying to take it again");
                     // Who hangs in a query does not notice by himself.
                     if is_silence(&error) && begun.elapsed() > SILENT_AFTER {
-                        return Err(self.anew("the database does not answer"));
+                        return Err(RunError::Anew { why: "the database does not answer", ours });
                     }
                 }
                 Err(error) => return Err(error.into()),

@@ -61,9 +61,25 @@ impl Epoch {
 
 /// A connection as Postgres knows it; a process id alone is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session {
+struct Session {
     process: i32,
     since: OffsetDateTime,
+}
+
+/// The connections on which a gateway had the lock, or may have it without knowing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sessions(Vec<Session>);
+
+impl Sessions {
+    /// More are not remembered: by then Postgres has noticed that the first are no more.
+    const MAX: usize = 32;
+
+    fn add(&mut self, session: Session) {
+        if self.0.len() == Self::MAX {
+            self.0.remove(0);
+        }
+        self.0.push(session);
+    }
 }
 
 /// Holds the database for one gateway, on a connection of its own.
@@ -78,22 +94,27 @@ pub struct OneGateway {
 impl OneGateway {
     /// Takes the lock, or says that another gateway has it.
     pub async fn take(url: &str) -> Result<Self, OpenError> {
-        Self::take_again(url, None).await
+        Self::take_again(url, &mut Sessions::default()).await
     }
 
-    /// The same for a gateway that had it in `before`: Postgres may not have noticed yet that this
-    /// connection is no more.
-    pub async fn take_again(url: &str, before: Option<Session>) -> Result<Self, OpenError> {
-        timeout(TAKE_WITHIN, Self::try_take(url, before))
+    /// The same for a gateway that had it on one of `ours`: Postgres may not have noticed yet that
+    /// this connection is no more. Should it not come to an end, the connection is one of them too:
+    /// the lock may have been granted, and the answer lost.
+    pub async fn take_again(url: &str, ours: &mut Sessions) -> Result<Self, OpenError> {
+        timeout(TAKE_WITHIN, Self::try_take(url, ours))
             .await
             .unwrap_or_else(|_| Err(OpenError::Unreachable(timed_out())))
     }
 
-    async fn try_take(url: &str, before: Option<Session>) -> Result<Self, OpenError> {
+    async fn try_take(url: &str, ours: &mut Sessions) -> Result<Self, OpenError> {
         let mut gate = Self::connect(url).await.map_err(not_taken)?;
+        let before = ours.0.clone();
+        ours.add(gate.session);
         let mut is_ours = gate.lock().await.map_err(not_taken)?;
-        if let (false, Some(before)) = (is_ours, before) {
-            gate.end(before).await.map_err(not_taken)?;
+        if !is_ours && !before.is_empty() {
+            for session in before {
+                gate.end(session).await.map_err(not_taken)?;
+            }
             is_ours = gate.lock().await.map_err(not_taken)?;
         }
         if !is_ours {
@@ -211,8 +232,8 @@ impl OneGateway {
     }
 
     /// The connection the lock is held on.
-    pub fn session(&self) -> Session {
-        self.session
+    pub fn sessions(&self) -> Sessions {
+        Sessions(vec![self.session])
     }
 
     /// Whether the lock and the epoch are still ours. Notes, when they are, that the gateway was

@@ -1,7 +1,13 @@
 //! A database that does not answer and does not hang up either: a firewall that forgot a connection, a
 //! cable that was pulled.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tokio::{
@@ -17,7 +23,47 @@ use crate::stage::{Stage, kim_mail};
 struct Hole {
     port: u16,
     swallows: watch::Sender<bool>,
+    /// The next answer to who asks for the lock gets lost, with all that would follow it.
+    loses_the_lock: Arc<AtomicBool>,
+    has_lost: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
+}
+
+/// One connection.
+struct Link {
+    swallows: watch::Receiver<bool>,
+    loses_the_lock: Arc<AtomicBool>,
+    has_lost: Arc<AtomicBool>,
+    asks_for_it: AtomicBool,
+    is_lost: AtomicBool,
+}
+
+impl Link {
+    /// Looks at what is passed on, and says whether it gets lost.
+    fn loses(&self, bytes: &[u8], is_answer: bool) -> bool {
+        if !is_answer {
+            let asks = bytes.windows(20).any(|words| words == b"pg_try_advisory_lock");
+            if asks && self.loses_the_lock.swap(false, SeqCst) {
+                self.asks_for_it.store(true, SeqCst);
+            }
+        } else if self.asks_for_it.load(SeqCst) && holds_a_row(bytes) {
+            self.is_lost.store(true, SeqCst);
+            self.has_lost.store(true, SeqCst);
+        }
+        self.is_lost.load(SeqCst)
+    }
+}
+
+/// Whether one of these messages of Postgres is a row.
+fn holds_a_row(mut messages: &[u8]) -> bool {
+    while let [kind, a, b, c, d, ..] = *messages {
+        if kind == b'D' {
+            return true;
+        }
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap();
+        messages = messages.get(1 + length..).unwrap_or_default();
+    }
+    false
 }
 
 impl Hole {
@@ -25,25 +71,34 @@ impl Hole {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
         let (swallows, seen) = watch::channel(false);
+        let loses_the_lock = Arc::<AtomicBool>::default();
+        let has_lost = Arc::<AtomicBool>::default();
+        let (loses, lost) = (loses_the_lock.clone(), has_lost.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (near, _) = listener.accept().await.unwrap();
-                let seen = seen.clone();
+                let link = Link {
+                    swallows: seen.clone(),
+                    loses_the_lock: loses.clone(),
+                    has_lost: lost.clone(),
+                    asks_for_it: AtomicBool::new(false),
+                    is_lost: AtomicBool::new(false),
+                };
                 connections.spawn(async move {
                     // Also a new one leads nowhere, and is taken all the same.
                     let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
                     let ((near_in, near_out), (far_in, far_out)) =
                         (near.into_split(), far.into_split());
                     tokio::join!(
-                        pass(near_in, far_out, seen.clone()),
-                        pass(far_in, near_out, seen)
+                        pass(near_in, far_out, &link, false),
+                        pass(far_in, near_out, &link, true)
                     );
                 });
             }
         });
-        Self { port: own, swallows, _tasks: tasks }
+        Self { port: own, swallows, loses_the_lock, has_lost, _tasks: tasks }
     }
 }
 
@@ -51,13 +106,14 @@ impl Hole {
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    swallows: watch::Receiver<bool>,
+    link: &Link,
+    is_answer: bool,
 ) {
     let mut buffer = vec![0; 65_536];
-    let mut is_dead = *swallows.borrow();
+    let mut is_dead = *link.swallows.borrow();
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
-        is_dead = is_dead || *swallows.borrow();
+        is_dead = is_dead || *link.swallows.borrow() || link.loses(&buffer[..read], is_answer);
         if is_dead {
             if read == 0 {
                 // Nobody hears that it ended.
@@ -126,6 +182,38 @@ async fn a_database_that_swallows_is_noticed_and_work_goes_on_when_it_is_back() 
     }
     assert!(stage.gateway.id().is_some());
     stage.lives_on().await;
+}
+
+/// B72: the lock is granted, and the answer gets lost with its connection, which stands for Postgres:
+/// a balancer keeps it, and nobody there hears that the gateway does not wait any longer. What holds
+/// the lock then is the gateway itself, and it goes on.
+#[tokio::test]
+async fn b72_a_lock_whose_answer_was_lost_keeps_nobody_out() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let hole = Hole::before(stage.world.postgres.port).await;
+    let (old, new) =
+        (format!("127.0.0.1:{}/", stage.world.postgres.port), format!("127.0.0.1:{}/", hole.port));
+    stage.edit_settings(&[(&old, &new)]);
+    stage.gateway.start().await.unwrap();
+    stage.letter_from("erik").await;
+    let life = stage.gateway.id();
+    hole.loses_the_lock.store(true, SeqCst);
+    stage
+        .query(
+            "select count(pg_terminate_backend(pid))
+             from pg_locks
+             where locktype = 'advisory'
+               and database = (select oid from pg_database where datname = current_database())",
+        )
+        .await;
+    stage.until("the answer was lost", async || hole.has_lost.load(SeqCst)).await;
+    stage
+        .until_within(Duration::from_secs(60), "the database is held again", async || {
+            stage.gateway.is_ready().await
+        })
+        .await;
+    stage.lives_on().await;
+    assert_eq!(stage.gateway.id(), life, "the process went on");
 }
 
 /// Between two transactions a pooler lends the connection to somebody else: the lock would be

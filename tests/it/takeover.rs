@@ -467,6 +467,28 @@ async fn every_table_is_behind_the_fence() {
     }
 }
 
+/// B73: a lock that is taken at each look has to be given back as often.
+#[tokio::test]
+async fn b73_a_lock_that_was_looked_at_often_is_free_at_once() {
+    let alone = Alone::new().await;
+    let mut gate = OneGateway::take(&alone.url).await.unwrap();
+    let epoch = gate.begin().await.unwrap();
+    for _ in 0..5 {
+        assert!(gate.holds(epoch, Some(NOW)).await.unwrap());
+    }
+    let locks = "select count(*) from pg_locks
+        where locktype = 'advisory'
+          and database = (select oid from pg_database where datname = current_database())";
+    let command = alone.command().await;
+    let held: i64 = sqlx::query_scalar(locks).fetch_one(command.pool()).await.unwrap();
+    assert_eq!(held, 1);
+    assert!(matches!(OneGateway::take(&alone.url).await, Err(OpenError::AnotherGateway)));
+    assert!(gate.holds(epoch, None).await.unwrap(), "who asks in vain takes nothing away");
+    drop(gate);
+    while sqlx::query_scalar::<_, i64>(locks).fetch_one(command.pool()).await.unwrap() > 0 {}
+    OneGateway::take(&alone.url).await.unwrap();
+}
+
 /// `R13`: a gateway that was stopped in the middle of a transaction holds nothing up, and what it
 /// wrote there does not count.
 #[tokio::test]
