@@ -464,6 +464,20 @@ impl OwnDevice {
         self.take(&mut self.turn().await?.state, news).await.map(|_| ())
     }
 
+    /// Somebody is in a room of ours since a moment ago. Of the devices of who shared no room with us
+    /// nobody told: they are asked for before anything is said to him.
+    pub async fn meet(&self, users: Vec<OwnedUserId>) -> Result<(), DeviceError> {
+        if users.is_empty() {
+            return Ok(());
+        }
+        let mut turn = self.turn().await?;
+        let shared = &turn.state.shared;
+        let is_followed = |user: &OwnedUserId| shared.values().any(|s| s.members.contains(user));
+        let changed = users.into_iter().filter(|user| !is_followed(user)).collect();
+        let news = DeviceNews { changed, ..DeviceNews::default() };
+        self.take(&mut turn.state, news).await.map(|_| ())
+    }
+
     /// Everybody's devices may have changed: nobody told what happened meanwhile.
     pub async fn lost_track(&self) -> Result<(), DeviceError> {
         self.state.lock().await.shared.clear();

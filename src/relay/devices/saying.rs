@@ -160,9 +160,14 @@ impl<'a> Place<'a> {
     ) -> Result<(Circle, BTreeSet<OwnedUserId>), Stop> {
         let Self { ctx, line, room, .. } = *self;
         let mut known = members::readers(ctx, line, room).await?;
+        let invited = people(&known, |member| member.known.is_certain);
+        self.meet(loaded, invited).await?;
         if known.iter().any(|member| !member.is_ours && !member.known.is_certain) {
             members::ask(ctx, line, room).await?;
+            let before = known;
             known = members::readers(ctx, line, room).await?;
+            let is_new = |member: &Member| before.iter().all(|other| other.user != member.user);
+            self.meet(loaded, people(&known, is_new)).await?;
         } else {
             ctx.store.invited_get_keys(room.as_str()).await?;
         }
@@ -170,8 +175,7 @@ impl<'a> Place<'a> {
         if self.trust != line.channel.trust {
             return Ok((self.circle(speaker, &known), BTreeSet::new()));
         }
-        let humans = known.iter().filter(|member| !member.is_ours);
-        let humans = humans.map(|member| member.user.clone()).collect();
+        let humans = people(&known, |_| true).into_iter().collect();
         let seen = loaded.device.look_at(&humans, self.trust).await;
         let seen = unless_lost(ctx, &loaded.device, seen.map_err(Stop::from)).await?;
         if self.trust == Trust::CrossSigned {
@@ -180,6 +184,12 @@ impl<'a> Place<'a> {
             identities::tell_of_changed(ctx, line, room, &known).await?;
         }
         Ok((self.circle(speaker, &known), seen.equipped))
+    }
+
+    /// People are here of whose coming `/sync` has not told yet.
+    async fn meet(&self, loaded: &Loaded, newcomers: Vec<OwnedUserId>) -> Result<(), Stop> {
+        let met = loaded.device.meet(newcomers).await;
+        unless_lost(self.ctx, &loaded.device, met.map_err(Stop::from)).await
     }
 
     /// Always with the bot, who reads for all of ours.
@@ -197,6 +207,12 @@ impl<'a> Place<'a> {
         });
         Circle { members, pins: pins.collect() }
     }
+}
+
+/// The people among members.
+fn people(members: &[Member], which: impl Fn(&Member) -> bool) -> Vec<OwnedUserId> {
+    let people = members.iter().filter(|member| !member.is_ours && which(member));
+    people.map(|member| member.user.clone()).collect()
 }
 
 /// Tells members who can read no letter in this room, because none of their devices is signed.

@@ -120,3 +120,44 @@ async fn a_device_made_while_the_gateway_was_away_reads_the_next_post() {
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Vom neuen Rechner"), "{}", mails[0]);
 }
+
+/// B74: Bert leaves the one room he shares with us, gets a new phone, and is invited to the next one.
+/// Nobody told of his phone: he shared no room.
+#[tokio::test]
+async fn b74_who_comes_back_with_another_device_reads_the_letter_he_is_invited_for() {
+    let mut stage = Stage::encrypted("any-device").await;
+    let anna = js(&stage, &stage.anna_id, true).await;
+    let bert_id = stage.world.homeserver.user_id(&format!("bert-{}", stage.tag));
+    stage.world.homeserver.register_user(&format!("bert-{}", stage.tag), "geheim").await.unwrap();
+    let bert = js(&stage, &bert_id, false).await;
+    stage.edit_settings(&[(
+        &format!("team = [{:?}]", stage.anna_id),
+        &format!("team = [{:?}, {bert_id:?}]", stage.anna_id),
+    )]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "m1@x", "Befund", "", "Erstens")).await;
+    let room = sees(&bert, "Erstens").await.room_id;
+    sees(&anna, "Erstens").await;
+    bert.leave(&room).await.unwrap();
+    let marked = format!(
+        "select bool_and(dirty)::text from crypto_tracked_users where user_id = '{bert_id}'"
+    );
+    stage.database_says(&marked, "true").await;
+    // The ghost speaks meanwhile, and looks after all whose devices changed.
+    next_letter(&stage, &erik, "m2@x", "Zweitens").await;
+    sees(&anna, "Zweitens").await;
+    stage
+        .until("the ghost has looked after Bert", async || {
+            let sql = format!(
+                "select bool_or(not dirty)::text from crypto_tracked_users where user_id = '{bert_id}'"
+            );
+            stage.query(&sql).await == "true"
+        })
+        .await;
+    bert.end().await.unwrap();
+    let phone = js(&stage, &bert_id, false).await;
+
+    stage.receive(&kim_mail(&erik, &stage.practice, "m3@x", "Neues", "", "Drittens")).await;
+    assert_ne!(sees(&phone, "Drittens").await.room_id, room);
+}
