@@ -285,6 +285,21 @@ mod tests {
         assert_eq!((short.left, errands_of(&short.errands)), (vec![], "2".to_owned()));
     }
 
+    /// B85: servers that number their mails by date put a late one between those that are known.
+    #[test]
+    fn b85_a_mail_between_known_ones_is_new() {
+        check("1 2 3 5", &[kept("1"), kept("3"), kept("5")], &[], "2");
+    }
+
+    /// B86: a server deletes the next mail in the place of one that is not there.
+    #[test]
+    fn b86_what_is_not_listed_is_never_named_for_deletion() {
+        let (sizes, shared) = (HashMap::new(), BTreeSet::new());
+        let safe = || ["1", "2", "3"].map(kept).to_vec();
+        assert_eq!(deletable(safe(), &keys("2 4"), &shared, &sizes), keys("2"));
+        assert_eq!(deletable(safe(), &keys("4"), &shared, &sizes), keys(""));
+    }
+
     fn errands_of(errands: &[Errand]) -> String {
         errands.iter().map(|errand| errand.key.as_str()).collect::<Vec<_>>().join(" ")
     }

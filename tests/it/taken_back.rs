@@ -487,3 +487,27 @@ async fn a_command_that_is_read_twice_sends_nothing_twice() {
     let tried = attempts().await - before;
     assert!(tried < 1.5, "one command had the answer handed over {tried} times");
 }
+
+/// B84: whoever deletes a command, or what stayed in the room, hears nothing of it.
+#[tokio::test]
+async fn b84_a_command_that_is_deleted_is_no_news() {
+    let stage = Stage::new().await;
+    let (erik, letter) = stage.letter_from("befehl").await;
+    let room = &letter.room_id;
+    let (mut said, posts) = (Vec::new(), "select count(*) from posts");
+    for words in ["!hilfe", "!unsinn"] {
+        let before: usize = stage.query(posts).await.parse().unwrap();
+        said.push(stage.anna.send_text(room, words).await.unwrap());
+        stage.database_says(posts, &(before + 1).to_string()).await;
+    }
+    let before = (stage.query(posts).await, read_of_anna(&stage).await);
+    for event in &said {
+        stage.anna.redact(room, event).await.unwrap();
+    }
+    more_is_read(&stage, before.1 + 1).await;
+    assert_eq!(stage.query(posts).await, before.0);
+    stage.anna.send_text(room, "Danach").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("Danach"), "{}", mails[0]);
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+}

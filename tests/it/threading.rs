@@ -229,6 +229,28 @@ impl Remembered {
     }
 }
 
+/// B78: two letters answer one that we never had, such as one to somebody else with us in copy from
+/// the second on. They are one thread; the first opens its room with a hint.
+#[tokio::test]
+async fn b78_letters_of_a_thread_whose_beginning_is_unknown_share_a_room() {
+    let mut mailroom = Mailroom::new().await;
+    let channel = ChannelName::new("kim").unwrap();
+    let [erik, labor] = ["erik@a.kim.telematik", "labor@a.kim.telematik"]
+        .map(|address| Correspondent::Mail(MailAddress::new(address).unwrap()));
+    let answer = |own| Sent {
+        channel: 0,
+        sender: 0,
+        own: Some(own),
+        in_reply_to: vec![0],
+        references: vec![0],
+    };
+    let (room, is_led) = mailroom.place(&channel, &erik, &answer(1)).await;
+    assert!(!is_led);
+    assert_eq!(mailroom.place(&channel, &erik, &answer(2)).await, (room, true));
+    let (others, is_led) = mailroom.place(&channel, &labor, &answer(3)).await;
+    assert!(!is_led && others != room, "never another's");
+}
+
 /// R08: whatever ids two correspondents choose on two channels, a letter never comes into the
 /// conversation of another, nor by an id that two letters bear or two conversations saw; and by one
 /// that is sure it does come.

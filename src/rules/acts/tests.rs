@@ -36,6 +36,8 @@ fn the_newest_edit_of_the_author_counts_unless_it_was_taken_back() {
         Shown::Version(Some("$1")),
     );
     check(&[edit("$1", Newer::Says), redaction("$1")], Shown::Version(None));
+    // B83: what was deleted stays deleted, whatever becomes of the redaction.
+    check(&[redaction("$m"), redaction("$r")], Shown::Nothing);
     check(&[redaction("$1"), edit("$1", Newer::Says)], Shown::Version(None));
     check(
         &[edit("$1", Newer::Says), edit("$2", Newer::Unread), redaction("$2")],
@@ -78,6 +80,17 @@ fn an_act_is_told_from_its_event_without_its_key() {
         "redacts": "$m", "content": { "redacts": "$forged" },
     });
     assert_eq!(acts(&redaction), [expected("$r", "@anna:x", "$m", ActKind::Redaction)]);
+    // B83: from version 11 on it stands in the content alone, which a redaction of it leaves there.
+    let redaction = json!({
+        "type": "m.room.redaction", "event_id": "$r", "sender": "@anna:x",
+        "content": { "redacts": "$m" },
+        "unsigned": { "redacted_because": {
+            "type": "m.room.redaction", "event_id": "$s", "sender": "@anna:x",
+        } },
+    });
+    let [of_it, own] = [("$s", "$r"), ("$r", "$m")]
+        .map(|(event, target)| expected(event, "@anna:x", target, ActKind::Redaction));
+    assert_eq!(acts(&redaction), [of_it, own]);
     for nothing in [
         json!(null),
         json!({}),
