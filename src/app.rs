@@ -32,9 +32,10 @@ use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
     relay::{Clock, Ctx},
+    rules::renaming::Renaming,
     store::{
-        Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Renaming,
-        Sessions, Store, StoreError, seal::OuterKey,
+        Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Sessions, Store,
+        StoreError, seal::OuterKey,
     },
     worker::{Shop, follow_sync, pick_up},
 };
@@ -222,8 +223,10 @@ impl House<'_> {
     async fn keep_names(&self, store: &Store) -> Result<(), RunError> {
         let (homeserver, appservice) = (&self.settings.homeserver, &self.settings.appservice);
         store.keep_names(&homeserver.server_name, &appservice.user_prefix).await?;
-        let renamed = store.renamed_channels(&start::places(&self.settings.channels)?).await?;
+        let channels = start::places(&self.settings.channels)?;
+        let renamed = store.renamed_channels(&channels).await?;
         store.rename_channels(&renamed).await?;
+        store.keep_channels(&channels).await?;
         for Renaming { from, to } in &renamed {
             info!(channel.name = %to, "The channel {from} goes on as {to}: it is the same mailbox");
         }

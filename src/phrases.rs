@@ -136,6 +136,7 @@ pub enum Phrase {
         user_id: String,
     },
     /// Somebody is in the room whom neither the settings nor a speaker know.
+    StrangersMany,
     StrangerPresent {
         user_id: String,
     },
@@ -193,6 +194,10 @@ pub enum Phrase {
         address: Option<String>,
     },
     SenderReadsNoAnswers,
+    /// Another account sent it than the one it is from; nothing when that cannot be read.
+    LetterSentBy {
+        address: Option<String>,
+    },
     /// Only the fax machine says that it has this number.
     FaxNumberClaimed {
         number: String,
@@ -441,6 +446,7 @@ impl Phrase {
             Self::DispatchAcceptedElsewhere { .. }
             | Self::AnswersGoElsewhere { .. }
             | Self::AnswersWantedElsewhere { address: Some(_) }
+            | Self::LetterSentBy { address: Some(_) }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::FileNotFaxable { .. }
@@ -559,6 +565,10 @@ impl Phrase {
                 ("answers-wanted-elsewhere", values.into_iter().collect())
             }
             Self::SenderReadsNoAnswers => plain("sender-reads-no-answers"),
+            Self::LetterSentBy { address: None } => plain("letter-sent-by-unknown"),
+            Self::LetterSentBy { address: Some(address) } => {
+                ("letter-sent-by", [("address", foreign(address))].into_iter().collect())
+            }
             Self::FaxNumberClaimed { number } => {
                 with("fax-number-claimed", "number", foreign(number))
             }
@@ -592,6 +602,7 @@ impl Phrase {
             Self::MessageNotEncrypted => plain("message-not-encrypted"),
             Self::MemberLockedOut { user_id } => member("member-locked-out", user_id),
             Self::IdentityChanged { user_id } => member("identity-changed", user_id),
+            Self::StrangersMany => plain("strangers-many"),
             Self::StrangerPresent { user_id } => member("stranger-present", user_id),
             Self::MemberNotRemoved { user_id } => member("member-not-removed", user_id),
             Self::MemberUnknown { user_id } => member("member-unknown", user_id),
@@ -796,6 +807,8 @@ mod tests {
             Phrase::AnswersWantedElsewhere { address: Some(text()) },
             Phrase::AnswersWantedElsewhere { address: None },
             Phrase::SenderReadsNoAnswers,
+            Phrase::LetterSentBy { address: None },
+            Phrase::LetterSentBy { address: Some(text()) },
             Phrase::FaxNumberClaimed { number: "+49301234567".to_owned() },
             Phrase::FaxNumbersDiffer { number: "+49301234567".to_owned(), station: text() },
             Phrase::LetterUrgent,
@@ -815,6 +828,7 @@ mod tests {
             Phrase::MessageNotEncrypted,
             Phrase::MemberLockedOut { user_id: member() },
             Phrase::IdentityChanged { user_id: member() },
+            Phrase::StrangersMany,
             Phrase::StrangerPresent { user_id: member() },
             Phrase::MemberNotRemoved { user_id: member() },
             Phrase::MemberUnknown { user_id: member() },

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod looking;
 pub mod names;
 pub mod posts;
+pub mod renaming;
 pub mod retry;
 pub mod routing;
 pub mod threading;

@@ -14,8 +14,9 @@ use crate::{
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     model::{ChannelName, MailKey},
     relay::{Clock, Line, Rng},
+    rules::renaming::Renaming,
     sandbox::{Confinement, Sandbox},
-    store::{Database, KeyState, MailboxPlace, OpenError, Renaming, Store, seal::OuterKey},
+    store::{Database, KeyState, MailboxPlace, OpenError, RenameError, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
 };
 
@@ -114,8 +115,12 @@ async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
     let Ok(places) = start::places(&settings.channels) else { return Vec::new() };
     let renamed = match store.renamed_channels(&places).await {
         Ok(renamed) => renamed,
-        Err(error) => {
-            let advice = "give the channel of the settings its old name, or one that is new";
+        Err(error @ RenameError::Unclear(_)) => {
+            let advice = "change the settings so; until then the gateway does not start";
+            return vec![Finding::fail("channels", told(&error), advice)];
+        }
+        Err(error @ RenameError::Store(_)) => {
+            let advice = "run: umstieg migrate; then try again";
             return vec![Finding::fail("channels", told(&error), advice)];
         }
     };
@@ -128,7 +133,7 @@ async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
             format!("when that is not meant, give it back the name {from}"),
         ));
     }
-    for name in known {
+    for name in known.into_keys() {
         let is_there =
             settings.channels.iter().any(|channel| channel.channel.name.as_str() == name)
                 || renamed.iter().any(|renaming| renaming.from == name);

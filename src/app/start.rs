@@ -8,16 +8,16 @@ use tracing::{info, warn};
 
 use super::mail_server::{ServerError, mail_server};
 use crate::{
+    channel::Channel,
     config::{
         AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, InboxProtocol, Settings,
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    model::ChannelName,
     relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
-    store::{MailboxPlace, Store},
+    store::{ChannelPlace, Store, StoreError},
     transport::{Accounts, MailboxProtocol},
     worker::Shop,
 };
@@ -98,12 +98,14 @@ pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
 }
 
 /// Where the mailbox of each channel is.
-pub(super) fn places(
-    channels: &[ChannelSettings],
-) -> Result<Vec<(ChannelName, MailboxPlace)>, StartError> {
+pub(super) fn places(channels: &[ChannelSettings]) -> Result<Vec<ChannelPlace>, StartError> {
     channels
         .iter()
-        .map(|channel| Ok((channel.channel.name.clone(), line(channel)?.inbox.place())))
+        .map(|settings| {
+            let Channel { name, .. } = &settings.channel;
+            let (kind, place) = (settings.channel.kind(), line(settings)?.inbox.place());
+            Ok(ChannelPlace { name: name.clone(), kind, place })
+        })
         .collect()
 }
 
@@ -149,7 +151,10 @@ pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, toke
     let mut failures = 0;
     while let Err(error) = introduce_once(shop, appservice, tokens).await {
         failures += 1;
-        shop.report("homeserver", false);
+        // Postgres says nothing about the homeserver.
+        if !matches!(error, IntroduceError::Keys(KeysError::Store(StoreError::Again(_)))) {
+            shop.report("homeserver", false);
+        }
         let wait = back_off(failures).min(INTRODUCE_AGAIN_MAX);
         warn!(error = %error, "The homeserver does not know us yet; trying again in {} s", wait.as_secs());
         tokio::time::sleep(wait).await;

@@ -81,7 +81,8 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
 
     let (from, defect) = senders(block.named("From"));
     defects.extend(defect);
-    let [to, cc, reply_to] = ["To", "Cc", "Reply-To"].map(|name| block.named(name));
+    let [to, cc, reply_to, sender] =
+        ["To", "Cc", "Reply-To", "Sender"].map(|name| block.named(name));
     let is_broken = ["From", "To", "Subject"].iter().any(|name| block.values(name).any(is_garbled))
         || [&to, &cc, &reply_to].iter().any(|list| list.mailboxes.broken)
         // What was cut may end within a word.
@@ -96,6 +97,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
             Defect::AncestorsUnreadable,
         ),
         (reply_to.mailboxes.unreadable > 0, Defect::ReplyToUnreadable),
+        (sender.mailboxes.unreadable > 0, Defect::SenderUnreadable),
     ] {
         if is_so {
             defects.insert(defect);
@@ -112,6 +114,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
     in_reply_to.truncate(REFERENCES_MAX);
     Letter {
         from,
+        sender: bounded(sender),
         reply_to: bounded(reply_to),
         to: bounded(to),
         cc: bounded(cc),

@@ -185,12 +185,14 @@ impl Homeserver {
     }
 
     /// Events in a room that users of ours sent with a `mark` in their content, newest first, from
-    /// `from` or from the newest on. A person's event with such a mark is none of them.
+    /// `from` or from the newest on; and which of them bear `another` one. A person's event with such a
+    /// mark is none of them.
     pub async fn own_posts(
         &self,
         room: &RoomId,
         from: Option<&str>,
         mark: &str,
+        another: &str,
     ) -> Result<OwnPosts, MatrixError> {
         let mut request =
             get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
@@ -202,11 +204,19 @@ impl Homeserver {
             UserId::parse(sender).is_ok_and(|sender| self.is_ours(&sender))
         };
         let events = chunk.iter().filter_map(|event| serde_json::from_str(event.get()).ok());
-        let posts = events.filter(is_ours).filter_map(|event| {
-            let mark = event.get("content")?.get(mark)?.as_str()?;
-            Some((mark.to_owned(), event.get("event_id")?.as_str()?.to_owned()))
-        });
-        Ok(OwnPosts { posts: posts.collect(), end })
+        let mut own = OwnPosts { posts: Vec::new(), marked: Vec::new(), end };
+        for event in events.filter(is_ours) {
+            let text = |at: &str| event.pointer(at).and_then(Value::as_str).map(str::to_owned);
+            let of_content = |mark: &str| text(&format!("/content/{mark}"));
+            let (Some(mark), Some(event_id)) = (of_content(mark), text("/event_id")) else {
+                continue;
+            };
+            if of_content(another).as_ref() == Some(&mark) {
+                own.marked.push(mark.clone());
+            }
+            own.posts.push((mark, event_id));
+        }
+        Ok(own)
     }
 }
 
@@ -215,6 +225,8 @@ impl Homeserver {
 pub struct OwnPosts {
     /// What each is marked with, and its event.
     pub posts: Vec<(String, String)>,
+    /// Those marks that the other one says as well.
+    pub marked: Vec<String>,
     /// Where older ones follow.
     pub end: Option<String>,
 }

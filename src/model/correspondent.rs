@@ -25,6 +25,11 @@ impl ChannelKind {
             Self::Fax => "fax",
         }
     }
+
+    /// The inverse of [`ChannelKind::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Kim, Self::Fax].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// The other party on a channel.

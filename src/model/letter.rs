@@ -12,6 +12,8 @@ use super::{MailAddress, MessageId};
 pub struct Letter {
     /// All addresses of all From headers; a well-formed letter has exactly one.
     pub from: Vec<Mailbox>,
+    /// Who sent it for those it is from: an office, a list.
+    pub sender: Vec<Mailbox>,
     pub reply_to: Vec<Mailbox>,
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
@@ -112,6 +114,8 @@ pub enum Defect {
     TooManyParts,
     /// It wants answers elsewhere, at an address that cannot be read.
     ReplyToUnreadable,
+    /// Another account sent it, whose address cannot be read.
+    SenderUnreadable,
     /// It says that it answers something, in a form that cannot be read.
     AncestorsUnreadable,
     /// A part's encoding or character set is broken; its bytes are shown as well as possible.

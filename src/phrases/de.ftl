@@ -98,6 +98,7 @@ message-not-encrypted = Diese Nachricht bleibt im Raum: Sie kam unverschlüsselt
 
 # Wer mitliest und wem geglaubt wird
 identity-changed = { $member } hat die Verschlüsselung zurückgesetzt (neue Identität). Bis das bestätigt ist, sind neue Briefe für dieses Konto nicht lesbar, und was es schreibt, bleibt im Raum. Bitte fragen Sie persönlich oder am Telefon nach, ob es gewollt war. Wenn ja, schreibt eine andere Person, die hier antworten darf: !vertrauen { $member } – oder Ihre Systemverwaltung bestätigt es. Wenn nein, informieren Sie bitte sofort Ihre Systemverwaltung: Dann kennt möglicherweise jemand das Passwort.
+strangers-many = In diesen Raum kommen heute viele Konten, die nicht zum Team gehören. Weitere werden hier bis morgen nicht mehr einzeln genannt; Briefe kann keines von ihnen lesen. Bitte fragen Sie Ihre Systemverwaltung, wie sie in den Raum kommen.
 stranger-present = { $member } ist in diesem Raum, gehört aber nicht zum Team und wurde hier nicht eingelassen. Die Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Soll es mitlesen, schreibt eine Person, die hier antworten darf: !einlassen { $member } – sonst fragen Sie bitte Ihre Systemverwaltung, wie es in den Raum kam.
 member-not-removed = { $member } gehört nicht mehr in diesen Raum, lässt sich von hier aber nicht entfernen. Neue Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Bitte lassen Sie es von Ihrer Systemverwaltung entfernen.
 member-unknown = { $member } ist auf dem Chat-Server nicht bekannt und kann hier noch nicht mitlesen. Bitte prüfen Sie die Schreibweise. War sie falsch, schreiben Sie !ausladen { $member } und dann den Befehl mit der richtigen Kennung.
@@ -137,6 +138,8 @@ answers-wanted-elsewhere = Der Absender wünscht Antworten an eine andere Adress
     [yes] {" "}({ $address }), an die von hier nicht geschrieben werden kann
    *[no] {""}, die hier nicht lesbar ist
     }. Was Sie antworten, geht an die Adresse, von der der Brief kam, und wird dort vielleicht nicht gelesen. Ist es wichtig, wählen Sie bitte einen anderen Weg.
+letter-sent-by = Verschickt hat diesen Brief { $address } im Auftrag der Person, von der er kommt – zum Beispiel ein Sekretariat oder eine Verteilerliste. Bitte prüfen Sie vor einer Antwort, für wen sie bestimmt ist.
+letter-sent-by-unknown = Verschickt hat diesen Brief laut seinen Angaben ein anderes Konto als das, von dem er kommt; welches, ist nicht zu lesen. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 sender-reads-no-answers = Die Adresse, von der dieser Brief kam, nimmt ihrem Namen nach keine Antworten an. Bitte wählen Sie für eine Antwort einen anderen Weg.
 fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät selbst; der Fax-Dienst bestätigt sie nicht. Bitte prüfen Sie sie auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.
 fax-numbers-differ = Dieses Fax kam laut Fax-Dienst vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.

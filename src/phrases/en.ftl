@@ -98,6 +98,7 @@ message-not-encrypted = This message stays in the room: it came unencrypted. Ple
 
 # Who reads, and whom the room believes
 identity-changed = { $member } has reset the encryption (new identity). Until that is confirmed, new letters cannot be read by this account, and what it writes stays in the room. Please ask in person or by telephone whether it was intended. If so, another person who may answer here writes: !trust { $member } – or your administrator confirms it. If not, please tell your administrator at once: somebody may know the password.
+strangers-many = Many accounts that do not belong to the team come into this room today. Until tomorrow further ones are not named one by one; none of them can read letters. Please ask your administrator how they come into the room.
 stranger-present = { $member } is in this room, but does not belong to the team and was not let in here. This account cannot read the letters; what you write here yourself it possibly can. If it is to read along, a person who may answer here writes: !admit { $member } – otherwise please ask your administrator how it came into the room.
 member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters; what you write here yourself it possibly can. Please have your administrator remove it.
 member-unknown = { $member } is not known to the chat server and cannot read along here yet. Please check the spelling. If it was wrong, write !dismiss { $member } and then the command with the right user id.
@@ -137,6 +138,8 @@ answers-wanted-elsewhere = The sender wants answers at another address{ $readabl
     [yes] {" "}({ $address }), which cannot be written to from here
    *[no] {""}, which cannot be read here
     }. What you answer goes to the address the letter came from, and may not be read there. If it is important, please choose another way.
+letter-sent-by = { $address } sent this letter on behalf of the person it is from – for example an office or a mailing list. Before you answer, please check whom the answer is meant for.
+letter-sent-by-unknown = Going by what it says, another account sent this letter than the one it is from; which one cannot be read. Please check the original: reply to the letter with !original.
 sender-reads-no-answers = Judging by its name, the address this letter came from takes no answers. Please choose another way to answer.
 fax-number-claimed = Only the sending fax machine itself names the number { $number }; the fax service does not confirm it. Please check it on the fax. An answer leaves only after somebody who may answer here has written !confirm.
 fax-numbers-differ = According to the fax service this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after somebody who may answer here has written !confirm.

@@ -392,11 +392,41 @@ pub(super) async fn decrypt(
     room: &RoomId,
     event: &Value,
 ) -> Result<Decrypted, Stop> {
-    let bot = device(ctx, ctx.homeserver.bot()).await?;
+    let loaded = loaded(ctx, ctx.homeserver.bot()).await?;
+    let decrypted = decrypt_once(ctx, line, &loaded.device, room, event).await?;
+    if fetch_damaged(ctx, &loaded).await? {
+        return decrypt_once(ctx, line, &loaded.device, room, event).await;
+    }
+    Ok(decrypted)
+}
+
+async fn decrypt_once(
+    ctx: &Ctx,
+    line: &Line,
+    bot: &Arc<OwnDevice>,
+    room: &RoomId,
+    event: &Value,
+) -> Result<Decrypted, Stop> {
     let decrypted = bot.decrypt(event, room, line.channel.trust).await;
-    let decrypted = unless_lost(ctx, &bot, decrypted.map_err(Stop::from)).await?;
-    let judged = identities::judge(ctx, line, &bot, room, event, decrypted).await;
-    unless_lost(ctx, &bot, judged).await
+    let decrypted = unless_lost(ctx, bot, decrypted.map_err(Stop::from)).await?;
+    let judged = identities::judge(ctx, line, bot, room, event, decrypted).await;
+    unless_lost(ctx, bot, judged).await
+}
+
+/// Asks the homeserver anew for what was damaged of others' devices and identities. Whether there was
+/// something: what was done without it is to be done once more.
+async fn fetch_damaged(ctx: &Ctx, loaded: &Loaded) -> Result<bool, Stop> {
+    let users = loaded.memory.take_damaged();
+    if users.is_empty() {
+        return Ok(false);
+    }
+    warn!("Asks anew for the keys of {} users, which were damaged", users.len());
+    let fetched = async {
+        loaded.device.heard_of_changes(&users).await?;
+        loaded.device.catch_up().await
+    };
+    unless_lost(ctx, &loaded.device, fetched.await.map_err(Stop::from)).await?;
+    Ok(true)
 }
 
 /// Asks for the key of an event of a portal.

@@ -31,7 +31,7 @@ use crate::{
     rules::{
         answer::{self, Answers},
         delivery::trouble,
-        retry::{Verdict, after_interruption, back_off, judge, not_before},
+        retry::{COLLECT_MAX, Verdict, WAIT_MAX, after_interruption, back_off, judge, not_before},
     },
     sandbox::SandboxError,
     store::{Body, Composition, Conversation, Job, StoreError, StoredDispatch, StoredPart},
@@ -76,7 +76,9 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
         let case = Case { ctx, line, conversation: &conversation, correspondent };
         let now = ctx.clock.now();
         match dispatch.state {
-            DeliveryState::Collecting if not_before(dispatch.closes_at, now).is_some() => {
+            DeliveryState::Collecting
+                if not_before(dispatch.closes_at, now, COLLECT_MAX).is_some() =>
+            {
                 return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
             }
             DeliveryState::Collecting => match ctx.store.dispatch_closes(dispatch.id).await? {
@@ -91,7 +93,8 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             // A crash left it here while the body may have been on its way.
             DeliveryState::SendingBody => case.hold(&dispatch, "interrupted").await?,
             DeliveryState::Waiting => {
-                let next = dispatch.next_attempt_at.and_then(|next| not_before(next, now));
+                let next =
+                    dispatch.next_attempt_at.and_then(|next| not_before(next, now, WAIT_MAX));
                 if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }

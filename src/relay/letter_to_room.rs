@@ -108,7 +108,11 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         return place_notice(ctx, line, &stored).await;
     }
     let original = ctx.store.repeated_by(&channel.name, id, fingerprint.as_ref()).await?;
-    if let Some(original) = original {
+    // What says the same as the head that its room has tells more than that: that it could be had, or
+    // never will be. It is named by its bytes then, since that head bears the name.
+    let is_of_its_head = original.is_some() && original == stored.supersedes;
+    let fingerprint = fingerprint.filter(|_| !is_of_its_head);
+    if let Some(original) = original.filter(|_| !is_of_its_head) {
         metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "repeat")
             .increment(1);
         info!(letter.id = %id, channel.name = %channel.name, "Letter {id} had come before");
@@ -141,6 +145,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
     let mut hints = hints(&letter, placement);
+    hints.extend(sent_by_hint(channel, &letter));
     hints.extend(answers_hint(&correspondent, &answers_to));
     hints.extend(doubt.as_ref().map(doubt_hint));
     if stored.too_large {
@@ -190,16 +195,16 @@ async fn name_of(
     stored: &StoredLetter,
     fingerprint: Option<&[u8; 32]>,
 ) -> Result<String, StoreError> {
-    let name = &line.channel.name;
+    let name = ctx.store.made_with(line.channel.name.as_str()).await?;
     let Some(digest) = &stored.digest else {
-        return Ok(stored_mail::name_of(name, &stored.mail_key, None, 0));
+        return Ok(stored_mail::name_of(&name, &stored.mail_key, None, 0));
     };
     // What has a fingerprint has no namesake: the second one is a repeat.
     let (content, namesakes) = match fingerprint {
         Some(fingerprint) => (fingerprint.as_slice(), 0),
         None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
     };
-    Ok(stored_mail::name_of(name, &stored.mail_key, Some(content), namesakes))
+    Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes))
 }
 
 /// How large a mail may be that is fetched.
@@ -270,7 +275,9 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
     for defect in &letter.defects {
         let hint = match defect {
             // Said where the letter was placed, and with where its answers go.
-            Defect::AncestorsUnreadable | Defect::ReplyToUnreadable => continue,
+            Defect::AncestorsUnreadable | Defect::ReplyToUnreadable | Defect::SenderUnreadable => {
+                continue;
+            }
             Defect::NoSender => Phrase::NoSender,
             Defect::SeveralSenders => Phrase::SeveralSenders,
             Defect::BodyCut => Phrase::LetterCut,
@@ -295,6 +302,24 @@ fn hints(letter: &Letter, placement: Placement) -> Vec<Phrase> {
         hints.push(Phrase::AutomaticLetter);
     }
     hints
+}
+
+/// That another account sent it than the one it is from. What carries a fax is its gateway's affair.
+fn sent_by_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
+    if channel.kind() != ChannelKind::Kim {
+        return None;
+    }
+    let is_author =
+        |sender: &Mailbox| letter.from.iter().any(|from| from.address == sender.address);
+    match letter.sender.iter().find(|sender| !is_author(sender)) {
+        Some(sender) => {
+            Some(Phrase::LetterSentBy { address: Some(sender.address.as_str().to_owned()) })
+        }
+        None if letter.defects.contains(&Defect::SenderUnreadable) => {
+            Some(Phrase::LetterSentBy { address: None })
+        }
+        None => None,
+    }
 }
 
 /// What the room should know before anybody answers.
@@ -512,6 +537,12 @@ async fn send_post(
     }
     match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
         Ok(event_id) => {
+            if post.is_unshown
+                && portal.rotation.is_some()
+                && portals::stands_readable(ctx, &portal.room_id, &post.txn_id).await?
+            {
+                ctx.store.posts_are_shown(std::slice::from_ref(&post.txn_id)).await?;
+            }
             ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
             metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())
                 .increment(1);

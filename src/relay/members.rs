@@ -13,7 +13,7 @@ use crate::{
     model::{ConversationId, Membership, Trust},
     phrases::Phrase,
     rules::audience::{Facts, Identity, Standing, standing, wanted},
-    store::{Job, Portal, PresentMember, StoreError, ToldOf},
+    store::{Job, Portal, PresentMember, STRANGERS_A_DAY_MAX, StoreError, ToldOf},
 };
 
 /// Somebody who is in a portal or invited.
@@ -134,8 +134,33 @@ async fn tell_of_stranger(
     if tell(ctx, line, conversation, room, user, ToldOf::Stranger, &phrase).await? {
         warn!(conversation.id = %conversation, "Somebody is in a portal whom nobody let in");
         metrics::counter!("umstieg_strangers_total").increment(1);
+        let told = ctx.store.strangers_told(room.as_str(), ctx.clock.now()).await?;
+        if told >= STRANGERS_A_DAY_MAX {
+            let (bot, phrase) = (ctx.homeserver.bot(), Phrase::StrangersMany);
+            tell(ctx, line, conversation, room, bot, ToldOf::Strangers, &phrase).await?;
+        }
     }
     Ok(())
+}
+
+/// Whether somebody who says something in a portal does not belong there (any more): it gets nothing
+/// of a letter, and an answer only now and then.
+pub(super) async fn is_outsider(
+    ctx: &Ctx,
+    line: &Line,
+    room: &str,
+    user: &UserId,
+) -> Result<bool, StoreError> {
+    let channel = &line.channel;
+    if channel.lets_speak(user.as_str())
+        || channel.team.iter().any(|member| member == user.as_str())
+    {
+        return Ok(false);
+    }
+    let Ok(room) = <&RoomId>::try_from(room) else { return Ok(true) };
+    let members = present(ctx, line, room).await?;
+    let known = members.iter().find(|member| member.user == user);
+    Ok(known.is_none_or(|member| member.standing != Standing::Reader))
 }
 
 /// Tells the room something of a member, once.

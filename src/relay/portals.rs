@@ -110,7 +110,8 @@ async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, Sto
     let Some(beginning) = ctx.store.beginning(conversation.id).await? else {
         return Ok(ctx.rng.uuid());
     };
-    let parts = [&conversation.channel, &conversation.correspondent, &beginning.mail_key];
+    let channel = ctx.store.made_with(&conversation.channel).await?;
+    let parts = [&channel, &conversation.correspondent, &beginning.mail_key];
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
@@ -127,7 +128,11 @@ async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, Sto
 async fn compare(ctx: &Ctx, portal: &Portal, room_id: &OwnedRoomId) -> Result<(), Stop> {
     let mut from = None;
     for _ in 0..COMPARED_PAGES_MAX {
-        let page = ctx.homeserver.own_posts(room_id, from.as_deref(), posts::POST_MARK).await?;
+        let page = ctx
+            .homeserver
+            .own_posts(room_id, from.as_deref(), posts::POST_MARK, posts::READ_MARK)
+            .await?;
+        ctx.store.posts_are_shown(&page.marked).await?;
         let is_known = ctx.store.posts_found(&page.posts, ctx.clock.now()).await?;
         from = page.end;
         if is_known || from.is_none() {
@@ -137,6 +142,18 @@ async fn compare(ctx: &Ctx, portal: &Portal, room_id: &OwnedRoomId) -> Result<()
     ctx.store.portal_is_compared(portal.id).await?;
     info!(portal.id = portal.id, "Compared the posts in a room with those that are known");
     Ok(())
+}
+
+/// Whether a post stands in its room as somebody could read it. It was tried when nobody could, and the
+/// homeserver may have taken that attempt for it.
+pub(super) async fn stands_readable(
+    ctx: &Ctx,
+    room_id: &OwnedRoomId,
+    txn_id: &str,
+) -> Result<bool, Stop> {
+    let (mark, another) = (posts::POST_MARK, posts::READ_MARK);
+    let page = ctx.homeserver.own_posts(room_id, None, mark, another).await?;
+    Ok(page.marked.iter().any(|marked| marked == txn_id))
 }
 
 /// How the room is encrypted. One that is not is encrypted now; where that is not allowed, nothing

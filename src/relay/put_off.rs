@@ -29,7 +29,7 @@ const ROOMS_ATTEMPTS_MAX: i32 = 3;
 
 /// When a post may be tried, if not now.
 pub(super) fn not_before(post: &StoredPost, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    retry::not_before(post.next_attempt_at?, now)
+    retry::not_before(post.next_attempt_at?, now, WAIT_MAX)
 }
 
 /// The posts of one conversation, with all that putting them off needs.

@@ -298,6 +298,12 @@ impl Reader<'_> {
         }
         let answered = answered(ctx, self.conversation.id, &event, json).await?;
         let (route, correspondent) = self.route(&event, &said, answered.as_ref()).await;
+        // What it took back or changed of its own still counts.
+        let is_own_affair =
+            matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });
+        if !is_own_affair && self.is_outsider(&said).await? {
+            return self.refuse(stored, &said, &Phrase::NotASpeaker).await;
+        }
         let is_said = matches!(route, Route::Text(_) | Route::File(_) | Route::Gallery { .. });
         if is_said && answered.as_ref().is_some_and(|letter| letter.open_doubt.is_some()) {
             return self.refuse(stored, &said, &Phrase::CallerNotConfirmed).await;
@@ -310,6 +316,10 @@ impl Reader<'_> {
                     .await?
             }
             _ => Prepared::default(),
+        };
+        let may_be_told = match &route {
+            Route::Replace { by: Err(_), .. } => self.may_be_told(&said).await?,
+            _ => true,
         };
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
         if is_readable_now && !matches!(route, Route::Replace { .. }) {
@@ -355,7 +365,9 @@ impl Reader<'_> {
                 };
                 let found = acts::follow(self, &mut step, &act).await?;
                 // What a machine says is not answered.
-                if let (Found::Unknown, Some(trouble), false) = (found, trouble, is_notice) {
+                if let (Found::Unknown, Some(trouble), false) = (found, trouble, is_notice)
+                    && may_be_told
+                {
                     let phrase = Phrase::EditStays { trouble };
                     self.tell(&mut step, edit, &event_id, &phrase).await?;
                 }
@@ -479,6 +491,21 @@ impl Reader<'_> {
         step.say(self.conversation.id, &txn_id, &notice).await
     }
 
+    /// Whether somebody does not belong here.
+    async fn is_outsider(&self, said: &Said) -> Result<bool, StoreError> {
+        members::is_outsider(self.ctx, self.line, self.room_id, &said.sender).await
+    }
+
+    /// Whether somebody is answered: who does not belong here only now and then. Asked before the step
+    /// of the event, which holds a connection.
+    async fn may_be_told(&self, said: &Said) -> Result<bool, StoreError> {
+        if !self.is_outsider(said).await? {
+            return Ok(true);
+        }
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
+        store.answers_stranger(self.room_id, said.sender.as_str(), now).await
+    }
+
     /// What was said stays in the room, and its sender is told why.
     async fn refuse(
         &self,
@@ -486,6 +513,9 @@ impl Reader<'_> {
         said: &Said,
         phrase: &Phrase,
     ) -> Result<Progress, StoreError> {
+        if !self.may_be_told(said).await? {
+            return Ok(Progress::Done);
+        }
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
         self.tell(&mut step, &said.event_id, &said.event_id, phrase).await?;
         step.commit().await?;
@@ -503,6 +533,7 @@ impl Reader<'_> {
         trouble: EditTrouble,
         else_phrase: &Phrase,
     ) -> Result<Progress, StoreError> {
+        let may_be_told = self.may_be_told(said).await?;
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
         let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
         step.edit_says(edit, self.room_id, author, message, EditSays::Never).await?;
@@ -514,7 +545,7 @@ impl Reader<'_> {
             trouble: Some(trouble),
             was_announced: stored.was_announced,
         };
-        if acts::follow(self, &mut step, &act).await? != Found::Part {
+        if acts::follow(self, &mut step, &act).await? != Found::Part && may_be_told {
             self.tell(&mut step, edit, edit, else_phrase).await?;
         }
         step.commit().await?;
@@ -622,7 +653,13 @@ impl Said {
 async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), StoreError> {
     let mark = event.get("content").and_then(|content| content.get(posts::POST_MARK));
     match mark.and_then(Value::as_str) {
-        Some(txn_id) => ctx.store.post_echoed(txn_id, &said.event_id, ctx.clock.now()).await,
+        Some(txn_id) => {
+            let read = event.get("content").and_then(|content| content.get(posts::READ_MARK));
+            if read == mark {
+                ctx.store.posts_are_shown(&[txn_id.to_owned()]).await?;
+            }
+            ctx.store.post_echoed(txn_id, &said.event_id, ctx.clock.now()).await
+        }
         None => Ok(()),
     }
 }

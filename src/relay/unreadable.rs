@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::{
     Ctx, Line, acts,
     damage::DAMAGED,
-    devices,
+    devices, members,
     notices::{notice, notice_to},
     room_to_dispatch::park,
     stop::Stop,
@@ -25,6 +25,9 @@ use crate::{
 
 /// Senders told in one go.
 const TOLD_AT_ONCE: i64 = 100;
+
+/// Longest name of a session: they are 43 characters long.
+const SESSION_BYTES_MAX: usize = 255;
 
 /// What an event is after its decryption.
 pub(super) enum Reading {
@@ -60,6 +63,10 @@ pub(super) async fn read(
     };
     let session = event.pointer("/content/session_id").and_then(Value::as_str);
     let session = session.unwrap_or_default();
+    // No session is called so, and a key for it never comes.
+    if session.contains('\0') || session.len() > SESSION_BYTES_MAX {
+        return Ok(Reading::Never(Phrase::MessageBroken));
+    }
     let mut decrypted = devices::decrypt(ctx, line, room, event).await;
     let is_missing = matches!(decrypted, Ok(Decrypted::KeyMissing));
     if is_missing {
@@ -123,6 +130,7 @@ pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
             && let Some(conversation) = ctx.store.conversation(id).await?
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
+            && is_answered(ctx, line, &event).await?
             && tell(ctx, line, &conversation, &event, reads_since).await? == Told::NotYet
         {
             continue;
@@ -196,6 +204,15 @@ pub async fn park_without_place(ctx: &Ctx) -> Result<(), StoreError> {
 fn said_at(event: &Value) -> Option<OffsetDateTime> {
     let milliseconds = event.get("origin_server_ts")?.as_i64()?;
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
+}
+
+/// Who does not belong to a room is told now and then, and what belongs to nobody waits unsaid.
+async fn is_answered(ctx: &Ctx, line: &Line, event: &UnreadableEvent) -> Result<bool, StoreError> {
+    let Ok(sender) = ruma::OwnedUserId::try_from(event.sender.as_str()) else { return Ok(false) };
+    if event.edit_of.is_some() || !members::is_outsider(ctx, line, &event.room_id, &sender).await? {
+        return Ok(true);
+    }
+    ctx.store.answers_stranger(&event.room_id, &event.sender, ctx.clock.now()).await
 }
 
 /// What we said ourselves is no news to us.

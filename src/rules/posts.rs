@@ -66,6 +66,18 @@ pub fn name_of(txn_id: &str) -> &str {
     }
 }
 
+/// Marks a post that a human's device could read when it left, outside of what is encrypted: a post
+/// that was tried several times may stand in its room as it was at any of them.
+pub const READ_MARK: &str = "de.umstieg.read";
+
+/// Puts that mark beside ours.
+pub fn marked_as_read(mut content: Value, txn_id: &str) -> Value {
+    if let Value::Object(map) = &mut content {
+        map.insert(READ_MARK.to_owned(), json!(txn_id));
+    }
+    content
+}
+
 /// Puts our mark into a content.
 pub fn marked(mut content: Value, txn_id: &str) -> Value {
     if let Value::Object(map) = &mut content {

@@ -11,18 +11,26 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest wait: an assistant who watches the room should see a fixed server answer soon.
 const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
 
+/// Longest time the settings let an answer be gathered (`collect_seconds`).
+pub const COLLECT_MAX: Duration = Duration::from_secs(600);
+
 /// Wait before attempt number `attempts + 1`: doubling, bounded.
 pub fn back_off(attempts: i32) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     (BACK_OFF_FIRST * 2u32.pow(doublings)).min(BACK_OFF_MAX)
 }
 
-/// No wait is longer than this. A time still later was written by a clock that was set back since.
-pub const WAIT_MAX: Duration = Duration::from_secs(3600);
+/// No wait between two attempts is longer than this.
+pub const WAIT_MAX: Duration = BACK_OFF_MAX;
 
-/// When what is due at a time may be done, if not now.
-pub fn not_before(due: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    (due > now && due - now <= WAIT_MAX).then_some(due)
+/// When what is due at a time may be done, if not now. A time that is further ahead than the `longest`
+/// wait was written by a clock that was set back since.
+pub fn not_before(
+    due: OffsetDateTime,
+    now: OffsetDateTime,
+    longest: Duration,
+) -> Option<OffsetDateTime> {
+    (due > now && due - now <= longest).then_some(due)
 }
 
 /// What follows from an attempt to hand a dispatch over.
@@ -73,16 +81,16 @@ mod tests {
     fn nothing_waits_for_a_time_that_no_clock_of_ours_could_have_named() {
         let now = time::macros::datetime!(2026-11-25 12:00 UTC);
         let day = Duration::from_secs(24 * 3600);
-        assert_eq!(not_before(now + WAIT_MAX, now), Some(now + WAIT_MAX));
+        assert_eq!(not_before(now + WAIT_MAX, now, WAIT_MAX), Some(now + WAIT_MAX));
         assert_eq!(
-            not_before(now + Duration::from_secs(1), now),
+            not_before(now + Duration::from_secs(1), now, WAIT_MAX),
             Some(now + Duration::from_secs(1))
         );
         for due in [now, now - day, now + day, now + WAIT_MAX + Duration::from_secs(1)] {
-            assert_eq!(not_before(due, now), None);
+            assert_eq!(not_before(due, now, WAIT_MAX), None);
         }
         let (first, last) = (time::Date::MIN.midnight(), time::Date::MAX.midnight());
-        assert_eq!(not_before(last.assume_utc(), first.assume_utc()), None);
+        assert_eq!(not_before(last.assume_utc(), first.assume_utc(), WAIT_MAX), None);
     }
 
     #[test]

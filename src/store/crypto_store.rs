@@ -13,7 +13,7 @@ mod room_keys;
 mod step;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -38,7 +38,8 @@ use matrix_sdk_crypto::{
     types::DeviceKeys,
 };
 use ruma::{
-    DeviceId, OwnedDeviceId, RoomId, TransactionId, UserId, events::secret::request::SecretName,
+    DeviceId, OwnedDeviceId, OwnedUserId, RoomId, TransactionId, UserId,
+    events::secret::request::SecretName,
 };
 use sqlx::Connection as _;
 use tokio::sync::Mutex;
@@ -67,6 +68,8 @@ pub struct DeviceStore {
     own_keys: RwLock<Option<DeviceKeys>>,
     /// One save at a time, so that what is saved last is what was so last.
     saving: Mutex<()>,
+    /// Whose devices or identities were found damaged, and are to be asked for anew.
+    damaged: RwLock<BTreeSet<OwnedUserId>>,
 }
 
 /// The store could not do it. Nothing was half done.
@@ -150,6 +153,7 @@ impl Store {
             account: RwLock::default(),
             own_keys: RwLock::default(),
             saving: Mutex::default(),
+            damaged: RwLock::default(),
         })
     }
 }
@@ -159,6 +163,18 @@ impl DeviceStore {
     /// conformance suite asks for it by this name.
     pub fn get_static_account(&self) -> Option<StaticAccountData> {
         read(&self.account)
+    }
+
+    /// Those of whom something damaged was met since this was asked last. It is not there any more: the
+    /// homeserver has it.
+    pub fn take_damaged(&self) -> Vec<OwnedUserId> {
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *damaged).into_iter().collect()
+    }
+
+    fn is_damaged(&self, user: &UserId) {
+        let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
+        damaged.insert(user.to_owned());
     }
 
     /// The same, loaded when it was not before.

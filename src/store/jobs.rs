@@ -3,22 +3,19 @@
 //! A job says only *where* there is something to do; what, and in which order, stands in our own
 //! tables. So a job that runs twice, or a second one for the same place, is harmless.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{OpenError, Store, StoreError};
-use crate::model::{ChannelName, ConversationId};
+use crate::{
+    model::{ChannelName, ConversationId},
+    rules::retry::{COLLECT_MAX, WAIT_MAX},
+};
 
 /// Attempts of the engine, for failures that are ours (the database was away). With its
 /// exponential back-off this is about three days; `Store::wake_what_waits` covers the rest.
 const ENGINE_ATTEMPTS_MAX: i32 = 25;
-
-/// No wait is longer than this. What stands as due still later was written by a clock that was set
-/// back since, or is damaged: it is looked at now.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// A place where there is something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +154,11 @@ impl Store {
             "select distinct conversation_id
              from dispatches
              where state in ('collecting', 'waiting', 'handing_over', 'sending_body')
-               and (closes_at <= $1 or closes_at > $2)
+               and (closes_at <= $1 or closes_at > $3)
                and (coalesce(next_attempt_at, $1) <= $1 or next_attempt_at > $2)",
             at,
             at + WAIT_MAX,
+            at + COLLECT_MAX,
         )
         .fetch_all(&mut *transaction)
         .await?;

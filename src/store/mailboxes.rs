@@ -1,7 +1,6 @@
 //! Mailboxes, their generations, and the mails in them that are no letters.
 
 use sha2::{Digest as _, Sha256};
-use sqlx::AssertSqlSafe;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, parked, parked::ParkedKind};
@@ -22,7 +21,7 @@ const DELETIONS_MAX: i32 = 3;
 
 /// Where a mailbox is: the same for the same account at the same server. Does not tell which.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MailboxPlace([u8; 32]);
+pub struct MailboxPlace(pub(super) [u8; 32]);
 
 impl MailboxPlace {
     /// The name of a host does not depend on its case, and an account's may.
@@ -51,26 +50,6 @@ pub struct MailboxRow {
 pub struct MailboxMails {
     pub kept: Vec<KeptMail>,
     pub unfetched: Vec<UnfetchedMail>,
-}
-
-/// A channel that the database knows by another name than the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renaming {
-    pub from: String,
-    pub to: ChannelName,
-}
-
-/// A channel cannot take its mailbox along.
-#[derive(Debug, thiserror::Error)]
-pub enum RenameError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(
-        "the channel {to} of the settings reads the mailbox of the channel {from}, and the database \
-         knows another channel {to} with conversations of its own; nothing was changed. Give the \
-         channel of the settings its old name {from}, or a name that was never used"
-    )]
-    Taken { from: String, to: ChannelName },
 }
 
 /// The names at the homeserver are others than those the database was made with.
@@ -621,109 +600,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(keys.len().saturating_sub(known.len()))
-    }
-
-    /// Every channel the database knows something of.
-    pub async fn known_channels(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select channel as "channel!"
-             from (
-                 select channel from conversations
-                 union
-                 select channel from letters
-                 union
-                 select channel from mailboxes
-             ) as known
-             order by channel"#
-        )
-        .fetch_all(&self.pool)
-        .await?)
-    }
-
-    /// The channels of the settings that the database knows by another name: their mailbox is the
-    /// same. Changes nothing.
-    pub async fn renamed_channels(
-        &self,
-        channels: &[(ChannelName, MailboxPlace)],
-    ) -> Result<Vec<Renaming>, RenameError> {
-        let known = self.known_channels().await?;
-        let mut before = Vec::new();
-        for (name, place) in channels {
-            before.push((name, self.channel_at(place).await?));
-        }
-        let mut renamings: Vec<Renaming> = Vec::new();
-        for (name, known_as) in &before {
-            let Some(from) = known_as.as_ref().filter(|known| *known != name.as_str()) else {
-                continue;
-            };
-            // A channel that has another mailbox by now, and a name of its own, stays what it is;
-            // and one channel of before cannot become two.
-            let goes_on = before
-                .iter()
-                .any(|(other, known_as)| other.as_str() == from && known_as.as_ref() == Some(from));
-            if !goes_on && renamings.iter().all(|other| other.from != *from) {
-                renamings.push(Renaming { from: from.clone(), to: (*name).clone() });
-            }
-        }
-        for renaming in &renamings {
-            let name = renaming.to.as_str();
-            let is_free = renamings.iter().any(|other| other.from == name);
-            if known.iter().any(|known| known == name) && !is_free {
-                let Renaming { from, to } = renaming.clone();
-                return Err(RenameError::Taken { from, to });
-            }
-        }
-        Ok(renamings)
-    }
-
-    /// The channel that read a mailbox last.
-    async fn channel_at(&self, place: &MailboxPlace) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            "select channel
-             from mailboxes
-             where place = $1
-             order by id desc
-             limit 1",
-            place.0.as_slice(),
-        )
-        .fetch_optional(&self.pool)
-        .await?)
-    }
-
-    /// Lets channels go on under the names of the settings. Only at start, holding the database.
-    pub async fn rename_channels(&self, renamings: &[Renaming]) -> Result<(), StoreError> {
-        // First to names that no channel can bear, so that two may change theirs.
-        let from: Vec<String> = renamings.iter().map(|renaming| renaming.from.clone()).collect();
-        let to: Vec<String> = renamings.iter().map(|renaming| renaming.to.to_string()).collect();
-        let between: Vec<String> = to.iter().map(|name| format!("*{name}")).collect();
-        let mut transaction = self.pool.begin().await?;
-        // Whatever is kept by channel goes along, also what a later version keeps.
-        let tables = sqlx::query_scalar!(
-            r#"select table_name::text as "table!"
-             from information_schema.columns
-             where table_schema = current_schema()
-               and column_name = 'channel'
-             order by table_name"#
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-        for (from, to) in [(&from, &between), (&between, &to)] {
-            for table in &tables {
-                let sql = format!(
-                    "update {table}
-                     set channel = new
-                     from unnest($1::text[], $2::text[]) as name (old, new)
-                     where channel = old"
-                );
-                sqlx::query(AssertSqlSafe(sql))
-                    .bind(from)
-                    .bind(to)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-        }
-        transaction.commit().await?;
-        Ok(())
     }
 
     /// Keeps what the names at the homeserver are made with, and refuses others.

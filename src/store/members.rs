@@ -1,5 +1,8 @@
 //! Who is in a portal, whom a speaker let in, and what a room was told of its members.
 
+use std::time::Duration;
+
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Job, Store, StoreError, jobs};
@@ -31,11 +34,23 @@ pub struct StoredIdentity {
     pub seen: String,
 }
 
+/// How often a day a room is told the same of a member that comes and goes, and somebody who does not
+/// belong there is answered.
+const TOLD_A_DAY_MAX: i32 = 3;
+
+/// How many strangers a day a room is told of one by one. More of them are no accident, and one more
+/// name helps nobody.
+pub const STRANGERS_A_DAY_MAX: i64 = 20;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// What a room is told of a member, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToldOf<'a> {
     /// It is there, and nobody let it in.
     Stranger,
+    /// There are more strangers than it is told of.
+    Strangers,
     /// It has this other identity.
     Identity(&'a str),
     /// It should go, and cannot be removed.
@@ -48,6 +63,7 @@ impl ToldOf<'_> {
     fn word(self) -> &'static str {
         match self {
             Self::Stranger => "stranger",
+            Self::Strangers => "strangers",
             Self::Identity(_) => "identity",
             Self::Stays => "stays",
             Self::Unknown => "unknown",
@@ -57,7 +73,7 @@ impl ToldOf<'_> {
     fn detail(&self) -> &str {
         match self {
             Self::Identity(key) => key,
-            Self::Stranger | Self::Stays | Self::Unknown => "",
+            Self::Stranger | Self::Strangers | Self::Stays | Self::Unknown => "",
         }
     }
 }
@@ -370,7 +386,7 @@ impl Store {
         .await?)
     }
 
-    /// Tells a room something of a member, once.
+    /// Tells a room something of a member: once, and some times a day when it went and is there again.
     pub async fn tell_of_member(
         &self,
         conversation: ConversationId,
@@ -381,31 +397,43 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let is_news = sqlx::query!(
-            "insert into told_of_members (room_id, user_id, what, detail, told_at)
-             values ($1, $2, $3, $4, $5)
-             on conflict do nothing",
-            room_id,
-            user_id,
-            about.word(),
-            about.detail(),
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected()
-            == 1;
-        if is_news {
+        let (what, detail) = (about.word(), about.detail());
+        let is_news = note_told(&mut transaction, (room_id, user_id), what, detail, at).await?;
+        let is_told = is_news
+            && (about != ToldOf::Stranger
+                || strangers_told(&mut transaction, room_id, at).await? <= STRANGERS_A_DAY_MAX);
+        if is_told {
             self.insert_bot_post(&mut transaction, conversation, txn_id, notice).await?;
         }
         transaction.commit().await?;
-        Ok(is_news)
+        Ok(is_told)
+    }
+
+    /// How many strangers a room was told of within a day.
+    pub async fn strangers_told(
+        &self,
+        room_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<i64, StoreError> {
+        Ok(strangers_told(&mut *self.pool.acquire().await?, room_id, at).await?)
+    }
+
+    /// Somebody who does not belong to a room asks something. Whether that is answered: some times a day.
+    pub async fn answers_stranger(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(note_told(&mut connection, (room_id, user_id), "answered", "", at).await?)
     }
 
     /// Somebody is gone from a room: should it come again, that is news again.
     pub async fn forget_told(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "delete from told_of_members
+            "update told_of_members
+             set is_gone = true
              where room_id = $1
                and user_id = $2
                and what <> 'identity'",
@@ -455,4 +483,54 @@ impl Store {
         .await?;
         Ok(rows.into_iter().map(|row| (row.user_id, row.letters)).collect())
     }
+}
+
+/// Notes that a room is told something of somebody. `false`: it was told, and that is no news, or was
+/// told too often within a day.
+async fn note_told(
+    connection: &mut PgConnection,
+    (room_id, user_id): (&str, &str),
+    what: &str,
+    detail: &str,
+    at: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let noted = sqlx::query!(
+        "insert into told_of_members as told (room_id, user_id, what, detail, told_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (room_id, user_id, what, detail) do update
+         set times = case when told.told_at <= $6 then 1 else told.times + 1 end,
+             told_at = excluded.told_at,
+             is_gone = false
+         where (told.is_gone or told.what in ('strangers', 'answered'))
+           and (told.times < $7 or told.told_at <= $6)",
+        room_id,
+        user_id,
+        what,
+        detail,
+        at,
+        at - DAY,
+        TOLD_A_DAY_MAX,
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(noted == 1)
+}
+
+async fn strangers_told(
+    connection: &mut PgConnection,
+    room_id: &str,
+    at: OffsetDateTime,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!"
+         from told_of_members
+         where room_id = $1
+           and what = 'stranger'
+           and told_at > $2"#,
+        room_id,
+        at - DAY,
+    )
+    .fetch_one(connection)
+    .await
 }

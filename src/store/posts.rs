@@ -41,6 +41,8 @@ pub struct StoredPost {
     pub media: Option<Media>,
     /// It stands for an earlier post; the event id when that one was sent.
     pub replaces: Option<Option<String>>,
+    /// It was tried before when nobody could read it.
+    pub is_unshown: bool,
     /// How often it was tried before.
     pub attempts: i32,
     pub next_attempt_at: Option<OffsetDateTime>,
@@ -71,6 +73,7 @@ impl Store {
                  case
                      when replaced.sent_at >= portal.created_at then replaced.event_id
                  end as "replaced_event?",
+                 post.unshown,
                  post.attempts,
                  post.next_attempt_at as "next_attempt_at: Moment"
              from posts as post
@@ -108,6 +111,7 @@ impl Store {
                         .map(|sealed| self.open_json(Purpose::PostMedia, sealed).in_row(row.id))
                         .transpose()?,
                     replaces: row.replaces.map(|_| row.replaced_event.clone()),
+                    is_unshown: row.unshown,
                     attempts: row.attempts.max(0),
                     next_attempt_at: row
                         .next_attempt_at

@@ -35,6 +35,24 @@ impl Store {
         Ok(())
     }
 
+    /// Posts that were tried when nobody could read them stand in their rooms as somebody could.
+    pub async fn posts_are_shown(&self, txn_ids: &[String]) -> Result<(), StoreError> {
+        if txn_ids.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "update posts
+             set unshown = false
+             where txn_id = any ($1)
+               and unshown
+               and not repeated",
+            txn_ids,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Whether something was said in the rooms of a conversation that nobody could read.
     pub async fn has_unshown(&self, conversation: ConversationId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar!(

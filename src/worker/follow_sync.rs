@@ -47,7 +47,9 @@ pub async fn follow_sync(shop: &Shop) {
             }
             Err(trouble) => {
                 failures += 1;
-                shop.report("homeserver", false);
+                if !trouble.is_of_postgres() {
+                    shop.report("homeserver", false);
+                }
                 warn!(error = %trouble, "The bot's /sync failed; it is tried again");
                 back_off(failures).min(LONG_POLL)
             }
@@ -64,6 +66,16 @@ enum Trouble {
     Store(#[from] StoreError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+}
+
+impl Trouble {
+    /// Postgres is away, which says nothing about the homeserver.
+    fn is_of_postgres(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Again(_)) | Self::Keys(KeysError::Store(StoreError::Again(_)))
+        )
+    }
 }
 
 async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {

@@ -40,7 +40,10 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
             Err(trouble) => {
                 failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
                 memory.is_excused = matches!(trouble, Trouble::Store(_));
-                tell(shop, channel, false);
+                // Postgres says nothing about the mailbox.
+                if !matches!(trouble, Trouble::Store(StoreError::Again(_))) {
+                    tell(shop, channel, false);
+                }
                 let wait = wait_after(inbox, &trouble, failures);
                 warn!(
                     channel.name = %channel,

@@ -10,9 +10,9 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use secrecy::ExposeSecret as _;
 use time::{OffsetDateTime, macros::datetime};
 use umstieg::{
-    model::ConversationId,
+    model::{ConversationId, Notice, Substance},
     rules::audience::{Facts, Standing, standing},
-    store::{ConfirmedBy, Database, PresentMember, Store, seal::OuterKey},
+    store::{ConfirmedBy, Database, PresentMember, Store, ToldOf, seal::OuterKey},
 };
 use umstieg_world::World;
 
@@ -317,4 +317,38 @@ fn r05_r17_nobody_out_of_the_audience_gets_a_key() {
             runtime.block_on(run(&store, &steps))
         })
         .unwrap();
+}
+
+/// R05g: strangers who come and go as often as they like, and many of them: the room is told of the
+/// first, and not without end.
+#[tokio::test]
+async fn r05g_strangers_who_come_and_go_make_no_notices_without_end() {
+    let store = fresh_store().await;
+    let conversation = open_portal(&store, "!r:x").await;
+    let content = serde_json::json!({ "body": "x" });
+    let notice = Notice { substance: Substance::Word, content };
+    let mut number = 0;
+    let mut tell = async |user: &str, at: OffsetDateTime| {
+        number += 1;
+        let (whom, txn_id) = (("!r:x", user), format!("m{number}"));
+        let about = ToldOf::Stranger;
+        store.tell_of_member(conversation, whom, about, &txn_id, &notice, at).await.unwrap()
+    };
+    let mut told = 0;
+    for _ in 0..50 {
+        told += usize::from(tell("@fremd:x", NOW).await);
+        store.forget_told("!r:x", "@fremd:x").await.unwrap();
+    }
+    assert!((1..=3).contains(&told), "{told}");
+    let mut others = 0;
+    for other in 0..100 {
+        others += usize::from(tell(&format!("@fremd{other}:x"), NOW).await);
+    }
+    assert!((10..=30).contains(&others), "{others}");
+    // That is no licence to come unseen for ever.
+    let tomorrow = NOW + std::time::Duration::from_secs(25 * 3600);
+    assert!(tell("@fremd:x", tomorrow).await);
+    let posts = sqlx::query_scalar::<_, i64>("select count(*) from posts");
+    let posts = posts.fetch_one(store.pool()).await.unwrap();
+    assert_eq!(usize::try_from(posts).unwrap(), told + others + 1);
 }

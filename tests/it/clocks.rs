@@ -124,3 +124,59 @@ async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
     assert_eq!((state(4).await.as_str(), server.mails()), ("accepted", 4));
     assert_eq!(stage.query("select count(*) from parked").await, "0");
 }
+
+/// Set back by less than an hour: what waits does not wait that much longer.
+#[tokio::test]
+async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
+    let server = Server::start().await;
+    server.take_all();
+    let stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    stage
+        .query(
+            "insert into conversations (channel, correspondent, created_at)
+             select 'kim', 'k' || n || '@charite.kim.telematik', now()
+             from generate_series(1, 2) as n",
+        )
+        .await;
+    let set = Set::new(&stage).await;
+    let state = async |id: i64| {
+        stage.query(&format!("select state from dispatches where conversation_id = {id}")).await
+    };
+    let woken = async |id: i64| {
+        stage.query("delete from graphile_worker._private_jobs returning 1").await;
+        set.ctx.store.wake_what_waits(set.ctx.clock.now()).await.unwrap();
+        let sql = format!(
+            "select count(*) from graphile_worker._private_jobs
+             where key = 'hand_over {id}' and run_at <= now()"
+        );
+        stage.query(&sql).await
+    };
+
+    // While it is gathered, which takes two minutes at most.
+    set.said(ConversationId(1), "$1").await;
+    set.back(Duration::from_secs(30 * 60));
+    assert_eq!(woken(1).await, "1", "the sweep finds it");
+    set.hand_over(ConversationId(1)).await;
+    assert_eq!((state(1).await.as_str(), server.mails()), ("accepted", 1));
+
+    // While it waits for its next attempt, which comes after a quarter of an hour at most.
+    set.said(ConversationId(2), "$22").await;
+    set.forward(Duration::from_secs(61));
+    let next = set.ctx.clock.now() + Duration::from_secs(15 * 60);
+    stage
+        .query(&format!(
+            "update dispatches set next_attempt_at = '{next}' where conversation_id = 2 returning 1"
+        ))
+        .await;
+    set.hand_over(ConversationId(2)).await;
+    assert_eq!(state(2).await, "waiting", "it keeps its own time");
+    set.back(Duration::from_secs(30 * 60));
+    assert_eq!(woken(2).await, "1", "the sweep finds it");
+    set.hand_over(ConversationId(2)).await;
+    assert_eq!((state(2).await.as_str(), server.mails()), ("accepted", 2));
+}

@@ -217,6 +217,27 @@ async fn the_gateway_is_ready_only_while_its_homeserver_answers() {
     drop(world);
 }
 
+/// What Postgres does not do says nothing about the homeserver and the mailboxes.
+#[tokio::test]
+async fn what_postgres_refuses_is_no_fault_of_homeserver_or_mailbox() {
+    let mut stage = Stage::new().await;
+    stage.letter_from("erik").await;
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    for table in ["sync_positions", "mailboxes"] {
+        stage.query(&format!("alter table {table} rename to {table}_away")).await;
+    }
+    for words in ["The bot's /sync failed", "The look into the mailbox failed"] {
+        stage.until(words, async || stage.gateway.log().contains(words)).await;
+    }
+    let (_, body) = health(&stage, "/health/ready").await;
+    for part in ["homeserver", "kim", "fax"] {
+        assert_eq!(body["parts"][part], "ready", "{body}");
+    }
+    let metrics = stage.gateway.metrics().await;
+    assert!(metrics.contains("umstieg_mailbox_up{channel=\"kim\"} 1"), "{metrics}");
+}
+
 #[tokio::test]
 async fn the_metrics_move_with_letters_and_answers() {
     let stage = Stage::new().await;

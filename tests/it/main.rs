@@ -35,6 +35,7 @@ mod mailboxes;
 mod peers;
 mod portals;
 mod proxy;
+mod renaming;
 mod sandbox;
 mod sealing;
 mod secrecy;

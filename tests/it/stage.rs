@@ -334,6 +334,18 @@ impl Stage {
         }
     }
 
+    /// Puts a copy of a database in the place of another one, if there is one. The gateway is away.
+    pub(crate) async fn copy_database(&self, from: &str, to: &str) {
+        let admin = async |sql: String| self.world.postgres.query("postgres", &sql).await.unwrap();
+        admin(format!("drop database if exists \"{to}\" with (force)")).await;
+        // A killed gateway's connections end a moment later.
+        admin(format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{from}'"
+        ))
+        .await;
+        admin(format!("create database \"{to}\" template \"{from}\"")).await;
+    }
+
     /// Starts the gateway again after its settings were changed.
     pub(crate) async fn restart_with(&mut self, change: impl FnOnce(String) -> String) {
         self.gateway.stop();

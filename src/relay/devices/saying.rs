@@ -8,7 +8,7 @@ use std::{
 use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 
-use super::{Loaded, device_id, drain, loaded, mark, unless_lost};
+use super::{Loaded, device_id, drain, fetch_damaged, loaded, mark, unless_lost};
 use crate::{
     matrix::{Audience, Encrypted, OwnDevice, Rotation, Voice},
     model::{Substance, Trust},
@@ -65,21 +65,23 @@ pub(in crate::relay) async fn say(
         encrypted => encrypted?,
     };
     tell_locked_out(ctx, line, room, &device).await?;
+    // Known again when it comes back, also by those who have no key for it.
+    let mut content = posts::marked(encrypted.content, txn_id);
     if substance == Substance::Content {
         let humans = encrypted.readers.iter().filter(|user| !ctx.homeserver.is_ours(user));
         let humans: BTreeSet<OwnedUserId> = humans.cloned().collect();
         // Before it leaves: should the answer to our request be lost, it is still known.
         if humans.is_empty() {
             ctx.store.post_is_unshown(txn_id).await?;
+        } else {
+            content = posts::marked_as_read(content, txn_id);
         }
         readers::greet(ctx, line, room, &known, &humans).await?;
     }
-    // Known again when it comes back, also by those who have no key for it.
-    let encrypted = posts::marked(encrypted.content, txn_id);
     let voice = Voice { user: device.user(), device: device.device() };
     // Whoever was stopped here for a weekend would say it once more.
     ctx.store.still_ours().await?;
-    Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &encrypted, txn_id).await?)
+    Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &content, txn_id).await?)
 }
 
 /// Humans who could read what is written in a portal, were it said now by this speaker.
@@ -145,9 +147,15 @@ impl<'a> Place<'a> {
             drain(ctx, &loaded).await?;
             circle = self.look(&loaded, speaker).await?.0;
         }
-        let audience = self.audience(&circle);
-        let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await;
-        let encrypted = unless_lost(ctx, &device, encrypted).await?;
+        let once = async |circle: &Circle| {
+            let audience = self.audience(circle);
+            let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await;
+            unless_lost(ctx, &device, encrypted).await
+        };
+        let mut encrypted = once(&circle).await?;
+        if fetch_damaged(ctx, &loaded).await? {
+            encrypted = once(&circle).await?;
+        }
         Ok(Said { device, encrypted, known })
     }
 
@@ -177,7 +185,11 @@ impl<'a> Place<'a> {
         }
         let humans = people(&known, |_| true).into_iter().collect();
         let seen = loaded.device.look_at(&humans, self.trust).await;
-        let seen = unless_lost(ctx, &loaded.device, seen.map_err(Stop::from)).await?;
+        let mut seen = unless_lost(ctx, &loaded.device, seen.map_err(Stop::from)).await?;
+        if fetch_damaged(ctx, loaded).await? {
+            let again = loaded.device.look_at(&humans, self.trust).await;
+            seen = unless_lost(ctx, &loaded.device, again.map_err(Stop::from)).await?;
+        }
         if self.trust == Trust::CrossSigned {
             ctx.store.identities_seen(&seen.identities, ctx.clock.now()).await?;
             known = members::readers(ctx, line, room).await?;

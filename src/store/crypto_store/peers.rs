@@ -194,10 +194,13 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        let device =
-            row.map(|row| self.join(DEVICE, &[user.as_bytes(), &name], &row.keys, &row.sealed));
-        let device = device.map(|device| unless_damaged("crypto_peer_devices", device));
-        Ok(device.transpose()?.flatten())
+        let Some(row) = row else { return Ok(None) };
+        let device = self.join(DEVICE, &[user.as_bytes(), &name], &row.keys, &row.sealed);
+        let device = unless_damaged("crypto_peer_devices", device)?;
+        if device.is_none() {
+            self.forget_peer_device(user, &name).await?;
+        }
+        Ok(device)
     }
 
     pub(super) async fn peer_devices(
@@ -215,13 +218,33 @@ impl DeviceStore {
         )
         .fetch_all(&mut *self.rows().await?)
         .await?;
-        rows.iter()
-            .filter_map(|row| {
-                let names: [&[u8]; 2] = [user.as_bytes(), &row.name];
-                let device = self.join(DEVICE, &names, &row.keys, &row.sealed);
-                unless_damaged("crypto_peer_devices", device).transpose()
-            })
-            .collect()
+        let mut devices = Vec::with_capacity(rows.len());
+        for row in rows {
+            let names: [&[u8]; 2] = [user.as_bytes(), &row.name];
+            let device = self.join(DEVICE, &names, &row.keys, &row.sealed);
+            match unless_damaged("crypto_peer_devices", device)? {
+                Some(device) => devices.push(device),
+                None => self.forget_peer_device(user, &row.name).await?,
+            }
+        }
+        Ok(devices)
+    }
+
+    /// A damaged device is asked for anew, and what is damaged of it is not met again.
+    async fn forget_peer_device(&self, user: &UserId, name: &[u8]) -> Result<(), DeviceStoreError> {
+        self.is_damaged(user);
+        sqlx::query!(
+            "delete from crypto_peer_devices
+             where device = $1
+               and user_id = $2
+               and name = $3",
+            self.device.0,
+            user.as_str(),
+            name,
+        )
+        .execute(&mut *self.rows().await?)
+        .await?;
+        Ok(())
     }
 
     pub(super) async fn peer_identity(
@@ -239,11 +262,20 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        let identity = row.map(|row| {
-            let identity = self.join(IDENTITY, &[user.as_bytes()], &row.keys, &row.sealed);
-            unless_damaged("crypto_peer_identities", identity)
-        });
-        Ok(identity.transpose()?.flatten())
+        let Some(row) = row else { return Ok(None) };
+        let identity = self.join(IDENTITY, &[user.as_bytes()], &row.keys, &row.sealed);
+        let identity = unless_damaged("crypto_peer_identities", identity)?;
+        if identity.is_none() {
+            self.is_damaged(user);
+            sqlx::query!(
+                "delete from crypto_peer_identities where device = $1 and user_id = $2",
+                self.device.0,
+                user.as_str(),
+            )
+            .execute(&mut *self.rows().await?)
+            .await?;
+        }
+        Ok(identity)
     }
 
     pub(super) async fn tracked_users(&self) -> Result<Vec<TrackedUser>, DeviceStoreError> {

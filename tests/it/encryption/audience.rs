@@ -6,7 +6,7 @@ use umstieg_world::{
     client::{Seen, SeenEvent, Trust},
 };
 
-use super::{sees, strict_anna, told};
+use super::{sees, send_raw, strict_anna, told};
 use crate::stage::{Stage, kim_mail};
 
 const STRANGER: &str = "gehört aber nicht zum Team";
@@ -122,4 +122,60 @@ async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
         assert_eq!(stage.query(&inbox).await, "1", "it was one of the readers");
     }
     assert_eq!(stage.members(&room).await[&bert.user_id], "leave");
+}
+
+/// R05h: who belongs to nobody may ask as often as he likes: he gets nothing of a letter, some answers,
+/// and parks nothing. The same junk of a member of the team is answered, and parks nothing either.
+#[tokio::test]
+async fn r05h_a_stranger_who_asks_again_and_again_gets_some_answers_and_nothing_else() {
+    let mut stage = Stage::encrypted("any-device").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "q1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    let spy = signed(&stage, "neugierig").await;
+    let token = stage.admin_token().await;
+    let path = format!("/_synapse/admin/v1/rooms/{room}/make_room_admin");
+    let body = json!({ "user_id": spy.user_id });
+    let homeserver = &stage.world.homeserver;
+    let (status, answer) = homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    member_is(&stage, &room, &spy.user_id, "join").await;
+    sees(&anna, STRANGER).await;
+    for command in ["!original", "!hilfe", "!unsinn", "Guten Tag"] {
+        for _ in 0..4 {
+            spy.send_text(&room, command).await.unwrap();
+        }
+    }
+    let token = stage.token_of(&spy.user_id).await;
+    let annas = stage.token_of(&stage.anna_id).await;
+    let mut last = String::new();
+    for token in [&token, &annas] {
+        for session in ["a\u{0}b", "Muell"] {
+            let junk = json!({
+                "algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "\u{0}AwgA", "device_id": "X",
+                "sender_key": "x", "session_id": session,
+            });
+            for _ in 0..3 {
+                last = send_raw(&stage, token, &room, "m.room.encrypted", &junk).await;
+            }
+        }
+    }
+    anna.send_text(&room, "Zum Schluss").await.unwrap();
+    stage.mails(&erik, 1).await;
+    let read = format!("select state from room_events where event_id = '{last}'");
+    stage.until("all is read", async || stage.query(&read).await != "new").await;
+    stage.all_events_are_read().await;
+    let answers = format!(
+        "select count(*) from posts join room_events as event
+         on posts.txn_id in ('a' || event.event_id, 'p' || event.event_id, 'e' || event.event_id)
+         where event.sender = '{}'",
+        spy.user_id
+    );
+    let answers: usize = stage.query(&answers).await.parse().unwrap();
+    assert!((1..=3).contains(&answers), "{answers}");
+    let originals = "select count(*) from posts where txn_id like 'e%'";
+    assert_eq!(stage.query(originals).await, "0");
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
 }

@@ -7,7 +7,10 @@ use umstieg_world::{
 };
 
 use super::{sees, strict_anna};
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    proxy::{Moment, Proxy},
+    stage::{Stage, kim_mail},
+};
 
 const AGAIN: &str = "steht es noch einmal da";
 const LOCKED_OUT: &str = "weil keines Ihrer Geräte bestätigt ist";
@@ -149,4 +152,107 @@ async fn f2_a_portal_that_nobody_joins_is_an_alarm_until_somebody_does() {
     let ana = JsClient::login(&stage.world.homeserver, &typo, "geheim", options).await.unwrap();
     sees(&ana, "Guten Tag").await;
     stage.database_says("select count(*) from parked where resolved_at is null", "0").await;
+}
+
+/// A letter that should have been said when nobody could read it, and was not.
+async fn unsaid(stage: &mut Stage) -> (Proxy, String) {
+    let proxy = Proxy::before(&stage.world.homeserver.url).await;
+    let url = format!("url = {:?}", stage.world.homeserver.url);
+    stage.edit_settings(&[(&url, &format!("url = {:?}", proxy.url))]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    (proxy, erik)
+}
+
+async fn is_said_once(stage: &mut Stage, anna: &Client, erik: &str) {
+    sees(anna, "Am Freitag").await;
+    next_letter(stage, erik, "mo@x", "Am Montag").await;
+    sees(anna, "Am Montag").await;
+    stage.gateway.stop();
+    stage.gateway.start().await.unwrap();
+    next_letter(stage, erik, "di@x", "Am Dienstag").await;
+    sees(anna, "Am Dienstag").await;
+    assert_eq!(times(anna, "Am Freitag"), 1, "{}", anna.seen());
+}
+
+/// R10c: the homeserver refused it, and when it takes it somebody has a device: once.
+#[tokio::test]
+async fn r10c_what_left_only_when_somebody_could_read_it_is_not_said_again() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let (proxy, erik) = unsaid(&mut stage).await;
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::Before);
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    stage.until("it is about to leave", async || proxy.holds()).await;
+    assert_eq!(stage.query("select count(*) from posts where unshown").await, "1");
+    let anna = strict_anna(&stage).await;
+    stage.gateway.kill();
+    proxy.let_pass();
+    stage.gateway.start().await.unwrap();
+    is_said_once(&mut stage, &anna, &erik).await;
+}
+
+/// R10d: it left readable, and the gateway was killed before it could note that.
+#[tokio::test]
+async fn r10d_a_kill_between_posting_and_noting_says_nothing_twice() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let (proxy, erik) = unsaid(&mut stage).await;
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::Before);
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    stage.until("it is about to leave", async || proxy.holds()).await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.kill();
+    proxy.let_pass();
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::After);
+    stage.gateway.launch().await.unwrap();
+    stage.until("it has left", async || proxy.holds()).await;
+    stage.gateway.kill();
+    proxy.let_pass();
+    stage.gateway.start().await.unwrap();
+    is_said_once(&mut stage, &anna, &erik).await;
+}
+
+/// R10e: it left when nobody could read it, its answer was lost, and the repeat is the homeserver's
+/// first one: it is said once more.
+#[tokio::test]
+async fn r10e_what_stands_there_unreadable_is_said_again_whatever_a_repeat_was() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let (proxy, erik) = unsaid(&mut stage).await;
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::After);
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    stage.until("it has left", async || proxy.holds()).await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.kill();
+    proxy.let_pass();
+    stage.gateway.start().await.unwrap();
+    is_said_once(&mut stage, &anna, &erik).await;
+}
+
+/// What is stored of somebody's device is damaged: its keys are asked for anew.
+#[tokio::test]
+async fn a_damaged_device_of_a_member_is_fetched_anew() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
+    let room = sees(&anna, "Am Freitag").await.room_id;
+    for (table, words) in
+        [("crypto_peer_devices", "Am Montag"), ("crypto_peer_identities", "Am Dienstag")]
+    {
+        stage.gateway.stop();
+        stage
+            .query(&format!(
+                "update {table} set sealed = '\\x00' where user_id = '{}' returning 1",
+                stage.anna_id
+            ))
+            .await;
+        stage.gateway.start().await.unwrap();
+        next_letter(&stage, &erik, words.trim_start_matches("Am "), words).await;
+        let seen = sees(&anna, words).await;
+        assert_eq!(seen.room_id, room);
+    }
+    assert_eq!(stage.query("select count(*) from posts where unshown").await, "0");
+    let answer = anna.send_text(&room, "Danke").await.unwrap();
+    stage.mails(&erik, 1).await;
+    assert!(!answer.is_empty());
 }

@@ -197,3 +197,89 @@ async fn r10b_what_was_said_once_more_before_a_restore_is_not_said_a_third_time(
         .collect();
     assert_eq!(again, Vec::<&str>::new(), "these stand in the room");
 }
+
+/// What the room was told of the letters of a channel.
+async fn told(practice: &Practice, words: &str) -> usize {
+    let mut told = 0;
+    let ids = practice.query("select string_agg(id::text, ' ') from conversations").await;
+    for id in ids.split_whitespace() {
+        let conversation = ConversationId(id.parse().unwrap());
+        for post in practice.store.pending_posts(conversation, 50).await.unwrap() {
+            told += usize::from(post.content.to_string().contains(words));
+        }
+    }
+    told
+}
+
+/// `R06g`: what a server shows of a head may differ from time to time: it is still told, once, that the
+/// mail is too large.
+#[tokio::test]
+async fn r06g_a_mail_too_large_is_told_of_whatever_its_head_says_then() {
+    const TOO_LARGE: &str = "nicht abgerufen";
+    let heads = [
+        ("a trace", "Received: from elsewhere by here; Mon, 23 Nov 2026 08:00:01 +0100\r\n"),
+        ("another subject", "Subject: Befund, zweite Fassung\r\n"),
+        ("another id", "Message-ID: <anders@x>\r\n"),
+    ];
+    for (what, field) in heads {
+        let practice = Practice::new().await;
+        let mail = large();
+        let server = Misbehaving::start(Protocol::Pop3, &[("1", &mail)]).await.unwrap();
+        server.does("RETR", Some("1"), Misdeed::Refuse);
+        let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+        channel.start();
+        channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
+        channel.relay().await;
+        let text = String::from_utf8(mail).unwrap();
+        let (name, _) = field.split_once(':').unwrap();
+        let rest: Vec<&str> =
+            text.split_inclusive("\r\n").filter(|line| !line.starts_with(name)).collect();
+        let changed = format!("{field}{}", rest.concat());
+        channel.stop().await;
+        server.holds(&[("1", changed.as_bytes())]);
+        server.behaves();
+        let row = practice.query("select id from parked where kind = 'mail'").await;
+        let now = Clock::of_the_machine().now();
+        let retry = Resolution::Retry;
+        let row = row.parse().unwrap();
+        assert!(practice.store.resolve_parked(row, retry, now).await.unwrap());
+        let asked = server.was_asked("RETR", None);
+        channel.start();
+        channel.until(|| async { server.was_asked("RETR", None) > asked }).await.unwrap();
+        looks(&server, &channel, 4).await;
+        let asked = server.was_asked("RETR", None);
+        looks(&server, &channel, 6).await;
+        assert_eq!(server.was_asked("RETR", None), asked, "{what}: fetched again and again");
+        channel.stop().await;
+        practice.run("update posts set state = 'pending'").await;
+        let told = told(&practice, TOO_LARGE).await + channel.parked().await;
+        assert!(told >= 1, "{what}: nobody knows that it is too large");
+    }
+}
+
+/// A secretary writes for a doctor, or a list passes on: who really sent it is not what `From:` says.
+#[tokio::test]
+async fn who_sent_a_letter_for_another_is_told() {
+    let sent = |id: &str, sender: &str| {
+        let letter = String::from_utf8(letter(id, "Worte")).unwrap();
+        format!("{sender}{letter}").into_bytes()
+    };
+    let mails = [
+        sent("a", "Sender: Praxisteam <team@charite.kim.telematik>\r\n"),
+        sent("b", "Sender: <ERIK@Charite.kim.telematik>\r\n"),
+        sent("c", ""),
+        sent("d", "Sender: nobody can read this\r\n"),
+    ];
+    let practice = Practice::new().await;
+    let listed: [(&str, &[u8]); 4] =
+        [("1", &mails[0]), ("2", &mails[1]), ("3", &mails[2]), ("4", &mails[3])];
+    let server = Misbehaving::start(Protocol::Pop3, &listed).await.unwrap();
+    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    channel.start();
+    channel.until(|| async { channel.count("state = 'posted'").await == 4 }).await.unwrap();
+    channel.stop().await;
+    practice.run("update posts set state = 'pending'").await;
+    assert_eq!(told(&practice, "team@charite.kim.telematik").await, 1);
+    assert_eq!(told(&practice, "im Auftrag").await, 1);
+    assert_eq!(told(&practice, "anderes Konto").await, 1, "what cannot be read is still there");
+}
