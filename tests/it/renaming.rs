@@ -89,6 +89,12 @@ async fn f4_a_channel_does_not_change_its_kind() {
              values ('alt', '+49301234567', now()) returning 1",
         )
         .await;
+    stage
+        .query(
+            "insert into channels (channel, kind, made_with)
+             values ('alt', 'fax', 'alt') returning 1",
+        )
+        .await;
     is_refused(&stage, &["alt", "kind"]).await;
 }
 
