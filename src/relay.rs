@@ -5,6 +5,7 @@
 //! a name that was saved before.
 
 mod acts;
+mod attempts;
 mod budget;
 mod commands;
 mod damage;
@@ -36,6 +37,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use acts::{hold_what_waits, tell_of_gap, tell_what_became};
+pub use attempts::Owed;
 pub use budget::{Budget, HELD_BYTES_MAX};
 pub use damage::look_for_strangers;
 pub use devices::{
@@ -49,7 +51,7 @@ pub use unreadable::{park_without_place, tell_of_unreadable};
 use crate::{
     channel::Channel,
     matrix::Homeserver,
-    model::ChannelName,
+    model::{ChannelName, MessageId},
     rules::looking::Patience,
     sandbox::Sandbox,
     store::{MailboxPlace, Store},
@@ -77,6 +79,8 @@ pub struct Ctx {
     pub budget: Budget,
     /// Where foreign documents are opened.
     pub sandbox: Sandbox,
+    /// Attempts that were none, and that still have to be given back.
+    pub owed: Owed,
     /// Whom the homeserver was found to know.
     pub acquaintances: Acquaintances,
 }
@@ -115,6 +119,15 @@ impl Inbox {
             MailboxProtocol::Imap => ("imap", "INBOX"),
         };
         MailboxPlace::new(protocol, &server.host, server.port, &server.login.user, folder)
+    }
+}
+
+impl Line {
+    /// A Message-ID for a mail of this channel: random, and without a name of ours, because KIM forbids
+    /// host names and persons in it (KIM-23).
+    fn new_message_id(&self, rng: &Rng) -> Option<MessageId> {
+        let kind = self.channel.kind().word();
+        MessageId::new(&format!("{}@{kind}.local", rng.uuid())).ok()
     }
 }
 

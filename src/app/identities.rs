@@ -35,7 +35,7 @@ pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, Identit
     let mut table = format!("{:<16}  {:<43}  user\n", "since (UTC)", "new identity");
     let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in changed {
-        let since = item.seen_at.format(&minute).unwrap_or_default();
+        let since = item.seen_at.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
         writeln!(table, "{since:<16}  {:<43}  {}", item.identity.seen, item.user_id)?;
     }
     table.push_str(

@@ -14,7 +14,7 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Rng},
+    relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng},
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
     store::{ChannelPlace, Store, StoreError},
@@ -140,6 +140,7 @@ pub fn ctx(
         news: Arc::default(),
         budget: Budget::default(),
         sandbox: Sandbox::default(),
+        owed: Owed::default(),
         acquaintances: Acquaintances::default(),
     })
 }

@@ -14,7 +14,7 @@ use crate::{
         acts::{ActKind, DispatchAfter, PartAfter, Say, after, in_the_end},
         routing::{Refusal, Saying},
     },
-    store::{EventStep, Held, StoreError, StoredPart},
+    store::{EventStep, Held, StoreError, StoredPart, UnderWay},
 };
 
 /// Acts whose end is told in one go.
@@ -177,19 +177,30 @@ fn held_name(edit: &str) -> String {
 
 /// Says what became of acts that came while an answer was under way, and is not any more.
 pub async fn tell_what_became(ctx: &Ctx) -> Result<(), StoreError> {
-    for act in ctx.store.no_longer_under_way(TOLD_AT_ONCE).await? {
-        let Some(conversation) = ctx.store.conversation(act.conversation).await? else { continue };
-        let Some(line) = ctx.line(&conversation.channel) else { continue };
-        let Some(say) = in_the_end(act.kind, act.state) else { continue };
-        let phrase = phrase_of(say, None);
-        let names = (format!("a{}", act.act), format!("b{}", act.act));
-        let withdrawn = notice_to(line, &Phrase::DispatchWithdrawn, &act.message);
-        let told = notice_to(line, &phrase, &act.message);
-        let now = ctx.clock.now();
-        let names = (names.0.as_str(), names.1.as_str());
-        ctx.store.under_way_ended(&act, names, &told, &withdrawn, now).await?;
+    let mut after = 0;
+    loop {
+        let acts = ctx.store.no_longer_under_way(after, TOLD_AT_ONCE).await?;
+        let Some(last) = acts.last() else { return Ok(()) };
+        after = last.id;
+        for act in &acts {
+            tell_what_became_of(ctx, act).await?;
+        }
     }
-    Ok(())
+}
+
+async fn tell_what_became_of(ctx: &Ctx, act: &UnderWay) -> Result<(), StoreError> {
+    let Some(conversation) = ctx.store.conversation(act.conversation).await? else {
+        return Ok(());
+    };
+    let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    let Some(say) = in_the_end(act.kind, act.state) else { return Ok(()) };
+    let phrase = phrase_of(say, None);
+    let names = (format!("a{}", act.act), format!("b{}", act.act));
+    let withdrawn = notice_to(line, &Phrase::DispatchWithdrawn, &act.message);
+    let told = notice_to(line, &phrase, &act.message);
+    let now = ctx.clock.now();
+    let names = (names.0.as_str(), names.1.as_str());
+    ctx.store.under_way_ended(act, names, &told, &withdrawn, now).await
 }
 
 /// A part of what was said in a room cannot be heard any more: what was said before it may have been
@@ -210,15 +221,19 @@ pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), Sto
 /// Holds what waits too long for an edit that cannot be read.
 pub async fn hold_what_waits(ctx: &Ctx) -> Result<(), StoreError> {
     let before = ctx.clock.now() - ctx.key_wait;
-    for waited in ctx.store.edits_waited_for(before, TOLD_AT_ONCE).await? {
-        let Some(conversation) = ctx.store.conversation(waited.conversation).await? else {
-            continue;
-        };
-        if let Some(line) = ctx.line(&conversation.channel) {
-            hold(ctx, line, conversation.id, &waited.edit, &waited.message).await?;
+    let mut after = 0;
+    loop {
+        let waited = ctx.store.edits_waited_for(before, after, TOLD_AT_ONCE).await?;
+        let Some(last) = waited.last() else { return Ok(()) };
+        after = last.id;
+        for waited in &waited {
+            if let Some(conversation) = ctx.store.conversation(waited.conversation).await?
+                && let Some(line) = ctx.line(&conversation.channel)
+            {
+                hold(ctx, line, conversation.id, &waited.edit, &waited.message).await?;
+            }
         }
     }
-    Ok(())
 }
 
 /// Why an edit cannot leave that was not understood for this reason.

@@ -10,7 +10,7 @@ use ruma::MxcUri;
 use tracing::{error, info, warn};
 
 use super::{
-    Ctx, Line, acts,
+    Ctx, Line, acts, attempts,
     budget::Held,
     damage::{self, DAMAGED, INTERRUPTED},
     leaving::{Content, Leaving, Ours},
@@ -34,7 +34,10 @@ use crate::{
         retry::{COLLECT_MAX, Verdict, WAIT_MAX, after_interruption, back_off, judge, not_before},
     },
     sandbox::SandboxError,
-    store::{Body, Composition, Conversation, Job, StoreError, StoredDispatch, StoredPart},
+    store::{
+        Attempt as Counted, Body, Composition, Conversation, Job, StoreError, StoredDispatch,
+        StoredPart,
+    },
     transport::submit,
 };
 
@@ -43,6 +46,13 @@ pub(super) const UNCLEAR: &str = "unclear";
 
 /// Why a dispatch waits for which nothing was tried.
 const ACCOUNT_WAITS: &str = "account_waits";
+
+/// Why a dispatch waits whose homeserver is away; the second once its room knows.
+const HOMESERVER_AWAY: &str = "homeserver_away";
+const HOMESERVER_AWAY_TOLD: &str = "homeserver_away_told";
+
+/// Wait before the files of a dispatch are asked for again when the homeserver was away.
+const AWAY_WAIT: Duration = Duration::from_secs(60);
 
 /// Subject of a mail to a fax gateway.
 const FAX_SUBJECT: &str = "Fax";
@@ -56,6 +66,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
     };
     let kind = line.channel.kind();
     let correspondent = Correspondent::from_key(kind, &conversation.correspondent).ok();
+    attempts::give_back(ctx).await?;
     loop {
         let dispatch = match ctx.store.head_dispatch(id).await {
             Ok(Some(dispatch)) => dispatch,
@@ -85,7 +96,10 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 Some(attempts) if attempts > ctx.attempts_max => {
                     case.give_up_interrupted(&dispatch).await?;
                 }
-                Some(_) => case.close(dispatch).await?,
+                Some(_) => {
+                    let counted = Counted::Closing(dispatch.id);
+                    attempts::ended(ctx, counted, case.close(dispatch).await).await?;
+                }
                 None => {}
             },
             // A crash left it here before anything of the body could leave.
@@ -131,6 +145,8 @@ enum NoMail {
     Store(StoreError),
     /// The files cannot be had now.
     Later(Trouble),
+    /// Nothing can be had from the homeserver now.
+    HomeserverAway,
     /// It can never leave as it is; the room is told why.
     Never(Phrase, &'static str),
 }
@@ -189,9 +205,13 @@ impl Case<'_> {
             self.wait_for_account(dispatch, wait).await?;
             return Ok(Attempt::Ended);
         }
-        let Some(dispatch) = &store.begin_attempt(dispatch).await? else {
+        let Some(dispatch) = self.rightly_named(dispatch, &composed).await? else {
             return Ok(Attempt::Ended);
         };
+        let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
+            return Ok(Attempt::Ended);
+        };
+        let counted = Counted::Dispatch(dispatch.id, dispatch.begun);
         let (envelope, mail, _held) = match self.mail(dispatch, &composed).await {
             Ok(made) => made,
             Err(NoMail::Store(StoreError::Damaged(damaged))) => {
@@ -199,7 +219,14 @@ impl Case<'_> {
                 self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
                 return Ok(Attempt::Ended);
             }
-            Err(NoMail::Store(error)) => return Err(error),
+            Err(NoMail::Store(error)) => {
+                return attempts::ended(self.ctx, counted, Err(error)).await;
+            }
+            Err(NoMail::HomeserverAway) => {
+                let waits = self.wait_for_homeserver(dispatch).await;
+                attempts::ended(self.ctx, counted, waits).await?;
+                return Ok(Attempt::Ended);
+            }
             Err(NoMail::Later(trouble)) => {
                 self.not_made(dispatch, trouble).await?;
                 return Ok(Attempt::Ended);
@@ -212,21 +239,60 @@ impl Case<'_> {
         // Until here an edit or a redaction counts, even while the server was being talked to.
         let mut body = None;
         let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
-            body = store.body_leaves(dispatch, &composed).await.ok();
-            match body {
-                Some(Body::Leaves) => Ok(()),
-                Some(Body::Changed | Body::Stopped) | None => {
-                    Err("the state of the dispatch could not be saved")
-                }
-            }
+            let may_leave = store.body_leaves(dispatch, &composed).await;
+            let leaves = matches!(may_leave, Ok(Body::Leaves));
+            body = Some(may_leave);
+            if leaves { Ok(()) } else { Err("the state of the dispatch could not be saved") }
         })
         .await;
-        if let Some(Body::Changed | Body::Stopped) = body {
-            return Ok(Attempt::Ended);
+        match body {
+            Some(Ok(Body::Changed | Body::Stopped)) => return Ok(Attempt::Ended),
+            // Nothing of it left.
+            Some(Err(error)) if error.is_outage() => {
+                return attempts::ended(self.ctx, counted, Err(error)).await;
+            }
+            Some(Ok(Body::Leaves) | Err(_)) | None => {}
         }
         self.record(dispatch, &outcome).await?;
         acts::tell_what_became(self.ctx).await?;
         Ok(Attempt::Ended)
+    }
+
+    /// Under the Message-ID of a mail that may have arrived nothing else leaves: the recipient's server
+    /// might take it for a double and drop it. What says the same keeps it, so that a double is known.
+    /// Nothing when the dispatch moved meanwhile.
+    async fn rightly_named(
+        &self,
+        dispatch: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<Option<StoredDispatch>, StoreError> {
+        let Ctx { store, clock, .. } = self.ctx;
+        let is_another = dispatch.said_as.as_ref().is_some_and(|said| *said != composed.mark());
+        match self.line.new_message_id(&self.ctx.rng) {
+            Some(id) if is_another => {
+                info!(dispatch.id = %dispatch.id, "Dispatch {} says something else by now: it is another mail", dispatch.id);
+                let (channel, now) = (&self.line.channel.name, clock.now());
+                store.name_anew(dispatch, &id, channel, self.correspondent, now).await
+            }
+            _ => Ok(Some(dispatch.clone())),
+        }
+    }
+
+    /// The homeserver as a whole is away, and with it the files. That is no attempt of this dispatch,
+    /// however long it lasts; its room is told when it lasts, once.
+    async fn wait_for_homeserver(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
+        let (store, trouble) = (&self.ctx.store, Trouble::Media);
+        let (was_away, is_told) = (
+            store.waits_for(dispatch.id, HOMESERVER_AWAY).await?,
+            store.waits_for(dispatch.id, HOMESERVER_AWAY_TOLD).await?,
+        );
+        info!(dispatch.id = %dispatch.id, "Dispatch {} waits {} s for the homeserver", dispatch.id, AWAY_WAIT.as_secs());
+        let next = self.ctx.clock.now() + AWAY_WAIT;
+        let notice = (was_away && !is_told)
+            .then(|| self.notice(dispatch, &Phrase::DispatchTryLater { trouble, next }));
+        let reply = if was_away || is_told { HOMESERVER_AWAY_TOLD } else { HOMESERVER_AWAY };
+        let none = StoredDispatch { attempts: dispatch.attempts - 1, ..dispatch.clone() };
+        store.dispatch_again_at(&none, next, reply, notice.as_ref()).await
     }
 
     /// The account takes no login now: the mail server refused one, for whomever that was. That is
@@ -453,6 +519,9 @@ impl Case<'_> {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
             Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
+            Err(DownloadError::Matrix(error)) if error.is_outage() || error.is_rate_limit() => {
+                Err(NoMail::HomeserverAway)
+            }
             Err(DownloadError::Matrix(error)) => Err(match error.kind() {
                 ErrorKind::Again { .. } => NoMail::Later(Trouble::Media),
                 ErrorKind::Never | ErrorKind::Gone => {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{
-    Ctx, Line,
+    Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
     devices::{self, Saying},
     notices::notice,
@@ -23,18 +23,27 @@ use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
     model::{
         Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, Defect, Letter,
-        LetterId, Mailbox, Media, MessageId, Notice, Speaker, TransferEncoding,
+        LetterId, Mailbox, Media, MessageId, NewPost, Notice, Speaker, TransferEncoding,
     },
     phrases::{Phrase, Phrases},
     rules::{
         posts,
         threading::{self, Ancestors, Known, Placement},
     },
-    store::{Conversation, Job, Placing, PostKind, StoreError, StoredLetter, StoredPost},
+    store::{
+        Attempt, Conversation, Job, Placed, Placing, PostKind, StoreError, StoredLetter, StoredPost,
+    },
 };
 
 /// How many other recipients of a letter are named.
 const ALSO_TO_MAX: usize = 10;
+
+/// How many names of a letter may be other letters': each is a mail of the same bytes, from before its
+/// channel was renamed or its server named its mails anew.
+const NAMES_MAX: i64 = 100;
+
+/// Why a letter is parked for which no name was left.
+const NAMELESS: &str = "no_name";
 
 /// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
 const POSTS_AT_ONCE: usize = 20;
@@ -52,12 +61,15 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
         warn!(channel.name = %channel, "Letters of a channel wait that the settings do not have");
         return Ok(());
     };
+    attempts::give_back(ctx).await?;
     loop {
         let next = match ctx.store.next_stored_letter(channel).await {
             Ok(None) => return Ok(()),
             Ok(Some(stored)) => {
                 let id = stored.id;
-                place(ctx, line, stored).await.map_err(|error| (Some(id), error))
+                let placed = place(ctx, line, stored).await;
+                let placed = attempts::ended(ctx, Attempt::Letter(id), placed).await;
+                placed.map_err(|error| (Some(id), error))
             }
             Err(error) => Err((None, error)),
         };
@@ -158,53 +170,75 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         .map(|phrase| Phrases::say(channel.language, phrase))
         .collect();
     let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
-    let name = name_of(ctx, line, &stored, fingerprint.as_ref()).await?;
-    let conversation = ctx
-        .store
-        .place_letter(Placing {
-            letter: id,
-            channel: &channel.name,
-            correspondent: &correspondent,
-            conversation: match placement {
-                Placement::Continue(conversation) => Some(conversation),
-                Placement::Open | Placement::OpenDespiteClaim => None,
-            },
-            fingerprint,
-            message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
-            ancestors: &named,
-            answer_to: match &answers_to {
-                AnswersTo::Elsewhere { to, .. } => Some(to),
-                AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
-            },
-            caller_doubt: doubt.as_ref().map(CallerDoubt::key),
-            posts: &posts::render(&name, &letter, &head, &hints),
-            stays: is_undecrypted,
-            at: ctx.clock.now(),
-        })
-        .await?;
+    let placing = Placing {
+        letter: id,
+        channel: &channel.name,
+        correspondent: &correspondent,
+        conversation: match placement {
+            Placement::Continue(conversation) => Some(conversation),
+            Placement::Open | Placement::OpenDespiteClaim => None,
+        },
+        fingerprint,
+        message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
+        ancestors: &named,
+        answer_to: match &answers_to {
+            AnswersTo::Elsewhere { to, .. } => Some(to),
+            AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
+        },
+        caller_doubt: doubt.as_ref().map(CallerDoubt::key),
+        posts: &[],
+        stays: is_undecrypted,
+        at: ctx.clock.now(),
+    };
+    let render = |name: &str| posts::render(name, &letter, &head, &hints);
+    let Some(conversation) = place_as(ctx, line, &stored, placing, render).await? else {
+        return Ok(());
+    };
     metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
         .increment(1);
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
     Ok(())
 }
 
-/// A letter's name for all time.
+/// Places a letter under the first of its names that no other letter has. Nothing when it has none,
+/// and is parked.
+async fn place_as(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    placing: Placing<'_>,
+    posts: impl Fn(&str) -> Vec<NewPost>,
+) -> Result<Option<ConversationId>, StoreError> {
+    for taken in 0..NAMES_MAX {
+        let name = name_of(ctx, line, stored, placing.fingerprint.as_ref(), taken).await?;
+        let placing = Placing { posts: &posts(&name), ..placing.clone() };
+        if let Placed::In(conversation) = ctx.store.place_letter(placing).await? {
+            return Ok(Some(conversation));
+        }
+        warn!(letter.id = %stored.id, "The name of letter {} is another letter's; it gets another one", stored.id);
+    }
+    park(ctx, line, stored.id, NAMELESS).await?;
+    Ok(None)
+}
+
+/// A letter's name for all time. `taken`: how many of its names are other letters'.
 async fn name_of(
     ctx: &Ctx,
     line: &Line,
     stored: &StoredLetter,
     fingerprint: Option<&[u8; 32]>,
+    taken: i64,
 ) -> Result<String, StoreError> {
     let name = ctx.store.made_with(line.channel.name.as_str()).await?;
     let Some(digest) = &stored.digest else {
-        return Ok(stored_mail::name_of(&name, &stored.mail_key, None, 0));
+        return Ok(stored_mail::name_of(&name, &stored.mail_key, None, taken));
     };
     // What has a fingerprint has no namesake: the second one is a repeat.
     let (content, namesakes) = match fingerprint {
         Some(fingerprint) => (fingerprint.as_slice(), 0),
         None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
     };
-    Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes))
+    Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes + taken))
 }
 
 /// How large a mail may be that is fetched.
@@ -237,7 +271,6 @@ async fn place_notice(ctx: &Ctx, line: &Line, stored: &StoredLetter) -> Result<(
         ChannelKind::Kim => Correspondent::UnknownSender,
         ChannelKind::Fax => Correspondent::UnknownFax,
     };
-    let name = name_of(ctx, line, stored, None).await?;
     let notice = notice(
         line,
         &match stored.too_large {
@@ -245,23 +278,24 @@ async fn place_notice(ctx: &Ctx, line: &Line, stored: &StoredLetter) -> Result<(
             false => Phrase::MailOutOfReach,
         },
     );
-    let conversation = ctx
-        .store
-        .place_letter(Placing {
-            letter: id,
-            channel: &channel.name,
-            correspondent: &correspondent,
-            conversation: ctx.store.mailbox_notices(&channel.name, id).await?,
-            fingerprint: None,
-            message_id: None,
-            ancestors: &[],
-            answer_to: None,
-            caller_doubt: None,
-            posts: &posts::notices(&name, &[notice]),
-            stays: true,
-            at: ctx.clock.now(),
-        })
-        .await?;
+    let placing = Placing {
+        letter: id,
+        channel: &channel.name,
+        correspondent: &correspondent,
+        conversation: ctx.store.mailbox_notices(&channel.name, id).await?,
+        fingerprint: None,
+        message_id: None,
+        ancestors: &[],
+        answer_to: None,
+        caller_doubt: None,
+        posts: &[],
+        stays: true,
+        at: ctx.clock.now(),
+    };
+    let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
+    let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
+        return Ok(());
+    };
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told of a mail that cannot be fetched");
     Ok(())
 }
@@ -394,6 +428,7 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
     if conversation.is_parked {
         return Ok(());
     }
+    attempts::give_back(ctx).await?;
     let mut parsed = ParsedLetter::default();
     let mut reopened = 0;
     loop {
@@ -414,50 +449,91 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         // Counted before anything of it is done. Those behind it are counted when they are the
         // first: whatever ends the gateway in the middle of one leaves it there.
         let Some(attempts) = ctx.store.post_begins(head.id).await? else { continue };
-        let put_off = PutOff { ctx, line, conversation: &conversation };
+        let saying = Posts { ctx, line, conversation: &conversation, waiting: &waiting };
+        let said = saying.say(head, attempts, &mut reopened, &mut parsed).await;
+        match attempts::ended(ctx, Attempt::Post(head.id), said).await? {
+            Said::All | Said::NotNow => return Ok(()),
+            Said::More => {}
+        }
+    }
+}
+
+/// How far the saying of some posts came.
+enum Said {
+    /// All that wait.
+    All,
+    /// There may be more.
+    More,
+    /// They wait, or their room is parked.
+    NotNow,
+}
+
+/// Posts of a conversation that wait, in order.
+struct Posts<'a> {
+    ctx: &'a Ctx,
+    line: &'a Line,
+    conversation: &'a Conversation,
+    waiting: &'a [StoredPost],
+}
+
+impl Posts<'_> {
+    /// Says them; `attempts` counts this one at the first.
+    async fn say(
+        &self,
+        head: &StoredPost,
+        attempts: i32,
+        reopened: &mut u8,
+        parsed: &mut ParsedLetter,
+    ) -> Result<Said, StoreError> {
+        let Self { ctx, line, conversation, waiting } = *self;
+        let put_off = PutOff { ctx, line, conversation };
         if attempts > ctx.attempts_max {
             put_off.park(head, INTERRUPTED).await?;
-            continue;
+            return Ok(Said::More);
         }
-        let portal = match portals::open(ctx, line, &conversation).await {
+        let portal = match portals::open(ctx, line, conversation).await {
             Ok(portal) => portal,
             // To compare the room is no attempt at the post.
             Err(Stop::PostsFound) => {
                 ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
-                continue;
+                return Ok(Said::More);
             }
-            Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
+            Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
                 // The next round opens another room, and that is no attempt at the post.
                 ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
-                reopened += 1;
-                continue;
+                *reopened += 1;
+                return Ok(Said::More);
             }
-            Err(stop) => return put_off.room(head, attempts, stop).await,
+            Err(stop) => {
+                put_off.room(head, attempts, stop).await?;
+                return Ok(Said::NotNow);
+            }
         };
         let mut is_done = true;
-        for post in &waiting {
+        for post in waiting {
             if post.id != head.id && post.replaces == Some(None) {
                 // What it replaces may have gone out a moment ago: it is asked for anew.
                 is_done = false;
                 break;
             }
-            match send_post(ctx, line, &conversation, post, &portal, &mut parsed).await {
+            match send_post(ctx, line, conversation, post, &portal, parsed).await {
                 Ok(()) => {}
                 // The room is gone: the next round opens another one.
-                Err(Stop::PortalGone) if reopened < REOPENED_MAX => {
+                Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
                     if post.id == head.id {
                         ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
                     }
-                    reopened += 1;
+                    *reopened += 1;
                     is_done = false;
                     break;
                 }
                 Err(Stop::PortalGone) => {
-                    return put_off.room(post, post.attempts + 1, Stop::PortalGone).await;
+                    put_off.room(post, post.attempts + 1, Stop::PortalGone).await?;
+                    return Ok(Said::NotNow);
                 }
                 Err(stop) => {
                     if !put_off.post(post, stop).await? {
-                        return Ok(());
+                        return Ok(Said::NotNow);
                     }
                     is_done = false;
                     break;
@@ -465,9 +541,8 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
             }
         }
         // What came since has a job of its own.
-        if is_done && waiting.len() < POSTS_AT_ONCE {
-            return Ok(());
-        }
+        let is_all = is_done && waiting.len() < POSTS_AT_ONCE;
+        Ok(if is_all { Said::All } else { Said::More })
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::{
     Ctx, Line,
     acts::{self, Found},
+    attempts,
     commands::{self, Prepared},
     damage::{self, DAMAGED, INTERRUPTED},
     members,
@@ -32,8 +33,8 @@ use crate::{
         routing::{Portal, Refusal, Route, Saying, route},
     },
     store::{
-        AnsweredLetter, Conversation, EditSays, EventStep, NewPart, StoreError, StoredEvent,
-        StoredPart,
+        AnsweredLetter, Attempt, Conversation, EditSays, EventStep, NewPart, StoreError,
+        StoredEvent, StoredPart,
     },
 };
 
@@ -57,6 +58,7 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    attempts::give_back(ctx).await?;
     let portal = Reader { ctx, line, conversation: &conversation, room_id };
     let mut retried = Retried::new();
     loop {
@@ -89,8 +91,18 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
 /// Reads a room that is no portal. Its events stay, because it may be one whose making we have not
 /// noted yet; but whoever invited a ghost there is not left waiting.
 async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let events = ctx.store.events_elsewhere(room_id, after, EVENTS_AT_ONCE).await?;
+        let Some(last) = events.last() else { return Ok(()) };
+        after = last.id;
+        decline_invitations(ctx, &events).await?;
+    }
+}
+
+async fn decline_invitations(ctx: &Ctx, events: &[StoredEvent]) -> Result<(), StoreError> {
     let mut done = Vec::new();
-    for stored in ctx.store.events_elsewhere(room_id, EVENTS_AT_ONCE).await? {
+    for stored in events {
         let Some(event) = &stored.event else { continue };
         let RoomEvent::Member(member) = decode(event) else { continue };
         let is_ours = is_ours(ctx, &stored.sender);
@@ -182,9 +194,25 @@ impl Reader<'_> {
         }
         let Some(json) = &stored.event else { return self.park(stored, DAMAGED).await };
         let is_ours = is_ours(ctx, &stored.sender);
-        if !is_ours && ctx.store.event_attempt(stored.id).await? > EVENT_ATTEMPTS_MAX {
+        if is_ours {
+            return self.read_counted(stored, json, is_ours, retried).await;
+        }
+        if ctx.store.event_attempt(stored.id).await? > EVENT_ATTEMPTS_MAX {
             return self.park(stored, INTERRUPTED).await;
         }
+        let read = self.read_counted(stored, json, is_ours, retried).await;
+        attempts::ended(ctx, Attempt::Event(stored.id), read).await
+    }
+
+    /// The same once the attempt is counted.
+    async fn read_counted(
+        &self,
+        stored: &StoredEvent,
+        json: &Value,
+        is_ours: bool,
+        retried: &mut Retried,
+    ) -> Result<Progress, StoreError> {
+        let ctx = self.ctx;
         let event = decode(json);
         let said = Said::of(&event);
         match (&event, said) {
@@ -220,7 +248,7 @@ impl Reader<'_> {
         match reading {
             Reading::Waits => Ok(Progress::Waits),
             Reading::Behind | Reading::NotNow => {
-                ctx.store.event_attempt_is_none(stored.id).await?;
+                ctx.store.attempt_is_none(Attempt::Event(stored.id)).await?;
                 Ok(if matches!(reading, Reading::Behind) {
                     Progress::Behind
                 } else {
@@ -452,10 +480,8 @@ impl Reader<'_> {
         step.collect(NewPart { answers, ..new }).await
     }
 
-    /// Random, and without a name of ours: KIM forbids host names and persons in it (KIM-23).
     pub(super) fn message_id(&self) -> Option<MessageId> {
-        let kind = self.line.channel.kind().word();
-        MessageId::new(&format!("{}@{kind}.local", self.ctx.rng.uuid())).ok()
+        self.line.new_message_id(&self.ctx.rng)
     }
 
     pub(super) fn new_part<'a>(

@@ -119,23 +119,36 @@ pub(super) async fn read(
 /// Tells the senders of what has waited too long for its key.
 pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
-    let unreadable = ctx.store.unreadable_since(now - ctx.key_wait, TOLD_AT_ONCE).await?;
+    let before = now - ctx.key_wait;
+    let mut unreadable = ctx.store.unreadable_since(before, 0, TOLD_AT_ONCE).await?;
     if unreadable.is_empty() {
         return Ok(());
     }
     let bot = devices::live_device(ctx, ctx.homeserver.bot()).await?;
     let reads_since = bot.map(|device| device.made_at);
+    while let Some(last) = unreadable.last().map(|event| event.id) {
+        tell_senders(ctx, &unreadable, reads_since).await?;
+        unreadable = ctx.store.unreadable_since(before, last, TOLD_AT_ONCE).await?;
+    }
+    Ok(())
+}
+
+async fn tell_senders(
+    ctx: &Ctx,
+    unreadable: &[UnreadableEvent],
+    reads_since: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     for event in unreadable {
         if let Some(id) = ctx.store.conversation_of_room(&event.room_id).await?
             && let Some(conversation) = ctx.store.conversation(id).await?
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
-            && is_answered(ctx, line, &event).await?
-            && tell(ctx, line, &conversation, &event, reads_since).await? == Told::NotYet
+            && is_answered(ctx, line, event).await?
+            && tell(ctx, line, &conversation, event, reads_since).await? == Told::NotYet
         {
             continue;
         }
-        ctx.store.event_announced(event.id, now).await?;
+        ctx.store.event_announced(event.id, ctx.clock.now()).await?;
     }
     Ok(())
 }
@@ -187,7 +200,18 @@ const PLACE_WITHIN: Duration = Duration::from_secs(10 * 60);
 pub async fn park_without_place(ctx: &Ctx) -> Result<(), StoreError> {
     let before = ctx.clock.now() - PLACE_WITHIN;
     let bot = ctx.homeserver.bot();
-    for event in ctx.store.events_without_place(before, bot.as_str(), TOLD_AT_ONCE).await? {
+    let mut after = 0;
+    loop {
+        let events =
+            ctx.store.events_without_place(before, bot.as_str(), after, TOLD_AT_ONCE).await?;
+        let Some(last) = events.last() else { return Ok(()) };
+        after = last.id;
+        park_all_without_place(ctx, &events).await?;
+    }
+}
+
+async fn park_all_without_place(ctx: &Ctx, events: &[UnreadableEvent]) -> Result<(), StoreError> {
+    for event in events {
         let Some(id) = ctx.store.conversation_of_room(&event.room_id).await? else { continue };
         let Some(conversation) = ctx.store.conversation(id).await? else { continue };
         let Some(line) = ctx.line(&conversation.channel) else { continue };

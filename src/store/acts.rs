@@ -36,6 +36,12 @@ impl Composition {
         self.waits == other.waits && versions(self) == versions(other)
     }
 
+    /// Tells it from what says anything else: which messages, each in which version.
+    pub fn mark(&self) -> String {
+        let parts = self.parts.iter().map(|part| format!("{}:{}", part.id, part.version));
+        parts.collect::<Vec<_>>().join(" ")
+    }
+
     /// Notes as what its parts begin to leave.
     pub(super) async fn begins_to_leave(
         &self,
@@ -250,6 +256,7 @@ pub(super) async fn insert(
              with ordinality as act (event_id, room_id, author, target, kind, number)
          where not exists (select 1 from posts where posts.event_id = act.target)
          order by number
+         -- An event does one thing to one other; it came by the other door.
          on conflict (event_id) do nothing",
         &names,
         &rooms,

@@ -53,6 +53,7 @@ impl Store {
         sqlx::query!(
             "insert into matrix_transactions (txn_id, received_at)
              values ($1, $2)
+             -- Its events are looked at each by itself.
              on conflict (txn_id) do nothing",
             txn_id,
             at,
@@ -181,6 +182,7 @@ impl Store {
              from unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
                  with ordinality as new (event_id, room_id, sender, event, place)
              order by place
+             -- An id names one event (its hash), and a transaction and a sync may both bring it.
              on conflict (event_id) do nothing
              returning event_id, room_id",
             &column(|event| &event.event_id),

@@ -1,8 +1,12 @@
 //! From an address to an open database: reached, its keys unwrapped, migrated.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use futures_util::poll;
+use sqlx::{
+    Connection as _,
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
+};
 use time::OffsetDateTime;
 
 use super::{
@@ -112,9 +116,7 @@ impl Database {
     /// Connects with at most `connections_max` connections, for a command beside a gateway.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self, OpenError> {
         let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(CONNECTION_WAIT)
+        let pool = pool_of(connections_max)
             .connect_with(options.application_name("umstieg"))
             .await
             .map_err(OpenError::Unreachable)?;
@@ -129,9 +131,7 @@ impl Database {
         epoch: Epoch,
     ) -> Result<Self, OpenError> {
         let options: PgConnectOptions = url.parse().map_err(OpenError::Unreachable)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(CONNECTION_WAIT)
+        let pool = pool_of(connections_max)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     sqlx::query(NOTICE_THE_DEAD).execute(&mut *connection).await?;
@@ -235,6 +235,36 @@ impl Database {
         insert_key(&mut transaction, key, &DataKey::random(1), at).await.map_err(keys)?;
         transaction.commit().await.map_err(keys)
     }
+}
+
+fn pool_of(connections_max: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(CONNECTION_WAIT)
+        .after_release(|connection, _| Box::pin(ends_outside_of_transactions(connection)))
+}
+
+/// Sees to it that no connection comes back to the pool inside a transaction.
+///
+/// Work may be broken off wherever it waits: by a time limit, or with its task. sqlx 0.9 rolls back
+/// what was begun, but not what was broken off while `BEGIN` was on its way: Postgres begins a
+/// transaction of which sqlx knows nothing, and whatever is saved next on this connection with a
+/// statement of its own would never be committed.
+///
+/// Only where an answer is outstanding can a `BEGIN` be on its way. Mostly none is, which is known
+/// without asking Postgres.
+async fn ends_outside_of_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    {
+        let mut outstanding = pin!(connection.flush());
+        if let std::task::Poll::Ready(nothing) = poll!(outstanding.as_mut()) {
+            return nothing.map(|()| true);
+        }
+        outstanding.await?;
+    }
+    // In a transaction this ends it, with a warning; outside of one it is as good as nothing, where
+    // `rollback` alone would be a warning in Postgres' log each time.
+    sqlx::raw_sql("begin; rollback").execute(connection).await?;
+    Ok(true)
 }
 
 /// A row of `seal_keys`.

@@ -90,6 +90,10 @@ pub struct StoredDispatch {
     pub in_reply_to: Option<MessageId>,
     pub ancestors: Vec<MessageId>,
     pub attempts: i32,
+    /// Which attempt, or new beginning, it is: no two have the same number.
+    pub begun: i64,
+    /// What began to leave under its Message-ID, as [`Composition`] marks it.
+    pub said_as: Option<String>,
     pub next_attempt_at: Option<OffsetDateTime>,
     /// The room message it began with: notices answer it.
     pub first_event: Option<String>,
@@ -228,6 +232,8 @@ impl Store {
                  dispatch.in_reply_to,
                  dispatch.ancestors as "ancestors: Vec<Option<String>>",
                  dispatch.attempts,
+                 dispatch.begun,
+                 dispatch.said_as,
                  dispatch.next_attempt_at as "next_attempt_at: Moment",
                  (
                      select event_id
@@ -281,6 +287,8 @@ impl Store {
                 .transpose()?,
             ancestors: row.ancestors.iter().map(ancestor).collect::<Result<_, _>>()?,
             attempts: row.attempts.max(0),
+            begun: row.begun,
+            said_as: row.said_as,
             next_attempt_at: row
                 .next_attempt_at
                 .map(|at| at.read("dispatches", "next_attempt_at", row.id))
@@ -353,24 +361,62 @@ impl Store {
         &self,
         dispatch: &StoredDispatch,
     ) -> Result<Option<StoredDispatch>, StoreError> {
-        let attempts = sqlx::query_scalar!(
+        let begun = sqlx::query!(
             "update dispatches
              set state = 'handing_over',
-                 attempts = least(greatest(attempts, 0), 2147483646) + 1
+                 attempts = least(greatest(attempts, 0), 2147483646) + 1,
+                 begun = begun + 1
              where id = $1
                and state = 'waiting'
-               and attempts = $2
-             returning attempts",
+               and begun = $2
+             returning attempts, begun",
             dispatch.id.0,
-            dispatch.attempts,
+            dispatch.begun,
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(attempts.map(|attempts| StoredDispatch {
+        Ok(begun.map(|row| StoredDispatch {
             state: DeliveryState::HandingOver,
-            attempts,
+            attempts: row.attempts,
+            begun: row.begun,
             ..dispatch.clone()
         }))
+    }
+
+    /// Gives a dispatch that waits another Message-ID, because what it says now is not what may have
+    /// arrived under the one it has. Both lead back to the conversation. `None` when it does not wait
+    /// any more.
+    pub async fn name_anew(
+        &self,
+        dispatch: &StoredDispatch,
+        message_id: &MessageId,
+        channel: &ChannelName,
+        correspondent: &Correspondent,
+        at: OffsetDateTime,
+    ) -> Result<Option<StoredDispatch>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let begun = sqlx::query_scalar!(
+            "update dispatches
+             set message_id = $3,
+                 said_as = null,
+                 begun = begun + 1
+             where id = $1
+               and state = 'waiting'
+               and begun = $2
+             returning begun",
+            dispatch.id.0,
+            dispatch.begun,
+            message_id.as_str(),
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(begun) = begun else { return Ok(None) };
+        let sighting = Sighting { channel, correspondent, conversation: dispatch.conversation, at };
+        let bearer = format!("d{}", dispatch.id);
+        sighting.of_bearer(&mut transaction, message_id, &bearer).await?;
+        transaction.commit().await?;
+        let message_id = message_id.clone();
+        Ok(Some(StoredDispatch { message_id, begun, said_as: None, ..dispatch.clone() }))
     }
 
     /// The last step before the body of an attempt's mail leaves: whether it may. What was composed
@@ -387,10 +433,10 @@ impl Store {
              from dispatches
              where id = $1
                and state = 'handing_over'
-               and attempts = $2
+               and begun = $2
              for update",
             attempt.id.0,
-            attempt.attempts,
+            attempt.begun,
         )
         .fetch_optional(&mut *transaction)
         .await?
@@ -405,9 +451,9 @@ impl Store {
                  set state = 'waiting'
                  where id = $1
                    and state = 'handing_over'
-                   and attempts = $2",
+                   and begun = $2",
                 attempt.id.0,
-                attempt.attempts,
+                attempt.begun,
             )
             .execute(&mut *transaction)
             .await?;
@@ -417,10 +463,11 @@ impl Store {
         composed.begins_to_leave(&mut transaction).await?;
         let moved = sqlx::query!(
             "update dispatches
-             set state = 'sending_body'
+             set state = 'sending_body',
+                 said_as = $3
              where id = $1
                and state = 'handing_over'
-               and attempts = $2
+               and begun = $2
                -- The last fence. The trigger before this table says the same, louder.
                and exists (
                    select 1
@@ -431,7 +478,8 @@ impl Store {
                    )
                )",
             attempt.id.0,
-            attempt.attempts,
+            attempt.begun,
+            composed.mark(),
         )
         .execute(&mut *transaction)
         .await?
@@ -485,7 +533,7 @@ impl Store {
     }
 
     /// Sends a dispatch back to wait for its next attempt, with a notice when the room should
-    /// know.
+    /// know. As many attempts count as the dispatch has.
     pub async fn dispatch_again_at(
         &self,
         dispatch: &StoredDispatch,
@@ -497,15 +545,17 @@ impl Store {
         let waits = sqlx::query!(
             "update dispatches
              set state = 'waiting',
+                 attempts = $6,
                  next_attempt_at = $2,
                  reply = $3
              where id = $1
                and state = any ($4)
-               and attempts = $5",
+               and begun = $5",
             dispatch.id.0,
             next,
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
             &dispatch.may_stand_in(),
+            dispatch.begun,
             dispatch.attempts,
         )
         .execute(&mut *transaction)
@@ -555,14 +605,13 @@ impl Store {
                  settled_at = $4
              where id = $1
                and state = any ($5)
-               -- To gather a dispatch takes attempts of its own.
-               and (attempts = $6 or state = 'collecting')",
+               and begun = $6",
             dispatch.id.0,
             state.word(),
             self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
             at,
             &state.before(),
-            dispatch.attempts,
+            dispatch.begun,
         )
         .execute(&mut *transaction)
         .await?

@@ -17,6 +17,20 @@ pub enum StoreError {
     Damaged(#[from] Damaged),
 }
 
+impl StoreError {
+    /// Whether the database as a whole is away, full or about to end: then it is not the fault of
+    /// what was asked for, and everything else would fail as well.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Again(sqlx::Error::Database(refusal)) => {
+                refusal.code().is_some_and(|code| is_about_all(&code))
+            }
+            Self::Again(_) => true,
+            Self::Damaged(_) => false,
+        }
+    }
+}
+
 /// A value in the database that cannot be read or taken. Says where it stands, never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Damaged {
@@ -104,6 +118,15 @@ fn is_about_a_value(code: &str) -> bool {
     code.starts_with("22") || code.starts_with("23") || ["XX001", "XX002"].contains(&code)
 }
 
+/// The same for what says nothing about the statement: the connection (08), a server that only reads
+/// (25006), others who were faster (40, 55P03), no room (53), a server that ends or begins (57P), its
+/// disk (58), and another gateway (UM001). A statement that took too long (57014) may be at fault
+/// itself.
+fn is_about_all(code: &str) -> bool {
+    ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        || ["25006", "55P03", "UM001"].contains(&code)
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -159,6 +182,28 @@ mod tests {
         ] {
             assert_eq!(is_about_a_value(code), expected, "{code}");
         }
+    }
+
+    #[test]
+    fn an_outage_is_told_from_what_is_the_statement_s_own() {
+        for (code, expected) in [
+            ("08006", true),
+            ("25006", true),
+            ("40P01", true),
+            ("53100", true),
+            ("53300", true),
+            ("57P01", true),
+            ("58030", true),
+            ("UM001", true),
+            ("57014", false),
+            ("54000", false),
+            ("42P01", false),
+            ("XX000", false),
+        ] {
+            assert_eq!(is_about_all(code), expected, "{code}");
+        }
+        assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_outage());
+        assert!(!StoreError::from(sqlx::Error::RowNotFound).is_outage());
     }
 
     #[test]

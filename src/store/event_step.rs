@@ -64,6 +64,8 @@ pub enum Held {
 /// A message that does not leave before an edit can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitedFor {
+    /// Of the act.
+    pub id: i64,
     pub conversation: ConversationId,
     pub edit: String,
     pub message: String,
@@ -72,6 +74,8 @@ pub struct WaitedFor {
 /// An act whose author was told that it came while the answer was under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnderWay {
+    /// Of the act.
+    pub id: i64,
     pub conversation: ConversationId,
     pub dispatch: DispatchId,
     pub state: DeliveryState,
@@ -189,14 +193,16 @@ impl Store {
         Ok(Held::Held)
     }
 
-    /// Messages that have waited since `before` for an edit that cannot be read.
+    /// Messages that have waited since `before` for an edit that cannot be read, those behind the act
+    /// `after` first.
     pub async fn edits_waited_for(
         &self,
         before: OffsetDateTime,
+        after: i64,
         limit: i64,
     ) -> Result<Vec<WaitedFor>, StoreError> {
         let rows = sqlx::query!(
-            "select dispatch.conversation_id, act.event_id, act.target
+            "select act.id, dispatch.conversation_id, act.event_id, act.target
              from room_acts as act
              join dispatch_parts as part on part.event_id = act.target
              join dispatches as dispatch
@@ -205,16 +211,19 @@ impl Store {
              where act.kind = 'edit'
                and act.state = 'unread'
                and act.received_at < $1
+               and act.id > $3
                and not part.withdrawn
                and dispatch.state in ('collecting', 'waiting')
              order by act.id
              limit $2",
             before,
             limit,
+            after,
         )
         .fetch_all(&self.pool)
         .await?;
         let waited = rows.into_iter().map(|row| WaitedFor {
+            id: row.id,
             conversation: ConversationId(row.conversation_id),
             edit: row.event_id,
             message: row.target,
@@ -223,10 +232,15 @@ impl Store {
     }
 
     /// Acts whose authors were told that they came while the answer was under way, and whose answer
-    /// is not under way any more.
-    pub async fn no_longer_under_way(&self, limit: i64) -> Result<Vec<UnderWay>, StoreError> {
+    /// is not under way any more, those behind the act `after` first.
+    pub async fn no_longer_under_way(
+        &self,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<UnderWay>, StoreError> {
         let rows = sqlx::query!(
             r#"select
+                 act.id as act,
                  dispatch.conversation_id,
                  dispatch.id,
                  dispatch.state,
@@ -242,14 +256,20 @@ impl Store {
              join dispatches as dispatch on dispatch.id = part.dispatch_id
              where act.is_told_under_way
                and dispatch.state <> 'sending_body'
+               and dispatch.state = any ($3)
+               and act.id > $2
              order by act.id
              limit $1"#,
             limit,
+            after,
+            // What is in no state that is known is looked for elsewhere.
+            &DeliveryState::words(),
         )
         .fetch_all(&self.pool)
         .await?;
         let acts = rows.into_iter().filter_map(|row| {
             Some(UnderWay {
+                id: row.act,
                 conversation: ConversationId(row.conversation_id),
                 dispatch: DispatchId(row.id),
                 state: DeliveryState::from_word(&row.state)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ruma::OwnedUserId;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, StoredIdentity};
+use super::{Moment, Store, StoreError, StoredIdentity};
 
 /// Who says that an identity is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,8 @@ impl ConfirmedBy {
 pub struct ChangedIdentity {
     pub user_id: String,
     pub identity: StoredIdentity,
-    pub seen_at: OffsetDateTime,
+    /// Nothing where it is no time that a clock shows.
+    pub seen_at: Option<OffsetDateTime>,
 }
 
 impl Store {
@@ -127,10 +128,10 @@ impl Store {
     /// Everybody whose identity is not the one that is believed, the newest change last.
     pub async fn changed_identities(&self) -> Result<Vec<ChangedIdentity>, StoreError> {
         let rows = sqlx::query!(
-            "select user_id, pinned, seen, seen_at
+            r#"select user_id, pinned, seen, seen_at as "seen_at: Moment"
              from identities
              where seen <> pinned
-             order by seen_at, user_id",
+             order by seen_at, user_id"#,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -139,7 +140,7 @@ impl Store {
             .map(|row| ChangedIdentity {
                 user_id: row.user_id,
                 identity: StoredIdentity { pinned: row.pinned, seen: row.seen },
-                seen_at: row.seen_at,
+                seen_at: row.seen_at.get(),
             })
             .collect())
     }

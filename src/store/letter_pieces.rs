@@ -150,6 +150,7 @@ impl<'s> NewLetter<'s> {
                  where mailbox_id = $2
                    and digest = $9
              )
+             -- `settle` looks at what bears the name.
              on conflict (mailbox_id, mail_key) where left_at is null do nothing",
             arrival.channel.as_str(),
             arrival.mailbox.0,

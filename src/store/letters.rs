@@ -85,6 +85,16 @@ pub struct Placing<'a> {
     pub at: OffsetDateTime,
 }
 
+/// What became of a placing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// The letter has its place.
+    In(ConversationId),
+    /// One of its posts has the name of a post of another letter. Nothing was done: under that name
+    /// the homeserver would take it for a repeat.
+    NameTaken,
+}
+
 impl Store {
     /// The oldest letter of a channel that has no place yet. An attempt at it is counted, before
     /// anything of it is read: an attempt that the gateway does not survive is one.
@@ -315,7 +325,7 @@ impl Store {
 
     /// Gives a letter its place: conversation, known Message-IDs, posts and the job to send them,
     /// all or nothing. A letter that has a place already is left as it is.
-    pub async fn place_letter(&self, placing: Placing<'_>) -> Result<ConversationId, StoreError> {
+    pub async fn place_letter(&self, placing: Placing<'_>) -> Result<Placed, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let conversation = match placing.conversation {
             Some(conversation) => conversation.0,
@@ -354,7 +364,7 @@ impl Store {
         .rows_affected();
         if placed == 0 {
             transaction.rollback().await?;
-            return Ok(ConversationId(conversation));
+            return Ok(Placed::In(ConversationId(conversation)));
         }
         let sighting = Sighting {
             channel: placing.channel,
@@ -369,7 +379,7 @@ impl Store {
             placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();
         sighting.of_named(&mut transaction, &others).await?;
         for post in placing.posts {
-            sqlx::query!(
+            let said = sqlx::query!(
                 "insert into posts
                      (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
                       state, event_id, sent_at, echoed_at)
@@ -389,7 +399,13 @@ impl Store {
                 post.substance.word(),
             )
             .execute(&mut *transaction)
-            .await?;
+            .await?
+            .rows_affected();
+            // A letter without a place has no posts, so it is another one's.
+            if said == 0 {
+                transaction.rollback().await?;
+                return Ok(Placed::NameTaken);
+            }
         }
         // All of it may stand in the room since before the database was restored.
         sqlx::query!(
@@ -410,7 +426,7 @@ impl Store {
         let job = Job::SendPosts(ConversationId(conversation));
         jobs::add(&mut transaction, &job, None).await?;
         transaction.commit().await?;
-        Ok(ConversationId(conversation))
+        Ok(Placed::In(ConversationId(conversation)))
     }
 
     /// The conversation of a letter.

@@ -444,6 +444,7 @@ impl Store {
         sqlx::query!(
             "insert into unfetched_mails (mailbox_id, mail_key, state, reason, noted_at)
              values ($1, $2, 'skipped', 'older_than_since', $3)
+             -- What is known of it says more: it was tried, or put aside.
              on conflict (mailbox_id, mail_key) do nothing",
             mailbox.0,
             key.as_str(),
@@ -486,12 +487,9 @@ impl Store {
 
     /// Mails of this generation that were fetched whole, kept, and are in their room: the mailbox
     /// may delete them. Never those of which we have but the head, those the Clientmodul may yet
-    /// decrypt, and repeats of a letter that is in no room.
-    pub async fn deletable_mails(
-        &self,
-        mailbox: MailboxId,
-        limit: i64,
-    ) -> Result<Vec<KeptMail>, StoreError> {
+    /// decrypt, and repeats of a letter that is in no room. All of them, as whoever looks into a mailbox
+    /// has the keys of all: some may not be told apart there, or stay whatever is asked.
+    pub async fn deletable_mails(&self, mailbox: MailboxId) -> Result<Vec<KeptMail>, StoreError> {
         let rows = sqlx::query!(
             "select letter.mail_key, letter.listed_bytes
              from letters as letter
@@ -499,7 +497,7 @@ impl Store {
              where letter.mailbox_id = $1
                and letter.left_at is null
                and letter.deleted_at is null
-               and letter.deletions < $3
+               and letter.deletions < $2
                and letter.digest is not null
                and not letter.head_only
                and not letter.stays
@@ -515,10 +513,8 @@ impl Store {
                      and not posts.repeated
                      and (posts.unshown or posts.state in ('pending', 'parked', 'dropped'))
                )
-             order by letter.id
-             limit $2",
+             order by letter.id",
             mailbox.0,
-            limit,
             DELETIONS_MAX,
         )
         .fetch_all(&self.pool)

@@ -108,6 +108,7 @@ pub(super) async fn insert(
     sqlx::query!(
         "insert into parked (kind, item_id, channel, reason, parked_at)
          values ($1, $2, $3, $4, $5)
+         -- It waits already: one row stands for one thing, with the first reason.
          on conflict (kind, item_id) where resolved_at is null do nothing",
         kind.word(),
         item,
@@ -318,7 +319,8 @@ impl Store {
 
     /// Settles a parked thing. `false` when there is none of this number.
     ///
-    /// A retried dispatch starts over with its attempts; its Message-ID stays the same. What has
+    /// A retried dispatch starts over with its attempts; its Message-ID stays the same as long as it
+    /// says the same ([`Store::name_anew`]). What has
     /// left the parked state by itself meanwhile stays what it is.
     pub async fn resolve_parked(
         &self,
@@ -566,6 +568,7 @@ async fn resolve_dispatch(
         "update dispatches
          set state = 'waiting',
              attempts = 0,
+             begun = begun + 1,
              next_attempt_at = null,
              settled_at = null
          where id = $1

@@ -266,6 +266,7 @@ impl Store {
              select txn_id, event_id, $3
              from unnest($1::text[], $2::text[]) as found (txn_id, event_id)
              where not exists (select 1 from posts where posts.txn_id = found.txn_id)
+             -- Found once more: the homeserver has but one event of a name.
              on conflict (txn_id) do nothing",
             &txn_ids,
             &event_ids,
@@ -320,7 +321,8 @@ impl Store {
         Ok(is_parked)
     }
 
-    /// Adds something the bot says. Repeating it with the same `txn_id` changes nothing.
+    /// Adds something the bot says. Repeating it with the same `txn_id` changes nothing: a name is made
+    /// of the event or cause that the notice is about, so under the same name the same was said.
     pub async fn add_bot_post(
         &self,
         conversation: ConversationId,
@@ -358,6 +360,7 @@ impl Store {
             "insert into posts
                  (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
              values ($1, $2, 'bot', $3, $4, $5, $6)
+             -- Named after the event that asked for it.
              on conflict (txn_id) do nothing",
             conversation.0,
             letter.0,
@@ -448,6 +451,7 @@ impl Store {
         sqlx::query!(
             "insert into posts (conversation_id, speaker, substance, txn_id, content)
              values ($1, 'bot', $2, $3, $4)
+             -- Named after what it is about: it was said before.
              on conflict (txn_id) do nothing",
             conversation.0,
             notice.substance.word(),
@@ -489,6 +493,7 @@ impl Store {
              select $1, 'bot', $5, $3, $4, id
              from posts
              where txn_id = $2
+             -- Named after what it is about: it was said before.
              on conflict (txn_id) do nothing",
             conversation.0,
             earlier_txn_id,

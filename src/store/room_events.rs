@@ -78,10 +78,11 @@ impl Store {
         Ok(rows.into_iter().map(|row| self.stored_event(row)).collect())
     }
 
-    /// Events of a room that is no portal, oldest first. They need no place.
+    /// Events of a room that is no portal, the oldest behind `after` first. They need no place.
     pub async fn events_elsewhere(
         &self,
         room_id: &str,
+        after: i64,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = sqlx::query_as!(
@@ -97,10 +98,12 @@ impl Store {
              from room_events
              where room_id = $1
                and state in ('fetched', 'new')
+               and id > $3
              order by id
              limit $2"#,
             room_id,
             i64::try_from(limit).unwrap_or(i64::MAX),
+            after,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -130,17 +133,6 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?)
-    }
-
-    /// An event could not be read for a reason that is not its own: the attempt does not count.
-    pub async fn event_attempt_is_none(&self, id: i64) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update room_events set attempts = greatest(attempts - 1, 0) where id = $1",
-            id,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
     }
 
     /// Notes that these events of a portal, and those that were acted upon, are done. Their content
@@ -209,11 +201,12 @@ impl Store {
     }
 
     /// Events of portals that a transaction brought before `before`, and whose place `/sync` has not
-    /// told although it was asked since.
+    /// told although it was asked since; those behind `after` first.
     pub async fn events_without_place(
         &self,
         before: OffsetDateTime,
         user_id: &str,
+        after: i64,
         limit: i64,
     ) -> Result<Vec<UnreadableEvent>, StoreError> {
         let rows = sqlx::query_as!(
@@ -232,6 +225,7 @@ impl Store {
                 and edit.kind = 'edit'
              where event.state = 'fetched'
                and event.received_at < $1
+               and event.id > $4
                and exists (
                    select 1
                    from sync_positions
@@ -243,6 +237,7 @@ impl Store {
             before,
             user_id,
             limit,
+            after,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -381,10 +376,12 @@ impl Store {
         Ok(())
     }
 
-    /// What has waited for its key since `before`, and whose sender was not told.
+    /// What has waited for its key since `before`, and whose sender was not told; what is behind
+    /// `after` first.
     pub async fn unreadable_since(
         &self,
         before: OffsetDateTime,
+        after: i64,
         limit: i64,
     ) -> Result<Vec<UnreadableEvent>, StoreError> {
         let rows = sqlx::query_as!(
@@ -403,10 +400,12 @@ impl Store {
              where event.state = 'waiting'
                and event.announced_at is null
                and event.received_at < $1
+               and event.id > $3
              order by event.id
              limit $2"#,
             before,
             limit,
+            after,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -430,22 +429,31 @@ impl Store {
         .await?)
     }
 
-    /// Forgets what is no longer needed: transaction names the homeserver will not repeat, and
-    /// unread events of rooms that never became ours.
+    /// Forgets what is no longer needed: transaction names the homeserver will not repeat, and all of
+    /// rooms that never became ours. An event of one that came once more would be forgotten once more.
     pub async fn forget_before(&self, at: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!("delete from matrix_transactions where received_at < $1", at)
             .execute(&self.pool)
             .await?;
         sqlx::query!(
-            "update room_events as event
-             set state = 'done',
-                 event = null
-             where event.state in ('fetched', 'new')
-               and event.received_at < $1
+            "delete from room_events as event
+             where event.received_at < $1
                and not exists (
                    select 1
                    from portals
                    where portals.room_id = event.room_id
+               )",
+            at,
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "delete from room_acts as act
+             where act.received_at < $1
+               and not exists (
+                   select 1
+                   from portals
+                   where portals.room_id = act.room_id
                )",
             at,
         )

@@ -114,6 +114,7 @@ impl Store {
              left join found_posts as found on found.txn_id = post.txn_id || 'r'
              where post.id = any ($1)
              order by post.id
+             -- Only the repeat of a post has its name with this ending.
              on conflict (txn_id) do nothing",
             &ids,
         )

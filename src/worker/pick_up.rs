@@ -28,7 +28,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// after too many (KIM-6).
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
 /// Deletions asked for in one session.
-const DELETIONS_AT_ONCE: i64 = 200;
+const DELETIONS_AT_ONCE: usize = 200;
 
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
@@ -39,7 +39,8 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
             Ok(()) => failures = 0,
             Err(trouble) => {
                 failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
-                memory.is_excused = matches!(trouble, Trouble::Store(_));
+                // Until a look comes as far as to hear of it.
+                memory.is_excused |= matches!(trouble, Trouble::Store(_));
                 // Postgres says nothing about the mailbox.
                 if !matches!(trouble, Trouble::Store(StoreError::Again(_))) {
                     tell(shop, channel, false);
@@ -243,7 +244,7 @@ async fn delete(
     if !look.inbox.deletes || !is_time || session.mailbox.is_over() {
         return Ok(Vec::new());
     }
-    let safe = look.ctx.store.deletable_mails(look.row.id, DELETIONS_AT_ONCE).await?;
+    let safe = look.ctx.store.deletable_mails(look.row.id).await?;
     let mut safe = looking::deletable(safe, &present.keys, &present.shared, sizes);
     if safe.is_empty() {
         return Ok(Vec::new());
@@ -254,6 +255,8 @@ async fn delete(
         let turn = turn % safe.len();
         safe = safe.into_iter().skip(turn).take(1).collect();
     }
+    // Only now: what the server does not let go does not stand before the others.
+    safe.truncate(DELETIONS_AT_ONCE);
     look.ctx.store.surely_ours().await?;
     match session.delete(&safe).await {
         Ok(agreed) => {

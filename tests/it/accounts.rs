@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -34,6 +34,8 @@ pub(crate) struct Server {
 struct Shared {
     logins: AtomicUsize,
     mails: AtomicUsize,
+    /// The Message-IDs of all mails whose body came, in order.
+    ids: Mutex<Vec<String>>,
     takes_all: AtomicBool,
 }
 
@@ -66,6 +68,10 @@ impl Server {
         self.shared.mails.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn message_ids(&self) -> Vec<String> {
+        self.shared.ids.lock().unwrap().clone()
+    }
+
     fn logins(&self) -> usize {
         self.shared.logins.load(Ordering::SeqCst)
     }
@@ -79,6 +85,9 @@ async fn serve(connection: TcpStream, is_smtp: bool, shared: Arc<Shared>) -> Opt
     let mut is_body = false;
     while let Some(line) = lines.next_line().await.ok()? {
         if is_body && line != "." {
+            if let Some(id) = line.strip_prefix("Message-ID: ") {
+                shared.ids.lock().unwrap().push(id.to_owned());
+            }
             continue;
         }
         let word = line.split([' ', ':']).next().unwrap_or_default();

@@ -19,13 +19,13 @@ use crate::{accounts::Server, stage::Stage};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the gateway's parts need, with a clock the test sets.
-struct Set {
-    ctx: Ctx,
+pub(crate) struct Set {
+    pub(crate) ctx: Ctx,
     now: Arc<Mutex<OffsetDateTime>>,
 }
 
 impl Set {
-    async fn new(stage: &Stage) -> Self {
+    pub(crate) async fn new(stage: &Stage) -> Self {
         let settings = load(&stage.gateway.settings_file(), &|_| None).unwrap().settings;
         let tokens = read_registration(&settings).unwrap().tokens;
         let now = Arc::new(Mutex::new(time::macros::datetime!(2026-11-25 12:00 UTC)));
@@ -39,12 +39,12 @@ impl Set {
         *self.now.lock().unwrap() -= by;
     }
 
-    fn forward(&self, by: Duration) {
+    pub(crate) fn forward(&self, by: Duration) {
         *self.now.lock().unwrap() += by;
     }
 
     /// Somebody says something, and the gateway goes on collecting for a minute.
-    async fn said(&self, conversation: ConversationId, event_id: &str) {
+    pub(crate) async fn said(&self, conversation: ConversationId, event_id: &str) {
         let part = NewPart {
             conversation,
             author: "@anna:example.org",
@@ -60,7 +60,7 @@ impl Set {
         self.ctx.store.collect(part).await.unwrap();
     }
 
-    async fn hand_over(&self, conversation: ConversationId) {
+    pub(crate) async fn hand_over(&self, conversation: ConversationId) {
         relay::hand_over(&self.ctx, conversation).await.unwrap();
     }
 }

@@ -340,7 +340,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
     for before in DeliveryState::ALL {
         for step in ["begin", "leaves", "again", "close", "accepted", "failed", "unclear"] {
             let sql = format!(
-                "update dispatches set state = '{}', attempts = 0 where id = 1",
+                "update dispatches set state = '{}', begun = 0 where id = 1",
                 before.word()
             );
             tables.sql(&sql).await;
@@ -357,6 +357,8 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                 in_reply_to: None,
                 ancestors: Vec::new(),
                 attempts: 0,
+                begun: 0,
+                said_as: None,
                 next_attempt_at: None,
                 first_event: None,
             };

@@ -8,6 +8,8 @@ use time::OffsetDateTime;
 use umstieg_world::Trouble;
 
 use crate::{
+    accounts::Server,
+    clocks::Set,
     encryption::{sees, strict_anna},
     stage::{Stage, kim_mail},
 };
@@ -510,4 +512,67 @@ async fn b84_a_command_that_is_deleted_is_no_news() {
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Danach"), "{}", mails[0]);
     assert_eq!(stage.query("select count(*) from parked").await, "0");
+}
+
+/// Nobody knows whether an answer arrived, and it is tried once more. As it was, it bears the same
+/// Message-ID, so that the recipient's server knows a double; changed, it is another mail, which must
+/// not be taken for one.
+#[tokio::test]
+async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_else() {
+    let server = Server::start().await;
+    server.take_all();
+    let stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let sql = "insert into conversations (channel, correspondent, created_at)
+               values ('kim', 'erik@charite.kim.telematik', now())";
+    stage.query(sql).await;
+    let (set, conversation) = (Set::new(&stage).await, umstieg::model::ConversationId(1));
+    let events = ["$1", "$22"];
+    for event in events {
+        set.said(conversation, event).await;
+        stage
+            .query(&format!(
+                "insert into room_events (event_id, room_id, sender, door, received_at, state)
+                 values ('{event}', '!r:x', '@anna:example.org', 'sync', now(), 'done')"
+            ))
+            .await;
+    }
+    // Once as it was, once without its second message, and once more like that.
+    let redacts = "insert into room_acts (event_id, room_id, author, target, kind, received_at)
+                   values ('$r', '!r:x', '@anna:example.org', '$22', 'redaction', now())";
+    for (number, change) in [None, None, Some(redacts), None].into_iter().enumerate() {
+        if let Some(change) = change {
+            stage.query(change).await;
+        }
+        set.forward(Duration::from_secs(600));
+        set.hand_over(conversation).await;
+        assert_eq!(stage.query("select state from dispatches").await, "accepted");
+        assert_eq!(server.mails(), number + 1);
+        // As if its answer had been lost.
+        stage
+            .query(
+                "update dispatches set state = 'unclear';
+                 insert into parked (kind, item_id, channel, reason, parked_at)
+                 values ('dispatch', 1, 'kim', 'unclear', now())",
+            )
+            .await;
+        for item in set.ctx.store.parked().await.unwrap() {
+            let retry = umstieg::store::Resolution::Retry;
+            let now = set.ctx.clock.now();
+            assert!(set.ctx.store.resolve_parked(item.id, retry, now).await.unwrap());
+        }
+    }
+    let ids = server.message_ids();
+    assert_eq!(ids[0], ids[1], "as it was");
+    assert_ne!(ids[1], ids[2], "another text");
+    assert_eq!(ids[2], ids[3], "that text once more");
+    // Whichever of them arrived, an answer to it leads back here.
+    let known = "select string_agg('<' || message_id || '>', ' ' order by seen_at, bearer)
+                 from thread_ids where conversation_id = 1 and not is_ambiguous";
+    let known = stage.query(known).await;
+    assert!(known.contains(&ids[0]) && known.contains(&ids[2]), "{known}");
 }

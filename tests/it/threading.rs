@@ -13,7 +13,7 @@ use umstieg::{
     channel::ThreadBy,
     model::{ChannelName, ConversationId, Correspondent, Letter, LetterId, MailAddress, MessageId},
     rules::threading::{Ancestors, Known, Placement, place},
-    store::{Database, Placing, Store, seal::OuterKey},
+    store::{Database, Placed, Placing, Store, seal::OuterKey},
 };
 use umstieg_world::World;
 
@@ -190,7 +190,9 @@ impl Mailroom {
             stays: false,
             at: NOW,
         };
-        let placed = self.store.place_letter(placing.clone()).await.unwrap();
+        let Placed::In(placed) = self.store.place_letter(placing.clone()).await.unwrap() else {
+            panic!("a letter without posts takes no name");
+        };
         // A step that is repeated after a crash finds it done.
         self.store.place_letter(Placing { conversation: Some(placed), ..placing }).await.unwrap();
         (placed, conversation.is_some())

@@ -162,7 +162,7 @@ async fn r14b_a_letter_of_which_a_part_was_given_up_stays_in_the_mailbox() {
     assert!(store.resolve_parked(parked[1].id, Resolution::Retry, now).await.unwrap());
     store.post_sent(file, "$datei", now).await.unwrap();
     let mailbox = practice.query("select mailbox_id from letters").await.parse().unwrap();
-    let deletable = store.deletable_mails(MailboxId(mailbox), 10).await.unwrap();
+    let deletable = store.deletable_mails(MailboxId(mailbox)).await.unwrap();
     assert_eq!(deletable, [], "its words are nowhere else");
 }
 
