@@ -19,8 +19,8 @@ setup: ## install the servers of the test world (Debian 12, root or sudo)
 
 demo: setup ## show the whole of it working; stays up until Ctrl-C (ONCE=1: ends when every step was seen)
 	@echo "demo: building (some minutes the first time)"
-	@$(CARGO) build --locked --features demo
-	@exec $(BUILT)/debug/umstieg demo $(if $(filter-out 0,$(ONCE)),--once)
+	@$(CARGO) build --locked --package umstieg --package umstieg-demo
+	@exec $(BUILT)/debug/umstieg-demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: setup lint sqlx-check tests ## everything that has to be right before a change goes in
 	@echo

@@ -1,8 +1,6 @@
 //! Builds everything once, starts it, drains it and stops it.
 
 pub mod check;
-#[cfg(feature = "demo")]
-pub mod demo;
 mod doors;
 mod hold;
 pub mod identities;

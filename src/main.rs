@@ -144,14 +144,6 @@ enum Command {
     /// Open documents for the gateway that started this, and for nobody else
     #[command(hide = true)]
     Sandbox,
-    /// Start a whole world of servers on this machine and show the two roads
-    ///
-    /// Needs a build with the feature "demo"; `make demo` is the way to start it.
-    Demo {
-        /// End after the story, with exit code 0 when every step was seen
-        #[arg(long)]
-        once: bool,
-    },
     /// Look after members who have another identity than before
     ///
     /// A member's identity (what signs its devices) is pinned when the gateway first sees it. Who has
@@ -223,9 +215,6 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
-    if let Command::Demo { once } = command {
-        return demo(once);
-    }
     if let Command::SealingKey { output } = command {
         make_sealing_key(output.as_deref())?;
         return Ok(ExitCode::SUCCESS);
@@ -273,10 +262,7 @@ fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
                 }
             }
         })?)?,
-        Command::SealingKey { .. }
-        | Command::Registration { .. }
-        | Command::Demo { .. }
-        | Command::Sandbox => {}
+        Command::SealingKey { .. } | Command::Registration { .. } | Command::Sandbox => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -392,19 +378,6 @@ fn check(
     })?);
     say(&check::table(settings.language, &findings))?;
     Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
-}
-
-#[cfg(feature = "demo")]
-fn demo(once: bool) -> Result<ExitCode, Failure> {
-    Ok(in_runtime(app::demo::demo(once))?)
-}
-
-#[cfg(not(feature = "demo"))]
-fn demo(_once: bool) -> Result<ExitCode, Failure> {
-    let error = anyhow::anyhow!(
-        "this build has no demo, because a gateway in service needs none; start it with: make demo"
-    );
-    Err(Failure { code: WRONG, error })
 }
 
 /// One provider for every TLS connection, chosen before the first.

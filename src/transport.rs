@@ -12,6 +12,8 @@
 //! hold one dialogue each, `mailbox` gives the first two one face.
 
 mod account;
+mod error;
+mod fetched;
 mod imap;
 mod mailbox;
 mod pop3;
@@ -19,16 +21,17 @@ mod reply;
 mod server;
 mod smtp;
 mod tls;
+mod trust;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use account::{Account, Accounts};
-pub use mailbox::{Basket, Fetched, KeyList, Mailbox, MailboxProtocol, Waited};
-pub use server::{
-    Login, MailServer, MailServerError, MailServerErrorKind, ServerSettingsError, Timeouts, TlsMode,
-};
+pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
+pub use fetched::{Basket, Fetched, KeyList, Waited};
+pub use mailbox::{Mailbox, MailboxProtocol};
+pub use server::{Login, MailServer, Timeouts, TlsMode};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
-pub use tls::{ClientCertificate, Fingerprint, Trust, TrustError};
+pub use trust::{ClientCertificate, Fingerprint, Trust, TrustError};
 pub use wire::Fault;

@@ -124,8 +124,8 @@ pub fn ctx(
     let mut channels = BTreeMap::new();
     for channel in &settings.channels {
         let mut line = line(channel)?;
-        line.inbox.server.account = accounts.of(&line.inbox.server);
-        line.outbox.account = accounts.of(&line.outbox);
+        line.inbox.server.join(&mut accounts);
+        line.outbox.join(&mut accounts);
         channels.insert(channel.channel.name.clone(), line);
     }
     Ok(Ctx {

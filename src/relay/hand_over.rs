@@ -201,7 +201,7 @@ impl Case<'_> {
             store.withdraw_empty(dispatch, &notice, self.ctx.clock.now()).await?;
             return Ok(Attempt::Ended);
         }
-        if let Some(wait) = self.line.outbox.account.wait(&self.line.outbox) {
+        if let Some(wait) = self.line.outbox.login_wait() {
             self.wait_for_account(dispatch, wait).await?;
             return Ok(Attempt::Ended);
         }
@@ -563,7 +563,7 @@ impl Case<'_> {
                 let (reached, trouble) = (outcome.reached(), trouble(outcome));
                 // Nobody tries before the account may be used again.
                 let outbox = &self.line.outbox;
-                let account = outbox.account.waits(outbox).filter(|_| trouble == Trouble::Login);
+                let account = outbox.login_waits().filter(|_| trouble == Trouble::Login);
                 let wait = wait.max(account.unwrap_or_default());
                 self.again(dispatch, wait, trouble, reached, &outcome.reply()).await
             }

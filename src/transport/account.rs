@@ -15,8 +15,6 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::server::MailServer;
-
 /// First wait after a refused login. Two in the first minute: enough for a card that was being
 /// unlocked, and below what any provider locks for.
 const REFUSED_FIRST: Duration = Duration::from_secs(30);
@@ -40,25 +38,25 @@ const TRIAL_WITHIN: Duration = Duration::from_secs(60);
 pub struct Accounts(BTreeMap<String, Account>);
 
 impl Accounts {
-    /// The account a server is used with: the same for all who log in by the same name.
-    pub fn of(&mut self, server: &MailServer) -> Account {
-        self.0.entry(name(server)).or_default().clone()
+    /// The account of a user at a host: the same for all who log in by the same name.
+    pub(super) fn of(&mut self, user: &str, host: &str) -> Account {
+        self.0.entry(name(user, host)).or_default().clone()
     }
 }
 
 /// A KIM user name is the address, with the provider's server and the call context behind `#`; those
 /// differ between inbox and outbox. A name that is no address is one only at its host.
-fn name(server: &MailServer) -> String {
-    let user = server.login.user.split('#').next().unwrap_or_default().trim().to_lowercase();
+fn name(user: &str, host: &str) -> String {
+    let user = user.split('#').next().unwrap_or_default().trim().to_lowercase();
     match user.contains('@') {
         true => user,
-        false => format!("{user}@{}", server.host.to_lowercase()),
+        false => format!("{user}@{}", host.to_lowercase()),
     }
 }
 
 /// One account, and how its logins went. Does not print.
 #[derive(Clone, Default)]
-pub struct Account(Arc<Shared>);
+pub struct Account(Arc<Logins>);
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,17 +65,17 @@ impl fmt::Debug for Account {
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct Logins {
+    state: Mutex<LoginState>,
     /// A login is no longer under way.
     ended: Notify,
 }
 
-/// A server of an account.
-type Place = (String, u16);
+/// A server of an account: its host in small letters, and its port.
+pub(super) type Door = (String, u16);
 
 #[derive(Default)]
-struct State {
+struct LoginState {
     /// Logins in a row that did not succeed, since all was well.
     refused: i32,
     /// One of them was refused: the password may be wrong.
@@ -88,15 +86,15 @@ struct State {
     has_trial: bool,
     under_way: usize,
     /// Where the last login was accepted, since the first refused one.
-    good: BTreeSet<Place>,
+    good: BTreeSet<Door>,
     /// Where the last one was refused.
-    failing: BTreeSet<Place>,
+    failing: BTreeSet<Door>,
 }
 
-impl State {
+impl LoginState {
     /// How long a server has to wait that was not yet seen to take the password.
-    fn wait(&self, place: &Place, now: Instant) -> Option<Duration> {
-        if self.refused == 0 || self.good.contains(place) {
+    fn wait(&self, door: &Door, now: Instant) -> Option<Duration> {
+        if self.refused == 0 || self.good.contains(door) {
             return None;
         }
         self.until
@@ -105,29 +103,29 @@ impl State {
     }
 
     /// A login at a server did not succeed, and nobody tries there for a while.
-    fn failed(&mut self, place: Place, longest: Duration) {
-        self.good.remove(&place);
-        self.failing.insert(place);
+    fn failed(&mut self, door: Door, longest: Duration) {
+        self.good.remove(&door);
+        self.failing.insert(door);
         self.refused = self.refused.saturating_add(1);
         self.until = Some(Instant::now() + after(self.refused).min(longest));
         self.has_trial = false;
     }
 
-    fn at_once_max(&self, place: &Place) -> usize {
-        if self.good.contains(place) { LOGINS_AT_ONCE } else { 1 }
+    fn at_once_max(&self, door: &Door) -> usize {
+        if self.good.contains(door) { LOGINS_AT_ONCE } else { 1 }
     }
 }
 
 impl Account {
     /// How long nobody should try, asked before any work is done for it. `None` lets the caller try;
     /// after a refused login it lets one.
-    pub fn wait(&self, server: &MailServer) -> Option<Duration> {
-        let (place, now) = (place(server), Instant::now());
+    pub(super) fn wait(&self, door: Door) -> Option<Duration> {
+        let now = Instant::now();
         let mut state = self.state();
-        if let Some(wait) = state.wait(&place, now) {
+        if let Some(wait) = state.wait(&door, now) {
             return Some(wait);
         }
-        if state.refused > 0 && !state.good.contains(&place) {
+        if state.refused > 0 && !state.good.contains(&door) {
             state.has_trial = true;
             state.until = Some(now + TRIAL_WITHIN);
         }
@@ -135,29 +133,28 @@ impl Account {
     }
 
     /// How long nobody tries, as it stands.
-    pub fn waits(&self, server: &MailServer) -> Option<Duration> {
-        self.state().wait(&place(server), Instant::now())
+    pub(super) fn waits(&self, door: &Door) -> Option<Duration> {
+        self.state().wait(door, Instant::now())
     }
 
     /// The right to log in now, or how long to wait for it. Waits itself for logins under way: they
     /// tell whether the password is right.
-    pub(super) async fn turn(&self, server: &MailServer) -> Result<Turn, Duration> {
-        let place = place(server);
+    pub(super) async fn turn(&self, door: Door) -> Result<LoginTurn, Duration> {
         loop {
             let ended = self.0.ended.notified();
             tokio::pin!(ended);
             ended.as_mut().enable();
             {
                 let mut state = self.state();
-                match state.wait(&place, Instant::now()) {
+                match state.wait(&door, Instant::now()) {
                     Some(_) if state.has_trial => {}
                     Some(wait) => return Err(wait),
                     None => {}
                 }
-                if state.under_way < state.at_once_max(&place) {
+                if state.under_way < state.at_once_max(&door) {
                     state.under_way += 1;
                     state.has_trial = false;
-                    return Ok(Turn { account: self.clone(), place });
+                    return Ok(LoginTurn { account: self.clone(), door });
                 }
             }
             ended.await;
@@ -165,28 +162,24 @@ impl Account {
     }
 
     /// Notes that a server which had taken the login says later that it did not.
-    pub(super) fn refused(&self, server: &MailServer) {
-        self.note_refused(place(server));
-    }
-
-    fn note_refused(&self, place: Place) {
+    pub(super) fn refused(&self, door: Door) {
         let mut state = self.state();
         if !std::mem::replace(&mut state.is_doubtful, true) {
             // Everybody has to show anew that the password is right.
             state.good.clear();
         }
-        state.failed(place, REFUSED_MAX);
+        state.failed(door, REFUSED_MAX);
     }
 
     /// Says nothing about the password: who got in elsewhere goes on.
-    fn note_away(&self, place: Place) {
-        self.state().failed(place, AWAY_MAX);
+    fn note_away(&self, door: Door) {
+        self.state().failed(door, AWAY_MAX);
     }
 
-    fn note_accepted(&self, place: Place) {
+    fn note_accepted(&self, door: Door) {
         let mut state = self.state();
-        state.failing.remove(&place);
-        state.good.insert(place);
+        state.failing.remove(&door);
+        state.good.insert(door);
         if state.failing.is_empty() {
             state.refused = 0;
             state.is_doubtful = false;
@@ -194,13 +187,9 @@ impl Account {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LoginState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn place(server: &MailServer) -> Place {
-    (server.host.to_lowercase(), server.port)
 }
 
 fn after(refused: i32) -> Duration {
@@ -209,26 +198,26 @@ fn after(refused: i32) -> Duration {
 }
 
 /// A login that may be tried. Dropped without a word, nothing was learned of the password.
-pub(super) struct Turn {
+pub(super) struct LoginTurn {
     account: Account,
-    place: Place,
+    door: Door,
 }
 
-impl Turn {
+impl LoginTurn {
     pub(super) fn accepted(self) {
-        self.account.note_accepted(self.place.clone());
+        self.account.note_accepted(self.door.clone());
     }
 
     pub(super) fn refused(self) {
-        self.account.note_refused(self.place.clone());
+        self.account.refused(self.door.clone());
     }
 
     pub(super) fn away(self) {
-        self.account.note_away(self.place.clone());
+        self.account.note_away(self.door.clone());
     }
 }
 
-impl Drop for Turn {
+impl Drop for LoginTurn {
     fn drop(&mut self) {
         let mut state = self.account.state();
         state.under_way = state.under_way.saturating_sub(1);
@@ -242,18 +231,17 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::transport::Login;
 
-    fn server(user: &str, host: &str, port: u16) -> MailServer {
-        MailServer::new(host, port, Login { user: user.to_owned(), password: "x".into() })
+    fn door(host: &str, port: u16) -> Door {
+        (host.to_owned(), port)
     }
 
     /// Logins within a time, when everybody tries whenever he may and is refused.
-    async fn tried(account: &Account, servers: &[MailServer], seconds: u64) -> usize {
+    async fn tried(account: &Account, doors: &[Door], seconds: u64) -> usize {
         let mut tried = 0;
         for _ in 0..seconds {
-            for server in servers {
-                if let Ok(turn) = account.turn(server).await {
+            for door in doors {
+                if let Ok(turn) = account.turn(door.clone()).await {
                     tried += 1;
                     turn.refused();
                 }
@@ -266,10 +254,10 @@ mod tests {
     /// `R12`.
     #[tokio::test(start_paused = true)]
     async fn refused_logins_become_rare_whoever_tries() {
-        let both = [server("a@k#h:995#m", "h", 995), server("A@k#h:465#m", "h", 465)];
+        let both = [door("h", 995), door("h", 465)];
         let mut accounts = Accounts::default();
-        let account = accounts.of(&both[0]);
-        assert!(Arc::ptr_eq(&account.0, &accounts.of(&both[1]).0), "one account");
+        let account = accounts.of("a@k#h:995#m", "h");
+        assert!(Arc::ptr_eq(&account.0, &accounts.of("A@k#h:465#m", "h").0), "one account");
         assert_eq!(tried(&account, &both, 60).await, 2);
         // 30 s, 1, 2, 4, 8, 16, 32 minutes, and each hour from then on.
         assert_eq!(tried(&account, &both, 3600).await, 5);
@@ -280,37 +268,37 @@ mod tests {
     /// Whoever is refused nothing is kept waiting once.
     #[tokio::test(start_paused = true)]
     async fn a_wrong_password_at_one_server_does_not_stop_the_other_for_good() {
-        let (inbox, outbox) = (server("a@k", "h", 995), server("a@k", "h", 465));
+        let (inbox, outbox) = (door("h", 995), door("h", 465));
         let account = Account::default();
-        account.turn(&inbox).await.unwrap().accepted();
-        account.turn(&outbox).await.unwrap().refused();
-        assert!(account.turn(&inbox).await.is_err(), "the password may have changed");
+        account.turn(inbox.clone()).await.unwrap().accepted();
+        account.turn(outbox.clone()).await.unwrap().refused();
+        assert!(account.turn(inbox.clone()).await.is_err(), "the password may have changed");
         advance(REFUSED_FIRST).await;
-        account.turn(&inbox).await.unwrap().accepted();
-        account.turn(&outbox).await.unwrap().refused();
+        account.turn(inbox.clone()).await.unwrap().accepted();
+        account.turn(outbox.clone()).await.unwrap().refused();
         for _ in 0..50 {
-            account.turn(&inbox).await.unwrap().accepted();
+            account.turn(inbox.clone()).await.unwrap().accepted();
             assert!(
-                account.turn(&outbox).await.is_err(),
+                account.turn(outbox.clone()).await.is_err(),
                 "its success does not count for the other"
             );
         }
         advance(2 * REFUSED_FIRST).await;
-        account.turn(&outbox).await.unwrap().accepted();
-        assert!(account.wait(&outbox).is_none());
-        account.turn(&outbox).await.unwrap().accepted();
+        account.turn(outbox.clone()).await.unwrap().accepted();
+        assert!(account.wait(outbox.clone()).is_none());
+        account.turn(outbox.clone()).await.unwrap().accepted();
     }
 
     /// `R12`: many conversations begin at the same moment.
     #[tokio::test(start_paused = true)]
     async fn of_many_who_begin_at_once_one_finds_out() {
-        let outbox = server("praxis", "h", 465);
+        let outbox = door("h", 465);
         let account = Account::default();
-        let first = account.turn(&outbox).await.unwrap();
+        let first = account.turn(outbox.clone()).await.unwrap();
         let others: Vec<_> = (0..5)
             .map(|_| {
                 let (account, outbox) = (account.clone(), outbox.clone());
-                async move { account.turn(&outbox).await.is_err() }
+                async move { account.turn(outbox.clone()).await.is_err() }
             })
             .collect();
         let (turned_away, ()) = tokio::join!(futures_util::future::join_all(others), async {
@@ -319,42 +307,42 @@ mod tests {
         });
         assert_eq!(turned_away, [true; 5]);
         advance(REFUSED_FIRST).await;
-        let asked: Vec<_> = (0..5).map(|_| account.wait(&outbox).is_none()).collect();
+        let asked: Vec<_> = (0..5).map(|_| account.wait(outbox.clone()).is_none()).collect();
         assert_eq!(asked, [true, false, false, false, false], "one trial after a wait");
-        account.turn(&outbox).await.unwrap().accepted();
-        assert!(account.wait(&outbox).is_none());
+        account.turn(outbox.clone()).await.unwrap().accepted();
+        assert!(account.wait(outbox.clone()).is_none());
     }
 
     /// B75: a server whose provider is away takes no login, right or wrong, and says so (454).
     #[tokio::test(start_paused = true)]
     async fn b75_who_got_in_elsewhere_goes_on_while_a_provider_is_away() {
-        let (inbox, outbox) = (server("a@k", "h", 995), server("a@k", "h", 465));
+        let (inbox, outbox) = (door("h", 995), door("h", 465));
         let account = Account::default();
-        account.turn(&inbox).await.unwrap().accepted();
+        account.turn(inbox.clone()).await.unwrap().accepted();
         let mut tried = 0;
         for _ in 0..3 * 3600 {
-            if let Ok(turn) = account.turn(&outbox).await {
+            if let Ok(turn) = account.turn(outbox.clone()).await {
                 tried += 1;
                 turn.away();
             }
-            assert!(account.wait(&inbox).is_none(), "its password is right");
+            assert!(account.wait(inbox.clone()).is_none(), "its password is right");
             advance(Duration::from_secs(1)).await;
         }
         // 30 s, 1, 2, 4 minutes, and every five from then on.
         assert!((36..=42).contains(&tried), "{tried}");
         advance(AWAY_MAX).await;
-        account.turn(&outbox).await.unwrap().refused();
+        account.turn(outbox.clone()).await.unwrap().refused();
         assert!(account.waits(&outbox).is_some_and(|wait| wait > AWAY_MAX), "now it is refused");
-        assert!(account.turn(&inbox).await.is_err(), "the password may have changed");
+        assert!(account.turn(inbox.clone()).await.is_err(), "the password may have changed");
     }
 
     /// A connection that cannot be made says nothing about the password.
     #[tokio::test(start_paused = true)]
     async fn a_login_that_came_to_nothing_keeps_nobody_waiting() {
-        let outbox = server("praxis", "h", 465);
+        let outbox = door("h", 465);
         let account = Account::default();
-        drop(account.turn(&outbox).await.unwrap());
-        account.turn(&outbox).await.unwrap().accepted();
-        assert_eq!(name(&outbox), "praxis@h");
+        drop(account.turn(outbox.clone()).await.unwrap());
+        account.turn(outbox.clone()).await.unwrap().accepted();
+        assert_eq!(name("praxis", "h"), "praxis@h");
     }
 }

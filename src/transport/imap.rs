@@ -17,9 +17,10 @@ use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
+    error::MailServerError,
+    fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
     reply::presentable,
-    server::{MailServer, MailServerError, TlsMode},
+    server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, Wire},
 };

@@ -1,20 +1,16 @@
 //! One face for the two ways to read a mailbox.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use super::{
+    error::MailServerError,
+    fetched::{Basket, Fetched, KeyList, Waited},
     imap::Imap,
     pop3::Pop3,
-    server::{MailServer, MailServerError},
+    server::MailServer,
     wire::BoxedIo,
 };
 use crate::model::MailKey;
-
-/// Longest header block we read, in bytes. Ten thousand headers of an ordinary length fit.
-pub(super) const HEADER_BYTES_MAX: usize = 1024 * 1024;
 
 /// How a mailbox is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -40,120 +36,6 @@ enum Dialogue {
     Imap(Box<Imap>),
 }
 
-/// The mails in a mailbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyList {
-    /// In the server's order, which is mostly the order of arrival. Each once.
-    pub keys: Vec<MailKey>,
-    /// Those of mails that the server names the same. Which is which may change from list to list,
-    /// so none of them may be deleted.
-    pub shared: BTreeSet<MailKey>,
-    /// Entries that name no mail: not reachable, so somebody should look.
-    pub nameless: usize,
-    /// The server counts more mails than it lists: what is not in the list may be there.
-    pub is_short: bool,
-}
-
-/// What became of asking for a mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched<M = Vec<u8>> {
-    /// Byte for byte as the server gave it.
-    Mail(M),
-    /// Longer than the caller's limit. Ask for no more mails in this session.
-    TooLarge,
-    /// It is not in the list of this session (any more).
-    Gone,
-    /// The server has it in its list, calls the fetch a success, and brings nothing. The session
-    /// goes on. That is not absence: ask again in a later one.
-    Nothing,
-    /// The server has it and does not hand it out now, as a Clientmodul does while a card is
-    /// locked. The session goes on; ask again in a later one.
-    Withheld { reply: String },
-    /// The caller could not keep a piece of it. The session is over.
-    NotKept,
-}
-
-impl<M> Fetched<M> {
-    /// The same with another mail.
-    pub(super) fn map<N>(self, change: impl FnOnce(M) -> N) -> Fetched<N> {
-        match self {
-            Self::Mail(mail) => Fetched::Mail(change(mail)),
-            Self::TooLarge => Fetched::TooLarge,
-            Self::Gone => Fetched::Gone,
-            Self::Nothing => Fetched::Nothing,
-            Self::Withheld { reply } => Fetched::Withheld { reply },
-            Self::NotKept => Fetched::NotKept,
-        }
-    }
-}
-
-/// What a mail is put into while it comes.
-pub trait Basket: Send {
-    /// Takes what comes next; `false` when it could not be kept.
-    fn take(&mut self, bytes: &[u8]) -> impl Future<Output = bool> + Send;
-}
-
-impl Basket for Vec<u8> {
-    async fn take(&mut self, bytes: &[u8]) -> bool {
-        self.extend_from_slice(bytes);
-        true
-    }
-}
-
-/// Keeps a header block: what comes up to the first empty line, and no more than
-/// [`HEADER_BYTES_MAX`].
-#[derive(Debug, Default)]
-pub(super) struct Head {
-    bytes: Vec<u8>,
-    /// The empty line has come, or more than is kept.
-    is_complete: bool,
-}
-
-impl Head {
-    /// Whether it may be shown although the server went on or broke off.
-    pub(super) fn is_complete(&self) -> bool {
-        self.is_complete
-    }
-
-    pub(super) fn all(self) -> Vec<u8> {
-        self.bytes
-    }
-}
-
-impl Basket for Head {
-    async fn take(&mut self, bytes: &[u8]) -> bool {
-        if self.is_complete {
-            return true;
-        }
-        // The empty line may have begun in the piece before.
-        let from = self.bytes.len().saturating_sub(3);
-        self.bytes.extend_from_slice(bytes);
-        let fresh = self.bytes.get(from..).unwrap_or_default();
-        let end = [b"\n\n".as_slice(), b"\n\r\n"]
-            .iter()
-            .filter_map(|line| memchr::memmem::find(fresh, line).map(|at| from + at + line.len()))
-            .min();
-        if let Some(end) = end {
-            self.bytes.truncate(end);
-            self.is_complete = true;
-        } else if self.bytes.len() > HEADER_BYTES_MAX {
-            self.bytes.truncate(HEADER_BYTES_MAX);
-            self.is_complete = true;
-        }
-        true
-    }
-}
-
-/// How waiting for a mail ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
-    /// Something may have come: look at the keys.
-    News,
-    TimeUp,
-    /// The server cannot tell us, or the protocol cannot: close the session and come again later.
-    Unsupported,
-}
-
 impl Mailbox {
     /// Connects, encrypts and logs in. For IMAP, selects the INBOX.
     pub async fn open(
@@ -161,7 +43,7 @@ impl Mailbox {
         server: &MailServer,
     ) -> Result<Self, MailServerError> {
         let io = server.dial().await?;
-        let turn = server.account.turn(server).await;
+        let turn = server.login_turn().await;
         let turn =
             turn.map_err(|wait| MailServerError::Waits { host: server.host.clone(), wait })?;
         let opened = Self::open_over(io, protocol, server).await;

@@ -11,9 +11,10 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::ExposeSecret;
 
 use super::{
-    mailbox::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList},
+    error::MailServerError,
+    fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList},
     reply::presentable,
-    server::{MailServer, MailServerError, TlsMode},
+    server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };

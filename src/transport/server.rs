@@ -7,8 +7,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    account::Account,
-    tls::{self, ClientCertificate, Trust},
+    account::{Account, Accounts, Door, LoginTurn},
+    error::{MailServerError, ServerSettingsError},
+    trust::{ClientCertificate, Trust, is_server_name},
     wire::{BoxedIo, Fault},
 };
 
@@ -76,22 +77,6 @@ impl Default for Timeouts {
     }
 }
 
-/// Settings of a server that we refuse to use.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerSettingsError {
-    #[error(
-        "a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and {host} is another"
-    )]
-    PlaintextAbroad { host: String },
-    /// It would end the command and begin another, or cut SASL PLAIN in two.
-    #[error("a user name or password must not contain line ends or NUL")]
-    LoginCharacter,
-    #[error("{host} is neither a DNS name nor an IP address")]
-    HostName { host: String },
-    #[error("a pin list, or a list of authorities, must not be empty")]
-    NobodyTrusted,
-}
-
 impl MailServer {
     /// With TLS from the first byte, the platform's authorities and the default timeouts.
     pub fn new(host: impl Into<String>, port: u16, login: Login) -> Self {
@@ -122,11 +107,41 @@ impl MailServer {
             if self.trust.is_empty() {
                 return Err(ServerSettingsError::NobodyTrusted);
             }
-            if !tls::is_server_name(&self.host) {
+            if !is_server_name(&self.host) {
                 return Err(ServerSettingsError::HostName { host: self.host.clone() });
             }
         }
         Ok(())
+    }
+
+    /// Shares the account with all who log in by the same name.
+    pub fn join(&mut self, accounts: &mut Accounts) {
+        self.account = accounts.of(&self.login.user, &self.host);
+    }
+
+    /// How long nobody should log in, asked before any work is done for it. `None` lets the caller
+    /// try; after a refused login it lets one.
+    pub fn login_wait(&self) -> Option<Duration> {
+        self.account.wait(self.door())
+    }
+
+    /// How long nobody logs in, as it stands.
+    pub fn login_waits(&self) -> Option<Duration> {
+        self.account.waits(&self.door())
+    }
+
+    /// The right to log in now, or how long to wait for it.
+    pub(super) async fn login_turn(&self) -> Result<LoginTurn, Duration> {
+        self.account.turn(self.door()).await
+    }
+
+    /// Notes that this server, which had taken the login, says later that it did not.
+    pub(super) fn login_was_refused(&self) {
+        self.account.refused(self.door());
+    }
+
+    fn door(&self) -> Door {
+        (self.host.to_lowercase(), self.port)
     }
 
     fn is_this_machine(&self) -> bool {
@@ -158,90 +173,4 @@ fn prepare(connection: &TcpStream) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     SockRef::from(connection).set_tcp_keepalive(&keepalive)
-}
-
-/// Why a session with a mail server could not be had, or ended.
-///
-/// Names the host and, where the server said something, its words without addresses and numbers.
-#[derive(Debug, thiserror::Error)]
-pub enum MailServerError {
-    #[error("the settings of this mail server cannot be used")]
-    Settings { source: ServerSettingsError },
-    #[error("the mail server {host} cannot be reached")]
-    Unreachable { host: String, source: Fault },
-    /// Never answered by trying without TLS: an operator must look (KIM-3).
-    #[error("the mail server {host} offers no TLS connection that can be trusted")]
-    Tls { host: String, source: Fault },
-    /// Also what a Clientmodul says of a locked card or a wrong call context: back off, a few
-    /// tries an hour at most, and tell an operator (KIM-6).
-    #[error("the mail server {host} refuses the login")]
-    Credentials { host: String, source: Fault },
-    /// A login was refused a moment ago, here or elsewhere, and nothing was tried.
-    #[error("the account on {host} was refused, and is not tried again for {} s", wait.as_secs())]
-    Waits { host: String, wait: Duration },
-    /// Another session holds the mailbox, or the server asks for patience (KIM-7).
-    #[error("the mail server {host} is busy")]
-    Busy { host: String, source: Fault },
-    /// Everything else, in the middle of a dialogue: begin a new session later.
-    #[error("the dialogue with the mail server {host} broke off")]
-    Broken { host: String, source: Fault },
-}
-
-/// What a caller should do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MailServerErrorKind {
-    Settings,
-    Unreachable,
-    Tls,
-    Credentials,
-    Busy,
-    Broken,
-}
-
-impl MailServerErrorKind {
-    /// The word for it in metrics and logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Settings => "settings",
-            Self::Unreachable => "unreachable",
-            Self::Tls => "tls",
-            Self::Credentials => "credentials",
-            Self::Busy => "busy",
-            Self::Broken => "broken",
-        }
-    }
-}
-
-impl MailServerError {
-    pub fn kind(&self) -> MailServerErrorKind {
-        match self {
-            Self::Settings { .. } => MailServerErrorKind::Settings,
-            Self::Unreachable { .. } => MailServerErrorKind::Unreachable,
-            Self::Tls { .. } => MailServerErrorKind::Tls,
-            Self::Credentials { .. } | Self::Waits { .. } => MailServerErrorKind::Credentials,
-            Self::Busy { .. } => MailServerErrorKind::Busy,
-            Self::Broken { .. } => MailServerErrorKind::Broken,
-        }
-    }
-
-    /// A fault before the server said its first word.
-    pub(super) fn at_greeting(host: &str, source: Fault) -> Self {
-        let host = host.to_owned();
-        match source {
-            Fault::Tls { .. } => Self::Tls { host, source },
-            Fault::Refused { .. } => Self::Busy { host, source },
-            _ => Self::Unreachable { host, source },
-        }
-    }
-
-    /// A fault in the middle of a dialogue.
-    pub(super) fn midway(host: &str, source: Fault) -> Self {
-        let host = host.to_owned();
-        // With TLS 1.3 a server refuses our certificate, or the lack of one, after the handshake.
-        if matches!(source, Fault::Tls { .. }) {
-            Self::Tls { host, source }
-        } else {
-            Self::Broken { host, source }
-        }
-    }
 }

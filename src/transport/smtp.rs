@@ -25,8 +25,9 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::{
+    error::MailServerError,
     reply::presentable,
-    server::{MailServer, MailServerError, TlsMode},
+    server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
@@ -84,7 +85,7 @@ pub(super) async fn submit_over<E>(
         let mut session = Smtp::open(io, server).await?;
         let ended = session.hand_over(server, envelope, mail, before_body).await;
         if matches!(&ended, Err(stop) if stop.is_not_logged_in()) {
-            server.account.refused(server);
+            server.login_was_refused();
         }
         if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Lost | Why::Fault(_), .. })) {
             session.quit().await;
@@ -214,7 +215,7 @@ impl Smtp {
             session = session.start_tls(server).await?;
             session.say_hello().await?;
         }
-        let turn = server.account.turn(server).await.map_err(|wait| Stop {
+        let turn = server.login_turn().await.map_err(|wait| Stop {
             at: Reached::Login,
             why: Why::Server(MailServerError::Waits { host: server.host.clone(), wait }),
         })?;

@@ -13,7 +13,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::mailbox::{Basket, Fetched};
+use super::fetched::{Basket, Fetched};
 
 /// A connection, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -188,11 +188,3 @@ fn rekey_says_what_is_wrong_with_the_old_key() {
     assert_eq!(code, Some(2));
     assert!(error.contains("what UMSTIEG_OLD_SEALING_KEY holds is not base64"), "{error}");
 }
-
-#[cfg(not(feature = "demo"))]
-#[test]
-fn a_build_without_the_demo_says_how_to_get_one() {
-    let (code, _, error) = told(&umstieg(Path::new("."), &["demo"]));
-    assert_eq!(code, Some(2));
-    assert!(error.contains("make demo"), "{error}");
-}

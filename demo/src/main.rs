@@ -1,22 +1,31 @@
-//! `umstieg demo`: a practice, its servers and the gateway, and the two roads told step by step.
+//! A practice, its servers and the gateway, and the two roads told step by step.
 //!
 //! Nothing in it is played: real servers (Postgres, Synapse, Dovecot, Exim), a Matrix client that
 //! is not ours (matrix-js-sdk, which tells the shield it would show), a mail program that is not ours
 //! (Python's), and the gateway as a process of its own. Each step waits until its outcome is seen,
 //! for a bounded time.
 
+mod evidence;
+mod mail;
 mod practice;
 mod story;
 mod tale;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write as _},
+    pin::Pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
 
 use practice::Practice;
 use tale::{Miss, Tale};
 
 /// The demo ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
+enum DemoError {
     #[error("{heading}: {step}: expected {expected}, seen {seen}")]
     Step { heading: String, step: String, expected: String, seen: String },
     #[error("the terminal cannot be written to")]
@@ -37,14 +46,37 @@ rooms are end-to-end encrypted. Every server here is a real one and runs on this
 of it ends with this program.
 ";
 
+/// Starts a whole world of servers on this machine and shows the two roads.
+#[derive(Parser)]
+#[command(name = "umstieg-demo")]
+struct Cli {
+    /// End after the story, with exit code 0 when every step was seen
+    #[arg(long)]
+    once: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // One provider for every TLS connection, chosen before the first. It can be set only once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match demo(Cli::parse().once).await {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(io::stderr(), "umstieg-demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Tells the story; then stays up for the reader's own client until Ctrl-C, unless `once`.
 ///
 /// The exit code is 0 when every step was seen, else 1.
 ///
 /// # Errors
 /// When there is no terminal to tell it to, or no signal to be told to stop by.
-pub async fn demo(once: bool) -> Result<ExitCode, DemoError> {
-    let mut told_to_stop = super::signals().map_err(DemoError::Signals)?;
+async fn demo(once: bool) -> Result<ExitCode, DemoError> {
+    let mut told_to_stop = signals().map_err(DemoError::Signals)?;
     let mut tale = Tale::begin();
     tale.say(INTRODUCTION)?;
     let told = tokio::select! {
@@ -101,4 +133,17 @@ async fn ended(practice: &mut Practice) {
     while !practice.gateway.has_ended() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Completes at SIGTERM or SIGINT; both are heard from this call on.
+fn signals() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }))
 }

@@ -9,25 +9,25 @@ use std::{
 
 use umstieg_world::WorldError;
 
-use super::DemoError;
+use crate::DemoError;
 
 /// Shorter steps go without their time.
 const WORTH_TELLING: Duration = Duration::from_millis(100);
 
 /// What was expected of a step, and what was seen instead.
 #[derive(Debug)]
-pub(super) struct Miss {
-    pub(super) expected: String,
-    pub(super) seen: String,
+pub(crate) struct Miss {
+    pub(crate) expected: String,
+    pub(crate) seen: String,
 }
 
 impl Miss {
-    pub(super) fn new(expected: impl Display, seen: impl Display) -> Self {
+    pub(crate) fn new(expected: impl Display, seen: impl Display) -> Self {
         Self { expected: expected.to_string(), seen: seen.to_string() }
     }
 
     /// Something failed that has only to work.
-    pub(super) fn of(expected: impl Display, error: &dyn Error) -> Self {
+    pub(crate) fn of(expected: impl Display, error: &dyn Error) -> Self {
         let mut seen = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -51,7 +51,7 @@ impl From<WorldError> for Miss {
 
 /// The terminal.
 #[derive(Debug)]
-pub(super) struct Tale {
+pub(crate) struct Tale {
     begun: Instant,
     is_terminal: bool,
     has_colours: bool,
@@ -60,25 +60,25 @@ pub(super) struct Tale {
 }
 
 impl Tale {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let has_colours = is_terminal && std::env::var_os("NO_COLOR").is_none();
         Self { begun: Instant::now(), is_terminal, has_colours, heading: String::new(), steps: 0 }
     }
 
-    pub(super) fn heading(&mut self, heading: &str) -> Result<(), DemoError> {
+    pub(crate) fn heading(&mut self, heading: &str) -> Result<(), DemoError> {
         self.heading = heading.to_owned();
         self.say(&format!("\n{}\n", self.coloured("1", heading)))
     }
 
     /// Lines of their own, as they are.
-    pub(super) fn say(&self, lines: &str) -> Result<(), DemoError> {
+    pub(crate) fn say(&self, lines: &str) -> Result<(), DemoError> {
         let mut out = io::stdout().lock();
         out.write_all(lines.as_bytes()).and_then(|()| out.flush()).map_err(DemoError::Terminal)
     }
 
     /// What somebody wrote or sees, set off from the story.
-    pub(super) fn quote(&self, lines: &str) -> Result<(), DemoError> {
+    pub(crate) fn quote(&self, lines: &str) -> Result<(), DemoError> {
         let quoted: String = lines
             .trim_end()
             .lines()
@@ -88,12 +88,12 @@ impl Tale {
     }
 
     /// Something done that took no time.
-    pub(super) fn done(&self, sentence: &str) -> Result<(), DemoError> {
+    pub(crate) fn done(&self, sentence: &str) -> Result<(), DemoError> {
         self.say(&format!("  {} {sentence}\n", self.coloured("32", "✓")))
     }
 
     /// Tells what is being waited for, waits, and tells how long it took.
-    pub(super) async fn step<T>(
+    pub(crate) async fn step<T>(
         &mut self,
         sentence: &str,
         work: impl Future<Output = Result<T, Miss>>,
@@ -116,18 +116,18 @@ impl Tale {
     }
 
     /// The end of the tale: a step that was not seen.
-    pub(super) fn missed(&self, step: &str, miss: Miss) -> DemoError {
+    pub(crate) fn missed(&self, step: &str, miss: Miss) -> DemoError {
         let Miss { expected, seen } = miss;
         DemoError::Step { heading: self.heading.clone(), step: step.to_owned(), expected, seen }
     }
 
     /// How many steps were seen, and how long all of it took.
-    pub(super) fn sum(&self) -> String {
+    pub(crate) fn sum(&self) -> String {
         format!("{} steps seen in {}", self.steps, seconds(self.begun.elapsed()))
     }
 
     /// Says which step was not seen, what was expected of it, and what was seen instead.
-    pub(super) fn failed(&self, error: &DemoError) -> Result<(), DemoError> {
+    pub(crate) fn failed(&self, error: &DemoError) -> Result<(), DemoError> {
         let cross = self.coloured("31", "✗");
         let DemoError::Step { heading, step, expected, seen } = error else {
             return self.say(&format!("  {cross} {error}\n"));

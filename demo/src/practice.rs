@@ -3,13 +3,14 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Output,
 };
 
 use secrecy::ExposeSecret as _;
+use umstieg::store::seal::OuterKey;
 use umstieg_world::{
     Companion, JsClient, JsOptions, World, WorldOptions,
     client::Trust,
@@ -17,48 +18,47 @@ use umstieg_world::{
     ports::Port,
 };
 
-use super::{
+use crate::{
     DemoError,
     tale::{Miss, Tale},
 };
-use crate::store::seal::OuterKey;
 
-pub(super) const ANNA: &str = "anna";
+pub(crate) const ANNA: &str = "anna";
 /// Anna's colleague: the reader, with a client of their own. Anna's own devices and keys are those
 /// of her client here, which signs no other one.
 const BERTA: &str = "berta";
 /// The gateway's.
-pub(super) const DATABASE: &str = "umstieg";
+pub(crate) const DATABASE: &str = "umstieg";
 /// Good enough on loopback, for as long as somebody looks at a demo.
-pub(super) const PASSWORD: &str = "umstieg-demo";
-pub(super) const PRACTICE_KIM: &str = "praxis@mueller.kim.telematik";
-pub(super) const PRACTICE_FAX: &str = "praxis@fax.example";
-pub(super) const ERIK: &str = "erik.muster@klinik-nord.kim.telematik";
+pub(crate) const PASSWORD: &str = "umstieg-demo";
+pub(crate) const PRACTICE_KIM: &str = "praxis@mueller.kim.telematik";
+pub(crate) const PRACTICE_FAX: &str = "praxis@fax.example";
+pub(crate) const ERIK: &str = "erik.muster@klinik-nord.kim.telematik";
 /// Numbers of this block are given to nobody, by the German numbering plan.
-pub(super) const FAX_NUMBER: &str = "+493023125000";
+pub(crate) const FAX_NUMBER: &str = "+493023125000";
 
 /// Everything that runs. Dropping it ends all of it.
 #[derive(Debug)]
-pub(super) struct Practice {
+pub(crate) struct Practice {
     // Fields drop in this order: the gateway before what it talks to.
-    pub(super) anna: JsClient,
-    pub(super) gateway: Companion,
-    pub(super) world: World,
-    pub(super) place: Place,
+    pub(crate) anna: JsClient,
+    pub(crate) gateway: Companion,
+    pub(crate) world: World,
+    pub(crate) place: Place,
 }
 
 /// Where the gateway of the demo has its files and doors.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) folder: PathBuf,
-    pub(super) monitoring: Port,
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) monitoring: Port,
     door: Port,
     program: PathBuf,
     database: String,
 }
 
 /// Starts all of it.
-pub(super) async fn open(tale: &mut Tale) -> Result<Practice, DemoError> {
+pub(crate) async fn open(tale: &mut Tale) -> Result<Practice, DemoError> {
     tale.heading("The servers around the gateway, real ones, on loopback")?;
     // What cannot be written now cannot be written a moment later either, and ends the demo there.
     let started = World::start(WorldOptions::default(), |what| drop(tale.done(what))).await;
@@ -126,7 +126,7 @@ impl Place {
             folder,
             monitoring: Port::reserve()?,
             door: Port::reserve()?,
-            program: std::env::current_exe().map_err(failed)?,
+            program: gateway().map_err(failed)?,
             database: world.postgres.create_database(DATABASE).await?,
         };
         fs::OpenOptions::new()
@@ -140,11 +140,11 @@ impl Place {
         Ok(place)
     }
 
-    pub(super) fn settings_file(&self) -> PathBuf {
+    pub(crate) fn settings_file(&self) -> PathBuf {
         self.folder.join("umstieg.toml")
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("umstieg.log")
     }
 
@@ -279,7 +279,7 @@ senders = ["{FAX_GATEWAY}"]
 
 impl Practice {
     /// Keeps the folder with all logs, and returns where it is and how the gateway's log ends.
-    pub(super) fn failed(&mut self) -> String {
+    pub(crate) fn failed(&mut self) -> String {
         /// Enough to see what it was about.
         const LINES: usize = 12;
         let text = fs::read_to_string(self.place.log()).unwrap_or_default();
@@ -291,7 +291,7 @@ impl Practice {
     }
 
     /// What a reader needs to look at it with programs of their own.
-    pub(super) fn addresses(&self) -> String {
+    pub(crate) fn addresses(&self) -> String {
         let mail = &self.world.mail;
         let (pop3, imap, smtp) = (mail.ports.pop3s, mail.ports.imaps, mail.ports.smtps);
         let folder = self.place.folder.display();
@@ -331,7 +331,19 @@ impl Practice {
 }
 
 /// Writes a file of the demo, for the mail program and for a curious reader.
-pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Miss> {
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Miss> {
     fs::write(folder.join(name), bytes)
         .map_err(|error| Miss::of(format!("{name} can be written"), &error))
+}
+
+/// The gateway's program, which is built into the folder of this one.
+fn gateway() -> io::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("umstieg");
+    match program.is_file() {
+        true => Ok(program),
+        false => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{} is not built; start the demo with: make demo", program.display()),
+        )),
+    }
 }

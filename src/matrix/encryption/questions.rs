@@ -1,0 +1,139 @@
+//! What a device asks of the homeserver, and what it takes of the answers.
+
+use std::time::Duration;
+
+use matrix_sdk_crypto::types::requests::{AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest};
+use ruma::{
+    OwnedTransactionId, OwnedUserId, TransactionId,
+    api::client::{
+        keys::{get_keys, upload_keys, upload_signatures},
+        to_device::send_event_to_device,
+    },
+};
+
+use super::{DeviceError, OwnDevice, State};
+use crate::matrix::{
+    Endpoint,
+    client::{self, As},
+};
+
+/// Rounds of questions and answers after which keys must be up to date: an upload, a query and
+/// what they lead to. More would be a quarrel with the homeserver.
+const ROUNDS_MAX: usize = 8;
+
+/// How long the homeserver may ask other homeservers for keys.
+const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl OwnDevice {
+    pub(super) async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
+        for _ in 0..ROUNDS_MAX {
+            let requests = self.olm.outgoing_requests().await?;
+            if requests.is_empty() {
+                return Ok(());
+            }
+            for request in &requests {
+                self.send(state, request).await?;
+            }
+        }
+        Err(DeviceError::Endless)
+    }
+
+    pub(super) async fn send(
+        &self,
+        state: &mut State,
+        request: &OutgoingRequest,
+    ) -> Result<(), DeviceError> {
+        let name = request.request_id();
+        match request.request() {
+            AnyOutgoingRequest::KeysUpload(upload) => self.upload(state, name, upload).await,
+            AnyOutgoingRequest::KeysQuery(query) => {
+                let mut request = get_keys::v3::Request::new();
+                request.timeout = Some(KEYS_TIMEOUT);
+                request.device_keys = query.device_keys.clone();
+                let answer = self.ask(Endpoint::KeysQuery, request).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            AnyOutgoingRequest::KeysClaim(claim) => {
+                let answer = self.ask(Endpoint::KeysClaim, claim.clone()).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            AnyOutgoingRequest::ToDeviceRequest(request) => self.send_to_devices(request).await,
+            AnyOutgoingRequest::SignatureUpload(request) => {
+                let request = upload_signatures::v3::Request::new(request.signed_keys.clone());
+                let answer = self.ask(Endpoint::KeysSign, request).await?;
+                Ok(self.olm.mark_request_as_sent(name, &answer).await?)
+            }
+            // Verification by chat: nobody of ours can compare emoji.
+            AnyOutgoingRequest::RoomMessage(_) => Ok(()),
+        }
+    }
+
+    /// Uploads keys.
+    ///
+    /// One-time keys of an upload without an answer may be at the homeserver already, and may have
+    /// been given to somebody there: uploaded once more, they would be given to a second one. So
+    /// the first upload after a start, and after one that failed, leaves them out, and new ones are
+    /// made in their place.
+    pub(super) async fn upload(
+        &self,
+        state: &mut State,
+        name: &TransactionId,
+        upload: &upload_keys::v3::Request,
+    ) -> Result<(), DeviceError> {
+        let mut request = upload_keys::v3::Request::new();
+        request.device_keys = upload.device_keys.clone();
+        request.fallback_keys = upload.fallback_keys.clone();
+        if std::mem::take(&mut state.is_checked) {
+            request.one_time_keys = upload.one_time_keys.clone();
+        }
+        let answer = match self.ask(Endpoint::KeysUpload, request).await {
+            // It has other keys under these names: what we know of this device is out of date.
+            Err(DeviceError::Matrix(error))
+                if error.status() == Some(400) && error.errcode().is_some() =>
+            {
+                return Err(DeviceError::Unknown);
+            }
+            answer => answer?,
+        };
+        self.olm.mark_request_as_sent(name, &answer).await?;
+        state.is_checked = true;
+        Ok(())
+    }
+
+    pub(super) async fn query(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
+        let (name, query) = self.olm.query_keys_for_users(users.iter().map(|user| &**user));
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = query.device_keys;
+        let answer = self.ask(Endpoint::KeysQuery, request).await?;
+        Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    pub(super) async fn send_to_devices(
+        &self,
+        request: &ToDeviceRequest,
+    ) -> Result<(), DeviceError> {
+        let name: OwnedTransactionId = request.txn_id.clone();
+        let send = send_event_to_device::v3::Request::new_raw(
+            request.event_type.clone(),
+            name.clone(),
+            request.messages.clone(),
+        );
+        let answer = self.ask(Endpoint::ToDevice, send).await?;
+        Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    pub(super) async fn ask<R>(
+        &self,
+        endpoint: Endpoint,
+        request: R,
+    ) -> Result<R::IncomingResponse, DeviceError>
+    where
+        R: client::ClientRequest,
+    {
+        let who = As::Device(self.user(), self.device());
+        match self.homeserver.ask(endpoint, who, request).await {
+            Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => Err(DeviceError::Unknown),
+            answer => Ok(answer?),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Whom we trust, and who we are: certificates.
+
+use std::{fmt, str::FromStr};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use sha2::{Digest, Sha256};
+
+/// Whose certificates we accept from a server.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The authorities of the operating system; the host name is checked.
+    Platform,
+    /// These authorities and no other; the host name is checked.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Exactly these certificates, whatever name, date or issuer they bear (KIM-3). Several, so
+    /// that the next one can be added before the server changes over.
+    Pins(Vec<Fingerprint>),
+}
+
+/// Why trust cannot be built from what the settings give.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error("this is not PEM, or holds no certificate")]
+    NoCertificate,
+    #[error("this is not PEM, or holds no private key")]
+    NoPrivateKey,
+    #[error("a fingerprint is the SHA-256 of a certificate: 64 hex digits, colons allowed")]
+    NotAFingerprint,
+}
+
+impl Trust {
+    /// The authorities in a PEM text, one or several.
+    pub fn authorities(pem: &[u8]) -> Result<Self, TrustError> {
+        certificates(pem).map(Self::Authorities)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Platform => false,
+            Self::Authorities(authorities) => authorities.is_empty(),
+            Self::Pins(pins) => pins.is_empty(),
+        }
+    }
+}
+
+/// The SHA-256 of a certificate in DER form, as `openssl x509 -fingerprint -sha256` prints it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = TrustError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: Option<Vec<u8>> = text
+            .trim()
+            .chars()
+            .filter(|&c| c != ':')
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
+        let bytes: Vec<u8> = match digits {
+            Some(digits) if digits.len() == 64 => digits
+                .chunks(2)
+                .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+                .collect(),
+            _ => return Err(TrustError::NotAFingerprint),
+        };
+        bytes.try_into().map(Self).map_err(|_| TrustError::NotAFingerprint)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if place == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What we show to a server that asks who we are (mutual TLS). Does not print its key.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl ClientCertificate {
+    /// From PEM: the certificate first, then its issuers; the key as PKCS#8, PKCS#1 or SEC1. A
+    /// Clientmodul exports PKCS#12: `openssl pkcs12 -in file.p12 -nodes` turns it into both.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TrustError> {
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TrustError::NoPrivateKey)?;
+        Ok(Self { chain: certificates(chain)?, key })
+    }
+}
+
+impl Clone for ClientCertificate {
+    fn clone(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(TrustError::NoCertificate),
+    }
+}
+
+pub(super) fn is_server_name(host: &str) -> bool {
+    ServerName::try_from(host).is_ok()
+}
