@@ -6,6 +6,8 @@
 //! and a refused STORE for a done one, it allocates what a server announces up to 512 MiB, and its
 //! errors and trace lines quote mails and the password.
 
+mod dialogue;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -16,25 +18,15 @@ use imap_proto::{
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
+use self::dialogue::{Features, LITERALS_MAX, Spill, done, line, parse, quoted};
 use super::{
     error::MailServerError,
     fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
-    reply::presentable,
     server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, Wire},
 };
 use crate::model::MailKey;
-
-/// Longest line of an answer, in bytes: a SEARCH names all mails in one line, and this is room for
-/// half a million of them.
-const LINE_MAX: usize = 4 * 1024 * 1024;
-
-/// Most bytes of literals in an answer that brings no mail.
-const LITERALS_MAX: usize = 64 * 1024;
-
-/// Most answers to one command. A server may add what changed meanwhile, but not for ever.
-const ANSWERS_MAX: usize = 1_000_000;
 
 /// Longest list of mails we read; see `pop3`.
 const LIST_ENTRIES_MAX: usize = 500_000;
@@ -60,22 +52,6 @@ pub(super) struct Imap {
     /// More mails than at the last look.
     has_news: bool,
     features: Features,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Features {
-    start_tls: bool,
-    login_disabled: bool,
-    auth_plain: bool,
-    uid_plus: bool,
-    idle: bool,
-}
-
-/// How a command ended.
-struct Done {
-    status: Status,
-    /// The whole line, for its codes.
-    line: String,
 }
 
 impl Imap {
@@ -429,256 +405,4 @@ impl Imap {
         let uid = uid.parse().ok().filter(|&uid| uid != 0)?;
         (validity.parse() == Ok(self.validity)).then_some(uid)
     }
-
-    async fn run(&mut self, command: &str) -> Result<(), Fault> {
-        let done = self.command(command, None, LITERALS_MAX, |_| {}).await?;
-        self.expect_ok(done)
-    }
-
-    fn expect_ok(&self, done: Done) -> Result<(), Fault> {
-        if done.status == Status::Ok { Ok(()) } else { Err(self.refused(&done.line)) }
-    }
-
-    /// Sends a command and reads all answers to it. `secret` is what follows when the server asks
-    /// for more.
-    async fn command(
-        &mut self,
-        command: &str,
-        secret: Option<&str>,
-        literals_max: usize,
-        mut each: impl FnMut(Response<'_>),
-    ) -> Result<Done, Fault> {
-        let none = &mut Spill::none();
-        self.command_into(command, secret, literals_max, none, |answer, _| each(answer)).await
-    }
-
-    /// The same, with long literals put where `spill` says. `each` hears how many of its own an
-    /// answer has lost so.
-    async fn command_into<B: Basket>(
-        &mut self,
-        command: &str,
-        secret: Option<&str>,
-        literals_max: usize,
-        spill: &mut Spill<'_, B>,
-        each: impl FnMut(Response<'_>, usize),
-    ) -> Result<Done, Fault> {
-        self.wire.begin()?;
-        let tag = self.next_tag();
-        self.wire.send(format!("{tag} {command}\r\n").as_bytes()).await?;
-        self.until_done(&tag, secret, literals_max, spill, each).await
-    }
-
-    async fn until_done<B: Basket>(
-        &mut self,
-        tag: &str,
-        mut secret: Option<&str>,
-        literals_max: usize,
-        spill: &mut Spill<'_, B>,
-        mut each: impl FnMut(Response<'_>, usize),
-    ) -> Result<Done, Fault> {
-        for _ in 0..ANSWERS_MAX {
-            let before = spill.count;
-            let frame = self.frame(literals_max, spill).await?;
-            if let Some(status) = done(&frame, tag) {
-                self.wire.answered();
-                return Ok(Done { status, line: line(&frame) });
-            }
-            if let Some(features) = Features::read(&frame) {
-                self.features = features;
-                continue;
-            }
-            match parse(&frame) {
-                Some(Response::Continue(_)) => {
-                    let secret =
-                        secret.take().ok_or(Fault::Protocol("it asks for more than we have"))?;
-                    self.wire.send(format!("{secret}\r\n").as_bytes()).await?;
-                }
-                Some(answer) => {
-                    self.note(&answer)?;
-                    each(answer, spill.count - before);
-                }
-                // What the grammar does not know may be skipped, unless it is what we asked for:
-                // a list of mails that cannot be read is not an empty one.
-                None if is_wanted(&frame) => {
-                    return Err(Fault::Protocol("an answer that cannot be read"));
-                }
-                None => {}
-            }
-        }
-        Err(Fault::TooMuch("answers without end"))
-    }
-
-    /// Keeps up with what the server says unasked.
-    fn note(&mut self, answer: &Response<'_>) -> Result<(), Fault> {
-        match answer {
-            Response::MailboxData(MailboxDatum::Exists(now)) => {
-                // The first count comes with SELECT; a key list follows in any case.
-                self.has_news |= *now > self.exists;
-                self.exists = *now;
-            }
-            Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
-            // Ends the session, and says so also in the middle of LOGOUT: nothing follows.
-            Response::Data { status: Status::Bye, .. } => return Err(Fault::Closed),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// One answer: a line, and the literals within it, with a CRLF at its end. Long literals are
-    /// spilled, and stand in it as empty ones.
-    async fn frame<B: Basket>(
-        &mut self,
-        literals_max: usize,
-        spill: &mut Spill<'_, B>,
-    ) -> Result<Vec<u8>, Fault> {
-        let mut frame = Vec::new();
-        let mut literals = 0_usize;
-        loop {
-            let line = self.wire.line(LINE_MAX).await?;
-            let literal = announced(&line);
-            frame.extend(line);
-            frame.extend(b"\r\n");
-            let Some(count) = literal.filter(|_| has_literals(&frame)) else { return Ok(frame) };
-            literals = literals.saturating_add(count);
-            if literals > literals_max {
-                return Err(Fault::TooMuch("a text of more bytes than allowed"));
-            }
-            let Some(basket) = spill.basket.as_mut().filter(|_| count >= SPILL_BYTES) else {
-                self.wire.exactly(count, &mut frame).await?;
-                continue;
-            };
-            spill.count += 1;
-            if !self.wire.pour(count, *basket).await? {
-                spill.is_lost = true;
-                return Err(Fault::Over);
-            }
-            let open = frame.iter().rposition(|&byte| byte == b'{').unwrap_or_default();
-            frame.truncate(open);
-            frame.extend(b"{0}\r\n");
-        }
-    }
-
-    fn next_tag(&mut self) -> String {
-        self.last_tag += 1;
-        format!("u{}", self.last_tag)
-    }
-
-    fn refused(&self, line: &str) -> Fault {
-        Fault::Refused { reply: self.presentable(line) }
-    }
-
-    /// Without the tag, which says nothing.
-    fn presentable(&self, line: &str) -> String {
-        let text = line.split_once(' ').map_or(line, |(_, text)| text);
-        presentable(text, &[&self.user])
-    }
-
-    fn broken(&self, source: Fault) -> MailServerError {
-        MailServerError::midway(&self.host, source)
-    }
-}
-
-impl Features {
-    /// Read by hand: the grammar wants `IMAP4rev1` in the list, which an IMAP4rev2 server may leave
-    /// out.
-    fn read(frame: &[u8]) -> Option<Self> {
-        let line = String::from_utf8_lossy(frame).to_ascii_uppercase();
-        let list = line.strip_prefix("* CAPABILITY ")?;
-        let lists = |name| list.split_ascii_whitespace().any(|word| word == name);
-        Some(Self {
-            start_tls: lists("STARTTLS"),
-            login_disabled: lists("LOGINDISABLED"),
-            auth_plain: lists("AUTH=PLAIN"),
-            // IMAP4rev2 contains both.
-            uid_plus: lists("UIDPLUS") || lists("IMAP4REV2"),
-            idle: lists("IDLE") || lists("IMAP4REV2"),
-        })
-    }
-}
-
-impl Done {
-    /// RFC 5530: codes of what will pass by itself.
-    fn says_later(&self) -> bool {
-        let line = self.line.to_ascii_uppercase();
-        let is_later = |code| line.contains(code);
-        self.status != Status::Ok
-            && ["[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]"].into_iter().any(is_later)
-    }
-}
-
-/// How the command of this tag ended, if this is its last answer. Read by hand, because a text
-/// outside the grammar (a latin-1 apology) must not make us wait for ever.
-fn done(frame: &[u8], tag: &str) -> Option<Status> {
-    let mut words = frame.split(|&byte| byte == b' ' || byte == b'\r');
-    if words.next()? != tag.as_bytes() {
-        return None;
-    }
-    let word = words.next()?;
-    let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    if is("OK") {
-        Some(Status::Ok)
-    } else if is("NO") {
-        Some(Status::No)
-    } else {
-        Some(Status::Bad)
-    }
-}
-
-fn parse(frame: &[u8]) -> Option<Response<'_>> {
-    Response::parse(frame).ok().map(|(_, answer)| answer)
-}
-
-/// How many bytes a line's end announces: `{12}`, `{12+}`.
-/// From this length on a mail is not read as a part of its answer.
-const SPILL_BYTES: usize = 64 * 1024;
-
-/// Where long literals go.
-struct Spill<'b, B> {
-    /// Nowhere: they stay in their answer.
-    basket: Option<&'b mut B>,
-    /// How many went there.
-    count: usize,
-    /// The basket could not keep one.
-    is_lost: bool,
-}
-
-impl Spill<'static, Vec<u8>> {
-    fn none() -> Self {
-        Self { basket: None, count: 0, is_lost: false }
-    }
-}
-
-fn announced(line: &[u8]) -> Option<usize> {
-    let inner = line.strip_suffix(b"}")?;
-    let open = inner.iter().rposition(|&byte| byte == b'{')?;
-    let digits = inner.get(open + 1..)?;
-    let digits = digits.strip_suffix(b"+").unwrap_or(digits);
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Whether an answer can hold a literal: the free text of a status line ends as it likes.
-fn has_literals(frame: &[u8]) -> bool {
-    let second = frame.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
-    let is_status = ["OK", "NO", "BAD", "BYE", "PREAUTH"]
-        .iter()
-        .any(|word| second.eq_ignore_ascii_case(word.as_bytes()));
-    frame.starts_with(b"* ") && !is_status
-}
-
-fn is_wanted(frame: &[u8]) -> bool {
-    let mut words = frame.split(|&byte| byte == b' ' || byte == b'\r').skip(1);
-    let is = |word: Option<&[u8]>, name: &str| {
-        word.is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let first = words.next();
-    is(first, "SEARCH") || is(first, "ESEARCH") || is(words.next(), "FETCH")
-}
-
-fn line(frame: &[u8]) -> String {
-    String::from_utf8_lossy(frame).trim_end().to_owned()
-}
-
-/// RFC 3501 §4.3. Line ends were refused with the settings.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

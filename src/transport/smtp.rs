@@ -9,6 +9,10 @@
 //!
 //! No pipelining, no CHUNKING, no SMTPUTF8: a Clientmodul lists none of them (KIM-4).
 
+mod dotting;
+mod ending;
+mod lines;
+
 use std::{fmt::Display, net::Ipv4Addr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -20,18 +24,21 @@ use lettre::{
         extension::{ClientId, MailBodyParameter, MailParameter, RcptParameter},
     },
 };
-use memchr::memchr2;
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
+use self::{
+    dotting::{Dotting, transmitted_size},
+    ending::{End, Stop, Why, sentence},
+    lines::Lines,
+};
 use super::{
     error::MailServerError,
-    reply::presentable,
     server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
-use crate::model::{EnhancedCode, Envelope, MailAddress, Outcome, Reached, Reply, Why as Reason};
+use crate::model::{Envelope, MailAddress, Outcome, Reached, Why as Reason};
 
 /// Whom we say we are. An address literal is what a client without a name of its own gives
 /// (RFC 5321 §4.1.4); the true address would tell the other side how the practice's network is
@@ -161,40 +168,6 @@ pub(super) async fn probe_login_over(
 struct Smtp {
     wire: Wire,
     facts: SmtpFacts,
-}
-
-/// How a dialogue that reached the final dot ended.
-enum End {
-    Accepted(Lines),
-    Unclear(String),
-}
-
-/// Where and why a dialogue ended before that.
-struct Stop {
-    at: Reached,
-    why: Why,
-}
-
-enum Why {
-    Reply(Lines),
-    Fault(Fault),
-    Server(MailServerError),
-    /// The mail is larger than EHLO says may be.
-    TooLarge(String),
-    /// The mail is of a form that EHLO does not offer.
-    Unfit(String),
-    /// The caller could not save that the body is about to leave.
-    HeldBack,
-    /// The rest of the mail could not be read.
-    Lost,
-}
-
-/// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
-/// beyond 559 (`571`, which filters give).
-#[derive(Debug)]
-struct Lines {
-    code: u16,
-    lines: Vec<String>,
 }
 
 impl Smtp {
@@ -492,253 +465,15 @@ impl SmtpFacts {
     }
 }
 
-impl Lines {
-    fn is_positive(&self) -> bool {
-        (200..300).contains(&self.code)
-    }
-
-    fn is_negative(&self) -> bool {
-        (400..600).contains(&self.code)
-    }
-
-    fn is_permanent(&self) -> bool {
-        (500..600).contains(&self.code)
-    }
-
-    fn positive(self, at: Reached) -> Result<Self, Stop> {
-        if self.is_positive() { Ok(self) } else { Err(Stop { at, why: Why::Reply(self) }) }
-    }
-
-    /// The codes and the words, the words fit for logs and rooms.
-    ///
-    /// The enhanced code is what the first line begins with and fits the code. Whatever else looks
-    /// like one is text: a host's address, or the reply of another server that is quoted.
-    fn reply(&self, names: &[&str]) -> Reply {
-        let enhanced = self
-            .lines
-            .first()
-            .and_then(|line| line.split_whitespace().next()?.parse::<EnhancedCode>().ok())
-            .filter(|enhanced| enhanced.class.fits(self.code));
-        // Each line repeats it (RFC 2034 §4).
-        let repeated = enhanced.map(|enhanced| enhanced.to_string()).unwrap_or_default();
-        let words: Vec<&str> = self
-            .lines
-            .iter()
-            .map(|line| {
-                let line = line.trim_start();
-                match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
-                    (first, rest) if first == repeated => rest,
-                    _ => line,
-                }
-            })
-            .collect();
-        Reply { code: self.code, enhanced, text: presentable(&words.join(" "), names) }
-    }
-}
-
-impl Stop {
-    /// Whether the server says that we are not logged in, at whatever step.
-    fn is_not_logged_in(&self) -> bool {
-        matches!(&self.why, Why::Reply(reply) if matches!(reply.code, 530 | 535 | 538))
-    }
-
-    /// Whether the server says that it will be otherwise later: a Clientmodul whose provider is away
-    /// answers 454 to every login (RFC 4954 §6).
-    fn will_pass(&self) -> bool {
-        matches!(&self.why, Why::Reply(reply) if (400..500).contains(&reply.code))
-    }
-
-    fn outcome(self, names: &[&str]) -> Outcome {
-        let Self { at, why } = self;
-        let later = |at, sentence| Outcome::TryLater { at, why: Reason::Fault(sentence) };
-        match why {
-            // Says that we are not logged in, at whatever step: not the mail's fault.
-            Why::Reply(lines) if matches!(lines.code, 530 | 535 | 538) => {
-                Outcome::TryLater { at: Reached::Login, why: Reason::Reply(lines.reply(names)) }
-            }
-            Why::Reply(lines) if lines.is_permanent() && at >= Reached::Sender => {
-                Outcome::Refused { at, why: Reason::Reply(lines.reply(names)) }
-            }
-            Why::Reply(lines) => Outcome::TryLater { at, why: Reason::Reply(lines.reply(names)) },
-            Why::TooLarge(sentence) => Outcome::Refused { at, why: Reason::TooLarge(sentence) },
-            Why::Unfit(sentence) => Outcome::Refused { at, why: Reason::Fault(sentence) },
-            Why::Fault(fault) => later(at, sentence(&fault)),
-            Why::Server(error) => later(at, sentence(&error)),
-            Why::Lost => later(
-                at,
-                "broken off before its end: the rest of the mail could not be read".into(),
-            ),
-            Why::HeldBack => {
-                later(at, "not sent: the attempt could not be saved beforehand".into())
-            }
-        }
-    }
-
-    fn error(self, server: &MailServer) -> MailServerError {
-        let host = server.host.clone();
-        match (self.at, self.why) {
-            (_, Why::Server(error)) => error,
-            (Reached::Login, Why::Reply(reply)) => {
-                let source =
-                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
-                if reply.code < 500 {
-                    MailServerError::Busy { host, source }
-                } else {
-                    MailServerError::Credentials { host, source }
-                }
-            }
-            (_, Why::Reply(reply)) => {
-                let source =
-                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
-                MailServerError::Busy { host, source }
-            }
-            (Reached::Connect, Why::Fault(fault)) => MailServerError::at_greeting(&host, fault),
-            (_, Why::Fault(fault)) => MailServerError::midway(&host, fault),
-            (_, Why::Unfit(reply) | Why::TooLarge(reply)) => {
-                MailServerError::Broken { host, source: Fault::Refused { reply } }
-            }
-            (_, Why::HeldBack | Why::Lost) => MailServerError::Broken { host, source: Fault::Over },
-        }
-    }
-}
-
 /// Not checked again: [`MailAddress`] lets no character through that could end the command, and
 /// takes addresses that `lettre` would not, such as one with two dots in a row.
 fn address(address: &MailAddress) -> Address {
     Address::new_dangerous(address.local(), address.domain())
 }
 
-/// An error and its causes in one line.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    presentable(&text, &[])
-}
-
-/// Brings every line end to CRLF and doubles the dots at line starts (RFC 5321 §4.5.2), across any
-/// split of the bytes.
-#[derive(Debug)]
-struct Dotting {
-    is_line_start: bool,
-    has_cr: bool,
-    /// Bytes so far without the doubled dots: what SIZE counts (RFC 1870 §3).
-    size: usize,
-}
-
-impl Default for Dotting {
-    fn default() -> Self {
-        Self { is_line_start: true, has_cr: false, size: 0 }
-    }
-}
-
-impl Dotting {
-    fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        let mut rest = piece;
-        while let Some(&byte) = rest.first() {
-            match byte {
-                b'\n' => self.end_line(out),
-                _ if self.has_cr => {
-                    self.end_line(out);
-                    continue;
-                }
-                b'\r' => self.has_cr = true,
-                _ => {
-                    if self.is_line_start && byte == b'.' {
-                        out.push(b'.');
-                    }
-                    let end = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-                    let (text, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
-                    out.extend_from_slice(text);
-                    self.size += text.len();
-                    self.is_line_start = false;
-                    rest = after;
-                    continue;
-                }
-            }
-            rest = rest.get(1..).unwrap_or_default();
-        }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        if self.has_cr || !self.is_line_start {
-            self.end_line(out);
-        }
-    }
-
-    fn end_line(&mut self, out: &mut Vec<u8>) {
-        out.extend(b"\r\n");
-        self.size += 2;
-        self.is_line_start = true;
-        self.has_cr = false;
-    }
-}
-
-fn transmitted_size(mail: &[u8]) -> usize {
-    let mut dotting = Dotting::default();
-    let mut out = Vec::with_capacity(2 * PIECE);
-    for piece in mail.chunks(PIECE) {
-        out.clear();
-        dotting.feed(piece, &mut out);
-    }
-    dotting.finish(&mut out);
-    dotting.size
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn dot(mail: &[u8], piece: usize) -> (Vec<u8>, usize) {
-        let (mut dotting, mut out) = (Dotting::default(), Vec::new());
-        for piece in mail.chunks(piece) {
-            dotting.feed(piece, &mut out);
-        }
-        dotting.finish(&mut out);
-        (out, dotting.size)
-    }
-
-    fn check(mail: &str, expected: &str) {
-        for piece in 1..10 {
-            assert_eq!(String::from_utf8(dot(mail.as_bytes(), piece).0).unwrap(), expected);
-        }
-    }
-
-    #[test]
-    fn dots_at_line_starts_are_doubled() {
-        check(".", "..\r\n");
-        check("a\r\n.\r\nb.\r\n", "a\r\n..\r\nb.\r\n");
-        check("..a\r\n", "...a\r\n");
-        check("", "");
-    }
-
-    #[test]
-    fn a_bare_line_end_cannot_smuggle_the_end_of_the_mail() {
-        check("a\n.\nb", "a\r\n..\r\nb\r\n");
-        check("a\r.\rb\r", "a\r\n..\r\nb\r\n");
-        check("a\r\r\n", "a\r\n\r\n");
-    }
-
-    proptest! {
-        #[test]
-        fn the_end_of_the_mail_never_stands_within_it(mail in "[.a\r\n]{0,40}", piece in 1_usize..9) {
-            let (out, size) = dot(mail.as_bytes(), piece);
-            let text = String::from_utf8(out).unwrap();
-            let whole = ["\r\n", &text].concat();
-            prop_assert!(!whole.contains("\r\n.\r\n"));
-            prop_assert!(text.is_empty() || text.ends_with("\r\n"));
-            prop_assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
-            let doubled = text.split("\r\n").filter(|line| line.starts_with('.')).count();
-            prop_assert_eq!(size, text.len() - doubled);
-            prop_assert_eq!(transmitted_size(mail.as_bytes()), size);
-        }
-    }
 
     fn facts(lines: &[&str]) -> SmtpFacts {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
@@ -761,33 +496,5 @@ mod tests {
         let odd = ["x", "", "size=35882577", "auth=plain  login CRAM-MD5", "8bitmime ", "dsn", "?"];
         assert_eq!(facts(&odd), expected);
         assert_eq!(facts(&["SIZE 5", "SIZE 0", "AUTH"]).size_max, None);
-    }
-
-    /// R24: what stands within the words is text.
-    #[test]
-    fn r24_a_reply_s_code_is_what_its_first_line_begins_with() {
-        let check = |code, lines: &[&str], enhanced: Option<&str>, shown: &str| {
-            let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-            let reply = Lines { code, lines }.reply(&["mueller"]);
-            let read = reply.enhanced.map(|enhanced| enhanced.to_string());
-            assert_eq!((read.as_deref(), reply.to_string().as_str()), (enhanced, shown));
-        };
-        let first = "550 5.7.1 client 10.3.4.7 blocked";
-        check(550, &["5.7.1 client 10.3.4.7 blocked"], Some("5.7.1"), first);
-        check(550, &["5.7.1 first", "5.7.1 second"], Some("5.7.1"), "550 5.7.1 first second");
-        check(550, &["5.3.4.7 is blocked"], None, "550 5.3.4.7 is blocked");
-        check(550, &["10.3.4.7 blocked"], None, "550 10.3.4.7 blocked");
-        check(550, &["says 5.3.4 to us"], None, "550 says 5.3.4 to us");
-        // Quoted from somebody else's reply, as Exim does.
-        check(550, &["verify failed", "552 5.3.4 big"], None, "550 verify failed 552 5.3.4 big");
-        check(550, &["5.7.1 no", "5.3.4 big"], Some("5.7.1"), "550 5.7.1 no 5.3.4 big");
-        // Success is not what a refusal means.
-        check(554, &["2.0.0 no"], None, "554 2.0.0 no");
-        check(552, &["4.3.4 later"], None, "552 4.3.4 later");
-        check(250, &[""], None, "250");
-        check(552, &["5.3.4"], Some("5.3.4"), "552 5.3.4");
-        check(550, &["5.1.1\tno"], Some("5.1.1"), "550 5.1.1 no");
-        let hidden = "550 5.1.1 … … unknown";
-        check(550, &["5.1.1 <mueller@x.de>: Mueller unknown"], Some("5.1.1"), hidden);
     }
 }

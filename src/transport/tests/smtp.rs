@@ -367,13 +367,13 @@ async fn b75_a_provider_that_is_away_is_asked_every_few_minutes() {
             .hear_nothing_more();
         let outcome = send_mail(server, &account, MAIL).await;
         assert_eq!(outcome, later(Reached::Login, "454 4.7.0 provider away"));
-        let wait = account.account.waits(&account).unwrap();
+        let wait = account.login_waits().unwrap();
         assert!(wait <= Duration::from_secs(5 * 60), "{wait:?}");
         tokio::time::advance(wait).await;
     }
     let back = at_end().say("250 ok\r\n");
     assert_eq!(send_mail(back, &account, MAIL).await, accepted("250 ok"));
-    assert_eq!(account.account.waits(&account), None);
+    assert_eq!(account.login_waits(), None);
 }
 
 #[tokio::test(start_paused = true)]
