@@ -132,6 +132,8 @@ deliver_drop_privilege = true
 acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = acl_data
 host_lookup =
+# It looks up who says by its own address who it is, and where no name server answers that takes seconds.
+helo_lookup_domains =
 rfc1413_hosts =
 smtp_accept_max = 200
 smtp_accept_max_per_connection = 0
