@@ -9,12 +9,14 @@ mod caller;
 mod fax;
 mod kim;
 mod number;
+mod subject;
 
 use std::{fmt, time::Duration};
 
-pub use fax::{FAX_FORMS, FaxForm, FaxProfile, Says, SenderRule, SenderRuleError, SubjectForm};
+pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
 pub use kim::{KimEnvironment, KimProfile};
 pub use number::{Country, CountryError};
+pub use subject::{Says, SubjectForm};
 
 use crate::model::{
     AddressError, ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter,

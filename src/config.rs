@@ -11,11 +11,12 @@ mod reader;
 mod registration;
 mod secrets;
 mod settings;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 
 pub use mail_server::{ClientIdentity, MailServerSettings, Tls};
-pub use read::{Environment, Loaded, load, parse};
+pub use read::{Loaded, load, parse};
 pub use reader::{Mistake, SettingsError};
 pub use registration::{
     Registration, RegistrationError, Tokens, WriteError, read_registration, registration_yaml,
@@ -27,3 +28,4 @@ pub use settings::{
     HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
     OutboxSettings, SealingSettings, Settings, WorkerSettings,
 };
+pub use surroundings::Environment;

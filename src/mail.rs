@@ -20,6 +20,7 @@ mod header;
 mod html;
 mod kim_result;
 mod mailboxes;
+mod media_type;
 mod multipart;
 mod parameters;
 mod parse;
@@ -33,12 +34,11 @@ pub use compose::{
     ComposeError, Composed, FILE_PIECE_BYTES, MailBody, MailForm, Piece, compose, file_lines,
 };
 pub use decode::{Decoder, content};
+pub use entity::{ATTACHMENTS_MAX, DEPTH_MAX, PARTS_MAX};
 pub use fingerprint::{Fingerprinting, fingerprint};
 pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
 pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX};
 pub use kim_result::is_undecrypted;
-pub use parse::{
-    ATTACHMENTS_MAX, DEPTH_MAX, MAILBOXES_MAX, PARTS_MAX, REFERENCES_MAX, parse, parse_skeleton,
-};
+pub use parse::{MAILBOXES_MAX, REFERENCES_MAX, parse, parse_skeleton};
 pub use skeleton::{Keep, Scanner, Skeleton};
 pub use text::{NAME_CHARS_MAX, SUBJECT_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};

@@ -18,6 +18,7 @@ mod members;
 mod notices;
 mod portals;
 mod put_off;
+mod reader;
 mod readers;
 mod room_to_dispatch;
 mod stop;

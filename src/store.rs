@@ -22,7 +22,6 @@ mod devices;
 mod dispatches;
 mod error;
 mod event_step;
-mod gaps;
 mod ghosts;
 mod identities;
 mod jobs;
@@ -38,6 +37,7 @@ mod rekey;
 mod room_events;
 pub mod seal;
 mod shown;
+mod sqlstate;
 mod strangers;
 mod takeover;
 

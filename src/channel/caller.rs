@@ -5,9 +5,8 @@
 //! subject and in lines such as `CallID1: 030…` (FAX-7).
 
 use super::{
-    Country,
-    fax::{Says, SubjectForm, fill_of},
-    number,
+    Country, number,
+    subject::{Says, SubjectForm, fill_of},
 };
 use crate::model::{FaxNumber, Letter};
 

@@ -4,6 +4,7 @@ use super::{
     Country, WhyNot,
     caller::{self, Caller},
     number,
+    subject::{SubjectForm, called, station},
 };
 use crate::model::{AddressError, FaxNumber, Letter, MailAddress};
 
@@ -17,30 +18,6 @@ pub struct FaxForm {
     pub address: &'static str,
     /// Subjects of received faxes, the narrower first.
     pub subjects: &'static [SubjectForm],
-}
-
-/// A subject of received faxes. `{number}` stands for the caller; colons are left out of both.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SubjectForm {
-    pub pattern: &'static str,
-    pub says: Says,
-}
-
-/// Whose word a subject passes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
-    /// The gateway's: the number that called.
-    Caller,
-    /// The sending machine's: its station id.
-    Station,
-}
-
-const fn called(pattern: &'static str) -> SubjectForm {
-    SubjectForm { pattern, says: Says::Caller }
-}
-
-const fn station(pattern: &'static str) -> SubjectForm {
-    SubjectForm { pattern, says: Says::Station }
 }
 
 /// The forms that ship. A new gateway is a new row.
@@ -132,17 +109,6 @@ impl FaxProfile {
     }
 }
 
-/// What stands in `subject` where `pattern` says `{number}`, without regard to case.
-pub(super) fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
-    let (before, after) = pattern.split_once("{number}")?;
-    let subject = subject.trim();
-    let rest = subject.get(before.len()..)?;
-    let fill = rest.get(..rest.len().checked_sub(after.len())?)?;
-    let starts = subject.get(..before.len())?.eq_ignore_ascii_case(before);
-    let ends = rest.get(fill.len()..)?.eq_ignore_ascii_case(after);
-    (starts && ends).then(|| fill.trim())
-}
-
 /// An address, or a whole domain, whose mails are taken for faxes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SenderRule {
@@ -204,20 +170,6 @@ mod tests {
         check("+49301234567", "+49301234567_49301234567_0049301234567_0301234567@gateway.example");
         // Abroad the national form would ring somebody else: the international one stands in.
         check("+43150100", "+43150100_43150100_0043150100_0043150100@gateway.example");
-    }
-
-    #[test]
-    fn a_subject_pattern_matches_whole_subjects_only() {
-        let check = |pattern: &str, subject: &str, expected: Option<&str>| {
-            assert_eq!(fill_of(pattern, subject), expected, "{pattern} | {subject}");
-        };
-        check("Fax from {number}", "fax FROM 030 1 ", Some("030 1"));
-        check("Fax from \"{number}\"", "Fax from \"030\"", Some("030"));
-        check("Fax from \"{number}\"", "Fax from \"", None);
-        check("Fax from {number}", "Re: Fax from 030", None);
-        check("Fax from {number}", "Fäx from 030", None);
-        check("Fax {number} end", "Fax end", None);
-        check("Fax {number}", "ü", None);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::SecretString;
 
 use super::{
-    read::Surroundings,
     reader::Section,
     secrets::{self, secret},
+    surroundings::Surroundings,
 };
 
 /// Where a mailbox or a submission server is, and how we know it and it knows us.

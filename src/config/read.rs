@@ -1,13 +1,6 @@
 //! From the settings file to the settings: section by section, in the order of the example.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, time::Duration};
 
 use ruma::{ServerName, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,6 +17,7 @@ use super::{
     reader::{Mistake, Reader, Section, line_at},
     secrets::{self, secret},
     settings::PlaceholderKey,
+    surroundings::{Environment, Surroundings},
 };
 use crate::{
     channel::{
@@ -33,9 +27,6 @@ use crate::{
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
     store::seal::OuterKey,
 };
-
-/// How environment variables are looked up: `&|name| std::env::var(name).ok()`.
-pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// Stands in for `[database]` when it is set, so that one file serves several machines.
 const DATABASE_URL_VARIABLE: &str = "UMSTIEG_DATABASE_URL";
@@ -79,41 +70,6 @@ pub fn parse(
             Ok(Loaded { settings, warnings: around.warnings.into_inner() })
         }
         _ => Err(SettingsError::Mistakes { file: shown, mistakes }),
-    }
-}
-
-/// What lies around the settings file: its directory, the environment, and a place for warnings.
-pub(super) struct Surroundings<'e> {
-    file: PathBuf,
-    pub(super) environment: Environment<'e>,
-    warnings: RefCell<Vec<String>>,
-}
-
-impl<'e> Surroundings<'e> {
-    pub(super) fn new(file: &Path, environment: Environment<'e>) -> Self {
-        Self { file: file.to_owned(), environment, warnings: RefCell::default() }
-    }
-
-    /// A path in the settings starts at the settings file, wherever the program was started.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    pub(super) fn settings_hold_a_secret(&self) {
-        self.warn_if_world_readable(&self.file);
-    }
-
-    pub(super) fn warn_if_world_readable(&self, path: &Path) {
-        if secrets::is_world_readable(path) {
-            self.warn(secrets::world_readable_warning(path));
-        }
-    }
-
-    fn warn(&self, warning: String) {
-        let mut warnings = self.warnings.borrow_mut();
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Settings, secrets, write_new_secret};
+use super::{Settings, surroundings, write_new_secret};
 
 /// The tokens of a registration.
 #[derive(Debug, Clone)]
@@ -264,8 +264,8 @@ pub fn read_registration(settings: &Settings) -> Result<Registration, Registrati
     })?;
     let tokens = check(read, settings, &file)?;
     let mut warnings = Vec::new();
-    if secrets::is_world_readable(&file) {
-        warnings.push(secrets::world_readable_warning(&file));
+    if surroundings::is_world_readable(&file) {
+        warnings.push(surroundings::world_readable_warning(&file));
     }
     Ok(Registration { tokens, warnings })
 }

@@ -8,7 +8,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{read::Surroundings, reader::Section};
+use super::{reader::Section, surroundings::Surroundings};
 
 /// The three keys a secret may stand under.
 pub(super) struct SecretKeys {
@@ -124,19 +124,4 @@ pub fn write_new_secret(file: &Path, text: &str) -> io::Result<()> {
     let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     new.write_all(text.as_bytes())?;
     new.sync_all()
-}
-
-/// Whether everybody on the machine can read this file. A file that is not there is not readable.
-pub(super) fn is_world_readable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    const OTHERS_READ: u32 = 0o004;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS_READ != 0)
-}
-
-/// What to say about such a file.
-pub(super) fn world_readable_warning(path: &Path) -> String {
-    format!(
-        "{0} holds a secret and everybody on this machine can read it; run: chmod o= {0}",
-        path.display()
-    )
 }

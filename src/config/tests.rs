@@ -80,7 +80,7 @@ fn keys_of_the_example() -> BTreeSet<String> {
 fn known_keys() -> BTreeSet<String> {
     let table = DeTable::parse(EXAMPLE).unwrap();
     let reader = reader::Reader::new(EXAMPLE);
-    let around = read::Surroundings::new(Path::new("umstieg.toml"), &nothing);
+    let around = surroundings::Surroundings::new(Path::new("umstieg.toml"), &nothing);
     read::settings(&reader::Section::top(&reader, table.get_ref()), &around).unwrap();
     reader.known_keys()
 }

@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{compose::encoded_words, file_name};
+use super::{file_name, words::encoded_words};
 use crate::model::DispatchFile;
 
 /// Longest piece of a name in RFC 2231 form, so that no line is over 78 characters.

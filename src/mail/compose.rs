@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc2822;
 use super::{
     attached,
     text::{SUBJECT_CHARS_MAX, one_line, plain_lines},
+    words,
 };
 use crate::model::{Dispatch, DispatchFile, DispatchPart, Envelope, MessageId};
 
@@ -288,23 +289,7 @@ fn encoded(text: &str) -> String {
     if is_plain && text.len() <= PLAIN_BYTES_MAX && !text.contains("=?") {
         return text.to_owned();
     }
-    encoded_words(text)
-}
-
-/// A text in encoded words, each on a line of its own.
-pub(super) fn encoded_words(text: &str) -> String {
-    /// An encoded word has at most 75 characters, of which `=?utf-8?B?` and `?=` take 12.
-    const WORD_BYTES_MAX: usize = 45;
-    let mut words = vec![String::new()];
-    for c in text.chars() {
-        match words.last_mut() {
-            Some(word) if word.len() + c.len_utf8() <= WORD_BYTES_MAX => word.push(c),
-            _ => words.push(c.to_string()),
-        }
-    }
-    let words: Vec<String> =
-        words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
-    words.join("\r\n ")
+    words::encoded_words(text)
 }
 
 fn bracketed(id: &MessageId) -> String {

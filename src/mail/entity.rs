@@ -9,14 +9,24 @@ use super::{
     decode, file_name,
     header::{Block, text, unfold},
     html::{self, HTML_SOURCE_BYTES_MAX},
+    media_type::{OCTETS, media_type, sniff},
     multipart::{self, says_something},
     parameters::Parameters,
-    parse::{ATTACHMENTS_MAX, DEPTH_MAX, OCTETS, PARTS_MAX, media_type, sniff},
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, unflow},
     uuencode,
 };
 use crate::model::{Attachment, Defect, Layer, TransferEncoding};
+
+/// MIME parts that are read, whether shown or not. Real mails have a dozen; a forwarded ward
+/// round with a hundred photographs still fits.
+pub const PARTS_MAX: usize = 250;
+
+/// How deep multiparts may nest. Real mails reach four.
+pub const DEPTH_MAX: usize = 16;
+
+/// Attachments that are taken out: each becomes an upload and a post of its own.
+pub const ATTACHMENTS_MAX: usize = 100;
 
 /// Lines behind the end of base64 that look like more of it, and are then no words to show.
 const DATA_LINES_MAX: usize = 3;

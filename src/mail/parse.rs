@@ -5,21 +5,11 @@ use super::{
     automatic::is_automatic,
     entity::{Found, Place, Reader, Source},
     header::{Block, Named, date, is_garbled, text, unfold},
-    parameters::Parameters,
+    media_type::{OCTETS, sniff},
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body},
 };
 use crate::model::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
-
-/// MIME parts that are read, whether shown or not. Real mails have a dozen; a forwarded ward
-/// round with a hundred photographs still fits.
-pub const PARTS_MAX: usize = 250;
-
-/// How deep multiparts may nest. Real mails reach four.
-pub const DEPTH_MAX: usize = 16;
-
-/// Attachments that are taken out: each becomes an upload and a post of its own.
-pub const ATTACHMENTS_MAX: usize = 100;
 
 /// Addresses taken from all fields of one name.
 pub const MAILBOXES_MAX: usize = 1_000;
@@ -215,44 +205,4 @@ fn is_urgent(block: &Block<'_>) -> bool {
         || says("X-Priority", &["1", "2", "highest", "high"])
         || says("X-MSMail-Priority", &["high", "highest"])
         || says("Priority", &["urgent"])
-}
-
-/// The type of bytes that have none.
-pub(super) const OCTETS: &str = "application/octet-stream";
-
-/// `type/subtype` in lower case (RFC 2045 §5.1). What is none is a text, as if it were not there
-/// (§5.2), or unknown bytes where something is meant by it.
-pub(super) fn media_type(content_type: &Parameters) -> String {
-    let is_token = |text: &str| {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
-        (1..=64).contains(&text.len()) && text.chars().all(legal)
-    };
-    let value = content_type.value.as_str();
-    match value.split_once('/') {
-        Some(("text", "enriched" | "richtext" | "markdown" | "x-markdown" | "")) => {
-            "text/plain".to_owned()
-        }
-        Some((kind, subtype)) if is_token(kind) && is_token(subtype) => format!("{kind}/{subtype}"),
-        // A bare `text`, as old mailers wrote it, or nothing.
-        None if matches!(value, "text" | "plain" | "") => "text/plain".to_owned(),
-        None if value == "html" => "text/html".to_owned(),
-        _ => OCTETS.to_owned(),
-    }
-}
-
-/// What bytes of an undeclared type are. Some fax gateways send PDF and TIFF so (FAX-11, FAX-13).
-pub(super) fn sniff(media: &str, bytes: &[u8]) -> String {
-    if media != OCTETS {
-        return media.to_owned();
-    }
-    let known: [(&[u8], &str); 6] = [
-        (b"%PDF-", "application/pdf"),
-        (b"II*\0", "image/tiff"),
-        (b"MM\0*", "image/tiff"),
-        (b"\x89PNG\r\n\x1A\n", "image/png"),
-        (b"\xFF\xD8\xFF", "image/jpeg"),
-        (b"PK\x03\x04", "application/zip"),
-    ];
-    let found = known.iter().find(|(magic, _)| bytes.starts_with(magic));
-    found.map_or(media, |(_, media)| media).to_owned()
 }

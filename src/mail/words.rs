@@ -3,6 +3,7 @@
 //! Neighbours of one character set are put together before they are read: many senders cut words
 //! by their length and hit the middle of a character.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mail_parser::decoders::base64::base64_decode;
 
 use super::charset;
@@ -170,6 +171,22 @@ fn digits(text: &str) -> (Vec<u8>, bool) {
         .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
         .collect();
     (base64_decode(&known).unwrap_or_default(), true)
+}
+
+/// A text in encoded words, each on a line of its own.
+pub(super) fn encoded_words(text: &str) -> String {
+    /// An encoded word has at most 75 characters, of which `=?utf-8?B?` and `?=` take 12.
+    const WORD_BYTES_MAX: usize = 45;
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        match words.last_mut() {
+            Some(word) if word.len() + c.len_utf8() <= WORD_BYTES_MAX => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+    }
+    let words: Vec<String> =
+        words.iter().map(|word| format!("=?utf-8?B?{}?=", STANDARD.encode(word))).collect();
+    words.join("\r\n ")
 }
 
 #[cfg(test)]

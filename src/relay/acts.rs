@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use super::{
     Ctx, Line,
     notices::{notice, notice_to},
-    room_to_dispatch::Reader,
+    reader::Reader,
 };
 use crate::{
     model::{ConversationId, RoomFile},

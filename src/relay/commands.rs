@@ -1,6 +1,6 @@
 //! What a person asks the gateway for in a portal.
 
-use super::{Ctx, Line, hand_over::UNCLEAR, identities, members};
+use super::{Ctx, Line, damage::UNCLEAR, identities, members};
 use crate::{
     model::{LetterId, RoomEvent},
     phrases::Phrase,

@@ -15,6 +15,9 @@ pub(super) const DAMAGED: &str = "damaged";
 /// Harm something is parked whose sealed bytes in the database do not open.
 const UNSEALABLE: &str = "seal_broken";
 
+/// Why a dispatch is parked that may or may not have arrived.
+pub(super) const UNCLEAR: &str = "unclear";
+
 /// Harm something is parked at which the gateway ended each time it was tried.
 pub(super) const INTERRUPTED: &str = "interrupted";
 

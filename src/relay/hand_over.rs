@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::{
     Ctx, Line, acts, attempts,
     budget::Held,
-    damage::{self, DAMAGED, INTERRUPTED},
+    damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Content, Leaving, Ours},
     notices::{notice, notice_to},
     stored_mail,
@@ -40,9 +40,6 @@ use crate::{
     },
     transport::submit,
 };
-
-/// Why a dispatch is parked that may or may not have arrived.
-pub(super) const UNCLEAR: &str = "unclear";
 
 /// Why a dispatch waits for which nothing was tried.
 const ACCOUNT_WAITS: &str = "account_waits";

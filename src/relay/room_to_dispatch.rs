@@ -18,6 +18,7 @@ use super::{
     damage::{self, DAMAGED, INTERRUPTED},
     members,
     notices::notice_to,
+    reader::{Reader, park},
     unreadable::{self, Reading, Retried},
 };
 use crate::{
@@ -26,15 +27,14 @@ use crate::{
         ConversationId, Correspondent, LetterId, Member, Membership, MessageId, MessageKind,
         RoomEvent,
     },
-    phrases::{EditTrouble, ParkedWhat, Phrase},
+    phrases::{EditTrouble, Phrase},
     rules::{
         acts::ActKind,
         posts,
         routing::{Portal, Refusal, Route, Saying, route},
     },
     store::{
-        AnsweredLetter, Attempt, Conversation, EditSays, EventStep, NewPart, StoreError,
-        StoredEvent, StoredPart,
+        AnsweredLetter, Attempt, EditSays, EventStep, NewPart, StoreError, StoredEvent, StoredPart,
     },
 };
 
@@ -154,14 +154,6 @@ enum Progress {
     Behind,
     /// It stays where it is, and so do those behind it.
     NotNow,
-}
-
-/// Reads the events of one portal.
-pub(super) struct Reader<'a> {
-    pub(super) ctx: &'a Ctx,
-    pub(super) line: &'a Line,
-    pub(super) conversation: &'a Conversation,
-    pub(super) room_id: &'a str,
 }
 
 impl Reader<'_> {
@@ -595,25 +587,6 @@ impl Reader<'_> {
         park(self.ctx, self.line, self.conversation, stored.id, &stored.event_id, reason).await?;
         Ok(Progress::Waits)
     }
-}
-
-/// Puts an event of a portal aside, and says so at it.
-pub(super) async fn park(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: &Conversation,
-    id: i64,
-    event_id: &str,
-    reason: &str,
-) -> Result<(), StoreError> {
-    warn!(conversation.id = %conversation.id, reason, "An event of a portal was parked");
-    metrics::counter!("umstieg_parked_total", "kind" => "event").increment(1);
-    let phrase = Phrase::Parked { what: ParkedWhat::Event };
-    let notice = notice_to(line, &phrase, event_id);
-    let told = (format!("p{event_id}"), notice);
-    let now = ctx.clock.now();
-    let told = (told.0.as_str(), &told.1);
-    ctx.store.park_event(id, conversation.id, &conversation.channel, reason, told, now).await
 }
 
 /// The letter a message answers: the one it replies to, the one its thread is about, or the newest

@@ -13,7 +13,7 @@ use super::{
     damage::DAMAGED,
     devices, members,
     notices::{notice, notice_to},
-    room_to_dispatch::park,
+    reader::park,
     stop::Stop,
 };
 use crate::{

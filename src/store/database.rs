@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::{
     SEALED, Store, StoreError, jobs,
     seal::{DataKey, OuterKey, Seal, Unsealable},
+    sqlstate::is_missing_table,
     takeover::{APPLICATION, Epoch, NOTICE_THE_DEAD},
 };
 
@@ -331,11 +332,4 @@ pub(super) async fn insert_key(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Postgres' code for a table that does not exist, because nothing was ever migrated.
-const UNDEFINED_TABLE: &str = "42P01";
-
-pub(super) fn is_missing_table(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(UNDEFINED_TABLE))
 }

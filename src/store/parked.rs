@@ -1,9 +1,11 @@
 //! What failed for good and waits for a person: one row for one cause.
 
+mod gaps;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Moment, Store, StoreError, gaps, jobs};
+use super::{Job, Moment, Store, StoreError, jobs};
 use crate::{
     model::{ChannelName, ConversationId, LetterId, LetterState, ParkedState, PostState},
     rules::looking::UnfetchedState,

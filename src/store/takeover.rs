@@ -21,7 +21,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Moment, OpenError, Store, StoreError, database::is_missing_table};
+use super::{Moment, OpenError, Store, StoreError, sqlstate::is_missing_table};
 use crate::model::ConversationId;
 
 /// Key of the advisory lock that keeps a second gateway off the same database: two would do

@@ -5,7 +5,10 @@
 //! then is its name not checked. rustls has no brainpool curves: a server whose certificate uses
 //! one cannot be reached.
 
-use std::{sync::Arc, sync::OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,

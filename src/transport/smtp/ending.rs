@@ -32,6 +32,12 @@ pub(super) enum Why {
     Lost,
 }
 
+impl Lines {
+    pub(super) fn positive(self, at: Reached) -> Result<Self, Stop> {
+        if self.is_positive() { Ok(self) } else { Err(Stop { at, why: Why::Reply(self) }) }
+    }
+}
+
 impl Stop {
     /// Whether the server says that we are not logged in, at whatever step.
     pub(super) fn is_not_logged_in(&self) -> bool {

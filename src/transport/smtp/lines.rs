@@ -1,7 +1,6 @@
 //! One reply of the server, all its lines (RFC 5321 §4.2).
 
-use super::ending::{Stop, Why};
-use crate::model::{EnhancedCode, Reached, Reply};
+use crate::model::{EnhancedCode, Reply};
 use crate::transport::reply::presentable;
 
 /// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
@@ -23,10 +22,6 @@ impl Lines {
 
     pub(super) fn is_permanent(&self) -> bool {
         (500..600).contains(&self.code)
-    }
-
-    pub(super) fn positive(self, at: Reached) -> Result<Self, Stop> {
-        if self.is_positive() { Ok(self) } else { Err(Stop { at, why: Why::Reply(self) }) }
     }
 
     /// The codes and the words, the words fit for logs and rooms.

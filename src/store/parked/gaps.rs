@@ -3,8 +3,9 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, jobs, parked, parked::ParkedKind};
+use super::ParkedKind;
 use crate::model::{ConversationId, DispatchId, Notice};
+use crate::store::{Store, StoreError, jobs, parked};
 
 impl Store {
     /// Notes a gap in what was heard of a portal. What was said before it and did not leave waits

@@ -1,0 +1,188 @@
+//! What keeps the house readable: no circles inside a room. Reads the sources with `syn`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::{
+    Attribute, File, ItemMod, ItemUse, UseTree,
+    visit::{self, Visit},
+};
+
+use crate::layers::sources;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folders: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for folder in folders {
+        sources(&root().join(folder), &mut files);
+    }
+    files.sort();
+    files
+}
+
+/// A module: its path (`relay::devices`) and the modules it names.
+#[derive(Debug, Default)]
+struct Module {
+    /// Paths from the crate's root, as far as they were written.
+    names: BTreeSet<Vec<String>>,
+}
+
+/// Reads one module; what is for tests only is left out.
+struct Reader {
+    path: Vec<String>,
+    found: Module,
+}
+
+impl Reader {
+    /// A path as it stands in the code, from the crate's root; nothing for other crates.
+    fn note(&mut self, written: &[String]) {
+        let up = written.iter().take_while(|word| *word == "super").count();
+        let (mut path, rest) = match written.first().map(String::as_str) {
+            Some("crate") => (Vec::new(), 1),
+            Some("super") => (self.path[..self.path.len().saturating_sub(up)].to_vec(), up),
+            Some("self") => (self.path.clone(), 1),
+            // A child of this module, or another crate: only the first is a module of ours.
+            Some(_) => (self.path.clone(), 0),
+            None => return,
+        };
+        path.extend(written.iter().skip(rest).cloned());
+        self.found.names.insert(path);
+    }
+
+    fn note_tree(&mut self, before: &[String], tree: &UseTree) {
+        let with = |name: &syn::Ident| {
+            let mut path = before.to_vec();
+            path.push(name.to_string());
+            path
+        };
+        match tree {
+            UseTree::Path(path) => self.note_tree(&with(&path.ident), &path.tree),
+            UseTree::Name(name) => self.note(&with(&name.ident)),
+            UseTree::Rename(name) => self.note(&with(&name.ident)),
+            UseTree::Glob(_) => self.note(before),
+            UseTree::Group(group) => {
+                group.items.iter().for_each(|item| self.note_tree(before, item));
+            }
+        }
+    }
+}
+
+fn is_for_tests(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute.parse_args::<syn::Ident>().is_ok_and(|what| what == "test")
+    })
+}
+
+impl<'ast> Visit<'ast> for Reader {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.note_tree(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let words: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
+        if words.len() > 1 {
+            self.note(&words);
+        }
+        visit::visit_path(self, path);
+    }
+}
+
+fn read(path: Vec<String>, file: &File) -> Module {
+    let mut reader = Reader { path, found: Module::default() };
+    reader.visit_file(file);
+    reader.found
+}
+
+/// The modules of the gateway without its tests, by path.
+fn modules() -> BTreeMap<Vec<String>, Module> {
+    let src = root().join("src");
+    let mut modules = BTreeMap::new();
+    for file in rust_files(&["src"]) {
+        let within = file.strip_prefix(&src).unwrap().with_extension("");
+        let path: Vec<String> =
+            within.iter().map(|word| word.to_str().unwrap().to_owned()).collect();
+        if path.iter().any(|word| word == "tests" || word.ends_with("_tests")) {
+            continue;
+        }
+        let code = syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap();
+        modules.insert(path.clone(), read(path, &code));
+    }
+    modules
+}
+
+/// By module, the modules it uses, without those it stands in and those that stand in it: a parent may
+/// use its parts, and they what it holds for them.
+fn arrows(modules: &BTreeMap<Vec<String>, Module>) -> BTreeMap<&[String], BTreeSet<&[String]>> {
+    let module_of = |path: &[String]| {
+        (1..=path.len()).rev().find_map(|length| modules.get_key_value(&path[..length]))
+    };
+    modules
+        .iter()
+        .map(|(from, module)| {
+            let used = module.names.iter().filter_map(|name| module_of(name));
+            let used = used.map(|(to, _)| to.as_slice());
+            let apart = used.filter(|to| !to.starts_with(from) && !from.starts_with(to));
+            (from.as_slice(), apart.collect())
+        })
+        .collect()
+}
+
+/// Modules that use each other, over however many others, each group once.
+fn circles<'m>(arrows: &BTreeMap<&'m [String], BTreeSet<&'m [String]>>) -> BTreeSet<Vec<String>> {
+    let reach = |from: &'m [String]| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(at) = next.pop() {
+            for to in arrows.get(at).into_iter().flatten() {
+                if seen.insert(*to) {
+                    next.push(to);
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<_, _> = arrows.keys().map(|from| (*from, reach(from))).collect();
+    reached
+        .iter()
+        .filter(|(from, to)| to.contains(*from))
+        .map(|(from, to)| {
+            let back = to.iter().filter(|other| reached[*other].contains(from));
+            back.map(|module| module.join("::")).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn no_modules_of_a_room_stand_in_a_circle() {
+    let modules = modules();
+    let circles = circles(&arrows(&modules));
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn the_reader_sees_what_it_should() {
+    let code = "use super::{b::B, c}; use std::fmt; struct A; fn f() { crate::x::y::g(); d::h() }
+                #[cfg(test)] mod tests { use super::super::q; struct T; }";
+    let path = vec!["room".to_owned(), "a".to_owned()];
+    let module = read(path, &syn::parse_file(code).unwrap());
+    let names: Vec<String> = module.names.iter().map(|name| name.join("::")).collect();
+    assert_eq!(names, ["room::a::d::h", "room::a::std::fmt", "room::b::B", "room::c", "x::y::g"]);
+    let modules = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "a")].map(|(from, to)| {
+        let module = Module { names: [vec![to.to_owned()]].into() };
+        (vec![from.to_owned()], module)
+    });
+    let circle = vec!["b".to_owned(), "c".to_owned()];
+    assert_eq!(circles(&arrows(&modules.into())), [circle].into());
+}
