@@ -107,6 +107,7 @@ impl Shop {
         // Who came to the team while the settings were changed is invited where work goes on.
         for (name, line) in &self.ctx.channels {
             let (team, since) = (&line.channel.team, now - NEWCOMERS_SINCE);
+            self.ctx.store.team_is(name, team, now).await?;
             self.ctx.store.wake_for_newcomers(name, team, since, NEWCOMERS_ROOMS_MAX).await?;
         }
         Ok(())
@@ -184,7 +185,7 @@ impl Shop {
             let before = now - channel.alarm;
             let new = store.park_deserted(name, &channel.team, before, now).await?;
             if new > 0 {
-                warn!(channel.name = %name, "Nobody has joined {new} rooms in which letters lie");
+                warn!(channel.name = %name, "Nobody who can read has joined {new} rooms in which letters lie");
             }
         }
         metrics::gauge!("umstieg_portals_deserted").set(gauge(store.deserted_portals(now).await?));

@@ -603,12 +603,12 @@ async fn send_post(
     let content = posts::marked(content, &post.txn_id);
     let saying =
         Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
-    if post.letter.is_some() && !portal.is_attended {
+    // In a room that is encrypted it is known when it is encrypted.
+    if post.letter.is_some() && !portal.is_attended && portal.rotation.is_none() {
         // Before it is said: nobody is lost sight of by a crash.
-        ctx.store.portal_is_deserted(portal.room_id.as_str(), ctx.clock.now()).await?;
-        if portal.rotation.is_none() {
-            ctx.store.post_is_unshown(&post.txn_id).await?;
-        }
+        let room = portal.room_id.as_str();
+        ctx.store.portal_is_deserted(room, &post.txn_id, ctx.clock.now()).await?;
+        ctx.store.post_is_unshown(&post.txn_id).await?;
     }
     match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
         Ok(event_id) => {

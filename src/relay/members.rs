@@ -1,5 +1,7 @@
 //! Who is in a portal: invited and let in, told of, sent out again; and who of them reads.
 
+use std::collections::BTreeSet;
+
 use ruma::{OwnedUserId, RoomId, UserId};
 use tracing::{info, warn};
 
@@ -70,6 +72,11 @@ pub(super) async fn readers(
     Ok(members)
 }
 
+/// Whether one of these humans has joined.
+pub(super) fn is_heard(members: &[Member], by: &BTreeSet<OwnedUserId>) -> bool {
+    members.iter().any(|member| member.is_listener() && by.contains(&member.user))
+}
+
 /// Whether a human who reads has joined.
 pub(super) fn is_attended(members: &[Member]) -> bool {
     members.iter().any(Member::is_listener)
@@ -103,6 +110,12 @@ pub(super) async fn changed(
     membership: Membership,
 ) -> Result<(), StoreError> {
     if !matches!(membership, Membership::Join | Membership::Invite) {
+        let belongs = line.channel.team.iter().any(|member| member == user.as_str())
+            || ctx.store.admitted(conversation).await?.iter().any(|member| member == user.as_str());
+        if !belongs {
+            // It refuses nothing by that: should it belong here again, it is invited.
+            ctx.store.member_is_former(room.as_str(), user.as_str(), ctx.clock.now()).await?;
+        }
         return ctx.store.forget_told(room.as_str(), user.as_str()).await;
     }
     let members = present(ctx, line, room).await?;
@@ -111,10 +124,14 @@ pub(super) async fn changed(
         Standing::Stranger => tell_of_stranger(ctx, line, conversation, room, user).await?,
         Standing::Former => ctx.store.wake(&Job::SendPosts(conversation), None).await?,
         Standing::Reader if member.is_listener() => {
-            ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
-            // It may be the first who can read what lies there, or have to be told what it missed.
+            let (room, now) = (room.as_str(), ctx.clock.now());
             let is_new = ctx.devices.is_required() && !member.known.has_read;
-            if is_new || ctx.store.has_unshown(conversation).await? {
+            let has_unshown = ctx.store.has_unshown(conversation).await?;
+            if !ctx.devices.is_required() || !is_new && !has_unshown {
+                ctx.store.portal_is_attended(room, now).await?;
+            }
+            // It may be the first who can read what lies there, or have to be told what it missed.
+            if is_new || has_unshown {
                 ctx.store.wake(&Job::SendPosts(conversation), None).await?;
             }
         }
@@ -288,7 +305,7 @@ async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -
         let Ok(user) = OwnedUserId::try_from(member.as_str()) else { continue };
         match ctx.homeserver.remove(&user, room).await {
             Ok(true) => {
-                ctx.store.member_was_removed(room.as_str(), &member).await?;
+                ctx.store.member_was_removed(room.as_str(), &member, ctx.clock.now()).await?;
                 metrics::counter!("umstieg_members_removed_total").increment(1);
                 info!(portal.id = portal.id, "Removed somebody who no longer belongs to a portal");
             }

@@ -52,6 +52,31 @@ pub(super) async fn greet(
     Ok(())
 }
 
+/// Notes, before a post leaves, that none of the humans who can read it has joined its portal: what
+/// lies there is as good as lost, whoever else is there.
+pub(super) async fn note_unheard(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+    readers: &BTreeSet<OwnedUserId>,
+    txn_id: &str,
+) -> Result<(), StoreError> {
+    let is_heard = async || {
+        let members = members::readers(ctx, line, room).await?;
+        Ok::<_, StoreError>(members::is_heard(&members, readers))
+    };
+    if is_heard().await? {
+        return Ok(());
+    }
+    let now = ctx.clock.now();
+    ctx.store.portal_is_deserted(room.as_str(), txn_id, now).await?;
+    // Whoever joined meanwhile saw no note of it.
+    if is_heard().await? {
+        ctx.store.portal_is_attended(room.as_str(), now).await?;
+    }
+    Ok(())
+}
+
 /// Says once more what nobody could read, if somebody can by now.
 pub(super) async fn say_again(
     ctx: &Ctx,
@@ -60,22 +85,25 @@ pub(super) async fn say_again(
     portal: &OpenPortal,
 ) -> Result<(), Stop> {
     let has_unshown = ctx.store.has_unshown(conversation.id).await?;
+    let room = &portal.room_id;
+    let is_deserted = ctx.store.is_deserted(room.as_str()).await?;
     let Some(rotation) = portal.rotation else {
-        if has_unshown && portal.is_attended {
-            let now = ctx.clock.now();
-            ctx.store.portal_is_attended(portal.room_id.as_str(), now).await?;
+        if (has_unshown || is_deserted) && portal.is_attended {
+            ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
         }
         return Ok(());
     };
-    let known = members::readers(ctx, line, &portal.room_id).await?;
+    let known = members::readers(ctx, line, room).await?;
     let has_new = known.iter().any(|member| !member.is_ours && !member.known.has_read);
-    if !has_unshown && !has_new {
+    if !has_unshown && !has_new && !is_deserted {
         return Ok(());
     }
-    let room = &portal.room_id;
     let could_read = devices::who_could_read(ctx, line, room, rotation, &portal.ghost).await?;
     if could_read.is_empty() {
         return Ok(());
+    }
+    if is_deserted && members::is_heard(&members::readers(ctx, line, room).await?, &could_read) {
+        ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
     }
     if has_unshown {
         repeat(ctx, line, conversation.id).await?;

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Job, Store, StoreError, jobs};
 use crate::{
-    model::{ConversationId, Notice},
+    model::{ChannelName, ConversationId, Notice},
     rules::audience::Admitted,
 };
 
@@ -23,7 +23,7 @@ pub struct PresentMember {
     pub was_invited: bool,
     /// The identity it is known by, and the one seen last.
     pub identity: Option<StoredIdentity>,
-    /// Whether it has had a key for what is written here.
+    /// Whether it has had a key for what is written here, and has belonged here since.
     pub has_read: bool,
 }
 
@@ -163,8 +163,14 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that we have just removed somebody.
-    pub async fn member_was_removed(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
+    /// Notes that we have just removed somebody who does not belong here any more.
+    pub async fn member_was_removed(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query!(
             "update portal_members
              set membership = 'leave',
@@ -174,8 +180,98 @@ impl Store {
             room_id,
             user_id,
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        is_former(&mut transaction, room_id, user_id, at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that somebody is gone who does not belong here any more.
+    pub async fn member_is_former(
+        &self,
+        room_id: &str,
+        user_id: &str,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        is_former(&mut transaction, room_id, user_id, at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// At a start: who is no longer of a channel's team, and was let in by nobody, reads nothing more
+    /// in its rooms, and counts as never invited to those in which they are not.
+    pub async fn team_is(
+        &self,
+        channel: &ChannelName,
+        team: &[String],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "update room_readers as reader
+             set until = $3
+             from portals as portal
+             join conversations as conversation on conversation.id = portal.conversation_id
+             where portal.room_id = reader.room_id
+               and portal.state = 'open'
+               and conversation.channel = $1
+               and reader.until is null
+               and not reader.user_id = any ($2)
+               and not exists (
+                   select 1
+                   from admitted
+                   where admitted.conversation_id = portal.conversation_id
+                     and admitted.user_id = reader.user_id
+                     and admitted.state = 'in'
+               )",
+            channel.as_str(),
+            team,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "with gone as (
+                 select portal.id, array_agg(invited.user_id) as users
+                 from portals as portal
+                 join conversations as conversation on conversation.id = portal.conversation_id
+                 cross join unnest(portal.invited) as invited (user_id)
+                 where portal.state = 'open'
+                   and conversation.channel = $1
+                   and not invited.user_id = any ($2)
+                   and not exists (
+                       select 1
+                       from admitted
+                       where admitted.conversation_id = portal.conversation_id
+                         and admitted.user_id = invited.user_id
+                         and admitted.state = 'in'
+                   )
+                   and not exists (
+                       select 1
+                       from portal_members as member
+                       where member.room_id = portal.room_id
+                         and member.user_id = invited.user_id
+                         and member.membership in ('join', 'invite')
+                   )
+                 group by portal.id
+             )
+             update portals
+             set invited = array(
+                     select user_id
+                     from unnest(portals.invited) as user_id
+                     where not user_id = any (gone.users)
+                 ),
+                 former = portals.former || gone.users
+             from gone
+             where portals.id = gone.id",
+            channel.as_str(),
+            team,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -223,7 +319,7 @@ impl Store {
                      select 1
                      from portals as room
                      where room.conversation_id = portal.conversation_id
-                       and member.user_id = any (room.invited)
+                       and member.user_id = any (room.invited || room.former)
                  ) as "was_invited!",
                  identity.pinned as "pinned?",
                  identity.seen as "seen?",
@@ -237,6 +333,7 @@ impl Store {
              left join room_readers as reader
                  on reader.room_id = member.room_id
                 and reader.user_id = member.user_id
+                and reader.until is null
              where member.room_id = $1
                and member.membership in ('join', 'invite')"#,
             room_id,
@@ -332,6 +429,18 @@ impl Store {
         .rows_affected();
         if changed == 1 {
             self.is_invited_anew(&mut transaction, conversation, user_id).await?;
+            sqlx::query!(
+                "update room_readers
+                 set until = $3
+                 where user_id = $2
+                   and until is null
+                   and room_id in (select room_id from portals where conversation_id = $1)",
+                conversation.0,
+                user_id,
+                at,
+            )
+            .execute(&mut *transaction)
+            .await?;
         }
         transaction.commit().await?;
         Ok(changed == 1)
@@ -445,8 +554,8 @@ impl Store {
         Ok(())
     }
 
-    /// Members who get a key for what is written in a room for the first time, with how many letters
-    /// came there before, that others could read and they cannot.
+    /// Members who get a key for what is written in a room for the first time, or again after they did
+    /// not belong there, with how many letters came meanwhile, that others could read and they cannot.
     pub async fn readers_came(
         &self,
         room_id: &str,
@@ -454,27 +563,37 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sqlx::query!(
-            r#"with came as (
-                 insert into room_readers (room_id, user_id, since)
+            r#"with before as (
+                 select user_id, until
+                 from room_readers
+                 where room_id = $1
+                   and user_id = any ($2)
+             ),
+             came as (
+                 insert into room_readers as reader (room_id, user_id, since)
                  select $1, user_id, $3
                  from unnest($2::text[]) as user_id
-                 on conflict do nothing
+                 on conflict (room_id, user_id) do update
+                 set since = excluded.since,
+                     until = null
+                 where reader.until is not null
                  returning user_id
-             ),
-             missed as (
-                 select count(distinct post.letter_id) as letters
-                 from portals as portal
-                 join posts as post on post.conversation_id = portal.conversation_id
-                 where portal.room_id = $1
-                   and post.letter_id is not null
-                   and post.substance = 'content'
-                   and post.state = 'sent'
-                   and not post.unshown
-                   and post.sent_at >= portal.created_at
              )
-             select came.user_id as "user_id!", missed.letters as "letters!"
+             select
+                 came.user_id as "user_id!",
+                 (
+                     select count(distinct post.letter_id)
+                     from portals as portal
+                     join posts as post on post.conversation_id = portal.conversation_id
+                     where portal.room_id = $1
+                       and post.letter_id is not null
+                       and post.substance = 'content'
+                       and post.state = 'sent'
+                       and not post.unshown
+                       and post.sent_at >= greatest(portal.created_at, before.until)
+                 ) as "letters!"
              from came
-             cross join missed"#,
+             left join before on before.user_id = came.user_id"#,
             room_id,
             users,
             at,
@@ -483,6 +602,39 @@ impl Store {
         .await?;
         Ok(rows.into_iter().map(|row| (row.user_id, row.letters)).collect())
     }
+}
+
+/// Whoever was invited here does not belong here any more: should they again, they are newcomers.
+async fn is_former(
+    connection: &mut PgConnection,
+    room_id: &str,
+    user_id: &str,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update portals
+         set invited = array_remove(invited, $2),
+             former = array_append(former, $2)
+         where room_id = $1
+           and $2 = any (invited)",
+        room_id,
+        user_id,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "update room_readers
+         set until = $3
+         where room_id = $1
+           and user_id = $2
+           and until is null",
+        room_id,
+        user_id,
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Notes that a room is told something of somebody. `false`: it was told, and that is no news, or was

@@ -321,8 +321,8 @@ impl Store {
 
     /// Whether the portal of a conversation wants attention although nothing waits to be said:
     /// its room was upgraded or is only half taken over, somebody of the team or whom a speaker let
-    /// in was not invited or can read nothing yet, somebody is to be removed, or something was shown to
-    /// nobody.
+    /// in was not invited or can read nothing yet, somebody is to be removed, something was shown to
+    /// nobody, or nobody who can read was there.
     pub async fn portal_wants_attention(
         &self,
         conversation: ConversationId,
@@ -338,6 +338,7 @@ impl Store {
                        or state = 'opening' and room_id is not null
                        or state = 'open' and (
                            not invited @> $2
+                           or deserted_since is not null
                            or exists (
                                select 1
                                from admitted
@@ -365,6 +366,7 @@ impl Store {
                                left join room_readers as reader
                                    on reader.room_id = member.room_id
                                   and reader.user_id = member.user_id
+                                  and reader.until is null
                                where member.room_id = portals.room_id
                                  and member.membership in ('join', 'invite')
                                  and reader.user_id is null
@@ -462,6 +464,11 @@ impl Store {
              set invited = (
                  select coalesce(array_agg(distinct user_id order by user_id), '{}')
                  from unnest(invited || $2::text[]) as user_id
+             ),
+             former = array(
+                 select user_id
+                 from unnest(former) as user_id
+                 where not user_id = any ($2)
              )
              where id = $1",
             portal,

@@ -19,6 +19,9 @@ const UNSHOWN_ROOMS_MAX: i64 = 1000;
 /// Why a portal that nobody has joined is parked.
 const NOBODY_JOINED: &str = "nobody_joined";
 
+/// Why a portal is parked that only those have joined who can read nothing.
+const NOBODY_CAN_READ: &str = "nobody_can_read";
+
 impl Store {
     /// Notes, before it is said, that a post of a letter goes where no human's device can read it.
     pub async fn post_is_unshown(&self, txn_id: &str) -> Result<(), StoreError> {
@@ -146,6 +149,7 @@ impl Store {
                        from room_readers as reader
                        where reader.room_id = member.room_id
                          and reader.user_id = member.user_id
+                         and reader.until is null
                    )
                    or exists (
                        select 1
@@ -154,6 +158,7 @@ impl Store {
                          and posts.unshown
                          and not posts.repeated
                    )
+                   or portal.deserted_since is not null
                )",
             users,
         )
@@ -189,18 +194,22 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that something of a letter goes into a room that no human has joined.
+    /// Notes, if a post is of a letter, that it goes into a room that no human has joined who can read
+    /// it.
     pub async fn portal_is_deserted(
         &self,
         room_id: &str,
+        txn_id: &str,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "update portals
-             set deserted_since = $2
+             set deserted_since = $3
              where room_id = $1
-               and deserted_since is null",
+               and deserted_since is null
+               and exists (select 1 from posts where txn_id = $2 and letter_id is not null)",
             room_id,
+            txn_id,
             at,
         )
         .execute(&self.pool)
@@ -208,7 +217,22 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that somebody who reads has joined a portal. In one that is not encrypted everything
+    /// Whether that is noted of a portal.
+    pub async fn is_deserted(&self, room_id: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from portals
+                 where room_id = $1
+                   and deserted_since is not null
+             ) as "is!""#,
+            room_id,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Notes that somebody who can read has joined a portal. In one that is not encrypted everything
     /// that was said is shown by that.
     pub async fn portal_is_attended(
         &self,
@@ -253,7 +277,7 @@ impl Store {
     }
 
     /// Parks the portals of a channel in which something has lain since `before` and which no human
-    /// has joined. Returns how many are new.
+    /// has joined who can read it. Returns how many are new.
     pub async fn park_deserted(
         &self,
         channel: &ChannelName,
@@ -261,13 +285,15 @@ impl Store {
         before: OffsetDateTime,
         at: OffsetDateTime,
     ) -> Result<usize, StoreError> {
-        // Somebody came between a look at the members and the note that nobody is there.
+        // Somebody came between a look at the members and the note that nobody is there. Where it is
+        // encrypted, being there is not enough.
         let attended = sqlx::query_scalar!(
             r#"select portal.room_id as "room_id!"
              from portals as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.deserted_since is not null
                and portal.state = 'open'
+               and portal.encryption is null
                and conversation.channel = $1
                and exists (
                    select 1
@@ -287,8 +313,19 @@ impl Store {
         for room in &attended {
             self.portal_is_attended(room, at).await?;
         }
-        let deserted = sqlx::query_scalar!(
-            "select portal.id
+        let deserted = sqlx::query!(
+            r#"select
+                 portal.id,
+                 exists (
+                     select 1
+                     from portal_members as member
+                     left join admitted
+                         on admitted.conversation_id = portal.conversation_id
+                        and admitted.user_id = member.user_id
+                     where member.room_id = portal.room_id
+                       and member.membership = 'join'
+                       and (member.user_id = any ($3) or admitted.state = 'in')
+                 ) as "is_joined!"
              from portals as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.deserted_since < $2
@@ -301,9 +338,10 @@ impl Store {
                      and parked.item_id = portal.id
                      and parked.resolved_at is null
                )
-             order by portal.id",
+             order by portal.id"#,
             channel.as_str(),
             before,
+            team,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -312,9 +350,9 @@ impl Store {
             parked::insert(
                 &mut transaction,
                 ParkedKind::Portal,
-                *portal,
+                portal.id,
                 channel.as_str(),
-                NOBODY_JOINED,
+                if portal.is_joined { NOBODY_CAN_READ } else { NOBODY_JOINED },
                 at,
             )
             .await?;

@@ -14,6 +14,7 @@ mod pins;
 mod reactions;
 mod rooms;
 mod sessions;
+mod team;
 mod unread;
 mod words;
 

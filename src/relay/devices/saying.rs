@@ -76,6 +76,7 @@ pub(in crate::relay) async fn say(
         } else {
             content = posts::marked_as_read(content, txn_id);
         }
+        readers::note_unheard(ctx, line, room, &humans, txn_id).await?;
         readers::greet(ctx, line, room, &known, &humans).await?;
     }
     let voice = Voice { user: device.user(), device: device.device() };
