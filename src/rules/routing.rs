@@ -193,12 +193,12 @@ fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
 /// letter.
 fn command(words: &Words, prefix: &str) -> Option<Command> {
     let rest = words.body.trim().strip_prefix(prefix)?;
-    let word = rest.split_whitespace().next()?;
-    // "!!!" or "! Achtung" is emphasis, not a command.
-    if !rest.starts_with(word) || !word.chars().all(char::is_alphabetic) {
+    let mut said = rest.split_whitespace();
+    let word = said.next()?;
+    if !word.chars().all(char::is_alphabetic) {
         return None;
     }
-    Some(match word.to_lowercase().as_str() {
+    let command = match word.to_lowercase().as_str() {
         "hilfe" | "help" => Command::Help,
         "original" => Command::Original,
         "erneut" | "retry" => Command::Retry,
@@ -207,7 +207,23 @@ fn command(words: &Words, prefix: &str) -> Option<Command> {
         "vertrauen" | "trust" => Command::Trust(person(words)),
         "bestätigen" | "bestaetigen" | "confirm" => Command::Confirm,
         _ => Command::Unknown(word.to_owned()),
-    })
+    };
+    if rest.starts_with(word) {
+        return Some(command);
+    }
+    // "!!!" or "! Achtung" is emphasis, not a command; "! hilfe" and nothing more was meant as one.
+    let is_alone = match &command {
+        Command::Unknown(_) => false,
+        Command::Admit(Some(_)) | Command::Dismiss(Some(_)) | Command::Trust(Some(_)) => true,
+        Command::Help
+        | Command::Original
+        | Command::Retry
+        | Command::Confirm
+        | Command::Admit(None)
+        | Command::Dismiss(None)
+        | Command::Trust(None) => said.next().is_none(),
+    };
+    is_alone.then_some(command)
 }
 
 /// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
@@ -335,6 +351,11 @@ mod tests {
             ("!Achtung Kalium 6,8", Some(Command::Unknown("Achtung".to_owned()))),
             ("!!!", None),
             ("! Achtung", None),
+            ("! hilfe", Some(Command::Help)),
+            ("!  Erneut ", Some(Command::Retry)),
+            ("! einlassen", Some(Command::Admit(None))),
+            ("! Hilfe kommt um drei", None),
+            ("! Original liegt bei", None),
             ("Bitte !hilfe", None),
         ] {
             assert_eq!(command(&self::words(words), "!"), expected, "{words}");

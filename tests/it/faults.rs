@@ -371,6 +371,14 @@ pub(crate) async fn settle(
             assert!(done.status.success(), "{done:?}");
             looked_after += 1;
         }
+        // Whoever is ended often enough in the middle of the same one is told to look after it.
+        let interrupted = "select id from parked where kind in ('letter', 'post') \
+                           and reason = 'interrupted' and resolved_at is null";
+        for id in around.postgres.query(database, interrupted).await.unwrap_or_default().lines() {
+            let done = gateway.command(&["parked", "retry", id]).await.unwrap();
+            assert!(done.status.success(), "{done:?}");
+            eprintln!("parked row {id}: interrupted too often, tried again");
+        }
         let waiting = "select (select count(*) from letters where state in ('stored', 'placed')) \
                             + (select count(*) from posts where state = 'pending') \
                             + (select count(*) from dispatches \
