@@ -448,7 +448,10 @@ async fn engine_for_ever(
 }
 
 /// Completes at SIGTERM or SIGINT; both are heard from this call on.
-fn signals() -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+///
+/// # Errors
+/// When the operating system does not let them be listened to.
+pub fn signals() -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -13,7 +13,6 @@ mod tale;
 
 use std::{
     io::{self, Write as _},
-    pin::Pin,
     process::ExitCode,
     time::Duration,
 };
@@ -76,7 +75,7 @@ async fn main() -> ExitCode {
 /// # Errors
 /// When there is no terminal to tell it to, or no signal to be told to stop by.
 async fn demo(once: bool) -> Result<ExitCode, DemoError> {
-    let mut told_to_stop = signals().map_err(DemoError::Signals)?;
+    let mut told_to_stop = umstieg::app::signals().map_err(DemoError::Signals)?;
     let mut tale = Tale::begin();
     tale.say(INTRODUCTION)?;
     let told = tokio::select! {
@@ -133,17 +132,4 @@ async fn ended(practice: &mut Practice) {
     while !practice.gateway.has_ended() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
-}
-
-/// Completes at SIGTERM or SIGINT; both are heard from this call on.
-fn signals() -> io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(Box::pin(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }))
 }
