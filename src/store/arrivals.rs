@@ -106,9 +106,10 @@ impl Store {
         .await?)
     }
 
-    /// Events of portals that transactions brought before the very first `/sync`, which tells only
-    /// what follows it: in the order in which they came.
-    pub async fn fetched_before_all(&self) -> Result<Vec<String>, StoreError> {
+    /// Events of portals that transactions brought, in the order in which they came. For a `/sync`
+    /// that begins anew, which tells only what follows it: asked before it, so that what a transaction
+    /// brings after the homeserver's answer is not taken for older than that.
+    pub async fn fetched_before_sync(&self) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar!(
             "select event.event_id
              from room_events as event

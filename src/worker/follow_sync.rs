@@ -82,6 +82,10 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let bot = ctx.homeserver.bot();
     let mut since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
+    let mut fetched = match since {
+        Some(_) => Vec::new(),
+        None => ctx.store.fetched_before_sync().await?,
+    };
     let batch = match ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             relay::renew_bot_device(ctx).await?;
@@ -90,6 +94,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         // What was kept is no position, or none of this homeserver's. To ask with it for ever would
         // be to hear nothing more.
         Err(error) if since.is_some() && error.status() == Some(400) => {
+            fetched = ctx.store.fetched_before_sync().await?;
             let batch = ctx.homeserver.sync(&device, None, LONG_POLL).await?;
             error!(
                 "The position in the bot's /sync is of no use; every room is read from what was heard last"
@@ -111,9 +116,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         events.extend(room.state.iter().map(incoming));
         events.extend(room.timeline.iter().map(incoming));
     }
-    if since.is_none() {
-        missing.extend(ctx.store.fetched_before_all().await?);
-    }
+    missing.extend(fetched);
     for room in &batch.left {
         events.extend(room.timeline.iter().map(incoming));
     }

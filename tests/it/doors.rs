@@ -10,12 +10,14 @@ use std::{
     time::Duration,
 };
 
+use ruma::OwnedDeviceId;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+use umstieg::matrix::{Homeserver, HomeserverSettings};
 use umstieg_world::{World, WorldOptions, client::SeenEvent};
 
 use crate::stage::{Stage, kim_mail};
@@ -139,6 +141,33 @@ async fn a_position_that_is_none_makes_nobody_deaf() {
     let five: String = (0..5).map(|number| format!("Satz {number}.")).collect();
     assert!(said.matches(&format!("{five}Satz danach.")).count() == 2, "{said}");
     assert_eq!(stage.query("select count(*) from parked").await, "0");
+}
+
+/// Synapse answers a question it heard before from its memory, which would be where it stood then:
+/// what a transaction brings would be read before what was said earlier.
+#[tokio::test]
+async fn where_the_homeserver_stands_is_asked_anew_each_time() {
+    let mut stage = Stage::new().await;
+    let (_, letter) = first_letter(&stage).await;
+    let find = format!("select device_id from devices where user_id = '{}'", stage.bot_id());
+    let device: OwnedDeviceId = stage.query(&find).await.into();
+    stage.gateway.stop();
+    let (world, slot) = (&stage.world.homeserver, stage.gateway.slot());
+    let homeserver = Homeserver::new(HomeserverSettings {
+        base_url: world.url.parse().unwrap(),
+        server_name: world.server_name.as_str().try_into().unwrap(),
+        as_token: slot.as_token.clone().into(),
+        bot_localpart: format!("{}bot", slot.prefix),
+        user_prefix: slot.prefix.clone(),
+        extra_roots_pem: Vec::new(),
+    })
+    .unwrap();
+    for number in 0..3 {
+        let said = stage.anna.send_text(&letter.room_id, &format!("Satz {number}.")).await.unwrap();
+        let batch = homeserver.sync(&device, None, Duration::ZERO).await.unwrap();
+        let told = batch.joined.iter().flat_map(|room| &room.timeline);
+        assert!(told.into_iter().any(|event| event.event_id == said), "{number}: an old answer");
+    }
 }
 
 /// What was said while the gateway was away and the first door's transactions were lost: more

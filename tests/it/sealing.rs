@@ -314,7 +314,7 @@ async fn the_key_is_changed_by_a_command_that_may_be_killed() {
     let said = stage.umstieg(&["rekey"]).await.done();
     assert!(said.contains("Going on where it was interrupted"), "{said}");
     assert!(
-        said.contains("  letters.raw: ") && said.contains("1 old data keys were removed"),
+        said.contains("  letters.raw: ") && said.contains("Old data keys removed: 1."),
         "{said}"
     );
     assert_eq!(stage.sealed_with(1).await, 0);
