@@ -23,6 +23,7 @@ mod readers;
 mod room_to_dispatch;
 mod stop;
 mod stored_mail;
+mod turns;
 mod unreadable;
 
 use std::{
@@ -47,6 +48,7 @@ pub use devices::{
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
+pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 
 use crate::{
@@ -82,6 +84,8 @@ pub struct Ctx {
     pub sandbox: Sandbox,
     /// Attempts that were none, and that still have to be given back.
     pub owed: Owed,
+    /// Who is tried alone.
+    pub turns: Turns,
     /// Whom the homeserver was found to know.
     pub acquaintances: Acquaintances,
 }

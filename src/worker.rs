@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use graphile_worker::{IntoTaskHandlerResult, TaskHandler, Worker, WorkerContext, WorkerOptions};
+use graphile_worker::{
+    IntoTaskHandlerResult, LocalQueueConfig, RefetchDelayConfig, TaskHandler, Worker,
+    WorkerContext, WorkerOptions,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tracing::{error, warn};
@@ -29,6 +32,9 @@ use crate::{
 /// A job that is locked and not running here for this long was left behind. Longer than the
 /// engine needs to note the end of a task.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
+
+/// Longest time between two questions for a job where no wake-up comes.
+const PAUSE_BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
 
 /// Time between two looks for what waits without a wake-up.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -65,6 +71,19 @@ impl std::fmt::Debug for Shop {
     }
 }
 
+/// Without it each of the engine's tasks asks for a job at every wake-up. The pause ends with the next
+/// wake-up; without a pause the engine would ask without end while there is nothing to do. What is
+/// taken and not begun goes back before it counts as left behind.
+fn one_question_for_all(tasks: usize) -> LocalQueueConfig {
+    let pause = RefetchDelayConfig::builder()
+        .duration(PAUSE_BETWEEN_QUESTIONS)
+        .threshold(tasks - 1)
+        .max_abort_threshold(1)
+        .build();
+    let returned_after = ORPHANED_AFTER / 2;
+    LocalQueueConfig::builder().size(tasks).ttl(returned_after).refetch_delay(pause).build()
+}
+
 impl Shop {
     pub fn new(ctx: Arc<Ctx>, report: Report) -> Self {
         Self { ctx, report, running: Running::default() }
@@ -85,6 +104,7 @@ impl Shop {
             .schema("graphile_worker")
             .concurrency(concurrency)
             .poll_interval(Duration::from_secs(1))
+            .local_queue(one_question_for_all(concurrency.max(1)))
             .listen_os_shutdown_signals(false)
             .add_extension(self.clone())
             .define_job::<PlaceLetters>()

@@ -14,7 +14,9 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
-    relay::{self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng},
+    relay::{
+        self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng, Turns,
+    },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
     store::{ChannelPlace, Store, StoreError},
@@ -141,6 +143,7 @@ pub fn ctx(
         budget: Budget::default(),
         sandbox: Sandbox::default(),
         owed: Owed::default(),
+        turns: Turns::default(),
         acquaintances: Acquaintances::default(),
     })
 }

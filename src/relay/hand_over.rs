@@ -31,7 +31,10 @@ use crate::{
     rules::{
         answer::{self, Answers},
         delivery::trouble,
-        retry::{COLLECT_MAX, Verdict, WAIT_MAX, after_interruption, back_off, judge, not_before},
+        retry::{
+            COLLECT_MAX, Verdict, WAIT_MAX, after_interruption, back_off, is_suspect, judge,
+            not_before,
+        },
     },
     sandbox::SandboxError,
     store::{
@@ -89,16 +92,19 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             {
                 return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
             }
-            DeliveryState::Collecting => match ctx.store.dispatch_closes(dispatch.id).await? {
-                Some(attempts) if attempts > ctx.attempts_max => {
-                    case.give_up_interrupted(&dispatch).await?;
+            DeliveryState::Collecting => {
+                let _turn = ctx.turns.take(is_suspect(dispatch.attempts, ctx.attempts_max)).await;
+                match ctx.store.dispatch_closes(dispatch.id).await? {
+                    Some(attempts) if attempts > ctx.attempts_max => {
+                        case.give_up_interrupted(&dispatch).await?;
+                    }
+                    Some(_) => {
+                        let counted = Counted::Closing(dispatch.id);
+                        attempts::ended(ctx, counted, case.close(dispatch).await).await?;
+                    }
+                    None => {}
                 }
-                Some(_) => {
-                    let counted = Counted::Closing(dispatch.id);
-                    attempts::ended(ctx, counted, case.close(dispatch).await).await?;
-                }
-                None => {}
-            },
+            }
             // A crash left it here before anything of the body could leave.
             DeliveryState::HandingOver => case.interrupted(&dispatch).await?,
             // A crash left it here while the body may have been on its way.
@@ -205,6 +211,9 @@ impl Case<'_> {
         let Some(dispatch) = self.rightly_named(dispatch, &composed).await? else {
             return Ok(Attempt::Ended);
         };
+        let is_alone = is_suspect(dispatch.attempts, self.ctx.attempts_max)
+            && store.waits_for(dispatch.id, INTERRUPTED).await?;
+        let _turn = self.ctx.turns.take(is_alone).await;
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
             return Ok(Attempt::Ended);
         };

@@ -28,6 +28,7 @@ use crate::{
     phrases::{Phrase, Phrases},
     rules::{
         posts,
+        retry::is_suspect,
         threading::{self, Ancestors, Known, Placement},
     },
     store::{
@@ -62,11 +63,18 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
         return Ok(());
     };
     attempts::give_back(ctx).await?;
+    let mut is_alone = false;
     loop {
+        let turn = ctx.turns.take(is_alone).await;
         let next = match ctx.store.next_stored_letter(channel).await {
             Ok(None) => return Ok(()),
             Ok(Some(stored)) => {
                 let id = stored.id;
+                is_alone = is_suspect(stored.attempts - 1, ctx.attempts_max);
+                if is_alone && !turn.is_alone() {
+                    attempts::is_none(ctx, Attempt::Letter(id)).await;
+                    continue;
+                }
                 let placed = place(ctx, line, stored).await;
                 let placed = attempts::ended(ctx, Attempt::Letter(id), placed).await;
                 placed.map_err(|error| (Some(id), error))
@@ -446,6 +454,9 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         if let Some(next) = put_off::not_before(head, ctx.clock.now()) {
             return ctx.store.wake(&Job::SendPosts(id), Some(next)).await;
         }
+        // One that failed in another way since was not what ended the gateway.
+        let interrupted = if head.next_attempt_at.is_none() { head.attempts } else { 0 };
+        let _turn = ctx.turns.take(is_suspect(interrupted, ctx.attempts_max)).await;
         // Counted before anything of it is done. Those behind it are counted when they are the
         // first: whatever ends the gateway in the middle of one leaves it there.
         let Some(attempts) = ctx.store.post_begins(head.id).await? else { continue };
@@ -495,12 +506,12 @@ impl Posts<'_> {
             Ok(portal) => portal,
             // To compare the room is no attempt at the post.
             Err(Stop::PostsFound) => {
-                ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                attempts::is_none(ctx, Attempt::Post(head.id)).await;
                 return Ok(Said::More);
             }
             Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
                 // The next round opens another room, and that is no attempt at the post.
-                ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                attempts::is_none(ctx, Attempt::Post(head.id)).await;
                 *reopened += 1;
                 return Ok(Said::More);
             }
@@ -521,7 +532,7 @@ impl Posts<'_> {
                 // The room is gone: the next round opens another one.
                 Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
                     if post.id == head.id {
-                        ctx.store.post_again_at(head.id, attempts - 1, ctx.clock.now()).await?;
+                        attempts::is_none(ctx, Attempt::Post(head.id)).await;
                     }
                     *reopened += 1;
                     is_done = false;

@@ -31,6 +31,7 @@ use crate::{
     rules::{
         acts::ActKind,
         posts,
+        retry::is_suspect,
         routing::{Portal, Refusal, Route, Saying, route},
     },
     store::{
@@ -189,7 +190,16 @@ impl Reader<'_> {
         if is_ours {
             return self.read_counted(stored, json, is_ours, retried).await;
         }
-        if ctx.store.event_attempt(stored.id).await? > EVENT_ATTEMPTS_MAX {
+        let mut turn = ctx.turns.take(false).await;
+        let mut attempts = ctx.store.event_attempt(stored.id).await?;
+        if is_suspect(attempts - 1, EVENT_ATTEMPTS_MAX) {
+            attempts::is_none(ctx, Attempt::Event(stored.id)).await;
+            drop(turn);
+            turn = ctx.turns.take(true).await;
+            attempts = ctx.store.event_attempt(stored.id).await?;
+        }
+        let _turn = turn;
+        if attempts > EVENT_ATTEMPTS_MAX {
             return self.park(stored, INTERRUPTED).await;
         }
         let read = self.read_counted(stored, json, is_ours, retried).await;

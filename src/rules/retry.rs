@@ -59,6 +59,15 @@ pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
     }
 }
 
+/// How many attempts the gateway may not have survived before the next one is made alone.
+const BESIDE_OTHERS_MAX: i32 = 3;
+
+/// Whether what the gateway did not survive so often is to be tried alone from now on, so that it is
+/// not blamed for what ended the gateway at the same time. Of few attempts half are made so.
+pub fn is_suspect(interrupted: i32, attempts_max: i32) -> bool {
+    interrupted >= BESIDE_OTHERS_MAX.min(attempts_max / 2).max(1)
+}
+
 /// Judges an attempt that the gateway did not survive, before anything of the body could leave.
 ///
 /// Mostly it was stopped for reasons of its own, so the first time is tried again at once. Should it
@@ -91,6 +100,17 @@ mod tests {
         }
         let (first, last) = (time::Date::MIN.midnight(), time::Date::MAX.midnight());
         assert_eq!(not_before(last.assume_utc(), first.assume_utc(), WAIT_MAX), None);
+    }
+
+    #[test]
+    fn before_somebody_is_blamed_he_was_tried_alone() {
+        for attempts_max in 2..=100 {
+            let alone =
+                (0..attempts_max).filter(|before| is_suspect(*before, attempts_max)).count();
+            assert!(alone * 2 >= usize::try_from(attempts_max).unwrap(), "{attempts_max}: {alone}");
+            assert!(!is_suspect(0, attempts_max));
+        }
+        assert_eq!((0..20).filter(|before| !is_suspect(*before, 20)).count(), 3);
     }
 
     #[test]

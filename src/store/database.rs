@@ -27,6 +27,9 @@ const STATEMENT_MAX: &str = "5min";
 /// in one that takes longer than a moment.
 const IDLE_IN_TRANSACTION_MAX: &str = "60s";
 
+/// How long a connection may lie idle and still be used without a question.
+const IDLE_IS_TRUSTED: Duration = Duration::from_secs(1);
+
 /// Key of the advisory lock under which tables are fenced. Arbitrary.
 const FENCING: i64 = 0x756d_7374_6965_6632;
 
@@ -242,7 +245,22 @@ fn pool_of(connections_max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECTION_WAIT)
+        // A question before each use costs as much as most uses.
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| Box::pin(answers_still(connection, known.idle_for)))
         .after_release(|connection, _| Box::pin(ends_outside_of_transactions(connection)))
+}
+
+/// Whether a connection can be used that nobody used for a while: Postgres may have gone and come back
+/// meanwhile. What was used a moment ago is taken as it is; who gets a dead one of those tries again.
+async fn answers_still(
+    connection: &mut PgConnection,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
+    if idle_for < IDLE_IS_TRUSTED {
+        return Ok(true);
+    }
+    connection.ping().await.map(|()| true)
 }
 
 /// Sees to it that no connection comes back to the pool inside a transaction.

@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Counts an attempt at a post, before anything of it is done: an attempt that the gateway does
-    /// not survive is one. Gives the attempts with this one; nothing when it does not wait any more.
+    /// not survive is one, and one without a time for the next. Gives the attempts with this one; nothing when it does not wait any more.
     ///
     /// It is not waited for until it is on disk: should Postgres fall as well, a count is lost, and
     /// nothing else.
@@ -137,7 +137,8 @@ impl Store {
         Ok(sqlx::query_scalar!(
             "with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
              update posts
-             set attempts = least(greatest(attempts, 0), 2147483646) + 1
+             set attempts = least(greatest(attempts, 0), 2147483646) + 1,
+                 next_attempt_at = null
              from unhurried
              where id = $1
                and state = 'pending'

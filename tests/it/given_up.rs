@@ -149,6 +149,48 @@ async fn r07_a_post_at_which_the_gateway_dies_each_time_is_parked_and_the_next_o
     assert_eq!(stage.anna_saw("Tödlich"), 1);
 }
 
+/// R07: who only happened to be under way when the gateway ended is tried alone after a while, and
+/// not blamed.
+#[tokio::test]
+async fn r07f_of_many_that_were_under_way_one_is_tried_at_a_time() {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    stage.edit_settings(&[("attempts_max = 2\n", "attempts_max = 12\n")]);
+    stage.gateway.start().await.unwrap();
+    let mut correspondents = Vec::new();
+    for name in ["erik", "anke", "ole"] {
+        correspondents.push(stage.letter_from(name).await.0);
+    }
+    let is_held = ["PUT", "/send/m.room.message/"];
+    proxy.hold(&is_held, Moment::Before);
+    for (number, from) in correspondents.iter().enumerate() {
+        let (id, words) = (format!("u{number}@x"), format!("Unterwegs {number}"));
+        let more = format!("In-Reply-To: <erster-{from}>\n");
+        stage.receive(&kim_mail(from, &stage.practice, &id, "AW", &more, &words)).await;
+    }
+    let attempts = "select sum(attempts) from posts where state = 'pending'";
+    for round in 1..=3 {
+        stage.database_says(attempts, &(3 * round).to_string()).await;
+        stage.gateway.kill();
+        proxy.hold(&is_held, Moment::Before);
+        stage.gateway.launch().await.unwrap();
+    }
+    for alone in 1..=4 {
+        stage.until("one is being said", async || proxy.holds()).await;
+        assert_eq!(stage.query(attempts).await, (9 + alone).to_string());
+        stage.gateway.kill();
+        proxy.hold(&is_held, Moment::Before);
+        if alone == 4 {
+            proxy.let_pass();
+        }
+        stage.gateway.launch().await.unwrap();
+    }
+    for number in 0..3 {
+        stage.anna_sees(&format!("Unterwegs {number}")).await;
+        assert_eq!(stage.anna_saw(&format!("Unterwegs {number}")), 1);
+    }
+    assert_eq!(stage.query(PARKED).await, "0");
+}
+
 /// F1: an address that fits into no user id. Its letters are parked once, and nothing follows.
 #[tokio::test]
 async fn f1_letters_of_a_correspondent_who_can_have_no_ghost_are_parked_once() {
