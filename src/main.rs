@@ -411,7 +411,13 @@ fn start_log(log: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!(error).context("the log does not start"))
+    started.map_err(|error| anyhow::anyhow!(error).context("the log does not start"))?;
+    // What panics names what it met, and that may be out of somebody's letter: only the place is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(tracing::field::display);
+        tracing::error!(place, "Umstieg met what it was not made for, which is a mistake in it");
+    }));
+    Ok(())
 }
 
 /// What a command has to say goes to standard output, warnings and errors beside it.

@@ -4,9 +4,10 @@
 //! is taken, so that after a crash the state tells what may have happened: nothing of the body
 //! left before `SendingBody` was saved, and after it only the server knows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ruma::MxcUri;
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::{
@@ -43,6 +44,13 @@ use crate::{
     },
     transport::submit,
 };
+
+/// How long what the mail server said is kept in memory while Postgres is away: a restart takes
+/// minutes. After that a person has to look, as after a crash.
+const RECORD_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// Wait before it is tried again to save it.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a dispatch waits for which nothing was tried.
 const ACCOUNT_WAITS: &str = "account_waits";
@@ -259,7 +267,7 @@ impl Case<'_> {
             }
             Some(Ok(Body::Leaves) | Err(_)) | None => {}
         }
-        self.record(dispatch, &outcome).await?;
+        self.record_in_the_end(dispatch, &outcome).await?;
         acts::tell_what_became(self.ctx).await?;
         Ok(Attempt::Ended)
     }
@@ -537,14 +545,35 @@ impl Case<'_> {
         }
     }
 
+    /// Saves what an attempt came to, however often that has to be tried: what the mail server said is
+    /// known nowhere else, and without it nobody could say whether the mail arrived.
+    async fn record_in_the_end(
+        &self,
+        dispatch: &StoredDispatch,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let channel = self.line.channel.name.to_string();
+        metrics::counter!("umstieg_hand_over_total", "channel" => channel, "outcome" => outcome.word())
+            .increment(1);
+        let begun = Instant::now();
+        loop {
+            match self.record(dispatch, outcome).await {
+                Err(error) if error.is_outage() && begun.elapsed() < RECORD_WITHIN => {
+                    warn!(dispatch.id = %dispatch.id, error = %error,
+                        "What became of dispatch {} could not be saved; it is tried again", dispatch.id);
+                    sleep(RECORD_PAUSE).await;
+                }
+                end => return end,
+            }
+        }
+    }
+
     /// Saves what an attempt came to, and shows it.
     async fn record(&self, dispatch: &StoredDispatch, outcome: &Outcome) -> Result<(), StoreError> {
         let (id, attempts) = (dispatch.id, dispatch.attempts);
         let channel = &self.line.channel;
         let now = self.ctx.clock.now();
         let word = outcome.word();
-        metrics::counter!("umstieg_hand_over_total", "channel" => channel.name.to_string(), "outcome" => word)
-            .increment(1);
         match judge(outcome, attempts, self.ctx.attempts_max) {
             Verdict::Done => {
                 info!(dispatch.id = %id, channel.name = %channel.name, "Handed dispatch {id} over");

@@ -7,8 +7,9 @@
 mod fetching;
 mod session;
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -35,7 +36,9 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
     let mut failures = 0;
     let mut memory = Memory::default();
     loop {
-        match look(shop, channel, inbox, &mut memory).await {
+        // What a foreign server says must not end more than the look at it.
+        let looked = AssertUnwindSafe(look(shop, channel, inbox, &mut memory)).catch_unwind().await;
+        match looked.unwrap_or(Err(Trouble::Panicked)) {
             Ok(()) => failures = 0,
             Err(trouble) => {
                 failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
@@ -92,6 +95,8 @@ enum Trouble {
     Endless,
     #[error("the session broke at one mail after the other")]
     Breaks,
+    #[error("Umstieg was not made for what the server said; the log names the place")]
+    Panicked,
 }
 
 impl Trouble {

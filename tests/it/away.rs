@@ -227,6 +227,42 @@ async fn an_answer_is_not_given_up_because_postgres_was_full_or_away() {
     case.nothing_is_parked().await;
 }
 
+/// The mail server has said that it took the mail, and Postgres cannot be told for a while.
+#[tokio::test]
+async fn what_the_mail_server_said_is_remembered_while_postgres_is_away() {
+    let case = Case::new().await;
+    let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
+    case.stage
+        .query(
+            "create sequence tried;
+             create function fails() returns trigger language plpgsql as
+             $$ begin
+                 if nextval('tried') % 2 = 0 then
+                     raise exception 'full' using errcode = '53100';
+                 end if;
+                 perform pg_terminate_backend(pg_backend_pid());
+                 return new;
+             end $$",
+        )
+        .await;
+    case.set.said(conversation, "$1").await;
+    let accepts = "update of state on dispatches for each row when (new.state = 'accepted')";
+    case.breaks(accepts, "fails").await;
+    case.set.forward(Duration::from_secs(1800));
+    let (done, ()) = tokio::join!(relay::hand_over(ctx, conversation), async {
+        case.stage
+            .until("it was tried twice", async || {
+                case.stage.query("select last_value >= 3 from tried").await == "t"
+            })
+            .await;
+        case.is_whole("dispatches").await;
+    });
+    done.unwrap();
+    assert_eq!(case.stage.query("select state from dispatches").await, "accepted");
+    assert_eq!(case.server.mails(), 1);
+    case.nothing_is_parked().await;
+}
+
 #[tokio::test]
 async fn an_answer_is_not_given_up_because_the_homeserver_was_away() {
     let homeserver = &umstieg_world::World::shared().await.unwrap().homeserver;

@@ -1,5 +1,7 @@
 //! Commands and their answers, with the limits of both.
 
+use std::panic::catch_unwind;
+
 use imap_proto::{MailboxDatum, Response, Status};
 
 use super::Imap;
@@ -226,11 +228,12 @@ pub(super) fn done(frame: &[u8], tag: &str) -> Option<Status> {
     }
 }
 
+/// Reads an answer; `None` for what the grammar does not know. imap-proto 0.17 panics at some: a text of
+/// other letters right behind a code, an `INTERNALDATE` that is none, an `ID` without a value.
 pub(super) fn parse(frame: &[u8]) -> Option<Response<'_>> {
-    Response::parse(frame).ok().map(|(_, answer)| answer)
+    catch_unwind(|| Response::parse(frame)).ok()?.ok().map(|(_, answer)| answer)
 }
 
-/// How many bytes a line's end announces: `{12}`, `{12+}`.
 /// From this length on a mail is not read as a part of its answer.
 pub(super) const SPILL_BYTES: usize = 64 * 1024;
 
@@ -250,6 +253,7 @@ impl Spill<'static, Vec<u8>> {
     }
 }
 
+/// How many bytes a line's end announces: `{12}`, `{12+}`.
 pub(super) fn announced(line: &[u8]) -> Option<usize> {
     let inner = line.strip_suffix(b"}")?;
     let open = inner.iter().rposition(|&byte| byte == b'{')?;
@@ -283,4 +287,23 @@ pub(super) fn line(frame: &[u8]) -> String {
 /// RFC 3501 §4.3. Line ends were refused with the settings.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of them makes imap-proto 0.17 panic.
+    #[test]
+    fn what_the_grammar_trips_over_cannot_be_read() {
+        for frame in [
+            "* OK [ALERT]\u{c4}mulett\r\n",
+            "* 1 FETCH (INTERNALDATE NIL)\r\n",
+            "* OK [ALERT]\u{fffd}\r\n",
+        ] {
+            assert_eq!(parse(frame.as_bytes()), None, "{frame}");
+        }
+        assert!(parse(b"* OK [ALERT] ready\r\n").is_some());
+        assert!(parse("* OK Grüße\r\n".as_bytes()).is_some());
+    }
 }

@@ -192,3 +192,31 @@ async fn f5_another_prefix_or_server_name_is_refused() {
         assert!(table.contains("names") && table.contains("nothing was changed"), "{table}");
     }
 }
+
+/// What the parser of IMAP answers panics at is one answer that cannot be read: the gateway lives, says
+/// nothing of it in its log, and goes on when the server does.
+#[tokio::test]
+async fn an_answer_the_grammar_trips_over_ends_nothing() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let from = format!("stolper-{}@charite.kim.telematik", stage.tag);
+    let mail = crlf(&kim_mail(&from, &stage.practice, "s1", "Befund", "", "Guten Tag"));
+    let server = Misbehaving::start(Protocol::Imap, &[("1", &mail)]).await.unwrap();
+    server.does(
+        "SELECT",
+        None,
+        Misdeed::Say("* OK [ALERT]Ämulett\r\nu3 NO\r\nu4 NO\r\nu5 NO\r\n".into()),
+    );
+    stage
+        .restart_with(|settings| {
+            let settings = with_mailbox(&settings, &server, "");
+            settings.replacen("protocol = \"pop3\"", "protocol = \"imap\"", 1)
+        })
+        .await;
+    stage.until("it was asked twice", async || server.was_asked("SELECT", None) > 1).await;
+    assert_eq!(stage.query("select epoch from gateway").await, "1", "it began anew");
+    server.behaves();
+    stage.anna_sees("Guten Tag").await;
+    let log = stage.gateway.log();
+    assert!(log.contains("a mistake in it"), "{log}");
+    assert!(!log.contains("mulett"), "{log}");
+}
