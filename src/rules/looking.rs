@@ -11,7 +11,11 @@ use std::{
 
 use time::OffsetDateTime;
 
+use super::retry::{WAIT_MAX, not_before};
 use crate::model::MailKey;
+
+/// Longest wait of a mail that was put aside.
+const ASIDE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// A letter whose key has not left the list, as far as we know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +140,13 @@ pub fn plan(
                 }
             }
             (_, Some(mail)) => {
-                let is_due = mail.next_try_at.is_none_or(|next| next <= now);
+                // A time further ahead than any wait was written by a clock that was set back since.
+                let longest = match mail.state {
+                    UnfetchedState::Trying => WAIT_MAX,
+                    _ => ASIDE_MAX,
+                };
+                let is_due =
+                    mail.next_try_at.is_none_or(|next| not_before(next, now, longest).is_none());
                 let before = match mail.state {
                     UnfetchedState::Trying => Before::Tries(mail.tries),
                     // A person was told, and wants it tried no more, or no try would bring it.
@@ -213,7 +223,7 @@ impl Default for Patience {
             tries: 3,
             first: Duration::from_secs(10),
             aside_first: Duration::from_secs(3_600),
-            aside_max: Duration::from_secs(24 * 3_600),
+            aside_max: ASIDE_MAX,
             look_first: Duration::from_secs(5),
         }
     }
@@ -313,6 +323,12 @@ mod tests {
             ..unfetched("3", Trying)
         };
         check("1 2 3 4", &[], &[unfetched("1", Trying), later], "2 4 1");
+        // The clock was set back by a day since: what is being tried does not wait for tomorrow.
+        let tomorrow = |key, state| UnfetchedMail {
+            next_try_at: Some(NOW + Duration::from_secs(25 * 3_600)),
+            ..unfetched(key, state)
+        };
+        check("1 2", &[], &[tomorrow("1", Trying), tomorrow("2", Aside)], "1 2");
         check("1 2", &[], &[unfetched("1", Dropped), unfetched("2", Skipped)], "");
         check("1 2", &[], &[unfetched("1", Final), unfetched("2", Aside)], "2");
         let never = UnfetchedMail { next_try_at: None, ..unfetched("1", Aside) };

@@ -296,10 +296,15 @@ impl<'s> NewLetter<'s> {
     }
 }
 
+/// A letter up to this length, in bytes, is brought with the question how long it is.
+const SMALL_BYTES_MAX: i32 = 64 * 1024;
+
 /// Where the bytes of a letter are.
 #[derive(Debug, Clone)]
 pub struct LetterPieces {
     letter: LetterId,
+    /// The first piece as it is kept, where it is so small that it was brought at once.
+    small: Option<Vec<u8>>,
     rest: Option<i64>,
     /// How long each piece is, in order.
     lengths: Vec<u64>,
@@ -327,11 +332,13 @@ impl Store {
         let row = sqlx::query!(
             r#"select
                  octet_length(raw) as "first!",
+                 case when octet_length(raw) <= $2 then raw end as "small?",
                  rest,
                  rest_pieces
              from letters
              where id = $1"#,
             letter.0,
+            SMALL_BYTES_MAX,
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -355,7 +362,7 @@ impl Store {
         let plain =
             |length: i32| (u64::from(length.unsigned_abs())).saturating_sub(SEAL_BYTES as u64);
         let lengths = sealed.into_iter().map(plain).collect();
-        Ok(Some(LetterPieces { letter, rest: row.rest, lengths }))
+        Ok(Some(LetterPieces { letter, small: row.small, rest: row.rest, lengths }))
     }
 
     /// One piece of a letter, from 0.
@@ -368,10 +375,15 @@ impl Store {
     ) -> Result<Vec<u8>, StoreError> {
         let (purpose, sealed) = match (number, pieces.rest) {
             (0, _) => {
-                let raw =
-                    sqlx::query_scalar!("select raw from letters where id = $1", pieces.letter.0)
-                        .fetch_optional(&self.pool)
-                        .await?;
+                let raw = match &pieces.small {
+                    Some(small) => Some(small.clone()),
+                    None => {
+                        let letter = pieces.letter.0;
+                        sqlx::query_scalar!("select raw from letters where id = $1", letter)
+                            .fetch_optional(&self.pool)
+                            .await?
+                    }
+                };
                 (Purpose::LetterRaw, raw)
             }
             (_, None) => (Purpose::LetterPiece, None),
