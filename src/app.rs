@@ -315,7 +315,6 @@ impl Life {
         });
 
         // Nothing is sent before the bot exists, and nothing can be followed.
-        let concurrency = house.settings.worker.concurrency;
         let (appservice, tokens) = (house.settings.appservice.clone(), house.tokens.clone());
         let (introduced, mut is_introduced) = watch::channel(false);
         start_part(parts, {
@@ -323,7 +322,7 @@ impl Life {
             async move {
                 start::introduce(&shop, &appservice, &tokens).await;
                 introduced.send_replace(true);
-                engine_for_ever(&shop, concurrency, &engine_of_now, stopped).await
+                engine_for_ever(&shop, &engine_of_now, stopped).await
             }
         });
         start_part(parts, async move {
@@ -422,13 +421,12 @@ fn serve(
 /// Runs the job engine, and builds it anew when the database went away under it.
 async fn engine_for_ever(
     shop: &Shop,
-    concurrency: usize,
     engine_of_now: &watch::Sender<Option<Arc<Worker>>>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
     let mut was_built = false;
     loop {
-        match shop.engine(concurrency).await {
+        match shop.engine().await {
             Ok(engine) => {
                 was_built = true;
                 let engine = Arc::new(engine);

@@ -21,6 +21,7 @@ mod put_off;
 mod reader;
 mod readers;
 mod room_to_dispatch;
+mod seats;
 mod stop;
 mod stored_mail;
 mod turns;
@@ -48,6 +49,7 @@ pub use devices::{
 pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
+pub use seats::Seats;
 pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 
@@ -69,6 +71,8 @@ pub struct Ctx {
     pub channels: BTreeMap<ChannelName, Line>,
     pub clock: Clock,
     pub rng: Rng,
+    /// How much is done at the same time; in each channel as many answers are handed over beside it.
+    pub concurrency: usize,
     /// Attempts for one post or dispatch before a person is asked.
     pub attempts_max: i32,
     /// What our users speak from.
@@ -96,6 +100,8 @@ pub struct Line {
     pub channel: Channel,
     pub inbox: Inbox,
     pub outbox: MailServer,
+    /// For answers that are being handed over.
+    pub seats: Seats,
 }
 
 /// Where a channel's letters come from.

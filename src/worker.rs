@@ -18,6 +18,7 @@ use graphile_worker::{
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 pub use follow_sync::follow_sync;
@@ -63,6 +64,8 @@ pub struct Shop {
     pub ctx: Arc<Ctx>,
     report: Report,
     running: Running,
+    /// For all but answers, which have the seats of their channel.
+    others: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Shop {
@@ -86,7 +89,8 @@ fn one_question_for_all(tasks: usize) -> LocalQueueConfig {
 
 impl Shop {
     pub fn new(ctx: Arc<Ctx>, report: Report) -> Self {
-        Self { ctx, report, running: Running::default() }
+        let others = Arc::new(Semaphore::new(ctx.concurrency.max(1)));
+        Self { ctx, report, running: Running::default(), others }
     }
 
     /// Tells how a part is.
@@ -95,16 +99,15 @@ impl Shop {
     }
 
     /// Builds the engine. It runs until told to stop; see [`Worker::run`].
-    pub async fn engine(
-        &self,
-        concurrency: usize,
-    ) -> Result<Worker, graphile_worker::WorkerBuildError> {
+    pub async fn engine(&self) -> Result<Worker, graphile_worker::WorkerBuildError> {
+        // However many answers wait for silent mail servers, all else has as many tasks as it may use.
+        let tasks = self.ctx.concurrency.max(1) * (1 + self.ctx.channels.len());
         WorkerOptions::default()
             .pg_pool(self.ctx.store.pool().clone())
             .schema("graphile_worker")
-            .concurrency(concurrency)
+            .concurrency(tasks)
             .poll_interval(Duration::from_secs(1))
-            .local_queue(one_question_for_all(concurrency.max(1)))
+            .local_queue(one_question_for_all(tasks))
             .listen_os_shutdown_signals(false)
             .add_extension(self.clone())
             .define_job::<PlaceLetters>()
@@ -238,6 +241,10 @@ impl Shop {
     }
 
     async fn flow(&self, job: &Job) -> Result<(), StoreError> {
+        let _seat = match job {
+            Job::HandOver(_) => None,
+            _ => self.others.acquire().await.ok(),
+        };
         match job {
             Job::PlaceLetters(channel) => relay::place_letters(&self.ctx, channel).await,
             Job::SendPosts(conversation) => relay::send_posts(&self.ctx, *conversation).await,

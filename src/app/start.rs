@@ -15,7 +15,8 @@ use crate::{
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
     relay::{
-        self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng, Turns,
+        self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng, Seats,
+        Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -74,7 +75,7 @@ pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeser
 }
 
 /// A channel with its servers.
-pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
+pub(super) fn line(channel: &ChannelSettings, concurrency: usize) -> Result<Line, StartError> {
     let server = |settings| {
         mail_server(settings).map_err(|source| StartError::MailServer {
             channel: channel.channel.name.to_string(),
@@ -96,6 +97,7 @@ pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
             patience: Patience::default(),
         },
         outbox: server(&channel.outbox.server)?,
+        seats: Seats::new(concurrency),
     })
 }
 
@@ -105,7 +107,7 @@ pub(super) fn places(channels: &[ChannelSettings]) -> Result<Vec<ChannelPlace>, 
         .iter()
         .map(|settings| {
             let Channel { name, .. } = &settings.channel;
-            let (kind, place) = (settings.channel.kind(), line(settings)?.inbox.place());
+            let (kind, place) = (settings.channel.kind(), line(settings, 1)?.inbox.place());
             Ok(ChannelPlace { name: name.clone(), kind, place })
         })
         .collect()
@@ -124,8 +126,9 @@ pub fn ctx(
     // Inbox and outbox are one account mostly, and two channels may share it.
     let mut accounts = Accounts::default();
     let mut channels = BTreeMap::new();
+    let concurrency = settings.worker.concurrency;
     for channel in &settings.channels {
-        let mut line = line(channel)?;
+        let mut line = line(channel, concurrency)?;
         line.inbox.server.join(&mut accounts);
         line.outbox.join(&mut accounts);
         channels.insert(channel.channel.name.clone(), line);
@@ -136,6 +139,7 @@ pub fn ctx(
         channels,
         clock,
         rng: Rng::from_os(),
+        concurrency,
         attempts_max: i32::try_from(settings.worker.attempts_max).unwrap_or(i32::MAX),
         devices: Devices::new(settings.encryption.required),
         key_wait: settings.encryption.key_wait,

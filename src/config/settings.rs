@@ -102,7 +102,8 @@ impl AppserviceSettings {
 
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// Jobs done at the same time.
+    /// Letters, posts and rooms worked on at the same time; in each channel as many answers are handed
+    /// over beside it.
     pub concurrency: usize,
     /// Tries before a thing is parked for a person.
     pub attempts_max: u32,

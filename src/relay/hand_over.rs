@@ -123,7 +123,14 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }
-                if case.attempt(&dispatch).await? == Attempt::Waits {
+                // Whoever gives one back wakes who waits.
+                let Some(seat) = line.seats.take(id) else { return Ok(()) };
+                let attempt = case.attempt(&dispatch).await;
+                drop(seat);
+                if let Some(next) = line.seats.next() {
+                    ctx.store.wake(&Job::HandOver(next), None).await?;
+                }
+                if attempt? == Attempt::Waits {
                     return Ok(());
                 }
             }
@@ -221,7 +228,7 @@ impl Case<'_> {
         };
         let is_alone = is_suspect(dispatch.attempts, self.ctx.attempts_max)
             && store.waits_for(dispatch.id, INTERRUPTED).await?;
-        let _turn = self.ctx.turns.take(is_alone).await;
+        let turn = self.ctx.turns.take(is_alone).await;
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
             return Ok(Attempt::Ended);
         };
@@ -250,6 +257,8 @@ impl Case<'_> {
                 return Ok(Attempt::Ended);
             }
         };
+        // A server that is silent for minutes must not hold up whoever wants to be alone.
+        drop(turn);
         // Until here an edit or a redaction counts, even while the server was being talked to.
         let mut body = None;
         let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {

@@ -231,3 +231,34 @@ async fn inbox_and_outbox_share_what_was_refused() {
         .await;
     assert!(server.logins() <= 3, "{} wrong logins within a minute", server.logins());
 }
+
+/// A mail server that takes connections and says nothing holds its own channel's answers, and nothing
+/// else: there are more of them than anything else may use at the same time.
+#[tokio::test]
+async fn a_silent_mail_server_of_one_channel_holds_up_no_other() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (taken, heard) = tokio::sync::watch::channel(0);
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            held.push(connection);
+            taken.send_replace(held.len());
+        }
+    });
+    let mut stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(port);
+        channels
+    })
+    .await;
+    stage.edit_settings(&[("concurrency = 16", "concurrency = 2")]);
+    stage.gateway.start().await.unwrap();
+    for number in 0..4 {
+        let (_, letter) = stage.letter_from(&format!("arzt{number}")).await;
+        stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    }
+    stage.until("the mail server is asked", async || *heard.borrow() >= 2).await;
+    stage.lives_on().await;
+    assert_eq!(*heard.borrow(), 2, "more than its seats");
+}
