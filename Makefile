@@ -55,7 +55,7 @@ sqlx-check: setup
 tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in ARGS='--test it name'
 	@echo "== tests"
 	@$(CARGO) test --locked --workspace --all-features --no-run
-	@$(WORLD) exec -- $(CARGO) test --locked --workspace --all-features $(ARGS)
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} $(WORLD) exec -- $(CARGO) test --locked --workspace --all-features $(ARGS)
 
 fuzz: setup ## feed every door with mutations, an hour in all (SECONDS=…, SEED=… for others); see fuzz/README.md
 	@$(CARGO) test --locked --release --all-features --test it --no-run

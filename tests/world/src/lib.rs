@@ -60,7 +60,7 @@ pub const WORLD_VARIABLE: &str = "UMSTIEG_WORLD";
 /// How many application services a shared world has room for. Each test takes one for its
 /// lifetime, so this bounds how many run at the same time; Synapse reads them at start and an
 /// unused one costs nothing.
-const SHARED_SLOTS: usize = 16;
+const SHARED_SLOTS: usize = 40;
 
 /// What a world is made of.
 #[derive(Clone, Debug, Default)]

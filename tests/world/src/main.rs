@@ -26,12 +26,12 @@ Starts the servers the gateway lives among: Postgres, Synapse, Dovecot and Exim,
   umstieg-world database [--migrations FOLDER] [--] COMMAND…
       starts Postgres alone, applies the migrations, and runs the command with DATABASE_URL
 
---slots says how many application services Synapse is to be prepared for (16).
+--slots says how many application services Synapse is to be prepared for (40).
 UMSTIEG_WORLD_KEEP=1 keeps the folder with all logs.
 ";
 
 /// As many tests as may run side by side.
-const SLOTS: usize = 16;
+const SLOTS: usize = 40;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -8,6 +8,7 @@ use std::{
     fs::{File, TryLockError},
     ops::Deref,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,9 @@ const SLOT_WITHIN: Duration = Duration::from_secs(600);
 const UPLOAD_MIB_MAX: u32 = 120;
 /// Requests per second and burst that no test reaches.
 const NO_LIMIT: u32 = 100_000;
+
+/// How often this process took a slot.
+static SLOTS_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// How Synapse is set up.
 #[derive(Clone, Debug)]
@@ -153,7 +157,10 @@ impl Homeserver {
     pub async fn take_slot(&self) -> Result<SlotLease> {
         let begun = Instant::now();
         while !self.slots.is_empty() && begun.elapsed() < SLOT_WITHIN {
-            for slot in &self.slots {
+            // In turn: the rooms of earlier tests stay, and whoever comes anew to a slot hears of all of
+            // them.
+            let first = SLOTS_TAKEN.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+            for slot in self.slots.iter().cycle().skip(first).take(self.slots.len()) {
                 let lock = File::create(self.locks.join(&slot.id))
                     .map_err(|error| WorldError::io("take a slot", error))?;
                 match lock.try_lock() {
