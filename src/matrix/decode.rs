@@ -222,12 +222,17 @@ fn gematik_text(content: &Value) -> Option<String> {
     (!joined.is_empty()).then_some(joined)
 }
 
-/// `\n` line ends, tabs, and no other control characters.
+/// `\n` line ends, tabs, and no other control characters. In the place of one between two others stands a
+/// blank, so that "5\u{c}0 mg" does not become another figure.
 fn tidy(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
-        .map(|c| if c == '\r' { '\n' } else { c })
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .map(|c| match c {
+            '\r' | '\u{85}' => '\n',
+            '\n' | '\t' => c,
+            c if c.is_control() => ' ',
+            c => c,
+        })
         .collect()
 }
 

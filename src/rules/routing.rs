@@ -179,7 +179,31 @@ fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refu
             return Err(Refusal::NotTransferable);
         }
     };
-    Ok((!text.trim().is_empty()).then_some(Saying::Text(text)))
+    match kind {
+        _ if !text.trim().is_empty() => Ok(Some(Saying::Text(text))),
+        // The room shows something there, and what does not leave is told of.
+        MessageKind::Other { .. } => Err(Refusal::NotTransferable),
+        MessageKind::Text(words) | MessageKind::Emote(words) if shows_something(words) => {
+            Err(Refusal::NotTransferable)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether the HTML of words shows more than blanks; a picture is something.
+fn shows_something(words: &Words) -> bool {
+    let html = words.html.as_deref().unwrap_or_default();
+    let shown = html.split('<').enumerate().map(|(number, piece)| match piece.split_once('>') {
+        Some((tag, text)) if number > 0 => {
+            if tag.to_ascii_lowercase().starts_with("img") {
+                "img"
+            } else {
+                text
+            }
+        }
+        _ => piece,
+    });
+    shown.into_iter().any(|text| !text.replace("&nbsp;", " ").trim().is_empty())
 }
 
 /// Whether files fit by what their sender says of their sizes.
@@ -194,8 +218,11 @@ fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
 fn command(words: &Words, prefix: &str) -> Option<Command> {
     let rest = words.body.trim().strip_prefix(prefix)?;
     let mut said = rest.split_whitespace();
-    let word = said.next()?;
-    if !word.chars().all(char::is_alphabetic) {
+    let first = said.next()?;
+    // "!erneut." and "!einlassen:@carla:x" begin with the word as well.
+    let end = first.find(|c: char| !c.is_alphabetic()).unwrap_or(first.len());
+    let (word, _) = first.split_at(end);
+    if word.is_empty() {
         return None;
     }
     let command = match word.to_lowercase().as_str() {
@@ -210,6 +237,9 @@ fn command(words: &Words, prefix: &str) -> Option<Command> {
     };
     if rest.starts_with(word) {
         return Some(command);
+    }
+    if word != first {
+        return None;
     }
     // "!!!" or "! Achtung" is emphasis, not a command; "! hilfe" and nothing more was meant as one.
     let is_alone = match &command {
@@ -229,10 +259,14 @@ fn command(words: &Words, prefix: &str) -> Option<Command> {
 /// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
 /// Two are none: nobody shall be let in by mistake.
 fn person(words: &Words) -> Option<String> {
+    // Also right behind the command's word.
     let named: BTreeSet<OwnedUserId> = words
         .body
         .split_whitespace()
-        .filter_map(|word| UserId::parse(word.trim_matches(|c| "<>()[],;\"'".contains(c))).ok())
+        .filter_map(|word| word.find('@').and_then(|at| word.get(at..)))
+        .filter_map(|word| {
+            UserId::parse(word.trim_end_matches(|c| "<>()[],;.!?\"'".contains(c))).ok()
+        })
         .collect();
     let linked = words.html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
         let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
@@ -335,8 +369,26 @@ mod tests {
     fn what_cannot_be_carried_over_is_refused_with_a_reason() {
         let event = message(MessageKind::Other { fallback: None });
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::NotTransferable));
+        let event = message(MessageKind::Other { fallback: Some(" ".to_owned()) });
+        assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::NotTransferable));
+        for (html, is_told) in [
+            ("<p>50 mg</p>", true),
+            ("50 mg", true),
+            ("<img src='mxc://x/y' alt='5'>", true),
+            ("<p> &nbsp;<br></p>", false),
+            ("", false),
+        ] {
+            let words = Words { body: " ".to_owned(), html: Some(html.to_owned()) };
+            let is_refused = route(&message(MessageKind::Text(words)), OPEN)
+                == Route::Refuse(Refusal::NotTransferable);
+            assert_eq!(is_refused, is_told, "{html}");
+        }
         let event = message(MessageKind::File(file(Some(1001))));
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::TooLarge));
+    }
+
+    fn carla() -> Option<String> {
+        Some("@carla:x.example".to_owned())
     }
 
     /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
@@ -349,6 +401,14 @@ mod tests {
             ("!Bestätigen", Some(Command::Confirm)),
             ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
             ("!Achtung Kalium 6,8", Some(Command::Unknown("Achtung".to_owned()))),
+            ("!erneut.", Some(Command::Retry)),
+            ("!erneut!", Some(Command::Retry)),
+            ("!Hilfe?", Some(Command::Help)),
+            ("!einlassen: @carla:x.example", Some(Command::Admit(carla()))),
+            ("!ausladen@carla:x.example", Some(Command::Dismiss(carla()))),
+            ("!ereut, bitte", Some(Command::Unknown("ereut".to_owned()))),
+            ("!5 mg", None),
+            ("! erneut.", None),
             ("!!!", None),
             ("! Achtung", None),
             ("! hilfe", Some(Command::Help)),
