@@ -29,7 +29,8 @@ pub(super) async fn prepare(
     let id = conversation.id;
     let phrase = match command {
         Command::Original => {
-            let original = original(ctx, conversation, event).await?;
+            // The one it answers, as an answer would.
+            let original = answered.map(|letter| letter.id);
             return Ok(Prepared { original, ..Prepared::default() });
         }
         Command::Admit(person) => members::admit(ctx, line, id, person.as_deref()).await?,
@@ -73,23 +74,6 @@ pub(super) async fn run(
         | Command::Trust(_)
         | Command::Confirm => Phrase::CommandsHelp,
     })
-}
-
-/// The letter as it came: the one the command answers, else the newest.
-async fn original(
-    ctx: &Ctx,
-    conversation: &Conversation,
-    event: &RoomEvent,
-) -> Result<Option<LetterId>, StoreError> {
-    let RoomEvent::Message(message) = event else { return Ok(None) };
-    let answered = match &message.replies_to {
-        Some(event_id) => ctx.store.letter_of_event(conversation.id, event_id.as_str()).await?,
-        None => None,
-    };
-    match answered {
-        Some(letter) => Ok(Some(letter)),
-        None => Ok(ctx.store.newest_letter(conversation.id).await?.map(|letter| letter.id)),
-    }
 }
 
 /// Hands over once more what failed or is unclear in this conversation.

@@ -17,7 +17,8 @@ pub struct AnsweredLetter {
 
 impl Store {
     /// The letter that a room message answers: the one behind the first of `relates_to` that has
-    /// one, else the newest that stood in the room when it was written.
+    /// one, else the newest that stood in its room when it was written, else, in a room that took the place of
+    /// another, the newest of the conversation.
     ///
     /// A letter stands behind its own posts, behind what was said about them, and behind the answers
     /// to it and the notices about those. What was written first is told by the order of `/sync`: no
@@ -36,7 +37,7 @@ impl Store {
         let stood_there = sqlx::query_scalar!(
             r#"select coalesce(
                  (
-                     select max(letter.id)
+                     select letter.id
                      from letters as letter
                      join posts as post on post.letter_id = letter.id
                      left join room_events as echo on echo.event_id = post.event_id
@@ -51,6 +52,16 @@ impl Store {
                                9223372036854775807
                            )
                        end
+                     -- A conversation may have had several rooms, and people write in all of them.
+                     order by
+                         (
+                             echo.room_id is not null
+                             and echo.room_id = (
+                                 select room_id from room_events where event_id = $2
+                             )
+                         ) desc,
+                         letter.id desc
+                     limit 1
                  ),
                  -- The room was opened for the first.
                  (select min(id) from letters where conversation_id = $1)

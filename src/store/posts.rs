@@ -508,27 +508,6 @@ impl Store {
         super::jobs::add(connection, &job, None).await
     }
 
-    /// The letter a post of a conversation belongs to, when it belongs to one. A post of another
-    /// conversation is none: its letter is for other eyes.
-    pub async fn letter_of_event(
-        &self,
-        conversation: ConversationId,
-        event_id: &str,
-    ) -> Result<Option<LetterId>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select letter_id as "letter_id!"
-             from posts
-             where event_id = $1
-               and conversation_id = $2
-               and letter_id is not null"#,
-            event_id,
-            conversation.0,
-        )
-        .fetch_optional(&self.pool)
-        .await?
-        .map(LetterId))
-    }
-
     /// Adds a notice about a dispatch; a later one replaces the first in the room.
     pub(super) async fn insert_notice(
         &self,

@@ -197,6 +197,8 @@ async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
     .await
     .unwrap();
     let event = case.say("Darf nicht hinaus").await;
+    // What is taken back before it is read was never going to leave, and nothing is said of it.
+    case.stage.database_says("select state from dispatches", "collecting").await;
     boss.redact(case.room(), &event).await.unwrap();
     case.notice_at(&event, "Zurückgezogen").await;
     case.stage.database_says("select state from dispatches", "withdrawn").await;
