@@ -93,6 +93,12 @@ pub fn fax(
     join::join(cover, files, pages_max.min(PAGES_MAX), opening)
 }
 
+/// The signs of a text that no fax of ours can show, each once: the font has Latin, Greek, Cyrillic
+/// and many others, but not all. Twelve are named at most.
+pub fn missing_signs(text: &str) -> Vec<char> {
+    layout::missing(text)
+}
+
 /// Writes a text onto A4 pages: a line with sender, date and page number on each, number,
 /// recipient and subject on the first. Characters that the font lacks are shown as `□`.
 ///

@@ -99,6 +99,10 @@ pub enum Phrase {
     MessageTooLarge {
         limit_mib: u64,
     },
+    /// The text holds signs that cannot be printed.
+    FaxSignsMissing {
+        signs: Vec<char>,
+    },
     FaxTooLong {
         pages: u64,
         pages_max: u64,
@@ -450,6 +454,7 @@ impl Phrase {
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::FileNotFaxable { .. }
+            | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
             | Self::UnknownCommand { .. } => Substance::Content,
@@ -525,6 +530,10 @@ impl Phrase {
             }
             Self::MessageTooLarge { limit_mib } => {
                 with("message-too-large", "limit", whole(*limit_mib))
+            }
+            Self::FaxSignsMissing { signs } => {
+                let shown: Vec<String> = signs.iter().map(|sign| sign_shown(*sign)).collect();
+                with("fax-signs-missing", "signs", foreign(&shown.join(" ")))
             }
             Self::FaxTooLong { pages, pages_max } => {
                 let values = [("pages", whole(*pages)), ("limit", whole(*pages_max))];
@@ -680,6 +689,12 @@ fn count(number: u64) -> FluentValue<'static> {
     FluentValue::from(number)
 }
 
+/// A sign, or its number where nothing would be seen.
+fn sign_shown(sign: char) -> String {
+    let is_seen = !sign.is_control() && !matches!(sign, '\u{202D}' | '\u{202E}');
+    if is_seen { sign.to_string() } else { format!("U+{:04X}", u32::from(sign)) }
+}
+
 /// On one line, without control characters, at most [`Phrases::FOREIGN_TEXT_MAX`] characters.
 fn one_line(text: &str) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -728,7 +743,8 @@ mod tests {
     #[test]
     fn what_people_wrote_or_named_is_content() {
         for phrase in one_of_each() {
-            let quotes = Phrases::say(Language::German, &phrase).contains("Ein Text");
+            let quotes = Phrases::say(Language::German, &phrase).contains("Ein Text")
+                || matches!(phrase, Phrase::FaxSignsMissing { .. });
             // The reply of a server, and what is not said in a post.
             let is_harmless = matches!(
                 phrase,
@@ -779,6 +795,7 @@ mod tests {
             Phrase::FileNotFaxable { file_name: text() },
             Phrase::FileTooCostly { file_name: text() },
             Phrase::MessageTooLarge { limit_mib: 15 },
+            Phrase::FaxSignsMissing { signs: vec!['🚫', '\u{96}'] },
             Phrase::FaxTooLong { pages: 53, pages_max: 50 },
             Phrase::NoCorrespondentAddress,
             Phrase::NotAKimAddress,

@@ -256,20 +256,28 @@ fn tell(raw: &str, country: Country) -> Option<Told> {
             head.eq_ignore_ascii_case(scheme).then(|| raw.get(scheme.len()..))?
         })
         .map_or(raw, |rest| rest.split(['@', ';']).next().unwrap_or_default());
-    let number = notations(bare).find_map(|notation| number::to_e164(notation, country));
-    if let Some(number) = number {
+    // What is dialled behind the number is not in it.
+    if raw.to_ascii_lowercase().contains(";ext=") {
+        return Some(Told::Words);
+    }
+    if let Some(number) = number::to_e164(bare, country) {
         return Some(Told::Number(number));
     }
-    let is_digits = bare.chars().all(|c| c.is_ascii_digit() || " +-/.()".contains(c));
+    let mut numbers = notations(bare).filter_map(|notation| number::to_e164(notation, country));
+    if let Some(number) = numbers.next() {
+        let is_one = numbers.all(|other| other == number);
+        return Some(if is_one { Told::Number(number) } else { Told::Words });
+    }
+    let is_dialled = bare.chars().all(|c| c.is_ascii_digit() || " +-/.()".contains(c));
     let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
-    Some(if is_digits && !digits.is_empty() { Told::Digits(digits) } else { Told::Words })
+    Some(if is_dialled && !digits.is_empty() { Told::Digits(digits) } else { Told::Words })
 }
 
-/// Where in a text a number may stand: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.
+/// Where else in a text a number may stand: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.
 fn notations(raw: &str) -> impl Iterator<Item = &str> {
     let inside = |open, close| raw.strip_suffix(close)?.rsplit_once(open).map(|(_, inner)| inner);
     let before = |open| raw.split_once(open).map(|(outer, _)| outer.trim());
-    [Some(raw), inside('<', '>'), inside('(', ')'), before("<"), before(" (")].into_iter().flatten()
+    [inside('<', '>'), inside('(', ')'), before("<"), before(" (")].into_iter().flatten()
 }
 
 /// The values of lines such as `CallID1: 030…`, also of table cells.
@@ -285,7 +293,15 @@ fn labelled<'t>(text: &'t str, labels: &[&str]) -> impl Iterator<Item = &'t str>
 /// `23.11.26_13.00_Telefax.03012345678.pdf`, as a FRITZ!Box names its files.
 fn telefax_number(file_name: &str) -> Option<&str> {
     let (_, rest) = file_name.split_once("_Telefax.")?;
-    rest.rsplit_once('.').map(|(number, _)| number)
+    let (number, _) = rest.rsplit_once('.')?;
+    // A second file of that name is ` (1)`. Whatever else stands behind the digits may be no number.
+    let (number, copy) = number.split_once(" (").unwrap_or((number, "1)"));
+    let is_copy = copy.strip_suffix(')').is_some_and(is_digits);
+    (is_copy && is_digits(number.strip_prefix('+').unwrap_or(number))).then_some(number)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -415,16 +431,66 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_fritz_box_names_its_files_by_the_caller() {
-        let file = |file_name: &str| Attachment {
+    fn file(file_name: &str) -> Attachment {
+        Attachment {
             file_name: file_name.to_owned(),
             media_type: "application/pdf".to_owned(),
             bytes: 1,
             place: 0..1,
             encoding: TransferEncoding::Identity,
             within: Vec::new(),
-        };
+        }
+    }
+
+    /// L67: a count of pages, a part of a date, another number.
+    #[test]
+    fn l67_what_stands_behind_the_caller_s_number_makes_it_nobody_else_s() {
+        for tail in
+            [" (2)", " - 2", " (1/2)", " 1/2", " 2", " 23.11.", " 23.11.26", "-2", ".2", " (2.)"]
+        {
+            let number = format!("030 5550123{tail}");
+            let lines = [format!("Caller ID: {number}"), format!("CallID1: sip:{number}@x")];
+            let subjects = ["Fax von", "Fax received from", "Neues Fax von:", "Fax from Praxis"];
+            let letters = subjects.iter().map(|subject| fax(&format!("{subject} {number}"), ""));
+            for letter in letters.chain(lines.iter().map(|line| fax("Fax", line))) {
+                let read = of(&letter);
+                assert!(
+                    read == sure() || read == Caller::Unknown,
+                    "{} {tail}: {read:?}",
+                    letter.subject
+                );
+            }
+        }
+        for subject in [
+            "Fax von 030 5550123 (030 5550124)",
+            "Fax von 030 5550123 <0305550124>",
+            "Fax von tel:+49305550123;ext=12",
+        ] {
+            check(subject, "", &Caller::Unknown);
+        }
+        check("Fax von 030 5550123 (2)", "", &sure());
+    }
+
+    /// L68: programs number files of one name.
+    #[test]
+    fn l68_the_number_of_a_copy_is_no_part_of_the_caller_s() {
+        for (file_name, expected) in [
+            ("23.11.26_13.00_Telefax.0305550123.pdf", sure()),
+            ("23.11.26_13.00_Telefax.0305550123 (1).pdf", sure()),
+            ("23.11.26_13.00_Telefax.0305550123-1.pdf", Caller::Unknown),
+            ("23.11.26_13.00_Telefax.0305550123_2.pdf", Caller::Unknown),
+            ("23.11.26_13.00_Telefax.0305550123.2.pdf", Caller::Unknown),
+            ("23.11.26_13.00_Telefax.0305550123 2.pdf", Caller::Unknown),
+            ("23.11.26_13.00_Telefax.030 5550123.pdf", Caller::Unknown),
+        ] {
+            let mut letter = fax("Fax", "");
+            letter.attachments = vec![file(file_name)];
+            assert_eq!(of(&letter), expected, "{file_name}");
+        }
+    }
+
+    #[test]
+    fn a_fritz_box_names_its_files_by_the_caller() {
         let mut letter = fax("Fax von Hausarzt Testmann", "");
         letter.attachments = vec![file("23.11.26_13.00_Telefax.0305550123.pdf")];
         assert_eq!(of(&letter), sure());

@@ -46,7 +46,7 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
     let raw = raw.trim();
     let is_notation = |c: char| c.is_ascii_digit() || " -/.()".contains(c);
     let unsigned = raw.strip_prefix('+').unwrap_or(raw);
-    if !unsigned.chars().all(is_notation) {
+    if !unsigned.chars().all(is_notation) || !is_grouped_as_one(unsigned, raw != unsigned) {
         return None;
     }
     let digits: String = unsigned.chars().filter(char::is_ascii_digit).collect();
@@ -65,8 +65,129 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
         return None;
     };
     let number = phonenumber::parse(Some(country.0), dialled).ok()?;
-    let is_usable = is_in_plan(&number) && !is_short(&number);
+    let is_one = unsigned.chars().all(|c| c.is_ascii_digit()) || is_of_its_length(&number);
+    let is_usable = is_one && is_in_plan(&number) && !is_short(&number);
     is_usable.then(|| FaxNumber::new(&number.format().mode(Mode::E164).to_string()).ok())?
+}
+
+/// Most digits of a German number behind its country code, as they are given out.
+const GERMAN_DIGITS_MAX: usize = 11;
+
+/// Whether a number written in groups is not longer than there are: otherwise something stands
+/// behind it.
+fn is_of_its_length(number: &PhoneNumber) -> bool {
+    number.country().code() != 49 || number.national().to_string().len() <= GERMAN_DIGITS_MAX
+}
+
+/// What stands between two groups of digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Blank,
+    Dot,
+    Hyphen,
+    /// What people write behind an area code: `/`, and a hyphen between blanks.
+    BehindArea,
+    Opens,
+    Closes,
+}
+
+impl Sign {
+    fn of(text: &str) -> Option<Self> {
+        let has_blank = text.contains(' ');
+        Some(match text.replace(' ', "").as_str() {
+            "" => Self::Blank,
+            "." if !has_blank => Self::Dot,
+            "-" if !has_blank => Self::Hyphen,
+            "-" | "/" => Self::BehindArea,
+            "(" => Self::Opens,
+            ")" | ")-" | ")/" => Self::Closes,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether digits are divided as people divide one number, and nothing else stands behind it: a
+/// count of pages `(2)`, `- 2` or `1/2`, a date, the number of a copy. Read as its last digits, it
+/// would make the number a stranger's.
+fn is_grouped_as_one(unsigned: &str, has_plus: bool) -> bool {
+    divided(unsigned).is_some_and(|(groups, signs)| are_one(&groups, &signs, has_plus))
+}
+
+/// Groups of digits, and the sign before each. A number ends in a digit.
+fn divided(text: &str) -> Option<(Vec<&str>, Vec<Option<Sign>>)> {
+    let (mut groups, mut signs) = (Vec::new(), Vec::new());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit())?;
+        let (sign, behind) = rest.split_at_checked(digits)?;
+        let end = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
+        let (group, after) = behind.split_at_checked(end)?;
+        signs.push(if sign.is_empty() { None } else { Some(Sign::of(sign)?) });
+        groups.push(group);
+        rest = after;
+    }
+    Some((groups, signs))
+}
+
+fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
+    let Some(first) = groups.first() else { return false };
+    let is_national = !has_plus && first.starts_with('0') && !first.starts_with("00");
+    let has_dots = signs.contains(&Some(Sign::Dot));
+    let opened = signs.iter().position(|sign| *sign == Some(Sign::Opens));
+    let is_zero_aside = opened == Some(1) && groups.get(1) == Some(&"0");
+    // `(030) 555`, `+49 (0)30 555`, and no brackets further behind.
+    let are_brackets_fit = match opened {
+        None => true,
+        Some(0) => is_national,
+        Some(1) => !is_national,
+        Some(_) => false,
+    };
+    // `02.11.2026` is a date: no area code has one digit.
+    if !are_brackets_fit || (is_national && first.len() == 2) {
+        return false;
+    }
+    // Where the area code stands, behind a country's code or a zero that is divided from it.
+    let area = match first {
+        _ if is_zero_aside => 2,
+        &"0" => 1,
+        _ if is_national => 0,
+        _ => 1,
+    };
+    // Longest group with an area code in it, of which the longest have five digits.
+    let head_max = match first {
+        _ if is_national => 6,
+        _ if first.starts_with("00") => 9,
+        _ => 7,
+    };
+    let mut before = "";
+    let mut is_open = false;
+    for (place, (sign, group)) in signs.iter().zip(groups).enumerate() {
+        let before_max = if place == 1 { head_max } else { 5 };
+        let is_fit = match sign {
+            None => place == 0,
+            Some(Sign::Opens) => before.len() <= 4,
+            Some(Sign::Closes) => is_open,
+            Some(_) if is_open || place == 0 => false,
+            Some(Sign::BehindArea) => place <= area + 1 && before.len() <= before_max,
+            Some(Sign::Blank) => !has_dots && before.len() <= before_max,
+            Some(Sign::Dot) => before.len() <= before_max,
+            Some(Sign::Hyphen) => before.len() <= before_max.max(6),
+        };
+        // One digit at the end is sooner a count than a part of the number, unless it is the zero
+        // of an exchange; and so are two behind four.
+        let is_end = match group.len() {
+            _ if place == 0 || place + 1 < groups.len() => true,
+            1 => *group == "0",
+            2 => *sign == Some(Sign::Hyphen) || before.len() <= 3,
+            _ => true,
+        };
+        if !is_fit || !is_end {
+            return false;
+        }
+        is_open = *sign == Some(Sign::Opens);
+        before = group;
+    }
+    !is_open
 }
 
 /// Whether a fax may be sent there.
@@ -154,6 +275,105 @@ mod tests {
             if check_dialable(&number, &[germany]).is_ok() {
                 prop_assert!(national(&number, germany).starts_with('0'));
             }
+        }
+    }
+
+    /// L66: in all notations of people, and with no count, date or other number behind it.
+    #[test]
+    fn l66_what_stands_behind_a_number_is_not_its_end() {
+        let germany = Country::new("DE").unwrap();
+        for one in [
+            "0305550123",
+            "+49305550123",
+            "0049305550123",
+            "49305550123",
+            "030 5550123",
+            "030/5550123",
+            "030 / 555 01 23",
+            "030 - 5550123",
+            "030-5550123",
+            "030-555-0123",
+            "030.555.0123",
+            "(030) 5550123",
+            "(030)5550123",
+            "(030) / 5550123",
+            "(0)30 5550123",
+            "0 30 / 5 55 01 23",
+            "030 555 0123",
+            "+49 30 5550123",
+            "+49 (0)30 5550123",
+            "+49(0)30/5550123",
+            "+49 (30) 555-0123",
+            "+49/30/5550123",
+            "+49-30-5550123",
+            "+4930 5550123",
+            "+49 30 - 5550123",
+            "0049 30 5550123",
+            "004930 5550123",
+            "49 30 5550123",
+            "030 5550-123",
+            "030 55501-23",
+        ] {
+            let read = to_e164(one, germany);
+            assert_eq!(read.as_ref().map(FaxNumber::as_str), Some("+49305550123"), "{one}");
+        }
+        for other in
+            ["033232 12345", "089 123456-78", "0151 12345678", "+43 1 5010 0", "030 55501-0"]
+        {
+            assert!(to_e164(other, germany).is_some(), "{other}");
+        }
+        let numbers = [
+            "030 5550123",
+            "0305550123",
+            "+49 30 5550123",
+            "+49305550123",
+            "49305550123",
+            "(030) 5550123",
+            "030/5550123",
+            "030 555 0123",
+            "030 555-0123",
+        ];
+        let tails = [
+            " (2)",
+            "(2)",
+            " - 2",
+            "-2",
+            " 2",
+            ".2",
+            "/2",
+            " / 2",
+            " 1/2",
+            " (1/2)",
+            " 23.11.",
+            " 23.11",
+            " 23.11.26",
+            " 23.11.2026",
+            " 2026",
+            ".",
+            " -",
+            " (",
+            ")",
+            "-",
+            "/",
+            " - 12",
+            " (12)",
+            " 12",
+            " 1-2",
+            " - 1 - 2",
+            " 030 5550124",
+            " / 030 5550124",
+            " (030) 5550124",
+        ];
+        for number in numbers {
+            for tail in tails {
+                let text = format!("{number}{tail}");
+                assert_eq!(to_e164(&text, germany), None, "{text}");
+            }
+        }
+        for other in
+            ["02.11.2026", "02 11 2026", "(2) 030 5550123", "1. 0305550123", "()0305550123"]
+        {
+            assert_eq!(to_e164(other, germany), None, "{other}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where each line of a text stands. Lengths are PDF points (1/72 inch) from the top left.
 
 use skrifa::{
-    FontRef, MetadataProvider,
+    FontRef, GlyphId, MetadataProvider,
     charmap::Charmap,
     instance::{LocationRef, Size},
     metrics::GlyphMetrics,
@@ -36,6 +36,9 @@ const FIELDS_LEFT: f32 = LEFT + 85.0;
 
 /// Stands for every character that the font lacks.
 const MISSING: char = '□';
+
+/// How many missing characters are named.
+const MISSING_NAMED_MAX: usize = 12;
 
 /// Each page with its lines, the head included.
 #[derive(Debug)]
@@ -163,6 +166,32 @@ impl Pages {
     }
 }
 
+/// How a character comes onto the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Print {
+    Sign,
+    Nothing,
+    Missing,
+}
+
+/// The characters of a text that would be [`MISSING`] on the page, each once, in their order; some,
+/// if there are many.
+pub(super) fn missing(text: &str) -> Vec<char> {
+    // Only an embedded font that is damaged could fail here.
+    let Ok(font) = FontRef::new(FONT) else { return Vec::new() };
+    let ruler = Ruler::new(&font, TEXT_SIZE);
+    let mut missing = Vec::new();
+    for c in text.chars() {
+        if missing.len() < MISSING_NAMED_MAX
+            && ruler.print(c) == Print::Missing
+            && !missing.contains(&c)
+        {
+            missing.push(c);
+        }
+    }
+    missing
+}
+
 /// Knows the font: what it has, and how wide it is at one size.
 struct Ruler<'a> {
     charmap: Charmap<'a>,
@@ -182,19 +211,34 @@ impl<'a> Ruler<'a> {
     fn printable(&self, text: &str) -> String {
         let mut printable = String::with_capacity(text.len());
         for c in text.chars() {
-            match c {
-                '\t' => printable.push_str("    "),
-                c if c.is_whitespace() => printable.push(' '),
-                // Variation selectors, joiners and skin tones only change their neighbour.
-                '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' => {}
-                '\u{1F3FB}'..='\u{1F3FF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {}
-                // Left out, it would join what it kept apart.
-                c if c.is_control() => printable.push(MISSING),
-                c if self.charmap.map(c).is_some() => printable.push(c),
-                _ => printable.push(MISSING),
+            match self.print(c) {
+                Print::Sign if c == '\t' => printable.push_str("    "),
+                Print::Sign if c.is_whitespace() => printable.push(' '),
+                Print::Sign => printable.push(c),
+                Print::Nothing => {}
+                Print::Missing => printable.push(MISSING),
             }
         }
         printable
+    }
+
+    fn print(&self, c: char) -> Print {
+        match c {
+            c if c.is_whitespace() => Print::Sign,
+            // These turn round what stands behind them, figures too: it would be printed otherwise
+            // than it was read.
+            '\u{202D}' | '\u{202E}' => Print::Missing,
+            // Joiners, variation selectors, skin tones and marks of direction have no shape, and
+            // only change their neighbour.
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{200B}'..='\u{200F}' => Print::Nothing,
+            '\u{202A}'..='\u{202C}' | '\u{2060}'..='\u{206F}' => Print::Nothing,
+            '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{1F3FB}'..='\u{1F3FF}' => Print::Nothing,
+            '\u{E0100}'..='\u{E01EF}' => Print::Nothing,
+            // Left out, it would join what it kept apart.
+            c if c.is_control() => Print::Missing,
+            c if self.charmap.map(c).is_some_and(|glyph| glyph != GlyphId::NOTDEF) => Print::Sign,
+            _ => Print::Missing,
+        }
     }
 
     fn width(&self, text: &str) -> f32 {
@@ -274,6 +318,29 @@ mod tests {
     fn what_the_font_lacks_is_seen_as_missing() {
         assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}"), ["Größe ≥ 5 µg → ok    😀 □ □"]);
         assert_eq!(lines("5\u{96}10 mg\0"), ["5□10 mg□"]);
+    }
+
+    /// L62: what is named is what would be missing, and nothing else.
+    #[test]
+    fn l62_signs_that_would_be_missing_are_named() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(missing(text).into_iter().collect::<String>(), expected, "{text}");
+            assert_eq!(lines(text).concat().contains(MISSING), !expected.is_empty(), "{text}");
+        };
+        check("🚫 Marcumar 不要 🚫", "🚫不要");
+        check("5\u{96}10 mg", "\u{96}");
+        check("Tabl. \u{202E}01\u{202C} mg", "\u{202E}");
+        check("1\u{20E3} \u{1F1E9}\u{1F1EA}", "\u{20E3}\u{1F1E9}\u{1F1EA}");
+        for whole in [
+            "Größe ≥ 5 µg → ½ 1.–3. ‚Tag‘ „x“ … • ☐ ☒ ✓ ✗ ± × ÷ ≤ ≠ ≈ ∅ ↑ ↓ € § ° ² ³ ₂ α β γ Ω ♀ ♂",
+            "Ärztin Šárka Łukasz Çelik Ğ Ş Žižek Ελλάδα Україна",
+            "a\u{AD}b \u{2068}c\u{2069} 😀\u{FE0F} \u{200D}x\u{A0}y\tz",
+            "",
+        ] {
+            check(whole, "");
+        }
+        let many: String = ('\u{4E00}'..'\u{4F00}').collect();
+        assert_eq!(missing(&many).len(), MISSING_NAMED_MAX);
     }
 
     #[test]

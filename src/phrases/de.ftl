@@ -81,6 +81,7 @@ message-not-transferable = Diese Art von Nachricht lässt sich nicht weitergeben
 file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
 file-too-costly = Die Datei „{ $file }“ bleibt im Raum: Sie braucht zum Öffnen zu viel Speicher oder Zeit, oder sie ist beschädigt. Bitte speichern Sie sie neu, zum Beispiel mit geringerer Auflösung oder als PDF, und schicken Sie sie noch einmal.
 message-too-large = Diese Nachricht ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MB. Bitte schicken Sie weniger oder kleinere Dateien.
+fax-signs-missing = Ihr Fax ist nicht abgeschickt worden und bleibt im Raum, denn diese Zeichen kann es nicht zeigen: { $signs }. Bitte schicken Sie den Text noch einmal und schreiben Sie statt der Zeichen Worte.
 fax-too-long = Dieses Fax ist mit { $pages } Seiten zu lang und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } Seiten. Bitte teilen Sie es auf.
 no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.
 not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite ist keine KIM-Adresse, und KIM stellt nur an KIM-Adressen zu. Bitte wählen Sie einen anderen Weg.

@@ -81,6 +81,7 @@ message-not-transferable = This kind of message cannot be passed on and stays in
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
 file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it anew, for example with a lower resolution or as PDF, and send it again.
 message-too-large = This message is too large and stays in the room: at most { $limit } MB go this way. Please send fewer or smaller files.
+fax-signs-missing = Your fax was not sent and stays in the room, because it cannot show these signs: { $signs }. Please send the text once more, with words instead of the signs.
 fax-too-long = With { $pages } pages this fax is too long and stays in the room: at most { $limit } pages go this way. Please divide it.
 no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.
 not-a-kim-address = This message stays in the room: the other side’s address is no KIM address, and KIM delivers to KIM addresses only. Please choose another way.

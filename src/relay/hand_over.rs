@@ -427,6 +427,11 @@ impl Case<'_> {
                 DispatchPart::File(file) => names.push(file.file_name.clone()),
             }
         }
+        // A sign may be all that forbids something, and nobody at the other end knows what it was.
+        let missing = document::missing_signs(&texts.concat());
+        if !missing.is_empty() {
+            return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
+        }
         let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
         let read = tokio::task::spawn_blocking(move || {
             files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()

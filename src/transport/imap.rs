@@ -22,6 +22,7 @@ use self::dialogue::{Features, LITERALS_MAX, Spill, done, line, parse, quoted};
 use super::{
     error::MailServerError,
     fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
+    reply::Names,
     server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, Wire},
@@ -42,7 +43,7 @@ const IDLE_MAX: Duration = Duration::from_secs(25 * 60);
 pub(super) struct Imap {
     wire: Wire,
     host: String,
-    user: String,
+    names: Names,
     silence: Duration,
     last_tag: u32,
     /// The generation of UIDs: part of every key.
@@ -62,7 +63,7 @@ impl Imap {
         let mut session = Self {
             wire: Wire::new(io, silence),
             host: server.host.clone(),
-            user: server.login.user.clone(),
+            names: Names::of_user(&server.login.user),
             silence,
             last_tag: 0,
             validity: 0,

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::{
     error::MailServerError,
     fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList},
-    reply::presentable,
+    reply::{Names, presentable},
     server::{MailServer, TlsMode},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
@@ -34,7 +34,7 @@ const CAPABILITIES_MAX: usize = 200;
 pub(super) struct Pop3 {
     wire: Wire,
     host: String,
-    user: String,
+    names: Names,
     /// Number within this session, by key; `None` before the first UIDL.
     numbers: Option<HashMap<MailKey, u32>>,
 }
@@ -53,8 +53,8 @@ impl Pop3 {
         let host = server.host.clone();
         let silence = server.timeouts.silence;
         let io = if server.tls == TlsMode::Implicit { tls::secure(io, server).await? } else { io };
-        let user = server.login.user.clone();
-        let mut session = Self { wire: Wire::new(io, silence), host, user, numbers: None };
+        let names = Names::of_user(&server.login.user);
+        let mut session = Self { wire: Wire::new(io, silence), host, names, numbers: None };
         session.greeting().await.map_err(|e| MailServerError::at_greeting(&server.host, e))?;
         if server.tls == TlsMode::StartTls {
             session = session.start_tls(server).await?;
@@ -330,9 +330,7 @@ impl Pop3 {
         self.wire.begin()?;
         // A server that answers once too often would have each answer taken for that of the next
         // command: a mail under the name of another one, a deletion that was not.
-        if self.wire.has_more() {
-            return Err(Fault::Protocol("it answers what nobody asked"));
-        }
+        self.wire.expect_quiet().await?;
         self.wire.send(format!("{line}\r\n").as_bytes()).await?;
         self.status().await
     }
@@ -355,7 +353,7 @@ impl Pop3 {
     }
 
     fn presentable(&self, text: &str) -> String {
-        presentable(&format!("-ERR {text}"), &[&self.user])
+        presentable(&format!("-ERR {text}"), &self.names)
     }
 
     fn broken(&self, source: Fault) -> MailServerError {

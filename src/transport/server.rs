@@ -64,10 +64,27 @@ impl fmt::Debug for Login {
 pub struct Timeouts {
     /// For the TCP connection, and again for the TLS handshake.
     pub connect: Duration,
-    /// Without a single byte in the direction we wait for. A slow server that keeps sending is
-    /// never cut off.
+    /// Without a single byte in the direction we wait for. What comes slowly has more time
+    /// ([`Timeouts::answer`]), and an end too.
     pub silence: Duration,
 }
+
+impl Timeouts {
+    /// For a whole answer. A Clientmodul may use most of the silence more than once, and a server
+    /// that says a word now and then must not hold us for ever.
+    pub fn answer(self) -> Duration {
+        self.silence * 6
+    }
+
+    /// For a server to take a whole mail, on average at [`PACE_MIN`].
+    pub(super) fn mail(self, bytes: usize) -> Duration {
+        self.answer() + Duration::from_secs(bytes as u64 / PACE_MIN)
+    }
+}
+
+/// Slowest mail that is waited for, on average, in bytes a second: KIM's largest over a bad line
+/// takes hours at twenty times that.
+pub const PACE_MIN: u64 = 1024;
 
 impl Default for Timeouts {
     /// 30 s to connect. 5 min of silence: what a Clientmodul allows itself on each side while a

@@ -25,7 +25,7 @@ use lettre::{
     },
 };
 use secrecy::ExposeSecret;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     dotting::{Dotting, transmitted_size},
@@ -34,7 +34,8 @@ use self::{
 };
 use super::{
     error::MailServerError,
-    server::{MailServer, TlsMode},
+    reply::Names,
+    server::{MailServer, Timeouts, TlsMode},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
@@ -74,7 +75,9 @@ pub async fn submit<E>(
 ) -> Outcome {
     match server.dial().await {
         Ok(io) => submit_over(io, server, envelope, mail, before_body).await,
-        Err(error) => Stop { at: Reached::Connect, why: Why::Server(error) }.outcome(&[]),
+        Err(error) => {
+            Stop { at: Reached::Connect, why: Why::Server(error) }.outcome(&Names::default())
+        }
     }
 }
 
@@ -85,12 +88,10 @@ pub(super) async fn submit_over<E>(
     mail: impl MailSource,
     before_body: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Outcome {
-    let user = server.login.user.as_str();
-    let address = user.split('#').next().unwrap_or(user);
-    let names = [user, address, envelope.from.local(), envelope.to.local()];
+    let names = Names::of_user(&server.login.user).and(&envelope.from).and(&envelope.to);
     let handed_over = async {
         let mut session = Smtp::open(io, server).await?;
-        let ended = session.hand_over(server, envelope, mail, before_body).await;
+        let ended = session.hand_over(server, envelope, &names, mail, before_body).await;
         if matches!(&ended, Err(stop) if stop.is_not_logged_in()) {
             server.login_was_refused();
         }
@@ -168,19 +169,20 @@ pub(super) async fn probe_login_over(
 struct Smtp {
     wire: Wire,
     facts: SmtpFacts,
+    timeouts: Timeouts,
+    has_quit: bool,
 }
 
 impl Smtp {
     async fn open(io: BoxedIo, server: &MailServer) -> Result<Self, Stop> {
         let at_connect = |why| Stop { at: Reached::Connect, why };
         let untrusted = |error| at_connect(Why::Server(error));
-        let silence = server.timeouts.silence;
         let io = if server.tls == TlsMode::Implicit {
             tls::secure(io, server).await.map_err(untrusted)?
         } else {
             io
         };
-        let mut session = Self { wire: Wire::new(io, silence), facts: SmtpFacts::default() };
+        let mut session = Self::over(io, server);
         let greeting = session.reply().await.map_err(|e| at_connect(Why::Fault(e)))?;
         greeting.positive(Reached::Connect)?;
         session.say_hello().await?;
@@ -207,6 +209,13 @@ impl Smtp {
         Ok(session)
     }
 
+    /// What was said before, without TLS, may be anybody's words.
+    fn over(io: BoxedIo, server: &MailServer) -> Self {
+        let timeouts = server.timeouts;
+        let wire = Wire::new(io, timeouts.silence);
+        Self { wire, facts: SmtpFacts::default(), timeouts, has_quit: false }
+    }
+
     async fn say_hello(&mut self) -> Result<(), Stop> {
         let reply = self.ask(Reached::Connect, Ehlo::new(OUR_NAME)).await?;
         self.facts = SmtpFacts::read(&reply.positive(Reached::Connect)?);
@@ -227,11 +236,7 @@ impl Smtp {
         let io = tls::secure(io, server)
             .await
             .map_err(|error| Stop { at: Reached::Connect, why: Why::Server(error) })?;
-        Ok(Self {
-            wire: Wire::new(io, server.timeouts.silence),
-            // What was said before TLS may be anybody's words.
-            facts: SmtpFacts::default(),
-        })
+        Ok(Self::over(io, server))
     }
 
     /// PLAIN, or LOGIN where PLAIN is not to be had; never a mechanism that needs the password in
@@ -273,6 +278,7 @@ impl Smtp {
         &mut self,
         server: &MailServer,
         envelope: &Envelope,
+        names: &Names,
         mail: impl MailSource,
         before_body: impl AsyncFnOnce() -> Result<(), E>,
     ) -> Result<End, Stop> {
@@ -309,11 +315,14 @@ impl Smtp {
         if go.code != 354 {
             return Err(Stop { at: Reached::Body, why: Why::Reply(go) });
         }
+        // An answer that is there already would be taken for the one to the mail.
+        let quiet = self.wire.expect_quiet().await;
+        quiet.map_err(|fault| Stop { at: Reached::Body, why: Why::Fault(fault) })?;
         if before_body().await.is_err() {
             return Err(Stop { at: Reached::Body, why: Why::HeldBack });
         }
-        self.send_body(mail).await?;
-        self.end_body().await
+        self.send_body(size, mail).await?;
+        self.end_body(names).await
     }
 
     fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), Stop> {
@@ -330,7 +339,8 @@ impl Smtp {
     }
 
     /// All but the final dot. Until that is written the server has accepted nothing.
-    async fn send_body(&mut self, mut mail: impl MailSource) -> Result<(), Stop> {
+    async fn send_body(&mut self, size: usize, mut mail: impl MailSource) -> Result<(), Stop> {
+        let until = Instant::now() + self.timeouts.mail(size);
         let mut dotting = Dotting::default();
         let mut out = Vec::with_capacity(2 * PIECE);
         let lost = |_| Stop { at: Reached::Body, why: Why::Lost };
@@ -338,35 +348,48 @@ impl Smtp {
             for piece in piece.chunks(PIECE) {
                 out.clear();
                 dotting.feed(piece, &mut out);
-                self.send_piece(&out).await?;
+                self.send_piece(&out, until).await?;
             }
         }
         out.clear();
         dotting.finish(&mut out);
-        self.send_piece(&out).await
+        self.send_piece(&out, until).await
     }
 
-    async fn send_piece(&mut self, piece: &[u8]) -> Result<(), Stop> {
-        match self.wire.send(piece).await {
+    async fn send_piece(&mut self, piece: &[u8], until: Instant) -> Result<(), Stop> {
+        let sent = timeout_at(until, self.wire.send(piece)).await;
+        match sent.unwrap_or(Err(Fault::Silent)) {
             Ok(()) => Ok(()),
             Err(fault) => Err(Stop { at: Reached::Body, why: self.last_words(fault).await }),
         }
     }
 
     /// The final dot, and what the server makes of it. From the first byte of the dot on, whatever
-    /// is not a reply leaves the mail's fate open.
-    async fn end_body(&mut self) -> Result<End, Stop> {
+    /// is not a reply leaves the mail's fate open, and so does one reply too many: nobody knows
+    /// which of them is the mail's.
+    async fn end_body(&mut self, names: &Names) -> Result<End, Stop> {
+        // Without its dot the server has accepted nothing, whatever it says.
+        let quiet = self.wire.expect_quiet().await;
+        quiet.map_err(|fault| Stop { at: Reached::Body, why: Why::Fault(fault) })?;
         let reply = match self.wire.send(b".\r\n").await {
             Ok(()) => self.reply().await,
             Err(fault) => Err(fault),
         };
+        if reply.is_ok()
+            && (matches!(self.wire.expect_quiet().await, Err(Fault::Protocol(_)))
+                || !self.quit().await)
+        {
+            return Ok(End::Unclear("more than one reply to the mail".into()));
+        }
         match reply {
             Ok(reply) if reply.is_positive() => Ok(End::Accepted(reply)),
             Ok(reply) if reply.is_negative() => {
                 Err(Stop { at: Reached::Body, why: Why::Reply(reply) })
             }
             Ok(_) => Ok(End::Unclear("no reply to the mail, but to something else".into())),
-            Err(fault) => Ok(End::Unclear(format!("no reply to the mail: {}", sentence(&fault)))),
+            Err(fault) => {
+                Ok(End::Unclear(format!("no reply to the mail: {}", sentence(&fault, names))))
+            }
         }
     }
 
@@ -387,15 +410,19 @@ impl Smtp {
 
     /// `command` ends with its CRLF.
     async fn ask(&mut self, at: Reached, command: impl Display) -> Result<Lines, Stop> {
-        let asked = self.wire.send(command.to_string().as_bytes()).await;
-        let why = match asked {
-            Ok(()) => match self.reply().await {
-                Ok(reply) => return Ok(reply),
-                Err(fault) => Why::Fault(fault),
-            },
-            Err(fault) => self.last_words(fault).await,
-        };
-        Err(Stop { at, why })
+        let stop = |why| Err(Stop { at, why });
+        if let Err(fault) = self.wire.expect_quiet().await {
+            return stop(Why::Fault(fault));
+        }
+        let command = command.to_string();
+        let sent = timeout(self.timeouts.answer(), self.wire.send(command.as_bytes())).await;
+        if let Err(fault) = sent.unwrap_or(Err(Fault::Silent)) {
+            return stop(self.last_words(fault).await);
+        }
+        match self.reply().await {
+            Ok(reply) => Ok(reply),
+            Err(fault) => stop(Why::Fault(fault)),
+        }
     }
 
     /// A server that hangs up while we write often says why first (421, or 552 in the middle of
@@ -408,7 +435,13 @@ impl Smtp {
     }
 
     async fn reply(&mut self) -> Result<Lines, Fault> {
+        let whole = timeout(self.timeouts.answer(), self.lines()).await;
+        whole.unwrap_or(Err(Fault::TooMuch("a reply without end")))
+    }
+
+    async fn lines(&mut self) -> Result<Lines, Fault> {
         let mut lines = Vec::new();
+        let mut class = None;
         while lines.len() < REPLY_LINES_MAX {
             let line = self.wire.line(LINE_MAX).await?;
             let code: Option<u16> = line
@@ -416,7 +449,13 @@ impl Smtp {
                 .filter(|code| code.iter().all(u8::is_ascii_digit))
                 .and_then(|code| std::str::from_utf8(code).ok())
                 .and_then(|code| code.parse().ok());
-            let code = code.ok_or(Fault::Protocol("an answer begins with no code"))?;
+            // A stray digit before a code makes another one of it: `2` and `550 no`.
+            let code = code
+                .filter(|_| matches!(line.get(3), None | Some(b' ' | b'-' | b'\t')))
+                .ok_or(Fault::Protocol("an answer begins with no code"))?;
+            if *class.get_or_insert(code / 100) != code / 100 {
+                return Err(Fault::Protocol("the lines of an answer contradict each other"));
+            }
             let text = line.get(4..).unwrap_or_default();
             lines.push(String::from_utf8_lossy(text).into_owned());
             if line.get(3) != Some(&b'-') {
@@ -426,9 +465,19 @@ impl Smtp {
         Err(Fault::TooMuch("a reply without end"))
     }
 
-    /// What comes of it does not matter: the mail's fate is known by now (KIM-28).
-    async fn quit(&mut self) {
-        let _ = timeout(LAST_WORDS, self.ask(Reached::Body, Quit)).await;
+    /// What comes of it does not matter: the mail's fate is known by now (KIM-28). Unless another
+    /// reply follows: then each one before was taken for that of the next command. `false` says so.
+    async fn quit(&mut self) -> bool {
+        if std::mem::replace(&mut self.has_quit, true) {
+            return true;
+        }
+        let left = async {
+            match self.ask(Reached::Body, Quit).await {
+                Ok(reply) if !matches!(reply.code, 221 | 421) => self.reply().await.is_err(),
+                _ => true,
+            }
+        };
+        timeout(LAST_WORDS, left).await.unwrap_or(true)
     }
 }
 

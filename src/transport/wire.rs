@@ -1,6 +1,7 @@
 //! Reading and writing with limits: what the three dialogues share.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -9,7 +10,8 @@ use std::{
 
 use memchr::memchr;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf},
+    task::{unconstrained, yield_now},
     time::{Sleep, sleep},
 };
 
@@ -114,6 +116,25 @@ impl Wire {
     /// Something came that nobody asked for.
     pub(super) fn has_more(&self) -> bool {
         !self.io.buffer().is_empty()
+    }
+
+    /// Fails if something came that nobody asked for, also if it was not read yet, or if the server
+    /// hung up: whatever is said next would be taken for answered by it.
+    pub(super) async fn expect_quiet(&mut self) -> Result<(), Fault> {
+        // What arrived is known to the runtime only once it has looked.
+        yield_now().await;
+        let looked = unconstrained(poll_fn(|cx| {
+            Poll::Ready(match Pin::new(&mut self.io).poll_fill_buf(cx) {
+                Poll::Ready(Ok([])) => Err(Fault::Closed),
+                Poll::Ready(Ok(_)) => Err(Fault::Protocol("it answers what nobody asked")),
+                Poll::Ready(Err(error)) => Err(error.into()),
+                Poll::Pending => Ok(()),
+            })
+        }))
+        .await;
+        // Nobody waited for an answer yet.
+        self.io.get_mut().reading = None;
+        looked
     }
 
     pub(super) fn answered(&mut self) {

@@ -165,6 +165,25 @@ async fn a_fax_longer_than_pages_max_does_not_leave() {
     assert!(told.body().contains("höchstens 1 Seiten"), "{}", told.body());
 }
 
+/// L61: a sign may be all that forbids something.
+#[tokio::test]
+async fn l61_a_fax_that_would_lose_signs_does_not_leave_and_its_author_is_told() {
+    let stage = Stage::with(|channels| channels).await;
+    let room = fax_room(&stage).await;
+    stage.anna.send_text(&room, "🚫 Marcumar 不要").await.unwrap();
+    let told = stage
+        .anna
+        .wait_for("what became of it", |seen| {
+            let is_about = |m: &&umstieg_world::client::SeenEvent| {
+                m.body().contains("übergeben um") || m.body().contains("nicht abgeschickt")
+            };
+            seen.messages().find(is_about).cloned()
+        })
+        .await
+        .unwrap();
+    assert!(told.body().contains("nicht zeigen: 🚫 不 要"), "{}", told.body());
+}
+
 /// Receives a fax of a number of its own; the room it came into.
 async fn fax_room(stage: &Stage) -> String {
     let number = format!("030 {:08}", std::process::id());

@@ -7,11 +7,11 @@ use imap_proto::{MailboxDatum, Response, Status};
 use super::Imap;
 use crate::transport::{error::MailServerError, fetched::Basket, reply::presentable, wire::Fault};
 
-/// Longest line of an answer, in bytes: a SEARCH names all mails in one line, and this is room for
+/// Longest line of an answer, and most of its lines together, in bytes: a SEARCH names all mails in one line, and this is room for
 /// half a million of them.
 pub(super) const LINE_MAX: usize = 4 * 1024 * 1024;
 
-/// Most bytes of literals in an answer that brings no mail.
+/// Most bytes of literals in an answer that are kept in it, and all of one that brings no mail.
 pub(super) const LITERALS_MAX: usize = 64 * 1024;
 
 /// Most answers to one command. A server may add what changed meanwhile, but not for ever.
@@ -136,9 +136,10 @@ impl Imap {
         spill: &mut Spill<'_, B>,
     ) -> Result<Vec<u8>, Fault> {
         let mut frame = Vec::new();
-        let mut literals = 0_usize;
+        let (mut lines, mut literals, mut kept) = (0_usize, 0_usize, 0_usize);
         loop {
-            let line = self.wire.line(LINE_MAX).await?;
+            let line = self.wire.line(LINE_MAX - lines).await?;
+            lines = lines.saturating_add(line.len() + 2).min(LINE_MAX);
             let literal = announced(&line);
             frame.extend(line);
             frame.extend(b"\r\n");
@@ -148,9 +149,17 @@ impl Imap {
                 return Err(Fault::TooMuch("a text of more bytes than allowed"));
             }
             let Some(basket) = spill.basket.as_mut().filter(|_| count >= SPILL_BYTES) else {
+                kept = kept.saturating_add(count);
+                if kept > LITERALS_MAX {
+                    return Err(Fault::Protocol("it sent many texts in one answer"));
+                }
                 self.wire.exactly(count, &mut frame).await?;
                 continue;
             };
+            // Only one is asked for, and what was kept of it cannot be taken back.
+            if spill.count > 0 {
+                return Err(Fault::Protocol("it sent a long text nobody asked for"));
+            }
             spill.count += 1;
             if !self.wire.pour(count, *basket).await? {
                 spill.is_lost = true;
@@ -174,7 +183,7 @@ impl Imap {
     /// Without the tag, which says nothing.
     pub(super) fn presentable(&self, line: &str) -> String {
         let text = line.split_once(' ').map_or(line, |(_, text)| text);
-        presentable(text, &[&self.user])
+        presentable(text, &self.names)
     }
 
     pub(super) fn broken(&self, source: Fault) -> MailServerError {

@@ -3,7 +3,10 @@
 use super::lines::Lines;
 use crate::model::{Outcome, Reached, Why as Reason};
 use crate::transport::{
-    error::MailServerError, reply::presentable, server::MailServer, wire::Fault,
+    error::MailServerError,
+    reply::{Names, presentable},
+    server::MailServer,
+    wire::Fault,
 };
 
 /// How a dialogue that reached the final dot ended.
@@ -50,7 +53,7 @@ impl Stop {
         matches!(&self.why, Why::Reply(reply) if (400..500).contains(&reply.code))
     }
 
-    pub(super) fn outcome(self, names: &[&str]) -> Outcome {
+    pub(super) fn outcome(self, names: &Names) -> Outcome {
         let Self { at, why } = self;
         let later = |at, sentence| Outcome::TryLater { at, why: Reason::Fault(sentence) };
         match why {
@@ -64,8 +67,8 @@ impl Stop {
             Why::Reply(lines) => Outcome::TryLater { at, why: Reason::Reply(lines.reply(names)) },
             Why::TooLarge(sentence) => Outcome::Refused { at, why: Reason::TooLarge(sentence) },
             Why::Unfit(sentence) => Outcome::Refused { at, why: Reason::Fault(sentence) },
-            Why::Fault(fault) => later(at, sentence(&fault)),
-            Why::Server(error) => later(at, sentence(&error)),
+            Why::Fault(fault) => later(at, sentence(&fault, names)),
+            Why::Server(error) => later(at, sentence(&error, &Names::default())),
             Why::Lost => later(
                 at,
                 "broken off before its end: the rest of the mail could not be read".into(),
@@ -78,11 +81,11 @@ impl Stop {
 
     pub(super) fn error(self, server: &MailServer) -> MailServerError {
         let host = server.host.clone();
+        let names = Names::of_user(&server.login.user);
         match (self.at, self.why) {
             (_, Why::Server(error)) => error,
             (Reached::Login, Why::Reply(reply)) => {
-                let source =
-                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
+                let source = Fault::Refused { reply: reply.reply(&names).to_string() };
                 if reply.code < 500 {
                     MailServerError::Busy { host, source }
                 } else {
@@ -90,8 +93,7 @@ impl Stop {
                 }
             }
             (_, Why::Reply(reply)) => {
-                let source =
-                    Fault::Refused { reply: reply.reply(&[&server.login.user]).to_string() };
+                let source = Fault::Refused { reply: reply.reply(&names).to_string() };
                 MailServerError::Busy { host, source }
             }
             (Reached::Connect, Why::Fault(fault)) => MailServerError::at_greeting(&host, fault),
@@ -105,7 +107,7 @@ impl Stop {
 }
 
 /// An error and its causes in one line.
-pub(super) fn sentence(error: &dyn std::error::Error) -> String {
+pub(super) fn sentence(error: &dyn std::error::Error, names: &Names) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -113,5 +115,5 @@ pub(super) fn sentence(error: &dyn std::error::Error) -> String {
         text.push_str(&inner.to_string());
         cause = inner.source();
     }
-    presentable(&text, &[])
+    presentable(&text, names)
 }

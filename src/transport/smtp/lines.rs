@@ -1,7 +1,7 @@
 //! One reply of the server, all its lines (RFC 5321 §4.2).
 
 use crate::model::{EnhancedCode, Reply};
-use crate::transport::reply::presentable;
+use crate::transport::reply::{Names, presentable};
 
 /// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
 /// beyond 559 (`571`, which filters give).
@@ -28,7 +28,7 @@ impl Lines {
     ///
     /// The enhanced code is what the first line begins with and fits the code. Whatever else looks
     /// like one is text: a host's address, or the reply of another server that is quoted.
-    pub(super) fn reply(&self, names: &[&str]) -> Reply {
+    pub(super) fn reply(&self, names: &Names) -> Reply {
         let enhanced = self
             .lines
             .first()
@@ -60,7 +60,7 @@ mod tests {
     fn r24_a_reply_s_code_is_what_its_first_line_begins_with() {
         let check = |code, lines: &[&str], enhanced: Option<&str>, shown: &str| {
             let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-            let reply = Lines { code, lines }.reply(&["mueller"]);
+            let reply = Lines { code, lines }.reply(&Names::of_user("mueller"));
             let read = reply.enhanced.map(|enhanced| enhanced.to_string());
             assert_eq!((read.as_deref(), reply.to_string().as_str()), (enhanced, shown));
         };

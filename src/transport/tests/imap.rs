@@ -340,3 +340,46 @@ async fn a_mailbox_of_a_hundred_thousand_mails_is_listed() {
     let list = server.play(async |io| open(io).await.unwrap().keys().await).await.unwrap();
     assert_eq!((list.keys.len(), list.keys.last()), (100_000, Some(&key("7.100000"))));
 }
+
+/// L64: what an answer holds is counted, however it is cut into lines and literals.
+#[tokio::test(start_paused = true)]
+async fn l64_an_answer_of_many_lines_and_literals_has_an_end() {
+    let empty = [vec![b'x'; 100_000], b" {0}\r\n".to_vec()].concat();
+    let short = b" {0}\r\n".to_vec();
+    let small = [b" {60000}\r\n".to_vec(), vec![b'x'; 60_000]].concat();
+    for (piece, times) in [(empty, 400), (short, 2_000_000), (small, 400)] {
+        for command in ["SEARCH", "FETCH"] {
+            let mut server = ScriptedServer::new()
+                .say("* OK ready\r\n")
+                .on("u1 CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nu1 OK\r\n")
+                .on("u2 AUTHENTICATE PLAIN", "+ \r\n")
+                .on(PLAIN, "u2 OK in\r\n")
+                .on("u3 CAPABILITY", "* CAPABILITY IMAP4rev1\r\nu3 OK\r\n")
+                .on("u4 SELECT INBOX", "* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nu4 OK\r\n");
+            if command == "FETCH" {
+                server = server
+                    .on("u5 UID FETCH 1 (UID RFC822.SIZE)", "u5 OK\r\n")
+                    .hear("u6 UID FETCH 1 (UID BODY.PEEK[])");
+            } else {
+                server = server.hear("u5 UID SEARCH ALL");
+            }
+            let server = server.say([b"* 1 FETCH (".to_vec(), piece.repeat(times)].concat());
+            let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+            // A client that has had enough hangs up, and the server's writing fails.
+            let server = tokio::spawn(server.act(Box::new(ours)));
+            let protocol = MailboxProtocol::Imap;
+            let opened = Mailbox::open_over(Box::new(theirs), protocol, &account()).await;
+            let mut mailbox = opened.unwrap();
+            if command == "FETCH" {
+                let key = MailKey::new("7.1").unwrap();
+                let fetched = mailbox.fetch(&key, 1 << 30).await;
+                assert!(!matches!(fetched, Ok(Fetched::Mail(_))), "{fetched:?}");
+            } else {
+                assert!(mailbox.keys().await.is_err());
+            }
+            assert!(mailbox.is_over());
+            drop(mailbox);
+            server.await.unwrap();
+        }
+    }
+}

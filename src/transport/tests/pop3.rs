@@ -405,3 +405,15 @@ async fn lists_without_end_are_not_read_to_the_end() {
     let error = server.play(open).await.err().unwrap();
     assert!(matches!(error, MailServerError::Broken { source: Fault::TooMuch(_), .. }));
 }
+
+/// L65c: in the log it would name the mailbox's owner at each look.
+#[tokio::test(start_paused = true)]
+async fn l65c_a_reply_of_a_mailbox_does_not_name_its_owner() {
+    let server = ScriptedServer::new()
+        .say("+OK ready\r\n")
+        .on("CAPA", "-ERR what?\r\n")
+        .on(&format!("USER {USER}"), "-ERR maildrop of erik at host=hrst is locked\r\n");
+    let opened = server.play(open).await;
+    let told = chain(&opened.err().unwrap());
+    assert!(told.ends_with("-ERR maildrop of … at … is locked"), "{told}");
+}

@@ -177,6 +177,149 @@ async fn kim_28_a_connection_lost_after_the_final_dot_is_unclear() {
     assert!(matches!(send(at_end().say("354 go\r\n")).await, Outcome::Unclear { .. }));
 }
 
+/// L60: it may be of something before, and the mail's own comes later and says the opposite.
+#[tokio::test(start_paused = true)]
+async fn l60_an_answer_before_its_time_is_not_the_mail_s_fate() {
+    for (early, late) in [("250 2.0.0 ok", "554 5.7.1 no"), ("554 5.7.1 no", "250 2.0.0 ok")] {
+        for stray in [early, "2", "5", "\r\n", "250-"] {
+            // With the answer to a command: nothing of the body leaves.
+            let with_answer = |answer: &str| format!("{answer}\r\n{stray}\r\n");
+            for server in [
+                clientmodul().on(FROM, &with_answer("250 ok")),
+                clientmodul().on(FROM, "250 ok\r\n").on(TO, &with_answer("250 ok")),
+                at_body_unanswered().say(with_answer("354 go")),
+            ] {
+                let asked = Cell::new(false);
+                let outcome = server
+                    .hear_nothing_more()
+                    .play(async |io| {
+                        let agree = async || {
+                            asked.set(true);
+                            Ok::<_, Infallible>(())
+                        };
+                        submit_over(io, &account(), &envelope(), MAIL, agree).await
+                    })
+                    .await;
+                assert!(matches!(outcome, Outcome::TryLater { .. }), "{stray:?}: {outcome:?}");
+                assert!(!asked.get());
+            }
+            // While the body leaves: without its dot the server has accepted nothing.
+            let server = at_body().hear_some(12).say(format!("{stray}\r\n"));
+            let outcome = server
+                .hear_some(9)
+                .hear_nothing_more()
+                .play(async |io| {
+                    let agree = async || Ok::<_, Infallible>(());
+                    submit_over(io, &account(), &envelope(), Slow(2), agree).await
+                })
+                .await;
+            assert!(matches!(outcome, Outcome::TryLater { .. }), "{stray:?}: {outcome:?}");
+        }
+        // With the answer to the mail, or before it.
+        for said in [
+            format!("{early}\r\n{late}\r\n"),
+            format!("{late}\r\n25"),
+            format!("2{late}\r\n"),
+            format!("{}\r\n{late}\r\n", early.replacen(' ', "-", 1)),
+            format!("\r\n{late}\r\n"),
+        ] {
+            let outcome = send(at_end().say(said.clone())).await;
+            assert!(matches!(outcome, Outcome::Unclear { .. }), "{said:?}: {outcome:?}");
+        }
+        // Told only by one answer too many.
+        let server = at_end()
+            .say(format!("{early}\r\n"))
+            .hear("QUIT")
+            .say(format!("{late}\r\n"))
+            .say("221 bye\r\n");
+        let outcome = send(server).await;
+        assert!(matches!(outcome, Outcome::Unclear { .. }), "{outcome:?}");
+    }
+}
+
+/// `MAIL` in two pieces, the second after a minute.
+struct Slow(usize);
+
+impl MailSource for Slow {
+    fn size(&self) -> usize {
+        MAIL.len()
+    }
+
+    fn is_ascii(&self) -> bool {
+        true
+    }
+
+    async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        self.0 = match self.0 {
+            2 => 1,
+            1 => {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                0
+            }
+            _ => return Ok(None),
+        };
+        let (first, second) = MAIL.split_at(12);
+        Ok(Some(Bytes::from_static(if self.0 == 1 { first } else { second })))
+    }
+}
+
+/// L63: a server that says or takes a little now and then holds nobody for days.
+#[tokio::test(start_paused = true)]
+async fn l63_every_answer_and_every_mail_has_an_end_in_time() {
+    async fn outcome_of(server: ScriptedServer, mail: &[u8]) -> Outcome {
+        let (ours, theirs) = tokio::io::duplex(1024);
+        // It goes on when nobody listens any more.
+        let server = tokio::spawn(server.act(Box::new(ours)));
+        let agree = async || Ok::<_, Infallible>(());
+        let (account, envelope) = (account(), envelope());
+        let submitted = submit_over(Box::new(theirs), &account, &envelope, mail, agree);
+        let outcome = tokio::time::timeout(Duration::from_secs(3600), submitted).await;
+        server.abort();
+        outcome.unwrap()
+    }
+    fn now_and_then(server: ScriptedServer, line: &str) -> ScriptedServer {
+        (0..100).fold(server, |server, _| server.say(line).wait(4))
+    }
+    let line = "250-still looking at it\r\n";
+    for server in [
+        now_and_then(ScriptedServer::new(), "220-wait\r\n"),
+        now_and_then(clientmodul().hear(FROM), line),
+        now_and_then(clientmodul().hear(FROM), "2"),
+    ] {
+        let outcome = outcome_of(server, MAIL).await;
+        assert!(matches!(outcome, Outcome::TryLater { .. }), "{outcome:?}");
+    }
+    for said in [line, "2"] {
+        let outcome = outcome_of(now_and_then(at_end(), said), MAIL).await;
+        assert!(matches!(outcome, Outcome::Unclear { .. }), "{outcome:?}");
+    }
+    let large = "0123456789abcde\r\n".repeat(10_000);
+    let begun = clientmodul()
+        .on("MAIL FROM:<erik@hrst.kim.telematik> SIZE=170000", "250 ok\r\n")
+        .on(TO, "250 ok\r\n")
+        .on("DATA", "354 go\r\n");
+    let takes_little = (0..100).fold(begun, |server, _| server.hear_some(1000).wait(4));
+    let outcome = outcome_of(takes_little, large.as_bytes()).await;
+    assert_eq!(outcome, later(Reached::Body, SILENT));
+}
+
+/// L65b: the recipient within a word, and its domain alone.
+#[tokio::test(start_paused = true)]
+async fn l65b_a_reply_names_no_part_of_the_recipient() {
+    for reply in [
+        "550 5.1.1 no such mailbox: user=labor",
+        "550 5.1.1 labor/mvz.kim.telematik unknown",
+        "450 4.1.2 Name service error for name=mvz.kim.telematik type=MX: Host not found",
+    ] {
+        let server = clientmodul()
+            .on(FROM, "250 ok\r\n")
+            .on(TO, &format!("{reply}\r\n"))
+            .on("QUIT", "221\r\n");
+        let shown = format!("{:?}", send(server).await);
+        assert!(!shown.contains("labor") && !shown.contains("mvz"), "{shown}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn kim_5_signing_may_take_four_minutes() {
     let server = at_end().wait(4).say("250-still\r\n").wait(4).say("250 ok\r\n");

@@ -12,16 +12,8 @@ use super::Trouble;
 use crate::{
     model::MailKey,
     relay::Inbox,
-    transport::{Basket, Fetched, KeyList, MailServerError, Mailbox, Waited},
+    transport::{Basket, Fetched, KeyList, MailServerError, Mailbox, PACE_MIN, Waited},
 };
-
-/// An answer may take this many times the silence that is allowed in it: a Clientmodul may use most
-/// of it more than once, and a server that says a word now and then must not hold us for ever.
-const ANSWER_SILENCES: u32 = 6;
-
-/// Slowest mail that is waited for, on average, in bytes a second: KIM's largest over a bad line
-/// takes hours at twenty times that.
-const PACE_MIN: u64 = 1024;
 
 /// The end of a session nothing hangs on is not waited for any longer.
 const FAREWELL_MAX: Duration = Duration::from_secs(10);
@@ -123,7 +115,7 @@ impl<'a> Session<'a> {
 }
 
 fn limit(inbox: &Inbox) -> Duration {
-    inbox.server.timeouts.silence * ANSWER_SILENCES
+    inbox.server.timeouts.answer()
 }
 
 /// A basket that takes nothing more from a server that is far too slow.
