@@ -16,6 +16,7 @@ mod entity;
 mod fields;
 mod file_name;
 mod fingerprint;
+mod head_identity;
 mod header;
 mod html;
 mod kim_result;
@@ -36,6 +37,7 @@ pub use compose::{
 pub use decode::{Decoder, content};
 pub use entity::{ATTACHMENTS_MAX, DEPTH_MAX, PARTS_MAX};
 pub use fingerprint::{Fingerprinting, fingerprint};
+pub use head_identity::head_identity;
 pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
 pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX};
 pub use kim_result::is_undecrypted;

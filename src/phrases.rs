@@ -225,6 +225,8 @@ pub enum Phrase {
     },
     /// It could not be fetched in several tries; here is its head.
     LetterOutOfReach,
+    /// The Clientmodul could not decrypt it; fetching is tried again.
+    LetterUndecrypted,
     /// A mail could not be fetched in several tries, and nothing is known of it.
     MailOutOfReach,
     /// The same for a mail that is too large.
@@ -600,6 +602,7 @@ impl Phrase {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
             Self::LetterOutOfReach => plain("letter-out-of-reach"),
+            Self::LetterUndecrypted => plain("letter-undecrypted"),
             Self::MailOutOfReach => plain("mail-out-of-reach"),
             Self::MailTooLarge { limit_mib } => with("mail-too-large", "limit", whole(*limit_mib)),
             Self::MessageWithoutKey => plain("message-without-key"),
@@ -834,6 +837,7 @@ mod tests {
             Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
             Phrase::LetterTooLarge { limit_mib: 50 },
             Phrase::LetterOutOfReach,
+            Phrase::LetterUndecrypted,
             Phrase::MailOutOfReach,
             Phrase::MailTooLarge { limit_mib: 50 },
             Phrase::MessageWithoutKey,

@@ -50,6 +50,7 @@ pub use hand_over::hand_over;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
 pub use seats::Seats;
+pub use stored_mail::head_identity;
 pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 

@@ -63,7 +63,7 @@ pub use identities::{ChangedIdentity, ConfirmedBy};
 pub use jobs::Job;
 pub use letter_pieces::{Arrival, LetterPieces, NewLetter, PIECE_BYTES, Saved};
 pub use letters::{Placed, Placing, StoredLetter};
-pub use mailboxes::{MailboxMails, MailboxPlace, MailboxRow, NamesError};
+pub use mailboxes::{Aside, MailboxMails, MailboxPlace, MailboxRow, NamesError};
 pub use members::{PresentMember, STRANGERS_A_DAY_MAX, StoredIdentity, ToldOf};
 pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};

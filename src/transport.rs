@@ -29,7 +29,7 @@ mod tests;
 
 pub use account::{Account, Accounts};
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
-pub use fetched::{Basket, Fetched, KeyList, Waited};
+pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use mailbox::{Mailbox, MailboxProtocol};
 pub use server::{Login, MailServer, PACE_MIN, Timeouts, TlsMode};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};

@@ -130,7 +130,8 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     let original = ctx.store.repeated_by(&channel.name, id, fingerprint.as_ref()).await?;
     // What says the same as the head that its room has tells more than that: that it could be had, or
     // never will be. It is named by its bytes then, since that head bears the name.
-    let is_of_its_head = original.is_some() && original == stored.supersedes;
+    let known_head = head_of(ctx, &stored).await?;
+    let is_of_its_head = original.is_some() && original == known_head;
     let fingerprint = fingerprint.filter(|_| !is_of_its_head);
     if let Some(original) = original.filter(|_| !is_of_its_head) {
         metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "repeat")
@@ -160,7 +161,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     };
     let placement = threading::place(channel.thread_by, &ancestors, facts);
     // Of a mail that could not be had at first the room has the head already, and its id.
-    let superseded = superseded(ctx, &stored, &channel.name, &correspondent).await?;
+    let superseded = superseded(ctx, known_head, &channel.name, &correspondent).await?;
     let placement = superseded.map_or(placement, Placement::Continue);
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
@@ -172,6 +173,8 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: limit_mib(line) });
     } else if stored.out_of_reach {
         hints.insert(0, Phrase::LetterOutOfReach);
+    } else if is_undecrypted {
+        hints.insert(0, Phrase::LetterUndecrypted);
     }
     let head: Vec<String> = head(channel, &letter, ctx.clock.now())
         .iter()
@@ -196,6 +199,10 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
         caller_doubt: doubt.as_ref().map(CallerDoubt::key),
         posts: &[],
         stays: is_undecrypted,
+        again_at: is_undecrypted.then(|| {
+            let patience = &line.inbox.patience;
+            ctx.clock.now() + patience.wait(patience.tries)
+        }),
         at: ctx.clock.now(),
     };
     let render = |name: &str| posts::render(name, &letter, &head, &hints);
@@ -254,14 +261,24 @@ fn limit_mib(line: &Line) -> u64 {
     u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX) / (1024 * 1024)
 }
 
+/// The letter out of reach that a letter is, now that it could be had. That they bear one key does not
+/// say so: its server may have used it again meanwhile, for a mail about another patient.
+async fn head_of(ctx: &Ctx, stored: &StoredLetter) -> Result<Option<LetterId>, StoreError> {
+    let Some(head) = stored.supersedes else { return Ok(None) };
+    let identity = stored_mail::head_identity(&ctx.store, head).await?;
+    let is_its =
+        identity.is_some() && identity == stored_mail::head_identity(&ctx.store, stored.id).await?;
+    Ok(is_its.then_some(head))
+}
+
 /// The conversation that has the head of a letter which can be had by now.
 async fn superseded(
     ctx: &Ctx,
-    stored: &StoredLetter,
+    head: Option<LetterId>,
     channel: &ChannelName,
     correspondent: &Correspondent,
 ) -> Result<Option<ConversationId>, StoreError> {
-    let Some(head) = stored.supersedes else { return Ok(None) };
+    let Some(head) = head else { return Ok(None) };
     let Some(id) = ctx.store.conversation_of(head).await? else { return Ok(None) };
     let conversation = ctx.store.conversation(id).await?;
     let is_theirs = conversation.is_some_and(|conversation| {
@@ -298,6 +315,7 @@ async fn place_notice(ctx: &Ctx, line: &Line, stored: &StoredLetter) -> Result<(
         caller_doubt: None,
         posts: &[],
         stays: true,
+        again_at: None,
         at: ctx.clock.now(),
     };
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));

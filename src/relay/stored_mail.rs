@@ -10,7 +10,7 @@ use super::{Ctx, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
     model::{Attachment, ConversationId, Letter, LetterId, TransferEncoding},
-    store::{LetterPieces, StoreError},
+    store::{LetterPieces, Store, StoreError},
 };
 
 /// How long a mail's skeleton may be that is made without asking for more. Of a mail with twenty
@@ -79,6 +79,24 @@ pub(super) fn name_of(
         hash.update(namesakes.to_be_bytes());
     }
     hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What tells the mail of a letter by its head. Nothing where that cannot be read.
+pub async fn head_identity(
+    store: &Store,
+    letter: LetterId,
+) -> Result<Option<[u8; 32]>, StoreError> {
+    let first = match store.letter_pieces(letter).await {
+        Ok(Some(pieces)) => store.letter_piece(&pieces, 0).await,
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    match first {
+        Ok(first) => Ok(mail::head_identity(&first)),
+        // Whoever reads the letter itself tells of it.
+        Err(StoreError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a letter; nothing when there is no such letter.

@@ -36,6 +36,8 @@ pub struct UnfetchedMail {
     pub state: UnfetchedState,
     pub tries: u32,
     pub next_try_at: Option<OffsetDateTime>,
+    /// What the server's list said of its length when it was noted.
+    pub listed_bytes: Option<u64>,
 }
 
 /// Why a mail is no letter.
@@ -53,11 +55,21 @@ pub enum UnfetchedState {
     Skipped,
     /// It was put aside, and is not in the mailbox any more.
     Gone,
+    /// Its letter says only that the Clientmodul could not decrypt it; it is fetched again now and
+    /// then.
+    Undecrypted,
 }
 
 impl UnfetchedState {
-    pub const ALL: [Self; 6] =
-        [Self::Trying, Self::Aside, Self::Final, Self::Dropped, Self::Skipped, Self::Gone];
+    pub const ALL: [Self; 7] = [
+        Self::Trying,
+        Self::Aside,
+        Self::Final,
+        Self::Dropped,
+        Self::Skipped,
+        Self::Gone,
+        Self::Undecrypted,
+    ];
 
     /// The word for it in SQL.
     pub fn word(self) -> &'static str {
@@ -68,6 +80,7 @@ impl UnfetchedState {
             Self::Dropped => "dropped",
             Self::Skipped => "skipped",
             Self::Gone => "gone",
+            Self::Undecrypted => "undecrypted",
         }
     }
 
@@ -95,6 +108,30 @@ pub enum Before {
     Tries(u32),
     /// It was put aside; a person was told.
     Aside,
+    /// What bore its name was noted, and the server's list said another length of that.
+    OtherThanNoted,
+    /// It came so many times, and was not decrypted.
+    Undecrypted(u32),
+}
+
+/// What tells a mail beside its key, which its server may use again for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// See [`head_identity`](crate::mail::head_identity).
+    pub head: Option<[u8; 32]>,
+    /// What the server's list says of its length, where that is believed.
+    pub listed_bytes: Option<u64>,
+}
+
+/// Whether two mails of one key are the same. `is_key_unique`: the protocol promises that no key is
+/// used again, as IMAP's does. Where nothing tells, they are not.
+pub fn is_same(noted: Marks, seen: Marks, is_key_unique: bool) -> bool {
+    match (noted.head, seen.head) {
+        (Some(noted), Some(seen)) => noted == seen,
+        _ => {
+            is_key_unique || noted.listed_bytes.is_some() && noted.listed_bytes == seen.listed_bytes
+        }
+    }
 }
 
 /// What a look has to do.
@@ -129,24 +166,29 @@ pub fn plan(
     let mut later = Vec::new();
     for key in listed {
         let kept = kept_by_key.get(key).copied().filter(|kept| !kept.is_deleted);
+        let is_other = |noted: Option<u64>| matches!((noted, sizes.get(key)), (Some(noted), Some(now)) if noted != *now);
         match (kept, unfetched_by_key.get(key)) {
-            (Some(kept), Some(_)) if kept.is_whole => plan.settled.push(key.clone()),
-            (Some(kept), None) if kept.is_whole => {
-                let is_other =
-                    matches!((kept.listed_bytes, sizes.get(key)), (Some(a), Some(b)) if a != *b);
-                if is_other {
+            (Some(kept), Some(mail))
+                if kept.is_whole && mail.state != UnfetchedState::Undecrypted =>
+            {
+                plan.settled.push(key.clone());
+            }
+            (Some(kept), mail) if kept.is_whole => {
+                if is_other(kept.listed_bytes) {
                     let before = Before::OtherSize;
                     plan.errands.push(Errand { key: key.clone(), before });
+                } else if let Some(mail) = mail
+                    && is_due(mail, now)
+                {
+                    let before = Before::Undecrypted(mail.tries);
+                    later.push((mail.next_try_at, Errand { key: key.clone(), before }));
                 }
             }
+            (_, Some(mail)) if is_other(mail.listed_bytes) => {
+                let before = Before::OtherThanNoted;
+                plan.errands.push(Errand { key: key.clone(), before });
+            }
             (_, Some(mail)) => {
-                // A time further ahead than any wait was written by a clock that was set back since.
-                let longest = match mail.state {
-                    UnfetchedState::Trying => WAIT_MAX,
-                    _ => ASIDE_MAX,
-                };
-                let is_due =
-                    mail.next_try_at.is_none_or(|next| not_before(next, now, longest).is_none());
                 let before = match mail.state {
                     UnfetchedState::Trying => Before::Tries(mail.tries),
                     // A person was told, and wants it tried no more, or no try would bring it.
@@ -156,9 +198,9 @@ pub fn plan(
                     | UnfetchedState::Dropped
                     | UnfetchedState::Skipped => continue,
                     // Its name is there again: a new mail.
-                    UnfetchedState::Gone => Before::Tries(0),
+                    UnfetchedState::Gone | UnfetchedState::Undecrypted => Before::Tries(0),
                 };
-                if is_due {
+                if is_due(mail, now) {
                     later.push((mail.next_try_at, Errand { key: key.clone(), before }));
                 }
             }
@@ -183,7 +225,17 @@ pub fn plan(
     plan
 }
 
-/// Which of the mails that may go can be named to the server without a doubt.
+fn is_due(mail: &UnfetchedMail, now: OffsetDateTime) -> bool {
+    // A time further ahead than any wait was written by a clock that was set back since.
+    let longest = match mail.state {
+        UnfetchedState::Trying => WAIT_MAX,
+        _ => ASIDE_MAX,
+    };
+    mail.next_try_at.is_none_or(|next| not_before(next, now, longest).is_none())
+}
+
+/// Which of the mails that may go can be named to the server without a doubt. Whether the name is
+/// still theirs, their heads tell.
 pub fn deletable(
     safe: Vec<KeptMail>,
     listed: &[MailKey],
@@ -270,7 +322,13 @@ mod tests {
     }
 
     fn unfetched(text: &str, state: UnfetchedState) -> UnfetchedMail {
-        UnfetchedMail { key: key(text), state, tries: 1, next_try_at: Some(NOW) }
+        UnfetchedMail {
+            key: key(text),
+            state,
+            tries: 1,
+            next_try_at: Some(NOW),
+            listed_bytes: Some(10),
+        }
     }
 
     fn errands(plan: &Plan) -> String {
@@ -354,6 +412,54 @@ mod tests {
         assert_eq!(deletable(safe, &keys("1 2 3"), &shared, &sizes), keys("1"));
     }
 
+    /// A key of which something was noted, with another size, names another mail, whatever it was.
+    #[test]
+    fn a_noted_key_with_another_size_is_looked_at() {
+        for state in UnfetchedState::ALL {
+            let noted = [UnfetchedMail { next_try_at: None, ..unfetched("1", state) }];
+            let plan = |bytes| {
+                let sizes = HashMap::from([(key("1"), bytes)]);
+                super::plan(&keys("1"), false, &sizes, &[], &noted, NOW).errands
+            };
+            let before = Before::OtherThanNoted;
+            assert_eq!(plan(11), [Errand { key: key("1"), before }], "{state:?}");
+            assert!(plan(10).iter().all(|errand| errand.before != before), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_decrypted_is_fetched_again_in_its_time() {
+        let wait = Duration::from_secs(1);
+        let later = UnfetchedMail {
+            next_try_at: Some(NOW + wait),
+            ..unfetched("1", UnfetchedState::Undecrypted)
+        };
+        let plan = check("1", &[kept("1")], std::slice::from_ref(&later), "");
+        assert_eq!(plan.settled, []);
+        let due = UnfetchedMail { next_try_at: Some(NOW), ..later };
+        let plan = check("1", &[kept("1")], &[due], "1");
+        assert_eq!(plan.errands[0].before, Before::Undecrypted(1));
+    }
+
+    #[test]
+    fn mails_of_one_key_are_the_same_where_something_tells() {
+        let check = |noted: (Option<u8>, Option<u64>),
+                     seen: (Option<u8>, Option<u64>),
+                     expected: (bool, bool)| {
+            let marks = |(head, listed_bytes): (Option<u8>, _)| Marks {
+                head: head.map(|byte| [byte; 32]),
+                listed_bytes,
+            };
+            assert_eq!(is_same(marks(noted), marks(seen), false), expected.0);
+            assert_eq!(is_same(marks(noted), marks(seen), true), expected.1);
+        };
+        check((Some(1), Some(10)), (Some(1), Some(11)), (true, true));
+        check((Some(1), Some(10)), (Some(2), Some(10)), (false, false));
+        check((None, Some(10)), (Some(2), Some(10)), (true, true));
+        check((None, Some(10)), (Some(2), Some(11)), (false, true));
+        check((None, None), (Some(2), None), (false, true));
+    }
+
     #[test]
     fn a_mail_put_aside_is_tried_every_hour_to_every_day() {
         let patience = Patience::default();
@@ -369,7 +475,7 @@ mod tests {
         fn no_mail_of_a_list_is_forgotten(
             listed in prop::collection::btree_set(0_u8..12, 0..12),
             kept_keys in prop::collection::btree_map(0_u8..12, (any::<bool>(), any::<bool>()), 0..12),
-            tried in prop::collection::btree_map(0_u8..12, (0_usize..6, -2_i64..3), 0..12),
+            tried in prop::collection::btree_map(0_u8..12, (0_usize..7, -2_i64..3), 0..12),
         ) {
             let name = |n: &u8| key(&n.to_string());
             let listed: Vec<_> = listed.iter().map(name).collect();
@@ -386,6 +492,7 @@ mod tests {
                     state: UnfetchedState::ALL[*state],
                     tries: 1,
                     next_try_at: Some(NOW + time::Duration::seconds(*next)),
+                    listed_bytes: None,
                 })
                 .collect();
             let plan = plan(&listed, false, &HashMap::new(), &kept, &unfetched, NOW);
@@ -395,11 +502,16 @@ mod tests {
                 let is_kept = kept.iter().any(|m| m.key == *key && !m.is_deleted && m.is_whole);
                 let rests = unfetched.iter().any(|m| m.key == *key && match m.state {
                     UnfetchedState::Trying | UnfetchedState::Aside => m.next_try_at > Some(NOW),
-                    UnfetchedState::Gone => m.next_try_at > Some(NOW),
+                    UnfetchedState::Gone | UnfetchedState::Undecrypted => {
+                        m.next_try_at > Some(NOW)
+                    }
                     _ => true,
                 });
                 prop_assert!(is_kept || rests || fetched.contains(key), "{:?}", key);
-                prop_assert!(!(is_kept && fetched.contains(key)));
+                let is_undecrypted = unfetched
+                    .iter()
+                    .any(|m| m.key == *key && m.state == UnfetchedState::Undecrypted);
+                prop_assert!(!(is_kept && fetched.contains(key)) || is_undecrypted);
             }
             for key in fetched {
                 prop_assert!(listed.contains(key));

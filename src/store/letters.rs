@@ -82,6 +82,8 @@ pub struct Placing<'a> {
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
+    /// When its mail is fetched again, which the Clientmodul could not decrypt.
+    pub again_at: Option<OffsetDateTime>,
     pub at: OffsetDateTime,
 }
 
@@ -365,6 +367,23 @@ impl Store {
         if placed == 0 {
             transaction.rollback().await?;
             return Ok(Placed::In(ConversationId(conversation)));
+        }
+        if let Some(again_at) = placing.again_at {
+            sqlx::query!(
+                "insert into unfetched_mails
+                     (mailbox_id, mail_key, state, next_try_at, reason, noted_at, listed_bytes)
+                 select mailbox_id, mail_key, 'undecrypted', $2, 'undecrypted', $3, listed_bytes
+                 from letters
+                 where id = $1
+                   and mailbox_id is not null
+                   and left_at is null
+                 on conflict (mailbox_id, mail_key) do nothing",
+                placing.letter.0,
+                again_at,
+                placing.at,
+            )
+            .execute(&mut *transaction)
+            .await?;
         }
         let sighting = Sighting {
             channel: placing.channel,

@@ -1,12 +1,15 @@
 //! Mailboxes, their generations, and the mails in them that are no letters.
 
+use std::collections::HashSet;
+
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, parked, parked::ParkedKind};
 use crate::{
     model::{ChannelName, LetterId, MailKey, MailboxId},
-    rules::looking::{KeptMail, UnfetchedMail, UnfetchedState},
+    rules::looking::{KeptMail, Marks, UnfetchedMail, UnfetchedState, is_same},
 };
 
 /// From this length on a key is taken for unique over all mailboxes, when letters of before are
@@ -43,6 +46,17 @@ pub struct MailboxRow {
     pub is_new: bool,
     /// Whether the sizes of its server's list tell mails apart.
     pub has_true_sizes: bool,
+    /// Of so many mails without a name somebody was told.
+    pub nameless: usize,
+}
+
+/// Why and how a mail is put aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Aside {
+    pub reason: &'static str,
+    /// When it is tried again; nothing when no try would bring it.
+    pub next: Option<OffsetDateTime>,
+    pub marks: Marks,
 }
 
 /// What is known of the mails of a mailbox.
@@ -85,7 +99,7 @@ impl Store {
              values ($1, $2, $3, $4)
              on conflict (place, validity) do update
              set channel = excluded.channel
-             returning id, looked_at is null as "is_new!", false_sizes"#,
+             returning id, looked_at is null as "is_new!", false_sizes, nameless"#,
             channel.as_str(),
             place.0.as_slice(),
             i64::from(validity),
@@ -97,6 +111,7 @@ impl Store {
             id: MailboxId(row.id),
             is_new: row.is_new,
             has_true_sizes: row.false_sizes < FALSE_SIZES_MAX,
+            nameless: usize::try_from(row.nameless).unwrap_or_default(),
         })
     }
 
@@ -139,9 +154,44 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "update mailboxes set looked_at = $2 where id = $1 and looked_at is null",
+            "update mailboxes
+             set looked_at = $2,
+                 first_keys = null
+             where id = $1
+               and looked_at is null",
             mailbox.0,
             at,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// What a mailbox held at the first look, which is now where none was noted.
+    pub async fn first_keys(
+        &self,
+        mailbox: MailboxId,
+        present: &[MailKey],
+    ) -> Result<HashSet<MailKey>, StoreError> {
+        let keys = sqlx::query_scalar!(
+            r#"update mailboxes
+             set first_keys = coalesce(first_keys, $2)
+             where id = $1
+             returning first_keys as "first_keys!""#,
+            mailbox.0,
+            &names(present),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(keys.into_iter().map(MailKey::stored).collect())
+    }
+
+    /// Notes of how many mails without a name somebody was told.
+    pub async fn nameless_told(&self, mailbox: MailboxId, count: usize) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update mailboxes set nameless = $2 where id = $1",
+            mailbox.0,
+            i32::try_from(count).unwrap_or(i32::MAX),
         )
         .execute(&self.pool)
         .await?;
@@ -172,7 +222,7 @@ impl Store {
         })
         .collect();
         let unfetched = sqlx::query!(
-            "select mail_key, state, tries, next_try_at
+            "select mail_key, state, tries, next_try_at, listed_bytes
              from unfetched_mails
              where mailbox_id = $1",
             mailbox.0,
@@ -186,6 +236,7 @@ impl Store {
             state: UnfetchedState::from_word(&row.state).unwrap_or(UnfetchedState::Trying),
             tries: row.tries.unsigned_abs(),
             next_try_at: row.next_try_at,
+            listed_bytes: row.listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         })
         .collect();
         Ok(MailboxMails { kept, unfetched })
@@ -234,13 +285,154 @@ impl Store {
             "delete from unfetched_mails
              where mailbox_id = $1
                and mail_key = any ($2)
-               and state in ('trying', 'dropped', 'skipped')",
+               and state in ('trying', 'dropped', 'skipped', 'undecrypted')",
             mailbox.0,
             &names(unfetched),
         )
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What a mail that is no letter is told by; nothing where none is noted under this key.
+    pub async fn marks(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+    ) -> Result<Option<Marks>, StoreError> {
+        let row = sqlx::query!(
+            "select listed_bytes, head_digest
+             from unfetched_mails
+             where mailbox_id = $1
+               and mail_key = $2",
+            mailbox.0,
+            key.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| marks(row.listed_bytes, row.head_digest)))
+    }
+
+    /// Notes that a key names another mail than what was noted under it. What a person was told of
+    /// stays, under no key of a server: those hold no blank.
+    pub async fn key_gone_over(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!(
+            "update letters
+             set left_at = $3
+             where mailbox_id = $1
+               and mail_key = $2
+               and left_at is null",
+            mailbox.0,
+            key.as_str(),
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        free_key(&mut transaction, mailbox, key).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that a mail that is no letter is the same though the server's list says another length.
+    pub async fn noted_size_was_false(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+        listed_bytes: Option<u64>,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update unfetched_mails
+             set listed_bytes = $3
+             where mailbox_id = $1
+               and mail_key = $2",
+            mailbox.0,
+            key.as_str(),
+            bigint(listed_bytes),
+        )
+        .execute(&self.pool)
+        .await?;
+        self.sizes_in_doubt(mailbox).await
+    }
+
+    /// Notes that the server's list may have called a mail another one that is not.
+    pub async fn sizes_in_doubt(&self, mailbox: MailboxId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update mailboxes set false_sizes = false_sizes + 1 where id = $1",
+            mailbox.0,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Says when a mail that was not decrypted is fetched again.
+    pub async fn still_undecrypted(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+        next: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update unfetched_mails
+             set tries = least(tries, 1000) + 1,
+                 next_try_at = $3
+             where mailbox_id = $1
+               and mail_key = $2
+               and state = 'undecrypted'",
+            mailbox.0,
+            key.as_str(),
+            next,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The letter a key names.
+    pub async fn letter_of(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+    ) -> Result<Option<LetterId>, StoreError> {
+        let id = sqlx::query_scalar!(
+            "select id
+             from letters
+             where mailbox_id = $1
+               and mail_key = $2
+               and left_at is null",
+            mailbox.0,
+            key.as_str(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id.map(LetterId))
+    }
+
+    /// Notes that the head of a mail that was to be deleted is not that of the letter its key named:
+    /// it is fetched once more, and the letter's own is never deleted.
+    pub async fn not_deletable(
+        &self,
+        letter: LetterId,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update letters
+             set left_at = $2,
+                 deletions = $3
+             where id = $1",
+            letter.0,
+            at,
+            DELETIONS_MAX,
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -286,13 +478,16 @@ impl Store {
         mailbox: MailboxId,
         key: &MailKey,
         reason: &'static str,
+        listed_bytes: Option<u64>,
         at: OffsetDateTime,
     ) -> Result<u32, StoreError> {
         let tries = sqlx::query_scalar!(
-            "insert into unfetched_mails (mailbox_id, mail_key, state, tries, reason, noted_at)
-             values ($1, $2, 'trying', 1, $3, $4)
+            "insert into unfetched_mails
+                 (mailbox_id, mail_key, state, tries, reason, noted_at, listed_bytes)
+             values ($1, $2, 'trying', 1, $3, $4, $5)
              on conflict (mailbox_id, mail_key) do update
              set tries = unfetched_mails.tries + 1,
+                 listed_bytes = coalesce(unfetched_mails.listed_bytes, excluded.listed_bytes),
                  state = case unfetched_mails.state when 'aside' then 'aside' else 'trying' end,
                  reason = excluded.reason
              returning tries",
@@ -300,6 +495,7 @@ impl Store {
             key.as_str(),
             reason,
             at,
+            bigint(listed_bytes),
         )
         .fetch_one(&self.pool)
         .await?;
@@ -338,7 +534,7 @@ impl Store {
             "select min(next_try_at)
              from unfetched_mails
              where mailbox_id = $1
-               and state in ('trying', 'aside')
+               and state in ('trying', 'aside', 'undecrypted')
                and next_try_at > $2",
             mailbox.0,
             now,
@@ -347,28 +543,32 @@ impl Store {
         .await?)
     }
 
-    /// Puts a mail aside and parks it, once. `next`: when it is tried again; nothing when no try
-    /// would bring it. `true` when it is parked with this call.
+    /// Puts a mail aside and parks it, once. `true` when it is parked with this call.
     pub async fn put_aside(
         &self,
         channel: &ChannelName,
         mailbox: MailboxId,
         key: &MailKey,
-        reason: &'static str,
-        next: Option<OffsetDateTime>,
+        aside: Aside,
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
+        let Aside { reason, next, marks } = aside;
         let mut transaction = self.pool.begin().await?;
         let state = if next.is_some() { UnfetchedState::Aside } else { UnfetchedState::Final };
         let id = sqlx::query_scalar!(
             "insert into unfetched_mails
-                 (mailbox_id, mail_key, state, next_try_at, reason, noted_at)
-             values ($1, $2, $3, $4, $5, $6)
+                 (mailbox_id, mail_key, state, next_try_at, reason, noted_at, listed_bytes,
+                  head_digest)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (mailbox_id, mail_key) do update
              set state = excluded.state,
                  next_try_at = excluded.next_try_at,
-                 reason = excluded.reason
+                 reason = excluded.reason,
+                 listed_bytes = coalesce(unfetched_mails.listed_bytes, excluded.listed_bytes),
+                 head_digest = coalesce(unfetched_mails.head_digest, excluded.head_digest)
+             -- What a person gave up is over; but one name stands for all mails without one.
              where unfetched_mails.state in ('trying', 'aside', 'final', 'gone')
+                or excluded.reason = 'no_name'
              returning id",
             mailbox.0,
             key.as_str(),
@@ -376,6 +576,8 @@ impl Store {
             next,
             reason,
             at,
+            bigint(marks.listed_bytes),
+            marks.head.as_ref().map(<[u8; 32]>::as_slice),
         )
         .fetch_optional(&mut *transaction)
         .await?;
@@ -396,6 +598,28 @@ impl Store {
         parked::insert(&mut transaction, kind, id, channel.as_str(), reason, at).await?;
         transaction.commit().await?;
         Ok(!is_known)
+    }
+
+    /// Notes that a mail came under a key under which one was noted that could not be had. Where it is
+    /// that one, nobody has to look any more; else a person who was told of the other one has to.
+    /// Says whether it is; nothing when none was noted.
+    pub async fn mail_came(
+        &self,
+        mailbox: MailboxId,
+        key: &MailKey,
+        seen: Marks,
+        is_key_unique: bool,
+        at: OffsetDateTime,
+    ) -> Result<Option<bool>, StoreError> {
+        let Some(noted) = self.marks(mailbox, key).await? else { return Ok(None) };
+        if is_same(noted, seen, is_key_unique) {
+            self.mail_settled(mailbox, key, at).await?;
+            return Ok(Some(true));
+        }
+        let mut transaction = self.pool.begin().await?;
+        free_key(&mut transaction, mailbox, key).await?;
+        transaction.commit().await?;
+        Ok(Some(false))
     }
 
     /// Notes that a mail could be had after all: nobody has to look any more.
@@ -439,16 +663,20 @@ impl Store {
         &self,
         mailbox: MailboxId,
         key: &MailKey,
+        marks: Marks,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into unfetched_mails (mailbox_id, mail_key, state, reason, noted_at)
-             values ($1, $2, 'skipped', 'older_than_since', $3)
+            "insert into unfetched_mails
+                 (mailbox_id, mail_key, state, reason, noted_at, listed_bytes, head_digest)
+             values ($1, $2, 'skipped', 'older_than_since', $3, $4, $5)
              -- What is known of it says more: it was tried, or put aside.
              on conflict (mailbox_id, mail_key) do nothing",
             mailbox.0,
             key.as_str(),
             at,
+            bigint(marks.listed_bytes),
+            marks.head.as_ref().map(<[u8; 32]>::as_slice),
         )
         .execute(&self.pool)
         .await?;
@@ -688,6 +916,56 @@ impl Store {
         .await?;
         Ok(id.map(crate::model::ConversationId))
     }
+}
+
+/// Takes a key from what was noted under it.
+async fn free_key(
+    connection: &mut PgConnection,
+    mailbox: MailboxId,
+    key: &MailKey,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update unfetched_mails
+         set state = 'gone',
+             next_try_at = null,
+             tries = 0,
+             mail_key = mail_key || ' ' || id
+         where mailbox_id = $1
+           and mail_key = $2
+           and exists (
+               select 1
+               from parked
+               where kind = 'mail'
+                 and item_id = unfetched_mails.id
+                 and resolved_at is null
+           )",
+        mailbox.0,
+        key.as_str(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    // Of these nobody has to know.
+    sqlx::query!(
+        "delete from unfetched_mails
+         where mailbox_id = $1
+           and mail_key = $2",
+        mailbox.0,
+        key.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn marks(listed_bytes: Option<i64>, head: Option<Vec<u8>>) -> Marks {
+    Marks {
+        head: head.and_then(|head| head.try_into().ok()),
+        listed_bytes: listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+    }
+}
+
+fn bigint(bytes: Option<u64>) -> Option<i64> {
+    bytes.and_then(|bytes| i64::try_from(bytes).ok())
 }
 
 fn names(keys: &[MailKey]) -> Vec<String> {

@@ -70,7 +70,7 @@ impl Basket for Vec<u8> {
 /// Keeps a header block: what comes up to the first empty line, and no more than
 /// [`HEADER_BYTES_MAX`].
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub struct Head {
     bytes: Vec<u8>,
     /// The empty line has come, or more than is kept.
     is_complete: bool,
@@ -78,11 +78,11 @@ pub(super) struct Head {
 
 impl Head {
     /// Whether it may be shown although the server went on or broke off.
-    pub(super) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    pub(super) fn all(self) -> Vec<u8> {
+    pub fn all(self) -> Vec<u8> {
         self.bytes
     }
 }

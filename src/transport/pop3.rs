@@ -274,7 +274,16 @@ impl Pop3 {
         match self.command(command).await? {
             Status::Ok => {
                 self.wire.begin()?;
-                self.wire.dotted(bytes_max, basket).await
+                let fetched = self.wire.dotted(bytes_max, basket).await?;
+                // A line of a single dot within the mail, which the server did not double: what
+                // came is not all of it.
+                if !self.wire.is_over()
+                    && matches!(self.wire.expect_quiet().await, Err(Fault::Protocol(_)))
+                {
+                    self.wire.begin()?;
+                    return Err(Fault::Protocol("it goes on behind the end of a mail"));
+                }
+                Ok(fetched)
             }
             // Not gone: it is in the list. A locked card or a Konnektor at rest looks like this.
             Status::Err(text) => Ok(Fetched::Withheld { reply: self.presentable(&text) }),

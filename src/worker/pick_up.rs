@@ -71,8 +71,6 @@ struct Memory {
     /// Failed tries to delete in a row, and until when there is no other.
     deletions_failed: u32,
     deletions_from: Option<Instant>,
-    /// So many entries without a name were told of.
-    nameless: usize,
 }
 
 fn tell(shop: &Shop, channel: &ChannelName, is_well: bool) {
@@ -129,7 +127,8 @@ async fn look(
     let mut session = Session::open(inbox).await?;
     let validity = session.mailbox.validity();
     let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;
-    let mut look = Look { ctx, channel, inbox, row, is_well: true, has_failed: false };
+    let mut look =
+        Look { ctx, channel, inbox, row, first_keys: None, is_well: true, has_failed: false };
     let mut interrupted = ctx.store.take_interrupted(row.id).await?;
     if std::mem::take(&mut memory.is_excused) {
         interrupted = None;
@@ -137,7 +136,10 @@ async fn look(
     loop {
         let present = session.keys().await?;
         let sizes = sizes(&mut session, &look, memory).await?;
-        look.tell_of_nameless(&present, memory).await?;
+        look.tell_of_nameless(&present).await?;
+        if inbox.since.is_some() && look.row.is_new && look.first_keys.is_none() {
+            look.first_keys = Some(ctx.store.first_keys(row.id, &present.keys).await?);
+        }
         if look.row.is_new && !present.keys.is_empty() {
             let adopted = ctx.store.adopt_letters(channel, row.id, &present.keys).await?;
             if adopted > 0 {
@@ -157,15 +159,14 @@ async fn look(
         plan.unfetched_left.retain(|key| *key != fetching::nameless() || present.nameless == 0);
         ctx.store.mails_left(row.id, &plan.left, &plan.unfetched_left, now).await?;
         for key in &plan.settled {
-            ctx.store.mail_settled(row.id, key, now).await?;
+            look.settle_kept(key, &sizes).await?;
         }
         if let Some(key) = interrupted.take()
             && let Some(place) = plan.errands.iter().position(|errand| errand.key == key)
         {
             // Whoever ended in the middle of it comes to it last, or not at all any more.
             let errand = plan.errands.remove(place);
-            look.is_another(&key, errand.before).await?;
-            look.failed(&mut session, &key, fetching::INTERRUPTED).await?;
+            look.interrupted(&mut session, &key, errand.before, sizes.get(&key).copied()).await?;
         }
         let is_complete = look.fetch_all(&mut session, plan.errands, &sizes).await?;
         if session.mailbox.validity() != validity {
@@ -262,6 +263,18 @@ async fn delete(
     }
     // Only now: what the server does not let go does not stand before the others.
     safe.truncate(DELETIONS_AT_ONCE);
+    let wanted = safe.len();
+    let safe = look.proven(session, safe).await?;
+    if safe.len() < wanted {
+        let kept = wanted - safe.len();
+        memory.deletion_failed(
+            look,
+            &format!("of {kept} mails their heads do not say which they are"),
+        );
+    }
+    if safe.is_empty() || session.mailbox.is_over() {
+        return Ok(Vec::new());
+    }
     look.ctx.store.surely_ours().await?;
     match session.delete(&safe).await {
         Ok(agreed) => {

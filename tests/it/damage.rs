@@ -296,6 +296,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         caller_doubt: None,
                         posts: std::slice::from_ref(&post),
                         stays: false,
+                        again_at: None,
                         at: now(),
                     };
                     store.place_letter(placing).await.unwrap();

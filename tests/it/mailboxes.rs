@@ -3,6 +3,7 @@
 
 mod misdeeds;
 mod names;
+mod other_mails;
 mod seams;
 mod through_the_gateway;
 

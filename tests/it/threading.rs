@@ -188,6 +188,7 @@ impl Mailroom {
             caller_doubt: None,
             posts: &[],
             stays: false,
+            again_at: None,
             at: NOW,
         };
         let Placed::In(placed) = self.store.place_letter(placing.clone()).await.unwrap() else {

@@ -1,20 +1,25 @@
 //! Fetching mails one by one, and what becomes of those that do not come.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tracing::{info, warn};
 
 use super::{
-    Memory, Trouble,
+    Trouble,
     session::{Fault, Session},
 };
 use crate::{
-    mail::{self, Scanner},
+    mail::{self, Scanner, Skeleton},
     model::{ChannelName, Defect, MailKey},
-    relay::{Ctx, Inbox},
-    rules::looking::{Before, Errand},
-    store::{Arrival, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
-    transport::{Basket, Fault as WireFault, Fetched, KeyList, MailServerError},
+    relay::{self, Ctx, Inbox},
+    rules::looking::{Before, Errand, Marks},
+    store::{Arrival, Aside, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
+    transport::{
+        Basket, Fault as WireFault, Fetched, Head, KeyList, MailServerError, MailboxProtocol,
+    },
 };
 
 /// Mails of one look after which their placing is woken.
@@ -43,6 +48,8 @@ pub(super) struct Look<'a> {
     pub(super) channel: &'a ChannelName,
     pub(super) inbox: &'a Inbox,
     pub(super) row: MailboxRow,
+    /// What a mailbox that is new held at the first look, where `since` is set.
+    pub(super) first_keys: Option<HashSet<MailKey>>,
     /// Whether all that was tried came.
     pub(super) is_well: bool,
     /// Something waits for another try.
@@ -51,7 +58,10 @@ pub(super) struct Look<'a> {
 
 /// How a fetch ended.
 enum End {
-    Saved(Saved),
+    /// With what its head tells it by.
+    Saved(Saved, Option<[u8; 32]>),
+    /// It was not decrypted, as before.
+    StillUndecrypted,
     /// Somebody else took it meanwhile.
     Gone,
     TooLarge,
@@ -95,21 +105,47 @@ impl Look<'_> {
             if !self.is_ready(session).await? {
                 return Ok(false);
             }
-            if before == Before::Nothing && self.is_older(session, &key).await? {
-                self.ctx.store.mail_skipped(self.row.id, &key, self.ctx.clock.now()).await?;
+            let listed_bytes = sizes.get(&key).copied();
+            if before == Before::Nothing
+                && let Some(head) = self.is_older(session, &key).await?
+            {
+                let marks = Marks { head, listed_bytes };
+                self.ctx.store.mail_skipped(self.row.id, &key, marks, self.ctx.clock.now()).await?;
                 skipped += 1;
                 continue;
+            }
+            let mut is_in_doubt = false;
+            if before == Before::OtherThanNoted {
+                match self.tell_apart(session, &key, listed_bytes).await? {
+                    Told::Same => continue,
+                    Told::Another => {}
+                    Told::Unknown => is_in_doubt = true,
+                }
             }
             if !self.is_ready(session).await? {
                 return Ok(false);
             }
-            let listed_bytes = sizes.get(&key).copied();
-            match self.fetch(session, &key, listed_bytes).await? {
-                End::Saved(saved) => {
+            let end = self.fetch(session, &key, before, listed_bytes).await?;
+            if is_in_doubt && matches!(end, End::TooLarge | End::Failed(_)) {
+                self.ctx.store.sizes_in_doubt(self.row.id).await?;
+            }
+            match end {
+                End::Saved(saved, head) => {
                     breaks = 0;
-                    self.settle(&key, before, saved, listed_bytes).await?;
+                    self.settle(&key, before, saved, Marks { head, listed_bytes }).await?;
+                }
+                End::StillUndecrypted => {
+                    breaks = 0;
+                    self.still_undecrypted(&key, before).await?;
                 }
                 End::Gone => {}
+                // Its letter is there, and says what can be said.
+                End::TooLarge | End::Failed(_) if matches!(before, Before::Undecrypted(_)) => {
+                    self.still_undecrypted(&key, before).await?;
+                    if session.mailbox.is_over() {
+                        return Ok(false);
+                    }
+                }
                 End::TooLarge => {
                     self.is_another(&key, before).await?;
                     self.too_large(session, &key, listed_bytes).await?;
@@ -118,7 +154,7 @@ impl Look<'_> {
                     is_complete = false;
                     self.is_another(&key, before).await?;
                     let has_broken = session.mailbox.is_over();
-                    self.failed(session, &key, reason).await?;
+                    self.failed(session, &key, reason, listed_bytes).await?;
                     if has_broken {
                         breaks += 1;
                         // What was tried before comes last and must not make new mails wait: the
@@ -145,8 +181,115 @@ impl Look<'_> {
         if before != Before::OtherSize {
             return Ok(());
         }
+        // What was noted of it, if it is not decrypted, is of the one before as well.
         let left = std::slice::from_ref(key);
-        self.ctx.store.mails_left(self.row.id, left, &[], self.ctx.clock.now()).await
+        self.ctx.store.mails_left(self.row.id, left, left, self.ctx.clock.now()).await
+    }
+
+    /// A key under which something was noted, with another size: whether it names another mail, and
+    /// then that it does.
+    async fn tell_apart(
+        &self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+        listed_bytes: Option<u64>,
+    ) -> Result<Told, Trouble> {
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
+        let noted = store.marks(self.row.id, key).await?.unwrap_or_default().head;
+        let seen = match noted {
+            Some(_) => self.head(session, key).await?.and_then(|head| mail::head_identity(&head)),
+            None => None,
+        };
+        if noted.is_some() && noted == seen {
+            store.noted_size_was_false(self.row.id, key, listed_bytes).await?;
+            return Ok(Told::Same);
+        }
+        store.key_gone_over(self.row.id, key, now).await?;
+        Ok(if seen.is_some() { Told::Another } else { Told::Unknown })
+    }
+
+    /// The gateway ended in the middle of a fetch.
+    pub(super) async fn interrupted(
+        &mut self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+        before: Before,
+        listed_bytes: Option<u64>,
+    ) -> Result<(), Trouble> {
+        if matches!(before, Before::Undecrypted(_)) {
+            return self.still_undecrypted(key, before).await;
+        }
+        if before == Before::OtherThanNoted {
+            self.ctx.store.key_gone_over(self.row.id, key, self.ctx.clock.now()).await?;
+        }
+        self.is_another(key, before).await?;
+        self.failed(session, key, INTERRUPTED, listed_bytes).await
+    }
+
+    /// Says when a mail that could not be decrypted is fetched again.
+    async fn still_undecrypted(&mut self, key: &MailKey, before: Before) -> Result<(), Trouble> {
+        let Before::Undecrypted(tries) = before else { return Ok(()) };
+        let patience = &self.inbox.patience;
+        let wait = patience.wait(patience.tries.saturating_add(tries).saturating_add(1));
+        self.has_failed = true;
+        let next = self.ctx.clock.now() + wait;
+        Ok(self.ctx.store.still_undecrypted(self.row.id, key, next).await?)
+    }
+
+    /// A mail is kept under a key under which one is noted that could not be had: this was not noted.
+    pub(super) async fn settle_kept(
+        &self,
+        key: &MailKey,
+        sizes: &HashMap<MailKey, u64>,
+    ) -> Result<(), StoreError> {
+        let store = &self.ctx.store;
+        let Some(letter) = store.letter_of(self.row.id, key).await? else { return Ok(()) };
+        let head = relay::head_identity(store, letter).await?;
+        self.came(key, Marks { head, listed_bytes: sizes.get(key).copied() }).await
+    }
+
+    async fn came(&self, key: &MailKey, seen: Marks) -> Result<(), StoreError> {
+        // UIDVALIDITY and UID name a mail for ever (RFC 9051 §2.3.1.1).
+        let is_key_unique = self.inbox.protocol == MailboxProtocol::Imap;
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
+        match store.mail_came(self.row.id, key, seen, is_key_unique, now).await? {
+            Some(true) => {
+                info!(channel.name = %self.channel, "A mail that could not be fetched before has come");
+            }
+            Some(false) => {
+                warn!(channel.name = %self.channel, "A mail came under the name of another one that could not be fetched");
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Of mails that are to be deleted those whose heads say that they are the ones we have: a server
+    /// may have used their names again, for mails as long as they were.
+    pub(super) async fn proven(
+        &self,
+        session: &mut Session<'_>,
+        keys: Vec<MailKey>,
+    ) -> Result<Vec<MailKey>, Trouble> {
+        let store = &self.ctx.store;
+        let mut proven = Vec::new();
+        for key in keys {
+            let Some(letter) = store.letter_of(self.row.id, &key).await? else { continue };
+            // Once the session is over, the heads that came before serve no deletion any more.
+            if session.mailbox.is_over() {
+                break;
+            }
+            let Ok(Fetched::Mail(head)) = session.header(&key).await else { continue };
+            let Some(seen) = mail::head_identity(&head) else { continue };
+            let kept = relay::head_identity(store, letter).await?;
+            if kept == Some(seen) {
+                proven.push(key);
+            } else if kept.is_some() {
+                store.not_deletable(letter, self.ctx.clock.now()).await?;
+                warn!(channel.name = %self.channel, "A mail that was to be deleted is another one than was fetched; it is fetched");
+            }
+        }
+        Ok(proven)
     }
 
     /// Opens the session anew where a mail broke it. `false`: it is another mailbox now.
@@ -159,15 +302,24 @@ impl Look<'_> {
         Ok(true)
     }
 
-    /// Whether a mail that was there before us is older than what the settings want. Where its head
-    /// does not tell, it is not.
-    async fn is_older(&self, session: &mut Session<'_>, key: &MailKey) -> Result<bool, Trouble> {
-        let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(false) };
-        let Ok(Fetched::Mail(head)) = session.header(key).await else { return Ok(false) };
+    /// Whether a mail that was there before us is older than what the settings want, and then what
+    /// its head tells it by. Where that does not tell, it is not older.
+    async fn is_older(
+        &self,
+        session: &mut Session<'_>,
+        key: &MailKey,
+    ) -> Result<Option<Option<[u8; 32]>>, Trouble> {
+        let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(None) };
+        // What came since the first look was not there before us.
+        if !self.first_keys.as_ref().is_some_and(|keys| keys.contains(key)) {
+            return Ok(None);
+        }
+        let Ok(Fetched::Mail(head)) = session.header(key).await else { return Ok(None) };
         let mut scanner = Scanner::default();
         scanner.take(&head);
         let written = mail::parse_skeleton(&scanner.finish()).date;
-        Ok(written.is_some_and(|written| written.date() < since))
+        let is_older = written.is_some_and(|written| written.date() < since);
+        Ok(is_older.then(|| mail::head_identity(&head)))
     }
 
     /// Fetches one mail and saves it.
@@ -175,15 +327,25 @@ impl Look<'_> {
         &self,
         session: &mut Session<'_>,
         key: &MailKey,
+        before: Before,
         listed_bytes: Option<u64>,
     ) -> Result<End, Trouble> {
         self.ctx.store.fetch_begins(self.row.id, key).await?;
-        let mut coming = Coming { letter: NewLetter::new(&self.ctx.store), error: None };
+        let mut coming =
+            Coming { letter: NewLetter::new(&self.ctx.store), head: Head::default(), error: None };
         let fetched = session.fetch_into(key, &mut coming).await;
-        let Coming { letter, error } = coming;
+        let Coming { letter, head, error } = coming;
         if matches!(fetched, Ok(Fetched::Mail(()))) {
+            let head = head.all();
+            if matches!(before, Before::Undecrypted(_))
+                && mail::is_undecrypted(&Skeleton::whole(&head))
+            {
+                letter.discard().await?;
+                return Ok(End::StillUndecrypted);
+            }
             let arrival = self.arrival(key, listed_bytes);
-            return Ok(End::Saved(self.save(letter, arrival).await?));
+            let saved = self.save(letter, arrival).await?;
+            return Ok(End::Saved(saved, mail::head_identity(&head)));
         }
         // What came of it is of no use. Where the database is away, the next start removes it.
         letter.discard().await?;
@@ -230,21 +392,20 @@ impl Look<'_> {
         key: &MailKey,
         before: Before,
         saved: Saved,
-        listed_bytes: Option<u64>,
+        marks: Marks,
     ) -> Result<(), StoreError> {
-        let store = &self.ctx.store;
+        let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         match before {
-            Before::Nothing => {}
+            Before::Nothing | Before::OtherThanNoted => Ok(()),
             Before::OtherSize if saved == Saved::Known => {
-                store.size_was_false(self.row.id, key, listed_bytes).await?;
+                store.size_was_false(self.row.id, key, marks.listed_bytes).await
             }
-            Before::OtherSize => {}
-            Before::Tries(_) | Before::Aside => {
-                store.mail_settled(self.row.id, key, self.ctx.clock.now()).await?;
-                info!(channel.name = %self.channel, "A mail that could not be fetched before has come");
+            // What was noted of the one before.
+            Before::OtherSize | Before::Undecrypted(_) => {
+                store.mail_settled(self.row.id, key, now).await
             }
+            Before::Tries(_) | Before::Aside => self.came(key, marks).await,
         }
-        Ok(())
     }
 
     /// Counts a failed try; after some, the mail is put aside and told of, once.
@@ -253,10 +414,11 @@ impl Look<'_> {
         session: &mut Session<'_>,
         key: &MailKey,
         reason: &'static str,
+        listed_bytes: Option<u64>,
     ) -> Result<(), Trouble> {
         let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
         self.has_failed = true;
-        let tries = store.try_failed(self.row.id, key, reason, now).await?;
+        let tries = store.try_failed(self.row.id, key, reason, listed_bytes, now).await?;
         let next = now + self.inbox.patience.wait(tries);
         if tries < self.inbox.patience.tries {
             self.is_well = false;
@@ -269,7 +431,7 @@ impl Look<'_> {
         } else {
             None
         };
-        self.aside(key, head, reason, Some(next), false).await
+        self.aside(key, head, reason, Some(next), listed_bytes).await
     }
 
     /// The head of a mail, if it is to be had.
@@ -294,7 +456,7 @@ impl Look<'_> {
         listed_bytes: Option<u64>,
     ) -> Result<(), Trouble> {
         let Some(head) = self.head(session, key).await? else {
-            return self.aside(key, None, TOO_LARGE, None, true).await;
+            return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
         };
         warn!(channel.name = %self.channel, "A mail is larger than mail_bytes_max; its head is shown");
         let mut letter = NewLetter::new(&self.ctx.store);
@@ -303,9 +465,10 @@ impl Look<'_> {
             Arrival { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
         if self.save(letter, arrival).await? == Saved::StillOutOfReach {
             // Its room waits for more of it. That none will come, a person has to know.
-            return self.aside(key, None, TOO_LARGE, None, true).await;
+            return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
         }
-        Ok(self.ctx.store.mail_settled(self.row.id, key, self.ctx.clock.now()).await?)
+        let marks = Marks { head: mail::head_identity(&head), listed_bytes };
+        Ok(self.came(key, marks).await?)
     }
 
     /// Puts a mail aside: a letter with its head or without, and a parked row.
@@ -315,41 +478,49 @@ impl Look<'_> {
         head: Option<Vec<u8>>,
         reason: &'static str,
         next: Option<time::OffsetDateTime>,
-        too_large: bool,
+        listed_bytes: Option<u64>,
     ) -> Result<(), Trouble> {
         let (store, channel) = (&self.ctx.store, self.channel);
+        let head = head.unwrap_or_default();
+        let marks = Marks { head: mail::head_identity(&head), listed_bytes };
+        let too_large = reason == TOO_LARGE;
         let mut letter = NewLetter::new(store);
-        letter.take(&head.unwrap_or_default()).await?;
+        letter.take(&head).await?;
         let arrival =
             Arrival { head_only: true, out_of_reach: true, too_large, ..self.arrival(key, None) };
         letter.finish(arrival).await?;
-        if store.put_aside(channel, self.row.id, key, reason, next, self.ctx.clock.now()).await? {
+        let now = self.ctx.clock.now();
+        if store.put_aside(channel, self.row.id, key, Aside { reason, next, marks }, now).await? {
             metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
             warn!(channel.name = %channel, reason, "A mail that cannot be fetched was put aside and told of");
         }
         Ok(())
     }
 
-    /// Tells a person of mails without a name, once.
-    pub(super) async fn tell_of_nameless(
-        &self,
-        present: &KeyList,
-        memory: &mut Memory,
-    ) -> Result<(), Trouble> {
-        let before = std::mem::replace(&mut memory.nameless, present.nameless);
-        if present.nameless == 0 || present.nameless == before {
+    /// Tells a person of mails without a name: once, and again when there are more.
+    pub(super) async fn tell_of_nameless(&mut self, present: &KeyList) -> Result<(), Trouble> {
+        let before = self.row.nameless;
+        if present.nameless <= before {
+            if present.nameless < before {
+                self.ctx.store.nameless_told(self.row.id, present.nameless).await?;
+                self.row.nameless = present.nameless;
+            }
             return Ok(());
         }
         let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
         warn!(channel.name = %channel, "{} mails bear no name; look into the mailbox", present.nameless);
         let key = nameless();
-        if store.put_aside(channel, self.row.id, &key, NAMELESS, None, now).await? {
+        // Whoever was told of those before knows nothing of these.
+        store.mails_left(self.row.id, std::slice::from_ref(&key), &[], now).await?;
+        let arrival = Arrival { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
+        NewLetter::new(store).finish(arrival).await?;
+        let aside = Aside { reason: NAMELESS, next: None, marks: Marks::default() };
+        if store.put_aside(channel, self.row.id, &key, aside, now).await? {
             metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
-            let arrival =
-                Arrival { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
-            NewLetter::new(store).finish(arrival).await?;
-            store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
         }
+        store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
+        store.nameless_told(self.row.id, present.nameless).await?;
+        self.row.nameless = present.nameless;
         Ok(())
     }
 
@@ -387,15 +558,25 @@ fn reason(fault: &Fault) -> &'static str {
     }
 }
 
+/// What is known of a key that names a mail of another size than what was noted under it.
+enum Told {
+    Same,
+    Another,
+    /// It is taken for another one.
+    Unknown,
+}
+
 /// A mail that is saved while it comes.
 struct Coming<'s> {
     letter: NewLetter<'s>,
+    head: Head,
     /// Why it could not be saved.
     error: Option<StoreError>,
 }
 
 impl Basket for Coming<'_> {
     async fn take(&mut self, bytes: &[u8]) -> bool {
+        self.head.take(bytes).await;
         match self.letter.take(bytes).await {
             Ok(()) => true,
             Err(error) => {
