@@ -11,6 +11,7 @@ mod automatic;
 mod charset;
 mod compose;
 mod container;
+mod date;
 mod decode;
 mod entity;
 mod fields;

@@ -108,9 +108,7 @@ impl Reader<'_> {
                 return self.leaf(block, content, &content_type, OCTETS, place);
             }
             let left = PARTS_MAX.saturating_sub(self.found.parts);
-            let named = content_type
-                .all("boundary")
-                .find_map(|boundary| multipart::split(content, boundary.as_bytes(), left));
+            let named = multipart::split_by_any(content, content_type.all("boundary"), left);
             let split = named.or_else(|| {
                 let boundary = multipart::guess(content)?;
                 self.note(true, Defect::Structure);
@@ -180,9 +178,7 @@ impl Reader<'_> {
         let beginning = self.skeleton().unbroken(content);
         let (bytes, _) = decode::transfer(beginning.unwrap_or(content), encoding);
         let left = PARTS_MAX.saturating_sub(self.found.parts);
-        let split = content_type
-            .all("boundary")
-            .find_map(|boundary| multipart::split(&bytes, boundary.as_bytes(), left))?;
+        let split = multipart::split_by_any(&bytes, content_type.all("boundary"), left)?;
         self.note(true, Defect::Structure);
         let source = Source {
             skeleton: &Skeleton::whole(&bytes),

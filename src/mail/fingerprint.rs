@@ -9,9 +9,24 @@ use super::{
 };
 use crate::model::Letter;
 
-/// The fields that belong to a mail's content. Trace fields (Received, Return-Path, Delivered-To,
-/// X-…) differ between two deliveries of one mail and are left out.
-const FIELDS: [&str; 6] = ["From", "To", "Cc", "Date", "Message-ID", "Subject"];
+/// The fields that belong to a mail's content: who speaks to whom, what it answers, where its own
+/// answers go, and how its bytes are to be read. Trace fields (Received, Return-Path,
+/// Delivered-To, X-…) differ between two deliveries of one mail and are left out.
+const FIELDS: [&str; 13] = [
+    "From",
+    "To",
+    "Cc",
+    "Date",
+    "Message-ID",
+    "Subject",
+    "Sender",
+    "Reply-To",
+    "In-Reply-To",
+    "References",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+];
 
 /// Identifies the content of a mail, so that a second delivery of the same mail is recognised.
 ///
@@ -115,7 +130,7 @@ mod tests {
         assert_eq!(of(MAIL), of(&again));
     }
 
-    /// What earlier versions saved must be found again.
+    /// The same, said line by line.
     fn of_lines(raw: &[u8]) -> [u8; 32] {
         let (block, body) = Block::split(raw);
         let mut hash = Sha256::new();
@@ -158,6 +173,30 @@ mod tests {
             ("To: b@y.de\n", "To: b@y.de\nCc: d@y.de\n"),
         ] {
             assert_ne!(of(MAIL), of(&MAIL.replace(from, to)), "{from}");
+        }
+    }
+
+    /// A sender that corrects just that and sends the mail once more says something else.
+    #[test]
+    fn a_mail_whose_bytes_mean_something_else_is_no_repeat() {
+        for (first, second) in [
+            ("Content-Transfer-Encoding: quoted-printable", "Content-Transfer-Encoding: 8bit"),
+            ("Content-Type: text/plain; charset=utf-8", "Content-Type: text/plain; charset=cp850"),
+            ("Content-Type: text/plain", "Content-Type: text/html"),
+            ("Content-Type: text/plain", "X-Mailer: x"),
+            ("Content-Disposition: attachment", "Content-Disposition: inline"),
+        ] {
+            let of = |field: &str| of(&format!("{field}\n{}", MAIL.replace("Text", "TSH=31")));
+            assert_ne!(of(first), of(second), "{first}");
+            assert_eq!(of(first), of(&first.replace(": ", ":\n\t")), "{first}");
+        }
+    }
+
+    #[test]
+    fn a_mail_that_wants_its_answers_elsewhere_is_no_repeat() {
+        for name in ["Reply-To", "Sender", "In-Reply-To", "References"] {
+            let of = |who: &str| of(&format!("{name}: <{who}@x.de>\n{MAIL}"));
+            assert_ne!(of("falsch"), of("richtig"), "{name}");
         }
     }
 

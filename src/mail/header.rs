@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mail_parser::{HeaderValue, parsers::MessageStream};
 use memchr::{memchr, memchr2};
-use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::{
     charset,
@@ -382,41 +380,6 @@ pub(super) fn is_garbled(value: &[u8]) -> bool {
     std::str::from_utf8(value).is_err_and(|error| error.error_len().is_some())
 }
 
-pub(super) fn date(value: &[u8]) -> Option<OffsetDateTime> {
-    let words: Vec<String> = unfold(value).split_whitespace().map(usual_word).collect();
-    let line = format!("{}\n", words.join(" "));
-    let date = match MessageStream::new(line.as_bytes()).parse_date() {
-        HeaderValue::DateTime(date) => date,
-        _ => return None,
-    };
-    let month = Month::try_from(date.month).ok()?;
-    let day = Date::from_calendar_date(i32::from(date.year), month, date.day).ok()?;
-    // A leap second has no place in our clocks.
-    let time = Time::from_hms(date.hour, date.minute, date.second.min(59)).ok()?;
-    let sign = if date.tz_before_gmt { -1 } else { 1 };
-    let offset = UtcOffset::from_hms(
-        i8::try_from(date.tz_hour).ok()? * sign,
-        i8::try_from(date.tz_minute).ok()? * sign,
-        0,
-    )
-    .ok()?;
-    // Before mail existed, and what Postgres and RFC 3339 cannot name.
-    (1970..=9998).contains(&date.year).then(|| day.with_time(time).assume_offset(offset))
-}
-
-/// Some servers of the telematics infrastructure write their dates in German (`15 Dez 2022`), and
-/// the seconds may be missing (RFC 5322 §3.3).
-fn usual_word(word: &str) -> String {
-    match word.to_lowercase().trim_end_matches('.') {
-        "mär" | "mrz" | "märz" => "Mar".to_owned(),
-        "mai" => "May".to_owned(),
-        "okt" => "Oct".to_owned(),
-        "dez" => "Dec".to_owned(),
-        time if time.matches(':').count() == 1 => format!("{word}:00"),
-        _ => word.to_owned(),
-    }
-}
-
 /// All ids in angle brackets; without any, the words that can be ids (some servers of the
 /// telematics infrastructure leave the brackets out).
 ///
@@ -478,22 +441,6 @@ mod tests {
         assert_eq!(header(raw, "X-KIM-Dienstkennung"), ["KIM-Mail; Default;V1.0"]);
         assert_eq!(header(raw, "X-KIM-Fehlermeldung"), ["4004", "4001"]);
         assert!(header(raw, "Subject").is_empty());
-    }
-
-    #[test]
-    fn dates_are_read_also_in_german_and_with_obsolete_zones() {
-        for (text, expected) in [
-            ("Fri, 9 Sep 2022 15:47:00 +0200", Some("2022-09-09T15:47:00+02:00")),
-            ("Do, 15 Dez 2022 08:01:02 +0100 (CET)", Some("2022-12-15T08:01:02+01:00")),
-            ("23 Nov 26 13:13 GMT", Some("2026-11-23T13:13:00Z")),
-            ("Mon, 31 Feb 2026 00:00:00 +0000", None),
-            ("gestern", None),
-            ("", None),
-        ] {
-            let format = time::format_description::well_known::Rfc3339;
-            let actual = date(text.as_bytes()).map(|date| date.format(&format).unwrap());
-            assert_eq!(actual.as_deref(), expected, "{text}");
-        }
     }
 
     #[test]

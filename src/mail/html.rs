@@ -11,6 +11,7 @@
 //! of lists, ticks and fields of forms, kept line ends, the columns of tables. What a mail program
 //! would not show is not shown, and noted when it has words of its own.
 
+mod css;
 mod elements;
 #[cfg(test)]
 mod forest_tests;

@@ -3,8 +3,9 @@
 use super::{
     alternative::Unit,
     automatic::is_automatic,
+    date::date,
     entity::{Found, Place, Reader, Source},
-    header::{Block, Named, date, is_garbled, text, unfold},
+    header::{Block, Named, is_garbled, text, unfold},
     media_type::{OCTETS, sniff},
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body},

@@ -86,7 +86,7 @@ pub(super) fn shape(name: &str) -> Shape {
     let hiding = match name {
         "script" | "style" | "title" | "rp" | "annotation" | "annotation-xml" | "desc"
         | "metadata" => Hiding::Quietly,
-        "datalist" | "iframe" | "noembed" | "noframes" | "template" => Hiding::Told,
+        "datalist" | "iframe" | "mphantom" | "noembed" | "noframes" | "template" => Hiding::Told,
         _ => Hiding::No,
     };
     Shape {
@@ -247,6 +247,13 @@ impl Look {
             self.marks = self.marks.and(Marks::of("u"));
         }
         let is_stroke = matches!(name, "s" | "strike" | "del");
+        let is_control = matches!(
+            name,
+            "button" | "input" | "marquee" | "meter" | "progress" | "select" | "textarea"
+        );
+        if is_control || style.is_box_of_its_own() {
+            self.is_struck = false;
+        }
         self.is_struck |= style.is_through.unwrap_or(is_stroke);
         let is_cell = shape.is_of_table;
         let shift = match name {

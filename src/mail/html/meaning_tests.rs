@@ -375,3 +375,168 @@ fn words_in_angle_brackets_are_words() {
     check_text("RR <120 und >80, 5<10", "RR <120 und >80, 5<10");
     check_text("<o:p>5</o:p><v:shape x/><my-tag>10</my-tag>", "510");
 }
+
+/// A line through words ends before boxes on the line and boxes that float (CSS Text Decoration §2.1).
+#[test]
+fn a_box_within_struck_out_words_is_not_struck_out() {
+    for style in ["display:inline-block", "float:right", "position:absolute", "position:fixed"] {
+        for source in [
+            format!("<s>10 mg <span style='{style}'>5 mg</span></s>"),
+            format!(
+                "<p style='text-decoration:line-through'>10 mg <b style='{style}'>5 mg</b></p>"
+            ),
+            format!("<style>.n{{{style}}}</style><del>10 mg <b class=n>5 mg</b></del>"),
+        ] {
+            check_text(&source, "~~10 mg~~ 5 mg");
+        }
+    }
+    check_text("<s>10 mg <button>5 mg</button></s>", "~~10 mg~~ 5 mg");
+    check_text("<s>10 mg <s style='float:left'>5 mg</s></s>", "~~10 mg 5 mg~~");
+    for style in ["display:inline", "float:none", "position:relative", "display:block"] {
+        assert!(
+            render(&format!("<s><b style='{style}'>5</b></s>")).text.contains("~~5~~"),
+            "{style}"
+        );
+    }
+}
+
+/// Sheets for paper, for readers aloud, and for no program at all.
+#[test]
+fn a_sheet_that_is_not_for_the_screen_strikes_nothing_out() {
+    let of = |attributes: &str| {
+        format!("<style {attributes}>.h{{text-decoration:line-through}}</style><p class=h>10 mg")
+    };
+    for attributes in [
+        "media=print",
+        "media='print and (color)'",
+        "media='not screen'",
+        "media='not all'",
+        "media=speech",
+        "type=text/plain",
+    ] {
+        check_text(&of(attributes), "10 mg");
+    }
+    for attributes in [
+        "",
+        "media=''",
+        "media=screen",
+        "media='print, all'",
+        "media='not print'",
+        "type='TEXT/CSS'",
+    ] {
+        check_text(&of(attributes), "~~10 mg~~");
+    }
+    check_unsure(&of("media='(min-width:600px)'"), "10 mg");
+    check_unsure(&of("media='screen and (color)'"), "10 mg");
+    check_unsure(
+        "<style>@supports not (display:block){.h{text-decoration:line-through}}</style><p class=h>10 mg",
+        "10 mg",
+    );
+}
+
+/// Rules within rules, custom properties, and what no program understands.
+#[test]
+fn strokes_by_newer_ways_of_writing_are_shown_or_noted() {
+    for source in [
+        "<style>.o{.h{text-decoration:line-through}}</style><div class=o><p class=h>10 mg",
+        "<style>.o{color:red;& .h{text-decoration:line-through}}</style><div class=o><p class=h>10 mg",
+        "<style>:root{--d:line-through}.h{text-decoration:var(--d)}</style><p class=h>10 mg",
+        "<div style='--d:line-through'><p style='text-decoration:var(--d)'>10 mg",
+        "<style>@layer a{.h{text-decoration:line-through}}</style><p class=h>10 mg",
+    ] {
+        check_unsure(source, "10 mg");
+    }
+    for source in [
+        "<p style='text-decoration:line-through;text-decoration:bogus'>10 mg",
+        "<p style='text-decoration:line-through;text-decoration:none windowtext 3'>10 mg",
+        "<style>.h{quotes:'}';text-decoration:line-through}</style><p class=h>10 mg",
+    ] {
+        check_text(source, "~~10 mg~~");
+    }
+    check_text("<s style='all:unset'>5 mg</s>", "5 mg");
+}
+
+#[test]
+fn what_a_style_sheet_writes_is_noted() {
+    for sign in ["-", "−", "‹", "<", ">", "✗", "± ", "\\2212", "nicht "] {
+        check_unsure(
+            &format!("<style>.m:before{{content:'{sign}'}}</style><p><b class=m>2,0</b> dpt"),
+            "2,0 dpt",
+        );
+    }
+    for css in [
+        "li::marker{content:'kein '}",
+        "ul{list-style-type:'kein '}",
+        "@counter-style k{system:cyclic;symbols:x;prefix:'kein '}",
+    ] {
+        check_unsure(&format!("<style>{css}</style><ul><li>Marcumar</ul>"), "- Marcumar");
+    }
+    check_unsure("<ul style='list-style:\"kein \"'><li>Marcumar</ul>", "- Marcumar");
+    check_text("<style>.c:after{content:'';clear:both}</style><p class=c>5 mg", "5 mg");
+}
+
+/// Of what can be chosen but once, the room shows what a browser would.
+#[test]
+fn one_of_several_is_chosen() {
+    let check_options = |options: &str, text: &str| {
+        check_text(&format!("<select>{options}</select>"), text);
+    };
+    check_options("<option disabled>5 mg<option>10 mg", "( ) 5 mg (x) 10 mg");
+    check_options(
+        "<optgroup disabled label=alt><option>5 mg</optgroup><option>10 mg",
+        "alt ( ) 5 mg\n(x) 10 mg",
+    );
+    check_options("<option selected>5 mg<option selected>10 mg", "( ) 5 mg (x) 10 mg");
+    check_options("<option disabled selected>5 mg<option>10 mg", "(x) 5 mg ( ) 10 mg");
+    check_options("<option disabled>5 mg", "( ) 5 mg");
+    check_text("<select size=2><option>5 mg<option>10 mg</select>", "( ) 5 mg ( ) 10 mg");
+    check_unsure(
+        "<select><option hidden selected>Dosis<option>5 mg<option>10 mg</select>",
+        "( ) 5 mg ( ) 10 mg",
+    );
+    check(
+        "<form><input type=radio name=a checked>ja <input type=radio name=a checked>nein</form>",
+        "( ) ja (x) nein",
+        "( ) ja (x) nein",
+    );
+    check_text(
+        "<form><input type=radio name=a checked>1</form><form><input type=radio name=a checked>2 \
+         <input type=radio name=b checked>3 <input type=radio checked>4</form>",
+        "(x) 1\n(x) 2 (x) 3 (x) 4",
+    );
+}
+
+#[test]
+fn the_value_of_a_scale_is_shown() {
+    check_text("Schmerz <meter value=7 max=10></meter>", "Schmerz [7/10]");
+    check_text("Kraft <progress value=3 max=5>3 von 5</progress>", "Kraft [3/5]3 von 5");
+    check_text("<meter min=-5 value=2 max=5></meter>", "[2 (-5–5)]");
+    check_text("<progress></progress>x", "x");
+}
+
+#[test]
+fn what_encloses_a_formula_is_shown_or_noted() {
+    check_text("<math><msqrt><mn>16</mn></msqrt></math>", "√(16)");
+    check_text("<math><mroot><mn>16</mn><mn>3</mn></mroot></math>", "√(16) [3]");
+    check_text(
+        "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mi>c</mi></mfrac></math>",
+        "(a+b)/c",
+    );
+    for (name, text) in [("menclose", "16"), ("mphantom", ""), ("mover", "16"), ("mfenced", "16")] {
+        check_unsure(&format!("<math><{name}><mn>16</mn></{name}></math>"), text);
+    }
+}
+
+#[test]
+fn what_is_unfolded_is_not_folded_up() {
+    check(
+        "<details open><summary>Dosis</summary>Marcumar absetzen</details>",
+        "<div><div>Dosis</div>Marcumar absetzen</div>",
+        "Dosis\nMarcumar absetzen",
+    );
+    check(
+        "<details><summary>Dosis</summary>5 mg</details>",
+        "<details><summary>Dosis</summary>5 mg</details>",
+        "Dosis\n5 mg",
+    );
+}

@@ -7,28 +7,40 @@ use html5gum::{
     emitters::callback::{Callback, CallbackEmitter, CallbackEvent},
 };
 
-use super::elements::is_known;
+use super::{
+    elements::is_known,
+    sheet::{changes_something, is_for_screens},
+};
 
 /// Attributes that are looked at.
-const WANTED: [&str; 24] = [
+const WANTED: [&str; 33] = [
     "alt",
     "checked",
     "class",
     "colspan",
     "data",
+    "close",
     "dir",
+    "disabled",
     "face",
+    "form",
     "height",
     "hidden",
     "href",
     "id",
     "label",
+    "max",
+    "media",
+    "min",
     "multiple",
+    "name",
+    "notation",
     "open",
     "placeholder",
     "reversed",
     "rowspan",
     "selected",
+    "size",
     "src",
     "start",
     "style",
@@ -274,6 +286,10 @@ pub(super) struct Outline {
     pub(super) css: String,
     /// The items of each list that counts backwards.
     pub(super) reversed: Vec<i64>,
+    /// A sheet that may apply strikes something out.
+    pub(super) is_unsure: bool,
+    /// Whether the sheet that is read applies, if that is known.
+    applies: Option<bool>,
     in_style: bool,
     /// The open lists: their place in `reversed`.
     lists: Vec<Option<usize>>,
@@ -295,7 +311,11 @@ impl Outline {
 
 impl Listener for Outline {
     fn text(&mut self, text: &str) {
-        if self.in_style {
+        if !self.in_style {
+            return;
+        }
+        self.is_unsure |= self.applies.is_none() && changes_something(text);
+        if self.applies == Some(true) {
             self.css.push_str(text);
             self.css.push('\n');
         }
@@ -303,6 +323,15 @@ impl Listener for Outline {
 
     fn open(&mut self, tag: &Tag) {
         self.in_style = tag.name == "style";
+        if self.in_style {
+            let kind = tag.get("type").unwrap_or_default().trim();
+            let is_css = kind.is_empty() || kind.eq_ignore_ascii_case("text/css");
+            self.applies = if is_css {
+                is_for_screens(tag.get("media").unwrap_or_default())
+            } else {
+                Some(false)
+            };
+        }
         match tag.name.as_str() {
             "ol" | "ul" if self.lists.len() < LISTS_MAX => {
                 let is_counted = tag.name == "ol" && tag.has("reversed");

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::style::{Block, Style, without_comments};
+use super::{
+    css::{next_mark, split_block, without_comments, without_escapes, writes},
+    style::{Block, Style},
+};
 
 /// Rules that are kept. Only rules that mean something are, and real mails have a handful.
 const RULES_MAX: usize = 1_000;
@@ -20,6 +23,8 @@ pub(super) struct Sheet {
     /// Rules by the class, id, name or `*` their subject must have.
     by_key: HashMap<String, Vec<usize>>,
     looks: usize,
+    /// A rule whose selector is not understood takes strokes away.
+    may_clear: bool,
     /// Something with a meaning was declared in a way that is not understood.
     pub(super) is_unsure: bool,
 }
@@ -103,45 +108,48 @@ impl Sheet {
         let css = without_comments(css).replace("<!--", " ").replace("-->", " ");
         let mut sheet = Self::default();
         let mut rest = css.as_str();
-        while let Some(at) = rest.find(['{', '}', ';']) {
-            let (prelude, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            let mut mark = after.chars();
-            let is_block = mark.next() == Some('{');
-            rest = mark.as_str();
-            let prelude = prelude.trim();
-            if !is_block {
+        while !rest.is_empty() {
+            let (prelude, mark, after) = next_mark(rest);
+            rest = after;
+            if mark != Some('{') {
                 // The end of a group that was entered, or `@import`.
                 continue;
             }
-            if let Some(at_rule) = prelude.strip_prefix('@') {
-                if is_entered(at_rule) {
-                    continue;
-                }
-                let (block, after) = rest.split_at_checked(end_of_block(rest)).unwrap_or_default();
-                sheet.is_unsure |= holds_a_stroke(block) && !at_rule.starts_with("media print");
+            let prelude = prelude.trim();
+            let Some(at_rule) = prelude.strip_prefix('@') else {
+                let (block, after) = split_block(rest);
                 rest = after;
+                sheet.rule(prelude, block);
+                continue;
+            };
+            let shown = is_shown(at_rule);
+            if shown == Some(true) {
                 continue;
             }
-            let (block, after) = rest.split_once('}').unwrap_or((rest, ""));
-            sheet.rule(prelude, block);
+            let (block, after) = split_block(rest);
             rest = after;
+            // `@counter-style` writes the marks of items.
+            let is_told = changes_something(block) || at_rule.starts_with("counter-style");
+            sheet.is_unsure |= shown.is_none() && is_told;
         }
+        sheet.is_unsure |= sheet.may_clear && sheet.rules.iter().any(|rule| rule.block.strikes());
         sheet
     }
 
     fn rule(&mut self, selectors: &str, block: &str) {
-        // Words that stand in no element.
-        let makes_words = block.contains("content")
-            && block.split(['"', '\'']).nth(1).is_some_and(|w| w.contains(char::is_alphanumeric));
-        self.is_unsure |=
-            makes_words && (selectors.contains(":before") || selectors.contains(":after"));
+        self.is_unsure |= writes(selectors, block, true);
         let block = Rc::new(Block::read(block));
         if block.is_empty() {
             return;
         }
+        self.is_unsure |= block.is_unsure;
         for selector in selectors.split(',') {
             let Some(rule) = Rule::read(selector, &block) else {
                 self.is_unsure |= block.changes_meaning();
+                let is_of_moment = [":hover", ":focus", ":active", ":visited", ":link"]
+                    .iter()
+                    .any(|state| selector.contains(state));
+                self.may_clear |= block.clears() && !is_of_moment;
                 continue;
             };
             if self.rules.len() >= RULES_MAX {
@@ -248,37 +256,50 @@ impl Rule {
     }
 }
 
-/// Groups whose rules apply on a screen of any size.
-fn is_entered(at_rule: &str) -> bool {
+/// Whether the rules of a group apply on a screen of any size. `None`: that is not known here, as it
+/// depends on the screen, the program, or the place of the element.
+fn is_shown(at_rule: &str) -> Option<bool> {
     let at_rule = at_rule.to_ascii_lowercase();
-    let (name, condition) = at_rule.split_once([' ', '(']).unwrap_or((&at_rule, ""));
+    let end = at_rule.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let (name, condition) = at_rule.split_at_checked(end.unwrap_or(at_rule.len()))?;
     match name {
-        "media" => condition.split(',').any(|query| {
-            matches!(query.trim(), "" | "all" | "screen" | "only screen" | "only all")
-        }),
-        "supports" | "layer" | "scope" | "container" => name != "container",
-        _ => false,
+        "media" => is_for_screens(condition),
+        "page" | "font-face" | "charset" | "namespace" => Some(false),
+        _ => None,
     }
 }
 
-fn holds_a_stroke(css: &str) -> bool {
-    css.to_ascii_lowercase().contains("line-through")
-}
-
-/// Where a block ends whose beginning was read, with its brace.
-fn end_of_block(css: &str) -> usize {
-    let mut depth = 1_usize;
-    for (at, byte) in css.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 1;
+/// The same of what `media` says.
+pub(super) fn is_for_screens(media: &str) -> Option<bool> {
+    const OTHERS: [&str; 9] =
+        ["print", "speech", "aural", "braille", "embossed", "handheld", "projection", "tty", "tv"];
+    let media = media.to_ascii_lowercase();
+    let mut answer = Some(false);
+    for query in media.split(',') {
+        let query = query.trim();
+        let query = query.strip_prefix("only ").unwrap_or(query).trim_start();
+        let negated = query.strip_prefix("not ").map(str::trim_start);
+        let asked = negated.unwrap_or(query);
+        let (kind, more) = asked.split_once(char::is_whitespace).unwrap_or((asked, ""));
+        let holds = match kind {
+            // Of a condition that fails in part the whole does.
+            kind if OTHERS.contains(&kind) => Some(false),
+            "" | "all" | "screen" if more.is_empty() => Some(true),
+            _ => None,
+        };
+        match holds.map(|holds| holds != negated.is_some()) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => answer = None,
         }
     }
-    css.len()
+    answer
+}
+
+/// Whether a group that is not read would change what words mean.
+pub(super) fn changes_something(css: &str) -> bool {
+    let css = without_escapes(css).to_ascii_lowercase();
+    css.contains("line-through") || writes(&css, &css.replace(['{', '}'], ";"), false)
 }
 
 #[cfg(test)]
@@ -339,6 +360,24 @@ mod tests {
     }
 
     #[test]
+    fn braces_and_semicolons_within_quotes_end_nothing() {
+        for css in [
+            ".x{quotes:'}';color:red} .weg{text-decoration:line-through}",
+            ".weg{quotes:'}';text-decoration:line-through}",
+            ".weg{quotes:\"\\\"};\";text-decoration:line-through}",
+            ".weg{background:url(a;b});text-decoration:line-through}",
+            ".weg{quotes:'/*';text-decoration:line-through}",
+            ".weg{quotes:'\ntext-decoration:none;text-decoration:line-through}",
+            ".x{.y{color:red} color:red} .weg{text-decoration:line-through}",
+            "@media not print{.weg{text-decoration:line-through}}",
+            "@media print,screen{.weg{text-decoration:line-through}}",
+        ] {
+            assert_eq!(is_struck(css), Some(true), "{css}");
+        }
+        assert_eq!(is_struck("@media print{.weg{text-decoration:line-through}}"), None);
+    }
+
+    #[test]
     fn a_stroke_that_is_not_understood_is_noted() {
         for (css, expected) in [
             (".a:first-child{text-decoration:line-through}", true),
@@ -349,6 +388,35 @@ mod tests {
             ("a:hover{text-decoration:underline}", false),
             ("@media (max-width:600px){.a{display:none!important}}", false),
             (".a::after{content:''}", false),
+            (".a::after{content:' '}", false),
+            (".a::after{content:'.';visibility:hidden}", false),
+            ("q:before{content:'\\201E'}", false),
+            ("li:before{content:'•'}", false),
+            (".a{content:'nicht'}", false),
+            (".a:before{content:'-'}", true),
+            (".a:BEFORE{CONTENT:'✗'}", true),
+            (".a:after{content:'\\2212'}", true),
+            (".a:before{content:attr(title)}", true),
+            (".a:before{content:counter(x)}", true),
+            ("li::marker{content:'kein '}", true),
+            (".a{content:url(x)}", true),
+            ("ul{list-style-type:'kein '}", true),
+            ("@counter-style x{system:cyclic;symbols:'x'}", true),
+            (".o{.h{text-decoration:line-through}}", true),
+            (".o{color:red;& .h{text-decoration:line-through}}", true),
+            (".o{&:hover{color:red}}", false),
+            (".h{text-decoration:var(--d)}", true),
+            ("@supports not (display:block){.h{text-decoration:line-through}}", true),
+            ("@supports (display:block){.h{text-decoration:line-through}}", true),
+            ("@layer x{.h{text-decoration:line-through}}", true),
+            ("@scope (.a){.h{text-decoration:line-through}}", true),
+            ("@container (width>1px){.h{text-decoration:line-\\74 hrough}}", true),
+            ("@media print{.h{text-decoration:line-through}}", false),
+            ("@media not screen{.h{text-decoration:line-through}}", false),
+            ("@media not print{.h:first-child{text-decoration:line-through}}", true),
+            (".h{text-decoration:line-through} .h:last-child{text-decoration:none}", true),
+            (".h{text-decoration:line-through} a:hover{text-decoration:none}", false),
+            ("b:last-child{text-decoration:none}", false),
         ] {
             assert_eq!(Sheet::read(css).is_unsure, expected, "{css}");
         }

@@ -1,6 +1,12 @@
 //! What style says that carries meaning: struck out, raised, hidden, set apart, kept blanks.
 //!
-//! Colours, sizes and places are left to the sender; a figure that is struck out is not.
+//! Colours, sizes and places are left to the sender; a figure that is struck out is not. What no
+//! program understands counts for nothing (CSS Syntax §2.2): what was declared before stays.
+
+use super::css::{
+    is_decoration, is_length, is_seen_in_quotes, next_mark, number, split_block, without_comments,
+    without_escapes, writes,
+};
 
 /// The declarations of one element or rule, as far as they mean something. `None`: not declared.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -19,6 +25,11 @@ pub(super) struct Style {
     is_flat: Option<bool>,
     /// What does not fit is not shown.
     is_clipped: Option<bool>,
+    /// A line through what is around it does not go on in it (CSS Text Decoration §2.1): it is a box
+    /// on the line, floats, or has a place of its own.
+    is_atomic: Option<bool>,
+    is_floating: Option<bool>,
+    is_placed: Option<bool>,
     /// Empty space, or a place of its own, keeps it apart from what stands beside it.
     pub(super) is_apart: Option<bool>,
     is_override: Option<bool>,
@@ -89,46 +100,95 @@ pub(super) enum Marker {
 pub(super) struct Block {
     pub(super) normal: Style,
     pub(super) important: Style,
+    /// It depends on something that is not known here, or has rules of its own within.
+    pub(super) is_unsure: bool,
 }
 
 impl Block {
     pub(super) fn read(css: &str) -> Self {
-        let css = without_escapes(&without_comments(css));
+        let css = without_comments(css);
         let mut block = Self::default();
-        for declaration in css.split(';') {
-            let Some((name, value)) = declaration.split_once(':') else { continue };
-            let name = name.trim().to_ascii_lowercase();
-            let value = value.trim().to_ascii_lowercase();
-            match value.split_once('!') {
-                Some((value, _)) => block.important.declare(&name, value.trim()),
-                None => block.normal.declare(&name, &value),
+        let mut rest = css.as_str();
+        let mut is_broken = false;
+        while !rest.is_empty() {
+            let (declaration, mark, after) = next_mark(rest);
+            rest = after;
+            if mark == Some('{') {
+                // A rule within a rule, and those within it: what they say of others is not looked for.
+                let (nested, after) = split_block(rest);
+                rest = after;
+                let all = nested.replace(['{', '}'], ";");
+                block.is_unsure |= Self::read(&all).changes_meaning()
+                    || writes(&format!("{declaration} {nested}"), &all, false);
+                continue;
             }
+            if mark == Some('}') || std::mem::take(&mut is_broken) {
+                // It ends nothing here, and what it stands in is not understood.
+                is_broken = mark == Some('}');
+                continue;
+            }
+            let declaration = without_escapes(declaration);
+            let Some((name, value)) = declaration.split_once(':') else { continue };
+            block.declare(&name.trim().to_ascii_lowercase(), &value.trim().to_ascii_lowercase());
         }
         block
+    }
+
+    fn declare(&mut self, name: &str, value: &str) {
+        let (value, is_important) = match value.rsplit_once('!') {
+            Some((value, mark)) if mark.trim() == "important" => (value.trim(), true),
+            _ => (value, false),
+        };
+        let is_asked = ["var(", "env(", "attr(", "if("].iter().any(|call| value.contains(call));
+        if is_asked {
+            self.is_unsure |= MEANING.contains(&unprefixed(name));
+            return;
+        }
+        self.is_unsure |= name.starts_with("list-style") && is_seen_in_quotes(value, MARKERS);
+        let style = if is_important { &mut self.important } else { &mut self.normal };
+        style.declare(name, value);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
+    pub(super) fn strikes(&self) -> bool {
+        [&self.normal, &self.important].iter().any(|style| style.is_through == Some(true))
+    }
+
+    pub(super) fn clears(&self) -> bool {
+        [&self.normal, &self.important].iter().any(|style| style.is_through == Some(false))
+    }
+
     /// Whether something would be read as valid, or as another figure, without it.
     pub(super) fn changes_meaning(&self) -> bool {
-        [&self.normal, &self.important].into_iter().any(|style| {
-            style.is_through == Some(true)
-                || !matches!(style.shift, None | Some(Shift::Base))
-                || style.turns()
-        })
+        self.is_unsure
+            || [&self.normal, &self.important].into_iter().any(|style| {
+                style.is_through == Some(true)
+                    || !matches!(style.shift, None | Some(Shift::Base))
+                    || style.turns()
+            })
     }
 }
 
 impl Style {
     fn declare(&mut self, name: &str, value: &str) {
-        if matches!(value, "inherit" | "unset" | "revert" | "") {
+        let name = unprefixed(name);
+        if matches!(value, "inherit" | "unset" | "initial")
+            && matches!(name, "all" | "text-decoration" | "text-decoration-line")
+        {
+            // Its own line goes. Those around it stay, whatever it says.
+            (self.is_through, self.is_under) = (Some(false), Some(false));
+        }
+        if matches!(value, "inherit" | "unset" | "revert" | "revert-layer" | "") {
             return;
         }
         let has = |word: &str| value.split_ascii_whitespace().any(|w| w == word);
-        match name.trim_start_matches("-webkit-").trim_start_matches("-moz-") {
-            "text-decoration" | "text-decoration-line" => {
+        match name {
+            "text-decoration" | "text-decoration-line"
+                if is_decoration(value, name == "text-decoration") =>
+            {
                 self.is_through = Some(has("line-through"));
                 self.is_under = Some(has("underline"));
             }
@@ -139,7 +199,12 @@ impl Style {
                 "sub" => self.shift = Some(Shift::Down),
                 "top" | "text-top" => self.edge = Some(Shift::Up),
                 "bottom" | "text-bottom" => self.edge = Some(Shift::Down),
-                value => self.shift = Some(shift_by(value)),
+                "baseline" | "middle" | "initial" => self.shift = Some(Shift::Base),
+                // Without a unit too, as pages of old are read.
+                value if is_length(value) || number(value).is_some_and(|(_, u)| u.is_empty()) => {
+                    self.shift = Some(shift_by(value))
+                }
+                _ => {}
             },
             "mso-text-raise" => self.shift = Some(shift_by(value)),
             "font-variant-position" | "font-variant" => {
@@ -157,7 +222,14 @@ impl Style {
                 }
             }
             "position" => {
+                if !matches!(
+                    value,
+                    "static" | "relative" | "absolute" | "fixed" | "sticky" | "initial"
+                ) {
+                    return;
+                }
                 self.is_relative = Some(value == "relative");
+                self.is_placed = Some(matches!(value, "absolute" | "fixed"));
                 if matches!(value, "absolute" | "fixed") {
                     self.is_apart = Some(true);
                 }
@@ -170,9 +242,18 @@ impl Style {
                 });
             }
             "bottom" => self.offset = Some(shift_by(value)),
-            "display" => self.display = Some(display(value)),
-            "visibility" => self.is_visible = Some(!matches!(value, "hidden" | "collapse")),
-            "opacity" => self.is_opaque = Some(number(value).is_none_or(|(n, _)| n > 0.0)),
+            "display" => {
+                let Some(display) = display(value) else { return };
+                self.display = Some(display);
+                self.is_atomic =
+                    Some(value.starts_with("inline-") || has("inline") && value != "inline");
+            }
+            "visibility" if matches!(value, "visible" | "hidden" | "collapse" | "initial") => {
+                self.is_visible = Some(!matches!(value, "hidden" | "collapse"))
+            }
+            "opacity" if number(value).is_some() || value == "initial" => {
+                self.is_opaque = Some(number(value).is_none_or(|(n, _)| n > 0.0));
+            }
             "font-size" => self.size(value),
             "font" => {
                 value.split_ascii_whitespace().for_each(|word| {
@@ -203,9 +284,16 @@ impl Style {
             "overflow" | "overflow-x" | "overflow-y" => {
                 self.is_clipped = Some(matches!(value, "hidden" | "clip"));
             }
-            "float" => self.is_apart = Some(value != "none" || self.is_apart == Some(true)),
+            "float"
+                if matches!(value, "none" | "left" | "right" | "inline-start" | "inline-end") =>
+            {
+                self.is_floating = Some(value != "none");
+                self.is_apart = Some(value != "none" || self.is_apart == Some(true));
+            }
             "unicode-bidi" => self.is_override = Some(value.contains("override")),
-            "direction" => self.is_rightward = Some(value == "rtl"),
+            "direction" if matches!(value, "ltr" | "rtl" | "initial") => {
+                self.is_rightward = Some(value == "rtl")
+            }
             name if name.starts_with("margin") || name.starts_with("padding") => {
                 let is_wide = value
                     .split_ascii_whitespace()
@@ -249,7 +337,7 @@ impl Style {
         }
         over! {
             is_through is_under shift display is_visible is_opaque is_tiny space font marker is_flat
-            is_clipped is_apart is_override is_rightward is_relative offset is_small edge
+            is_clipped is_apart is_atomic is_floating is_placed is_override is_rightward is_relative offset is_small edge
         }
     }
 
@@ -258,6 +346,11 @@ impl Style {
         self.display == Some(Display::None)
             || self.is_opaque == Some(false)
             || (self.is_flat == Some(true) && self.is_clipped == Some(true))
+    }
+
+    /// Lines through what is around it end where it begins.
+    pub(super) fn is_box_of_its_own(&self) -> bool {
+        [self.is_atomic, self.is_floating, self.is_placed].contains(&Some(true))
     }
 
     /// Its text is shown backwards.
@@ -292,15 +385,44 @@ fn shift_by(value: &str) -> Shift {
     }
 }
 
-fn display(value: &str) -> Display {
-    match value.split_ascii_whitespace().next().unwrap_or_default() {
+fn display(value: &str) -> Option<Display> {
+    Some(match value {
         "none" => Display::None,
-        "inline" | "contents" | "ruby" => Display::Inline,
-        "inline-block" | "inline-table" | "table-cell" => Display::Boxed,
-        "flex" | "grid" | "inline-flex" | "inline-grid" => Display::Flex,
-        _ => Display::Block,
-    }
+        "inline" | "contents" | "ruby" | "initial" | "inline flow" => Display::Inline,
+        "inline-block" | "inline-table" | "table-cell" | "inline flow-root" | "inline table" => {
+            Display::Boxed
+        }
+        "flex" | "grid" | "inline-flex" | "inline-grid" | "block flex" | "block grid"
+        | "inline flex" | "inline grid" | "-webkit-box" | "-webkit-flex" | "-ms-flexbox"
+        | "-ms-grid" => Display::Flex,
+        "block" | "list-item" | "flow-root" | "table" | "run-in" | "flow" | "block flow"
+        | "block flow-root" => Display::Block,
+        value if value.starts_with("table-") || value.contains("list-item") => Display::Block,
+        _ => return None,
+    })
 }
+
+fn unprefixed(name: &str) -> &str {
+    name.trim_start_matches("-webkit-").trim_start_matches("-moz-")
+}
+
+/// What means something, so that it matters what a letter asks for in it.
+const MEANING: [&str; 11] = [
+    "all",
+    "text-decoration",
+    "text-decoration-line",
+    "vertical-align",
+    "font-variant-position",
+    "font-feature-settings",
+    "unicode-bidi",
+    "direction",
+    "visibility",
+    "list-style",
+    "list-style-type",
+];
+
+/// Marks of items that only set them apart.
+const MARKERS: &str = "-–—•◦▪‣·*›»→✓✔";
 
 /// The marker of a list of this type, by its name in CSS or in HTML.
 pub(super) fn marker(name: &str) -> Option<Marker> {
@@ -314,52 +436,6 @@ pub(super) fn marker(name: &str) -> Option<Marker> {
         "I" | "upper-roman" => Marker::UpperRoman,
         _ => return None,
     })
-}
-
-/// A number and its unit.
-fn number(value: &str) -> Option<(f32, &str)> {
-    let is_unit = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'));
-    let at = value.find(is_unit).unwrap_or(value.len());
-    let (number, unit) = value.split_at_checked(at)?;
-    Some((number.parse().ok()?, unit.trim()))
-}
-
-pub(super) fn without_comments(css: &str) -> String {
-    let mut kept = String::with_capacity(css.len());
-    let mut rest = css;
-    while let Some((before, comment)) = rest.split_once("/*") {
-        kept.push_str(before);
-        kept.push(' ');
-        rest = comment.split_once("*/").map_or("", |(_, after)| after);
-    }
-    kept.push_str(rest);
-    kept
-}
-
-/// `line-\74 hrough` is `line-through` (CSS Syntax §4.3.7).
-fn without_escapes(css: &str) -> String {
-    let mut kept = String::with_capacity(css.len());
-    let mut rest = css.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            kept.push(c);
-            continue;
-        }
-        let mut code = 0;
-        let mut digits = 0;
-        while let Some(digit) = rest.peek().and_then(|c| c.to_digit(16)).filter(|_| digits < 6) {
-            code = code * 16 + digit;
-            digits += 1;
-            rest.next();
-        }
-        if digits == 0 {
-            kept.extend(rest.next());
-            continue;
-        }
-        kept.extend(char::from_u32(code));
-        rest.next_if(char::is_ascii_whitespace);
-    }
-    kept
 }
 
 #[cfg(test)]
@@ -391,7 +467,7 @@ mod tests {
         {
             assert_eq!(Block::read(css).normal.is_through, Some(false), "{css}");
         }
-        for css in ["text-decoration-color:red", "text-decoration:inherit", "line-through", ":", ""]
+        for css in ["text-decoration-color:red", "text-decoration:revert", "line-through", ":", ""]
         {
             assert_eq!(Block::read(css).normal.is_through, None, "{css}");
         }
@@ -417,6 +493,62 @@ mod tests {
             ("color:red", None),
         ] {
             assert_eq!(Block::read(css).normal.shifts(), expected, "{css}");
+        }
+    }
+
+    /// What no program understands takes nothing away.
+    #[test]
+    fn a_declaration_that_is_not_understood_counts_for_nothing() {
+        for more in [
+            "text-decoration:bogus",
+            "text-decoration:none windowtext 3",
+            "text-decoration:none underline",
+            "text-decoration:none red blue",
+            "text-decoration-line:none red",
+            "text-decoration:none !ie",
+            "text-decoration:",
+            "x}text-decoration:none",
+            "vertical-align:bogus;vertical-align:3",
+        ] {
+            let block =
+                Block::read(&format!("vertical-align:super;text-decoration:line-through;{more}"));
+            assert_eq!(block.important.over(&block.normal).is_through, Some(true), "{more}");
+            assert_eq!(block.normal.shifts(), Some(Shift::Up), "{more}");
+        }
+        for more in [
+            "text-decoration:none",
+            "text-decoration:none rgb(1, 2, 3)",
+            "text-decoration:solid #fff none 0",
+            "text-decoration:none windowtext",
+            "text-decoration:initial",
+            "text-decoration:unset",
+            "text-decoration:inherit",
+            "all:unset",
+        ] {
+            let block = Block::read(&format!("text-decoration:line-through;{more}"));
+            assert_eq!(block.normal.is_through, Some(false), "{more}");
+        }
+        let block = Block::read("display:none;display:bogus;quotes:'}';opacity:x;float:middle");
+        assert!(block.normal.hides() && !block.normal.is_box_of_its_own());
+    }
+
+    /// Custom properties, rules within rules, and marks that are words.
+    #[test]
+    fn what_depends_on_something_else_is_noted() {
+        for (css, expected) in [
+            ("text-decoration:var(--d)", true),
+            ("vertical-align:env(x)", true),
+            ("color:var(--d);background:var(--x)", false),
+            ("--d:line-through", false),
+            ("& .h{text-decoration:line-through}", true),
+            (".a{.b{.c{text-decoration:line-through}}}", true),
+            (".b{&::before{content:'nicht '}}", true),
+            ("&:hover{color:red}", false),
+            ("list-style-type:'kein '", true),
+            ("list-style:'\\2212'", true),
+            ("list-style-type:'- '", false),
+        ] {
+            assert_eq!(Block::read(css).is_unsure, expected, "{css}");
         }
     }
 

@@ -76,6 +76,23 @@ fn a_link_shows_where_it_leads() {
     );
 }
 
+/// In place of their words clients show the name of whom they lead to.
+#[test]
+fn a_link_to_a_user_or_room_does_not_swallow_its_words() {
+    for target in [
+        "https://matrix.to/#/@anna:praxis.example",
+        "https://www.matrix.to/#/!x:praxis.example",
+        "https://app.element.io/#/user/@anna:praxis.example",
+        "https://chat.praxis.example/#/#raum:praxis.example",
+    ] {
+        check(
+            &format!("<a href='{target}'>Marcumar <b>absetzen</b></a>."),
+            &format!("Marcumar <b>absetzen</b> ({target})."),
+            &format!("Marcumar absetzen ({target})."),
+        );
+    }
+}
+
 #[test]
 fn links_that_run_or_read_something_are_only_text() {
     for href in [

@@ -32,6 +32,9 @@ pub(super) const LINK_BYTES_MAX: usize = 1_000;
 /// Hidden words that are compared with those that are seen.
 const HIDDEN_WORDS_MAX: usize = 1_000;
 
+/// Groups of radio buttons that are looked after. Of more, what is checked is not sure.
+const RADIOS_MAX: usize = 1_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     page: Page,
@@ -49,6 +52,11 @@ pub(super) struct Writer {
     tables: Vec<Table>,
     selects: Vec<Select>,
     fillers: usize,
+    /// Forms that began, and the one that is open.
+    forms: usize,
+    form: usize,
+    /// Where the radio button of a group stands that is checked, by form and name.
+    radios: HashMap<(String, String), Mark>,
     link: Option<Link>,
     hidden: Vec<String>,
     /// A line end here belongs to the tag before it.
@@ -91,20 +99,32 @@ enum End {
     /// Further columns that the cell spans.
     Cell(usize),
     Select,
+    OptionGroup,
+    Form,
 }
 
 #[derive(Debug)]
 struct Link {
     target: String,
+    /// Clients show its words as they are.
+    is_written: bool,
     said: String,
 }
+
+/// Where something stands in page and text. `None` where it is not shown.
+type Mark = Option<(usize, usize)>;
 
 #[derive(Debug, Default)]
 struct Select {
     is_multiple: bool,
-    has_chosen: bool,
-    /// Where the mark of its first option stands.
-    first: Option<(usize, usize)>,
+    /// A list of several lines, of which none is chosen unless the letter chooses one.
+    is_open: bool,
+    /// Within a group that is disabled.
+    is_disabled: bool,
+    /// The option that is chosen.
+    chosen: Option<Mark>,
+    /// The first that could be.
+    first: Option<Mark>,
 }
 
 /// What became of a letter's HTML.
@@ -152,6 +172,7 @@ impl Listener for Writer {
         if let Some(face) = tag.get("face") {
             own.normal = own.normal.over(&Block::read(&format!("font-family:{face}")).normal);
         }
+        self.is_unsure |= own.is_unsure;
         let ancestors = self.stack.iter().map(|entry| &entry.identity);
         let mut style = self.sheet.style(&identity, ancestors, &own);
         let is_closed_dialog = tag.name == "dialog" && !tag.has("open");
@@ -212,6 +233,7 @@ impl Writer {
         Self {
             sheet: Sheet::read(&outline.css),
             reversed: outline.reversed.iter().rev().copied().collect(),
+            is_unsure: outline.is_unsure,
             ..Self::default()
         }
     }
@@ -276,18 +298,15 @@ impl Writer {
         let in_pre = self.stack.last().is_some_and(|entry| entry.in_pre);
         self.layout.push(text, look.space, look.is_struck, look.level);
         let mut target = "";
+        let mut in_link = look.in_link;
         if let Some(link) = self.link.as_mut().filter(|_| look.in_link) {
+            in_link = link.is_written;
             if link.said.len() < LINK_BYTES_MAX {
                 link.said.push_str(text);
             }
             target = &link.target;
         }
-        let run = Run {
-            marks: look.marks,
-            is_struck: look.is_struck,
-            level: look.level,
-            in_link: look.in_link,
-        };
+        let run = Run { marks: look.marks, is_struck: look.is_struck, level: look.level, in_link };
         self.page.text(text, look.space, in_pre, run, target);
     }
 

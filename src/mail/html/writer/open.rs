@@ -3,8 +3,8 @@
 use url::Url;
 
 use super::{
-    Display, End, Entry, Gap, Hiding, LINK_BYTES_MAX, Layout, Link, Look, Run, Select, Shape,
-    Space, Style, Table, Tag, Writer, shape,
+    Display, End, Entry, Gap, Hiding, LINK_BYTES_MAX, Link, Look, Mark, RADIOS_MAX, Run, Select,
+    Shape, Space, Style, Table, Tag, Writer, shape,
 };
 use crate::mail::{
     html::{lists::List, sheet::Identity},
@@ -23,9 +23,38 @@ impl Writer {
             ("mfrac", 2) => "/",
             ("msup", 2) | ("msubsup", 3) => "^",
             ("msub" | "msubsup", 2) => "_",
+            ("mroot", 2) => ") [",
             _ => return,
         };
         self.say_as(sign, look);
+    }
+
+    /// What encloses a piece of a formula, and what several terms are to others.
+    fn formula(&mut self, tag: &Tag, parent: &str) -> Option<End> {
+        let name = tag.name.as_str();
+        let notation = tag.get("notation").unwrap_or("longdiv");
+        let is_root = matches!(name, "msqrt" | "mroot")
+            || (name == "menclose" && notation.split_ascii_whitespace().any(|n| n == "radical"));
+        // Struck out, put into a box, set over and under each other, left invisible.
+        self.is_unsure |= matches!(
+            name,
+            "menclose" | "mfenced" | "mmultiscripts" | "mover" | "munder" | "munderover"
+        );
+        if is_root {
+            self.say("√(");
+            return Some(End::Say(if name == "mroot" { "]" } else { ")" }.to_owned()));
+        }
+        // Of several terms, all stand above the line.
+        let is_term = matches!(parent, "mfrac" | "msup" | "msub" | "msubsup")
+            && matches!(
+                name,
+                "mrow" | "mstyle" | "mfrac" | "mpadded" | "msup" | "msub" | "msubsup"
+            );
+        if is_term {
+            self.say("(");
+            return Some(End::Say(")".to_owned()));
+        }
+        None
     }
 
     pub(super) fn void(&mut self, tag: &Tag, look: Look, style: &Style) {
@@ -106,7 +135,12 @@ impl Writer {
         let kind = tag.get("type").unwrap_or_default().trim().to_ascii_lowercase();
         match kind.as_str() {
             "checkbox" => self.tick(if is_ticked { "[x] " } else { "[ ] " }, look),
-            "radio" => self.tick(if is_ticked { "(x) " } else { "( ) " }, look),
+            "radio" => {
+                if is_ticked {
+                    self.check_radio(tag, look);
+                }
+                self.tick(if is_ticked { "(x) " } else { "( ) " }, look);
+            }
             "hidden" | "file" => {}
             "password" => self.mark("[•••]", look),
             "image" => self.picture(tag, look),
@@ -116,6 +150,47 @@ impl Writer {
                 Some(held) => self.mark(&format!("[____ ({held})]"), look),
                 None => self.mark("[____]", look),
             },
+        }
+    }
+
+    /// Of the buttons of one name in a form, the last that is checked is.
+    fn check_radio(&mut self, tag: &Tag, look: Look) {
+        let Some(name) = tag.get("name").filter(|name| !name.is_empty()) else { return };
+        let form = match tag.get("form") {
+            Some(form) => format!("#{form}"),
+            None => self.form.to_string(),
+        };
+        let place = self.place(look);
+        if self.radios.len() >= RADIOS_MAX {
+            self.is_unsure = true;
+        } else if let Some(before) = self.radios.insert((form, name.to_owned()), place) {
+            self.patch(before, "(x)", "( )");
+        }
+    }
+
+    /// Where the next mark will stand.
+    fn place(&self, look: Look) -> Mark {
+        (!look.is_hidden()).then(|| (self.page.place(), self.layout.out.len()))
+    }
+
+    /// Changes the first `from` behind a place into `to` of the same length.
+    pub(super) fn patch(&mut self, place: Mark, from: &str, to: &str) {
+        let Some((page, layout)) = place else { return };
+        self.page.patch(page, from, to);
+        if let Some(at) = self.layout.out.get(layout..).and_then(|out| out.find(from)) {
+            self.layout.out.replace_range(layout + at..layout + at + from.len(), to);
+        }
+    }
+
+    /// The value of a bar, which a text cannot show.
+    fn scale(&mut self, tag: &Tag) {
+        let is_meter = tag.name == "meter";
+        let Some(value) = tag.get("value").or(is_meter.then_some("0")) else { return };
+        let max = tag.get("max").unwrap_or("1");
+        let look = self.look();
+        match tag.get("min").filter(|min| is_meter && min.trim() != "0") {
+            Some(min) => self.mark(&format!("[{value} ({min}–{max})]"), look),
+            None => self.mark(&format!("[{value}/{max}]"), look),
         }
     }
 
@@ -133,6 +208,7 @@ impl Writer {
         self.is_unsure |= matches!(name, "audio" | "iframe" | "object" | "video")
             && (tag.has("src") || tag.has("data"))
             && !self.look().is_hidden();
+        self.is_unsure |= name == "mphantom" && !self.look().is_hidden();
         let gap = self.gap_of(shape, &style);
         let is_block = gap >= Gap::Line && (shape.tag.is_some() || shape.gap < Gap::Line);
         let is_part = shape.is_of_table && name != "table";
@@ -165,6 +241,9 @@ impl Writer {
         self.stack.push(entry);
         if is_shown {
             self.write_words(tag);
+        } else if name == "option" {
+            // It may be the one that is chosen.
+            self.option(tag);
         }
     }
 
@@ -207,6 +286,13 @@ impl Writer {
         let mut opening = match entry.shape.tag {
             None if entry.gap >= Gap::Line && entry.shape.gap < Gap::Line => Some("div"),
             tag => tag,
+        };
+        let is_folded = self.stack.last().is_some_and(|parent| parent.tag == Some("details"));
+        opening = match opening {
+            // What is open for its sender's eyes, no client folds up.
+            Some("details") if tag.has("open") => Some("div"),
+            Some("summary") if !is_folded => Some("div"),
+            opening => opening,
         };
         opening = opening.filter(|_| match self.tables.last() {
             Some(table) if is_part => table.is_written,
@@ -317,7 +403,8 @@ impl Writer {
             },
             "a" => match tag.get("href").and_then(safe_target) {
                 Some(target) => {
-                    self.link = Some(Link { target, said: String::new() });
+                    let is_written = !is_of_client(&target);
+                    self.link = Some(Link { target, is_written, said: String::new() });
                     if let Some(entry) = self.stack.last_mut() {
                         entry.look.in_link = true;
                     }
@@ -327,10 +414,23 @@ impl Writer {
             },
             "select" => {
                 let is_multiple = tag.has("multiple");
-                self.selects.push(Select { is_multiple, ..Select::default() });
+                let is_open = tag.number("size").is_some_and(|lines| lines > 1);
+                self.selects.push(Select { is_multiple, is_open, ..Select::default() });
                 End::Select
             }
-            "optgroup" => return self.say(&format!("{} ", tag.get("label").unwrap_or_default())),
+            "optgroup" => {
+                if let Some(select) = self.selects.last_mut() {
+                    select.is_disabled = tag.has("disabled");
+                }
+                self.say(&format!("{} ", tag.get("label").unwrap_or_default()));
+                End::OptionGroup
+            }
+            "form" => {
+                self.forms += 1;
+                self.form = self.forms;
+                End::Form
+            }
+            "meter" | "progress" => return self.scale(tag),
             "option" => return self.option(tag),
             name => {
                 let is_bdo = name == "bdo"
@@ -340,7 +440,12 @@ impl Writer {
                     self.is_unsure = true;
                     self.say(&ODD.to_string());
                 }
-                return;
+                let parent = place.checked_sub(1).and_then(|at| self.stack.get(at));
+                let parent = parent.map(|entry| entry.identity.name.clone()).unwrap_or_default();
+                match self.formula(tag, &parent) {
+                    Some(end) => end,
+                    None => return,
+                }
             }
         };
         if let Some(entry) = self.stack.get_mut(place) {
@@ -350,6 +455,8 @@ impl Writer {
 
     fn option(&mut self, tag: &Tag) {
         let is_chosen = tag.has("selected");
+        let look = self.look();
+        let place = self.place(look);
         let Some(select) = self.selects.last_mut() else { return };
         let mark = match (select.is_multiple, is_chosen) {
             (true, true) => "[x] ",
@@ -357,21 +464,33 @@ impl Writer {
             (false, true) => "(x) ",
             (false, false) => "( ) ",
         };
-        select.has_chosen |= is_chosen;
-        let place = (self.page.place(), self.layout.out.len());
-        select.first.get_or_insert(place);
-        self.tick(mark, self.look());
+        if !select.is_disabled && !tag.has("disabled") {
+            select.first.get_or_insert(place);
+        }
+        // Of several, the last one is.
+        let before = if is_chosen { select.chosen.replace(place) } else { None };
+        if let Some(before) = before.filter(|_| !select.is_multiple) {
+            self.patch(before, "(x)", "( )");
+        }
+        self.tick(mark, look);
         if let Some(label) = tag.get("label") {
             self.say(label);
         }
     }
 }
 
-/// Changes `from`, behind `place` in `layout`, into `to` of the same length.
-pub(super) fn patch(layout: &mut Layout, place: usize, from: &str, to: &str) {
-    if let Some(at) = layout.out.get(place..).and_then(|out| out.find(from)) {
-        layout.out.replace_range(place + at..place + at + from.len(), to);
-    }
+/// Links to users and rooms. In place of their words clients show whom they lead to.
+fn is_of_client(target: &str) -> bool {
+    let Ok(url) = Url::parse(target) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let is_within = |domain: &str| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let place = url.fragment().unwrap_or_default().trim_start_matches('/').to_ascii_lowercase();
+    let signs = ["@", "!", "#", "+", "%40", "%21", "%23"];
+    is_within("matrix.to")
+        || is_within("element.io")
+        || signs.iter().any(|sign| place.starts_with(sign))
 }
 
 impl Link {

@@ -1,8 +1,6 @@
 //! Which element a tag closes, and what the end of an element brings.
 
-use super::{
-    End, Entry, Gap, Hiding, Look, REOPENED_MAX, Run, Scope, Shape, Space, Writer, open::patch,
-};
+use super::{End, Entry, Gap, Hiding, Look, REOPENED_MAX, Run, Scope, Shape, Space, Writer};
 
 impl Writer {
     /// Closes what ends where an element of this name begins.
@@ -142,13 +140,17 @@ impl Writer {
             End::Select => {
                 let select = self.selects.pop().unwrap_or_default();
                 // A browser chooses the first where the letter does not.
-                if let Some((page, layout)) =
-                    select.first.filter(|_| !select.is_multiple && !select.has_chosen)
-                {
-                    self.page.patch(page, "( )", "(x)");
-                    patch(&mut self.layout, layout, "( )", "(x)");
+                let is_left_open = select.is_multiple || select.is_open || select.chosen.is_some();
+                if let Some(first) = select.first.filter(|_| !is_left_open) {
+                    self.patch(first, "( )", "(x)");
                 }
             }
+            End::OptionGroup => {
+                if let Some(select) = self.selects.last_mut() {
+                    select.is_disabled = false;
+                }
+            }
+            End::Form => self.form = 0,
         }
         if let Some(tag) = entry.tag {
             self.page.block(&format!("</{tag}>"));
