@@ -25,7 +25,7 @@ pub use error::{ErrorKind, MatrixError};
 pub use media::DownloadError;
 pub use raw::RawEvent;
 pub use rooms::{CreateError, Invited, PortalPlan, Voice, encryption};
-pub use sync::{JoinedRoom, LeftRoom, Page, RoomInvite, SyncBatch};
+pub use sync::{Page, RoomInvite, RoomNews, SyncBatch};
 pub use trial::{KeysNeed, KeysRefused};
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod commands;
 mod damage;
 mod devices;
 mod hand_over;
+mod hearing;
 mod identities;
 mod leaving;
 mod letter_to_room;
@@ -47,6 +48,7 @@ pub use devices::{
     Devices, KeysError, begin, bot_device, forget_read_messages, receive, renew_bot_device, tidy,
 };
 pub use hand_over::hand_over;
+pub use hearing::Hearing;
 pub use letter_to_room::{place_letters, send_posts};
 pub use room_to_dispatch::read_room;
 pub use seats::Seats;
@@ -83,6 +85,8 @@ pub struct Ctx {
     /// A transaction brought something that people did: the `/sync` that tells its place need not
     /// wait.
     pub news: Arc<Notify>,
+    /// Whether what happened in the rooms was heard.
+    pub hearing: Hearing,
     /// How much of large mails and files may be in memory.
     pub budget: Budget,
     /// Where foreign documents are opened.

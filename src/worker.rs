@@ -148,6 +148,7 @@ impl Shop {
     /// Takes every step of the sweep, whatever becomes of the others. Whether Postgres answered.
     async fn sweep_once(&self, strangers_at: &mut Option<OffsetDateTime>) -> bool {
         let now = self.ctx.clock.now();
+        let has_heard = self.ctx.hearing.has_heard(now);
         let mut is_well = true;
         let mut step = |name: &'static str, done: Result<(), StoreError>| match done {
             Ok(()) => {}
@@ -163,8 +164,11 @@ impl Shop {
         };
         step("orphans", self.free_orphans(now).await);
         step("waking", self.ctx.store.wake_what_waits(now).await);
-        step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
-        step("edits", relay::hold_what_waits(&self.ctx).await);
+        // A key may have come while the gateway was away.
+        if has_heard {
+            step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
+            step("edits", relay::hold_what_waits(&self.ctx).await);
+        }
         step("places", relay::park_without_place(&self.ctx).await);
         step("under way", relay::tell_what_became(&self.ctx).await);
         step("tidying", relay::tidy(&self.ctx).await);
@@ -241,6 +245,10 @@ impl Shop {
     }
 
     async fn flow(&self, job: &Job) -> Result<(), StoreError> {
+        // What was said may have been taken back while the gateway was away.
+        if needs_to_have_heard(job) && !self.ctx.hearing.lets_do(job, self.ctx.clock.now()) {
+            return Ok(());
+        }
         let _seat = match job {
             Job::HandOver(_) => None,
             _ => self.others.acquire().await.ok(),
@@ -251,6 +259,14 @@ impl Shop {
             Job::ReadRoom(room) => relay::read_room(&self.ctx, room).await,
             Job::HandOver(conversation) => relay::hand_over(&self.ctx, *conversation).await,
         }
+    }
+}
+
+/// Letters are placed and said whatever happened in the rooms meanwhile.
+fn needs_to_have_heard(job: &Job) -> bool {
+    match job {
+        Job::HandOver(_) | Job::ReadRoom(_) => true,
+        Job::PlaceLetters(_) | Job::SendPosts(_) => false,
     }
 }
 

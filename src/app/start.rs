@@ -15,8 +15,8 @@ use crate::{
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
     relay::{
-        self, Acquaintances, Budget, Clock, Ctx, Devices, Inbox, KeysError, Line, Owed, Rng, Seats,
-        Turns,
+        self, Acquaintances, Budget, Clock, Ctx, Devices, Hearing, Inbox, KeysError, Line, Owed,
+        Rng, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -144,6 +144,7 @@ pub fn ctx(
         devices: Devices::new(settings.encryption.required),
         key_wait: settings.encryption.key_wait,
         news: Arc::default(),
+        hearing: Hearing::default(),
         budget: Budget::default(),
         sandbox: Sandbox::default(),
         owed: Owed::default(),

@@ -390,6 +390,12 @@ impl Homeserver {
         read::<Versions>(endpoint, &body).map(|versions| versions.versions)
     }
 
+    /// Whether the homeserver as a whole is away, or refuses us as a whole, and not what was asked alone:
+    /// then it has no other answer for anything else.
+    pub async fn is_away(&self, error: &MatrixError) -> bool {
+        error.is_outage() && (error.is_surely_outage() || self.versions().await.is_err())
+    }
+
     /// The user our token belongs to: the registration's sender, when the homeserver knows it.
     ///
     /// Not asked as the bot: before the gateway's first start Synapse does not know that user,

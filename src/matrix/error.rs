@@ -115,8 +115,9 @@ impl MatrixError {
         }
     }
 
-    /// Whether the homeserver as a whole is away, or refuses us as a whole: then it is not the
-    /// request's fault, and every other request would fail now too.
+    /// Whether it looks as if the homeserver as a whole were away, or refused us as a whole: then it is
+    /// not the request's fault, and every other request would fail now too. Where that is not
+    /// [sure](Self::is_surely_outage), [`super::Homeserver::is_away`] asks.
     pub fn is_outage(&self) -> bool {
         match &self.cause {
             Cause::Unreachable(_) => true,
@@ -125,6 +126,12 @@ impl MatrixError {
             Cause::Refused { status, .. } => matches!(status, 401 | 502..=504),
             _ => false,
         }
+    }
+
+    /// Whether that is beyond doubt. A 502 may be for what was asked alone: a file or a person of
+    /// another homeserver, which is no more.
+    pub(super) fn is_surely_outage(&self) -> bool {
+        matches!(self.cause, Cause::Unreachable(_) | Cause::Refused { status: 401, .. })
     }
 
     /// Whether nobody knows what became of the request: the homeserver may have done it.

@@ -44,20 +44,20 @@ const STATE_TYPES: [&str; 4] =
 pub struct SyncBatch {
     /// From where to go on. Saved after everything below is.
     pub next_batch: String,
-    pub joined: Vec<JoinedRoom>,
+    pub joined: Vec<RoomNews>,
     /// Rooms into which somebody invited the bot.
     pub invites: Vec<RoomInvite>,
-    /// Rooms the bot is no longer in: left, removed from, or deleted (TIM-20).
-    pub left: Vec<LeftRoom>,
+    /// Rooms the bot is no longer in, left, removed from, or deleted (TIM-20): the last it sees of them.
+    pub left: Vec<RoomNews>,
     /// What came for the device that asked.
     pub device: DeviceNews,
     /// Pieces nobody could read; they are left out.
     pub unreadable: usize,
 }
 
-/// News from a room the bot is in.
+/// News from a room.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JoinedRoom {
+pub struct RoomNews {
     pub room_id: OwnedRoomId,
     /// Changes of the state that happened before the timeline.
     pub state: Vec<RawEvent>,
@@ -79,14 +79,6 @@ pub struct RoomInvite {
     pub predecessor: Option<OwnedRoomId>,
 }
 
-/// The last the bot sees of a room.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LeftRoom {
-    pub room_id: OwnedRoomId,
-    /// Oldest first.
-    pub timeline: Vec<RawEvent>,
-}
-
 /// Some events of a room.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
@@ -102,7 +94,8 @@ impl Homeserver {
     /// What happened since `since` in all rooms of the bot; waits up to `timeout` for something.
     ///
     /// Without `since` the homeserver tells where it stands now, with the last event of each room.
-    /// To-device messages up to `since` are deleted by asking.
+    /// To-device messages up to `since` are deleted by asking. Without a `timeout` the homeserver says
+    /// what is so now, and not what it said before.
     pub async fn sync(
         &self,
         device: &DeviceId,
@@ -110,7 +103,11 @@ impl Homeserver {
         timeout: Duration,
     ) -> Result<SyncBatch, MatrixError> {
         use ruma::api::client::sync::sync_events::v3;
-        let filter = if since.is_some() { filter(TIMELINE_EVENTS_MAX) } else { first_filter() };
+        let filter = match since {
+            Some(_) if timeout.is_zero() => never_the_same(filter(TIMELINE_EVENTS_MAX)),
+            Some(_) => filter(TIMELINE_EVENTS_MAX),
+            None => never_the_same(filter(FIRST_TIMELINE_EVENTS_MAX)),
+        };
         let mut request = v3::Request::new();
         request.filter = Some(v3::Filter::FilterDefinition(filter));
         request.since = since.map(str::to_owned);
@@ -230,10 +227,9 @@ pub struct OwnPosts {
     pub end: Option<String>,
 }
 
-/// The filter for where the homeserver stands now. Synapse answers a question it has heard within two
-/// minutes as it did before (`sync_response_cache_duration`): this one is never the same.
-fn first_filter() -> FilterDefinition {
-    let mut filter = filter(FIRST_TIMELINE_EVENTS_MAX);
+/// A filter that does the same, for where the homeserver stands now. Synapse answers a question it has
+/// heard within two minutes as it did before (`sync_response_cache_duration`): this one is new.
+fn never_the_same(mut filter: FilterDefinition) -> FilterDefinition {
     filter.room.timeline.not_types = vec![format!("umstieg.asked.{}", uuid::Uuid::new_v4())];
     filter
 }
@@ -339,39 +335,33 @@ fn batch_of(body: &[u8], bot: &UserId) -> Result<SyncBatch, MatrixError> {
         next_batch: answer.next_batch,
         ..SyncBatch::default()
     };
-    for (room_id, json) in answer.rooms.join {
-        match room_of(&room_id, json) {
-            Some((room_id, room)) => {
-                let state = room.state.events.into_iter();
-                let timeline = room.timeline.events.into_iter();
-                batch.joined.push(JoinedRoom {
-                    state: events(state, &room_id, &mut batch.unreadable),
-                    timeline: events(timeline, &room_id, &mut batch.unreadable),
-                    limited: room.timeline.limited,
-                    prev_batch: room.timeline.prev_batch,
-                    room_id,
-                });
-            }
-            None => batch.unreadable += 1,
-        }
-    }
+    batch.joined = rooms_of(answer.rooms.join, &mut batch.unreadable);
+    batch.left = rooms_of(answer.rooms.leave, &mut batch.unreadable);
     for (room_id, json) in answer.rooms.invite {
         match RoomId::parse(&room_id) {
             Ok(room_id) => batch.invites.push(invite_of(room_id, json, bot)),
             Err(_) => batch.unreadable += 1,
         }
     }
-    for (room_id, json) in answer.rooms.leave {
-        match room_of(&room_id, json) {
-            Some((room_id, room)) => {
-                let timeline = room.timeline.events.into_iter();
-                let timeline = events(timeline, &room_id, &mut batch.unreadable);
-                batch.left.push(LeftRoom { room_id, timeline });
-            }
-            None => batch.unreadable += 1,
-        }
-    }
     Ok(batch)
+}
+
+fn rooms_of(rooms: BTreeMap<String, &RawValue>, unreadable: &mut usize) -> Vec<RoomNews> {
+    let mut all = Vec::new();
+    for (room_id, json) in rooms {
+        let Some((room_id, room)) = room_of(&room_id, json) else {
+            *unreadable += 1;
+            continue;
+        };
+        all.push(RoomNews {
+            state: events(room.state.events.into_iter(), &room_id, unreadable),
+            timeline: events(room.timeline.events.into_iter(), &room_id, unreadable),
+            limited: room.timeline.limited,
+            prev_batch: room.timeline.prev_batch,
+            room_id,
+        });
+    }
+    all
 }
 
 fn room_of<'a>(room_id: &str, json: &'a RawValue) -> Option<(OwnedRoomId, Room<'a>)> {

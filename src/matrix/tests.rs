@@ -459,6 +459,22 @@ async fn a_homeserver_that_is_away_is_an_outage() {
     assert!(!shown.contains("!r:") && !shown.contains("_umstieg_"), "{shown}");
 }
 
+/// A file or a person of another homeserver that is no more is answered 502: everything else is there.
+#[tokio::test]
+async fn what_is_away_alone_is_no_outage() {
+    let (bad, versions) = (refused(502, "M_UNKNOWN"), "/_matrix/client/versions");
+    let at = format!("{ROOM}/send/m.room.message/t");
+    let (homeserver, server) = answering("PUT", &at, bad.clone()).await;
+    for (answer, is_away) in [(ok(json!({ "versions": ["v1.11"] })), false), (bad, true)] {
+        let sent = homeserver.send(voice(), room(), "m.room.message", &json!({}), "t").await;
+        let error = sent.unwrap_err();
+        assert!(error.is_outage());
+        let of_versions = Mock::given(method("GET")).and(path(versions)).respond_with(answer);
+        let _of_versions = server.register_as_scoped(of_versions).await;
+        assert_eq!(homeserver.is_away(&error).await, is_away);
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_makes_no_sense_is_asked_for_again() {
     let at = format!("{ROOM}/send/m.room.message/t");
@@ -626,7 +642,7 @@ async fn a_sync_brings_rooms_invites_and_farewells() {
                 { "type": "m.room.member", "state_key": "@_umstieg_bot:hs.example",
                   "sender": "@admin:hs.example", "content": { "membership": "invite" } },
             ]}}},
-            "leave": { "!l:hs.example": { "timeline": { "events": [message("$3", "c")] } } },
+            "leave": { "!l:hs.example": { "timeline": { "events": [message("$3", "c")], "limited": true, "prev_batch": "q" } } },
         },
     }));
     let (homeserver, _server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
@@ -648,6 +664,7 @@ async fn a_sync_brings_rooms_invites_and_farewells() {
     );
     assert_eq!(batch.left[0].room_id, "!l:hs.example");
     assert_eq!(ids(&batch.left[0].timeline), ["$3 !l:hs.example"]);
+    assert_eq!((batch.left[0].limited, batch.left[0].prev_batch.as_deref()), (true, Some("q")));
     assert_eq!(batch.unreadable, 0);
 }
 

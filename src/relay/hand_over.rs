@@ -165,6 +165,8 @@ enum NoMail {
     Later(Trouble),
     /// Nothing can be had from the homeserver now.
     HomeserverAway,
+    /// This file cannot be had from it now.
+    FileAway,
     /// It can never leave as it is; the room is told why.
     Never(Phrase, &'static str),
 }
@@ -246,6 +248,16 @@ impl Case<'_> {
             Err(NoMail::HomeserverAway) => {
                 let waits = self.wait_for_homeserver(dispatch).await;
                 attempts::ended(self.ctx, counted, waits).await?;
+                return Ok(Attempt::Ended);
+            }
+            Err(NoMail::FileAway) => {
+                // A proxy that was asked just when its homeserver came back says so once.
+                let is_first = dispatch.attempts <= 1
+                    && !store.waits_for(dispatch.id, HOMESERVER_AWAY).await?;
+                match is_first {
+                    true => self.wait_for_homeserver(dispatch).await?,
+                    false => self.not_made(dispatch, Trouble::Media).await?,
+                }
                 return Ok(Attempt::Ended);
             }
             Err(NoMail::Later(trouble)) => {
@@ -547,8 +559,14 @@ impl Case<'_> {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
             Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
-            Err(DownloadError::Matrix(error)) if error.is_outage() || error.is_rate_limit() => {
+            Err(DownloadError::Matrix(error)) if error.is_rate_limit() => {
                 Err(NoMail::HomeserverAway)
+            }
+            Err(DownloadError::Matrix(error)) if error.is_outage() => {
+                Err(match homeserver.is_away(&error).await {
+                    true => NoMail::HomeserverAway,
+                    false => NoMail::FileAway,
+                })
             }
             Err(DownloadError::Matrix(error)) => Err(match error.kind() {
                 ErrorKind::Again { .. } => NoMail::Later(Trouble::Media),

@@ -53,12 +53,12 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn of(stop: &Stop) -> Self {
+    async fn of(ctx: &Ctx, stop: &Stop) -> Self {
         let none =
             Self { reason: "", wait: None, counts: false, is_final: false, may_be_said: false };
         let again = |reason, wait| Self { reason, wait, ..none };
         match stop {
-            Stop::Matrix(error) => Self::of_matrix(error),
+            Stop::Matrix(error) => Self::of_matrix(ctx, error).await,
             Stop::Lost(reason) => Self { reason, counts: true, is_final: true, ..none },
             Stop::Store(StoreError::Damaged(damaged)) => {
                 let reason = damage::reason(damaged);
@@ -72,7 +72,7 @@ impl Trouble {
         }
     }
 
-    fn of_matrix(error: &MatrixError) -> Self {
+    async fn of_matrix(ctx: &Ctx, error: &MatrixError) -> Self {
         let wait = match error.kind() {
             ErrorKind::Again { after } => after,
             ErrorKind::Never | ErrorKind::Gone => None,
@@ -82,7 +82,7 @@ impl Trouble {
             wait,
             // Neither an outage nor a rate limit says anything about this post, however long it
             // lasts.
-            counts: !error.is_outage() && !error.is_rate_limit(),
+            counts: !error.is_rate_limit() && !ctx.homeserver.is_away(error).await,
             is_final: error.kind() == ErrorKind::Never,
             may_be_said: error.may_have_been_done(),
         }
@@ -98,7 +98,7 @@ impl PutOff<'_> {
         stop: Stop,
     ) -> Result<(), StoreError> {
         let stop = unless_away(stop)?;
-        let trouble = Trouble::of(&stop);
+        let trouble = Trouble::of(self.ctx, &stop).await;
         let attempts_max = match stop {
             Stop::PortalGone => ROOMS_ATTEMPTS_MAX.min(self.ctx.attempts_max),
             _ => self.ctx.attempts_max,
@@ -117,7 +117,7 @@ impl PutOff<'_> {
     /// The post itself could not be said. `true`: it was parked, and those behind it may pass.
     pub(super) async fn post(&self, post: &StoredPost, stop: Stop) -> Result<bool, StoreError> {
         let stop = unless_away(stop)?;
-        let trouble = Trouble::of(&stop);
+        let trouble = Trouble::of(self.ctx, &stop).await;
         let attempts = post.attempts + 1;
         if trouble.is_final || (trouble.counts && attempts >= self.ctx.attempts_max) {
             self.park(post, trouble.reason).await?;

@@ -91,6 +91,10 @@ pub(super) async fn say_again(
         if (has_unshown || is_deserted) && portal.is_attended {
             ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
         }
+        // What lies in a room of before is shown to nobody who comes into this one.
+        if ctx.store.has_unshown_before(conversation.id, portal.row).await? {
+            repeat(ctx, line, conversation.id, Some(portal.row)).await?;
+        }
         return Ok(());
     };
     let known = members::readers(ctx, line, room).await?;
@@ -106,15 +110,21 @@ pub(super) async fn say_again(
         ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
     }
     if has_unshown {
-        repeat(ctx, line, conversation.id).await?;
+        repeat(ctx, line, conversation.id, None).await?;
     }
     greet(ctx, line, room, &known, &could_read).await?;
     Ok(())
 }
 
-async fn repeat(ctx: &Ctx, line: &Line, conversation: ConversationId) -> Result<(), StoreError> {
+/// `before`: only what was said before the room of this portal was made.
+async fn repeat(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    before: Option<i64>,
+) -> Result<(), StoreError> {
     let notice = notice(line, &Phrase::LettersAgain);
-    let repeated = ctx.store.repeat_unshown(conversation, &notice).await?;
+    let repeated = ctx.store.repeat_unshown(conversation, before, &notice).await?;
     if repeated > 0 {
         metrics::counter!("umstieg_posts_said_again_total").increment(repeated);
         info!(conversation.id = %conversation, "Says {repeated} posts once more that nobody could read");

@@ -276,7 +276,7 @@ impl Reader<'_> {
                 let RoomEvent::Message(message) = decode(&clear) else {
                     // Whoever is in the room may call what he encrypts a membership or a
                     // redaction, without the homeserver having asked whether he may.
-                    return self.nothing(stored, said).await;
+                    return self.nothing(stored).await;
                 };
                 let is_what_it_said = stored.edit_of.is_none()
                     || stored.edit_of.as_deref() == message.replaces.as_ref().map(|id| id.as_str());
@@ -321,7 +321,8 @@ impl Reader<'_> {
             | RoomEvent::Encrypted(_)
             | RoomEvent::Other => {}
         }
-        let Some(said) = Said::of(&event) else { return Ok(Progress::Done) };
+        // Nobody said anything, so nothing was changed by it either, whatever it calls itself.
+        let Some(said) = Said::of(&event) else { return self.nothing(stored).await };
         if ctx.homeserver.is_ours(&said.sender) {
             confirm_post(ctx, json, &said).await?;
             return Ok(Progress::Done);
@@ -355,6 +356,10 @@ impl Reader<'_> {
         if is_readable_now && !matches!(route, Route::Replace { .. }) {
             unreadable::take_back(&mut step, self.line, self.conversation.id, &said.event_id)
                 .await?;
+        }
+        if stored.edit_of.is_some() && !matches!(route, Route::Replace { .. }) {
+            step.is_no_edit(&stored.event_id).await?;
+            step.wake_hand_over(self.conversation.id).await?;
         }
         match route {
             Route::Ignore => {}
@@ -580,13 +585,13 @@ impl Reader<'_> {
         Ok(Progress::Acted)
     }
 
-    /// What was encrypted is no message. What its relation outside claimed is forgotten.
-    async fn nothing(&self, stored: &StoredEvent, said: &Said) -> Result<Progress, StoreError> {
+    /// It is no message. What its relation claimed is forgotten, so that nothing waits for it.
+    async fn nothing(&self, stored: &StoredEvent) -> Result<Progress, StoreError> {
         if stored.edit_of.is_none() && !stored.was_announced {
             return Ok(Progress::Done);
         }
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
-        step.is_no_edit(&said.event_id).await?;
+        step.is_no_edit(&stored.event_id).await?;
         step.wake_hand_over(self.conversation.id).await?;
         step.commit().await?;
         Ok(Progress::Acted)

@@ -91,7 +91,7 @@ impl Acts {
 }
 
 impl Store {
-    /// What a dispatch says now, in order, without what was taken back.
+    /// What a dispatch says now, in the order of `/sync`, without what was taken back.
     pub async fn composition(&self, dispatch: DispatchId) -> Result<Composition, StoreError> {
         let mut connection = self.pool.acquire().await?;
         self.composition_in(&mut connection, dispatch).await
@@ -168,8 +168,10 @@ async fn parts_of(
              part.left_as
          from dispatch_parts as part
          join dispatches as dispatch on dispatch.id = part.dispatch_id
+         left join room_events as event on event.event_id = part.event_id
          where part.dispatch_id = $1
-         order by part.id",
+         -- Not in the order in which it could be read: a key may have been late.
+         order by event.place nulls last, part.id",
         dispatch.0,
     )
     .fetch_all(connection)

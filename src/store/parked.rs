@@ -421,9 +421,10 @@ async fn resolve_portal(
     };
     let conversations = sqlx::query_scalar!(
         "update portals
-         set deserted_since = $2
+         -- What lies in a room that is gone is tried to be said elsewhere, and stays told of.
+         set deserted_since =
+             case when state = 'gone' and $2::timestamptz is not null then deserted_since else $2 end
          where id = $1
-           and state = 'open'
          returning conversation_id",
         portal,
         since,

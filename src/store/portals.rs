@@ -5,7 +5,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Damaged, Harm, Job, Moment, Store, StoreError, jobs};
+use super::{Damaged, Harm, Job, Moment, Store, StoreError, jobs, shown};
 use crate::model::{ChannelName, ConversationId};
 
 /// A room, or the intention to make one.
@@ -220,9 +220,12 @@ impl Store {
 
     /// Notes that the room cannot be used any more; the next post opens another.
     pub async fn portal_is_gone(&self, portal: i64) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query!("update portals set state = 'gone' where id = $1", portal)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        shown::lies_in_a_room_that_is_gone(&mut transaction, portal).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -274,6 +277,7 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         if let Some(moved) = moved {
+            shown::lies_in_a_room_that_is_gone(&mut transaction, portal).await?;
             sqlx::query!(
                 "insert into portals (conversation_id, alias_token, room_id, invited, created_at)
                  select
@@ -305,24 +309,34 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the bot is no longer in the room of a portal.
+    /// Notes that the bot is no longer in the room of a portal, and wakes who says once more what nobody
+    /// could read there.
     pub async fn portal_lost_the_bot(&self, room_id: &str) -> Result<(), StoreError> {
-        sqlx::query!(
+        let mut transaction = self.pool.begin().await?;
+        let lost = sqlx::query!(
             "update portals
              set state = 'gone'
              where room_id = $1
-               and state <> 'gone'",
+               and state <> 'gone'
+             returning id, conversation_id",
             room_id,
         )
-        .execute(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await?;
+        if let Some(lost) = lost {
+            shown::lies_in_a_room_that_is_gone(&mut transaction, lost.id).await?;
+            let job = Job::SendPosts(ConversationId(lost.conversation_id));
+            jobs::add(&mut transaction, &job, None).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
     /// Whether the portal of a conversation wants attention although nothing waits to be said:
     /// its room was upgraded or is only half taken over, somebody of the team or whom a speaker let
     /// in was not invited or can read nothing yet, somebody is to be removed, something was shown to
-    /// nobody, or nobody who can read was there.
+    /// nobody, or nobody who can read was there. A conversation without a room wants another one where
+    /// something was shown to nobody.
     pub async fn portal_wants_attention(
         &self,
         conversation: ConversationId,
@@ -383,9 +397,25 @@ impl Store {
                            )
                        )
                    )
+             )
+             or not exists (
+                 select 1
+                 from portals
+                 where conversation_id = $1
+                   and state <> 'gone'
+             )
+             and exists (
+                 select 1
+                 from posts
+                 where conversation_id = $1
+                   and unshown
+                   and not repeated
+                   and state = 'sent'
+                   and again < $3
              ) as "wants!""#,
             conversation.0,
             team,
+            shown::AGAIN_MAX,
         )
         .fetch_one(&self.pool)
         .await?)

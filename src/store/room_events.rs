@@ -420,6 +420,49 @@ impl Store {
         Ok(())
     }
 
+    /// Nothing came later than now: where the clock was set back since, what waits from its arrival on
+    /// waits from now on, and not until the clock is there again.
+    pub async fn nothing_comes_later(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        // Each by the index that is there for it.
+        sqlx::query!(
+            "update room_events
+             set received_at = $1
+             where received_at > $1
+               and state = 'fetched'",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "update room_events
+             set received_at = $1
+             where received_at > $1
+               and state = 'waiting'",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "update room_acts
+             set received_at = $1
+             where received_at > $1
+               and kind = 'edit'
+               and state = 'unread'",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        sqlx::query!(
+            "update sync_positions
+             set updated_at = $1
+             where updated_at > $1",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// How many events wait for a key, for the metrics.
     pub async fn unreadable_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(

@@ -1,6 +1,7 @@
 //! What lies in a room and no human could read: noted before it is said, said once more when somebody
 //! can read it, and alarmed of when nobody comes.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind};
@@ -8,7 +9,7 @@ use crate::model::{ChannelName, ConversationId, Notice};
 
 /// Times something is said once more. Each time somebody was there who could have read it, so more
 /// of it helps nobody.
-const AGAIN_MAX: i32 = 3;
+pub(super) const AGAIN_MAX: i32 = 3;
 
 /// Posts said once more in one go.
 const AGAIN_AT_ONCE: i64 = 100;
@@ -75,11 +76,38 @@ impl Store {
         .await?)
     }
 
-    /// Says once more what nobody could read, after a word that tells of it. Returns how many posts
-    /// that are.
+    /// Whether something was said in an earlier room of a conversation that nobody could read.
+    pub async fn has_unshown_before(
+        &self,
+        conversation: ConversationId,
+        portal: i64,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from posts
+                 join portals on portals.id = $3
+                 where posts.conversation_id = $1
+                   and unshown
+                   and not repeated
+                   and posts.state = 'sent'
+                   and again < $2
+                   and sent_at < portals.created_at
+             ) as "has!""#,
+            conversation.0,
+            AGAIN_MAX,
+            portal,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Says once more what nobody could read, after a word that tells of it: all of it, or what was said
+    /// before the room of a portal was made. Returns how many posts that are.
     pub async fn repeat_unshown(
         &self,
         conversation: ConversationId,
+        before: Option<i64>,
         notice: &Notice,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -91,12 +119,15 @@ impl Store {
                and not repeated
                and state = 'sent'
                and again < $2
+               and ($4::bigint is null
+                   or sent_at < (select created_at from portals where portals.id = $4))
              order by id
              limit $3
              for update",
             conversation.0,
             AGAIN_MAX,
             AGAIN_AT_ONCE,
+            before,
         )
         .fetch_all(&mut *transaction)
         .await?;
@@ -329,7 +360,7 @@ impl Store {
              from portals as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.deserted_since < $2
-               and portal.state = 'open'
+               and (portal.state = 'open' or portal.id in (select id from lost_portals))
                and conversation.channel = $1
                and not exists (
                    select 1
@@ -361,7 +392,8 @@ impl Store {
         Ok(deserted.len())
     }
 
-    /// Settles what was parked about portals that are gone, and counts what is left.
+    /// Settles what was parked about portals that are gone and hold nothing that nobody could read and
+    /// that was not said once more, and counts what is left.
     pub async fn deserted_portals(&self, at: OffsetDateTime) -> Result<i64, StoreError> {
         sqlx::query!(
             "update parked
@@ -371,7 +403,10 @@ impl Store {
              where parked.kind = 'portal'
                and parked.resolved_at is null
                and portals.id = parked.item_id
-               and (portals.state = 'gone' or portals.deserted_since is null)",
+               and (
+                   portals.deserted_since is null
+                   or portals.state = 'gone' and portals.id not in (select id from lost_portals)
+               )",
             at,
         )
         .execute(&self.pool)
@@ -385,4 +420,29 @@ impl Store {
         .fetch_one(&self.pool)
         .await?)
     }
+}
+
+/// The room of a portal is gone. What lies there since nobody was there who could read it was shown to
+/// nobody.
+pub(super) async fn lies_in_a_room_that_is_gone(
+    connection: &mut PgConnection,
+    portal: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update posts
+         set unshown = true
+         from portals
+         where portals.id = $1
+           and portals.deserted_since is not null
+           and posts.conversation_id = portals.conversation_id
+           and posts.letter_id is not null
+           and posts.replaces is null
+           and posts.state = 'sent'
+           and not posts.repeated
+           and posts.sent_at >= portals.deserted_since",
+        portal,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::Shop;
 use crate::{
-    matrix::{ErrorKind, JoinedRoom, MatrixError, RawEvent, RoomInvite},
+    matrix::{ErrorKind, MatrixError, RawEvent, RoomInvite, RoomNews},
     relay::{self, Ctx, KeysError},
     rules::retry::back_off,
     store::{IncomingEvent, Job, StoreError},
@@ -86,7 +86,12 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         Some(_) => Vec::new(),
         None => ctx.store.fetched_before_sync().await?,
     };
-    let batch = match ctx.homeserver.sync(&device, since.as_deref(), LONG_POLL).await {
+    // Answers wait for this one.
+    let poll = match ctx.hearing.has_heard(ctx.clock.now()) {
+        true => LONG_POLL,
+        false => Duration::ZERO,
+    };
+    let batch = match ctx.homeserver.sync(&device, since.as_deref(), poll).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             relay::renew_bot_device(ctx).await?;
             return Err(error.into());
@@ -108,18 +113,19 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let (mut missing, mut events) = (Vec::new(), Vec::new());
-    for room in &batch.joined {
-        // The very first sync has no before: rooms of then are none of ours.
-        if room.limited && (since.is_some() || is_portal(ctx, room).await?) {
+    // The very first sync has no before: rooms of then are none of ours. A new portal may not be noted
+    // yet; one the bot was removed from is.
+    let joined = batch.joined.iter().map(|room| (room, since.is_some()));
+    // What was said there before it was removed was said to us as well.
+    let left = batch.left.iter().map(|room| (room, false));
+    for (room, may_be_ours) in joined.chain(left) {
+        if room.limited && (may_be_ours || is_portal(ctx, room).await?) {
             missing.extend(gap(ctx, room, since.as_deref()).await?);
         }
         events.extend(room.state.iter().map(incoming));
         events.extend(room.timeline.iter().map(incoming));
     }
     missing.extend(fetched);
-    for room in &batch.left {
-        events.extend(room.timeline.iter().map(incoming));
-    }
     // Before the position is saved: an invitation is told of only once.
     for invite in &batch.invites {
         answer(ctx, invite).await?;
@@ -127,6 +133,9 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let now = ctx.clock.now();
     let next = &batch.next_batch;
     let new = ctx.store.receive_sync(bot.as_str(), next, &missing, &events, now).await?;
+    for job in ctx.hearing.heard(ctx.clock.now()) {
+        ctx.store.wake(&job, None).await?;
+    }
     if has_messages {
         relay::forget_read_messages(ctx).await?;
     }
@@ -153,7 +162,7 @@ async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), Trouble> {
     Ok(())
 }
 
-async fn is_portal(ctx: &Ctx, room: &JoinedRoom) -> Result<bool, StoreError> {
+async fn is_portal(ctx: &Ctx, room: &RoomNews) -> Result<bool, StoreError> {
     Ok(ctx.store.conversation_of_room(room.room_id.as_str()).await?.is_some())
 }
 
@@ -161,7 +170,7 @@ async fn is_portal(ctx: &Ctx, room: &JoinedRoom) -> Result<bool, StoreError> {
 /// from what was heard of it last: saved page by page, from the newest back, and named here oldest
 /// first. It gets its place together with the timeline,
 /// so that nobody reads the newer half before the older.
-async fn gap(ctx: &Ctx, room: &JoinedRoom, since: Option<&str>) -> Result<Vec<String>, Trouble> {
+async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<String>, Trouble> {
     let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
     let mut newest_first = Vec::new();
     let mut is_whole = false;

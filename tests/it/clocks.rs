@@ -180,3 +180,45 @@ async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
     set.hand_over(ConversationId(2)).await;
     assert_eq!((state(2).await.as_str(), server.mails()), ("accepted", 2));
 }
+
+/// An edit without its key came while the clock was a day ahead: its message, and what was said behind it,
+/// wait no longer for it than for any other.
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
+    let server = Server::start().await;
+    server.take_all();
+    let stage = Stage::before_start(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let sql = "insert into conversations (channel, correspondent, created_at)
+               values ('kim', 'erik@charite.kim.telematik', now())";
+    stage.query(sql).await;
+    let (set, conversation) = (Set::new(&stage).await, ConversationId(1));
+    for event in ["$1", "$22"] {
+        set.said(conversation, event).await;
+        set.forward(Duration::from_secs(180));
+        stage
+            .query(&format!(
+                "insert into room_events (event_id, room_id, sender, door, received_at, state)
+                 values ('{event}', '!r:x', '@anna:example.org', 'sync', now(), 'done')"
+            ))
+            .await;
+    }
+    // The edit came while the clock was a day ahead.
+    let came = set.ctx.clock.now() + Duration::from_secs(24 * 3600);
+    stage
+        .query(&format!(
+            "insert into room_acts (event_id, room_id, author, target, kind, received_at)
+             values ('$edit', '!r:x', '@anna:example.org', '$1', 'edit', '{came}')"
+        ))
+        .await;
+    for _ in 0..3 {
+        set.forward(Duration::from_secs(3600));
+        relay::hold_what_waits(&set.ctx).await.unwrap();
+        set.hand_over(conversation).await;
+    }
+    assert_eq!(server.mails(), 1, "what was said behind it waits for a day");
+}

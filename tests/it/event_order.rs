@@ -10,6 +10,11 @@ use umstieg::{
 };
 use umstieg_world::{World, gateway::sealing_key};
 
+use crate::{
+    encryption::{sees, strict_anna},
+    stage::{Stage, kim_mail},
+};
+
 const ROOM: &str = "!raum:praxis.example";
 const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
 
@@ -86,4 +91,68 @@ async fn r09_an_echo_without_a_place_stands_behind_what_has_one() {
     store.receive_sync("@bot:x", "s2", &[], &[event("$antwort")], now).await.unwrap();
     let letter = store.answered_letter(conversation, "$antwort", &[]).await.unwrap();
     assert_eq!(letter.map(|letter| letter.id), Some(LetterId(1)));
+}
+
+/// Two messages of one answer, from two devices; the key of the first comes while the answer is still
+/// gathered. What was said first stands first.
+#[tokio::test]
+async fn what_is_gathered_leaves_in_the_order_the_room_shows() {
+    let stage = Stage::with(|mut channels| {
+        channels[0].collect_seconds = 8;
+        channels
+    })
+    .await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let (anna, room) = (&stage.anna, &letter.room_id);
+    stage
+        .query(&format!(
+            "create function waits() returns trigger language plpgsql as
+             $$ begin new.state := 'waiting'; new.session_id := 'spaeter'; return new; end $$;
+             create trigger waits before insert on room_events
+             for each row when (new.sender = '{}') execute function waits()",
+            stage.anna_id
+        ))
+        .await;
+    anna.send_text(room, "Bitte 50 mg geben").await.unwrap();
+    stage
+        .database_says(
+            "select count(*) from room_events where state = 'waiting' and place > 0",
+            "1",
+        )
+        .await;
+    stage.query("drop trigger waits on room_events").await;
+    anna.send_text(room, "Nein, doch nicht").await.unwrap();
+    stage.database_says("select count(*) from dispatch_parts", "1").await;
+    // The key comes.
+    stage.query("update room_events set state = 'new' where state = 'waiting'").await;
+    anna.send_text(room, "Gruss").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    let at = |words: &str| mails[0].find(words).unwrap_or_else(|| panic!("{}", mails[0]));
+    assert!(at("Bitte 50 mg geben") < at("Nein, doch nicht"), "{}", mails[0]);
+}
+
+/// An event that says nothing calls itself an edit: clients show nothing of it, and nothing waits for it.
+#[tokio::test]
+async fn what_is_no_edit_keeps_no_answer_back() {
+    let mut stage = Stage::encrypted("cross-signed").await;
+    let anna = strict_anna(&stage).await;
+    stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 6\n")]);
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "t1@x", "Befund", "", "Guten Tag")).await;
+    let room = sees(&anna, "Guten Tag").await.room_id;
+    let token = stage.token_of(&stage.anna_id).await;
+    let said = anna.send_text(&room, "Bitte 5 mg geben").await.unwrap();
+    let content = json!({ "m.relates_to": { "rel_type": "m.replace", "event_id": said } });
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/org.matrix.msc4075.call.notify/t1");
+    let homeserver = &stage.world.homeserver;
+    let (status, answer) = homeserver.request("PUT", &path, &token, Some(&content)).await.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    stage.all_events_are_read().await;
+    let untrue = "Ihre Änderung ist hier noch nicht lesbar";
+    anna.send_text(&room, "Danach").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert_eq!(stage.query("select count(*) from dispatches where state = 'withdrawn'").await, "0");
+    assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
+    assert_eq!(anna.seen().messages().filter(|m| m.body().contains(untrue)).count(), 0);
 }

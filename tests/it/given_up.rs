@@ -402,3 +402,49 @@ async fn f11_a_figure_falls_again() {
     stage.mails(&erik, 1).await;
     stage.until("none is failed", async || shows(&failed(0)).await).await;
 }
+
+/// A file lies at another homeserver that is no more: ours answers 502 for it, for ever. That is no outage of
+/// ours: the answer is given up like any other, and the next one leaves.
+#[tokio::test]
+async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    stage.edit_settings(&[("attempts_max = 2", "attempts_max = 1")]);
+    proxy.refuse(Refusal {
+        what: "GET /_matrix/client/v1/media/download/weg.invalid/",
+        status: StatusCode::BAD_GATEWAY,
+        body: r#"{"errcode":"M_UNKNOWN","error":"Failed to fetch remote media"}"#,
+    });
+    stage.gateway.start().await.unwrap();
+    let (erik, letter) = stage.letter_from("erik").await;
+    let file = json!({
+        "msgtype": "m.file", "body": "Befund.pdf", "url": "mxc://weg.invalid/abcdef",
+        "info": { "mimetype": "application/pdf", "size": 10 },
+    });
+    stage.anna.send(&letter.room_id, file).await.unwrap();
+    // Once it may be chance, and is no attempt.
+    let waits = "select count(*) from dispatches
+                 where state = 'waiting' and attempts = 0 and next_attempt_at is not null";
+    stage.database_says(waits, "1").await;
+    stage.query("update dispatches set next_attempt_at = now()").await;
+    stage.anna.send_text(&letter.room_id, "Bitte 5 mg geben").await.unwrap();
+    let mails = stage.mails(&erik, 1).await;
+    assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
+    assert_eq!(stage.query("select state from dispatches order by id limit 1").await, "failed");
+    stage.anna_sees("Nicht zugestellt").await;
+}
+
+/// The team lives at another homeserver that is no more: ours answers 502 to each invitation, for ever.
+#[tokio::test]
+async fn a_letter_for_which_nobody_can_be_invited_is_an_alarm() {
+    let (mut stage, proxy) = behind_a_proxy().await;
+    proxy.refuse(Refusal {
+        what: "POST /_matrix/client/v3/rooms/*/invite",
+        status: StatusCode::BAD_GATEWAY,
+        body: r#"{"errcode":"M_UNKNOWN"}"#,
+    });
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "i1@x", "Befund", "", "Guten Tag")).await;
+    stage.database_says(PARKED, "1").await;
+    assert_eq!(stage.query("select kind, reason from parked").await, "conversation|invite");
+}

@@ -28,6 +28,7 @@ mod event_order;
 mod faults;
 mod fuzz;
 mod given_up;
+mod heard;
 mod house;
 mod html;
 mod large_files;

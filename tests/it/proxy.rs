@@ -32,10 +32,17 @@ pub(crate) struct Passed {
 /// What is answered to some requests, as another homeserver would.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refusal {
-    /// How method and path begin.
+    /// How method and path begin; behind a `*`, how they end.
     pub(crate) what: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) body: &'static str,
+}
+
+impl Refusal {
+    fn is_of(&self, what: &str) -> bool {
+        let (begins, ends) = self.what.split_once('*').unwrap_or((self.what, ""));
+        what.starts_with(begins) && what.ends_with(ends)
+    }
 }
 
 /// Ends with this value.
@@ -56,6 +63,7 @@ struct ProxyState {
     limit_next: usize,
     is_away: bool,
     refused: Option<Refusal>,
+    sync_takes: Duration,
     passed: Vec<Passed>,
     hold: Option<Hold>,
     /// Who is held waits for this to change.
@@ -146,6 +154,11 @@ impl Proxy {
         self.shared.state.lock().unwrap().refused = Some(refusal);
     }
 
+    /// How much longer than it would each `/sync` takes.
+    pub(crate) fn sync_takes(&self, longer: Duration) {
+        self.shared.state.lock().unwrap().sync_takes = longer;
+    }
+
     /// Every request so far, in order.
     pub(crate) fn passed(&self) -> Vec<Passed> {
         self.shared.state.lock().unwrap().passed.clone()
@@ -160,6 +173,10 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         Some(Held::At(Moment::Before)) => return shared.held().await,
         Some(Held::TooLate) => return shared.given_up().await,
         Some(Held::At(Moment::After)) | None => {}
+    }
+    if what.ends_with("/sync") {
+        let longer = shared.state.lock().unwrap().sync_takes;
+        tokio::time::sleep(longer).await;
     }
     let response = match instead(&shared, request.method(), &what) {
         Some(response) => response,
@@ -209,7 +226,7 @@ fn instead(shared: &Shared, method: &Method, what: &str) -> Option<Response> {
     if state.is_away {
         return Some(answer(StatusCode::BAD_GATEWAY, "<html>Bad Gateway</html>"));
     }
-    if let Some(refusal) = state.refused.filter(|refusal| what.starts_with(refusal.what)) {
+    if let Some(refusal) = state.refused.filter(|refusal| refusal.is_of(what)) {
         return Some(answer(refusal.status, refusal.body));
     }
     if method == Method::GET || state.limit_next == 0 {

@@ -188,7 +188,7 @@ async fn r10b_what_was_said_once_more_before_a_restore_is_not_said_a_third_time(
     let conversation = ConversationId(conversation);
     let content = serde_json::json!({ "body": "noch einmal" });
     let notice = Notice { substance: Substance::Word, content };
-    store.repeat_unshown(conversation, &notice).await.unwrap();
+    store.repeat_unshown(conversation, None, &notice).await.unwrap();
     let pending = store.pending_posts(conversation, 20).await.unwrap();
     let again: Vec<&str> = pending
         .iter()
