@@ -43,6 +43,18 @@ pub enum Phrase {
     DispatchUnclear {
         at: OffsetDateTime,
     },
+    /// The gateway itself ended while it may have been on its way.
+    DispatchUnclearInterrupted,
+    /// What was kept of it cannot be read any more, and it may have been on its way.
+    DispatchUnclearDamaged,
+    /// What is said of a dispatch of which an earlier attempt may have arrived.
+    DispatchAfterUnclear {
+        said: Box<Phrase>,
+    },
+    /// The same, of one that was handed over.
+    DispatchAcceptedAgain {
+        said: Box<Phrase>,
+    },
     /// The gateway ended in the middle of each attempt.
     DispatchInterrupted,
     /// What was kept of it cannot be read any more.
@@ -58,6 +70,8 @@ pub enum Phrase {
     EditAfterFailure,
     /// A room message was edited, and nobody knows whether its dispatch had arrived.
     EditUnclear,
+    /// The same, and it is being tried once more: with the newer words.
+    EditNextTime,
     /// What an edit made of a room message cannot leave; the message does not either.
     EditStays {
         trouble: EditTrouble,
@@ -66,6 +80,8 @@ pub enum Phrase {
     EditOfWhatStayed,
     /// The key of an edit has not come for a while; the message does not leave as it was.
     EditWithoutKey,
+    /// The same, and the earlier version may have arrived at an earlier attempt.
+    EditWithoutKeyUnclear,
     /// The key of an edit came after all.
     EditReadableNow,
     /// A room message was redacted after its dispatch had left.
@@ -119,6 +135,8 @@ pub enum Phrase {
     /// It was written before the gateway was given the keys it reads with now: the database was
     /// restored, or the homeserver lost them. It may have been passed on before.
     MessageBeforeKeys,
+    /// It was written before the database was restored, and may have been passed on.
+    MessageBeforeCopy,
     /// Its key came after all.
     MessageReadableNow,
     /// Nobody can say that its sender wrote it.
@@ -149,6 +167,10 @@ pub enum Phrase {
         user_id: String,
     },
     /// The homeserver does not know whom a speaker let in.
+    /// The database was restored: whether it was sent out since is not known.
+    MemberAskedAnew {
+        user_id: String,
+    },
     MemberUnknown {
         user_id: String,
     },
@@ -460,6 +482,9 @@ impl Phrase {
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
             | Self::UnknownCommand { .. } => Substance::Content,
+            Self::DispatchAfterUnclear { said } | Self::DispatchAcceptedAgain { said } => {
+                said.substance()
+            }
             _ => Substance::Word,
         }
     }
@@ -472,6 +497,7 @@ impl Phrase {
         let foreign = |text: &str| FluentValue::from(one_line(text));
         let member = |id, user_id: &str| with(id, "member", foreign(user_id));
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
+        let nested = |said: &Phrase| FluentValue::from(Phrases::say(language, said));
         match self {
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
             Self::DispatchAcceptedElsewhere { at, address } => {
@@ -499,6 +525,14 @@ impl Phrase {
             }
             Self::DispatchWaitsForAccount => plain("dispatch-waits-for-account"),
             Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
+            Self::DispatchUnclearInterrupted => plain("dispatch-unclear-interrupted"),
+            Self::DispatchUnclearDamaged => plain("dispatch-unclear-damaged"),
+            Self::DispatchAfterUnclear { said } => {
+                with("dispatch-after-unclear", "said", nested(said))
+            }
+            Self::DispatchAcceptedAgain { said } => {
+                with("dispatch-accepted-again", "said", nested(said))
+            }
             Self::DispatchInterrupted => plain("dispatch-interrupted"),
             Self::DispatchDamaged => plain("dispatch-damaged"),
             Self::DispatchWithdrawn => plain("dispatch-withdrawn"),
@@ -507,11 +541,13 @@ impl Phrase {
             Self::EditInTime => plain("edit-in-time"),
             Self::EditAfterFailure => plain("edit-after-failure"),
             Self::EditUnclear => plain("edit-unclear"),
+            Self::EditNextTime => plain("edit-next-time"),
             Self::EditStays { trouble } => {
                 with("edit-stays", "trouble", FluentValue::from(trouble.word()))
             }
             Self::EditOfWhatStayed => plain("edit-of-what-stayed"),
             Self::EditWithoutKey => plain("edit-without-key"),
+            Self::EditWithoutKeyUnclear => plain("edit-without-key-unclear"),
             Self::EditReadableNow => plain("edit-readable-now"),
             Self::WithdrawalTooLate => plain("withdrawal-too-late"),
             Self::WithdrawalUnderWay => plain("withdrawal-under-way"),
@@ -606,6 +642,7 @@ impl Phrase {
             Self::MailOutOfReach => plain("mail-out-of-reach"),
             Self::MailTooLarge { limit_mib } => with("mail-too-large", "limit", whole(*limit_mib)),
             Self::MessageWithoutKey => plain("message-without-key"),
+            Self::MessageBeforeCopy => plain("message-before-copy"),
             Self::MessageBeforeKeys => plain("message-before-keys"),
             Self::MessageReadableNow => plain("message-readable-now"),
             Self::MessageNotBelieved => plain("message-not-believed"),
@@ -617,6 +654,7 @@ impl Phrase {
             Self::StrangersMany => plain("strangers-many"),
             Self::StrangerPresent { user_id } => member("stranger-present", user_id),
             Self::MemberNotRemoved { user_id } => member("member-not-removed", user_id),
+            Self::MemberAskedAnew { user_id } => member("member-asked-anew", user_id),
             Self::MemberUnknown { user_id } => member("member-unknown", user_id),
             Self::LettersMissed { user_id, letters } => {
                 let values = [("member", foreign(user_id)), ("letters", count(*letters))];
@@ -773,6 +811,12 @@ mod tests {
             Phrase::DispatchAcceptedFax { at: AT },
             Phrase::DispatchWaitsForAccount,
             Phrase::DispatchUnclear { at: AT },
+            Phrase::DispatchUnclearInterrupted,
+            Phrase::DispatchUnclearDamaged,
+            Phrase::DispatchAfterUnclear { said: Box::new(Phrase::DispatchInterrupted) },
+            Phrase::DispatchAcceptedAgain {
+                said: Box::new(Phrase::DispatchAcceptedElsewhere { at: AT, address: text() }),
+            },
             Phrase::DispatchInterrupted,
             Phrase::DispatchDamaged,
             Phrase::DispatchWithdrawn,
@@ -781,8 +825,10 @@ mod tests {
             Phrase::EditInTime,
             Phrase::EditAfterFailure,
             Phrase::EditUnclear,
+            Phrase::EditNextTime,
             Phrase::EditOfWhatStayed,
             Phrase::EditWithoutKey,
+            Phrase::EditWithoutKeyUnclear,
             Phrase::EditReadableNow,
             Phrase::WithdrawalTooLate,
             Phrase::WithdrawalUnderWay,
@@ -842,6 +888,7 @@ mod tests {
             Phrase::MailTooLarge { limit_mib: 50 },
             Phrase::MessageWithoutKey,
             Phrase::MessageBeforeKeys,
+            Phrase::MessageBeforeCopy,
             Phrase::MessageReadableNow,
             Phrase::MessageNotBelieved,
             Phrase::MessageOfOtherIdentity,
@@ -852,6 +899,7 @@ mod tests {
             Phrase::StrangersMany,
             Phrase::StrangerPresent { user_id: member() },
             Phrase::MemberNotRemoved { user_id: member() },
+            Phrase::MemberAskedAnew { user_id: member() },
             Phrase::MemberUnknown { user_id: member() },
             Phrase::LettersMissed { user_id: member(), letters: 1 },
             Phrase::LettersMissed { user_id: member(), letters: 3 },

@@ -45,7 +45,8 @@ pub use attempts::Owed;
 pub use budget::{Budget, HELD_BYTES_MAX};
 pub use damage::look_for_strangers;
 pub use devices::{
-    Devices, KeysError, begin, bot_device, forget_read_messages, receive, renew_bot_device, tidy,
+    Devices, KeysError, begin, bot_device, forget_read_messages, people_spoke, receive,
+    renew_bot_device, tidy,
 };
 pub use hand_over::hand_over;
 pub use hearing::Hearing;

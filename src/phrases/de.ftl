@@ -40,6 +40,10 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
    *[no] {""}
     }
 dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Antwort ist möglicherweise angekommen; ein zweiter Versuch käme dann doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
+dispatch-unclear-interrupted = Unklar: Umstieg wurde unterbrochen, während die Antwort übergeben wurde, und weiß nicht, ob sie angekommen ist. Ist sie es, käme ein zweiter Versuch doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
+dispatch-unclear-damaged = Unklar: Diese Antwort ist im Speicher von Umstieg beschädigt. Ob sie angekommen ist, lässt sich hier nicht mehr feststellen. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie sie bitte noch einmal. Bitte informieren Sie auch Ihre Systemverwaltung.
+dispatch-after-unclear = Unklar: Bei einem früheren Versuch ist die Antwort möglicherweise schon angekommen. Bitte fragen Sie, wenn nötig, telefonisch nach. Seither gilt: { $said }
+dispatch-accepted-again = { $said } Bei einem früheren Versuch ist die Antwort möglicherweise auch schon angekommen; dann hat die Gegenseite sie doppelt.
 dispatch-interrupted = Nicht zugestellt: Umstieg ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
 dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher von Umstieg beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
 dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
@@ -48,6 +52,7 @@ edit-under-way = Ihre Änderung kam, während die Antwort gerade übergeben wurd
 edit-in-time = Ihre Änderung kam rechtzeitig: Die frühere Fassung wurde nicht übergeben. Sie müssen nichts tun.
 edit-after-failure = Ihre Änderung ist vermerkt: Die Antwort war nicht übergeben worden. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
 edit-unclear = Ob die Gegenseite die frühere Fassung erhalten hat, ist unklar. Bitte fragen Sie telefonisch nach. Wenn Sie !erneut schreiben, geht die geänderte Fassung hinaus.
+edit-next-time = Ihre Änderung ist vermerkt: Der nächste Versuch nimmt die geänderte Fassung. Ob die Gegenseite die frühere schon erhalten hat, ist unklar. Bitte fragen Sie, wenn nötig, telefonisch nach.
 edit-stays = { $trouble ->
     [empty] Ihre Änderung lässt von der Nachricht nichts übrig, was weitergegeben werden könnte.
     [size] Mit Ihrer Änderung ist die Nachricht zu groß.
@@ -64,6 +69,7 @@ edit-stays = { $trouble ->
     }
 edit-of-what-stayed = Diese Nachricht war im Raum geblieben, und auch ihre Änderung bleibt hier. Bitte schicken Sie, was hinausgehen soll, als neue Nachricht.
 edit-without-key = Ihre Änderung ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen. Weder die frühere Fassung noch die geänderte wurde weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie bitte als neue Nachricht, was gelten soll.
+edit-without-key-unclear = Ihre Änderung ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen. Ob die Gegenseite die frühere Fassung erhalten hat, ist unklar; noch einmal geht sie nicht hinaus, und die geänderte ist noch nicht übergeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie bitte als neue Nachricht, was gelten soll.
 edit-readable-now = Der Schlüssel ist angekommen: Ihre Änderung ist jetzt lesbar und wird berücksichtigt. Bitte schicken Sie die Nachricht nicht noch einmal.
 withdrawal-too-late = Die Nachricht ist hier gelöscht, war aber schon übergeben und lässt sich bei der Gegenseite nicht zurückholen. Bitte rufen Sie, wenn nötig, dort an.
 withdrawal-under-way = Die Nachricht ist hier gelöscht, wird aber gerade schon übergeben. Ob sie die Gegenseite noch erreicht, steht gleich an dieser Stelle.
@@ -89,6 +95,7 @@ other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb vo
 number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht angewählt werden (ungültig, Notruf, Kurzwahl, kostenpflichtig oder Ausland). Bitte prüfen Sie die Nummer oder wenden Sie sich an Ihre Systemverwaltung.
 file-lost = Die Datei „{ $file }“ ist auf dem Chat-Server nicht mehr vorhanden; die Antwort wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
 message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen, sie wurde nicht weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie die Nachricht bitte noch einmal.
+message-before-copy = Nachdem diese Nachricht geschrieben war, wurde Umstieg aus einer Sicherung wiederhergestellt. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
 message-before-keys = Diese Nachricht ist hier nicht mehr lesbar: Nachdem sie geschrieben war, hat Umstieg neue Schlüssel bekommen. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
 message-readable-now = Der Schlüssel ist angekommen: Die Nachricht ist jetzt lesbar und wird weitergegeben. Bitte schicken Sie sie nicht noch einmal.
 message-not-believed = Diese Nachricht bleibt im Raum: Sie kam von einem Gerät, das ihr Absender nicht bestätigt hat. Bitte bestätigen Sie das Gerät in den Einstellungen Ihrer App (Sitzung verifizieren) und schicken Sie die Nachricht dann noch einmal.
@@ -102,6 +109,7 @@ identity-changed = { $member } hat die Verschlüsselung zurückgesetzt (neue Ide
 strangers-many = In diesen Raum kommen heute viele Konten, die nicht zum Team gehören. Weitere werden hier bis morgen nicht mehr einzeln genannt; Briefe kann keines von ihnen lesen. Bitte fragen Sie Ihre Systemverwaltung, wie sie in den Raum kommen.
 stranger-present = { $member } ist in diesem Raum, gehört aber nicht zum Team und wurde hier nicht eingelassen. Die Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Soll es mitlesen, schreibt eine Person, die hier antworten darf: !einlassen { $member } – sonst fragen Sie bitte Ihre Systemverwaltung, wie es in den Raum kam.
 member-not-removed = { $member } gehört nicht mehr in diesen Raum, lässt sich von hier aber nicht entfernen. Neue Briefe kann dieses Konto nicht lesen; was Sie selbst hier schreiben, möglicherweise schon. Bitte lassen Sie es von Ihrer Systemverwaltung entfernen.
+member-asked-anew = Umstieg wurde aus einer Sicherung wiederhergestellt. Darin ist { $member } hier eingelassen; ob das seither beendet wurde, ist nicht bekannt. Bis das neu entschieden ist, erhält dieses Konto keine neuen Briefe. Soll es weiter mitlesen, schreibt eine Person, die hier antworten darf: !einlassen { $member } – sonst: !ausladen { $member }.
 member-unknown = { $member } ist auf dem Chat-Server nicht bekannt und kann hier noch nicht mitlesen. Bitte prüfen Sie die Schreibweise. War sie falsch, schreiben Sie !ausladen { $member } und dann den Befehl mit der richtigen Kennung.
 letters-missed = { $member }: { $letters ->
     [one] Ein früherer Brief dieses Raums kam, bevor Sie hier mitlesen konnten, und ist für Sie nicht lesbar. Bitte

@@ -40,6 +40,10 @@ dispatch-failed = Not delivered: { $trouble ->
    *[no] {""}
     }
 dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; with a second attempt it would then arrive twice. Please ask by telephone. If it has not arrived, write !retry.
+dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer was being handed over, and does not know whether it has arrived. If it has, a second attempt would arrive twice. Please ask by telephone. If it has not arrived, write !retry.
+dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Whether it has arrived can no longer be found out here. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.
+dispatch-after-unclear = Unclear: the answer may have arrived at an earlier attempt. If necessary, please ask by telephone. Since then: { $said }
+dispatch-accepted-again = { $said } The answer may have arrived at an earlier attempt as well; then the other side has it twice.
 dispatch-interrupted = Not delivered: Umstieg broke down at each attempt to hand this answer over, and does not try any further. Please tell your administrator. Meanwhile, please send fewer or smaller files, or choose another way.
 dispatch-damaged = Not delivered: this answer is damaged in Umstieg’s storage and can no longer be handed over. Please write it again, and tell your administrator.
 dispatch-withdrawn = Withdrawn: your answer was not handed over.
@@ -48,6 +52,7 @@ edit-under-way = Your change came while the answer was being handed over. Whethe
 edit-in-time = Your change came in time: the earlier version was not handed over. You need not do anything.
 edit-after-failure = Your change is noted: the answer had not been handed over. If you write !retry, the changed version is sent.
 edit-unclear = It is unclear whether the other side has received the earlier version. Please ask by telephone. If you write !retry, the changed version is sent.
+edit-next-time = Your change is noted: the next attempt takes the changed version. It is unclear whether the other side has received the earlier one. If necessary, please ask by telephone.
 edit-stays = { $trouble ->
     [empty] Your change leaves nothing of the message that could be passed on.
     [size] With your change the message is too large.
@@ -64,6 +69,7 @@ edit-stays = { $trouble ->
     }
 edit-of-what-stayed = This message had stayed in the room, and so does its change. Please send what should go out as a new message.
 edit-without-key = Your change cannot be read here yet: its key has not arrived. Neither the earlier version nor the changed one was passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send what is right as a new message.
+edit-without-key-unclear = Your change cannot be read here yet: its key has not arrived. It is unclear whether the other side has received the earlier version; it is not sent once more, and the changed one is not handed over yet. Please keep the app you wrote it with open for a moment. If nothing changes here, please send what is right as a new message.
 edit-readable-now = The key has arrived: your change can be read now and is taken into account. Please do not send the message again.
 withdrawal-too-late = The message is deleted here, but had been handed over and cannot be called back from the other side. If necessary, please call them.
 withdrawal-under-way = The message is deleted here, but is just being handed over. Whether it still reaches the other side is said here in a moment.
@@ -89,6 +95,7 @@ other-kim-environment = This message stays in the room: KIM’s test and live en
 number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
 file-lost = The file “{ $file }” is no longer on the chat server; the answer was not handed over. Please send the file once more.
 message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send the message again.
+message-before-copy = After this message was written, Umstieg was restored from a back-up. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-before-keys = This message can no longer be read here: after it was written, Umstieg was given new keys. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
@@ -102,6 +109,7 @@ identity-changed = { $member } has reset the encryption (new identity). Until th
 strangers-many = Many accounts that do not belong to the team come into this room today. Until tomorrow further ones are not named one by one; none of them can read letters. Please ask your administrator how they come into the room.
 stranger-present = { $member } is in this room, but does not belong to the team and was not let in here. This account cannot read the letters; what you write here yourself it possibly can. If it is to read along, a person who may answer here writes: !admit { $member } – otherwise please ask your administrator how it came into the room.
 member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters; what you write here yourself it possibly can. Please have your administrator remove it.
+member-asked-anew = Umstieg was restored from a back-up. In it { $member } is let in here; whether that was ended since is not known. Until that is decided anew, this account gets no new letters. If it is to go on reading along, a person who may answer here writes: !admit { $member } – otherwise: !dismiss { $member }.
 member-unknown = { $member } is not known to the chat server and cannot read along here yet. Please check the spelling. If it was wrong, write !dismiss { $member } and then the command with the right user id.
 letters-missed = { $member }: { $letters ->
     [one] An earlier letter of this room came before you could read along here, and you cannot read it. Please

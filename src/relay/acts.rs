@@ -4,7 +4,7 @@ use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
-    notices::{notice, notice_to},
+    notices::{after_unclear, notice, notice_to, said_of},
     reader::Reader,
 };
 use crate::{
@@ -61,10 +61,18 @@ pub(super) async fn follow(
     if act.kind == ActKind::Edit && act.author != stood.author() {
         return Ok(Found::NotTheirs);
     }
-    let after = after(act.kind, stood.standing());
+    let standing = stood.standing();
+    let after = after(act.kind, standing);
     match after.part {
         PartAfter::Stays => {}
-        PartAfter::GoesOut => step.take_out(&stood).await?,
+        PartAfter::GoesOut => {
+            step.take_out(&stood).await?;
+            // The dispatch is spoken of at what still leaves.
+            if after.dispatch == DispatchAfter::Stays && after.say.is_none() && !standing.is_out {
+                let notice = notice_to(reader.line, &Phrase::WithdrawalInTime, act.message);
+                step.notice_ends(&stood, &notice).await?;
+            }
+        }
         PartAfter::ComesBack => {
             if let Some(message_id) = reader.message_id() {
                 // Its words are those the room shows.
@@ -136,11 +144,15 @@ fn phrase_of(say: Say, trouble: Option<EditTrouble>) -> Phrase {
     match say {
         Say::Withdrawn => Phrase::DispatchWithdrawn,
         Say::EditStays => Phrase::EditStays { trouble: trouble.unwrap_or(EditTrouble::Kind) },
+        Say::EditStaysUnclear => {
+            after_unclear(Phrase::EditStays { trouble: trouble.unwrap_or(EditTrouble::Kind) })
+        }
         Say::MessageStayed => Phrase::EditOfWhatStayed,
         Say::EditReadableNow => Phrase::EditReadableNow,
         Say::EditUnderWay => Phrase::EditUnderWay,
         Say::EditTooLate => Phrase::EditTooLate,
         Say::EditUnclear => Phrase::EditUnclear,
+        Say::EditNextTime => Phrase::EditNextTime,
         Say::EditAfterFailure => Phrase::EditAfterFailure,
         Say::EditInTime => Phrase::EditInTime,
         Say::WithdrawalUnderWay => Phrase::WithdrawalUnderWay,
@@ -160,10 +172,13 @@ pub(super) async fn hold(
     edit: &str,
     message: &str,
 ) -> Result<Held, StoreError> {
-    let notice = notice_to(line, &Phrase::EditWithoutKey, message);
+    let say = |may_have_arrived| {
+        let phrase = said_of(Phrase::EditWithoutKey, may_have_arrived);
+        notice_to(line, &phrase, message)
+    };
     let name = held_name(edit);
     let now = ctx.clock.now();
-    let held = ctx.store.hold_for_edit(conversation, edit, message, (&name, &notice), now).await?;
+    let held = ctx.store.hold_for_edit(conversation, edit, message, &name, say, now).await?;
     if held == Held::Held {
         info!(conversation.id = %conversation, "A room message was held, because its edit is unreadable");
     }
@@ -193,10 +208,13 @@ async fn tell_what_became_of(ctx: &Ctx, act: &UnderWay) -> Result<(), StoreError
         return Ok(());
     };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
-    let Some(say) = in_the_end(act.kind, act.state) else { return Ok(()) };
+    let Some(say) = in_the_end(act.kind, act.state, act.may_have_arrived) else {
+        return Ok(());
+    };
     let phrase = phrase_of(say, None);
     let names = (format!("a{}", act.act), format!("b{}", act.act));
-    let withdrawn = notice_to(line, &Phrase::DispatchWithdrawn, &act.message);
+    let withdrawn = said_of(Phrase::DispatchWithdrawn, act.may_have_arrived);
+    let withdrawn = notice_to(line, &withdrawn, &act.message);
     let told = notice_to(line, &phrase, &act.message);
     let now = ctx.clock.now();
     let names = (names.0.as_str(), names.1.as_str());
@@ -212,10 +230,11 @@ pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), Sto
     warn!(conversation.id = %id, "A part of what was said in a portal could not be heard");
     metrics::counter!("umstieg_parked_total", "kind" => "gap").increment(1);
     let told = (format!("g{name}"), notice(line, &Phrase::HistoryLost));
-    let at_dispatch = notice(line, &Phrase::DispatchBeforeGap);
+    let at_dispatch =
+        |may_have_arrived| notice(line, &said_of(Phrase::DispatchBeforeGap, may_have_arrived));
     let (told, now) = ((told.0.as_str(), &told.1), ctx.clock.now());
     let channel = &conversation.channel;
-    ctx.store.history_lost(id, room_id, channel, told, &at_dispatch, now).await
+    ctx.store.history_lost(id, room_id, channel, told, at_dispatch, now).await
 }
 
 /// Holds what waits too long for an edit that cannot be read.

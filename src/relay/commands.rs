@@ -82,7 +82,7 @@ async fn retry(
     conversation: &Conversation,
 ) -> Result<Phrase, StoreError> {
     let parked = step.retry_parked(conversation.id).await?;
-    Ok(match parked.iter().any(|item| item.reason == UNCLEAR) {
+    Ok(match parked.iter().any(|(item, may_double)| *may_double || item.reason == UNCLEAR) {
         _ if parked.is_empty() => Phrase::RetryNothing,
         true => Phrase::RetryMayDouble,
         false => Phrase::RetryQueued,

@@ -49,7 +49,7 @@ pub(super) async fn settle_dispatch(
     let now = ctx.clock.now();
     let say = |state: DeliveryState| -> Notice {
         match state {
-            DeliveryState::Unclear => notice(line, &Phrase::DispatchUnclear { at: now }),
+            DeliveryState::Unclear => notice(line, &Phrase::DispatchUnclearDamaged),
             _ => notice(line, &Phrase::DispatchDamaged),
         }
     };

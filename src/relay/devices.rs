@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 pub(super) use saying::{Saying, say, who_could_read};
 
-use super::{Ctx, Line, damage, identities, stop::Stop};
+use super::{Ctx, Line, damage, identities, members, stop::Stop};
 use crate::{
     matrix::{
         Decrypted, DeviceError, DeviceNews, ErrorKind, MatrixError, OwnDevice, RoomKey, Voice,
@@ -164,33 +164,46 @@ impl Devices {
     }
 }
 
-/// Before anything is said after a start: finds out whether the keys in the database are those of
-/// now, and makes the bot's device ready.
+/// Before anything is said after a start: finds out whether the database is that of now, and makes the
+/// bot's device ready.
 ///
-/// An older copy of the database has keys that were used since, and no key may be used twice. The
-/// homeserver holds a count that only grows; a database that is behind it was restored. Then every
-/// device is made anew. A start begins new Megolm sessions in any case, for what was said in those
+/// An older copy of the database has keys that were used since, and no key may be used twice; and what
+/// happened since is unknown to it. The homeserver holds a count that only grows; a database that is
+/// behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any case, for what was said in those
 /// of before is not counted there.
 pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
     Ok(begin_with_keys(ctx).await?)
 }
 
 async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
-    if !ctx.devices.is_required {
-        return Ok(());
+    let has_keys = ctx.devices.is_required;
+    if has_keys {
+        ctx.store.end_sending_sessions().await?;
+        ctx.store.memberships_are_uncertain().await?;
     }
-    ctx.store.end_sending_sessions().await?;
-    ctx.store.memberships_are_uncertain().await?;
     let ours = ctx.store.epoch().await?;
     if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
-        warn!("The database is a copy from the past; every device is made anew");
-        metrics::counter!("umstieg_devices_made_anew_total").increment(1);
-        ctx.store.begin_with_copy(theirs).await?;
+        if has_keys {
+            warn!("The database is a copy from the past; every device is made anew");
+            metrics::counter!("umstieg_devices_made_anew_total").increment(1);
+        } else {
+            warn!("The database is a copy from the past");
+        }
+        ctx.store.begin_with_copy(theirs, has_keys, ctx.clock.now()).await?;
     }
     mark(ctx).await?;
-    device(ctx, ctx.homeserver.bot()).await?;
+    if has_keys {
+        device(ctx, ctx.homeserver.bot()).await?;
+    }
+    members::ask_anew(ctx).await?;
     ctx.devices.has_begun.store(true, Ordering::Release);
     Ok(())
+}
+
+/// Counts one on before the position after what people said is saved: a copy of the database made before
+/// that shows itself, so that nothing of it is read and passed on once more.
+pub async fn people_spoke(ctx: &Ctx) -> Result<(), KeysError> {
+    Ok(mark(ctx).await?)
 }
 
 /// The homeserver refused the bot's device as unknown.

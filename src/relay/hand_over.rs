@@ -15,7 +15,7 @@ use super::{
     budget::Held,
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Content, Leaving, Ours},
-    notices::{notice, notice_to},
+    notices::{notice, notice_to, said_of},
     stored_mail,
 };
 use crate::{
@@ -116,7 +116,9 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             // A crash left it here before anything of the body could leave.
             DeliveryState::HandingOver => case.interrupted(&dispatch).await?,
             // A crash left it here while the body may have been on its way.
-            DeliveryState::SendingBody => case.hold(&dispatch, "interrupted").await?,
+            DeliveryState::SendingBody => {
+                case.hold(&dispatch, INTERRUPTED, &Phrase::DispatchUnclearInterrupted).await?;
+            }
             DeliveryState::Waiting => {
                 let next =
                     dispatch.next_attempt_at.and_then(|next| not_before(next, now, WAIT_MAX));
@@ -640,7 +642,9 @@ impl Case<'_> {
                     Phrase::DispatchFailed { trouble: trouble(outcome), reply: reply.clone() };
                 self.fail(dispatch, &phrase, &reply, word).await
             }
-            Verdict::Hold => self.hold(dispatch, &outcome.reply()).await,
+            Verdict::Hold => {
+                self.hold(dispatch, &outcome.reply(), &Phrase::DispatchUnclear { at: now }).await
+            }
         }
     }
 
@@ -716,22 +720,28 @@ impl Case<'_> {
 
     /// Nobody knows whether the channel took it: a person decides, because trying again might
     /// double a letter.
-    async fn hold(&self, dispatch: &StoredDispatch, reply: &str) -> Result<(), StoreError> {
+    async fn hold(
+        &self,
+        dispatch: &StoredDispatch,
+        reply: &str,
+        phrase: &Phrase,
+    ) -> Result<(), StoreError> {
         let id = dispatch.id;
         let channel = &self.line.channel.name;
         warn!(dispatch.id = %id, channel.name = %channel, "Dispatch {id} is unclear");
         metrics::counter!("umstieg_parked_total", "kind" => "dispatch").increment(1);
         let now = self.ctx.clock.now();
-        let notice = self.notice(dispatch, &Phrase::DispatchUnclear { at: now });
+        let notice = self.notice(dispatch, phrase);
         let state = DeliveryState::Unclear;
         let parked = Some((channel, UNCLEAR));
         self.ctx.store.settle_dispatch(dispatch, state, reply, &notice, parked, now).await
     }
 
     fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> Notice {
+        let phrase = said_of(phrase.clone(), dispatch.may_have_arrived);
         match &dispatch.first_event {
-            Some(event_id) => notice_to(self.line, phrase, event_id),
-            None => notice(self.line, phrase),
+            Some(event_id) => notice_to(self.line, &phrase, event_id),
+            None => notice(self.line, &phrase),
         }
     }
 }

@@ -626,8 +626,10 @@ async fn send_post(
         content =
             posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
     }
-    if let Some(Some(replaced)) = &post.replaces {
-        content = posts::replacing(&content, replaced);
+    match &post.replaces {
+        Some(Some(replaced)) => content = posts::replacing(&content, replaced),
+        Some(None) => ctx.store.post_stands_alone(post.id).await?,
+        None => {}
     }
     let content = posts::marked(content, &post.txn_id);
     let saying =

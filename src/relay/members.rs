@@ -14,7 +14,7 @@ use crate::{
     matrix::{ErrorKind, Invited, MatrixError},
     model::{ConversationId, Membership, Trust},
     phrases::Phrase,
-    rules::audience::{Facts, Identity, Standing, standing, wanted},
+    rules::audience::{Admitted, Facts, Identity, Standing, standing, wanted},
     store::{Job, Portal, PresentMember, STRANGERS_A_DAY_MAX, StoreError, ToldOf},
 };
 
@@ -93,7 +93,7 @@ pub(super) async fn ask(ctx: &Ctx, line: &Line, room: &RoomId) -> Result<(), Sto
     if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
         for member in present(ctx, line, room).await? {
             if member.standing == Standing::Stranger {
-                tell_of_stranger(ctx, line, conversation, room, &member.user).await?;
+                tell_of_stranger(ctx, line, conversation, room, &member).await?;
             }
         }
     }
@@ -121,7 +121,7 @@ pub(super) async fn changed(
     let members = present(ctx, line, room).await?;
     let Some(member) = members.iter().find(|member| member.user == user) else { return Ok(()) };
     match member.standing {
-        Standing::Stranger => tell_of_stranger(ctx, line, conversation, room, user).await?,
+        Standing::Stranger => tell_of_stranger(ctx, line, conversation, room, member).await?,
         Standing::Former => ctx.store.wake(&Job::SendPosts(conversation), None).await?,
         Standing::Reader if member.is_listener() => {
             let (room, now) = (room.as_str(), ctx.clock.now());
@@ -145,8 +145,12 @@ async fn tell_of_stranger(
     line: &Line,
     conversation: ConversationId,
     room: &RoomId,
-    user: &UserId,
+    member: &Member,
 ) -> Result<(), StoreError> {
+    let user = &member.user;
+    if member.known.admitted == Some(Admitted::Asked) {
+        return ask_about(ctx, line, conversation, room, user).await;
+    }
     let phrase = Phrase::StrangerPresent { user_id: user.to_string() };
     if tell(ctx, line, conversation, room, user, ToldOf::Stranger, &phrase).await? {
         warn!(conversation.id = %conversation, "Somebody is in a portal whom nobody let in");
@@ -155,6 +159,36 @@ async fn tell_of_stranger(
         if told >= STRANGERS_A_DAY_MAX {
             let (bot, phrase) = (ctx.homeserver.bot(), Phrase::StrangersMany);
             tell(ctx, line, conversation, room, bot, ToldOf::Strangers, &phrase).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The database was restored from a copy in which somebody is let in: a speaker says whether that is still
+/// so, and is asked once.
+async fn ask_about(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    let phrase = Phrase::MemberAskedAnew { user_id: user.to_string() };
+    if tell(ctx, line, conversation, room, user, ToldOf::Asked, &phrase).await? {
+        info!(conversation.id = %conversation, "A room is asked whether somebody is still let in");
+    }
+    Ok(())
+}
+
+/// The same for all of them, wherever they are.
+pub(super) async fn ask_anew(ctx: &Ctx) -> Result<(), StoreError> {
+    for (id, room, user) in ctx.store.asked_anew().await? {
+        if let Some(conversation) = ctx.store.conversation(id).await?
+            && let Some(line) = ctx.line(&conversation.channel)
+            && let (Ok(room), Ok(user)) =
+                (<&RoomId>::try_from(room.as_str()), OwnedUserId::try_from(user.as_str()))
+        {
+            ask_about(ctx, line, id, room, &user).await?;
         }
     }
     Ok(())

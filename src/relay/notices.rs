@@ -7,6 +7,28 @@ use crate::{
     rules::posts,
 };
 
+/// What is said of a dispatch, where an earlier attempt may have arrived: what nobody knows is not
+/// called "not handed over" by what becomes of a later attempt.
+pub(super) fn said_of(phrase: Phrase, may_have_arrived: bool) -> Phrase {
+    if may_have_arrived { after_unclear(phrase) } else { phrase }
+}
+
+pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
+    match phrase {
+        Phrase::DispatchWithdrawn => Phrase::WithdrawalUnclear,
+        Phrase::EditWithoutKey => Phrase::EditWithoutKeyUnclear,
+        Phrase::DispatchAcceptedKim { .. }
+        | Phrase::DispatchAcceptedElsewhere { .. }
+        | Phrase::DispatchAcceptedFax { .. } => {
+            Phrase::DispatchAcceptedAgain { said: Box::new(phrase) }
+        }
+        Phrase::DispatchUnclear { .. }
+        | Phrase::DispatchUnclearInterrupted
+        | Phrase::DispatchUnclearDamaged => phrase,
+        _ => Phrase::DispatchAfterUnclear { said: Box::new(phrase) },
+    }
+}
+
 /// A sentence to all.
 pub(super) fn notice(line: &Line, phrase: &Phrase) -> Notice {
     let sentence = Phrases::say(line.channel.language, phrase);

@@ -329,6 +329,13 @@ impl Reader<'_> {
         }
         let answered = answered(ctx, self.conversation.id, &event, json).await?;
         let (route, correspondent) = self.route(&event, &said, answered.as_ref()).await;
+        let is_asked = matches!(
+            route,
+            Route::Text(_) | Route::File(_) | Route::Gallery { .. } | Route::Command(_)
+        );
+        if stored.before_copy && is_asked {
+            return self.refuse(stored, &said, &Phrase::MessageBeforeCopy).await;
+        }
         // What it took back or changed of its own still counts.
         let is_own_affair =
             matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });

@@ -167,6 +167,8 @@ pub struct Standing<'a> {
     pub left_as: Option<Version<'a>>,
     /// Whether its dispatch has something else that leaves.
     pub has_others: bool,
+    /// Whether an attempt before the one of now may have arrived.
+    pub may_have_arrived: bool,
     pub shown: Shown<'a>,
 }
 
@@ -205,6 +207,8 @@ pub enum Say {
     Withdrawn,
     /// Why the edit cannot leave, and that the message does not either.
     EditStays,
+    /// The same, and that it may have arrived before.
+    EditStaysUnclear,
     /// The message stayed in the room before, and so does its edit.
     MessageStayed,
     /// The key of the edit came; it leaves.
@@ -212,6 +216,8 @@ pub enum Say {
     EditUnderWay,
     EditTooLate,
     EditUnclear,
+    /// It may have arrived as it was, and is tried once more as it is now.
+    EditNextTime,
     EditAfterFailure,
     /// It came in time after all: the attempt under way failed.
     EditInTime,
@@ -231,16 +237,18 @@ pub fn after(act: ActKind, now: Standing<'_>) -> After {
         // It is waited for before the next attempt.
         Shown::Waits(_) => After::default(),
         Shown::Version(version) if now.left_as == Some(version) => After::default(),
-        Shown::Version(_) => After { say: of_an_edit(now.dispatch), ..After::default() },
+        Shown::Version(_) => After { say: of_an_edit(now), ..After::default() },
+        Shown::Nothing if now.may_have_arrived => {
+            taken_out(now, Say::WithdrawalUnclear, of_a_withdrawal(now))
+        }
         Shown::Nothing => taken_out(now, Say::Withdrawn, of_a_withdrawal(now)),
         Shown::Never(_) => {
+            let stays = stays(now);
             let say = match now.dispatch {
-                DeliveryState::SendingBody | DeliveryState::Accepted | DeliveryState::Unclear => {
-                    of_an_edit(now.dispatch)
-                }
-                _ => Some(Say::EditStays),
+                DeliveryState::SendingBody | DeliveryState::Accepted => of_an_edit(now),
+                _ => Some(stays),
             };
-            taken_out(now, Say::EditStays, say)
+            taken_out(now, stays, say)
         }
     }
 }
@@ -253,7 +261,7 @@ fn after_for_one_that_is_out(act: ActKind, now: Standing<'_>) -> After {
             ..After::default()
         },
         (Shown::Never(_), ActKind::Edit) if now.is_held => {
-            After { part: PartAfter::GoesOut, say: Some(Say::EditStays), ..After::default() }
+            After { part: PartAfter::GoesOut, say: Some(stays(now)), ..After::default() }
         }
         (Shown::Version(_) | Shown::Never(_), ActKind::Edit) => {
             After { say: Some(Say::MessageStayed), ..After::default() }
@@ -288,12 +296,27 @@ fn taken_out(now: Standing<'_>, withdrawn: Say, else_say: Option<Say>) -> After 
     }
 }
 
-fn of_an_edit(dispatch: DeliveryState) -> Option<Say> {
-    match dispatch {
+/// That what an edit makes of its message cannot leave.
+fn stays(now: Standing<'_>) -> Say {
+    match now.dispatch {
+        DeliveryState::Unclear => Say::EditStaysUnclear,
+        _ if now.may_have_arrived => Say::EditStaysUnclear,
+        _ => Say::EditStays,
+    }
+}
+
+fn of_an_edit(now: Standing<'_>) -> Option<Say> {
+    match now.dispatch {
+        DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver
+            if now.may_have_arrived =>
+        {
+            Some(Say::EditNextTime)
+        }
         // What is written next says it.
         DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => None,
         DeliveryState::SendingBody => Some(Say::EditUnderWay),
         DeliveryState::Accepted => Some(Say::EditTooLate),
+        DeliveryState::Failed if now.may_have_arrived => Some(Say::EditUnclear),
         DeliveryState::Failed => Some(Say::EditAfterFailure),
         DeliveryState::Unclear => Some(Say::EditUnclear),
         DeliveryState::Withdrawn => Some(Say::MessageStayed),
@@ -302,6 +325,14 @@ fn of_an_edit(dispatch: DeliveryState) -> Option<Say> {
 
 fn of_a_withdrawal(now: Standing<'_>) -> Option<Say> {
     match now.dispatch {
+        DeliveryState::Collecting
+        | DeliveryState::Waiting
+        | DeliveryState::HandingOver
+        | DeliveryState::Failed
+            if now.may_have_arrived =>
+        {
+            Some(Say::WithdrawalUnclear)
+        }
         // Whoever deletes a message expects no more than that it does not leave.
         DeliveryState::Collecting
         | DeliveryState::Waiting
@@ -315,16 +346,19 @@ fn of_a_withdrawal(now: Standing<'_>) -> Option<Say> {
 }
 
 /// What became of an act that came while the answer was under way, now that the attempt has ended.
-/// `None`: it has not.
-pub fn in_the_end(act: ActKind, dispatch: DeliveryState) -> Option<Say> {
+/// `None`: it has not. `may_have_arrived`: an attempt before that one.
+pub fn in_the_end(act: ActKind, dispatch: DeliveryState, may_have_arrived: bool) -> Option<Say> {
     Some(match (act, dispatch) {
         (_, DeliveryState::SendingBody) => return None,
         (ActKind::Edit, DeliveryState::Accepted) => Say::EditTooLate,
         (ActKind::Edit, DeliveryState::Unclear) => Say::EditUnclear,
+        (ActKind::Edit, DeliveryState::Failed) if may_have_arrived => Say::EditUnclear,
+        (ActKind::Edit, _) if may_have_arrived => Say::EditNextTime,
         (ActKind::Edit, DeliveryState::Failed) => Say::EditAfterFailure,
         (ActKind::Edit, _) => Say::EditInTime,
         (ActKind::Redaction, DeliveryState::Accepted) => Say::WithdrawalTooLate,
         (ActKind::Redaction, DeliveryState::Unclear) => Say::WithdrawalUnclear,
+        (ActKind::Redaction, _) if may_have_arrived => Say::WithdrawalUnclear,
         (ActKind::Redaction, DeliveryState::Failed) => Say::WithdrawalAfterFailure,
         (ActKind::Redaction, _) => Say::WithdrawalInTime,
     })

@@ -21,6 +21,8 @@ pub struct Facts {
 pub enum Admitted {
     In,
     Out,
+    /// Let in as far as a restored database knows; a speaker is asked anew.
+    Asked,
 }
 
 impl Admitted {
@@ -29,12 +31,13 @@ impl Admitted {
         match self {
             Self::In => "in",
             Self::Out => "out",
+            Self::Asked => "asked",
         }
     }
 
     /// The inverse of [`Admitted::word`].
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::In, Self::Out].into_iter().find(|admitted| admitted.word() == word)
+        [Self::In, Self::Out, Self::Asked].into_iter().find(|admitted| admitted.word() == word)
     }
 }
 
@@ -55,6 +58,8 @@ pub fn standing(facts: Facts) -> Standing {
     match facts {
         Facts { is_ours: true, .. } | Facts { in_team: true, .. } => Standing::Reader,
         Facts { admitted: Some(Admitted::In), .. } => Standing::Reader,
+        // Whether it still belongs here only people know: it reads nothing, and nobody removes it.
+        Facts { admitted: Some(Admitted::Asked), .. } => Standing::Stranger,
         Facts { admitted: Some(Admitted::Out), .. } | Facts { was_invited: true, .. } => {
             Standing::Former
         }
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn only_the_team_ours_and_whom_a_speaker_let_in_read() {
         for bits in 0..8 {
-            for admitted in [None, Some(Admitted::In), Some(Admitted::Out)] {
+            for admitted in [None, Some(Admitted::In), Some(Admitted::Out), Some(Admitted::Asked)] {
                 let facts = Facts {
                     is_ours: bits & 1 != 0,
                     in_team: bits & 2 != 0,
@@ -99,7 +104,8 @@ mod tests {
                 let reads = facts.is_ours || facts.in_team || admitted == Some(Admitted::In);
                 assert_eq!(standing(facts) == Standing::Reader, reads, "{facts:?}");
                 // Only who has been one of the readers is removed by the gateway itself.
-                let has_been = facts.was_invited || admitted == Some(Admitted::Out);
+                let has_been = admitted == Some(Admitted::Out)
+                    || facts.was_invited && admitted != Some(Admitted::Asked);
                 assert_eq!(standing(facts) == Standing::Former, !reads && has_been, "{facts:?}");
             }
         }
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn words_in_the_database_lead_back() {
-        for admitted in [Admitted::In, Admitted::Out] {
+        for admitted in [Admitted::In, Admitted::Out, Admitted::Asked] {
             assert_eq!(Admitted::from_word(admitted.word()), Some(admitted));
         }
         assert_eq!(Admitted::from_word("IN"), None);

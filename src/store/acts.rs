@@ -231,7 +231,8 @@ pub(super) async fn acts_on(
     Ok(all)
 }
 
-/// Keeps what new events do to others. What is done to our own posts concerns no dispatch.
+/// Keeps what new events do to others. Of our own posts it counts only that one was deleted: it cannot
+/// be replaced any more.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     events: &[IncomingEvent],
@@ -256,7 +257,8 @@ pub(super) async fn insert(
          select event_id, room_id, author, target, kind, $6
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
              with ordinality as act (event_id, room_id, author, target, kind, number)
-         where not exists (select 1 from posts where posts.event_id = act.target)
+         where kind = 'redaction'
+            or not exists (select 1 from posts where posts.event_id = act.target)
          order by number
          -- An event does one thing to one other; it came by the other door.
          on conflict (event_id) do nothing",

@@ -147,12 +147,29 @@ impl Store {
         for room in rooms {
             jobs::add(&mut transaction, &Job::ReadRoom(room), None).await?;
         }
+        // The first /sync of a restored database brings what happened since the copy was made.
+        sqlx::query!(
+            "update room_events
+             set before_copy = true
+             where event_id = any ($1)
+               and exists (
+                   select 1
+                   from sync_positions
+                   where user_id = $2
+                     and of_copy
+               )",
+            &order,
+            user_id,
+        )
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query!(
             "insert into sync_positions (user_id, since, updated_at)
              values ($1, $2, $3)
              on conflict (user_id) do update
              set since = excluded.since,
-                 updated_at = excluded.updated_at",
+                 updated_at = excluded.updated_at,
+                 of_copy = false",
             user_id,
             since,
             at,

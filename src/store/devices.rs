@@ -241,12 +241,54 @@ impl Store {
         Ok(marked.rows_affected())
     }
 
-    /// Begins with a database that is a copy from the past: retires every device, because what is in
-    /// it was used since, sets the count to the one that was reached elsewhere, and has every room
-    /// compared before anything is said in it.
-    pub async fn begin_with_copy(&self, epoch: i64) -> Result<(), StoreError> {
+    /// Begins with a database that is a copy from the past: retires every device that `has_keys`, because
+    /// what is in it was used since, sets the count to the one that was reached elsewhere, and has every
+    /// room compared before anything is said in it. What may have happened since is noted: who was let in
+    /// may have been sent out, what waits may have left, and what is read next may have been read.
+    pub async fn begin_with_copy(
+        &self,
+        epoch: i64,
+        has_keys: bool,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update devices set state = 'retired'").execute(&mut *transaction).await?;
+        sqlx::query!("update devices set state = 'retired' where $1", has_keys)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!(
+            "with asked as (
+                 update admitted
+                 set state = 'asked',
+                     changed_at = $1
+                 where state = 'in'
+                 returning conversation_id, user_id
+             )
+             update room_readers as reader
+             set until = $1
+             from asked
+             join portals as portal on portal.conversation_id = asked.conversation_id
+             where reader.room_id = portal.room_id
+               and reader.user_id = asked.user_id
+               and reader.until is null",
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "update dispatches
+             set may_have_arrived = true
+             where state not in ('accepted', 'withdrawn')"
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!(
+            "update room_events
+             set before_copy = true
+             where state in ('fetched', 'new', 'waiting', 'parked')"
+        )
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query!("update sync_positions set of_copy = true").execute(&mut *transaction).await?;
         sqlx::query!("update crypto_epoch set epoch = $1", epoch)
             .execute(&mut *transaction)
             .await?;

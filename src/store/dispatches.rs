@@ -95,8 +95,10 @@ pub struct StoredDispatch {
     /// What began to leave under its Message-ID, as [`Composition`] marks it.
     pub said_as: Option<String>,
     pub next_attempt_at: Option<OffsetDateTime>,
-    /// The room message it began with: notices answer it.
+    /// The first room message that it still says: notices answer it.
     pub first_event: Option<String>,
+    /// An earlier attempt may have arrived, whatever becomes of this one.
+    pub may_have_arrived: bool,
 }
 
 impl StoredDispatch {
@@ -235,11 +237,24 @@ impl Store {
                  dispatch.begun,
                  dispatch.said_as,
                  dispatch.next_attempt_at as "next_attempt_at: Moment",
+                 dispatch.may_have_arrived,
                  (
-                     select event_id
-                     from dispatch_parts
-                     where dispatch_id = dispatch.id
-                     order by id
+                     select part.event_id
+                     from dispatch_parts as part
+                     where part.dispatch_id = dispatch.id
+                     -- What is deleted leaves no more, and is not answered.
+                     order by
+                         part.withdrawn
+                         or exists (
+                             select 1
+                             from room_acts as act
+                             join room_events as event
+                                 on event.event_id = act.target
+                                and event.room_id = act.room_id
+                             where act.target = part.event_id
+                               and act.kind = 'redaction'
+                         ),
+                         part.id
                      limit 1
                  ) as first_event
              from dispatches as dispatch
@@ -294,6 +309,7 @@ impl Store {
                 .map(|at| at.read("dispatches", "next_attempt_at", row.id))
                 .transpose()?,
             first_event: row.first_event,
+            may_have_arrived: row.may_have_arrived,
         }))
     }
 
@@ -643,7 +659,8 @@ impl Store {
         let row = sqlx::query!(
             "update dispatches
              set state = case
-                     when state in ('collecting', 'waiting', 'handing_over') then 'failed'
+                     when state in ('collecting', 'waiting', 'handing_over')
+                         and not may_have_arrived then 'failed'
                      else 'unclear'
                  end,
                  settled_at = $2

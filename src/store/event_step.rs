@@ -39,6 +39,7 @@ pub struct Stood {
     part: PartRow,
     acts: Acts,
     has_others: bool,
+    may_have_arrived: bool,
     /// The letter its dispatch answers.
     answers: Option<LetterId>,
 }
@@ -79,6 +80,8 @@ pub struct UnderWay {
     pub conversation: ConversationId,
     pub dispatch: DispatchId,
     pub state: DeliveryState,
+    /// An attempt before that one.
+    pub may_have_arrived: bool,
     pub act: String,
     pub kind: ActKind,
     /// The message it was done to.
@@ -93,6 +96,7 @@ impl Stood {
             is_held: self.part.is_out && self.part.held_by.is_some(),
             left_as: self.part.left_as.as_deref().map(|left| Some(left).filter(|l| !l.is_empty())),
             has_others: self.has_others,
+            may_have_arrived: self.may_have_arrived,
             shown: self.shown(),
         }
     }
@@ -141,14 +145,15 @@ impl Store {
     }
 
     /// The key of an edit did not come in time, or it can never be read: the message it was done to
-    /// leaves neither as before nor as it should, and its author is told by `notice`, named
-    /// `txn_id`.
+    /// leaves neither as before nor as it should, and its author is told by `notice`, named `txn_id`,
+    /// which hears whether an earlier attempt may have arrived.
     pub async fn hold_for_edit(
         &self,
         conversation: ConversationId,
         edit: &str,
         message: &str,
-        told: (&str, &Notice),
+        txn_id: &str,
+        notice: impl Fn(bool) -> Notice,
         at: OffsetDateTime,
     ) -> Result<Held, StoreError> {
         let transaction = self.pool.begin().await?;
@@ -182,12 +187,13 @@ impl Store {
         .await?;
         // Named like this, it can be replaced when the key comes. Something else may have been said
         // under that name while it was unclear whether the message had left.
-        step.say_instead(conversation, (told.0, &format!("h{edit}")), told.1).await?;
-        step.say(conversation, told.0, told.1).await?;
+        let notice = notice(stood.may_have_arrived);
+        step.say_instead(conversation, (txn_id, &format!("h{edit}")), &notice).await?;
+        step.say(conversation, txn_id, &notice).await?;
         if stood.has_others {
             step.wake_hand_over(conversation).await?;
         } else {
-            step.end(&stood, told.1).await?;
+            step.end(&stood, &notice).await?;
         }
         step.commit().await?;
         Ok(Held::Held)
@@ -244,6 +250,7 @@ impl Store {
                  dispatch.conversation_id,
                  dispatch.id,
                  dispatch.state,
+                 dispatch.may_have_arrived,
                  act.event_id,
                  -- An edit that is taken back is one more edit.
                  case when part.event_id = act.target then act.kind else 'edit' end as "kind!",
@@ -273,6 +280,7 @@ impl Store {
                 conversation: ConversationId(row.conversation_id),
                 dispatch: DispatchId(row.id),
                 state: DeliveryState::from_word(&row.state)?,
+                may_have_arrived: row.may_have_arrived,
                 act: row.event_id,
                 kind: ActKind::from_word(&row.kind)?,
                 message: row.message,
@@ -362,13 +370,14 @@ impl EventStep<'_> {
         Ok(self.store.insert_original(connection, conversation, txn_id, letter).await?)
     }
 
-    /// Has every parked dispatch of a conversation tried once more. Returns which they were.
+    /// Has every parked dispatch of a conversation tried once more. Returns which they were, each with
+    /// whether it may have arrived before.
     pub async fn retry_parked(
         &mut self,
         conversation: ConversationId,
-    ) -> Result<Vec<ParkedItem>, StoreError> {
+    ) -> Result<Vec<(ParkedItem, bool)>, StoreError> {
         let items = parked::dispatches_of(&mut self.transaction, conversation).await?;
-        for item in &items {
+        for (item, _) in &items {
             let resolution = Resolution::Retry;
             self.store.resolve_in(&mut self.transaction, item.id, resolution, self.at).await?;
         }
@@ -448,6 +457,7 @@ impl EventStep<'_> {
                  dispatch.id as dispatch,
                  dispatch.author,
                  dispatch.state,
+                 dispatch.may_have_arrived,
                  dispatch.letter_id
              from dispatch_parts as part
              join dispatches as dispatch on dispatch.id = part.dispatch_id
@@ -474,7 +484,8 @@ impl EventStep<'_> {
         let acts = acts_on(&mut self.transaction, dispatch).await?;
         let has_others = has_others(&mut self.transaction, dispatch, &part, &acts).await?;
         let answers = row.letter_id.map(LetterId);
-        Ok(Some(Stood { dispatch, state, part, acts, has_others, answers }))
+        let may_have_arrived = row.may_have_arrived;
+        Ok(Some(Stood { dispatch, state, part, acts, has_others, may_have_arrived, answers }))
     }
 
     /// Whether somebody said this in this room before, it stayed there, and it is shown.
@@ -541,6 +552,20 @@ impl EventStep<'_> {
         Ok(())
     }
 
+    /// A message leaves no more, and its dispatch does: what was said of that at the message ends with
+    /// `notice`.
+    pub async fn notice_ends(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
+        let conversation = sqlx::query_scalar!(
+            "select conversation_id from dispatches where id = $1",
+            stood.dispatch.0,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        let (connection, message) = (&mut self.transaction, stood.message());
+        let (store, dispatch) = (self.store, stood.dispatch);
+        Ok(store.notice_ends(connection, conversation, dispatch, message, notice).await?)
+    }
+
     /// A message that was held leaves after all, as its room shows it: in the dispatch that it may
     /// open by `new`, whose part and author are its own.
     pub async fn come_back(&mut self, stood: &Stood, new: NewPart<'_>) -> Result<(), StoreError> {
@@ -554,7 +579,18 @@ impl EventStep<'_> {
             .await?;
         let (author, event_id) = (stood.author(), stood.message());
         let answers = stood.answers;
-        self.collect(NewPart { part: &part, author, event_id, answers, ..new }).await
+        self.collect(NewPart { part: &part, author, event_id, answers, ..new }).await?;
+        if stood.may_have_arrived {
+            sqlx::query!(
+                "update dispatches
+                 set may_have_arrived = true
+                 where id = (select dispatch_id from dispatch_parts where event_id = $1)",
+                event_id,
+            )
+            .execute(&mut *self.transaction)
+            .await?;
+        }
+        Ok(())
     }
 
     /// Nothing of a dispatch is left, and nothing of it was accepted.

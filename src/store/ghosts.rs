@@ -41,6 +41,17 @@ impl Store {
             .await?)
     }
 
+    /// Whether that position is a copy's: the next `/sync` brings what happened since it was made.
+    pub async fn sync_is_of_copy(&self, user_id: &str) -> Result<bool, StoreError> {
+        let of_copy = sqlx::query_scalar::<_, bool>(
+            "select exists (select 1 from sync_positions where user_id = $1 and of_copy)",
+        )
+        .bind(user_id)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(of_copy)
+    }
+
     /// Where the next `/sync` of `user_id` goes on.
     pub async fn sync_position(&self, user_id: &str) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar!("select since from sync_positions where user_id = $1", user_id)

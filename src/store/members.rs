@@ -57,6 +57,8 @@ pub enum ToldOf<'a> {
     Stays,
     /// Its homeserver does not know it.
     Unknown,
+    /// The database is a copy: whether it was sent out since is asked.
+    Asked,
 }
 
 impl ToldOf<'_> {
@@ -67,13 +69,14 @@ impl ToldOf<'_> {
             Self::Identity(_) => "identity",
             Self::Stays => "stays",
             Self::Unknown => "unknown",
+            Self::Asked => "asked",
         }
     }
 
     fn detail(&self) -> &str {
         match self {
             Self::Identity(key) => key,
-            Self::Stranger | Self::Strangers | Self::Stays | Self::Unknown => "",
+            Self::Stranger | Self::Strangers | Self::Stays | Self::Unknown | Self::Asked => "",
         }
     }
 }
@@ -374,6 +377,25 @@ impl Store {
         .await?)
     }
 
+    /// About whom speakers are asked anew, each with the conversation and its rooms.
+    pub async fn asked_anew(&self) -> Result<Vec<(ConversationId, String, String)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select admitted.conversation_id, portal.room_id as "room_id!", admitted.user_id
+             from admitted
+             join portals as portal on portal.conversation_id = admitted.conversation_id
+             where admitted.state = 'asked'
+               and portal.state = 'open'
+               and portal.room_id is not null
+             order by admitted.conversation_id, admitted.user_id"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let asked = rows
+            .into_iter()
+            .map(|row| (ConversationId(row.conversation_id), row.room_id, row.user_id));
+        Ok(asked.collect())
+    }
+
     /// A speaker lets somebody in: it is invited, and gets the keys from now on. `false`: it was let
     /// in before.
     pub async fn admit(
@@ -419,7 +441,7 @@ impl Store {
                  changed_at = $3
              where conversation_id = $1
                and user_id = $2
-               and state = 'in'",
+               and state in ('in', 'asked')",
             conversation.0,
             user_id,
             at,

@@ -161,18 +161,19 @@ pub(super) async fn settle_posts(
     Ok(())
 }
 
-/// Parked dispatches of one conversation, oldest first.
+/// Parked dispatches of one conversation, oldest first, each with whether it may have arrived.
 pub(super) async fn dispatches_of(
     connection: &mut PgConnection,
     conversation: ConversationId,
-) -> Result<Vec<ParkedItem>, sqlx::Error> {
+) -> Result<Vec<(ParkedItem, bool)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"select
              parked.id,
              parked.item_id,
              parked.channel,
              parked.reason,
-             parked.parked_at as "parked_at: Moment"
+             parked.parked_at as "parked_at: Moment",
+             dispatches.may_have_arrived or dispatches.state = 'unclear' as "may_have_arrived!"
          from parked
          join dispatches on dispatches.id = parked.item_id
          where parked.kind = 'dispatch'
@@ -183,14 +184,17 @@ pub(super) async fn dispatches_of(
     )
     .fetch_all(connection)
     .await?;
-    let items = rows.into_iter().map(|row| ParkedItem {
-        id: row.id,
-        kind: ParkedKind::Dispatch,
-        item: row.item_id,
-        things: 1,
-        channel: row.channel,
-        reason: row.reason,
-        parked_at: row.parked_at.get(),
+    let items = rows.into_iter().map(|row| {
+        let item = ParkedItem {
+            id: row.id,
+            kind: ParkedKind::Dispatch,
+            item: row.item_id,
+            things: 1,
+            channel: row.channel,
+            reason: row.reason,
+            parked_at: row.parked_at.get(),
+        };
+        (item, row.may_have_arrived)
     });
     Ok(items.collect())
 }
@@ -573,7 +577,9 @@ async fn resolve_dispatch(
              attempts = 0,
              begun = begun + 1,
              next_attempt_at = null,
-             settled_at = null
+             settled_at = null,
+             -- Whatever is said of the next attempts.
+             may_have_arrived = may_have_arrived or state = 'unclear'
          where id = $1
            and state in ('failed', 'unclear')
          returning conversation_id",

@@ -69,15 +69,61 @@ impl Store {
                  post.file_index,
                  post.media,
                  post.replaces,
-                 -- Only what stands in the room of now can be replaced there.
-                 case
-                     when replaced.sent_at >= portal.created_at then replaced.event_id
-                 end as "replaced_event?",
+                 -- Only what stands in the room of now can be replaced there: neither what was said
+                 -- in another one, nor what was deleted.
+                 coalesce(
+                     (
+                         select later.event_id
+                         from posts as later
+                         where later.replaces = post.replaces
+                           and later.stands_alone
+                           and later.id < post.id
+                           and later.sent_at >= portal.created_at
+                           and not exists (
+                               select 1
+                               from room_acts as act
+                               where act.target = later.event_id
+                                 and act.room_id = portal.room_id
+                                 and act.kind = 'redaction'
+                           )
+                         order by later.id desc
+                         limit 1
+                     ),
+                     -- After a restore: what was said of the dispatch since the copy was made.
+                     (
+                         select found.event_id
+                         from found_posts as found
+                         where starts_with(
+                                   found.txn_id,
+                                   'd' || split_part(dispatch.message_id, '@', 1) || 'n0'
+                               )
+                           and not exists (
+                               select 1
+                               from room_acts as act
+                               where act.target = found.event_id
+                                 and act.room_id = portal.room_id
+                                 and act.kind = 'redaction'
+                           )
+                         order by found.found_at desc
+                         limit 1
+                     ),
+                     case
+                         when replaced.sent_at >= portal.created_at
+                             and not exists (
+                                 select 1
+                                 from room_acts as act
+                                 where act.target = replaced.event_id
+                                   and act.room_id = portal.room_id
+                                   and act.kind = 'redaction'
+                             ) then replaced.event_id
+                     end
+                 ) as "replaced_event?",
                  post.unshown,
                  post.attempts,
                  post.next_attempt_at as "next_attempt_at: Moment"
              from posts as post
              left join posts as replaced on replaced.id = post.replaces
+             left join dispatches as dispatch on dispatch.id = post.dispatch_id
              left join portals as portal
                  on portal.conversation_id = post.conversation_id
                 and portal.state <> 'gone'
@@ -110,7 +156,10 @@ impl Store {
                         .as_ref()
                         .map(|sealed| self.open_json(Purpose::PostMedia, sealed).in_row(row.id))
                         .transpose()?,
-                    replaces: row.replaces.map(|_| row.replaced_event.clone()),
+                    replaces: match (row.replaces, &row.replaced_event) {
+                        (None, None) => None,
+                        (_, event) => Some(event.clone()),
+                    },
                     is_unshown: row.unshown,
                     attempts: row.attempts.max(0),
                     next_attempt_at: row
@@ -153,6 +202,15 @@ impl Store {
     pub async fn post_uploaded(&self, post: PostId, media: &Media) -> Result<(), StoreError> {
         let media = self.close_json(Purpose::PostMedia, media);
         sqlx::query!("update posts set media = $2 where id = $1", post.0, media)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes that a post stands for one that stands nowhere (any more): it is said as a message of its
+    /// own, and what follows replaces it.
+    pub async fn post_stands_alone(&self, post: PostId) -> Result<(), StoreError> {
+        sqlx::query!("update posts set stands_alone = true where id = $1", post.0)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -508,7 +566,8 @@ impl Store {
         super::jobs::add(connection, &job, None).await
     }
 
-    /// Adds a notice about a dispatch; a later one replaces the first in the room.
+    /// Adds a notice about a dispatch; a later one replaces the first in the room, unless that answers a
+    /// message which leaves no more, and this one another.
     pub(super) async fn insert_notice(
         &self,
         connection: &mut PgConnection,
@@ -516,30 +575,30 @@ impl Store {
         dispatch: DispatchId,
         notice: &Notice,
     ) -> Result<(), sqlx::Error> {
-        // The random part of its Message-ID names it, also after the database was restored from an
-        // older copy and counts its rows anew.
+        // The random part of its Message-ID tells which dispatch it is about, also after the database was
+        // restored from an older copy and counts its rows anew. And what that copy knows nothing of may
+        // say something else: so no two have one name.
         let earlier = sqlx::query!(
             r#"select
-                 min(post.id) as first,
-                 count(post.id) as "count!",
-                 split_part(dispatch.message_id, '@', 1) as "name!"
+                 (select count(*) from posts where dispatch_id = dispatch.id) as "count!",
+                 split_part(dispatch.message_id, '@', 1) as "name!",
+                 substr(md5(gen_random_uuid()::text), 1, 8) as "random!"
              from dispatches as dispatch
-             left join posts as post on post.dispatch_id = dispatch.id
-             where dispatch.id = $1
-             group by dispatch.message_id"#,
+             where dispatch.id = $1"#,
             dispatch.0,
         )
         .fetch_one(&mut *connection)
         .await?;
+        let replaced = self.noticed(connection, dispatch, notice).await?;
         sqlx::query!(
             "insert into posts
                  (conversation_id, dispatch_id, speaker, substance, txn_id, content, replaces)
              values ($1, $2, 'bot', $6, $3, $4, $5)",
             conversation,
             dispatch.0,
-            format!("d{}n{}", earlier.name, earlier.count),
+            format!("d{}n{}x{}", earlier.name, earlier.count, earlier.random),
             self.close_json(Purpose::PostContent, &notice.content),
-            earlier.first,
+            replaced,
             notice.substance.word(),
         )
         .execute(&mut *connection)
@@ -547,6 +606,85 @@ impl Store {
         let job = super::Job::SendPosts(ConversationId(conversation));
         super::jobs::add(connection, &job, None).await
     }
+
+    /// The notice about a dispatch that `next` replaces, if one does.
+    async fn noticed(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: DispatchId,
+        next: &Notice,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let last = sqlx::query!(
+            "select id, content
+             from posts
+             where dispatch_id = $1
+               and replaces is null
+             order by id desc
+             limit 1",
+            dispatch.0,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(last) = last else { return Ok(None) };
+        let content: Value =
+            self.open_json(Purpose::PostContent, &last.content).unwrap_or_default();
+        let (Some(earlier), Some(now)) = (answered(&content), answered(&next.content)) else {
+            return Ok(Some(last.id));
+        };
+        // Where all of it was taken back, one sentence says so for all.
+        let has_moved = sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from dispatch_parts as earlier
+                 join dispatch_parts as part on part.dispatch_id = earlier.dispatch_id
+                 where earlier.dispatch_id = $1
+                   and earlier.event_id = $2
+                   and earlier.withdrawn
+                   and part.event_id = $3
+                   and not part.withdrawn
+             ) as "has_moved!""#,
+            dispatch.0,
+            earlier,
+            now,
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok((!has_moved).then_some(last.id))
+    }
+
+    /// A message was deleted whose dispatch leaves without it: what was said there of the dispatch is
+    /// replaced by what became of the message.
+    pub(super) async fn notice_ends(
+        &self,
+        connection: &mut PgConnection,
+        conversation: i64,
+        dispatch: DispatchId,
+        message: &str,
+        notice: &Notice,
+    ) -> Result<(), sqlx::Error> {
+        let last = sqlx::query_scalar!(
+            "select content
+             from posts
+             where dispatch_id = $1
+               and replaces is null
+             order by id desc
+             limit 1",
+            dispatch.0,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let content: Option<Value> =
+            last.and_then(|last| self.open_json(Purpose::PostContent, &last).ok());
+        if content.as_ref().and_then(answered) != Some(message) {
+            return Ok(());
+        }
+        self.insert_notice(connection, conversation, dispatch, notice).await
+    }
+}
+
+/// The room message that a sentence answers.
+fn answered(content: &Value) -> Option<&str> {
+    content.pointer("/m.relates_to/m.in_reply_to/event_id")?.as_str()
 }
 
 /// What kind of thing a post of these columns says; nothing where they make no sense.

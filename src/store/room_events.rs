@@ -23,6 +23,8 @@ pub struct StoredEvent {
     pub is_redacted: bool,
     /// The message it edits, as can be told without its key.
     pub edit_of: Option<String>,
+    /// It was said before the database was replaced by an older copy, and may have been passed on.
+    pub before_copy: bool,
 }
 
 /// An event that cannot be read yet, and whose sender does not know.
@@ -60,7 +62,8 @@ impl Store {
                        and act.room_id = event.room_id
                        and act.kind = 'redaction'
                  ) as "is_redacted!",
-                 edit.target as "edit_of?"
+                 edit.target as "edit_of?",
+                 event.before_copy
              from room_events as event
              left join room_acts as edit
                  on edit.event_id = event.event_id
@@ -94,7 +97,8 @@ impl Store {
                  event as "event!",
                  false as "was_announced!",
                  false as "is_redacted!",
-                 null as "edit_of?: String"
+                 null as "edit_of?: String",
+                 before_copy
              from room_events
              where room_id = $1
                and state in ('fetched', 'new')
@@ -119,6 +123,7 @@ impl Store {
             was_announced: row.was_announced,
             is_redacted: row.is_redacted,
             edit_of: row.edit_of,
+            before_copy: row.before_copy,
         }
     }
 
@@ -466,7 +471,26 @@ impl Store {
     /// How many events wait for a key, for the metrics.
     pub async fn unreadable_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!(
-            r#"select count(*) as "count!" from room_events where state = 'waiting'"#
+            r#"select count(*) as "count!"
+             from room_events as waiting
+             where waiting.state = 'waiting'
+               -- Its sender was told, and has said what leaves since.
+               and not exists (
+                   select 1
+                   from room_events as later
+                   join dispatch_parts as part on part.event_id = later.event_id
+                   where later.room_id = waiting.room_id
+                     and later.sender = waiting.sender
+                     and later.place > waiting.place
+                     and later.received_at >= waiting.announced_at
+               )
+               -- In a room that is gone nobody says anything.
+               and not exists (
+                   select 1
+                   from portals
+                   where portals.room_id = waiting.room_id
+                     and portals.state = 'gone'
+               )"#
         )
         .fetch_one(&self.pool)
         .await?)
@@ -514,6 +538,7 @@ struct EventRow {
     was_announced: bool,
     is_redacted: bool,
     edit_of: Option<String>,
+    before_copy: bool,
 }
 
 struct UnreadableRow {

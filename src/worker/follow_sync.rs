@@ -86,11 +86,10 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
         Some(_) => Vec::new(),
         None => ctx.store.fetched_before_sync().await?,
     };
-    // Answers wait for this one.
-    let poll = match ctx.hearing.has_heard(ctx.clock.now()) {
-        true => LONG_POLL,
-        false => Duration::ZERO,
-    };
+    // Answers wait for this one; and what comes after a restored database has heard what it missed is new.
+    let is_waited_for =
+        !ctx.hearing.has_heard(ctx.clock.now()) || ctx.store.sync_is_of_copy(bot.as_str()).await?;
+    let poll = if is_waited_for { Duration::ZERO } else { LONG_POLL };
     let batch = match ctx.homeserver.sync(&device, since.as_deref(), poll).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             relay::renew_bot_device(ctx).await?;
@@ -129,6 +128,12 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     // Before the position is saved: an invitation is told of only once.
     for invite in &batch.invites {
         answer(ctx, invite).await?;
+    }
+    let is_ours = |event: &IncomingEvent| {
+        ruma::UserId::parse(&event.sender).is_ok_and(|user| ctx.homeserver.is_ours(&user))
+    };
+    if !missing.is_empty() || !events.iter().all(is_ours) {
+        relay::people_spoke(ctx).await?;
     }
     let now = ctx.clock.now();
     let next = &batch.next_batch;

@@ -362,6 +362,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                 said_as: None,
                 next_attempt_at: None,
                 first_event: None,
+                may_have_arrived: false,
             };
             match step {
                 "begin" => drop(store.begin_attempt(&known).await.unwrap()),

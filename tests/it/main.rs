@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod after_unclear;
 mod answered;
 mod answers;
 mod audience;
@@ -31,14 +32,17 @@ mod given_up;
 mod heard;
 mod house;
 mod html;
+mod keys_lost;
 mod large_files;
 mod layers;
 mod letters;
 mod mailboxes;
+mod notices;
 mod peers;
 mod portals;
 mod proxy;
 mod renaming;
+mod restored;
 mod sandbox;
 mod sealing;
 mod secrecy;

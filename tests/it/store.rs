@@ -317,7 +317,7 @@ async fn who_was_overtaken_does_not_go_on_with_a_dispatch_that_was_begun_anew() 
     // A gap has it fail, and a person has it tried again.
     let notice = Notice { substance: Substance::Word, content: json!({ "body": "x" }) };
     let told = ("g", &notice);
-    store.history_lost(conversation, "!r:x", "kim", told, &notice, NOW).await.unwrap();
+    store.history_lost(conversation, "!r:x", "kim", told, |_| notice.clone(), NOW).await.unwrap();
     for item in store.parked().await.unwrap() {
         assert!(store.resolve_parked(item.id, Resolution::Retry, NOW).await.unwrap());
     }

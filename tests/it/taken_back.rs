@@ -411,7 +411,10 @@ async fn before_a_gap_nothing_leaves_by_itself() {
     };
     for _ in 0..2 {
         let told = ("gluecke", &notice);
-        store.history_lost(conversation, "!r:x", "kim", told, &notice, now).await.unwrap();
+        store
+            .history_lost(conversation, "!r:x", "kim", told, |_| notice.clone(), now)
+            .await
+            .unwrap();
     }
     assert_eq!(stage.query("select state from dispatches").await, "failed");
     assert!(store.new_events("!r:x", 10).await.unwrap().is_empty());

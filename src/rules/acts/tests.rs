@@ -189,9 +189,18 @@ fn every_case() -> Vec<(ActKind, Standing<'static>)> {
                         Shown::Nothing,
                     ] {
                         for act in [ActKind::Redaction, ActKind::Edit] {
-                            let standing =
-                                Standing { dispatch, is_out, is_held, left_as, has_others, shown };
-                            cases.push((act, standing));
+                            for may_have_arrived in [false, true] {
+                                let standing = Standing {
+                                    dispatch,
+                                    is_out,
+                                    is_held,
+                                    left_as,
+                                    has_others,
+                                    may_have_arrived,
+                                    shown,
+                                };
+                                cases.push((act, standing));
+                            }
                         }
                     }
                 }
@@ -225,7 +234,24 @@ fn what_is_said_is_true_of_the_state() {
         if dispatch == DispatchAfter::Withdrawn {
             let untouched = [State::Collecting, State::Waiting, State::HandingOver, State::Failed];
             assert!(untouched.contains(&state) && !now.has_others, "{case}");
-            assert!(matches!(say, Some(Say::Withdrawn | Say::EditStays)), "{case}");
+            let told = if now.may_have_arrived {
+                [Say::WithdrawalUnclear, Say::EditStaysUnclear]
+            } else {
+                [Say::Withdrawn, Say::EditStays]
+            };
+            assert!(say.is_some_and(|say| told.contains(&say)), "{case}");
+        }
+        // L120: nothing that was unclear once is called not handed over.
+        if now.may_have_arrived || state == State::Unclear {
+            let untrue = [
+                Say::Withdrawn,
+                Say::EditStays,
+                Say::EditAfterFailure,
+                Say::EditInTime,
+                Say::WithdrawalAfterFailure,
+                Say::WithdrawalInTime,
+            ];
+            assert!(say.is_none_or(|say| !untrue.contains(&say)), "{case}");
         }
         if dispatch == DispatchAfter::NotAgain {
             assert!(state == State::Unclear && !now.has_others, "{case}");
@@ -237,8 +263,13 @@ fn what_is_said_is_true_of_the_state() {
             Some(Say::EditUnderWay | Say::WithdrawalUnderWay) => {
                 assert_eq!(state, State::SendingBody, "{case}");
             }
-            Some(Say::EditUnclear | Say::WithdrawalUnclear) => {
-                assert_eq!(state, State::Unclear, "{case}");
+            Some(Say::EditUnclear | Say::WithdrawalUnclear | Say::EditStaysUnclear) => {
+                assert!(now.may_have_arrived || state == State::Unclear, "{case}");
+            }
+            Some(Say::EditNextTime) => {
+                let is_tried =
+                    [State::Collecting, State::Waiting, State::HandingOver].contains(&state);
+                assert!(now.may_have_arrived && is_tried, "{case}");
             }
             Some(Say::EditAfterFailure | Say::WithdrawalAfterFailure) => {
                 assert_eq!(state, State::Failed, "{case}");
@@ -272,6 +303,7 @@ fn what_is_withdrawn_after_it_left_is_said_in_every_state() {
                     is_held: false,
                     left_as: Some(None),
                     has_others,
+                    may_have_arrived: false,
                     shown,
                 };
                 assert!(after(ActKind::Edit, now).say.is_some(), "{now:?}");
@@ -284,8 +316,19 @@ fn what_is_withdrawn_after_it_left_is_said_in_every_state() {
 fn what_came_under_way_is_told_in_the_end() {
     for state in DeliveryState::ALL {
         for act in [ActKind::Redaction, ActKind::Edit] {
-            let is_told = in_the_end(act, state).is_some();
-            assert_eq!(is_told, state != DeliveryState::SendingBody, "{act:?} {state:?}");
+            for may_have_arrived in [false, true] {
+                let is_told = in_the_end(act, state, may_have_arrived).is_some();
+                assert_eq!(is_told, state != DeliveryState::SendingBody, "{act:?} {state:?}");
+            }
+            // L120
+            let told = in_the_end(act, state, true);
+            let untrue = [
+                Say::EditInTime,
+                Say::EditAfterFailure,
+                Say::WithdrawalInTime,
+                Say::WithdrawalAfterFailure,
+            ];
+            assert!(told.is_none_or(|say| !untrue.contains(&say)), "{act:?} {state:?}");
         }
     }
 }

@@ -10,14 +10,14 @@ use crate::store::{Store, StoreError, jobs, parked};
 impl Store {
     /// Notes a gap in what was heard of a portal. What was said before it and did not leave waits
     /// for a person; the room is told by `told`, a name and a notice, and at each dispatch by
-    /// `at_dispatch`. To be called before what stands behind the gap is placed.
+    /// `at_dispatch`, which hears whether an earlier attempt may have arrived. To be called before what stands behind the gap is placed.
     pub async fn history_lost(
         &self,
         conversation: ConversationId,
         room_id: &str,
         channel: &str,
         told: (&str, &Notice),
-        at_dispatch: &Notice,
+        at_dispatch: impl Fn(bool) -> Notice,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -35,23 +35,23 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        let failed = sqlx::query_scalar!(
+        let failed = sqlx::query!(
             "update dispatches
              set state = 'failed',
                  settled_at = $2
              where conversation_id = $1
                and state in ('collecting', 'waiting', 'handing_over')
-             returning id",
+             returning id, may_have_arrived",
             conversation.0,
             at,
         )
         .fetch_all(&mut *transaction)
         .await?;
-        for id in failed {
+        for row in failed {
             let kind = ParkedKind::Dispatch;
-            parked::insert(&mut transaction, kind, id, channel, "gap", at).await?;
-            self.insert_notice(&mut transaction, conversation.0, DispatchId(id), at_dispatch)
-                .await?;
+            parked::insert(&mut transaction, kind, row.id, channel, "gap", at).await?;
+            let (id, notice) = (DispatchId(row.id), at_dispatch(row.may_have_arrived));
+            self.insert_notice(&mut transaction, conversation.0, id, &notice).await?;
         }
         transaction.commit().await?;
         Ok(())
