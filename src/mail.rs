@@ -40,7 +40,7 @@ pub use entity::{ATTACHMENTS_MAX, DEPTH_MAX, PARTS_MAX};
 pub use fingerprint::{Fingerprinting, fingerprint};
 pub use head_identity::head_identity;
 pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
-pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX};
+pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX, body_of_message};
 pub use kim_result::is_undecrypted;
 pub use parse::{MAILBOXES_MAX, REFERENCES_MAX, parse, parse_skeleton};
 pub use skeleton::{Keep, Scanner, Skeleton};

@@ -139,6 +139,10 @@ pub enum Phrase {
     MessageBeforeCopy,
     /// Its key came after all.
     MessageReadableNow,
+    /// Its key came after all, and it does not leave.
+    MessageReadableStays,
+    /// The same of a command.
+    CommandReadableNow,
     /// Nobody can say that its sender wrote it.
     MessageNotBelieved,
     /// Its sender has another identity than the one that is known, and nobody has confirmed it.
@@ -147,6 +151,8 @@ pub enum Phrase {
     MessageBroken,
     /// It was said in the clear in a room whose members encrypt.
     MessageNotEncrypted,
+    /// It names a file in the clear where files have to be encrypted.
+    FileNotEncrypted,
     /// None of a member's devices is signed: it reads what the gateway says, and no letter.
     MemberLockedOut {
         user_id: String,
@@ -172,6 +178,10 @@ pub enum Phrase {
         user_id: String,
     },
     MemberUnknown {
+        user_id: String,
+    },
+    /// Whom a speaker let in nobody can invite.
+    MemberNotInvited {
         user_id: String,
     },
     /// Somebody reads from now on, and not what came before.
@@ -645,10 +655,13 @@ impl Phrase {
             Self::MessageBeforeCopy => plain("message-before-copy"),
             Self::MessageBeforeKeys => plain("message-before-keys"),
             Self::MessageReadableNow => plain("message-readable-now"),
+            Self::MessageReadableStays => plain("message-readable-stays"),
+            Self::CommandReadableNow => plain("command-readable-now"),
             Self::MessageNotBelieved => plain("message-not-believed"),
             Self::MessageOfOtherIdentity => plain("message-of-other-identity"),
             Self::MessageBroken => plain("message-broken"),
             Self::MessageNotEncrypted => plain("message-not-encrypted"),
+            Self::FileNotEncrypted => plain("file-not-encrypted"),
             Self::MemberLockedOut { user_id } => member("member-locked-out", user_id),
             Self::IdentityChanged { user_id } => member("identity-changed", user_id),
             Self::StrangersMany => plain("strangers-many"),
@@ -656,6 +669,7 @@ impl Phrase {
             Self::MemberNotRemoved { user_id } => member("member-not-removed", user_id),
             Self::MemberAskedAnew { user_id } => member("member-asked-anew", user_id),
             Self::MemberUnknown { user_id } => member("member-unknown", user_id),
+            Self::MemberNotInvited { user_id } => member("member-not-invited", user_id),
             Self::LettersMissed { user_id, letters } => {
                 let values = [("member", foreign(user_id)), ("letters", count(*letters))];
                 ("letters-missed", values.into_iter().collect())
@@ -890,10 +904,13 @@ mod tests {
             Phrase::MessageBeforeKeys,
             Phrase::MessageBeforeCopy,
             Phrase::MessageReadableNow,
+            Phrase::MessageReadableStays,
+            Phrase::CommandReadableNow,
             Phrase::MessageNotBelieved,
             Phrase::MessageOfOtherIdentity,
             Phrase::MessageBroken,
             Phrase::MessageNotEncrypted,
+            Phrase::FileNotEncrypted,
             Phrase::MemberLockedOut { user_id: member() },
             Phrase::IdentityChanged { user_id: member() },
             Phrase::StrangersMany,
@@ -901,6 +918,7 @@ mod tests {
             Phrase::MemberNotRemoved { user_id: member() },
             Phrase::MemberAskedAnew { user_id: member() },
             Phrase::MemberUnknown { user_id: member() },
+            Phrase::MemberNotInvited { user_id: member() },
             Phrase::LettersMissed { user_id: member(), letters: 1 },
             Phrase::LettersMissed { user_id: member(), letters: 3 },
             Phrase::LettersAgain,

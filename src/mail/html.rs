@@ -17,6 +17,7 @@ mod elements;
 mod forest_tests;
 mod layout;
 mod lists;
+mod marks;
 #[cfg(test)]
 mod meaning_tests;
 mod page;
@@ -50,6 +51,17 @@ pub(super) struct Rendered {
     pub(super) is_unsure: bool,
     /// Words are struck out, raised or lowered, which a plain text beside it may not say.
     pub(super) is_marked: bool,
+}
+
+/// What a message in a room says whose sender's client wrote `body` and `html` (Matrix
+/// `formatted_body`): the text, marked where the HTML strikes out, raises or lowers and the two say the
+/// same otherwise. Where the text is blank, the words of the HTML, unless they are unsure.
+pub fn body_of_message(body: String, html: &str) -> String {
+    if !body.trim().is_empty() {
+        return marks::marked(&body, html).unwrap_or(body);
+    }
+    let page = render(html);
+    if page.is_cut || page.is_unsure { body } else { page.text }
 }
 
 /// Reduces HTML to the subset that Matrix clients may show.

@@ -165,6 +165,8 @@ fn kind_of_message(content: &Value, fallbacks: Fallbacks) -> Option<MessageKind>
     // the answer, and the sender would hear that it was handed over.
     let no_file = || MessageKind::Other { fallback: None };
     Some(match text(content, "msgtype") {
+        // Without a body it is none, whatever else it carries.
+        Some("m.text" | "m.emote") if !says_words(content) => other(),
         Some("m.text") => MessageKind::Text(words()),
         Some("m.notice") => MessageKind::Notice(words()),
         Some("m.emote") => MessageKind::Emote(words()),
@@ -189,6 +191,10 @@ fn kind_of_message(content: &Value, fallbacks: Fallbacks) -> Option<MessageKind>
     })
 }
 
+fn says_words(content: &Value) -> bool {
+    ["body", "formatted_body"].iter().any(|name| text(content, name).is_some())
+}
+
 /// An event of a type of its own: a gematik form, a sticker, whatever comes next.
 fn kind_of_event(event_type: &str, content: &Value) -> Option<MessageKind> {
     let gematik_text = gematik_text(content);
@@ -207,7 +213,7 @@ fn kind_of_event(event_type: &str, content: &Value) -> Option<MessageKind> {
 fn fallback_text(content: &Value) -> Option<String> {
     gematik_text(content)
         .or_else(|| text(content, "body").map(tidy))
-        .filter(|text| !text.is_empty())
+        .filter(|text| !text.trim().is_empty())
 }
 
 fn gematik_text(content: &Value) -> Option<String> {
@@ -219,17 +225,18 @@ fn gematik_text(content: &Value) -> Option<String> {
         Value::Array(blocks) => blocks.iter().filter_map(text_of).collect::<Vec<_>>().join("\n"),
         block => text_of(block)?,
     };
-    (!joined.is_empty()).then_some(joined)
+    (!joined.trim().is_empty()).then_some(joined)
 }
 
-/// `\n` line ends, tabs, and no other control characters. In the place of one between two others stands a
-/// blank, so that "5\u{c}0 mg" does not become another figure.
+/// `\n` line ends, tabs, and no other control characters. None of them goes without a trace: the
+/// figures on its sides would become one.
 fn tidy(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
         .map(|c| match c {
-            '\r' | '\u{85}' => '\n',
             '\n' | '\t' => c,
+            // The line and page ends of word processors and of old machines.
+            '\r' | '\u{b}' | '\u{c}' | '\u{85}' => '\n',
             c if c.is_control() => ' ',
             c => c,
         })

@@ -98,11 +98,14 @@ message-without-key = This message cannot be read here yet: its key has not arri
 message-before-copy = After this message was written, Umstieg was restored from a back-up. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-before-keys = This message can no longer be read here: after it was written, Umstieg was given new keys. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
+message-readable-stays = The key has arrived, but this message stays in the room and is not passed on.
+command-readable-now = The key has arrived: the command can be read now and is being answered. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
 message-of-other-identity = This message stays in the room: its sender’s encryption was reset (new identity), and that is not yet confirmed. Please have it confirmed by another person who may answer here, with !trust and the sender’s user id (@name:server), or by your administrator. Then send the message again.
 message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.
 member-locked-out = { $member }: you cannot read the letters in this room, because none of your devices is confirmed. Please open the settings of your app and verify your session, or have it confirmed by another device that is confirmed already. From the next letter on you can read along; you receive earlier ones when somebody who can read them replies to the letter with !original.
 message-not-encrypted = This message stays in the room: it came unencrypted. Please write with an app that encrypts, and send the message again.
+file-not-encrypted = This message stays in the room: its file is not encrypted, perhaps it was forwarded from another room. Please save the file and send it here anew.
 
 # Who reads, and whom the room believes
 identity-changed = { $member } has reset the encryption (new identity). Until that is confirmed, new letters cannot be read by this account, and what it writes stays in the room. Please ask in person or by telephone whether it was intended. If so, another person who may answer here writes: !trust { $member } – or your administrator confirms it. If not, please tell your administrator at once: somebody may know the password.
@@ -111,6 +114,7 @@ stranger-present = { $member } is in this room, but does not belong to the team 
 member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters; what you write here yourself it possibly can. Please have your administrator remove it.
 member-asked-anew = Umstieg was restored from a back-up. In it { $member } is let in here; whether that was ended since is not known. Until that is decided anew, this account gets no new letters. If it is to go on reading along, a person who may answer here writes: !admit { $member } – otherwise: !dismiss { $member }.
 member-unknown = { $member } is not known to the chat server and cannot read along here yet. Please check the spelling. If it was wrong, write !dismiss { $member } and then the command with the right user id.
+member-not-invited = { $member } cannot be invited into this room and cannot read along here: the chat server does not allow it, perhaps because the account is banned or its organisation is blocked. Please ask your administrator. After that write !admit { $member } once more.
 letters-missed = { $member }: { $letters ->
     [one] An earlier letter of this room came before you could read along here, and you cannot read it. Please
    *[other] { $letters } earlier letters of this room came before you could read along here, and you cannot read them. Please

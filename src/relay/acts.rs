@@ -291,6 +291,7 @@ impl From<Refusal> for EditTrouble {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::TooLarge => Self::Size,
+            Refusal::ClearFile => Self::Clear,
             Refusal::Empty => Self::Empty,
             Refusal::MayNotSpeak => Self::Speaker,
             Refusal::NotAnswerable | Refusal::NotTransferable | Refusal::Encrypted => Self::Kind,

@@ -17,9 +17,8 @@ use super::{
 };
 use crate::{
     matrix::{Decrypted, OwnDevice},
-    model::ConversationId,
     phrases::Phrase,
-    store::{ConfirmedBy, StoreError, StoredIdentity, ToldOf},
+    store::{StoreError, StoredIdentity, ToldOf},
 };
 
 /// What becomes of an event after it was decrypted: what another identity said is not believed.
@@ -104,33 +103,27 @@ async fn tell_of(
     Ok(())
 }
 
-/// A speaker says that somebody's new identity is right: the one this room was told of.
-pub(super) async fn confirm(
+/// A speaker says that somebody's new identity is right: the one this room was told of. Whose that is,
+/// and its key; or what is to be said instead.
+pub(super) async fn asked_for(
     ctx: &Ctx,
     line: &Line,
-    conversation: ConversationId,
     room: &RoomId,
     speaker: &UserId,
     person: Option<&str>,
-) -> Result<Phrase, StoreError> {
+) -> Result<Result<(String, String), Phrase>, StoreError> {
     let Some(user) = person.and_then(|person| members::parse(ctx, person)) else {
-        return Ok(Phrase::MemberUnclear);
+        return Ok(Err(Phrase::MemberUnclear));
     };
     let user_id = user.to_string();
     if !asks_for_identities(ctx, line) {
-        return Ok(Phrase::TrustNotAsked);
+        return Ok(Err(Phrase::TrustNotAsked));
     }
     if user == speaker {
-        return Ok(Phrase::TrustNotYourself);
+        return Ok(Err(Phrase::TrustNotYourself));
     }
-    let Some(told) = ctx.store.told_identity(room.as_str(), user.as_str()).await? else {
-        return Ok(Phrase::TrustNothing { user_id });
-    };
-    let now = ctx.clock.now();
-    if ctx.store.confirm_identity(user.as_str(), &told, ConfirmedBy::Speaker, now).await? {
-        warn!(conversation.id = %conversation, "A speaker confirmed a member's new identity");
-        Ok(Phrase::TrustConfirmed { user_id })
-    } else {
-        Ok(Phrase::TrustNothing { user_id })
-    }
+    Ok(match ctx.store.told_identity(room.as_str(), user.as_str()).await? {
+        Some(key) => Ok((user_id, key)),
+        None => Err(Phrase::TrustNothing { user_id }),
+    })
 }

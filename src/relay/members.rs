@@ -269,9 +269,11 @@ async fn invite(
             continue;
         }
         let Ok(user) = OwnedUserId::try_from(member) else { continue };
+        // The room was told that somebody reads from now on whom a speaker let in.
+        let is_expected = admitted.iter().any(|admitted| admitted == member);
         if is_unknown(ctx, &user).await? {
             not_invited(portal, "unknown");
-            if admitted.iter().any(|admitted| admitted == member) {
+            if is_expected {
                 let phrase = Phrase::MemberUnknown { user_id: member.to_owned() };
                 let (conversation, about) = (portal.conversation, ToldOf::Unknown);
                 tell(ctx, line, conversation, room, &user, about, &phrase).await?;
@@ -287,6 +289,11 @@ async fn invite(
             // keep the letter from the others.
             Ok(Invited::Refused) => {
                 not_invited(portal, "refused");
+                if is_expected {
+                    let phrase = Phrase::MemberNotInvited { user_id: member.to_owned() };
+                    let (conversation, about) = (portal.conversation, ToldOf::Refused);
+                    tell(ctx, line, conversation, room, &user, about, &phrase).await?;
+                }
                 invited.push(member.to_owned());
             }
             Err(error) if error.is_rate_limit() => return Err(error.into()),
@@ -361,47 +368,13 @@ fn not_removed(portal: &Portal, error: &MatrixError) {
     warn!(portal.id = portal.id, error = %error, "Somebody could not be removed from a portal yet");
 }
 
-/// A speaker lets somebody in.
-pub(super) async fn admit(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: ConversationId,
-    person: Option<&str>,
-) -> Result<Phrase, StoreError> {
-    let user_id = match outside_of_team(ctx, line, person) {
-        Ok(user_id) => user_id,
-        Err(phrase) => return Ok(phrase),
-    };
-    if ctx.store.admit(conversation, &user_id, ctx.clock.now()).await? {
-        info!(conversation.id = %conversation, "A speaker let somebody into a portal");
-        Ok(Phrase::MemberAdmitted { user_id })
-    } else {
-        Ok(Phrase::MemberHereAlready { user_id })
-    }
-}
-
-/// A speaker sends somebody out again.
-pub(super) async fn dismiss(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: ConversationId,
-    person: Option<&str>,
-) -> Result<Phrase, StoreError> {
-    let user_id = match outside_of_team(ctx, line, person) {
-        Ok(user_id) => user_id,
-        Err(phrase) => return Ok(phrase),
-    };
-    if ctx.store.dismiss(conversation, &user_id, ctx.clock.now()).await? {
-        info!(conversation.id = %conversation, "A speaker sent somebody out of a portal");
-        Ok(Phrase::MemberDismissed { user_id })
-    } else {
-        Ok(Phrase::MemberNotAdmitted { user_id })
-    }
-}
-
 /// The person a command names, unless it cannot be told who, or is of the team: those are let in by
 /// the settings.
-fn outside_of_team(ctx: &Ctx, line: &Line, person: Option<&str>) -> Result<String, Phrase> {
+pub(super) fn outside_of_team(
+    ctx: &Ctx,
+    line: &Line,
+    person: Option<&str>,
+) -> Result<String, Phrase> {
     let user = person.and_then(|person| parse(ctx, person)).ok_or(Phrase::MemberUnclear)?;
     let user_id = user.to_string();
     if line.channel.team.contains(&user_id) {

@@ -49,9 +49,6 @@ const EVENT_ATTEMPTS_MAX: i32 = 10;
 /// A dispatch that is still being added to leaves after this time at the latest.
 const COLLECT_AT_MOST: Duration = Duration::from_secs(120);
 
-/// Characters of a name that stand before what its bearer does.
-const SPEAKER_CHARS_MAX: usize = 80;
-
 /// Reads every new event of a room, in the order of `/sync`.
 pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     let Some(id) = ctx.store.conversation_of_room(room_id).await? else {
@@ -276,7 +273,7 @@ impl Reader<'_> {
                 let RoomEvent::Message(message) = decode(&clear) else {
                     // Whoever is in the room may call what he encrypts a membership or a
                     // redaction, without the homeserver having asked whether he may.
-                    return self.nothing(stored).await;
+                    return self.nothing(stored, Some(said)).await;
                 };
                 let is_what_it_said = stored.edit_of.is_none()
                     || stored.edit_of.as_deref() == message.replaces.as_ref().map(|id| id.as_str());
@@ -322,13 +319,13 @@ impl Reader<'_> {
             | RoomEvent::Other => {}
         }
         // Nobody said anything, so nothing was changed by it either, whatever it calls itself.
-        let Some(said) = Said::of(&event) else { return self.nothing(stored).await };
+        let Some(said) = Said::of(&event) else { return self.nothing(stored, None).await };
         if ctx.homeserver.is_ours(&said.sender) {
             confirm_post(ctx, json, &said).await?;
             return Ok(Progress::Done);
         }
         let answered = answered(ctx, self.conversation.id, &event, json).await?;
-        let (route, correspondent) = self.route(&event, &said, answered.as_ref()).await;
+        let (route, correspondent) = self.route(&event, &said, answered.as_ref());
         let is_asked = matches!(
             route,
             Route::Text(_) | Route::File(_) | Route::Gallery { .. } | Route::Command(_)
@@ -349,9 +346,7 @@ impl Reader<'_> {
         let answers = answered.as_ref().map(|letter| letter.id);
         let prepared = match &route {
             Route::Command(command) => {
-                let (line, conversation) = (self.line, self.conversation);
-                commands::prepare(ctx, line, conversation, &event, command, answered.as_ref())
-                    .await?
+                commands::prepare(ctx, self.line, &event, command, answered.as_ref()).await?
             }
             _ => Prepared::default(),
         };
@@ -361,8 +356,12 @@ impl Reader<'_> {
         };
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
         if is_readable_now && !matches!(route, Route::Replace { .. }) {
-            unreadable::take_back(&mut step, self.line, self.conversation.id, &said.event_id)
-                .await?;
+            let phrase = match route {
+                Route::Ignore | Route::Refuse(_) => Phrase::MessageReadableStays,
+                Route::Command(_) => Phrase::CommandReadableNow,
+                _ => Phrase::MessageReadableNow,
+            };
+            self.take_back(&mut step, &said, &phrase).await?;
         }
         if stored.edit_of.is_some() && !matches!(route, Route::Replace { .. }) {
             step.is_no_edit(&stored.event_id).await?;
@@ -381,7 +380,7 @@ impl Reader<'_> {
                 self.collect(&mut step, &said, part, answers).await?;
             }
             Route::Command(command) => {
-                let original = prepared.original;
+                let original = prepared.original();
                 let phrase = commands::run(&mut step, self.conversation, command, prepared).await?;
                 self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
                 if let Some(letter) = original {
@@ -437,7 +436,7 @@ impl Reader<'_> {
     }
 
     /// Asks the rule what an event is.
-    async fn route(
+    fn route(
         &self,
         event: &RoomEvent,
         said: &Said,
@@ -447,12 +446,6 @@ impl Reader<'_> {
         let correspondent =
             Correspondent::from_key(channel.kind(), &self.conversation.correspondent).ok();
         let recipient = correspondent.as_ref().map(|c| channel.recipient(c));
-        let speaker = match event {
-            RoomEvent::Message(message) if matches!(message.kind, MessageKind::Emote(_)) => {
-                self.name_of(&message.room_id, &said.sender).await
-            }
-            _ => String::new(),
-        };
         let portal = Portal {
             is_ours: false,
             may_speak: channel.lets_speak(said.sender.as_str()),
@@ -460,22 +453,12 @@ impl Reader<'_> {
                 || matches!(recipient, Some(Ok(_))),
             file_bytes_max: channel.mail_bytes_max(),
             prefix: "!",
-            speaker: &speaker,
+            // Of all names only this one is nobody's word but its owner's: what somebody is called in
+            // a room or in its profile is what the homeserver says.
+            speaker: said.sender.localpart(),
+            encrypts_files: self.ctx.devices.is_required(),
         };
         (route(event, portal), correspondent)
-    }
-
-    /// What somebody is called in the room, else the name of the account.
-    async fn name_of(&self, room: &RoomId, user: &UserId) -> String {
-        let member = self.ctx.homeserver.state(room, "m.room.member", user.as_str()).await;
-        let name = member.ok().flatten().and_then(|content| {
-            let name = content.get("displayname")?.as_str()?;
-            let words: Vec<&str> = name.split_whitespace().collect();
-            let line = words.join(" ");
-            let name = line.chars().filter(|c| !c.is_control()).take(SPEAKER_CHARS_MAX);
-            Some(name.collect::<String>()).filter(|name| !name.is_empty())
-        });
-        name.unwrap_or_else(|| user.localpart().to_owned())
     }
 
     async fn step(&self, stored: &StoredEvent) -> Result<Option<EventStep<'_>>, StoreError> {
@@ -557,6 +540,9 @@ impl Reader<'_> {
             return Ok(Progress::Done);
         }
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        if stored.was_announced {
+            self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
+        }
         self.tell(&mut step, &said.event_id, &said.event_id, phrase).await?;
         step.commit().await?;
         Ok(Progress::Acted)
@@ -593,15 +579,32 @@ impl Reader<'_> {
     }
 
     /// It is no message. What its relation claimed is forgotten, so that nothing waits for it.
-    async fn nothing(&self, stored: &StoredEvent) -> Result<Progress, StoreError> {
+    async fn nothing(
+        &self,
+        stored: &StoredEvent,
+        said: Option<&Said>,
+    ) -> Result<Progress, StoreError> {
         if stored.edit_of.is_none() && !stored.was_announced {
             return Ok(Progress::Done);
         }
         let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        if let Some(said) = said.filter(|_| stored.edit_of.is_none()) {
+            self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
+        }
         step.is_no_edit(&stored.event_id).await?;
         step.wake_hand_over(self.conversation.id).await?;
         step.commit().await?;
         Ok(Progress::Acted)
+    }
+
+    /// The sender of a message was told that it is not readable; now it is, and this becomes of it.
+    async fn take_back(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &Said,
+        phrase: &Phrase,
+    ) -> Result<(), StoreError> {
+        unreadable::take_back(step, self.line, self.conversation.id, &said.event_id, phrase).await
     }
 
     /// Puts an event aside, where a person sees it. Those behind it pass.
@@ -688,6 +691,7 @@ async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), Store
 fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspondent>) -> Phrase {
     match refusal {
         Refusal::MayNotSpeak => Phrase::NotASpeaker,
+        Refusal::ClearFile => Phrase::FileNotEncrypted,
         Refusal::NotTransferable | Refusal::Encrypted | Refusal::Empty => {
             Phrase::MessageNotTransferable
         }

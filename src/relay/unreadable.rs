@@ -248,14 +248,16 @@ fn is_worth_telling(ctx: &Ctx, room_id: &str, sender: &str) -> bool {
         && ruma::UserId::parse(sender).is_ok_and(|sender| !ctx.homeserver.is_ours(&sender))
 }
 
-/// A message whose sender was told that it is not readable is readable now: the notice says so.
+/// A message whose sender was told that it is not readable is readable now: the notice says so, and
+/// what becomes of it.
 pub(super) async fn take_back(
     step: &mut EventStep<'_>,
     line: &Line,
     conversation: ConversationId,
     event_id: &str,
+    phrase: &Phrase,
 ) -> Result<(), StoreError> {
-    let notice = notice(line, &Phrase::MessageReadableNow);
+    let notice = notice(line, phrase);
     let names = (name_of(event_id), format!("v{event_id}"));
     step.say_instead(conversation, (&names.0, &names.1), &notice).await
 }

@@ -21,6 +21,8 @@ pub struct Portal<'a> {
     pub prefix: &'a str,
     /// What the sender is called: the subject of what it says about itself (`/me`).
     pub speaker: &'a str,
+    /// Whether files have to be encrypted: what the homeserver gives for another one nobody signed.
+    pub encrypts_files: bool,
 }
 
 /// What to do with an event.
@@ -84,6 +86,8 @@ pub enum Refusal {
     NotTransferable,
     Encrypted,
     TooLarge,
+    /// A file in the clear, where files have to be encrypted.
+    ClearFile,
     /// An edit that leaves no words.
     Empty,
 }
@@ -155,15 +159,22 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
     }
 }
 
-/// What leaves of a content; `None` for no words.
+/// What leaves of a content; `None` where the room shows no words either.
 fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refusal> {
     let text = match kind {
+        // Its words are only in what could not be read.
+        MessageKind::Text(words) | MessageKind::Emote(words)
+            if words.body.trim().is_empty()
+                && words.html.as_deref().is_some_and(|html| !html.trim().is_empty()) =>
+        {
+            return Err(Refusal::NotTransferable);
+        }
         MessageKind::Text(words) => words.body.clone(),
         // "ruft Sie morgen an" says nothing without the one who does.
         MessageKind::Emote(words) if words.body.trim().is_empty() => String::new(),
         MessageKind::Emote(words) => format!("{} {}", portal.speaker, words.body),
         // Structured messages carry a text for people (TIM-11); without one there is nothing.
-        MessageKind::Other { fallback: Some(text) } => text.clone(),
+        MessageKind::Other { fallback: Some(text) } if !text.trim().is_empty() => text.clone(),
         MessageKind::File(file) => {
             fits(std::slice::from_ref(file), portal)?;
             return Ok(Some(Saying::File(file.clone())));
@@ -172,76 +183,61 @@ fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refu
             fits(files, portal)?;
             return Ok(Some(Saying::Gallery { caption: caption.clone(), files: files.clone() }));
         }
-        MessageKind::Location { body, geo_uri } => {
-            geo_uri.as_ref().map_or_else(|| body.clone(), |uri| format!("{body}\n{uri}"))
-        }
-        MessageKind::Other { fallback: None } | MessageKind::Notice(_) => {
+        MessageKind::Location { body, geo_uri: Some(uri) } => format!("{body}\n{uri}"),
+        MessageKind::Location { body, geo_uri: None } if !body.trim().is_empty() => body.clone(),
+        // The room shows something, if not words.
+        MessageKind::Other { .. } | MessageKind::Location { .. } | MessageKind::Notice(_) => {
             return Err(Refusal::NotTransferable);
         }
     };
-    match kind {
-        _ if !text.trim().is_empty() => Ok(Some(Saying::Text(text))),
-        // The room shows something there, and what does not leave is told of.
-        MessageKind::Other { .. } => Err(Refusal::NotTransferable),
-        MessageKind::Text(words) | MessageKind::Emote(words) if shows_something(words) => {
-            Err(Refusal::NotTransferable)
-        }
-        _ => Ok(None),
-    }
+    Ok((!text.trim().is_empty()).then_some(Saying::Text(text)))
 }
 
-/// Whether the HTML of words shows more than blanks; a picture is something.
-fn shows_something(words: &Words) -> bool {
-    let html = words.html.as_deref().unwrap_or_default();
-    let shown = html.split('<').enumerate().map(|(number, piece)| match piece.split_once('>') {
-        Some((tag, text)) if number > 0 => {
-            if tag.to_ascii_lowercase().starts_with("img") {
-                "img"
-            } else {
-                text
-            }
-        }
-        _ => piece,
-    });
-    shown.into_iter().any(|text| !text.replace("&nbsp;", " ").trim().is_empty())
-}
-
-/// Whether files fit by what their sender says of their sizes.
+/// Whether files are encrypted as they have to be, and fit by what their sender says of their sizes.
 fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
+    if portal.encrypts_files && files.iter().any(|file| file.encryption.is_none()) {
+        return Err(Refusal::ClearFile);
+    }
     let bytes = files.iter().filter_map(|file| file.bytes).fold(0_u64, u64::saturating_add);
     if bytes > portal.file_bytes_max { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
-/// `!hilfe`, `!original`, `!erneut`, `!bestätigen` and the others, or their English names; anything
-/// else after the prefix is answered with the help, so that a mistyped command never leaves as a
-/// letter.
+/// `!hilfe`, `!original`, `!erneut`, `!bestätigen` and the others, or their English names; any other
+/// word after the prefix is answered with the help, so that a mistyped command never leaves as a
+/// letter. What stands between the prefix and the word, or behind the word, is no part of it.
 fn command(words: &Words, prefix: &str) -> Option<Command> {
-    let rest = words.body.trim().strip_prefix(prefix)?;
-    let mut said = rest.split_whitespace();
-    let first = said.next()?;
-    // "!erneut." and "!einlassen:@carla:x" begin with the word as well.
-    let end = first.find(|c: char| !c.is_alphabetic()).unwrap_or(first.len());
-    let (word, _) = first.split_at(end);
-    if word.is_empty() {
+    let said = words.body.trim().strip_prefix(prefix)?;
+    let rest = said.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+    let (word, behind) = rest.split_at_checked(end)?;
+    let touching =
+        behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
+    let touching = touching.unwrap_or_default();
+    let more = behind.split_whitespace().any(|word| word.contains(char::is_alphanumeric));
+    // "!5 mg" and "!!!" are emphasis.
+    if !word.starts_with(char::is_alphabetic) {
         return None;
     }
-    let command = match word.to_lowercase().as_str() {
+    let person = || person(behind, words.html.as_deref());
+    // As a Mac writes it, an umlaut is two characters.
+    let command = match word.to_lowercase().replace("a\u{308}", "ä").as_str() {
         "hilfe" | "help" => Command::Help,
         "original" => Command::Original,
         "erneut" | "retry" => Command::Retry,
-        "einlassen" | "admit" => Command::Admit(person(words)),
-        "ausladen" | "dismiss" => Command::Dismiss(person(words)),
-        "vertrauen" | "trust" => Command::Trust(person(words)),
+        "einlassen" | "admit" => Command::Admit(person()),
+        "ausladen" | "dismiss" => Command::Dismiss(person()),
+        "vertrauen" | "trust" => Command::Trust(person()),
         "bestätigen" | "bestaetigen" | "confirm" => Command::Confirm,
         _ => Command::Unknown(word.to_owned()),
     };
-    if rest.starts_with(word) {
-        return Some(command);
+    let names_somebody =
+        matches!(command, Command::Admit(_) | Command::Dismiss(_) | Command::Trust(_));
+    if said.starts_with(word) {
+        // "!Erneut-Vorstellung" is another word.
+        let is_whole = names_somebody || !touching.contains(char::is_alphanumeric);
+        return Some(if is_whole { command } else { Command::Unknown(word.to_owned()) });
     }
-    if word != first {
-        return None;
-    }
-    // "!!!" or "! Achtung" is emphasis, not a command; "! hilfe" and nothing more was meant as one.
+    // "! Achtung" is emphasis, not a command; "! hilfe" and nothing more was meant as one.
     let is_alone = match &command {
         Command::Unknown(_) => false,
         Command::Admit(Some(_)) | Command::Dismiss(Some(_)) | Command::Trust(Some(_)) => true,
@@ -251,24 +247,25 @@ fn command(words: &Words, prefix: &str) -> Option<Command> {
         | Command::Confirm
         | Command::Admit(None)
         | Command::Dismiss(None)
-        | Command::Trust(None) => said.next().is_none(),
+        | Command::Trust(None) => !more,
     };
     is_alone.then_some(command)
 }
 
+/// Whether a character belongs to a word: with the dots of an umlaut that stand behind its letter.
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '\u{308}'
+}
+
 /// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
 /// Two are none: nobody shall be let in by mistake.
-fn person(words: &Words) -> Option<String> {
-    // Also right behind the command's word.
-    let named: BTreeSet<OwnedUserId> = words
-        .body
+fn person(behind: &str, html: Option<&str>) -> Option<String> {
+    let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
+    let named: BTreeSet<OwnedUserId> = behind
         .split_whitespace()
-        .filter_map(|word| word.find('@').and_then(|at| word.get(at..)))
-        .filter_map(|word| {
-            UserId::parse(word.trim_end_matches(|c| "<>()[],;.!?\"'".contains(c))).ok()
-        })
+        .filter_map(|word| UserId::parse(word.trim_matches(is_around)).ok())
         .collect();
-    let linked = words.html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
+    let linked = html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
         let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
         match MatrixToUri::parse(&format!("{LINK}{target}")).ok()?.id() {
             MatrixId::User(user) => Some(user.clone()),
@@ -300,6 +297,7 @@ mod tests {
         file_bytes_max: 1000,
         prefix: "!",
         speaker: "Anna",
+        encrypts_files: false,
     };
 
     fn message(kind: MessageKind) -> RoomEvent {
@@ -369,26 +367,8 @@ mod tests {
     fn what_cannot_be_carried_over_is_refused_with_a_reason() {
         let event = message(MessageKind::Other { fallback: None });
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::NotTransferable));
-        let event = message(MessageKind::Other { fallback: Some(" ".to_owned()) });
-        assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::NotTransferable));
-        for (html, is_told) in [
-            ("<p>50 mg</p>", true),
-            ("50 mg", true),
-            ("<img src='mxc://x/y' alt='5'>", true),
-            ("<p> &nbsp;<br></p>", false),
-            ("", false),
-        ] {
-            let words = Words { body: " ".to_owned(), html: Some(html.to_owned()) };
-            let is_refused = route(&message(MessageKind::Text(words)), OPEN)
-                == Route::Refuse(Refusal::NotTransferable);
-            assert_eq!(is_refused, is_told, "{html}");
-        }
         let event = message(MessageKind::File(file(Some(1001))));
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::TooLarge));
-    }
-
-    fn carla() -> Option<String> {
-        Some("@carla:x.example".to_owned())
     }
 
     /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
@@ -401,14 +381,6 @@ mod tests {
             ("!Bestätigen", Some(Command::Confirm)),
             ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
             ("!Achtung Kalium 6,8", Some(Command::Unknown("Achtung".to_owned()))),
-            ("!erneut.", Some(Command::Retry)),
-            ("!erneut!", Some(Command::Retry)),
-            ("!Hilfe?", Some(Command::Help)),
-            ("!einlassen: @carla:x.example", Some(Command::Admit(carla()))),
-            ("!ausladen@carla:x.example", Some(Command::Dismiss(carla()))),
-            ("!ereut, bitte", Some(Command::Unknown("ereut".to_owned()))),
-            ("!5 mg", None),
-            ("! erneut.", None),
             ("!!!", None),
             ("! Achtung", None),
             ("! hilfe", Some(Command::Help)),
@@ -417,6 +389,20 @@ mod tests {
             ("! Hilfe kommt um drei", None),
             ("! Original liegt bei", None),
             ("Bitte !hilfe", None),
+            ("!5 mg", None),
+            ("!erneut.", Some(Command::Retry)),
+            ("!erneut!", Some(Command::Retry)),
+            ("!original?", Some(Command::Original)),
+            ("!hilfe, bitte", Some(Command::Help)),
+            ("!bestätigen…", Some(Command::Confirm)),
+            ("!besta\u{308}tigen", Some(Command::Confirm)),
+            ("!!erneut", Some(Command::Retry)),
+            ("!„erneut“", Some(Command::Retry)),
+            ("! erneut.", Some(Command::Retry)),
+            ("!einlassen:", Some(Command::Admit(None))),
+            ("!ausladen@", Some(Command::Dismiss(None))),
+            ("!Erneut-Vorstellung am Montag", Some(Command::Unknown("Erneut".to_owned()))),
+            ("!HbA1c 6,8", Some(Command::Unknown("HbA1c".to_owned()))),
         ] {
             assert_eq!(command(&self::words(words), "!"), expected, "{words}");
         }
@@ -429,6 +415,9 @@ mod tests {
         for (body, html, expected) in [
             ("!einlassen @carla:x.example", None, Some("@carla:x.example")),
             ("!einlassen <@carla:x.example>,", None, Some("@carla:x.example")),
+            ("!einlassen: @carla:x.example", None, Some("@carla:x.example")),
+            ("!einlassen@carla:x.example.", None, Some("@carla:x.example")),
+            ("!einlassen,@carla:x.example!", None, Some("@carla:x.example")),
             (
                 "!admit Carla",
                 Some(format!("!admit {}", link("@carla:x.example", "Carla"))),
@@ -493,6 +482,42 @@ mod tests {
         let event = edit(MessageKind::Text(words("5 mg")));
         let portal = Portal { may_speak: false, ..OPEN };
         assert_eq!(route(&event, portal), replaced(Err(Refusal::MayNotSpeak)));
+    }
+
+    /// The room shows something of these, so they are not passed over.
+    #[test]
+    fn what_the_room_shows_without_words_is_refused() {
+        let html = |html: &str| Words { body: " ".to_owned(), html: Some(html.to_owned()) };
+        for kind in [
+            MessageKind::Text(html("<img src=\"mxc://x/y\">")),
+            MessageKind::Emote(html("<b>geht</b>")),
+            MessageKind::Other { fallback: Some(" ".to_owned()) },
+            MessageKind::Location { body: String::new(), geo_uri: None },
+        ] {
+            let refused = Route::Refuse(Refusal::NotTransferable);
+            assert_eq!(route(&message(kind.clone()), OPEN), refused, "{kind:?}");
+        }
+        assert_eq!(route(&message(MessageKind::Text(html(" "))), OPEN), Route::Ignore);
+    }
+
+    /// Nobody but the homeserver vouches for what a file in the clear holds.
+    #[test]
+    fn a_file_in_the_clear_stays_where_files_are_encrypted() {
+        let portal = Portal { encrypts_files: true, ..OPEN };
+        let sealed = RoomFile { encryption: Some(serde_json::json!({})), ..file(Some(10)) };
+        let gallery = |files: &[&RoomFile]| MessageKind::Gallery {
+            caption: None,
+            files: files.iter().map(|file| (*file).clone()).collect(),
+        };
+        let clear = file(Some(10));
+        for kind in [MessageKind::File(clear.clone()), gallery(&[&sealed, &clear])] {
+            assert_eq!(route(&message(kind.clone()), portal), Route::Refuse(Refusal::ClearFile));
+            assert_eq!(route(&edit(kind.clone()), portal), replaced(Err(Refusal::ClearFile)));
+            assert!(!matches!(route(&message(kind), OPEN), Route::Refuse(_)));
+        }
+        for kind in [MessageKind::File(sealed.clone()), gallery(&[&sealed, &sealed])] {
+            assert!(!matches!(route(&message(kind), portal), Route::Refuse(_)));
+        }
     }
 
     /// B41: every file of a gallery leaves, or all of it is refused.

@@ -1,7 +1,5 @@
 //! Which letter a room message answers, and what is to be known before it does.
 
-use time::OffsetDateTime;
-
 use super::{Store, StoreError};
 use crate::model::{ConversationId, LetterId};
 
@@ -17,8 +15,7 @@ pub struct AnsweredLetter {
 
 impl Store {
     /// The letter that a room message answers: the one behind the first of `relates_to` that has
-    /// one, else the newest that stood in its room when it was written, else, in a room that took the place of
-    /// another, the newest of the conversation.
+    /// one, else the newest that stood in its room when it was written.
     ///
     /// A letter stands behind its own posts, behind what was said about them, and behind the answers
     /// to it and the notices about those. What was written first is told by the order of `/sync`: no
@@ -35,34 +32,45 @@ impl Store {
             }
         }
         let stood_there = sqlx::query_scalar!(
-            r#"select coalesce(
-                 (
-                     select letter.id
-                     from letters as letter
-                     join posts as post on post.letter_id = letter.id
-                     left join room_events as echo on echo.event_id = post.event_id
-                     where letter.conversation_id = $1
-                       and post.state = 'sent'
-                       -- An echo that is not there any more came long ago; one without a place came
-                       -- after all that have one.
-                       and case
-                           when echo.id is null then post.echoed_at is not null
-                           else echo.place < coalesce(
-                               (select place from room_events where event_id = $2),
-                               9223372036854775807
-                           )
-                       end
-                     -- A conversation may have had several rooms, and people write in all of them.
-                     order by
+            r#"with said as (
+                 select room_id, place
+                 from room_events
+                 where event_id = $2
+             ),
+             stood as (
+                 select
+                     letter.id,
+                     -- The room of an echo that is not there any more is the one the conversation had.
+                     coalesce(
+                         echo.room_id,
                          (
-                             echo.room_id is not null
-                             and echo.room_id = (
-                                 select room_id from room_events where event_id = $2
-                             )
-                         ) desc,
-                         letter.id desc
-                     limit 1
-                 ),
+                             select portal.room_id
+                             from portals as portal
+                             where portal.conversation_id = $1
+                               and portal.created_at <= post.sent_at
+                             order by portal.created_at desc, portal.id desc
+                             limit 1
+                         )
+                     ) as room_id
+                 from letters as letter
+                 join posts as post on post.letter_id = letter.id
+                 left join room_events as echo on echo.event_id = post.event_id
+                 where letter.conversation_id = $1
+                   and post.state = 'sent'
+                   -- An echo that is not there any more came long ago; one without a place came
+                   -- after all that have one.
+                   and case
+                       when echo.id is null then post.echoed_at is not null
+                       else echo.place < coalesce(
+                           (select place from said),
+                           9223372036854775807
+                       )
+                   end
+             )
+             select coalesce(
+                 (select max(id) from stood where room_id = (select room_id from said)),
+                 -- A room in which no letter stands goes on where another one ended.
+                 (select max(id) from stood),
                  -- The room was opened for the first.
                  (select min(id) from letters where conversation_id = $1)
              )"#,
@@ -128,25 +136,5 @@ impl Store {
             goes_elsewhere: row.goes_elsewhere,
             open_doubt: row.open_doubt,
         }))
-    }
-
-    /// A person confirmed what was not sure about a caller.
-    pub async fn settle_doubt(
-        &self,
-        conversation: ConversationId,
-        doubt: &str,
-        at: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into settled_doubts (conversation_id, doubt, settled_at)
-             values ($1, $2, $3)
-             on conflict do nothing",
-            conversation.0,
-            doubt,
-            at,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
     }
 }

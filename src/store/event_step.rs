@@ -20,8 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub struct EventStep<'a> {
     store: &'a Store,
-    transaction: Transaction<'static, Postgres>,
-    at: OffsetDateTime,
+    pub(super) transaction: Transaction<'static, Postgres>,
+    pub(super) at: OffsetDateTime,
 }
 
 /// What an edit makes of its message.

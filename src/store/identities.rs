@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use ruma::OwnedUserId;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Moment, Store, StoreError, StoredIdentity};
+use super::{Moment, Store, StoreError, StoredIdentity, shown};
 
 /// Who says that an identity is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,25 +105,10 @@ impl Store {
         by: ConfirmedBy,
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        let confirmed = sqlx::query!(
-            "update identities
-             set pinned = $2,
-                 pinned_by = $3,
-                 pinned_at = $4
-             where user_id = $1
-               and pinned <> $2",
-            user_id,
-            key,
-            by.word(),
-            at,
-        )
-        .execute(&self.pool)
-        .await?
-        .rows_affected();
-        if confirmed == 1 {
-            self.wake_for_readers(&[user_id.to_owned()]).await?;
-        }
-        Ok(confirmed == 1)
+        let mut transaction = self.pool.begin().await?;
+        let is_new = confirm(&mut transaction, user_id, key, by, at).await?;
+        transaction.commit().await?;
+        Ok(is_new)
     }
 
     /// Everybody whose identity is not the one that is believed, the newest change last.
@@ -144,4 +130,32 @@ impl Store {
             })
             .collect())
     }
+}
+
+pub(super) async fn confirm(
+    connection: &mut PgConnection,
+    user_id: &str,
+    key: &str,
+    by: ConfirmedBy,
+    at: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let confirmed = sqlx::query!(
+        "update identities
+         set pinned = $2,
+             pinned_by = $3,
+             pinned_at = $4
+         where user_id = $1
+           and pinned <> $2",
+        user_id,
+        key,
+        by.word(),
+        at,
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if confirmed == 1 {
+        shown::wake_for_readers(connection, &[user_id.to_owned()]).await?;
+    }
+    Ok(confirmed == 1)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Job, Store, StoreError, jobs};
+use super::{Store, StoreError};
 use crate::{
     model::{ChannelName, ConversationId, Notice},
     rules::audience::Admitted,
@@ -59,6 +59,8 @@ pub enum ToldOf<'a> {
     Unknown,
     /// The database is a copy: whether it was sent out since is asked.
     Asked,
+    /// It was let in, and cannot be invited.
+    Refused,
 }
 
 impl ToldOf<'_> {
@@ -70,13 +72,19 @@ impl ToldOf<'_> {
             Self::Stays => "stays",
             Self::Unknown => "unknown",
             Self::Asked => "asked",
+            Self::Refused => "refused",
         }
     }
 
     fn detail(&self) -> &str {
         match self {
             Self::Identity(key) => key,
-            Self::Stranger | Self::Strangers | Self::Stays | Self::Unknown | Self::Asked => "",
+            Self::Stranger
+            | Self::Strangers
+            | Self::Stays
+            | Self::Unknown
+            | Self::Asked
+            | Self::Refused => "",
         }
     }
 }
@@ -394,108 +402,6 @@ impl Store {
             .into_iter()
             .map(|row| (ConversationId(row.conversation_id), row.room_id, row.user_id));
         Ok(asked.collect())
-    }
-
-    /// A speaker lets somebody in: it is invited, and gets the keys from now on. `false`: it was let
-    /// in before.
-    pub async fn admit(
-        &self,
-        conversation: ConversationId,
-        user_id: &str,
-        at: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let changed = sqlx::query!(
-            "insert into admitted (conversation_id, user_id, state, changed_at)
-             values ($1, $2, 'in', $3)
-             on conflict (conversation_id, user_id) do update
-             set state = 'in',
-                 changed_at = excluded.changed_at
-             where admitted.state <> 'in'",
-            conversation.0,
-            user_id,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if changed == 1 {
-            self.is_invited_anew(&mut transaction, conversation, user_id).await?;
-        }
-        transaction.commit().await?;
-        Ok(changed == 1)
-    }
-
-    /// A speaker sends somebody out again: it gets no more keys, and is removed. `false`: nobody had
-    /// let it in.
-    pub async fn dismiss(
-        &self,
-        conversation: ConversationId,
-        user_id: &str,
-        at: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let changed = sqlx::query!(
-            "update admitted
-             set state = 'out',
-                 changed_at = $3
-             where conversation_id = $1
-               and user_id = $2
-               and state in ('in', 'asked')",
-            conversation.0,
-            user_id,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if changed == 1 {
-            self.is_invited_anew(&mut transaction, conversation, user_id).await?;
-            sqlx::query!(
-                "update room_readers
-                 set until = $3
-                 where user_id = $2
-                   and until is null
-                   and room_id in (select room_id from portals where conversation_id = $1)",
-                conversation.0,
-                user_id,
-                at,
-            )
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        Ok(changed == 1)
-    }
-
-    /// What was noted of earlier invitations and tries counts no more; somebody looks after the room.
-    async fn is_invited_anew(
-        &self,
-        connection: &mut sqlx::PgConnection,
-        conversation: ConversationId,
-        user_id: &str,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "update portals
-             set invited = array_remove(invited, $2)
-             where conversation_id = $1
-               and $2 = any (invited)",
-            conversation.0,
-            user_id,
-        )
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query!(
-            "delete from told_of_members
-             where user_id = $2
-               and what <> 'identity'
-               and room_id in (select room_id from portals where conversation_id = $1)",
-            conversation.0,
-            user_id,
-        )
-        .execute(&mut *connection)
-        .await?;
-        jobs::add(connection, &Job::SendPosts(conversation), None).await
     }
 
     /// Who has to go out of a room, as far as it may be removed; `team` are those who do not.

@@ -167,38 +167,7 @@ impl Store {
     /// read nothing yet, or in which something was shown to nobody.
     pub async fn wake_for_readers(&self, users: &[String]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let conversations = sqlx::query_scalar!(
-            "select distinct portal.conversation_id
-             from portal_members as member
-             join portals as portal on portal.room_id = member.room_id
-             where member.user_id = any ($1)
-               and member.membership in ('join', 'invite')
-               and portal.state = 'open'
-               and (
-                   not exists (
-                       select 1
-                       from room_readers as reader
-                       where reader.room_id = member.room_id
-                         and reader.user_id = member.user_id
-                         and reader.until is null
-                   )
-                   or exists (
-                       select 1
-                       from posts
-                       where posts.conversation_id = portal.conversation_id
-                         and posts.unshown
-                         and not posts.repeated
-                   )
-                   or portal.deserted_since is not null
-               )",
-            users,
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-        for conversation in conversations {
-            let job = Job::SendPosts(ConversationId(conversation));
-            jobs::add(&mut transaction, &job, None).await?;
-        }
+        wake_for_readers(&mut transaction, users).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -444,5 +413,44 @@ pub(super) async fn lies_in_a_room_that_is_gone(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+pub(super) async fn wake_for_readers(
+    connection: &mut PgConnection,
+    users: &[String],
+) -> Result<(), sqlx::Error> {
+    let conversations = sqlx::query_scalar!(
+        "select distinct portal.conversation_id
+         from portal_members as member
+         join portals as portal on portal.room_id = member.room_id
+         where member.user_id = any ($1)
+           and member.membership in ('join', 'invite')
+           and portal.state = 'open'
+           and (
+               not exists (
+                   select 1
+                   from room_readers as reader
+                   where reader.room_id = member.room_id
+                     and reader.user_id = member.user_id
+                     and reader.until is null
+               )
+               or exists (
+                   select 1
+                   from posts
+                   where posts.conversation_id = portal.conversation_id
+                     and posts.unshown
+                     and not posts.repeated
+               )
+               or portal.deserted_since is not null
+           )",
+        users,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for conversation in conversations {
+        let job = Job::SendPosts(ConversationId(conversation));
+        jobs::add(&mut *connection, &job, None).await?;
+    }
     Ok(())
 }

@@ -12,7 +12,7 @@ use time::{OffsetDateTime, macros::datetime};
 use umstieg::{
     model::{ConversationId, Notice, Substance},
     rules::audience::{Facts, Standing, standing},
-    store::{ConfirmedBy, Database, PresentMember, Store, ToldOf, seal::OuterKey},
+    store::{ConfirmedBy, Database, EventStep, PresentMember, Store, ToldOf, seal::OuterKey},
 };
 use umstieg_world::World;
 
@@ -45,6 +45,32 @@ async fn open_portal(store: &Store, room: &str) -> ConversationId {
     ConversationId(conversation)
 }
 
+/// A speaker's command is acted upon in a step of its own.
+async fn step(store: &Store) -> EventStep<'_> {
+    let id = sqlx::query_scalar::<_, i64>(
+        "insert into room_events (event_id, room_id, sender, event, door, received_at, state)
+         values (gen_random_uuid()::text, '!r:x', '@anna:x', '', 'sync', now(), 'new')
+         returning id",
+    )
+    .fetch_one(store.pool())
+    .await
+    .unwrap();
+    store.event_step(id, NOW).await.unwrap().unwrap()
+}
+
+async fn admit(store: &Store, conversation: ConversationId, user: &str) {
+    let mut step = step(store).await;
+    step.admit(conversation, user).await.unwrap();
+    step.commit().await.unwrap();
+}
+
+async fn dismiss(store: &Store, conversation: ConversationId, user: &str) -> bool {
+    let mut step = step(store).await;
+    let was_in = step.dismiss(conversation, user).await.unwrap();
+    step.commit().await.unwrap();
+    was_in
+}
+
 /// R17: whoever writes an event chooses its time.
 #[tokio::test]
 async fn r17_a_join_from_the_future_does_not_outlive_a_leave() {
@@ -69,11 +95,10 @@ async fn r05_whom_a_speaker_let_in_is_let_in_in_the_next_room_too() {
     let store = fresh_store().await;
     let conversation = open_portal(&store, "!alt:x").await;
     let (carla, dora) = ("@carla:x", "@dora:x");
-    assert!(store.admit(conversation, carla, NOW).await.unwrap());
-    assert!(!store.admit(conversation, carla, NOW).await.unwrap(), "once");
-    assert!(store.admit(conversation, dora, NOW).await.unwrap());
-    assert!(store.dismiss(conversation, dora, NOW).await.unwrap());
-    assert!(!store.dismiss(conversation, dora, NOW).await.unwrap(), "once");
+    admit(&store, conversation, carla).await;
+    admit(&store, conversation, dora).await;
+    assert!(dismiss(&store, conversation, dora).await);
+    assert!(!dismiss(&store, conversation, dora).await, "once");
     let portal = store.portal(conversation).await.unwrap().unwrap();
     store.portal_moved(portal.id, "!neu:x", uuid::Uuid::new_v4(), NOW).await.unwrap();
     store
@@ -220,11 +245,11 @@ async fn run(store: &Store, steps: &[Step]) -> Result<(), TestCaseError> {
                 }
             }
             Step::LetIn(user) if !TEAM.contains(&USERS[user]) => {
-                store.admit(conversation, USERS[user], NOW).await.unwrap();
+                admit(store, conversation, USERS[user]).await;
                 model.let_in.insert(user);
             }
             Step::LetOut(user) => {
-                store.dismiss(conversation, USERS[user], NOW).await.unwrap();
+                dismiss(store, conversation, USERS[user]).await;
                 model.let_in.remove(&user);
             }
             Step::LetIn(_) => {}

@@ -18,6 +18,7 @@ mod both_roads;
 mod check;
 mod cli;
 mod clocks;
+mod commands;
 mod crypto_store;
 mod damage;
 mod docs;

@@ -3,7 +3,7 @@
 use ruma::{MxcUri, OwnedMxcUri};
 use serde_json::Value;
 
-use super::{text, tidy};
+use super::{text, words::plain_words};
 use crate::model::{FileForm, MessageKind, RoomFile};
 
 /// Longest file name, in bytes: what common file systems take.
@@ -43,7 +43,7 @@ pub(super) fn gallery(content: &Value) -> Option<MessageKind> {
             file(form, item)
         })
         .collect();
-    let caption = text(content, "body").map(tidy).filter(|caption| !caption.trim().is_empty());
+    let caption = Some(plain_words(content)).filter(|caption| !caption.trim().is_empty());
     Some(files.map_or(cannot, |files| MessageKind::Gallery { caption, files }))
 }
 
@@ -75,7 +75,7 @@ pub(super) fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
     let body = text(content, "body").unwrap_or_default();
     // Since Matrix 1.10 the body beside a different `filename` is what the sender wrote about it.
     let (file_name, caption) = match text(content, "filename") {
-        Some(file_name) if file_name != body => (file_name, Some(tidy(body))),
+        Some(file_name) if file_name != body => (file_name, Some(plain_words(content))),
         Some(file_name) => (file_name, None),
         // A voice message is called "Voice message" in every language; its file has a name (MSC3245).
         None => match content.pointer("/org.matrix.msc1767.file/name").and_then(Value::as_str) {

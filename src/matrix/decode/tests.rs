@@ -165,6 +165,51 @@ fn an_answer_loses_the_repetition_in_its_html_too() {
     assert_eq!(html("<mx-reply>never closed"), "<mx-reply>never closed");
 }
 
+/// What leaves says what the room shows, also of files' captions and of corrections.
+#[test]
+fn what_a_body_lacks_of_its_html_is_said() {
+    let html = "<b>Nicht</b> <del>50 mg</del> 5 mg";
+    let said_as = |body: &str| {
+        json!({ "msgtype": "m.text", "body": body, "format": "org.matrix.custom.html",
+                "formatted_body": html })
+    };
+    let expected = "Nicht ~~50 mg~~ 5 mg";
+    check_text(said_as("Nicht 50 mg 5 mg"), expected);
+    check_text(said_as(" "), expected);
+    check_text(said_as("Etwas anderes"), "Etwas anderes");
+    let correction = json!({
+        "msgtype": "m.text", "body": "* x", "m.new_content": said_as("Nicht 50 mg 5 mg"),
+        "m.relates_to": { "rel_type": "m.replace", "event_id": "$m" },
+    });
+    check_text(correction, expected);
+    let mut file = said_as("Nicht 50 mg 5 mg");
+    file["msgtype"] = json!("m.file");
+    file["filename"] = json!("a.pdf");
+    file["url"] = json!("mxc://hs.example/abc");
+    let MessageKind::File(file) = said(file).kind else { panic!("no file") };
+    assert_eq!(file.caption.as_deref(), Some(expected));
+    // Without a body there are no words, and nothing that could be passed over.
+    let kind = said(json!({ "msgtype": "m.text", "m.text": "Guten Tag" })).kind;
+    assert_eq!(kind, MessageKind::Other { fallback: None });
+    let blank = said(json!({ "msgtype": "de.example.formular", "body": " ", "felder": [1] })).kind;
+    assert_eq!(blank, MessageKind::Other { fallback: None });
+}
+
+/// Two figures never become one.
+#[test]
+fn a_control_character_leaves_a_gap() {
+    let check = |sign: char, gap: &str| {
+        let content = json!({ "msgtype": "m.text", "body": format!("5{sign}0 mg") });
+        check_text(content, &format!("5{gap}0 mg"));
+    };
+    for sign in ['\u{b}', '\u{c}', '\u{85}', '\r'] {
+        check(sign, "\n");
+    }
+    for sign in ['\0', '\u{8}', '\u{1b}', '\u{1f}', '\u{7f}', '\u{9d}'] {
+        check(sign, " ");
+    }
+}
+
 #[test]
 fn an_answer_within_a_thread_is_one_only_when_it_is_meant() {
     let in_thread = |is_falling_back: Value| {
@@ -224,9 +269,27 @@ fn b44_an_answer_loses_the_repetition_wherever_it_stands() {
         "> Laut Befund 3,5 cm\n\nAntwort",
         "> <5 mg> morgens\n\nBitte so lassen",
         "> <Befund> Kalium 6,8\nBitte anrufen",
+        "> <Kalium 6,8 mmol/l>\n\nBitte heute noch kontrollieren",
+        "> <Befund> Kalium 6,8\n\nBitte anrufen",
+        "> <Kalium 6,8> zu hoch\n\nBitte anrufen",
+        "> <Dr. Muster>\n\nBitte anrufen",
         "<Dr. Muster> hat angerufen",
     ] {
         check(typed, typed);
+    }
+    // The HTML has the repetition, and a quotation behind it that is the text's only one.
+    for (repetition, answer) in [("", "> Kalium 6,8\n\nzu hoch"), ("> x\n\n", "> Kalium\nzu hoch")]
+    {
+        check_text(
+            json!({
+                "msgtype": "m.text", "body": format!("{repetition}{answer}"),
+                "format": "org.matrix.custom.html",
+                "formatted_body":
+                    "<mx-reply>x</mx-reply><blockquote>Kalium</blockquote>zu hoch",
+                "m.relates_to": in_reply,
+            }),
+            answer,
+        );
     }
     // Where the HTML says that there is a repetition, there is one.
     check_text(

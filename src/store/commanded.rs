@@ -1,0 +1,163 @@
+//! What speakers ask for beyond the answers: one transaction with the note that their command was acted
+//! upon, so that it is done once, and answered by what was done.
+
+use sqlx::PgConnection;
+
+use super::{ConfirmedBy, EventStep, Job, StoreError, identities, jobs};
+use crate::model::ConversationId;
+
+/// What came of letting somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetIn {
+    /// It is invited, and gets the keys from now on.
+    Now,
+    /// It was let in before, and is there or invited.
+    Before,
+}
+
+impl EventStep<'_> {
+    /// A speaker lets somebody in. Who was let in before and is not there any more, or could not be
+    /// invited, is invited once more.
+    pub async fn admit(
+        &mut self,
+        conversation: ConversationId,
+        user_id: &str,
+    ) -> Result<LetIn, StoreError> {
+        let changed = sqlx::query!(
+            "insert into admitted (conversation_id, user_id, state, changed_at)
+             values ($1, $2, 'in', $3)
+             on conflict (conversation_id, user_id) do update
+             set state = 'in',
+                 changed_at = excluded.changed_at
+             where admitted.state <> 'in'",
+            conversation.0,
+            user_id,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?
+        .rows_affected();
+        if changed == 0 && self.is_in_the_portal(conversation, user_id).await? {
+            return Ok(LetIn::Before);
+        }
+        is_invited_anew(&mut self.transaction, conversation, user_id).await?;
+        Ok(LetIn::Now)
+    }
+
+    async fn is_in_the_portal(
+        &mut self,
+        conversation: ConversationId,
+        user_id: &str,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from portals as portal
+                 join portal_members as member on member.room_id = portal.room_id
+                 where portal.conversation_id = $1
+                   and portal.state <> 'gone'
+                   and member.user_id = $2
+                   and member.membership in ('join', 'invite')
+             ) as "is_there!""#,
+            conversation.0,
+            user_id,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?)
+    }
+
+    /// A speaker sends somebody out again: it gets no more keys, and is removed. `false`: nobody had
+    /// let it in.
+    pub async fn dismiss(
+        &mut self,
+        conversation: ConversationId,
+        user_id: &str,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query!(
+            "update admitted
+             set state = 'out',
+                 changed_at = $3
+             where conversation_id = $1
+               and user_id = $2
+               and state in ('in', 'asked')",
+            conversation.0,
+            user_id,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?
+        .rows_affected();
+        if changed == 0 {
+            return Ok(false);
+        }
+        is_invited_anew(&mut self.transaction, conversation, user_id).await?;
+        sqlx::query!(
+            "update room_readers
+             set until = $3
+             where user_id = $2
+               and until is null
+               and room_id in (select room_id from portals where conversation_id = $1)",
+            conversation.0,
+            user_id,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        Ok(true)
+    }
+
+    /// A speaker confirmed what was not sure about a caller. `false`: it was confirmed before.
+    pub async fn settle_doubt(
+        &mut self,
+        conversation: ConversationId,
+        doubt: &str,
+    ) -> Result<bool, StoreError> {
+        let settled = sqlx::query!(
+            "insert into settled_doubts (conversation_id, doubt, settled_at)
+             values ($1, $2, $3)
+             on conflict do nothing",
+            conversation.0,
+            doubt,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?
+        .rows_affected();
+        Ok(settled == 1)
+    }
+
+    /// A speaker confirmed somebody's new identity; see [`super::Store::confirm_identity`].
+    pub async fn confirm_identity(&mut self, user_id: &str, key: &str) -> Result<bool, StoreError> {
+        let by = ConfirmedBy::Speaker;
+        Ok(identities::confirm(&mut self.transaction, user_id, key, by, self.at).await?)
+    }
+}
+
+/// What was noted of earlier invitations and tries counts no more; somebody looks after the room.
+async fn is_invited_anew(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+    user_id: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update portals
+         set invited = array_remove(invited, $2)
+         where conversation_id = $1
+           and $2 = any (invited)",
+        conversation.0,
+        user_id,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "delete from told_of_members
+         where user_id = $2
+           and what <> 'identity'
+           and room_id in (select room_id from portals where conversation_id = $1)",
+        conversation.0,
+        user_id,
+    )
+    .execute(&mut *connection)
+    .await?;
+    jobs::add(connection, &Job::SendPosts(conversation), None).await
+}
