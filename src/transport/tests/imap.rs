@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::scripted::{PLAIN, ScriptedServer, account, chain};
 use crate::{
     model::MailKey,
@@ -366,7 +368,8 @@ async fn l64_an_answer_of_many_lines_and_literals_has_an_end() {
             let server = server.say([b"* 1 FETCH (".to_vec(), piece.repeat(times)].concat());
             let (ours, theirs) = tokio::io::duplex(1024 * 1024);
             // A client that has had enough hangs up, and the server's writing fails.
-            let server = tokio::spawn(server.act(Box::new(ours)));
+            let mut acting = JoinSet::new();
+            acting.spawn(server.act(Box::new(ours)));
             let protocol = MailboxProtocol::Imap;
             let opened = Mailbox::open_over(Box::new(theirs), protocol, &account()).await;
             let mut mailbox = opened.unwrap();
@@ -379,7 +382,7 @@ async fn l64_an_answer_of_many_lines_and_literals_has_an_end() {
             }
             assert!(mailbox.is_over());
             drop(mailbox);
-            server.await.unwrap();
+            acting.join_next().await.unwrap().unwrap();
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::{cell::Cell, convert::Infallible, time::Duration};
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
 use super::scripted::{PLAIN, ScriptedServer, account, chain};
 use crate::{
@@ -269,12 +270,13 @@ async fn l63_every_answer_and_every_mail_has_an_end_in_time() {
     async fn outcome_of(server: ScriptedServer, mail: &[u8]) -> Outcome {
         let (ours, theirs) = tokio::io::duplex(1024);
         // It goes on when nobody listens any more.
-        let server = tokio::spawn(server.act(Box::new(ours)));
+        let mut acting = JoinSet::new();
+        acting.spawn(server.act(Box::new(ours)));
         let agree = async || Ok::<_, Infallible>(());
         let (account, envelope) = (account(), envelope());
         let submitted = submit_over(Box::new(theirs), &account, &envelope, mail, agree);
         let outcome = tokio::time::timeout(Duration::from_secs(3600), submitted).await;
-        server.abort();
+        acting.abort_all();
         outcome.unwrap()
     }
     fn now_and_then(server: ScriptedServer, line: &str) -> ScriptedServer {
