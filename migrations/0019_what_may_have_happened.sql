@@ -22,7 +22,7 @@ alter table posts add column stands_alone boolean not null default false;
 -- them in again they get no keys, and they are not removed.
 alter table told_of_members drop constraint told_of_members_what_check;
 alter table told_of_members add constraint told_of_members_what_check
-    check (what in ('stranger', 'strangers', 'answered', 'identity', 'stays', 'unknown', 'asked'));
+    check (what in ('stranger', 'strangers', 'answered', 'identity', 'stays', 'unknown', 'refused', 'asked'));
 alter table admitted drop constraint if exists admitted_state_check;
 alter table admitted add constraint admitted_state_check check (state in ('in', 'out', 'asked'));
 
