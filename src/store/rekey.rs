@@ -48,6 +48,7 @@ pub const SEALED: &[SealedColumn] = &[
 pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
     ("letters", "digest"),
+    ("unfetched_mails", "head_digest"),
     ("mailboxes", "place"),
     ("seal_keys", "wrapped"),
     ("crypto_records", "part_of"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use umstieg_world::{Channel, Client, Trouble, World, WorldOptions, gateway::PASSWORD};
 
 use crate::{
-    proxy::{Proxy, RETRY_AFTER},
+    proxy::{Passed, Proxy, RETRY_AFTER},
     stage::{Stage, kim_mail},
 };
 
@@ -204,6 +204,13 @@ async fn p5_a_rate_limit_is_obeyed_and_loses_and_doubles_nothing() {
         assert_eq!(stage.anna_saw(&format!("Gebremst {number}.")), 1);
     }
 
+    let is_asked_again = |passed: &[Passed]| {
+        let mut limited = passed.iter().enumerate().filter(|(_, passed)| passed.status == 429);
+        limited.all(|(index, refused)| {
+            passed[index + 1..].iter().any(|later| later.what == refused.what)
+        })
+    };
+    stage.until("what was refused is asked again", async || is_asked_again(&proxy.passed())).await;
     let passed = proxy.passed();
     let limited = passed.iter().enumerate().filter(|(_, passed)| passed.status == 429);
     let mut count = 0;
