@@ -35,7 +35,7 @@ use crate::{
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
 /// Longest time between two questions for a job where no wake-up comes.
-const PAUSE_BETWEEN_QUESTIONS: Duration = Duration::from_millis(250);
+const PAUSE_BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 
 /// Time between two looks for what waits without a wake-up.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
