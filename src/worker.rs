@@ -166,6 +166,8 @@ impl Shop {
         step("waking", self.ctx.store.wake_what_waits(now).await);
         // A key may have come while the gateway was away.
         if has_heard {
+            // Before those that ask how long something has waited.
+            step("clock", self.ctx.store.nothing_comes_later(now).await);
             step("unreadable", relay::tell_of_unreadable(&self.ctx).await);
             step("edits", relay::hold_what_waits(&self.ctx).await);
         }

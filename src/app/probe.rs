@@ -407,7 +407,7 @@ async fn mail_servers(
     findings: &mut Vec<Finding>,
 ) {
     let name = &channel.channel.name;
-    let Line { inbox, outbox, .. } = match start::line(channel, 1) {
+    let Line { inbox, outbox, .. } = match start::line(channel) {
         Ok(line) => line,
         Err(error) => {
             findings.push(Finding::fail(

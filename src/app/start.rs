@@ -75,7 +75,7 @@ pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeser
 }
 
 /// A channel with its servers.
-pub(super) fn line(channel: &ChannelSettings, concurrency: usize) -> Result<Line, StartError> {
+pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
     let server = |settings| {
         mail_server(settings).map_err(|source| StartError::MailServer {
             channel: channel.channel.name.to_string(),
@@ -97,7 +97,7 @@ pub(super) fn line(channel: &ChannelSettings, concurrency: usize) -> Result<Line
             patience: Patience::default(),
         },
         outbox: server(&channel.outbox.server)?,
-        seats: Seats::new(concurrency),
+        seats: Seats::new(1),
     })
 }
 
@@ -107,7 +107,7 @@ pub(super) fn places(channels: &[ChannelSettings]) -> Result<Vec<ChannelPlace>, 
         .iter()
         .map(|settings| {
             let Channel { name, .. } = &settings.channel;
-            let (kind, place) = (settings.channel.kind(), line(settings, 1)?.inbox.place());
+            let (kind, place) = (settings.channel.kind(), line(settings)?.inbox.place());
             Ok(ChannelPlace { name: name.clone(), kind, place })
         })
         .collect()
@@ -128,7 +128,8 @@ pub fn ctx(
     let mut channels = BTreeMap::new();
     let concurrency = settings.worker.concurrency;
     for channel in &settings.channels {
-        let mut line = line(channel, concurrency)?;
+        let mut line = line(channel)?;
+        line.seats = Seats::new(concurrency);
         line.inbox.server.join(&mut accounts);
         line.outbox.join(&mut accounts);
         channels.insert(channel.channel.name.clone(), line);

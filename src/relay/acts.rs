@@ -239,9 +239,7 @@ pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), Sto
 
 /// Holds what waits too long for an edit that cannot be read.
 pub async fn hold_what_waits(ctx: &Ctx) -> Result<(), StoreError> {
-    let now = ctx.clock.now();
-    ctx.store.nothing_comes_later(now).await?;
-    let before = now - ctx.key_wait;
+    let before = ctx.clock.now() - ctx.key_wait;
     let mut after = 0;
     loop {
         let waited = ctx.store.edits_waited_for(before, after, TOLD_AT_ONCE).await?;

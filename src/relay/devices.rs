@@ -169,8 +169,8 @@ impl Devices {
 ///
 /// An older copy of the database has keys that were used since, and no key may be used twice; and what
 /// happened since is unknown to it. The homeserver holds a count that only grows; a database that is
-/// behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any case, for what was said in those
-/// of before is not counted there.
+/// behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
+/// case, for what was said in those of before is not counted there.
 pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
     Ok(begin_with_keys(ctx).await?)
 }

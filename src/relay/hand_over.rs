@@ -256,9 +256,10 @@ impl Case<'_> {
                 // A proxy that was asked just when its homeserver came back says so once.
                 let is_first = dispatch.attempts <= 1
                     && !store.waits_for(dispatch.id, HOMESERVER_AWAY).await?;
-                match is_first {
-                    true => self.wait_for_homeserver(dispatch).await?,
-                    false => self.not_made(dispatch, Trouble::Media).await?,
+                if is_first {
+                    self.wait_for_homeserver(dispatch).await?;
+                } else {
+                    self.not_made(dispatch, Trouble::Media).await?;
                 }
                 return Ok(Attempt::Ended);
             }
@@ -565,10 +566,8 @@ impl Case<'_> {
                 Err(NoMail::HomeserverAway)
             }
             Err(DownloadError::Matrix(error)) if error.is_outage() => {
-                Err(match homeserver.is_away(&error).await {
-                    true => NoMail::HomeserverAway,
-                    false => NoMail::FileAway,
-                })
+                let is_away = homeserver.is_away(&error).await;
+                Err(if is_away { NoMail::HomeserverAway } else { NoMail::FileAway })
             }
             Err(DownloadError::Matrix(error)) => Err(match error.kind() {
                 ErrorKind::Again { .. } => NoMail::Later(Trouble::Media),

@@ -119,7 +119,6 @@ pub(super) async fn read(
 /// Tells the senders of what has waited too long for its key.
 pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
-    ctx.store.nothing_comes_later(now).await?;
     let before = now - ctx.key_wait;
     let mut unreadable = ctx.store.unreadable_since(before, 0, TOLD_AT_ONCE).await?;
     if unreadable.is_empty() {
@@ -199,9 +198,7 @@ const PLACE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// Events that came by one door only: nobody knows their place, so a person decides.
 pub async fn park_without_place(ctx: &Ctx) -> Result<(), StoreError> {
-    let now = ctx.clock.now();
-    ctx.store.nothing_comes_later(now).await?;
-    let before = now - PLACE_WITHIN;
+    let before = ctx.clock.now() - PLACE_WITHIN;
     let bot = ctx.homeserver.bot();
     let mut after = 0;
     loop {

@@ -71,52 +71,36 @@ impl Store {
                  post.replaces,
                  -- Only what stands in the room of now can be replaced there: neither what was said
                  -- in another one, nor what was deleted.
-                 coalesce(
-                     (
-                         select later.event_id
+                 (
+                     select there.event_id
+                     from (
+                         select later.event_id, 1 as rank, later.id::numeric as age
                          from posts as later
                          where later.replaces = post.replaces
                            and later.stands_alone
                            and later.id < post.id
                            and later.sent_at >= portal.created_at
-                           and not exists (
-                               select 1
-                               from room_acts as act
-                               where act.target = later.event_id
-                                 and act.room_id = portal.room_id
-                                 and act.kind = 'redaction'
-                           )
-                         order by later.id desc
-                         limit 1
-                     ),
-                     -- After a restore: what was said of the dispatch since the copy was made.
-                     (
-                         select found.event_id
+                         union all
+                         -- After a restore: what was said of the dispatch since the copy was made.
+                         select found.event_id, 2, extract(epoch from found.found_at)
                          from found_posts as found
                          where starts_with(
                                    found.txn_id,
                                    'd' || split_part(dispatch.message_id, '@', 1) || 'n0'
                                )
-                           and not exists (
-                               select 1
-                               from room_acts as act
-                               where act.target = found.event_id
-                                 and act.room_id = portal.room_id
-                                 and act.kind = 'redaction'
-                           )
-                         order by found.found_at desc
-                         limit 1
-                     ),
-                     case
-                         when replaced.sent_at >= portal.created_at
-                             and not exists (
-                                 select 1
-                                 from room_acts as act
-                                 where act.target = replaced.event_id
-                                   and act.room_id = portal.room_id
-                                   and act.kind = 'redaction'
-                             ) then replaced.event_id
-                     end
+                         union all
+                         select replaced.event_id, 3, 0
+                         where replaced.sent_at >= portal.created_at
+                     ) as there
+                     where not exists (
+                         select 1
+                         from room_acts as act
+                         where act.target = there.event_id
+                           and act.room_id = portal.room_id
+                           and act.kind = 'redaction'
+                     )
+                     order by there.rank, there.age desc
+                     limit 1
                  ) as "replaced_event?",
                  post.unshown,
                  post.attempts,

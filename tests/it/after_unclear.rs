@@ -1,13 +1,22 @@
 //! What may have arrived stays unclear, whatever becomes of later attempts.
 
-use std::time::Duration;
-
 use umstieg_world::Trouble;
 
 use crate::{
     encryption::{sees, strict_anna, told},
     stage::{Stage, kim_mail},
 };
+
+/// What the mail server said of the answer is lost.
+async fn its_word_got_lost(stage: &Stage) {
+    stage
+        .query(
+            "update dispatches set state = 'unclear';
+             insert into parked (kind, item_id, channel, reason, parked_at)
+             select 'dispatch', id, 'kim', 'unclear', now() from dispatches",
+        )
+        .await;
+}
 
 /// An answer that was handed over, and of which the server's word got lost. Gives its correspondent, its
 /// room, its message and the notice about it.
@@ -17,13 +26,7 @@ async fn an_unclear_answer(stage: &Stage) -> (String, String, String, String) {
     let said = stage.anna.send_text(&room, "Bitte 5 mg geben").await.unwrap();
     stage.mails(&erik, 1).await;
     let notice = told(&stage.anna, &said, "An KIM übergeben").await;
-    stage
-        .query(
-            "update dispatches set state = 'unclear';
-             insert into parked (kind, item_id, channel, reason, parked_at)
-             select 'dispatch', id, 'kim', 'unclear', now() from dispatches",
-        )
-        .await;
+    its_word_got_lost(stage).await;
     (erik, room, said, notice.event_id().to_owned())
 }
 
@@ -39,7 +42,7 @@ async fn what_was_unclear_and_is_deleted_after_erneut_is_not_called_not_handed_o
     stage.anna.redact(&room, &said).await.unwrap();
     stage.database_says("select state from dispatches", "withdrawn").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage.last_is_seen_by(&stage.anna).await;
     let shown = stage.anna.seen().shown_body(&notice).unwrap().to_owned();
     assert_eq!(stage.mails(&erik, 1).await.len(), 1, "it is with Dr. Muster");
     assert!(!shown.contains("wurde nicht übergeben"), "{shown}");
@@ -55,7 +58,7 @@ async fn what_was_unclear_and_is_refused_after_erneut_is_not_called_undelivered(
     told(&stage.anna, &again, "doppelt").await;
     stage.database_says("select state from dispatches", "failed").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage.last_is_seen_by(&stage.anna).await;
     let shown = stage.anna.seen().shown_body(&notice).unwrap().to_owned();
     assert_eq!(stage.mails(&erik, 1).await.len(), 1, "it is with Dr. Muster");
     assert!(!shown.starts_with("Nicht zugestellt"), "{shown}");
@@ -74,13 +77,7 @@ async fn what_was_unclear_and_is_held_for_a_key_is_not_called_not_passed_on() {
     let said = anna.send_text(&room, "Bitte 50 mg geben").await.unwrap();
     stage.mails(&erik, 1).await;
     told(&anna, &said, "An KIM übergeben").await;
-    stage
-        .query(
-            "update dispatches set state = 'unclear';
-             insert into parked (kind, item_id, channel, reason, parked_at)
-             select 'dispatch', id, 'kim', 'unclear', now() from dispatches",
-        )
-        .await;
+    its_word_got_lost(&stage).await;
     stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
     let again = anna.send_text(&room, "!erneut").await.unwrap();
     told(&anna, &again, "doppelt").await;
@@ -97,7 +94,7 @@ async fn what_was_unclear_and_is_held_for_a_key_is_not_called_not_passed_on() {
     anna.edit(&room, &said, "Bitte 5 mg geben").await.unwrap();
     stage.database_says("select state from dispatches", "withdrawn").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    stage.last_is_seen_by(&anna).await;
     let untrue = "Weder die frühere Fassung noch die geänderte wurde weitergegeben";
     assert_eq!(stage.mails(&erik, 1).await.len(), 1, "it is with Dr. Muster");
     assert!(!anna.seen().messages().any(|m| m.body().contains(untrue)), "{untrue}");

@@ -65,17 +65,23 @@ impl Set {
     }
 }
 
-/// The clock is set back, or forward, while an answer is gathered and while one waits.
-#[tokio::test]
-async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
-    let server = Server::start().await;
-    server.take_all();
+/// A database, and settings whose first channel hands over to this server. The gateway does not run.
+pub(crate) async fn parts_before(server: &Server) -> Stage {
     let stage = Stage::before_start(|mut channels| {
         channels[0].outbox_port = Some(server.smtp);
         channels
     })
     .await;
     assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    stage
+}
+
+/// The clock is set back, or forward, while an answer is gathered and while one waits.
+#[tokio::test]
+async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
+    let server = Server::start().await;
+    server.take_all();
+    let stage = parts_before(&server).await;
     stage
         .query(
             "insert into conversations (channel, correspondent, created_at)
@@ -130,12 +136,7 @@ async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
 async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
     let server = Server::start().await;
     server.take_all();
-    let stage = Stage::before_start(|mut channels| {
-        channels[0].outbox_port = Some(server.smtp);
-        channels
-    })
-    .await;
-    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let stage = parts_before(&server).await;
     stage
         .query(
             "insert into conversations (channel, correspondent, created_at)
@@ -187,12 +188,7 @@ async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
 async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
     let server = Server::start().await;
     server.take_all();
-    let stage = Stage::before_start(|mut channels| {
-        channels[0].outbox_port = Some(server.smtp);
-        channels
-    })
-    .await;
-    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let stage = parts_before(&server).await;
     let sql = "insert into conversations (channel, correspondent, created_at)
                values ('kim', 'erik@charite.kim.telematik', now())";
     stage.query(sql).await;
@@ -217,6 +213,8 @@ async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
         .await;
     for _ in 0..3 {
         set.forward(Duration::from_secs(3600));
+        // As the sweep does.
+        set.ctx.store.nothing_comes_later(set.ctx.clock.now()).await.unwrap();
         relay::hold_what_waits(&set.ctx).await.unwrap();
         set.hand_over(conversation).await;
     }

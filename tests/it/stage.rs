@@ -10,7 +10,7 @@ use umstieg::{
 };
 use umstieg_world::{
     Client, Gateway, SlotLease, Surroundings, World,
-    client::SeenEvent,
+    client::{Seen, SeenEvent},
     gateway::{Channel, ENCRYPTED, PASSWORD, UNENCRYPTED},
     mail::FAX_DOMAIN,
 };
@@ -398,6 +398,14 @@ impl Stage {
             })
             .await
             .unwrap()
+    }
+
+    /// Waits until a client has seen what the gateway said last. Nothing waits to be said.
+    pub(crate) async fn last_is_seen_by(&self, client: &Client) {
+        let last = "select event_id from posts where state = 'sent' order by sent_at desc limit 1";
+        let last = self.query(last).await;
+        let is_it = |seen: &Seen| seen.messages().any(|m| m.event_id() == last).then_some(());
+        client.wait_for("what the gateway said last", is_it).await.unwrap();
     }
 
     /// How many messages with these words Anna has seen, edits not counted.

@@ -9,7 +9,7 @@ use umstieg_world::Trouble;
 
 use crate::{
     accounts::Server,
-    clocks::Set,
+    clocks::{Set, parts_before},
     encryption::{sees, strict_anna},
     stage::{Stage, kim_mail},
 };
@@ -524,12 +524,7 @@ async fn b84_a_command_that_is_deleted_is_no_news() {
 async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_else() {
     let server = Server::start().await;
     server.take_all();
-    let stage = Stage::before_start(|mut channels| {
-        channels[0].outbox_port = Some(server.smtp);
-        channels
-    })
-    .await;
-    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let stage = parts_before(&server).await;
     let sql = "insert into conversations (channel, correspondent, created_at)
                values ('kim', 'erik@charite.kim.telematik', now())";
     stage.query(sql).await;

@@ -7,8 +7,8 @@ use imap_proto::{MailboxDatum, Response, Status};
 use super::Imap;
 use crate::transport::{error::MailServerError, fetched::Basket, reply::presentable, wire::Fault};
 
-/// Longest line of an answer, and most of its lines together, in bytes: a SEARCH names all mails in one line, and this is room for
-/// half a million of them.
+/// Longest line of an answer, and most of its lines together, in bytes: a SEARCH names all mails in one
+/// line, and this is room for half a million of them.
 pub(super) const LINE_MAX: usize = 4 * 1024 * 1024;
 
 /// Most bytes of literals in an answer that are kept in it, and all of one that brings no mail.
