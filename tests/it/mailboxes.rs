@@ -82,7 +82,12 @@ struct Manner {
     deletes: bool,
     /// As the settings write it.
     since: Option<&'static str>,
+    /// The gateway waits long for a server: a try ends when the test ends it, however slow it is.
+    patient: bool,
 }
+
+/// It deletes what is read.
+const DELETES: Manner = Manner { deletes: true, since: None, patient: false };
 
 impl Channel {
     /// A channel that looks into this mailbox, under a name that is not used yet.
@@ -121,7 +126,8 @@ impl Channel {
         let clock = Clock::of_the_machine();
         let mut ctx = app::ctx(&loaded.settings, &tokens, practice.store.clone(), clock).unwrap();
         let inbox = &mut ctx.channels.values_mut().next().unwrap().inbox;
-        inbox.server.timeouts.silence = Duration::from_millis(300);
+        inbox.server.timeouts.silence =
+            if manner.patient { WAIT } else { Duration::from_millis(300) };
         inbox.server.timeouts.connect = Duration::from_secs(5);
         inbox.poll = Duration::from_millis(50);
         inbox.patience = Patience {

@@ -4,7 +4,7 @@
 use tokio::task::JoinSet;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, Manner, Practice, letter};
+use super::{Channel, DELETES, Manner, Practice, letter};
 
 /// Channels at work at the same time.
 const AT_ONCE: usize = 12;
@@ -89,8 +89,7 @@ async fn one_bad_mail(
     if let Some(also) = also {
         server.does(also, Some("2"), Misdeed::Refuse);
     }
-    let mut channel =
-        Channel::of(practice, &server, protocol, Manner { deletes: true, since: None });
+    let mut channel = Channel::of(practice, &server, protocol, DELETES);
     channel.start();
     let others: [&[u8]; 2] = [&first, &third];
     let told = || async {
@@ -167,8 +166,7 @@ async fn for_a_while(
     let [first, second] = ["eins", "zwei"].map(|words| letter(&format!("{words}{id}"), words));
     let server = Misbehaving::start(protocol, &[("1", &first), ("2", &second)]).await.unwrap();
     server.does_times(3, command, None, misdeed);
-    let mut channel =
-        Channel::of(practice, &server, protocol, Manner { deletes: true, since: None });
+    let mut channel = Channel::of(practice, &server, protocol, DELETES);
     channel.start();
     let all: [&[u8]; 2] = [&first, &second];
     let there = || async { channel.has_all(&all).await };

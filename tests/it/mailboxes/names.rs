@@ -2,9 +2,7 @@
 
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, Manner, Practice, letter};
-
-const DELETES: Manner = Manner { deletes: true, since: None };
+use super::{Channel, DELETES, Manner, Practice, letter};
 
 async fn start(
     practice: &Practice,
@@ -166,7 +164,8 @@ async fn r06b_a_try_that_was_interrupted_counts() {
     let (bad, good) = (letter("a", "toedlich"), letter("b", "danach"));
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &bad), ("2", &good)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Trickle);
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let patient = Manner { patient: true, ..Manner::default() };
+    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, patient);
     for time in 1..=3 {
         channel.start();
         let asked = || async { server.was_asked("RETR", Some("1")) >= time };

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use umstieg::store::Resolution;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, Clock, Manner, Practice, letter};
+use super::{Channel, Clock, DELETES, Manner, Practice, letter};
 
-const SINCE: Manner = Manner { deletes: false, since: Some("2026-11-24") };
+const SINCE: Manner = Manner { deletes: false, since: Some("2026-11-24"), patient: false };
 
 fn of_day(id: &str, words: &str, day: u32) -> Vec<u8> {
     let mail = String::from_utf8(letter(id, words)).unwrap();
@@ -151,8 +151,6 @@ async fn a_mail_that_comes_while_another_one_fails_is_not_older_than_since() {
     server.add("2", &late);
     channel.until(|| async { channel.has_all(&[&late]).await }).await.unwrap();
 }
-
-const DELETES: Manner = Manner { deletes: true, since: None };
 
 /// A mail that was relayed, and another one in its place under its name while nobody looks; then a gateway
 /// that deletes. Gives what the mailbox was asked to delete although nobody had it.
