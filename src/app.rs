@@ -29,7 +29,8 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
-    relay::{Clock, Ctx},
+    model::Clock,
+    relay::Ctx,
     rules::renaming::Renaming,
     store::{
         Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Sessions, Store,
@@ -277,10 +278,7 @@ impl Life {
         let doors = Doors {
             hs_token: house.tokens.hs_token.clone(),
             store: ctx.store.clone(),
-            clock: {
-                let clock = ctx.clock.clone();
-                Arc::new(move || clock.now())
-            },
+            clock: ctx.clock.clone(),
             heard: {
                 let ctx = ctx.clone();
                 Arc::new(move |events: &[IncomingEvent]| {

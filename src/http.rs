@@ -22,12 +22,14 @@ use axum::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use time::OffsetDateTime;
 
 pub use errors::{Errcode, MatrixRefusal};
 pub use health::{Monitoring, PartState, Readiness};
 
-use crate::store::{IncomingEvent, Store};
+use crate::{
+    model::Clock,
+    store::{IncomingEvent, Store},
+};
 
 /// Longest transaction, in bytes. A homeserver sends at most 100 events of at most 64 KiB each in
 /// one; what else may be in it (typing, receipts, device keys) is short.
@@ -36,9 +38,6 @@ const TRANSACTION_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// How long a knock may take from its first byte to our answer. Synapse gives up after 60 s, and
 /// answers we give after that are not heard.
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(40);
-
-/// Where the time comes from.
-pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
 /// Who hears that events came that were not known.
 pub type Heard = Arc<dyn Fn(&[IncomingEvent]) + Send + Sync>;

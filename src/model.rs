@@ -4,6 +4,9 @@
 //! need not check again; what names a person does not print.
 
 mod address;
+mod chance;
+mod clock;
+mod command;
 mod correspondent;
 mod delivery;
 mod dispatch;
@@ -18,6 +21,9 @@ mod thread;
 mod trust;
 
 pub use address::{AddressError, FaxNumber, MailAddress};
+pub use chance::Rng;
+pub use clock::Clock;
+pub use command::{COMMAND_PREFIX, COMMANDS, CommandRow, MayAsk, RoomCommand, Takes};
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
 pub use delivery::{Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};

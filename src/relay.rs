@@ -10,19 +10,22 @@ mod budget;
 mod commands;
 mod damage;
 mod devices;
+mod foreign_rooms;
 mod hand_over;
 mod hearing;
 mod identities;
 mod leaving;
-mod letter_to_room;
+mod letter_hints;
 mod members;
 mod notices;
+mod place_letters;
 mod portals;
 mod put_off;
+mod read_room;
 mod reader;
 mod readers;
-mod room_to_dispatch;
 mod seats;
+mod send_posts;
 mod stop;
 mod stored_mail;
 mod turns;
@@ -34,11 +37,9 @@ use std::{
     time::Duration,
 };
 
-use rand::{RngCore, SeedableRng, rngs::StdRng};
 use ruma::{OwnedUserId, UserId};
-use time::{Date, OffsetDateTime};
+use time::Date;
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 pub use acts::{hold_what_waits, tell_of_gap, tell_what_became};
 pub use attempts::Owed;
@@ -50,9 +51,10 @@ pub use devices::{
 };
 pub use hand_over::hand_over;
 pub use hearing::Hearing;
-pub use letter_to_room::{place_letters, send_posts};
-pub use room_to_dispatch::read_room;
+pub use place_letters::place_letters;
+pub use read_room::read_room;
 pub use seats::Seats;
+pub use send_posts::send_posts;
 pub use stored_mail::head_identity;
 pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
@@ -60,7 +62,7 @@ pub use unreadable::{park_without_place, tell_of_unreadable};
 use crate::{
     channel::Channel,
     matrix::Homeserver,
-    model::{ChannelName, MessageId},
+    model::{ChannelName, Clock, MessageId, Rng},
     rules::looking::Patience,
     sandbox::Sandbox,
     store::{MailboxPlace, Store},
@@ -166,50 +168,5 @@ impl Acquaintances {
 
     fn add(&self, user: &UserId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned());
-    }
-}
-
-/// What time it is. An argument, so that tests can choose.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
-
-impl Clock {
-    /// The machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-    pub fn of_the_machine() -> Self {
-        Self(Arc::new(OffsetDateTime::now_utc))
-    }
-
-    /// Another one.
-    pub fn new(read: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    pub fn now(&self) -> OffsetDateTime {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for Clock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
-    }
-}
-
-/// Chance. An argument, so that tests can choose.
-#[derive(Debug, Clone)]
-pub struct Rng(Arc<Mutex<StdRng>>);
-
-impl Rng {
-    /// Seeded by the operating system.
-    pub fn from_os() -> Self {
-        Self(Arc::new(Mutex::new(StdRng::from_os_rng())))
-    }
-
-    /// A random (version 4) UUID: 122 bits nobody can guess.
-    pub fn uuid(&self) -> Uuid {
-        let mut bytes = [0; 16];
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 }

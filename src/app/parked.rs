@@ -7,7 +7,7 @@ use time::macros::format_description;
 use super::start;
 use crate::{
     config::Settings,
-    relay::Clock,
+    model::Clock,
     store::{Database, OpenError, Resolution, Store, StoreError, seal::OuterKey},
 };
 

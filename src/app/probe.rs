@@ -12,8 +12,8 @@ use crate::{
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
-    model::{ChannelName, MailKey},
-    relay::{Clock, Line, Rng},
+    model::{ChannelName, Clock, MailKey, Rng},
+    relay::Line,
     rules::renaming::Renaming,
     sandbox::{Confinement, Sandbox},
     store::{Database, KeyState, MailboxPlace, OpenError, RenameError, Store, seal::OuterKey},
@@ -352,11 +352,10 @@ async fn knock(
     let listen = settings.appservice.listen;
     let door = match (TcpListener::bind(listen).await, store) {
         (Ok(listener), Some(store)) => {
-            let clock = Clock::of_the_machine();
             let router = http::router(Doors {
                 hs_token: tokens.hs_token.clone(),
                 store,
-                clock: Arc::new(move || clock.now()),
+                clock: Clock::of_the_machine(),
                 heard: Arc::new(|_| {}),
             });
             Some((listener, router))

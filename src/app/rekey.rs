@@ -3,7 +3,7 @@
 use super::start;
 use crate::{
     config::Settings,
-    relay::Clock,
+    model::Clock,
     store::{self, Database, OneGateway, OpenError, Progress, RekeyError, seal::OuterKey},
 };
 

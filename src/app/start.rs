@@ -14,9 +14,10 @@ use crate::{
         Tokens,
     },
     matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
+    model::{Clock, Rng},
     relay::{
-        self, Acquaintances, Budget, Clock, Ctx, Devices, Hearing, Inbox, KeysError, Line, Owed,
-        Rng, Seats, Turns,
+        self, Acquaintances, Budget, Ctx, Devices, Hearing, Inbox, KeysError, Line, Owed, Seats,
+        Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,

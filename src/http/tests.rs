@@ -7,6 +7,7 @@ use axum::{
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -25,7 +26,7 @@ fn doors() -> Router {
     router(Doors {
         hs_token: TOKEN.into(),
         store: Store::new(pool, Seal::new([&DataKey::random(1)]).unwrap()),
-        clock: Arc::new(|| OffsetDateTime::UNIX_EPOCH),
+        clock: Clock::new(|| OffsetDateTime::UNIX_EPOCH),
         heard: Arc::new(|_| {}),
     })
 }

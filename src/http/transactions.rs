@@ -51,7 +51,7 @@ pub(super) async fn receive(
         counter!("umstieg_matrix_events_nameless_total").increment(nameless as u64);
         warn!(events = nameless, "Left out events without a usable name");
     }
-    let now = (doors.clock)();
+    let now = doors.clock.now();
     match doors.store.receive_transaction(&txn_id, &events, now).await {
         Ok(0) => Ok(Json(json!({}))),
         Ok(_) => {

@@ -178,14 +178,15 @@ parked = { $what ->
 # Befehle
 commands-help =
     Befehle in diesem Raum:
-    !original – als Antwort auf einen Brief: schickt das Original, wie es ankam
-    !erneut – sendet gescheiterte oder unklare Antworten dieses Raums noch einmal
-    !einlassen @name:server – lässt jemanden hier mitlesen, der nicht zum Team gehört
-    !ausladen @name:server – beendet das wieder
-    !vertrauen @name:server – bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
-    !bestätigen – die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
-    !hilfe – diese Übersicht
+    { $commands }
     Alles andere, was freigegebene Personen hier schreiben, geht an die Gegenseite.
+command-original = als Antwort auf einen Brief: schickt das Original, wie es ankam
+command-retry = sendet gescheiterte oder unklare Antworten dieses Raums noch einmal
+command-admit = lässt jemanden hier mitlesen, der nicht zum Team gehört
+command-dismiss = beendet, dass jemand hier mitliest, der eingelassen wurde
+command-trust = bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
+command-confirm = die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
+command-help = diese Übersicht
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
 original-follows = Das Original des Briefs, wie es ankam:
 original-missing = Zu dieser Nachricht gibt es kein Original. Bitte antworten Sie auf den Brief selbst.

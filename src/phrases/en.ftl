@@ -178,14 +178,15 @@ parked = { $what ->
 # Commands
 commands-help =
     Commands in this room:
-    !original – as a reply to a letter: sends the original as it arrived
-    !retry – sends failed or unclear answers of this room once more
-    !admit @name:server – lets somebody read along here who is not of the team
-    !dismiss @name:server – ends that again
-    !trust @name:server – confirms that somebody has reset the encryption themselves
-    !confirm – the number of a fax is right, answers may go there
-    !help – this list
+    { $commands }
     Everything else that people named for it write here goes to the other side.
+command-original = as a reply to a letter: sends the original as it arrived
+command-retry = sends failed or unclear answers of this room once more
+command-admit = lets somebody read along here who is not of the team
+command-dismiss = ends that somebody reads along here who was let in
+command-trust = confirms that somebody has reset the encryption themselves
+command-confirm = the number of a fax is right, answers may go there
+command-help = this list
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
 original-follows = The original letter as it arrived:
 original-missing = There is no original for this message. Please reply to the letter itself.

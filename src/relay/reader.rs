@@ -8,6 +8,9 @@ use crate::{
     store::{Conversation, StoreError},
 };
 
+/// Events read at once.
+pub(super) const EVENTS_AT_ONCE: usize = 100;
+
 /// Reads the events of one portal.
 pub(super) struct Reader<'a> {
     pub(super) ctx: &'a Ctx,

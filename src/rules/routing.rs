@@ -1,10 +1,7 @@
 //! What a room message is: an answer to hand over, a command, something to refuse, or nothing.
 
-use std::collections::BTreeSet;
-
-use ruma::{MatrixToUri, OwnedUserId, UserId, matrix_uri::MatrixId};
-
-use crate::model::{MessageKind, RoomEvent, RoomFile, Words};
+use super::commands::{self, Asked};
+use crate::model::{MayAsk, MessageKind, RoomEvent, RoomFile};
 
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +14,6 @@ pub struct Portal<'a> {
     pub is_answerable: bool,
     /// Largest file the channel takes, in bytes.
     pub file_bytes_max: u64,
-    /// Words that begin a command.
-    pub prefix: &'a str,
     /// What the sender is called: the subject of what it says about itself (`/me`).
     pub speaker: &'a str,
     /// Whether files have to be encrypted: what the homeserver gives for another one nobody signed.
@@ -37,7 +32,7 @@ pub enum Route {
         caption: Option<String>,
         files: Vec<RoomFile>,
     },
-    Command(Command),
+    Command(Asked),
     /// An edit: what an earlier room message is to say from now on, or why that cannot leave.
     Replace {
         event_id: String,
@@ -56,26 +51,6 @@ pub enum Saying {
     Text(String),
     File(RoomFile),
     Gallery { caption: Option<String>, files: Vec<RoomFile> },
-}
-
-/// What a person may ask the gateway for in a portal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    Help,
-    /// The letter as it came, as a file.
-    Original,
-    /// Hand the failed or unclear answer over once more.
-    Retry,
-    /// Let somebody read along, by its user id if one was given.
-    Admit(Option<String>),
-    /// The same back.
-    Dismiss(Option<String>),
-    /// Confirm the new identity of a member.
-    Trust(Option<String>),
-    /// The number of a fax is right: answers may go there.
-    Confirm,
-    /// A word that is no command.
-    Unknown(String),
 }
 
 /// Why a room message does not leave.
@@ -127,22 +102,12 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
         return Route::Ignore;
     }
     if let MessageKind::Text(words) = &message.kind
-        && let Some(command) = command(words, portal.prefix)
+        && let Some(asked) = commands::asked(words)
     {
-        // Sending something once more is speaking for the practice, and so is saying who belongs to
-        // it and where its answers go.
-        let is_for_speakers = match command {
-            Command::Retry
-            | Command::Admit(_)
-            | Command::Dismiss(_)
-            | Command::Trust(_)
-            | Command::Confirm => true,
-            Command::Help | Command::Original | Command::Unknown(_) => false,
-        };
-        if is_for_speakers && !portal.may_speak {
+        if asked.may_ask() == MayAsk::Speakers && !portal.may_speak {
             return Route::Refuse(Refusal::MayNotSpeak);
         }
-        return Route::Command(command);
+        return Route::Command(asked);
     }
     if !portal.may_speak {
         return Route::Refuse(Refusal::MayNotSpeak);
@@ -202,100 +167,18 @@ fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
     if bytes > portal.file_bytes_max { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
-/// `!hilfe`, `!original`, `!erneut`, `!bestätigen` and the others, or their English names; any other
-/// word after the prefix is answered with the help, so that a mistyped command never leaves as a
-/// letter. What stands between the prefix and the word, or behind the word, is no part of it.
-fn command(words: &Words, prefix: &str) -> Option<Command> {
-    let said = words.body.trim().strip_prefix(prefix)?;
-    let rest = said.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
-    let (word, behind) = rest.split_at_checked(end)?;
-    let touching =
-        behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
-    let touching = touching.unwrap_or_default();
-    let more = behind.split_whitespace().any(|word| word.contains(char::is_alphanumeric));
-    // "!5 mg" and "!!!" are emphasis.
-    if !word.starts_with(char::is_alphabetic) {
-        return None;
-    }
-    let person = || person(behind, words.html.as_deref());
-    // As a Mac writes it, an umlaut is two characters.
-    let command = match word.to_lowercase().replace("a\u{308}", "ä").as_str() {
-        "hilfe" | "help" => Command::Help,
-        "original" => Command::Original,
-        "erneut" | "retry" => Command::Retry,
-        "einlassen" | "admit" => Command::Admit(person()),
-        "ausladen" | "dismiss" => Command::Dismiss(person()),
-        "vertrauen" | "trust" => Command::Trust(person()),
-        "bestätigen" | "bestaetigen" | "confirm" => Command::Confirm,
-        _ => Command::Unknown(word.to_owned()),
-    };
-    let names_somebody =
-        matches!(command, Command::Admit(_) | Command::Dismiss(_) | Command::Trust(_));
-    if said.starts_with(word) {
-        // "!Erneut-Vorstellung" is another word.
-        let is_whole = names_somebody || !touching.contains(char::is_alphanumeric);
-        return Some(if is_whole { command } else { Command::Unknown(word.to_owned()) });
-    }
-    // "! Achtung" is emphasis, not a command; "! hilfe" and nothing more was meant as one.
-    let is_alone = match &command {
-        Command::Unknown(_) => false,
-        Command::Admit(Some(_)) | Command::Dismiss(Some(_)) | Command::Trust(Some(_)) => true,
-        Command::Help
-        | Command::Original
-        | Command::Retry
-        | Command::Confirm
-        | Command::Admit(None)
-        | Command::Dismiss(None)
-        | Command::Trust(None) => !more,
-    };
-    is_alone.then_some(command)
-}
-
-/// Whether a character belongs to a word: with the dots of an umlaut that stand behind its letter.
-fn is_of_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '\u{308}'
-}
-
-/// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
-/// Two are none: nobody shall be let in by mistake.
-fn person(behind: &str, html: Option<&str>) -> Option<String> {
-    let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
-    let named: BTreeSet<OwnedUserId> = behind
-        .split_whitespace()
-        .filter_map(|word| UserId::parse(word.trim_matches(is_around)).ok())
-        .collect();
-    let linked = html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
-        let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
-        match MatrixToUri::parse(&format!("{LINK}{target}")).ok()?.id() {
-            MatrixId::User(user) => Some(user.clone()),
-            _ => None,
-        }
-    });
-    let all: BTreeSet<OwnedUserId> = named.into_iter().chain(linked).collect();
-    let mut all = all.into_iter();
-    match (all.next(), all.next()) {
-        (Some(user), None) => Some(user.to_string()),
-        _ => None,
-    }
-}
-
-/// What a link to a user or a room begins with.
-const LINK: &str = "https://matrix.to/#/";
-
 #[cfg(test)]
 mod tests {
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
 
     use super::*;
-    use crate::model::{FileForm, RoomMessage};
+    use crate::model::{FileForm, RoomCommand, RoomMessage, Words};
 
     const OPEN: Portal<'_> = Portal {
         is_ours: false,
         may_speak: true,
         is_answerable: true,
         file_bytes_max: 1000,
-        prefix: "!",
         speaker: "Anna",
         encrypts_files: false,
     };
@@ -371,83 +254,8 @@ mod tests {
         assert_eq!(route(&event, OPEN), Route::Refuse(Refusal::TooLarge));
     }
 
-    /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
     #[test]
-    fn commands_begin_with_the_prefix_and_a_word() {
-        for (words, expected) in [
-            ("!hilfe", Some(Command::Help)),
-            (" !Original bitte", Some(Command::Original)),
-            ("!retry", Some(Command::Retry)),
-            ("!Bestätigen", Some(Command::Confirm)),
-            ("!orginal", Some(Command::Unknown("orginal".to_owned()))),
-            ("!Achtung Kalium 6,8", Some(Command::Unknown("Achtung".to_owned()))),
-            ("!!!", None),
-            ("! Achtung", None),
-            ("! hilfe", Some(Command::Help)),
-            ("!  Erneut ", Some(Command::Retry)),
-            ("! einlassen", Some(Command::Admit(None))),
-            ("! Hilfe kommt um drei", None),
-            ("! Original liegt bei", None),
-            ("Bitte !hilfe", None),
-            ("!5 mg", None),
-            ("!erneut.", Some(Command::Retry)),
-            ("!erneut!", Some(Command::Retry)),
-            ("!original?", Some(Command::Original)),
-            ("!hilfe, bitte", Some(Command::Help)),
-            ("!bestätigen…", Some(Command::Confirm)),
-            ("!besta\u{308}tigen", Some(Command::Confirm)),
-            ("!!erneut", Some(Command::Retry)),
-            ("!„erneut“", Some(Command::Retry)),
-            ("! erneut.", Some(Command::Retry)),
-            ("!einlassen:", Some(Command::Admit(None))),
-            ("!ausladen@", Some(Command::Dismiss(None))),
-            ("!Erneut-Vorstellung am Montag", Some(Command::Unknown("Erneut".to_owned()))),
-            ("!HbA1c 6,8", Some(Command::Unknown("HbA1c".to_owned()))),
-        ] {
-            assert_eq!(command(&self::words(words), "!"), expected, "{words}");
-        }
-    }
-
-    /// R04, R05: whom a speaker means, as clients write it.
-    #[test]
-    fn a_command_names_one_person_by_its_id_or_by_a_link() {
-        let link = |user: &str, name: &str| format!("<a href=\"{LINK}{user}\">{name}</a>");
-        for (body, html, expected) in [
-            ("!einlassen @carla:x.example", None, Some("@carla:x.example")),
-            ("!einlassen <@carla:x.example>,", None, Some("@carla:x.example")),
-            ("!einlassen: @carla:x.example", None, Some("@carla:x.example")),
-            ("!einlassen@carla:x.example.", None, Some("@carla:x.example")),
-            ("!einlassen,@carla:x.example!", None, Some("@carla:x.example")),
-            (
-                "!admit Carla",
-                Some(format!("!admit {}", link("@carla:x.example", "Carla"))),
-                Some("@carla:x.example"),
-            ),
-            ("!admit Carla", Some(link("%40carla%3Ax.example", "Carla")), Some("@carla:x.example")),
-            (
-                "!admit @carla:x.example",
-                Some(link("@carla:x.example", "C")),
-                Some("@carla:x.example"),
-            ),
-            // What is shown and what is meant differ: somebody else would come in.
-            ("!admit @carla:x.example", Some(link("@eve:x.example", "@carla:x.example")), None),
-            ("!einlassen @carla:x.example @eve:x.example", None, None),
-            ("!einlassen Carla", None, None),
-            ("!einlassen", None, None),
-            ("!einlassen !raum:x.example", None, None),
-        ] {
-            let words = Words { body: body.to_owned(), html };
-            let expected = expected.map(str::to_owned);
-            assert_eq!(command(&words, "!"), Some(Command::Admit(expected)), "{words:?}");
-        }
-        assert_eq!(
-            command(&words("!ausladen @c:x"), "!"),
-            Some(Command::Dismiss(Some("@c:x".to_owned())))
-        );
-        assert_eq!(
-            command(&words("!vertrauen @c:x"), "!"),
-            Some(Command::Trust(Some("@c:x".to_owned())))
-        );
+    fn what_speaks_for_the_practice_is_for_speakers() {
         let portal = Portal { may_speak: false, ..OPEN };
         for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
             assert_eq!(route(&text(command), portal), Route::Refuse(Refusal::MayNotSpeak));
@@ -544,6 +352,9 @@ mod tests {
     #[test]
     fn a_command_is_answered_also_where_nothing_may_leave() {
         let portal = Portal { may_speak: false, is_answerable: false, ..OPEN };
-        assert_eq!(route(&text("!original"), portal), Route::Command(Command::Original));
+        assert_eq!(
+            route(&text("!original"), portal),
+            Route::Command(Asked::Known { command: RoomCommand::Original, person: None })
+        );
     }
 }

@@ -7,6 +7,7 @@
 //! A device belongs to one process at a time, and there to one `OlmMachine`: the library keeps
 //! accounts and sessions in memory, and what it saves replaces what is here.
 
+mod error;
 mod peers;
 mod records;
 mod room_keys;
@@ -20,8 +21,7 @@ use std::{
 
 use async_trait::async_trait;
 use matrix_sdk_crypto::{
-    Account, CryptoStoreError, DeviceData, GossipRequest, SecretInfo, Session, TrackedUser,
-    UserIdentityData,
+    Account, DeviceData, GossipRequest, SecretInfo, Session, TrackedUser, UserIdentityData,
     olm::{
         Curve25519PublicKey, InboundGroupSession, OlmMessageHash, OutboundGroupSession,
         PickledAccount, PickledCrossSigningIdentity, PickledOutboundGroupSession, PickledSession,
@@ -45,17 +45,15 @@ use sqlx::Connection as _;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-pub use self::step::DeviceStep;
+pub use self::{error::DeviceStoreError, step::DeviceStep};
 use self::{
+    error::unless_damaged,
     peers::PeerChanges,
     records::{Kind, Place, RecordChanges, message_digest},
     room_keys::RoomKeyChanges,
     step::Steps,
 };
-use super::{
-    DeviceRow, Store,
-    seal::{Seal, Unsealable},
-};
+use super::{DeviceRow, Store, seal::Seal};
 
 /// The memory of one device's encryption.
 pub struct DeviceStore {
@@ -70,71 +68,6 @@ pub struct DeviceStore {
     saving: Mutex<()>,
     /// Whose devices or identities were found damaged, and are to be asked for anew.
     damaged: RwLock<BTreeSet<OwnedUserId>>,
-}
-
-/// The store could not do it. Nothing was half done.
-#[derive(Debug, thiserror::Error)]
-pub enum DeviceStoreError {
-    #[error("the database did not answer as expected")]
-    Database(#[from] sqlx::Error),
-    #[error("a stored key does not open")]
-    Sealed(#[from] Unsealable),
-    #[error("a stored key belongs to another row; somebody altered the database")]
-    Misplaced,
-    #[error("a stored key is not of the form it was saved in")]
-    Form(#[from] serde_json::Error),
-    #[error("a stored key cannot be read")]
-    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the device has no account yet")]
-    NoAccount,
-}
-
-impl DeviceStoreError {
-    fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Unreadable(Box::new(error))
-    }
-
-    /// Whether what is kept is damaged, and not only out of reach.
-    fn is_damage(&self) -> bool {
-        !matches!(self, Self::Database(_))
-    }
-
-    /// Whether damage is what the library met. Nothing can be done with such a device any more.
-    pub fn is_damage_behind(error: &CryptoStoreError) -> bool {
-        match error {
-            CryptoStoreError::AccountUnset => true,
-            CryptoStoreError::Backend(cause) => {
-                cause.downcast_ref::<Self>().is_some_and(Self::is_damage)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// What is damaged counts as not there: a key is asked for again, a session begun anew, a device of
-/// somebody else not known. So one damaged row costs what it held, and nothing else.
-fn unless_damaged<T>(
-    table: &'static str,
-    read: Result<T, DeviceStoreError>,
-) -> Result<Option<T>, DeviceStoreError> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_damage() => {
-            tracing::error!(table, error = %error, "A stored key is damaged; it counts as not there");
-            metrics::counter!("umstieg_damaged_total", "table" => table).increment(1);
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-impl From<DeviceStoreError> for CryptoStoreError {
-    fn from(error: DeviceStoreError) -> Self {
-        match error {
-            DeviceStoreError::NoAccount => Self::AccountUnset,
-            other => Self::backend(other),
-        }
-    }
 }
 
 impl fmt::Debug for DeviceStore {

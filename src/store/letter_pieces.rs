@@ -31,7 +31,7 @@ pub struct NewLetter<'s> {
 
 /// Where a mail comes from, and what came of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Arrival<'a> {
+pub struct FetchedFrom<'a> {
     pub channel: &'a ChannelName,
     /// The generation of the mailbox.
     pub mailbox: MailboxId,
@@ -115,7 +115,7 @@ impl<'s> NewLetter<'s> {
 
     /// Saves the letter. Whoever brings it wakes its placing, once for many;
     /// [`Store::wake_what_waits`] does it for those who could not.
-    pub async fn finish(mut self, arrival: Arrival<'_>) -> Result<Saved, StoreError> {
+    pub async fn finish(mut self, arrival: FetchedFrom<'_>) -> Result<Saved, StoreError> {
         if !self.piece.is_empty() || self.first.is_none() {
             self.end_piece().await?;
         }
@@ -135,7 +135,7 @@ impl<'s> NewLetter<'s> {
 
     async fn insert(
         &self,
-        arrival: &Arrival<'_>,
+        arrival: &FetchedFrom<'_>,
         first: &[u8],
         digest: &[u8],
     ) -> Result<bool, StoreError> {
@@ -173,7 +173,7 @@ impl<'s> NewLetter<'s> {
     /// The bytes, or the name, were seen in this mailbox before.
     async fn settle(
         &self,
-        arrival: &Arrival<'_>,
+        arrival: &FetchedFrom<'_>,
         first: &[u8],
         digest: &[u8],
     ) -> Result<Saved, StoreError> {

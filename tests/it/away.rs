@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use umstieg::{
     model::{ChannelName, ConversationId, MailKey, MessageId},
     relay,
-    store::{Arrival, IncomingEvent, MailboxPlace, NewLetter, NewPart, StoredPart},
+    store::{FetchedFrom, IncomingEvent, MailboxPlace, NewLetter, NewPart, StoredPart},
 };
 
 use crate::{accounts::Server, clocks::Set, proxy::Proxy, stage::Stage};
@@ -77,7 +77,7 @@ impl Case {
         let mailbox = store.mailbox(&kim, &place, 0, now).await.unwrap().id;
         let mut letter = NewLetter::new(store);
         letter.take(b"From: <erik@charite.kim.telematik>\r\n\r\nGuten Tag\r\n").await.unwrap();
-        let arrival = Arrival {
+        let arrival = FetchedFrom {
             channel: &kim,
             mailbox,
             key: &MailKey::new("1").unwrap(),

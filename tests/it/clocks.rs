@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use umstieg::{
     app,
     config::{load, read_registration},
-    model::{ConversationId, MessageId},
-    relay::{self, Clock, Ctx},
+    model::{Clock, ConversationId, MessageId},
+    relay::{self, Ctx},
     store::{NewPart, StoredPart},
 };
 

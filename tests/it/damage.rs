@@ -11,7 +11,7 @@ use umstieg::{
         LetterId, MailKey, MessageId, NewPost, Notice, PostId, Speaker, Substance,
     },
     store::{
-        Arrival, Database, MailboxPlace, NewLetter, NewPart, Placing, Resolution, Store,
+        Database, FetchedFrom, MailboxPlace, NewLetter, NewPart, Placing, Resolution, Store,
         StoreError, StoredDispatch, StoredPart, seal::OuterKey,
     },
 };
@@ -63,7 +63,7 @@ impl Tables {
         for key in ["1", "2"] {
             let mut letter = NewLetter::new(store);
             letter.take(b"From: a@b.kim.telematik\r\n\r\nx").await.unwrap();
-            let arrival = Arrival {
+            let arrival = FetchedFrom {
                 channel: &channel,
                 mailbox,
                 key: &MailKey::new(key).unwrap(),

@@ -1,4 +1,5 @@
-//! What keeps the house readable: no circles inside a room. Reads the sources with `syn`.
+//! What keeps the house readable: no circles inside a room, no file too long to read. Reads the sources
+//! with `syn`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -169,6 +170,26 @@ fn no_modules_of_a_room_stand_in_a_circle() {
     let modules = modules();
     let circles = circles(&arrows(&modules));
     assert!(circles.is_empty(), "{circles:#?}");
+}
+
+const LINES_MAX: usize = 600;
+
+/// How a longer file begins to say in its head why it is one.
+const WHY_LONG: &str = "//! Longer than others:";
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let files = rust_files(&["src", "tests", "demo", "benches", "cipher", "fuzz/fuzz_targets"]);
+    assert!(files.len() > 200, "the scan sees too little");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut head = text.lines().take_while(|line| line.starts_with("//!"));
+        let has_reason = head.any(|line| line.starts_with(WHY_LONG));
+        let is_long = text.lines().count() > LINES_MAX;
+        let name = file.strip_prefix(root()).unwrap().display();
+        assert!(!is_long || has_reason, "{name} has over {LINES_MAX} lines: split it");
+        assert!(is_long || !has_reason, "{name} is short, and says why it is long");
+    }
 }
 
 #[test]

@@ -24,8 +24,8 @@ use tokio::task::JoinSet;
 use umstieg::{
     app,
     config::{self, Tokens},
-    model::ChannelName,
-    relay::{self, Clock, Ctx},
+    model::{ChannelName, Clock},
+    relay::{self, Ctx},
     rules::looking::Patience,
     store::{Database, Store, seal::OuterKey},
     worker::{Shop, pick_up},

@@ -17,7 +17,7 @@ use umstieg::{
     relay,
     rules::renaming::Renaming,
     store::{
-        Arrival, Body, Database, IncomingEvent, MailboxPlace, NewLetter, NewPart, OneGateway,
+        Body, Database, FetchedFrom, IncomingEvent, MailboxPlace, NewLetter, NewPart, OneGateway,
         Resolution, Saved, Store, StoredPart, seal::OuterKey,
     },
 };
@@ -155,7 +155,7 @@ async fn arrives(
 ) -> Saved {
     let mut letter = NewLetter::new(store);
     letter.take(mail).await.unwrap();
-    let arrival = Arrival {
+    let arrival = FetchedFrom {
         channel: &ChannelName::new(channel).unwrap(),
         mailbox,
         key: &MailKey::new(key).unwrap(),

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{DeviceStore, DeviceStoreError, records::digest, unless_damaged};
+use super::{DeviceStore, DeviceStoreError, error::unless_damaged, records::digest};
 use crate::store::{DeviceRow, Store, StoreError};
 
 /// Bound into what is sealed: never to be changed.

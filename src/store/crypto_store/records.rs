@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use zeroize::Zeroizing;
 
-use super::{DeviceStore, DeviceStoreError, unless_damaged};
+use super::{DeviceStore, DeviceStoreError, error::unless_damaged};
 use crate::store::{DeviceRow, seal::Purpose};
 
 /// How many bytes of the digest of its place stand before a sealed value. No more than a guard

@@ -9,7 +9,7 @@ use matrix_sdk_crypto::{
 use ruma::RoomId;
 use sqlx::PgConnection;
 
-use super::{DeviceStore, DeviceStoreError, records::digest, unless_damaged};
+use super::{DeviceStore, DeviceStoreError, error::unless_damaged, records::digest};
 use crate::store::DeviceRow;
 
 /// Bound into what is sealed: never to be changed.

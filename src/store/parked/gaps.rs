@@ -89,7 +89,7 @@ pub(super) async fn resolve(
     .await?;
     let rooms: std::collections::BTreeSet<String> = rooms.into_iter().collect();
     for room in rooms {
-        jobs::add(connection, &super::Job::ReadRoom(room), None).await?;
+        jobs::add(connection, &crate::store::Job::ReadRoom(room), None).await?;
     }
     Ok(())
 }

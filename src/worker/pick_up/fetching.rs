@@ -16,7 +16,7 @@ use crate::{
     model::{ChannelName, Defect, MailKey},
     relay::{self, Ctx, Inbox},
     rules::looking::{Before, Errand, Marks},
-    store::{Arrival, Aside, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
+    store::{Aside, FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
     transport::{
         Basket, Fault as WireFault, Fetched, Head, KeyList, MailServerError, MailboxProtocol,
     },
@@ -362,8 +362,8 @@ impl Look<'_> {
         })
     }
 
-    fn arrival<'k>(&'k self, key: &'k MailKey, listed_bytes: Option<u64>) -> Arrival<'k> {
-        Arrival {
+    fn arrival<'k>(&'k self, key: &'k MailKey, listed_bytes: Option<u64>) -> FetchedFrom<'k> {
+        FetchedFrom {
             channel: self.channel,
             mailbox: self.row.id,
             key,
@@ -375,7 +375,11 @@ impl Look<'_> {
         }
     }
 
-    async fn save(&self, letter: NewLetter<'_>, arrival: Arrival<'_>) -> Result<Saved, StoreError> {
+    async fn save(
+        &self,
+        letter: NewLetter<'_>,
+        arrival: FetchedFrom<'_>,
+    ) -> Result<Saved, StoreError> {
         let bytes = letter.bytes();
         let saved = letter.finish(arrival).await?;
         if saved == Saved::New {
@@ -462,7 +466,7 @@ impl Look<'_> {
         let mut letter = NewLetter::new(&self.ctx.store);
         letter.take(&head).await?;
         let arrival =
-            Arrival { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
+            FetchedFrom { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
         if self.save(letter, arrival).await? == Saved::StillOutOfReach {
             // Its room waits for more of it. That none will come, a person has to know.
             return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
@@ -486,8 +490,12 @@ impl Look<'_> {
         let too_large = reason == TOO_LARGE;
         let mut letter = NewLetter::new(store);
         letter.take(&head).await?;
-        let arrival =
-            Arrival { head_only: true, out_of_reach: true, too_large, ..self.arrival(key, None) };
+        let arrival = FetchedFrom {
+            head_only: true,
+            out_of_reach: true,
+            too_large,
+            ..self.arrival(key, None)
+        };
         letter.finish(arrival).await?;
         let now = self.ctx.clock.now();
         if store.put_aside(channel, self.row.id, key, Aside { reason, next, marks }, now).await? {
@@ -512,7 +520,8 @@ impl Look<'_> {
         let key = nameless();
         // Whoever was told of those before knows nothing of these.
         store.mails_left(self.row.id, std::slice::from_ref(&key), &[], now).await?;
-        let arrival = Arrival { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
+        let arrival =
+            FetchedFrom { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
         NewLetter::new(store).finish(arrival).await?;
         let aside = Aside { reason: NAMELESS, next: None, marks: Marks::default() };
         if store.put_aside(channel, self.row.id, &key, aside, now).await? {

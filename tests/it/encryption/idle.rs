@@ -8,9 +8,9 @@ use std::{
 use time::{Duration, OffsetDateTime};
 use umstieg::{
     app, config,
-    model::{ChannelName, ConversationId, MailKey},
-    relay::{self, Clock, Ctx},
-    store::{Arrival, MailboxPlace, NewLetter, Saved},
+    model::{ChannelName, Clock, ConversationId, MailKey},
+    relay::{self, Ctx},
+    store::{FetchedFrom, MailboxPlace, NewLetter, Saved},
 };
 use umstieg_world::client::SeenEvent;
 
@@ -51,7 +51,7 @@ impl Flows {
         letter.take(mail.as_bytes()).await.unwrap();
         let place = MailboxPlace::new("pop3", "localhost", 995, "idle", "");
         let mailbox = self.ctx.store.mailbox(&channel, &place, 0, now).await.unwrap().id;
-        let arrival = Arrival {
+        let arrival = FetchedFrom {
             channel: &channel,
             mailbox,
             key: &key,

@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use umstieg::{
     app, config,
-    model::ConversationId,
-    relay::{self, Clock, Ctx},
+    model::{Clock, ConversationId},
+    relay::{self, Ctx},
     store::{Database, Store, seal::OuterKey},
 };
 use umstieg_world::{World, gateway::sealing_key};

@@ -4,7 +4,7 @@
 use tokio::task::JoinSet;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, DELETES, Manner, Practice, letter};
+use super::{Channel, DELETES, Practice, letter};
 
 /// Channels at work at the same time.
 const AT_ONCE: usize = 12;

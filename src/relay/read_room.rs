@@ -4,21 +4,25 @@
 //! Each event is read on its own. What follows from it is saved in one transaction with the note
 //! that it was acted upon.
 
+mod staying;
+
 use std::time::Duration;
 
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedUserId, RoomId};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
+use self::staying::refusal_phrase;
+use super::foreign_rooms::{is_ours, read_foreign_room};
 use super::{
     Ctx, Line,
     acts::{self, Found},
     attempts,
-    commands::{self, Prepared},
+    commands::{self, Effect, Request},
     damage::{self, DAMAGED, INTERRUPTED},
     members,
     notices::notice_to,
-    reader::{Reader, park},
+    reader::{EVENTS_AT_ONCE, Reader, park},
     unreadable::{self, Reading, Retried},
 };
 use crate::{
@@ -32,15 +36,12 @@ use crate::{
         acts::ActKind,
         posts,
         retry::is_suspect,
-        routing::{Portal, Refusal, Route, Saying, route},
+        routing::{Portal, Route, Saying, route},
     },
     store::{
         AnsweredLetter, Attempt, EditSays, EventStep, NewPart, StoreError, StoredEvent, StoredPart,
     },
 };
-
-/// Events read at once.
-const EVENTS_AT_ONCE: usize = 100;
 
 /// How often the reading of one event may begin. More than the gateway is ever killed by chance in
 /// the moment that takes.
@@ -84,60 +85,6 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
             return Ok(());
         }
     }
-}
-
-/// Reads a room that is no portal. Its events stay, because it may be one whose making we have not
-/// noted yet; but whoever invited a ghost there is not left waiting.
-async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
-    let mut after = 0;
-    loop {
-        let events = ctx.store.events_elsewhere(room_id, after, EVENTS_AT_ONCE).await?;
-        let Some(last) = events.last() else { return Ok(()) };
-        after = last.id;
-        decline_invitations(ctx, &events).await?;
-    }
-}
-
-async fn decline_invitations(ctx: &Ctx, events: &[StoredEvent]) -> Result<(), StoreError> {
-    let mut done = Vec::new();
-    for stored in events {
-        let Some(event) = &stored.event else { continue };
-        let RoomEvent::Member(member) = decode(event) else { continue };
-        let is_ours = is_ours(ctx, &stored.sender);
-        // The bot hears of its own invitations by /sync, and answers them there.
-        if member.membership != Membership::Invite
-            || is_ours
-            || !ctx.homeserver.is_ours(&member.user)
-            || member.user == ctx.homeserver.bot()
-            || replaces_a_portal(ctx, event).await?
-        {
-            continue;
-        }
-        match ctx.homeserver.leave(&member.user, &member.room_id).await {
-            Ok(()) => {
-                info!("Declined an invitation of a ghost to a room that is no portal");
-                done.push(stored.id);
-            }
-            Err(error) => warn!(error = %error, "An invitation could not be declined"),
-        }
-    }
-    ctx.store.events_elsewhere_done(&done).await
-}
-
-/// Whether an invitation is one into the successor of a portal, as the room says of itself.
-async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreError> {
-    let shown = invitation.pointer("/unsigned/invite_room_state").and_then(Value::as_array);
-    let create = shown.and_then(|shown| {
-        shown.iter().find(|e| e.get("type").is_some_and(|t| t == "m.room.create"))
-    });
-    match create.and_then(|create| create.pointer("/content/predecessor/room_id")) {
-        Some(Value::String(room)) => Ok(ctx.store.conversation_of_room(room).await?.is_some()),
-        _ => Ok(false),
-    }
-}
-
-fn is_ours(ctx: &Ctx, user: &str) -> bool {
-    UserId::parse(user).is_ok_and(|user| ctx.homeserver.is_ours(&user))
 }
 
 /// How far the reading of an event came.
@@ -344,11 +291,13 @@ impl Reader<'_> {
             return self.refuse(stored, &said, &Phrase::CallerNotConfirmed).await;
         }
         let answers = answered.as_ref().map(|letter| letter.id);
-        let prepared = match &route {
-            Route::Command(command) => {
-                commands::prepare(ctx, self.line, &event, command, answered.as_ref()).await?
+        let effect = match (&route, &event) {
+            (Route::Command(asked), RoomEvent::Message(message)) => {
+                let request =
+                    Request { ctx, line: self.line, message, answered: answered.as_ref() };
+                Some(request.prepare(asked).await?)
             }
-            _ => Prepared::default(),
+            _ => None,
         };
         let may_be_told = match &route {
             Route::Replace { by: Err(_), .. } => self.may_be_told(&said).await?,
@@ -379,13 +328,9 @@ impl Reader<'_> {
                 let part = acts::part(Saying::Gallery { caption, files });
                 self.collect(&mut step, &said, part, answers).await?;
             }
-            Route::Command(command) => {
-                let original = prepared.original();
-                let phrase = commands::run(&mut step, self.conversation, command, prepared).await?;
-                self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
-                if let Some(letter) = original {
-                    let txn_id = format!("e{}", said.event_id);
-                    step.original(self.conversation.id, &txn_id, letter).await?;
+            Route::Command(_) => {
+                if let Some(effect) = effect {
+                    self.obey(&mut step, &said, effect).await?;
                 }
             }
             Route::Replace { event_id, by } => {
@@ -452,7 +397,6 @@ impl Reader<'_> {
             is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
                 || matches!(recipient, Some(Ok(_))),
             file_bytes_max: channel.mail_bytes_max(),
-            prefix: "!",
             // Of all names only this one is nobody's word but its owner's: what somebody is called in
             // a room or in its profile is what the homeserver says.
             speaker: said.sender.localpart(),
@@ -501,6 +445,22 @@ impl Reader<'_> {
         }
     }
 
+    /// Does what a command asks for, and says what came of it.
+    async fn obey(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &Said,
+        effect: Effect,
+    ) -> Result<(), StoreError> {
+        let (id, letter) = (self.conversation.id, effect.original());
+        let phrase = commands::run(step, self.conversation, effect).await?;
+        self.tell(step, &said.event_id, &said.event_id, &phrase).await?;
+        match letter {
+            Some(letter) => commands::original::follow(step, id, &said.event_id, letter).await,
+            None => Ok(()),
+        }
+    }
+
     /// Answers an event with a sentence of the gateway at the message it concerns, once.
     pub(super) async fn tell(
         &self,
@@ -527,84 +487,6 @@ impl Reader<'_> {
         }
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         store.answers_stranger(self.room_id, said.sender.as_str(), now).await
-    }
-
-    /// What was said stays in the room, and its sender is told why.
-    async fn refuse(
-        &self,
-        stored: &StoredEvent,
-        said: &Said,
-        phrase: &Phrase,
-    ) -> Result<Progress, StoreError> {
-        if !self.may_be_told(said).await? {
-            return Ok(Progress::Done);
-        }
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
-        if stored.was_announced {
-            self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
-        }
-        self.tell(&mut step, &said.event_id, &said.event_id, phrase).await?;
-        step.commit().await?;
-        Ok(Progress::Acted)
-    }
-
-    /// What an edit says cannot be had or believed, and never will be: its message does not leave
-    /// as it was before, because the room may show something else. `else_phrase` is said where
-    /// there is no such message.
-    async fn refuse_edit(
-        &self,
-        stored: &StoredEvent,
-        said: &Said,
-        message: &str,
-        trouble: EditTrouble,
-        else_phrase: &Phrase,
-    ) -> Result<Progress, StoreError> {
-        let may_be_told = self.may_be_told(said).await?;
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
-        let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
-        step.edit_says(edit, self.room_id, author, message, EditSays::Never).await?;
-        let act = acts::ReadAct {
-            event_id: edit,
-            author,
-            kind: ActKind::Edit,
-            message,
-            trouble: Some(trouble),
-            was_announced: stored.was_announced,
-        };
-        if acts::follow(self, &mut step, &act).await? != Found::Part && may_be_told {
-            self.tell(&mut step, edit, edit, else_phrase).await?;
-        }
-        step.commit().await?;
-        Ok(Progress::Acted)
-    }
-
-    /// It is no message. What its relation claimed is forgotten, so that nothing waits for it.
-    async fn nothing(
-        &self,
-        stored: &StoredEvent,
-        said: Option<&Said>,
-    ) -> Result<Progress, StoreError> {
-        if stored.edit_of.is_none() && !stored.was_announced {
-            return Ok(Progress::Done);
-        }
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
-        if let Some(said) = said.filter(|_| stored.edit_of.is_none()) {
-            self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
-        }
-        step.is_no_edit(&stored.event_id).await?;
-        step.wake_hand_over(self.conversation.id).await?;
-        step.commit().await?;
-        Ok(Progress::Acted)
-    }
-
-    /// The sender of a message was told that it is not readable; now it is, and this becomes of it.
-    async fn take_back(
-        &self,
-        step: &mut EventStep<'_>,
-        said: &Said,
-        phrase: &Phrase,
-    ) -> Result<(), StoreError> {
-        unreadable::take_back(step, self.line, self.conversation.id, &said.event_id, phrase).await
     }
 
     /// Puts an event aside, where a person sees it. Those behind it pass.
@@ -685,24 +567,5 @@ async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), Store
             ctx.store.post_echoed(txn_id, &said.event_id, ctx.clock.now()).await
         }
         None => Ok(()),
-    }
-}
-
-fn refusal_phrase(refusal: Refusal, line: &Line, correspondent: Option<&Correspondent>) -> Phrase {
-    match refusal {
-        Refusal::MayNotSpeak => Phrase::NotASpeaker,
-        Refusal::ClearFile => Phrase::FileNotEncrypted,
-        Refusal::NotTransferable | Refusal::Encrypted | Refusal::Empty => {
-            Phrase::MessageNotTransferable
-        }
-        Refusal::TooLarge => {
-            Phrase::MessageTooLarge { limit_mib: line.channel.mail_bytes_max() / (1024 * 1024) }
-        }
-        Refusal::NotAnswerable => match correspondent {
-            Some(Correspondent::UnknownFax) => Phrase::UnknownFaxNotAnswerable,
-            Some(Correspondent::Fax(_) | Correspondent::ClaimedFax(_)) => Phrase::NumberNotDialable,
-            Some(Correspondent::Mail(_)) => Phrase::NotAKimAddress,
-            Some(Correspondent::UnknownSender) | None => Phrase::NoCorrespondentAddress,
-        },
     }
 }

@@ -1,0 +1,175 @@
+//! What a person may ask the gateway for in a portal: one row for each command.
+//!
+//! A new command is a variant, a row here, a sentence in each language (`phrases/*.ftl`) and its
+//! effect (`relay/commands/`).
+
+use super::Language;
+
+/// What begins a command.
+pub const COMMAND_PREFIX: &str = "!";
+
+/// A command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomCommand {
+    /// The letter as it came, as a file.
+    Original,
+    /// Hand the failed or unclear answers over once more.
+    Retry,
+    /// Let a person read along.
+    Admit,
+    /// The same back.
+    Dismiss,
+    /// Confirm the new identity of a member.
+    Trust,
+    /// The number of a fax is right: answers may go there.
+    Confirm,
+    /// Which commands there are.
+    Help,
+}
+
+/// Whose command is obeyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayAsk {
+    /// Each member of the room.
+    Members,
+    /// Those who may speak for the practice.
+    Speakers,
+}
+
+/// What stands behind the word of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    Nothing,
+    /// A Matrix user.
+    Person,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandRow {
+    pub command: RoomCommand,
+    /// Its German names, in lower case; the help shows the first.
+    pub german: &'static [&'static str],
+    /// Its English names, in lower case; the help shows the first.
+    pub english: &'static [&'static str],
+    pub may_ask: MayAsk,
+    pub takes: Takes,
+    /// The id of the sentence that says what it does, in `phrases/*.ftl`.
+    pub help: &'static str,
+}
+
+/// All of them, in the order of the help.
+pub const COMMANDS: [CommandRow; 7] = [
+    CommandRow {
+        command: RoomCommand::Original,
+        german: &["original"],
+        english: &["original"],
+        may_ask: MayAsk::Members,
+        takes: Takes::Nothing,
+        help: "command-original",
+    },
+    CommandRow {
+        command: RoomCommand::Retry,
+        german: &["erneut"],
+        english: &["retry"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-retry",
+    },
+    CommandRow {
+        command: RoomCommand::Admit,
+        german: &["einlassen"],
+        english: &["admit"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Person,
+        help: "command-admit",
+    },
+    CommandRow {
+        command: RoomCommand::Dismiss,
+        german: &["ausladen"],
+        english: &["dismiss"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Person,
+        help: "command-dismiss",
+    },
+    CommandRow {
+        command: RoomCommand::Trust,
+        german: &["vertrauen"],
+        english: &["trust"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Person,
+        help: "command-trust",
+    },
+    CommandRow {
+        command: RoomCommand::Confirm,
+        german: &["bestätigen", "bestaetigen"],
+        english: &["confirm"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-confirm",
+    },
+    CommandRow {
+        command: RoomCommand::Help,
+        german: &["hilfe"],
+        english: &["help"],
+        may_ask: MayAsk::Members,
+        takes: Takes::Nothing,
+        help: "command-help",
+    },
+];
+
+impl RoomCommand {
+    /// Its row. Each command has one, which a test holds.
+    pub fn row(self) -> &'static CommandRow {
+        let [first, ..] = &COMMANDS;
+        COMMANDS.iter().find(|row| row.command == self).unwrap_or(first)
+    }
+}
+
+impl CommandRow {
+    /// The row whose command bears this name in one of the languages; the name in lower case.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|row| row.german.contains(&name) || row.english.contains(&name))
+    }
+
+    /// How a person writes it: `!einlassen @name:server`.
+    pub fn usage(&self, language: Language) -> String {
+        let names = match language {
+            Language::German => self.german,
+            Language::English => self.english,
+        };
+        let name = names.first().copied().unwrap_or_default();
+        match self.takes {
+            Takes::Nothing => format!("{COMMAND_PREFIX}{name}"),
+            Takes::Person => format!("{COMMAND_PREFIX}{name} @name:server"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_command_has_names_of_its_own_in_both_languages() {
+        let mut names = BTreeSet::new();
+        for row in &COMMANDS {
+            assert!(!row.german.is_empty() && !row.english.is_empty(), "{row:?}");
+            let own: BTreeSet<&str> = row.german.iter().chain(row.english).copied().collect();
+            for name in own {
+                assert!(names.insert(name), "{name} names two commands");
+                assert!(name.chars().all(char::is_alphabetic), "{name}");
+                assert_eq!(name, name.to_lowercase());
+                assert_eq!(CommandRow::named(name).unwrap().command, row.command);
+            }
+        }
+        let commands: Vec<_> = COMMANDS.iter().map(|row| row.command).collect();
+        assert!(
+            commands.iter().enumerate().all(|(place, one)| {
+                commands.iter().position(|other| other == one) == Some(place)
+            })
+        );
+    }
+}

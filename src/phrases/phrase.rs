@@ -1,0 +1,373 @@
+//! What a person is told: the sentences, each with what it needs to know.
+
+use time::OffsetDateTime;
+
+use super::{EditTrouble, ParkedWhat, Trouble};
+use crate::model::{RoomCommand, Substance};
+
+/// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phrase {
+    // What becomes of a dispatch: one notice in the room, edited as the state moves on.
+    DispatchAcceptedKim {
+        at: OffsetDateTime,
+    },
+    /// To the address at which the letter's sender wants answers.
+    DispatchAcceptedElsewhere {
+        at: OffsetDateTime,
+        address: String,
+    },
+    DispatchAcceptedFax {
+        at: OffsetDateTime,
+    },
+    DispatchTryLater {
+        trouble: Trouble,
+        next: OffsetDateTime,
+    },
+    DispatchFailed {
+        trouble: Trouble,
+        reply: String,
+    },
+    /// Nobody logs in for now, because a login of its account was refused.
+    DispatchWaitsForAccount,
+    DispatchUnclear {
+        at: OffsetDateTime,
+    },
+    /// The gateway itself ended while it may have been on its way.
+    DispatchUnclearInterrupted,
+    /// What was kept of it cannot be read any more, and it may have been on its way.
+    DispatchUnclearDamaged,
+    /// What is said of a dispatch of which an earlier attempt may have arrived.
+    DispatchAfterUnclear {
+        said: Box<Phrase>,
+    },
+    /// The same, of one that was handed over.
+    DispatchAcceptedAgain {
+        said: Box<Phrase>,
+    },
+    /// The gateway ended in the middle of each attempt.
+    DispatchInterrupted,
+    /// What was kept of it cannot be read any more.
+    DispatchDamaged,
+    DispatchWithdrawn,
+    /// A room message was edited after its dispatch had left.
+    EditTooLate,
+    /// A room message was edited while its dispatch was under way; what became of it follows.
+    EditUnderWay,
+    /// The attempt under way failed: what leaves next says the newer words.
+    EditInTime,
+    /// A room message was edited after its dispatch had failed.
+    EditAfterFailure,
+    /// A room message was edited, and nobody knows whether its dispatch had arrived.
+    EditUnclear,
+    /// The same, and it is being tried once more: with the newer words.
+    EditNextTime,
+    /// What an edit made of a room message cannot leave; the message does not either.
+    EditStays {
+        trouble: EditTrouble,
+    },
+    /// A room message was edited that had not left and never will.
+    EditOfWhatStayed,
+    /// The key of an edit has not come for a while; the message does not leave as it was.
+    EditWithoutKey,
+    /// The same, and the earlier version may have arrived at an earlier attempt.
+    EditWithoutKeyUnclear,
+    /// The key of an edit came after all.
+    EditReadableNow,
+    /// A room message was redacted after its dispatch had left.
+    WithdrawalTooLate,
+    /// A room message was redacted while its dispatch was under way; what became of it follows.
+    WithdrawalUnderWay,
+    /// The attempt under way failed: nothing of the message leaves.
+    WithdrawalInTime,
+    /// A room message was redacted after its dispatch had failed.
+    WithdrawalAfterFailure,
+    /// A room message was redacted, and nobody knows whether its dispatch had arrived.
+    WithdrawalUnclear,
+    /// A part of what was said in the room could not be heard.
+    HistoryLost,
+    /// A dispatch that had not left when a part of the room's history was lost.
+    DispatchBeforeGap,
+
+    // Why a room message does not leave.
+    NotASpeaker,
+    UnknownFaxNotAnswerable,
+    /// Where the fax came from is not sure, and nobody has confirmed the number.
+    CallerNotConfirmed,
+    MessageNotTransferable,
+    FileNotFaxable {
+        file_name: String,
+    },
+    /// Opening it took too much memory or time, or broke what opened it.
+    FileTooCostly {
+        file_name: String,
+    },
+    MessageTooLarge {
+        limit_mib: u64,
+    },
+    /// The text holds signs that cannot be printed.
+    FaxSignsMissing {
+        signs: Vec<char>,
+    },
+    FaxTooLong {
+        pages: u64,
+        pages_max: u64,
+    },
+    NoCorrespondentAddress,
+    NotAKimAddress,
+    OtherKimEnvironment,
+    NumberNotDialable,
+    FileLost {
+        file_name: String,
+    },
+    /// Its key has not come for a while.
+    MessageWithoutKey,
+    /// It was written before the gateway was given the keys it reads with now: the database was
+    /// restored, or the homeserver lost them. It may have been passed on before.
+    MessageBeforeKeys,
+    /// It was written before the database was restored, and may have been passed on.
+    MessageBeforeCopy,
+    /// Its key came after all.
+    MessageReadableNow,
+    /// Its key came after all, and it does not leave.
+    MessageReadableStays,
+    /// The same of a command.
+    CommandReadableNow,
+    /// Nobody can say that its sender wrote it.
+    MessageNotBelieved,
+    /// Its sender has another identity than the one that is known, and nobody has confirmed it.
+    MessageOfOtherIdentity,
+    /// It was altered on its way, or never readable.
+    MessageBroken,
+    /// It was said in the clear in a room whose members encrypt.
+    MessageNotEncrypted,
+    /// It names a file in the clear where files have to be encrypted.
+    FileNotEncrypted,
+    /// None of a member's devices is signed: it reads what the gateway says, and no letter.
+    MemberLockedOut {
+        user_id: String,
+    },
+
+    // Who reads in a room, and whom it believes.
+    /// A member has another identity than before.
+    IdentityChanged {
+        user_id: String,
+    },
+    /// Somebody is in the room whom neither the settings nor a speaker know.
+    StrangersMany,
+    StrangerPresent {
+        user_id: String,
+    },
+    /// Somebody no longer belongs to the room, and the bot may not remove them.
+    MemberNotRemoved {
+        user_id: String,
+    },
+    /// The homeserver does not know whom a speaker let in.
+    /// The database was restored: whether it was sent out since is not known.
+    MemberAskedAnew {
+        user_id: String,
+    },
+    MemberUnknown {
+        user_id: String,
+    },
+    /// Whom a speaker let in nobody can invite.
+    MemberNotInvited {
+        user_id: String,
+    },
+    /// Somebody reads from now on, and not what came before.
+    LettersMissed {
+        user_id: String,
+        letters: u64,
+    },
+    /// What nobody could read follows once more.
+    LettersAgain,
+
+    // What came with a letter.
+    NoSender,
+    SeveralSenders,
+    /// Characters that could not be read, or read only as well as possible.
+    LetterDefects,
+    LetterMarkup,
+    /// What came is no mail.
+    LetterNotAMail,
+    /// Its head was too long to be read to the end.
+    LetterHeadCut,
+    LetterCut,
+    /// It has more parts than are read.
+    LetterPartsLeftOut,
+    /// Where its text begins and ends was a guess.
+    LetterStructure,
+    /// Two versions of its text differ.
+    LetterRenderings,
+    /// It came within a signature.
+    LetterSignatureUnchecked,
+    LetterEncrypted,
+    /// Some of it is in a file that is not opened here.
+    LetterUnopened,
+    /// It is one part of a longer one.
+    LetterPartial,
+    /// Some of it was not sent with it.
+    LetterElsewhere,
+    UnknownThread,
+    AutomaticLetter,
+    /// Its sender wants answers there; that is where they go. It named others as well.
+    AnswersGoElsewhere {
+        address: String,
+        has_more: bool,
+    },
+    /// Its sender wants answers where none can go.
+    AnswersWantedElsewhere {
+        address: Option<String>,
+    },
+    SenderReadsNoAnswers,
+    /// Another account sent it than the one it is from; nothing when that cannot be read.
+    LetterSentBy {
+        address: Option<String>,
+    },
+    /// Only the fax machine says that it has this number.
+    FaxNumberClaimed {
+        number: String,
+    },
+    /// The gateway says one number and the fax machine another.
+    FaxNumbersDiffer {
+        number: String,
+        station: String,
+    },
+    // Lines above its words.
+    LetterUrgent,
+    LetterWritten {
+        at: OffsetDateTime,
+    },
+    LetterAlsoTo {
+        who: Vec<String>,
+        more: u64,
+    },
+    LetterTooLarge {
+        limit_mib: u64,
+    },
+    /// It could not be fetched in several tries; here is its head.
+    LetterOutOfReach,
+    /// The Clientmodul could not decrypt it; fetching is tried again.
+    LetterUndecrypted,
+    /// A mail could not be fetched in several tries, and nothing is known of it.
+    MailOutOfReach,
+    /// The same for a mail that is too large.
+    MailTooLarge {
+        limit_mib: u64,
+    },
+
+    // What happened to the room.
+    RoomNotEncrypted,
+    ContinuesOlderRoom,
+    RoomUpgraded,
+    /// Something of this portal waits for a person at the command line.
+    Parked {
+        what: ParkedWhat,
+    },
+
+    // Commands.
+    CommandsHelp,
+    /// A line of the help.
+    CommandDoes(RoomCommand),
+    UnknownCommand {
+        command: String,
+    },
+    OriginalFollows,
+    OriginalMissing,
+    RetryQueued,
+    RetryNothing,
+    RetryMayDouble,
+    /// A command that means a person names none, or several.
+    MemberUnclear,
+    MemberOfTeam {
+        user_id: String,
+    },
+    MemberAdmitted {
+        user_id: String,
+    },
+    MemberHereAlready {
+        user_id: String,
+    },
+    MemberDismissed {
+        user_id: String,
+    },
+    MemberNotAdmitted {
+        user_id: String,
+    },
+    TrustConfirmed {
+        user_id: String,
+    },
+    TrustNothing {
+        user_id: String,
+    },
+    TrustNotYourself,
+    /// The channel believes every device of its members.
+    TrustNotAsked,
+    CallerConfirmed,
+    NothingToConfirm,
+
+    // Names.
+    RoomName {
+        label: String,
+        number: u64,
+    },
+    GhostKim {
+        name: String,
+    },
+    GhostFax {
+        number: String,
+    },
+    GhostClaimedFax {
+        number: String,
+    },
+    GhostUnknownFax,
+    GhostUnknownKim,
+
+    // What is printed on a fax.
+    FaxFrom,
+    FaxTo,
+    FaxDate,
+    FaxSubject,
+    FaxPage,
+    FaxMoment {
+        at: OffsetDateTime,
+    },
+
+    // The table of `umstieg check`.
+    CheckHeading,
+    CheckOk,
+    CheckWarn,
+    CheckFail,
+    CheckAdvice,
+    CheckAllWell,
+    CheckNotWell {
+        failures: u64,
+        warnings: u64,
+    },
+}
+
+impl Phrase {
+    /// What a sentence holds once it is said in a portal: what people wrote or named is content.
+    ///
+    /// A server's reply to a failed dispatch counts as a word: it speaks about an address that the
+    /// room bears anyway, and whoever reads that an answer waits has to read that it failed.
+    pub fn substance(&self) -> Substance {
+        match self {
+            Self::DispatchAcceptedElsewhere { .. }
+            | Self::AnswersGoElsewhere { .. }
+            | Self::AnswersWantedElsewhere { address: Some(_) }
+            | Self::LetterSentBy { address: Some(_) }
+            | Self::FaxNumbersDiffer { .. }
+            | Self::LetterAlsoTo { .. }
+            | Self::FileNotFaxable { .. }
+            | Self::FaxSignsMissing { .. }
+            | Self::FileTooCostly { .. }
+            | Self::FileLost { .. }
+            | Self::UnknownCommand { .. } => Substance::Content,
+            Self::DispatchAfterUnclear { said } | Self::DispatchAcceptedAgain { said } => {
+                said.substance()
+            }
+            _ => Substance::Word,
+        }
+    }
+}

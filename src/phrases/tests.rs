@@ -1,0 +1,296 @@
+//! Every sentence is there in both languages, and says what it should.
+
+use std::collections::BTreeSet;
+
+use time::macros::datetime;
+
+use super::*;
+use crate::model::Substance;
+
+const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
+
+#[test]
+fn what_people_wrote_or_named_is_content() {
+    for phrase in one_of_each() {
+        let quotes = Phrases::say(Language::German, &phrase).contains("Ein Text")
+            || matches!(phrase, Phrase::FaxSignsMissing { .. });
+        // The reply of a server, and what is not said in a post.
+        let is_harmless = matches!(
+            phrase,
+            Phrase::DispatchFailed { .. }
+                | Phrase::RoomName { .. }
+                | Phrase::GhostKim { .. }
+                | Phrase::GhostFax { .. }
+        );
+        let expected = if quotes && !is_harmless { Substance::Content } else { Substance::Word };
+        assert_eq!(phrase.substance(), expected, "{phrase:?}");
+    }
+}
+
+/// One of each, two where a part may be missing. A new phrase that is not listed here leaves a
+/// sentence that no phrase says, which `both_files_say_exactly_what_the_phrases_need` finds.
+fn one_of_each() -> Vec<Phrase> {
+    let text = || "Ein Text".to_owned();
+    let member = || "@anna:praxis.example".to_owned();
+    let mut phrases = vec![
+        Phrase::DispatchAcceptedKim { at: AT },
+        Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
+        Phrase::DispatchAcceptedFax { at: AT },
+        Phrase::DispatchWaitsForAccount,
+        Phrase::DispatchUnclear { at: AT },
+        Phrase::DispatchUnclearInterrupted,
+        Phrase::DispatchUnclearDamaged,
+        Phrase::DispatchAfterUnclear { said: Box::new(Phrase::DispatchInterrupted) },
+        Phrase::DispatchAcceptedAgain {
+            said: Box::new(Phrase::DispatchAcceptedElsewhere { at: AT, address: text() }),
+        },
+        Phrase::DispatchInterrupted,
+        Phrase::DispatchDamaged,
+        Phrase::DispatchWithdrawn,
+        Phrase::EditTooLate,
+        Phrase::EditUnderWay,
+        Phrase::EditInTime,
+        Phrase::EditAfterFailure,
+        Phrase::EditUnclear,
+        Phrase::EditNextTime,
+        Phrase::EditOfWhatStayed,
+        Phrase::EditWithoutKey,
+        Phrase::EditWithoutKeyUnclear,
+        Phrase::EditReadableNow,
+        Phrase::WithdrawalTooLate,
+        Phrase::WithdrawalUnderWay,
+        Phrase::WithdrawalInTime,
+        Phrase::WithdrawalAfterFailure,
+        Phrase::WithdrawalUnclear,
+        Phrase::HistoryLost,
+        Phrase::DispatchBeforeGap,
+        Phrase::NotASpeaker,
+        Phrase::UnknownFaxNotAnswerable,
+        Phrase::CallerNotConfirmed,
+        Phrase::MessageNotTransferable,
+        Phrase::FileNotFaxable { file_name: text() },
+        Phrase::FileTooCostly { file_name: text() },
+        Phrase::MessageTooLarge { limit_mib: 15 },
+        Phrase::FaxSignsMissing { signs: vec!['🚫', '\u{96}'] },
+        Phrase::FaxTooLong { pages: 53, pages_max: 50 },
+        Phrase::NoCorrespondentAddress,
+        Phrase::NotAKimAddress,
+        Phrase::OtherKimEnvironment,
+        Phrase::NumberNotDialable,
+        Phrase::FileLost { file_name: text() },
+        Phrase::NoSender,
+        Phrase::SeveralSenders,
+        Phrase::LetterDefects,
+        Phrase::LetterMarkup,
+        Phrase::LetterNotAMail,
+        Phrase::LetterHeadCut,
+        Phrase::LetterPartsLeftOut,
+        Phrase::LetterStructure,
+        Phrase::LetterRenderings,
+        Phrase::LetterSignatureUnchecked,
+        Phrase::LetterEncrypted,
+        Phrase::LetterUnopened,
+        Phrase::LetterPartial,
+        Phrase::LetterElsewhere,
+        Phrase::LetterCut,
+        Phrase::UnknownThread,
+        Phrase::AutomaticLetter,
+        Phrase::AnswersGoElsewhere { address: text(), has_more: false },
+        Phrase::AnswersGoElsewhere { address: text(), has_more: true },
+        Phrase::AnswersWantedElsewhere { address: Some(text()) },
+        Phrase::AnswersWantedElsewhere { address: None },
+        Phrase::SenderReadsNoAnswers,
+        Phrase::LetterSentBy { address: None },
+        Phrase::LetterSentBy { address: Some(text()) },
+        Phrase::FaxNumberClaimed { number: "+49301234567".to_owned() },
+        Phrase::FaxNumbersDiffer { number: "+49301234567".to_owned(), station: text() },
+        Phrase::LetterUrgent,
+        Phrase::LetterWritten { at: AT },
+        Phrase::LetterAlsoTo { who: vec![text(), text()], more: 0 },
+        Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
+        Phrase::LetterTooLarge { limit_mib: 50 },
+        Phrase::LetterOutOfReach,
+        Phrase::LetterUndecrypted,
+        Phrase::MailOutOfReach,
+        Phrase::MailTooLarge { limit_mib: 50 },
+        Phrase::MessageWithoutKey,
+        Phrase::MessageBeforeKeys,
+        Phrase::MessageBeforeCopy,
+        Phrase::MessageReadableNow,
+        Phrase::MessageReadableStays,
+        Phrase::CommandReadableNow,
+        Phrase::MessageNotBelieved,
+        Phrase::MessageOfOtherIdentity,
+        Phrase::MessageBroken,
+        Phrase::MessageNotEncrypted,
+        Phrase::FileNotEncrypted,
+        Phrase::MemberLockedOut { user_id: member() },
+        Phrase::IdentityChanged { user_id: member() },
+        Phrase::StrangersMany,
+        Phrase::StrangerPresent { user_id: member() },
+        Phrase::MemberNotRemoved { user_id: member() },
+        Phrase::MemberAskedAnew { user_id: member() },
+        Phrase::MemberUnknown { user_id: member() },
+        Phrase::MemberNotInvited { user_id: member() },
+        Phrase::LettersMissed { user_id: member(), letters: 1 },
+        Phrase::LettersMissed { user_id: member(), letters: 3 },
+        Phrase::LettersAgain,
+        Phrase::RoomNotEncrypted,
+        Phrase::ContinuesOlderRoom,
+        Phrase::RoomUpgraded,
+        Phrase::Parked { what: ParkedWhat::Letter },
+        Phrase::Parked { what: ParkedWhat::Post },
+        Phrase::Parked { what: ParkedWhat::Dispatch },
+        Phrase::Parked { what: ParkedWhat::Event },
+        Phrase::CommandsHelp,
+        Phrase::UnknownCommand { command: text() },
+        Phrase::OriginalFollows,
+        Phrase::OriginalMissing,
+        Phrase::RetryQueued,
+        Phrase::RetryNothing,
+        Phrase::RetryMayDouble,
+        Phrase::MemberUnclear,
+        Phrase::MemberOfTeam { user_id: member() },
+        Phrase::MemberAdmitted { user_id: member() },
+        Phrase::MemberHereAlready { user_id: member() },
+        Phrase::MemberDismissed { user_id: member() },
+        Phrase::MemberNotAdmitted { user_id: member() },
+        Phrase::TrustConfirmed { user_id: member() },
+        Phrase::TrustNothing { user_id: member() },
+        Phrase::TrustNotYourself,
+        Phrase::TrustNotAsked,
+        Phrase::CallerConfirmed,
+        Phrase::NothingToConfirm,
+        Phrase::RoomName { label: text(), number: 1234 },
+        Phrase::GhostKim { name: text() },
+        Phrase::GhostFax { number: "+49301234567".to_owned() },
+        Phrase::GhostClaimedFax { number: "+49301234567".to_owned() },
+        Phrase::GhostUnknownFax,
+        Phrase::GhostUnknownKim,
+        Phrase::FaxFrom,
+        Phrase::FaxTo,
+        Phrase::FaxDate,
+        Phrase::FaxSubject,
+        Phrase::FaxPage,
+        Phrase::FaxMoment { at: AT },
+        Phrase::CheckHeading,
+        Phrase::CheckOk,
+        Phrase::CheckWarn,
+        Phrase::CheckFail,
+        Phrase::CheckAdvice,
+        Phrase::CheckAllWell,
+        Phrase::CheckNotWell { failures: 1, warnings: 0 },
+        Phrase::CheckNotWell { failures: 0, warnings: 2 },
+    ];
+    phrases.extend(COMMANDS.map(|row| Phrase::CommandDoes(row.command)));
+    phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
+    for trouble in Trouble::ALL {
+        phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
+        phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });
+        phrases.push(Phrase::DispatchFailed { trouble, reply: text() });
+    }
+    phrases
+}
+
+fn ids_of(source: &str) -> BTreeSet<&str> {
+    let is_id = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
+    source.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0)).collect()
+}
+
+#[test]
+fn both_files_are_well_formed() {
+    for (_, source) in SENTENCES {
+        FluentResource::try_new(source.to_owned()).unwrap();
+    }
+}
+
+#[test]
+fn both_files_say_exactly_what_the_phrases_need() {
+    let phrases = one_of_each();
+    let needed: BTreeSet<&str> =
+        phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
+    assert_eq!(SENTENCES.map(|(language, _)| language), Language::ALL);
+    for (language, source) in SENTENCES {
+        assert_eq!(ids_of(source), needed, "{language:?}");
+    }
+}
+
+#[test]
+fn every_phrase_is_said_without_error_in_both_languages() {
+    for phrase in one_of_each() {
+        let [german, english] = Language::ALL.map(|language| {
+            let (text, errors) = say_or_errors(language, &phrase);
+            assert_eq!(errors, Vec::<String>::new(), "{phrase:?} {language:?}");
+            assert!(!text.contains(['{', '\u{2068}']), "{text}");
+            assert!(!text.trim().is_empty(), "{phrase:?}");
+            text
+        });
+        let same_in_both = ["(KIM)", "(Fax)", "OK"].iter().any(|word| german.contains(word));
+        assert!(german != english || same_in_both, "{german}");
+    }
+}
+
+fn check(phrase: Phrase, german: &str) {
+    assert_eq!(Phrases::say(Language::German, &phrase), german);
+}
+
+#[test]
+fn accepted_is_not_called_delivered() {
+    check(
+        Phrase::DispatchAcceptedKim { at: AT },
+        "An KIM übergeben um 14:05 Uhr. Eine Zustellbestätigung liegt noch nicht vor.",
+    );
+    check(
+        Phrase::DispatchAcceptedFax { at: AT },
+        "An den Fax-Dienst übergeben um 14:05 Uhr. Ein Sendebericht liegt noch nicht vor.",
+    );
+}
+
+#[test]
+fn a_failure_says_what_to_do_and_ends_with_the_server_s_words() {
+    check(
+        Phrase::DispatchFailed {
+            trouble: Trouble::RecipientRefused,
+            reply: "550 5.1.1 no such\r\n user".to_owned(),
+        },
+        "Nicht zugestellt: Für diese Adresse wird nichts angenommen. Bitte prüfen Sie die \
+         Adresse oder wählen Sie einen anderen Weg. (Antwort des Servers: 550 5.1.1 no such \
+         user)",
+    );
+    check(
+        Phrase::DispatchFailed { trouble: Trouble::Unreachable, reply: String::new() },
+        "Nicht zugestellt: Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie \
+         Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.",
+    );
+}
+
+#[test]
+fn a_later_attempt_names_day_and_time() {
+    check(
+        Phrase::DispatchTryLater { trouble: Trouble::Unreachable, next: AT },
+        "Noch nicht übergeben: Der Mailserver ist zurzeit nicht erreichbar. Nächster Versuch am \
+         23.11. um 14:05 Uhr; Sie müssen nichts tun.",
+    );
+}
+
+#[test]
+fn names_of_rooms_and_ghosts_are_neutral() {
+    check(
+        Phrase::RoomName { label: "KIM Praxis".to_owned(), number: 1234 },
+        "KIM Praxis · Vorgang 1234",
+    );
+    check(Phrase::GhostKim { name: "Muster, Erika".to_owned() }, "Muster, Erika (KIM)");
+    check(Phrase::GhostFax { number: "+49301234567".to_owned() }, "+49301234567 (Fax)");
+    check(Phrase::GhostUnknownFax, "Unbekannte Faxnummer (Fax)");
+}
+
+#[test]
+fn foreign_text_cannot_break_a_sentence() {
+    check(
+        Phrase::RoomName { label: "  Befund\r\n{ $x }\u{0}\tEnde ".to_owned(), number: 7 },
+        "Befund { $x } Ende · Vorgang 7",
+    );
+    let long = Phrase::GhostKim { name: "ü".repeat(1_000_000) };
+    let said = Phrases::say(Language::German, &long);
+    assert_eq!(said, format!("{}… (KIM)", "ü".repeat(Phrases::FOREIGN_TEXT_MAX)));
+}

@@ -1,0 +1,20 @@
+//! `!erneut`: hands over once more what failed or is unclear in a conversation.
+
+use crate::{
+    model::ConversationId,
+    phrases::Phrase,
+    relay::damage::UNCLEAR,
+    store::{EventStep, StoreError},
+};
+
+pub(super) async fn run(
+    step: &mut EventStep<'_>,
+    conversation: ConversationId,
+) -> Result<Phrase, StoreError> {
+    let parked = step.retry_parked(conversation).await?;
+    Ok(match parked.iter().any(|(item, may_double)| *may_double || item.reason == UNCLEAR) {
+        _ if parked.is_empty() => Phrase::RetryNothing,
+        true => Phrase::RetryMayDouble,
+        false => Phrase::RetryQueued,
+    })
+}

@@ -1,0 +1,327 @@
+//! What leaves: the mail of a dispatch, and the fax.
+
+use ruma::MxcUri;
+use tracing::error;
+
+use super::Case;
+use crate::{
+    channel::{Dialect, WhyNot, Writes},
+    document::{self, DocumentError, FaxLabels, FaxPage},
+    mail::{self, MailBody, MailForm},
+    matrix::{AttachmentError, DownloadError, ErrorKind},
+    model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Trouble},
+    phrases::{Phrase, Phrases},
+    relay::{
+        budget::Held,
+        leaving::{Content, Leaving},
+    },
+    sandbox::SandboxError,
+    store::{Composition, StoreError, StoredDispatch, StoredPart},
+};
+
+/// Why a dispatch cannot be made into a mail.
+pub(super) enum NoMail {
+    Store(StoreError),
+    /// The files cannot be had now.
+    Later(Trouble),
+    /// Nothing can be had from the homeserver now.
+    HomeserverAway,
+    /// This file cannot be had from it now.
+    FileAway,
+    /// It can never leave as it is; the room is told why.
+    Never(Phrase, &'static str),
+}
+
+impl From<StoreError> for NoMail {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Case<'_> {
+    /// The mail of a dispatch: the same bytes at every attempt.
+    pub(super) async fn mail(
+        &self,
+        stored: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<(Envelope, Leaving, Held), NoMail> {
+        let channel = &self.line.channel;
+        let addressee = match &stored.answer_to {
+            Some(elsewhere) => &Correspondent::Mail(elsewhere.clone()),
+            None => self.correspondent,
+        };
+        let to = channel
+            .recipient(addressee)
+            .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
+        let said: Vec<StoredPart> =
+            composed.parts.iter().flat_map(|leaving| leaving.part.clone().each()).collect();
+        // Files that are not encrypted are in memory from here on.
+        let is_plain =
+            |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
+        let has_plain = said.iter().any(is_plain);
+        let mut held = match has_plain {
+            true => self.ctx.budget.take(self.bytes_at_most()).await,
+            false => self.ctx.budget.take(0).await,
+        };
+        let (mut parts, mut files) = (Vec::new(), Vec::new());
+        for part in said {
+            self.part(part, &mut parts, &mut files).await?;
+        }
+        let dispatch = Dispatch {
+            to: addressee.clone(),
+            message_id: stored.message_id.clone(),
+            date: stored.opened_at,
+            subject: stored.subject.clone(),
+            in_reply_to: stored.in_reply_to.clone(),
+            references: stored.ancestors.clone(),
+            parts,
+        };
+        let envelope = Envelope { from: channel.address.clone(), to };
+        let body = match channel.writes() {
+            Writes::MailWithAttachments => MailBody::Parts,
+            Writes::OnePdf => {
+                if !has_plain {
+                    drop(held);
+                    // The files, and the document made of them. What is needed between the two is
+                    // the sandbox's.
+                    let bytes: u64 = files.iter().map(Content::bytes).sum();
+                    held = self.ctx.budget.take(bytes + channel.mail_bytes_max()).await;
+                }
+                let pdf = self.fax(&dispatch, std::mem::take(&mut files)).await?;
+                let document = DispatchFile {
+                    file_name: "fax.pdf".to_owned(),
+                    media_type: "application/pdf".to_owned(),
+                    bytes: pdf.bytes(),
+                };
+                files.push(pdf);
+                MailBody::Document(document)
+            }
+        };
+        // While it leaves, which may take minutes, nobody waits for what is not needed any more.
+        let whole = |file: &Content| match file {
+            Content::Whole(bytes) => bytes.len() as u64,
+            Content::Spooled(_) => 0,
+        };
+        let held = held.keep(files.iter().map(whole).sum());
+        let form = MailForm { headers: channel.extra_headers(), body };
+        let composed = tokio::task::spawn_blocking({
+            let envelope = envelope.clone();
+            move || mail::compose(&dispatch, &envelope, &form)
+        })
+        .await;
+        let limit = channel.mail_bytes_max();
+        match composed {
+            Ok(Ok(mail)) if mail.bytes > limit => Err(too_large(limit)),
+            Ok(Ok(mail)) => Ok((envelope, Leaving::new(mail, files), held)),
+            Ok(Err(error)) => {
+                error!(dispatch.id = %stored.id, error = %error, "A dispatch could not be written as a mail");
+                Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable"))
+            }
+            Err(_) => Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable")),
+        }
+    }
+
+    /// The one document a fax gateway wants (FAX-23): the texts on a sheet, then the files.
+    async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<Content, NoMail> {
+        let mut texts = Vec::new();
+        let mut names = Vec::new();
+        for part in &dispatch.parts {
+            match part {
+                DispatchPart::Text(text) => texts.push(text.as_str()),
+                DispatchPart::File(file) => names.push(file.file_name.clone()),
+            }
+        }
+        // A sign may be all that forbids something, and nobody at the other end knows what it was.
+        let missing = document::missing_signs(&texts.concat());
+        if !missing.is_empty() {
+            return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
+        }
+        let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
+        let read = tokio::task::spawn_blocking(move || {
+            files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
+        })
+        .await;
+        let Ok(Ok(files)) = read else { return Err(NoMail::Later(Trouble::Disk)) };
+        let channel = &self.line.channel;
+        let pages_max = channel.pages_max().map_or(document::PAGES_MAX, |max| max as usize);
+        let bytes_max = usize::try_from(channel.mail_bytes_max()).unwrap_or(usize::MAX);
+        match self.ctx.sandbox.fax(sheet, &files, pages_max, bytes_max).await {
+            Ok(pdf) => Ok(Content::Whole(pdf.into())),
+            Err(SandboxError::Document(error)) => Err(not_faxable(&error, bytes_max, &names)),
+            Err(SandboxError::Broken { index }) => Err(too_costly(index, &names)),
+            Err(SandboxError::Unavailable(error)) => {
+                error!(error = %error, "The process that opens documents could not be started");
+                Err(NoMail::Later(Trouble::Documents))
+            }
+        }
+    }
+
+    fn sheet(&self, dispatch: &Dispatch, text: String) -> FaxPage {
+        let channel = &self.line.channel;
+        let say = |phrase: Phrase| Phrases::say(channel.language, &phrase);
+        let own_number = match &channel.dialect {
+            Dialect::Fax(profile) => profile.number.as_str().to_owned(),
+            Dialect::Kim(_) => String::new(),
+        };
+        FaxPage {
+            sender: channel.label.clone(),
+            sender_number: own_number,
+            recipient_number: self
+                .correspondent
+                .number()
+                .map(|number| number.as_str().to_owned())
+                .unwrap_or_default(),
+            date: say(Phrase::FaxMoment { at: dispatch.date }),
+            // The gateway's subjects name numbers, not matters.
+            subject: String::new(),
+            text,
+            labels: FaxLabels {
+                from: say(Phrase::FaxFrom),
+                to: say(Phrase::FaxTo),
+                date: say(Phrase::FaxDate),
+                subject: say(Phrase::FaxSubject),
+                page: say(Phrase::FaxPage),
+            },
+        }
+    }
+
+    /// What files that are not encrypted may take in memory; for a fax with the document made of
+    /// them.
+    fn bytes_at_most(&self) -> u64 {
+        match self.line.channel.writes() {
+            Writes::MailWithAttachments => self.line.channel.mail_bytes_max(),
+            Writes::OnePdf => {
+                document::SOURCE_BYTES_MAX as u64 + self.line.channel.mail_bytes_max()
+            }
+        }
+    }
+
+    /// Adds a part, and in front of a file what was said about it.
+    async fn part(
+        &self,
+        part: StoredPart,
+        parts: &mut Vec<DispatchPart>,
+        files: &mut Vec<Content>,
+    ) -> Result<(), NoMail> {
+        let (media_uri, file_name, media_type, encryption) = match part {
+            StoredPart::Text(body) => {
+                parts.push(DispatchPart::Text(body));
+                return Ok(());
+            }
+            // Each of them comes here by itself.
+            StoredPart::Several(_) => return Ok(()),
+            StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
+                parts.extend(caption.map(DispatchPart::Text));
+                (media_uri, file_name, media_type, encryption)
+            }
+        };
+        // Neither disk nor memory fills with what will not leave.
+        let mail_max = self.line.channel.mail_bytes_max();
+        let whole_max = match self.line.channel.writes() {
+            Writes::MailWithAttachments => mail_max,
+            Writes::OnePdf => document::SOURCE_BYTES_MAX as u64,
+        };
+        let there: u64 = files.iter().map(Content::bytes).sum();
+        let limit = mail_max.min(whole_max.saturating_sub(there));
+        let bytes_max = if limit < mail_max { whole_max } else { mail_max };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let uri = <&MxcUri>::from(media_uri.as_str());
+        let homeserver = &self.ctx.homeserver;
+        let fetched = match &encryption {
+            Some(file) => {
+                homeserver.download_encrypted(uri, file, limit).await.map(Content::Spooled)
+            }
+            None => {
+                let bytes = homeserver.download(uri, limit).await;
+                bytes.map(Content::Whole).map_err(DownloadError::from)
+            }
+        };
+        match fetched {
+            Ok(file) => {
+                let bytes = file.bytes();
+                parts.push(DispatchPart::File(DispatchFile { file_name, media_type, bytes }));
+                files.push(file);
+                Ok(())
+            }
+            Err(DownloadError::Attachment(AttachmentError::Spool)) => {
+                Err(NoMail::Later(Trouble::Disk))
+            }
+            // Any other file than the one that was encrypted does not leave.
+            Err(DownloadError::Attachment(_)) => {
+                Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
+            }
+            Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
+            Err(DownloadError::Matrix(error)) if error.is_rate_limit() => {
+                Err(NoMail::HomeserverAway)
+            }
+            Err(DownloadError::Matrix(error)) if error.is_outage() => {
+                let is_away = homeserver.is_away(&error).await;
+                Err(if is_away { NoMail::HomeserverAway } else { NoMail::FileAway })
+            }
+            Err(DownloadError::Matrix(error)) => Err(match error.kind() {
+                ErrorKind::Again { .. } => NoMail::Later(Trouble::Media),
+                ErrorKind::Never | ErrorKind::Gone => {
+                    NoMail::Never(Phrase::FileLost { file_name }, "media_lost")
+                }
+            }),
+        }
+    }
+}
+
+fn too_large(limit: u64) -> NoMail {
+    NoMail::Never(Phrase::MessageTooLarge { limit_mib: mebibytes(limit) }, "size")
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes / (1024 * 1024)
+}
+
+/// What the room is told of a fax that cannot be made; `names` are those of its files, in order.
+fn not_faxable(error: &DocumentError, bytes_max: usize, names: &[String]) -> NoMail {
+    let index = match *error {
+        DocumentError::TooManyPages { pages, pages_max } => {
+            let (pages, pages_max) = (pages as u64, pages_max as u64);
+            return NoMail::Never(Phrase::FaxTooLong { pages, pages_max }, "pages");
+        }
+        DocumentError::TooLarge => {
+            return too_large(document::SOURCE_BYTES_MAX.min(bytes_max) as u64);
+        }
+        DocumentError::Empty | DocumentError::NotWritten => {
+            return NoMail::Never(Phrase::MessageNotTransferable, "document");
+        }
+        DocumentError::FileType { index }
+        | DocumentError::Unreadable { index }
+        | DocumentError::Encrypted { index }
+        | DocumentError::ImageTooLarge { index }
+        | DocumentError::Annotated { index } => index,
+    };
+    let file_name = names.get(index).cloned().unwrap_or_default();
+    NoMail::Never(Phrase::FileNotFaxable { file_name }, "not_faxable")
+}
+
+/// What the room is told of a fax whose files took too much memory or time, or broke what opened
+/// them. Where it is not known which file it was, all of them are named.
+fn too_costly(index: Option<usize>, names: &[String]) -> NoMail {
+    let file_name = match index.and_then(|index| names.get(index)) {
+        Some(name) => name.clone(),
+        None => names.join("“, „"),
+    };
+    NoMail::Never(Phrase::FileTooCostly { file_name }, "document_too_costly")
+}
+
+fn recipient_phrase(why: WhyNot) -> Phrase {
+    match why {
+        WhyNot::NotKim => Phrase::NotAKimAddress,
+        WhyNot::OtherEnvironment => Phrase::OtherKimEnvironment,
+        WhyNot::UnknownNumber => Phrase::UnknownFaxNotAnswerable,
+        WhyNot::NoSuchNumber
+        | WhyNot::ShortNumber
+        | WhyNot::PremiumNumber
+        | WhyNot::OtherCountry => Phrase::NumberNotDialable,
+        WhyNot::NoSender
+        | WhyNot::SeveralSenders
+        | WhyNot::SenderNotAllowed
+        | WhyNot::OtherKind
+        | WhyNot::Address(_) => Phrase::NoCorrespondentAddress,
+    }
+}

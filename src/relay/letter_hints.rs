@@ -1,0 +1,147 @@
+//! What a room should know about a letter beside its words.
+
+use time::OffsetDateTime;
+
+use crate::{
+    channel::{AnswersTo, CallerDoubt, Channel},
+    model::{ChannelKind, Correspondent, Defect, Letter, Mailbox},
+    phrases::{Phrase, Phrases},
+    rules::threading::Placement,
+};
+
+/// How many other recipients of a letter are named.
+const ALSO_TO_MAX: usize = 10;
+
+/// All of it, in the order in which the room is told.
+pub(super) fn hints(
+    channel: &Channel,
+    letter: &Letter,
+    placement: Placement,
+    correspondent: &Correspondent,
+    answers_to: &AnswersTo,
+) -> Vec<Phrase> {
+    let mut hints = Vec::new();
+    if placement == Placement::OpenDespiteClaim {
+        hints.push(Phrase::UnknownThread);
+    }
+    hints.extend(defects_hints(letter));
+    hints.extend(sent_by_hint(channel, letter));
+    hints.extend(answers_hint(correspondent, answers_to));
+    hints.extend(channel.doubt_of(letter).as_ref().map(doubt_hint));
+    hints
+}
+
+/// What is wrong with a letter, and that a machine wrote it.
+fn defects_hints(letter: &Letter) -> Vec<Phrase> {
+    let mut hints = Vec::new();
+    for defect in &letter.defects {
+        let hint = match defect {
+            // Said where the letter was placed, and with where its answers go.
+            Defect::AncestorsUnreadable | Defect::ReplyToUnreadable | Defect::SenderUnreadable => {
+                continue;
+            }
+            Defect::NoSender => Phrase::NoSender,
+            Defect::SeveralSenders => Phrase::SeveralSenders,
+            Defect::BodyCut => Phrase::LetterCut,
+            Defect::Markup => Phrase::LetterMarkup,
+            Defect::NotAMail => Phrase::LetterNotAMail,
+            Defect::TooManyHeaders | Defect::HeaderCut => Phrase::LetterHeadCut,
+            Defect::TooManyParts => Phrase::LetterPartsLeftOut,
+            Defect::Encoding => Phrase::LetterDefects,
+            Defect::Structure => Phrase::LetterStructure,
+            Defect::Renderings => Phrase::LetterRenderings,
+            Defect::SignatureUnchecked => Phrase::LetterSignatureUnchecked,
+            Defect::Encrypted => Phrase::LetterEncrypted,
+            Defect::Unopened => Phrase::LetterUnopened,
+            Defect::Partial => Phrase::LetterPartial,
+            Defect::Elsewhere => Phrase::LetterElsewhere,
+        };
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    if letter.automatic {
+        hints.push(Phrase::AutomaticLetter);
+    }
+    hints
+}
+
+/// That another account sent it than the one it is from. What carries a fax is its gateway's affair.
+fn sent_by_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
+    if channel.kind() != ChannelKind::Kim {
+        return None;
+    }
+    let is_author =
+        |sender: &Mailbox| letter.from.iter().any(|from| from.address == sender.address);
+    match letter.sender.iter().find(|sender| !is_author(sender)) {
+        Some(sender) => {
+            Some(Phrase::LetterSentBy { address: Some(sender.address.as_str().to_owned()) })
+        }
+        None if letter.defects.contains(&Defect::SenderUnreadable) => {
+            Some(Phrase::LetterSentBy { address: None })
+        }
+        None => None,
+    }
+}
+
+/// What the room should know before anybody answers.
+fn answers_hint(correspondent: &Correspondent, answers_to: &AnswersTo) -> Option<Phrase> {
+    if correspondent.is_unknown() {
+        return None;
+    }
+    match answers_to {
+        AnswersTo::Sender => None,
+        AnswersTo::Elsewhere { to, has_more } => Some(Phrase::AnswersGoElsewhere {
+            address: to.as_str().to_owned(),
+            has_more: *has_more,
+        }),
+        AnswersTo::OutOfReach { wanted } => {
+            let address = wanted.as_ref().map(|wanted| wanted.as_str().to_owned());
+            Some(Phrase::AnswersWantedElsewhere { address })
+        }
+        AnswersTo::Nobody => Some(Phrase::SenderReadsNoAnswers),
+    }
+}
+
+fn doubt_hint(doubt: &CallerDoubt) -> Phrase {
+    match doubt {
+        CallerDoubt::Claimed(number) => {
+            Phrase::FaxNumberClaimed { number: number.as_str().to_owned() }
+        }
+        CallerDoubt::Differs { caller, station } => Phrase::FaxNumbersDiffer {
+            number: caller.as_str().to_owned(),
+            station: station.clone(),
+        },
+    }
+}
+
+/// What stands between a letter's subject and its words: that it is urgent, when it was written if
+/// not today, and to whom else it went.
+pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> Vec<Phrase> {
+    let mut head = Vec::new();
+    if letter.urgent {
+        head.push(Phrase::LetterUrgent);
+    }
+    if let Some(at) = letter.date.filter(|at| Phrases::day_of(*at) != Phrases::day_of(now)) {
+        head.push(Phrase::LetterWritten { at });
+    }
+    // Whom a fax gateway writes to is its own affair.
+    if channel.kind() == ChannelKind::Kim {
+        let mut others: Vec<&Mailbox> = Vec::new();
+        for mailbox in letter.to.iter().chain(&letter.cc) {
+            let is_known = others.iter().any(|other| other.address == mailbox.address);
+            if mailbox.address != channel.address && !is_known {
+                others.push(mailbox);
+            }
+        }
+        if !others.is_empty() {
+            let shown = others.iter().take(ALSO_TO_MAX).map(|mailbox| match &mailbox.name {
+                Some(name) => format!("{name} <{}>", mailbox.address.as_str()),
+                None => mailbox.address.as_str().to_owned(),
+            });
+            let more = others.len().saturating_sub(ALSO_TO_MAX);
+            head.push(Phrase::LetterAlsoTo { who: shown.collect(), more: more as u64 });
+        }
+    }
+    head
+}

@@ -1,0 +1,326 @@
+//! Road (a), first half: a letter finds its conversation and becomes posts.
+
+use tracing::{info, warn};
+
+use super::{
+    Ctx, Line, attempts,
+    damage::{self, INTERRUPTED},
+    letter_hints,
+    notices::notice,
+    stored_mail::{self, Read, Unread},
+};
+use crate::{
+    channel::{AnswersTo, CallerDoubt},
+    model::{ChannelName, ConversationId, Correspondent, LetterId, MessageId, NewPost, Notice},
+    phrases::{Phrase, Phrases},
+    rules::{
+        arrival::{self, Arrival},
+        posts,
+        retry::is_suspect,
+        threading::{self, Ancestors, Known, Placement},
+    },
+    store::{Attempt, Placed, Placing, StoreError, StoredLetter},
+};
+
+/// How many names of a letter may be other letters': each is a mail of the same bytes, from before its
+/// channel was renamed or its server named its mails anew.
+const NAMES_MAX: i64 = 100;
+
+/// Why a letter is parked for which no name was left.
+const NAMELESS: &str = "no_name";
+
+/// Places every letter of a channel that has no place yet, oldest first.
+pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), StoreError> {
+    let Some(line) = ctx.channels.get(channel) else {
+        warn!(channel.name = %channel, "Letters of a channel wait that the settings do not have");
+        return Ok(());
+    };
+    attempts::give_back(ctx).await?;
+    let mut is_alone = false;
+    loop {
+        let turn = ctx.turns.take(is_alone).await;
+        let next = match ctx.store.next_stored_letter(channel).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(stored)) => {
+                let id = stored.id;
+                is_alone = is_suspect(stored.attempts - 1, ctx.attempts_max);
+                if is_alone && !turn.is_alone() {
+                    attempts::is_none(ctx, Attempt::Letter(id)).await;
+                    continue;
+                }
+                let placed = place(ctx, line, stored).await;
+                let placed = attempts::ended(ctx, Attempt::Letter(id), placed).await;
+                placed.map_err(|error| (Some(id), error))
+            }
+            Err(error) => Err((None, error)),
+        };
+        match next {
+            Ok(()) => {}
+            // Those behind it shall pass.
+            Err((id, StoreError::Damaged(damaged))) => {
+                let Some(id) = id.or_else(|| damaged.row_of("letters").map(LetterId)) else {
+                    return Err(damaged.into());
+                };
+                damage::tell(&damaged);
+                park(ctx, line, id, damage::reason(&damaged)).await?;
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+}
+
+/// Parks a letter, so that those behind it pass.
+async fn park(
+    ctx: &Ctx,
+    line: &Line,
+    id: LetterId,
+    reason: &'static str,
+) -> Result<(), StoreError> {
+    let channel = &line.channel.name;
+    warn!(letter.id = %id, channel.name = %channel, reason, "Parked letter {id}");
+    metrics::counter!("umstieg_letters_total", "channel" => channel.to_string(), "result" => "parked")
+        .increment(1);
+    ctx.store.park_letter(channel, id, reason, ctx.clock.now()).await?;
+    Ok(())
+}
+
+async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), StoreError> {
+    let channel = &line.channel;
+    let id = stored.id;
+    if stored.attempts > ctx.attempts_max {
+        return park(ctx, line, id, INTERRUPTED).await;
+    }
+    let read = match stored_mail::read(ctx, id).await {
+        Ok(Some(read)) => read,
+        Ok(None) => return Ok(()),
+        Err(Unread::Store(error)) => return Err(error),
+        Err(Unread::Panicked) => return park(ctx, line, id, "unreadable").await,
+    };
+
+    match arrival::judge(channel, &read.letter, stored.out_of_reach) {
+        Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+            None => Ok(()),
+        },
+        Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
+        Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(_) => park(ctx, line, id, why).await,
+            None => Ok(()),
+        },
+    }
+}
+
+/// A letter that had not come before.
+struct FreshLetter {
+    read: Read,
+    /// The letter out of reach that this one is, now that it could be had.
+    head: Option<LetterId>,
+}
+
+/// Marks a letter that had come before; gives one that had not.
+async fn unless_repeat(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    read: Read,
+) -> Result<Option<FreshLetter>, StoreError> {
+    let (channel, id) = (&line.channel.name, stored.id);
+    let original = ctx.store.repeated_by(channel, id, read.fingerprint.as_ref()).await?;
+    // What says the same as the head that its room has tells more than that: that it could be had, or
+    // never will be. It is named by its bytes then, since that head bears the name.
+    let head = head_of(ctx, stored).await?;
+    let is_of_its_head = original.is_some() && original == head;
+    if let Some(original) = original.filter(|_| !is_of_its_head) {
+        metrics::counter!("umstieg_letters_total", "channel" => channel.to_string(), "result" => "repeat")
+            .increment(1);
+        info!(letter.id = %id, channel.name = %channel, "Letter {id} had come before");
+        ctx.store.mark_repeat(id, original).await?;
+        return Ok(None);
+    }
+    let fingerprint = read.fingerprint.filter(|_| !is_of_its_head);
+    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, head }))
+}
+
+/// Gives a letter of a correspondent its conversation and its posts.
+async fn place_letter(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    new: FreshLetter,
+    correspondent: &Correspondent,
+) -> Result<(), StoreError> {
+    let (channel, id) = (&line.channel, stored.id);
+    let Read { letter, fingerprint, is_undecrypted } = new.read;
+    let ancestors = Ancestors::of(&letter);
+    let named: Vec<MessageId> = ancestors.ids().cloned().collect();
+    let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
+    let facts = Known {
+        is_nameless: correspondent.is_unknown(),
+        own: letter.message_id.as_ref(),
+        seen: &known.by_message_id,
+        newest: known.newest,
+    };
+    let placement = threading::place(channel.thread_by, &ancestors, facts);
+    // Of a mail that could not be had at first the room has the head already, and its id.
+    let superseded = superseded(ctx, new.head, &channel.name, correspondent).await?;
+    let placement = superseded.map_or(placement, Placement::Continue);
+    let answers_to = channel.answers_to(&letter);
+    let doubt = channel.doubt_of(&letter);
+    let mut hints = letter_hints::hints(channel, &letter, placement, correspondent, &answers_to);
+    if stored.too_large {
+        hints.insert(0, Phrase::LetterTooLarge { limit_mib: limit_mib(line) });
+    } else if stored.out_of_reach {
+        hints.insert(0, Phrase::LetterOutOfReach);
+    } else if is_undecrypted {
+        hints.insert(0, Phrase::LetterUndecrypted);
+    }
+    let head: Vec<String> = letter_hints::head(channel, &letter, ctx.clock.now())
+        .iter()
+        .map(|phrase| Phrases::say(channel.language, phrase))
+        .collect();
+    let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
+    let placing = Placing {
+        letter: id,
+        channel: &channel.name,
+        correspondent,
+        conversation: match placement {
+            Placement::Continue(conversation) => Some(conversation),
+            Placement::Open | Placement::OpenDespiteClaim => None,
+        },
+        fingerprint,
+        message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
+        ancestors: &named,
+        answer_to: match &answers_to {
+            AnswersTo::Elsewhere { to, .. } => Some(to),
+            AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
+        },
+        caller_doubt: doubt.as_ref().map(CallerDoubt::key),
+        posts: &[],
+        stays: is_undecrypted,
+        again_at: is_undecrypted.then(|| {
+            let patience = &line.inbox.patience;
+            ctx.clock.now() + patience.wait(patience.tries)
+        }),
+        at: ctx.clock.now(),
+    };
+    let render = |name: &str| posts::render(name, &letter, &head, &hints);
+    let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
+        return Ok(());
+    };
+    metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
+        .increment(1);
+    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
+    Ok(())
+}
+
+/// Places a letter under the first of its names that no other letter has. Nothing when it has none,
+/// and is parked.
+async fn place_as(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    placing: Placing<'_>,
+    posts: impl Fn(&str) -> Vec<NewPost>,
+) -> Result<Option<ConversationId>, StoreError> {
+    for taken in 0..NAMES_MAX {
+        let name = name_of(ctx, line, stored, placing.fingerprint.as_ref(), taken).await?;
+        let placing = Placing { posts: &posts(&name), ..placing.clone() };
+        if let Placed::In(conversation) = ctx.store.place_letter(placing).await? {
+            return Ok(Some(conversation));
+        }
+        warn!(letter.id = %stored.id, "The name of letter {} is another letter's; it gets another one", stored.id);
+    }
+    park(ctx, line, stored.id, NAMELESS).await?;
+    Ok(None)
+}
+
+/// A letter's name for all time. `taken`: how many of its names are other letters'.
+async fn name_of(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    fingerprint: Option<&[u8; 32]>,
+    taken: i64,
+) -> Result<String, StoreError> {
+    let name = ctx.store.made_with(line.channel.name.as_str()).await?;
+    let Some(digest) = &stored.digest else {
+        return Ok(stored_mail::name_of(&name, &stored.mail_key, None, taken));
+    };
+    // What has a fingerprint has no namesake: the second one is a repeat.
+    let (content, namesakes) = match fingerprint {
+        Some(fingerprint) => (fingerprint.as_slice(), 0),
+        None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
+    };
+    Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes + taken))
+}
+
+/// How large a mail may be that is fetched.
+fn limit_mib(line: &Line) -> u64 {
+    u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX) / (1024 * 1024)
+}
+
+/// The letter out of reach that a letter is, now that it could be had. That they bear one key does not
+/// say so: its server may have used it again meanwhile, for a mail about another patient.
+async fn head_of(ctx: &Ctx, stored: &StoredLetter) -> Result<Option<LetterId>, StoreError> {
+    let Some(head) = stored.supersedes else { return Ok(None) };
+    let identity = stored_mail::head_identity(&ctx.store, head).await?;
+    let is_its =
+        identity.is_some() && identity == stored_mail::head_identity(&ctx.store, stored.id).await?;
+    Ok(is_its.then_some(head))
+}
+
+/// The conversation that has the head of a letter which can be had by now.
+async fn superseded(
+    ctx: &Ctx,
+    head: Option<LetterId>,
+    channel: &ChannelName,
+    correspondent: &Correspondent,
+) -> Result<Option<ConversationId>, StoreError> {
+    let Some(head) = head else { return Ok(None) };
+    let Some(id) = ctx.store.conversation_of(head).await? else { return Ok(None) };
+    let conversation = ctx.store.conversation(id).await?;
+    let is_theirs = conversation.is_some_and(|conversation| {
+        conversation.channel == channel.as_str()
+            && conversation.correspondent == correspondent.key()
+    });
+    Ok((is_theirs && !correspondent.is_unknown()).then_some(id))
+}
+
+/// Tells of a mail of which not even the head could be had. All of them are in one room of their
+/// channel: nobody knows who wrote them.
+async fn place_notice(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    correspondent: &Correspondent,
+) -> Result<(), StoreError> {
+    let (channel, id) = (&line.channel, stored.id);
+    let notice = notice(
+        line,
+        &match stored.too_large {
+            true => Phrase::MailTooLarge { limit_mib: limit_mib(line) },
+            false => Phrase::MailOutOfReach,
+        },
+    );
+    let placing = Placing {
+        letter: id,
+        channel: &channel.name,
+        correspondent,
+        conversation: ctx.store.mailbox_notices(&channel.name, id).await?,
+        fingerprint: None,
+        message_id: None,
+        ancestors: &[],
+        answer_to: None,
+        caller_doubt: None,
+        posts: &[],
+        stays: true,
+        again_at: None,
+        at: ctx.clock.now(),
+    };
+    let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
+    let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
+        return Ok(());
+    };
+    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told of a mail that cannot be fetched");
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Road (a), second half: the posts of a conversation reach its portal, in order.
+
+use std::time::Duration;
+
+use ruma::UserId;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::{
+    Ctx, Line, attempts,
+    damage::INTERRUPTED,
+    devices::{self, Saying},
+    portals::{self, OpenPortal},
+    put_off::{self, PutOff},
+    readers,
+    stop::Stop,
+    stored_mail::{self, Unread},
+};
+use crate::{
+    matrix::{ErrorKind, MatrixError, Upload},
+    model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker, TransferEncoding},
+    rules::{posts, retry::is_suspect},
+    store::{Attempt, Conversation, Job, PostKind, StoreError, StoredPost},
+};
+
+/// Posts loaded at once: enough to keep a portal busy, few enough to stay small in memory.
+const POSTS_AT_ONCE: usize = 20;
+
+/// How often a portal may turn out to be gone in one go: the old room refuses, its successor is
+/// found or not, another one is opened.
+const REOPENED_MAX: u8 = 3;
+
+/// Wait before a room is looked after again when the homeserver was away.
+const KEPT_AGAIN: Duration = Duration::from_secs(60);
+
+/// Sends the posts of a conversation that wait, in order, opening the portal when there is none.
+pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
+    let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
+    let Some(line) = ctx.line(&conversation.channel) else {
+        warn!(conversation.id = %id, "Posts of a channel wait that the settings do not have");
+        return Ok(());
+    };
+    if conversation.is_parked {
+        return Ok(());
+    }
+    attempts::give_back(ctx).await?;
+    let mut parsed = ParsedLetter::default();
+    let mut reopened = 0;
+    loop {
+        let waiting = match ctx.store.pending_posts(id, POSTS_AT_ONCE).await {
+            Ok(waiting) => waiting,
+            Err(StoreError::Damaged(damaged)) => {
+                put_off::park_damaged(ctx, line, &conversation, damaged).await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(head) = waiting.first() else {
+            return keep_portal(ctx, line, &conversation).await;
+        };
+        if let Some(next) = put_off::not_before(head, ctx.clock.now()) {
+            return ctx.store.wake(&Job::SendPosts(id), Some(next)).await;
+        }
+        // One that failed in another way since was not what ended the gateway.
+        let interrupted = if head.next_attempt_at.is_none() { head.attempts } else { 0 };
+        let _turn = ctx.turns.take(is_suspect(interrupted, ctx.attempts_max)).await;
+        // Counted before anything of it is done. Those behind it are counted when they are the
+        // first: whatever ends the gateway in the middle of one leaves it there.
+        let Some(attempts) = ctx.store.post_begins(head.id).await? else { continue };
+        let saying = Posts { ctx, line, conversation: &conversation, waiting: &waiting };
+        let said = saying.say(head, attempts, &mut reopened, &mut parsed).await;
+        match attempts::ended(ctx, Attempt::Post(head.id), said).await? {
+            Said::All | Said::NotNow => return Ok(()),
+            Said::More => {}
+        }
+    }
+}
+
+/// How far the saying of some posts came.
+enum Said {
+    /// All that wait.
+    All,
+    /// There may be more.
+    More,
+    /// They wait, or their room is parked.
+    NotNow,
+}
+
+/// Posts of a conversation that wait, in order.
+struct Posts<'a> {
+    ctx: &'a Ctx,
+    line: &'a Line,
+    conversation: &'a Conversation,
+    waiting: &'a [StoredPost],
+}
+
+impl Posts<'_> {
+    /// Says them; `attempts` counts this one at the first.
+    async fn say(
+        &self,
+        head: &StoredPost,
+        attempts: i32,
+        reopened: &mut u8,
+        parsed: &mut ParsedLetter,
+    ) -> Result<Said, StoreError> {
+        let Self { ctx, line, conversation, waiting } = *self;
+        let put_off = PutOff { ctx, line, conversation };
+        if attempts > ctx.attempts_max {
+            put_off.park(head, INTERRUPTED).await?;
+            return Ok(Said::More);
+        }
+        let portal = match portals::open(ctx, line, conversation).await {
+            Ok(portal) => portal,
+            // To compare the room is no attempt at the post.
+            Err(Stop::PostsFound) => {
+                attempts::is_none(ctx, Attempt::Post(head.id)).await;
+                return Ok(Said::More);
+            }
+            Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
+                // The next round opens another room, and that is no attempt at the post.
+                attempts::is_none(ctx, Attempt::Post(head.id)).await;
+                *reopened += 1;
+                return Ok(Said::More);
+            }
+            Err(stop) => {
+                put_off.room(head, attempts, stop).await?;
+                return Ok(Said::NotNow);
+            }
+        };
+        let mut is_done = true;
+        for post in waiting {
+            if post.id != head.id && post.replaces == Some(None) {
+                // What it replaces may have gone out a moment ago: it is asked for anew.
+                is_done = false;
+                break;
+            }
+            match send_post(ctx, line, conversation, post, &portal, parsed).await {
+                Ok(()) => {}
+                // The room is gone: the next round opens another one.
+                Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
+                    if post.id == head.id {
+                        attempts::is_none(ctx, Attempt::Post(head.id)).await;
+                    }
+                    *reopened += 1;
+                    is_done = false;
+                    break;
+                }
+                Err(Stop::PortalGone) => {
+                    put_off.room(post, post.attempts + 1, Stop::PortalGone).await?;
+                    return Ok(Said::NotNow);
+                }
+                Err(stop) => {
+                    if !put_off.post(post, stop).await? {
+                        return Ok(Said::NotNow);
+                    }
+                    is_done = false;
+                    break;
+                }
+            }
+        }
+        // What came since has a job of its own.
+        let is_all = is_done && waiting.len() < POSTS_AT_ONCE;
+        Ok(if is_all { Said::All } else { Said::More })
+    }
+}
+
+/// Nothing waits to be said, but the room may want something: it was upgraded, or somebody of the
+/// team is not in it. What cannot be done now is done by a later wake-up.
+async fn keep_portal(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+) -> Result<(), StoreError> {
+    // Twice: first the upgraded room is left, then its successor is entered.
+    for _ in 0..2 {
+        if !ctx.store.portal_wants_attention(conversation.id, &line.channel.team).await? {
+            return Ok(());
+        }
+        let kept = async {
+            let portal = portals::open(ctx, line, conversation).await?;
+            readers::say_again(ctx, line, conversation, &portal).await
+        };
+        match kept.await {
+            Ok(()) => return Ok(()),
+            Err(Stop::Store(error)) => return Err(error),
+            Err(Stop::PortalGone | Stop::PostsFound) => {}
+            Err(Stop::Matrix(error)) if matches!(error.kind(), ErrorKind::Again { .. }) => {
+                let again = ctx.clock.now() + KEPT_AGAIN;
+                return ctx.store.wake(&Job::SendPosts(conversation.id), Some(again)).await;
+            }
+            Err(Stop::NotYet(_) | Stop::DeviceLost | Stop::Matrix(_) | Stop::Lost(_)) => {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn send_post(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: &Conversation,
+    post: &StoredPost,
+    portal: &OpenPortal,
+    parsed: &mut ParsedLetter,
+) -> Result<(), Stop> {
+    let speaker = match post.speaker {
+        Speaker::Ghost => portal.ghost.as_ref(),
+        Speaker::Bot => ctx.homeserver.bot(),
+    };
+    let mut content = post.content.clone();
+    if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
+        let is_encrypted = portal.rotation.is_some();
+        let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
+        content =
+            posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
+    }
+    match &post.replaces {
+        Some(Some(replaced)) => content = posts::replacing(&content, replaced),
+        Some(None) => ctx.store.post_stands_alone(post.id).await?,
+        None => {}
+    }
+    let content = posts::marked(content, &post.txn_id);
+    let saying =
+        Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
+    // In a room that is encrypted it is known when it is encrypted.
+    if post.letter.is_some() && !portal.is_attended && portal.rotation.is_none() {
+        // Before it is said: nobody is lost sight of by a crash.
+        let room = portal.room_id.as_str();
+        ctx.store.portal_is_deserted(room, &post.txn_id, ctx.clock.now()).await?;
+        ctx.store.post_is_unshown(&post.txn_id).await?;
+    }
+    match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
+        Ok(event_id) => {
+            if post.is_unshown
+                && portal.rotation.is_some()
+                && portals::stands_readable(ctx, &portal.room_id, &post.txn_id).await?
+            {
+                ctx.store.posts_are_shown(std::slice::from_ref(&post.txn_id)).await?;
+            }
+            ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
+            metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())
+                .increment(1);
+            Ok(())
+        }
+        Err(Stop::Matrix(error)) if matches!(error.kind(), ErrorKind::Gone) => {
+            portals::came_undone(ctx, line, conversation, portal, post.speaker, &error).await?;
+            Err(Stop::PortalGone)
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Where the file of a post lies, uploaded if it was not: its address, or for an encrypted room an
+/// `EncryptedFile` with the key beside the address. The media repository sees neither a name nor a
+/// type of what is encrypted (TIM-29).
+async fn media_of(
+    ctx: &Ctx,
+    post: &StoredPost,
+    letter: LetterId,
+    file: &Attachment,
+    speaker: &UserId,
+    is_encrypted: bool,
+) -> Result<Media, Stop> {
+    match &post.media {
+        // The conversation may have moved into a room of another kind since.
+        Some(media @ Media::Plain(_)) if !is_encrypted => return Ok(media.clone()),
+        Some(media @ Media::Encrypted(_)) if is_encrypted => return Ok(media.clone()),
+        _ => {}
+    }
+    let media = upload(ctx, letter, file, speaker, is_encrypted).await?;
+    ctx.store.post_uploaded(post.id, &media).await?;
+    Ok(media)
+}
+
+/// Uploads a file out of its letter, a piece at a time.
+async fn upload(
+    ctx: &Ctx,
+    letter: LetterId,
+    file: &Attachment,
+    speaker: &UserId,
+    is_encrypted: bool,
+) -> Result<Media, Stop> {
+    let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+    let _held = ctx.budget.take(stored_mail::poured_bytes(&pieces, file)).await;
+    let (into, taken) = mpsc::channel(stored_mail::PIECES_WAITING_MAX);
+    let upload = Upload { bytes: file.bytes, pieces: taken };
+    let homeserver = &ctx.homeserver;
+    let uploading = async {
+        Ok::<_, MatrixError>(if is_encrypted {
+            Media::Encrypted(homeserver.upload_encrypted(speaker, upload).await?)
+        } else {
+            Media::Plain(homeserver.upload(speaker, &file.media_type, upload).await?.to_string())
+        })
+    };
+    let (poured, uploaded) = tokio::join!(stored_mail::pour(ctx, &pieces, file, into), uploading);
+    // That it could not be read is why its upload broke off.
+    poured?;
+    Ok(uploaded?)
+}
+
+/// The letter that was parsed last: a letter with five files is read once, not five times.
+#[derive(Default)]
+struct ParsedLetter(Option<(LetterId, Letter)>);
+
+/// The file a post carries, if it carries one.
+async fn file_of(
+    ctx: &Ctx,
+    post: &StoredPost,
+    parsed: &mut ParsedLetter,
+) -> Result<Option<(LetterId, Attachment)>, Stop> {
+    match post.kind {
+        PostKind::Text => Ok(None),
+        PostKind::Original { letter } => {
+            let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
+            let original = Attachment {
+                file_name: format!("original-{letter}.eml"),
+                media_type: "message/rfc822".to_owned(),
+                bytes: pieces.bytes(),
+                place: 0..pieces.bytes(),
+                encoding: TransferEncoding::Identity,
+                within: Vec::new(),
+            };
+            Ok(Some((letter, original)))
+        }
+        PostKind::Attachment { letter, index } => {
+            if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
+                let read = match stored_mail::read(ctx, letter).await {
+                    Ok(read) => read.ok_or(Stop::Lost("letter_lost"))?,
+                    Err(Unread::Store(error)) => return Err(error.into()),
+                    Err(Unread::Panicked) => return Err(Stop::Lost("unreadable")),
+                };
+                parsed.0 = Some((letter, read.letter));
+            }
+            let attachment = parsed.0.as_ref().and_then(|(_, read)| read.attachments.get(index));
+            let attachment = attachment.cloned().ok_or(Stop::Lost("attachment_lost"))?;
+            Ok(Some((letter, attachment)))
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What has come, judged before its author is asked.
+
+use crate::{
+    channel::{Channel, WhyNot},
+    model::{ChannelKind, Correspondent, Defect, Letter},
+};
+
+/// What a mail is to the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// A letter of this correspondent.
+    Letter(Correspondent),
+    /// A mail of which not even the head could be had. The team is told of it, in one room of the
+    /// channel: nobody knows who wrote it.
+    Missing(Correspondent),
+    /// Nothing that belongs into a room. A person has to look; the word says why.
+    Parked(&'static str),
+}
+
+/// Judges a mail. `out_of_reach`: its server does not hand it out.
+///
+/// A report about an earlier dispatch comes as a letter of its server.
+pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival {
+    if out_of_reach && letter.defects.contains(&Defect::NotAMail) {
+        return Arrival::Missing(match channel.kind() {
+            ChannelKind::Kim => Correspondent::UnknownSender,
+            ChannelKind::Fax => Correspondent::UnknownFax,
+        });
+    }
+    match channel.correspondent_of(letter) {
+        Ok(correspondent) => Arrival::Letter(correspondent),
+        // Nobody can be named, so nobody can be answered; but a person can read it. A fax without
+        // its gateway's name is another matter: anybody may have brought it (FAX-12).
+        Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
+            Arrival::Letter(Correspondent::UnknownSender)
+        }
+        Err(why) => Arrival::Parked(why.word()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        channel::{Dialect, KimEnvironment, KimProfile, ThreadBy},
+        model::{ChannelName, Language, MailAddress, Mailbox, Trust},
+    };
+
+    fn mailbox(address: &str) -> Mailbox {
+        Mailbox { name: None, address: MailAddress::new(address).unwrap() }
+    }
+
+    fn kim() -> Channel {
+        Channel {
+            name: ChannelName::new("kim").unwrap(),
+            label: "Praxis".to_owned(),
+            address: MailAddress::new("praxis@mueller.kim.telematik").unwrap(),
+            team: Vec::new(),
+            speakers: Vec::new(),
+            thread_by: ThreadBy::Thread,
+            collect: Duration::from_secs(20),
+            language: Language::German,
+            trust: Trust::CrossSigned,
+            alarm: Duration::from_secs(60),
+            dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
+        }
+    }
+
+    #[test]
+    fn a_mail_is_judged_by_what_it_is_and_then_by_whom_it_is_from() {
+        let erik = "erik@charite.kim.telematik";
+        let of = |from: &[&str], defects: &[Defect]| Letter {
+            from: from.iter().map(|address| mailbox(address)).collect(),
+            defects: defects.to_vec(),
+            ..Letter::default()
+        };
+        let unknown = || Correspondent::UnknownSender;
+        for (letter, out_of_reach, expected) in [
+            (of(&[erik], &[]), false, Arrival::Letter(Correspondent::Mail(mailbox(erik).address))),
+            (of(&[erik], &[]), true, Arrival::Letter(Correspondent::Mail(mailbox(erik).address))),
+            (of(&[], &[]), false, Arrival::Letter(unknown())),
+            (of(&[erik, "anna@charite.kim.telematik"], &[]), false, Arrival::Letter(unknown())),
+            (of(&[], &[Defect::NotAMail]), false, Arrival::Letter(unknown())),
+            (of(&[], &[Defect::NotAMail]), true, Arrival::Missing(unknown())),
+            // Whatever it claims: of a mail that cannot be had, that is no more than a head.
+            (of(&[erik], &[Defect::NotAMail]), true, Arrival::Missing(unknown())),
+        ] {
+            assert_eq!(judge(&kim(), &letter, out_of_reach), expected, "{letter:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Which command a room message is, if it is one.
+
+use std::collections::BTreeSet;
+
+use ruma::{MatrixToUri, OwnedUserId, UserId, matrix_uri::MatrixId};
+
+use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, RoomCommand, Takes, Words};
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    Known {
+        command: RoomCommand,
+        /// The user id of the person that was named, if the command takes one and one was given.
+        person: Option<String>,
+    },
+    /// A word that is no command.
+    Unknown(String),
+}
+
+impl Asked {
+    /// Whose command this is obeyed. What is no command is answered with the help.
+    pub fn may_ask(&self) -> MayAsk {
+        match self {
+            Self::Known { command, .. } => command.row().may_ask,
+            Self::Unknown(_) => MayAsk::Members,
+        }
+    }
+}
+
+/// `!hilfe`, `!original`, `!erneut` and the others of the table; any other word after the prefix is
+/// answered with the help, so that a mistyped command never leaves as a letter. What stands between
+/// the prefix and the word, or behind the word, is no part of it.
+pub fn asked(words: &Words) -> Option<Asked> {
+    let said = words.body.trim().strip_prefix(COMMAND_PREFIX)?;
+    let rest = said.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+    let (word, behind) = rest.split_at_checked(end)?;
+    // "!5 mg" and "!!!" are emphasis.
+    if !word.starts_with(char::is_alphabetic) {
+        return None;
+    }
+    let is_direct = said.starts_with(word);
+    let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
+    // As a Mac writes it, an umlaut is two characters.
+    let name = word.to_lowercase().replace("a\u{308}", "ä");
+    let Some(row) = CommandRow::named(&name) else { return unknown() };
+    let person = match row.takes {
+        Takes::Nothing => None,
+        Takes::Person => person(behind, words.html.as_deref()),
+    };
+    // "!Erneut-Vorstellung" is another word.
+    let touching =
+        behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
+    let is_longer = touching.is_some_and(|touching| touching.contains(char::is_alphanumeric));
+    if is_direct && is_longer && row.takes == Takes::Nothing {
+        return unknown();
+    }
+    // "! Original liegt bei" is emphasis; "! original" and nothing more was meant as a command.
+    let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
+    (is_direct || is_alone).then_some(Asked::Known { command: row.command, person })
+}
+
+/// Whether a character belongs to a word: with the dots of an umlaut that stand behind its letter.
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '\u{308}'
+}
+
+/// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
+/// Two are none: nobody shall be let in by mistake.
+fn person(behind: &str, html: Option<&str>) -> Option<String> {
+    let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
+    let named: BTreeSet<OwnedUserId> = behind
+        .split_whitespace()
+        .filter_map(|word| UserId::parse(word.trim_matches(is_around)).ok())
+        .collect();
+    let linked = html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
+        let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
+        match MatrixToUri::parse(&format!("{LINK}{target}")).ok()?.id() {
+            MatrixId::User(user) => Some(user.clone()),
+            _ => None,
+        }
+    });
+    let all: BTreeSet<OwnedUserId> = named.into_iter().chain(linked).collect();
+    let mut all = all.into_iter();
+    match (all.next(), all.next()) {
+        (Some(user), None) => Some(user.to_string()),
+        _ => None,
+    }
+}
+
+/// What a link to a user or a room begins with.
+const LINK: &str = "https://matrix.to/#/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(body: &str) -> Words {
+        Words { body: body.to_owned(), html: None }
+    }
+
+    fn known(command: RoomCommand, person: Option<&str>) -> Option<Asked> {
+        Some(Asked::Known { command, person: person.map(str::to_owned) })
+    }
+
+    fn unknown(word: &str) -> Option<Asked> {
+        Some(Asked::Unknown(word.to_owned()))
+    }
+
+    /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
+    #[test]
+    fn commands_begin_with_the_prefix_and_a_word() {
+        for (words, expected) in [
+            ("!hilfe", known(RoomCommand::Help, None)),
+            (" !Original bitte", known(RoomCommand::Original, None)),
+            ("!retry", known(RoomCommand::Retry, None)),
+            ("!Bestätigen", known(RoomCommand::Confirm, None)),
+            ("!orginal", unknown("orginal")),
+            ("!Achtung Kalium 6,8", unknown("Achtung")),
+            ("!!!", None),
+            ("! Achtung", None),
+            ("! hilfe", known(RoomCommand::Help, None)),
+            ("!  Erneut ", known(RoomCommand::Retry, None)),
+            ("! einlassen", known(RoomCommand::Admit, None)),
+            ("! Hilfe kommt um drei", None),
+            ("! Original liegt bei", None),
+            ("Bitte !hilfe", None),
+            ("!5 mg", None),
+            ("!erneut.", known(RoomCommand::Retry, None)),
+            ("!erneut!", known(RoomCommand::Retry, None)),
+            ("!original?", known(RoomCommand::Original, None)),
+            ("!hilfe, bitte", known(RoomCommand::Help, None)),
+            ("!bestätigen…", known(RoomCommand::Confirm, None)),
+            ("!besta\u{308}tigen", known(RoomCommand::Confirm, None)),
+            ("!!erneut", known(RoomCommand::Retry, None)),
+            ("!„erneut“", known(RoomCommand::Retry, None)),
+            ("! erneut.", known(RoomCommand::Retry, None)),
+            ("!einlassen:", known(RoomCommand::Admit, None)),
+            ("!ausladen@", known(RoomCommand::Dismiss, None)),
+            ("!Erneut-Vorstellung am Montag", unknown("Erneut")),
+            ("!HbA1c 6,8", unknown("HbA1c")),
+        ] {
+            assert_eq!(asked(&self::words(words)), expected, "{words}");
+        }
+    }
+
+    /// R04, R05: whom a speaker means, as clients write it.
+    #[test]
+    fn a_command_names_one_person_by_its_id_or_by_a_link() {
+        let link = |user: &str, name: &str| format!("<a href=\"{LINK}{user}\">{name}</a>");
+        for (body, html, expected) in [
+            ("!einlassen @carla:x.example", None, Some("@carla:x.example")),
+            ("!einlassen <@carla:x.example>,", None, Some("@carla:x.example")),
+            ("!einlassen: @carla:x.example", None, Some("@carla:x.example")),
+            ("!einlassen@carla:x.example.", None, Some("@carla:x.example")),
+            ("!einlassen,@carla:x.example!", None, Some("@carla:x.example")),
+            (
+                "!admit Carla",
+                Some(format!("!admit {}", link("@carla:x.example", "Carla"))),
+                Some("@carla:x.example"),
+            ),
+            ("!admit Carla", Some(link("%40carla%3Ax.example", "Carla")), Some("@carla:x.example")),
+            (
+                "!admit @carla:x.example",
+                Some(link("@carla:x.example", "C")),
+                Some("@carla:x.example"),
+            ),
+            // What is shown and what is meant differ: somebody else would come in.
+            ("!admit @carla:x.example", Some(link("@eve:x.example", "@carla:x.example")), None),
+            ("!einlassen @carla:x.example @eve:x.example", None, None),
+            ("!einlassen Carla", None, None),
+            ("!einlassen", None, None),
+            ("!einlassen !raum:x.example", None, None),
+        ] {
+            let words = Words { body: body.to_owned(), html };
+            assert_eq!(asked(&words), known(RoomCommand::Admit, expected), "{words:?}");
+        }
+        assert_eq!(asked(&words("!ausladen @c:x")), known(RoomCommand::Dismiss, Some("@c:x")));
+        assert_eq!(asked(&words("!vertrauen @c:x")), known(RoomCommand::Trust, Some("@c:x")));
+    }
+}

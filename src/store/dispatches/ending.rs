@@ -1,0 +1,195 @@
+//! How a dispatch ends: withdrawn, tried again later, settled.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StoredDispatch;
+use crate::model::{ChannelName, ConversationId, DeliveryState, DispatchId, Notice};
+use crate::store::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
+
+impl Store {
+    /// Nothing of a dispatch is left that could leave: it is withdrawn, and `notice` says so.
+    pub async fn withdraw_empty(
+        &self,
+        dispatch: &StoredDispatch,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        self.withdraw_in(&mut transaction, dispatch.id, notice, at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Withdraws a dispatch of which nothing was accepted, whatever waited for a decision about it.
+    pub(in crate::store) async fn withdraw_in(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: DispatchId,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let conversation = sqlx::query_scalar!(
+            "update dispatches
+             set state = 'withdrawn',
+                 settled_at = $2
+             where id = $1
+               and state in ('collecting', 'waiting', 'handing_over', 'failed')
+             returning conversation_id",
+            dispatch.0,
+            at,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        let Some(conversation) = conversation else { return Ok(()) };
+        parked::settle(connection, ParkedKind::Dispatch, dispatch.0, at).await?;
+        self.insert_notice(connection, conversation, dispatch, notice).await?;
+        // What stands behind it need not wait for its time.
+        jobs::add(connection, &Job::HandOver(ConversationId(conversation)), None).await?;
+        Ok(())
+    }
+
+    /// Sends a dispatch back to wait for its next attempt, with a notice when the room should
+    /// know. As many attempts count as the dispatch has.
+    pub async fn dispatch_again_at(
+        &self,
+        dispatch: &StoredDispatch,
+        next: OffsetDateTime,
+        reply: &str,
+        notice: Option<&Notice>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let waits = sqlx::query!(
+            "update dispatches
+             set state = 'waiting',
+                 attempts = $6,
+                 next_attempt_at = $2,
+                 reply = $3
+             where id = $1
+               and state = any ($4)
+               and begun = $5",
+            dispatch.id.0,
+            next,
+            self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
+            &dispatch.may_stand_in(),
+            dispatch.begun,
+            dispatch.attempts,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        // Somebody else settled it.
+        if !waits {
+            return Ok(());
+        }
+        if let Some(notice) = notice {
+            self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+                .await?;
+        }
+        jobs::add(&mut transaction, &Job::HandOver(dispatch.conversation), Some(next)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Whether a dispatch waits for this reason, as was noted last.
+    pub async fn waits_for(&self, dispatch: DispatchId, reply: &str) -> Result<bool, StoreError> {
+        let sealed = sqlx::query_scalar!("select reply from dispatches where id = $1", dispatch.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .flatten();
+        let noted = sealed.map(|sealed| self.open_text(Purpose::DispatchReply, &sealed));
+        // What cannot be read is none.
+        Ok(matches!(noted, Some(Ok(noted)) if noted == reply))
+    }
+
+    /// Settles a dispatch: its state, the notice in the room and, where a person has to look, the
+    /// parked row.
+    pub async fn settle_dispatch(
+        &self,
+        dispatch: &StoredDispatch,
+        state: DeliveryState,
+        reply: &str,
+        notice: &Notice,
+        parked_for: Option<(&ChannelName, &str)>,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let settled = sqlx::query!(
+            "update dispatches
+             set state = $2,
+                 reply = $3,
+                 settled_at = $4
+             where id = $1
+               and state = any ($5)
+               and begun = $6",
+            dispatch.id.0,
+            state.word(),
+            self.seal.close(Purpose::DispatchReply, reply.as_bytes()),
+            at,
+            &state.before(),
+            dispatch.begun,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        if settled == 1 {
+            self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
+                .await?;
+            if let Some((channel, reason)) = parked_for {
+                let kind = ParkedKind::Dispatch;
+                parked::insert(&mut transaction, kind, dispatch.id.0, channel.as_str(), reason, at)
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Settles a dispatch whose row cannot be read: what may have left is unclear, everything else
+    /// failed. `false`: it is settled.
+    pub async fn settle_damaged_dispatch(
+        &self,
+        dispatch: DispatchId,
+        notices: impl Fn(DeliveryState) -> Notice,
+        channel: &ChannelName,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // Also where the word for its state is none that is known.
+        let row = sqlx::query!(
+            "update dispatches
+             set state = case
+                     when state in ('collecting', 'waiting', 'handing_over')
+                         and not may_have_arrived then 'failed'
+                     else 'unclear'
+                 end,
+                 settled_at = $2
+             where id = $1
+               and state not in ('accepted', 'failed', 'unclear', 'withdrawn')
+             returning state, conversation_id",
+            dispatch.0,
+            at,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let state = DeliveryState::from_word(&row.state).unwrap_or(DeliveryState::Unclear);
+        let notice = notices(state);
+        self.insert_notice(&mut transaction, row.conversation_id, dispatch, &notice).await?;
+        let reason = match state {
+            DeliveryState::Unclear => "unclear",
+            _ => "damaged",
+        };
+        let (kind, channel) = (ParkedKind::Dispatch, channel.as_str());
+        parked::insert(&mut transaction, kind, dispatch.0, channel, reason, at).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+/// A duration as Postgres counts it.
+pub(super) fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
+}
