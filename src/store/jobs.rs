@@ -200,6 +200,15 @@ impl Store {
         .bind(locked_before)
         .execute(&self.pool)
         .await?;
+        // A job that another one of its key took the place of, and that was given back before it was
+        // begun: the engine keeps such rows for ever.
+        sqlx::query(
+            "delete from graphile_worker._private_jobs
+             where locked_at is null
+               and id in (select id from graphile_worker._private_job_retirements)",
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(freed.rows_affected())
     }
 

@@ -17,8 +17,8 @@ use umstieg::{
     relay,
     rules::renaming::Renaming,
     store::{
-        Body, Database, FetchedFrom, IncomingEvent, MailboxPlace, NewLetter, NewPart, OneGateway,
-        Resolution, Saved, Store, StoredPart, seal::OuterKey,
+        Body, Database, FetchedFrom, IncomingEvent, Job, MailboxPlace, NewLetter, NewPart,
+        OneGateway, Resolution, Saved, Store, StoredPart, seal::OuterKey,
     },
 };
 use umstieg_world::{Surroundings, World};
@@ -373,4 +373,33 @@ async fn a_connection_that_was_broken_off_is_there_again_at_once() {
         tables.store.ping().await.unwrap();
     }
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// What is woken once more while its job is taken has a second job; the first, given back before it was
+/// begun, would stay for ever, and be counted as work that waits.
+#[tokio::test]
+async fn a_job_whose_place_was_taken_is_gone_once_it_was_given_back() {
+    let tables = Tables::new().await;
+    let (store, job) = (&tables.store, Job::SendPosts(ConversationId(1)));
+    store.wake(&job, None).await.unwrap();
+    let take = "update graphile_worker._private_jobs
+                set locked_at = '2026-11-25 11:59:59', locked_by = 'engine', attempts = 1";
+    tables.sql(take).await;
+    store.wake(&job, None).await.unwrap();
+    assert_eq!(store.jobs_waiting().await.unwrap(), 2);
+    // While it is taken, it is the engine's.
+    store.release_orphaned_jobs(&[1], NOW).await.unwrap();
+    assert_eq!(store.jobs_waiting().await.unwrap(), 2);
+    let give_back = "select graphile_worker._private_return_jobs('engine', array_agg(id))
+                     from graphile_worker._private_jobs where locked_by = 'engine'";
+    tables.sql(give_back).await;
+    assert_eq!(store.jobs_waiting().await.unwrap(), 2);
+    store.release_orphaned_jobs(&[], NOW).await.unwrap();
+    let left = "select string_agg(key, ' ') from graphile_worker._private_jobs";
+    assert_eq!((store.jobs_waiting().await.unwrap(), tables.sql(left).await), (1, job.key()));
+    // A taken one of which nobody knows is freed, and goes at once.
+    tables.sql(take).await;
+    store.wake(&job, None).await.unwrap();
+    store.release_orphaned_jobs(&[], NOW).await.unwrap();
+    assert_eq!(store.jobs_waiting().await.unwrap(), 1);
 }
