@@ -220,8 +220,8 @@ impl Store {
     }
 }
 
-/// Whether a job with this key waits for its turn already (a running one does not count: what
-/// happened since it started may have escaped it).
+/// Whether a job with this key waits for its turn already, or runs. One whose attempts are used up waits
+/// for nothing: the engine never takes it again.
 async fn is_queued(connection: &mut PgConnection, job: &Job) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar::<_, bool>(
         "select exists (
@@ -229,6 +229,7 @@ async fn is_queued(connection: &mut PgConnection, job: &Job) -> Result<bool, sql
             from graphile_worker._private_jobs
             where key = $1
               and run_at <= now()
+              and (locked_at is not null or attempts < max_attempts)
         )",
     )
     .bind(job.key())

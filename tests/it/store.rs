@@ -403,3 +403,31 @@ async fn a_job_whose_place_was_taken_is_gone_once_it_was_given_back() {
     store.release_orphaned_jobs(&[], NOW).await.unwrap();
     assert_eq!(store.jobs_waiting().await.unwrap(), 1);
 }
+
+/// Each time the gateway is killed in it, a job has an attempt less. When none is left the engine never
+/// takes it again, so the sweep adds it anew.
+#[tokio::test]
+async fn work_whose_job_has_no_attempts_left_is_done_all_the_same() {
+    let tables = Tables::new().await;
+    let store = &tables.store;
+    let (channel, place) =
+        (ChannelName::new("kim").unwrap(), MailboxPlace::new("pop3", "h", 995, "u", ""));
+    let mailbox = store.mailbox(&channel, &place, 0, NOW).await.unwrap().id;
+    arrives(store, "kim", mailbox, "1", BARE).await;
+    let left = "select string_agg(key || ' ' || (attempts < max_attempts)::text, ' ')
+                from graphile_worker._private_jobs";
+    store.wake_what_waits(NOW).await.unwrap();
+    assert_eq!(tables.sql(left).await, "place_letters kim true");
+    tables.sql("update graphile_worker._private_jobs set attempts = max_attempts").await;
+    store.wake_what_waits(NOW).await.unwrap();
+    assert_eq!(tables.sql(left).await, "place_letters kim true");
+    // One that runs for the last time is not doubled.
+    tables
+        .sql(
+            "update graphile_worker._private_jobs
+             set attempts = max_attempts, locked_at = now(), locked_by = 'engine'",
+        )
+        .await;
+    store.wake_what_waits(NOW).await.unwrap();
+    assert_eq!(tables.sql(left).await, "place_letters kim false");
+}
