@@ -145,6 +145,37 @@ impl SenderRule {
 mod tests {
     use super::*;
 
+    fn profile(form: &'static FaxForm) -> FaxProfile {
+        let germany = Country::new("DE").unwrap();
+        FaxProfile {
+            form,
+            domain: "gateway.example".to_owned(),
+            number: FaxNumber::new("+493011111111").unwrap(),
+            country: germany,
+            countries: vec![germany, Country::new("AT").unwrap()],
+            senders: vec![SenderRule::new("@gateway.example").unwrap()],
+            pages_max: 1,
+            mail_bytes_max: 1,
+        }
+    }
+
+    /// Each form that ships, with the address it makes of a number, and the subject of a fax from there.
+    #[test]
+    fn fax_22_every_form_writes_to_a_number_and_reads_it() {
+        let tried = [("number_at_domain", "49301234567@gateway.example", "Fax von 030 1234567")];
+        let names: Vec<&str> = FAX_FORMS.iter().map(|form| form.name).collect();
+        assert_eq!(tried.iter().map(|(name, ..)| *name).collect::<Vec<_>>(), names);
+        let number = FaxNumber::new("+49301234567").unwrap();
+        let sender = MailAddress::new("fax@gateway.example").unwrap();
+        for (name, address, subject) in tried {
+            let profile = profile(FaxForm::named(name).unwrap());
+            assert_eq!(profile.recipient(&number).unwrap().as_str(), address, "{name}");
+            let letter = Letter { subject: subject.to_owned(), ..Letter::default() };
+            let caller = profile.caller(&sender, &letter);
+            assert_eq!(caller, Ok(Caller::Sure(number.clone())), "{name}");
+        }
+    }
+
     #[test]
     fn fax_22_every_number_form_of_a_template_is_filled_in() {
         static FORM: FaxForm = FaxForm {
@@ -152,17 +183,7 @@ mod tests {
             address: "{e164}_{digits}_{international}_{national}@{domain}",
             subjects: &[],
         };
-        let germany = Country::new("DE").unwrap();
-        let profile = FaxProfile {
-            form: &FORM,
-            domain: "gateway.example".to_owned(),
-            number: FaxNumber::new("+493011111111").unwrap(),
-            country: germany,
-            countries: vec![germany, Country::new("AT").unwrap()],
-            senders: Vec::new(),
-            pages_max: 1,
-            mail_bytes_max: 1,
-        };
+        let profile = profile(&FORM);
         let check = |number: &str, expected: &str| {
             let address = profile.recipient(&FaxNumber::new(number).unwrap()).unwrap();
             assert_eq!(address.as_str(), expected);

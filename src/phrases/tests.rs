@@ -27,8 +27,7 @@ fn what_people_wrote_or_named_is_content() {
     }
 }
 
-/// One of each, two where a part may be missing. A new phrase that is not listed here leaves a
-/// sentence that no phrase says, which `both_files_say_exactly_what_the_phrases_need` finds.
+/// One of each, two where a part may be missing.
 fn one_of_each() -> Vec<Phrase> {
     let text = || "Ein Text".to_owned();
     let member = || "@anna:praxis.example".to_owned();
@@ -192,20 +191,36 @@ fn one_of_each() -> Vec<Phrase> {
     phrases
 }
 
+#[test]
+fn one_of_each_leaves_out_none() {
+    let (_, behind) = include_str!("phrase.rs").split_once("pub enum Phrase {\n").unwrap();
+    let (variants, _) = behind.split_once("\n}\n").unwrap();
+    let name = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect();
+    let variants: BTreeSet<String> = variants
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(name)
+        .collect();
+    let listed: BTreeSet<String> =
+        one_of_each().iter().map(|phrase| name(&format!("{phrase:?}"))).collect();
+    assert_eq!(listed, variants);
+}
+
 fn ids_of(source: &str) -> BTreeSet<&str> {
     let is_id = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
     source.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0)).collect()
 }
 
 #[test]
-fn both_files_are_well_formed() {
+fn every_file_is_well_formed() {
     for (_, source) in SENTENCES {
         FluentResource::try_new(source.to_owned()).unwrap();
     }
 }
 
 #[test]
-fn both_files_say_exactly_what_the_phrases_need() {
+fn every_file_says_exactly_what_the_phrases_need() {
     let phrases = one_of_each();
     let needed: BTreeSet<&str> =
         phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
@@ -216,17 +231,32 @@ fn both_files_say_exactly_what_the_phrases_need() {
 }
 
 #[test]
-fn every_phrase_is_said_without_error_in_both_languages() {
+fn every_phrase_is_said_without_error_in_every_language() {
     for phrase in one_of_each() {
-        let [german, english] = Language::ALL.map(|language| {
+        let said = Language::ALL.map(|language| {
             let (text, errors) = say_or_errors(language, &phrase);
             assert_eq!(errors, Vec::<String>::new(), "{phrase:?} {language:?}");
             assert!(!text.contains(['{', '\u{2068}']), "{text}");
             assert!(!text.trim().is_empty(), "{phrase:?}");
             text
         });
-        let same_in_both = ["(KIM)", "(Fax)", "OK"].iter().any(|word| german.contains(word));
-        assert!(german != english || same_in_both, "{german}");
+        let same_in_all = ["(KIM)", "(Fax)", "OK"].iter().any(|word| said[0].contains(word));
+        let different: BTreeSet<&String> = said.iter().collect();
+        assert!(different.len() == said.len() || same_in_all, "{said:?}");
+    }
+}
+
+/// A file without a case for one would say another's.
+#[test]
+fn every_trouble_has_sentences_of_its_own() {
+    for language in Language::ALL {
+        let failed = |trouble| Phrase::DispatchFailed { trouble, reply: String::new() };
+        let later = |trouble| Phrase::DispatchTryLater { trouble, next: AT };
+        for phrases in [Trouble::ALL.map(failed), Trouble::ALL.map(later)] {
+            let said = phrases.iter().map(|phrase| Phrases::say(language, phrase));
+            let different: BTreeSet<String> = said.collect();
+            assert_eq!(different.len(), Trouble::ALL.len(), "{different:#?}");
+        }
     }
 }
 

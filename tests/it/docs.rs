@@ -1,11 +1,18 @@
-//! What README and docs promise is there: metrics, commands, make targets, links.
+//! What the documents promise is there: metrics, commands, make targets, settings, files, links.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use umstieg::{channel::FAX_FORMS, model::Language};
 
 use crate::layers::sources;
 
-const DOCUMENTS: [&str; 4] =
-    ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/operations.md"];
+/// What holds documents, beside the root itself.
+const FOLDERS: [&str; 7] = ["docs", "fuzz", "migrations", "tests", "demo", "benches", "scripts"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -13,6 +20,56 @@ fn root() -> &'static Path {
 
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
+}
+
+/// Every document of the tree, by its path from the root.
+fn documents() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = FOLDERS.map(|folder| root().join(folder)).into();
+    let is_document = |path: &Path| path.extension().is_some_and(|ending| ending == "md");
+    let paths = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    found.extend(paths(root()).into_iter().filter(|path| is_document(path)));
+    while let Some(folder) = folders.pop() {
+        for path in paths(&folder) {
+            // Programs of others bring documents of their own.
+            if path.is_dir() && !path.ends_with("node_modules") {
+                folders.push(path);
+            } else if is_document(&path) {
+                found.push(path);
+            }
+        }
+    }
+    let name = |path: PathBuf| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    let mut names: Vec<String> = found.into_iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// Each line of code of each document, with the document's name.
+fn all_code_lines() -> Vec<(String, String)> {
+    let lines = |document: String| {
+        let lines = code_lines(&read(&document));
+        lines.into_iter().map(move |line| (document.clone(), line))
+    };
+    documents().into_iter().flat_map(lines).collect()
+}
+
+#[test]
+fn the_documents_are_found() {
+    let found = documents();
+    for document in [
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        "docs/configuration.md",
+        "docs/decisions/0001-what-binds-a-thread.md",
+        "docs/decisions/README.md",
+        "fuzz/README.md",
+    ] {
+        assert!(found.iter().any(|there| there == document), "{document}: {found:?}");
+    }
 }
 
 /// The names of metrics in a text: `umstieg_` and what follows of lower-case letters and `_`.
@@ -47,18 +104,30 @@ fn counted() -> BTreeSet<String> {
 
 /// The lines of code in a document: fenced blocks, and what stands between backticks.
 fn code_lines(document: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+    let (mut lines, fenced) = split(document);
+    lines.extend(fenced);
+    lines
+}
+
+/// What stands between backticks.
+fn inline_code(document: &str) -> Vec<String> {
+    split(document).0
+}
+
+/// What stands between backticks, and the lines of fenced blocks.
+fn split(document: &str) -> (Vec<String>, Vec<String>) {
+    let (mut inline, mut fenced) = (Vec::new(), Vec::new());
     let mut is_fenced = false;
     for line in document.lines() {
         if line.trim_start().starts_with("```") {
             is_fenced = !is_fenced;
         } else if is_fenced {
-            lines.push(line.to_owned());
+            fenced.push(line.to_owned());
         } else {
-            lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+            inline.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
         }
     }
-    lines
+    (inline, fenced)
 }
 
 fn is_plain(word: &str) -> bool {
@@ -96,14 +165,16 @@ fn every_metric_is_explained_and_every_explained_metric_exists() {
     let counted = counted();
     assert!(counted.len() > 10, "the scan sees too little: {counted:?}");
     assert_eq!(metrics(&read("docs/operations.md")), counted);
+    for (document, line) in all_code_lines() {
+        let other: Vec<String> = metrics(&line).difference(&counted).cloned().collect();
+        assert!(other.is_empty(), "{document}: {other:?}");
+    }
 }
 
 #[test]
 fn every_command_that_is_named_exists() {
-    let mut named = BTreeSet::new();
-    for document in DOCUMENTS {
-        named.extend(code_lines(&read(document)).iter().flat_map(|line| commands(line)));
-    }
+    let named: BTreeSet<Vec<String>> =
+        all_code_lines().iter().flat_map(|(_, line)| commands(line)).collect();
     assert!(named.len() >= 7, "the scan sees too little: {named:?}");
     for command in named {
         let output = Command::new(env!("CARGO_BIN_EXE_umstieg"))
@@ -119,18 +190,128 @@ fn every_command_that_is_named_exists() {
 fn every_make_target_that_is_named_exists() {
     let makefile = format!("\n{}", read("Makefile"));
     let mut named = BTreeSet::new();
-    for document in DOCUMENTS {
-        for line in code_lines(&read(document)) {
-            if let ["make", target, ..] = line.split_whitespace().collect::<Vec<_>>().as_slice() {
-                named.insert((*target).to_owned());
-            }
+    for (document, line) in all_code_lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let behind = words.iter().position(|word| *word == "make").map(|at| at + 1);
+        if let Some(target) = behind.and_then(|at| words.get(at)).filter(|word| is_plain(word)) {
+            assert!(makefile.contains(&format!("\n{target}:")), "{document}: make {target}");
+            named.insert((*target).to_owned());
         }
     }
     assert!(named.contains("demo") && named.contains("test"), "{named:?}");
-    for target in named {
-        assert!(makefile.contains(&format!("\n{target}:")), "make {target}");
+}
+
+/// The settings of the example, which shows all there are: `worker`, `worker.attempts_max`.
+fn settings() -> BTreeSet<String> {
+    let (mut section, mut settings) = (String::new(), BTreeSet::new());
+    for line in read("umstieg.example.toml").lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            name.trim_matches(['[', ']']).clone_into(&mut section);
+            settings.insert(section.clone());
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")
+            && is_key(key)
+        {
+            let dot = if section.is_empty() { "" } else { "." };
+            settings.insert(format!("{section}{dot}{key}"));
+        }
+    }
+    settings
+}
+
+fn is_key(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || "_2568".contains(c))
+}
+
+/// The settings that a piece of code names: `worker.attempts_max`, `[log]`, `key_file = "…"`.
+fn named_settings(code: &str, settings: &BTreeSet<String>) -> Vec<String> {
+    let mut named = Vec::new();
+    for word in code.split_whitespace() {
+        let path = word.trim_matches(['[', ']', ',', ';', ':']);
+        let is_section = word.starts_with('[') && word.ends_with(']');
+        let is_within = path.split_once('.').is_some_and(|(first, _)| settings.contains(first));
+        let is_file = [".yaml", ".toml", ".rs"].iter().any(|ending| path.ends_with(ending));
+        if (is_section || is_within) && path.split('.').all(is_key) && !is_file {
+            named.push(path.to_owned());
+        }
+    }
+    if let Some((key, value)) = code.split_once(" = ")
+        && let Some(key) = key.split_whitespace().next_back()
+        && (value.starts_with(['"', '[']) || value.starts_with("true") || value == "false")
+        && is_key(key)
+    {
+        named.push(key.to_owned());
+    }
+    named
+}
+
+#[test]
+fn every_setting_that_is_named_exists() {
+    let settings = settings();
+    let mut seen = BTreeSet::new();
+    for document in documents() {
+        for code in inline_code(&read(&document)) {
+            for setting in named_settings(&code, &settings) {
+                let is_there = settings
+                    .iter()
+                    .any(|there| *there == setting || there.ends_with(&format!(".{setting}")));
+                assert!(is_there, "{document}: there is no setting {setting} (`{code}`)");
+                seen.insert(setting);
+            }
+        }
+    }
+    assert!(seen.contains("worker.attempts_max") && seen.contains("trust"), "{seen:?}");
+}
+
+#[test]
+fn every_environment_variable_that_is_named_is_read_somewhere() {
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "demo", "benches"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let mut code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    // Whoever runs it names these: `password_env = "…"`.
+    code.push_str(&read("umstieg.example.toml"));
+    for (document, line) in all_code_lines() {
+        for rest in line.split("UMSTIEG_").skip(1) {
+            let name: String =
+                rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            assert!(code.contains(&format!("UMSTIEG_{name}")), "{document}: UMSTIEG_{name}");
+        }
     }
 }
+
+/// Files and folders that are named as code, as far as they lie in the tree: `src/channel/fax.rs`.
+#[test]
+fn every_file_that_is_named_is_there() {
+    let mut seen = 0;
+    for document in documents() {
+        for code in inline_code(&read(&document)) {
+            let path = code.trim_start_matches("./");
+            let is_path = path.split_once('/').is_some_and(|(first, _)| TREE.contains(&first));
+            if is_path && !path.contains(|c: char| c.is_whitespace() || "<*…{".contains(c)) {
+                seen += 1;
+                assert!(root().join(path).exists(), "{document}: `{path}`");
+            }
+        }
+    }
+    assert!(seen > 20, "the scan sees too little");
+}
+
+/// The folders of the tree.
+const TREE: [&str; 12] = [
+    ".ci",
+    ".config",
+    "assets",
+    "benches",
+    "cipher",
+    "demo",
+    "docs",
+    "fuzz",
+    "migrations",
+    "scripts",
+    "src",
+    "tests",
+];
 
 /// The anchor of a heading.
 fn anchor(heading: &str) -> String {
@@ -147,8 +328,8 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn every_link_leads_somewhere() {
     let mut seen = 0;
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         for link in text.split("](").skip(1) {
             let link = link.split(')').next().unwrap();
             if link.contains("://") {
@@ -157,8 +338,8 @@ fn every_link_leads_somewhere() {
             seen += 1;
             let (path, wanted) = link.split_once('#').unwrap_or((link, ""));
             let target = match path {
-                "" => root().join(document),
-                path => root().join(document).parent().unwrap().join(path),
+                "" => root().join(&document),
+                path => root().join(&document).parent().unwrap().join(path),
             };
             assert!(target.exists(), "{document}: {link}");
             if !wanted.is_empty() {
@@ -179,31 +360,114 @@ fn the_scans_see_what_they_should() {
     assert!(commands("install -g umstieg umstieg.example.toml /etc/umstieg").is_empty());
     assert_eq!(metrics("`umstieg_a_b{c}`, _umstieg_bot"), ["umstieg_a_b".to_owned()].into());
     assert_eq!(anchor("## What works, and what does not yet"), "what-works-and-what-does-not-yet");
+    let settings = BTreeSet::from(["worker", "worker.attempts_max", "log"].map(str::to_owned));
+    let named = |code: &str| named_settings(code, &settings).join(" ");
+    assert_eq!(named("worker.attempts_max"), "worker.attempts_max");
+    assert_eq!(named("worker.tries"), "worker.tries");
+    assert_eq!(named("worker.yaml"), "");
+    assert_eq!(named("[log] format = \"json\""), "log format");
+    assert_eq!(named("select id = 'x' from letters.raw"), "");
+}
+
+/// What has a row in the code has words in the documents: `profile`s and languages.
+#[test]
+fn every_fax_form_and_every_language_is_explained() {
+    let page = read("docs/configuration.md");
+    let rows = |key: &str| -> Vec<&str> {
+        let begin = format!("| `{key}` |");
+        page.lines().filter(|line| line.starts_with(&begin)).collect()
+    };
+    let profile = rows("profile").concat();
+    for form in FAX_FORMS {
+        assert!(profile.contains(&format!("`{}`:", form.name)), "what {} is", form.name);
+        assert!(profile.contains(&format!("`\"{}\"`", form.name)), "that {} goes", form.name);
+    }
+    assert_eq!(rows("language").len(), 2);
+    for row in rows("language") {
+        for language in Language::ALL {
+            assert!(row.contains(&format!("`\"{}\"`", language.word())), "{language:?}: {row}");
+        }
+    }
+}
+
+/// `docs/decisions/README.md` lists every decision in its order, each with one sentence.
+#[test]
+fn every_decision_is_listed_with_one_sentence() {
+    let files = fs::read_dir(root().join("docs/decisions")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut decisions: Vec<String> = names.filter(|name| name != "README.md").collect();
+    decisions.sort();
+    let list = read("docs/decisions/README.md");
+    let rows: Vec<&str> = list.lines().filter(|line| line.starts_with("| [")).collect();
+    for (at, decision) in decisions.iter().enumerate() {
+        let number = at + 1;
+        assert!(decision.starts_with(&format!("{number:04}-")), "{decision} is number {number}");
+        let text = read(&format!("docs/decisions/{decision}"));
+        assert!(text.starts_with(&format!("# {number}. ")), "the heading of {decision}");
+        let begin = format!("| [{number}]({decision}) | ");
+        let sentence = rows.get(at).and_then(|row| row.strip_prefix(&begin)).unwrap_or_default();
+        let sentence = sentence.trim_end_matches(" |");
+        assert!(sentence.ends_with('.') && !sentence.contains(". "), "{begin}{sentence}");
+    }
+    assert_eq!(rows.len(), decisions.len(), "a row without a decision");
+}
+
+#[test]
+fn the_changelog_begins_with_what_is_not_released_yet() {
+    let changelog = read("CHANGELOG.md");
+    let first = changelog.lines().find(|line| line.starts_with("## ")).unwrap_or_default();
+    assert_eq!(first, format!("## Unreleased ({})", env!("CARGO_PKG_VERSION")));
+}
+
+/// `CONTRIBUTING.md` leads to modules, functions and tests that are there: `phrases::tests::…`.
+#[test]
+fn every_place_that_contributing_names_is_there() {
+    let code = code_by_place();
+    let mut seen = 0;
+    for place in inline_code(&read("CONTRIBUTING.md")) {
+        let is_lower = |part: &str| {
+            part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        if place.contains("::") && place.split("::").all(is_lower) {
+            seen += 1;
+            let is_module = || {
+                let path = root().join("src").join(place.replace("::", "/"));
+                path.is_dir() || path.with_extension("rs").is_file()
+            };
+            assert!(has_function(&code, &place) || is_module(), "there is no {place}");
+        }
+    }
+    assert!(seen >= 5, "the scan sees too little");
+}
+
+/// The sources, each with its place: `::src::rules::retry`.
+fn code_by_place() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "cipher"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let place = |file: &PathBuf| {
+        let place = file.strip_prefix(root()).unwrap().with_extension("");
+        (place.to_string_lossy().replace('/', "::"), fs::read_to_string(file).unwrap())
+    };
+    files.iter().map(place).collect()
+}
+
+/// Whether a function is there that is named by some of its modules: `retry::tests::waits_double`.
+fn has_function(code: &[(String, String)], named: &str) -> bool {
+    let (room, name) = named.rsplit_once("::").unwrap_or(("", named));
+    let room = room.trim_end_matches("::tests");
+    let name = format!("fn {name}(");
+    code.iter().any(|(place, code)| {
+        let is_its_place = format!("::{place}::").contains(&format!("::{room}::"));
+        (room.is_empty() || is_its_place) && code.contains(&name)
+    })
 }
 
 /// `docs/tried.md`: every case there is kept by a test that exists, and no case is missing.
 #[test]
 fn every_case_that_was_tried_has_its_test() {
-    let mut files = Vec::new();
-    for folder in ["src", "tests", "cipher"] {
-        sources(&root().join(folder), &mut files);
-    }
-    let code: Vec<(String, String)> = files
-        .iter()
-        .map(|file| {
-            let place = file.strip_prefix(root()).unwrap().with_extension("");
-            (place.to_string_lossy().replace('/', "::"), fs::read_to_string(file).unwrap())
-        })
-        .collect();
-    let is_there = |test: &str| {
-        let (room, name) = test.rsplit_once("::").unwrap_or(("", test));
-        let room = room.trim_end_matches("::tests");
-        let name = format!("fn {name}(");
-        code.iter().any(|(place, code)| {
-            let is_its_place = format!("::{place}::").contains(&format!("::{room}::"));
-            (room.is_empty() || is_its_place) && code.contains(&name)
-        })
-    };
+    let code = code_by_place();
     let document = read("docs/tried.md");
     let mut cases = BTreeSet::new();
     for row in document.lines().filter(|line| line.starts_with("| ")) {
@@ -217,7 +481,7 @@ fn every_case_that_was_tried_has_its_test() {
         let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "{case} has no test");
         for test in tests {
-            assert!(is_there(test), "{case}: there is no test {test}");
+            assert!(has_function(&code, test), "{case}: there is no test {test}");
         }
     }
     let findings = (1..=24).map(|number| format!("R{number:02}"));
