@@ -8,8 +8,16 @@ CARGO ?= cargo
 BUILT = $${CARGO_TARGET_DIR:-target}
 WORLD = $(BUILT)/debug/umstieg-world
 
+# One set of packages and features for every step: what one of them built, the next one need not build again.
+ALL = --locked --workspace --all-features
+# Clippy for all that is ours, warnings are errors.
+CLIPPY = $(CARGO) clippy $(ALL) --all-targets -- -D warnings
+# Tests that read the tree and need no server.
+READING = docs:: house:: layers:: letters::
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fuzz lint format clippy docs check-dependencies sqlx sqlx-check tests
+.PHONY: help setup demo quick unit test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
+	hooks bench fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -22,11 +30,24 @@ demo: setup ## show the whole of it working; stays up until Ctrl-C (ONCE=1: ends
 	@$(CARGO) build --locked --package umstieg --package umstieg-demo
 	@exec $(BUILT)/debug/umstieg-demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: setup lint sqlx-check tests ## everything that has to be right before a change goes in
+quick: format clippy unit ## what can be known without servers: format, clippy, unit tests, documents, layers
+	@echo "== documents, layers, golden letters"
+	@$(CARGO) test $(ALL) --test it -- --quiet $(READING)
+
+unit: ## the unit tests of the libraries, without servers; ARGS names some of them
+	@echo "== unit tests"
+	@$(CARGO) test $(ALL) --lib -- --quiet $(ARGS)
+
+test: setup format check-changelog check-dependencies sqlx-check docs tests ## everything that has to be right before a change goes in
 	@echo
 	@echo "make test: all of it passed"
 
-lint: format clippy docs check-dependencies ## formatting, clippy, rustdoc and the dependencies, without tests
+tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in ARGS='--test it name'
+	@echo "== tests"
+	@$(CARGO) test $(ALL) --no-run
+	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} $(WORLD) exec -- $(CARGO) test $(ALL) $(ARGS)
+
+lint: format check-changelog check-dependencies clippy docs ## formatting, changelog, dependencies, clippy and rustdoc, without tests
 
 format: ## whether the source is formatted
 	@echo "== format"
@@ -34,11 +55,18 @@ format: ## whether the source is formatted
 
 clippy: ## clippy, warnings are errors
 	@echo "== clippy"
-	@$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	@$(CLIPPY)
 
+# With --examples, of which there are none, cargo takes the features that tests need: those that clippy built.
 docs: ## rustdoc, warnings are errors
 	@echo "== rustdoc"
-	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --all-features --no-deps --document-private-items
+	@RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
+		$(CARGO) doc $(ALL) --lib --bin umstieg-demo --examples --no-deps --document-private-items
+
+check-changelog: ## whether CHANGELOG.md tells of what changed in src/
+	@echo "== changelog"
+	@scripts/check-changelog --self-test
+	@scripts/check-changelog
 
 check-dependencies: ## licences, sources and unwanted crates
 	@echo "== dependencies"
@@ -48,14 +76,13 @@ check-dependencies: ## licences, sources and unwanted crates
 sqlx: ## describe the SQL queries anew in .sqlx, after a change of SQL
 	@scripts/sqlx
 
-sqlx-check: setup
-	@echo "== sqlx"
-	@scripts/sqlx --check
+sqlx-check: setup ## clippy as above, with the SQL held against a database and .sqlx
+	@echo "== clippy and sqlx"
+	@scripts/sqlx --check $(CLIPPY)
 
-tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in ARGS='--test it name'
-	@echo "== tests"
-	@$(CARGO) test --locked --workspace --all-features --no-run
-	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} $(WORLD) exec -- $(CARGO) test --locked --workspace --all-features $(ARGS)
+hooks: ## let git look at each commit before it is made (scripts/hooks)
+	@git config core.hooksPath scripts/hooks
+	@echo "hooks: git runs scripts/hooks from now on; git config --unset core.hooksPath ends it"
 
 fuzz: setup ## feed every door with mutations, an hour in all (SECONDS=…, SEED=… for others); see fuzz/README.md
 	@$(CARGO) test --locked --release --all-features --test it --no-run
