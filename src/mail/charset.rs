@@ -67,6 +67,11 @@ pub(super) fn text(bytes: &[u8], charset: Option<&str>, prefix: bool) -> (String
     }
 }
 
+/// Whether a character set of this name is known.
+pub(super) fn is_known(name: &str) -> bool {
+    !matches!(Charset::named(name), Charset::Undeclared | Charset::Unknown)
+}
+
 /// Every byte has a meaning here, so this cannot fail.
 pub(super) fn windows_1252(bytes: &[u8]) -> String {
     match charset_decoder(b"windows-1252") {

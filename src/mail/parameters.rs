@@ -220,9 +220,7 @@ fn unencoded(value: &str) -> (String, bool) {
         return (value.to_owned(), false);
     }
     let marked = value.split_once('\'').and_then(|(charset, rest)| {
-        let is_charset = charset.len() > 2
-            && charset.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        is_charset.then_some((charset, rest.split_once('\'')?.1))
+        charset::is_known(charset).then_some((charset, rest.split_once('\'')?.1))
     });
     let mut bytes = Vec::new();
     if let Some((charset, text)) = marked
@@ -347,6 +345,9 @@ mod tests {
         file_name("a; filename=utf-8''f%C3%BCr.pdf", "für.pdf");
         file_name("a; filename=\"f%C3%BCr.pdf\"", "für.pdf");
         file_name("a; filename=\"100%25.pdf\"", "100%25.pdf");
+        // No set is called so: this is its name.
+        file_name("a; filename=\"Aa0''%aA.pdf\"", "Aa0''%aA.pdf");
+        file_name("a; filename=\"Frau''s 5%ab.pdf\"", "Frau''s 5%ab.pdf");
         file_name("a; filename=Befund Frau Roth (2).pdf", "Befund Frau Roth (2).pdf");
         file_name("a; filename=\"C:\\Users\\x.pdf\"", "C:\\Users\\x.pdf");
         file_name(
