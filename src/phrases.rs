@@ -324,13 +324,13 @@ impl Phrase {
             Self::Parked { what } => with("parked", "what", FluentValue::from(what.word())),
             Self::CommandsHelp => {
                 let lines = COMMANDS.iter().map(|row| {
-                    let does = Phrases::say(language, &Phrase::CommandDoes(row.command));
+                    let does = Phrases::say(language, &Phrase::CommandDoes(row));
                     format!("{} – {does}", row.usage(language))
                 });
                 let commands = lines.collect::<Vec<_>>().join("\n");
                 with("commands-help", "commands", FluentValue::from(commands))
             }
-            Self::CommandDoes(command) => plain(command.row().help),
+            Self::CommandDoes(row) => plain(row.help),
             Self::UnknownCommand { command } => {
                 with("unknown-command", "command", foreign(command))
             }

@@ -45,7 +45,7 @@ pub enum Takes {
 }
 
 /// A row of the table.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct CommandRow {
     pub command: RoomCommand,
     /// Its German names, in lower case; the help shows the first.
@@ -59,7 +59,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub const COMMANDS: [CommandRow; 7] = [
+pub static COMMANDS: [CommandRow; 7] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -117,14 +117,6 @@ pub const COMMANDS: [CommandRow; 7] = [
         help: "command-help",
     },
 ];
-
-impl RoomCommand {
-    /// Its row. Each command has one, which a test holds.
-    pub fn row(self) -> &'static CommandRow {
-        let [first, ..] = &COMMANDS;
-        COMMANDS.iter().find(|row| row.command == self).unwrap_or(first)
-    }
-}
 
 impl CommandRow {
     /// The row whose command bears this name in one of the languages; the name in lower case.

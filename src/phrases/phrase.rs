@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{EditTrouble, ParkedWhat, Trouble};
-use crate::model::{RoomCommand, Substance};
+use crate::model::{CommandRow, Substance};
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,7 +268,7 @@ pub enum Phrase {
     // Commands.
     CommandsHelp,
     /// A line of the help.
-    CommandDoes(RoomCommand),
+    CommandDoes(&'static CommandRow),
     UnknownCommand {
         command: String,
     },

@@ -181,7 +181,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::CheckNotWell { failures: 1, warnings: 0 },
         Phrase::CheckNotWell { failures: 0, warnings: 2 },
     ];
-    phrases.extend(COMMANDS.map(|row| Phrase::CommandDoes(row.command)));
+    phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     for trouble in Trouble::ALL {
         phrases.push(Phrase::DispatchTryLater { trouble, next: AT });

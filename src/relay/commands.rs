@@ -60,7 +60,7 @@ impl Request<'_> {
     pub(super) async fn prepare(&self, asked: &Asked) -> Result<Effect, StoreError> {
         let (command, person) = match asked {
             Asked::Unknown(word) => return Ok(Effect::Unknown(word.clone())),
-            Asked::Known { command, person } => (*command, person.as_deref()),
+            Asked::Known { command, person } => (command.command, person.as_deref()),
         };
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),

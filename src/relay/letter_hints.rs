@@ -19,6 +19,7 @@ pub(super) fn hints(
     placement: Placement,
     correspondent: &Correspondent,
     answers_to: &AnswersTo,
+    doubt: Option<&CallerDoubt>,
 ) -> Vec<Phrase> {
     let mut hints = Vec::new();
     if placement == Placement::OpenDespiteClaim {
@@ -27,7 +28,7 @@ pub(super) fn hints(
     hints.extend(defects_hints(letter));
     hints.extend(sent_by_hint(channel, letter));
     hints.extend(answers_hint(correspondent, answers_to));
-    hints.extend(channel.doubt_of(letter).as_ref().map(doubt_hint));
+    hints.extend(doubt.map(doubt_hint));
     hints
 }
 

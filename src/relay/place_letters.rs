@@ -166,7 +166,14 @@ async fn place_letter(
     let placement = superseded.map_or(placement, Placement::Continue);
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
-    let mut hints = letter_hints::hints(channel, &letter, placement, correspondent, &answers_to);
+    let mut hints = letter_hints::hints(
+        channel,
+        &letter,
+        placement,
+        correspondent,
+        &answers_to,
+        doubt.as_ref(),
+    );
     if stored.too_large {
         hints.insert(0, Phrase::LetterTooLarge { limit_mib: limit_mib(line) });
     } else if stored.out_of_reach {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use ruma::{MatrixToUri, OwnedUserId, UserId, matrix_uri::MatrixId};
 
-use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, RoomCommand, Takes, Words};
+use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, Takes, Words};
 
 /// What a person asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     Known {
-        command: RoomCommand,
+        command: &'static CommandRow,
         /// The user id of the person that was named, if the command takes one and one was given.
         person: Option<String>,
     },
@@ -22,7 +22,7 @@ impl Asked {
     /// Whose command this is obeyed. What is no command is answered with the help.
     pub fn may_ask(&self) -> MayAsk {
         match self {
-            Self::Known { command, .. } => command.row().may_ask,
+            Self::Known { command, .. } => command.may_ask,
             Self::Unknown(_) => MayAsk::Members,
         }
     }
@@ -58,7 +58,7 @@ pub fn asked(words: &Words) -> Option<Asked> {
     }
     // "! Original liegt bei" is emphasis; "! original" and nothing more was meant as a command.
     let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
-    (is_direct || is_alone).then_some(Asked::Known { command: row.command, person })
+    (is_direct || is_alone).then_some(Asked::Known { command: row, person })
 }
 
 /// Whether a character belongs to a word: with the dots of an umlaut that stand behind its letter.
@@ -95,13 +95,15 @@ const LINK: &str = "https://matrix.to/#/";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{COMMANDS, RoomCommand};
 
     fn words(body: &str) -> Words {
         Words { body: body.to_owned(), html: None }
     }
 
     fn known(command: RoomCommand, person: Option<&str>) -> Option<Asked> {
-        Some(Asked::Known { command, person: person.map(str::to_owned) })
+        let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
+        Some(Asked::Known { command: row, person: person.map(str::to_owned) })
     }
 
     fn unknown(word: &str) -> Option<Asked> {

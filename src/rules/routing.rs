@@ -172,7 +172,7 @@ mod tests {
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
 
     use super::*;
-    use crate::model::{FileForm, RoomCommand, RoomMessage, Words};
+    use crate::model::{CommandRow, FileForm, RoomMessage, Words};
 
     const OPEN: Portal<'_> = Portal {
         is_ours: false,
@@ -354,7 +354,10 @@ mod tests {
         let portal = Portal { may_speak: false, is_answerable: false, ..OPEN };
         assert_eq!(
             route(&text("!original"), portal),
-            Route::Command(Asked::Known { command: RoomCommand::Original, person: None })
+            Route::Command(Asked::Known {
+                command: CommandRow::named("original").unwrap(),
+                person: None,
+            })
         );
     }
 }

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use self::ending::interval;
+pub(super) use self::ending::withdraw;
 use super::{
     Composition, Damaged, Harm, InRow as _, Job, Moment, Store, StoreError,
     conversations::Sighting, jobs, seal::Purpose,

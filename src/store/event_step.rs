@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{
     Job, NewPart, Resolution, Store, StoreError, StoredPart,
     acts::{Acts, PartRow, acts_on},
+    dispatches::withdraw,
     jobs, parked,
     parked::{ParkedItem, ParkedKind},
     seal::Purpose,
@@ -394,18 +395,7 @@ impl EventStep<'_> {
 
     /// Ends a dispatch whose last message was held. What was said about it before is replaced.
     async fn end(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
-        let conversation = sqlx::query_scalar!(
-            "update dispatches
-             set state = 'withdrawn',
-                 settled_at = $2
-             where id = $1
-               and state in ('collecting', 'waiting', 'handing_over', 'failed')
-             returning conversation_id",
-            stood.dispatch.0,
-            self.at,
-        )
-        .fetch_optional(&mut *self.transaction)
-        .await?;
+        let conversation = withdraw(&mut self.transaction, stood.dispatch, self.at).await?;
         let Some(conversation) = conversation else { return Ok(()) };
         self.not_again(stood).await?;
         let has_notice = sqlx::query_scalar!(

@@ -197,7 +197,7 @@ impl Store {
         .into_iter()
         .map(|row| KeptMail {
             key: MailKey::stored(row.mail_key),
-            listed_bytes: row.listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+            listed_bytes: unsigned(row.listed_bytes),
             is_deleted: row.is_deleted,
             is_whole: row.is_whole,
         })
@@ -217,7 +217,7 @@ impl Store {
             state: UnfetchedState::from_word(&row.state).unwrap_or(UnfetchedState::Trying),
             tries: row.tries.unsigned_abs(),
             next_try_at: row.next_try_at,
-            listed_bytes: row.listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+            listed_bytes: unsigned(row.listed_bytes),
         })
         .collect();
         Ok(MailboxMails { kept, unfetched })
@@ -439,10 +439,11 @@ async fn free_key(
 }
 
 fn marks(listed_bytes: Option<i64>, head: Option<Vec<u8>>) -> Marks {
-    Marks {
-        head: head.and_then(|head| head.try_into().ok()),
-        listed_bytes: listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
-    }
+    Marks { head: head.and_then(|head| head.try_into().ok()), listed_bytes: unsigned(listed_bytes) }
+}
+
+fn unsigned(bytes: Option<i64>) -> Option<u64> {
+    bytes.and_then(|bytes| u64::try_from(bytes).ok())
 }
 
 fn bigint(bytes: Option<u64>) -> Option<i64> {

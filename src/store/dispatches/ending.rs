@@ -29,18 +29,7 @@ impl Store {
         notice: &Notice,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let conversation = sqlx::query_scalar!(
-            "update dispatches
-             set state = 'withdrawn',
-                 settled_at = $2
-             where id = $1
-               and state in ('collecting', 'waiting', 'handing_over', 'failed')
-             returning conversation_id",
-            dispatch.0,
-            at,
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
+        let conversation = withdraw(connection, dispatch, at).await?;
         let Some(conversation) = conversation else { return Ok(()) };
         parked::settle(connection, ParkedKind::Dispatch, dispatch.0, at).await?;
         self.insert_notice(connection, conversation, dispatch, notice).await?;
@@ -192,4 +181,25 @@ impl Store {
 pub(super) fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
+}
+
+/// Withdraws a dispatch of which nothing was accepted. Gives its conversation; nothing where it stands
+/// otherwise.
+pub(in crate::store) async fn withdraw(
+    connection: &mut PgConnection,
+    dispatch: DispatchId,
+    at: OffsetDateTime,
+) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "update dispatches
+             set state = 'withdrawn',
+                 settled_at = $2
+             where id = $1
+               and state in ('collecting', 'waiting', 'handing_over', 'failed')
+             returning conversation_id",
+        dispatch.0,
+        at,
+    )
+    .fetch_optional(connection)
+    .await
 }

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{MailboxPlace, names, unique_keys};
+use super::{MailboxPlace, names, unique_keys, unsigned};
 use crate::{
     model::{ChannelName, LetterId, MailKey, MailboxId},
     rules::looking::KeptMail,
@@ -72,7 +72,7 @@ impl Store {
             .into_iter()
             .map(|row| KeptMail {
                 key: MailKey::stored(row.mail_key),
-                listed_bytes: row.listed_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+                listed_bytes: unsigned(row.listed_bytes),
                 is_deleted: false,
                 is_whole: true,
             })

@@ -302,7 +302,7 @@ impl Store {
                and left_at is null",
             mailbox.0,
             key.as_str(),
-            listed_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+            bigint(listed_bytes),
         )
         .execute(&mut *transaction)
         .await?;

@@ -242,22 +242,11 @@ impl Store {
         dispatch: DispatchId,
         next: &Notice,
     ) -> Result<Option<i64>, sqlx::Error> {
-        let last = sqlx::query!(
-            "select id, content
-             from posts
-             where dispatch_id = $1
-               and replaces is null
-             order by id desc
-             limit 1",
-            dispatch.0,
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(last) = last else { return Ok(None) };
-        let content: Value =
-            self.open_json(Purpose::PostContent, &last.content).unwrap_or_default();
+        let Some((last, content)) = self.last_notice(connection, dispatch).await? else {
+            return Ok(None);
+        };
         let (Some(earlier), Some(now)) = (answered(&content), answered(&next.content)) else {
-            return Ok(Some(last.id));
+            return Ok(Some(last));
         };
         // Where all of it was taken back, one sentence says so for all.
         let has_moved = sqlx::query_scalar!(
@@ -277,7 +266,31 @@ impl Store {
         )
         .fetch_one(connection)
         .await?;
-        Ok((!has_moved).then_some(last.id))
+        Ok((!has_moved).then_some(last))
+    }
+
+    /// The newest notice about a dispatch that stands for itself, and what it says; nothing where that
+    /// cannot be read.
+    async fn last_notice(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: DispatchId,
+    ) -> Result<Option<(i64, Value)>, sqlx::Error> {
+        let last = sqlx::query!(
+            "select id, content
+             from posts
+             where dispatch_id = $1
+               and replaces is null
+             order by id desc
+             limit 1",
+            dispatch.0,
+        )
+        .fetch_optional(connection)
+        .await?;
+        Ok(last.map(|last| {
+            let content = self.open_json(Purpose::PostContent, &last.content).unwrap_or_default();
+            (last.id, content)
+        }))
     }
 
     /// A message was deleted whose dispatch leaves without it: what was said there of the dispatch is
@@ -290,20 +303,8 @@ impl Store {
         message: &str,
         notice: &Notice,
     ) -> Result<(), sqlx::Error> {
-        let last = sqlx::query_scalar!(
-            "select content
-             from posts
-             where dispatch_id = $1
-               and replaces is null
-             order by id desc
-             limit 1",
-            dispatch.0,
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        let content: Option<Value> =
-            last.and_then(|last| self.open_json(Purpose::PostContent, &last).ok());
-        if content.as_ref().and_then(answered) != Some(message) {
+        let last = self.last_notice(connection, dispatch).await?;
+        if last.as_ref().and_then(|(_, content)| answered(content)) != Some(message) {
             return Ok(());
         }
         self.insert_notice(connection, conversation, dispatch, notice).await
