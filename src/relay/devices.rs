@@ -508,6 +508,15 @@ pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The bot is about to tell somebody of something another device of ours learned of theirs. Its own
+/// `/sync` may lie behind: it asks for their devices before it says it.
+pub(super) async fn bot_asks_for(ctx: &Ctx, user: &str) -> Result<(), Stop> {
+    let Ok(user) = OwnedUserId::try_from(user) else { return Ok(()) };
+    let bot = loaded(ctx, ctx.homeserver.bot()).await?;
+    let heard = bot.device.heard_of_changes(&[user]).await;
+    unless_lost(ctx, &bot.device, heard.map_err(Stop::from)).await
+}
+
 /// First those that are not in memory: who is loaded meanwhile reads what is saved.
 async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), StoreError> {
     if changed.is_empty() {

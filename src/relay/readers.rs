@@ -27,7 +27,7 @@ pub(super) async fn greet(
     room: &RoomId,
     known: &[Member],
     readers: &BTreeSet<OwnedUserId>,
-) -> Result<(), StoreError> {
+) -> Result<(), Stop> {
     let new: Vec<String> = known
         .iter()
         .filter(|member| !member.known.has_read && readers.contains(&member.user))
@@ -42,6 +42,7 @@ pub(super) async fn greet(
     for (user, letters) in ctx.store.readers_came(room.as_str(), &new, ctx.clock.now()).await? {
         let letters = u64::try_from(letters).unwrap_or_default();
         if letters > 0 {
+            devices::bot_asks_for(ctx, &user).await?;
             members::tell_missed(ctx, line, conversation, &user, letters).await?;
         }
     }

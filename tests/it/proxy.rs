@@ -66,6 +66,8 @@ struct ProxyState {
     sync_takes: Duration,
     passed: Vec<Passed>,
     hold: Option<Hold>,
+    /// Answers to requests whose method, path and query hold all of this do not arrive.
+    kept_back: Option<Vec<String>>,
     /// Who is held waits for this to change.
     released: tokio::sync::watch::Sender<u64>,
 }
@@ -132,6 +134,13 @@ impl Proxy {
         self.shared.state.lock().unwrap().hold = Some(hold);
     }
 
+    /// From now on no answer to a request whose method, path and query hold all `marks` arrives; all
+    /// others do.
+    pub(crate) fn keep_back_answers(&self, marks: &[&str]) {
+        let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
+        self.shared.state.lock().unwrap().kept_back = Some(marks);
+    }
+
     /// Whether the request that [`hold`](Self::hold) waits for has come.
     pub(crate) fn holds(&self) -> bool {
         self.shared.state.lock().unwrap().hold.as_ref().is_some_and(|hold| hold.is_held)
@@ -167,8 +176,9 @@ impl Proxy {
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
+    let whole = format!("{} {}", request.method(), request.uri());
     let at = Instant::now();
-    let held = shared.hold(&format!("{} {}", request.method(), request.uri()));
+    let held = shared.hold(&whole);
     match held {
         Some(Held::At(Moment::Before)) => return shared.held().await,
         Some(Held::TooLate) => return shared.given_up().await,
@@ -185,6 +195,9 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     if held == Some(Held::At(Moment::After)) {
         return shared.held().await;
     }
+    if shared.keeps_back(&whole) {
+        return shared.given_up().await;
+    }
     let status = response.status();
     shared.state.lock().unwrap().passed.push(Passed { at, what, status });
     response
@@ -200,6 +213,12 @@ impl Shared {
         }
         hold.has_come = hold.marks.iter().all(|mark| request.contains(mark.as_str()));
         hold.has_come.then_some(Held::At(hold.moment))
+    }
+
+    fn keeps_back(&self, request: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        let marks = state.kept_back.as_ref();
+        marks.is_some_and(|marks| marks.iter().all(|mark| request.contains(mark.as_str())))
     }
 
     async fn held(&self) -> Response {

@@ -8,7 +8,7 @@ use std::{
 use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 
-use super::{Loaded, device_id, drain, fetch_damaged, loaded, mark, unless_lost};
+use super::{Loaded, bot_asks_for, device_id, drain, fetch_damaged, loaded, mark, unless_lost};
 use crate::{
     matrix::{Audience, Encrypted, OwnDevice, Rotation, Voice},
     model::{Substance, Trust},
@@ -21,7 +21,6 @@ use crate::{
         stop::Stop,
     },
     rules::posts,
-    store::StoreError,
 };
 
 /// Something to be said.
@@ -234,12 +233,13 @@ async fn tell_locked_out(
     line: &Line,
     room: &RoomId,
     device: &OwnDevice,
-) -> Result<(), StoreError> {
+) -> Result<(), Stop> {
     let Some(locked_out) = device.untold_locked_out(room).await else { return Ok(()) };
     if let Some(conversation) = ctx.store.conversation_of_room(room.as_str()).await? {
         let names: Vec<(String, String)> =
             locked_out.iter().map(|(user, devices)| (user.to_string(), devices.clone())).collect();
         for (user, devices) in ctx.store.newly_locked_out(room.as_str(), &names).await? {
+            bot_asks_for(ctx, &user).await?;
             let phrase = Phrase::MemberLockedOut { user_id: user.clone() };
             let notice = notice_for(line, &phrase, &user);
             let txn_id = format!("m{}", ctx.rng.uuid().simple());
