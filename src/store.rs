@@ -17,6 +17,7 @@ mod attempts;
 mod channels;
 mod commanded;
 mod conversations;
+mod correspondents;
 mod crypto_store;
 mod database;
 mod devices;
@@ -26,6 +27,7 @@ mod event_step;
 mod ghosts;
 mod identities;
 mod jobs;
+mod leases;
 mod letter_pieces;
 mod letters;
 mod mailboxes;
@@ -87,12 +89,14 @@ pub struct Store {
     pool: sqlx::PgPool,
     seal: Seal,
     reign: takeover::Reign,
+    leases: leases::Leases,
 }
 
 impl Store {
     /// Wraps a pool whose database was migrated, and whose values this seal opens.
     pub fn new(pool: sqlx::PgPool, seal: Seal) -> Self {
-        Self { pool, seal, reign: takeover::Reign::default() }
+        let (reign, leases) = (takeover::Reign::default(), leases::Leases::default());
+        Self { pool, seal, reign, leases }
     }
 
     /// The pool, for the job engine.

@@ -25,7 +25,6 @@ pub use follow_sync::follow_sync;
 pub use pick_up::pick_up;
 
 use crate::{
-    model::{ChannelName, ConversationId},
     relay::{self, Ctx, Line},
     store::{Job, StoreError},
 };
@@ -110,10 +109,7 @@ impl Shop {
             .local_queue(one_question_for_all(tasks))
             .listen_os_shutdown_signals(false)
             .add_extension(self.clone())
-            .define_job::<PlaceLetters>()
-            .define_job::<SendPosts>()
-            .define_job::<ReadRoom>()
-            .define_job::<HandOver>()
+            .define_job::<LookAfter>()
             .init()
             .await
     }
@@ -122,6 +118,8 @@ impl Shop {
     pub async fn take_over(&self) -> Result<(), StoreError> {
         let now = self.ctx.clock.now();
         self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
+        self.ctx.store.forget_jobs_of_earlier_versions().await?;
+        self.ctx.store.forget_ended_nodes().await?;
         self.ctx.store.remove_lost_pieces().await?;
         self.ctx.store.compare_where_posts_wait().await?;
         self.ctx.store.wake_all_unreadable().await?;
@@ -225,7 +223,7 @@ impl Shop {
     async fn run(&self, context: &WorkerContext, job: Job) -> Result<(), String> {
         let _at_work = self.running.begin(*context.job().id());
         let mut turn = self.running.turn(job.key());
-        let task = job.task();
+        let task = job.word();
         while let Some(mine) = turn {
             match self.flow(&job).await {
                 Ok(()) => {}
@@ -247,6 +245,10 @@ impl Shop {
     }
 
     async fn flow(&self, job: &Job) -> Result<(), StoreError> {
+        // Whatever waits there, the sweep of the node that has it wakes it.
+        if !self.ctx.store.lease(&job.key()).await? {
+            return Ok(());
+        }
         // What was said may have been taken back while the gateway was away.
         if needs_to_have_heard(job) && !self.ctx.hearing.lets_do(job, self.ctx.clock.now()) {
             return Ok(());
@@ -356,55 +358,16 @@ impl Drop for AtWork {
     }
 }
 
+/// The engine's one task: its payload says where there is something to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct PlaceLetters {
-    channel: ChannelName,
-}
+#[serde(transparent)]
+struct LookAfter(Job);
 
-impl TaskHandler for PlaceLetters {
-    const IDENTIFIER: &'static str = "place_letters";
+impl TaskHandler for LookAfter {
+    const IDENTIFIER: &'static str = Job::TASK;
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        shop(&context)?.run(&context, Job::PlaceLetters(self.channel)).await
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SendPosts {
-    conversation: ConversationId,
-}
-
-impl TaskHandler for SendPosts {
-    const IDENTIFIER: &'static str = "send_posts";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        shop(&context)?.run(&context, Job::SendPosts(self.conversation)).await
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ReadRoom {
-    room: String,
-}
-
-impl TaskHandler for ReadRoom {
-    const IDENTIFIER: &'static str = "read_room";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        shop(&context)?.run(&context, Job::ReadRoom(self.room)).await
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct HandOver {
-    conversation: ConversationId,
-}
-
-impl TaskHandler for HandOver {
-    const IDENTIFIER: &'static str = "hand_over";
-
-    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        shop(&context)?.run(&context, Job::HandOver(self.conversation)).await
+        shop(&context)?.run(&context, self.0).await
     }
 }
 

@@ -34,7 +34,7 @@ const ANSWERS_GONE: &str =
 const WORK_LEFT: &str = "select (select count(*) from graphile_worker._private_jobs)
      + (select count(*)
         from room_events
-        join portals using (room_id)
+        join rooms using (room_id)
         where room_events.state = 'new')";
 
 /// What the gateway remembers for its devices.
@@ -174,7 +174,7 @@ impl<'a> Practice<'a> {
         let (room, event): (String, String) = sqlx::query_as(
             "select room_id, event_id
              from posts
-             join portals using (conversation_id)
+             join rooms using (conversation_id)
              where letter_id is not null
                and event_id is not null
              order by posts.id
@@ -374,7 +374,7 @@ impl<'a> Practice<'a> {
 
     /// The rooms of the threads that existed before anything was measured.
     async fn rooms(&self) -> Vec<String> {
-        sqlx::query_scalar("select room_id from portals where state = 'open' order by id limit $1")
+        sqlx::query_scalar("select room_id from rooms where state = 'open' order by id limit $1")
             .bind(i64::try_from(self.threads).unwrap())
             .fetch_all(&self.database)
             .await

@@ -356,6 +356,27 @@ mod tests {
         );
     }
 
+    /// B89: each piece says for itself whether it is encoded, and a quote or a percent sign of the name
+    /// stays what it is.
+    #[test]
+    fn b89_each_piece_of_a_name_is_read_as_it_is_marked() {
+        file_name("a; filename*0*=utf-8''Lea's%20Befund%2525.pdf", "Lea's Befund%25.pdf");
+        file_name(
+            "a; filename*0*=\"''Befund%2E\"; filename*1*=\"%70\"; filename*2=df",
+            "Befund.pdf",
+        );
+        file_name("a; filename*0*=utf-8''5%20; filename*1=\"mg%20.pdf\"", "5 mg%20.pdf");
+        file_name("a; filename*0*=UTF-8''%C3%A4; filename*1*=%C3%A4.pdf", "ää.pdf");
+        file_name("a; filename*0=\"50%20mg\"; filename*1=\".pdf\"", "50%20mg.pdf");
+        file_name("a; filename*1=\".pdf\"; filename*0*=iso-8859-1'de'Gr%FCn", "Grün.pdf");
+        file_name(
+            "a; filename*0=\"=?UTF-8?Q?*_=C3=A4=C3=A4=C3?=\"; filename*1=\"=?UTF-8?Q?=A4.pdf?=\"",
+            "* äää.pdf",
+        );
+        check("a; filename*=UTF-8''Befund%3", "filename", Some("Befund%3"), true);
+        check("a; filename*=utf-8''%3\u{8a35}.pdf", "filename", Some("%3\u{8a35}.pdf"), true);
+    }
+
     #[test]
     fn b16_what_is_broken_in_a_name_is_noted() {
         check("a; filename*=utf-8''f%C3%B.pdf", "filename", Some("fÃ%B.pdf"), true);

@@ -44,8 +44,10 @@ use crate::model::Trust;
 #[derive(Debug, Clone, Default)]
 pub struct DeviceNews {
     pub to_device: Vec<Raw<AnyToDeviceEvent>>,
-    /// Users whose devices changed.
+    /// Users whose devices may have changed. Who comes into one more room with us is among them.
     pub changed: Vec<OwnedUserId>,
+    /// Users who share no room with us any more: nobody tells what becomes of their devices now.
+    pub left: Vec<OwnedUserId>,
     /// One-time keys the homeserver still has, where it says so.
     pub one_time_keys: BTreeMap<OneTimeKeyAlgorithm, UInt>,
     /// Algorithms with a fallback key that was not used, where the homeserver says so.
@@ -174,12 +176,12 @@ impl OwnDevice {
     }
 
     async fn take(&self, state: &mut State, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
+        let mut changed = DeviceLists::new();
+        changed.changed = news.changed.into_iter().chain(news.left).collect();
         // Our own device changes by ourselves alone. What strangers to a room do is nothing to it:
         // each new ghost is such a stranger to all rooms but its own.
-        let changed = |user: &OwnedUserId| user != self.user() && news.changed.contains(user);
-        state.shared.retain(|_, shared| !shared.members.iter().any(changed));
-        let mut changed = DeviceLists::new();
-        changed.changed = news.changed;
+        let is_changed = |user: &OwnedUserId| user != self.user() && changed.changed.contains(user);
+        state.shared.retain(|_, shared| !shared.members.iter().any(is_changed));
         let next_batch = (!news.next_batch.is_empty()).then_some(news.next_batch);
         let changes = EncryptionSyncChanges {
             to_device_events: news.to_device,

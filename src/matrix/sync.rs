@@ -70,6 +70,16 @@ pub struct RoomNews {
     pub prev_batch: Option<String>,
 }
 
+impl RoomNews {
+    /// Whether the timeline holds the room's first event, so that nothing can be missing before it.
+    pub fn begins(&self) -> bool {
+        let kind = |event: &RawEvent| {
+            event.event.get("type").and_then(Value::as_str) == Some("m.room.create")
+        };
+        self.timeline.iter().any(kind)
+    }
+}
+
 /// Somebody invited the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomInvite {
@@ -305,10 +315,10 @@ struct Timeline<'a> {
     prev_batch: Option<String>,
 }
 
-/// What came for the device that asked. Users who left are changed, too: nobody tells any longer
-/// what becomes of their devices.
+/// What came for the device that asked.
 fn device_news(answer: &Answer<'_>) -> DeviceNews {
-    let lists = &answer.device_lists;
+    let users =
+        |names: &[String]| names.iter().filter_map(|user| UserId::parse(user).ok()).collect();
     DeviceNews {
         to_device: answer
             .to_device
@@ -316,12 +326,8 @@ fn device_news(answer: &Answer<'_>) -> DeviceNews {
             .iter()
             .map(|event| Raw::from_json((*event).to_owned()))
             .collect(),
-        changed: lists
-            .changed
-            .iter()
-            .chain(&lists.left)
-            .filter_map(|user| UserId::parse(user).ok())
-            .collect(),
+        changed: users(&answer.device_lists.changed),
+        left: users(&answer.device_lists.left),
         one_time_keys: answer.device_one_time_keys_count.clone(),
         unused_fallback_keys: answer.device_unused_fallback_key_types.clone(),
         next_batch: answer.next_batch.clone(),

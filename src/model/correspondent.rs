@@ -83,7 +83,8 @@ impl Correspondent {
         }
     }
 
-    fn kind(&self) -> ChannelKind {
+    /// What the channels speak on which they can be met.
+    pub fn kind(&self) -> ChannelKind {
         match self {
             Self::Mail(_) | Self::UnknownSender => ChannelKind::Kim,
             Self::Fax(_) | Self::ClaimedFax(_) | Self::UnknownFax => ChannelKind::Fax,

@@ -88,6 +88,9 @@ pub struct Devices {
     marking: tokio::sync::Mutex<i64>,
     /// When unused public keys were looked for last.
     keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
+    /// By user: a mark of the keys by which all of ours were told of them last. The homeserver names
+    /// everybody in a room that is new to us, whether something of theirs changed or not.
+    told: Mutex<BTreeMap<OwnedUserId, String>>,
 }
 
 /// The device of one user, loaded or not.
@@ -113,6 +116,7 @@ impl Devices {
             has_begun: AtomicBool::new(false),
             marking: tokio::sync::Mutex::default(),
             keys_forgotten_at: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -134,6 +138,17 @@ impl Devices {
         let place = self.places().entry(user.to_owned()).or_default().clone();
         *place.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         place
+    }
+
+    fn told(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every device of ours knows of these, or asks before it says anything to them.
+    fn are_told(&self, marks: BTreeMap<OwnedUserId, String>, left: &[OwnedUserId]) {
+        let mut told = self.told();
+        told.extend(marks);
+        told.retain(|user, _| !left.contains(user));
     }
 
     /// The users whose devices may be in memory.
@@ -232,7 +247,7 @@ pub(super) async fn device_id(ctx: &Ctx, user: &UserId) -> Result<OwnedDeviceId,
     let id: OwnedDeviceId = device.device_id.as_str().into();
     if device.state == DeviceState::New {
         ctx.homeserver.ensure_device(user, &id).await?;
-        ctx.store.device_is_ready(device.row).await?;
+        ctx.store.device_is_ready(device.row, ctx.clock.now()).await?;
     }
     Ok(id)
 }
@@ -266,6 +281,10 @@ async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
 }
 
 async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+    // Two who load the same keys would use one of them twice.
+    if !ctx.store.lease(&format!("device {user}")).await? {
+        return Err(Stop::NotYet("other_node"));
+    }
     let live = live_device(ctx, user).await?;
     if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
         match open(ctx, user, &live).await {
@@ -333,7 +352,7 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
             ctx.homeserver.delete_device(user, &other).await?;
         }
     }
-    ctx.store.device_is_ready(row.row).await?;
+    ctx.store.device_is_ready(row.row, ctx.clock.now()).await?;
     for retired in retired {
         ctx.store.forget_device(retired.row).await?;
     }
@@ -459,7 +478,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     if !ctx.devices.is_required {
         return Ok(());
     }
-    let changed = news.changed.clone();
+    let (changed, left) = (news.changed.clone(), news.left.clone());
     let has_messages = !news.to_device.is_empty();
     let received = async {
         let bot = loaded(ctx, ctx.homeserver.bot()).await?;
@@ -467,19 +486,46 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         if has_messages {
             mark(ctx).await?;
         }
-        take_in(ctx, &bot, news).await
+        let keys = take_in(ctx, &bot, news).await?;
+        Ok::<_, Stop>((keys, marks_of_known(ctx, &bot, &changed).await?))
     };
-    let keys = received.await?;
-    tell_of_changes(ctx, &changed).await?;
-    // Somebody may have got a first device, or another one.
-    if !changed.is_empty() {
-        let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
+    let (keys, marks) = received.await?;
+    let is_as_told = |user: &&OwnedUserId| {
+        marks.get(*user).is_some_and(|mark| ctx.devices.told().get(*user) == Some(mark))
+    };
+    let news: Vec<OwnedUserId> =
+        changed.iter().filter(|user| !is_as_told(user)).chain(&left).cloned().collect();
+    tell_of_changes(ctx, &news).await?;
+    ctx.devices.are_told(marks, &left);
+    // Somebody may have got a first device, or another one, or be in one more room.
+    let names: Vec<String> = changed.iter().chain(&left).map(ToString::to_string).collect();
+    if !names.is_empty() {
         ctx.store.wake_for_readers(&names).await?;
     }
     for key in keys {
         ctx.store.wake_for_key(&key.room_id, &key.session_id).await?;
     }
     Ok(())
+}
+
+/// What the bot knows by now of the devices of people of this homeserver, and of its own, for which all
+/// of ours encrypt. Of others' homeservers one may be away, and nobody tells when its answer comes.
+async fn marks_of_known(
+    ctx: &Ctx,
+    bot: &Loaded,
+    changed: &[OwnedUserId],
+) -> Result<BTreeMap<OwnedUserId, String>, Stop> {
+    let Ctx { homeserver, .. } = ctx;
+    let is_known = |user: &&OwnedUserId| {
+        let is_of_people = !homeserver.is_ours(user) || *user == homeserver.bot();
+        user.server_name() == homeserver.server_name() && is_of_people
+    };
+    let people: Vec<OwnedUserId> = changed.iter().filter(is_known).cloned().collect();
+    if people.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let marks = bot.device.marks(&people).await;
+    unless_lost(ctx, &bot.device, marks.map_err(Stop::from)).await
 }
 
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the

@@ -169,9 +169,7 @@ impl Case<'_> {
         dispatch.subject = answers.subject;
         dispatch.in_reply_to = answers.in_reply_to;
         dispatch.ancestors = answers.references;
-        let channel = &self.line.channel.name;
-        let now = self.ctx.clock.now();
-        self.ctx.store.close_dispatch(&dispatch, channel, self.correspondent, now).await
+        self.ctx.store.close_dispatch(&dispatch, self.ctx.clock.now()).await
     }
 
     async fn attempt(&self, dispatch: &StoredDispatch) -> Result<Attempt, StoreError> {
@@ -280,8 +278,7 @@ impl Case<'_> {
         match self.line.new_message_id(&self.ctx.rng) {
             Some(id) if is_another => {
                 info!(dispatch.id = %dispatch.id, "Dispatch {} says something else by now: it is another mail", dispatch.id);
-                let (channel, now) = (&self.line.channel.name, clock.now());
-                store.name_anew(dispatch, &id, channel, self.correspondent, now).await
+                store.name_anew(dispatch, &id, clock.now()).await
             }
             _ => Ok(Some(dispatch.clone())),
         }

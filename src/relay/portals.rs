@@ -32,16 +32,22 @@ const INVITED_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// How far back a room is compared that holds nothing known.
 const COMPARED_PAGES_MAX: usize = 100;
 
-/// A portal that can be posted to.
+/// A room of ours that can be posted to.
 #[derive(Debug, Clone)]
-pub(super) struct OpenPortal {
+pub(super) struct OpenRoom {
     pub(super) row: i64,
-    pub(super) room_id: OwnedRoomId,
-    pub(super) ghost: OwnedUserId,
+    pub(super) id: OwnedRoomId,
     /// How it is encrypted; `None` where it is not.
     pub(super) rotation: Option<Rotation>,
     /// Whether a human who reads has joined.
     pub(super) is_attended: bool,
+}
+
+/// The open room of a conversation, with the ghost that stands for its correspondent there.
+#[derive(Debug, Clone)]
+pub(super) struct OpenPortal {
+    pub(super) room: OpenRoom,
+    pub(super) ghost: OwnedUserId,
 }
 
 /// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined,
@@ -65,13 +71,14 @@ pub(super) async fn open(
     let name = GhostName::of(&correspondent, ctx.homeserver.room_for_ghost_name())
         .map_err(|_| Stop::Lost("address_too_long"))?;
     let ghost = ctx.homeserver.ghost_user_id(&name)?;
-    let room_id = match (&portal.room_id, portal.state) {
+    let found = match (&portal.room_id, portal.state) {
         (Some(room_id), _) if portal.upgraded_at.is_some() => {
             return Err(follow(ctx, line, &portal, &parse_room(room_id)?, &ghost).await?);
         }
-        (Some(room_id), PortalState::Open) => parse_room(room_id)?,
+        (Some(room_id), PortalState::Open) => (parse_room(room_id)?, false),
         _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
     };
+    let (room_id, is_new) = found;
     if portal.to_compare {
         match compare(ctx, &portal, &room_id).await {
             // Whoever may not read there may not speak there either: what is with the room shows then.
@@ -82,7 +89,12 @@ pub(super) async fn open(
         }
         return Err(Stop::PostsFound);
     }
-    let rotation = rotation(ctx, line, &portal, &room_id).await?;
+    let rotation = if is_new {
+        // As it was asked for a moment ago.
+        ctx.devices.is_required().then(|| Rotation::of(&encryption()))
+    } else {
+        rotation(ctx, line, &portal, &room_id).await?
+    };
     let is_attended = members::put_right(ctx, line, &portal, &room_id).await?;
     if portal.state == PortalState::Opening {
         // Only now: nobody sees what was said before he was invited.
@@ -92,12 +104,13 @@ pub(super) async fn open(
         }
         ctx.store.portal_is_open(portal.id).await?;
     }
-    Ok(OpenPortal { row: portal.id, room_id, ghost, rotation, is_attended })
+    let room = OpenRoom { row: portal.id, id: room_id, rotation, is_attended };
+    Ok(OpenPortal { room, ghost })
 }
 
 /// What is known of a room cannot be read: the conversation goes on in another one, which says so.
 async fn give_up(ctx: &Ctx, damaged: Damaged) -> Result<Stop, StoreError> {
-    let Some(row) = damaged.row_of("portals") else { return Err(damaged.into()) };
+    let Some(row) = damaged.row_of("rooms") else { return Err(damaged.into()) };
     damage::tell(&damaged);
     ctx.store.portal_is_gone(row).await?;
     Ok(Stop::PortalGone)
@@ -222,6 +235,7 @@ async fn refuse(
     }
 }
 
+/// Makes the room of a portal, or goes on with one that was made before. Whether it was made now.
 async fn establish(
     ctx: &Ctx,
     line: &Line,
@@ -229,7 +243,7 @@ async fn establish(
     portal: &Portal,
     correspondent: &Correspondent,
     name: &GhostName,
-) -> Result<OwnedRoomId, Stop> {
+) -> Result<(OwnedRoomId, bool), Stop> {
     let homeserver = &ctx.homeserver;
     let ghost = homeserver.ghost_user_id(name)?;
     if !ctx.store.ghost_is_ready(name).await? {
@@ -269,7 +283,7 @@ async fn establish(
         }
         brought => brought?,
     }
-    Ok(room_id)
+    Ok((room_id, portal.room_id.is_none()))
 }
 
 /// Goes from an upgraded room into its successor (TIM-4). Says why the flow cannot go on in the
@@ -386,7 +400,8 @@ async fn create(
     let plan = plan(ctx, line, portal, &name, ghost);
     match ctx.homeserver.create_portal(&plan).await {
         Ok(room_id) => {
-            ctx.store.portal_has_room(portal.id, room_id.as_str()).await?;
+            let encryption = plan.encrypted.then(encryption);
+            ctx.store.portal_has_room(portal.id, room_id.as_str(), encryption.as_ref()).await?;
             Ok(room_id)
         }
         // A crash fell between createRoom and our note of it, or the database that knew of the room
@@ -488,11 +503,11 @@ pub(super) async fn came_undone(
     if refusal.errcode() == Some("M_UNKNOWN_DEVICE") {
         return devices::renew(ctx, user).await;
     }
-    match ctx.homeserver.replacement_of(&portal.room_id).await {
+    match ctx.homeserver.replacement_of(&portal.room.id).await {
         // Nobody may speak in a room that was upgraded; its tombstone may not have come yet.
         Ok(Some(_)) => {
-            let room_id = portal.room_id.as_str();
-            return Ok(ctx.store.portal_upgraded(room_id, ctx.clock.now()).await?);
+            let room = portal.room.id.as_str();
+            return Ok(ctx.store.portal_upgraded(room, ctx.clock.now()).await?);
         }
         Ok(None) => {}
         Err(error) if is_no(&error) => {}
@@ -503,21 +518,24 @@ pub(super) async fn came_undone(
             Correspondent::from_key(line.channel.kind(), &conversation.correspondent)
                 .map_err(|_| Stop::Lost("correspondent"))?;
         let name = display_name(ctx, line, conversation, &correspondent).await?;
-        match bring_in(ctx, &portal.ghost, &portal.room_id, &name).await {
+        match bring_in(ctx, &portal.ghost, &portal.room.id, &name).await {
             Ok(()) => return Ok(()),
             Err(Stop::Lost(_)) => {}
             Err(Stop::Matrix(error)) if is_no(&error) => {}
             Err(stop) => return Err(stop),
         }
     }
-    info!(portal.id = portal.row, "A portal is gone; its conversation goes on in another room");
-    ctx.store.portal_is_gone(portal.row).await?;
+    info!(
+        portal.id = portal.room.row,
+        "A portal is gone; its conversation goes on in another room"
+    );
+    ctx.store.portal_is_gone(portal.room.row).await?;
     Ok(())
 }
 
 /// Whether the ghost is out of its room. One that is in it and may not speak was silenced.
 async fn is_away(ctx: &Ctx, portal: &OpenPortal) -> Result<bool, Stop> {
-    match ctx.homeserver.membership(&portal.room_id, &portal.ghost).await {
+    match ctx.homeserver.membership(&portal.room.id, &portal.ghost).await {
         Ok(membership) => Ok(membership != Some(Membership::Join)),
         Err(error) if is_no(&error) => Ok(true),
         Err(error) => Err(error.into()),

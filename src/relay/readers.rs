@@ -86,15 +86,15 @@ pub(super) async fn say_again(
     portal: &OpenPortal,
 ) -> Result<(), Stop> {
     let has_unshown = ctx.store.has_unshown(conversation.id).await?;
-    let room = &portal.room_id;
+    let room = &portal.room.id;
     let is_deserted = ctx.store.is_deserted(room.as_str()).await?;
-    let Some(rotation) = portal.rotation else {
-        if (has_unshown || is_deserted) && portal.is_attended {
+    let Some(rotation) = portal.room.rotation else {
+        if (has_unshown || is_deserted) && portal.room.is_attended {
             ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
         }
         // What lies in a room of before is shown to nobody who comes into this one.
-        if ctx.store.has_unshown_before(conversation.id, portal.row).await? {
-            repeat(ctx, line, conversation.id, Some(portal.row)).await?;
+        if ctx.store.has_unshown_before(conversation.id, portal.room.row).await? {
+            repeat(ctx, line, conversation.id, Some(portal.room.row)).await?;
         }
         return Ok(());
     };

@@ -210,7 +210,7 @@ async fn send_post(
     };
     let mut content = post.content.clone();
     if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
-        let is_encrypted = portal.rotation.is_some();
+        let is_encrypted = portal.room.rotation.is_some();
         let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
         content =
             posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
@@ -224,17 +224,17 @@ async fn send_post(
     let saying =
         Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
     // In a room that is encrypted it is known when it is encrypted.
-    if post.letter.is_some() && !portal.is_attended && portal.rotation.is_none() {
+    if post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none() {
         // Before it is said: nobody is lost sight of by a crash.
-        let room = portal.room_id.as_str();
+        let room = portal.room.id.as_str();
         ctx.store.portal_is_deserted(room, &post.txn_id, ctx.clock.now()).await?;
         ctx.store.post_is_unshown(&post.txn_id).await?;
     }
-    match devices::say(ctx, line, &portal.room_id, portal.rotation, saying).await {
+    match devices::say(ctx, line, &portal.room.id, portal.room.rotation, saying).await {
         Ok(event_id) => {
             if post.is_unshown
-                && portal.rotation.is_some()
-                && portals::stands_readable(ctx, &portal.room_id, &post.txn_id).await?
+                && portal.room.rotation.is_some()
+                && portals::stands_readable(ctx, &portal.room.id, &post.txn_id).await?
             {
                 ctx.store.posts_are_shown(std::slice::from_ref(&post.txn_id)).await?;
             }

@@ -45,7 +45,7 @@ impl Store {
                          echo.room_id,
                          (
                              select portal.room_id
-                             from portals as portal
+                             from rooms as portal
                              where portal.conversation_id = $1
                                and portal.created_at <= post.sent_at
                              order by portal.created_at desc, portal.id desc

@@ -66,7 +66,7 @@ impl Store {
         let foreign = sqlx::query_scalar!(
             r#"select room as "room!"
              from unnest($1::text[]) as room
-             where not exists (select 1 from portals where portals.room_id = room)"#,
+             where not exists (select 1 from rooms where rooms.room_id = room)"#,
             &rooms,
         )
         .fetch_all(&mut *transaction)
@@ -113,7 +113,7 @@ impl Store {
         Ok(sqlx::query_scalar!(
             "select event.event_id
              from room_events as event
-             join portals on portals.room_id = event.room_id
+             join rooms on rooms.room_id = event.room_id
              where event.state = 'fetched'
              order by event.id"
         )

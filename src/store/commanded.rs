@@ -52,8 +52,8 @@ impl EventStep<'_> {
         Ok(sqlx::query_scalar!(
             r#"select exists (
                  select 1
-                 from portals as portal
-                 join portal_members as member on member.room_id = portal.room_id
+                 from rooms as portal
+                 join room_members as member on member.room_id = portal.room_id
                  where portal.conversation_id = $1
                    and portal.state <> 'gone'
                    and member.user_id = $2
@@ -96,7 +96,7 @@ impl EventStep<'_> {
              set until = $3
              where user_id = $2
                and until is null
-               and room_id in (select room_id from portals where conversation_id = $1)",
+               and room_id in (select room_id from rooms where conversation_id = $1)",
             conversation.0,
             user_id,
             self.at,
@@ -140,7 +140,7 @@ async fn is_invited_anew(
     user_id: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update portals
+        "update rooms
          set invited = array_remove(invited, $2)
          where conversation_id = $1
            and $2 = any (invited)",
@@ -153,7 +153,7 @@ async fn is_invited_anew(
         "delete from told_of_members
          where user_id = $2
            and what <> 'identity'
-           and room_id in (select room_id from portals where conversation_id = $1)",
+           and room_id in (select room_id from rooms where conversation_id = $1)",
         conversation.0,
         user_id,
     )

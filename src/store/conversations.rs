@@ -28,17 +28,15 @@ pub struct KnownThreads {
     pub newest: Option<ConversationId>,
 }
 
-/// In which conversation Message-IDs were seen. An id that was seen in another one before, or as the
-/// name of another mail, is ambiguous from now on.
+/// In which conversation Message-IDs were seen, and with whose it is. An id that was seen in another
+/// one before, or as the name of another mail, is ambiguous from now on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sighting<'a> {
-    pub(super) channel: &'a ChannelName,
-    pub(super) correspondent: &'a Correspondent,
+pub(super) struct Sighting {
     pub(super) conversation: ConversationId,
     pub(super) at: OffsetDateTime,
 }
 
-impl Sighting<'_> {
+impl Sighting {
     /// The id is that of a mail: `bearer` is the mail's own name among ours.
     pub(super) async fn of_bearer(
         self,
@@ -48,17 +46,17 @@ impl Sighting<'_> {
     ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "insert into thread_ids as known
-                 (channel, correspondent, message_id, conversation_id, seen_at, bearer)
-             values ($1, $2, $3, $4, $5, $6)
-             on conflict (channel, correspondent, message_id) do update
+                 (channel, correspondent_id, message_id, conversation_id, seen_at, bearer)
+             select channel, correspondent_id, $2, id, $3, $4
+             from conversations
+             where id = $1
+             on conflict (channel, correspondent_id, message_id) do update
              set bearer = coalesce(known.bearer, excluded.bearer),
                  is_ambiguous = known.is_ambiguous
                      or known.conversation_id <> excluded.conversation_id
                      or coalesce(known.bearer <> excluded.bearer, false)",
-            self.channel.as_str(),
-            &*self.correspondent.key(),
-            id.as_str(),
             self.conversation.0,
+            id.as_str(),
             self.at,
             bearer,
         )
@@ -76,16 +74,16 @@ impl Sighting<'_> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
         sqlx::query!(
             "insert into thread_ids as known
-                 (channel, correspondent, message_id, conversation_id, seen_at)
-             select $1, $2, message_id, $4, $5
-             from (select distinct unnest($3::text[]) as message_id) as named
-             on conflict (channel, correspondent, message_id) do update
+                 (channel, correspondent_id, message_id, conversation_id, seen_at)
+             select channel, correspondent_id, message_id, id, $3
+             from conversations
+             cross join (select distinct unnest($2::text[]) as message_id) as named
+             where id = $1
+             on conflict (channel, correspondent_id, message_id) do update
              set is_ambiguous = true
              where known.conversation_id <> excluded.conversation_id",
-            self.channel.as_str(),
-            &*self.correspondent.key(),
-            &ids,
             self.conversation.0,
+            &ids,
             self.at,
         )
         .execute(connection)
@@ -102,15 +100,18 @@ impl Store {
         correspondent: &Correspondent,
         message_ids: &[MessageId],
     ) -> Result<KnownThreads, StoreError> {
+        let Some(correspondent) = self.correspondent_id(correspondent).await? else {
+            return Ok(KnownThreads::default());
+        };
         let ids: Vec<String> = message_ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = sqlx::query!(
             "select message_id, conversation_id, is_ambiguous
              from thread_ids
              where channel = $1
-               and correspondent = $2
+               and correspondent_id = $2
                and message_id = any ($3)",
             channel.as_str(),
-            &*correspondent.key(),
+            correspondent,
             &ids,
         )
         .fetch_all(&self.pool)
@@ -119,11 +120,11 @@ impl Store {
             "select id
              from conversations
              where channel = $1
-               and correspondent = $2
+               and correspondent_id = $2
              order by id desc
              limit 1",
             channel.as_str(),
-            &*correspondent.key(),
+            correspondent,
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -146,9 +147,14 @@ impl Store {
         id: ConversationId,
     ) -> Result<Option<Conversation>, StoreError> {
         let row = sqlx::query!(
-            r#"select channel, correspondent, parked_id is not null as "is_parked!"
-             from conversations
-             where id = $1"#,
+            r#"select
+                 conversation.channel,
+                 correspondent.key as correspondent,
+                 conversation.parked_id is not null as "is_parked!"
+             from conversations as conversation
+             join correspondents as correspondent
+               on correspondent.id = conversation.correspondent_id
+             where conversation.id = $1"#,
             id.0,
         )
         .fetch_optional(&self.pool)

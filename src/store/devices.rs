@@ -85,14 +85,20 @@ impl Store {
         Ok(self.live_device(user_id).await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 
-    /// Notes that the homeserver has the device and its keys.
-    pub async fn device_is_ready(&self, device: DeviceRow) -> Result<(), StoreError> {
+    /// Notes that the homeserver has the device and its keys. Nobody has sent it anything by then.
+    pub async fn device_is_ready(
+        &self,
+        device: DeviceRow,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "update devices
-             set state = 'ready'
+             set state = 'ready',
+                 inbox_drained_at = $2
              where id = $1
                and state = 'new'",
             device.0,
+            at,
         )
         .execute(&self.pool)
         .await?;
@@ -266,7 +272,7 @@ impl Store {
              update room_readers as reader
              set until = $1
              from asked
-             join portals as portal on portal.conversation_id = asked.conversation_id
+             join rooms as portal on portal.conversation_id = asked.conversation_id
              where reader.room_id = portal.room_id
                and reader.user_id = asked.user_id
                and reader.until is null",
@@ -292,7 +298,7 @@ impl Store {
         sqlx::query!("update crypto_epoch set epoch = $1", epoch)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query!("update portals set to_compare = true where state <> 'gone'")
+        sqlx::query!("update rooms set to_compare = true where state <> 'gone'")
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;

@@ -14,10 +14,7 @@ use super::{
     Composition, Damaged, Harm, InRow as _, Job, Moment, Store, StoreError,
     conversations::Sighting, jobs, seal::Purpose,
 };
-use crate::model::{
-    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, MailAddress,
-    MessageId,
-};
+use crate::model::{ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId};
 
 /// A room message on its way into a dispatch.
 #[derive(Debug, Clone, Copy)]
@@ -322,8 +319,6 @@ impl Store {
     pub async fn close_dispatch(
         &self,
         dispatch: &StoredDispatch,
-        channel: &ChannelName,
-        correspondent: &Correspondent,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -351,7 +346,7 @@ impl Store {
         if !is_closed {
             return Ok(());
         }
-        let sighting = Sighting { channel, correspondent, conversation: dispatch.conversation, at };
+        let sighting = Sighting { conversation: dispatch.conversation, at };
         let bearer = format!("d{}", dispatch.id);
         sighting.of_bearer(&mut transaction, &dispatch.message_id, &bearer).await?;
         transaction.commit().await?;
@@ -410,8 +405,6 @@ impl Store {
         &self,
         dispatch: &StoredDispatch,
         message_id: &MessageId,
-        channel: &ChannelName,
-        correspondent: &Correspondent,
         at: OffsetDateTime,
     ) -> Result<Option<StoredDispatch>, StoreError> {
         let mut transaction = self.pool.begin().await?;
@@ -431,7 +424,7 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(begun) = begun else { return Ok(None) };
-        let sighting = Sighting { channel, correspondent, conversation: dispatch.conversation, at };
+        let sighting = Sighting { conversation: dispatch.conversation, at };
         let bearer = format!("d{}", dispatch.id);
         sighting.of_bearer(&mut transaction, message_id, &bearer).await?;
         transaction.commit().await?;
@@ -489,13 +482,9 @@ impl Store {
                and state = 'handing_over'
                and begun = $2
                -- The last fence. The trigger before this table says the same, louder.
-               and exists (
-                   select 1
-                   from gateway
-                   where epoch = coalesce(
-                       nullif(current_setting('umstieg.epoch', true), '')::bigint,
-                       epoch
-                   )
+               and coalesce(
+                   is_live(nullif(current_setting('umstieg.epoch', true), '')::bigint),
+                   true
                )",
             attempt.id.0,
             attempt.begun,

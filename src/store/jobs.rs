@@ -3,7 +3,7 @@
 //! A job says only *where* there is something to do; what, and in which order, stands in our own
 //! tables. So a job that runs twice, or a second one for the same place, is harmless.
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -18,7 +18,8 @@ use crate::{
 const ENGINE_ATTEMPTS_MAX: i32 = 25;
 
 /// A place where there is something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Job {
     /// Letters of this channel have no place yet.
     PlaceLetters(ChannelName),
@@ -31,8 +32,11 @@ pub enum Job {
 }
 
 impl Job {
-    /// The engine's name for the task.
-    pub fn task(&self) -> &'static str {
+    /// The engine's name for all of them.
+    pub const TASK: &'static str = "look_after";
+
+    /// What is done there, as logs say it.
+    pub fn word(&self) -> &'static str {
         match self {
             Self::PlaceLetters(_) => "place_letters",
             Self::SendPosts(_) => "send_posts",
@@ -44,21 +48,13 @@ impl Job {
     /// Two jobs with one key are one job as long as none of them runs; the worker sees to it that
     /// two never run side by side.
     pub fn key(&self) -> String {
+        let word = self.word();
         match self {
-            Self::PlaceLetters(channel) => format!("place_letters {channel}"),
-            Self::SendPosts(conversation) => format!("send_posts {conversation}"),
-            Self::ReadRoom(room) => format!("read_room {room}"),
-            Self::HandOver(conversation) => format!("hand_over {conversation}"),
-        }
-    }
-
-    fn payload(&self) -> Value {
-        match self {
-            Self::PlaceLetters(channel) => json!({ "channel": channel.as_str() }),
+            Self::PlaceLetters(channel) => format!("{word} {channel}"),
             Self::SendPosts(conversation) | Self::HandOver(conversation) => {
-                json!({ "conversation": conversation })
+                format!("{word} {conversation}")
             }
-            Self::ReadRoom(room) => json!({ "room": room }),
+            Self::ReadRoom(room) => format!("{word} {room}"),
         }
     }
 }
@@ -82,8 +78,8 @@ pub(super) async fn add(
             job_key => $3
         )",
     )
-    .bind(job.task())
-    .bind(job.payload())
+    .bind(Job::TASK)
+    .bind(sqlx::types::Json(job))
     .bind(key)
     .bind(at)
     .bind(ENGINE_ATTEMPTS_MAX)
@@ -137,16 +133,17 @@ impl Store {
         let rooms = sqlx::query_scalar!(
             "select distinct event.room_id
              from room_events as event
-             join portals on portals.room_id = event.room_id
+             join rooms on rooms.room_id = event.room_id
              where event.state = 'new'"
         )
         .fetch_all(&mut *transaction)
         .await?;
         let portals = sqlx::query_scalar!(
-            "select conversation_id
-             from portals
-             where state <> 'gone' and upgraded_at is not null
-                or state = 'opening' and room_id is not null"
+            r#"select conversation_id as "conversation_id!"
+             from rooms
+             where kind = 'portal'
+               and (state <> 'gone' and upgraded_at is not null
+                    or state = 'opening' and room_id is not null)"#
         )
         .fetch_all(&mut *transaction)
         .await?;
@@ -194,7 +191,15 @@ impl Store {
                  locked_by = null,
                  run_at = least(run_at, now())
              where locked_at < $2
-               and id <> all ($1)",
+               and id <> all ($1)
+               -- Another node may be at work there.
+               and not exists (
+                   select 1
+                   from leases
+                   where leases.what = _private_jobs.key
+                     and leases.epoch <> nullif(current_setting('umstieg.epoch', true), '')::bigint
+                     and is_live(leases.epoch)
+               )",
         )
         .bind(running)
         .bind(locked_before)
@@ -210,6 +215,21 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(freed.rows_affected())
+    }
+
+    /// Forgets jobs of tasks that an earlier version had: nobody takes them, and what waits is woken
+    /// anew.
+    pub async fn forget_jobs_of_earlier_versions(&self) -> Result<(), StoreError> {
+        sqlx::query(
+            "delete from graphile_worker._private_jobs as job
+             using graphile_worker._private_tasks as task
+             where task.id = job.task_id
+               and task.identifier <> $1",
+        )
+        .bind(Job::TASK)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// How many jobs wait or run, for the metrics.

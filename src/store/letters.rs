@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    Damaged, Job, Moment, Store, StoreError, conversations::Sighting, jobs, parked,
-    parked::ParkedKind, seal::Purpose,
+    Damaged, Job, Moment, Store, StoreError, conversations::Sighting,
+    correspondents::open_conversation, jobs, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MessageId,
@@ -330,22 +330,22 @@ impl Store {
     pub async fn place_letter(&self, placing: Placing<'_>) -> Result<Placed, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let conversation = match placing.conversation {
-            Some(conversation) => conversation.0,
+            Some(conversation) => conversation,
             None => {
-                sqlx::query_scalar!(
-                    "insert into conversations (channel, correspondent, created_at)
-                     values ($1, $2, $3)
-                     returning id",
-                    placing.channel.as_str(),
-                    &*placing.correspondent.key(),
-                    placing.at,
-                )
-                .fetch_one(&mut *transaction)
-                .await?
+                let (channel, correspondent) = (placing.channel, placing.correspondent);
+                open_conversation(&mut transaction, channel, correspondent, placing.at).await?
             }
         };
         let placed = sqlx::query!(
-            "update letters
+            "with heard as (
+                 update correspondents
+                 set last_seen_at = $7
+                 from conversations
+                 where conversations.id = $2
+                   and correspondents.id = conversations.correspondent_id
+                   and correspondents.last_seen_at < $7
+             )
+             update letters
              set state = 'placed',
                  conversation_id = $2,
                  fingerprint = $3,
@@ -355,18 +355,19 @@ impl Store {
              where id = $1
                and state = 'stored'",
             placing.letter.0,
-            conversation,
+            conversation.0,
             placing.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
             placing.answer_to.map(MailAddress::as_str),
             placing.caller_doubt,
             placing.stays,
+            placing.at,
         )
         .execute(&mut *transaction)
         .await?
         .rows_affected();
         if placed == 0 {
             transaction.rollback().await?;
-            return Ok(Placed::In(ConversationId(conversation)));
+            return Ok(Placed::In(conversation));
         }
         if let Some(again_at) = placing.again_at {
             sqlx::query!(
@@ -385,12 +386,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        let sighting = Sighting {
-            channel: placing.channel,
-            correspondent: placing.correspondent,
-            conversation: ConversationId(conversation),
-            at: placing.at,
-        };
+        let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
             sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;
         }
@@ -409,7 +405,7 @@ impl Store {
                  from (select $4::text as txn_id) as new
                  left join found_posts as found using (txn_id)
                  on conflict (txn_id) do nothing",
-                conversation,
+                conversation.0,
                 placing.letter.0,
                 post.speaker.word(),
                 post.txn_id,
@@ -442,10 +438,9 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        let job = Job::SendPosts(ConversationId(conversation));
-        jobs::add(&mut transaction, &job, None).await?;
+        jobs::add(&mut transaction, &Job::SendPosts(conversation), None).await?;
         transaction.commit().await?;
-        Ok(Placed::In(ConversationId(conversation)))
+        Ok(Placed::In(conversation))
     }
 
     /// The conversation of a letter.

@@ -49,7 +49,7 @@ impl Store {
         said_at_ms: i64,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into portal_members (room_id, user_id, membership, said_at_ms)
+            "insert into room_members (room_id, user_id, membership, said_at_ms)
              values ($1, $2, $3, $4)
              on conflict (room_id, user_id) do update
              set membership = excluded.membership,
@@ -75,7 +75,7 @@ impl Store {
         let (users, joined): (Vec<String>, Vec<bool>) = members.iter().cloned().unzip();
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "insert into portal_members (room_id, user_id, membership)
+            "insert into room_members (room_id, user_id, membership)
              select $1, user_id, case when has_joined then 'join' else 'invite' end
              from unnest($2::text[], $3::boolean[]) as present (user_id, has_joined)
              on conflict (room_id, user_id) do update
@@ -88,7 +88,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query!(
-            "update portal_members
+            "update room_members
              set membership = 'leave',
                  certain = false
              where room_id = $1
@@ -106,12 +106,12 @@ impl Store {
     /// Notes that we have just invited somebody; what the room tells of it comes later.
     pub async fn member_was_invited(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into portal_members (room_id, user_id, membership, certain)
+            "insert into room_members (room_id, user_id, membership, certain)
              values ($1, $2, 'invite', true)
              on conflict (room_id, user_id) do update
              set membership = 'invite',
                  certain = true
-             where portal_members.membership <> 'join'",
+             where room_members.membership <> 'join'",
             room_id,
             user_id,
         )
@@ -129,7 +129,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "update portal_members
+            "update room_members
              set membership = 'leave',
                  certain = false
              where room_id = $1
@@ -169,7 +169,7 @@ impl Store {
         sqlx::query!(
             "update room_readers as reader
              set until = $3
-             from portals as portal
+             from rooms as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.room_id = reader.room_id
                and portal.state = 'open'
@@ -192,7 +192,7 @@ impl Store {
         sqlx::query!(
             "with gone as (
                  select portal.id, array_agg(invited.user_id) as users
-                 from portals as portal
+                 from rooms as portal
                  join conversations as conversation on conversation.id = portal.conversation_id
                  cross join unnest(portal.invited) as invited (user_id)
                  where portal.state = 'open'
@@ -207,22 +207,22 @@ impl Store {
                    )
                    and not exists (
                        select 1
-                       from portal_members as member
+                       from room_members as member
                        where member.room_id = portal.room_id
                          and member.user_id = invited.user_id
                          and member.membership in ('join', 'invite')
                    )
                  group by portal.id
              )
-             update portals
+             update rooms
              set invited = array(
                      select user_id
-                     from unnest(portals.invited) as user_id
+                     from unnest(rooms.invited) as user_id
                      where not user_id = any (gone.users)
                  ),
-                 former = portals.former || gone.users
+                 former = rooms.former || gone.users
              from gone
-             where portals.id = gone.id",
+             where rooms.id = gone.id",
             channel.as_str(),
             team,
         )
@@ -234,7 +234,7 @@ impl Store {
 
     /// Nobody told what happened while we were away: what is known of memberships is uncertain.
     pub async fn memberships_are_uncertain(&self) -> Result<(), StoreError> {
-        sqlx::query!("update portal_members set certain = false where certain")
+        sqlx::query!("update room_members set certain = false where certain")
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -243,7 +243,7 @@ impl Store {
     /// Those whom we have just invited to a room get a key now. The next one is asked about.
     pub async fn invited_get_keys(&self, room_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "update portal_members set certain = false where room_id = $1 and certain",
+            "update room_members set certain = false where room_id = $1 and certain",
             room_id,
         )
         .execute(&self.pool)
@@ -255,7 +255,7 @@ impl Store {
     pub async fn present_members(&self, room_id: &str) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar!(
             "select user_id
-             from portal_members
+             from room_members
              where room_id = $1
                and membership in ('join', 'invite')",
             room_id,
@@ -274,15 +274,15 @@ impl Store {
                  admitted.state as "admitted?",
                  exists (
                      select 1
-                     from portals as room
+                     from rooms as room
                      where room.conversation_id = portal.conversation_id
                        and member.user_id = any (room.invited || room.former)
                  ) as "was_invited!",
                  identity.pinned as "pinned?",
                  identity.seen as "seen?",
                  reader.user_id is not null as "has_read!"
-             from portal_members as member
-             join portals as portal on portal.room_id = member.room_id
+             from room_members as member
+             join rooms as portal on portal.room_id = member.room_id
              left join admitted
                  on admitted.conversation_id = portal.conversation_id
                 and admitted.user_id = member.user_id
@@ -336,7 +336,7 @@ impl Store {
         let rows = sqlx::query!(
             r#"select admitted.conversation_id, portal.room_id as "room_id!", admitted.user_id
              from admitted
-             join portals as portal on portal.conversation_id = admitted.conversation_id
+             join rooms as portal on portal.conversation_id = admitted.conversation_id
              where admitted.state = 'asked'
                and portal.state = 'open'
                and portal.room_id is not null
@@ -378,7 +378,7 @@ async fn is_former(
     at: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update portals
+        "update rooms
          set invited = array_remove(invited, $2),
              former = array_append(former, $2)
          where room_id = $1

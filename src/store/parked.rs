@@ -221,7 +221,7 @@ impl Store {
              from conversations as mine
              join conversations as first
                on first.channel = mine.channel
-              and first.correspondent = mine.correspondent
+              and first.correspondent_id = mine.correspondent_id
              where mine.id = $1
              order by first.id
              limit 1",

@@ -68,7 +68,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<Portal, StoreError> {
         sqlx::query!(
-            "insert into portals (conversation_id, alias_token, created_at)
+            "insert into rooms (conversation_id, alias_token, created_at)
              values ($1, $2, $3)
              on conflict (conversation_id) where state <> 'gone' do nothing",
             conversation.0,
@@ -90,7 +90,7 @@ impl Store {
             r#"select
                  mail_key,
                  case when digest is not null then coalesce(fingerprint, digest) end as content,
-                 (select count(*) from portals where conversation_id = $1) as "rooms!"
+                 (select count(*) from rooms where conversation_id = $1) as "rooms!"
              from letters
              where conversation_id = $1
              order by id
@@ -116,12 +116,12 @@ impl Store {
                  portal.to_compare,
                  exists (
                      select 1
-                     from portals as earlier
+                     from rooms as earlier
                      where earlier.conversation_id = portal.conversation_id
                        and earlier.state = 'gone'
                        and earlier.room_id is not null
                  ) as "continues!"
-             from portals as portal
+             from rooms as portal
              where portal.conversation_id = $1
                and portal.state <> 'gone'"#,
             conversation.0,
@@ -129,7 +129,7 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let damaged = |column, why| Damaged::new("portals", column, row.id, why);
+        let damaged = |column, why| Damaged::new("rooms", column, row.id, why);
         let room_id = row.room_id.as_deref();
         if room_id.is_some_and(|room_id| <&RoomId>::try_from(room_id).is_err()) {
             return Err(damaged("room_id", Harm::Name).into());
@@ -147,7 +147,7 @@ impl Store {
             continues: row.continues,
             upgraded_at: row
                 .upgraded_at
-                .map(|at| at.read("portals", "upgraded_at", row.id))
+                .map(|at| at.read("rooms", "upgraded_at", row.id))
                 .transpose()?,
             encryption: encryption.map_err(|_| damaged("encryption", Harm::Form))?,
             to_compare: row.to_compare,
@@ -155,12 +155,26 @@ impl Store {
     }
 
     /// Notes the room of a portal as soon as it exists, and wakes the reading of its events:
-    /// some may have come before we knew what the room is.
-    pub async fn portal_has_room(&self, portal: i64, room_id: &str) -> Result<(), StoreError> {
+    /// some may have come before we knew what the room is. With how it is encrypted, where that is
+    /// known.
+    pub async fn portal_has_room(
+        &self,
+        portal: i64,
+        room_id: &str,
+        encryption: Option<&Value>,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update portals set room_id = $2 where id = $1", portal, room_id)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query!(
+            "update rooms
+             set room_id = $2,
+                 encryption = coalesce($3, encryption)
+             where id = $1",
+            portal,
+            room_id,
+            encryption,
+        )
+        .execute(&mut *transaction)
+        .await?;
         jobs::add(&mut transaction, &Job::ReadRoom(room_id.to_owned()), None).await?;
         transaction.commit().await?;
         Ok(())
@@ -172,15 +186,15 @@ impl Store {
         portal: i64,
         room_id: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query!("update portals set to_compare = true where id = $1", portal)
+        sqlx::query!("update rooms set to_compare = true where id = $1", portal)
             .execute(&self.pool)
             .await?;
-        self.portal_has_room(portal, room_id).await
+        self.portal_has_room(portal, room_id, None).await
     }
 
     /// Notes that all of our posts in the room of a portal are known.
     pub async fn portal_is_compared(&self, portal: i64) -> Result<(), StoreError> {
-        sqlx::query!("update portals set to_compare = false where id = $1", portal)
+        sqlx::query!("update rooms set to_compare = false where id = $1", portal)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -192,7 +206,7 @@ impl Store {
         portal: i64,
         encryption: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query!("update portals set encryption = $2 where id = $1", portal, encryption)
+        sqlx::query!("update rooms set encryption = $2 where id = $1", portal, encryption)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -204,7 +218,7 @@ impl Store {
         room_id: &str,
         encryption: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query!("update portals set encryption = $2 where room_id = $1", room_id, encryption)
+        sqlx::query!("update rooms set encryption = $2 where room_id = $1", room_id, encryption)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -212,7 +226,7 @@ impl Store {
 
     /// Notes that ghost and bot are in.
     pub async fn portal_is_open(&self, portal: i64) -> Result<(), StoreError> {
-        sqlx::query!("update portals set state = 'open' where id = $1", portal)
+        sqlx::query!("update rooms set state = 'open' where id = $1", portal)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -221,7 +235,7 @@ impl Store {
     /// Notes that the room cannot be used any more; the next post opens another.
     pub async fn portal_is_gone(&self, portal: i64) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!("update portals set state = 'gone' where id = $1", portal)
+        sqlx::query!("update rooms set state = 'gone' where id = $1", portal)
             .execute(&mut *transaction)
             .await?;
         shown::lies_in_a_room_that_is_gone(&mut transaction, portal).await?;
@@ -237,7 +251,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let conversation = sqlx::query_scalar!(
-            "update portals
+            "update rooms
              set upgraded_at = coalesce(upgraded_at, $2)
              where room_id = $1
                and state <> 'gone'
@@ -247,7 +261,7 @@ impl Store {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        if let Some(conversation) = conversation {
+        if let Some(conversation) = conversation.flatten() {
             let job = Job::SendPosts(ConversationId(conversation));
             jobs::add(&mut transaction, &job, None).await?;
         }
@@ -267,11 +281,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let moved = sqlx::query!(
-            "update portals
+            "update rooms
              set state = 'gone'
              where id = $1
                and state <> 'gone'
-             returning conversation_id, room_id, invited",
+             returning kind, channel, conversation_id, room_id, invited",
             portal,
         )
         .fetch_optional(&mut *transaction)
@@ -279,14 +293,17 @@ impl Store {
         if let Some(moved) = moved {
             shown::lies_in_a_room_that_is_gone(&mut transaction, portal).await?;
             sqlx::query!(
-                "insert into portals (conversation_id, alias_token, room_id, invited, created_at)
+                "insert into rooms
+                     (conversation_id, alias_token, room_id, invited, created_at, kind, channel)
                  select
                      $1,
                      $2,
                      $3,
                      coalesce(array_agg(user_id), '{}'),
-                     $4
-                 from portal_members
+                     $4,
+                     $7,
+                     $8
+                 from room_members
                  where room_id = $5
                    and membership in ('leave', 'ban')
                    -- Who was never one of the readers is a stranger in the new room, too.
@@ -297,11 +314,15 @@ impl Store {
                 at,
                 moved.room_id,
                 &moved.invited,
+                moved.kind,
+                moved.channel,
             )
             .execute(&mut *transaction)
             .await?;
-            let job = Job::SendPosts(ConversationId(moved.conversation_id));
-            jobs::add(&mut transaction, &job, None).await?;
+            if let Some(conversation) = moved.conversation_id {
+                let job = Job::SendPosts(ConversationId(conversation));
+                jobs::add(&mut transaction, &job, None).await?;
+            }
             let job = Job::ReadRoom(replacement.to_owned());
             jobs::add(&mut transaction, &job, None).await?;
         }
@@ -314,7 +335,7 @@ impl Store {
     pub async fn portal_lost_the_bot(&self, room_id: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let lost = sqlx::query!(
-            "update portals
+            "update rooms
              set state = 'gone'
              where room_id = $1
                and state <> 'gone'
@@ -325,8 +346,10 @@ impl Store {
         .await?;
         if let Some(lost) = lost {
             shown::lies_in_a_room_that_is_gone(&mut transaction, lost.id).await?;
-            let job = Job::SendPosts(ConversationId(lost.conversation_id));
-            jobs::add(&mut transaction, &job, None).await?;
+            if let Some(conversation) = lost.conversation_id {
+                let job = Job::SendPosts(ConversationId(conversation));
+                jobs::add(&mut transaction, &job, None).await?;
+            }
         }
         transaction.commit().await?;
         Ok(())
@@ -345,7 +368,7 @@ impl Store {
         Ok(sqlx::query_scalar!(
             r#"select exists (
                  select 1
-                 from portals
+                 from rooms
                  where conversation_id = $1
                    and (
                        state <> 'gone' and upgraded_at is not null
@@ -364,7 +387,7 @@ impl Store {
                                select 1
                                from former_members as former
                                where former.conversation_id = $1
-                                 and former.room_id = portals.room_id
+                                 and former.room_id = rooms.room_id
                                  and not former.user_id = any ($2)
                            )
                            or exists (
@@ -376,12 +399,12 @@ impl Store {
                            )
                            or exists (
                                select 1
-                               from portal_members as member
+                               from room_members as member
                                left join room_readers as reader
                                    on reader.room_id = member.room_id
                                   and reader.user_id = member.user_id
                                   and reader.until is null
-                               where member.room_id = portals.room_id
+                               where member.room_id = rooms.room_id
                                  and member.membership in ('join', 'invite')
                                  and reader.user_id is null
                                  and (
@@ -400,7 +423,7 @@ impl Store {
              )
              or not exists (
                  select 1
-                 from portals
+                 from rooms
                  where conversation_id = $1
                    and state <> 'gone'
              )
@@ -435,7 +458,7 @@ impl Store {
         let conversations = sqlx::query_scalar!(
             "select conversation.id
              from conversations as conversation
-             join portals as portal on portal.conversation_id = conversation.id
+             join rooms as portal on portal.conversation_id = conversation.id
              where conversation.channel = $1
                and portal.state = 'open'
                and not portal.invited @> $2
@@ -481,16 +504,17 @@ impl Store {
         &self,
         room_id: &str,
     ) -> Result<Option<ConversationId>, StoreError> {
-        Ok(sqlx::query_scalar!("select conversation_id from portals where room_id = $1", room_id)
+        Ok(sqlx::query_scalar!("select conversation_id from rooms where room_id = $1", room_id)
             .fetch_optional(&self.pool)
             .await?
+            .flatten()
             .map(ConversationId))
     }
 
     /// Notes who was invited too, so that nobody is invited twice for one reason.
     pub async fn portal_invited(&self, portal: i64, invited: &[String]) -> Result<(), StoreError> {
         sqlx::query!(
-            "update portals
+            "update rooms
              set invited = (
                  select coalesce(array_agg(distinct user_id order by user_id), '{}')
                  from unnest(invited || $2::text[]) as user_id

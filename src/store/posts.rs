@@ -109,7 +109,7 @@ impl Store {
              from posts as post
              left join posts as replaced on replaced.id = post.replaces
              left join dispatches as dispatch on dispatch.id = post.dispatch_id
-             left join portals as portal
+             left join rooms as portal
                  on portal.conversation_id = post.conversation_id
                 and portal.state <> 'gone'
              where post.conversation_id = $1

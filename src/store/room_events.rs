@@ -224,7 +224,7 @@ impl Store {
                  event.event as "event!",
                  edit.target as "edit_of?"
              from room_events as event
-             join portals on portals.room_id = event.room_id
+             join rooms on rooms.room_id = event.room_id
              left join room_acts as edit
                  on edit.event_id = event.event_id
                 and edit.kind = 'edit'
@@ -487,9 +487,9 @@ impl Store {
                -- In a room that is gone nobody says anything.
                and not exists (
                    select 1
-                   from portals
-                   where portals.room_id = waiting.room_id
-                     and portals.state = 'gone'
+                   from rooms
+                   where rooms.room_id = waiting.room_id
+                     and rooms.state = 'gone'
                )"#
         )
         .fetch_one(&self.pool)
@@ -507,8 +507,8 @@ impl Store {
              where event.received_at < $1
                and not exists (
                    select 1
-                   from portals
-                   where portals.room_id = event.room_id
+                   from rooms
+                   where rooms.room_id = event.room_id
                )",
             at,
         )
@@ -519,8 +519,8 @@ impl Store {
              where act.received_at < $1
                and not exists (
                    select 1
-                   from portals
-                   where portals.room_id = act.room_id
+                   from rooms
+                   where rooms.room_id = act.room_id
                )",
             at,
         )

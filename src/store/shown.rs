@@ -86,13 +86,13 @@ impl Store {
             r#"select exists (
                  select 1
                  from posts
-                 join portals on portals.id = $3
+                 join rooms on rooms.id = $3
                  where posts.conversation_id = $1
                    and unshown
                    and not repeated
                    and posts.state = 'sent'
                    and again < $2
-                   and sent_at < portals.created_at
+                   and sent_at < rooms.created_at
              ) as "has!""#,
             conversation.0,
             AGAIN_MAX,
@@ -120,7 +120,7 @@ impl Store {
                and state = 'sent'
                and again < $2
                and ($4::bigint is null
-                   or sent_at < (select created_at from portals where portals.id = $4))
+                   or sent_at < (select created_at from rooms where rooms.id = $4))
              order by id
              limit $3
              for update",
@@ -203,7 +203,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "update portals
+            "update rooms
              set deserted_since = $3
              where room_id = $1
                and deserted_since is null
@@ -222,7 +222,7 @@ impl Store {
         Ok(sqlx::query_scalar!(
             r#"select exists (
                  select 1
-                 from portals
+                 from rooms
                  where room_id = $1
                    and deserted_since is not null
              ) as "is!""#,
@@ -241,7 +241,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "with attended as (
-                 update portals
+                 update rooms
                  set deserted_since = null
                  where room_id = $1
                    and deserted_since is not null
@@ -261,14 +261,14 @@ impl Store {
         sqlx::query!(
             "update posts
              set unshown = false
-             from portals
-             where portals.room_id = $1
-               and portals.encryption is null
-               and posts.conversation_id = portals.conversation_id
+             from rooms
+             where rooms.room_id = $1
+               and rooms.encryption is null
+               and posts.conversation_id = rooms.conversation_id
                and posts.unshown
                and not posts.repeated
                and posts.state = 'sent'
-               and posts.sent_at >= portals.created_at",
+               and posts.sent_at >= rooms.created_at",
             room_id,
         )
         .execute(&self.pool)
@@ -289,7 +289,7 @@ impl Store {
         // encrypted, being there is not enough.
         let attended = sqlx::query_scalar!(
             r#"select portal.room_id as "room_id!"
-             from portals as portal
+             from rooms as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.deserted_since is not null
                and portal.state = 'open'
@@ -297,7 +297,7 @@ impl Store {
                and conversation.channel = $1
                and exists (
                    select 1
-                   from portal_members as member
+                   from room_members as member
                    left join admitted
                        on admitted.conversation_id = portal.conversation_id
                       and admitted.user_id = member.user_id
@@ -318,7 +318,7 @@ impl Store {
                  portal.id,
                  exists (
                      select 1
-                     from portal_members as member
+                     from room_members as member
                      left join admitted
                          on admitted.conversation_id = portal.conversation_id
                         and admitted.user_id = member.user_id
@@ -326,7 +326,7 @@ impl Store {
                        and member.membership = 'join'
                        and (member.user_id = any ($3) or admitted.state = 'in')
                  ) as "is_joined!"
-             from portals as portal
+             from rooms as portal
              join conversations as conversation on conversation.id = portal.conversation_id
              where portal.deserted_since < $2
                and (portal.state = 'open' or portal.id in (select id from lost_portals))
@@ -368,13 +368,13 @@ impl Store {
             "update parked
              set resolved_at = $1,
                  resolution = 'settled'
-             from portals
+             from rooms
              where parked.kind = 'portal'
                and parked.resolved_at is null
-               and portals.id = parked.item_id
+               and rooms.id = parked.item_id
                and (
-                   portals.deserted_since is null
-                   or portals.state = 'gone' and portals.id not in (select id from lost_portals)
+                   rooms.deserted_since is null
+                   or rooms.state = 'gone' and rooms.id not in (select id from lost_portals)
                )",
             at,
         )
@@ -400,15 +400,15 @@ pub(super) async fn lies_in_a_room_that_is_gone(
     sqlx::query!(
         "update posts
          set unshown = true
-         from portals
-         where portals.id = $1
-           and portals.deserted_since is not null
-           and posts.conversation_id = portals.conversation_id
+         from rooms
+         where rooms.id = $1
+           and rooms.deserted_since is not null
+           and posts.conversation_id = rooms.conversation_id
            and posts.letter_id is not null
            and posts.replaces is null
            and posts.state = 'sent'
            and not posts.repeated
-           and posts.sent_at >= portals.deserted_since",
+           and posts.sent_at >= rooms.deserted_since",
         portal,
     )
     .execute(connection)
@@ -422,8 +422,8 @@ pub(super) async fn wake_for_readers(
 ) -> Result<(), sqlx::Error> {
     let conversations = sqlx::query_scalar!(
         "select distinct portal.conversation_id
-         from portal_members as member
-         join portals as portal on portal.room_id = member.room_id
+         from room_members as member
+         join rooms as portal on portal.room_id = member.room_id
          where member.user_id = any ($1)
            and member.membership in ('join', 'invite')
            and portal.state = 'open'
@@ -448,7 +448,7 @@ pub(super) async fn wake_for_readers(
     )
     .fetch_all(&mut *connection)
     .await?;
-    for conversation in conversations {
+    for conversation in conversations.into_iter().flatten() {
         let job = Job::SendPosts(ConversationId(conversation));
         jobs::add(&mut *connection, &job, None).await?;
     }

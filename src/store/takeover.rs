@@ -3,7 +3,7 @@
 //! A lock of Postgres says who may begin. It goes with its connection, and whoever loses it does not
 //! hear of it: he may have been stopped, or be cut off. So who takes the lock also counts an epoch
 //! on, every connection of a gateway names its epoch, and Postgres refuses what an older one writes
-//! (`fence` in migrations/0010_takeover.sql).
+//! (`fence` in migrations/0023_leases.sql).
 
 use std::{
     io,
@@ -173,9 +173,17 @@ impl OneGateway {
     /// Begins an epoch: from here on nothing counts that an older gateway still writes, and what it
     /// had begun to write has ended, one way or the other.
     pub async fn begin(&mut self) -> Result<Epoch, OpenError> {
-        let begun = sqlx::query_scalar("update gateway set epoch = epoch + 1 returning epoch")
-            .fetch_one(&mut self.connection)
-            .await;
+        let begun = sqlx::query_scalar(
+            "with begun as (
+                 update gateway set epoch = epoch + 1 returning epoch
+             )
+             insert into nodes (epoch)
+             select epoch
+             from begun
+             returning epoch",
+        )
+        .fetch_one(&mut self.connection)
+        .await;
         let epoch = match begun {
             Ok(begun) => begun,
             Err(error) if is_missing_table(&error) => return Err(OpenError::NotMigrated),
@@ -255,8 +263,7 @@ impl OneGateway {
                        and granted
                        and pid = pg_backend_pid()
                  )
-                 and epoch = $1
-             from gateway",
+                 and is_live($1)",
         )
         .bind(epoch.0)
         .fetch_one(&mut self.connection)
@@ -348,8 +355,7 @@ impl Store {
     /// The same, asking Postgres now.
     pub async fn surely_ours(&self) -> Result<(), StoreError> {
         let is_ours = sqlx::query_scalar::<_, bool>(
-            "select coalesce(epoch = nullif(current_setting('umstieg.epoch', true), '')::bigint, true)
-             from gateway",
+            "select coalesce(is_live(nullif(current_setting('umstieg.epoch', true), '')::bigint), true)",
         )
         .fetch_one(&self.pool)
         .await?;
@@ -370,7 +376,7 @@ impl Store {
     /// under which names: the rooms are compared first. Returns how many.
     pub async fn compare_where_posts_wait(&self) -> Result<u64, StoreError> {
         let compared = sqlx::query!(
-            "update portals
+            "update rooms
              set to_compare = true
              where room_id is not null
                and state <> 'gone'
@@ -378,7 +384,7 @@ impl Store {
                and exists (
                    select 1
                    from posts
-                   where posts.conversation_id = portals.conversation_id
+                   where posts.conversation_id = rooms.conversation_id
                      and posts.state = 'pending'
                )"
         )
@@ -393,7 +399,7 @@ impl Store {
         conversation: ConversationId,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "update portals
+            "update rooms
              set to_compare = true
              where conversation_id = $1
                and room_id is not null

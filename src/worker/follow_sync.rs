@@ -26,6 +26,9 @@ const LONG_POLL: Duration = Duration::from_secs(30);
 /// of here. Without this pause every post's echo would cost a request of its own.
 const PAUSE: Duration = Duration::from_secs(3);
 
+/// Of following: a device's keys and its position in the `/sync` belong to one node.
+const LEASE: &str = "follow_sync";
+
 /// Events asked for at once when a gap is filled.
 const PAGE: u32 = 100;
 
@@ -80,6 +83,9 @@ impl Trouble {
 
 async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     let bot = ctx.homeserver.bot();
+    if !ctx.store.lease(LEASE).await? {
+        return Ok(());
+    }
     let mut since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
     let mut fetched = match since {
@@ -118,7 +124,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
     // What was said there before it was removed was said to us as well.
     let left = batch.left.iter().map(|room| (room, false));
     for (room, may_be_ours) in joined.chain(left) {
-        if room.limited && (may_be_ours || is_portal(ctx, room).await?) {
+        if room.limited && !room.begins() && (may_be_ours || is_portal(ctx, room).await?) {
             missing.extend(gap(ctx, room, since.as_deref()).await?);
         }
         events.extend(room.state.iter().map(incoming));

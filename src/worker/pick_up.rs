@@ -124,6 +124,11 @@ async fn look(
     memory: &mut Memory,
 ) -> Result<(), Trouble> {
     let ctx = &shop.ctx;
+    // A POP3 mailbox lets in one session at a time, and what is fetched twice is fetched for nothing.
+    if !ctx.store.lease(&format!("pick_up {channel}")).await? {
+        sleep(AGAIN_MAX).await;
+        return Ok(());
+    }
     let mut session = Session::open(inbox).await?;
     let validity = session.mailbox.validity();
     let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;

@@ -19,7 +19,7 @@ use umstieg::{
     store::{NewPart, StoredPart},
 };
 
-use crate::stage::{Stage, kim_mail};
+use crate::stage::{Stage, conversations, kim_mail};
 
 /// A mail server that counts logins, and refuses them as long as a test wants. It speaks as much of
 /// SMTP and POP3 as a gateway says before it has nothing to say.
@@ -197,11 +197,16 @@ async fn inbox_and_outbox_share_what_was_refused() {
     stage.until("a login was refused", async || server.logins() > 0).await;
     let begun = Instant::now();
     stage
-        .query(
-            "insert into conversations (channel, correspondent, created_at)
-             select 'kim', 'k' || n || '@charite.kim.telematik', now()
-             from generate_series(1, 5) as n",
-        )
+        .query(&conversations(
+            "kim",
+            &[
+                "k1@x.kim.telematik",
+                "k2@x.kim.telematik",
+                "k3@x.kim.telematik",
+                "k4@x.kim.telematik",
+                "k5@x.kim.telematik",
+            ],
+        ))
         .await;
     let store = stage.store().await;
     for number in 1..=5 {

@@ -1,6 +1,7 @@
 //! Who is given a key, whatever order memberships are told in: against a small model of a
 //! homeserver, without one.
 
+use crate::stage::conversations;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU32, Ordering},
@@ -26,15 +27,15 @@ async fn fresh_store() -> Store {
 
 /// A conversation with an open portal of this room.
 async fn open_portal(store: &Store, room: &str) -> ConversationId {
-    let conversation = sqlx::query_scalar::<_, i64>(
-        "insert into conversations (channel, correspondent, created_at)
-         values ('kim', 'erik@x.kim.telematik', now()) returning id",
-    )
+    let conversation = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(conversations(
+        "kim",
+        &["erik@x.kim.telematik"],
+    )))
     .fetch_one(store.pool())
     .await
     .unwrap();
     sqlx::query(
-        "insert into portals (conversation_id, alias_token, room_id, state, created_at)
+        "insert into rooms (conversation_id, alias_token, room_id, state, created_at)
          values ($1, gen_random_uuid(), $2, 'open', now())",
     )
     .bind(conversation)

@@ -10,7 +10,12 @@ use umstieg::{
     store::{FetchedFrom, IncomingEvent, MailboxPlace, NewLetter, NewPart, StoredPart},
 };
 
-use crate::{accounts::Server, clocks::Set, proxy::Proxy, stage::Stage};
+use crate::{
+    accounts::Server,
+    clocks::Set,
+    proxy::Proxy,
+    stage::{Stage, conversations},
+};
 
 /// More often than anything is tried.
 const TIMES: usize = 12;
@@ -64,9 +69,7 @@ impl Case {
     }
 
     async fn conversation(&self) -> ConversationId {
-        let sql = "insert into conversations (channel, correspondent, created_at)
-                   values ('kim', 'erik@charite.kim.telematik', now())";
-        self.stage.query(sql).await;
+        self.stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;
         ConversationId(1)
     }
 
@@ -147,11 +150,11 @@ async fn a_post_is_not_given_up_because_postgres_was_full_or_away() {
     let kim = case.letter().await;
     relay::place_letters(&case.set.ctx, &kim).await.unwrap();
     for how in ["is_full", "dies"] {
-        case.breaks("insert on portals for each row", how).await;
+        case.breaks("insert on rooms for each row", how).await;
         for _ in 0..TIMES {
             assert!(relay::send_posts(&case.set.ctx, ConversationId(1)).await.is_err());
         }
-        case.is_whole("portals").await;
+        case.is_whole("rooms").await;
     }
     assert_eq!(case.stage.query("select max(attempts) from posts").await, "0");
     case.stage.gateway.start().await.unwrap();
@@ -165,7 +168,7 @@ async fn an_event_is_not_given_up_because_postgres_was_full_or_away() {
     let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
     case.stage
         .query(
-            "insert into portals (conversation_id, alias_token, room_id, state, created_at)
+            "insert into rooms (conversation_id, alias_token, room_id, state, created_at)
              values (1, gen_random_uuid(), '!r:x', 'open', now())",
         )
         .await;

@@ -14,7 +14,10 @@ use umstieg::{
     store::{NewPart, StoredPart},
 };
 
-use crate::{accounts::Server, stage::Stage};
+use crate::{
+    accounts::Server,
+    stage::{Stage, conversations},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -83,11 +86,15 @@ async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
     server.take_all();
     let stage = parts_before(&server).await;
     stage
-        .query(
-            "insert into conversations (channel, correspondent, created_at)
-             select 'kim', 'k' || n || '@charite.kim.telematik', now()
-             from generate_series(1, 4) as n",
-        )
+        .query(&conversations(
+            "kim",
+            &[
+                "k1@charite.kim.telematik",
+                "k2@charite.kim.telematik",
+                "k3@charite.kim.telematik",
+                "k4@charite.kim.telematik",
+            ],
+        ))
         .await;
     let set = Set::new(&stage).await;
     let state = async |id: i64| {
@@ -138,11 +145,7 @@ async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
     server.take_all();
     let stage = parts_before(&server).await;
     stage
-        .query(
-            "insert into conversations (channel, correspondent, created_at)
-             select 'kim', 'k' || n || '@charite.kim.telematik', now()
-             from generate_series(1, 2) as n",
-        )
+        .query(&conversations("kim", &["k1@charite.kim.telematik", "k2@charite.kim.telematik"]))
         .await;
     let set = Set::new(&stage).await;
     let state = async |id: i64| {
@@ -189,9 +192,7 @@ async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
     let server = Server::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
-    let sql = "insert into conversations (channel, correspondent, created_at)
-               values ('kim', 'erik@charite.kim.telematik', now())";
-    stage.query(sql).await;
+    stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;
     let (set, conversation) = (Set::new(&stage).await, ConversationId(1));
     for event in ["$1", "$22"] {
         set.said(conversation, event).await;

@@ -85,7 +85,7 @@ async fn who_left_and_is_let_in_again_is_invited_again() {
     let room = &letter.room_id;
     let command = format!("!einlassen {}", bert.user_id);
     let membership = format!(
-        "select membership from portal_members where user_id = '{}' and room_id = '{room}'",
+        "select membership from room_members where user_id = '{}' and room_id = '{room}'",
         bert.user_id
     );
     let asked = stage.anna.send_text(room, &command).await.unwrap();

@@ -19,7 +19,7 @@ use umstieg_world::World;
 
 use crate::{
     encryption::{sees, strict_anna, told},
-    stage::{Stage, kim_mail},
+    stage::{Stage, conversations, kim_mail},
 };
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -52,7 +52,7 @@ impl Tables {
     /// One of everything, and of letters and posts a sound one behind it.
     async fn fill(&self) {
         self.sql(
-            "truncate conversations, letters, letter_pieces, thread_ids, portals, posts, dispatches,
+            "truncate correspondents, conversations, letters, letter_pieces, thread_ids, rooms, posts, dispatches,
                  dispatch_parts, parked, devices, room_events restart identity cascade",
         )
         .await;
@@ -75,11 +75,7 @@ impl Tables {
             };
             letter.finish(arrival).await.unwrap();
         }
-        self.sql(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now())",
-        )
-        .await;
+        self.sql(&conversations("kim", &["erik@charite.kim.telematik"])).await;
         let notice = Notice { substance: Substance::Word, content: json!({ "body": "x" }) };
         for txn_id in ["t1", "t2"] {
             store.add_bot_post(ConversationId(1), txn_id, &notice).await.unwrap();
@@ -99,7 +95,7 @@ impl Tables {
             .await
             .unwrap();
         self.sql(
-            "insert into portals (conversation_id, alias_token, room_id, state, created_at)
+            "insert into rooms (conversation_id, alias_token, room_id, state, created_at)
              values (1, gen_random_uuid(), '!r:x', 'open', now())",
         )
         .await;
@@ -127,7 +123,7 @@ impl Tables {
             ("dispatches", store.dispatch_counts().await.map(drop)),
             ("conversations", store.conversation(conversation).await.map(drop)),
             ("conversations", store.known_threads(&channel, &erik, &[]).await.map(drop)),
-            ("portals", store.portal(conversation).await.map(drop)),
+            ("rooms", store.portal(conversation).await.map(drop)),
             ("devices", store.live_device("@bot:x").await.map(drop)),
             ("devices", store.devices_to_drain(now(), 10).await.map(drop)),
             ("parked", store.parked().await.map(drop)),
@@ -152,7 +148,7 @@ async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away()
         ("posts", "posts_speaker_check"),
         ("posts", "posts_substance_check"),
         ("dispatches", "dispatches_state_check"),
-        ("portals", "portals_state_check"),
+        ("rooms", "rooms_state_check"),
         ("devices", "devices_state_check"),
     ] {
         tables.sql(&format!("alter table {table} drop constraint if exists {rule}")).await;
@@ -189,17 +185,17 @@ async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away()
         ("dispatches", "attempts", "2147483647", false),
         ("dispatches", "state", "'verloren'", false),
         ("dispatch_parts", "content", "'\\x0102'", true),
-        ("portals", "room_id", "'kein Raum'", true),
-        ("portals", "state", "'verloren'", true),
-        ("portals", "upgraded_at", "'infinity'", true),
-        ("portals", "invited", "array[null]::text[]", false),
-        ("portals", "encryption", deep.as_str(), true),
+        ("rooms", "room_id", "'kein Raum'", true),
+        ("rooms", "state", "'verloren'", true),
+        ("rooms", "upgraded_at", "'infinity'", true),
+        ("rooms", "invited", "array[null]::text[]", false),
+        ("rooms", "encryption", deep.as_str(), true),
         ("devices", "made_at", "'infinity'", true),
         ("devices", "state", "'verloren'", true),
         ("devices", "inbox_drained_at", "'infinity'", false),
         ("parked", "kind", "'verloren'", false),
         ("parked", "parked_at", "'infinity'", false),
-        ("conversations", "correspondent", "'kein Name'", false),
+        ("correspondents", "key", "'kein Name'", false),
     ] {
         tables.fill().await;
         tables.sql(&format!("update {table} set {column} = {value} where id = 1")).await;
@@ -371,7 +367,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                     let _ = store.body_leaves(&known, &composed).await.unwrap();
                 }
                 "again" => store.dispatch_again_at(&known, now(), "x", None).await.unwrap(),
-                "close" => store.close_dispatch(&known, &channel, &erik, now()).await.unwrap(),
+                "close" => store.close_dispatch(&known, now()).await.unwrap(),
                 state => {
                     let state = DeliveryState::from_word(state).unwrap();
                     store.settle_dispatch(&known, state, "x", &notice, None, now()).await.unwrap();
@@ -406,8 +402,9 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
         "update dispatch_parts set content = '\\x0102' where dispatch_id =
              (select id from dispatches where conversation_id = 2)",
         "update dispatches set next_attempt_at = 'infinity' where conversation_id = 3",
-        "update conversations set correspondent = 'kein Name' where id = 4",
-        "update portals set room_id = 'kein Raum' where conversation_id = 5",
+        "update correspondents set key = 'kein Name'
+         where id = (select correspondent_id from conversations where id = 4)",
+        "update rooms set room_id = 'kein Raum' where conversation_id = 5",
     ]
     .iter()
     .enumerate()

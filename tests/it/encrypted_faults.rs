@@ -343,7 +343,7 @@ async fn with_a_restored_database_every_device_is_another_one() {
     for words in ["Brief c1 n1.", "Brief c1 n2.", "Brief c1 n3.", "Brief von Ulla"] {
         assert_eq!(ids_of(&anna, words).len(), 1, "{words}");
     }
-    assert_eq!(stage.query("select count(distinct room_id) from portals").await, "2");
+    assert_eq!(stage.query("select count(distinct room_id) from rooms").await, "2");
     for ghost in &ghosts {
         let now = stage.devices_of(ghost).await;
         assert_eq!(now.len(), 1, "{ghost}: {now:?}");

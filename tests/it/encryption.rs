@@ -4,6 +4,7 @@
 mod audience;
 mod belief;
 mod browser;
+mod cost;
 mod delegated;
 mod first_contact;
 mod idle;
@@ -70,9 +71,8 @@ async fn rotate_after(stage: &Stage, room: &str, posts: u64) {
     let content = json!({ "algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": posts });
     let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.encryption");
     stage.as_bot("PUT", &path, &content).await;
-    let noted = format!(
-        "select encryption ->> 'rotation_period_msgs' from portals where room_id = '{room}'"
-    );
+    let noted =
+        format!("select encryption ->> 'rotation_period_msgs' from rooms where room_id = '{room}'");
     stage.database_says(&noted, &posts.to_string()).await;
 }
 

@@ -12,7 +12,7 @@ use umstieg_world::{World, gateway::sealing_key};
 
 use crate::{
     encryption::{sees, strict_anna},
-    stage::{Stage, kim_mail},
+    stage::{Stage, conversations, kim_mail},
 };
 
 const ROOM: &str = "!raum:praxis.example";
@@ -41,10 +41,12 @@ fn event(event_id: &str) -> IncomingEvent {
 
 /// A conversation about two patients, whose letters stand in the room as `$brief1` and `$brief2`.
 async fn two_letters(store: &Store) -> ConversationId {
+    sqlx::query(sqlx::AssertSqlSafe(conversations("kim", &["erik@charite.kim.telematik"])))
+        .execute(store.pool())
+        .await
+        .unwrap();
     sqlx::raw_sql(
-        "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now());
-         insert into portals (conversation_id, alias_token, room_id, state, created_at)
+        "insert into rooms (conversation_id, alias_token, room_id, state, created_at)
              values (1, gen_random_uuid(), '!raum:praxis.example', 'open', now());
          insert into letters (channel, mail_key, received_at, raw, head_only, state, conversation_id)
              select 'kim', 'k' || n, now(), '', false, 'posted', 1 from generate_series(1, 2) as n;

@@ -275,9 +275,10 @@ impl Person<'_> {
     async fn rooms(&self, around: &Surroundings, count: usize) -> BTreeMap<usize, String> {
         let begun = Instant::now();
         loop {
-            let sql = "select conversations.correspondent || ' ' || portals.room_id \
-                       from portals join conversations on conversations.id = conversation_id \
-                       where portals.state = 'open'";
+            let sql = "select correspondents.key || ' ' || rooms.room_id \
+                       from rooms join conversations on conversations.id = conversation_id \
+                       join correspondents on correspondents.id = correspondent_id \
+                       where rooms.state = 'open'";
             let listed = around.postgres.query("gateway", sql).await.unwrap_or_default();
             let rooms: BTreeMap<usize, String> = listed
                 .lines()
@@ -340,10 +341,11 @@ pub(crate) async fn settle(
     let begun = Instant::now();
     let mut looked_after = 0;
     loop {
-        let unclear = "select parked.id || ' ' || conversations.correspondent || ' ' || \
+        let unclear = "select parked.id || ' ' || correspondents.key || ' ' || \
                            dispatches.id \
                        from parked join dispatches on dispatches.id = parked.item_id \
                        join conversations on conversations.id = dispatches.conversation_id \
+                       join correspondents on correspondents.id = correspondent_id \
                        where parked.kind = 'dispatch' and parked.resolved_at is null";
         let listed = around.postgres.query(database, unclear).await.unwrap_or_default();
         // Who looks while Exim still delivers sees too little.

@@ -13,7 +13,7 @@ use umstieg::{
 use crate::{
     encryption::{sees, strict_anna},
     proxy::{Moment, Proxy, Refusal},
-    stage::{Stage, kim_mail},
+    stage::{Stage, conversations, kim_mail},
 };
 
 /// Two attempts, and a proxy before the homeserver.
@@ -331,12 +331,7 @@ async fn r21_a_parked_post_that_turns_out_to_be_in_its_room_is_settled_by_itself
     assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
     let store = stage.store().await;
     let now = OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_000_000);
-    stage
-        .query(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now())",
-        )
-        .await;
+    stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;
     let (conversation, body) = (ConversationId(1), json!({ "body": "x" }));
     let notice = Notice { substance: Substance::Word, content: body };
     for txn_id in ["t1", "t2"] {

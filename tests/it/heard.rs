@@ -148,7 +148,7 @@ async fn what_was_deleted_before_the_bot_was_removed_does_not_leave() {
     stage.lose_transactions().await;
     // The mail server is well again once the gateway has heard what it hears.
     stage.gateway.start().await.unwrap();
-    stage.database_says("select state from portals order by id limit 1", "gone").await;
+    stage.database_says("select state from rooms order by id limit 1", "gone").await;
     stage.world.mail.set_trouble(&erik, None).unwrap();
     let settled = "select count(*) from dispatches
                    where state in ('accepted', 'failed', 'unclear', 'withdrawn')";
@@ -172,18 +172,17 @@ async fn a_letter_nobody_saw_is_said_once_more_when_its_room_is_gone() {
     stage.receive(&kim_mail(&erik, &stage.practice, "g1@x", "Befund", "", "Kalium 6,8")).await;
     stage.database_says("select state from letters", "posted").await;
     // It has lain there for hours.
-    stage.query("update portals set deserted_since = deserted_since - interval '3 days'").await;
+    stage.query("update rooms set deserted_since = deserted_since - interval '3 days'").await;
     let alarms = "select count(*) from parked where kind = 'portal' and resolved_at is null";
     stage.database_says(alarms, "1").await;
-    let room = stage.query("select room_id from portals").await;
+    let room = stage.query("select room_id from rooms").await;
     stage.close_room(&room).await;
     let again = "select count(*) from posts
                  where letter_id is not null and again = 1 and state = 'sent'";
     stage.until("the letter is said once more", async || stage.query(again).await != "0").await;
-    let deserted =
-        "select count(*) from portals where state = 'open' and deserted_since is not null";
+    let deserted = "select count(*) from rooms where state = 'open' and deserted_since is not null";
     stage.database_says(deserted, "1").await;
-    let next = stage.query("select room_id from portals where state = 'open'").await;
+    let next = stage.query("select room_id from rooms where state = 'open'").await;
     stage.anna.join(&next).await.unwrap();
     stage.anna_sees_elsewhere("Kalium 6,8", &room).await;
     stage.database_says(alarms, "0").await;

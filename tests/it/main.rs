@@ -38,6 +38,7 @@ mod large_files;
 mod layers;
 mod letters;
 mod mailboxes;
+mod migrations;
 mod notices;
 mod peers;
 mod portals;

@@ -367,7 +367,7 @@ async fn p11_a_letter_into_an_open_portal_costs_about_one_request_and_a_few_rows
     };
 
     // Anna's own joining is in the tables before counting begins.
-    let joined = "select count(*) from portal_members where membership = 'join'";
+    let joined = "select count(*) from room_members where membership = 'join'";
     stage.database_says(joined, "3").await;
     // So is what the first `/sync` tells.
     stage.database_says("select count(*) from sync_positions", "1").await;

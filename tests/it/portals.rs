@@ -132,7 +132,7 @@ async fn who_came_to_the_team_later_is_invited_at_the_next_start() {
 
     // Who left is not invited again, neither by a letter nor by a start.
     berta.leave(&letter.room_id).await.unwrap();
-    let gone = format!("select membership from portal_members where user_id = '{berta_id}'");
+    let gone = format!("select membership from room_members where user_id = '{berta_id}'");
     stage.database_says(&gone, "leave").await;
     stage.restart_with(|settings| settings).await;
     next_letter(&stage, &erik, "p3@x", "Ohne Berta").await;
@@ -145,7 +145,7 @@ async fn a_letter_into_a_room_that_everybody_left_calls_them_back() {
     let stage = Stage::new().await;
     let (erik, letter) = first_letter(&stage).await;
     stage.anna.leave(&letter.room_id).await.unwrap();
-    let left = format!("select membership from portal_members where user_id = '{}'", stage.anna_id);
+    let left = format!("select membership from room_members where user_id = '{}'", stage.anna_id);
     stage.database_says(&left, "leave").await;
     next_letter(&stage, &erik, "p2@x", "Noch jemand da?").await;
     let next = stage.anna_sees("Noch jemand da?").await;
@@ -228,7 +228,7 @@ async fn a_room_from_which_the_bot_was_removed_is_replaced() {
     let (status, answer) =
         stage.world.homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
-    stage.database_says("select state from portals", "gone").await;
+    stage.database_says("select state from rooms", "gone").await;
 
     next_letter(&stage, &erik, "p2@x", "Im neuen Raum").await;
     let next = stage.anna_sees_elsewhere("Im neuen Raum", &letter.room_id).await;
@@ -286,7 +286,7 @@ async fn an_upgraded_room_is_followed(version: &str) {
     let name = content(&state, "m.room.name").unwrap();
     assert_eq!(content(&state, "de.gematik.tim.room.name"), Some(name), "TIM-2");
     assert!(content(&state, "m.bridge").is_some());
-    assert_eq!(stage.query("select count(*) from portals where state = 'open'").await, "1");
+    assert_eq!(stage.query("select count(*) from rooms where state = 'open'").await, "1");
 }
 
 #[tokio::test]
@@ -339,7 +339,7 @@ async fn tim_4_a_forged_tombstone_leads_nowhere() {
     let open = json!({ "join_rule": "public" });
     stage.world.homeserver.request("PUT", &path, &token, Some(&open)).await.unwrap();
     forge_tombstone(&stage, &letter.room_id, &trap).await;
-    stage.database_says("select state from portals", "gone").await;
+    stage.database_says("select state from rooms", "gone").await;
     next_letter(&stage, &erik, "p2@x", "Nicht für Mallory").await;
     stage.anna_sees_elsewhere("Nicht für Mallory", &letter.room_id).await;
     assert!(mallory.seen().message_with("Nicht für Mallory").is_none());
@@ -360,7 +360,7 @@ async fn tim_4_a_tombstone_that_names_another_portal_leads_nowhere() {
     let other = stage.anna_sees("Von Frieda").await;
     assert_ne!(other.room_id, letter.room_id);
     forge_tombstone(&stage, &letter.room_id, &other.room_id).await;
-    let gone = "select count(*) from portals where state = 'gone'";
+    let gone = "select count(*) from rooms where state = 'gone'";
     stage.database_says(gone, "1").await;
     next_letter(&stage, &erik, "p2@x", "Nur Erik").await;
     let next = stage.anna_sees_elsewhere("Nur Erik", &letter.room_id).await;
@@ -384,13 +384,13 @@ async fn a_room_made_before_a_crash_is_adopted_and_not_doubled() {
     let mut stage = Stage::new().await;
     let (erik, letter) = first_letter(&stage).await;
     stage.gateway.kill();
-    stage.query("update portals set room_id = null, state = 'opening', invited = '{}'").await;
+    stage.query("update rooms set room_id = null, state = 'opening', invited = '{}'").await;
     stage.gateway.start().await.unwrap();
     next_letter(&stage, &erik, "p2@x", "Nach dem Absturz").await;
     let next = stage.anna_sees("Nach dem Absturz").await;
     assert_eq!(next.room_id, letter.room_id);
     assert_eq!(next.sender_name, letter.sender_name);
-    assert_eq!(stage.query("select count(*) from portals").await, "1");
+    assert_eq!(stage.query("select count(*) from rooms").await, "1");
     assert_eq!(times_seen(&stage, "führt einen früheren Raum fort"), 0);
 }
 
@@ -408,9 +408,9 @@ async fn a_half_made_room_is_not_adopted() {
     let half = stage.as_bot("POST", "/_matrix/client/v3/createRoom", &body).await;
     stage
         .query(&format!(
-            "update portals set state = 'gone';
-             insert into portals (conversation_id, alias_token, created_at)
-             select conversation_id, '{token}', now() from portals"
+            "update rooms set state = 'gone';
+             insert into rooms (conversation_id, alias_token, created_at)
+             select conversation_id, '{token}', now() from rooms"
         ))
         .await;
     stage.gateway.start().await.unwrap();

@@ -3,7 +3,7 @@
 
 use umstieg_world::gateway::{Channel, PASSWORD};
 
-use crate::stage::{Stage, kim_mail};
+use crate::stage::{Stage, conversations, kim_mail};
 
 /// A practice with a second KIM account, whose mailboxes and fax line were looked into.
 async fn two_accounts() -> (Stage, String) {
@@ -83,12 +83,7 @@ async fn f4_a_channel_does_not_change_its_kind() {
     let (stage, _) = two_accounts().await;
     // What reads the mailbox of `kim2` was a fax line before.
     stage.query("update mailboxes set channel = 'alt' where channel = 'kim2' returning 1").await;
-    stage
-        .query(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('alt', '+49301234567', now()) returning 1",
-        )
-        .await;
+    stage.query(&conversations("alt", &["+49301234567"])).await;
     stage
         .query(
             "insert into channels (channel, kind, made_with)

@@ -34,6 +34,26 @@ pub(crate) struct Stage {
 /// Distinguishes stages of one process; the process id distinguishes processes.
 static STAGES: AtomicU32 = AtomicU32::new(0);
 
+/// A statement that opens a conversation of a channel with each of these, in this order, and gives the
+/// numbers of them.
+pub(crate) fn conversations(channel: &str, correspondents: &[&str]) -> String {
+    format!(
+        "with known as (
+             insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             select case when key like '%@%' then 'kim' else 'fax' end, key, now(), now()
+             from unnest(array['{}']) with ordinality as new (key, number)
+             order by number
+             returning id
+         )
+         insert into conversations (channel, correspondent_id, created_at)
+         select '{channel}', id, now()
+         from known
+         order by id
+         returning id",
+        correspondents.join("', '"),
+    )
+}
+
 impl Stage {
     /// A practice with a KIM account (POP3) and a fax line (IMAP), and the gateway running.
     pub(crate) async fn new() -> Self {
@@ -417,7 +437,7 @@ impl Stage {
     /// Waits until every event of every portal was read. Rooms of an earlier stage in the same
     /// application service are none of ours.
     pub(crate) async fn all_events_are_read(&self) {
-        let sql = "select count(*) from room_events join portals using (room_id)
+        let sql = "select count(*) from room_events join rooms using (room_id)
                    where room_events.state = 'new'";
         self.database_says(sql, "0").await;
     }

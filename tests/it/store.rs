@@ -23,7 +23,10 @@ use umstieg::{
 };
 use umstieg_world::{Surroundings, World};
 
-use crate::{clocks::Set, stage::Stage};
+use crate::{
+    clocks::Set,
+    stage::{Stage, conversations},
+};
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-25 12:00 UTC);
 
@@ -94,12 +97,7 @@ async fn what_comes_next_holds(
 #[tokio::test]
 async fn work_that_was_broken_off_leaves_no_transaction_open() {
     let tables = Tables::new().await;
-    tables
-        .sql(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now())",
-        )
-        .await;
+    tables.sql(&conversations("kim", &["erik@charite.kim.telematik"])).await;
     let mut gate = OneGateway::take(&tables.url).await.unwrap();
     let epoch = gate.begin().await.unwrap();
     let gateway = Database::connect_in(&tables.url, 1, epoch).await.unwrap();
@@ -222,9 +220,7 @@ async fn a_letter_of_a_new_channel_is_said_though_an_old_one_bore_its_name() {
 /// Everybody has said something; the rooms of `weg` are those of a channel that the settings do not
 /// have any more, and there are a hundred of everything in it. Behind them is one of `kim`.
 const CROWD: &str = "
-    insert into conversations (channel, correspondent, created_at)
-    values ('weg', 'a@charite.kim.telematik', now()), ('kim', 'b@charite.kim.telematik', now());
-    insert into portals (conversation_id, alias_token, room_id, state, created_at)
+    insert into rooms (conversation_id, alias_token, room_id, state, created_at)
     values (1, gen_random_uuid(), '!weg:x', 'open', now()), (2, gen_random_uuid(), '!kim:x', 'open', now());
     insert into dispatches (conversation_id, author, message_id, state, opened_at, closes_at)
     values (1, '@anna:x', '1@kim.local', 'accepted', now(), now()), (2, '@anna:x', '2@kim.local', 'accepted', now(), now());
@@ -239,6 +235,9 @@ const CROWD: &str = "
 #[tokio::test]
 async fn what_cannot_move_stands_in_nobodys_way() {
     let (stage, set) = migrated().await;
+    for (channel, correspondent) in [("weg", "a@x.kim.telematik"), ("kim", "b@x.kim.telematik")] {
+        stage.query(&conversations(channel, &[correspondent])).await;
+    }
     stage.query(CROWD).await;
 
     stage
@@ -289,12 +288,7 @@ async fn what_cannot_move_stands_in_nobodys_way() {
 async fn who_was_overtaken_does_not_go_on_with_a_dispatch_that_was_begun_anew() {
     let tables = Tables::new().await;
     let store = &tables.store;
-    tables
-        .sql(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now())",
-        )
-        .await;
+    tables.sql(&conversations("kim", &["erik@charite.kim.telematik"])).await;
     let conversation = ConversationId(1);
     store
         .collect(NewPart {

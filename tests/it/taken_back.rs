@@ -11,7 +11,7 @@ use crate::{
     accounts::Server,
     clocks::{Set, parts_before},
     encryption::{sees, strict_anna},
-    stage::{Stage, kim_mail},
+    stage::{Stage, conversations, kim_mail},
 };
 
 /// How many of Anna's events were read and acted on.
@@ -359,10 +359,10 @@ fn event(id: &str) -> umstieg::store::IncomingEvent {
 async fn open_portal(stage: &Stage, room: &str) {
     stage
         .query(&format!(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', 'erik@charite.kim.telematik', now());
-             insert into portals (conversation_id, alias_token, room_id, state, created_at)
-             values (1, gen_random_uuid(), '{room}', 'open', now())"
+            "{};
+             insert into rooms (conversation_id, alias_token, room_id, state, created_at)
+             values (1, gen_random_uuid(), '{room}', 'open', now())",
+            conversations("kim", &["erik@charite.kim.telematik"]),
         ))
         .await;
 }
@@ -525,9 +525,7 @@ async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_els
     let server = Server::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
-    let sql = "insert into conversations (channel, correspondent, created_at)
-               values ('kim', 'erik@charite.kim.telematik', now())";
-    stage.query(sql).await;
+    stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;
     let (set, conversation) = (Set::new(&stage).await, umstieg::model::ConversationId(1));
     let events = ["$1", "$22"];
     for event in events {

@@ -14,14 +14,17 @@ use tokio::{
     task::JoinSet,
 };
 use umstieg::{
-    model::{ChannelKind, ChannelName, ConversationId, Correspondent, DeliveryState, MessageId},
-    store::{Body, Database, NewPart, OneGateway, OpenError, Store, StoredPart, seal::OuterKey},
+    model::{ConversationId, DeliveryState, MessageId},
+    store::{
+        Body, Database, Job, NewPart, OneGateway, OpenError, Store, StoreError, StoredPart,
+        seal::OuterKey,
+    },
 };
 use umstieg_world::{Trouble, World, WorldOptions};
 
 use crate::{
     proxy::{Moment, Proxy},
-    stage::{Stage, kim_mail},
+    stage::{Stage, conversations, kim_mail},
 };
 
 /// A second gateway with the settings of the first, but doors of its own. It ends with this value.
@@ -364,13 +367,10 @@ impl Alone {
 
 /// An answer that waits for its first attempt.
 async fn answer(store: &Store) {
-    sqlx::query(
-        "insert into conversations (channel, correspondent, created_at)
-         values ('kim', 'erik@charite.kim.telematik', now())",
-    )
-    .execute(store.pool())
-    .await
-    .unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(conversations("kim", &["erik@charite.kim.telematik"])))
+        .execute(store.pool())
+        .await
+        .unwrap();
     let part = NewPart {
         conversation: HERE,
         author: "@anna:example.org",
@@ -384,9 +384,7 @@ async fn answer(store: &Store) {
     };
     store.collect(part).await.unwrap();
     let head = store.head_dispatch(HERE).await.unwrap().unwrap();
-    let erik = Correspondent::from_key(ChannelKind::Kim, "erik@charite.kim.telematik").unwrap();
-    let channel = ChannelName::new("kim").unwrap();
-    store.close_dispatch(&head, &channel, &erik, NOW).await.unwrap();
+    store.close_dispatch(&head, NOW).await.unwrap();
 }
 
 /// `R13`: every step carries the attempt and the gateway that took it.
@@ -465,6 +463,51 @@ async fn every_table_is_behind_the_fence() {
         let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
         assert_eq!(code.as_deref(), Some("UM001"), "{table}");
     }
+}
+
+/// What a node has a lease of, another one leaves alone, with the job that stands there. It is free when
+/// the node has ended, and a command beside the gateway is kept out of nothing.
+#[tokio::test]
+async fn a_place_is_worked_for_by_one_node() {
+    let alone = Alone::new().await;
+    let (mut gate, first) = alone.gateway().await;
+    let command = alone.command().await;
+    assert!(first.lease("send_posts 1").await.unwrap());
+    assert!(first.lease("send_posts 1").await.unwrap(), "it has it already");
+    assert!(command.lease("send_posts 1").await.unwrap());
+
+    // A second node at the same time: for that the rule of one gateway has to go.
+    sqlx::query("drop trigger end_other_nodes on gateway").execute(command.pool()).await.unwrap();
+    let second = Database::connect_in(&alone.url, 1, gate.begin().await.unwrap()).await.unwrap();
+    let second = second.open(&alone.key).await.unwrap();
+    // Its connections were ended; it may have others.
+    while first.ping().await.is_err() {}
+    assert!(!second.lease("send_posts 1").await.unwrap());
+    assert!(second.lease("send_posts 2").await.unwrap());
+    assert!(!first.lease("send_posts 2").await.unwrap());
+
+    // Both have a job that is taken, and each knows of none of the other.
+    for number in [1, 2, 3] {
+        command.wake(&Job::SendPosts(ConversationId(number)), None).await.unwrap();
+    }
+    sqlx::query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'engine'")
+        .execute(command.pool())
+        .await
+        .unwrap();
+    let later = OffsetDateTime::now_utc() + Duration::from_secs(60);
+    assert_eq!(second.release_orphaned_jobs(&[], later).await.unwrap(), 2, "2, and 3 is nobody's");
+
+    let ended = "update nodes set ended_at = now() where epoch = (select min(epoch) from nodes)";
+    sqlx::query(ended).execute(command.pool()).await.unwrap();
+    assert!(second.lease("send_posts 1").await.unwrap());
+    let refused = first.lease("send_posts 4").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Again(_)), "{refused}");
+    second.forget_ended_nodes().await.unwrap();
+    let nodes: i64 =
+        sqlx::query_scalar("select count(*) from nodes").fetch_one(command.pool()).await.unwrap();
+    assert_eq!(nodes, 1);
+    // Whoever was forgotten counts no more than before.
+    first.lease("send_posts 5").await.unwrap_err();
 }
 
 /// B73: a lock that is taken at each look has to be given back as often.

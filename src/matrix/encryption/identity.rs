@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use matrix_sdk_crypto::{UserIdentity, olm::SenderData};
-use ruma::{DeviceId, OwnedUserId, RoomId, UserId};
+use ruma::{OwnedUserId, RoomId, UserId};
 use sha2::{Digest as _, Sha256};
 
 use super::{DeviceError, OwnDevice, boxed};
@@ -23,14 +23,15 @@ pub struct Seen {
 
 impl OwnDevice {
     /// Who these members are, and who of them has a device that `trust` allows. The homeserver is
-    /// asked about those whose devices changed.
+    /// asked about those whose devices changed, and about the bot with them, who gets each key as well.
     pub async fn look_at(
         &self,
         members: &BTreeSet<OwnedUserId>,
         trust: Trust,
     ) -> Result<Seen, DeviceError> {
         let mut turn = self.turn().await?;
-        boxed(self.olm.update_tracked_users(members.iter().map(|user| &**user))).await?;
+        let asked = members.iter().map(|user| &**user).chain([self.homeserver.bot()]);
+        boxed(self.olm.update_tracked_users(asked)).await?;
         self.settle(&mut turn.state).await?;
         let mut seen = Seen::default();
         for member in members {
@@ -48,6 +49,34 @@ impl OwnDevice {
             }
         }
         Ok(seen)
+    }
+
+    /// A mark for each of these users, of everything by which keys are shared with them: devices, their
+    /// keys, who signed them, and the identity. The homeserver is asked about those whose devices
+    /// changed, and about those who are new to us.
+    pub async fn marks(
+        &self,
+        users: &[OwnedUserId],
+    ) -> Result<BTreeMap<OwnedUserId, String>, DeviceError> {
+        let mut turn = self.turn().await?;
+        boxed(self.olm.update_tracked_users(users.iter().map(|user| &**user))).await?;
+        self.settle(&mut turn.state).await?;
+        let mut marks = BTreeMap::new();
+        for user in users {
+            let mut parts = BTreeSet::from([format!("{:?}", self.master_key(user).await?)]);
+            for device in self.olm.get_user_devices(user, None).await?.devices() {
+                let key = |key: Option<String>| key.unwrap_or_default();
+                parts.insert(format!(
+                    "{} {} {} {}",
+                    device.device_id(),
+                    key(device.ed25519_key().map(|key| key.to_base64())),
+                    key(device.curve25519_key().map(|key| key.to_base64())),
+                    device.is_cross_signed_by_owner(),
+                ));
+            }
+            marks.insert(user.clone(), mark_of(parts.iter().map(String::as_str)));
+        }
+        Ok(marks)
     }
 
     /// Somebody's master key as the homeserver shows it now.
@@ -99,11 +128,11 @@ impl OwnDevice {
     }
 }
 
-/// A short mark of a set of devices, without their names, which strangers choose.
-pub(super) fn mark_of(devices: &BTreeSet<&DeviceId>) -> String {
+/// A short mark of what is known of devices, without their names, which strangers choose.
+pub(super) fn mark_of<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
-    for device in devices {
-        hash.update(device.as_str());
+    for part in parts {
+        hash.update(part);
         hash.update([0]);
     }
     hash.finalize().iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect()

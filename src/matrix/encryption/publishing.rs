@@ -49,8 +49,9 @@ impl OwnDevice {
         upload.user_signing_key = key(requests.upload_signing_keys_req.user_signing_key);
         let name = TransactionId::new();
         // An inherited identity is there, and cannot be uploaded: the library takes over its
-        // private keys without the signatures by which they belong together.
-        if !self.is_identity(&upload).await? {
+        // private keys without the signatures by which they belong together. One that was made a
+        // moment ago is nowhere yet.
+        if is_reset || !self.is_identity(&upload).await? {
             let answer = self.ask(Endpoint::KeysSign, upload).await?;
             self.olm
                 .mark_request_as_sent(&name, AnyIncomingResponse::SigningKeysUpload(&answer))
@@ -71,7 +72,8 @@ impl OwnDevice {
         // The library makes a fallback key only when it hears that there is none.
         let news = DeviceNews { unused_fallback_keys: Some(Vec::new()), ..DeviceNews::default() };
         self.take(state, news).await?;
-        self.settle(state).await
+        // Who it is itself it asks together with who reads what it says.
+        self.settle_but(state, |request| matches!(request, AnyOutgoingRequest::KeysQuery(_))).await
     }
 
     /// Whether it has the private keys of its user's identity.

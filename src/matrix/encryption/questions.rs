@@ -26,8 +26,18 @@ const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl OwnDevice {
     pub(super) async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
+        self.settle_but(state, |_| false).await
+    }
+
+    /// The same, but for what can wait.
+    pub(super) async fn settle_but(
+        &self,
+        state: &mut State,
+        can_wait: impl Fn(&AnyOutgoingRequest) -> bool,
+    ) -> Result<(), DeviceError> {
         for _ in 0..ROUNDS_MAX {
-            let requests = self.olm.outgoing_requests().await?;
+            let mut requests = self.olm.outgoing_requests().await?;
+            requests.retain(|request| !can_wait(request.request()));
             if requests.is_empty() {
                 return Ok(());
             }

@@ -355,7 +355,10 @@ impl OwnDevice {
                      by its owner; it has to verify its session, or trust = \"any-device\" allows it"
                 );
                 let names: BTreeSet<&DeviceId> = devices.keys().collect();
-                locked_out.insert(member.to_owned(), identity::mark_of(&names));
+                locked_out.insert(
+                    member.to_owned(),
+                    identity::mark_of(names.iter().map(|name| name.as_str())),
+                );
             }
         }
         Ok(locked_out)

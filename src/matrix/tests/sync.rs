@@ -52,8 +52,12 @@ async fn a_sync_brings_what_a_device_has_to_know() {
     let (homeserver, _server) = answering("GET", "/_matrix/client/v3/sync", answer).await;
     let news = homeserver.sync(device(), Some("s1"), Duration::ZERO).await.unwrap().device;
     assert_eq!(news.to_device.len(), 1);
-    let changed: Vec<&str> = news.changed.iter().map(|user| user.as_str()).collect();
-    assert_eq!(changed, ["@a:x", "@b:x"], "of who left nobody tells any longer");
+    let users =
+        |users: &[ruma::OwnedUserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (users(&news.changed), users(&news.left)),
+        (vec!["@a:x".into()], vec!["@b:x".into()])
+    );
     assert_eq!(news.one_time_keys.values().map(|n| u64::from(*n)).sum::<u64>(), 7);
     assert_eq!(news.unused_fallback_keys, Some(vec![]));
     assert_eq!(news.next_batch, "s2");

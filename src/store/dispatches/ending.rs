@@ -5,7 +5,10 @@ use time::OffsetDateTime;
 
 use super::StoredDispatch;
 use crate::model::{ChannelName, ConversationId, DeliveryState, DispatchId, Notice};
-use crate::store::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
+use crate::store::{
+    Job, Store, StoreError, correspondents::note_reached, jobs, parked, parked::ParkedKind,
+    seal::Purpose,
+};
 
 impl Store {
     /// Nothing of a dispatch is left that could leave: it is withdrawn, and `notice` says so.
@@ -123,6 +126,7 @@ impl Store {
         .await?
         .rows_affected();
         if settled == 1 {
+            note_reached(&mut transaction, dispatch.conversation, state, at).await?;
             self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
                 .await?;
             if let Some((channel, reason)) = parked_for {

@@ -152,7 +152,7 @@ impl Store {
                  came.user_id as "user_id!",
                  (
                      select count(distinct post.letter_id)
-                     from portals as portal
+                     from rooms as portal
                      join posts as post on post.conversation_id = portal.conversation_id
                      where portal.room_id = $1
                        and post.letter_id is not null

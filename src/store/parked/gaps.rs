@@ -71,7 +71,7 @@ pub(super) async fn resolve(
          where state = 'parked'
            and room_id in (
                select room_id
-               from portals
+               from rooms
                where conversation_id = $1
            )
            and not exists (

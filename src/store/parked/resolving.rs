@@ -130,7 +130,7 @@ async fn resolve_portal(
         Resolution::Drop => None,
     };
     let conversations = sqlx::query_scalar!(
-        "update portals
+        "update rooms
          -- What lies in a room that is gone is tried to be said elsewhere, and stays told of.
          set deserted_since =
              case when state = 'gone' and $2::timestamptz is not null then deserted_since else $2 end
@@ -141,7 +141,7 @@ async fn resolve_portal(
     )
     .fetch_all(connection)
     .await?;
-    let jobs = conversations.into_iter().map(|id| Job::SendPosts(ConversationId(id)));
+    let jobs = conversations.into_iter().flatten().map(|id| Job::SendPosts(ConversationId(id)));
     Ok(jobs.collect())
 }
 

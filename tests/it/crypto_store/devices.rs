@@ -26,7 +26,7 @@ async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
     assert_eq!((first.state, first.device_id.as_str()), (DeviceState::New, "EINS"));
     // A repeat, and whoever came second, get the one that has the name already.
     assert_eq!(store.name_device(user, "ZWEI", NOW).await.unwrap(), first);
-    store.device_is_ready(first.row).await.unwrap();
+    store.device_is_ready(first.row, NOW).await.unwrap();
     assert_eq!(store.live_device(user).await.unwrap().unwrap().state, DeviceState::Ready);
 
     // What is not retired is not forgotten.
@@ -36,7 +36,7 @@ async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
     store.retire_device(first.row).await.unwrap();
     assert_eq!(store.live_device(user).await.unwrap(), None);
     // Too late: it stays retired.
-    store.device_is_ready(first.row).await.unwrap();
+    store.device_is_ready(first.row, NOW).await.unwrap();
     store.name_device(user, "EINS", NOW).await.expect_err("no name is used twice");
     let second = store.name_device(user, "ZWEI", NOW).await.unwrap();
     assert_ne!(second.row, first.row);
@@ -59,7 +59,7 @@ async fn inboxes_are_drained_the_longest_waiting_first() {
         let device = store.name_device(&user, "GERAET", NOW).await.unwrap();
         rows.push(device.row);
         if number < 3 {
-            store.device_is_ready(device.row).await.unwrap();
+            store.device_is_ready(device.row, NOW - 3 * time::Duration::HOUR).await.unwrap();
         }
     }
     let hour = time::Duration::HOUR;

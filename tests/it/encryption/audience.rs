@@ -26,7 +26,7 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
 
 async fn member_is(stage: &Stage, room: &str, user: &str, membership: &str) {
     let sql = format!(
-        "select membership from portal_members where user_id = '{user}' and room_id = '{room}'"
+        "select membership from room_members where user_id = '{user}' and room_id = '{room}'"
     );
     stage.database_says(&sql, membership).await;
 }

@@ -87,7 +87,7 @@ async fn nothing_forged_leaves(trust: &str) {
     let letter = sees(&anna, "Guten Tag").await;
     let room = &letter.room_id;
     let member = format!(
-        "select membership from portal_members where user_id = '{}' and room_id = '{room}'",
+        "select membership from room_members where user_id = '{}' and room_id = '{room}'",
         bert.user_id
     );
     stage.database_says(&member, "join").await;
@@ -158,7 +158,7 @@ async fn no_state_of_a_room_is_taken_from_inside_the_encryption() {
     let first = anna.send_text(room, "Zuerst").await.unwrap();
     let token = stage.token_of(&stage.anna_id).await;
     let mallory = stage.world.homeserver.user_id("mallory");
-    let encryption = "select encryption::text from portals where state = 'open'";
+    let encryption = "select encryption::text from rooms where state = 'open'";
     let before = stage.query(encryption).await;
 
     let member = |user: &str, membership: &str| json!({ "type": "m.room.member", "state_key": user, "content": { "membership": membership } });
@@ -191,9 +191,9 @@ async fn no_state_of_a_room_is_taken_from_inside_the_encryption() {
         .await;
     stage.all_events_are_read().await;
 
-    let strangers = format!("select count(*) from portal_members where user_id = '{mallory}'");
+    let strangers = format!("select count(*) from room_members where user_id = '{mallory}'");
     assert_eq!(stage.query(&strangers).await, "0");
     assert_eq!(stage.query(encryption).await, before);
-    assert_eq!(stage.query("select count(*) from portals where upgraded_at is null").await, "1");
+    assert_eq!(stage.query("select count(*) from rooms where upgraded_at is null").await, "1");
     stage.mails(&erik, 1).await;
 }

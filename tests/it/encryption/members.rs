@@ -36,7 +36,7 @@ async fn who_left_gets_no_key_and_who_came_reads_on() {
     let room = first.room_id.clone();
     let membership = |user: &str, word: &str| {
         let sql = format!(
-            "select membership from portal_members where room_id = '{room}' and user_id = '{user}'"
+            "select membership from room_members where room_id = '{room}' and user_id = '{user}'"
         );
         (sql, word.to_owned())
     };

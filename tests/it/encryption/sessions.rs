@@ -40,3 +40,50 @@ async fn a_session_that_is_used_up_is_followed_by_another() {
     assert!(sessions.values().all(|posts| *posts <= ROTATION), "{sessions:?}");
     assert_eq!(anna.seen().undecipherable().count(), 0, "{}", anna.seen());
 }
+
+/// The homeserver names everybody in a new room as somebody whose devices may have changed. As long as
+/// they did not, nobody is asked about them again in the rooms there are.
+#[tokio::test]
+async fn a_new_room_has_nobody_ask_again_for_keys_that_stayed() {
+    let mut stage = Stage::encrypted("any-device").await;
+    let anna = strict_anna(&stage).await;
+    stage.gateway.start().await.unwrap();
+    let mut writers = Vec::new();
+    for name in ["erik", "frida", "gustav"] {
+        writers.push(stage.correspondent(name).await);
+    }
+    let letter = async |stage: &Stage, writer: &str, number: usize| {
+        let (id, words) = (format!("k{number}-{writer}"), format!("Brief {number} von {writer}."));
+        let first = format!("k0-{writer}");
+        let more = format!("In-Reply-To: <{first}>\nReferences: <{first}>\n");
+        let more = if number == 0 { "" } else { &more };
+        stage.receive(&kim_mail(writer, &stage.practice, &id, "Befund", more, &words)).await;
+        sees(&anna, &words).await
+    };
+    let asked = async |stage: &Stage| {
+        let mut asked = 0.0;
+        for endpoint in ["keys_query", "keys_claim", "to_device"] {
+            let name = format!("umstieg_matrix_requests_total{{endpoint=\"{endpoint}\"}}");
+            asked += stage.gateway.metric(&name).await;
+        }
+        asked
+    };
+    for (number, writer) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2)] {
+        letter(&stage, &writers[writer], number).await;
+    }
+    // What the third room's coming says of Anna is heard by now.
+    let joined =
+        "select count(*) from room_members where membership = 'join' and user_id like '@anna%'";
+    stage.database_says(joined, "3").await;
+    letter(&stage, &writers[2], 1).await;
+    stage.all_events_are_read().await;
+    let before = asked(&stage).await;
+    letter(&stage, &writers[0], 2).await;
+    letter(&stage, &writers[1], 2).await;
+    assert_eq!(asked(&stage).await, before, "somebody was asked again");
+
+    // A device that is new is asked about, also by those who were told of nothing before.
+    let other = unsigned_anna(&stage).await;
+    letter(&stage, &writers[0], 3).await;
+    sees(&other, "Brief 3").await;
+}

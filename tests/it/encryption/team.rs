@@ -25,7 +25,7 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
 
 async fn member_is(stage: &Stage, room: &str, user: &str, membership: &str) {
     let sql = format!(
-        "select membership from portal_members where user_id = '{user}' and room_id = '{room}'"
+        "select membership from room_members where user_id = '{user}' and room_id = '{room}'"
     );
     stage.database_says(&sql, membership).await;
 }
@@ -121,17 +121,16 @@ async fn f19_a_portal_in_which_nobody_can_read_is_an_alarm_until_somebody_can() 
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "t1@x", "Befund", "", "Guten Tag")).await;
-    let joined =
-        format!("select membership from portal_members where user_id = '{}'", stage.anna_id);
+    let joined = format!("select membership from room_members where user_id = '{}'", stage.anna_id);
     stage.database_says(&joined, "join").await;
     stage.database_says("select count(*) from posts where unshown", "1").await;
     next_letter(&stage, &erik, "t2@x", "Noch etwas").await;
     stage.database_says("select count(*) from posts where unshown", "2").await;
 
-    let deserted = "select count(*) from portals where deserted_since is not null";
+    let deserted = "select count(*) from rooms where deserted_since is not null";
     stage.database_says(deserted, "1").await;
     // The time the channel sets has passed.
-    stage.query("update portals set deserted_since = now() - interval '1 day'").await;
+    stage.query("update rooms set deserted_since = now() - interval '1 day'").await;
     let parked = "select kind || ' ' || reason from parked where resolved_at is null";
     stage.database_says(parked, "portal nobody_can_read").await;
     let list = stage.parked(&["list"]).await;

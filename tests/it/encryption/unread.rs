@@ -74,7 +74,7 @@ async fn r10_who_gets_a_device_when_others_have_read_is_told_what_is_missing() {
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
     sees(&anna, "Am Freitag").await;
-    let joined = format!("select membership from portal_members where user_id = '{bert_id}'");
+    let joined = format!("select membership from room_members where user_id = '{bert_id}'");
     stage.database_says(&joined, "join").await;
     assert_eq!(stage.query("select count(*) from posts where unshown").await, "0");
 
@@ -161,7 +161,7 @@ async fn f2_a_portal_that_nobody_joins_is_an_alarm_until_somebody_does() {
     let metrics = stage.gateway.metrics().await;
     assert!(metrics.contains("umstieg_invites_failed_total 1"), "{metrics}");
     // The time the channel sets has passed.
-    stage.query("update portals set deserted_since = now() - interval '1 day'").await;
+    stage.query("update rooms set deserted_since = now() - interval '1 day'").await;
     let parked = "select kind || ' ' || reason from parked where resolved_at is null";
     stage.database_says(parked, "portal nobody_joined").await;
     let list = stage.parked(&["list"]).await;

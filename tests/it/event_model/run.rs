@@ -1,5 +1,6 @@
 //! Runs a sequence on the real flows.
 
+use crate::stage::conversations;
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -160,17 +161,15 @@ impl Flows {
         let room = Room::new(tag);
         let ctx = self.ctx();
         let pool = ctx.store.pool();
-        let conversation: i64 = sqlx::query_scalar(
-            "insert into conversations (channel, correspondent, created_at)
-             values ('kim', $1, now())
-             returning id",
-        )
-        .bind(format!("erik{tag}@charite.kim.telematik"))
+        let conversation: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(conversations(
+            "kim",
+            &[&format!("erik{tag}@charite.kim.telematik")],
+        )))
         .fetch_one(pool)
         .await
         .unwrap();
         sqlx::query(
-            "insert into portals (conversation_id, alias_token, room_id, state, created_at)
+            "insert into rooms (conversation_id, alias_token, room_id, state, created_at)
              values ($1, gen_random_uuid(), $2, 'open', now())",
         )
         .bind(conversation)
@@ -346,7 +345,7 @@ impl Flows {
                 where parked.kind = 'dispatch' and resolved_at is null and conversation_id = $1";
             let open = "select count(*) from dispatches where conversation_id = $1
                 and state in ('collecting', 'waiting', 'handing_over', 'sending_body')";
-            let unread = "select count(*) from room_events join portals using (room_id)
+            let unread = "select count(*) from room_events join rooms using (room_id)
                 where conversation_id = $1 and room_events.state <> 'done'";
             if self.number(parked).await > 0 {
                 self.run(&Op::Again { lost: false }).await;

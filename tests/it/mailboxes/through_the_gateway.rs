@@ -2,7 +2,7 @@
 
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use crate::stage::{Stage, kim_mail};
+use crate::stage::{Stage, conversations, kim_mail};
 
 /// The settings of the first channel, with this mailbox for its own.
 fn with_mailbox(settings: &str, server: &Misbehaving, more: &str) -> String {
@@ -138,9 +138,7 @@ async fn f4_check_tells_of_waiting_mails_and_of_channels_that_are_missing() {
     assert!(table.contains("2 mails, all of them known"), "{table}");
     stage.gateway.stop();
     // Another name for the same mailbox, and none for what there was of another.
-    stage
-        .query("insert into conversations (channel, correspondent, created_at) values ('alt', 'x', now()) returning 1")
-        .await;
+    stage.query(&conversations("alt", &["x"])).await;
     stage.edit_settings(&[("name = \"kim\"", "name = \"kim-neu\"")]);
     let (code, table) = check(&stage).await;
     assert_eq!(code, Some(0), "{table}");

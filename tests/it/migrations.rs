@@ -1,0 +1,171 @@
+//! Tables as they were, with something in them, and what must be there after a migration
+//! (`migrations/README.md`).
+
+use sqlx::{Connection as _, PgConnection, migrate::Migrator};
+use umstieg_world::{Surroundings, World};
+
+/// What a gateway of migration 19 had: two mailboxes and a fax line, of which one never knew a sender.
+const BEFORE_CORRESPONDENTS: &str = "
+    insert into channels (channel, kind, made_with)
+    values ('kim', 'kim', 'kim'), ('labor', 'kim', 'labor'), ('fax', 'fax', 'fax'), ('still', null, 'still');
+    insert into conversations (channel, correspondent, created_at) values
+        ('kim', 'erik@charite.kim.telematik', '2026-01-01Z'),
+        ('kim', 'erik@charite.kim.telematik', '2026-01-03Z'),
+        ('labor', 'erik@charite.kim.telematik', '2026-01-02Z'),
+        ('kim', 'unknown', '2026-01-04Z'),
+        ('fax', '+493012345', '2026-01-05Z'),
+        ('fax', 'claimed-+493012345', '2026-01-06Z'),
+        ('fax', 'unknown', '2026-01-07Z'),
+        ('still', 'unknown', '2026-01-08Z');
+    insert into letters (channel, mail_key, received_at, raw, head_only, state, conversation_id) values
+        ('kim', 'a', '2026-02-01Z', '', false, 'posted', 1),
+        ('labor', 'b', '2026-02-02Z', '', false, 'posted', 3);
+    insert into thread_ids
+        (channel, correspondent, message_id, conversation_id, seen_at, bearer, is_ambiguous)
+    values
+        ('kim', 'erik@charite.kim.telematik', '1@x', 1, now(), 'l1', false),
+        ('kim', 'erik@charite.kim.telematik', '2@x', 2, now(), null, true),
+        ('labor', 'erik@charite.kim.telematik', '1@x', 3, now(), null, false),
+        ('fax', '+493012345', '1@x', 5, now(), null, false);
+    insert into dispatches
+        (conversation_id, author, message_id, state, opened_at, closes_at, settled_at)
+    values
+        (1, '@anna:x', 'd1@x', 'accepted', now(), now(), '2026-03-01Z'),
+        (3, '@anna:x', 'd2@x', 'accepted', now(), now(), '2026-03-02Z'),
+        (3, '@anna:x', 'd3@x', 'failed', now(), now(), '2026-03-03Z'),
+        (5, '@anna:x', 'd4@x', 'unclear', now(), now(), '2026-03-04Z');
+    insert into portals (conversation_id, alias_token, room_id, state, created_at) values
+        (1, gen_random_uuid(), '!alt:x', 'gone', now()),
+        (1, gen_random_uuid(), '!neu:x', 'open', now()),
+        (5, gen_random_uuid(), null, 'opening', now());
+    insert into portal_members (room_id, user_id, membership) values ('!neu:x', '@anna:x', 'join');
+    insert into admitted (conversation_id, user_id, state, changed_at)
+    values (1, '@anna:x', 'out', now());";
+
+/// A database on its way through the migrations.
+struct Tables {
+    world: &'static Surroundings,
+    name: String,
+    connection: PgConnection,
+}
+
+impl Tables {
+    async fn empty() -> Self {
+        let world = World::shared().await.unwrap();
+        let url = world.postgres.create_fresh_database().await.unwrap();
+        let name = url.rsplit('/').next().unwrap().to_owned();
+        Self { world, name, connection: PgConnection::connect(&url).await.unwrap() }
+    }
+
+    /// Runs all migrations that have not run, up to this one.
+    async fn up_to(&mut self, version: i64) {
+        let all = sqlx::migrate!();
+        let migrations: Vec<_> = all.iter().filter(|m| m.version <= version).cloned().collect();
+        let some = Migrator { migrations: migrations.into(), ..all };
+        some.run(&mut self.connection).await.unwrap();
+    }
+
+    /// Runs some statements and gives their rows, a line each.
+    async fn sql(&self, sql: &str) -> String {
+        self.world.postgres.query(&self.name, sql).await.unwrap().trim().to_owned()
+    }
+}
+
+const CORRESPONDENTS: &str = "
+    select string_agg(format('%s %s %s %s %s %s', kind, key, first_seen_at::date, last_seen_at::date,
+               accepted_at::date, failed_at::date), E'\\n' order by kind, key)
+    from (select kind, key, first_seen_at at time zone 'UTC' as first_seen_at,
+              last_seen_at at time zone 'UTC' as last_seen_at,
+              accepted_at at time zone 'UTC' as accepted_at, failed_at at time zone 'UTC' as failed_at
+          from correspondents) as known";
+
+#[tokio::test]
+async fn correspondents_and_rooms_are_carried_over() {
+    let mut tables = Tables::empty().await;
+    tables.up_to(19).await;
+    tables.sql(BEFORE_CORRESPONDENTS).await;
+
+    tables.up_to(20).await;
+    // A gateway of the version before still runs on these tables.
+    tables
+        .sql(
+            "insert into conversations (channel, correspondent, created_at) values
+                 ('kim', 'neu@x.kim.telematik', '2026-04-01Z'),
+                 ('kim', 'erik@charite.kim.telematik', '2026-04-02Z');
+             insert into thread_ids (channel, correspondent, message_id, conversation_id, seen_at)
+             values ('kim', 'neu@x.kim.telematik', '9@x', 9, now())",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+
+    assert_eq!(
+        tables.sql(CORRESPONDENTS).await.lines().map(str::trim_end).collect::<Vec<_>>(),
+        [
+            "fax +493012345 2026-01-05 2026-01-05",
+            "fax claimed-+493012345 2026-01-06 2026-01-06",
+            "fax unknown 2026-01-07 2026-01-07",
+            "kim erik@charite.kim.telematik 2026-01-01 2026-02-02 2026-03-02 2026-03-03",
+            "kim neu@x.kim.telematik 2026-04-01 2026-04-01",
+            "kim unknown 2026-01-04 2026-01-08",
+        ]
+    );
+    let conversations =
+        "select string_agg(conversation.id || ' ' || key, ' ' order by conversation.id)
+         from conversations as conversation
+         join correspondents as correspondent on correspondent.id = correspondent_id";
+    assert_eq!(
+        tables.sql(conversations).await,
+        "1 erik@charite.kim.telematik 2 erik@charite.kim.telematik 3 erik@charite.kim.telematik \
+         4 unknown 5 +493012345 6 claimed-+493012345 7 unknown 8 unknown 9 neu@x.kim.telematik \
+         10 erik@charite.kim.telematik"
+    );
+    let thread_ids = "select string_agg(format('%s %s %s %s %s %s', channel, key, message_id,
+             conversation_id, bearer, is_ambiguous), ' ' order by conversation_id, message_id)
+         from thread_ids
+         join correspondents as correspondent on correspondent.id = correspondent_id";
+    assert_eq!(
+        tables.sql(thread_ids).await,
+        "kim erik@charite.kim.telematik 1@x 1 l1 f kim erik@charite.kim.telematik 2@x 2  t \
+         labor erik@charite.kim.telematik 1@x 3  f fax +493012345 1@x 5  f \
+         kim neu@x.kim.telematik 9@x 9  f"
+    );
+    let rooms = "select string_agg(format('%s %s %s %s', kind, conversation_id, room_id, state),
+             ' ' order by id)
+         from rooms";
+    assert_eq!(
+        tables.sql(rooms).await,
+        "portal 1 !alt:x gone portal 1 !neu:x open portal 5  opening"
+    );
+    assert_eq!(tables.sql("select user_id from former_members").await, "@anna:x");
+}
+
+/// A channel's own room belongs to no conversation, and there is one of it.
+#[tokio::test]
+async fn a_room_has_what_its_kind_has() {
+    let mut tables = Tables::empty().await;
+    tables.up_to(i64::MAX).await;
+    let add = |fields: &str, values: &str| {
+        format!(
+            "do $$ begin
+                 insert into rooms (alias_token, created_at, {fields})
+                 values (gen_random_uuid(), now(), {values});
+             exception when check_violation or unique_violation then
+                 raise notice 'refused';
+             end $$;
+             select count(*) from rooms"
+        )
+    };
+    for (fields, values, rooms) in [
+        ("kind, channel", "'tray', 'kim'", "1"),
+        ("kind, channel", "'tray', 'kim'", "1"),
+        ("kind, channel, state", "'tray', 'kim', 'gone'", "2"),
+        ("kind, channel", "'tray', 'fax'", "3"),
+        ("kind", "'tray'", "3"),
+        ("kind", "'portal'", "3"),
+        ("kind, channel", "'portal', 'kim'", "3"),
+        ("kind", "'lobby'", "3"),
+    ] {
+        let counted = tables.sql(&add(fields, values)).await;
+        assert_eq!(counted.lines().last(), Some(rooms), "{fields} {values}");
+    }
+}
