@@ -81,7 +81,7 @@ impl From<Stop> for KeysError {
 #[derive(Debug)]
 pub struct Devices {
     is_required: bool,
-    places: Mutex<BTreeMap<OwnedUserId, Arc<Place>>>,
+    slots: Mutex<BTreeMap<OwnedUserId, Arc<DeviceSlot>>>,
     /// Whether it is known that the keys in the database are those of now.
     has_begun: AtomicBool,
     /// The last marker: one at a time, so that the homeserver's is never set back.
@@ -92,14 +92,14 @@ pub struct Devices {
 
 /// The device of one user, loaded or not.
 #[derive(Debug, Default)]
-struct Place {
-    device: tokio::sync::Mutex<Option<Loaded>>,
+struct DeviceSlot {
+    device: tokio::sync::Mutex<Option<LoadedDevice>>,
     used_at: Mutex<Option<OffsetDateTime>>,
 }
 
 /// A device in memory, and what it remembers in the database.
 #[derive(Debug, Clone)]
-struct Loaded {
+struct LoadedDevice {
     device: Arc<OwnDevice>,
     memory: Arc<DeviceStore>,
 }
@@ -109,7 +109,7 @@ impl Devices {
     pub fn new(is_required: bool) -> Self {
         Self {
             is_required,
-            places: Mutex::default(),
+            slots: Mutex::default(),
             has_begun: AtomicBool::new(false),
             marking: tokio::sync::Mutex::default(),
             keys_forgotten_at: Mutex::default(),
@@ -123,22 +123,22 @@ impl Devices {
 
     /// How many devices are in memory.
     pub fn loaded(&self) -> usize {
-        self.places().len()
+        self.slots().len()
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, Arc<Place>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, Arc<DeviceSlot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, user: &UserId, now: OffsetDateTime) -> Arc<Place> {
-        let place = self.places().entry(user.to_owned()).or_default().clone();
-        *place.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        place
+    fn slot(&self, user: &UserId, now: OffsetDateTime) -> Arc<DeviceSlot> {
+        let slot = self.slots().entry(user.to_owned()).or_default().clone();
+        *slot.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        slot
     }
 
     /// The users whose devices may be in memory.
     fn users(&self) -> Vec<OwnedUserId> {
-        self.places().keys().cloned().collect()
+        self.slots().keys().cloned().collect()
     }
 
     /// Whether it is time to look for unused public keys; then that is noted.
@@ -153,10 +153,10 @@ impl Devices {
 
     /// Drops from memory what nobody used since `before` and nobody uses now.
     fn drop_idle(&self, before: OffsetDateTime, keep: &UserId) {
-        self.places().retain(|user, place| {
-            let used_at = *place.used_at.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_used = Arc::strong_count(place) > 1
-                || place.device.try_lock().map_or(true, |device| {
+        self.slots().retain(|user, slot| {
+            let used_at = *slot.used_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_used = Arc::strong_count(slot) > 1
+                || slot.device.try_lock().map_or(true, |device| {
                     device.as_ref().is_some_and(|d| Arc::strong_count(&d.device) > 1)
                 });
             user == keep || is_used || used_at.is_none_or(|used_at| used_at >= before)
@@ -200,9 +200,8 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Counts one on before the position after what people said is saved: a copy of the database made before
-/// that shows itself, so that nothing of it is read and passed on once more. Where portals are encrypted
-/// the keys that are used up count.
+/// Counts one on before the position after what people said is saved, so that an older copy passes
+/// nothing of it on once more. Where portals are encrypted the keys that are used up count.
 pub async fn people_spoke(ctx: &Ctx) -> Result<(), KeysError> {
     if ctx.devices.is_required {
         return Ok(());
@@ -243,8 +242,8 @@ pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
         let id = device_id(ctx, user).await?;
         return Ok(ctx.homeserver.ensure_device(user, &id).await?);
     }
-    let place = ctx.devices.place(user, ctx.clock.now());
-    *place.device.lock().await = None;
+    let slot = ctx.devices.slot(user, ctx.clock.now());
+    *slot.device.lock().await = None;
     // Loading finds out what the homeserver lacks.
     device(ctx, user).await.map(|_| ())
 }
@@ -254,18 +253,18 @@ pub(super) async fn device(ctx: &Ctx, user: &UserId) -> Result<Arc<OwnDevice>, S
     Ok(loaded(ctx, user).await?.device)
 }
 
-async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
-    let place = ctx.devices.place(user, ctx.clock.now());
-    let mut slot = place.device.lock().await;
-    if let Some(loaded) = slot.as_ref().filter(|loaded| !loaded.device.is_outdated()) {
+async fn loaded(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
+    let slot = ctx.devices.slot(user, ctx.clock.now());
+    let mut in_slot = slot.device.lock().await;
+    if let Some(loaded) = in_slot.as_ref().filter(|loaded| !loaded.device.is_outdated()) {
         return Ok(loaded.clone());
     }
     let loaded = load(ctx, user).await?;
-    *slot = Some(loaded.clone());
+    *in_slot = Some(loaded.clone());
     Ok(loaded)
 }
 
-async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+async fn load(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     let live = live_device(ctx, user).await?;
     if let Some(live) = live.filter(|live| live.state == DeviceState::Ready) {
         match open(ctx, user, &live).await {
@@ -284,11 +283,11 @@ async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     make(ctx, user).await
 }
 
-async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<Loaded, DeviceError> {
+async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<LoadedDevice, DeviceError> {
     let memory = ctx.store.crypto_store(row.row);
     let id = row.device_id.as_str().into();
     let device = OwnDevice::open(&ctx.homeserver, user, id, memory.clone()).await?;
-    Ok(Loaded { device: Arc::new(device), memory })
+    Ok(LoadedDevice { device: Arc::new(device), memory })
 }
 
 /// Whether a device cannot be used any more, because what it keeps is damaged.
@@ -298,7 +297,7 @@ fn is_damaged(error: &DeviceError) -> bool {
 
 /// Makes a device: named in the database, then at the homeserver, then with keys everybody can
 /// get. It may be broken off anywhere; the next try goes on.
-async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     let row = match live_device(ctx, user).await? {
         Some(row) => row,
         None => name(ctx, user).await?,
@@ -380,10 +379,10 @@ async fn mark(ctx: &Ctx) -> Result<(), Stop> {
 
 /// The homeserver lost a device of ours: the next use makes another one.
 async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
-    let place = ctx.devices.place(device.user(), ctx.clock.now());
-    let mut slot = place.device.lock().await;
+    let slot = ctx.devices.slot(device.user(), ctx.clock.now());
+    let mut in_slot = slot.device.lock().await;
     // Unless somebody else noticed it as well.
-    if slot.take_if(|now| now.device.device() == device.device()).is_some()
+    if in_slot.take_if(|now| now.device.device() == device.device()).is_some()
         && let Some(row) = live_device(ctx, device.user()).await?
         && row.device_id == device.device().as_str()
     {
@@ -432,7 +431,7 @@ async fn decrypt_once(
 
 /// Asks the homeserver anew for what was damaged of others' devices and identities. Whether there was
 /// something: what was done without it is to be done once more.
-async fn fetch_damaged(ctx: &Ctx, loaded: &Loaded) -> Result<bool, Stop> {
+async fn fetch_damaged(ctx: &Ctx, loaded: &LoadedDevice) -> Result<bool, Stop> {
     let users = loaded.memory.take_damaged();
     if users.is_empty() {
         return Ok(false);
@@ -484,8 +483,8 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
 
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
 /// key in it must be saved by then. After that the device answers what it was asked.
-async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
-    let Loaded { device, memory } = loaded;
+async fn take_in(ctx: &Ctx, loaded: &LoadedDevice, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
+    let LoadedDevice { device, memory } = loaded;
     let taken_in = async {
         let mut turn = device.turn().await?;
         let step = memory.clone().begin_step().await?;
@@ -501,9 +500,7 @@ async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<Roo
 /// The position after what the bot's `/sync` brought is saved: the homeserver does not repeat what
 /// came before it.
 pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
-    let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else {
-        return Ok(());
-    };
+    let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else { return Ok(()) };
     ctx.store.forget_read_messages(bot.row, ctx.clock.now() - REMEMBER_READ).await?;
     Ok(())
 }
@@ -525,14 +522,13 @@ async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), Store
     let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
     ctx.store.mark_users_dirty(&names).await?;
     for user in ctx.devices.users() {
-        let place = ctx.devices.places().get(&user).cloned();
-        let Some(place) = place else { continue };
-        let loaded = place.device.lock().await.clone();
-        if let Some(Loaded { device, .. }) = loaded
+        let Some(slot) = ctx.devices.slots().get(&user).cloned() else { continue };
+        let loaded = slot.device.lock().await.clone();
+        if let Some(LoadedDevice { device, .. }) = loaded
             && let Err(error) = device.heard_of_changes(changed).await
         {
             warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
-            *place.device.lock().await = None;
+            *slot.device.lock().await = None;
         }
     }
     Ok(())
@@ -574,7 +570,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
 }
 
 /// Reads a ghost's inbox.
-async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
+async fn drain(ctx: &Ctx, loaded: &LoadedDevice) -> Result<(), Stop> {
     let device = &loaded.device;
     if device.user() == ctx.homeserver.bot() {
         return Ok(());

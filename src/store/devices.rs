@@ -46,7 +46,7 @@ impl Store {
     /// The device a user speaks with: the one that is not retired.
     pub async fn live_device(&self, user_id: &str) -> Result<Option<Device>, StoreError> {
         let row = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -110,7 +110,7 @@ impl Store {
     /// Devices the homeserver still has to delete, oldest first.
     pub async fn retired_devices(&self) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -181,7 +181,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -328,12 +328,12 @@ impl Store {
 }
 
 /// Of several devices those that can be read; a damaged one is met by whoever needs just that one.
-fn readable(rows: Vec<Row>) -> Vec<Device> {
+fn readable(rows: Vec<StoredDevice>) -> Vec<Device> {
     rows.into_iter().filter_map(|row| Device::try_from(row).ok()).collect()
 }
 
 /// A row of `devices`.
-struct Row {
+struct StoredDevice {
     id: i64,
     user_id: String,
     device_id: String,
@@ -343,10 +343,10 @@ struct Row {
     inbox_drained_at: Option<Moment>,
 }
 
-impl TryFrom<Row> for Device {
+impl TryFrom<StoredDevice> for Device {
     type Error = Damaged;
 
-    fn try_from(row: Row) -> Result<Self, Damaged> {
+    fn try_from(row: StoredDevice) -> Result<Self, Damaged> {
         Ok(Self {
             row: DeviceRow(row.id),
             user_id: row.user_id,

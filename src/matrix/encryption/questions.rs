@@ -11,7 +11,7 @@ use ruma::{
     },
 };
 
-use super::{DeviceError, OwnDevice, State};
+use super::{DeviceError, OwnDevice, OwnDeviceState};
 use crate::matrix::{
     Endpoint,
     client::{self, As},
@@ -25,7 +25,7 @@ const ROUNDS_MAX: usize = 8;
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl OwnDevice {
-    pub(super) async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
+    pub(super) async fn settle(&self, state: &mut OwnDeviceState) -> Result<(), DeviceError> {
         for _ in 0..ROUNDS_MAX {
             let requests = self.olm.outgoing_requests().await?;
             if requests.is_empty() {
@@ -40,7 +40,7 @@ impl OwnDevice {
 
     pub(super) async fn send(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         request: &OutgoingRequest,
     ) -> Result<(), DeviceError> {
         let name = request.request_id();
@@ -76,7 +76,7 @@ impl OwnDevice {
     /// made in their place.
     pub(super) async fn upload(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         name: &TransactionId,
         upload: &upload_keys::v3::Request,
     ) -> Result<(), DeviceError> {
