@@ -84,8 +84,8 @@ pub struct Devices {
     slots: Mutex<BTreeMap<OwnedUserId, Arc<DeviceSlot>>>,
     /// Whether it is known that the keys in the database are those of now.
     has_begun: AtomicBool,
-    /// The last marker: one at a time, so that the homeserver's is never set back.
-    marking: tokio::sync::Mutex<i64>,
+    /// The last copy count: one at a time, so that the homeserver's is never set back.
+    copy_count: tokio::sync::Mutex<i64>,
     /// When unused public keys were looked for last.
     keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
 }
@@ -111,7 +111,7 @@ impl Devices {
             is_required,
             slots: Mutex::default(),
             has_begun: AtomicBool::new(false),
-            marking: tokio::sync::Mutex::default(),
+            copy_count: tokio::sync::Mutex::default(),
             keys_forgotten_at: Mutex::default(),
         }
     }
@@ -168,9 +168,9 @@ impl Devices {
 /// bot's device ready.
 ///
 /// An older copy of the database has keys that were used since, and no key may be used twice; and what
-/// happened since is unknown to it. The homeserver holds a count that only grows; a database that is
-/// behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
-/// case, for what was said in those of before is not counted there.
+/// happened since is unknown to it. The homeserver holds a copy count that only grows; a database that
+/// is behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
+/// case, for what was said in those of before does not make it grow.
 pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
     Ok(begin_with_keys(ctx).await?)
 }
@@ -181,8 +181,8 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         ctx.store.end_sending_sessions().await?;
         ctx.store.memberships_are_uncertain().await?;
     }
-    let ours = ctx.store.epoch().await?;
-    if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
+    let ours = ctx.store.copy_count().await?;
+    if let Some(theirs) = ctx.homeserver.copy_count().await?.filter(|theirs| *theirs > ours) {
         if has_keys {
             warn!("The database is a copy from the past; every device is made anew");
             metrics::counter!("umstieg_devices_made_anew_total").increment(1);
@@ -191,7 +191,7 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         }
         ctx.store.begin_with_copy(theirs, has_keys, ctx.clock.now()).await?;
     }
-    mark(ctx).await?;
+    count_on(ctx).await?;
     if has_keys {
         device(ctx, ctx.homeserver.bot()).await?;
     }
@@ -200,13 +200,13 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Counts one on before the position after what people said is saved, so that an older copy passes
-/// nothing of it on once more. Where portals are encrypted the keys that are used up count.
+/// Grows the copy count before the position after what people said is saved, so that an older copy
+/// passes nothing of it on once more. Where portals are encrypted, used-up keys make the count grow.
 pub async fn people_spoke(ctx: &Ctx) -> Result<(), KeysError> {
     if ctx.devices.is_required {
         return Ok(());
     }
-    Ok(mark(ctx).await?)
+    Ok(count_on(ctx).await?)
 }
 
 /// The homeserver refused the bot's device as unknown.
@@ -363,18 +363,18 @@ async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
     ctx.store.name_device(user.as_str(), &id, ctx.clock.now()).await
 }
 
-/// Counts one on, here and at the homeserver, before a key is used up.
-async fn mark(ctx: &Ctx) -> Result<(), Stop> {
-    let mut last = ctx.devices.marking.lock().await;
-    let count = ctx.store.bump_epoch().await?;
+/// Grows the copy count, here and at the homeserver, before a key is used up.
+async fn count_on(ctx: &Ctx) -> Result<(), Stop> {
+    let mut last = ctx.devices.copy_count.lock().await;
+    let count = ctx.store.grow_copy_count().await?;
     if count <= *last {
         // A standby that was behind has taken the database's place: its keys were used since, and
-        // the next start finds that out by the homeserver's count.
+        // the next start finds that out by the homeserver's copy count.
         ctx.store.doubt();
         return Err(Stop::NotYet("database_set_back"));
     }
     *last = count;
-    Ok(ctx.homeserver.leave_marker(count).await?)
+    Ok(ctx.homeserver.leave_copy_count(count).await?)
 }
 
 /// The homeserver lost a device of ours: the next use makes another one.
@@ -464,7 +464,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         let bot = loaded(ctx, ctx.homeserver.bot()).await?;
         // Its one-time keys and sessions go on.
         if has_messages {
-            mark(ctx).await?;
+            count_on(ctx).await?;
         }
         take_in(ctx, &bot, news).await
     };
@@ -590,7 +590,7 @@ async fn drain(ctx: &Ctx, loaded: &LoadedDevice) -> Result<(), Stop> {
     };
     let since = news.next_batch.clone();
     if !news.to_device.is_empty() {
-        mark(ctx).await?;
+        count_on(ctx).await?;
     }
     take_in(ctx, loaded, news).await?;
     let now = ctx.clock.now();

@@ -242,12 +242,12 @@ impl Store {
     }
 
     /// Begins with a database that is a copy from the past: retires every device that `has_keys`, because
-    /// what is in it was used since, sets the count to the one that was reached elsewhere, and has every
-    /// room compared before anything is said in it. What may have happened since is noted: who was let in
-    /// may have been sent out, what waits may have left, and what is read next may have been read.
+    /// what is in it was used since, sets the copy count to the one that was reached elsewhere, and has
+    /// every room compared before anything is said in it. What may have happened since is noted: who was
+    /// let in may have been sent out, what waits may have left, and what is read next may have been read.
     pub async fn begin_with_copy(
         &self,
-        epoch: i64,
+        copy_count: i64,
         has_keys: bool,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -289,7 +289,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query!("update sync_positions set of_copy = true").execute(&mut *transaction).await?;
-        sqlx::query!("update crypto_epoch set epoch = $1", epoch)
+        sqlx::query!("update crypto_epoch set epoch = $1", copy_count)
             .execute(&mut *transaction)
             .await?;
         sqlx::query!("update portals set to_compare = true where state <> 'gone'")
@@ -313,14 +313,14 @@ impl Store {
         Ok(())
     }
 
-    /// How often the keys began anew. Beside a copy kept outside the database it shows that an older
-    /// backup was restored.
-    pub async fn epoch(&self) -> Result<i64, StoreError> {
+    /// The copy count. Beside the one kept outside the database it shows that an older backup was
+    /// restored.
+    pub async fn copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("select epoch from crypto_epoch").fetch_one(&self.pool).await?)
     }
 
-    /// Counts one on, and returns the new count.
-    pub async fn bump_epoch(&self) -> Result<i64, StoreError> {
+    /// Counts one on, and returns the new copy count.
+    pub async fn grow_copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("update crypto_epoch set epoch = epoch + 1 returning epoch")
             .fetch_one(&self.pool)
             .await?)

@@ -376,8 +376,8 @@ async fn devices_and_keys_the_homeserver_lost_are_made_anew() {
             .await;
     }
     // Content cannot be taken back from a user's account data, only replaced.
-    let marker = format!("/_matrix/client/v3/user/{bot}/account_data/de.umstieg.keys");
-    stage.as_bot("PUT", &marker, &json!({})).await;
+    let copy_count = format!("/_matrix/client/v3/user/{bot}/account_data/de.umstieg.keys");
+    stage.as_bot("PUT", &copy_count, &json!({})).await;
     stage.gateway.start().await.unwrap();
     stage.works(&anna, &erik, &first, 2).await;
     let (bots_2, ghosts_2) = (stage.devices_of(&bot).await, stage.devices_of(&ghost).await);
@@ -385,7 +385,7 @@ async fn devices_and_keys_the_homeserver_lost_are_made_anew() {
     assert!(ghosts_2.len() == 1 && ghosts_2.is_disjoint(&ghosts), "{ghosts_2:?} after {ghosts:?}");
     let now = [stage.identity_of(&bot).await, stage.identity_of(&ghost).await];
     assert_eq!(now, identities, "the same identities sign them");
-    let count = stage.as_bot("GET", &marker, &Value::Null).await;
+    let count = stage.as_bot("GET", &copy_count, &Value::Null).await;
     assert!(count["count"].as_i64() > Some(0), "{count}");
 
     // Found while it works: devices that are gone.

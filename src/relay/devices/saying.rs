@@ -9,7 +9,7 @@ use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 
 use super::{
-    LoadedDevice, bot_asks_for, device_id, drain, fetch_damaged, loaded, mark, unless_lost,
+    LoadedDevice, bot_asks_for, count_on, device_id, drain, fetch_damaged, loaded, unless_lost,
 };
 use crate::{
     matrix::{Audience, EncryptedContent, OwnDevice, Rotation, Voice},
@@ -151,7 +151,8 @@ impl<'a> SayingPlace<'a> {
         }
         let once = async |circle: &Circle| {
             let audience = self.audience(circle);
-            let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await;
+            let encrypted =
+                device.encrypt(&audience, "m.room.message", content, count_on(ctx)).await;
             unless_lost(ctx, &device, encrypted).await
         };
         let mut encrypted = once(&circle).await?;

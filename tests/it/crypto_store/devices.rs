@@ -102,12 +102,12 @@ async fn what_was_read_is_remembered_as_long_as_it_may_come_again() {
 }
 
 #[tokio::test]
-async fn the_epoch_counts_on() {
+async fn the_copy_count_grows() {
     let database = KeyStoreDatabase::fresh().await;
-    assert_eq!(database.store.epoch().await.unwrap(), 0);
-    assert_eq!(database.store.bump_epoch().await.unwrap(), 1);
-    assert_eq!(database.store.bump_epoch().await.unwrap(), 2);
-    assert_eq!(database.after_restart().store.epoch().await.unwrap(), 2);
+    assert_eq!(database.store.copy_count().await.unwrap(), 0);
+    assert_eq!(database.store.grow_copy_count().await.unwrap(), 1);
+    assert_eq!(database.store.grow_copy_count().await.unwrap(), 2);
+    assert_eq!(database.after_restart().store.copy_count().await.unwrap(), 2);
 }
 
 #[tokio::test]
