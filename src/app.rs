@@ -254,7 +254,7 @@ struct Life {
 }
 
 /// A life with all of its parts.
-struct Running {
+struct RunningLife {
     life: Life,
     /// The engine of the moment, to tell it to stop.
     engine: watch::Receiver<Option<Arc<Worker>>>,
@@ -267,7 +267,7 @@ impl Life {
         door: &Door,
         ctx: Arc<Ctx>,
         hold: Hold,
-    ) -> Result<Running, RunError> {
+    ) -> Result<RunningLife, RunError> {
         let Self { parts, readiness, stopped, .. } = &mut self;
         let report = report_to(readiness.clone());
         let shop = Shop::new(ctx.clone(), report.clone());
@@ -330,11 +330,11 @@ impl Life {
             Ok(())
         });
         info!("Started");
-        Ok(Running { life: self, engine })
+        Ok(RunningLife { life: self, engine })
     }
 }
 
-impl Running {
+impl RunningLife {
     /// Waits for a signal, or for a part to end, then drains. Who lost the database does not: what is
     /// under way is another gateway's, or will be.
     async fn until_told_to_stop(self, told: impl Future<Output = ()>) -> Result<(), RunError> {
@@ -378,7 +378,7 @@ impl Running {
 
 /// Tells the monitor how a part is. Without Postgres or the homeserver the gateway does not work;
 /// without one mailbox of several it does.
-fn report_to(readiness: watch::Sender<Readiness>) -> crate::worker::Report {
+fn report_to(readiness: watch::Sender<Readiness>) -> crate::worker::HealthListener {
     Arc::new(move |part: &str, is_well: bool| {
         let state = match (is_well, part) {
             (true, _) => PartState::Ready,

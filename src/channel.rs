@@ -323,7 +323,7 @@ fn reads_no_answers(address: &MailAddress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FaxNumber, Mailbox};
+    use crate::model::{FaxNumber, NamedAddress};
 
     fn mail(text: &str) -> MailAddress {
         MailAddress::new(text).unwrap()
@@ -372,7 +372,7 @@ mod tests {
 
     fn letter(from: &[&str], subject: &str) -> Letter {
         Letter {
-            from: from.iter().map(|a| Mailbox { name: None, address: mail(a) }).collect(),
+            from: from.iter().map(|a| NamedAddress { name: None, address: mail(a) }).collect(),
             subject: subject.to_owned(),
             ..Letter::default()
         }
@@ -404,7 +404,7 @@ mod tests {
         let check = |from: &str, reply_to: &[&str], expected: AnswersTo| {
             let mut letter = letter(&[from], "Befund");
             letter.reply_to =
-                reply_to.iter().map(|a| Mailbox { name: None, address: mail(a) }).collect();
+                reply_to.iter().map(|a| NamedAddress { name: None, address: mail(a) }).collect();
             assert_eq!(kim().answers_to(&letter), expected, "{from} {reply_to:?}");
         };
         let (from, station) = ("erik@hrst.kim.telematik", "station4@hrst.kim.telematik");
@@ -428,7 +428,7 @@ mod tests {
         unreadable.defects = vec![Defect::ReplyToUnreadable];
         assert_eq!(kim().answers_to(&unreadable), AnswersTo::OutOfReach { wanted: None });
         let mut by_fax = letter(&["fax@gateway.example"], "Fax from +49301234567");
-        by_fax.reply_to = vec![Mailbox { name: None, address: mail(station) }];
+        by_fax.reply_to = vec![NamedAddress { name: None, address: mail(station) }];
         assert_eq!(fax().answers_to(&by_fax), AnswersTo::Sender);
     }
 

@@ -16,7 +16,7 @@ mod surroundings;
 mod tests;
 
 pub use mail_server::{ClientIdentity, MailServerSettings, Tls};
-pub use read::{Loaded, load, parse};
+pub use read::{LoadedSettings, load, parse};
 pub use reader::{Mistake, SettingsError};
 pub use registration::{
     Registration, RegistrationError, Tokens, WriteError, read_registration, registration_yaml,

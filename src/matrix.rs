@@ -15,17 +15,17 @@ mod rooms;
 mod sync;
 mod trial;
 
-pub use client::{Endpoint, Homeserver, HomeserverSettings, HomeserverSettingsError};
+pub use client::{Endpoint, Homeserver, HomeserverAccess, HomeserverAccessError};
 pub use decode::{decode, thread_root};
 pub use encryption::{
-    AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, Encrypted, LockedOut, OwnDevice,
-    RoomKey, Rotation, Seen, SessionPlace, Spooled, Upload,
+    AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, EncryptedContent, LockedOut,
+    OwnDevice, RoomKey, Rotation, SeenMembers, SessionPlace, Spooled, Upload,
 };
 pub use error::{ErrorKind, MatrixError};
 pub use media::DownloadError;
 pub use raw::RawEvent;
 pub use rooms::{CreateError, Invited, PortalPlan, Voice, encryption};
-pub use sync::{Page, RoomInvite, RoomNews, SyncBatch};
+pub use sync::{EventPage, RoomInvite, RoomNews, SyncBatch};
 pub use trial::{KeysNeed, KeysRefused};
 
 #[cfg(test)]

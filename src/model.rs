@@ -32,7 +32,7 @@ pub use ids::{
     MailboxId, MessageId, MessageIdError, PostId,
 };
 pub use language::Language;
-pub use letter::{Attachment, Body, Defect, Layer, Letter, Mailbox, TransferEncoding};
+pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use room_event::{

@@ -33,5 +33,5 @@ pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use mailbox::{Mailbox, MailboxProtocol};
 pub use server::{Login, MailServer, PACE_MIN, Timeouts, TlsMode};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
-pub use trust::{ClientCertificate, Fingerprint, Trust, TrustError};
+pub use trust::{ClientCertificate, Fingerprint, ServerTrust, TrustError};
 pub use wire::Fault;

@@ -55,14 +55,14 @@ const NEWCOMERS_SINCE: Duration = Duration::from_secs(30 * 24 * 3600);
 const NEWCOMERS_ROOMS_MAX: i64 = 200;
 
 /// Hears how a part of the gateway is: its name, and whether it is well.
-pub type Report = Arc<dyn Fn(&str, bool) + Send + Sync>;
+pub type HealthListener = Arc<dyn Fn(&str, bool) + Send + Sync>;
 
 /// What every task shares.
 #[derive(Clone)]
 pub struct Shop {
     pub ctx: Arc<Ctx>,
-    report: Report,
-    running: Running,
+    report: HealthListener,
+    running: RunningJobs,
     /// For all but answers, which have the seats of their channel.
     others: Arc<Semaphore>,
 }
@@ -87,9 +87,9 @@ fn one_question_for_all(tasks: usize) -> LocalQueueConfig {
 }
 
 impl Shop {
-    pub fn new(ctx: Arc<Ctx>, report: Report) -> Self {
+    pub fn new(ctx: Arc<Ctx>, report: HealthListener) -> Self {
         let others = Arc::new(Semaphore::new(ctx.concurrency.max(1)));
-        Self { ctx, report, running: Running::default(), others }
+        Self { ctx, report, running: RunningJobs::default(), others }
     }
 
     /// Tells how a part is.
@@ -281,13 +281,13 @@ fn gauge(count: i64) -> f64 {
 
 /// Which jobs run in this process, and for which places.
 #[derive(Debug, Clone, Default)]
-struct Running {
+struct RunningJobs {
     jobs: Arc<Mutex<BTreeSet<i64>>>,
     /// By key: whether another job for this place came meanwhile.
     places: Arc<Mutex<BTreeMap<String, bool>>>,
 }
 
-impl Running {
+impl RunningJobs {
     fn begin(&self, job: i64) -> AtWork {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
         AtWork { running: self.clone(), job }
@@ -298,14 +298,14 @@ impl Running {
     }
 
     /// The right to work for a place. `None` when somebody has it: they look once more.
-    fn turn(&self, key: String) -> Option<Turn> {
+    fn turn(&self, key: String) -> Option<PlaceTurn> {
         let mut places = self.places();
         if let Some(again) = places.get_mut(&key) {
             *again = true;
             return None;
         }
         places.insert(key.clone(), false);
-        Some(Turn { running: self.clone(), key: Some(key) })
+        Some(PlaceTurn { running: self.clone(), key: Some(key) })
     }
 
     fn places(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
@@ -314,13 +314,13 @@ impl Running {
 }
 
 /// The right to work for a place, until it is given back or dropped.
-struct Turn {
-    running: Running,
+struct PlaceTurn {
+    running: RunningJobs,
     /// `None` once it was given back.
     key: Option<String>,
 }
 
-impl Turn {
+impl PlaceTurn {
     /// The turn anew when another job came meanwhile. Otherwise it is given back, in the same
     /// step, so that nobody asks in vain.
     fn again(mut self) -> Option<Self> {
@@ -338,7 +338,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for PlaceTurn {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
             self.running.places().remove(key);
@@ -348,7 +348,7 @@ impl Drop for Turn {
 
 /// Marks a job as running for as long as it lives.
 struct AtWork {
-    running: Running,
+    running: RunningJobs,
     job: i64,
 }
 
@@ -377,11 +377,11 @@ fn shop(context: &WorkerContext) -> Result<Shop, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Running;
+    use super::RunningJobs;
 
     #[test]
     fn a_second_job_for_a_place_has_the_first_look_once_more() {
-        let running = Running::default();
+        let running = RunningJobs::default();
         let first = running.turn("send_posts 1".to_owned()).unwrap();
         assert!(running.turn("send_posts 1".to_owned()).is_none());
         assert!(running.turn("send_posts 2".to_owned()).is_some());
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_job_that_fails_frees_its_place() {
-        let running = Running::default();
+        let running = RunningJobs::default();
         drop(running.turn("send_posts 1".to_owned()).unwrap());
         assert!(running.turn("send_posts 1".to_owned()).is_some());
     }

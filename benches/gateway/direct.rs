@@ -26,8 +26,8 @@ use umstieg_world::{SlotLease, Surroundings, gateway::PASSWORD, synapse::User};
 
 use crate::{
     CONCURRENCY, letters,
-    measure::{Work, as_float},
-    members::{Members, Papers, machine, papers},
+    measure::{RoundFigures, as_float},
+    members::{Papers, Participants, machine, papers},
 };
 
 /// The device every user of the gateway speaks from.
@@ -47,7 +47,7 @@ pub(crate) struct Direct {
     sharing: Option<Sharing>,
     /// What the gateway posts for a letter.
     content: Value,
-    rooms: Vec<Mutex<Room>>,
+    rooms: Vec<Mutex<DirectRoom>>,
     smtp: AsyncSmtpTransport<Tokio1Executor>,
     from: String,
     to: String,
@@ -69,7 +69,7 @@ struct Sharing {
 }
 
 /// One room is spoken in by one at a time.
-struct Room {
+struct DirectRoom {
     id: String,
     ghost: String,
 }
@@ -84,7 +84,7 @@ impl Direct {
     /// The same with everybody invited, and each one's devices given `key` before what is said.
     pub(crate) async fn open_encrypted(
         world: &Surroundings,
-        members: &Members,
+        members: &Participants,
         content: Value,
         key: Value,
     ) -> Self {
@@ -167,7 +167,7 @@ impl Direct {
     }
 
     /// `each` letters into every room.
-    pub(crate) async fn letters_into_threads(&self, each: usize) -> Work {
+    pub(crate) async fn letters_into_threads(&self, each: usize) -> RoundFigures {
         let count = each * self.rooms.len();
         self.measured(count, async {
             let letters = (0..each).flat_map(|_| &self.rooms);
@@ -182,12 +182,12 @@ impl Direct {
     }
 
     /// `count` letters that open a room each.
-    pub(crate) async fn letters_opening_threads(&self, count: usize) -> Work {
+    pub(crate) async fn letters_opening_threads(&self, count: usize) -> RoundFigures {
         self.measured(count, async { drop(self.threads(count).await) }).await
     }
 
     /// One answer in each room: a person says something, a mail leaves, the bot says that it did.
-    pub(crate) async fn answers(&self) -> Work {
+    pub(crate) async fn answers(&self) -> RoundFigures {
         let count = self.rooms.len();
         self.measured(count, async {
             stream::iter(self.rooms.iter().enumerate())
@@ -210,17 +210,17 @@ impl Direct {
         .await
     }
 
-    async fn measured(&self, count: usize, work: impl Future<Output = ()>) -> Work {
+    async fn measured(&self, count: usize, work: impl Future<Output = ()>) -> RoundFigures {
         let before = self.requests.load(Ordering::Relaxed);
         let begun = Instant::now();
         work.await;
         let seconds = begun.elapsed().as_secs_f64();
         let requests = as_float(self.requests.load(Ordering::Relaxed) - before);
-        Work { count, seconds, requests, ..Work::default() }
+        RoundFigures { count, seconds, requests, ..RoundFigures::default() }
     }
 
     /// Opens `count` rooms as the gateway does, each with a ghost of its own and one letter.
-    async fn threads(&self, count: usize) -> Vec<Room> {
+    async fn threads(&self, count: usize) -> Vec<DirectRoom> {
         stream::iter(0..count)
             .map(async |_| self.thread().await)
             .buffer_unordered(CONCURRENCY)
@@ -228,7 +228,7 @@ impl Direct {
             .await
     }
 
-    async fn thread(&self) -> Room {
+    async fn thread(&self) -> DirectRoom {
         let number = self.ghosts.fetch_add(1, Ordering::Relaxed);
         let ghost = self.ghost(number);
         self.register(&ghost).await;
@@ -251,7 +251,7 @@ impl Direct {
             self.share(&ghost, sharing).await;
         }
         self.send(&id, &ghost, &self.content).await;
-        Room { id, ghost }
+        DirectRoom { id, ghost }
     }
 
     fn ghost(&self, number: usize) -> String {

@@ -5,16 +5,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 use umstieg::{
-    matrix::{Homeserver, HomeserverSettings, OwnDevice, Voice},
+    matrix::{Homeserver, HomeserverAccess, OwnDevice, Voice},
     store::Store,
 };
 
-use crate::{CONCURRENCY, practice::Practice};
+use crate::{CONCURRENCY, practice::MeasuredPractice};
 
 /// Makes `count` ghosts with the gateway's own code, in its database and at its homeserver, as it
 /// does when a correspondent writes for the first time, but without a room. Returns how many
 /// requests that took.
-pub(crate) async fn make(practice: &Practice<'_>, count: usize) -> f64 {
+pub(crate) async fn make(practice: &MeasuredPractice<'_>, count: usize) -> f64 {
     let recorder = PrometheusBuilder::new().install_recorder().unwrap();
     let homeserver = homeserver(practice);
     let store = practice.store().await;
@@ -27,9 +27,9 @@ pub(crate) async fn make(practice: &Practice<'_>, count: usize) -> f64 {
     requests(&recorder)
 }
 
-fn homeserver(practice: &Practice<'_>) -> Homeserver {
+fn homeserver(practice: &MeasuredPractice<'_>) -> Homeserver {
     let (at, slot) = (practice.at(), practice.slot());
-    Homeserver::new(HomeserverSettings {
+    Homeserver::new(HomeserverAccess {
         base_url: at.url.parse().unwrap(),
         server_name: at.server_name.as_str().try_into().unwrap(),
         as_token: SecretString::from(slot.as_token.clone()),

@@ -24,10 +24,10 @@ use umstieg_world::{Surroundings, World, WorldOptions};
 
 use crate::{
     direct::Direct,
-    measure::{Work, as_float, median, other_load},
-    members::Members,
-    practice::{Footprint, Practice},
-    report::{ANSWERS, Aims, LETTERS, LITTLE_MEMORY, Pairs, Report},
+    measure::{RoundFigures, as_float, median, other_load},
+    members::Participants,
+    practice::{Footprint, MeasuredPractice},
+    report::{ANSWERS, Aims, BenchReport, LETTERS, LITTLE_MEMORY, Pairs},
     stub::Stub,
 };
 
@@ -84,7 +84,7 @@ async fn bench(size: Size) {
     let world = World::start(options, |what| println!("bench: {what}")).await.unwrap();
     let surroundings = world.surroundings();
 
-    let mut report = Report::default();
+    let mut report = BenchReport::default();
     parsing::beside_the_library(size.rounds, &mut report);
     let reference = beside_direct(&surroundings, size, &mut report, &mut loads).await;
     before_stub(&surroundings, size, &mut report, reference).await;
@@ -104,10 +104,10 @@ async fn bench(size: Size) {
 async fn beside_direct(
     world: &Surroundings,
     size: Size,
-    report: &mut Report,
+    report: &mut BenchReport,
     loads: &mut Vec<f64>,
 ) -> f64 {
-    let mut ours = Practice::open(world, "ours", &world.homeserver).await;
+    let mut ours = MeasuredPractice::open(world, "ours", &world.homeserver).await;
     ours.open_threads(size.rooms).await;
     ours.join_everywhere().await;
     let content = ours.posted_content().await;
@@ -137,13 +137,13 @@ async fn beside_direct(
     report.pairs("letters into existing threads", LETTERS, &into, aims);
     report.pairs("letters opening threads", LETTERS, &opening, little);
     report.pairs("answers out", ANSWERS, &answers, little);
-    median(into.direct.iter().map(Work::per_second))
+    median(into.direct.iter().map(RoundFigures::per_second))
 }
 
 /// Row (d): our own ceiling.
-async fn before_stub(world: &Surroundings, size: Size, report: &mut Report, reference: f64) {
+async fn before_stub(world: &Surroundings, size: Size, report: &mut BenchReport, reference: f64) {
     let mut stub = Stub::start(&world.homeserver).await;
-    let mut ours = Practice::open(world, "alone", stub.homeserver()).await;
+    let mut ours = MeasuredPractice::open(world, "alone", stub.homeserver()).await;
     stub.bring_events_to(ours.slot());
     ours.open_threads(size.rooms).await;
     let mut rounds = Vec::new();
@@ -155,9 +155,14 @@ async fn before_stub(world: &Surroundings, size: Size, report: &mut Report, refe
 }
 
 /// The encrypted rows, and what many ghosts cost.
-async fn encrypted(world: &Surroundings, size: Size, report: &mut Report, loads: &mut Vec<f64>) {
-    let members = Members::open(world).await;
-    let mut ours = Practice::open_encrypted(world, "geheim", &members).await;
+async fn encrypted(
+    world: &Surroundings,
+    size: Size,
+    report: &mut BenchReport,
+    loads: &mut Vec<f64>,
+) {
+    let members = Participants::open(world).await;
+    let mut ours = MeasuredPractice::open_encrypted(world, "geheim", &members).await;
     ours.open_threads(size.active).await;
     ours.join_everywhere().await;
     let (content, key) = (ours.posted_content().await, ours.shared_key(&members).await);
@@ -210,7 +215,7 @@ async fn encrypted(world: &Surroundings, size: Size, report: &mut Report, loads:
 }
 
 /// Rows and bytes for each device.
-fn each_of(report: &mut Report, name: &str, footprint: Footprint) {
+fn each_of(report: &mut BenchReport, name: &str, footprint: Footprint) {
     let each = |count: i64| {
         as_float(usize::try_from(count).unwrap())
             / as_float(usize::try_from(footprint.devices).unwrap())

@@ -10,7 +10,7 @@ const WATCH: Duration = Duration::from_millis(500);
 
 /// What one round took.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Work {
+pub(crate) struct RoundFigures {
     /// Letters or answers.
     pub(crate) count: usize,
     pub(crate) seconds: f64,
@@ -22,7 +22,7 @@ pub(crate) struct Work {
     pub(crate) peak_mib: f64,
 }
 
-impl Work {
+impl RoundFigures {
     pub(crate) fn per_second(&self) -> f64 {
         as_float(self.count) / self.seconds
     }

@@ -28,18 +28,18 @@ pub(crate) const DEVICES: usize = 2;
 const PASSWORD: &str = "geheim";
 
 /// Everybody in the encrypted rooms.
-pub(crate) struct Members {
+pub(crate) struct Participants {
     url: String,
     http: reqwest::Client,
-    pub(crate) people: Vec<Member>,
+    pub(crate) people: Vec<Participant>,
 }
 
-pub(crate) struct Member {
+pub(crate) struct Participant {
     pub(crate) user: User,
-    devices: Vec<Device>,
+    devices: Vec<MemberDevice>,
 }
 
-struct Device {
+struct MemberDevice {
     machine: OlmMachine,
     token: String,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Papers {
     pub(crate) fallback: Value,
 }
 
-impl Members {
+impl Participants {
     pub(crate) async fn open(world: &Surroundings) -> Self {
         let mut members = Self {
             url: world.homeserver.url.clone(),
@@ -97,7 +97,7 @@ impl Members {
         })
     }
 
-    async fn member(&self, user: User) -> Member {
+    async fn member(&self, user: User) -> Participant {
         // Whoever registers has a device by that.
         let whoami = self.ask(Method::GET, "/v3/account/whoami", &user.access_token, None).await;
         let first = device(&user, &whoami, user.access_token.clone()).await;
@@ -114,11 +114,11 @@ impl Members {
             self.confirm(first, &second).await;
             devices.push(second);
         }
-        Member { user, devices }
+        Participant { user, devices }
     }
 
     /// A further device of somebody, not signed yet.
-    async fn another(&self, user: &User) -> Device {
+    async fn another(&self, user: &User) -> MemberDevice {
         let login = json!({
             "type": "m.login.password",
             "identifier": { "type": "m.id.user", "user": user.id },
@@ -137,7 +137,7 @@ impl Members {
     }
 
     /// The first device signs the other one.
-    async fn confirm(&self, first: &Device, other: &Device) {
+    async fn confirm(&self, first: &MemberDevice, other: &MemberDevice) {
         let user = first.machine.user_id();
         let (name, _) = first.machine.query_keys_for_users([user]);
         let query = json!({ "device_keys": { user.as_str(): [] } });
@@ -150,11 +150,11 @@ impl Members {
         self.sign(first, &serde_json::to_value(&request.signed_keys).unwrap()).await;
     }
 
-    async fn upload(&self, device: &Device, body: &Value) -> Value {
+    async fn upload(&self, device: &MemberDevice, body: &Value) -> Value {
         self.ask(Method::POST, "/v3/keys/upload", &device.token, Some(body)).await
     }
 
-    async fn sign(&self, device: &Device, signed: &Value) {
+    async fn sign(&self, device: &MemberDevice, signed: &Value) {
         let path = "/v3/keys/signatures/upload";
         let answer = self.ask(Method::POST, path, &device.token, Some(signed)).await;
         let failures = answer.get("failures").and_then(Value::as_object);
@@ -176,9 +176,9 @@ impl Members {
 }
 
 /// Of the answer to a login, or to a question who one is.
-async fn device(user: &User, answer: &Value, token: String) -> Device {
+async fn device(user: &User, answer: &Value, token: String) -> MemberDevice {
     let id = answer.get("device_id").and_then(Value::as_str).unwrap();
-    Device { machine: machine(&user.id, id).await, token }
+    MemberDevice { machine: machine(&user.id, id).await, token }
 }
 
 /// A new device, with keys in memory.

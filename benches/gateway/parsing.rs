@@ -7,7 +7,7 @@ use umstieg::{mail, rules::posts};
 use crate::{
     letters::letter,
     measure::{as_float, median},
-    report::Report,
+    report::BenchReport,
 };
 
 /// Mails of the corpus and as many ordinary ones, so often per round.
@@ -15,7 +15,7 @@ const PASSES: usize = 200;
 
 /// One row: mails per second through parser and renderer, against `mail-parser` alone, which makes
 /// no text of HTML, no posts and no decisions. Rounds take turns.
-pub(crate) fn beside_the_library(rounds: usize, report: &mut Report) {
+pub(crate) fn beside_the_library(rounds: usize, report: &mut BenchReport) {
     let mails = corpus();
     let ours = || {
         for mail in &mails {

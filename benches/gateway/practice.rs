@@ -12,15 +12,15 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use umstieg::store::{Database, Store, seal::OuterKey};
 use umstieg_world::{
-    Channel, Gateway, Homeserver, Slot, SlotLease, Surroundings,
+    Gateway, PracticeChannel, Slot, SlotLease, Surroundings, SynapseAccess,
     gateway::{ENCRYPTED, PASSWORD, UNENCRYPTED},
     synapse::User,
 };
 
 use crate::{
     CONCURRENCY, letters,
-    measure::{Work, cpu_seconds, forget_peak, peak_mib, signal},
-    members::Members,
+    measure::{RoundFigures, cpu_seconds, forget_peak, peak_mib, signal},
+    members::Participants,
 };
 
 /// How long a round may take before the benchmark gives up.
@@ -49,7 +49,7 @@ const DEVICE_TABLES: &[&str] = &[
     "crypto_peer_identities",
 ];
 
-/// See [`Practice::footprint`].
+/// See [`MeasuredPractice::footprint`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Footprint {
     pub(crate) devices: i64,
@@ -58,7 +58,7 @@ pub(crate) struct Footprint {
 }
 
 /// A practice with one KIM account, and its gateway.
-pub(crate) struct Practice<'a> {
+pub(crate) struct MeasuredPractice<'a> {
     world: &'a Surroundings,
     gateway: Gateway,
     process: u32,
@@ -76,9 +76,13 @@ pub(crate) struct Practice<'a> {
     answers: AtomicUsize,
 }
 
-impl<'a> Practice<'a> {
+impl<'a> MeasuredPractice<'a> {
     /// Starts a gateway that talks to `homeserver`. `name` is unique in the world.
-    pub(crate) async fn open(world: &'a Surroundings, name: &str, homeserver: &Homeserver) -> Self {
+    pub(crate) async fn open(
+        world: &'a Surroundings,
+        name: &str,
+        homeserver: &SynapseAccess,
+    ) -> Self {
         let person =
             world.homeserver.register_user(&format!("anna-{name}"), "geheim").await.unwrap();
         Self::open_for(world, name, homeserver, &[&person], UNENCRYPTED).await
@@ -89,7 +93,7 @@ impl<'a> Practice<'a> {
     pub(crate) async fn open_encrypted(
         world: &'a Surroundings,
         name: &str,
-        members: &Members,
+        members: &Participants,
     ) -> Self {
         let team: Vec<&User> = members.people.iter().map(|member| &member.user).collect();
         Self::open_for(world, name, &world.homeserver, &team, ENCRYPTED).await
@@ -98,7 +102,7 @@ impl<'a> Practice<'a> {
     async fn open_for(
         world: &'a Surroundings,
         name: &str,
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         team: &[&User],
         encryption: &str,
     ) -> Self {
@@ -113,7 +117,8 @@ impl<'a> Practice<'a> {
         world.mail.add_catch_all(&domain, &everybody).await.unwrap();
         let url = world.postgres.create_database(name).await.unwrap();
         // Messages are not gathered: waiting for a second one is not what is measured.
-        let channel = Channel { collect_seconds: 0, ..Channel::kim("kim", &address, &team) };
+        let channel =
+            PracticeChannel { collect_seconds: 0, ..PracticeChannel::kim("kim", &address, &team) };
         let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
         let mut gateway = Gateway::with_encryption(
             binary,
@@ -147,7 +152,7 @@ impl<'a> Practice<'a> {
     }
 
     /// The homeserver of the world, which is its own unless a stub stands in for it.
-    pub(crate) fn at(&self) -> &Homeserver {
+    pub(crate) fn at(&self) -> &SynapseAccess {
         &self.world.homeserver
     }
 
@@ -189,7 +194,7 @@ impl<'a> Practice<'a> {
     }
 
     /// `each` letters into every thread.
-    pub(crate) async fn letters_into_threads(&self, each: usize) -> Work {
+    pub(crate) async fn letters_into_threads(&self, each: usize) -> RoundFigures {
         let letters = (0..each)
             .flat_map(|_| 0..self.threads)
             .map(|thread| (self.correspondent(thread), Some(self.first_letter(thread))));
@@ -197,14 +202,14 @@ impl<'a> Practice<'a> {
     }
 
     /// `count` letters of correspondents nobody has heard of.
-    pub(crate) async fn letters_opening_threads(&self, count: usize) -> Work {
+    pub(crate) async fn letters_opening_threads(&self, count: usize) -> RoundFigures {
         let known = self.letters.load(Ordering::Relaxed);
         let letters = (0..count).map(|number| (self.correspondent(known + number), None));
         self.letters(letters.collect()).await
     }
 
     /// One answer in each room, from what the person says to the notice that it was handed over.
-    pub(crate) async fn answers(&self) -> Work {
+    pub(crate) async fn answers(&self) -> RoundFigures {
         let rooms = self.rooms().await;
         let before = self.begin().await;
         let begun = self.now().await;
@@ -220,7 +225,7 @@ impl<'a> Practice<'a> {
     }
 
     /// What somebody's device was sent to read the rooms with.
-    pub(crate) async fn shared_key(&self, members: &Members) -> Value {
+    pub(crate) async fn shared_key(&self, members: &Participants) -> Value {
         // Nobody but the gateway has written to the last one of them yet.
         let user = &members.people.last().unwrap().user.id;
         let sql = format!(
@@ -276,7 +281,7 @@ impl<'a> Practice<'a> {
         footprint
     }
 
-    /// Halts the process until [`Practice::thaw`]: what others do is then not disturbed by it.
+    /// Halts the process until [`MeasuredPractice::thaw`]: what others do is then not disturbed by it.
     pub(crate) fn freeze(&self) {
         signal(self.process, "STOP");
     }
@@ -297,7 +302,7 @@ impl<'a> Practice<'a> {
     }
 
     /// Fills the mailbox while the gateway is halted, then waits until all of it is in the rooms.
-    async fn letters(&self, letters: Vec<(String, Option<String>)>) -> Work {
+    async fn letters(&self, letters: Vec<(String, Option<String>)>) -> RoundFigures {
         let before = self.begin().await;
         self.freeze();
         for (from, answers) in &letters {
@@ -318,7 +323,7 @@ impl<'a> Practice<'a> {
     }
 
     /// What was done since `begun`, including what follows the last post: its echo is read.
-    async fn end(&self, count: usize, begun: OffsetDateTime, before: (f64, f64)) -> Work {
+    async fn end(&self, count: usize, begun: OffsetDateTime, before: (f64, f64)) -> RoundFigures {
         self.settled().await;
         let seconds =
             sqlx::query_scalar("select extract(epoch from max(sent_at) - $1)::float8 from posts")
@@ -326,7 +331,7 @@ impl<'a> Practice<'a> {
                 .fetch_one(&self.database)
                 .await
                 .unwrap();
-        let work = Work {
+        let work = RoundFigures {
             count,
             seconds,
             requests: self.requests().await - before.0,

@@ -7,11 +7,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::measure::{Work, median};
+use crate::measure::{RoundFigures, median};
 
 /// One line of the report.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct ReportRow {
     name: String,
     ours: f64,
     /// What the homeserver takes when driven directly, where there is such a thing.
@@ -23,19 +23,19 @@ pub(crate) struct Row {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Report {
-    rows: Vec<Row>,
+pub(crate) struct BenchReport {
+    rows: Vec<ReportRow>,
 }
 
 /// Rounds of the same work: neighbours, first the one driven directly, then ours.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
-    pub(crate) direct: Vec<Work>,
-    pub(crate) ours: Vec<Work>,
+    pub(crate) direct: Vec<RoundFigures>,
+    pub(crate) ours: Vec<RoundFigures>,
 }
 
 impl Pairs {
-    pub(crate) fn add(&mut self, direct: Work, ours: Work) {
+    pub(crate) fn add(&mut self, direct: RoundFigures, ours: RoundFigures) {
         self.direct.push(direct);
         self.ours.push(ours);
     }
@@ -59,20 +59,20 @@ pub(crate) struct Aims {
     pub(crate) memory: &'static str,
 }
 
-impl Report {
+impl BenchReport {
     /// The rows of work that was also done directly.
     pub(crate) fn pairs(&mut self, name: &str, unit: Units, pairs: &Pairs, aims: Aims) {
-        self.rows.push(Row {
+        self.rows.push(ReportRow {
             name: name.to_owned(),
-            ours: median(pairs.ours.iter().map(Work::per_second)),
-            reference: Some(median(pairs.direct.iter().map(Work::per_second))),
+            ours: median(pairs.ours.iter().map(RoundFigures::per_second)),
+            reference: Some(median(pairs.direct.iter().map(RoundFigures::per_second))),
             ratio: Some(median(pairs.ratios())),
             unit: unit.per_second,
             aim: aims.throughput,
         });
-        let ours = median(pairs.ours.iter().map(Work::requests_each));
-        let reference = median(pairs.direct.iter().map(Work::requests_each));
-        self.rows.push(Row {
+        let ours = median(pairs.ours.iter().map(RoundFigures::requests_each));
+        let reference = median(pairs.direct.iter().map(RoundFigures::requests_each));
+        self.rows.push(ReportRow {
             name: format!("{name}: requests"),
             ours,
             reference: Some(reference),
@@ -85,9 +85,15 @@ impl Report {
 
     /// What only the gateway does, before a homeserver that answers at once; `reference` is the
     /// throughput a real one has.
-    pub(crate) fn ceiling(&mut self, name: &str, unit: Units, rounds: &[Work], reference: f64) {
-        let ours = median(rounds.iter().map(Work::per_second));
-        self.rows.push(Row {
+    pub(crate) fn ceiling(
+        &mut self,
+        name: &str,
+        unit: Units,
+        rounds: &[RoundFigures],
+        reference: f64,
+    ) {
+        let ours = median(rounds.iter().map(RoundFigures::per_second));
+        self.rows.push(ReportRow {
             name: name.to_owned(),
             ours,
             reference: Some(reference),
@@ -108,25 +114,25 @@ impl Report {
         unit: &'static str,
     ) {
         let (reference, ratio) = (Some(reference), Some(ratio));
-        self.rows.push(Row { name: name.to_owned(), ours, reference, ratio, unit, aim: "" });
+        self.rows.push(ReportRow { name: name.to_owned(), ours, reference, ratio, unit, aim: "" });
     }
 
     /// One figure of the gateway's own.
     pub(crate) fn figure(&mut self, name: &str, ours: f64, unit: &'static str, aim: &'static str) {
         let name = name.to_owned();
-        self.rows.push(Row { name, ours, reference: None, ratio: None, unit, aim });
+        self.rows.push(ReportRow { name, ours, reference: None, ratio: None, unit, aim });
     }
 
-    fn costs(&mut self, name: &str, unit: Units, rounds: &[Work], memory: &'static str) {
-        self.rows.push(Row {
+    fn costs(&mut self, name: &str, unit: Units, rounds: &[RoundFigures], memory: &'static str) {
+        self.rows.push(ReportRow {
             name: format!("{name}: processor time"),
-            ours: median(rounds.iter().map(Work::cpu_seconds_per_thousand)),
+            ours: median(rounds.iter().map(RoundFigures::cpu_seconds_per_thousand)),
             reference: None,
             ratio: None,
             unit: unit.cpu,
             aim: "",
         });
-        self.rows.push(Row {
+        self.rows.push(ReportRow {
             name: format!("{name}: peak memory"),
             ours: rounds.iter().map(|work| work.peak_mib).fold(0.0, f64::max),
             reference: None,

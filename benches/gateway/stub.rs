@@ -16,14 +16,14 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
-use umstieg_world::{Homeserver, Slot};
+use umstieg_world::{Slot, SynapseAccess};
 
 /// Most events in one transaction; as Synapse.
 const EVENTS_AT_ONCE: usize = 100;
 
 /// The stub; its tasks end with it.
 pub(crate) struct Stub {
-    homeserver: Homeserver,
+    homeserver: SynapseAccess,
     events: Option<mpsc::UnboundedReceiver<Value>>,
     tasks: JoinSet<()>,
 }
@@ -37,7 +37,7 @@ struct Front {
 
 impl Stub {
     /// Starts it under the server name of the real one.
-    pub(crate) async fn start(real: &Homeserver) -> Self {
+    pub(crate) async fn start(real: &SynapseAccess) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let front = Arc::new(Front {
             server_name: real.server_name.clone(),
@@ -54,7 +54,7 @@ impl Stub {
         Self { homeserver, events: Some(events), tasks }
     }
 
-    pub(crate) fn homeserver(&self) -> &Homeserver {
+    pub(crate) fn homeserver(&self) -> &SynapseAccess {
         &self.homeserver
     }
 

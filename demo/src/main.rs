@@ -48,7 +48,7 @@ of it ends with this program.
 /// Starts a whole world of servers on this machine and shows the two roads.
 #[derive(Parser)]
 #[command(name = "umstieg-demo")]
-struct Cli {
+struct DemoCli {
     /// End after the story, with exit code 0 when every step was seen
     #[arg(long)]
     once: bool,
@@ -58,7 +58,7 @@ struct Cli {
 async fn main() -> ExitCode {
     // One provider for every TLS connection, chosen before the first. It can be set only once.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match demo(Cli::parse().once).await {
+    match demo(DemoCli::parse().once).await {
         Ok(code) => code,
         Err(error) => {
             // Nobody is left to tell when standard error is closed.

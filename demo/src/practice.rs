@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use umstieg::store::seal::OuterKey;
 use umstieg_world::{
     Companion, JsClient, JsOptions, World, WorldOptions,
-    client::Trust,
+    client::ClientTrust,
     mail::{FAX_DOMAIN, FAX_GATEWAY, FAX_GATEWAY_PASSWORD},
     ports::Port,
 };
@@ -44,12 +44,12 @@ pub(crate) struct Practice {
     pub(crate) anna: JsClient,
     pub(crate) gateway: Companion,
     pub(crate) world: World,
-    pub(crate) place: Place,
+    pub(crate) place: GatewayPlace,
 }
 
 /// Where the gateway of the demo has its files and doors.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct GatewayPlace {
     pub(crate) folder: PathBuf,
     pub(crate) monitoring: Port,
     door: Port,
@@ -75,7 +75,7 @@ pub(crate) async fn open(tale: &mut Tale) -> Result<Practice, DemoError> {
 async fn set_up(
     tale: &mut Tale,
     world: &mut World,
-) -> Result<(JsClient, Companion, Place), DemoError> {
+) -> Result<(JsClient, Companion, GatewayPlace), DemoError> {
     let anna = tale
         .step(
             "Anna, the practice's assistant, logs in; her client believes signed devices only",
@@ -87,7 +87,7 @@ async fn set_up(
     let place = tale
         .step(
             "umstieg.toml: a KIM account (POP3, SMTP), a fax line (IMAP, SMTP)",
-            Place::make(world),
+            GatewayPlace::make(world),
         )
         .await?;
     tale.step("umstieg registration", place.command("registration")).await?;
@@ -113,11 +113,11 @@ async fn people(world: &World) -> Result<JsClient, Miss> {
     // It warns of devices that nobody signed. One that refuses them, and accepts
     // an invitation the moment it comes as this one does, may hide a first post until it is started
     // again: it decides before it has the answer who its sender is.
-    let warning = JsOptions { cross_signed: true, trust: Trust::AnyDevice };
+    let warning = JsOptions { cross_signed: true, trust: ClientTrust::AnyDevice };
     Ok(JsClient::login(&world.synapse, ANNA, PASSWORD, warning).await?)
 }
 
-impl Place {
+impl GatewayPlace {
     async fn make(world: &World) -> Result<Self, Miss> {
         let failed = |error: std::io::Error| Miss::of("a folder for the gateway", &error);
         let folder = world.folder().join("gateway");

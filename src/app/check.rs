@@ -12,7 +12,7 @@ use crate::{
 pub struct Finding {
     /// What was tried, for example `inbox kim`.
     pub what: String,
-    pub state: State,
+    pub state: FindingState,
     /// What was seen: a version, an error with its causes. One line.
     pub detail: String,
     /// What to do about it; empty when there is nothing to do.
@@ -21,7 +21,7 @@ pub struct Finding {
 
 /// How a probe ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum FindingState {
     Ok,
     /// The gateway works, and yet somebody should know.
     Warn,
@@ -31,7 +31,12 @@ pub enum State {
 
 impl Finding {
     pub fn ok(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Ok, detail: detail.into(), advice: String::new() }
+        Self {
+            what: what.into(),
+            state: FindingState::Ok,
+            detail: detail.into(),
+            advice: String::new(),
+        }
     }
 
     pub fn warn(
@@ -39,7 +44,12 @@ impl Finding {
         detail: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        Self { what: what.into(), state: State::Warn, detail: detail.into(), advice: advice.into() }
+        Self {
+            what: what.into(),
+            state: FindingState::Warn,
+            detail: detail.into(),
+            advice: advice.into(),
+        }
     }
 
     pub fn fail(
@@ -47,50 +57,56 @@ impl Finding {
         detail: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        Self { what: what.into(), state: State::Fail, detail: detail.into(), advice: advice.into() }
+        Self {
+            what: what.into(),
+            state: FindingState::Fail,
+            detail: detail.into(),
+            advice: advice.into(),
+        }
     }
 }
 
 /// Whether nothing failed; warnings are no failures.
 pub fn is_well(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| finding.state != State::Fail)
+    findings.iter().all(|finding| finding.state != FindingState::Fail)
 }
 
 /// The findings as a plain-text table, in their order, with a last line that sums up.
 pub fn table(language: Language, findings: &[Finding]) -> String {
-    Table { language, findings }.to_string()
+    FindingsTable { language, findings }.to_string()
 }
 
-struct Table<'a> {
+struct FindingsTable<'a> {
     language: Language,
     findings: &'a [Finding],
 }
 
-impl Table<'_> {
+impl FindingsTable<'_> {
     fn say(&self, phrase: &Phrase) -> String {
         Phrases::say(self.language, phrase)
     }
 
-    fn word(&self, state: State) -> String {
+    fn word(&self, state: FindingState) -> String {
         self.say(match state {
-            State::Ok => &Phrase::CheckOk,
-            State::Warn => &Phrase::CheckWarn,
-            State::Fail => &Phrase::CheckFail,
+            FindingState::Ok => &Phrase::CheckOk,
+            FindingState::Warn => &Phrase::CheckWarn,
+            FindingState::Fail => &Phrase::CheckFail,
         })
     }
 
-    fn count(&self, state: State) -> u64 {
+    fn count(&self, state: FindingState) -> u64 {
         // A machine has fewer probes than u64 has numbers.
         self.findings.iter().filter(|f| f.state == state).map(|_| 1).sum()
     }
 }
 
-impl fmt::Display for Table<'_> {
+impl fmt::Display for FindingsTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heading = self.say(&Phrase::CheckHeading);
         let whats = self.findings.iter().map(|finding| finding.what.as_str());
         let what_width = whats.chain([heading.as_str()]).map(width).max().unwrap_or(0);
-        let words = [State::Ok, State::Warn, State::Fail].map(|state| self.word(state));
+        let words = [FindingState::Ok, FindingState::Warn, FindingState::Fail]
+            .map(|state| self.word(state));
         let word_width = words.iter().map(|word| width(word)).max().unwrap_or(0);
         let advice = self.say(&Phrase::CheckAdvice);
         writeln!(f, "{heading}")?;
@@ -105,7 +121,7 @@ impl fmt::Display for Table<'_> {
                 writeln!(f, "{}{advice}: {}", " ".repeat(indent), one_line(&finding.advice))?;
             }
         }
-        let (failures, warnings) = (self.count(State::Fail), self.count(State::Warn));
+        let (failures, warnings) = (self.count(FindingState::Fail), self.count(FindingState::Warn));
         let sum = if failures == 0 && warnings == 0 {
             Phrase::CheckAllWell
         } else {

@@ -13,7 +13,7 @@ use super::RunError;
 use crate::{
     relay::Ctx,
     store::{Epoch, OneGateway, OpenError},
-    worker::Report,
+    worker::HealthListener,
 };
 
 /// Time between two looks whether the database is still ours alone.
@@ -41,8 +41,8 @@ pub(super) struct Hold {
     to_compare: bool,
 }
 
-/// How a look went.
-enum Look {
+/// How the hold was found.
+enum HoldState {
     Ours,
     /// Nobody answered.
     Silent,
@@ -60,7 +60,7 @@ impl Hold {
     pub(super) async fn until_lost(
         mut self,
         ctx: Arc<Ctx>,
-        report: Report,
+        report: HealthListener,
     ) -> Result<(), RunError> {
         loop {
             tokio::select! {
@@ -68,13 +68,13 @@ impl Hold {
                 () = ctx.store.doubted() => return Err(self.anew("the database is an older copy")),
             }
             match self.look(&ctx, &report).await {
-                Look::Ours => {
+                HoldState::Ours => {
                     report("postgres", true);
                     self.confirm(&ctx).await;
                 }
-                Look::Silent => return Err(self.anew("the database does not answer")),
-                Look::Changed(why) => return Err(self.anew(why)),
-                Look::Lost(error) => {
+                HoldState::Silent => return Err(self.anew("the database does not answer")),
+                HoldState::Changed(why) => return Err(self.anew(why)),
+                HoldState::Lost(error) => {
                     report("postgres", false);
                     error!(error = %error, "The connection that holds the database broke");
                     ctx.store.is_doubtful();
@@ -103,7 +103,7 @@ impl Hold {
         RunError::Anew { why, ours: self.gate.sessions() }
     }
 
-    async fn look(&mut self, ctx: &Ctx, report: &Report) -> Look {
+    async fn look(&mut self, ctx: &Ctx, report: &HealthListener) -> HoldState {
         let now = ctx.clock.now();
         let is_time = self.noted.is_none_or(|(noted, _)| noted.elapsed() >= NOTE_EVERY);
         let note = is_time.then_some(now);
@@ -122,17 +122,17 @@ impl Hold {
                 if let Some(at) = note {
                     self.noted = Some((Instant::now(), at));
                 }
-                Look::Ours
+                HoldState::Ours
             }
-            Ok(Ok(false)) => Look::Changed("another gateway has taken the database"),
-            Ok(Err(error)) => Look::Lost(error),
-            Err(_) => Look::Silent,
+            Ok(Ok(false)) => HoldState::Changed("another gateway has taken the database"),
+            Ok(Err(error)) => HoldState::Lost(error),
+            Err(_) => HoldState::Silent,
         }
     }
 
     /// The database was restarted, or the connection to it broke: the lock is taken again. When
     /// another gateway was faster, this one must not go on; nor when it is another database now.
-    async fn regain(&mut self, report: &Report) -> Result<(), RunError> {
+    async fn regain(&mut self, report: &HealthListener) -> Result<(), RunError> {
         let begun = Instant::now();
         let mut ours = self.gate.sessions();
         loop {

@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 use crate::{
     config::{MailServerSettings, Tls},
     transport::{
-        ClientCertificate, Fingerprint, Login, MailServer, ServerSettingsError, TlsMode, Trust,
-        TrustError,
+        ClientCertificate, Fingerprint, Login, MailServer, ServerSettingsError, ServerTrust,
+        TlsMode, TrustError,
     },
 };
 
@@ -30,9 +30,9 @@ pub(super) fn mail_server(settings: &MailServerSettings) -> Result<MailServer, S
         Tls::None => TlsMode::None,
     };
     server.trust = match (&settings.ca_pem, settings.pins.as_slice()) {
-        (None, []) => Trust::Platform,
-        (Some(pem), []) => Trust::authorities(pem)?,
-        (_, pins) => Trust::Pins(pins.iter().map(fingerprint).collect::<Result<_, _>>()?),
+        (None, []) => ServerTrust::Platform,
+        (Some(pem), []) => ServerTrust::authorities(pem)?,
+        (_, pins) => ServerTrust::Pins(pins.iter().map(fingerprint).collect::<Result<_, _>>()?),
     };
     server.client_certificate = match &settings.client_identity {
         Some(identity) => Some(ClientCertificate::from_pem(

@@ -4,7 +4,7 @@ use super::start;
 use crate::{
     config::Settings,
     model::Clock,
-    store::{self, Database, OneGateway, OpenError, Progress, RekeyError, seal::OuterKey},
+    store::{self, Database, OneGateway, OpenError, RekeyError, RekeyProgress, seal::OuterKey},
 };
 
 /// Makes the key of the settings the one the database is sealed with; `tell` hears a line at a
@@ -37,20 +37,20 @@ pub async fn rekey(
     done
 }
 
-fn sentence(progress: Progress, mark: &str) -> String {
+fn sentence(progress: RekeyProgress, mark: &str) -> String {
     match progress {
-        Progress::NothingToDo => {
+        RekeyProgress::NothingToDo => {
             format!("Everything is sealed with the key {mark} already; nothing was changed.\n")
         }
-        Progress::KeysWrapped => format!(
+        RekeyProgress::KeysWrapped => format!(
             "From now on the database opens with the key {mark} only.\n\
              Sealing anew what lies in it; this may be interrupted and run again.\n"
         ),
-        Progress::GoesOn => "Going on where it was interrupted.\n".to_owned(),
-        Progress::Resealed { column, done, all } => {
+        RekeyProgress::GoesOn => "Going on where it was interrupted.\n".to_owned(),
+        RekeyProgress::Resealed { column, done, all } => {
             format!("  {}.{}: {done} of {all}\n", column.table, column.column)
         }
-        Progress::KeysRemoved(keys) => format!(
+        RekeyProgress::KeysRemoved(keys) => format!(
             "Done. Old data keys removed: {keys}.\n\
              Keep the old key as long as you keep backups from before.\n"
         ),

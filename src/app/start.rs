@@ -13,7 +13,7 @@ use crate::{
         AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, InboxProtocol, Settings,
         Tokens,
     },
-    matrix::{Homeserver, HomeserverSettings, HomeserverSettingsError, MatrixError},
+    matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
         self, Acquaintances, Budget, Ctx, Devices, Hearing, Inbox, KeysError, Line, Owed, Seats,
@@ -47,7 +47,7 @@ pub enum StartError {
     #[error("homeserver.server_name is not a server name")]
     ServerName(#[source] ruma::IdParseError),
     #[error(transparent)]
-    Homeserver(#[from] HomeserverSettingsError),
+    Homeserver(#[from] HomeserverAccessError),
     #[error("the channel {channel} cannot use its mail server")]
     MailServer {
         channel: String,
@@ -65,7 +65,7 @@ pub(super) fn database_url(database: &DatabaseSettings) -> String {
 pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeserver, StartError> {
     let server_name = OwnedServerName::try_from(settings.homeserver.server_name.as_str())
         .map_err(StartError::ServerName)?;
-    Ok(Homeserver::new(HomeserverSettings {
+    Ok(Homeserver::new(HomeserverAccess {
         base_url: settings.homeserver.url.clone(),
         server_name,
         as_token: tokens.as_token.clone(),

@@ -99,7 +99,7 @@ pub(super) enum Caller {
 
 /// What a line or a subject says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+enum CallerClue {
     Number(FaxNumber),
     /// Digits that are surely no whole number; without all that is no digit.
     Digits(String),
@@ -107,7 +107,7 @@ enum Told {
     Words,
 }
 
-impl Told {
+impl CallerClue {
     /// A number, or the end of one.
     fn is_number(&self) -> bool {
         match self {
@@ -135,9 +135,10 @@ pub(super) fn read(
     own: &FaxNumber,
 ) -> Caller {
     let told = |raw: &str| {
-        tell(raw, country).filter(|told| told.is_number() && *told != Told::Number(own.clone()))
+        tell(raw, country)
+            .filter(|told| told.is_number() && *told != CallerClue::Number(own.clone()))
     };
-    let lines = |labels: &[&str]| -> Vec<Told> {
+    let lines = |labels: &[&str]| -> Vec<CallerClue> {
         labelled(&letter.body.text, labels).filter_map(told).collect()
     };
     let subject = in_subject(&letter.subject, subjects, country);
@@ -159,16 +160,16 @@ pub(super) fn read(
         return judged(caller);
     }
     let claimed = claims().find_map(|claim| match claim {
-        Told::Number(number) => Some(number.clone()),
-        Told::Digits(_) | Told::Words => None,
+        CallerClue::Number(number) => Some(number.clone()),
+        CallerClue::Digits(_) | CallerClue::Words => None,
     });
     // The gateway's caller id without its zero is the whole number that the machine claims.
-    if let (Some(number), [Told::Digits(digits)]) = (&claimed, callers.as_slice())
+    if let (Some(number), [CallerClue::Digits(digits)]) = (&claimed, callers.as_slice())
         && number::national_digits(number) == *digits
     {
         return Caller::Sure(number.clone());
     }
-    if let Some(Told::Number(number)) = &of_subject {
+    if let Some(CallerClue::Number(number)) = &of_subject {
         let has_lines = names_caller || !stations.is_empty() || !senders.is_empty();
         // A station id in a line of its own that is the subject's number is where that comes from.
         let is_by_form = by_form == Some(Says::Caller)
@@ -186,7 +187,7 @@ fn in_subject(subject: &str, forms: &[SubjectForm], country: Country) -> Option<
     let subject = undecorated(subject);
     let (says, raw) =
         forms.iter().find_map(|form| Some((form.says, fill_of(form.pattern, &subject)?)))?;
-    let is_number = |raw: &str| matches!(tell(raw, country), Some(Told::Number(_)));
+    let is_number = |raw: &str| matches!(tell(raw, country), Some(CallerClue::Number(_)));
     let cut = (!is_number(raw)).then(|| without_tail(raw)).flatten();
     Some((says, cut.filter(|cut| is_number(cut)).unwrap_or(raw).to_owned()))
 }
@@ -227,23 +228,23 @@ fn without_tail(raw: &str) -> Option<&str> {
 }
 
 /// The number, when all that is told is this one number. Two contradict each other.
-fn only_number(told: &[Told]) -> Option<FaxNumber> {
+fn only_number(told: &[CallerClue]) -> Option<FaxNumber> {
     let (first, rest) = told.split_first()?;
-    let Told::Number(number) = first else { return None };
+    let CallerClue::Number(number) = first else { return None };
     rest.iter().all(|other| agrees(number, other)).then(|| number.clone())
 }
 
 /// Whether a claim can be meant for this number.
-fn agrees(number: &FaxNumber, claim: &Told) -> bool {
+fn agrees(number: &FaxNumber, claim: &CallerClue) -> bool {
     match claim {
-        Told::Number(other) => number == other,
-        Told::Digits(digits) => number.digits().ends_with(digits.trim_start_matches('0')),
-        Told::Words => true,
+        CallerClue::Number(other) => number == other,
+        CallerClue::Digits(digits) => number.digits().ends_with(digits.trim_start_matches('0')),
+        CallerClue::Words => true,
     }
 }
 
 /// Nothing for an empty text.
-fn tell(raw: &str, country: Country) -> Option<Told> {
+fn tell(raw: &str, country: Country) -> Option<CallerClue> {
     let raw = raw.trim().trim_matches('"').trim();
     if raw.is_empty() {
         return None;
@@ -258,19 +259,23 @@ fn tell(raw: &str, country: Country) -> Option<Told> {
         .map_or(raw, |rest| rest.split(['@', ';']).next().unwrap_or_default());
     // What is dialled behind the number is not in it.
     if raw.to_ascii_lowercase().contains(";ext=") {
-        return Some(Told::Words);
+        return Some(CallerClue::Words);
     }
     if let Some(number) = number::to_e164(bare, country) {
-        return Some(Told::Number(number));
+        return Some(CallerClue::Number(number));
     }
     let mut numbers = notations(bare).filter_map(|notation| number::to_e164(notation, country));
     if let Some(number) = numbers.next() {
         let is_one = numbers.all(|other| other == number);
-        return Some(if is_one { Told::Number(number) } else { Told::Words });
+        return Some(if is_one { CallerClue::Number(number) } else { CallerClue::Words });
     }
     let is_dialled = bare.chars().all(|c| c.is_ascii_digit() || " +-/.()".contains(c));
     let digits: String = bare.chars().filter(char::is_ascii_digit).collect();
-    Some(if is_dialled && !digits.is_empty() { Told::Digits(digits) } else { Told::Words })
+    Some(if is_dialled && !digits.is_empty() {
+        CallerClue::Digits(digits)
+    } else {
+        CallerClue::Words
+    })
 }
 
 /// Where else in a text a number may stand: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.

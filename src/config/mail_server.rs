@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::{
     reader::Section,
     secrets::{self, secret},
-    surroundings::Surroundings,
+    surroundings::SettingsSurroundings,
 };
 
 /// Where a mailbox or a submission server is, and how we know it and it knows us.
@@ -65,7 +65,7 @@ pub struct ClientIdentity {
 /// Reads the keys an inbox and an outbox share.
 pub(super) fn read(
     section: &Section<'_, '_>,
-    around: &Surroundings<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<MailServerSettings> {
     let host = section.text("host", host_name);
     let host = section.required("host", "the mail server's name or address", host);
@@ -154,7 +154,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn certificates(path: &str, around: &Surroundings<'_>) -> Result<Vec<u8>, String> {
+fn certificates(path: &str, around: &SettingsSurroundings<'_>) -> Result<Vec<u8>, String> {
     let path = around.resolve(path);
     let shown = path.display();
     let pem =
@@ -168,7 +168,7 @@ fn certificates(path: &str, around: &Surroundings<'_>) -> Result<Vec<u8>, String
     }
 }
 
-fn private_key(path: &str, around: &Surroundings<'_>) -> Result<SecretString, String> {
+fn private_key(path: &str, around: &SettingsSurroundings<'_>) -> Result<SecretString, String> {
     let path = around.resolve(path);
     let shown = path.display();
     around.warn_if_world_readable(&path);

@@ -14,10 +14,10 @@ use super::{
     HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
     OutboxSettings, SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
     mail_server::{host_name, is_loopback, one_line},
-    reader::{Mistake, Reader, Section, line_at},
+    reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, secret},
     settings::PlaceholderKey,
-    surroundings::{Environment, Surroundings},
+    surroundings::{Environment, SettingsSurroundings},
 };
 use crate::{
     channel::{
@@ -33,7 +33,7 @@ const DATABASE_URL_VARIABLE: &str = "UMSTIEG_DATABASE_URL";
 
 /// Settings, and what a person should know about them although they work.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedSettings {
     pub settings: Settings,
     /// Whole sentences.
     pub warnings: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Loaded {
 /// Reads the settings file and every file it names.
 ///
 /// Errors: [`SettingsError::Unreadable`], or all mistakes in it at once.
-pub fn load(file: &Path, environment: Environment<'_>) -> Result<Loaded, SettingsError> {
+pub fn load(file: &Path, environment: Environment<'_>) -> Result<LoadedSettings, SettingsError> {
     let text = fs::read_to_string(file)
         .map_err(|cause| SettingsError::Unreadable { file: file.to_owned(), cause })?;
     parse(&text, file, environment)
@@ -53,7 +53,7 @@ pub fn parse(
     text: &str,
     file: &Path,
     environment: Environment<'_>,
-) -> Result<Loaded, SettingsError> {
+) -> Result<LoadedSettings, SettingsError> {
     let shown = file.display().to_string();
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(text, span.start));
@@ -61,20 +61,23 @@ pub fn parse(
         let mistake = Mistake { line, key: String::new(), what };
         SettingsError::Mistakes { file: shown.clone(), mistakes: vec![mistake] }
     })?;
-    let around = Surroundings::new(file, environment);
-    let reader = Reader::new(text);
+    let around = SettingsSurroundings::new(file, environment);
+    let reader = SettingsReader::new(text);
     let settings = settings(&Section::top(&reader, table.get_ref()), &around);
     let mistakes = reader.into_mistakes();
     match settings {
         Some(settings) if mistakes.is_empty() => {
-            Ok(Loaded { settings, warnings: around.warnings.into_inner() })
+            Ok(LoadedSettings { settings, warnings: around.warnings.into_inner() })
         }
         _ => Err(SettingsError::Mistakes { file: shown, mistakes }),
     }
 }
 
 /// Reads everything before it gives up, so that all mistakes are found.
-pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Settings> {
+pub(super) fn settings(
+    top: &Section<'_, '_>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<Settings> {
     let language = top.text("language", language).unwrap_or_default();
     let database = database(&top.section("database"), around);
     let sealing = sealing(&top.section("sealing"), around);
@@ -97,7 +100,7 @@ pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Opti
     if sections.is_empty() {
         top.wrong("channel", "is missing: add at least one section [[channel]]");
     }
-    let mut seen = Seen::default();
+    let mut seen = OnceOnly::default();
     for section in sections {
         channels.push(channel(&section, language, around, &mut seen));
     }
@@ -121,7 +124,10 @@ pub(super) fn settings(top: &Section<'_, '_>, around: &Surroundings<'_>) -> Opti
     Some(settings)
 }
 
-fn database(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<DatabaseSettings> {
+fn database(
+    section: &Section<'_, '_>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<DatabaseSettings> {
     let connections_max =
         section.whole("connections_max", 2..=200).and_then(|number| u32::try_from(number).ok());
     let variable = (around.environment)(DATABASE_URL_VARIABLE).filter(|url| !url.is_empty());
@@ -154,7 +160,10 @@ fn database(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Data
     })
 }
 
-fn sealing(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<SealingSettings> {
+fn sealing(
+    section: &Section<'_, '_>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<SealingSettings> {
     let what = "the key that seals what lies in the database; make one with: umstieg sealing-key";
     let text = secret(section, &secrets::SEALING, what, around);
     section.close();
@@ -175,7 +184,10 @@ fn sealing(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Seali
     }
 }
 
-fn homeserver(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<HomeserverSettings> {
+fn homeserver(
+    section: &Section<'_, '_>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<HomeserverSettings> {
     let url = section.text("url", web_url);
     let url =
         section.required("url", "where the homeserver is, for example https://127.0.0.1:8008", url);
@@ -202,7 +214,7 @@ fn homeserver(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Ho
 fn appservice(
     section: &Section<'_, '_>,
     server_name: Option<&str>,
-    around: &Surroundings<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<AppserviceSettings> {
     let id = section.text("id", appservice_id);
     let listen = section.text("listen", socket_address);
@@ -289,7 +301,7 @@ fn log(section: &Section<'_, '_>) -> LogSettings {
 
 /// What may occur once only, over all channels.
 #[derive(Default)]
-struct Seen {
+struct OnceOnly {
     names: BTreeSet<ChannelName>,
     /// Host, port and user of each inbox.
     inboxes: BTreeSet<(String, u16, String)>,
@@ -298,8 +310,8 @@ struct Seen {
 fn channel(
     section: &Section<'_, '_>,
     default_language: Language,
-    around: &Surroundings<'_>,
-    seen: &mut Seen,
+    around: &SettingsSurroundings<'_>,
+    seen: &mut OnceOnly,
 ) -> Option<ChannelSettings> {
     let name = section.text("name", ChannelName::new);
     let name = section.required("name", "a short name out of a-z, 0-9 and -", name);
@@ -390,7 +402,7 @@ fn channel(
     })
 }
 
-fn inbox(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<InboxSettings> {
+fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option<InboxSettings> {
     let protocol = section.text("protocol", |text| match text {
         "pop3" => Ok(InboxProtocol::Pop3),
         "imap" => Ok(InboxProtocol::Imap),
@@ -457,7 +469,7 @@ fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProf
 }
 
 /// Nobody of a team may be one of ours, and somebody from elsewhere is worth a word.
-fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &Surroundings<'_>) {
+fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurroundings<'_>) {
     let server_name = settings.homeserver.server_name.as_str();
     for (channel, section) in settings.channels.iter().zip(top.sections("channel")) {
         let channel = &channel.channel;

@@ -67,14 +67,14 @@ impl fmt::Display for Mistakes<'_> {
 }
 
 /// What is collected while a file is read.
-pub(super) struct Reader<'t> {
+pub(super) struct SettingsReader<'t> {
     text: &'t str,
     mistakes: RefCell<Vec<Mistake>>,
     /// Every key that was asked for: the list of all keys there are.
     known: RefCell<BTreeSet<String>>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> SettingsReader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self { text, mistakes: RefCell::default(), known: RefCell::default() }
     }
@@ -109,7 +109,7 @@ pub(super) fn line_at(text: &str, byte: usize) -> usize {
 
 /// One table of the file. A table that is not there reads as an empty one.
 pub(super) struct Section<'r, 't> {
-    pub(super) reader: &'r Reader<'t>,
+    pub(super) reader: &'r SettingsReader<'t>,
     /// For example `channel.inbox.`; empty at the top.
     prefix: String,
     line: usize,
@@ -118,12 +118,12 @@ pub(super) struct Section<'r, 't> {
 }
 
 impl<'r, 't> Section<'r, 't> {
-    pub(super) fn top(reader: &'r Reader<'t>, table: &'r DeTable<'t>) -> Self {
+    pub(super) fn top(reader: &'r SettingsReader<'t>, table: &'r DeTable<'t>) -> Self {
         Self::new(reader, String::new(), 1, Some(table))
     }
 
     fn new(
-        reader: &'r Reader<'t>,
+        reader: &'r SettingsReader<'t>,
         prefix: String,
         line: usize,
         table: Option<&'r DeTable<'t>>,

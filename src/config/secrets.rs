@@ -8,7 +8,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{reader::Section, surroundings::Surroundings};
+use super::{reader::Section, surroundings::SettingsSurroundings};
 
 /// The three keys a secret may stand under.
 pub(super) struct SecretKeys {
@@ -38,7 +38,7 @@ pub(super) fn secret(
     section: &Section<'_, '_>,
     keys: &SecretKeys,
     what_it_is: &str,
-    around: &Surroundings<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<SecretString> {
     let plain = section.text(keys.plain, not_empty);
     let file = section.text(keys.file, not_empty);
@@ -83,7 +83,7 @@ fn read_secret_file(
     section: &Section<'_, '_>,
     key: &'static str,
     path: &str,
-    around: &Surroundings<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<String> {
     let path = around.resolve(path);
     around.warn_if_world_readable(&path);
@@ -107,7 +107,7 @@ fn read_variable(
     section: &Section<'_, '_>,
     key: &'static str,
     variable: &str,
-    around: &Surroundings<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<String> {
     let value = (around.environment)(variable).filter(|value| !value.is_empty());
     if value.is_none() {

@@ -10,13 +10,13 @@ use std::{
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// What lies around the settings file: its directory, the environment, and a place for warnings.
-pub(super) struct Surroundings<'e> {
+pub(super) struct SettingsSurroundings<'e> {
     pub(super) file: PathBuf,
     pub(super) environment: Environment<'e>,
     pub(super) warnings: RefCell<Vec<String>>,
 }
 
-impl<'e> Surroundings<'e> {
+impl<'e> SettingsSurroundings<'e> {
     pub(super) fn new(file: &Path, environment: Environment<'e>) -> Self {
         Self { file: file.to_owned(), environment, warnings: RefCell::default() }
     }

@@ -19,7 +19,7 @@ fn nothing(_: &str) -> Option<String> {
     None
 }
 
-fn read(text: &str) -> Result<Loaded, SettingsError> {
+fn read(text: &str) -> Result<LoadedSettings, SettingsError> {
     parse(text, Path::new("umstieg.toml"), &nothing)
 }
 
@@ -82,8 +82,8 @@ fn keys_of_the_example() -> BTreeSet<String> {
 
 fn known_keys() -> BTreeSet<String> {
     let table = DeTable::parse(EXAMPLE).unwrap();
-    let reader = reader::Reader::new(EXAMPLE);
-    let around = surroundings::Surroundings::new(Path::new("umstieg.toml"), &nothing);
+    let reader = reader::SettingsReader::new(EXAMPLE);
+    let around = surroundings::SettingsSurroundings::new(Path::new("umstieg.toml"), &nothing);
     read::settings(&reader::Section::top(&reader, table.get_ref()), &around).unwrap();
     reader.known_keys()
 }

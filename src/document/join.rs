@@ -48,7 +48,7 @@ pub(super) fn join(
     let mut pages = cover.as_ref().map_or(0, |pdf| pdf.pages().len());
     for (index, file) in files.iter().enumerate() {
         opening(index);
-        let source = Source::read(index, file)?;
+        let source = SourceFile::read(index, file)?;
         pages += source.page_count();
         sources.push(source);
     }
@@ -58,12 +58,13 @@ pub(super) fn join(
     if pages > pages_max {
         return Err(DocumentError::TooManyPages { pages, pages_max });
     }
-    if let (None, [Source::Pdf(_)], [only]) = (&cover, sources.as_slice(), files) {
+    if let (None, [SourceFile::Pdf(_)], [only]) = (&cover, sources.as_slice(), files) {
         return Ok(only.to_vec());
     }
 
     let is_new = |pdf: &Pdf| pdf.version() > SourceVersion::Pdf17;
-    let needs_new = sources.iter().any(|source| matches!(source, Source::Pdf(pdf) if is_new(pdf)));
+    let needs_new =
+        sources.iter().any(|source| matches!(source, SourceFile::Pdf(pdf) if is_new(pdf)));
     let version = if needs_new { PdfVersion::Pdf20 } else { PdfVersion::Pdf17 };
     let mut document = Document::new_with(settings(version));
     if let Some(cover) = cover {
@@ -73,11 +74,11 @@ pub(super) fn join(
     for (index, source) in sources.into_iter().enumerate() {
         opening(index);
         match source {
-            Source::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
+            SourceFile::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
                 return Err(DocumentError::Annotated { index });
             }
-            Source::Pdf(pdf) => copy(&mut document, Arc::new(pdf)),
-            Source::Image(picture) => {
+            SourceFile::Pdf(pdf) => copy(&mut document, Arc::new(pdf)),
+            SourceFile::Image(picture) => {
                 let (image, turn) = picture.open().ok_or(DocumentError::Unreadable { index })?;
                 images.push((index, image.clone()));
                 place(&mut document, image, turn);
@@ -93,7 +94,7 @@ pub(super) fn join(
     })
 }
 
-enum Source {
+enum SourceFile {
     Pdf(Pdf),
     Image(Picture),
 }
@@ -101,11 +102,11 @@ enum Source {
 /// A picture that was recognised, and is opened when its turn comes: that takes memory.
 struct Picture {
     file: Bytes,
-    turn: Turn,
+    turn: ImageTurn,
 }
 
 impl Picture {
-    fn open(self) -> Option<(Image, Turn)> {
+    fn open(self) -> Option<(Image, ImageTurn)> {
         let is_png = self.file.starts_with(PNG);
         let data = self.file.to_vec().into();
         let image = if is_png { Image::from_png(data, true) } else { Image::from_jpeg(data, true) };
@@ -116,7 +117,7 @@ impl Picture {
 /// How a PNG begins.
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-impl Source {
+impl SourceFile {
     fn read(index: usize, file: &Bytes) -> Result<Self, DocumentError> {
         // Readers look for the mark within the first KiB, as old versions of the format allowed.
         let head = file.get(..1024).unwrap_or(file);
@@ -124,9 +125,9 @@ impl Source {
             return load(file.to_vec()).map(Self::Pdf).map_err(|error| error.of(index));
         }
         let (size, turn) = if file.starts_with(PNG) {
-            (png_size(file), Turn::None)
+            (png_size(file), ImageTurn::None)
         } else if file.starts_with(b"\xFF\xD8\xFF") {
-            (jpeg_size(file), Turn::of_jpeg(file))
+            (jpeg_size(file), ImageTurn::of_jpeg(file))
         } else {
             return Err(DocumentError::FileType { index });
         };
@@ -183,14 +184,14 @@ fn has_annotations(page: &Page<'_>) -> bool {
 }
 
 /// The image as large as the page allows, in its middle, on its side if that makes it larger.
-fn place(document: &mut Document, image: Image, turn: Turn) {
+fn place(document: &mut Document, image: Image, turn: ImageTurn) {
     let (width, height) = image.size();
     #[expect(clippy::cast_precision_loss, reason = "a pixel more or less is not seen")]
     let (width, height) = (width as f32, height as f32);
     let turn = turn.upright(width, height);
     let (shown_width, shown_height) = match turn {
-        Turn::None | Turn::Half => (width, height),
-        Turn::Right | Turn::Left => (height, width),
+        ImageTurn::None | ImageTurn::Half => (width, height),
+        ImageTurn::Right | ImageTurn::Left => (height, width),
     };
     let room = (PAGE_WIDTH - 2.0 * IMAGE_MARGIN, PAGE_HEIGHT - 2.0 * IMAGE_MARGIN);
     let scale = (room.0 / shown_width).min(room.1 / shown_height);
@@ -198,10 +199,10 @@ fn place(document: &mut Document, image: Image, turn: Turn) {
     let (x, y) = ((PAGE_WIDTH - w) / 2.0, (PAGE_HEIGHT - h) / 2.0);
     // Where the image's own axes point on the page, and where its corner lies.
     let transform = match turn {
-        Turn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
-        Turn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
-        Turn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
-        Turn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
+        ImageTurn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
+        ImageTurn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
+        ImageTurn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
+        ImageTurn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
     };
     let mut page = document.start_page_with(a4());
     let mut surface = page.surface();
@@ -216,14 +217,14 @@ fn place(document: &mut Document, image: Image, turn: Turn) {
 
 /// How an image is to be turned, clockwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum ImageTurn {
     None,
     Right,
     Half,
     Left,
 }
 
-impl Turn {
+impl ImageTurn {
     /// A fax page is upright, so an image that is broad when shown lies on its side.
     fn upright(self, width: f32, height: f32) -> Self {
         let is_on_side = matches!(self, Self::Right | Self::Left);

@@ -43,12 +43,12 @@ const MISSING_NAMED_MAX: usize = 12;
 /// Each page with its lines, the head included.
 #[derive(Debug)]
 pub(super) struct Layout {
-    pub(super) pages: Vec<Vec<Line>>,
+    pub(super) pages: Vec<Vec<TextLine>>,
 }
 
 /// One line of text and its baseline.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(super) struct TextLine {
     pub(super) x: f32,
     pub(super) y: f32,
     pub(super) size: f32,
@@ -71,7 +71,7 @@ impl Layout {
 }
 
 struct Pages {
-    pages: Vec<Vec<Line>>,
+    pages: Vec<Vec<TextLine>>,
     /// The baseline of the next line on the last page.
     next: f32,
     /// Pages behind the last one that is kept. They are counted, so that a person can be told.
@@ -134,8 +134,8 @@ impl Pages {
             let number = ruler.printable(number.trim());
             let x = RIGHT - ruler.width(&number);
             let from = ruler.wrap(&from, x - LEFT - 10.0).into_iter().next().unwrap_or_default();
-            page.push(Line { x: LEFT, y: HEAD_BASELINE, size: HEAD_SIZE, text: from });
-            page.push(Line { x, y: HEAD_BASELINE, size: HEAD_SIZE, text: number });
+            page.push(TextLine { x: LEFT, y: HEAD_BASELINE, size: HEAD_SIZE, text: from });
+            page.push(TextLine { x, y: HEAD_BASELINE, size: HEAD_SIZE, text: number });
         }
     }
 
@@ -145,7 +145,7 @@ impl Pages {
             && self.surplus == 0
             && !text.is_empty()
         {
-            page.push(Line { x, y, size, text });
+            page.push(TextLine { x, y, size, text });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether a machine wrote a letter.
 
-use super::header::{Block, unfold};
+use super::header::{HeaderBlock, unfold};
 
 /// Fields that only machines write, unless their value denies it. `X-Auto-Response-Suppress` is
 /// none of them: it asks others not to answer, and stands in letters of people.
@@ -24,7 +24,7 @@ const MARKS: [&str; 16] = [
 ];
 
 /// Whether a machine wrote it (RFC 3834 §2 and §5; KIM-21).
-pub(super) fn is_automatic(block: &Block<'_>) -> bool {
+pub(super) fn is_automatic(block: &HeaderBlock<'_>) -> bool {
     let any = |name: &str, says: &dyn Fn(&str) -> bool| {
         block.values(name).any(|value| says(unfold(value).trim().to_ascii_lowercase().as_str()))
     };

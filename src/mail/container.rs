@@ -1,6 +1,6 @@
 //! Files that are, or hold, the letter itself: signed, encrypted, packed, cut, or elsewhere.
 
-use super::signed::{self, Kind};
+use super::signed::{self, CmsKind};
 use crate::model::Defect;
 
 /// How deep signatures may be within each other; RFC 2634 wraps one in another.
@@ -26,9 +26,9 @@ impl Container {
         let is_open = media == "application/octet-stream" && (ending == "p7m" || ending.is_empty());
         if is_mime || is_open || ending == "p7m" {
             match signed::kind(bytes) {
-                Some(Kind::Signed) => return Some(Self::Signed),
-                Some(Kind::Enveloped) => return Some(Self::Closed(Defect::Encrypted)),
-                Some(Kind::Other) => return Some(Self::Closed(Defect::Unopened)),
+                Some(CmsKind::Signed) => return Some(Self::Signed),
+                Some(CmsKind::Enveloped) => return Some(Self::Closed(Defect::Encrypted)),
+                Some(CmsKind::Other) => return Some(Self::Closed(Defect::Unopened)),
                 None if is_mime => return Some(Self::Closed(Defect::Unopened)),
                 None => {}
             }

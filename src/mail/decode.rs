@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use mail_parser::decoders::base64::base64_decode;
 use memchr::{memchr, memrchr};
 
-use super::{header::Lines, signed::SignedContent, uuencode};
+use super::{header::LineEnds, signed::SignedContent, uuencode};
 use crate::model::{Attachment, TransferEncoding};
 
 /// The transfer encoding of this name, and whether it is known. What is not is left as it is.
@@ -82,7 +82,7 @@ fn is_digit(byte: u8) -> bool {
 /// Behind padding, and behind a short line and an empty one, only whole lines of base64 go on with
 /// it; a line of words never does.
 pub(super) fn base64_lines(content: &[u8]) -> Range<usize> {
-    let lines = Lines::of(content);
+    let lines = LineEnds::of(content);
     let (mut start, mut end) = (None, 0);
     // The length of a full line; whether the last one ended the data, perhaps.
     let mut full = 0;
@@ -141,12 +141,12 @@ fn goes_on(line: &[u8], full: usize, has_gap: bool) -> bool {
 /// Takes the transfer encoding off a file that comes in pieces, as leniently as the whole is read.
 #[derive(Debug)]
 pub struct Decoder {
-    steps: Vec<Step>,
+    steps: Vec<DecodingStep>,
 }
 
 /// One layer of what a file is written in: which bytes of the layer around it are read, and how.
 #[derive(Debug)]
-struct Step {
+struct DecodingStep {
     skip: u64,
     left: u64,
     codec: Codec,
@@ -164,8 +164,8 @@ enum Codec {
 impl Decoder {
     /// Wants the bytes of the mail in which the file stands.
     pub fn of(file: &Attachment) -> Self {
-        let outer = Step { skip: 0, left: u64::MAX, codec: Codec::of(file.encoding) };
-        let inner = file.within.iter().map(|layer| Step {
+        let outer = DecodingStep { skip: 0, left: u64::MAX, codec: Codec::of(file.encoding) };
+        let inner = file.within.iter().map(|layer| DecodingStep {
             skip: layer.place.start,
             left: layer.place.end.saturating_sub(layer.place.start),
             codec: Codec::of(layer.encoding),
@@ -190,7 +190,7 @@ impl Decoder {
     }
 }
 
-fn through(steps: &mut [Step], piece: Cow<'_, [u8]>) -> Vec<u8> {
+fn through(steps: &mut [DecodingStep], piece: Cow<'_, [u8]>) -> Vec<u8> {
     let mut bytes = piece;
     for step in steps {
         bytes = step.codec.take(take_of(&bytes, &mut step.skip, &mut step.left)).into();
@@ -278,7 +278,7 @@ fn quoted_printable(bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut broken = false;
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (line, after) = Lines::ANY.next(rest);
+        let (line, after) = LineEnds::ANY.next(rest);
         let whole = rest.get(..rest.len() - after.len()).unwrap_or_default();
         rest = after;
         let bare = line.trim_ascii_end();

@@ -7,7 +7,7 @@ use super::{
     charset,
     container::{Container, LEVELS_MAX, OPENED_MAX},
     decode, file_name,
-    header::{Block, text, unfold},
+    header::{HeaderBlock, text, unfold},
     html::{self, HTML_SOURCE_BYTES_MAX},
     media_type::{OCTETS, media_type, sniff},
     multipart::{self, says_something},
@@ -33,7 +33,7 @@ const DATA_LINES_MAX: usize = 3;
 
 /// What was found up to now.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct PartsFound {
     parts: usize,
     opened: usize,
     pub(super) attachments: Vec<Attachment>,
@@ -48,7 +48,7 @@ pub(super) struct Found {
 
 /// The bytes that are read: a mail, or what a part of it was decoded to.
 #[derive(Debug)]
-pub(super) struct Source<'s> {
+pub(super) struct PartSource<'s> {
     pub(super) skeleton: &'s Skeleton<'s>,
     /// The way to them, out of the mail.
     route: Vec<Layer>,
@@ -57,7 +57,7 @@ pub(super) struct Source<'s> {
     level: usize,
 }
 
-impl<'s> Source<'s> {
+impl<'s> PartSource<'s> {
     pub(super) fn mail(skeleton: &'s Skeleton<'s>) -> Self {
         Self { skeleton, route: Vec::new(), is_beginning: false, level: 0 }
     }
@@ -65,7 +65,7 @@ impl<'s> Source<'s> {
 
 /// What a part is to the whole.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
+pub(super) struct PartPlace {
     depth: usize,
     /// Parts of a `multipart/digest` are mails unless they say otherwise (RFC 2046 §5.1.5).
     in_digest: bool,
@@ -73,19 +73,24 @@ pub(super) struct Place {
     is_body: bool,
 }
 
-impl Place {
+impl PartPlace {
     pub(super) const ROOT: Self = Self { depth: 0, in_digest: false, is_body: true };
 }
 
 #[derive(Debug)]
-pub(super) struct Reader<'s> {
-    pub(super) source: &'s Source<'s>,
-    pub(super) found: Found,
+pub(super) struct PartReader<'s> {
+    pub(super) source: &'s PartSource<'s>,
+    pub(super) found: PartsFound,
 }
 
-impl Reader<'_> {
+impl PartReader<'_> {
     /// Reads a mail or part and what it contains.
-    pub(super) fn entity(&mut self, block: &Block<'_>, content: &[u8], place: Place) -> Vec<Unit> {
+    pub(super) fn entity(
+        &mut self,
+        block: &HeaderBlock<'_>,
+        content: &[u8],
+        place: PartPlace,
+    ) -> Vec<Unit> {
         self.found.parts += 1;
         for (is_so, defect) in [
             (block.too_many, Defect::TooManyHeaders),
@@ -127,7 +132,12 @@ impl Reader<'_> {
         self.leaf(block, content, &content_type, &media, place)
     }
 
-    fn multipart(&mut self, media: &str, split: &multipart::Split<'_>, place: Place) -> Vec<Unit> {
+    fn multipart(
+        &mut self,
+        media: &str,
+        split: &multipart::SplitMultipart<'_>,
+        place: PartPlace,
+    ) -> Vec<Unit> {
         self.note(split.has_too_many, Defect::TooManyParts);
         self.note(split.is_odd, Defect::Structure);
         for outside in &split.outside {
@@ -146,9 +156,12 @@ impl Reader<'_> {
                 }
                 _ => false,
             };
-            let place =
-                Place { depth: place.depth + 1, in_digest: media == "multipart/digest", is_body };
-            let (block, content) = Block::split_part(part);
+            let place = PartPlace {
+                depth: place.depth + 1,
+                in_digest: media == "multipart/digest",
+                is_body,
+            };
+            let (block, content) = HeaderBlock::split_part(part);
             read.push(self.entity(&block, content, place));
         }
         if media == "multipart/alternative" {
@@ -164,11 +177,11 @@ impl Reader<'_> {
     /// allows (RFC 2045 §6.4).
     fn encoded(
         &mut self,
-        block: &Block<'_>,
+        block: &HeaderBlock<'_>,
         content: &[u8],
         content_type: &Parameters,
         media: &str,
-        place: Place,
+        place: PartPlace,
     ) -> Option<Vec<Unit>> {
         let written = block.first("Content-Transfer-Encoding").map(unfold)?;
         let (encoding, _) = decode::encoding(&written);
@@ -180,13 +193,13 @@ impl Reader<'_> {
         let left = PARTS_MAX.saturating_sub(self.found.parts);
         let split = multipart::split_by_any(&bytes, content_type.all("boundary"), left)?;
         self.note(true, Defect::Structure);
-        let source = Source {
+        let source = PartSource {
             skeleton: &Skeleton::whole(&bytes),
             route: self.route(content, encoding),
             is_beginning: beginning.is_some() || self.source.is_beginning,
             level: self.source.level + 1,
         };
-        let mut reader = Reader { source: &source, found: std::mem::take(&mut self.found) };
+        let mut reader = PartReader { source: &source, found: std::mem::take(&mut self.found) };
         let units = reader.multipart(media, &split, place);
         self.found = reader.found;
         Some(units)
@@ -195,11 +208,11 @@ impl Reader<'_> {
     /// A part without parts: a piece of the body, or an attachment.
     fn leaf(
         &mut self,
-        block: &Block<'_>,
+        block: &HeaderBlock<'_>,
         content: &[u8],
         content_type: &Parameters,
         media: &str,
-        place: Place,
+        place: PartPlace,
     ) -> Vec<Unit> {
         let disposition = block.parameters("Content-Disposition").unwrap_or_default();
         self.note(disposition.broken, Defect::Encoding);
@@ -407,7 +420,7 @@ impl Reader<'_> {
             // Certificates alone, or the signature of something else.
             return Vec::new();
         }
-        let (block, body) = Block::split_part(&content);
+        let (block, body) = HeaderBlock::split_part(&content);
         let is_text = std::str::from_utf8(&content).is_ok_and(|text| !text.contains('\0'));
         let is_letter = block.has("Content-Type") || is_text;
         if !is_letter || self.source.level >= LEVELS_MAX || self.found.opened >= OPENED_MAX {
@@ -423,17 +436,17 @@ impl Reader<'_> {
         route.push(Layer { place, encoding: TransferEncoding::Signed });
         let skeleton = Skeleton::whole(&content);
         let level = self.source.level + 1;
-        let source = Source { skeleton: &skeleton, route, is_beginning, level };
-        let mut reader = Reader { source: &source, found: std::mem::take(&mut self.found) };
+        let source = PartSource { skeleton: &skeleton, route, is_beginning, level };
+        let mut reader = PartReader { source: &source, found: std::mem::take(&mut self.found) };
         let is_mail = block.parameters("Content-Type").is_some_and(|t| t.value == "message/rfc822");
         let units = if is_mail {
             // Its fields are signed with it (RFC 8551 §3.1).
-            let (block, body) = Block::split(body);
+            let (block, body) = HeaderBlock::split(body);
             let subject = block.first("Subject").map(|value| text(value, SUBJECT_CHARS_MAX).text);
             reader.found.subjects.extend(subject);
-            reader.entity(&block, body, Place::ROOT)
+            reader.entity(&block, body, PartPlace::ROOT)
         } else {
-            reader.entity(&block, body, Place::ROOT)
+            reader.entity(&block, body, PartPlace::ROOT)
         };
         self.found = reader.found;
         units

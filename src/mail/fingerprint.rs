@@ -4,7 +4,7 @@ use memchr::memchr;
 use sha2::{Digest, Sha256};
 
 use super::{
-    header::{Block, unfold},
+    header::{HeaderBlock, unfold},
     skeleton::Skeleton,
 };
 use crate::model::Letter;
@@ -58,7 +58,7 @@ impl Fingerprinting {
         if letter.message_id.is_none() && letter.date.is_none() {
             return None;
         }
-        let (block, body) = Block::split(skeleton.bytes());
+        let (block, body) = HeaderBlock::split(skeleton.bytes());
         let mut hash = Sha256::new();
         for name in FIELDS {
             for value in block.values(name) {
@@ -132,7 +132,7 @@ mod tests {
 
     /// The same, said line by line.
     fn of_lines(raw: &[u8]) -> [u8; 32] {
-        let (block, body) = Block::split(raw);
+        let (block, body) = HeaderBlock::split(raw);
         let mut hash = Sha256::new();
         for name in FIELDS {
             for value in block.values(name) {

@@ -27,17 +27,17 @@ const SAME_NAME_MAX: usize = 20;
 
 /// The decoded values of all fields named `name` at the head of `raw`, each on one line.
 pub fn header(raw: &[u8], name: &str) -> Vec<String> {
-    Block::split(raw).0.values(name).map(|value| text(value, HEADER_BYTES_MAX).text).collect()
+    HeaderBlock::split(raw).0.values(name).map(|value| text(value, HEADER_BYTES_MAX).text).collect()
 }
 
 /// How the lines of a text end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines {
+pub(super) struct LineEnds {
     /// A CR alone ends a line, too.
     cr: bool,
 }
 
-impl Lines {
+impl LineEnds {
     /// However they end.
     pub(super) const ANY: Self = Self { cr: true };
 
@@ -103,7 +103,7 @@ impl<'a> Field<'a> {
 
 /// The fields at the head of a mail or part.
 #[derive(Debug, Default)]
-pub(super) struct Block<'a> {
+pub(super) struct HeaderBlock<'a> {
     fields: Vec<Field<'a>>,
     /// Lines among them that are none and belong to none.
     pub(super) strays: Vec<&'a [u8]>,
@@ -127,11 +127,11 @@ pub(super) struct Named {
     pub(super) cut: bool,
 }
 
-impl<'a> Block<'a> {
+impl<'a> HeaderBlock<'a> {
     /// The fields, and what comes after the empty line.
     pub(super) fn split(raw: &'a [u8]) -> (Self, &'a [u8]) {
         let mut rest = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
-        let lines = Lines::of(rest.trim_ascii_start());
+        let lines = LineEnds::of(rest.trim_ascii_start());
         // Some pipes put empty lines first; old mailbox files start with `From `.
         loop {
             let (line, after) = lines.next(rest);
@@ -148,7 +148,7 @@ impl<'a> Block<'a> {
     /// line.
     pub(super) fn split_part(raw: &'a [u8]) -> (Self, &'a [u8]) {
         let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
-        Self::read(raw, Lines::of(raw), Owner::Part)
+        Self::read(raw, LineEnds::of(raw), Owner::Part)
     }
 
     /// Where the body begins is certain only at an empty line behind nothing but known fields.
@@ -159,7 +159,7 @@ impl<'a> Block<'a> {
     ///   known fields follows up to the empty line. Then it belongs to the field before it: a line
     ///   end slipped into a value.
     /// * Unknown fields in front of the empty line are the first lines of the text.
-    fn read(raw: &'a [u8], lines: Lines, owner: Owner) -> (Self, &'a [u8]) {
+    fn read(raw: &'a [u8], lines: LineEnds, owner: Owner) -> (Self, &'a [u8]) {
         let mut block = Self::default();
         let mut rest = raw;
         // Up to here nothing but known fields is known to follow.
@@ -207,7 +207,7 @@ impl<'a> Block<'a> {
 
     /// Whether nothing but fields, none of them for a second time, comes up to the empty line. One
     /// that is not known counts for little, and for nothing when it could be a word.
-    fn goes_on(&self, text: &[u8], lines: Lines, owner: Owner) -> bool {
+    fn goes_on(&self, text: &[u8], lines: LineEnds, owner: Owner) -> bool {
         let seen: BTreeSet<_> =
             self.fields.iter().filter_map(|own| fields::single(own.name)).collect();
         let mut rest = text;
@@ -339,7 +339,7 @@ impl Field<'_> {
 
 /// A value as a person reads it.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct ReadableValue {
     pub(super) text: String,
     pub(super) cut: bool,
     /// An encoded word is broken, or is not in the character set it names.
@@ -347,10 +347,10 @@ pub(super) struct Shown {
 }
 
 /// A value as text on one line, RFC 2047 words decoded, cut to `chars_max`.
-pub(super) fn text(value: &[u8], chars_max: usize) -> Shown {
+pub(super) fn text(value: &[u8], chars_max: usize) -> ReadableValue {
     let (text, broken) = words::decoded(&unfold(value));
     let (text, cut) = one_line(&text, chars_max);
-    Shown { text, cut, broken }
+    ReadableValue { text, cut, broken }
 }
 
 /// A value unfolded (RFC 5322 §2.2.3). Bytes that are not UTF-8 are read as Windows-1252, which is
@@ -458,7 +458,7 @@ mod tests {
     /// B79: the nearest stand at the end.
     #[test]
     fn b79b_of_a_chain_that_is_too_long_the_end_is_read() {
-        let ids = |mail: &str| Block::split(mail.as_bytes()).0.message_ids("References");
+        let ids = |mail: &str| HeaderBlock::split(mail.as_bytes()).0.message_ids("References");
         let chain = |count: usize| {
             let ids: Vec<String> = (0..count).map(|n| format!("<{n}@kim.local>")).collect();
             format!("References: {}\r\n\r\n", ids.join("\r\n "))

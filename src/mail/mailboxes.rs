@@ -8,12 +8,12 @@ use super::{
     text::{NAME_CHARS_MAX, one_line},
     words,
 };
-use crate::model::{MailAddress, Mailbox};
+use crate::model::{MailAddress, NamedAddress};
 
 /// What a list holds.
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
-    pub(super) read: Vec<Mailbox>,
+    pub(super) read: Vec<NamedAddress>,
     /// Entries that name somebody in a form that is not read.
     pub(super) unreadable: usize,
     /// An encoded word in a name is broken.
@@ -22,7 +22,7 @@ pub(super) struct Mailboxes {
 
 /// One entry of a list, while it is read.
 #[derive(Debug, Default)]
-struct Entry {
+struct ListEntry {
     /// As it is written, without comments: an address without brackets.
     bare: String,
     /// The same without quotes: a name.
@@ -48,7 +48,7 @@ impl Mailboxes {
     /// Reads an unfolded value.
     pub(super) fn read(line: &str) -> Self {
         let mut list = Self::default();
-        let mut entry = Entry::default();
+        let mut entry = ListEntry::default();
         // Names without an address: what an unquoted comma left of `Muster, Erik <e@x>`.
         let mut fragments: Vec<String> = Vec::new();
         let mut within = Within::List;
@@ -136,7 +136,7 @@ impl Mailboxes {
                 }
                 // The name of a group.
                 (Within::List, ':') if entry.angle.is_none() && !entry.bare.contains('@') => {
-                    entry = Entry::default();
+                    entry = ListEntry::default();
                     Within::List
                 }
                 (Within::List, c) => {
@@ -154,7 +154,7 @@ impl Mailboxes {
         list
     }
 
-    fn add(&mut self, entry: Entry, fragments: &mut Vec<String>) {
+    fn add(&mut self, entry: ListEntry, fragments: &mut Vec<String>) {
         let bare = entry.bare.trim();
         if bare.is_empty() && entry.angle.is_none() && !entry.is_odd {
             return;
@@ -177,15 +177,17 @@ impl Mailboxes {
                 let (name, broken) = words::decoded(&name);
                 self.broken |= broken;
                 let (name, _) = one_line(&name, NAME_CHARS_MAX);
-                self.read
-                    .push(Mailbox { name: Some(name).filter(|name| !name.is_empty()), address });
+                self.read.push(NamedAddress {
+                    name: Some(name).filter(|name| !name.is_empty()),
+                    address,
+                });
             }
             _ => self.unreadable += 1,
         }
     }
 }
 
-impl Entry {
+impl ListEntry {
     fn word(&mut self, word: &str) {
         self.is_odd |= self.angle.is_some();
         self.bare.push_str(word);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::header::Lines;
+use super::header::LineEnds;
 
 /// Longest line that is taken for a boundary nobody named; RFC 2046 allows 70 characters.
 const GUESSED_BYTES_MAX: usize = 200;
@@ -22,7 +22,7 @@ const STOCK: [&str; 9] = [
 
 /// A multipart, taken apart.
 #[derive(Debug, Default)]
-pub(super) struct Split<'a> {
+pub(super) struct SplitMultipart<'a> {
     pub(super) parts: Vec<&'a [u8]>,
     /// What stands outside of the parts: in front of, behind, between them.
     pub(super) outside: Vec<&'a [u8]>,
@@ -33,13 +33,17 @@ pub(super) struct Split<'a> {
 
 /// The parts between the boundary's lines, or `None` when there is not one. A missing last boundary
 /// ends the last part with its parent.
-pub(super) fn split<'a>(content: &'a [u8], boundary: &[u8], parts_max: usize) -> Option<Split<'a>> {
+pub(super) fn split<'a>(
+    content: &'a [u8],
+    boundary: &[u8],
+    parts_max: usize,
+) -> Option<SplitMultipart<'a>> {
     let boundary = boundary.trim_ascii_end();
     if boundary.is_empty() {
         return None;
     }
-    let lines = Lines::of(content);
-    let mut split = Split::default();
+    let lines = LineEnds::of(content);
+    let mut split = SplitMultipart::default();
     let mut is_in_part = false;
     let mut has_ended = false;
     let mut start = 0;
@@ -62,7 +66,7 @@ pub(super) fn split<'a>(content: &'a [u8], boundary: &[u8], parts_max: usize) ->
         }
         // Nothing should follow the last one; somebody put two mails together.
         split.is_odd |= has_ended;
-        is_in_part = matches!(mark, Mark::Next);
+        is_in_part = matches!(mark, BoundaryKind::Next);
         has_ended |= !is_in_part;
     }
     let piece = content.get(start..).unwrap_or_default();
@@ -84,7 +88,7 @@ pub(super) fn split_by_any<'a, 'n>(
     content: &'a [u8],
     named: impl Iterator<Item = &'n str>,
     parts_max: usize,
-) -> Option<Split<'a>> {
+) -> Option<SplitMultipart<'a>> {
     let mut named: Vec<&[u8]> = named.map(|name| name.as_bytes().trim_ascii_end()).collect();
     named.retain(|name| !name.is_empty());
     if named.len() < 2 {
@@ -94,7 +98,7 @@ pub(super) fn split_by_any<'a, 'n>(
     for (place, name) in named.iter().enumerate() {
         places.entry(name).or_insert(place);
     }
-    let lines = Lines::of(content);
+    let lines = LineEnds::of(content);
     let mut first: Option<usize> = None;
     let mut rest = content;
     while !rest.is_empty() && first != Some(0) {
@@ -109,7 +113,7 @@ pub(super) fn split_by_any<'a, 'n>(
 /// The boundary of a multipart that names none, or another one: the first line that looks like one,
 /// has fields behind it, and comes again.
 pub(super) fn guess(content: &[u8]) -> Option<&[u8]> {
-    let lines = Lines::of(content);
+    let lines = LineEnds::of(content);
     let mut rest = content;
     let mut guessed = None;
     while !rest.is_empty() {
@@ -141,18 +145,18 @@ pub(super) fn says_something(outside: &str) -> bool {
     })
 }
 
-enum Mark {
+enum BoundaryKind {
     Next,
     Last,
 }
 
 /// Whether a line is this boundary's. White space may follow it (RFC 2046 §5.1.1), nothing else
 /// may: one boundary can be the beginning of another.
-fn mark(line: &[u8], boundary: &[u8]) -> Option<Mark> {
+fn mark(line: &[u8], boundary: &[u8]) -> Option<BoundaryKind> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?.trim_ascii_end();
     match rest {
-        b"" => Some(Mark::Next),
-        b"--" => Some(Mark::Last),
+        b"" => Some(BoundaryKind::Next),
+        b"--" => Some(BoundaryKind::Last),
         _ => None,
     }
 }

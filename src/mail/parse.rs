@@ -4,13 +4,13 @@ use super::{
     alternative::Unit,
     automatic::is_automatic,
     date::date,
-    entity::{Found, Place, Reader, Source},
-    header::{Block, Named, is_garbled, text, unfold},
+    entity::{PartPlace, PartReader, PartSource, PartsFound},
+    header::{HeaderBlock, Named, is_garbled, text, unfold},
     media_type::{OCTETS, sniff},
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body},
 };
-use crate::model::{Attachment, Body, Defect, Letter, Mailbox, TransferEncoding};
+use crate::model::{Attachment, Body, Defect, Letter, NamedAddress, TransferEncoding};
 
 /// Addresses taken from all fields of one name.
 pub const MAILBOXES_MAX: usize = 1_000;
@@ -57,18 +57,18 @@ pub fn parse(raw: &[u8]) -> Letter {
 /// The same from a mail's skeleton. Only a text in base64 that stands behind large files may come
 /// out shorter than from the whole mail, which is noted as every cut is.
 pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
-    let (block, content) = Block::split(skeleton.bytes());
+    let (block, content) = HeaderBlock::split(skeleton.bytes());
     if !TELLTALES.iter().any(|name| block.has(name)) {
         return not_a_mail(skeleton);
     }
-    let source = Source::mail(skeleton);
-    let mut reader = Reader { source: &source, found: Found::default() };
-    let units = reader.entity(&block, content, Place::ROOT);
+    let source = PartSource::mail(skeleton);
+    let mut reader = PartReader { source: &source, found: PartsFound::default() };
+    let units = reader.entity(&block, content, PartPlace::ROOT);
     let mut found = reader.found;
     let subject = block.first("Subject").map(|value| text(value, SUBJECT_CHARS_MAX));
     let subject = subject.unwrap_or_default();
     let body = whole_body(units, &subject.text, &mut found);
-    let Found { attachments, mut defects, .. } = found;
+    let PartsFound { attachments, mut defects, .. } = found;
 
     let (from, defect) = senders(block.named("From"));
     defects.extend(defect);
@@ -124,7 +124,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
 
 /// Who wrote it, and what is wrong about that. One of several is never named alone: who cannot be
 /// read is still there.
-fn senders(named: Named) -> (Vec<Mailbox>, Option<Defect>) {
+fn senders(named: Named) -> (Vec<NamedAddress>, Option<Defect>) {
     let Named { mailboxes, fields, cut } = named;
     let count = mailboxes.read.len() + mailboxes.unreadable;
     let mut from = mailboxes.read;
@@ -144,7 +144,7 @@ fn senders(named: Named) -> (Vec<Mailbox>, Option<Defect>) {
 }
 
 /// The body, from its pieces and the words that stand outside of all of them.
-fn whole_body(mut units: Vec<Unit>, subject: &str, found: &mut Found) -> Body {
+fn whole_body(mut units: Vec<Unit>, subject: &str, found: &mut PartsFound) -> Body {
     if units.is_empty() && found.strays.is_empty() {
         // Where there is no other body, a text that bears a name is the body.
         let named = std::mem::take(&mut found.named);
@@ -191,7 +191,7 @@ fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
 }
 
 /// Whether its sender marked it as urgent, in any of the four ways mail programs know.
-fn is_urgent(block: &Block<'_>) -> bool {
+fn is_urgent(block: &HeaderBlock<'_>) -> bool {
     let first_word = |name: &str| {
         let value = block.first(name).map(unfold).unwrap_or_default().to_ascii_lowercase();
         value

@@ -9,7 +9,7 @@ const HEAD_BYTES_MAX: usize = 10;
 
 /// What an ASN.1 value says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CmsKind {
     /// Signed, perhaps with its content.
     Signed,
     /// Encrypted.
@@ -22,15 +22,15 @@ pub(super) enum Kind {
 const PKCS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01];
 
 /// The kind of a CMS value (RFC 5652 §3), if the bytes are the beginning of one.
-pub(super) fn kind(bytes: &[u8]) -> Option<Kind> {
+pub(super) fn kind(bytes: &[u8]) -> Option<CmsKind> {
     let (0x30, _, rest) = head(bytes)? else { return None };
     let (0x06, Some(length), rest) = head(rest)? else { return None };
     let kind = rest.get(..usize::try_from(length).ok()?)?.strip_prefix(PKCS)?;
     match kind {
-        [7, 2] => Some(Kind::Signed),
+        [7, 2] => Some(CmsKind::Signed),
         // Enveloped, signed and enveloped, encrypted; authenticated and enveloped (RFC 5083).
-        [7, 3 | 4 | 6] | [9, 16, 1, 23] => Some(Kind::Enveloped),
-        [7, _] | [9, 16, 1, _] => Some(Kind::Other),
+        [7, 3 | 4 | 6] | [9, 16, 1, 23] => Some(CmsKind::Enveloped),
+        [7, _] | [9, 16, 1, _] => Some(CmsKind::Other),
         _ => None,
     }
 }
@@ -213,7 +213,7 @@ mod tests {
             (signed(open, &open(0x24, &pieces)), "Kalium 6,8"),
             (signed(value, &value(0x24, &pieces)), "Kalium 6,8"),
         ] {
-            assert_eq!(kind(&bytes), Some(Kind::Signed));
+            assert_eq!(kind(&bytes), Some(CmsKind::Signed));
             for piece in [1, 2, 7, 10_000] {
                 let mut content = SignedContent::default();
                 let read: Vec<u8> = bytes.chunks(piece).flat_map(|p| content.take(p)).collect();
@@ -231,9 +231,9 @@ mod tests {
     #[test]
     fn b14_what_is_not_signed_or_has_no_content_gives_nothing() {
         let kind_of = |pkcs: &[u8]| kind(&value(0x30, &value(6, &[PKCS, pkcs].concat())));
-        assert_eq!(kind_of(&[7, 3]), Some(Kind::Enveloped));
-        assert_eq!(kind_of(&[9, 16, 1, 23]), Some(Kind::Enveloped));
-        assert_eq!(kind_of(&[9, 16, 1, 9]), Some(Kind::Other));
+        assert_eq!(kind_of(&[7, 3]), Some(CmsKind::Enveloped));
+        assert_eq!(kind_of(&[9, 16, 1, 23]), Some(CmsKind::Enveloped));
+        assert_eq!(kind_of(&[9, 16, 1, 9]), Some(CmsKind::Other));
         assert_eq!(kind_of(&[1, 1]), None);
         for bytes in [&b""[..], b"%PDF-1.4", b"\x30\x80", &[0x30; 50], &[0xFF; 50], &[0x30, 0x88]] {
             assert_eq!(kind(bytes), None);

@@ -123,12 +123,12 @@ pub struct Scanner {
     mail_bytes: u64,
     /// Where the line begins that has not ended yet.
     line: usize,
-    run: Option<Run>,
+    run: Option<Base64Run>,
 }
 
 /// Lines of base64, one after the other.
 #[derive(Debug)]
-struct Run {
+struct Base64Run {
     start: usize,
     /// Behind what is kept of its beginning, once there is that much; and how many digits have
     /// come since.
@@ -181,7 +181,7 @@ impl Scanner {
         };
         let is_enough = self.bytes.len() > self.keep.enough_bytes;
         let kept = if is_enough { self.keep.file_bytes } else { self.keep.text_bytes };
-        let run = self.run.get_or_insert(Run { start, cut: None, kept });
+        let run = self.run.get_or_insert(Base64Run { start, cut: None, kept });
         match &mut run.cut {
             // The last line of a run always stays: what follows it may be cut off with its end.
             Some((from, count)) => {

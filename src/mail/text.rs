@@ -87,12 +87,12 @@ fn cleaned(text: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Cleaner {
     before: Option<char>,
-    held: Held,
+    held: HeldCharacter,
 }
 
 /// What was between the last character and the next.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Held {
+enum HeldCharacter {
     #[default]
     Nothing,
     /// Some scripts and emoji need it.
@@ -110,10 +110,10 @@ impl Cleaner {
                 '\r' | '\u{B}' | '\u{C}' | '\u{2028}' | '\u{2029}' => self.seen('\n', out),
                 '\n' | '\t' => self.seen(c, out),
                 '\u{80}'..='\u{9F}' => self.seen(of_windows_1252(c), out),
-                '\u{AD}' => self.held = Held::SoftHyphen,
-                '\u{200C}' | '\u{200D}' => self.held = self.held.max(Held::Joiner(c)),
+                '\u{AD}' => self.held = HeldCharacter::SoftHyphen,
+                '\u{200C}' | '\u{200D}' => self.held = self.held.max(HeldCharacter::Joiner(c)),
                 c if turns(c) || is_no_character(c) => self.seen(ODD, out),
-                c if is_invisible(c) => self.held = self.held.max(Held::Invisible),
+                c if is_invisible(c) => self.held = self.held.max(HeldCharacter::Invisible),
                 c => self.seen(of_symbol_fonts(c), out),
             }
         }
@@ -122,16 +122,19 @@ impl Cleaner {
     fn seen(&mut self, c: char, out: &mut String) {
         let is_either = |is: fn(char) -> bool| self.before.is_some_and(is) && is(c);
         match self.held {
-            Held::Nothing => {}
-            Held::Invisible | Held::Joiner(_) if is_either(char::is_numeric) => out.push(' '),
-            Held::Joiner(joiner) => out.push(joiner),
-            Held::Invisible => {}
-            Held::SoftHyphen if is_either(char::is_alphabetic) || self.before == Some('-') => {}
+            HeldCharacter::Nothing => {}
+            HeldCharacter::Invisible | HeldCharacter::Joiner(_) if is_either(char::is_numeric) => {
+                out.push(' ')
+            }
+            HeldCharacter::Joiner(joiner) => out.push(joiner),
+            HeldCharacter::Invisible => {}
+            HeldCharacter::SoftHyphen
+                if is_either(char::is_alphabetic) || self.before == Some('-') => {}
             // There is no word that it could divide.
-            Held::SoftHyphen if self.before.is_none_or(char::is_whitespace) => {}
-            Held::SoftHyphen => out.push('-'),
+            HeldCharacter::SoftHyphen if self.before.is_none_or(char::is_whitespace) => {}
+            HeldCharacter::SoftHyphen => out.push('-'),
         }
-        self.held = Held::Nothing;
+        self.held = HeldCharacter::Nothing;
         self.before = Some(c);
         out.push(c);
     }
@@ -148,7 +151,7 @@ impl Cleaner {
     }
 
     fn finish(&mut self, out: &mut String) {
-        if self.held == Held::SoftHyphen {
+        if self.held == HeldCharacter::SoftHyphen {
             out.push('-');
         }
         self.edge();

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::header::Lines;
+use super::header::LineEnds;
 use crate::model::TransferEncoding;
 
 /// Files that are looked for in one text.
@@ -13,7 +13,7 @@ const FILES_MAX: usize = 100;
 
 /// A file found in a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(super) struct UuencodedFile {
     pub(super) name: String,
     /// All of it, with the lines that begin and end it.
     pub(super) whole: Range<usize>,
@@ -25,8 +25,8 @@ pub(super) struct Block {
 }
 
 /// The files in a text, in their order.
-pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
-    let lines = Lines::of(text);
+pub(super) fn blocks(text: &[u8]) -> Vec<UuencodedFile> {
+    let lines = LineEnds::of(text);
     let mut found = Vec::new();
     let mut rest = text;
     while !rest.is_empty() && found.len() < FILES_MAX {
@@ -37,7 +37,7 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
         let start = text.len() - after.len();
         if let Some((data, end, is_cut)) = data(after, lines, encoding) {
             rest = after.get(end..).unwrap_or_default();
-            found.push(Block {
+            found.push(UuencodedFile {
                 name,
                 whole: at..start + end,
                 data: start..start + data,
@@ -68,7 +68,7 @@ fn begin(line: &[u8]) -> Option<(String, TransferEncoding)> {
 
 /// How long the data is, how long it is with its end, and whether that is missing; nothing when
 /// there is no data.
-fn data(text: &[u8], lines: Lines, encoding: TransferEncoding) -> Option<(usize, usize, bool)> {
+fn data(text: &[u8], lines: LineEnds, encoding: TransferEncoding) -> Option<(usize, usize, bool)> {
     let mut rest = text;
     let mut data = 0;
     let mut has_data = false;
@@ -123,7 +123,7 @@ fn count(line: &[u8]) -> Option<usize> {
 /// The bytes of lines of data.
 pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
     // The same for a piece as for the whole.
-    let lines = Lines::ANY;
+    let lines = LineEnds::ANY;
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut rest = text;
     while !rest.is_empty() {
@@ -147,7 +147,7 @@ mod tests {
     const FAX: &str = "begin 644 fax.pdf\nM)5!$1BTQ+C0*,2 P(&]B:CP\\+U1Y<&4O0V%T86QO9SX^96YD;V)J\"G1R86EL\n897(\\/\"]2;V]T(#$@,\"!2/CX*)25%3T8*\n`\nend\n";
 
     fn files(text: &str) -> Vec<(String, String, bool)> {
-        let read = |block: &Block| {
+        let read = |block: &UuencodedFile| {
             let data = &text.as_bytes()[block.data.clone()];
             let (bytes, _) = super::super::decode::transfer(data, block.encoding);
             (block.name.clone(), String::from_utf8_lossy(&bytes).into_owned(), block.is_cut)

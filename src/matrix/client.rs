@@ -45,7 +45,7 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the homeserver is and who we are there.
 #[derive(Debug, Clone)]
-pub struct HomeserverSettings {
+pub struct HomeserverAccess {
     /// Where its client-server API answers, such as `http://localhost:8008`.
     pub base_url: url::Url,
     /// The part of its users' ids after the colon.
@@ -64,7 +64,7 @@ pub struct HomeserverSettings {
 
 /// The settings do not make a client.
 #[derive(Debug, thiserror::Error)]
-pub enum HomeserverSettingsError {
+pub enum HomeserverAccessError {
     #[error("the bot's local part and the server name do not make a user id")]
     Bot(#[source] ruma::IdParseError),
     #[error("the homeserver's additional certificates cannot be used")]
@@ -220,14 +220,14 @@ pub(super) enum As<'a> {
 
 impl Homeserver {
     /// Sets the client up; nothing is asked yet.
-    pub fn new(settings: HomeserverSettings) -> Result<Self, HomeserverSettingsError> {
+    pub fn new(access: HomeserverAccess) -> Result<Self, HomeserverAccessError> {
         let bot =
-            UserId::parse_with_server_name(settings.bot_localpart.as_str(), &settings.server_name)
-                .map_err(HomeserverSettingsError::Bot)?;
+            UserId::parse_with_server_name(access.bot_localpart.as_str(), &access.server_name)
+                .map_err(HomeserverAccessError::Bot)?;
         // reqwest panics without a provider; when one is there already, this changes nothing.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let roots = reqwest::Certificate::from_pem_bundle(&settings.extra_roots_pem)
-            .map_err(HomeserverSettingsError::Roots)?;
+        let roots = reqwest::Certificate::from_pem_bundle(&access.extra_roots_pem)
+            .map_err(HomeserverAccessError::Roots)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
@@ -235,19 +235,19 @@ impl Homeserver {
             .redirect(reqwest::redirect::Policy::none())
             // A proxy meant for the internet must not see the as_token.
             .no_proxy();
-        let http = if settings.base_url.scheme() == "http" {
+        let http = if access.base_url.scheme() == "http" {
             // The platform may have no roots at all, which matters to nobody here.
             http.tls_certs_only([])
         } else {
             http.tls_certs_merge(roots)
         };
         let inner = Inner {
-            http: http.build().map_err(HomeserverSettingsError::Client)?,
-            base_url: settings.base_url.as_str().trim_end_matches('/').to_owned(),
-            server_name: settings.server_name,
-            as_token: settings.as_token,
+            http: http.build().map_err(HomeserverAccessError::Client)?,
+            base_url: access.base_url.as_str().trim_end_matches('/').to_owned(),
+            server_name: access.server_name,
+            as_token: access.as_token,
             bot,
-            user_prefix: settings.user_prefix,
+            user_prefix: access.user_prefix,
             versions: SupportedVersions {
                 // What TI-Messenger prescribes; all that is asked here is in it.
                 versions: [MatrixVersion::V1_11].into(),

@@ -54,7 +54,7 @@ pub fn decode(event: &Value) -> RoomEvent {
 }
 
 fn understood(event: &Value) -> Option<RoomEvent> {
-    let head = Head::of(event)?;
+    let head = EventHead::of(event)?;
     let content = event.get("content");
     // A redacted event keeps its place and loses its content: there is nothing left to relay.
     let is_redacted = event.pointer("/unsigned/redacted_because").is_some()
@@ -94,14 +94,14 @@ fn understood(event: &Value) -> Option<RoomEvent> {
 }
 
 /// What every event has.
-struct Head {
+struct EventHead {
     event_id: OwnedEventId,
     room_id: OwnedRoomId,
     sender: OwnedUserId,
     sent_at_ms: i64,
 }
 
-impl Head {
+impl EventHead {
     fn of(event: &Value) -> Option<Self> {
         Some(Self {
             event_id: EventId::parse(text(event, "event_id")?).ok()?,
@@ -112,7 +112,7 @@ impl Head {
     }
 }
 
-fn message(head: Head, event_type: &str, content: Option<&Value>) -> Option<RoomMessage> {
+fn message(head: EventHead, event_type: &str, content: Option<&Value>) -> Option<RoomMessage> {
     let nothing = Value::Null;
     let content = content.unwrap_or(&nothing);
     let relation = content.get("m.relates_to");
@@ -145,7 +145,7 @@ fn message(head: Head, event_type: &str, content: Option<&Value>) -> Option<Room
         }
         other => kind_of_event(other, corrected.unwrap_or(content))?,
     };
-    let Head { event_id, room_id, sender, sent_at_ms } = head;
+    let EventHead { event_id, room_id, sender, sent_at_ms } = head;
     Some(RoomMessage { event_id, room_id, sender, sent_at_ms, kind, replies_to, replaces })
 }
 

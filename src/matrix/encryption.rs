@@ -32,11 +32,11 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use attachment::{AttachmentError, Spooled, Upload};
 pub(super) use attachment::{Spooling, encrypting};
 pub use error::DeviceError;
-pub use identity::Seen;
+pub use identity::SeenMembers;
 pub use reading::{Decrypted, SessionPlace};
-pub use sharing::{Audience, Encrypted, Rotation};
+pub use sharing::{Audience, EncryptedContent, Rotation};
 
-use self::{reading::decryption_settings, sharing::Shared};
+use self::{reading::decryption_settings, sharing::SharedSession};
 use super::Homeserver;
 use crate::model::Trust;
 
@@ -70,9 +70,9 @@ type Peer = (OwnedUserId, DeviceIdOrAllDevices);
 
 /// What a device does one thing at a time with.
 #[derive(Debug, Default)]
-struct State {
+struct OwnDeviceState {
     /// By room: the session that was shared last, as long as no device of a member changed.
-    shared: BTreeMap<String, Shared>,
+    shared: BTreeMap<String, SharedSession>,
     /// By room: members who have devices and were given no key when a session was shared last with
     /// trusted devices only, until that was told. Somebody's other devices do not change it.
     untold: BTreeMap<String, LockedOut>,
@@ -90,7 +90,7 @@ struct State {
 pub struct OwnDevice {
     olm: OlmMachine,
     homeserver: Homeserver,
-    state: Mutex<State>,
+    state: Mutex<OwnDeviceState>,
     /// Something was taken in and never saved: a key that is used in memory alone would be used
     /// once more.
     is_outdated: AtomicBool,
@@ -98,9 +98,9 @@ pub struct OwnDevice {
 
 /// The right to change what a device remembers; nobody else does meanwhile.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct DeviceTurn<'a> {
     device: &'a OwnDevice,
-    state: MutexGuard<'a, State>,
+    state: MutexGuard<'a, OwnDeviceState>,
     is_unsaved: bool,
 }
 
@@ -115,7 +115,7 @@ impl OwnDevice {
     ) -> Result<Self, DeviceError> {
         let is_new = store.load_account().await.map_err(Into::into)?.is_none();
         let olm = OlmMachine::with_store(user, device, store, None).await?;
-        let state = State { is_checked: is_new, ..State::default() };
+        let state = OwnDeviceState { is_checked: is_new, ..OwnDeviceState::default() };
         let (state, is_outdated) = (Mutex::new(state), AtomicBool::new(false));
         Ok(Self { olm, homeserver: homeserver.clone(), state, is_outdated })
     }
@@ -131,12 +131,12 @@ impl OwnDevice {
     /// Waits until nobody else changes what the device remembers.
     ///
     /// Fails with [`DeviceError::Outdated`] once something was taken in and not saved.
-    pub async fn turn(&self) -> Result<Turn<'_>, DeviceError> {
+    pub async fn turn(&self) -> Result<DeviceTurn<'_>, DeviceError> {
         let state = self.state.lock().await;
         if self.is_outdated() {
             return Err(DeviceError::Outdated);
         }
-        Ok(Turn { device: self, state, is_unsaved: false })
+        Ok(DeviceTurn { device: self, state, is_unsaved: false })
     }
 
     /// Whether it has to be opened anew.
@@ -175,7 +175,11 @@ impl OwnDevice {
         Ok(self.olm.mark_all_tracked_users_as_dirty().await?)
     }
 
-    async fn take(&self, state: &mut State, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
+    async fn take(
+        &self,
+        state: &mut OwnDeviceState,
+        news: DeviceNews,
+    ) -> Result<Vec<RoomKey>, DeviceError> {
         let mut changed = DeviceLists::new();
         changed.changed = news.changed.into_iter().chain(news.left).collect();
         // Our own device changes by ourselves alone. What strangers to a room do is nothing to it:
@@ -200,7 +204,7 @@ impl OwnDevice {
     }
 }
 
-impl Turn<'_> {
+impl DeviceTurn<'_> {
     /// Takes in what a `/sync` of the device brought, and returns the sessions whose keys came.
     /// Only saves: [`OwnDevice::catch_up`] answers what it asks for.
     ///
@@ -218,7 +222,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for DeviceTurn<'_> {
     fn drop(&mut self) {
         if self.is_unsaved {
             self.device.is_outdated.store(true, Ordering::Release);

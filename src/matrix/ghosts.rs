@@ -16,8 +16,8 @@ const USER_ID_BYTES_MAX: usize = 255;
 /// What people see as the name of our users' device. Free of personal data (TIM-29).
 const DEVICE_NAME: &str = "Umstieg";
 
-/// Under which name of the bot's account data the marker lies.
-const MARKER: &str = "de.umstieg.keys";
+/// Under which name of the bot's account data the copy count lies.
+const COPY_COUNT: &str = "de.umstieg.keys";
 
 impl Homeserver {
     /// Whether a user is one of ours: the bot or a ghost.
@@ -116,11 +116,11 @@ impl Homeserver {
         }
     }
 
-    /// The number the bot left at the homeserver with [`Homeserver::leave_marker`].
-    pub async fn marker(&self) -> Result<Option<i64>, MatrixError> {
+    /// The copy count the bot left at the homeserver with [`Homeserver::leave_copy_count`].
+    pub async fn copy_count(&self) -> Result<Option<i64>, MatrixError> {
         use ruma::api::client::config::get_global_account_data::v3;
         let bot = self.bot();
-        let request = v3::Request::new(bot.to_owned(), MARKER.into());
+        let request = v3::Request::new(bot.to_owned(), COPY_COUNT.into());
         match self.ask_leniently::<_, Value>(Endpoint::AccountData, As::User(bot), request).await {
             Ok(content) => Ok(content.get("count").and_then(Value::as_i64)),
             Err(error) if error.status() == Some(404) => Ok(None),
@@ -128,14 +128,14 @@ impl Homeserver {
         }
     }
 
-    /// Leaves a number at the homeserver, where no restored database can take it back.
-    pub async fn leave_marker(&self, count: i64) -> Result<(), MatrixError> {
+    /// Leaves the copy count at the homeserver, where no restored database can take it back.
+    pub async fn leave_copy_count(&self, count: i64) -> Result<(), MatrixError> {
         use ruma::api::client::config::set_global_account_data::v3;
         let bot = self.bot();
         let content = to_raw_value(&json!({ "count": count }))
             .map(Raw::from_json)
             .map_err(|_| MatrixError::new(Endpoint::AccountData, Cause::Unsendable))?;
-        let request = v3::Request::new_raw(bot.to_owned(), MARKER.into(), content);
+        let request = v3::Request::new_raw(bot.to_owned(), COPY_COUNT.into(), content);
         self.ask(Endpoint::AccountData, As::User(bot), request).await.map(|_| ())
     }
 

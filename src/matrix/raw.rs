@@ -56,7 +56,7 @@ fn is_id(text: &str) -> bool {
 /// recursive, so its depth does not matter here.
 fn without_content(json: &RawValue) -> Option<Value> {
     #[derive(Deserialize)]
-    struct Head {
+    struct RawHead {
         event_id: String,
         room_id: Option<String>,
         sender: String,
@@ -65,7 +65,7 @@ fn without_content(json: &RawValue) -> Option<Value> {
         state_key: Option<String>,
         origin_server_ts: Option<i64>,
     }
-    let head: Head = serde_json::from_str(json.get()).ok()?;
+    let head: RawHead = serde_json::from_str(json.get()).ok()?;
     let mut event = serde_json::json!({
         "event_id": head.event_id,
         "sender": head.sender,

@@ -272,12 +272,12 @@ impl Homeserver {
     ) -> Result<Vec<Member>, MatrixError> {
         use ruma::api::client::membership::get_member_events::v3;
         #[derive(Deserialize)]
-        struct Members {
+        struct MembersAnswer {
             chunk: Vec<Value>,
         }
         let mut request = v3::Request::new(room.to_owned());
         request.not_membership = Some("leave".into());
-        let answer: Members =
+        let answer: MembersAnswer =
             self.ask_leniently(Endpoint::Members, As::User(self.bot()), request).await?;
         let members = answer.chunk.iter().filter_map(|event| match decode(event) {
             RoomEvent::Member(member) => Some(member),

@@ -91,7 +91,7 @@ pub struct RoomInvite {
 
 /// Some events of a room.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Page {
+pub struct EventPage {
     /// Newest first.
     pub events: Vec<RawEvent>,
     /// From where to go on; `None` at the end.
@@ -146,7 +146,7 @@ impl Homeserver {
         request.set_presence = PresenceState::Offline;
         let who = As::Device(voice.user, voice.device);
         let body = self.ask_for_news(who, request, Duration::ZERO).await?;
-        let answer: Answer<'_> = read(Endpoint::Sync, &body)?;
+        let answer: SyncAnswer<'_> = read(Endpoint::Sync, &body)?;
         Ok(device_news(&answer))
     }
 
@@ -159,14 +159,14 @@ impl Homeserver {
         from: &str,
         to: Option<&str>,
         limit: u32,
-    ) -> Result<Page, MatrixError> {
+    ) -> Result<EventPage, MatrixError> {
         let mut request =
             get_message_events::v3::Request::new(room.to_owned(), Direction::Backward);
         request.from = Some(from.to_owned());
         request.to = to.map(str::to_owned);
         request.limit = UInt::from(limit);
         let (chunk, end) = self.page(request).await?;
-        let mut page = Page { end, ..Page::default() };
+        let mut page = EventPage { end, ..EventPage::default() };
         page.events = events(chunk.iter().map(|event| &**event), room, &mut page.unreadable);
         Ok(page)
     }
@@ -177,14 +177,15 @@ impl Homeserver {
         request: get_message_events::v3::Request,
     ) -> Result<(Vec<Box<RawValue>>, Option<String>), MatrixError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct MessagesAnswer {
             #[serde(default)]
             chunk: Vec<Box<RawValue>>,
             end: Option<String>,
         }
         let from = request.from.clone();
         let who = As::User(self.bot());
-        let Answer { chunk, end } = self.ask_leniently(Endpoint::Messages, who, request).await?;
+        let MessagesAnswer { chunk, end } =
+            self.ask_leniently(Endpoint::Messages, who, request).await?;
         // Some servers name an end even behind the last event.
         let end = end.filter(|end| !chunk.is_empty() && Some(end) != from.as_ref());
         Ok((chunk, end))
@@ -261,12 +262,12 @@ fn filter(timeline_events_max: u32) -> FilterDefinition {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct SyncAnswer<'a> {
     next_batch: String,
     #[serde(borrow, default)]
     rooms: Rooms<'a>,
     #[serde(borrow, default)]
-    to_device: State<'a>,
+    to_device: EventList<'a>,
     #[serde(default)]
     device_lists: DeviceLists,
     #[serde(default)]
@@ -293,15 +294,15 @@ struct Rooms<'a> {
 }
 
 #[derive(Deserialize)]
-struct Room<'a> {
+struct JoinedRoom<'a> {
     #[serde(borrow, default)]
-    state: State<'a>,
+    state: EventList<'a>,
     #[serde(borrow, default)]
     timeline: Timeline<'a>,
 }
 
 #[derive(Default, Deserialize)]
-struct State<'a> {
+struct EventList<'a> {
     #[serde(borrow, default)]
     events: Vec<&'a RawValue>,
 }
@@ -316,7 +317,7 @@ struct Timeline<'a> {
 }
 
 /// What came for the device that asked.
-fn device_news(answer: &Answer<'_>) -> DeviceNews {
+fn device_news(answer: &SyncAnswer<'_>) -> DeviceNews {
     let users =
         |names: &[String]| names.iter().filter_map(|user| UserId::parse(user).ok()).collect();
     DeviceNews {
@@ -335,7 +336,7 @@ fn device_news(answer: &Answer<'_>) -> DeviceNews {
 }
 
 fn batch_of(body: &[u8], bot: &UserId) -> Result<SyncBatch, MatrixError> {
-    let answer: Answer<'_> = read(Endpoint::Sync, body)?;
+    let answer: SyncAnswer<'_> = read(Endpoint::Sync, body)?;
     let mut batch = SyncBatch {
         device: device_news(&answer),
         next_batch: answer.next_batch,
@@ -370,7 +371,7 @@ fn rooms_of(rooms: BTreeMap<String, &RawValue>, unreadable: &mut usize) -> Vec<R
     all
 }
 
-fn room_of<'a>(room_id: &str, json: &'a RawValue) -> Option<(OwnedRoomId, Room<'a>)> {
+fn room_of<'a>(room_id: &str, json: &'a RawValue) -> Option<(OwnedRoomId, JoinedRoom<'a>)> {
     Some((RoomId::parse(room_id).ok()?, serde_json::from_str(json.get()).ok()?))
 }
 

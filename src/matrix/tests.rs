@@ -21,7 +21,7 @@ const TOKEN: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 const ROOM: &str = "/_matrix/client/v3/rooms/!r:hs.example";
 
 fn homeserver_at(base_url: &str) -> Homeserver {
-    Homeserver::new(HomeserverSettings {
+    Homeserver::new(HomeserverAccess {
         base_url: base_url.parse().unwrap(),
         server_name: "hs.example".try_into().unwrap(),
         as_token: "our_secret".into(),

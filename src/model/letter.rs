@@ -11,12 +11,12 @@ use super::{MailAddress, MessageId};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Letter {
     /// All addresses of all From headers; a well-formed letter has exactly one.
-    pub from: Vec<Mailbox>,
+    pub from: Vec<NamedAddress>,
     /// Who sent it for those it is from: an office, a list.
-    pub sender: Vec<Mailbox>,
-    pub reply_to: Vec<Mailbox>,
-    pub to: Vec<Mailbox>,
-    pub cc: Vec<Mailbox>,
+    pub sender: Vec<NamedAddress>,
+    pub reply_to: Vec<NamedAddress>,
+    pub to: Vec<NamedAddress>,
+    pub cc: Vec<NamedAddress>,
     /// One line, empty when there is none.
     pub subject: String,
     pub date: Option<OffsetDateTime>,
@@ -37,7 +37,7 @@ pub struct Letter {
 
 /// A name and an address out of a header. The name is whatever the sender claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mailbox {
+pub struct NamedAddress {
     pub name: Option<String>,
     pub address: MailAddress,
 }

@@ -5,16 +5,16 @@ use tracing::{info, warn};
 use super::{
     Ctx, Line,
     notices::{after_unclear, notice, notice_to, said_of},
-    reader::Reader,
+    reader::PortalReader,
 };
 use crate::{
     model::{ConversationId, RoomFile},
     phrases::{EditTrouble, Phrase},
     rules::{
         acts::{ActKind, DispatchAfter, PartAfter, Say, after, in_the_end},
-        routing::{Refusal, Saying},
+        routing::{Refusal, WhatLeaves},
     },
-    store::{EventStep, Held, StoreError, StoredPart, UnderWay},
+    store::{EventStep, StoreError, StoredPart, UnderWay, WaitForEdit},
 };
 
 /// Acts whose end is told in one go.
@@ -36,7 +36,7 @@ pub(super) struct ReadAct<'a> {
 
 /// What an act was done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ActTarget {
     /// A part of a dispatch, and what follows is done and said.
     Part,
     /// What stayed in the room.
@@ -49,17 +49,17 @@ pub(super) enum Found {
 
 /// Does what follows from an act on a message of this portal.
 pub(super) async fn follow(
-    reader: &Reader<'_>,
+    reader: &PortalReader<'_>,
     step: &mut EventStep<'_>,
     act: &ReadAct<'_>,
-) -> Result<Found, StoreError> {
+) -> Result<ActTarget, StoreError> {
     let conversation = reader.conversation.id;
     let Some(stood) = step.standing_of(conversation, act.message).await? else {
         return no_part(reader, step, act).await;
     };
     // Nobody edits what another one said; clients do not show it.
     if act.kind == ActKind::Edit && act.author != stood.author() {
-        return Ok(Found::NotTheirs);
+        return Ok(ActTarget::NotTheirs);
     }
     let standing = stood.standing();
     let after = after(act.kind, standing);
@@ -104,34 +104,34 @@ pub(super) async fn follow(
     }
     // Whatever waited for this need not wait for its time.
     step.wake_hand_over(conversation).await?;
-    Ok(Found::Part)
+    Ok(ActTarget::Part)
 }
 
 /// An act on what is no part of a dispatch.
 async fn no_part(
-    reader: &Reader<'_>,
+    reader: &PortalReader<'_>,
     step: &mut EventStep<'_>,
     act: &ReadAct<'_>,
-) -> Result<Found, StoreError> {
+) -> Result<ActTarget, StoreError> {
     if act.kind == ActKind::Redaction {
-        return Ok(Found::Unknown);
+        return Ok(ActTarget::Unknown);
     }
     if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {
         if act.trouble.is_none() {
             reader.tell(step, act.event_id, act.message, &Phrase::EditOfWhatStayed).await?;
         }
-        return Ok(Found::Stayed);
+        return Ok(ActTarget::Stayed);
     }
     // It is applied when its message is read.
     if act.was_announced && act.trouble.is_none() {
         readable_now(reader, step, act.event_id).await?;
     }
-    Ok(Found::Unknown)
+    Ok(ActTarget::Unknown)
 }
 
 /// The key of an edit came, after its author was told that it had not.
 async fn readable_now(
-    reader: &Reader<'_>,
+    reader: &PortalReader<'_>,
     step: &mut EventStep<'_>,
     edit: &str,
 ) -> Result<(), StoreError> {
@@ -171,7 +171,7 @@ pub(super) async fn hold(
     conversation: ConversationId,
     edit: &str,
     message: &str,
-) -> Result<Held, StoreError> {
+) -> Result<WaitForEdit, StoreError> {
     let say = |may_have_arrived| {
         let phrase = said_of(Phrase::EditWithoutKey, may_have_arrived);
         notice_to(line, &phrase, message)
@@ -179,7 +179,7 @@ pub(super) async fn hold(
     let name = held_name(edit);
     let now = ctx.clock.now();
     let held = ctx.store.hold_for_edit(conversation, edit, message, &name, say, now).await?;
-    if held == Held::Held {
+    if held == WaitForEdit::Held {
         info!(conversation.id = %conversation, "A room message was held, because its edit is unreadable");
     }
     Ok(held)
@@ -264,11 +264,11 @@ pub(super) fn trouble_of(phrase: &Phrase) -> EditTrouble {
 }
 
 /// What leaves, as it is kept.
-pub(super) fn part(saying: Saying) -> StoredPart {
+pub(super) fn part(saying: WhatLeaves) -> StoredPart {
     match saying {
-        Saying::Text(text) => StoredPart::Text(text),
-        Saying::File(said) => file(said),
-        Saying::Gallery { caption, files } => {
+        WhatLeaves::Text(text) => StoredPart::Text(text),
+        WhatLeaves::File(said) => file(said),
+        WhatLeaves::Gallery { caption, files } => {
             let words = caption.into_iter().map(StoredPart::Text);
             StoredPart::Several(words.chain(files.into_iter().map(file)).collect())
         }

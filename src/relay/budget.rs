@@ -22,7 +22,7 @@ pub struct Budget(Arc<Semaphore>);
 
 /// Memory that was lent, and comes back with this value's end.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct LentMemory {
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -34,16 +34,16 @@ impl Default for Budget {
 
 impl Budget {
     /// Waits until so many bytes may be held.
-    pub(super) async fn take(&self, bytes: u64) -> Held {
+    pub(super) async fn take(&self, bytes: u64) -> LentMemory {
         if bytes <= UNCOUNTED_BYTES {
-            return Held { permit: None };
+            return LentMemory { permit: None };
         }
         // It is never closed.
-        Held { permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
+        LentMemory { permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
     }
 }
 
-impl Held {
+impl LentMemory {
     /// Gives back all but so many bytes.
     pub(super) fn keep(mut self, bytes: u64) -> Self {
         if bytes <= UNCOUNTED_BYTES {

@@ -81,11 +81,11 @@ impl From<Stop> for KeysError {
 #[derive(Debug)]
 pub struct Devices {
     is_required: bool,
-    places: Mutex<BTreeMap<OwnedUserId, Arc<Place>>>,
+    slots: Mutex<BTreeMap<OwnedUserId, Arc<DeviceSlot>>>,
     /// Whether it is known that the keys in the database are those of now.
     has_begun: AtomicBool,
-    /// The last marker: one at a time, so that the homeserver's is never set back.
-    marking: tokio::sync::Mutex<i64>,
+    /// The last copy count: one at a time, so that the homeserver's is never set back.
+    copy_count: tokio::sync::Mutex<i64>,
     /// When unused public keys were looked for last.
     keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
     /// By user: a mark of the keys by which all of ours were told of them last. The homeserver names
@@ -95,14 +95,14 @@ pub struct Devices {
 
 /// The device of one user, loaded or not.
 #[derive(Debug, Default)]
-struct Place {
-    device: tokio::sync::Mutex<Option<Loaded>>,
+struct DeviceSlot {
+    device: tokio::sync::Mutex<Option<LoadedDevice>>,
     used_at: Mutex<Option<OffsetDateTime>>,
 }
 
 /// A device in memory, and what it remembers in the database.
 #[derive(Debug, Clone)]
-struct Loaded {
+struct LoadedDevice {
     device: Arc<OwnDevice>,
     memory: Arc<DeviceStore>,
 }
@@ -112,9 +112,9 @@ impl Devices {
     pub fn new(is_required: bool) -> Self {
         Self {
             is_required,
-            places: Mutex::default(),
+            slots: Mutex::default(),
             has_begun: AtomicBool::new(false),
-            marking: tokio::sync::Mutex::default(),
+            copy_count: tokio::sync::Mutex::default(),
             keys_forgotten_at: Mutex::default(),
             told: Mutex::default(),
         }
@@ -127,17 +127,17 @@ impl Devices {
 
     /// How many devices are in memory.
     pub fn loaded(&self) -> usize {
-        self.places().len()
+        self.slots().len()
     }
 
-    fn places(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, Arc<Place>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, Arc<DeviceSlot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self, user: &UserId, now: OffsetDateTime) -> Arc<Place> {
-        let place = self.places().entry(user.to_owned()).or_default().clone();
-        *place.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        place
+    fn slot(&self, user: &UserId, now: OffsetDateTime) -> Arc<DeviceSlot> {
+        let slot = self.slots().entry(user.to_owned()).or_default().clone();
+        *slot.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        slot
     }
 
     fn told(&self) -> MutexGuard<'_, BTreeMap<OwnedUserId, String>> {
@@ -153,7 +153,7 @@ impl Devices {
 
     /// The users whose devices may be in memory.
     fn users(&self) -> Vec<OwnedUserId> {
-        self.places().keys().cloned().collect()
+        self.slots().keys().cloned().collect()
     }
 
     /// Whether it is time to look for unused public keys; then that is noted.
@@ -168,10 +168,10 @@ impl Devices {
 
     /// Drops from memory what nobody used since `before` and nobody uses now.
     fn drop_idle(&self, before: OffsetDateTime, keep: &UserId) {
-        self.places().retain(|user, place| {
-            let used_at = *place.used_at.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_used = Arc::strong_count(place) > 1
-                || place.device.try_lock().map_or(true, |device| {
+        self.slots().retain(|user, slot| {
+            let used_at = *slot.used_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_used = Arc::strong_count(slot) > 1
+                || slot.device.try_lock().map_or(true, |device| {
                     device.as_ref().is_some_and(|d| Arc::strong_count(&d.device) > 1)
                 });
             user == keep || is_used || used_at.is_none_or(|used_at| used_at >= before)
@@ -183,9 +183,9 @@ impl Devices {
 /// bot's device ready.
 ///
 /// An older copy of the database has keys that were used since, and no key may be used twice; and what
-/// happened since is unknown to it. The homeserver holds a count that only grows; a database that is
-/// behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
-/// case, for what was said in those of before is not counted there.
+/// happened since is unknown to it. The homeserver holds a copy count that only grows; a database that
+/// is behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
+/// case, for what was said in those of before does not make it grow.
 pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
     Ok(begin_with_keys(ctx).await?)
 }
@@ -196,8 +196,8 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         ctx.store.end_sending_sessions().await?;
         ctx.store.memberships_are_uncertain().await?;
     }
-    let ours = ctx.store.epoch().await?;
-    if let Some(theirs) = ctx.homeserver.marker().await?.filter(|theirs| *theirs > ours) {
+    let ours = ctx.store.copy_count().await?;
+    if let Some(theirs) = ctx.homeserver.copy_count().await?.filter(|theirs| *theirs > ours) {
         if has_keys {
             warn!("The database is a copy from the past; every device is made anew");
             metrics::counter!("umstieg_devices_made_anew_total").increment(1);
@@ -206,7 +206,7 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
         }
         ctx.store.begin_with_copy(theirs, has_keys, ctx.clock.now()).await?;
     }
-    mark(ctx).await?;
+    count_on(ctx).await?;
     if has_keys {
         device(ctx, ctx.homeserver.bot()).await?;
     }
@@ -215,14 +215,13 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Counts one on before the position after what people said is saved: a copy of the database made before
-/// that shows itself, so that nothing of it is read and passed on once more. Where portals are encrypted
-/// the keys that are used up count.
+/// Grows the copy count before the position after what people said is saved, so that an older copy
+/// passes nothing of it on once more. Where portals are encrypted, used-up keys make the count grow.
 pub async fn people_spoke(ctx: &Ctx) -> Result<(), KeysError> {
     if ctx.devices.is_required {
         return Ok(());
     }
-    Ok(mark(ctx).await?)
+    Ok(count_on(ctx).await?)
 }
 
 /// The homeserver refused the bot's device as unknown.
@@ -258,8 +257,8 @@ pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
         let id = device_id(ctx, user).await?;
         return Ok(ctx.homeserver.ensure_device(user, &id).await?);
     }
-    let place = ctx.devices.place(user, ctx.clock.now());
-    *place.device.lock().await = None;
+    let slot = ctx.devices.slot(user, ctx.clock.now());
+    *slot.device.lock().await = None;
     // Loading finds out what the homeserver lacks.
     device(ctx, user).await.map(|_| ())
 }
@@ -269,18 +268,18 @@ pub(super) async fn device(ctx: &Ctx, user: &UserId) -> Result<Arc<OwnDevice>, S
     Ok(loaded(ctx, user).await?.device)
 }
 
-async fn loaded(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
-    let place = ctx.devices.place(user, ctx.clock.now());
-    let mut slot = place.device.lock().await;
-    if let Some(loaded) = slot.as_ref().filter(|loaded| !loaded.device.is_outdated()) {
+async fn loaded(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
+    let slot = ctx.devices.slot(user, ctx.clock.now());
+    let mut in_slot = slot.device.lock().await;
+    if let Some(loaded) = in_slot.as_ref().filter(|loaded| !loaded.device.is_outdated()) {
         return Ok(loaded.clone());
     }
     let loaded = load(ctx, user).await?;
-    *slot = Some(loaded.clone());
+    *in_slot = Some(loaded.clone());
     Ok(loaded)
 }
 
-async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+async fn load(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     // Two who load the same keys would use one of them twice.
     if !ctx.store.lease(&format!("device {user}")).await? {
         return Err(Stop::NotYet("other_node"));
@@ -303,11 +302,11 @@ async fn load(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
     make(ctx, user).await
 }
 
-async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<Loaded, DeviceError> {
+async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<LoadedDevice, DeviceError> {
     let memory = ctx.store.crypto_store(row.row);
     let id = row.device_id.as_str().into();
     let device = OwnDevice::open(&ctx.homeserver, user, id, memory.clone()).await?;
-    Ok(Loaded { device: Arc::new(device), memory })
+    Ok(LoadedDevice { device: Arc::new(device), memory })
 }
 
 /// Whether a device cannot be used any more, because what it keeps is damaged.
@@ -317,7 +316,7 @@ fn is_damaged(error: &DeviceError) -> bool {
 
 /// Makes a device: named in the database, then at the homeserver, then with keys everybody can
 /// get. It may be broken off anywhere; the next try goes on.
-async fn make(ctx: &Ctx, user: &UserId) -> Result<Loaded, Stop> {
+async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     let row = match live_device(ctx, user).await? {
         Some(row) => row,
         None => name(ctx, user).await?,
@@ -383,26 +382,26 @@ async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
     ctx.store.name_device(user.as_str(), &id, ctx.clock.now()).await
 }
 
-/// Counts one on, here and at the homeserver, before a key is used up.
-async fn mark(ctx: &Ctx) -> Result<(), Stop> {
-    let mut last = ctx.devices.marking.lock().await;
-    let count = ctx.store.bump_epoch().await?;
+/// Grows the copy count, here and at the homeserver, before a key is used up.
+async fn count_on(ctx: &Ctx) -> Result<(), Stop> {
+    let mut last = ctx.devices.copy_count.lock().await;
+    let count = ctx.store.grow_copy_count().await?;
     if count <= *last {
         // A standby that was behind has taken the database's place: its keys were used since, and
-        // the next start finds that out by the homeserver's count.
+        // the next start finds that out by the homeserver's copy count.
         ctx.store.doubt();
         return Err(Stop::NotYet("database_set_back"));
     }
     *last = count;
-    Ok(ctx.homeserver.leave_marker(count).await?)
+    Ok(ctx.homeserver.leave_copy_count(count).await?)
 }
 
 /// The homeserver lost a device of ours: the next use makes another one.
 async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
-    let place = ctx.devices.place(device.user(), ctx.clock.now());
-    let mut slot = place.device.lock().await;
+    let slot = ctx.devices.slot(device.user(), ctx.clock.now());
+    let mut in_slot = slot.device.lock().await;
     // Unless somebody else noticed it as well.
-    if slot.take_if(|now| now.device.device() == device.device()).is_some()
+    if in_slot.take_if(|now| now.device.device() == device.device()).is_some()
         && let Some(row) = live_device(ctx, device.user()).await?
         && row.device_id == device.device().as_str()
     {
@@ -451,7 +450,7 @@ async fn decrypt_once(
 
 /// Asks the homeserver anew for what was damaged of others' devices and identities. Whether there was
 /// something: what was done without it is to be done once more.
-async fn fetch_damaged(ctx: &Ctx, loaded: &Loaded) -> Result<bool, Stop> {
+async fn fetch_damaged(ctx: &Ctx, loaded: &LoadedDevice) -> Result<bool, Stop> {
     let users = loaded.memory.take_damaged();
     if users.is_empty() {
         return Ok(false);
@@ -484,7 +483,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         let bot = loaded(ctx, ctx.homeserver.bot()).await?;
         // Its one-time keys and sessions go on.
         if has_messages {
-            mark(ctx).await?;
+            count_on(ctx).await?;
         }
         let keys = take_in(ctx, &bot, news).await?;
         Ok::<_, Stop>((keys, marks_of_known(ctx, &bot, &changed).await?))
@@ -512,7 +511,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
 /// of ours encrypt. Of others' homeservers one may be away, and nobody tells when its answer comes.
 async fn marks_of_known(
     ctx: &Ctx,
-    bot: &Loaded,
+    bot: &LoadedDevice,
     changed: &[OwnedUserId],
 ) -> Result<BTreeMap<OwnedUserId, String>, Stop> {
     let Ctx { homeserver, .. } = ctx;
@@ -530,8 +529,8 @@ async fn marks_of_known(
 
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
 /// key in it must be saved by then. After that the device answers what it was asked.
-async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
-    let Loaded { device, memory } = loaded;
+async fn take_in(ctx: &Ctx, loaded: &LoadedDevice, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
+    let LoadedDevice { device, memory } = loaded;
     let taken_in = async {
         let mut turn = device.turn().await?;
         let step = memory.clone().begin_step().await?;
@@ -547,9 +546,7 @@ async fn take_in(ctx: &Ctx, loaded: &Loaded, news: DeviceNews) -> Result<Vec<Roo
 /// The position after what the bot's `/sync` brought is saved: the homeserver does not repeat what
 /// came before it.
 pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
-    let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else {
-        return Ok(());
-    };
+    let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else { return Ok(()) };
     ctx.store.forget_read_messages(bot.row, ctx.clock.now() - REMEMBER_READ).await?;
     Ok(())
 }
@@ -571,14 +568,13 @@ async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), Store
     let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
     ctx.store.mark_users_dirty(&names).await?;
     for user in ctx.devices.users() {
-        let place = ctx.devices.places().get(&user).cloned();
-        let Some(place) = place else { continue };
-        let loaded = place.device.lock().await.clone();
-        if let Some(Loaded { device, .. }) = loaded
+        let Some(slot) = ctx.devices.slots().get(&user).cloned() else { continue };
+        let loaded = slot.device.lock().await.clone();
+        if let Some(LoadedDevice { device, .. }) = loaded
             && let Err(error) = device.heard_of_changes(changed).await
         {
             warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
-            *place.device.lock().await = None;
+            *slot.device.lock().await = None;
         }
     }
     Ok(())
@@ -620,7 +616,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
 }
 
 /// Reads a ghost's inbox.
-async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
+async fn drain(ctx: &Ctx, loaded: &LoadedDevice) -> Result<(), Stop> {
     let device = &loaded.device;
     if device.user() == ctx.homeserver.bot() {
         return Ok(());
@@ -640,7 +636,7 @@ async fn drain(ctx: &Ctx, loaded: &Loaded) -> Result<(), Stop> {
     };
     let since = news.next_batch.clone();
     if !news.to_device.is_empty() {
-        mark(ctx).await?;
+        count_on(ctx).await?;
     }
     take_in(ctx, loaded, news).await?;
     let now = ctx.clock.now();

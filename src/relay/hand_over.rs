@@ -31,7 +31,7 @@ use crate::{
             not_before,
         },
     },
-    store::{Attempt as Counted, Body, Composition, Conversation, Job, StoreError, StoredDispatch},
+    store::{Attempt, Composition, Conversation, Job, MayLeave, StoreError, StoredDispatch},
     transport::submit,
 };
 
@@ -82,7 +82,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             damage::settle_dispatch(ctx, id, dispatch.id).await?;
             continue;
         };
-        let case = Case { ctx, line, conversation: &conversation, correspondent };
+        let case = DispatchCase { ctx, line, conversation: &conversation, correspondent };
         let now = ctx.clock.now();
         match dispatch.state {
             DeliveryState::Collecting
@@ -97,7 +97,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                         case.give_up_interrupted(&dispatch).await?;
                     }
                     Some(_) => {
-                        let counted = Counted::Closing(dispatch.id);
+                        let counted = Attempt::Closing(dispatch.id);
                         attempts::ended(ctx, counted, case.close(dispatch).await).await?;
                     }
                     None => {}
@@ -122,7 +122,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if let Some(next) = line.seats.next() {
                     ctx.store.wake(&Job::HandOver(next), None).await?;
                 }
-                if attempt? == Attempt::Waits {
+                if attempt? == AttemptEnd::Waits {
                     return Ok(());
                 }
             }
@@ -135,7 +135,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
 }
 
 /// One conversation's dispatches, with all that handing them over needs.
-struct Case<'a> {
+struct DispatchCase<'a> {
     ctx: &'a Ctx,
     line: &'a Line,
     conversation: &'a Conversation,
@@ -144,13 +144,13 @@ struct Case<'a> {
 
 /// How an attempt ended, as far as those behind it are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attempt {
+enum AttemptEnd {
     Ended,
     /// An edit cannot be read yet. What was said later does not overtake it.
     Waits,
 }
 
-impl Case<'_> {
+impl DispatchCase<'_> {
     /// Fixes what the dispatch answers, and its place in the thread.
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
         let answered = match self.line.channel.writes() {
@@ -172,46 +172,46 @@ impl Case<'_> {
         self.ctx.store.close_dispatch(&dispatch, self.ctx.clock.now()).await
     }
 
-    async fn attempt(&self, dispatch: &StoredDispatch) -> Result<Attempt, StoreError> {
+    async fn attempt(&self, dispatch: &StoredDispatch) -> Result<AttemptEnd, StoreError> {
         let store = &self.ctx.store;
         let composed = match store.composition(dispatch.id).await {
             Ok(composed) => composed,
             Err(StoreError::Damaged(damaged)) => {
                 damage::tell(&damaged);
                 self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
             Err(error) => return Err(error),
         };
         if composed.waits {
             // Whoever reads that edit wakes us, and whoever finds that it waits too long.
-            return Ok(Attempt::Waits);
+            return Ok(AttemptEnd::Waits);
         }
         if composed.parts.is_empty() {
             let notice = self.notice(dispatch, &Phrase::DispatchWithdrawn);
             store.withdraw_empty(dispatch, &notice, self.ctx.clock.now()).await?;
-            return Ok(Attempt::Ended);
+            return Ok(AttemptEnd::Ended);
         }
         if let Some(wait) = self.line.outbox.login_wait() {
             self.wait_for_account(dispatch, wait).await?;
-            return Ok(Attempt::Ended);
+            return Ok(AttemptEnd::Ended);
         }
         let Some(dispatch) = self.rightly_named(dispatch, &composed).await? else {
-            return Ok(Attempt::Ended);
+            return Ok(AttemptEnd::Ended);
         };
         let is_alone = is_suspect(dispatch.attempts, self.ctx.attempts_max)
             && store.waits_for(dispatch.id, INTERRUPTED).await?;
         let turn = self.ctx.turns.take(is_alone).await;
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
-            return Ok(Attempt::Ended);
+            return Ok(AttemptEnd::Ended);
         };
-        let counted = Counted::Dispatch(dispatch.id, dispatch.begun);
+        let counted = Attempt::Dispatch(dispatch.id, dispatch.begun);
         let (envelope, mail, _held) = match self.mail(dispatch, &composed).await {
             Ok(made) => made,
             Err(NoMail::Store(StoreError::Damaged(damaged))) => {
                 damage::tell(&damaged);
                 self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
             Err(NoMail::Store(error)) => {
                 return attempts::ended(self.ctx, counted, Err(error)).await;
@@ -219,7 +219,7 @@ impl Case<'_> {
             Err(NoMail::HomeserverAway) => {
                 let waits = self.wait_for_homeserver(dispatch).await;
                 attempts::ended(self.ctx, counted, waits).await?;
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
             Err(NoMail::FileAway) => {
                 // A proxy that was asked just when its homeserver came back says so once.
@@ -230,15 +230,15 @@ impl Case<'_> {
                 } else {
                     self.not_made(dispatch, Trouble::Media).await?;
                 }
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
             Err(NoMail::Later(trouble)) => {
                 self.not_made(dispatch, trouble).await?;
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
             Err(NoMail::Never(phrase, reason)) => {
                 self.fail(dispatch, &phrase, reason, reason).await?;
-                return Ok(Attempt::Ended);
+                return Ok(AttemptEnd::Ended);
             }
         };
         // A server that is silent for minutes must not hold up whoever wants to be alone.
@@ -247,22 +247,22 @@ impl Case<'_> {
         let mut body = None;
         let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
             let may_leave = store.body_leaves(dispatch, &composed).await;
-            let leaves = matches!(may_leave, Ok(Body::Leaves));
+            let leaves = matches!(may_leave, Ok(MayLeave::Leaves));
             body = Some(may_leave);
             if leaves { Ok(()) } else { Err("the state of the dispatch could not be saved") }
         })
         .await;
         match body {
-            Some(Ok(Body::Changed | Body::Stopped)) => return Ok(Attempt::Ended),
+            Some(Ok(MayLeave::Changed | MayLeave::Stopped)) => return Ok(AttemptEnd::Ended),
             // Nothing of it left.
             Some(Err(error)) if error.is_outage() => {
                 return attempts::ended(self.ctx, counted, Err(error)).await;
             }
-            Some(Ok(Body::Leaves) | Err(_)) | None => {}
+            Some(Ok(MayLeave::Leaves) | Err(_)) | None => {}
         }
         self.record_in_the_end(dispatch, &outcome).await?;
         acts::tell_what_became(self.ctx).await?;
-        Ok(Attempt::Ended)
+        Ok(AttemptEnd::Ended)
     }
 
     /// Under the Message-ID of a mail that may have arrived nothing else leaves: the recipient's server

@@ -18,10 +18,10 @@ const LATELY: Duration = Duration::from_secs(120);
 
 /// What `/sync` told last, and who waits for it to tell more. It begins with each life anew.
 #[derive(Debug, Default)]
-pub struct Hearing(Mutex<State>);
+pub struct Hearing(Mutex<HearingState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct HearingState {
     /// When what `/sync` brought was saved last: by a clock that nobody sets, and by one that goes on
     /// while the machine sleeps.
     last: Option<(Instant, OffsetDateTime)>,
@@ -53,12 +53,12 @@ impl Hearing {
         std::mem::take(&mut state.waiting).into_values().collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HearingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl HearingState {
     fn has_heard(&self, now: OffsetDateTime) -> bool {
         self.last.is_some_and(|(instant, at)| {
             instant.elapsed() < LATELY && (now - at).unsigned_abs() < LATELY

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::{
     Ctx, Line,
-    members::{self, Member, asks_for_identities},
+    members::{self, PortalMember, asks_for_identities},
     stop::Stop,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(super) async fn tell_of_changed(
     ctx: &Ctx,
     line: &Line,
     room: &RoomId,
-    members: &[Member],
+    members: &[PortalMember],
 ) -> Result<(), StoreError> {
     for member in members {
         if let Some(identity) = &member.known.identity

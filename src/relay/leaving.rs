@@ -51,11 +51,11 @@ impl Content {
 pub(super) struct Leaving {
     bytes: u64,
     gone: u64,
-    source: Source,
+    source: LeavingSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum LeavingSource {
     Waiting(Vec<Piece>, Vec<Content>),
     Flowing(mpsc::Receiver<io::Result<Bytes>>),
 }
@@ -63,11 +63,11 @@ enum Source {
 impl Leaving {
     /// `files`: those the mail was composed of, in their order.
     pub(super) fn new(mail: Composed, files: Vec<Content>) -> Self {
-        Self { bytes: mail.bytes, gone: 0, source: Source::Waiting(mail.pieces, files) }
+        Self { bytes: mail.bytes, gone: 0, source: LeavingSource::Waiting(mail.pieces, files) }
     }
 
     fn flow(&mut self) -> &mut mpsc::Receiver<io::Result<Bytes>> {
-        if let Source::Waiting(pieces, files) = &mut self.source {
+        if let LeavingSource::Waiting(pieces, files) = &mut self.source {
             let (pieces, files) = (std::mem::take(pieces), std::mem::take(files));
             let (into, flowing) = mpsc::channel(PIECES_WAITING_MAX);
             spawn_blocking(move || {
@@ -76,11 +76,11 @@ impl Leaving {
                     let _ = into.blocking_send(Err(error));
                 }
             });
-            self.source = Source::Flowing(flowing);
+            self.source = LeavingSource::Flowing(flowing);
         }
         match &mut self.source {
-            Source::Flowing(flowing) => flowing,
-            Source::Waiting(..) => unreachable!("it flows since a moment ago"),
+            LeavingSource::Flowing(flowing) => flowing,
+            LeavingSource::Waiting(..) => unreachable!("it flows since a moment ago"),
         }
     }
 }

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     channel::{AnswersTo, CallerDoubt, Channel},
-    model::{ChannelKind, Correspondent, Defect, Letter, Mailbox},
+    model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress},
     phrases::{Phrase, Phrases},
     rules::threading::Placement,
 };
@@ -73,7 +73,7 @@ fn sent_by_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
         return None;
     }
     let is_author =
-        |sender: &Mailbox| letter.from.iter().any(|from| from.address == sender.address);
+        |sender: &NamedAddress| letter.from.iter().any(|from| from.address == sender.address);
     match letter.sender.iter().find(|sender| !is_author(sender)) {
         Some(sender) => {
             Some(Phrase::LetterSentBy { address: Some(sender.address.as_str().to_owned()) })
@@ -128,7 +128,7 @@ pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> V
     }
     // Whom a fax gateway writes to is its own affair.
     if channel.kind() == ChannelKind::Kim {
-        let mut others: Vec<&Mailbox> = Vec::new();
+        let mut others: Vec<&NamedAddress> = Vec::new();
         for mailbox in letter.to.iter().chain(&letter.cc) {
             let is_known = others.iter().any(|other| other.address == mailbox.address);
             if mailbox.address != channel.address && !is_known {

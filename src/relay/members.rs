@@ -20,7 +20,7 @@ use crate::{
 
 /// Somebody who is in a portal or invited.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(super) struct PortalMember {
     pub(super) user: OwnedUserId,
     /// The bot or a ghost.
     pub(super) is_ours: bool,
@@ -28,7 +28,7 @@ pub(super) struct Member {
     pub(super) known: PresentMember,
 }
 
-impl Member {
+impl PortalMember {
     /// Whether it has another identity than the one it is known by.
     pub(super) fn has_changed(&self) -> bool {
         let identity = self.known.identity.as_ref();
@@ -45,7 +45,7 @@ pub(super) async fn present(
     ctx: &Ctx,
     line: &Line,
     room: &RoomId,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<PortalMember>, StoreError> {
     let present = ctx.store.present(room.as_str()).await?;
     let members = present.into_iter().filter_map(|known| {
         let user = OwnedUserId::try_from(known.user_id.as_str()).ok()?;
@@ -56,7 +56,7 @@ pub(super) async fn present(
             admitted: known.admitted,
             was_invited: known.was_invited,
         });
-        Some(Member { user, is_ours, standing, known })
+        Some(PortalMember { user, is_ours, standing, known })
     });
     Ok(members.collect())
 }
@@ -66,20 +66,20 @@ pub(super) async fn readers(
     ctx: &Ctx,
     line: &Line,
     room: &RoomId,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<PortalMember>, StoreError> {
     let mut members = present(ctx, line, room).await?;
     members.retain(|member| member.standing == Standing::Reader);
     Ok(members)
 }
 
 /// Whether one of these humans has joined.
-pub(super) fn is_heard(members: &[Member], by: &BTreeSet<OwnedUserId>) -> bool {
+pub(super) fn is_heard(members: &[PortalMember], by: &BTreeSet<OwnedUserId>) -> bool {
     members.iter().any(|member| member.is_listener() && by.contains(&member.user))
 }
 
 /// Whether a human who reads has joined.
-pub(super) fn is_attended(members: &[Member]) -> bool {
-    members.iter().any(Member::is_listener)
+pub(super) fn is_attended(members: &[PortalMember]) -> bool {
+    members.iter().any(PortalMember::is_listener)
 }
 
 /// Asks the homeserver who is in a portal: events may have been lost, or have come out of order.
@@ -145,7 +145,7 @@ async fn tell_of_stranger(
     line: &Line,
     conversation: ConversationId,
     room: &RoomId,
-    member: &Member,
+    member: &PortalMember,
 ) -> Result<(), StoreError> {
     let user = &member.user;
     if member.known.admitted == Some(Admitted::Asked) {
@@ -255,7 +255,7 @@ async fn invite(
     line: &Line,
     portal: &Portal,
     room: &RoomId,
-    members: &[Member],
+    members: &[PortalMember],
 ) -> Result<(), Stop> {
     let admitted = ctx.store.admitted(portal.conversation).await?;
     let is_present = |user: &str| members.iter().any(|member| member.user.as_str() == user);

@@ -40,7 +40,7 @@ pub(super) struct PutOff<'a> {
 }
 
 /// Why something was not said, in terms of what to do next.
-struct Trouble {
+struct Setback {
     reason: &'static str,
     /// Not before, where somebody named a time.
     wait: Option<Duration>,
@@ -52,7 +52,7 @@ struct Trouble {
     may_be_said: bool,
 }
 
-impl Trouble {
+impl Setback {
     async fn of(ctx: &Ctx, stop: &Stop) -> Self {
         let none =
             Self { reason: "", wait: None, counts: false, is_final: false, may_be_said: false };
@@ -98,16 +98,16 @@ impl PutOff<'_> {
         stop: Stop,
     ) -> Result<(), StoreError> {
         let stop = unless_away(stop)?;
-        let trouble = Trouble::of(self.ctx, &stop).await;
+        let setback = Setback::of(self.ctx, &stop).await;
         let attempts_max = match stop {
             Stop::PortalGone => ROOMS_ATTEMPTS_MAX.min(self.ctx.attempts_max),
             _ => self.ctx.attempts_max,
         };
-        let is_over = trouble.is_final || (trouble.counts && attempts >= attempts_max);
+        let is_over = setback.is_final || (setback.counts && attempts >= attempts_max);
         if !is_over {
-            return self.again(post, attempts, &trouble).await;
+            return self.again(post, attempts, &setback).await;
         }
-        let (id, reason) = (self.conversation.id, trouble.reason);
+        let (id, reason) = (self.conversation.id, setback.reason);
         warn!(conversation.id = %id, reason, "Parked conversation {id}: its room cannot be had");
         metrics::counter!("umstieg_parked_total", "kind" => "conversation").increment(1);
         self.ctx.store.park_conversation(id, reason, self.ctx.clock.now()).await?;
@@ -117,13 +117,13 @@ impl PutOff<'_> {
     /// The post itself could not be said. `true`: it was parked, and those behind it may pass.
     pub(super) async fn post(&self, post: &StoredPost, stop: Stop) -> Result<bool, StoreError> {
         let stop = unless_away(stop)?;
-        let trouble = Trouble::of(self.ctx, &stop).await;
+        let setback = Setback::of(self.ctx, &stop).await;
         let attempts = post.attempts + 1;
-        if trouble.is_final || (trouble.counts && attempts >= self.ctx.attempts_max) {
-            self.park(post, trouble.reason).await?;
+        if setback.is_final || (setback.counts && attempts >= self.ctx.attempts_max) {
+            self.park(post, setback.reason).await?;
             return Ok(true);
         }
-        self.again(post, attempts, &trouble).await?;
+        self.again(post, attempts, &setback).await?;
         Ok(false)
     }
 
@@ -154,17 +154,17 @@ impl PutOff<'_> {
         &self,
         post: &StoredPost,
         attempts: i32,
-        trouble: &Trouble,
+        setback: &Setback,
     ) -> Result<(), StoreError> {
-        let (id, reason) = (post.id, trouble.reason);
-        if trouble.may_be_said {
+        let (id, reason) = (post.id, setback.reason);
+        if setback.may_be_said {
             // By the time the homeserver answers again it may have forgotten under which name.
             self.ctx.store.compare_before_speaking(self.conversation.id).await?;
         }
-        let wait = trouble.wait.unwrap_or_else(|| back_off(attempts)).min(WAIT_MAX);
+        let wait = setback.wait.unwrap_or_else(|| back_off(attempts)).min(WAIT_MAX);
         warn!(post.id = %id, reason, "Post {id} waits {} s", wait.as_secs());
         let next = self.ctx.clock.now() + wait;
-        let counted = if trouble.counts { attempts } else { attempts - 1 };
+        let counted = if setback.counts { attempts } else { attempts - 1 };
         self.ctx.store.post_again_at(id, counted, next).await?;
         self.ctx.store.wake(&Job::SendPosts(self.conversation.id), Some(next)).await
     }

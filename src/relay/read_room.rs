@@ -16,13 +16,13 @@ use self::staying::refusal_phrase;
 use super::foreign_rooms::{is_ours, read_foreign_room};
 use super::{
     Ctx, Line,
-    acts::{self, Found},
+    acts::{self, ActTarget},
     attempts,
     commands::{self, Effect, Request},
     damage::{self, DAMAGED, INTERRUPTED},
     members,
     notices::notice_to,
-    reader::{EVENTS_AT_ONCE, Reader, park},
+    reader::{EVENTS_AT_ONCE, PortalReader, park},
     unreadable::{self, Reading, Retried},
 };
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
         acts::ActKind,
         posts,
         retry::is_suspect,
-        routing::{Portal, Route, Saying, route},
+        routing::{RoomFacts, Route, WhatLeaves, route},
     },
     store::{
         AnsweredLetter, Attempt, EditSays, EventStep, NewPart, StoreError, StoredEvent, StoredPart,
@@ -58,7 +58,7 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
     attempts::give_back(ctx).await?;
-    let portal = Reader { ctx, line, conversation: &conversation, room_id };
+    let portal = PortalReader { ctx, line, conversation: &conversation, room_id };
     let mut retried = Retried::new();
     loop {
         let events = ctx.store.new_events(room_id, EVENTS_AT_ONCE).await?;
@@ -66,13 +66,13 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
         let mut has_more = events.len() == EVENTS_AT_ONCE;
         for event in &events {
             match portal.read_or_park(event, &mut retried).await? {
-                Progress::Done => done.push(event.id),
-                Progress::Acted | Progress::Waits => {}
-                Progress::Behind => {
+                ReadingProgress::Done => done.push(event.id),
+                ReadingProgress::Acted | ReadingProgress::Waits => {}
+                ReadingProgress::Behind => {
                     has_more = true;
                     break;
                 }
-                Progress::NotNow => {
+                ReadingProgress::NotNow => {
                     has_more = false;
                     break;
                 }
@@ -88,7 +88,7 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
 }
 
 /// How far the reading of an event came.
-enum Progress {
+enum ReadingProgress {
     /// There was nothing to do, or it may be done twice.
     Done,
     /// What follows from it is saved, with a note that it was acted upon.
@@ -101,13 +101,13 @@ enum Progress {
     NotNow,
 }
 
-impl Reader<'_> {
+impl PortalReader<'_> {
     /// Reads an event, and puts one aside that can never be read.
     async fn read_or_park(
         &self,
         stored: &StoredEvent,
         retried: &mut Retried,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         match self.read(stored, retried).await {
             Err(StoreError::Damaged(damaged)) => {
                 damage::tell(&damaged);
@@ -122,12 +122,12 @@ impl Reader<'_> {
         &self,
         stored: &StoredEvent,
         retried: &mut Retried,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         let ctx = self.ctx;
         let is_state = stored.event.as_ref().is_some_and(|event| event.get("state_key").is_some());
         // What was taken back says nothing any more, be it readable or not.
         if stored.is_redacted && !is_state {
-            return Ok(Progress::Done);
+            return Ok(ReadingProgress::Done);
         }
         let Some(json) = &stored.event else { return self.park(stored, DAMAGED).await };
         let is_ours = is_ours(ctx, &stored.sender);
@@ -157,10 +157,10 @@ impl Reader<'_> {
         json: &Value,
         is_ours: bool,
         retried: &mut Retried,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         let ctx = self.ctx;
         let event = decode(json);
-        let said = Said::of(&event);
+        let said = SaidBy::of(&event);
         match (&event, said) {
             (RoomEvent::Encrypted(_), Some(said)) if !is_ours => {
                 self.read_encrypted(stored, json, &said, retried).await
@@ -174,7 +174,9 @@ impl Reader<'_> {
                         let trouble = EditTrouble::Clear;
                         self.refuse_edit(stored, &said, target.as_str(), trouble, &phrase).await
                     }
-                    None if matches!(message.kind, MessageKind::Notice(_)) => Ok(Progress::Done),
+                    None if matches!(message.kind, MessageKind::Notice(_)) => {
+                        Ok(ReadingProgress::Done)
+                    }
                     None => self.refuse(stored, &said, &phrase).await,
                 }
             }
@@ -186,29 +188,31 @@ impl Reader<'_> {
         &self,
         stored: &StoredEvent,
         json: &Value,
-        said: &Said,
+        said: &SaidBy,
         retried: &mut Retried,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         let ctx = self.ctx;
         let reading = unreadable::read(ctx, self.line, self.room_id, stored, json, retried).await?;
         match reading {
-            Reading::Waits => Ok(Progress::Waits),
+            Reading::Waits => Ok(ReadingProgress::Waits),
             Reading::Behind | Reading::NotNow => {
                 ctx.store.attempt_is_none(Attempt::Event(stored.id)).await?;
                 Ok(if matches!(reading, Reading::Behind) {
-                    Progress::Behind
+                    ReadingProgress::Behind
                 } else {
-                    Progress::NotNow
+                    ReadingProgress::NotNow
                 })
             }
             Reading::Repeat if stored.edit_of.is_some() => {
-                let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+                let Some(mut step) = self.step(stored).await? else {
+                    return Ok(ReadingProgress::Acted);
+                };
                 step.is_no_edit(&said.event_id).await?;
                 step.wake_hand_over(self.conversation.id).await?;
                 step.commit().await?;
-                Ok(Progress::Acted)
+                Ok(ReadingProgress::Acted)
             }
-            Reading::Repeat => Ok(Progress::Done),
+            Reading::Repeat => Ok(ReadingProgress::Done),
             Reading::Never(phrase) => match &stored.edit_of {
                 Some(target) => {
                     let trouble = acts::trouble_of(&phrase);
@@ -243,22 +247,22 @@ impl Reader<'_> {
         stored: &StoredEvent,
         json: &Value,
         is_readable_now: bool,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         let (ctx, room_id) = (self.ctx, self.room_id);
         let event = decode(json);
         match &event {
             RoomEvent::Member(member) => {
                 member_is(ctx, self.line, self.conversation.id, room_id, member, json).await?;
-                return Ok(Progress::Done);
+                return Ok(ReadingProgress::Done);
             }
             RoomEvent::Encryption(encryption) => {
                 ctx.store.room_is_encrypted(room_id, encryption).await?;
-                return Ok(Progress::Done);
+                return Ok(ReadingProgress::Done);
             }
             RoomEvent::Tombstone { .. } => {
                 info!(conversation.id = %self.conversation.id, "A portal was upgraded");
                 ctx.store.portal_upgraded(room_id, ctx.clock.now()).await?;
-                return Ok(Progress::Done);
+                return Ok(ReadingProgress::Done);
             }
             RoomEvent::Message(_)
             | RoomEvent::Redaction(_)
@@ -266,10 +270,10 @@ impl Reader<'_> {
             | RoomEvent::Other => {}
         }
         // Nobody said anything, so nothing was changed by it either, whatever it calls itself.
-        let Some(said) = Said::of(&event) else { return self.nothing(stored, None).await };
+        let Some(said) = SaidBy::of(&event) else { return self.nothing(stored, None).await };
         if ctx.homeserver.is_ours(&said.sender) {
             confirm_post(ctx, json, &said).await?;
-            return Ok(Progress::Done);
+            return Ok(ReadingProgress::Done);
         }
         let answered = answered(ctx, self.conversation.id, &event, json).await?;
         let (route, correspondent) = self.route(&event, &said, answered.as_ref());
@@ -303,7 +307,7 @@ impl Reader<'_> {
             Route::Replace { by: Err(_), .. } => self.may_be_told(&said).await?,
             _ => true,
         };
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        let Some(mut step) = self.step(stored).await? else { return Ok(ReadingProgress::Acted) };
         if is_readable_now && !matches!(route, Route::Replace { .. }) {
             let phrase = match route {
                 Route::Ignore | Route::Refuse(_) => Phrase::MessageReadableStays,
@@ -325,7 +329,7 @@ impl Reader<'_> {
                 self.collect(&mut step, &said, acts::file(file), answers).await?;
             }
             Route::Gallery { caption, files } => {
-                let part = acts::part(Saying::Gallery { caption, files });
+                let part = acts::part(WhatLeaves::Gallery { caption, files });
                 self.collect(&mut step, &said, part, answers).await?;
             }
             Route::Command(_) => {
@@ -351,7 +355,7 @@ impl Reader<'_> {
                 };
                 let found = acts::follow(self, &mut step, &act).await?;
                 // What a machine says is not answered.
-                if let (Found::Unknown, Some(trouble), false) = (found, trouble, is_notice)
+                if let (ActTarget::Unknown, Some(trouble), false) = (found, trouble, is_notice)
                     && may_be_told
                 {
                     let phrase = Phrase::EditStays { trouble };
@@ -377,21 +381,21 @@ impl Reader<'_> {
             }
         }
         step.commit().await?;
-        Ok(Progress::Acted)
+        Ok(ReadingProgress::Acted)
     }
 
     /// Asks the rule what an event is.
     fn route(
         &self,
         event: &RoomEvent,
-        said: &Said,
+        said: &SaidBy,
         answered: Option<&AnsweredLetter>,
     ) -> (Route, Option<Correspondent>) {
         let channel = &self.line.channel;
         let correspondent =
             Correspondent::from_key(channel.kind(), &self.conversation.correspondent).ok();
         let recipient = correspondent.as_ref().map(|c| channel.recipient(c));
-        let portal = Portal {
+        let facts = RoomFacts {
             is_ours: false,
             may_speak: channel.lets_speak(said.sender.as_str()),
             is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
@@ -402,7 +406,7 @@ impl Reader<'_> {
             speaker: said.sender.localpart(),
             encrypts_files: self.ctx.devices.is_required(),
         };
-        (route(event, portal), correspondent)
+        (route(event, facts), correspondent)
     }
 
     async fn step(&self, stored: &StoredEvent) -> Result<Option<EventStep<'_>>, StoreError> {
@@ -412,7 +416,7 @@ impl Reader<'_> {
     async fn collect(
         &self,
         step: &mut EventStep<'_>,
-        said: &Said,
+        said: &SaidBy,
         part: StoredPart,
         answers: Option<LetterId>,
     ) -> Result<(), StoreError> {
@@ -449,7 +453,7 @@ impl Reader<'_> {
     async fn obey(
         &self,
         step: &mut EventStep<'_>,
-        said: &Said,
+        said: &SaidBy,
         effect: Effect,
     ) -> Result<(), StoreError> {
         let (id, letter) = (self.conversation.id, effect.original());
@@ -475,13 +479,13 @@ impl Reader<'_> {
     }
 
     /// Whether somebody does not belong here.
-    async fn is_outsider(&self, said: &Said) -> Result<bool, StoreError> {
+    async fn is_outsider(&self, said: &SaidBy) -> Result<bool, StoreError> {
         members::is_outsider(self.ctx, self.line, self.room_id, &said.sender).await
     }
 
     /// Whether somebody is answered: who does not belong here only now and then. Asked before the step
     /// of the event, which holds a connection.
-    async fn may_be_told(&self, said: &Said) -> Result<bool, StoreError> {
+    async fn may_be_told(&self, said: &SaidBy) -> Result<bool, StoreError> {
         if !self.is_outsider(said).await? {
             return Ok(true);
         }
@@ -490,9 +494,13 @@ impl Reader<'_> {
     }
 
     /// Puts an event aside, where a person sees it. Those behind it pass.
-    async fn park(&self, stored: &StoredEvent, reason: &str) -> Result<Progress, StoreError> {
+    async fn park(
+        &self,
+        stored: &StoredEvent,
+        reason: &str,
+    ) -> Result<ReadingProgress, StoreError> {
         park(self.ctx, self.line, self.conversation, stored.id, &stored.event_id, reason).await?;
-        Ok(Progress::Waits)
+        Ok(ReadingProgress::Waits)
     }
 }
 
@@ -535,12 +543,12 @@ async fn member_is(
 }
 
 /// Who said something, and in which event.
-struct Said {
+struct SaidBy {
     event_id: String,
     sender: OwnedUserId,
 }
 
-impl Said {
+impl SaidBy {
     fn of(event: &RoomEvent) -> Option<Self> {
         let (event_id, sender) = match event {
             RoomEvent::Message(message) => (&message.event_id, &message.sender),
@@ -556,7 +564,7 @@ impl Said {
 }
 
 /// Our own post came back: it is in the room, whatever became of the answer to our request.
-async fn confirm_post(ctx: &Ctx, event: &Value, said: &Said) -> Result<(), StoreError> {
+async fn confirm_post(ctx: &Ctx, event: &Value, said: &SaidBy) -> Result<(), StoreError> {
     let mark = event.get("content").and_then(|content| content.get(posts::POST_MARK));
     match mark.and_then(Value::as_str) {
         Some(txn_id) => {

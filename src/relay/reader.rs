@@ -12,7 +12,7 @@ use crate::{
 pub(super) const EVENTS_AT_ONCE: usize = 100;
 
 /// Reads the events of one portal.
-pub(super) struct Reader<'a> {
+pub(super) struct PortalReader<'a> {
     pub(super) ctx: &'a Ctx,
     pub(super) line: &'a Line,
     pub(super) conversation: &'a Conversation,

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{
     Ctx, Line, devices,
-    members::{self, Member},
+    members::{self, PortalMember},
     notices::notice,
     portals::OpenPortal,
     stop::Stop,
@@ -25,7 +25,7 @@ pub(super) async fn greet(
     ctx: &Ctx,
     line: &Line,
     room: &RoomId,
-    known: &[Member],
+    known: &[PortalMember],
     readers: &BTreeSet<OwnedUserId>,
 ) -> Result<(), Stop> {
     let new: Vec<String> = known

@@ -70,14 +70,14 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         let saying = Posts { ctx, line, conversation: &conversation, waiting: &waiting };
         let said = saying.say(head, attempts, &mut reopened, &mut parsed).await;
         match attempts::ended(ctx, Attempt::Post(head.id), said).await? {
-            Said::All | Said::NotNow => return Ok(()),
-            Said::More => {}
+            SayingProgress::All | SayingProgress::NotNow => return Ok(()),
+            SayingProgress::More => {}
         }
     }
 }
 
 /// How far the saying of some posts came.
-enum Said {
+enum SayingProgress {
     /// All that wait.
     All,
     /// There may be more.
@@ -102,29 +102,29 @@ impl Posts<'_> {
         attempts: i32,
         reopened: &mut u8,
         parsed: &mut ParsedLetter,
-    ) -> Result<Said, StoreError> {
+    ) -> Result<SayingProgress, StoreError> {
         let Self { ctx, line, conversation, waiting } = *self;
         let put_off = PutOff { ctx, line, conversation };
         if attempts > ctx.attempts_max {
             put_off.park(head, INTERRUPTED).await?;
-            return Ok(Said::More);
+            return Ok(SayingProgress::More);
         }
         let portal = match portals::open(ctx, line, conversation).await {
             Ok(portal) => portal,
             // To compare the room is no attempt at the post.
             Err(Stop::PostsFound) => {
                 attempts::is_none(ctx, Attempt::Post(head.id)).await;
-                return Ok(Said::More);
+                return Ok(SayingProgress::More);
             }
             Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
                 // The next round opens another room, and that is no attempt at the post.
                 attempts::is_none(ctx, Attempt::Post(head.id)).await;
                 *reopened += 1;
-                return Ok(Said::More);
+                return Ok(SayingProgress::More);
             }
             Err(stop) => {
                 put_off.room(head, attempts, stop).await?;
-                return Ok(Said::NotNow);
+                return Ok(SayingProgress::NotNow);
             }
         };
         let mut is_done = true;
@@ -147,11 +147,11 @@ impl Posts<'_> {
                 }
                 Err(Stop::PortalGone) => {
                     put_off.room(post, post.attempts + 1, Stop::PortalGone).await?;
-                    return Ok(Said::NotNow);
+                    return Ok(SayingProgress::NotNow);
                 }
                 Err(stop) => {
                     if !put_off.post(post, stop).await? {
-                        return Ok(Said::NotNow);
+                        return Ok(SayingProgress::NotNow);
                     }
                     is_done = false;
                     break;
@@ -160,7 +160,7 @@ impl Posts<'_> {
         }
         // What came since has a job of its own.
         let is_all = is_done && waiting.len() < POSTS_AT_ONCE;
-        Ok(if is_all { Said::All } else { Said::More })
+        Ok(if is_all { SayingProgress::All } else { SayingProgress::More })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     matrix::Decrypted,
     model::ConversationId,
     phrases::Phrase,
-    store::{Conversation, EventStep, Held, StoreError, StoredEvent, UnreadableEvent},
+    store::{Conversation, EventStep, StoreError, StoredEvent, UnreadableEvent, WaitForEdit},
 };
 
 /// Senders told in one go.
@@ -144,7 +144,7 @@ async fn tell_senders(
             && let Some(line) = ctx.line(&conversation.channel)
             && is_worth_telling(ctx, &event.room_id, &event.sender)
             && is_answered(ctx, line, event).await?
-            && tell(ctx, line, &conversation, event, reads_since).await? == Told::NotYet
+            && tell(ctx, line, &conversation, event, reads_since).await? == SenderTold::NotYet
         {
             continue;
         }
@@ -155,7 +155,7 @@ async fn tell_senders(
 
 /// Whether a sender needs to be told no more.
 #[derive(PartialEq, Eq)]
-enum Told {
+enum SenderTold {
     Told,
     NotYet,
 }
@@ -166,10 +166,10 @@ async fn tell(
     conversation: &Conversation,
     event: &UnreadableEvent,
     reads_since: Option<OffsetDateTime>,
-) -> Result<Told, StoreError> {
+) -> Result<SenderTold, StoreError> {
     let Some(json) = &event.event else {
         park(ctx, line, conversation, event.id, &event.event_id, DAMAGED).await?;
-        return Ok(Told::Told);
+        return Ok(SenderTold::Told);
     };
     let is_older = said_at(json).zip(reads_since).is_some_and(|(said, since)| said < since);
     let phrase = match &event.edit_of {
@@ -177,19 +177,19 @@ async fn tell(
         None => Phrase::MessageWithoutKey,
         Some(message) => {
             match acts::hold(ctx, line, conversation.id, &event.event_id, message).await? {
-                Held::Held | Held::NotWaitedFor => return Ok(Told::Told),
-                Held::UnderWay => return Ok(Told::NotYet),
-                Held::Accepted => Phrase::EditTooLate,
-                Held::Unclear => Phrase::EditUnclear,
-                Held::NoPart if is_older => Phrase::MessageBeforeKeys,
-                Held::NoPart => Phrase::EditWithoutKey,
+                WaitForEdit::Held | WaitForEdit::NotWaitedFor => return Ok(SenderTold::Told),
+                WaitForEdit::UnderWay => return Ok(SenderTold::NotYet),
+                WaitForEdit::Accepted => Phrase::EditTooLate,
+                WaitForEdit::Unclear => Phrase::EditUnclear,
+                WaitForEdit::NoPart if is_older => Phrase::MessageBeforeKeys,
+                WaitForEdit::NoPart => Phrase::EditWithoutKey,
             }
         }
     };
     let concerns = event.edit_of.as_ref().unwrap_or(&event.event_id);
     let notice = notice_to(line, &phrase, concerns);
     ctx.store.add_bot_post(conversation.id, &name_of(&event.event_id), &notice).await?;
-    Ok(Told::Told)
+    Ok(SenderTold::Told)
 }
 
 /// Parks what a transaction brought and `/sync` did not tell of for this long: between which others

@@ -156,7 +156,7 @@ pub fn shown<'a>(message: &str, author: &str, acts: &'a [Act]) -> Shown<'a> {
 
 /// Where a message stands when an act upon it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing<'a> {
+pub struct MessageStanding<'a> {
     /// The state of its dispatch.
     pub dispatch: DeliveryState,
     /// Whether it was taken out of its dispatch.
@@ -229,7 +229,7 @@ pub enum Say {
 }
 
 /// What follows from an act that was just read.
-pub fn after(act: ActKind, now: Standing<'_>) -> After {
+pub fn after(act: ActKind, now: MessageStanding<'_>) -> After {
     if now.is_out {
         return after_for_one_that_is_out(act, now);
     }
@@ -253,7 +253,7 @@ pub fn after(act: ActKind, now: Standing<'_>) -> After {
     }
 }
 
-fn after_for_one_that_is_out(act: ActKind, now: Standing<'_>) -> After {
+fn after_for_one_that_is_out(act: ActKind, now: MessageStanding<'_>) -> After {
     match (now.shown, act) {
         (Shown::Version(_), _) if now.is_held => After {
             part: PartAfter::ComesBack,
@@ -275,7 +275,7 @@ fn after_for_one_that_is_out(act: ActKind, now: Standing<'_>) -> After {
 
 /// A message leaves no more: `withdrawn` is said where its whole dispatch does not, `else_say`
 /// otherwise.
-fn taken_out(now: Standing<'_>, withdrawn: Say, else_say: Option<Say>) -> After {
+fn taken_out(now: MessageStanding<'_>, withdrawn: Say, else_say: Option<Say>) -> After {
     let (part, stays) = (PartAfter::GoesOut, DispatchAfter::Stays);
     match now.dispatch {
         DeliveryState::Accepted => After { part: PartAfter::Stays, dispatch: stays, say: else_say },
@@ -297,7 +297,7 @@ fn taken_out(now: Standing<'_>, withdrawn: Say, else_say: Option<Say>) -> After 
 }
 
 /// That what an edit makes of its message cannot leave.
-fn stays(now: Standing<'_>) -> Say {
+fn stays(now: MessageStanding<'_>) -> Say {
     match now.dispatch {
         DeliveryState::Unclear => Say::EditStaysUnclear,
         _ if now.may_have_arrived => Say::EditStaysUnclear,
@@ -305,7 +305,7 @@ fn stays(now: Standing<'_>) -> Say {
     }
 }
 
-fn of_an_edit(now: Standing<'_>) -> Option<Say> {
+fn of_an_edit(now: MessageStanding<'_>) -> Option<Say> {
     match now.dispatch {
         DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver
             if now.may_have_arrived =>
@@ -323,7 +323,7 @@ fn of_an_edit(now: Standing<'_>) -> Option<Say> {
     }
 }
 
-fn of_a_withdrawal(now: Standing<'_>) -> Option<Say> {
+fn of_a_withdrawal(now: MessageStanding<'_>) -> Option<Say> {
     match now.dispatch {
         DeliveryState::Collecting
         | DeliveryState::Waiting

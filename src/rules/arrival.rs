@@ -45,11 +45,11 @@ mod tests {
     use super::*;
     use crate::{
         channel::{Dialect, KimEnvironment, KimProfile, ThreadBy},
-        model::{ChannelName, Language, MailAddress, Mailbox, Trust},
+        model::{ChannelName, Language, MailAddress, NamedAddress, Trust},
     };
 
-    fn mailbox(address: &str) -> Mailbox {
-        Mailbox { name: None, address: MailAddress::new(address).unwrap() }
+    fn mailbox(address: &str) -> NamedAddress {
+        NamedAddress { name: None, address: MailAddress::new(address).unwrap() }
     }
 
     fn kim() -> Channel {

@@ -5,7 +5,7 @@ use crate::model::{MayAsk, MessageKind, RoomEvent, RoomFile};
 
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
-pub struct Portal<'a> {
+pub struct RoomFacts<'a> {
     /// Whether the sender is one of ours: the bot or a ghost.
     pub is_ours: bool,
     /// Whether the channel lets the sender speak for the practice.
@@ -36,7 +36,7 @@ pub enum Route {
     /// An edit: what an earlier room message is to say from now on, or why that cannot leave.
     Replace {
         event_id: String,
-        by: Result<Saying, Refusal>,
+        by: Result<WhatLeaves, Refusal>,
     },
     Withdraw {
         event_id: String,
@@ -47,7 +47,7 @@ pub enum Route {
 
 /// What leaves of one room message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Saying {
+pub enum WhatLeaves {
     Text(String),
     File(RoomFile),
     Gallery { caption: Option<String>, files: Vec<RoomFile> },
@@ -71,8 +71,8 @@ pub enum Refusal {
 ///
 /// Notices never leave: bots speak in notices, and two gateways in one room must not answer each
 /// other for ever.
-pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
-    if portal.is_ours {
+pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
+    if facts.is_ours {
         return Route::Ignore;
     }
     let message = match event {
@@ -91,8 +91,8 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
     // An edit is one whatever it says: clients show it in the place of the message. So it is
     // neither a command nor a notice, and what it cannot say keeps the message here.
     if let Some(event_id) = &message.replaces {
-        let by = if portal.may_speak {
-            saying(&message.kind, portal).and_then(|saying| saying.ok_or(Refusal::Empty))
+        let by = if facts.may_speak {
+            saying(&message.kind, facts).and_then(|saying| saying.ok_or(Refusal::Empty))
         } else {
             Err(Refusal::MayNotSpeak)
         };
@@ -104,28 +104,28 @@ pub fn route(event: &RoomEvent, portal: Portal<'_>) -> Route {
     if let MessageKind::Text(words) = &message.kind
         && let Some(asked) = commands::asked(words)
     {
-        if asked.may_ask() == MayAsk::Speakers && !portal.may_speak {
+        if asked.may_ask() == MayAsk::Speakers && !facts.may_speak {
             return Route::Refuse(Refusal::MayNotSpeak);
         }
         return Route::Command(asked);
     }
-    if !portal.may_speak {
+    if !facts.may_speak {
         return Route::Refuse(Refusal::MayNotSpeak);
     }
-    if !portal.is_answerable {
+    if !facts.is_answerable {
         return Route::Refuse(Refusal::NotAnswerable);
     }
-    match saying(&message.kind, portal) {
-        Ok(Some(Saying::Text(text))) => Route::Text(text),
-        Ok(Some(Saying::File(file))) => Route::File(file),
-        Ok(Some(Saying::Gallery { caption, files })) => Route::Gallery { caption, files },
+    match saying(&message.kind, facts) {
+        Ok(Some(WhatLeaves::Text(text))) => Route::Text(text),
+        Ok(Some(WhatLeaves::File(file))) => Route::File(file),
+        Ok(Some(WhatLeaves::Gallery { caption, files })) => Route::Gallery { caption, files },
         Ok(None) => Route::Ignore,
         Err(refusal) => Route::Refuse(refusal),
     }
 }
 
 /// What leaves of a content; `None` where the room shows no words either.
-fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refusal> {
+fn saying(kind: &MessageKind, facts: RoomFacts<'_>) -> Result<Option<WhatLeaves>, Refusal> {
     let text = match kind {
         // Its words are only in what could not be read.
         MessageKind::Text(words) | MessageKind::Emote(words)
@@ -137,16 +137,19 @@ fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refu
         MessageKind::Text(words) => words.body.clone(),
         // "ruft Sie morgen an" says nothing without the one who does.
         MessageKind::Emote(words) if words.body.trim().is_empty() => String::new(),
-        MessageKind::Emote(words) => format!("{} {}", portal.speaker, words.body),
+        MessageKind::Emote(words) => format!("{} {}", facts.speaker, words.body),
         // Structured messages carry a text for people (TIM-11); without one there is nothing.
         MessageKind::Other { fallback: Some(text) } if !text.trim().is_empty() => text.clone(),
         MessageKind::File(file) => {
-            fits(std::slice::from_ref(file), portal)?;
-            return Ok(Some(Saying::File(file.clone())));
+            fits(std::slice::from_ref(file), facts)?;
+            return Ok(Some(WhatLeaves::File(file.clone())));
         }
         MessageKind::Gallery { caption, files } => {
-            fits(files, portal)?;
-            return Ok(Some(Saying::Gallery { caption: caption.clone(), files: files.clone() }));
+            fits(files, facts)?;
+            return Ok(Some(WhatLeaves::Gallery {
+                caption: caption.clone(),
+                files: files.clone(),
+            }));
         }
         MessageKind::Location { body, geo_uri: Some(uri) } => format!("{body}\n{uri}"),
         MessageKind::Location { body, geo_uri: None } if !body.trim().is_empty() => body.clone(),
@@ -155,16 +158,16 @@ fn saying(kind: &MessageKind, portal: Portal<'_>) -> Result<Option<Saying>, Refu
             return Err(Refusal::NotTransferable);
         }
     };
-    Ok((!text.trim().is_empty()).then_some(Saying::Text(text)))
+    Ok((!text.trim().is_empty()).then_some(WhatLeaves::Text(text)))
 }
 
 /// Whether files are encrypted as they have to be, and fit by what their sender says of their sizes.
-fn fits(files: &[RoomFile], portal: Portal<'_>) -> Result<(), Refusal> {
-    if portal.encrypts_files && files.iter().any(|file| file.encryption.is_none()) {
+fn fits(files: &[RoomFile], facts: RoomFacts<'_>) -> Result<(), Refusal> {
+    if facts.encrypts_files && files.iter().any(|file| file.encryption.is_none()) {
         return Err(Refusal::ClearFile);
     }
     let bytes = files.iter().filter_map(|file| file.bytes).fold(0_u64, u64::saturating_add);
-    if bytes > portal.file_bytes_max { Err(Refusal::TooLarge) } else { Ok(()) }
+    if bytes > facts.file_bytes_max { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
     use crate::model::{CommandRow, FileForm, RoomMessage, Words};
 
-    const OPEN: Portal<'_> = Portal {
+    const OPEN: RoomFacts<'_> = RoomFacts {
         is_ours: false,
         may_speak: true,
         is_answerable: true,
@@ -200,7 +203,7 @@ mod tests {
         RoomEvent::Message(RoomMessage { replaces: Some(owned_event_id!("$dose")), ..message })
     }
 
-    fn replaced(by: Result<Saying, Refusal>) -> Route {
+    fn replaced(by: Result<WhatLeaves, Refusal>) -> Route {
         Route::Replace { event_id: "$dose".to_owned(), by }
     }
 
@@ -234,16 +237,16 @@ mod tests {
 
     #[test]
     fn our_own_words_and_notices_never_leave() {
-        assert_eq!(route(&text("x"), Portal { is_ours: true, ..OPEN }), Route::Ignore);
+        assert_eq!(route(&text("x"), RoomFacts { is_ours: true, ..OPEN }), Route::Ignore);
         assert_eq!(route(&message(MessageKind::Notice(words("x"))), OPEN), Route::Ignore);
     }
 
     #[test]
     fn who_may_not_speak_is_told_so() {
-        let portal = Portal { may_speak: false, ..OPEN };
-        assert_eq!(route(&text("x"), portal), Route::Refuse(Refusal::MayNotSpeak));
-        let portal = Portal { is_answerable: false, ..OPEN };
-        assert_eq!(route(&text("x"), portal), Route::Refuse(Refusal::NotAnswerable));
+        let facts = RoomFacts { may_speak: false, ..OPEN };
+        assert_eq!(route(&text("x"), facts), Route::Refuse(Refusal::MayNotSpeak));
+        let facts = RoomFacts { is_answerable: false, ..OPEN };
+        assert_eq!(route(&text("x"), facts), Route::Refuse(Refusal::NotAnswerable));
     }
 
     #[test]
@@ -256,16 +259,16 @@ mod tests {
 
     #[test]
     fn what_speaks_for_the_practice_is_for_speakers() {
-        let portal = Portal { may_speak: false, ..OPEN };
+        let facts = RoomFacts { may_speak: false, ..OPEN };
         for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
-            assert_eq!(route(&text(command), portal), Route::Refuse(Refusal::MayNotSpeak));
+            assert_eq!(route(&text(command), facts), Route::Refuse(Refusal::MayNotSpeak));
         }
     }
 
     /// B43, R edit_is_no_command: an edit says what an earlier message should have said.
     #[test]
     fn b43_an_edit_is_neither_a_command_nor_a_notice() {
-        let said = |text: &str| Ok(Saying::Text(text.to_owned()));
+        let said = |text: &str| Ok(WhatLeaves::Text(text.to_owned()));
         for text in ["!wichtig heute noch anrufen", "!erneut", "!hilfe", "5 mg"] {
             let event = edit(MessageKind::Text(words(text)));
             assert_eq!(route(&event, OPEN), replaced(said(text)), "{text}");
@@ -280,7 +283,7 @@ mod tests {
         let caption =
             |caption: &str| RoomFile { caption: Some(caption.to_owned()), ..file(Some(10)) };
         let event = edit(MessageKind::File(caption("Wunde LINKS")));
-        assert_eq!(route(&event, OPEN), replaced(Ok(Saying::File(caption("Wunde LINKS")))));
+        assert_eq!(route(&event, OPEN), replaced(Ok(WhatLeaves::File(caption("Wunde LINKS")))));
         let event = edit(MessageKind::File(file(Some(1001))));
         assert_eq!(route(&event, OPEN), replaced(Err(Refusal::TooLarge)));
         let event = edit(MessageKind::Other { fallback: None });
@@ -288,8 +291,8 @@ mod tests {
         let event = edit(MessageKind::Text(words(" ")));
         assert_eq!(route(&event, OPEN), replaced(Err(Refusal::Empty)));
         let event = edit(MessageKind::Text(words("5 mg")));
-        let portal = Portal { may_speak: false, ..OPEN };
-        assert_eq!(route(&event, portal), replaced(Err(Refusal::MayNotSpeak)));
+        let facts = RoomFacts { may_speak: false, ..OPEN };
+        assert_eq!(route(&event, facts), replaced(Err(Refusal::MayNotSpeak)));
     }
 
     /// The room shows something of these, so they are not passed over.
@@ -311,7 +314,7 @@ mod tests {
     /// Nobody but the homeserver vouches for what a file in the clear holds.
     #[test]
     fn a_file_in_the_clear_stays_where_files_are_encrypted() {
-        let portal = Portal { encrypts_files: true, ..OPEN };
+        let facts = RoomFacts { encrypts_files: true, ..OPEN };
         let sealed = RoomFile { encryption: Some(serde_json::json!({})), ..file(Some(10)) };
         let gallery = |files: &[&RoomFile]| MessageKind::Gallery {
             caption: None,
@@ -319,12 +322,12 @@ mod tests {
         };
         let clear = file(Some(10));
         for kind in [MessageKind::File(clear.clone()), gallery(&[&sealed, &clear])] {
-            assert_eq!(route(&message(kind.clone()), portal), Route::Refuse(Refusal::ClearFile));
-            assert_eq!(route(&edit(kind.clone()), portal), replaced(Err(Refusal::ClearFile)));
+            assert_eq!(route(&message(kind.clone()), facts), Route::Refuse(Refusal::ClearFile));
+            assert_eq!(route(&edit(kind.clone()), facts), replaced(Err(Refusal::ClearFile)));
             assert!(!matches!(route(&message(kind), OPEN), Route::Refuse(_)));
         }
         for kind in [MessageKind::File(sealed.clone()), gallery(&[&sealed, &sealed])] {
-            assert!(!matches!(route(&message(kind), portal), Route::Refuse(_)));
+            assert!(!matches!(route(&message(kind), facts), Route::Refuse(_)));
         }
     }
 
@@ -351,9 +354,9 @@ mod tests {
 
     #[test]
     fn a_command_is_answered_also_where_nothing_may_leave() {
-        let portal = Portal { may_speak: false, is_answerable: false, ..OPEN };
+        let facts = RoomFacts { may_speak: false, is_answerable: false, ..OPEN };
         assert_eq!(
-            route(&text("!original"), portal),
+            route(&text("!original"), facts),
             Route::Command(Asked::Known {
                 command: CommandRow::named("original").unwrap(),
                 person: None,

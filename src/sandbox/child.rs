@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     confine::{MEMORY_MAX, confine},
-    wire::{self, Answer, Escape, Greeting, Refusal, Task},
+    wire::{self, Answer, DocumentRefusal, Escape, Greeting, Task},
 };
 use crate::document::{self, DocumentError};
 
@@ -78,9 +78,11 @@ fn answer(
         Ok(Ok(pdf)) if pdf.len() <= bytes_max => {
             return wire::write(to, &Answer::Made { bytes: pdf.len() }, &pdf);
         }
-        Ok(Ok(_)) => Refusal::TooLarge,
-        Ok(Err(error)) => Refusal::of(&error),
-        Err(_) => at.map_or(Refusal::NotWritten, |index| Refusal::Unreadable { index }),
+        Ok(Ok(_)) => DocumentRefusal::TooLarge,
+        Ok(Err(error)) => DocumentRefusal::of(&error),
+        Err(_) => {
+            at.map_or(DocumentRefusal::NotWritten, |index| DocumentRefusal::Unreadable { index })
+        }
     };
     wire::write(to, &Answer::Refused(refusal), b"")
 }

@@ -61,7 +61,7 @@ pub(super) enum Answer {
     Made {
         bytes: usize,
     },
-    Refused(Refusal),
+    Refused(DocumentRefusal),
     /// What was possible that must not be.
     Escaped {
         by: Vec<Escape>,
@@ -85,7 +85,7 @@ pub enum Escape {
 
 /// A [`DocumentError`] on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Refusal {
+pub(super) enum DocumentRefusal {
     TooManyPages { pages: usize, pages_max: usize },
     TooLarge,
     Empty,
@@ -97,7 +97,7 @@ pub(super) enum Refusal {
     Annotated { index: usize },
 }
 
-impl Refusal {
+impl DocumentRefusal {
     pub(super) fn of(error: &DocumentError) -> Self {
         match *error {
             DocumentError::TooManyPages { pages, pages_max } => {
@@ -235,9 +235,9 @@ mod tests {
         let endless = [u32::MAX.to_be_bytes().as_slice(), b"{}"].concat();
         assert!(receive::<Answer>(&mut endless.as_slice()).await.is_err());
         assert!(receive::<Answer>(&mut b"\0\0\0\x02{}".as_slice()).await.is_err());
-        assert_eq!(Refusal::Unreadable { index: 2 }.checked(2), None);
+        assert_eq!(DocumentRefusal::Unreadable { index: 2 }.checked(2), None);
         assert_eq!(
-            Refusal::Unreadable { index: 1 }.checked(2),
+            DocumentRefusal::Unreadable { index: 1 }.checked(2),
             Some(DocumentError::Unreadable { index: 1 })
         );
     }

@@ -10,14 +10,14 @@ use super::{Job, Store, StoreError, acts, jobs, seal::Purpose};
 
 /// Which way an event came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum ArrivedBy {
     /// A transaction the homeserver pushed.
     Transaction,
     /// The bot's own `/sync`, or `/messages` to fill its gaps.
     Sync,
 }
 
-impl Door {
+impl ArrivedBy {
     fn word(self) -> &'static str {
         match self {
             Self::Transaction => "transaction",
@@ -60,7 +60,7 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        let new = self.fetch_events(&mut transaction, events, Door::Transaction, at).await?;
+        let new = self.fetch_events(&mut transaction, events, ArrivedBy::Transaction, at).await?;
         let rooms: BTreeSet<String> = new.iter().map(|(_, room)| room.clone()).collect();
         let rooms: Vec<String> = rooms.into_iter().collect();
         let foreign = sqlx::query_scalar!(
@@ -85,7 +85,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        self.fetch_events(&mut transaction, events, Door::Sync, at).await?;
+        self.fetch_events(&mut transaction, events, ArrivedBy::Sync, at).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let new = self.fetch_events(&mut transaction, events, Door::Sync, at).await?;
+        let new = self.fetch_events(&mut transaction, events, ArrivedBy::Sync, at).await?;
         let mut seen = BTreeSet::new();
         let order: Vec<String> = missing
             .iter()
@@ -186,7 +186,7 @@ impl Store {
         &self,
         connection: &mut PgConnection,
         events: &[IncomingEvent],
-        door: Door,
+        door: ArrivedBy,
         at: OffsetDateTime,
     ) -> Result<Vec<(String, String)>, sqlx::Error> {
         let column = |of: fn(&IncomingEvent) -> &str| -> Vec<String> {

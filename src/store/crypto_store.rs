@@ -49,7 +49,7 @@ pub use self::{error::DeviceStoreError, step::DeviceStep};
 use self::{
     error::unless_damaged,
     peers::PeerChanges,
-    records::{Kind, Place, RecordChanges, message_digest},
+    records::{RecordChanges, RecordKind, RecordPlace, message_digest},
     room_keys::RoomKeyChanges,
     step::Steps,
 };
@@ -148,7 +148,8 @@ impl CryptoStore for DeviceStore {
     type Error = DeviceStoreError;
 
     async fn load_account(&self) -> Result<Option<Account>, Self::Error> {
-        let pickle: Option<PickledAccount> = self.record(&Place::only(Kind::Account)).await?;
+        let pickle: Option<PickledAccount> =
+            self.record(&RecordPlace::only(RecordKind::Account)).await?;
         let Some(pickle) = pickle else { return Ok(None) };
         let account = Account::from_pickle(pickle).map_err(DeviceStoreError::unreadable)?;
         write(&self.account, Some(account.static_data().clone()));
@@ -157,7 +158,7 @@ impl CryptoStore for DeviceStore {
 
     async fn load_identity(&self) -> Result<Option<PrivateCrossSigningIdentity>, Self::Error> {
         let pickle: Option<PickledCrossSigningIdentity> =
-            self.record(&Place::only(Kind::Identity)).await?;
+            self.record(&RecordPlace::only(RecordKind::Identity)).await?;
         pickle
             .map(PrivateCrossSigningIdentity::from_pickle)
             .transpose()
@@ -207,7 +208,7 @@ impl CryptoStore for DeviceStore {
     async fn save_pending_changes(&self, changes: PendingChanges) -> Result<(), Self::Error> {
         let _turn = self.saving.lock().await;
         let Some(account) = changes.account else { return Ok(()) };
-        self.put_record(Place::only(Kind::Account), &account.pickle()).await?;
+        self.put_record(RecordPlace::only(RecordKind::Account), &account.pickle()).await?;
         write(&self.account, Some(account.static_data().clone()));
         Ok(())
     }
@@ -227,7 +228,7 @@ impl CryptoStore for DeviceStore {
 
     async fn get_sessions(&self, sender_key: &str) -> Result<Option<Vec<Session>>, Self::Error> {
         let pickles: Vec<PickledSession> =
-            self.records_within(Kind::OlmSession, sender_key).await?;
+            self.records_within(RecordKind::OlmSession, sender_key).await?;
         if pickles.is_empty() {
             return Ok(None);
         }
@@ -254,14 +255,14 @@ impl CryptoStore for DeviceStore {
         room_id: &RoomId,
         session_id: &str,
     ) -> Result<Option<RoomKeyWithheldEntry>, Self::Error> {
-        self.record(&Place::within(Kind::Withheld, room_id.as_str(), session_id)).await
+        self.record(&RecordPlace::within(RecordKind::Withheld, room_id.as_str(), session_id)).await
     }
 
     async fn get_withheld_sessions_by_room_id(
         &self,
         room_id: &RoomId,
     ) -> Result<Vec<RoomKeyWithheldEntry>, Self::Error> {
-        self.records_within(Kind::Withheld, room_id.as_str()).await
+        self.records_within(RecordKind::Withheld, room_id.as_str()).await
     }
 
     async fn get_inbound_group_sessions(&self) -> Result<Vec<InboundGroupSession>, Self::Error> {
@@ -316,26 +317,26 @@ impl CryptoStore for DeviceStore {
 
     async fn load_backup_keys(&self) -> Result<BackupKeys, Self::Error> {
         Ok(BackupKeys {
-            decryption_key: self.record(&Place::only(Kind::BackupKey)).await?,
-            backup_version: self.record(&Place::only(Kind::BackupVersion)).await?,
+            decryption_key: self.record(&RecordPlace::only(RecordKind::BackupKey)).await?,
+            backup_version: self.record(&RecordPlace::only(RecordKind::BackupVersion)).await?,
         })
     }
 
     async fn load_dehydrated_device_pickle_key(
         &self,
     ) -> Result<Option<DehydratedDeviceKey>, Self::Error> {
-        self.record(&Place::only(Kind::DehydratedDeviceKey)).await
+        self.record(&RecordPlace::only(RecordKind::DehydratedDeviceKey)).await
     }
 
     async fn delete_dehydrated_device_pickle_key(&self) -> Result<(), Self::Error> {
-        self.remove_record(Place::only(Kind::DehydratedDeviceKey)).await
+        self.remove_record(RecordPlace::only(RecordKind::DehydratedDeviceKey)).await
     }
 
     async fn get_outbound_group_session(
         &self,
         room_id: &RoomId,
     ) -> Result<Option<OutboundGroupSession>, Self::Error> {
-        let place = Place::named(Kind::SendingSession, room_id.as_str());
+        let place = RecordPlace::named(RecordKind::SendingSession, room_id.as_str());
         let pickle = unless_damaged("crypto_records", self.record(&place).await)?.flatten();
         let Some(pickle): Option<PickledOutboundGroupSession> = pickle else { return Ok(None) };
         let us = self.static_account().await?;
@@ -398,19 +399,20 @@ impl CryptoStore for DeviceStore {
         &self,
         request_id: &TransactionId,
     ) -> Result<Option<GossipRequest>, Self::Error> {
-        self.record_anywhere(Kind::SecretRequest, request_id.as_str()).await
+        self.record_anywhere(RecordKind::SecretRequest, request_id.as_str()).await
     }
 
     async fn get_secret_request_by_info(
         &self,
         secret_info: &SecretInfo,
     ) -> Result<Option<GossipRequest>, Self::Error> {
-        let requests = self.records_within(Kind::SecretRequest, &secret_info.as_key()).await?;
+        let requests =
+            self.records_within(RecordKind::SecretRequest, &secret_info.as_key()).await?;
         Ok(requests.into_iter().next())
     }
 
     async fn get_unsent_secret_requests(&self) -> Result<Vec<GossipRequest>, Self::Error> {
-        let requests: Vec<GossipRequest> = self.records(Kind::SecretRequest).await?;
+        let requests: Vec<GossipRequest> = self.records(RecordKind::SecretRequest).await?;
         Ok(requests.into_iter().filter(|request| !request.sent_out).collect())
     }
 
@@ -418,26 +420,27 @@ impl CryptoStore for DeviceStore {
         &self,
         request_id: &TransactionId,
     ) -> Result<(), Self::Error> {
-        self.remove_records(Kind::SecretRequest, request_id.as_str()).await
+        self.remove_records(RecordKind::SecretRequest, request_id.as_str()).await
     }
 
     async fn get_secrets_from_inbox(
         &self,
         secret_name: &SecretName,
     ) -> Result<Vec<Zeroizing<String>>, Self::Error> {
-        let secrets: Vec<String> = self.records_within(Kind::Secret, secret_name.as_str()).await?;
+        let secrets: Vec<String> =
+            self.records_within(RecordKind::Secret, secret_name.as_str()).await?;
         Ok(secrets.into_iter().map(Zeroizing::new).collect())
     }
 
     async fn delete_secrets_from_inbox(&self, secret_name: &SecretName) -> Result<(), Self::Error> {
-        self.remove_records(Kind::Secret, secret_name.as_str()).await
+        self.remove_records(RecordKind::Secret, secret_name.as_str()).await
     }
 
     async fn get_room_settings(
         &self,
         room_id: &RoomId,
     ) -> Result<Option<RoomSettings>, Self::Error> {
-        self.record(&Place::named(Kind::RoomSettings, room_id.as_str())).await
+        self.record(&RecordPlace::named(RecordKind::RoomSettings, room_id.as_str())).await
     }
 
     async fn get_received_room_key_bundle_data(
@@ -445,38 +448,39 @@ impl CryptoStore for DeviceStore {
         room_id: &RoomId,
         user_id: &UserId,
     ) -> Result<Option<StoredRoomKeyBundleData>, Self::Error> {
-        self.record(&Place::within(Kind::KeyBundle, room_id.as_str(), user_id.as_str())).await
+        self.record(&RecordPlace::within(RecordKind::KeyBundle, room_id.as_str(), user_id.as_str()))
+            .await
     }
 
     async fn get_pending_key_bundle_details_for_room(
         &self,
         room_id: &RoomId,
     ) -> Result<Option<RoomPendingKeyBundleDetails>, Self::Error> {
-        self.record(&Place::named(Kind::AwaitedKeyBundle, room_id.as_str())).await
+        self.record(&RecordPlace::named(RecordKind::AwaitedKeyBundle, room_id.as_str())).await
     }
 
     async fn get_all_rooms_pending_key_bundles(
         &self,
     ) -> Result<Vec<RoomPendingKeyBundleDetails>, Self::Error> {
-        self.records(Kind::AwaitedKeyBundle).await
+        self.records(RecordKind::AwaitedKeyBundle).await
     }
 
     async fn has_downloaded_all_room_keys(&self, room_id: &RoomId) -> Result<bool, Self::Error> {
         let fetched: Option<()> =
-            self.record(&Place::named(Kind::FetchedRoom, room_id.as_str())).await?;
+            self.record(&RecordPlace::named(RecordKind::FetchedRoom, room_id.as_str())).await?;
         Ok(fetched.is_some())
     }
 
     async fn get_custom_value(&self, key: &str) -> Result<Option<Vec<u8>>, Self::Error> {
-        self.record(&Place::named(Kind::Custom, key)).await
+        self.record(&RecordPlace::named(RecordKind::Custom, key)).await
     }
 
     async fn set_custom_value(&self, key: &str, value: Vec<u8>) -> Result<(), Self::Error> {
-        self.put_record(Place::named(Kind::Custom, key), &*Zeroizing::new(value)).await
+        self.put_record(RecordPlace::named(RecordKind::Custom, key), &*Zeroizing::new(value)).await
     }
 
     async fn remove_custom_value(&self, key: &str) -> Result<(), Self::Error> {
-        self.remove_record(Place::named(Kind::Custom, key)).await
+        self.remove_record(RecordPlace::named(RecordKind::Custom, key)).await
     }
 
     async fn try_take_leased_lock(
@@ -511,7 +515,7 @@ impl CryptoStore for DeviceStore {
     }
 
     async fn next_batch_token(&self) -> Result<Option<String>, Self::Error> {
-        self.record(&Place::only(Kind::NextBatch)).await
+        self.record(&RecordPlace::only(RecordKind::NextBatch)).await
     }
 
     async fn close(&self) -> Result<(), Self::Error> {

@@ -46,7 +46,7 @@ impl Store {
     /// The device a user speaks with: the one that is not retired.
     pub async fn live_device(&self, user_id: &str) -> Result<Option<Device>, StoreError> {
         let row = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -116,7 +116,7 @@ impl Store {
     /// Devices the homeserver still has to delete, oldest first.
     pub async fn retired_devices(&self) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -187,7 +187,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Device>, StoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredDevice,
             r#"select
                  id, user_id, device_id, state,
                  made_at as "made_at: Moment",
@@ -248,12 +248,12 @@ impl Store {
     }
 
     /// Begins with a database that is a copy from the past: retires every device that `has_keys`, because
-    /// what is in it was used since, sets the count to the one that was reached elsewhere, and has every
-    /// room compared before anything is said in it. What may have happened since is noted: who was let in
-    /// may have been sent out, what waits may have left, and what is read next may have been read.
+    /// what is in it was used since, sets the copy count to the one that was reached elsewhere, and has
+    /// every room compared before anything is said in it. What may have happened since is noted: who was
+    /// let in may have been sent out, what waits may have left, and what is read next may have been read.
     pub async fn begin_with_copy(
         &self,
-        epoch: i64,
+        copy_count: i64,
         has_keys: bool,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
@@ -295,7 +295,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query!("update sync_positions set of_copy = true").execute(&mut *transaction).await?;
-        sqlx::query!("update crypto_epoch set epoch = $1", epoch)
+        sqlx::query!("update crypto_epoch set epoch = $1", copy_count)
             .execute(&mut *transaction)
             .await?;
         sqlx::query!("update rooms set to_compare = true where state <> 'gone'")
@@ -319,14 +319,14 @@ impl Store {
         Ok(())
     }
 
-    /// How often the keys began anew. Beside a copy kept outside the database it shows that an older
-    /// backup was restored.
-    pub async fn epoch(&self) -> Result<i64, StoreError> {
+    /// The copy count. Beside the one kept outside the database it shows that an older backup was
+    /// restored.
+    pub async fn copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("select epoch from crypto_epoch").fetch_one(&self.pool).await?)
     }
 
-    /// Counts one on, and returns the new count.
-    pub async fn bump_epoch(&self) -> Result<i64, StoreError> {
+    /// Counts one on, and returns the new copy count.
+    pub async fn grow_copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("update crypto_epoch set epoch = epoch + 1 returning epoch")
             .fetch_one(&self.pool)
             .await?)
@@ -334,12 +334,12 @@ impl Store {
 }
 
 /// Of several devices those that can be read; a damaged one is met by whoever needs just that one.
-fn readable(rows: Vec<Row>) -> Vec<Device> {
+fn readable(rows: Vec<StoredDevice>) -> Vec<Device> {
     rows.into_iter().filter_map(|row| Device::try_from(row).ok()).collect()
 }
 
 /// A row of `devices`.
-struct Row {
+struct StoredDevice {
     id: i64,
     user_id: String,
     device_id: String,
@@ -349,10 +349,10 @@ struct Row {
     inbox_drained_at: Option<Moment>,
 }
 
-impl TryFrom<Row> for Device {
+impl TryFrom<StoredDevice> for Device {
     type Error = Damaged;
 
-    fn try_from(row: Row) -> Result<Self, Damaged> {
+    fn try_from(row: StoredDevice) -> Result<Self, Damaged> {
         Ok(Self {
             row: DeviceRow(row.id),
             user_id: row.user_id,

@@ -65,7 +65,7 @@ impl StoredPart {
 
 /// Whether the body of a mail may begin to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
+pub enum MayLeave {
     /// It may: that is saved.
     Leaves,
     /// The room shows something else by now; the dispatch waits to be composed anew.
@@ -439,7 +439,7 @@ impl Store {
         &self,
         attempt: &StoredDispatch,
         composed: &Composition,
-    ) -> Result<Body, StoreError> {
+    ) -> Result<MayLeave, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let is_ours = sqlx::query_scalar!(
             "select id
@@ -455,7 +455,7 @@ impl Store {
         .await?
         .is_some();
         if !is_ours {
-            return Ok(Body::Stopped);
+            return Ok(MayLeave::Stopped);
         }
         let shown = self.composition_in(&mut transaction, attempt.id).await?;
         if !shown.is_as(composed) {
@@ -471,7 +471,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
             transaction.commit().await?;
-            return Ok(Body::Changed);
+            return Ok(MayLeave::Changed);
         }
         composed.begins_to_leave(&mut transaction).await?;
         let moved = sqlx::query!(
@@ -494,10 +494,10 @@ impl Store {
         .await?
         .rows_affected();
         if moved != 1 {
-            return Ok(Body::Stopped);
+            return Ok(MayLeave::Stopped);
         }
         transaction.commit().await?;
-        Ok(Body::Leaves)
+        Ok(MayLeave::Leaves)
     }
 
     /// How many dispatches stand in each state, for the metrics; also in those with none.

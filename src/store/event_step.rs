@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     model::{ConversationId, DeliveryState, DispatchId, LetterId, Notice},
-    rules::acts::{Shown, Standing, shown},
+    rules::acts::{MessageStanding, Shown, shown},
 };
-pub use under_way::{Held, UnderWay, WaitedFor};
+pub use under_way::{UnderWay, WaitForEdit, WaitedFor};
 
 /// An event that is being acted upon. Nothing holds before [`EventStep::commit`].
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub struct Stood {
 }
 
 impl Stood {
-    pub fn standing(&self) -> Standing<'_> {
-        Standing {
+    pub fn standing(&self) -> MessageStanding<'_> {
+        MessageStanding {
             dispatch: self.state,
             is_out: self.part.is_out,
             is_held: self.part.is_out && self.part.held_by.is_some(),

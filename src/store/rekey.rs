@@ -71,7 +71,7 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// What has been done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub enum RekeyProgress {
     /// Everything is sealed with this outer key, and nothing was left to do.
     NothingToDo,
     /// From now on only the new outer key opens the database.
@@ -124,14 +124,14 @@ pub async fn rekey(
     new: &OuterKey,
     old: Option<&OuterKey>,
     at: OffsetDateTime,
-    mut tell: impl FnMut(Progress),
+    mut tell: impl FnMut(RekeyProgress),
 ) -> Result<(), RekeyError> {
     let (keys, is_new) = change_hands(database, new, old, at).await?;
     if keys.len() == 1 && !is_new {
-        tell(Progress::NothingToDo);
+        tell(RekeyProgress::NothingToDo);
         return Ok(());
     }
-    tell(if is_new { Progress::KeysWrapped } else { Progress::GoesOn });
+    tell(if is_new { RekeyProgress::KeysWrapped } else { RekeyProgress::GoesOn });
     let Some(seal) = Seal::new(&keys) else { return Err(OpenError::NotMigrated.into()) };
     let mut connection = database.pool.acquire().await?;
     let mut damaged = Vec::new();
@@ -142,7 +142,7 @@ pub async fn rekey(
         let SealedColumn { table, column, .. } = *first;
         return Err(RekeyError::Damaged { count: damaged.len(), table, column });
     }
-    tell(Progress::KeysRemoved(remove_unused(&mut connection, &seal).await?));
+    tell(RekeyProgress::KeysRemoved(remove_unused(&mut connection, &seal).await?));
     Ok(())
 }
 
@@ -220,7 +220,7 @@ async fn remove_unused(connection: &mut PgConnection, seal: &Seal) -> Result<u64
 
 /// Where a value lies and how long it is. Places are those of Postgres' own (`ctid`): they serve
 /// every table, whatever its primary key.
-type Place = (String, i32);
+type ValuePlace = (String, i32);
 
 impl SealedColumn {
     /// Whether any value stands there.
@@ -235,7 +235,7 @@ impl SealedColumn {
         self,
         connection: &mut PgConnection,
         key: u32,
-    ) -> Result<Vec<Place>, sqlx::Error> {
+    ) -> Result<Vec<ValuePlace>, sqlx::Error> {
         let Self { table, column, .. } = self;
         let sql = format!(
             "select ctid::text, octet_length({column})
@@ -257,7 +257,7 @@ impl SealedColumn {
         connection: &mut PgConnection,
         seal: &Seal,
         damaged: &mut Vec<Self>,
-        tell: &mut impl FnMut(Progress),
+        tell: &mut impl FnMut(RekeyProgress),
     ) -> Result<(), RekeyError> {
         let places = self.sealed_otherwise(connection, seal.newest_key()).await?;
         let (mut rest, mut done, all) = (places.as_slice(), 0, places.len());
@@ -267,7 +267,7 @@ impl SealedColumn {
             damaged.extend(std::iter::repeat_n(self, batch.len() - opened));
             rest = later;
             done += batch.len();
-            tell(Progress::Resealed { column: self, done, all });
+            tell(RekeyProgress::Resealed { column: self, done, all });
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl SealedColumn {
         self,
         connection: &mut PgConnection,
         seal: &Seal,
-        batch: &[Place],
+        batch: &[ValuePlace],
     ) -> Result<usize, RekeyError> {
         use sqlx::Connection as _;
         let Self { table, column, purpose } = self;
@@ -321,7 +321,7 @@ impl SealedColumn {
 }
 
 /// How many of these values are sealed anew in one go: at least one.
-fn batch_length(places: &[Place]) -> usize {
+fn batch_length(places: &[ValuePlace]) -> usize {
     let mut bytes = 0;
     let fitting = places.iter().take(BATCH_ROWS).take_while(|(_, length)| {
         bytes += usize::try_from(*length).unwrap_or_default();
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn a_batch_is_small_and_never_empty() {
         let check = |lengths: &[i32], expected| {
-            let places: Vec<Place> =
+            let places: Vec<ValuePlace> =
                 lengths.iter().map(|length| ("(0,1)".to_owned(), *length)).collect();
             assert_eq!(batch_length(&places), expected);
         };

@@ -61,20 +61,20 @@ impl Epoch {
 
 /// A connection as Postgres knows it; a process id alone is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Session {
+struct DatabaseSession {
     process: i32,
     since: OffsetDateTime,
 }
 
 /// The connections on which a gateway had the lock, or may have it without knowing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sessions(Vec<Session>);
+pub struct Sessions(Vec<DatabaseSession>);
 
 impl Sessions {
     /// More are not remembered: by then Postgres has noticed that the first are no more.
     const MAX: usize = 32;
 
-    fn add(&mut self, session: Session) {
+    fn add(&mut self, session: DatabaseSession) {
         if self.0.len() == Self::MAX {
             self.0.remove(0);
         }
@@ -88,7 +88,7 @@ impl Sessions {
 #[derive(Debug)]
 pub struct OneGateway {
     connection: PgConnection,
-    session: Session,
+    session: DatabaseSession,
 }
 
 impl OneGateway {
@@ -143,7 +143,7 @@ impl OneGateway {
         .persistent(false)
         .fetch_one(&mut connection)
         .await?;
-        Ok(Self { connection, session: Session { process, since } })
+        Ok(Self { connection, session: DatabaseSession { process, since } })
     }
 
     async fn lock(&mut self) -> Result<bool, sqlx::Error> {
@@ -155,7 +155,7 @@ impl OneGateway {
     }
 
     /// Ends a connection that was ours.
-    async fn end(&mut self, before: Session) -> Result<(), sqlx::Error> {
+    async fn end(&mut self, before: DatabaseSession) -> Result<(), sqlx::Error> {
         sqlx::query(
             "select pg_terminate_backend(pid)
              from pg_stat_activity

@@ -72,7 +72,7 @@ struct Logins {
 }
 
 /// A server of an account: its host in small letters, and its port.
-pub(super) type Door = (String, u16);
+pub(super) type ServerDoor = (String, u16);
 
 #[derive(Default)]
 struct LoginState {
@@ -86,14 +86,14 @@ struct LoginState {
     has_trial: bool,
     under_way: usize,
     /// Where the last login was accepted, since the first refused one.
-    good: BTreeSet<Door>,
+    good: BTreeSet<ServerDoor>,
     /// Where the last one was refused.
-    failing: BTreeSet<Door>,
+    failing: BTreeSet<ServerDoor>,
 }
 
 impl LoginState {
     /// How long a server has to wait that was not yet seen to take the password.
-    fn wait(&self, door: &Door, now: Instant) -> Option<Duration> {
+    fn wait(&self, door: &ServerDoor, now: Instant) -> Option<Duration> {
         if self.refused == 0 || self.good.contains(door) {
             return None;
         }
@@ -103,7 +103,7 @@ impl LoginState {
     }
 
     /// A login at a server did not succeed, and nobody tries there for a while.
-    fn failed(&mut self, door: Door, longest: Duration) {
+    fn failed(&mut self, door: ServerDoor, longest: Duration) {
         self.good.remove(&door);
         self.failing.insert(door);
         self.refused = self.refused.saturating_add(1);
@@ -111,7 +111,7 @@ impl LoginState {
         self.has_trial = false;
     }
 
-    fn at_once_max(&self, door: &Door) -> usize {
+    fn at_once_max(&self, door: &ServerDoor) -> usize {
         if self.good.contains(door) { LOGINS_AT_ONCE } else { 1 }
     }
 }
@@ -119,7 +119,7 @@ impl LoginState {
 impl Account {
     /// How long nobody should try, asked before any work is done for it. `None` lets the caller try;
     /// after a refused login it lets one.
-    pub(super) fn wait(&self, door: Door) -> Option<Duration> {
+    pub(super) fn wait(&self, door: ServerDoor) -> Option<Duration> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(wait) = state.wait(&door, now) {
@@ -133,13 +133,13 @@ impl Account {
     }
 
     /// How long nobody tries, as it stands.
-    pub(super) fn waits(&self, door: &Door) -> Option<Duration> {
+    pub(super) fn waits(&self, door: &ServerDoor) -> Option<Duration> {
         self.state().wait(door, Instant::now())
     }
 
     /// The right to log in now, or how long to wait for it. Waits itself for logins under way: they
     /// tell whether the password is right.
-    pub(super) async fn turn(&self, door: Door) -> Result<LoginTurn, Duration> {
+    pub(super) async fn turn(&self, door: ServerDoor) -> Result<LoginTurn, Duration> {
         loop {
             let ended = self.0.ended.notified();
             tokio::pin!(ended);
@@ -162,7 +162,7 @@ impl Account {
     }
 
     /// Notes that a server which had taken the login says later that it did not.
-    pub(super) fn refused(&self, door: Door) {
+    pub(super) fn refused(&self, door: ServerDoor) {
         let mut state = self.state();
         if !std::mem::replace(&mut state.is_doubtful, true) {
             // Everybody has to show anew that the password is right.
@@ -172,11 +172,11 @@ impl Account {
     }
 
     /// Says nothing about the password: who got in elsewhere goes on.
-    fn note_away(&self, door: Door) {
+    fn note_away(&self, door: ServerDoor) {
         self.state().failed(door, AWAY_MAX);
     }
 
-    fn note_accepted(&self, door: Door) {
+    fn note_accepted(&self, door: ServerDoor) {
         let mut state = self.state();
         state.failing.remove(&door);
         state.good.insert(door);
@@ -200,7 +200,7 @@ fn after(refused: i32) -> Duration {
 /// A login that may be tried. Dropped without a word, nothing was learned of the password.
 pub(super) struct LoginTurn {
     account: Account,
-    door: Door,
+    door: ServerDoor,
 }
 
 impl LoginTurn {
@@ -232,12 +232,12 @@ mod tests {
 
     use super::*;
 
-    fn door(host: &str, port: u16) -> Door {
+    fn door(host: &str, port: u16) -> ServerDoor {
         (host.to_owned(), port)
     }
 
     /// Logins within a time, when everybody tries whenever he may and is refused.
-    async fn tried(account: &Account, doors: &[Door], seconds: u64) -> usize {
+    async fn tried(account: &Account, doors: &[ServerDoor], seconds: u64) -> usize {
         let mut tried = 0;
         for _ in 0..seconds {
             for door in doors {

@@ -7,9 +7,9 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    account::{Account, Accounts, Door, LoginTurn},
+    account::{Account, Accounts, LoginTurn, ServerDoor},
     error::{MailServerError, ServerSettingsError},
-    trust::{ClientCertificate, Trust, is_server_name},
+    trust::{ClientCertificate, ServerTrust, is_server_name},
     wire::{BoxedIo, Fault},
 };
 
@@ -20,7 +20,7 @@ pub struct MailServer {
     pub host: String,
     pub port: u16,
     pub tls: TlsMode,
-    pub trust: Trust,
+    pub trust: ServerTrust,
     /// Shown to the server on request: mutual TLS (gematik A_2181).
     pub client_certificate: Option<ClientCertificate>,
     pub login: Login,
@@ -101,7 +101,7 @@ impl MailServer {
             host: host.into(),
             port,
             tls: TlsMode::Implicit,
-            trust: Trust::Platform,
+            trust: ServerTrust::Platform,
             client_certificate: None,
             login,
             account: Account::default(),
@@ -157,7 +157,7 @@ impl MailServer {
         self.account.refused(self.door());
     }
 
-    fn door(&self) -> Door {
+    fn door(&self) -> ServerDoor {
         (self.host.to_lowercase(), self.port)
     }
 

@@ -29,8 +29,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     dotting::{Dotting, transmitted_size},
-    ending::{End, Stop, Why, sentence},
-    lines::Lines,
+    ending::{DialogueEnd, DialogueStop, WhyStopped, sentence},
+    lines::ReplyLines,
 };
 use super::{
     error::MailServerError,
@@ -39,7 +39,7 @@ use super::{
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
-use crate::model::{Envelope, MailAddress, Outcome, Reached, Why as Reason};
+use crate::model::{Envelope, MailAddress, Outcome, Reached, Why};
 
 /// Whom we say we are. An address literal is what a client without a name of its own gives
 /// (RFC 5321 §4.1.4); the true address would tell the other side how the practice's network is
@@ -75,9 +75,8 @@ pub async fn submit<E>(
 ) -> Outcome {
     match server.dial().await {
         Ok(io) => submit_over(io, server, envelope, mail, before_body).await,
-        Err(error) => {
-            Stop { at: Reached::Connect, why: Why::Server(error) }.outcome(&Names::default())
-        }
+        Err(error) => DialogueStop { at: Reached::Connect, why: WhyStopped::Server(error) }
+            .outcome(&Names::default()),
     }
 }
 
@@ -95,14 +94,20 @@ pub(super) async fn submit_over<E>(
         if matches!(&ended, Err(stop) if stop.is_not_logged_in()) {
             server.login_was_refused();
         }
-        if !matches!(ended, Err(Stop { why: Why::HeldBack | Why::Lost | Why::Fault(_), .. })) {
+        if !matches!(
+            ended,
+            Err(DialogueStop {
+                why: WhyStopped::HeldBack | WhyStopped::Lost | WhyStopped::Fault(_),
+                ..
+            })
+        ) {
             session.quit().await;
         }
         ended
     };
     match handed_over.await {
-        Ok(End::Accepted(lines)) => Outcome::Accepted { reply: lines.reply(&names) },
-        Ok(End::Unclear(sentence)) => Outcome::Unclear { why: Reason::Fault(sentence) },
+        Ok(DialogueEnd::Accepted(lines)) => Outcome::Accepted { reply: lines.reply(&names) },
+        Ok(DialogueEnd::Unclear(sentence)) => Outcome::Unclear { why: Why::Fault(sentence) },
         Err(stop) => stop.outcome(&names),
     }
 }
@@ -174,25 +179,25 @@ struct Smtp {
 }
 
 impl Smtp {
-    async fn open(io: BoxedIo, server: &MailServer) -> Result<Self, Stop> {
-        let at_connect = |why| Stop { at: Reached::Connect, why };
-        let untrusted = |error| at_connect(Why::Server(error));
+    async fn open(io: BoxedIo, server: &MailServer) -> Result<Self, DialogueStop> {
+        let at_connect = |why| DialogueStop { at: Reached::Connect, why };
+        let untrusted = |error| at_connect(WhyStopped::Server(error));
         let io = if server.tls == TlsMode::Implicit {
             tls::secure(io, server).await.map_err(untrusted)?
         } else {
             io
         };
         let mut session = Self::over(io, server);
-        let greeting = session.reply().await.map_err(|e| at_connect(Why::Fault(e)))?;
+        let greeting = session.reply().await.map_err(|e| at_connect(WhyStopped::Fault(e)))?;
         greeting.positive(Reached::Connect)?;
         session.say_hello().await?;
         if server.tls == TlsMode::StartTls {
             session = session.start_tls(server).await?;
             session.say_hello().await?;
         }
-        let turn = server.login_turn().await.map_err(|wait| Stop {
+        let turn = server.login_turn().await.map_err(|wait| DialogueStop {
             at: Reached::Login,
-            why: Why::Server(MailServerError::Waits { host: server.host.clone(), wait }),
+            why: WhyStopped::Server(MailServerError::Waits { host: server.host.clone(), wait }),
         })?;
         match session.login(server).await {
             Ok(()) => turn.accepted(),
@@ -216,16 +221,16 @@ impl Smtp {
         Self { wire, facts: SmtpFacts::default(), timeouts, has_quit: false }
     }
 
-    async fn say_hello(&mut self) -> Result<(), Stop> {
+    async fn say_hello(&mut self) -> Result<(), DialogueStop> {
         let reply = self.ask(Reached::Connect, Ehlo::new(OUR_NAME)).await?;
         self.facts = SmtpFacts::read(&reply.positive(Reached::Connect)?);
         Ok(())
     }
 
-    async fn start_tls(mut self, server: &MailServer) -> Result<Self, Stop> {
+    async fn start_tls(mut self, server: &MailServer) -> Result<Self, DialogueStop> {
         let fail = |source| {
             let error = MailServerError::Tls { host: server.host.clone(), source };
-            Stop { at: Reached::Connect, why: Why::Server(error) }
+            DialogueStop { at: Reached::Connect, why: WhyStopped::Server(error) }
         };
         // No plaintext fallback, whatever the reason (KIM-3).
         if !self.facts.start_tls {
@@ -233,9 +238,10 @@ impl Smtp {
         }
         self.ask(Reached::Connect, Starttls).await?.positive(Reached::Connect)?;
         let io = self.wire.into_io().map_err(fail)?;
-        let io = tls::secure(io, server)
-            .await
-            .map_err(|error| Stop { at: Reached::Connect, why: Why::Server(error) })?;
+        let io = tls::secure(io, server).await.map_err(|error| DialogueStop {
+            at: Reached::Connect,
+            why: WhyStopped::Server(error),
+        })?;
         Ok(Self::over(io, server))
     }
 
@@ -245,7 +251,7 @@ impl Smtp {
     ///
     /// `lettre`'s `Auth` shows the password in its `Debug`, has no line to answer a 334 to PLAIN,
     /// and fails at a LOGIN challenge whose words it does not know.
-    async fn login(&mut self, server: &MailServer) -> Result<(), Stop> {
+    async fn login(&mut self, server: &MailServer) -> Result<(), DialogueStop> {
         let user = &server.login.user;
         let password = server.login.password.expose_secret();
         if self.facts.auth_plain {
@@ -261,13 +267,14 @@ impl Smtp {
             }
         }
         if !self.facts.auth_login {
-            let why = Why::Fault(Fault::Protocol("it offers neither AUTH PLAIN nor AUTH LOGIN"));
-            return Err(Stop { at: Reached::Login, why });
+            let why =
+                WhyStopped::Fault(Fault::Protocol("it offers neither AUTH PLAIN nor AUTH LOGIN"));
+            return Err(DialogueStop { at: Reached::Login, why });
         }
         for line in ["AUTH LOGIN", &BASE64.encode(user)] {
             let reply = self.ask(Reached::Login, format!("{line}\r\n")).await?;
             if reply.code != 334 {
-                return Err(Stop { at: Reached::Login, why: Why::Reply(reply) });
+                return Err(DialogueStop { at: Reached::Login, why: WhyStopped::Reply(reply) });
             }
         }
         let reply = self.ask(Reached::Login, format!("{}\r\n", BASE64.encode(password))).await?;
@@ -281,7 +288,7 @@ impl Smtp {
         names: &Names,
         mail: impl MailSource,
         before_body: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<End, Stop> {
+    ) -> Result<DialogueEnd, DialogueStop> {
         let size = mail.size();
         self.check_fit(size, mail.is_ascii())?;
         let ask_for_reports = server.ask_for_reports && self.facts.reports;
@@ -313,25 +320,25 @@ impl Smtp {
 
         let go = self.ask(Reached::Body, Data).await?;
         if go.code != 354 {
-            return Err(Stop { at: Reached::Body, why: Why::Reply(go) });
+            return Err(DialogueStop { at: Reached::Body, why: WhyStopped::Reply(go) });
         }
         // An answer that is there already would be taken for the one to the mail.
         let quiet = self.wire.expect_quiet().await;
-        quiet.map_err(|fault| Stop { at: Reached::Body, why: Why::Fault(fault) })?;
+        quiet.map_err(|fault| DialogueStop { at: Reached::Body, why: WhyStopped::Fault(fault) })?;
         if before_body().await.is_err() {
-            return Err(Stop { at: Reached::Body, why: Why::HeldBack });
+            return Err(DialogueStop { at: Reached::Body, why: WhyStopped::HeldBack });
         }
         self.send_body(size, mail).await?;
         self.end_body(names).await
     }
 
-    fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), Stop> {
-        let stop = |why| Err(Stop { at: Reached::Sender, why });
+    fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), DialogueStop> {
+        let stop = |why| Err(DialogueStop { at: Reached::Sender, why });
         match self.facts.size_max {
-            Some(max) if size > max => stop(Why::TooLarge(format!(
+            Some(max) if size > max => stop(WhyStopped::TooLarge(format!(
                 "not sent: the mail has {size} bytes, and the server takes {max} at most"
             ))),
-            _ if !is_ascii && !self.facts.eight_bit => stop(Why::Unfit(
+            _ if !is_ascii && !self.facts.eight_bit => stop(WhyStopped::Unfit(
                 "not sent: the mail has 8-bit text, and the server takes 7-bit only".into(),
             )),
             _ => Ok(()),
@@ -339,11 +346,15 @@ impl Smtp {
     }
 
     /// All but the final dot. Until that is written the server has accepted nothing.
-    async fn send_body(&mut self, size: usize, mut mail: impl MailSource) -> Result<(), Stop> {
+    async fn send_body(
+        &mut self,
+        size: usize,
+        mut mail: impl MailSource,
+    ) -> Result<(), DialogueStop> {
         let until = Instant::now() + self.timeouts.mail(size);
         let mut dotting = Dotting::default();
         let mut out = Vec::with_capacity(2 * PIECE);
-        let lost = |_| Stop { at: Reached::Body, why: Why::Lost };
+        let lost = |_| DialogueStop { at: Reached::Body, why: WhyStopped::Lost };
         while let Some(piece) = mail.next().await.map_err(lost)? {
             for piece in piece.chunks(PIECE) {
                 out.clear();
@@ -356,21 +367,23 @@ impl Smtp {
         self.send_piece(&out, until).await
     }
 
-    async fn send_piece(&mut self, piece: &[u8], until: Instant) -> Result<(), Stop> {
+    async fn send_piece(&mut self, piece: &[u8], until: Instant) -> Result<(), DialogueStop> {
         let sent = timeout_at(until, self.wire.send(piece)).await;
         match sent.unwrap_or(Err(Fault::Silent)) {
             Ok(()) => Ok(()),
-            Err(fault) => Err(Stop { at: Reached::Body, why: self.last_words(fault).await }),
+            Err(fault) => {
+                Err(DialogueStop { at: Reached::Body, why: self.last_words(fault).await })
+            }
         }
     }
 
     /// The final dot, and what the server makes of it. From the first byte of the dot on, whatever
     /// is not a reply leaves the mail's fate open, and so does one reply too many: nobody knows
     /// which of them is the mail's.
-    async fn end_body(&mut self, names: &Names) -> Result<End, Stop> {
+    async fn end_body(&mut self, names: &Names) -> Result<DialogueEnd, DialogueStop> {
         // Without its dot the server has accepted nothing, whatever it says.
         let quiet = self.wire.expect_quiet().await;
-        quiet.map_err(|fault| Stop { at: Reached::Body, why: Why::Fault(fault) })?;
+        quiet.map_err(|fault| DialogueStop { at: Reached::Body, why: WhyStopped::Fault(fault) })?;
         let reply = match self.wire.send(b".\r\n").await {
             Ok(()) => self.reply().await,
             Err(fault) => Err(fault),
@@ -379,17 +392,18 @@ impl Smtp {
             && (matches!(self.wire.expect_quiet().await, Err(Fault::Protocol(_)))
                 || !self.quit().await)
         {
-            return Ok(End::Unclear("more than one reply to the mail".into()));
+            return Ok(DialogueEnd::Unclear("more than one reply to the mail".into()));
         }
         match reply {
-            Ok(reply) if reply.is_positive() => Ok(End::Accepted(reply)),
+            Ok(reply) if reply.is_positive() => Ok(DialogueEnd::Accepted(reply)),
             Ok(reply) if reply.is_negative() => {
-                Err(Stop { at: Reached::Body, why: Why::Reply(reply) })
+                Err(DialogueStop { at: Reached::Body, why: WhyStopped::Reply(reply) })
             }
-            Ok(_) => Ok(End::Unclear("no reply to the mail, but to something else".into())),
-            Err(fault) => {
-                Ok(End::Unclear(format!("no reply to the mail: {}", sentence(&fault, names))))
-            }
+            Ok(_) => Ok(DialogueEnd::Unclear("no reply to the mail, but to something else".into())),
+            Err(fault) => Ok(DialogueEnd::Unclear(format!(
+                "no reply to the mail: {}",
+                sentence(&fault, names)
+            ))),
         }
     }
 
@@ -400,7 +414,7 @@ impl Smtp {
         at: Reached,
         command: C,
         plain: C,
-    ) -> Result<Lines, Stop> {
+    ) -> Result<ReplyLines, DialogueStop> {
         let reply = self.ask(at, &command).await?;
         if command != plain && matches!(reply.code, 504 | 555) {
             return self.ask(at, plain).await;
@@ -409,10 +423,14 @@ impl Smtp {
     }
 
     /// `command` ends with its CRLF.
-    async fn ask(&mut self, at: Reached, command: impl Display) -> Result<Lines, Stop> {
-        let stop = |why| Err(Stop { at, why });
+    async fn ask(
+        &mut self,
+        at: Reached,
+        command: impl Display,
+    ) -> Result<ReplyLines, DialogueStop> {
+        let stop = |why| Err(DialogueStop { at, why });
         if let Err(fault) = self.wire.expect_quiet().await {
-            return stop(Why::Fault(fault));
+            return stop(WhyStopped::Fault(fault));
         }
         let command = command.to_string();
         let sent = timeout(self.timeouts.answer(), self.wire.send(command.as_bytes())).await;
@@ -421,25 +439,25 @@ impl Smtp {
         }
         match self.reply().await {
             Ok(reply) => Ok(reply),
-            Err(fault) => stop(Why::Fault(fault)),
+            Err(fault) => stop(WhyStopped::Fault(fault)),
         }
     }
 
     /// A server that hangs up while we write often says why first (421, or 552 in the middle of
     /// the body).
-    async fn last_words(&mut self, fault: Fault) -> Why {
+    async fn last_words(&mut self, fault: Fault) -> WhyStopped {
         match timeout(LAST_WORDS, self.reply()).await {
-            Ok(Ok(reply)) if reply.is_negative() => Why::Reply(reply),
-            _ => Why::Fault(fault),
+            Ok(Ok(reply)) if reply.is_negative() => WhyStopped::Reply(reply),
+            _ => WhyStopped::Fault(fault),
         }
     }
 
-    async fn reply(&mut self) -> Result<Lines, Fault> {
+    async fn reply(&mut self) -> Result<ReplyLines, Fault> {
         let whole = timeout(self.timeouts.answer(), self.lines()).await;
         whole.unwrap_or(Err(Fault::TooMuch("a reply without end")))
     }
 
-    async fn lines(&mut self) -> Result<Lines, Fault> {
+    async fn lines(&mut self) -> Result<ReplyLines, Fault> {
         let mut lines = Vec::new();
         let mut class = None;
         while lines.len() < REPLY_LINES_MAX {
@@ -459,7 +477,7 @@ impl Smtp {
             let text = line.get(4..).unwrap_or_default();
             lines.push(String::from_utf8_lossy(text).into_owned());
             if line.get(3) != Some(&b'-') {
-                return Ok(Lines { code, lines });
+                return Ok(ReplyLines { code, lines });
             }
         }
         Err(Fault::TooMuch("a reply without end"))
@@ -485,7 +503,7 @@ impl SmtpFacts {
     /// Tolerant of case, of `AUTH=` and `SIZE=`, and of every keyword it does not know, among them
     /// the misspelt one the KIM specification prescribes (KIM-4). `lettre`'s `ServerInfo` is not,
     /// and knows neither SIZE nor DSN.
-    fn read(ehlo: &Lines) -> Self {
+    fn read(ehlo: &ReplyLines) -> Self {
         let mut facts = Self::default();
         // The first line is the server's name.
         for line in ehlo.lines.iter().skip(1) {
@@ -526,7 +544,7 @@ mod tests {
 
     fn facts(lines: &[&str]) -> SmtpFacts {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        SmtpFacts::read(&Lines { code: 250, lines })
+        SmtpFacts::read(&ReplyLines { code: 250, lines })
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use super::{
     error::MailServerError,
     server::MailServer,
-    trust::{Fingerprint, Trust},
+    trust::{Fingerprint, ServerTrust},
     wire::{BoxedIo, Fault},
 };
 
@@ -50,15 +50,15 @@ fn client_config(server: &MailServer) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     let builder = match &server.trust {
-        Trust::Platform => builder.with_root_certificates(platform_authorities()),
-        Trust::Authorities(authorities) => {
+        ServerTrust::Platform => builder.with_root_certificates(platform_authorities()),
+        ServerTrust::Authorities(authorities) => {
             let mut roots = RootCertStore::empty();
             for authority in authorities {
                 roots.add(authority.clone())?;
             }
             builder.with_root_certificates(roots)
         }
-        Trust::Pins(pins) => builder
+        ServerTrust::Pins(pins) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Pinned { pins: pins.clone(), provider })),
     };

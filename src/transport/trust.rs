@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// Whose certificates we accept from a server.
 #[derive(Debug, Clone)]
-pub enum Trust {
+pub enum ServerTrust {
     /// The authorities of the operating system; the host name is checked.
     Platform,
     /// These authorities and no other; the host name is checked.
@@ -28,7 +28,7 @@ pub enum TrustError {
     NotAFingerprint,
 }
 
-impl Trust {
+impl ServerTrust {
     /// The authorities in a PEM text, one or several.
     pub fn authorities(pem: &[u8]) -> Result<Self, TrustError> {
         certificates(pem).map(Self::Authorities)

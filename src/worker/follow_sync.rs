@@ -48,12 +48,12 @@ pub async fn follow_sync(shop: &Shop) {
                 let _ = tokio::time::timeout(PAUSE, shop.ctx.news.notified()).await;
                 continue;
             }
-            Err(trouble) => {
+            Err(error) => {
                 failures += 1;
-                if !trouble.is_of_postgres() {
+                if !error.is_of_postgres() {
                     shop.report("homeserver", false);
                 }
-                warn!(error = %trouble, "The bot's /sync failed; it is tried again");
+                warn!(error = %error, "The bot's /sync failed; it is tried again");
                 back_off(failures).min(LONG_POLL)
             }
         };
@@ -62,7 +62,7 @@ pub async fn follow_sync(shop: &Shop) {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum SyncError {
     #[error(transparent)]
     Matrix(#[from] MatrixError),
     #[error(transparent)]
@@ -71,7 +71,7 @@ enum Trouble {
     Keys(#[from] KeysError),
 }
 
-impl Trouble {
+impl SyncError {
     /// Postgres is away, which says nothing about the homeserver.
     fn is_of_postgres(&self) -> bool {
         matches!(
@@ -81,7 +81,7 @@ impl Trouble {
     }
 }
 
-async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
+async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     let bot = ctx.homeserver.bot();
     if !ctx.store.lease(LEASE).await? {
         return Ok(());
@@ -158,7 +158,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), Trouble> {
 
 /// Portals are rooms we make, or their successors. Whoever wants to write to a correspondent does
 /// so in one of those; an invitation elsewhere is declined, so that nobody waits for an answer.
-async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), Trouble> {
+async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), SyncError> {
     if let Some(predecessor) = &invite.predecessor
         && let Some(id) = ctx.store.conversation_of_room(predecessor.as_str()).await?
     {
@@ -181,7 +181,7 @@ async fn is_portal(ctx: &Ctx, room: &RoomNews) -> Result<bool, StoreError> {
 /// from what was heard of it last: saved page by page, from the newest back, and named here oldest
 /// first. It gets its place together with the timeline,
 /// so that nobody reads the newer half before the older.
-async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<String>, Trouble> {
+async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<String>, SyncError> {
     let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
     let mut newest_first = Vec::new();
     let mut is_whole = false;

@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use self::{fetching::Look, session::Session};
+use self::{fetching::Look, session::MailboxSession};
 use super::Shop;
 use crate::{
     model::{ChannelName, MailKey},
@@ -34,25 +34,25 @@ const DELETIONS_AT_ONCE: usize = 200;
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
     let mut failures = 0;
-    let mut memory = Memory::default();
+    let mut memory = LookMemory::default();
     loop {
         // What a foreign server says must not end more than the look at it.
         let looked = AssertUnwindSafe(look(shop, channel, inbox, &mut memory)).catch_unwind().await;
-        match looked.unwrap_or(Err(Trouble::Panicked)) {
+        match looked.unwrap_or(Err(LookError::Panicked)) {
             Ok(()) => failures = 0,
-            Err(trouble) => {
-                failures = if trouble.is_of_mails() { 1 } else { failures + 1 };
+            Err(error) => {
+                failures = if error.is_of_mails() { 1 } else { failures + 1 };
                 // Until a look comes as far as to hear of it.
-                memory.is_excused |= matches!(trouble, Trouble::Store(_));
+                memory.is_excused |= matches!(error, LookError::Store(_));
                 // Postgres says nothing about the mailbox.
-                if !matches!(trouble, Trouble::Store(StoreError::Again(_))) {
+                if !matches!(error, LookError::Store(StoreError::Again(_))) {
                     tell(shop, channel, false);
                 }
-                let wait = wait_after(inbox, &trouble, failures);
+                let wait = wait_after(inbox, &error, failures);
                 warn!(
                     channel.name = %channel,
-                    error = %trouble,
-                    cause = std::error::Error::source(&trouble).map(tracing::field::display),
+                    error = %error,
+                    cause = std::error::Error::source(&error).map(tracing::field::display),
                     "The look into the mailbox failed; the next one is in {} s", wait.as_secs()
                 );
                 sleep(wait).await;
@@ -63,7 +63,7 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
 
 /// What is remembered from look to look.
 #[derive(Debug, Default)]
-struct Memory {
+struct LookMemory {
     /// The look before failed at the database: a fetch it broke off is not the mail's fault.
     is_excused: bool,
     /// LIST is refused or breaks the session: it is not asked for any more.
@@ -84,7 +84,7 @@ fn tell(shop: &Shop, channel: &ChannelName, is_well: bool) {
 
 /// Why a look failed.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum LookError {
     #[error(transparent)]
     Mailbox(#[from] MailServerError),
     #[error(transparent)]
@@ -97,17 +97,17 @@ enum Trouble {
     Panicked,
 }
 
-impl Trouble {
+impl LookError {
     /// The login works and the list comes: mails behind those that failed are not to wait.
     fn is_of_mails(&self) -> bool {
         matches!(self, Self::Breaks)
     }
 }
 
-fn wait_after(inbox: &Inbox, trouble: &Trouble, failures: u32) -> Duration {
-    let longest = match trouble {
-        Trouble::Mailbox(MailServerError::Waits { wait, .. }) => return *wait,
-        Trouble::Mailbox(error) if error.kind() == MailServerErrorKind::Credentials => {
+fn wait_after(inbox: &Inbox, error: &LookError, failures: u32) -> Duration {
+    let longest = match error {
+        LookError::Mailbox(MailServerError::Waits { wait, .. }) => return *wait,
+        LookError::Mailbox(error) if error.kind() == MailServerErrorKind::Credentials => {
             LOGIN_AGAIN_MAX
         }
         _ => AGAIN_MAX,
@@ -121,15 +121,15 @@ async fn look(
     shop: &Shop,
     channel: &ChannelName,
     inbox: &Inbox,
-    memory: &mut Memory,
-) -> Result<(), Trouble> {
+    memory: &mut LookMemory,
+) -> Result<(), LookError> {
     let ctx = &shop.ctx;
     // A POP3 mailbox lets in one session at a time, and what is fetched twice is fetched for nothing.
     if !ctx.store.lease(&format!("pick_up {channel}")).await? {
         sleep(AGAIN_MAX).await;
         return Ok(());
     }
-    let mut session = Session::open(inbox).await?;
+    let mut session = MailboxSession::open(inbox).await?;
     let validity = session.mailbox.validity();
     let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;
     let mut look =
@@ -223,10 +223,10 @@ async fn look(
 /// The sizes of the server's list, where they tell anything. A server that has none, or breaks off
 /// at the question, is not asked again.
 async fn sizes(
-    session: &mut Session<'_>,
+    session: &mut MailboxSession<'_>,
     look: &Look<'_>,
-    memory: &mut Memory,
-) -> Result<std::collections::HashMap<MailKey, u64>, Trouble> {
+    memory: &mut LookMemory,
+) -> Result<std::collections::HashMap<MailKey, u64>, LookError> {
     if memory.has_no_sizes || !look.row.has_true_sizes {
         return Ok(Default::default());
     }
@@ -236,21 +236,21 @@ async fn sizes(
             memory.has_no_sizes = true;
             Ok(Default::default())
         }
-        Err(trouble) => {
+        Err(error) => {
             memory.has_no_sizes = true;
-            Err(trouble)
+            Err(error)
         }
     }
 }
 
 /// Marks what may go. A failure keeps nobody from the mails: it is tried again later and later.
 async fn delete(
-    session: &mut Session<'_>,
+    session: &mut MailboxSession<'_>,
     look: &Look<'_>,
     present: &KeyList,
     sizes: &std::collections::HashMap<MailKey, u64>,
-    memory: &mut Memory,
-) -> Result<Vec<MailKey>, Trouble> {
+    memory: &mut LookMemory,
+) -> Result<Vec<MailKey>, LookError> {
     let is_time = memory.deletions_from.is_none_or(|from| from <= Instant::now());
     if !look.inbox.deletes || !is_time || session.mailbox.is_over() {
         return Ok(Vec::new());
@@ -289,14 +289,14 @@ async fn delete(
             }
             Ok(agreed)
         }
-        Err(trouble) => {
-            memory.deletion_failed(look, &trouble);
+        Err(error) => {
+            memory.deletion_failed(look, &error);
             Ok(Vec::new())
         }
     }
 }
 
-impl Memory {
+impl LookMemory {
     fn deletion_failed(&mut self, look: &Look<'_>, why: &dyn std::fmt::Display) {
         self.deletions_failed += 1;
         let wait = look.inbox.patience.look_wait(self.deletions_failed).min(LOGIN_AGAIN_MAX);

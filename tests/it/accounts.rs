@@ -23,15 +23,15 @@ use crate::stage::{Stage, conversations, kim_mail};
 
 /// A mail server that counts logins, and refuses them as long as a test wants. It speaks as much of
 /// SMTP and POP3 as a gateway says before it has nothing to say.
-pub(crate) struct Server {
+pub(crate) struct CountingServer {
     pub(crate) smtp: u16,
     pop3: u16,
-    shared: Arc<Shared>,
+    shared: Arc<LoginCounts>,
     _servers: JoinSet<()>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct LoginCounts {
     logins: AtomicUsize,
     mails: AtomicUsize,
     /// The Message-IDs of all mails whose body came, in order.
@@ -39,10 +39,10 @@ struct Shared {
     takes_all: AtomicBool,
 }
 
-impl Server {
+impl CountingServer {
     pub(crate) async fn start() -> Self {
         let mut servers = JoinSet::new();
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<LoginCounts>::default();
         let mut ports = Vec::new();
         for is_smtp in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -77,7 +77,7 @@ impl Server {
     }
 }
 
-async fn serve(connection: TcpStream, is_smtp: bool, shared: Arc<Shared>) -> Option<()> {
+async fn serve(connection: TcpStream, is_smtp: bool, shared: Arc<LoginCounts>) -> Option<()> {
     let (reading, mut writing) = connection.into_split();
     let mut lines = BufReader::new(reading).lines();
     let greeting: &[u8] = if is_smtp { b"220 ready\r\n" } else { b"+OK ready\r\n" };
@@ -120,7 +120,7 @@ async fn serve(connection: TcpStream, is_smtp: bool, shared: Arc<Shared>) -> Opt
 /// room is told; the right password, which comes with a restart, is tried at once.
 #[tokio::test]
 async fn a_refused_login_of_the_outbox_is_not_tried_once_for_each_conversation() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     let mut stage = Stage::with(|mut channels| {
         channels[0].outbox_port = Some(server.smtp);
         channels
@@ -170,7 +170,7 @@ async fn a_refused_login_of_the_outbox_is_not_tried_once_for_each_conversation()
 /// `R12`: the inbox and the outbox of two channels, all with one account.
 #[tokio::test]
 async fn inbox_and_outbox_share_what_was_refused() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     let (smtp, pop3) = (server.smtp, server.pop3);
     let mut stage = Stage::before_start(|mut channels| {
         channels[0].outbox_port = Some(smtp);

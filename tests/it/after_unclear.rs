@@ -1,6 +1,6 @@
 //! What may have arrived stays unclear, whatever becomes of later attempts.
 
-use umstieg_world::Trouble;
+use umstieg_world::AddressTrouble;
 
 use crate::{
     encryption::{sees, strict_anna, told},
@@ -35,7 +35,7 @@ async fn an_unclear_answer(stage: &Stage) -> (String, String, String, String) {
 async fn what_was_unclear_and_is_deleted_after_erneut_is_not_called_not_handed_over() {
     let stage = Stage::new().await;
     let (erik, room, said, notice) = an_unclear_answer(&stage).await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let again = stage.anna.send_text(&room, "!erneut").await.unwrap();
     told(&stage.anna, &again, "doppelt").await;
     stage.database_says("select state from dispatches", "waiting").await;
@@ -53,7 +53,7 @@ async fn what_was_unclear_and_is_deleted_after_erneut_is_not_called_not_handed_o
 async fn what_was_unclear_and_is_refused_after_erneut_is_not_called_undelivered() {
     let stage = Stage::new().await;
     let (erik, room, _, notice) = an_unclear_answer(&stage).await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
     let again = stage.anna.send_text(&room, "!erneut").await.unwrap();
     told(&stage.anna, &again, "doppelt").await;
     stage.database_says("select state from dispatches", "failed").await;
@@ -78,7 +78,7 @@ async fn what_was_unclear_and_is_held_for_a_key_is_not_called_not_passed_on() {
     stage.mails(&erik, 1).await;
     told(&anna, &said, "An KIM übergeben").await;
     its_word_got_lost(&stage).await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let again = anna.send_text(&room, "!erneut").await.unwrap();
     told(&anna, &again, "doppelt").await;
     stage.database_says("select state from dispatches", "waiting").await;

@@ -1,12 +1,12 @@
 //! What an answer answers, where it goes, and what has to be confirmed before it does.
 
 use serde_json::json;
-use umstieg_world::gateway::Channel;
+use umstieg_world::gateway::PracticeChannel;
 
 use crate::stage::{Stage, kim_mail};
 
 /// One room for everything exchanged with a correspondent.
-fn one_room(mut channels: Vec<Channel>, collect: u32) -> Vec<Channel> {
+fn one_room(mut channels: Vec<PracticeChannel>, collect: u32) -> Vec<PracticeChannel> {
     for channel in &mut channels {
         channel.collect_seconds = collect;
     }

@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 use serde_json::json;
-use umstieg_world::{client::SeenEvent, gateway::Channel};
+use umstieg_world::{client::SeenEvent, gateway::PracticeChannel};
 
 use crate::stage::{Stage, kim_mail};
 
 /// A stage with a letter from Dr. Muster; answers are gathered for `collect` seconds.
-struct Case {
+struct LetterStage {
     stage: Stage,
     erik: String,
     letter: SeenEvent,
 }
 
-impl Case {
+impl LetterStage {
     async fn new(collect: u32) -> Self {
         Self::with(|channels| gathering(channels, collect)).await
     }
 
-    async fn with(change: impl FnOnce(Vec<Channel>) -> Vec<Channel>) -> Self {
+    async fn with(change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>) -> Self {
         Self::on(Stage::with(change).await).await
     }
 
@@ -56,8 +56,8 @@ impl Case {
     }
 }
 
-fn gathering(channels: Vec<Channel>, seconds: u32) -> Vec<Channel> {
-    channels.into_iter().map(|c| Channel { collect_seconds: seconds, ..c }).collect()
+fn gathering(channels: Vec<PracticeChannel>, seconds: u32) -> Vec<PracticeChannel> {
+    channels.into_iter().map(|c| PracticeChannel { collect_seconds: seconds, ..c }).collect()
 }
 
 /// A mail as a reader would see it.
@@ -84,7 +84,7 @@ fn pdf(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_said_close_together_is_one_mail_and_what_comes_later_another() {
-    let case = Case::new(3).await;
+    let case = LetterStage::new(3).await;
     case.say("Grüße 🌻 aus der Praxis").await;
     let name = "Über/weisung Müller 🩺.pdf";
     case.stage
@@ -148,7 +148,7 @@ async fn two_people_write_two_mails_and_only_speakers_write_at_all() {
 
 #[tokio::test]
 async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
-    let case = Case::new(15).await;
+    let case = LetterStage::new(15).await;
     let (stage, room) = (&case.stage, case.room());
     let first = case.say("Termin um 9 Uhr").await;
     stage.anna.edit(room, &first, "Termin um 10 Uhr").await.unwrap();
@@ -177,7 +177,7 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
 /// Whoever looks after a room takes something back that must not leave.
 #[tokio::test]
 async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
-    let case = Case::new(30).await;
+    let case = LetterStage::new(30).await;
     let boss = case.stage.colleague("chefin").await;
     let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", case.room());
     let mut levels = case.stage.as_bot("GET", &path, &json!(null)).await;
@@ -207,7 +207,7 @@ async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
 /// TIM-11: one of each kind a client sends, gathered into one mail.
 #[tokio::test]
 async fn tim_11_every_kind_of_message_leaves_or_is_refused_and_notices_never_leave() {
-    let case = Case::new(20).await;
+    let case = LetterStage::new(20).await;
     let (anna, room) = (&case.stage.anna, case.room());
     let png = b"\x89PNG\r\n\x1a\nx";
     anna.send_file(room, "Bild.png", "image/png", png).await.unwrap();
@@ -255,7 +255,7 @@ async fn tim_11_every_kind_of_message_leaves_or_is_refused_and_notices_never_lea
 }
 
 /// Sends an event of a type of its own as Anna.
-async fn send_event(case: &Case, event_type: &str, content: &serde_json::Value) -> String {
+async fn send_event(case: &LetterStage, event_type: &str, content: &serde_json::Value) -> String {
     let token = case.stage.token_of(&case.stage.anna_id).await;
     let path = format!("/_matrix/client/v3/rooms/{}/send/{event_type}/t-{event_type}", case.room());
     let homeserver = &case.stage.world.homeserver;
@@ -264,7 +264,7 @@ async fn send_event(case: &Case, event_type: &str, content: &serde_json::Value) 
 }
 
 /// Uploads a small file as Anna.
-async fn anna_s_upload(case: &Case) -> String {
+async fn anna_s_upload(case: &LetterStage) -> String {
     let token = case.stage.token_of(&case.stage.anna_id).await;
     let path = "/_matrix/media/v3/upload?filename=x";
     let body = json!("12345");
@@ -275,7 +275,7 @@ async fn anna_s_upload(case: &Case) -> String {
 
 #[tokio::test]
 async fn the_original_of_a_letter_is_had_byte_for_byte_and_only_in_its_own_room() {
-    let case = Case::new(1).await;
+    let case = LetterStage::new(1).await;
     let stage = &case.stage;
     let more = "In-Reply-To: <a1@x>\n";
     stage
@@ -323,7 +323,7 @@ async fn the_original_of_a_letter_is_had_byte_for_byte_and_only_in_its_own_room(
 
 #[tokio::test]
 async fn commands_are_answered_and_what_failed_is_sent_once_more() {
-    let case = Case::new(1).await;
+    let case = LetterStage::new(1).await;
     let stage = &case.stage;
     let help = case.say("!hilfe").await;
     case.notice_at(&help, "Befehle in diesem Raum").await;
@@ -332,7 +332,7 @@ async fn commands_are_answered_and_what_failed_is_sent_once_more() {
     let nothing = case.say("!erneut").await;
     case.notice_at(&nothing, "nichts zu wiederholen").await;
 
-    let refuse = Some(umstieg_world::Trouble::Refuse);
+    let refuse = Some(umstieg_world::AddressTrouble::Refuse);
     stage.world.mail.set_trouble(&case.erik, refuse).unwrap();
     let answer = case.say("Kommt nicht an").await;
     case.notice_at(&answer, "Nicht zugestellt").await;
@@ -351,7 +351,7 @@ async fn commands_are_answered_and_what_failed_is_sent_once_more() {
 /// B53: a text as long as an event takes is one mail.
 #[tokio::test]
 async fn a_long_text_is_one_mail() {
-    let case = Case::new(1).await;
+    let case = LetterStage::new(1).await;
     let words: String = (0..3_000).map(|n| format!("Satz {n:04} 💊 ")).collect();
     assert!(words.len() > 42_000);
     case.say(&words).await;
@@ -366,7 +366,7 @@ async fn a_large_file_leaves_and_a_larger_one_is_refused() {
     let mut stage = Stage::before_start(|channels| channels).await;
     let limit = "[channel.outbox]\nmail_bytes_max = 20971520\n";
     stage.restart_with(|settings| settings.replace("[channel.outbox]\n", limit)).await;
-    let case = Case::on(stage).await;
+    let case = LetterStage::on(stage).await;
     let large: Vec<u8> =
         (0..14_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let (anna, room) = (&case.stage.anna, case.room());

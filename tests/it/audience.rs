@@ -155,7 +155,7 @@ const TEAM: [&str; 1] = ["@anna:x"];
 
 /// What happens. A user is a place in [`USERS`].
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum AudienceStep {
     /// At the homeserver.
     Join(usize),
     Leave(usize),
@@ -171,18 +171,18 @@ enum Step {
     Say,
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+fn any_step() -> impl Strategy<Value = AudienceStep> {
     let user = 0..USERS.len();
     prop_oneof![
-        3 => user.clone().prop_map(Step::Join),
-        2 => user.clone().prop_map(Step::Leave),
-        1 => user.clone().prop_map(Step::Ban),
-        4 => Just(Step::Hear),
-        2 => (0_usize..8).prop_map(Step::HearLate),
-        2 => user.clone().prop_map(Step::LetIn),
-        2 => user.prop_map(Step::LetOut),
-        1 => Just(Step::Restart),
-        5 => Just(Step::Say),
+        3 => user.clone().prop_map(AudienceStep::Join),
+        2 => user.clone().prop_map(AudienceStep::Leave),
+        1 => user.clone().prop_map(AudienceStep::Ban),
+        4 => Just(AudienceStep::Hear),
+        2 => (0_usize..8).prop_map(AudienceStep::HearLate),
+        2 => user.clone().prop_map(AudienceStep::LetIn),
+        2 => user.prop_map(AudienceStep::LetOut),
+        1 => Just(AudienceStep::Restart),
+        5 => Just(AudienceStep::Say),
     ]
 }
 
@@ -215,7 +215,7 @@ impl Model {
     }
 }
 
-async fn run(store: &Store, steps: &[Step]) -> Result<(), TestCaseError> {
+async fn run(store: &Store, steps: &[AudienceStep]) -> Result<(), TestCaseError> {
     static ROOMS: AtomicU32 = AtomicU32::new(0);
     let room = format!("!modell{}:x", ROOMS.fetch_add(1, Ordering::Relaxed));
     let conversation = open_portal(store, &room).await;
@@ -228,37 +228,37 @@ async fn run(store: &Store, steps: &[Step]) -> Result<(), TestCaseError> {
     let hear = async |(user, membership): (usize, &str)| {
         store.member_is(&room, USERS[user], membership, 0).await.unwrap();
     };
-    for step in steps.iter().copied().chain([Step::Say]) {
+    for step in steps.iter().copied().chain([AudienceStep::Say]) {
         match step {
-            Step::Join(user) => model.happens(user, "join"),
-            Step::Leave(user) => model.happens(user, "leave"),
-            Step::Ban(user) => model.happens(user, "ban"),
-            Step::Hear => {
+            AudienceStep::Join(user) => model.happens(user, "join"),
+            AudienceStep::Leave(user) => model.happens(user, "leave"),
+            AudienceStep::Ban(user) => model.happens(user, "ban"),
+            AudienceStep::Hear => {
                 if let Some(event) = model.happened.get(model.heard).copied() {
                     model.heard += 1;
                     hear(event).await;
                 }
             }
-            Step::HearLate(back) => {
+            AudienceStep::HearLate(back) => {
                 let place = model.happened.len().checked_sub(back + 1);
                 if let Some(event) = place.map(|place| model.happened[place]) {
                     hear(event).await;
                 }
             }
-            Step::LetIn(user) if !TEAM.contains(&USERS[user]) => {
+            AudienceStep::LetIn(user) if !TEAM.contains(&USERS[user]) => {
                 admit(store, conversation, USERS[user]).await;
                 model.let_in.insert(user);
             }
-            Step::LetOut(user) => {
+            AudienceStep::LetOut(user) => {
                 dismiss(store, conversation, USERS[user]).await;
                 model.let_in.remove(&user);
             }
-            Step::LetIn(_) => {}
-            Step::Restart => {
+            AudienceStep::LetIn(_) => {}
+            AudienceStep::Restart => {
                 store.memberships_are_uncertain().await.unwrap();
                 model.session = None;
             }
-            Step::Say => say(store, &room, conversation, portal, &mut model).await?,
+            AudienceStep::Say => say(store, &room, conversation, portal, &mut model).await?,
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use umstieg::{
 };
 
 use crate::{
-    accounts::Server,
+    accounts::CountingServer,
     clocks::Set,
     proxy::Proxy,
     stage::{Stage, conversations},
@@ -21,19 +21,19 @@ use crate::{
 const TIMES: usize = 12;
 
 /// A gateway's parts whose tables can be full.
-struct Case {
+struct GatewayParts {
     stage: Stage,
     set: Set,
-    server: Server,
+    server: CountingServer,
 }
 
-impl Case {
+impl GatewayParts {
     async fn new() -> Self {
         Self::at(None).await
     }
 
     async fn at(proxy: Option<&Proxy>) -> Self {
-        let server = Server::start().await;
+        let server = CountingServer::start().await;
         server.take_all();
         let stage = Stage::before_start(|mut channels| {
             channels[0].outbox_port = Some(server.smtp);
@@ -101,7 +101,7 @@ impl Case {
 
 #[tokio::test]
 async fn a_letter_is_not_given_up_because_postgres_was_full_or_away() {
-    let case = Case::new().await;
+    let case = GatewayParts::new().await;
     let kim = case.letter().await;
     for how in ["is_full", "dies"] {
         case.breaks("insert on posts for each row", how).await;
@@ -128,7 +128,7 @@ async fn a_letter_is_not_given_up_because_postgres_was_full_or_away() {
 /// What Postgres refuses for the letter's own sake is the letter's own affair.
 #[tokio::test]
 async fn a_letter_that_postgres_never_takes_is_given_up() {
-    let case = Case::new().await;
+    let case = GatewayParts::new().await;
     let kim = case.letter().await;
     case.stage
         .query(
@@ -146,7 +146,7 @@ async fn a_letter_that_postgres_never_takes_is_given_up() {
 
 #[tokio::test]
 async fn a_post_is_not_given_up_because_postgres_was_full_or_away() {
-    let mut case = Case::new().await;
+    let mut case = GatewayParts::new().await;
     let kim = case.letter().await;
     relay::place_letters(&case.set.ctx, &kim).await.unwrap();
     for how in ["is_full", "dies"] {
@@ -164,7 +164,7 @@ async fn a_post_is_not_given_up_because_postgres_was_full_or_away() {
 
 #[tokio::test]
 async fn an_event_is_not_given_up_because_postgres_was_full_or_away() {
-    let case = Case::new().await;
+    let case = GatewayParts::new().await;
     let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
     case.stage
         .query(
@@ -200,7 +200,7 @@ async fn an_event_is_not_given_up_because_postgres_was_full_or_away() {
 
 #[tokio::test]
 async fn an_answer_is_not_given_up_because_postgres_was_full_or_away() {
-    let case = Case::new().await;
+    let case = GatewayParts::new().await;
     let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
     case.set.said(conversation, "$1").await;
     let state = async || case.stage.query("select state from dispatches").await;
@@ -233,7 +233,7 @@ async fn an_answer_is_not_given_up_because_postgres_was_full_or_away() {
 /// The mail server has said that it took the mail, and Postgres cannot be told for a while.
 #[tokio::test]
 async fn what_the_mail_server_said_is_remembered_while_postgres_is_away() {
-    let case = Case::new().await;
+    let case = GatewayParts::new().await;
     let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
     case.stage
         .query(
@@ -270,7 +270,7 @@ async fn what_the_mail_server_said_is_remembered_while_postgres_is_away() {
 async fn an_answer_is_not_given_up_because_the_homeserver_was_away() {
     let homeserver = &umstieg_world::World::shared().await.unwrap().homeserver;
     let proxy = Proxy::before(&homeserver.url).await;
-    let mut case = Case::at(Some(&proxy)).await;
+    let mut case = GatewayParts::at(Some(&proxy)).await;
     let (ctx, conversation) = (&case.set.ctx, case.conversation().await);
     let upload = "/_matrix/media/v3/upload";
     let token = case.stage.token_of(&case.stage.anna_id).await;

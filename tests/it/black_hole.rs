@@ -30,7 +30,7 @@ struct Hole {
 }
 
 /// One connection.
-struct Link {
+struct HoleConnection {
     swallows: watch::Receiver<bool>,
     loses_the_lock: Arc<AtomicBool>,
     has_lost: Arc<AtomicBool>,
@@ -38,7 +38,7 @@ struct Link {
     is_lost: AtomicBool,
 }
 
-impl Link {
+impl HoleConnection {
     /// Looks at what is passed on, and says whether it gets lost.
     fn loses(&self, bytes: &[u8], is_answer: bool) -> bool {
         if !is_answer {
@@ -79,7 +79,7 @@ impl Hole {
             let mut connections = JoinSet::new();
             loop {
                 let (near, _) = listener.accept().await.unwrap();
-                let link = Link {
+                let link = HoleConnection {
                     swallows: seen.clone(),
                     loses_the_lock: loses.clone(),
                     has_lost: lost.clone(),
@@ -106,7 +106,7 @@ impl Hole {
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    link: &Link,
+    link: &HoleConnection,
     is_answer: bool,
 ) {
     let mut buffer = vec![0; 65_536];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use axum::http::StatusCode;
 
 use crate::{
-    proxy::{Proxy, Refusal},
+    proxy::{Proxy, ProxyRefusal},
     stage::Stage,
 };
 
@@ -249,14 +249,14 @@ async fn check_names_what_a_homeserver_lacks_for_encryption() {
             "Synapse 1.141 or newer",
         ),
     ] {
-        proxy.refuse(Refusal { what, status, body });
+        proxy.refuse(ProxyRefusal { what, status, body });
         let (code, table) = check_with(&stage, &file).await;
         assert_eq!(code, Some(1), "{what}\n{table}");
         says(&table, "encryption", advice);
         assert!(table.contains(detail), "{what}\n{table}");
         assert_eq!(left_at_homeserver(&stage).await, before, "{what}");
     }
-    proxy.refuse(Refusal {
+    proxy.refuse(ProxyRefusal {
         what: "DELETE /_matrix/client/v3/devices/",
         status: unauthorized,
         body: password,

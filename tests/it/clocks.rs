@@ -15,7 +15,7 @@ use umstieg::{
 };
 
 use crate::{
-    accounts::Server,
+    accounts::CountingServer,
     stage::{Stage, conversations},
 };
 
@@ -69,7 +69,7 @@ impl Set {
 }
 
 /// A database, and settings whose first channel hands over to this server. The gateway does not run.
-pub(crate) async fn parts_before(server: &Server) -> Stage {
+pub(crate) async fn parts_before(server: &CountingServer) -> Stage {
     let stage = Stage::before_start(|mut channels| {
         channels[0].outbox_port = Some(server.smtp);
         channels
@@ -82,7 +82,7 @@ pub(crate) async fn parts_before(server: &Server) -> Stage {
 /// The clock is set back, or forward, while an answer is gathered and while one waits.
 #[tokio::test]
 async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
     stage
@@ -141,7 +141,7 @@ async fn a_clock_that_is_set_keeps_no_answer_back_and_sends_none_twice() {
 /// Set back by less than an hour: what waits does not wait that much longer.
 #[tokio::test]
 async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
     stage
@@ -189,7 +189,7 @@ async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
 /// wait no longer for it than for any other.
 #[tokio::test]
 async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
     stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;

@@ -33,13 +33,13 @@ static SEAL: LazyLock<Seal> = LazyLock::new(|| Seal::new([&DataKey::random(1)]).
 
 /// A database with the gateway's tables.
 #[derive(Clone)]
-struct Database {
+struct KeyStoreDatabase {
     url: Arc<str>,
     pool: PgPool,
     store: Store,
 }
 
-impl Database {
+impl KeyStoreDatabase {
     async fn fresh() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();

@@ -29,13 +29,13 @@ fn now() -> OffsetDateTime {
 }
 
 /// A database of its own, without a gateway.
-struct Tables {
+struct DamagedDatabase {
     store: Store,
     name: String,
     world: &'static umstieg_world::Surroundings,
 }
 
-impl Tables {
+impl DamagedDatabase {
     async fn new() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
@@ -140,7 +140,7 @@ impl Tables {
 /// it is damaged, and where, and not that Postgres failed; nobody else hears anything.
 #[tokio::test]
 async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away() {
-    let tables = Tables::new().await;
+    let tables = DamagedDatabase::new().await;
     // What a table would refuse, damage does not ask.
     for (table, rule) in [
         ("letters", "letters_state_check"),
@@ -219,7 +219,7 @@ async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away()
 /// R19: what nobody would ask for, because its state is no word, waits for a person.
 #[tokio::test]
 async fn r19_a_state_that_nobody_knows_is_parked_and_not_passed_over() {
-    let tables = Tables::new().await;
+    let tables = DamagedDatabase::new().await;
     tables.sql("alter table letters drop constraint letters_state_check").await;
     tables.sql("alter table posts drop constraint posts_state_check").await;
     tables.sql("alter table dispatches drop constraint dispatches_state_check").await;
@@ -253,7 +253,7 @@ async fn r19_a_state_that_nobody_knows_is_parked_and_not_passed_over() {
 #[tokio::test]
 async fn every_step_in_the_database_is_one_that_the_types_allow() {
     use umstieg::model::{LetterState, PostState};
-    let tables = Tables::new().await;
+    let tables = DamagedDatabase::new().await;
     let store = &tables.store;
     let channel = ChannelName::new("kim").unwrap();
     let erik = Correspondent::from_key(ChannelKind::Kim, "erik@charite.kim.telematik").unwrap();
@@ -391,7 +391,11 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     }
     // One answer each waits for a server that is busy.
     for (address, letter) in &rooms {
-        stage.world.mail.set_trouble(address, Some(umstieg_world::Trouble::TryLater)).unwrap();
+        stage
+            .world
+            .mail
+            .set_trouble(address, Some(umstieg_world::AddressTrouble::TryLater))
+            .unwrap();
         stage.anna.send_text(&letter.room_id, &format!("Antwort an {address}")).await.unwrap();
     }
     let waiting = "select count(*) from dispatches where state = 'waiting' and attempts > 0";

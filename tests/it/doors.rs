@@ -17,7 +17,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use umstieg::matrix::{Homeserver, HomeserverSettings};
+use umstieg::matrix::{Homeserver, HomeserverAccess};
 use umstieg_world::{World, WorldOptions, client::SeenEvent};
 
 use crate::stage::{Stage, kim_mail};
@@ -153,7 +153,7 @@ async fn where_the_homeserver_stands_is_asked_anew_each_time() {
     let device: OwnedDeviceId = stage.query(&find).await.into();
     stage.gateway.stop();
     let (world, slot) = (&stage.world.homeserver, stage.gateway.slot());
-    let homeserver = Homeserver::new(HomeserverSettings {
+    let homeserver = Homeserver::new(HomeserverAccess {
         base_url: world.url.parse().unwrap(),
         server_name: world.server_name.as_str().try_into().unwrap(),
         as_token: slot.as_token.clone().into(),

@@ -16,8 +16,8 @@ use umstieg_world::{Client, OneTimeKeys, Surroundings, client::SeenEvent};
 
 use crate::{
     encryption::{sees, strict_anna, told},
-    faults::{Run, settle},
-    proxy::{Moment, Proxy},
+    faults::{FaultsRun, Step, settle},
+    proxy::{HoldMoment, Proxy},
     stage::{Stage, kim_mail},
 };
 
@@ -32,7 +32,7 @@ const LETTERS_EACH_OF_MANY: usize = 50;
 /// it has hardly begun: also between the saving of an Olm session and of the key that came with it.
 #[tokio::test]
 async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed() {
-    let run = Run::of_environment(LETTERS, KILLS);
+    let run = FaultsRun::of_environment(LETTERS, KILLS);
     let letters_each = if run.letters > 200 { LETTERS_EACH_OF_MANY } else { LETTERS_EACH };
     let count = (run.letters / letters_each).max(1);
     // Two of three letters are answered.
@@ -57,7 +57,7 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
 
     let mut rng = StdRng::seed_from_u64(run.seed);
     let each = (letters_each, answers_each);
-    let mut work = Work::new(&stage, &correspondents, [&anna, &berta], each);
+    let mut work = EncryptedWork::new(&stage, &correspondents, [&anna, &berta], each);
     let total = work.steps.len();
     let (mut kills, mut early) = (0, 0);
     let begun = Instant::now();
@@ -146,7 +146,7 @@ fn posts_of<'a>(
 }
 
 /// Letters and answers, one after the other.
-struct Work<'a> {
+struct EncryptedWork<'a> {
     world: &'static Surroundings,
     practice: String,
     tag: String,
@@ -155,14 +155,7 @@ struct Work<'a> {
     steps: std::collections::VecDeque<Step>,
 }
 
-/// One thing that happens: the correspondent and the number of the letter or answer.
-#[derive(Clone, Copy)]
-enum Step {
-    Letter(usize, usize),
-    Answer(usize, usize),
-}
-
-impl<'a> Work<'a> {
+impl<'a> EncryptedWork<'a> {
     /// Correspondents come one after the other, so that rooms and ghosts are made all the time.
     fn new(
         stage: &Stage,
@@ -383,8 +376,8 @@ async fn devices_and_keys_the_homeserver_lost_are_made_anew() {
             .await;
     }
     // Content cannot be taken back from a user's account data, only replaced.
-    let marker = format!("/_matrix/client/v3/user/{bot}/account_data/de.umstieg.keys");
-    stage.as_bot("PUT", &marker, &json!({})).await;
+    let copy_count = format!("/_matrix/client/v3/user/{bot}/account_data/de.umstieg.keys");
+    stage.as_bot("PUT", &copy_count, &json!({})).await;
     stage.gateway.start().await.unwrap();
     stage.works(&anna, &erik, &first, 2).await;
     let (bots_2, ghosts_2) = (stage.devices_of(&bot).await, stage.devices_of(&ghost).await);
@@ -392,7 +385,7 @@ async fn devices_and_keys_the_homeserver_lost_are_made_anew() {
     assert!(ghosts_2.len() == 1 && ghosts_2.is_disjoint(&ghosts), "{ghosts_2:?} after {ghosts:?}");
     let now = [stage.identity_of(&bot).await, stage.identity_of(&ghost).await];
     assert_eq!(now, identities, "the same identities sign them");
-    let count = stage.as_bot("GET", &marker, &Value::Null).await;
+    let count = stage.as_bot("GET", &copy_count, &Value::Null).await;
     assert!(count["count"].as_i64() > Some(0), "{count}");
 
     // Found while it works: devices that are gone.
@@ -418,7 +411,7 @@ impl Stage {
     /// Starts the gateway twice and kills it at one step of a user's: before the homeserver hears of
     /// it, and after it was done.
     async fn broken_off_at(&mut self, proxy: &Proxy, step: &str, user: &str) {
-        for moment in [Moment::Before, Moment::After] {
+        for moment in [HoldMoment::Before, HoldMoment::After] {
             proxy.hold(&[step, user], moment);
             self.gateway.launch().await.unwrap();
             let begun = Instant::now();

@@ -22,14 +22,14 @@ mod words;
 use serde_json::{Value, json};
 use umstieg_world::{
     Client, JsClient, JsOptions,
-    client::{SeenEvent, Trust},
+    client::{ClientTrust, SeenEvent},
 };
 
 use crate::stage::{Stage, kim_mail, message_id};
 
 /// Anna with matrix-js-sdk: a signed device that believes signed devices only.
 pub(crate) async fn strict_anna(stage: &Stage) -> JsClient {
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let name = anna_name(stage);
     JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap()
 }

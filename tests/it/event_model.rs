@@ -25,7 +25,7 @@ pub(crate) enum Op {
     /// Of any event, by its place.
     Edit {
         target: u8,
-        to: Newer,
+        to: EditedTo,
         arrives: Arrives,
     },
     Redact {
@@ -46,8 +46,8 @@ pub(crate) enum Op {
         killed_after: Option<u8>,
     },
     HandOver {
-        answers: Answers,
-        meanwhile: Option<(Moment, Meanwhile)>,
+        answers: MailServerAnswer,
+        meanwhile: Option<(HandOverMoment, Meanwhile)>,
         killed_after: Option<u8>,
     },
     Wait {
@@ -66,7 +66,7 @@ pub(crate) struct Arrives {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Newer {
+pub(crate) enum EditedTo {
     Words,
     /// Something that cannot leave.
     Poll,
@@ -77,7 +77,7 @@ pub(crate) enum Newer {
 
 /// What the mail server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answers {
+pub(crate) enum MailServerAnswer {
     Accepts,
     RefusesLogin,
     RefusesRecipient,
@@ -89,7 +89,7 @@ pub(crate) enum Answers {
 
 /// When something happens while an answer is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum HandOverMoment {
     AtRecipient,
     BeforeBody,
     AfterBody,
@@ -108,22 +108,25 @@ fn arrives() -> impl Strategy<Value = Arrives> {
 
 fn op() -> impl Strategy<Value = Op> {
     let newer = prop_oneof![
-        6 => Just(Newer::Words),
-        1 => Just(Newer::Poll),
-        1 => Just(Newer::Nothing),
-        1 => Just(Newer::OfAnother),
+        6 => Just(EditedTo::Words),
+        1 => Just(EditedTo::Poll),
+        1 => Just(EditedTo::Nothing),
+        1 => Just(EditedTo::OfAnother),
     ];
     let killed = || prop::option::weighted(0.15, 1..40_u8);
     let answers = prop_oneof![
-        4 => Just(Answers::Accepts),
-        1 => Just(Answers::RefusesRecipient),
-        2 => Just(Answers::BusyAtRecipient),
-        1 => Just(Answers::RefusesBody),
-        2 => Just(Answers::BusyAfterBody),
-        1 => Just(Answers::HangsUpAfterBody),
+        4 => Just(MailServerAnswer::Accepts),
+        1 => Just(MailServerAnswer::RefusesRecipient),
+        2 => Just(MailServerAnswer::BusyAtRecipient),
+        1 => Just(MailServerAnswer::RefusesBody),
+        2 => Just(MailServerAnswer::BusyAfterBody),
+        1 => Just(MailServerAnswer::HangsUpAfterBody),
     ];
-    let moment =
-        prop_oneof![Just(Moment::AtRecipient), Just(Moment::BeforeBody), Just(Moment::AfterBody),];
+    let moment = prop_oneof![
+        Just(HandOverMoment::AtRecipient),
+        Just(HandOverMoment::BeforeBody),
+        Just(HandOverMoment::AfterBody),
+    ];
     let meanwhile = prop_oneof![
         any::<u8>().prop_map(|target| Meanwhile::Redact { target }),
         any::<u8>().prop_map(|target| Meanwhile::Edit { target }),
@@ -186,7 +189,7 @@ fn read() -> [Op; 2] {
     [Op::Sync, Op::ReadRoom { killed_after: None }]
 }
 
-fn hand_over(answers: Answers) -> [Op; 2] {
+fn hand_over(answers: MailServerAnswer) -> [Op; 2] {
     [Op::Wait { seconds: 1000 }, Op::HandOver { answers, meanwhile: None, killed_after: None }]
 }
 
@@ -198,8 +201,8 @@ async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
     for the_edit_becomes_readable in [true, false] {
         let mut ops = vec![Op::Say { who: 1, arrives: ON_TIME }];
         ops.extend(read());
-        ops.extend(hand_over(Answers::HangsUpAfterBody));
-        ops.push(Op::Edit { target: 0, to: Newer::Words, arrives: KEY_LATE });
+        ops.extend(hand_over(MailServerAnswer::HangsUpAfterBody));
+        ops.push(Op::Edit { target: 0, to: EditedTo::Words, arrives: KEY_LATE });
         ops.extend(read());
         ops.extend([Op::Wait { seconds: 1000 }, Op::Sweep]);
         match the_edit_becomes_readable {
@@ -207,7 +210,7 @@ async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
             false => ops.push(Op::Redact { target: 1, lost: false }),
         }
         ops.extend(read());
-        ops.extend(hand_over(Answers::Accepts));
+        ops.extend(hand_over(MailServerAnswer::Accepts));
         let case = format!("readable: {the_edit_becomes_readable}");
         assert_eq!(flows.accepted_after(&ops).await, 0, "it left by itself; {case}");
         let states = "select count(*) from dispatches where conversation_id = $1
@@ -216,7 +219,7 @@ async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
         // A person may have it sent again, with the words that the room shows.
         let mut again = vec![Op::Again { lost: false }];
         again.extend(read());
-        again.extend(hand_over(Answers::Accepts));
+        again.extend(hand_over(MailServerAnswer::Accepts));
         assert_eq!(flows.more_accepted_after(&again).await, 1, "{case}");
     }
 }
@@ -228,9 +231,9 @@ async fn an_account_that_waits_is_told_of_once() {
     let flows = Flows::start().await;
     let mut ops = vec![Op::Say { who: 1, arrives: ON_TIME }];
     ops.extend(read());
-    ops.extend(hand_over(Answers::RefusesLogin));
+    ops.extend(hand_over(MailServerAnswer::RefusesLogin));
     for _ in 0..50 {
-        ops.extend(hand_over(Answers::RefusesLogin));
+        ops.extend(hand_over(MailServerAnswer::RefusesLogin));
     }
     assert_eq!(flows.accepted_after(&ops).await, 0);
     let waits = "select count(*) from dispatches where conversation_id = $1 and state = 'waiting'";

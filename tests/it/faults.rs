@@ -1,6 +1,6 @@
 //! Two hundred letters in and a hundred answers out, while everything is killed around them.
 //!
-//! The gateway is killed (SIGKILL) at least twenty times at random points ([`Run`] sets other
+//! The gateway is killed (SIGKILL) at least twenty times at random points ([`FaultsRun`] sets other
 //! numbers), Synapse twice with
 //! transactions in flight, Postgres and both mail servers are restarted once each. In the end
 //! every letter is exactly one post in the right room, and every answer exactly one mail.
@@ -19,7 +19,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use umstieg::{model::DispatchId, store::StoredPart};
 use umstieg_world::{
     Gateway, Surroundings, World, WorldOptions,
-    gateway::{Channel, PASSWORD},
+    gateway::{PASSWORD, PracticeChannel},
     mail::Mail,
 };
 
@@ -36,13 +36,13 @@ const SETTLE_EACH: Duration = Duration::from_millis(400);
 
 /// How large a run is, and its chance: `FAULTS_LETTERS`, `FAULTS_KILLS`, `FAULTS_SEED`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Run {
+pub(crate) struct FaultsRun {
     pub(crate) letters: usize,
     pub(crate) kills: usize,
     pub(crate) seed: u64,
 }
 
-impl Run {
+impl FaultsRun {
     /// What the environment says, else these; a seed that is not given is drawn, and printed.
     #[expect(clippy::print_stdout, reason = "whoever wants this run again needs its seed")]
     pub(crate) fn of_environment(letters: usize, kills: usize) -> Self {
@@ -66,7 +66,7 @@ const PRACTICE: &str = "praxis@mueller.kim.telematik";
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
-    let run = Run::of_environment(LETTERS, KILLS);
+    let run = FaultsRun::of_environment(LETTERS, KILLS);
     let letters_each = (run.letters / CORRESPONDENTS).max(2);
     let answers_each = letters_each / 2;
     let mut world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
@@ -78,7 +78,7 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
         around.mail.add_mailbox(&address(number), PASSWORD).await.unwrap();
     }
     let database = around.postgres.create_database("gateway").await.unwrap();
-    let mut channel = Channel::kim("kim", PRACTICE, &[&anna.id]);
+    let mut channel = PracticeChannel::kim("kim", PRACTICE, &[&anna.id]);
     // Every answer is a mail of its own, so that they can be counted.
     channel.collect_seconds = 0;
     let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
@@ -198,7 +198,8 @@ struct Work<'a> {
 }
 
 /// One thing that happens: the correspondent and the number of the letter or answer.
-enum Step {
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
     Letter(usize, usize),
     Answer(usize, usize),
 }

@@ -12,7 +12,7 @@ use umstieg::{
 
 use crate::{
     encryption::{sees, strict_anna},
-    proxy::{Moment, Proxy, Refusal},
+    proxy::{HoldMoment, Proxy, ProxyRefusal},
     stage::{Stage, conversations, kim_mail},
 };
 
@@ -125,14 +125,14 @@ async fn r07_a_post_at_which_the_gateway_dies_each_time_is_parked_and_the_next_o
     let more = format!("In-Reply-To: <erster-{erik}>\n");
     let next = |id: &str, words: &str| kim_mail(&erik, &stage.practice, id, "AW", &more, words);
     let (first, second) = (next("g2@x", "Tödlich"), next("g3@x", "Danach"));
-    proxy.hold(&["PUT", "/send/m.room.message/"], Moment::Before);
+    proxy.hold(&["PUT", "/send/m.room.message/"], HoldMoment::Before);
     stage.receive(&first).await;
     let attempts = "select attempts from posts where letter_id = 2";
     for attempt in 1..=2 {
         stage.until("it is being said", async || proxy.holds()).await;
         assert_eq!(stage.query(attempts).await, attempt.to_string());
         stage.gateway.kill();
-        proxy.hold(&["PUT", "/send/m.room.message/"], Moment::Before);
+        proxy.hold(&["PUT", "/send/m.room.message/"], HoldMoment::Before);
         if attempt == 2 {
             proxy.let_pass();
         }
@@ -167,7 +167,7 @@ async fn r07f_of_many_that_were_under_way_one_is_tried_at_a_time() {
         correspondents.push(stage.letter_from(name).await.0);
     }
     let is_held = ["PUT", "/send/m.room.message/"];
-    proxy.hold(&is_held, Moment::Before);
+    proxy.hold(&is_held, HoldMoment::Before);
     for (number, from) in correspondents.iter().enumerate() {
         let (id, words) = (format!("u{number}@x"), format!("Unterwegs {number}"));
         let more = format!("In-Reply-To: <erster-{from}>\n");
@@ -178,7 +178,7 @@ async fn r07f_of_many_that_were_under_way_one_is_tried_at_a_time() {
         stage.database_says(attempts, &(3 * round).to_string()).await;
         stage.gateway.kill();
         proxy = behind_another(&stage, &proxy).await;
-        proxy.hold(&is_held, Moment::Before);
+        proxy.hold(&is_held, HoldMoment::Before);
         stage.gateway.launch().await.unwrap();
     }
     for alone in 1..=4 {
@@ -187,7 +187,7 @@ async fn r07f_of_many_that_were_under_way_one_is_tried_at_a_time() {
         stage.gateway.kill();
         proxy = behind_another(&stage, &proxy).await;
         if alone < 4 {
-            proxy.hold(&is_held, Moment::Before);
+            proxy.hold(&is_held, HoldMoment::Before);
         }
         stage.gateway.launch().await.unwrap();
     }
@@ -244,7 +244,7 @@ async fn f1_letters_of_a_correspondent_who_can_have_no_ghost_are_parked_once() {
 async fn f1_where_no_room_can_be_made_each_correspondent_is_parked_once_and_all_comes_back() {
     let (mut stage, proxy) = behind_a_proxy().await;
     stage.gateway.start().await.unwrap();
-    proxy.refuse(Refusal {
+    proxy.refuse(ProxyRefusal {
         what: "POST /_matrix/client/v3/createRoom",
         status: StatusCode::FORBIDDEN,
         body: r#"{"errcode":"M_FORBIDDEN","error":"not here"}"#,
@@ -273,7 +273,7 @@ async fn f1_where_no_room_can_be_made_each_correspondent_is_parked_once_and_all_
     assert_eq!(stage.query(PARKED).await, "2");
     assert!(asked <= 12, "it was asked {asked} times");
 
-    proxy.refuse(Refusal { what: "never", status: StatusCode::OK, body: "" });
+    proxy.refuse(ProxyRefusal { what: "never", status: StatusCode::OK, body: "" });
     stage.retry_all().await;
     for words in ["Brief 1 von erik", "Brief 3 von erik", "Brief 4 von erik", "Brief 2 von nora"] {
         stage.anna_sees(words).await;
@@ -289,7 +289,7 @@ async fn f1_a_letter_whose_parts_and_notices_all_fail_is_one_parked_row() {
     let (mut stage, proxy) = behind_a_proxy().await;
     stage.gateway.start().await.unwrap();
     let (erik, letter) = stage.letter_from("erik").await;
-    proxy.refuse(Refusal {
+    proxy.refuse(ProxyRefusal {
         what: "PUT /_matrix/client/v3/rooms/",
         status: StatusCode::BAD_REQUEST,
         body: r#"{"errcode":"M_BAD_JSON","error":"no"}"#,
@@ -315,7 +315,7 @@ async fn f1_a_letter_whose_parts_and_notices_all_fail_is_one_parked_row() {
     assert_eq!(stage.query("select count(*) from posts").await, "33");
     assert_eq!(stage.query(PARKED).await, "1");
     assert!(stage.parked(&["list"]).await.contains(" 32 "), "{}", stage.parked(&["list"]).await);
-    proxy.refuse(Refusal { what: "never", status: StatusCode::OK, body: "" });
+    proxy.refuse(ProxyRefusal { what: "never", status: StatusCode::OK, body: "" });
     stage.retry_all().await;
     assert_eq!(stage.anna_sees("a29.pdf").await.room_id, letter.room_id);
     stage.database_says("select count(*) from posts where state = 'sent'", "33").await;
@@ -389,7 +389,7 @@ async fn f11_a_figure_falls_again() {
     let failed = |count| format!("umstieg_dispatches{{state=\"failed\"}} {count}");
     stage.until("nothing failed", async || shows(&failed(0)).await).await;
     let (erik, letter) = stage.letter_from("erik").await;
-    stage.world.mail.set_trouble(&erik, Some(umstieg_world::Trouble::Refuse)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(umstieg_world::AddressTrouble::Refuse)).unwrap();
     stage.anna.send_text(&letter.room_id, "Antwort").await.unwrap();
     stage.until("one failed", async || shows(&failed(1)).await).await;
     stage.world.mail.set_trouble(&erik, None).unwrap();
@@ -404,7 +404,7 @@ async fn f11_a_figure_falls_again() {
 async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
     let (mut stage, proxy) = behind_a_proxy().await;
     stage.edit_settings(&[("attempts_max = 2", "attempts_max = 1")]);
-    proxy.refuse(Refusal {
+    proxy.refuse(ProxyRefusal {
         what: "GET /_matrix/client/v1/media/download/weg.invalid/",
         status: StatusCode::BAD_GATEWAY,
         body: r#"{"errcode":"M_UNKNOWN","error":"Failed to fetch remote media"}"#,
@@ -432,7 +432,7 @@ async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
 #[tokio::test]
 async fn a_letter_for_which_nobody_can_be_invited_is_an_alarm() {
     let (mut stage, proxy) = behind_a_proxy().await;
-    proxy.refuse(Refusal {
+    proxy.refuse(ProxyRefusal {
         what: "POST /_matrix/client/v3/rooms/*/invite",
         status: StatusCode::BAD_GATEWAY,
         body: r#"{"errcode":"M_UNKNOWN"}"#,

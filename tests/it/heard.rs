@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use umstieg_world::Trouble;
+use umstieg_world::AddressTrouble;
 
 use crate::{
     encryption::{sees, strict_anna, told},
@@ -135,7 +135,7 @@ async fn what_was_deleted_before_the_bot_was_removed_does_not_leave() {
     let mut stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
     let room = &letter.room_id;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let wrong = stage.anna.send_text(room, WRONG).await.unwrap();
     told(&stage.anna, &wrong, "Noch nicht übergeben").await;
     stage.gateway.stop();

@@ -1,5 +1,5 @@
-//! What keeps the house readable: no circles inside a room, no file too long to read. Reads the sources
-//! with `syn`.
+//! What keeps the house readable: no circles inside a room, no file too long to read, no two types of
+//! one name. Reads the sources with `syn`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,9 @@ use std::{
 };
 
 use syn::{
-    Attribute, File, ItemMod, ItemUse, UseTree,
+    Attribute, File, Ident, ItemEnum, ItemMacro, ItemMod, ItemStruct, ItemTrait, ItemTraitAlias,
+    ItemType, ItemUnion, ItemUse, UseTree,
+    parse::ParseStream,
     visit::{self, Visit},
 };
 
@@ -35,12 +37,12 @@ struct Module {
 }
 
 /// Reads one module; what is for tests only is left out.
-struct Reader {
+struct ModuleReader {
     path: Vec<String>,
     found: Module,
 }
 
-impl Reader {
+impl ModuleReader {
     /// A path as it stands in the code, from the crate's root; nothing for other crates.
     fn note(&mut self, written: &[String]) {
         let up = written.iter().take_while(|word| *word == "super").count();
@@ -57,7 +59,7 @@ impl Reader {
     }
 
     fn note_tree(&mut self, before: &[String], tree: &UseTree) {
-        let with = |name: &syn::Ident| {
+        let with = |name: &Ident| {
             let mut path = before.to_vec();
             path.push(name.to_string());
             path
@@ -77,11 +79,11 @@ impl Reader {
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
-            && attribute.parse_args::<syn::Ident>().is_ok_and(|what| what == "test")
+            && attribute.parse_args::<Ident>().is_ok_and(|what| what == "test")
     })
 }
 
-impl<'ast> Visit<'ast> for Reader {
+impl<'ast> Visit<'ast> for ModuleReader {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         if !is_for_tests(&item.attrs) {
             visit::visit_item_mod(self, item);
@@ -102,7 +104,7 @@ impl<'ast> Visit<'ast> for Reader {
 }
 
 fn read(path: Vec<String>, file: &File) -> Module {
-    let mut reader = Reader { path, found: Module::default() };
+    let mut reader = ModuleReader { path, found: Module::default() };
     reader.visit_file(file);
     reader.found
 }
@@ -190,6 +192,126 @@ fn no_file_is_too_long_to_read() {
         assert!(!is_long || has_reason, "{name} has over {LINES_MAX} lines: split it");
         assert!(is_long || !has_reason, "{name} is short, and says why it is long");
     }
+}
+
+/// Where types are defined, by their names: those of modules, of functions, of tests.
+#[derive(Default)]
+struct TypeNames {
+    /// The file that is read.
+    file: String,
+    places: BTreeMap<String, Vec<String>>,
+}
+
+impl TypeNames {
+    fn read(&mut self, file: &str, code: &str) {
+        file.clone_into(&mut self.file);
+        self.visit_file(&syn::parse_file(code).unwrap());
+    }
+
+    fn note(&mut self, kind: &str, name: &Ident) {
+        let place = format!("{kind} in {}", self.file);
+        self.places.entry(name.to_string()).or_default().push(place);
+    }
+
+    /// The names that several types bear, each with the places of all of them.
+    fn clashes(&self) -> Vec<String> {
+        let several = self.places.iter().filter(|(_, places)| places.len() > 1);
+        several.map(|(name, places)| format!("{name}: {}", places.join(", "))).collect()
+    }
+}
+
+/// A macro of ours that makes a type is given the type's name first, behind its doc.
+fn named_first(input: ParseStream<'_>) -> syn::Result<Ident> {
+    input.call(Attribute::parse_outer)?;
+    let name = input.parse()?;
+    input.step(|cursor| {
+        let mut rest = *cursor;
+        while let Some((_, behind)) = rest.token_tree() {
+            rest = behind;
+        }
+        Ok(((), rest))
+    })?;
+    Ok(name)
+}
+
+impl<'ast> Visit<'ast> for TypeNames {
+    fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
+        self.note("struct", &item.ident);
+        visit::visit_item_struct(self, item);
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
+        self.note("enum", &item.ident);
+        visit::visit_item_enum(self, item);
+    }
+
+    fn visit_item_union(&mut self, item: &'ast ItemUnion) {
+        self.note("union", &item.ident);
+        visit::visit_item_union(self, item);
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast ItemTrait) {
+        self.note("trait", &item.ident);
+        visit::visit_item_trait(self, item);
+    }
+
+    fn visit_item_trait_alias(&mut self, item: &'ast ItemTraitAlias) {
+        self.note("trait", &item.ident);
+        visit::visit_item_trait_alias(self, item);
+    }
+
+    fn visit_item_type(&mut self, item: &'ast ItemType) {
+        self.note("type", &item.ident);
+        visit::visit_item_type(self, item);
+    }
+
+    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
+        if let Ok(name) = item.mac.parse_body_with(named_first)
+            && name.to_string().starts_with(|first: char| first.is_ascii_uppercase())
+        {
+            self.note("macro", &name);
+        }
+    }
+}
+
+#[test]
+fn no_two_types_bear_one_name() {
+    let mut types = TypeNames::default();
+    for file in rust_files(&["src", "tests", "demo", "benches", "cipher", "fuzz"]) {
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        // What cargo-fuzz builds is not ours.
+        if !name.starts_with("fuzz/target/") {
+            types.read(&name, &fs::read_to_string(&file).unwrap());
+        }
+    }
+    assert!(types.places.len() > 500, "the scan sees too little");
+    for seen in ["Portal", "LetterId", "DeliveryState", "MessagesAnswer"] {
+        assert!(types.places.contains_key(seen), "the scan does not see {seen}");
+    }
+    let clashes = types.clashes();
+    assert!(clashes.is_empty(), "one name, several types: {clashes:#?}");
+}
+
+#[test]
+fn types_of_one_name_are_found_wherever_they_are() {
+    let mut types = TypeNames::default();
+    types.read(
+        "a.rs",
+        "use b::Place; struct Room<Id>(Id); trait Wakes { type Item; } row_id!(/** A row. */ Letter);
+         impl Wakes for Room<u8> { type Item = u8; } thread_local! { static X: u8 = 1; }
+         #[cfg(test)] mod tests { enum Post { Room } } macro_rules! m { (Alone) => {}; }",
+    );
+    types.read(
+        "b.rs",
+        "fn f<Id>() { type Room = u8; struct Post; } trait Letter {} enum Alone { Item } struct Item;
+         mod inner { union Place { a: u8 } } impl Alone { fn g() { struct Post; } }",
+    );
+    let clashes = [
+        "Letter: macro in a.rs, trait in b.rs",
+        "Post: enum in a.rs, struct in b.rs, struct in b.rs",
+        "Room: struct in a.rs, type in b.rs",
+    ];
+    assert_eq!(types.clashes(), clashes);
 }
 
 #[test]

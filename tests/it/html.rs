@@ -13,21 +13,21 @@ use umstieg::{
 
 const HEAD: &str = "From: a@x.kim.telematik\nTo: b@y.kim.telematik\nMessage-ID: <1@x>\n";
 
-struct Shown {
+struct ShownLetter {
     body: String,
     html: String,
     letter: Letter,
 }
 
 /// What the room shows of a letter.
-fn shown(raw: &str) -> Shown {
+fn shown(raw: &str) -> ShownLetter {
     let letter = mail::parse(raw.as_bytes());
     let posts = posts::render("1", &letter, &[], &[]);
     let text = |name: &str| posts[0].content[name].as_str().unwrap_or_default().to_owned();
-    Shown { body: text("body"), html: text("formatted_body"), letter }
+    ShownLetter { body: text("body"), html: text("formatted_body"), letter }
 }
 
-fn html(source: &str) -> Shown {
+fn html(source: &str) -> ShownLetter {
     shown(&format!("{HEAD}Content-Type: text/html; charset=utf-8\n\n{source}"))
 }
 
@@ -201,7 +201,7 @@ fn words_of_post(html: &str) -> BTreeSet<String> {
 #[test]
 fn every_visible_word_of_a_letter_is_in_its_post() {
     for (name, source) in CORPUS {
-        let Shown { body, html, letter } = html(source);
+        let ShownLetter { body, html, letter } = html(source);
         assert_eq!(letter.defects, [], "{name}");
         let missing = |found: BTreeSet<String>| {
             // The figure behind `10^` and the letters before `_2` are words of their own there.

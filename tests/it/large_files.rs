@@ -20,9 +20,9 @@ const WITHIN: Duration = Duration::from_secs(600);
 const MEMORY_MAX: u64 = 96;
 
 /// A process's memory, as the kernel counts it.
-struct Memory(u32);
+struct ProcessMemory(u32);
 
-impl Memory {
+impl ProcessMemory {
     /// The figure of `/proc/PID/status` in MiB.
     fn figure(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
@@ -69,7 +69,7 @@ async fn a_file_of_100_mib_goes_both_ways_with_little_memory() {
     let name = stage.anna_id.trim_start_matches('@').split(':').next().unwrap().to_owned();
     let anna = Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap();
     stage.gateway.start().await.unwrap();
-    let memory = Memory(stage.gateway.id().unwrap());
+    let memory = ProcessMemory(stage.gateway.id().unwrap());
     let erik = stage.correspondent("erik").await;
     let bytes = file();
     let hash = Sha256::digest(&bytes);

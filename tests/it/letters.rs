@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use umstieg::{
     mail,
-    model::{Defect, Letter, Mailbox},
+    model::{Defect, Letter, NamedAddress},
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -90,8 +90,8 @@ fn kim_18_files_stand_where_they_stood_when_a_letter_is_read_in_pieces() {
 
 /// A letter as a person reads it.
 fn shown(raw: &[u8], letter: &Letter) -> String {
-    let mailboxes = |list: &[Mailbox]| {
-        let one = |mailbox: &Mailbox| match &mailbox.name {
+    let mailboxes = |list: &[NamedAddress]| {
+        let one = |mailbox: &NamedAddress| match &mailbox.name {
             Some(name) => format!("{name:?} {}", mailbox.address.as_str()),
             None => mailbox.address.as_str().to_owned(),
         };

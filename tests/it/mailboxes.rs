@@ -40,12 +40,12 @@ const WAIT: Duration = Duration::from_secs(40);
 
 /// A database that looks into mailboxes and has no homeserver.
 #[derive(Clone)]
-struct Practice {
+struct MailboxPractice {
     store: Store,
     pool: PgPool,
 }
 
-impl Practice {
+impl MailboxPractice {
     async fn new() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
@@ -67,8 +67,8 @@ impl Practice {
 }
 
 /// A channel of its own with a mailbox.
-struct Channel {
-    practice: Practice,
+struct MailboxChannel {
+    practice: MailboxPractice,
     name: String,
     looking: JoinSet<()>,
     ctx: Arc<Ctx>,
@@ -89,15 +89,20 @@ struct Manner {
 /// It deletes what is read.
 const DELETES: Manner = Manner { deletes: true, since: None, patient: false };
 
-impl Channel {
+impl MailboxChannel {
     /// A channel that looks into this mailbox, under a name that is not used yet.
-    fn of(practice: &Practice, server: &Misbehaving, protocol: Protocol, manner: Manner) -> Self {
+    fn of(
+        practice: &MailboxPractice,
+        server: &Misbehaving,
+        protocol: Protocol,
+        manner: Manner,
+    ) -> Self {
         let name = format!("kim-{}", CHANNELS.fetch_add(1, Ordering::Relaxed));
         Self::named(practice, &name, server, protocol, manner)
     }
 
     fn named(
-        practice: &Practice,
+        practice: &MailboxPractice,
         name: &str,
         server: &Misbehaving,
         protocol: Protocol,

@@ -1,6 +1,6 @@
 //! Where it is said what became of an answer.
 
-use umstieg_world::Trouble;
+use umstieg_world::AddressTrouble;
 
 use crate::{encryption::told, stage::Stage};
 
@@ -29,12 +29,12 @@ async fn a_failure_is_shown_also_where_the_notice_before_it_was_deleted() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
     let room = &letter.room_id;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let said = stage.anna.send_text(room, "Bitte 5 mg geben").await.unwrap();
     let notice = told(&stage.anna, &said, "Noch nicht übergeben").await;
     stage.empower_anna(room).await;
     stage.anna.redact(room, notice.event_id()).await.unwrap();
-    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
     stage.database_says("select state from dispatches", "failed").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
     stage

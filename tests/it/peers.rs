@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use umstieg_world::{Channel, Client, Trouble, World, WorldOptions, gateway::PASSWORD};
+use umstieg_world::{
+    AddressTrouble, Client, PracticeChannel, World, WorldOptions, gateway::PASSWORD,
+};
 
 use crate::{
     proxy::{Passed, Proxy, RETRY_AFTER},
@@ -16,8 +18,8 @@ use crate::{
 };
 
 /// A second KIM account beside the first, for another team.
-fn second_account(channels: &[Channel], team: &str) -> Channel {
-    Channel::kim("zweitpraxis", &channels[0].address.replace("praxis-", "zweit-"), &[team])
+fn second_account(channels: &[PracticeChannel], team: &str) -> PracticeChannel {
+    PracticeChannel::kim("zweitpraxis", &channels[0].address.replace("praxis-", "zweit-"), &[team])
 }
 
 /// A stage with a second KIM account, whose team is Bert alone.
@@ -63,7 +65,9 @@ async fn p1_two_mails_for_two_mailboxes_reach_their_own_rooms() {
 async fn p2_a_4xx_puts_off_and_the_same_notice_tells_of_the_success() {
     let stage = Stage::new().await;
     let mut cases = Vec::new();
-    for (name, trouble) in [("rolf", Trouble::TryLater), ("dora", Trouble::TryLaterAfterData)] {
+    for (name, trouble) in
+        [("rolf", AddressTrouble::TryLater), ("dora", AddressTrouble::TryLaterAfterData)]
+    {
         let (address, letter) = stage.letter_from(name).await;
         stage.world.mail.set_trouble(&address, Some(trouble)).unwrap();
         let words = format!("Antwort an {name}");
@@ -101,7 +105,8 @@ async fn p2_a_4xx_puts_off_and_the_same_notice_tells_of_the_success() {
 async fn p3_a_554_after_the_data_is_never_called_handed_over() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
-    let refuse = || stage.world.mail.set_trouble(&erik, Some(Trouble::RefuseAfterData)).unwrap();
+    let refuse =
+        || stage.world.mail.set_trouble(&erik, Some(AddressTrouble::RefuseAfterData)).unwrap();
     let accept = || stage.world.mail.set_trouble(&erik, None).unwrap();
 
     refuse();
@@ -259,7 +264,7 @@ async fn p6_a_mail_delivered_twice_is_one_post() {
 async fn p8_put_off_answers_keep_their_order_and_all_arrive() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     for (number, words) in ["Erstens", "Zweitens", "Drittens"].iter().enumerate() {
         stage.anna.send_text(&letter.room_id, words).await.unwrap();
         // Closed: the next words are another answer.

@@ -31,14 +31,14 @@ pub(crate) struct Passed {
 
 /// What is answered to some requests, as another homeserver would.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Refusal {
+pub(crate) struct ProxyRefusal {
     /// How method and path begin; behind a `*`, how they end.
     pub(crate) what: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) body: &'static str,
 }
 
-impl Refusal {
+impl ProxyRefusal {
     fn is_of(&self, what: &str) -> bool {
         let (begins, ends) = self.what.split_once('*').unwrap_or((self.what, ""));
         what.starts_with(begins) && what.ends_with(ends)
@@ -48,11 +48,11 @@ impl Refusal {
 /// Ends with this value.
 pub(crate) struct Proxy {
     pub(crate) url: String,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
     _server: JoinSet<()>,
 }
 
-struct Shared {
+struct ProxyShared {
     homeserver: String,
     http: reqwest::Client,
     state: Mutex<ProxyState>,
@@ -62,10 +62,10 @@ struct Shared {
 struct ProxyState {
     limit_next: usize,
     is_away: bool,
-    refused: Option<Refusal>,
+    refused: Option<ProxyRefusal>,
     sync_takes: Duration,
     passed: Vec<Passed>,
-    hold: Option<Hold>,
+    hold: Option<HeldRequest>,
     /// Answers to requests whose method, path and query hold all of this do not arrive.
     kept_back: Option<Vec<String>>,
     /// Who is held waits for this to change.
@@ -73,10 +73,10 @@ struct ProxyState {
 }
 
 /// A request that never gets its answer, nor any that comes after it.
-struct Hold {
+struct HeldRequest {
     /// Method, path and query hold all of this.
     marks: Vec<String>,
-    moment: Moment,
+    moment: HoldMoment,
     /// Whether it has come: from then on nothing passes.
     has_come: bool,
     /// Whether it was held, its work done or not.
@@ -85,15 +85,15 @@ struct Hold {
 
 /// What becomes of a request while something is held.
 #[derive(PartialEq, Eq)]
-enum Held {
-    At(Moment),
+enum RequestFate {
+    At(HoldMoment),
     /// It came after the one that is held.
     TooLate,
 }
 
 /// When a request is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum HoldMoment {
     /// The homeserver never hears of it.
     Before,
     /// The homeserver has done it, and its answer is lost.
@@ -105,7 +105,7 @@ impl Proxy {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyShared {
             homeserver: homeserver.to_owned(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             state: Mutex::default(),
@@ -128,9 +128,9 @@ impl Proxy {
 
     /// The next request whose method, path and query hold all `marks` is held for good, and with it
     /// every later one: whoever asked can be killed at this point.
-    pub(crate) fn hold(&self, marks: &[&str], moment: Moment) {
+    pub(crate) fn hold(&self, marks: &[&str], moment: HoldMoment) {
         let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
-        let hold = Hold { marks, moment, has_come: false, is_held: false };
+        let hold = HeldRequest { marks, moment, has_come: false, is_held: false };
         self.shared.state.lock().unwrap().hold = Some(hold);
     }
 
@@ -159,7 +159,7 @@ impl Proxy {
     }
 
     /// From now on these requests, and no others, are refused.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
+    pub(crate) fn refuse(&self, refusal: ProxyRefusal) {
         self.shared.state.lock().unwrap().refused = Some(refusal);
     }
 
@@ -174,15 +174,15 @@ impl Proxy {
     }
 }
 
-async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn pass(State(shared): State<Arc<ProxyShared>>, request: Request) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let whole = format!("{} {}", request.method(), request.uri());
     let at = Instant::now();
     let held = shared.hold(&whole);
     match held {
-        Some(Held::At(Moment::Before)) => return shared.held().await,
-        Some(Held::TooLate) => return shared.given_up().await,
-        Some(Held::At(Moment::After)) | None => {}
+        Some(RequestFate::At(HoldMoment::Before)) => return shared.held().await,
+        Some(RequestFate::TooLate) => return shared.given_up().await,
+        Some(RequestFate::At(HoldMoment::After)) | None => {}
     }
     if what.ends_with("/sync") {
         let longer = shared.state.lock().unwrap().sync_takes;
@@ -192,7 +192,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
         Some(response) => response,
         None => forward(&shared, request).await,
     };
-    if held == Some(Held::At(Moment::After)) {
+    if held == Some(RequestFate::At(HoldMoment::After)) {
         return shared.held().await;
     }
     if shared.keeps_back(&whole) {
@@ -203,16 +203,16 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     response
 }
 
-impl Shared {
+impl ProxyShared {
     /// Whether a request is held, and when.
-    fn hold(&self, request: &str) -> Option<Held> {
+    fn hold(&self, request: &str) -> Option<RequestFate> {
         let mut state = self.state.lock().unwrap();
         let hold = state.hold.as_mut()?;
         if hold.has_come {
-            return Some(Held::TooLate);
+            return Some(RequestFate::TooLate);
         }
         hold.has_come = hold.marks.iter().all(|mark| request.contains(mark.as_str()));
-        hold.has_come.then_some(Held::At(hold.moment))
+        hold.has_come.then_some(RequestFate::At(hold.moment))
     }
 
     fn keeps_back(&self, request: &str) -> bool {
@@ -240,7 +240,7 @@ impl Shared {
 }
 
 /// What is answered without asking the homeserver.
-fn instead(shared: &Shared, method: &Method, what: &str) -> Option<Response> {
+fn instead(shared: &ProxyShared, method: &Method, what: &str) -> Option<Response> {
     let mut state = shared.state.lock().unwrap();
     if state.is_away {
         return Some(answer(StatusCode::BAD_GATEWAY, "<html>Bad Gateway</html>"));
@@ -259,7 +259,7 @@ fn instead(shared: &Shared, method: &Method, what: &str) -> Option<Response> {
     Some(answer(StatusCode::TOO_MANY_REQUESTS, &body))
 }
 
-async fn forward(shared: &Shared, request: Request) -> Response {
+async fn forward(shared: &ProxyShared, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap();
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());

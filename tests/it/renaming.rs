@@ -1,7 +1,7 @@
 //! `F4`: channels that are called otherwise. What can be read in two ways is refused, before letters of
 //! one practice come into the rooms of another.
 
-use umstieg_world::gateway::{Channel, PASSWORD};
+use umstieg_world::gateway::{PASSWORD, PracticeChannel};
 
 use crate::stage::{Stage, conversations, kim_mail};
 
@@ -12,7 +12,7 @@ async fn two_accounts() -> (Stage, String) {
     world.mail.add_mailbox(&other, PASSWORD).await.unwrap();
     let mut stage = Stage::with(|mut channels| {
         let team: Vec<&str> = channels[0].team.iter().map(String::as_str).collect();
-        let second = Channel::kim("kim2", &other, &team);
+        let second = PracticeChannel::kim("kim2", &other, &team);
         channels.push(second);
         channels
     })

@@ -2,7 +2,7 @@
 //! know.
 
 use serde_json::json;
-use umstieg_world::{JsClient, JsOptions, Trouble, client::Trust};
+use umstieg_world::{AddressTrouble, JsClient, JsOptions, client::ClientTrust};
 
 use crate::{
     encryption::{sees, strict_anna, told},
@@ -26,7 +26,7 @@ async fn after_a_restore_the_room_shows_what_became_of_an_answer() {
     let (database, copy) = (stage.database.clone(), format!("{}_copy", stage.database));
     stage.copy_database(&database, &copy).await;
 
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     stage.gateway.start().await.unwrap();
     let notice = told(&anna, &said, "Noch nicht übergeben").await;
     stage.gateway.stop();
@@ -86,7 +86,7 @@ async fn who_was_sent_out_reads_nothing_after_a_restore() {
     let room = sees(&anna, "Guten Tag").await.room_id;
     let name = format!("neugierig-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let spy = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     let token = stage.admin_token().await;
     let path = format!("/_synapse/admin/v1/rooms/{room}/make_room_admin");

@@ -59,8 +59,8 @@ impl Stage {
         self.edit_settings(&[(&old, &format!("key = {key:?}"))]);
     }
 
-    async fn umstieg(&self, args: &[&str]) -> Told {
-        Told::of(&self.gateway.command(args).await.unwrap())
+    async fn umstieg(&self, args: &[&str]) -> CommandOutput {
+        CommandOutput::of(&self.gateway.command(args).await.unwrap())
     }
 
     /// How many values of all sealed columns the data key of this number has sealed.
@@ -78,13 +78,13 @@ impl Stage {
 }
 
 /// What a command said, and how it ended.
-struct Told {
+struct CommandOutput {
     code: Option<i32>,
     out: String,
     error: String,
 }
 
-impl Told {
+impl CommandOutput {
     fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), error: text(&output.stderr) }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use umstieg_world::Trouble;
+use umstieg_world::AddressTrouble;
 
 use crate::stage::Stage;
 
@@ -186,7 +186,7 @@ async fn full_run(stage: &Stage) {
     let name = format!("{PATIENT_IN_ANSWER_FILE}.pdf");
     stage.anna.send_file(room, &name, "application/pdf", b"%PDF-1.4").await.unwrap();
     stage.anna_sees("An KIM übergeben").await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLaterAfterData)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLaterAfterData)).unwrap();
     stage.anna.send_text(room, &format!("Nochmal {PATIENT_IN_ANSWER}")).await.unwrap();
     stage
         .database_says(
@@ -194,7 +194,7 @@ async fn full_run(stage: &Stage) {
             "1",
         )
         .await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::RefuseAfterData)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::RefuseAfterData)).unwrap();
     stage.anna_sees("Nicht zugestellt").await;
     stage.anna.send_text(room, &format!("!{PATIENT_IN_COMMAND}")).await.unwrap();
     stage.anna_sees("gibt es nicht; die Nachricht bleibt im Raum").await;

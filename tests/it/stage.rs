@@ -10,8 +10,8 @@ use umstieg::{
 };
 use umstieg_world::{
     Client, Gateway, SlotLease, Surroundings, World,
-    client::{Seen, SeenEvent},
-    gateway::{Channel, ENCRYPTED, PASSWORD, UNENCRYPTED},
+    client::{SeenEvent, SeenTimeline},
+    gateway::{ENCRYPTED, PASSWORD, PracticeChannel, UNENCRYPTED},
     mail::FAX_DOMAIN,
 };
 
@@ -61,14 +61,18 @@ impl Stage {
     }
 
     /// The same, with channels changed before the start.
-    pub(crate) async fn with(change: impl FnOnce(Vec<Channel>) -> Vec<Channel>) -> Self {
+    pub(crate) async fn with(
+        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
+    ) -> Self {
         let mut stage = Self::before_start(change).await;
         stage.gateway.start().await.unwrap();
         stage
     }
 
     /// The same, with the gateway not yet started.
-    pub(crate) async fn before_start(change: impl FnOnce(Vec<Channel>) -> Vec<Channel>) -> Self {
+    pub(crate) async fn before_start(
+        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
+    ) -> Self {
         Self::in_world(World::shared().await.unwrap(), change).await
     }
 
@@ -80,7 +84,7 @@ impl Stage {
 
     /// The same, in a world of the test's own.
     pub(crate) async fn encrypted_in(world: &'static Surroundings, trust: &str) -> Self {
-        let change = |mut channels: Vec<Channel>| {
+        let change = |mut channels: Vec<PracticeChannel>| {
             for channel in &mut channels {
                 channel.more = format!("trust = {trust:?}\n");
             }
@@ -92,14 +96,14 @@ impl Stage {
     /// A practice without encryption, in a world of the test's own, with the gateway not yet started.
     pub(crate) async fn in_world(
         world: &'static Surroundings,
-        change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,
+        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
     ) -> Self {
         Self::made(world, change, UNENCRYPTED).await
     }
 
     async fn made(
         world: &'static Surroundings,
-        change: impl FnOnce(Vec<Channel>) -> Vec<Channel>,
+        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
         encryption: &str,
     ) -> Self {
         let slot = world.homeserver.take_slot().await.unwrap();
@@ -116,8 +120,8 @@ impl Stage {
             world.mail.add_mailbox(address, PASSWORD).await.unwrap();
         }
         let channels = change(vec![
-            Channel::kim("kim", &practice, &[&anna_id]),
-            Channel::fax("fax", &fax_line, &[&anna_id]),
+            PracticeChannel::kim("kim", &practice, &[&anna_id]),
+            PracticeChannel::fax("fax", &fax_line, &[&anna_id]),
         ]);
         let database_name = format!("gateway_{}", tag.replace('-', "_"));
         let database = world.postgres.create_database(&database_name).await.unwrap();
@@ -424,7 +428,8 @@ impl Stage {
     pub(crate) async fn last_is_seen_by(&self, client: &Client) {
         let last = "select event_id from posts where state = 'sent' order by sent_at desc limit 1";
         let last = self.query(last).await;
-        let is_it = |seen: &Seen| seen.messages().any(|m| m.event_id() == last).then_some(());
+        let is_it =
+            |seen: &SeenTimeline| seen.messages().any(|m| m.event_id() == last).then_some(());
         client.wait_for("what the gateway said last", is_it).await.unwrap();
     }
 

@@ -17,7 +17,7 @@ use umstieg::{
     relay,
     rules::renaming::Renaming,
     store::{
-        Body, Database, FetchedFrom, IncomingEvent, Job, MailboxPlace, NewLetter, NewPart,
+        Database, FetchedFrom, IncomingEvent, Job, MailboxPlace, MayLeave, NewLetter, NewPart,
         OneGateway, Resolution, Saved, Store, StoredPart, seal::OuterKey,
     },
 };
@@ -317,8 +317,8 @@ async fn who_was_overtaken_does_not_go_on_with_a_dispatch_that_was_begun_anew() 
     }
     let head = store.head_dispatch(conversation).await.unwrap().unwrap();
     let seconds = store.begin_attempt(&head).await.unwrap().unwrap();
-    assert_eq!(store.body_leaves(&firsts, &composed).await.unwrap(), Body::Stopped);
-    assert_eq!(store.body_leaves(&seconds, &composed).await.unwrap(), Body::Leaves);
+    assert_eq!(store.body_leaves(&firsts, &composed).await.unwrap(), MayLeave::Stopped);
+    assert_eq!(store.body_leaves(&seconds, &composed).await.unwrap(), MayLeave::Leaves);
     // Were it to wait again now, it would leave twice.
     store.dispatch_again_at(&firsts, NOW, "x", None).await.unwrap();
     let state = "select state from dispatches";

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use umstieg_world::Trouble;
+use umstieg_world::AddressTrouble;
 
 use crate::{
-    accounts::Server,
+    accounts::CountingServer,
     clocks::{Set, parts_before},
     encryption::{sees, strict_anna},
     stage::{Stage, conversations, kim_mail},
@@ -101,7 +101,7 @@ async fn what_is_corrected_waits_for_the_key_of_the_correction() {
     anna.send_text(&room, "Zuerst").await.unwrap();
     stage.mails(&erik, 1).await;
 
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let dose = anna.send_text(&room, "Bitte 50 mg geben").await.unwrap();
     stage.database_says("select count(*) from dispatches", "2").await;
     wait_for_keys(&stage, "spaeter").await;
@@ -142,7 +142,7 @@ async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut()
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
     let room = &letter.room_id;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
     let wrong = stage.anna.send_text(room, "Fuer einen anderen Patienten").await.unwrap();
     stage.database_says("select state from dispatches", "failed").await;
     stage.anna.redact(room, &wrong).await.unwrap();
@@ -183,7 +183,7 @@ async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
     let room = &letter.room_id;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::Refuse)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
     let wrong = stage.anna.send_text(room, "Fuer einen anderen Patienten").await.unwrap();
     let dose = stage.anna.send_text(room, "Bitte 50 mg geben").await.unwrap();
     stage.database_says("select string_agg(state, ' ') from dispatches", "failed").await;
@@ -464,7 +464,7 @@ async fn a_damaged_event_holds_up_no_other() {
 async fn a_command_that_is_read_twice_sends_nothing_twice() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::RefuseAfterData)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::RefuseAfterData)).unwrap();
     stage.anna.send_text(&letter.room_id, "Antwort").await.unwrap();
     stage.database_says("select state from dispatches", "failed").await;
     let attempts = async || stage.gateway.metric("umstieg_hand_over_total").await;
@@ -522,7 +522,7 @@ async fn b84_a_command_that_is_deleted_is_no_news() {
 /// not be taken for one.
 #[tokio::test]
 async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_else() {
-    let server = Server::start().await;
+    let server = CountingServer::start().await;
     server.take_all();
     let stage = parts_before(&server).await;
     stage.query(&conversations("kim", &["erik@charite.kim.telematik"])).await;

@@ -16,14 +16,14 @@ use tokio::{
 use umstieg::{
     model::{ConversationId, DeliveryState, MessageId},
     store::{
-        Body, Database, Job, NewPart, OneGateway, OpenError, Store, StoreError, StoredPart,
+        Database, Job, MayLeave, NewPart, OneGateway, OpenError, Store, StoreError, StoredPart,
         seal::OuterKey,
     },
 };
-use umstieg_world::{Trouble, World, WorldOptions};
+use umstieg_world::{AddressTrouble, World, WorldOptions};
 
 use crate::{
-    proxy::{Moment, Proxy},
+    proxy::{HoldMoment, Proxy},
     stage::{Stage, conversations, kim_mail},
 };
 
@@ -288,7 +288,7 @@ async fn a_post_is_said_once_when_its_gateway_was_replaced() {
     stage.edit_settings(&[(&stage.world.homeserver.url, &proxy.url)]);
     stage.gateway.start().await.unwrap();
     let (erik, _) = stage.letter_from("erik").await;
-    for moment in [Moment::Before, Moment::After] {
+    for moment in [HoldMoment::Before, HoldMoment::After] {
         let words = format!("Zweiter Brief {moment:?}");
         proxy.hold(&["PUT", "/send/m.room.message/"], moment);
         let more = format!("In-Reply-To: <erster-{erik}>\nReferences: <erster-{erik}>\n");
@@ -319,7 +319,7 @@ async fn a_post_is_said_once_when_its_gateway_was_replaced() {
 async fn who_was_stopped_while_an_answer_waited_does_not_send_it() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
-    stage.world.mail.set_trouble(&erik, Some(Trouble::TryLater)).unwrap();
+    stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     stage.anna.send_text(&letter.room_id, "Antwort").await.unwrap();
     stage.database_says("select state || attempts from dispatches", "waiting1").await;
     stop_the_first(&stage).await;
@@ -419,11 +419,11 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     let seconds = second.begin_attempt(&waits).await.unwrap().unwrap();
     assert_eq!((firsts.attempts, seconds.attempts), (1, 2));
     // Nor by an attempt that is not its own, whoever asks.
-    assert_eq!(second.body_leaves(&firsts, &composed).await.unwrap(), Body::Stopped);
+    assert_eq!(second.body_leaves(&firsts, &composed).await.unwrap(), MayLeave::Stopped);
     second.dispatch_again_at(&firsts, NOW, "x", None).await.unwrap();
     let stands = second.head_dispatch(HERE).await.unwrap().unwrap();
     assert_eq!((stands.state, stands.attempts), (DeliveryState::HandingOver, 2));
-    assert_eq!(second.body_leaves(&seconds, &composed).await.unwrap(), Body::Leaves);
+    assert_eq!(second.body_leaves(&seconds, &composed).await.unwrap(), MayLeave::Leaves);
     assert!(second.still_ours().await.is_ok());
     // What an admin does beside a gateway is not stopped.
     alone.command().await.still_ours().await.unwrap();
@@ -581,7 +581,7 @@ async fn a_post_taken_before_a_long_weekend_is_not_said_once_more() {
     let (erik, letter) = stage.letter_from("erik").await;
     for round in ["Freitag", "Samstag"] {
         let words = format!("Am {round}");
-        proxy.hold(&["PUT", "/send/m.room.message/"], Moment::After);
+        proxy.hold(&["PUT", "/send/m.room.message/"], HoldMoment::After);
         let id = format!("erster-{erik}");
         let more = format!("In-Reply-To: <{id}>\nReferences: <{id}>\n");
         let mail = kim_mail(&erik, &stage.practice, &format!("{round}@x"), "AW", &more, &words);

@@ -2,7 +2,7 @@
 
 use super::{
     layout::Level,
-    page::Marks,
+    page::Emphasis,
     style::{Font, Shift, Space, Style},
 };
 
@@ -12,7 +12,7 @@ pub(super) struct Shape {
     /// The tag that the room gets for it.
     pub(super) tag: Option<&'static str>,
     pub(super) gap: Gap,
-    pub(super) marks: Marks,
+    pub(super) marks: Emphasis,
     pub(super) hiding: Hiding,
     /// It goes on behind a block in which it was not closed (WHATWG, "formatting").
     pub(super) is_formatting: bool,
@@ -78,10 +78,10 @@ pub(super) fn shape(name: &str) -> Shape {
         _ => (None, Joined),
     };
     let marks = match name {
-        "b" | "strong" | "i" | "em" | "u" | "code" => Marks::of(name),
-        "ins" => Marks::of("u"),
-        "kbd" | "samp" | "tt" => Marks::of("code"),
-        _ => Marks::default(),
+        "b" | "strong" | "i" | "em" | "u" | "code" => Emphasis::of(name),
+        "ins" => Emphasis::of("u"),
+        "kbd" | "samp" | "tt" => Emphasis::of("code"),
+        _ => Emphasis::default(),
     };
     let hiding = match name {
         "script" | "style" | "title" | "rp" | "annotation" | "annotation-xml" | "desc"
@@ -226,8 +226,8 @@ impl Scope {
 
 /// How words look at a place, as far as it means something.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) marks: Marks,
+pub(super) struct Appearance {
+    pub(super) marks: Emphasis,
     pub(super) is_struck: bool,
     pub(super) level: Level,
     pub(super) hiding: Hiding,
@@ -239,12 +239,12 @@ pub(super) struct Look {
     pub(super) in_link: bool,
 }
 
-impl Look {
+impl Appearance {
     /// How words look inside an element, where they look like `self` around it.
     pub(super) fn inside(mut self, name: &str, shape: Shape, style: &Style) -> Self {
         self.marks = self.marks.and(shape.marks);
         if style.is_under == Some(true) {
-            self.marks = self.marks.and(Marks::of("u"));
+            self.marks = self.marks.and(Emphasis::of("u"));
         }
         let is_stroke = matches!(name, "s" | "strike" | "del");
         let is_control = matches!(

@@ -57,7 +57,7 @@ const STYLES: [&str; 8] = [
 ];
 
 #[derive(Debug, Clone)]
-enum Piece {
+enum ForestPiece {
     Word,
     Open(usize, usize),
     Close(usize),
@@ -70,26 +70,26 @@ enum Piece {
 const ODD: [&str; 8] =
     ["<!-- x -->", "&shy;", "&#8203;", "<wbr>", "\n", "&nbsp;", "<img alt=''>", "<![if !x]>"];
 
-fn piece() -> impl Strategy<Value = Piece> {
+fn piece() -> impl Strategy<Value = ForestPiece> {
     prop_oneof![
-        4 => Just(Piece::Word),
-        4 => (0..BLOCKS.len(), 0..STYLES.len()).prop_map(|(at, style)| Piece::Open(at, style)),
-        3 => (0..BLOCKS.len()).prop_map(Piece::Close),
-        2 => (0..INLINE.len(), 0..STYLES.len()).prop_map(|(at, style)| Piece::Inline(at, style)),
-        2 => (0..INLINE.len()).prop_map(Piece::InlineEnd),
-        1 => Just(Piece::Blank),
-        1 => (0..ODD.len()).prop_map(Piece::Odd),
+        4 => Just(ForestPiece::Word),
+        4 => (0..BLOCKS.len(), 0..STYLES.len()).prop_map(|(at, style)| ForestPiece::Open(at, style)),
+        3 => (0..BLOCKS.len()).prop_map(ForestPiece::Close),
+        2 => (0..INLINE.len(), 0..STYLES.len()).prop_map(|(at, style)| ForestPiece::Inline(at, style)),
+        2 => (0..INLINE.len()).prop_map(ForestPiece::InlineEnd),
+        1 => Just(ForestPiece::Blank),
+        1 => (0..ODD.len()).prop_map(ForestPiece::Odd),
     ]
 }
 
 /// The source, and its words. Two words have a blank or a block's tag between them.
-fn source(pieces: &[Piece]) -> (String, Vec<String>) {
+fn source(pieces: &[ForestPiece]) -> (String, Vec<String>) {
     let mut source = "<style>.weg{text-decoration:line-through}</style>".to_owned();
     let mut words = Vec::new();
     let mut is_apart = true;
     for piece in pieces {
         match piece {
-            Piece::Word => {
+            ForestPiece::Word => {
                 if !is_apart {
                     source.push(' ');
                 }
@@ -98,25 +98,25 @@ fn source(pieces: &[Piece]) -> (String, Vec<String>) {
                 words.push(word);
                 is_apart = false;
             }
-            Piece::Open(at, style) => {
+            ForestPiece::Open(at, style) => {
                 source.push_str(&format!("<{}{}>", BLOCKS[*at], STYLES[*style]));
                 is_apart = true;
             }
-            Piece::Close(at) => {
+            ForestPiece::Close(at) => {
                 // End tags of what is not a block on its own close nothing a reader would see.
                 source.push_str(&format!("</{}>", BLOCKS[*at]));
                 is_apart |=
                     !matches!(BLOCKS[*at], "td" | "th" | "button" | "object" | "svg" | "hr");
             }
-            Piece::Inline(at, style) => {
+            ForestPiece::Inline(at, style) => {
                 source.push_str(&format!("<{}{}>", INLINE[*at], STYLES[*style]));
             }
-            Piece::InlineEnd(at) => source.push_str(&format!("</{}>", INLINE[*at])),
-            Piece::Blank => {
+            ForestPiece::InlineEnd(at) => source.push_str(&format!("</{}>", INLINE[*at])),
+            ForestPiece::Blank => {
                 source.push(' ');
                 is_apart = true;
             }
-            Piece::Odd(at) => source.push_str(ODD[*at]),
+            ForestPiece::Odd(at) => source.push_str(ODD[*at]),
         }
     }
     (source, words)
@@ -162,7 +162,7 @@ fn words(text: &str) -> HashSet<&str> {
     text.split(|c: char| !c.is_ascii_digit()).collect()
 }
 
-fn check(pieces: &[Piece]) {
+fn check(pieces: &[ForestPiece]) {
     let (source, wanted) = source(pieces);
     let rendered = render(&source);
     let html = rendered.html.as_deref().map(shown);

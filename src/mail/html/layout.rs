@@ -35,7 +35,7 @@ impl Level {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Layout {
+pub(super) struct TextLayout {
     pub(super) out: String,
     pub(super) is_cut: bool,
     due: Due,
@@ -65,7 +65,7 @@ struct Due {
     item: Option<(String, usize)>,
 }
 
-impl Layout {
+impl TextLayout {
     pub(super) fn push(&mut self, text: &str, space: Space, is_struck: bool, level: Level) {
         if space == Space::Collapsed {
             self.words(text, is_struck, level);

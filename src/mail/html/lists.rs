@@ -126,7 +126,7 @@ fn roman(number: i64) -> String {
 
 /// Where a cell stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CellPlace {
     pub(super) is_first: bool,
     /// Columns since the cell before it, or since the row's beginning.
     pub(super) columns: usize,
@@ -137,7 +137,7 @@ pub(super) struct Place {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct HtmlTable {
     pub(super) is_written: bool,
     column: usize,
     /// The column of the last cell of this row.
@@ -146,7 +146,7 @@ pub(super) struct Table {
     below: Vec<u32>,
 }
 
-impl Table {
+impl HtmlTable {
     pub(super) fn new(is_written: bool) -> Self {
         Self { is_written, ..Self::default() }
     }
@@ -159,7 +159,7 @@ impl Table {
         self.last = None;
     }
 
-    pub(super) fn cell(&mut self, tag: &Tag, fillers: &mut usize) -> Place {
+    pub(super) fn cell(&mut self, tag: &Tag, fillers: &mut usize) -> CellPlace {
         let before = self.column;
         while let Some(rows) = self.below.get_mut(self.column).filter(|rows| **rows > 0) {
             *rows -= 1;
@@ -177,7 +177,7 @@ impl Table {
             (covered, columns) = (0, 1);
         }
         *fillers += covered + columns - 1;
-        let place = Place {
+        let place = CellPlace {
             is_first: self.last.is_none(),
             columns: self.column.saturating_sub(self.last.unwrap_or_default()),
             covered,

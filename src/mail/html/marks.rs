@@ -1,14 +1,14 @@
 //! A text that a client wrote beside its HTML, with the marks it lacks.
 
 use super::{
-    layout::{Layout, Level},
+    layout::{Level, TextLayout},
     reader::{Listener, Tag, read},
     style::{Shift, Space},
 };
 
 /// How a sign is shown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Look {
+struct SignLook {
     is_struck: bool,
     level: Level,
 }
@@ -17,15 +17,15 @@ struct Look {
 /// and lowers. `None` where there is nothing to mark, where the text marks it by itself, or where the
 /// two do not say the same otherwise.
 pub(super) fn marked(body: &str, html: &str) -> Option<String> {
-    let mut shown = Shown::default();
+    let mut shown = ShownSigns::default();
     read(html, &mut shown);
-    if shown.is_lost || shown.signs.iter().all(|(_, look)| *look == Look::default()) {
+    if shown.is_lost || shown.signs.iter().all(|(_, look)| *look == SignLook::default()) {
         return None;
     }
     let looks = aligned(body, &shown.signs)?;
-    let mut layout = Layout::default();
+    let mut layout = TextLayout::default();
     let mut run = String::new();
-    let mut of_run = Look::default();
+    let mut of_run = SignLook::default();
     for (sign, look) in body.chars().zip(looks) {
         if look != of_run {
             layout.push(&run, Space::Kept, of_run.is_struck, of_run.level);
@@ -41,11 +41,11 @@ pub(super) fn marked(body: &str, html: &str) -> Option<String> {
 
 /// How each sign of the text is shown. The text may have signs of its own between those of the HTML,
 /// but no letter and no figure: line ends, and what a client writes for bold words or links.
-fn aligned(body: &str, shown: &[(char, Look)]) -> Option<Vec<Look>> {
+fn aligned(body: &str, shown: &[(char, SignLook)]) -> Option<Vec<SignLook>> {
     let mut shown = shown.iter().copied().peekable();
-    let mut looks: Vec<Look> = Vec::new();
+    let mut looks: Vec<SignLook> = Vec::new();
     // The text's own signs since the last one that the HTML has too, and how that one is shown.
-    let (mut own, mut last, mut said_by_text) = (String::new(), Look::default(), None);
+    let (mut own, mut last, mut said_by_text) = (String::new(), SignLook::default(), None);
     for sign in body.chars() {
         while shown
             .next_if(|(s, _)| *s != sign && !s.is_alphanumeric() && sign.is_alphanumeric())
@@ -56,17 +56,17 @@ fn aligned(body: &str, shown: &[(char, Look)]) -> Option<Vec<Look>> {
                 return None;
             }
             own.push(sign);
-            looks.push(Look::default());
+            looks.push(SignLook::default());
             continue;
         };
         if look != last {
             said_by_text = says(&own, look).then_some(look);
         } else if let Some(gap) = looks.len().checked_sub(own.chars().count()) {
             // Blanks within struck words.
-            let look = if said_by_text == Some(look) { Look::default() } else { look };
+            let look = if said_by_text == Some(look) { SignLook::default() } else { look };
             looks.iter_mut().skip(gap).for_each(|own| *own = look);
         }
-        looks.push(if said_by_text == Some(look) { Look::default() } else { look });
+        looks.push(if said_by_text == Some(look) { SignLook::default() } else { look });
         own.clear();
         last = look;
     }
@@ -74,7 +74,7 @@ fn aligned(body: &str, shown: &[(char, Look)]) -> Option<Vec<Look>> {
 }
 
 /// Whether the text itself says by the signs before a sign how it is shown.
-fn says(own: &str, look: Look) -> bool {
+fn says(own: &str, look: SignLook) -> bool {
     let is_struck = !look.is_struck || own.contains("~~");
     let is_moved = match look.level.shift {
         Shift::Base => true,
@@ -87,17 +87,17 @@ fn says(own: &str, look: Look) -> bool {
 /// The signs of HTML, without blanks, as a Matrix client shows them: it knows these tags and no
 /// styles.
 #[derive(Debug, Default)]
-struct Shown {
-    signs: Vec<(char, Look)>,
+struct ShownSigns {
+    signs: Vec<(char, SignLook)>,
     struck: usize,
     shifts: Vec<(String, Shift)>,
     is_lost: bool,
 }
 
-impl Listener for Shown {
+impl Listener for ShownSigns {
     fn text(&mut self, text: &str) {
         let level = self.shifts.iter().fold(Level::default(), |level, (_, by)| level.moved(*by));
-        let look = Look { is_struck: self.struck > 0, level };
+        let look = SignLook { is_struck: self.struck > 0, level };
         self.signs.extend(text.chars().filter(|c| !c.is_whitespace()).map(|c| (c, look)));
     }
 

@@ -13,8 +13,8 @@ use crate::mail::text::json_len;
 
 /// What is said of a run of text.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) marks: Marks,
+pub(super) struct TextRun {
+    pub(super) marks: Emphasis,
     pub(super) is_struck: bool,
     pub(super) level: Level,
     pub(super) in_link: bool,
@@ -22,11 +22,11 @@ pub(super) struct Run {
 
 /// Emphasis, as bits: the place of its tag in [`MARKS`].
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Marks(u8);
+pub(super) struct Emphasis(u8);
 
 const MARKS: [&str; 6] = ["b", "strong", "i", "em", "u", "code"];
 
-impl Marks {
+impl Emphasis {
     pub(super) fn of(tag: &str) -> Self {
         let at = MARKS.iter().position(|mark| *mark == tag);
         Self(at.map_or(0, |at| 1 << at))
@@ -42,10 +42,10 @@ impl Marks {
 }
 
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct HtmlPage {
     out: String,
     is_full: bool,
-    run: Run,
+    run: TextRun,
     /// The last that was written is a block's tag, or nothing was: a blank has no width here.
     is_at_edge: bool,
     has_gap: bool,
@@ -55,12 +55,12 @@ pub(super) struct Page {
     last: Option<char>,
 }
 
-impl Default for Page {
+impl Default for HtmlPage {
     fn default() -> Self {
         Self {
             out: String::new(),
             is_full: false,
-            run: Run::default(),
+            run: TextRun::default(),
             is_at_edge: true,
             has_gap: false,
             has_line: false,
@@ -69,9 +69,16 @@ impl Default for Page {
     }
 }
 
-impl Page {
+impl HtmlPage {
     /// Text, of which `run` is said; `target` is where its link leads.
-    pub(super) fn text(&mut self, text: &str, space: Space, in_pre: bool, run: Run, target: &str) {
+    pub(super) fn text(
+        &mut self,
+        text: &str,
+        space: Space,
+        in_pre: bool,
+        run: TextRun,
+        target: &str,
+    ) {
         if self.is_full {
             return;
         }
@@ -94,7 +101,7 @@ impl Page {
         }
     }
 
-    fn collapsed(&mut self, line: &str, run: Run, target: &str) {
+    fn collapsed(&mut self, line: &str, run: TextRun, target: &str) {
         let mut collapsed = String::with_capacity(line.len());
         for c in line.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };
@@ -107,7 +114,7 @@ impl Page {
         self.piece(&escape(&collapsed), &collapsed, run, target);
     }
 
-    fn piece(&mut self, escaped: &str, text: &str, run: Run, target: &str) {
+    fn piece(&mut self, escaped: &str, text: &str, run: TextRun, target: &str) {
         let Some(first) = text.chars().next() else { return };
         if self.has_line && text.trim().is_empty() {
             return;
@@ -160,7 +167,7 @@ impl Page {
         }
     }
 
-    fn begin_run(&mut self, run: Run, target: &str) {
+    fn begin_run(&mut self, run: TextRun, target: &str) {
         if run.in_link {
             self.write(&format!("<a href=\"{}\">", escape(target)));
         }

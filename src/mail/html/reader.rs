@@ -96,7 +96,7 @@ pub(super) trait Listener {
 
 /// Reads `source` in one pass.
 pub(super) fn read(source: &str, listener: &mut impl Listener) {
-    let reader = Reader {
+    let reader = HtmlReader {
         source,
         listener,
         tag: None,
@@ -111,12 +111,12 @@ pub(super) fn read(source: &str, listener: &mut impl Listener) {
     }
 }
 
-struct Reader<'s, L> {
+struct HtmlReader<'s, L> {
     source: &'s str,
     listener: &'s mut L,
     tag: Option<(Tag, usize)>,
     /// The place in `Tag::attributes` of the one whose value may come.
-    attribute: Option<Slot>,
+    attribute: Option<AttributeSlot>,
     /// Up to where all of the source was told of.
     begun: usize,
     /// Where the last end tag of a name stands; looked for once.
@@ -124,13 +124,13 @@ struct Reader<'s, L> {
 }
 
 #[derive(Clone, Copy)]
-enum Slot {
+enum AttributeSlot {
     Listed(usize),
     Width,
     Other,
 }
 
-impl<L: Listener> Callback<State, usize> for Reader<'_, L> {
+impl<L: Listener> Callback<State, usize> for HtmlReader<'_, L> {
     fn handle_event(&mut self, event: CallbackEvent<'_>, span: Span<usize>) -> Option<State> {
         match event {
             CallbackEvent::Error(error) => {
@@ -179,17 +179,17 @@ impl<L: Listener> Callback<State, usize> for Reader<'_, L> {
     }
 }
 
-impl<L: Listener> Reader<'_, L> {
+impl<L: Listener> HtmlReader<'_, L> {
     fn attribute_name(&mut self, name: &str) {
         let Some((tag, _)) = &mut self.tag else { return };
         self.attribute = Some(match WANTED.iter().find(|wanted| **wanted == name) {
             // Of two, browsers take the first.
             Some(wanted) if !tag.has(wanted) => {
                 tag.attributes.push((wanted, String::new()));
-                Slot::Listed(tag.attributes.len() - 1)
+                AttributeSlot::Listed(tag.attributes.len() - 1)
             }
-            None if name == "width" && tag.width.is_none() => Slot::Width,
-            _ => Slot::Other,
+            None if name == "width" && tag.width.is_none() => AttributeSlot::Width,
+            _ => AttributeSlot::Other,
         });
     }
 
@@ -198,14 +198,14 @@ impl<L: Listener> Reader<'_, L> {
         tag.has_values = true;
         let mut is_shown = false;
         match self.attribute.take() {
-            Some(Slot::Listed(at)) => {
+            Some(AttributeSlot::Listed(at)) => {
                 if let Some((name, slot)) = tag.attributes.get_mut(at) {
                     is_shown = matches!(*name, "alt" | "value");
                     value.clone_into(slot);
                 }
             }
-            Some(Slot::Width) => tag.width = Some(value.to_owned()),
-            Some(Slot::Other) | None => {}
+            Some(AttributeSlot::Width) => tag.width = Some(value.to_owned()),
+            Some(AttributeSlot::Other) | None => {}
         }
         // A quotation mark that is missing makes an attribute of the words that follow.
         let holds_tags = value

@@ -4,7 +4,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use super::{
     css::{next_mark, split_block, without_comments, without_escapes, writes},
-    style::{Block, Style},
+    style::{DeclarationBlock, Style},
 };
 
 /// Rules that are kept. Only rules that mean something are, and real mails have a handful.
@@ -19,7 +19,7 @@ const CLASSES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    rules: Vec<Rule>,
+    rules: Vec<StyleRule>,
     /// Rules by the class, id, name or `*` their subject must have.
     by_key: HashMap<String, Vec<usize>>,
     looks: usize,
@@ -30,11 +30,11 @@ pub(super) struct Sheet {
 }
 
 #[derive(Debug)]
-struct Rule {
+struct StyleRule {
     /// The subject first, then its ancestors. `true`: the parent itself.
     selector: Vec<(Compound, bool)>,
     specificity: (usize, usize, usize),
-    block: Rc<Block>,
+    block: Rc<DeclarationBlock>,
 }
 
 /// `span.dose#a`.
@@ -47,13 +47,13 @@ struct Compound {
 
 /// What selectors ask of an element.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Identity {
+pub(super) struct ElementIdentity {
     pub(super) name: String,
     pub(super) classes: Option<String>,
     pub(super) id: Option<String>,
 }
 
-impl Identity {
+impl ElementIdentity {
     fn classes(&self) -> impl Iterator<Item = &str> {
         self.classes.as_deref().unwrap_or_default().split_ascii_whitespace().take(CLASSES_MAX)
     }
@@ -87,7 +87,7 @@ impl Compound {
         Some(compound)
     }
 
-    fn is(&self, element: &Identity) -> bool {
+    fn is(&self, element: &ElementIdentity) -> bool {
         self.name.as_ref().is_none_or(|name| *name == element.name)
             && (self.id.is_none() || self.id == element.id)
             && self.classes.iter().all(|class| element.classes().any(|c| c == class))
@@ -138,13 +138,13 @@ impl Sheet {
 
     fn rule(&mut self, selectors: &str, block: &str) {
         self.is_unsure |= writes(selectors, block, true);
-        let block = Rc::new(Block::read(block));
+        let block = Rc::new(DeclarationBlock::read(block));
         if block.is_empty() {
             return;
         }
         self.is_unsure |= block.is_unsure;
         for selector in selectors.split(',') {
-            let Some(rule) = Rule::read(selector, &block) else {
+            let Some(rule) = StyleRule::read(selector, &block) else {
                 self.is_unsure |= block.changes_meaning();
                 let is_of_moment = [":hover", ":focus", ":active", ":visited", ":link"]
                     .iter()
@@ -166,11 +166,11 @@ impl Sheet {
     /// its own.
     pub(super) fn style<'a>(
         &mut self,
-        element: &Identity,
-        ancestors: impl DoubleEndedIterator<Item = &'a Identity> + Clone,
-        own: &Block,
+        element: &ElementIdentity,
+        ancestors: impl DoubleEndedIterator<Item = &'a ElementIdentity> + Clone,
+        own: &DeclarationBlock,
     ) -> Style {
-        let mut applying: Vec<(&Rule, usize)> = Vec::new();
+        let mut applying: Vec<(&StyleRule, usize)> = Vec::new();
         if !self.rules.is_empty() {
             let mut keys = vec!["*".to_owned(), element.name.clone()];
             keys.extend(element.id.iter().map(|id| format!("#{id}")));
@@ -202,8 +202,8 @@ impl Sheet {
     }
 }
 
-impl Rule {
-    fn read(selector: &str, block: &Rc<Block>) -> Option<Self> {
+impl StyleRule {
+    fn read(selector: &str, block: &Rc<DeclarationBlock>) -> Option<Self> {
         let spaced = selector.replace('>', " > ");
         let mut read: Vec<(Compound, bool)> = Vec::new();
         let mut is_child = false;
@@ -233,8 +233,8 @@ impl Rule {
 
     fn applies<'a>(
         &self,
-        element: &Identity,
-        ancestors: impl DoubleEndedIterator<Item = &'a Identity>,
+        element: &ElementIdentity,
+        ancestors: impl DoubleEndedIterator<Item = &'a ElementIdentity>,
         looks: &mut usize,
     ) -> bool {
         let mut wanted = self.selector.iter();
@@ -308,15 +308,18 @@ mod tests {
 
     /// Whether `<td><p class=…><span class=…>` is struck out.
     fn is_struck(css: &str) -> Option<bool> {
-        let identity = |name: &str, classes: &str, id: &str| Identity {
+        let identity = |name: &str, classes: &str, id: &str| ElementIdentity {
             name: name.to_owned(),
             classes: Some(classes.to_owned()),
             id: Some(id.to_owned()),
         };
         let ancestors = [identity("td", "", ""), identity("p", "absatz old", "")];
         let mut sheet = Sheet::read(css);
-        let style =
-            sheet.style(&identity("span", "weg dose", "x1"), ancestors.iter(), &Block::default());
+        let style = sheet.style(
+            &identity("span", "weg dose", "x1"),
+            ancestors.iter(),
+            &DeclarationBlock::default(),
+        );
         style.is_through
     }
 

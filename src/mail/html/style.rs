@@ -97,14 +97,14 @@ pub(super) enum Marker {
 
 /// The declarations of a block: those that count, and those that count more (`!important`).
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) struct Block {
+pub(super) struct DeclarationBlock {
     pub(super) normal: Style,
     pub(super) important: Style,
     /// It depends on something that is not known here, or has rules of its own within.
     pub(super) is_unsure: bool,
 }
 
-impl Block {
+impl DeclarationBlock {
     pub(super) fn read(css: &str) -> Self {
         let css = without_comments(css);
         let mut block = Self::default();
@@ -458,18 +458,18 @@ mod tests {
             "text-decoration:none;text-decoration:line-through",
             "mso-bidi-font-weight:bold;text-decoration:line-through",
         ] {
-            let block = Block::read(css);
+            let block = DeclarationBlock::read(css);
             let style = block.important.over(&block.normal);
             assert_eq!(style.is_through, Some(true), "{css}");
         }
         for css in
             ["text-decoration:underline", "text-decoration:line-through;text-decoration:none"]
         {
-            assert_eq!(Block::read(css).normal.is_through, Some(false), "{css}");
+            assert_eq!(DeclarationBlock::read(css).normal.is_through, Some(false), "{css}");
         }
         for css in ["text-decoration-color:red", "text-decoration:revert", "line-through", ":", ""]
         {
-            assert_eq!(Block::read(css).normal.is_through, None, "{css}");
+            assert_eq!(DeclarationBlock::read(css).normal.is_through, None, "{css}");
         }
     }
 
@@ -492,7 +492,7 @@ mod tests {
             ("position:absolute;top:-3.0pt", None),
             ("color:red", None),
         ] {
-            assert_eq!(Block::read(css).normal.shifts(), expected, "{css}");
+            assert_eq!(DeclarationBlock::read(css).normal.shifts(), expected, "{css}");
         }
     }
 
@@ -510,8 +510,9 @@ mod tests {
             "x}text-decoration:none",
             "vertical-align:bogus;vertical-align:3",
         ] {
-            let block =
-                Block::read(&format!("vertical-align:super;text-decoration:line-through;{more}"));
+            let block = DeclarationBlock::read(&format!(
+                "vertical-align:super;text-decoration:line-through;{more}"
+            ));
             assert_eq!(block.important.over(&block.normal).is_through, Some(true), "{more}");
             assert_eq!(block.normal.shifts(), Some(Shift::Up), "{more}");
         }
@@ -525,10 +526,11 @@ mod tests {
             "text-decoration:inherit",
             "all:unset",
         ] {
-            let block = Block::read(&format!("text-decoration:line-through;{more}"));
+            let block = DeclarationBlock::read(&format!("text-decoration:line-through;{more}"));
             assert_eq!(block.normal.is_through, Some(false), "{more}");
         }
-        let block = Block::read("display:none;display:bogus;quotes:'}';opacity:x;float:middle");
+        let block =
+            DeclarationBlock::read("display:none;display:bogus;quotes:'}';opacity:x;float:middle");
         assert!(block.normal.hides() && !block.normal.is_box_of_its_own());
     }
 
@@ -548,7 +550,7 @@ mod tests {
             ("list-style:'\\2212'", true),
             ("list-style-type:'- '", false),
         ] {
-            assert_eq!(Block::read(css).is_unsure, expected, "{css}");
+            assert_eq!(DeclarationBlock::read(css).is_unsure, expected, "{css}");
         }
     }
 
@@ -563,10 +565,10 @@ mod tests {
             ("width:0;height:10px;overflow:hidden", true),
             ("display:block", false),
         ] {
-            assert_eq!(Block::read(css).normal.hides(), expected, "{css}");
+            assert_eq!(DeclarationBlock::read(css).normal.hides(), expected, "{css}");
         }
-        assert_eq!(Block::read("font-size:0px").normal.is_tiny, Some(true));
-        assert_eq!(Block::read("font-size:13px").normal.is_tiny, Some(false));
-        assert_eq!(Block::read("font:italic 0/0 a").normal.is_tiny, Some(true));
+        assert_eq!(DeclarationBlock::read("font-size:0px").normal.is_tiny, Some(true));
+        assert_eq!(DeclarationBlock::read("font-size:13px").normal.is_tiny, Some(false));
+        assert_eq!(DeclarationBlock::read("font:italic 0/0 a").normal.is_tiny, Some(true));
     }
 }

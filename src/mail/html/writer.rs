@@ -9,13 +9,13 @@ mod scope;
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    elements::{Gap, Hiding, Look, Scope, Shape, is_void, shape},
-    layout::Layout,
-    lists::{List, Table},
-    page::{Page, Run},
+    elements::{Appearance, Gap, Hiding, Scope, Shape, is_void, shape},
+    layout::TextLayout,
+    lists::{HtmlTable, List},
+    page::{HtmlPage, TextRun},
     reader::{Listener, Outline, Tag},
-    sheet::{Identity, Sheet},
-    style::{Block, Display, Font, Space, Style},
+    sheet::{ElementIdentity, Sheet},
+    style::{DeclarationBlock, Display, Font, Space, Style},
     symbols,
 };
 use crate::mail::text::Cleaner;
@@ -37,27 +37,27 @@ const RADIOS_MAX: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    page: Page,
-    layout: Layout,
+    page: HtmlPage,
+    layout: TextLayout,
     cleaner: Cleaner,
     sheet: Sheet,
     /// Items of the lists to come that count backwards, the next one last.
     reversed: Vec<i64>,
-    stack: Vec<Entry>,
+    stack: Vec<OpenElement>,
     /// Elements that were not put on the full stack, by name: their end tags close nothing.
     skipped: HashMap<String, usize>,
     /// Tags that are open in the page.
     tags: usize,
     lists: Vec<List>,
-    tables: Vec<Table>,
+    tables: Vec<HtmlTable>,
     selects: Vec<Select>,
     fillers: usize,
     /// Forms that began, and the one that is open.
     forms: usize,
     form: usize,
     /// Where the radio button of a group stands that is checked, by form and name.
-    radios: HashMap<(String, String), Mark>,
-    link: Option<Link>,
+    radios: HashMap<(String, String), PagePosition>,
+    link: Option<OpenLink>,
     hidden: Vec<String>,
     /// A line end here belongs to the tag before it.
     skips_line_end: bool,
@@ -69,11 +69,11 @@ pub(super) struct Writer {
 
 /// An open element.
 #[derive(Debug)]
-struct Entry {
-    identity: Identity,
+struct OpenElement {
+    identity: ElementIdentity,
     shape: Shape,
     style: Style,
-    look: Look,
+    look: Appearance,
     scope: Scope,
     gap: Gap,
     /// The tag that is open in the page.
@@ -83,12 +83,12 @@ struct Entry {
     is_between_cells: bool,
     /// Elements right in it, as far as they are counted.
     children: usize,
-    end: End,
+    end: ElementEnd,
 }
 
 /// What its end brings.
 #[derive(Debug)]
-enum End {
+enum ElementEnd {
     Nothing,
     Say(String),
     Link,
@@ -104,7 +104,7 @@ enum End {
 }
 
 #[derive(Debug)]
-struct Link {
+struct OpenLink {
     target: String,
     /// Clients show its words as they are.
     is_written: bool,
@@ -112,7 +112,7 @@ struct Link {
 }
 
 /// Where something stands in page and text. `None` where it is not shown.
-type Mark = Option<(usize, usize)>;
+type PagePosition = Option<(usize, usize)>;
 
 #[derive(Debug, Default)]
 struct Select {
@@ -122,9 +122,9 @@ struct Select {
     /// Within a group that is disabled.
     is_disabled: bool,
     /// The option that is chosen.
-    chosen: Option<Mark>,
+    chosen: Option<PagePosition>,
     /// The first that could be.
-    first: Option<Mark>,
+    first: Option<PagePosition>,
 }
 
 /// What became of a letter's HTML.
@@ -163,14 +163,15 @@ impl Listener for Writer {
         self.skips_line_end = false;
         let shape = shape(&tag.name);
         self.end_implied(&tag.name, shape);
-        let identity = Identity {
+        let identity = ElementIdentity {
             name: tag.name.clone(),
             classes: tag.get("class").map(str::to_owned),
             id: tag.get("id").map(str::to_owned),
         };
-        let mut own = tag.get("style").map(Block::read).unwrap_or_default();
+        let mut own = tag.get("style").map(DeclarationBlock::read).unwrap_or_default();
         if let Some(face) = tag.get("face") {
-            own.normal = own.normal.over(&Block::read(&format!("font-family:{face}")).normal);
+            own.normal =
+                own.normal.over(&DeclarationBlock::read(&format!("font-family:{face}")).normal);
         }
         self.is_unsure |= own.is_unsure;
         let ancestors = self.stack.iter().map(|entry| &entry.identity);
@@ -210,7 +211,7 @@ impl Listener for Writer {
             }
             return;
         };
-        let is_around_blocks = |entry: &Entry| entry.gap >= Gap::Line;
+        let is_around_blocks = |entry: &OpenElement| entry.gap >= Gap::Line;
         let above = self.stack.get(at + 1..).unwrap_or_default();
         let has_no_tag = self.stack.get(at).is_some_and(|entry| entry.tag.is_none());
         if shape.is_formatting && has_no_tag && above.iter().any(is_around_blocks) {
@@ -263,7 +264,7 @@ impl Writer {
             || self.hidden.iter().any(|text| !words(text).is_subset(&seen) && !text.is_empty())
     }
 
-    fn look(&self) -> Look {
+    fn look(&self) -> Appearance {
         self.stack.last().map(|entry| entry.look).unwrap_or_default()
     }
 
@@ -280,7 +281,7 @@ impl Writer {
         self.say_as(text, self.look());
     }
 
-    fn say_as(&mut self, text: &str, look: Look) {
+    fn say_as(&mut self, text: &str, look: Appearance) {
         if look.is_hidden() {
             if look.is_told() && self.hidden.len() <= HIDDEN_WORDS_MAX {
                 self.hidden.extend(text.split_whitespace().map(str::to_owned));
@@ -306,7 +307,8 @@ impl Writer {
             }
             target = &link.target;
         }
-        let run = Run { marks: look.marks, is_struck: look.is_struck, level: look.level, in_link };
+        let run =
+            TextRun { marks: look.marks, is_struck: look.is_struck, level: look.level, in_link };
         self.page.text(text, look.space, in_pre, run, target);
     }
 

@@ -14,7 +14,7 @@ const MARK_BYTES: usize = 8;
 
 /// Members as the homeserver shows them now.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenMembers {
     /// The master keys of those who have an identity.
     pub identities: BTreeMap<OwnedUserId, String>,
     /// Those with a device that would be given a key for what people wrote.
@@ -28,12 +28,12 @@ impl OwnDevice {
         &self,
         members: &BTreeSet<OwnedUserId>,
         trust: Trust,
-    ) -> Result<Seen, DeviceError> {
+    ) -> Result<SeenMembers, DeviceError> {
         let mut turn = self.turn().await?;
         let asked = members.iter().map(|user| &**user).chain([self.homeserver.bot()]);
         boxed(self.olm.update_tracked_users(asked)).await?;
         self.settle(&mut turn.state).await?;
-        let mut seen = Seen::default();
+        let mut seen = SeenMembers::default();
         for member in members {
             if let Some(key) = self.master_key(member).await? {
                 seen.identities.insert(member.clone(), key);

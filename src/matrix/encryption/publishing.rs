@@ -14,7 +14,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{DeviceError, DeviceNews, OwnDevice, State};
+use super::{DeviceError, DeviceNews, OwnDevice, OwnDeviceState};
 use crate::matrix::Endpoint;
 
 impl OwnDevice {
@@ -121,7 +121,7 @@ impl OwnDevice {
     /// them yet.
     pub(super) async fn upload_signed(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         request: &OutgoingRequest,
         signed: Option<&RawValue>,
     ) -> Result<(), DeviceError> {

@@ -11,7 +11,7 @@ use ruma::{
     },
 };
 
-use super::{DeviceError, OwnDevice, State};
+use super::{DeviceError, OwnDevice, OwnDeviceState};
 use crate::matrix::{
     Endpoint,
     client::{self, As},
@@ -25,14 +25,14 @@ const ROUNDS_MAX: usize = 8;
 const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl OwnDevice {
-    pub(super) async fn settle(&self, state: &mut State) -> Result<(), DeviceError> {
+    pub(super) async fn settle(&self, state: &mut OwnDeviceState) -> Result<(), DeviceError> {
         self.settle_but(state, |_| false).await
     }
 
     /// The same, but for what can wait.
     pub(super) async fn settle_but(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         can_wait: impl Fn(&AnyOutgoingRequest) -> bool,
     ) -> Result<(), DeviceError> {
         for _ in 0..ROUNDS_MAX {
@@ -50,7 +50,7 @@ impl OwnDevice {
 
     pub(super) async fn send(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         request: &OutgoingRequest,
     ) -> Result<(), DeviceError> {
         let name = request.request_id();
@@ -86,7 +86,7 @@ impl OwnDevice {
     /// made in their place.
     pub(super) async fn upload(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         name: &TransactionId,
         upload: &upload_keys::v3::Request,
     ) -> Result<(), DeviceError> {

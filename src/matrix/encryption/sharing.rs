@@ -16,7 +16,7 @@ use ruma::{
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{DeviceError, LockedOut, OwnDevice, State, boxed, identity};
+use super::{DeviceError, LockedOut, OwnDevice, OwnDeviceState, boxed, identity};
 use crate::matrix::{Endpoint, MatrixError, error::Cause};
 use crate::model::Trust;
 
@@ -47,7 +47,7 @@ pub struct Audience<'a> {
 
 /// What leaves, and who can read it.
 #[derive(Debug)]
-pub struct Encrypted {
+pub struct EncryptedContent {
     pub content: Value,
     /// Members of whose devices at least one was given the key.
     pub readers: BTreeSet<OwnedUserId>,
@@ -81,7 +81,7 @@ impl Rotation {
 
 /// Who has the key of a Megolm session of ours, and how far it is used.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct SharedSession {
     pub(super) members: BTreeSet<OwnedUserId>,
     pub(super) pins: BTreeMap<OwnedUserId, String>,
     pub(super) trust: Trust,
@@ -142,7 +142,7 @@ impl OwnDevice {
         event_type: &str,
         content: &Value,
         before_sharing: impl Future<Output = Result<(), E>> + Send,
-    ) -> Result<Encrypted, E> {
+    ) -> Result<EncryptedContent, E> {
         let mut turn = self.turn().await?;
         let state = &mut *turn.state;
         if !state.is_shared(audience) {
@@ -170,7 +170,7 @@ impl OwnDevice {
             .deserialize_as_unchecked()
             .map_err(|error| DeviceError::Library(error.into()))?;
         self.introduce(state, audience.room, &encrypted).await?;
-        Ok(Encrypted { content: encrypted, readers })
+        Ok(EncryptedContent { content: encrypted, readers })
     }
 
     /// Leads the devices that were given a key for the first time to ask who we are, before
@@ -183,7 +183,7 @@ impl OwnDevice {
     /// identity. The request itself is refused without a word, as those of strangers are.
     pub(super) async fn introduce(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         room: &RoomId,
         encrypted: &Value,
     ) -> Result<(), DeviceError> {
@@ -222,7 +222,7 @@ impl OwnDevice {
 
     pub(super) async fn share<E: From<DeviceError>>(
         &self,
-        state: &mut State,
+        state: &mut OwnDeviceState,
         audience: &Audience<'_>,
         before_sharing: impl Future<Output = Result<(), E>> + Send,
     ) -> Result<(), E> {
@@ -284,7 +284,7 @@ impl OwnDevice {
             state.untold.insert(audience.room.to_string(), locked_out);
         }
         let Some((session, readers)) = self.sending_session(room).await? else { return Ok(()) };
-        let shared = Shared {
+        let shared = SharedSession {
             // Whoever was left out is looked at again with the next post.
             members: if is_complete { audience.members.clone() } else { BTreeSet::new() },
             pins: audience.pins.clone(),
@@ -329,7 +329,7 @@ impl OwnDevice {
 
     /// Whom a message with keys went to that is not introduced yet. The bot reads for all of ours,
     /// and decides anew.
-    pub(super) fn note_strangers(&self, state: &mut State, request: &ToDeviceRequest) {
+    pub(super) fn note_strangers(&self, state: &mut OwnDeviceState, request: &ToDeviceRequest) {
         if request.event_type != ToDeviceEventType::RoomEncrypted {
             return;
         }
@@ -365,7 +365,7 @@ impl OwnDevice {
     }
 }
 
-impl State {
+impl OwnDeviceState {
     /// Whether the last session of a room is known to everybody it is for, and not used up.
     pub(super) fn is_shared(&self, audience: &Audience<'_>) -> bool {
         self.shared.get(audience.room.as_str()).is_some_and(|shared| {

@@ -8,14 +8,16 @@ use std::{
 use ruma::{OwnedEventId, OwnedUserId, RoomId, UserId};
 use serde_json::Value;
 
-use super::{Loaded, bot_asks_for, device_id, drain, fetch_damaged, loaded, mark, unless_lost};
+use super::{
+    LoadedDevice, bot_asks_for, count_on, device_id, drain, fetch_damaged, loaded, unless_lost,
+};
 use crate::{
-    matrix::{Audience, Encrypted, OwnDevice, Rotation, Voice},
+    matrix::{Audience, EncryptedContent, OwnDevice, Rotation, Voice},
     model::{Substance, Trust},
     phrases::Phrase,
     relay::{
         Ctx, Line, identities,
-        members::{self, Member},
+        members::{self, PortalMember},
         notices::notice_for,
         readers,
         stop::Stop,
@@ -58,8 +60,8 @@ pub(in crate::relay) async fn say(
         Substance::Content => line.channel.trust,
         Substance::Word => Trust::AnyDevice,
     };
-    let place = Place { ctx, line, room, rotation, trust };
-    let Said { device, encrypted, known } = match place.encrypt(speaker, content).await {
+    let place = SayingPlace { ctx, line, room, rotation, trust };
+    let EncryptedSaying { device, encrypted, known } = match place.encrypt(speaker, content).await {
         Err(Stop::DeviceLost) => place.encrypt(speaker, content).await?,
         encrypted => encrypted?,
     };
@@ -93,7 +95,7 @@ pub(in crate::relay) async fn who_could_read(
     speaker: &UserId,
 ) -> Result<BTreeSet<OwnedUserId>, Stop> {
     let trust = line.channel.trust;
-    let place = Place { ctx, line, room, rotation, trust };
+    let place = SayingPlace { ctx, line, room, rotation, trust };
     let loaded = loaded(ctx, speaker).await?;
     let (circle, equipped) = place.look(&loaded, speaker).await?;
     Ok(circle.members.intersection(&equipped).cloned().collect())
@@ -101,7 +103,7 @@ pub(in crate::relay) async fn who_could_read(
 
 /// Where something is said, and who is trusted there.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct SayingPlace<'a> {
     ctx: &'a Ctx,
     line: &'a Line,
     room: &'a RoomId,
@@ -110,10 +112,10 @@ struct Place<'a> {
 }
 
 /// Something encrypted, by whom, and who reads in the room.
-struct Said {
+struct EncryptedSaying {
     device: Arc<OwnDevice>,
-    encrypted: Encrypted,
-    known: Vec<Member>,
+    encrypted: EncryptedContent,
+    known: Vec<PortalMember>,
 }
 
 /// Whom something is for, and the identities they are known by.
@@ -122,7 +124,7 @@ struct Circle {
     pins: BTreeMap<OwnedUserId, String>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> SayingPlace<'a> {
     fn audience<'c>(&self, circle: &'c Circle) -> Audience<'c>
     where
         'a: 'c,
@@ -136,7 +138,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    async fn encrypt(&self, speaker: &UserId, content: &Value) -> Result<Said, Stop> {
+    async fn encrypt(&self, speaker: &UserId, content: &Value) -> Result<EncryptedSaying, Stop> {
         let ctx = self.ctx;
         let loaded = loaded(ctx, speaker).await?;
         let device = loaded.device.clone();
@@ -149,21 +151,22 @@ impl<'a> Place<'a> {
         }
         let once = async |circle: &Circle| {
             let audience = self.audience(circle);
-            let encrypted = device.encrypt(&audience, "m.room.message", content, mark(ctx)).await;
+            let encrypted =
+                device.encrypt(&audience, "m.room.message", content, count_on(ctx)).await;
             unless_lost(ctx, &device, encrypted).await
         };
         let mut encrypted = once(&circle).await?;
         if fetch_damaged(ctx, &loaded).await? {
             encrypted = once(&circle).await?;
         }
-        Ok(Said { device, encrypted, known })
+        Ok(EncryptedSaying { device, encrypted, known })
     }
 
     /// Makes sure, before anybody gets a key, who is there and who they are; with those who have a
     /// device that may read.
     async fn look(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedDevice,
         speaker: &UserId,
     ) -> Result<(Circle, BTreeSet<OwnedUserId>), Stop> {
         let Self { ctx, line, room, .. } = *self;
@@ -174,7 +177,8 @@ impl<'a> Place<'a> {
             members::ask(ctx, line, room).await?;
             let before = known;
             known = members::readers(ctx, line, room).await?;
-            let is_new = |member: &Member| before.iter().all(|other| other.user != member.user);
+            let is_new =
+                |member: &PortalMember| before.iter().all(|other| other.user != member.user);
             self.meet(loaded, people(&known, is_new)).await?;
         } else {
             ctx.store.invited_get_keys(room.as_str()).await?;
@@ -199,13 +203,13 @@ impl<'a> Place<'a> {
     }
 
     /// People are here of whose coming `/sync` has not told yet.
-    async fn meet(&self, loaded: &Loaded, newcomers: Vec<OwnedUserId>) -> Result<(), Stop> {
+    async fn meet(&self, loaded: &LoadedDevice, newcomers: Vec<OwnedUserId>) -> Result<(), Stop> {
         let met = loaded.device.meet(newcomers).await;
         unless_lost(self.ctx, &loaded.device, met.map_err(Stop::from)).await
     }
 
     /// Always with the bot, who reads for all of ours.
-    fn circle(&self, speaker: &UserId, readers: &[Member]) -> Circle {
+    fn circle(&self, speaker: &UserId, readers: &[PortalMember]) -> Circle {
         let is_pinned = self.trust == Trust::CrossSigned;
         let mut members: BTreeSet<OwnedUserId> = readers
             .iter()
@@ -222,7 +226,7 @@ impl<'a> Place<'a> {
 }
 
 /// The people among members.
-fn people(members: &[Member], which: impl Fn(&Member) -> bool) -> Vec<OwnedUserId> {
+fn people(members: &[PortalMember], which: impl Fn(&PortalMember) -> bool) -> Vec<OwnedUserId> {
     let people = members.iter().filter(|member| !member.is_ours && which(member));
     people.map(|member| member.user.clone()).collect()
 }

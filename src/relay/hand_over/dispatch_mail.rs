@@ -3,7 +3,7 @@
 use ruma::MxcUri;
 use tracing::error;
 
-use super::Case;
+use super::DispatchCase;
 use crate::{
     channel::{Dialect, WhyNot, Writes},
     document::{self, DocumentError, FaxLabels, FaxPage},
@@ -12,7 +12,7 @@ use crate::{
     model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Trouble},
     phrases::{Phrase, Phrases},
     relay::{
-        budget::Held,
+        budget::LentMemory,
         leaving::{Content, Leaving},
     },
     sandbox::SandboxError,
@@ -38,13 +38,13 @@ impl From<StoreError> for NoMail {
     }
 }
 
-impl Case<'_> {
+impl DispatchCase<'_> {
     /// The mail of a dispatch: the same bytes at every attempt.
     pub(super) async fn mail(
         &self,
         stored: &StoredDispatch,
         composed: &Composition,
-    ) -> Result<(Envelope, Leaving, Held), NoMail> {
+    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
         let channel = &self.line.channel;
         let addressee = match &stored.answer_to {
             Some(elsewhere) => &Correspondent::Mail(elsewhere.clone()),

@@ -1,37 +1,37 @@
 //! What stays in the room, and what its author is told.
 
-use super::{Progress, Said};
+use super::{ReadingProgress, SaidBy};
 use crate::{
     model::Correspondent,
     phrases::{EditTrouble, Phrase},
     relay::{
         Line,
-        acts::{self, Found},
-        reader::Reader,
+        acts::{self, ActTarget},
+        reader::PortalReader,
         unreadable,
     },
     rules::{acts::ActKind, routing::Refusal},
     store::{EditSays, EventStep, StoreError, StoredEvent},
 };
 
-impl Reader<'_> {
+impl PortalReader<'_> {
     /// What was said stays in the room, and its sender is told why.
     pub(super) async fn refuse(
         &self,
         stored: &StoredEvent,
-        said: &Said,
+        said: &SaidBy,
         phrase: &Phrase,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         if !self.may_be_told(said).await? {
-            return Ok(Progress::Done);
+            return Ok(ReadingProgress::Done);
         }
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        let Some(mut step) = self.step(stored).await? else { return Ok(ReadingProgress::Acted) };
         if stored.was_announced {
             self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
         }
         self.tell(&mut step, &said.event_id, &said.event_id, phrase).await?;
         step.commit().await?;
-        Ok(Progress::Acted)
+        Ok(ReadingProgress::Acted)
     }
 
     /// What an edit says cannot be had or believed, and never will be: its message does not leave
@@ -40,13 +40,13 @@ impl Reader<'_> {
     pub(super) async fn refuse_edit(
         &self,
         stored: &StoredEvent,
-        said: &Said,
+        said: &SaidBy,
         message: &str,
         trouble: EditTrouble,
         else_phrase: &Phrase,
-    ) -> Result<Progress, StoreError> {
+    ) -> Result<ReadingProgress, StoreError> {
         let may_be_told = self.may_be_told(said).await?;
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        let Some(mut step) = self.step(stored).await? else { return Ok(ReadingProgress::Acted) };
         let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
         step.edit_says(edit, self.room_id, author, message, EditSays::Never).await?;
         let act = acts::ReadAct {
@@ -57,37 +57,37 @@ impl Reader<'_> {
             trouble: Some(trouble),
             was_announced: stored.was_announced,
         };
-        if acts::follow(self, &mut step, &act).await? != Found::Part && may_be_told {
+        if acts::follow(self, &mut step, &act).await? != ActTarget::Part && may_be_told {
             self.tell(&mut step, edit, edit, else_phrase).await?;
         }
         step.commit().await?;
-        Ok(Progress::Acted)
+        Ok(ReadingProgress::Acted)
     }
 
     /// It is no message. What its relation claimed is forgotten, so that nothing waits for it.
     pub(super) async fn nothing(
         &self,
         stored: &StoredEvent,
-        said: Option<&Said>,
-    ) -> Result<Progress, StoreError> {
+        said: Option<&SaidBy>,
+    ) -> Result<ReadingProgress, StoreError> {
         if stored.edit_of.is_none() && !stored.was_announced {
-            return Ok(Progress::Done);
+            return Ok(ReadingProgress::Done);
         }
-        let Some(mut step) = self.step(stored).await? else { return Ok(Progress::Acted) };
+        let Some(mut step) = self.step(stored).await? else { return Ok(ReadingProgress::Acted) };
         if let Some(said) = said.filter(|_| stored.edit_of.is_none()) {
             self.take_back(&mut step, said, &Phrase::MessageReadableStays).await?;
         }
         step.is_no_edit(&stored.event_id).await?;
         step.wake_hand_over(self.conversation.id).await?;
         step.commit().await?;
-        Ok(Progress::Acted)
+        Ok(ReadingProgress::Acted)
     }
 
     /// The sender of a message was told that it is not readable; now it is, and this becomes of it.
     pub(super) async fn take_back(
         &self,
         step: &mut EventStep<'_>,
-        said: &Said,
+        said: &SaidBy,
         phrase: &Phrase,
     ) -> Result<(), StoreError> {
         unreadable::take_back(step, self.line, self.conversation.id, &said.event_id, phrase).await

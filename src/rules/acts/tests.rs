@@ -175,7 +175,7 @@ proptest! {
 }
 
 /// Every case there is.
-fn every_case() -> Vec<(ActKind, Standing<'static>)> {
+fn every_case() -> Vec<(ActKind, MessageStanding<'static>)> {
     let mut cases = Vec::new();
     for dispatch in DeliveryState::ALL {
         for (is_out, is_held) in [(false, false), (true, false), (true, true)] {
@@ -190,7 +190,7 @@ fn every_case() -> Vec<(ActKind, Standing<'static>)> {
                     ] {
                         for act in [ActKind::Redaction, ActKind::Edit] {
                             for may_have_arrived in [false, true] {
-                                let standing = Standing {
+                                let standing = MessageStanding {
                                     dispatch,
                                     is_out,
                                     is_held,
@@ -297,7 +297,7 @@ fn what_is_withdrawn_after_it_left_is_said_in_every_state() {
     for state in [State::SendingBody, State::Accepted, State::Unclear] {
         for shown in [Shown::Nothing, Shown::Never("$1"), Shown::Version(Some("$1"))] {
             for has_others in [false, true] {
-                let now = Standing {
+                let now = MessageStanding {
                     dispatch: state,
                     is_out: false,
                     is_held: false,

@@ -31,7 +31,7 @@ const IDENTITY_KEYS: [&str; 4] =
     ["master_key", "self_signing_key", "user_signing_key", "pinned_master_key"];
 
 /// What others publish, and what one of our devices thinks of it.
-struct Split {
+struct PeerRecord {
     sha256: Vec<u8>,
     keys: Vec<u8>,
     sealed: Vec<u8>,
@@ -41,10 +41,10 @@ struct Split {
 #[derive(Default)]
 pub(super) struct PeerChanges {
     /// By user and name.
-    devices: BTreeMap<(String, Vec<u8>), Split>,
+    devices: BTreeMap<(String, Vec<u8>), PeerRecord>,
     removed: BTreeSet<(String, Vec<u8>)>,
     /// By user.
-    identities: BTreeMap<String, Split>,
+    identities: BTreeMap<String, PeerRecord>,
 }
 
 impl PeerChanges {
@@ -169,7 +169,7 @@ fn device_key(device: &DeviceData) -> (String, Vec<u8>) {
     (device.user_id().as_str().to_owned(), digest(device.device_id().as_str()))
 }
 
-fn columns(splits: Vec<Split>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+fn columns(splits: Vec<PeerRecord>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     splits.into_iter().map(|split| (split.sha256, split.sealed)).unzip()
 }
 
@@ -328,7 +328,7 @@ impl DeviceStore {
         names: &[&[u8]],
         value: &impl Serialize,
         public: &[&str],
-    ) -> Result<Split, DeviceStoreError> {
+    ) -> Result<PeerRecord, DeviceStoreError> {
         let mut rest = serde_json::to_value(value)?;
         let mut keys = Map::new();
         if let Some(fields) = fields(&mut rest) {
@@ -339,7 +339,7 @@ impl DeviceStore {
         let keys = serde_json::to_vec(&keys)?;
         let sha256 = Sha256::digest(&keys).to_vec();
         let sealed = self.close(kind, &[names, &[&sha256]].concat(), &rest)?;
-        Ok(Split { sha256, keys, sealed })
+        Ok(PeerRecord { sha256, keys, sealed })
     }
 
     /// The value that [`Self::split`] took apart.

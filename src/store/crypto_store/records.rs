@@ -21,7 +21,7 @@ const PLACE_BYTES: usize = 16;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     Account,
     /// The private keys of the cross-signing identity.
     Identity,
@@ -50,7 +50,7 @@ pub(super) enum Kind {
     Custom,
 }
 
-impl Kind {
+impl RecordKind {
     /// Stands in the database and is bound into what is sealed: never to be changed.
     fn word(self) -> &'static str {
         match self {
@@ -76,23 +76,23 @@ impl Kind {
 
 /// Where a record stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    kind: Kind,
+pub(super) struct RecordPlace {
+    kind: RecordKind,
     part_of: Vec<u8>,
     name: Vec<u8>,
 }
 
-impl Place {
+impl RecordPlace {
     /// For a kind of which a device has one.
-    pub(super) fn only(kind: Kind) -> Self {
+    pub(super) fn only(kind: RecordKind) -> Self {
         Self { kind, part_of: Vec::new(), name: Vec::new() }
     }
 
-    pub(super) fn named(kind: Kind, name: &str) -> Self {
+    pub(super) fn named(kind: RecordKind, name: &str) -> Self {
         Self { kind, part_of: Vec::new(), name: digest(name) }
     }
 
-    pub(super) fn within(kind: Kind, part_of: &str, name: &str) -> Self {
+    pub(super) fn within(kind: RecordKind, part_of: &str, name: &str) -> Self {
         Self { kind, part_of: digest(part_of), name: digest(name) }
     }
 }
@@ -115,8 +115,8 @@ pub(super) fn message_digest(message: &OlmMessageHash) -> Vec<u8> {
 /// Records to be put and removed in one transaction.
 #[derive(Default)]
 pub(super) struct RecordChanges {
-    put: BTreeMap<Place, Vec<u8>>,
-    remove: BTreeSet<Place>,
+    put: BTreeMap<RecordPlace, Vec<u8>>,
+    remove: BTreeSet<RecordPlace>,
 }
 
 impl RecordChanges {
@@ -124,7 +124,7 @@ impl RecordChanges {
     pub(super) fn put(
         &mut self,
         store: &DeviceStore,
-        place: Place,
+        place: RecordPlace,
         value: &impl Serialize,
     ) -> Result<(), DeviceStoreError> {
         let sealed = store.close(place.kind.word(), &[&place.part_of, &place.name], value)?;
@@ -141,7 +141,7 @@ impl RecordChanges {
     ) -> Result<(), DeviceStoreError> {
         // A number of its own for each, so that none replaces another; it says nothing of the secret.
         let number = uuid::Uuid::new_v4().to_string();
-        self.put(store, Place::within(Kind::Secret, secret_name, &number), &secret)
+        self.put(store, RecordPlace::within(RecordKind::Secret, secret_name, &number), &secret)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -155,24 +155,24 @@ impl RecordChanges {
         changes: &Changes,
     ) -> Result<(), DeviceStoreError> {
         if let Some(identity) = &changes.private_identity {
-            self.put(store, Place::only(Kind::Identity), &identity.pickle().await)?;
+            self.put(store, RecordPlace::only(RecordKind::Identity), &identity.pickle().await)?;
         }
         if let Some(key) = &changes.backup_decryption_key {
-            self.put(store, Place::only(Kind::BackupKey), key)?;
+            self.put(store, RecordPlace::only(RecordKind::BackupKey), key)?;
         }
         if let Some(version) = &changes.backup_version {
-            self.put(store, Place::only(Kind::BackupVersion), version)?;
+            self.put(store, RecordPlace::only(RecordKind::BackupVersion), version)?;
         }
         if let Some(key) = &changes.dehydrated_device_pickle_key {
-            self.put(store, Place::only(Kind::DehydratedDeviceKey), key)?;
+            self.put(store, RecordPlace::only(RecordKind::DehydratedDeviceKey), key)?;
         }
         if let Some(token) = &changes.next_batch_token {
-            self.put(store, Place::only(Kind::NextBatch), token)?;
+            self.put(store, RecordPlace::only(RecordKind::NextBatch), token)?;
         }
         self.collect_sessions(store, &changes.sessions, &changes.outbound_group_sessions).await?;
         for request in &changes.key_requests {
-            let place = Place::within(
-                Kind::SecretRequest,
+            let place = RecordPlace::within(
+                RecordKind::SecretRequest,
                 &request.info.as_key(),
                 request.request_id.as_str(),
             );
@@ -183,7 +183,7 @@ impl RecordChanges {
         }
         for (room, sessions) in &changes.withheld_session_info {
             for (session, entry) in sessions {
-                let place = Place::within(Kind::Withheld, room.as_str(), session);
+                let place = RecordPlace::within(RecordKind::Withheld, room.as_str(), session);
                 self.put(store, place, entry)?;
             }
         }
@@ -198,11 +198,11 @@ impl RecordChanges {
     ) -> Result<(), DeviceStoreError> {
         for session in sessions {
             let peer = session.sender_key().to_base64();
-            let place = Place::within(Kind::OlmSession, &peer, session.session_id());
+            let place = RecordPlace::within(RecordKind::OlmSession, &peer, session.session_id());
             self.put(store, place, &session.pickle().await)?;
         }
         for session in sending {
-            let place = Place::named(Kind::SendingSession, session.room_id().as_str());
+            let place = RecordPlace::named(RecordKind::SendingSession, session.room_id().as_str());
             self.put(store, place, &session.pickle().await)?;
         }
         Ok(())
@@ -214,18 +214,18 @@ impl RecordChanges {
         changes: &Changes,
     ) -> Result<(), DeviceStoreError> {
         for (room, settings) in &changes.room_settings {
-            self.put(store, Place::named(Kind::RoomSettings, room.as_str()), settings)?;
+            self.put(store, RecordPlace::named(RecordKind::RoomSettings, room.as_str()), settings)?;
         }
         for bundle in &changes.received_room_key_bundles {
             let (room, sender) = (&bundle.bundle_data.room_id, &bundle.sender_user);
-            let place = Place::within(Kind::KeyBundle, room.as_str(), sender.as_str());
+            let place = RecordPlace::within(RecordKind::KeyBundle, room.as_str(), sender.as_str());
             self.put(store, place, bundle)?;
         }
         for room in &changes.room_key_backups_fully_downloaded {
-            self.put(store, Place::named(Kind::FetchedRoom, room.as_str()), &())?;
+            self.put(store, RecordPlace::named(RecordKind::FetchedRoom, room.as_str()), &())?;
         }
         for (room, details) in &changes.rooms_pending_key_bundle {
-            let place = Place::named(Kind::AwaitedKeyBundle, room.as_str());
+            let place = RecordPlace::named(RecordKind::AwaitedKeyBundle, room.as_str());
             match details {
                 Some(details) => self.put(store, place, details)?,
                 None => _ = self.remove.insert(place),
@@ -281,7 +281,7 @@ impl RecordChanges {
 }
 
 /// Places as the arrays a statement takes.
-fn columns(places: impl Iterator<Item = Place>) -> (Vec<String>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+fn columns(places: impl Iterator<Item = RecordPlace>) -> (Vec<String>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let (mut kinds, mut parts, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for place in places {
         kinds.push(place.kind.word().to_owned());
@@ -295,7 +295,7 @@ fn columns(places: impl Iterator<Item = Place>) -> (Vec<String>, Vec<Vec<u8>>, V
 impl DeviceStore {
     pub(super) async fn record<T: DeserializeOwned>(
         &self,
-        place: &Place,
+        place: &RecordPlace,
     ) -> Result<Option<T>, DeviceStoreError> {
         let sealed = sqlx::query_scalar!(
             "select sealed
@@ -317,7 +317,7 @@ impl DeviceStore {
     /// All records of a kind.
     pub(super) async fn records<T: DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: RecordKind,
     ) -> Result<Vec<T>, DeviceStoreError> {
         let rows = sqlx::query!(
             "select part_of, name, sealed
@@ -331,7 +331,10 @@ impl DeviceStore {
         .await?;
         rows.into_iter()
             .map(|row| {
-                self.open_record(&Place { kind, part_of: row.part_of, name: row.name }, &row.sealed)
+                self.open_record(
+                    &RecordPlace { kind, part_of: row.part_of, name: row.name },
+                    &row.sealed,
+                )
             })
             .collect()
     }
@@ -339,7 +342,7 @@ impl DeviceStore {
     /// The records of a kind that stand below `part_of`.
     pub(super) async fn records_within<T: DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: RecordKind,
         part_of: &str,
     ) -> Result<Vec<T>, DeviceStoreError> {
         let part_of = digest(part_of);
@@ -357,7 +360,7 @@ impl DeviceStore {
         .await?;
         rows.into_iter()
             .filter_map(|row| {
-                let place = Place { kind, part_of: part_of.clone(), name: row.name };
+                let place = RecordPlace { kind, part_of: part_of.clone(), name: row.name };
                 unless_damaged("crypto_records", self.open_record(&place, &row.sealed)).transpose()
             })
             .collect()
@@ -366,7 +369,7 @@ impl DeviceStore {
     /// A record by its name, whatever it stands below.
     pub(super) async fn record_anywhere<T: DeserializeOwned>(
         &self,
-        kind: Kind,
+        kind: RecordKind,
         name: &str,
     ) -> Result<Option<T>, DeviceStoreError> {
         let name = digest(name);
@@ -383,14 +386,16 @@ impl DeviceStore {
         )
         .fetch_optional(&mut *self.rows().await?)
         .await?;
-        row.map(|row| self.open_record(&Place { kind, part_of: row.part_of, name }, &row.sealed))
-            .transpose()
+        row.map(|row| {
+            self.open_record(&RecordPlace { kind, part_of: row.part_of, name }, &row.sealed)
+        })
+        .transpose()
     }
 
     /// Puts one record in a transaction of its own.
     pub(super) async fn put_record(
         &self,
-        place: Place,
+        place: RecordPlace,
         value: &impl Serialize,
     ) -> Result<(), DeviceStoreError> {
         let mut changes = RecordChanges::default();
@@ -398,7 +403,7 @@ impl DeviceStore {
         changes.apply(&mut *self.rows().await?, self.device).await
     }
 
-    pub(super) async fn remove_record(&self, place: Place) -> Result<(), DeviceStoreError> {
+    pub(super) async fn remove_record(&self, place: RecordPlace) -> Result<(), DeviceStoreError> {
         let changes = RecordChanges { remove: BTreeSet::from([place]), ..Default::default() };
         changes.apply(&mut *self.rows().await?, self.device).await
     }
@@ -406,7 +411,7 @@ impl DeviceStore {
     /// Removes the records of a kind that have this name, or stand below it.
     pub(super) async fn remove_records(
         &self,
-        kind: Kind,
+        kind: RecordKind,
         name: &str,
     ) -> Result<(), DeviceStoreError> {
         sqlx::query!(
@@ -425,7 +430,7 @@ impl DeviceStore {
 
     fn open_record<T: DeserializeOwned>(
         &self,
-        place: &Place,
+        place: &RecordPlace,
         sealed: &[u8],
     ) -> Result<T, DeviceStoreError> {
         self.open(place.kind.word(), &[&place.part_of, &place.name], sealed)

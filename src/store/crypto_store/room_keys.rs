@@ -27,7 +27,7 @@ struct NewRoomKey {
 }
 
 /// A row of `crypto_room_keys`.
-struct Row {
+struct StoredRoomKey {
     room: Vec<u8>,
     session: Vec<u8>,
     backed_up_to: Option<String>,
@@ -119,7 +119,7 @@ impl DeviceStore {
         session: &str,
     ) -> Result<Option<InboundGroupSession>, DeviceStoreError> {
         let row = sqlx::query_as!(
-            Row,
+            StoredRoomKey,
             "select room, session, backed_up_to, sealed
              from crypto_room_keys
              where device = $1
@@ -141,7 +141,7 @@ impl DeviceStore {
         room: Option<&RoomId>,
     ) -> Result<Vec<InboundGroupSession>, DeviceStoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredRoomKey,
             "select room, session, backed_up_to, sealed
              from crypto_room_keys
              where device = $1
@@ -164,7 +164,7 @@ impl DeviceStore {
         limit: usize,
     ) -> Result<Vec<InboundGroupSession>, DeviceStoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredRoomKey,
             "select room, session, backed_up_to, sealed
              from crypto_room_keys
              where device = $1
@@ -191,7 +191,7 @@ impl DeviceStore {
         limit: usize,
     ) -> Result<Vec<InboundGroupSession>, DeviceStoreError> {
         let rows = sqlx::query_as!(
-            Row,
+            StoredRoomKey,
             "select room, session, backed_up_to, sealed
              from crypto_room_keys
              where device = $1
@@ -251,11 +251,14 @@ impl DeviceStore {
         })
     }
 
-    fn sound_room_key(&self, row: &Row) -> Result<Option<InboundGroupSession>, DeviceStoreError> {
+    fn sound_room_key(
+        &self,
+        row: &StoredRoomKey,
+    ) -> Result<Option<InboundGroupSession>, DeviceStoreError> {
         unless_damaged("crypto_room_keys", self.open_room_key(row))
     }
 
-    fn open_room_key(&self, row: &Row) -> Result<InboundGroupSession, DeviceStoreError> {
+    fn open_room_key(&self, row: &StoredRoomKey) -> Result<InboundGroupSession, DeviceStoreError> {
         let pickle: PickledInboundGroupSession =
             self.open(KIND, &[&row.room, &row.session], &row.sealed)?;
         let session =

@@ -11,7 +11,7 @@ use crate::{
 
 /// What became of a message whose edit cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
+pub enum WaitForEdit {
     /// It does not leave before the edit can be read, and its author is told.
     Held,
     /// The answer is under way just now.
@@ -65,21 +65,21 @@ impl Store {
         txn_id: &str,
         notice: impl Fn(bool) -> Notice,
         at: OffsetDateTime,
-    ) -> Result<Held, StoreError> {
+    ) -> Result<WaitForEdit, StoreError> {
         let transaction = self.pool.begin().await?;
         let mut step = EventStep { store: self, transaction, at };
         let Some(stood) = step.standing_of(conversation, message).await? else {
-            return Ok(Held::NoPart);
+            return Ok(WaitForEdit::NoPart);
         };
         if stood.part.is_out || stood.shown() != Shown::Waits(edit) {
-            return Ok(Held::NotWaitedFor);
+            return Ok(WaitForEdit::NotWaitedFor);
         }
         match stood.state {
-            DeliveryState::SendingBody => return Ok(Held::UnderWay),
-            DeliveryState::Accepted => return Ok(Held::Accepted),
+            DeliveryState::SendingBody => return Ok(WaitForEdit::UnderWay),
+            DeliveryState::Accepted => return Ok(WaitForEdit::Accepted),
             // Taken out, it would come back with the key, and leave without anybody's word.
-            DeliveryState::Unclear => return Ok(Held::Unclear),
-            DeliveryState::Withdrawn => return Ok(Held::NotWaitedFor),
+            DeliveryState::Unclear => return Ok(WaitForEdit::Unclear),
+            DeliveryState::Withdrawn => return Ok(WaitForEdit::NotWaitedFor),
             DeliveryState::Collecting
             | DeliveryState::Waiting
             | DeliveryState::HandingOver
@@ -106,7 +106,7 @@ impl Store {
             step.end(&stood, &notice).await?;
         }
         step.commit().await?;
-        Ok(Held::Held)
+        Ok(WaitForEdit::Held)
     }
 
     /// Messages that have waited since `before` for an edit that cannot be read, those behind the act

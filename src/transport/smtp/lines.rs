@@ -6,12 +6,12 @@ use crate::transport::reply::{Names, presentable};
 /// One reply, all its lines. `lettre`'s `Response` knows none without a text (`250`), and no code
 /// beyond 559 (`571`, which filters give).
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct ReplyLines {
     pub(super) code: u16,
     pub(super) lines: Vec<String>,
 }
 
-impl Lines {
+impl ReplyLines {
     pub(super) fn is_positive(&self) -> bool {
         (200..300).contains(&self.code)
     }
@@ -60,7 +60,7 @@ mod tests {
     fn r24_a_reply_s_code_is_what_its_first_line_begins_with() {
         let check = |code, lines: &[&str], enhanced: Option<&str>, shown: &str| {
             let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-            let reply = Lines { code, lines }.reply(&Names::of_user("mueller"));
+            let reply = ReplyLines { code, lines }.reply(&Names::of_user("mueller"));
             let read = reply.enhanced.map(|enhanced| enhanced.to_string());
             assert_eq!((read.as_deref(), reply.to_string().as_str()), (enhanced, shown));
         };

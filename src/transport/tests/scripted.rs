@@ -23,7 +23,7 @@ pub(super) fn account() -> MailServer {
 }
 
 /// What the server does next.
-enum Act {
+enum ScriptStep {
     Say { bytes: Vec<u8>, one_by_one: bool },
     Hear(String),
     HearBody(Vec<u8>),
@@ -35,7 +35,7 @@ enum Act {
 
 /// A list of acts. At its end the connection is closed without a word.
 #[derive(Default)]
-pub(super) struct ScriptedServer(Vec<Act>);
+pub(super) struct ScriptedServer(Vec<ScriptStep>);
 
 impl ScriptedServer {
     pub(super) fn new() -> Self {
@@ -44,18 +44,18 @@ impl ScriptedServer {
 
     /// Says these bytes; a line ends only where the script says so.
     pub(super) fn say(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then(Act::Say { bytes: bytes.into(), one_by_one: false })
+        self.then(ScriptStep::Say { bytes: bytes.into(), one_by_one: false })
     }
 
     /// Says these bytes in packets of one byte.
     pub(super) fn say_one_by_one(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then(Act::Say { bytes: bytes.into(), one_by_one: true })
+        self.then(ScriptStep::Say { bytes: bytes.into(), one_by_one: true })
     }
 
     /// Hears exactly this line, and nothing behind it: a client that does not wait for the answer
     /// fails here (KIM-4).
     pub(super) fn hear(self, line: &str) -> Self {
-        self.then(Act::Hear(line.to_owned()))
+        self.then(ScriptStep::Hear(line.to_owned()))
     }
 
     /// Hears a line and answers it.
@@ -65,27 +65,27 @@ impl ScriptedServer {
 
     /// Hears a mail up to and with its final dot, exactly so.
     pub(super) fn hear_body(self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.then(Act::HearBody(bytes.into()))
+        self.then(ScriptStep::HearBody(bytes.into()))
     }
 
     /// Hears so many bytes, whatever they are.
     pub(super) fn hear_some(self, count: usize) -> Self {
-        self.then(Act::HearSome(count))
+        self.then(ScriptStep::HearSome(count))
     }
 
     /// The client leaves without another byte.
     pub(super) fn hear_nothing_more(self) -> Self {
-        self.then(Act::HearNothingMore)
+        self.then(ScriptStep::HearNothingMore)
     }
 
     /// Stays silent, in virtual time.
     pub(super) fn wait(self, minutes: u64) -> Self {
-        self.then(Act::Wait(Duration::from_secs(minutes * 60)))
+        self.then(ScriptStep::Wait(Duration::from_secs(minutes * 60)))
     }
 
     /// From here on TLS.
     pub(super) fn encrypt(self, acceptor: &TlsAcceptor) -> Self {
-        self.then(Act::Encrypt(acceptor.clone()))
+        self.then(ScriptStep::Encrypt(acceptor.clone()))
     }
 
     pub(super) fn and(mut self, more: Self) -> Self {
@@ -93,7 +93,7 @@ impl ScriptedServer {
         self
     }
 
-    fn then(mut self, act: Act) -> Self {
+    fn then(mut self, act: ScriptStep) -> Self {
         self.0.push(act);
         self
     }
@@ -109,31 +109,31 @@ impl ScriptedServer {
         let mut io = BufReader::new(io);
         for act in self.0 {
             match act {
-                Act::Say { bytes, one_by_one } => say(&mut io, &bytes, one_by_one).await,
-                Act::Hear(expected) => {
+                ScriptStep::Say { bytes, one_by_one } => say(&mut io, &bytes, one_by_one).await,
+                ScriptStep::Hear(expected) => {
                     let mut line = String::new();
                     io.read_line(&mut line).await.unwrap();
                     assert_eq!(line, format!("{expected}\r\n"));
                     assert!(io.buffer().is_empty(), "pipelined behind {expected:?}");
                 }
-                Act::HearBody(expected) => {
+                ScriptStep::HearBody(expected) => {
                     let mut body = Vec::new();
                     while !body.ends_with(b"\r\n.\r\n") {
                         assert!(io.read_until(b'\n', &mut body).await.unwrap() > 0, "no final dot");
                     }
                     assert!(body == expected, "another body of {} bytes", body.len());
                 }
-                Act::HearSome(count) => {
+                ScriptStep::HearSome(count) => {
                     io.read_exact(&mut vec![0; count]).await.unwrap();
                 }
-                Act::HearNothingMore => {
+                ScriptStep::HearNothingMore => {
                     let mut rest = Vec::new();
                     // A client that leaves without a TLS farewell leaves too.
                     let _ = io.read_to_end(&mut rest).await;
                     assert_eq!(String::from_utf8_lossy(&rest), "");
                 }
-                Act::Wait(time) => sleep(time).await,
-                Act::Encrypt(acceptor) => {
+                ScriptStep::Wait(time) => sleep(time).await,
+                ScriptStep::Encrypt(acceptor) => {
                     // What the client makes of it is the test's matter.
                     let Ok(encrypted) = acceptor.accept(io.into_inner()).await else { return };
                     let encrypted: BoxedIo = Box::new(encrypted);

@@ -18,14 +18,14 @@ use crate::{
     model::{Envelope, MailAddress, Outcome, Reached},
     transport::{
         ClientCertificate, Fingerprint, MailServer, MailServerError, MailServerErrorKind, Mailbox,
-        MailboxProtocol, ServerSettingsError, TlsMode, Trust, probe_login, smtp::probe_login_over,
-        submit,
+        MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, probe_login,
+        smtp::probe_login_over, submit,
     },
 };
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+type IssuingAuthority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+fn authority() -> IssuingAuthority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name = DistinguishedName::new();
@@ -34,22 +34,22 @@ fn authority() -> Authority {
 }
 
 /// A certificate, the key to it, and both as PEM.
-struct Identity {
+struct CertificateWithKey {
     certificate: CertificateDer<'static>,
     key: KeyPair,
     pem: String,
 }
 
-fn identity(authority: &Authority, name: &str, last_year: i32) -> Identity {
+fn identity(authority: &IssuingAuthority, name: &str, last_year: i32) -> CertificateWithKey {
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(last_year, 1, 1);
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
-    Identity { certificate: certificate.der().clone(), pem: certificate.pem(), key }
+    CertificateWithKey { certificate: certificate.der().clone(), pem: certificate.pem(), key }
 }
 
-impl Identity {
+impl CertificateWithKey {
     fn pin(&self) -> Fingerprint {
         Fingerprint::of(&self.certificate)
     }
@@ -61,7 +61,7 @@ impl Identity {
     fn acceptor_for(
         &self,
         versions: &[&'static SupportedProtocolVersion],
-        clients: Option<&Authority>,
+        clients: Option<&IssuingAuthority>,
     ) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -85,12 +85,12 @@ impl Identity {
     }
 }
 
-fn trusting(trust: Trust, tls: TlsMode) -> MailServer {
+fn trusting(trust: ServerTrust, tls: TlsMode) -> MailServer {
     MailServer { host: "mail.praxis.example".to_owned(), tls, trust, ..account() }
 }
 
-fn only(authority: &Authority) -> Trust {
-    Trust::authorities(authority.pem().as_bytes()).unwrap()
+fn only(authority: &IssuingAuthority) -> ServerTrust {
+    ServerTrust::authorities(authority.pem().as_bytes()).unwrap()
 }
 
 fn pop3_login() -> ScriptedServer {
@@ -126,7 +126,7 @@ async fn a_server_is_trusted_by_authority_and_name() {
     assert!(is_untrusted(&other_name, &account).await);
     assert!(is_untrusted(&expired, &account).await);
     assert!(is_untrusted(&right, &trusting(only(&foreign), TlsMode::Implicit)).await);
-    assert!(is_untrusted(&right, &trusting(Trust::Platform, TlsMode::Implicit)).await);
+    assert!(is_untrusted(&right, &trusting(ServerTrust::Platform, TlsMode::Implicit)).await);
 }
 
 #[tokio::test]
@@ -134,7 +134,8 @@ async fn kim_3_a_pin_takes_the_place_of_name_date_and_authority_and_of_nothing_e
     let ours = authority();
     let today = identity(&ours, "clientmodul", 2021);
     let tomorrow = identity(&ours, "clientmodul", 2999);
-    let pinned = |pins: &[Fingerprint]| trusting(Trust::Pins(pins.to_vec()), TlsMode::Implicit);
+    let pinned =
+        |pins: &[Fingerprint]| trusting(ServerTrust::Pins(pins.to_vec()), TlsMode::Implicit);
 
     log_in(&today.acceptor(), &pinned(&[today.pin()])).await.unwrap();
     log_in(&today.acceptor_for(&[&TLS12], None), &pinned(&[today.pin()])).await.unwrap();
@@ -153,8 +154,9 @@ async fn kim_3_a_pin_takes_the_place_of_name_date_and_authority_and_of_nothing_e
 async fn kim_3_the_pinned_certificate_without_its_key_is_worth_nothing() {
     let ours = authority();
     let real = identity(&ours, "clientmodul", 2999);
-    let thief = Identity { key: KeyPair::generate().unwrap(), ..identity(&ours, "x", 2999) };
-    let pinned = trusting(Trust::Pins(vec![real.pin()]), TlsMode::Implicit);
+    let thief =
+        CertificateWithKey { key: KeyPair::generate().unwrap(), ..identity(&ours, "x", 2999) };
+    let pinned = trusting(ServerTrust::Pins(vec![real.pin()]), TlsMode::Implicit);
     // The real certificate over a foreign key: rustls refuses to serve such a pair, so a resolver
     // hands it out.
     for version in [&TLS12, &TLS13] {
@@ -175,7 +177,7 @@ async fn kim_3_the_pinned_certificate_without_its_key_is_worth_nothing() {
 async fn kim_3_a_server_that_wants_a_certificate_gets_ours_and_nobody_else_s() {
     let (ours, foreign) = (authority(), authority());
     let server = identity(&ours, "mail.praxis.example", 2999);
-    let client = |authority: &Authority| {
+    let client = |authority: &IssuingAuthority| {
         let own = identity(authority, "gateway", 2999);
         ClientCertificate::from_pem(own.pem.as_bytes(), own.key.serialize_pem().as_bytes()).unwrap()
     };
@@ -193,7 +195,7 @@ async fn kim_3_a_server_that_wants_a_certificate_gets_ours_and_nobody_else_s() {
 
 #[tokio::test]
 async fn a_server_without_tls_where_tls_is_expected_hears_no_word() {
-    let account = trusting(Trust::Platform, TlsMode::Implicit);
+    let account = trusting(ServerTrust::Platform, TlsMode::Implicit);
     let server = ScriptedServer::new().say("+OK POP3 in the clear\r\n");
     let ended = server
         .play(async |io| Mailbox::open_over(io, MailboxProtocol::Pop3, &account).await.map(|_| ()))
@@ -245,7 +247,7 @@ async fn all_three_protocols_change_over_to_tls_before_anything_else() {
 
 #[tokio::test]
 async fn kim_3_nothing_falls_back_to_plaintext() {
-    let account = trusting(Trust::Platform, TlsMode::StartTls);
+    let account = trusting(ServerTrust::Platform, TlsMode::StartTls);
     let ehlo = "EHLO [127.0.0.1]";
     let capability = "u1 CAPABILITY";
     let pop3 = || ScriptedServer::new().say("+OK\r\n");
@@ -312,10 +314,10 @@ fn settings_that_would_give_the_password_away_are_refused() {
         account.login.password = cut.into();
         assert_eq!(account.check(), Err(ServerSettingsError::LoginCharacter));
     }
-    let nobody = trusting(Trust::Pins(vec![]), TlsMode::Implicit);
+    let nobody = trusting(ServerTrust::Pins(vec![]), TlsMode::Implicit);
     assert_eq!(nobody.check(), Err(ServerSettingsError::NobodyTrusted));
     let nowhere =
-        MailServer { host: "a b".to_owned(), ..trusting(Trust::Platform, TlsMode::Implicit) };
+        MailServer { host: "a b".to_owned(), ..trusting(ServerTrust::Platform, TlsMode::Implicit) };
     assert!(matches!(nowhere.check(), Err(ServerSettingsError::HostName { .. })));
 }
 
@@ -345,7 +347,7 @@ fn fingerprints_are_read_as_openssl_prints_them() {
     {
         assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
     }
-    assert!(Trust::authorities(b"no pem").is_err());
+    assert!(ServerTrust::authorities(b"no pem").is_err());
 }
 
 /// Over the loopback interface, with a socket of the operating system.

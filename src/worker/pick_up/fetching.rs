@@ -8,8 +8,8 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
-    Trouble,
-    session::{Fault, Session},
+    LookError,
+    session::{FetchFault, MailboxSession},
 };
 use crate::{
     mail::{self, Scanner, Skeleton},
@@ -17,9 +17,7 @@ use crate::{
     relay::{self, Ctx, Inbox},
     rules::looking::{Before, Errand, Marks},
     store::{Aside, FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
-    transport::{
-        Basket, Fault as WireFault, Fetched, Head, KeyList, MailServerError, MailboxProtocol,
-    },
+    transport::{Basket, Fault, Fetched, Head, KeyList, MailServerError, MailboxProtocol},
 };
 
 /// Mails of one look after which their placing is woken.
@@ -57,7 +55,7 @@ pub(super) struct Look<'a> {
 }
 
 /// How a fetch ended.
-enum End {
+enum FetchEnd {
     /// With what its head tells it by.
     Saved(Saved, Option<[u8; 32]>),
     /// It was not decrypted, as before.
@@ -73,10 +71,10 @@ impl Look<'_> {
     /// Fetches in order. `false`: something is left for another look.
     pub(super) async fn fetch_all(
         &mut self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         errands: Vec<Errand>,
         sizes: &HashMap<MailKey, u64>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, LookError> {
         if errands.is_empty() {
             return Ok(true);
         }
@@ -91,10 +89,10 @@ impl Look<'_> {
 
     async fn fetch_each(
         &mut self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         errands: Vec<Errand>,
         sizes: &HashMap<MailKey, u64>,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, LookError> {
         let (mut breaks, mut skipped, mut is_complete) = (0, 0_usize, true);
         for (number, Errand { key, before }) in errands.into_iter().enumerate() {
             // The first need not wait for the others, and a wake-up for each would cost as much as
@@ -117,40 +115,42 @@ impl Look<'_> {
             let mut is_in_doubt = false;
             if before == Before::OtherThanNoted {
                 match self.tell_apart(session, &key, listed_bytes).await? {
-                    Told::Same => continue,
-                    Told::Another => {}
-                    Told::Unknown => is_in_doubt = true,
+                    MailUnderKey::Same => continue,
+                    MailUnderKey::Another => {}
+                    MailUnderKey::Unknown => is_in_doubt = true,
                 }
             }
             if !self.is_ready(session).await? {
                 return Ok(false);
             }
             let end = self.fetch(session, &key, before, listed_bytes).await?;
-            if is_in_doubt && matches!(end, End::TooLarge | End::Failed(_)) {
+            if is_in_doubt && matches!(end, FetchEnd::TooLarge | FetchEnd::Failed(_)) {
                 self.ctx.store.sizes_in_doubt(self.row.id).await?;
             }
             match end {
-                End::Saved(saved, head) => {
+                FetchEnd::Saved(saved, head) => {
                     breaks = 0;
                     self.settle(&key, before, saved, Marks { head, listed_bytes }).await?;
                 }
-                End::StillUndecrypted => {
+                FetchEnd::StillUndecrypted => {
                     breaks = 0;
                     self.still_undecrypted(&key, before).await?;
                 }
-                End::Gone => {}
+                FetchEnd::Gone => {}
                 // Its letter is there, and says what can be said.
-                End::TooLarge | End::Failed(_) if matches!(before, Before::Undecrypted(_)) => {
+                FetchEnd::TooLarge | FetchEnd::Failed(_)
+                    if matches!(before, Before::Undecrypted(_)) =>
+                {
                     self.still_undecrypted(&key, before).await?;
                     if session.mailbox.is_over() {
                         return Ok(false);
                     }
                 }
-                End::TooLarge => {
+                FetchEnd::TooLarge => {
                     self.is_another(&key, before).await?;
                     self.too_large(session, &key, listed_bytes).await?;
                 }
-                End::Failed(reason) => {
+                FetchEnd::Failed(reason) => {
                     is_complete = false;
                     self.is_another(&key, before).await?;
                     let has_broken = session.mailbox.is_over();
@@ -163,7 +163,7 @@ impl Look<'_> {
                             return Ok(false);
                         }
                         if breaks >= BREAKS_MAX {
-                            return Err(Trouble::Breaks);
+                            return Err(LookError::Breaks);
                         }
                     }
                 }
@@ -190,10 +190,10 @@ impl Look<'_> {
     /// then that it does.
     async fn tell_apart(
         &self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
         listed_bytes: Option<u64>,
-    ) -> Result<Told, Trouble> {
+    ) -> Result<MailUnderKey, LookError> {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let noted = store.marks(self.row.id, key).await?.unwrap_or_default().head;
         let seen = match noted {
@@ -202,20 +202,20 @@ impl Look<'_> {
         };
         if noted.is_some() && noted == seen {
             store.noted_size_was_false(self.row.id, key, listed_bytes).await?;
-            return Ok(Told::Same);
+            return Ok(MailUnderKey::Same);
         }
         store.key_gone_over(self.row.id, key, now).await?;
-        Ok(if seen.is_some() { Told::Another } else { Told::Unknown })
+        Ok(if seen.is_some() { MailUnderKey::Another } else { MailUnderKey::Unknown })
     }
 
     /// The gateway ended in the middle of a fetch.
     pub(super) async fn interrupted(
         &mut self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
         before: Before,
         listed_bytes: Option<u64>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), LookError> {
         if matches!(before, Before::Undecrypted(_)) {
             return self.still_undecrypted(key, before).await;
         }
@@ -227,7 +227,7 @@ impl Look<'_> {
     }
 
     /// Says when a mail that could not be decrypted is fetched again.
-    async fn still_undecrypted(&mut self, key: &MailKey, before: Before) -> Result<(), Trouble> {
+    async fn still_undecrypted(&mut self, key: &MailKey, before: Before) -> Result<(), LookError> {
         let Before::Undecrypted(tries) = before else { return Ok(()) };
         let patience = &self.inbox.patience;
         let wait = patience.wait(patience.tries.saturating_add(tries).saturating_add(1));
@@ -268,9 +268,9 @@ impl Look<'_> {
     /// may have used their names again, for mails as long as they were.
     pub(super) async fn proven(
         &self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         keys: Vec<MailKey>,
-    ) -> Result<Vec<MailKey>, Trouble> {
+    ) -> Result<Vec<MailKey>, LookError> {
         let store = &self.ctx.store;
         let mut proven = Vec::new();
         for key in keys {
@@ -293,7 +293,7 @@ impl Look<'_> {
     }
 
     /// Opens the session anew where a mail broke it. `false`: it is another mailbox now.
-    async fn is_ready(&self, session: &mut Session<'_>) -> Result<bool, Trouble> {
+    async fn is_ready(&self, session: &mut MailboxSession<'_>) -> Result<bool, LookError> {
         if session.mailbox.is_over() {
             let before = session.mailbox.validity();
             session.reopen().await?;
@@ -306,9 +306,9 @@ impl Look<'_> {
     /// its head tells it by. Where that does not tell, it is not older.
     async fn is_older(
         &self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
-    ) -> Result<Option<Option<[u8; 32]>>, Trouble> {
+    ) -> Result<Option<Option<[u8; 32]>>, LookError> {
         let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(None) };
         // What came since the first look was not there before us.
         if !self.first_keys.as_ref().is_some_and(|keys| keys.contains(key)) {
@@ -325,11 +325,11 @@ impl Look<'_> {
     /// Fetches one mail and saves it.
     async fn fetch(
         &self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
         before: Before,
         listed_bytes: Option<u64>,
-    ) -> Result<End, Trouble> {
+    ) -> Result<FetchEnd, LookError> {
         self.ctx.store.fetch_begins(self.row.id, key).await?;
         let mut coming =
             Coming { letter: NewLetter::new(&self.ctx.store), head: Head::default(), error: None };
@@ -341,11 +341,11 @@ impl Look<'_> {
                 && mail::is_undecrypted(&Skeleton::whole(&head))
             {
                 letter.discard().await?;
-                return Ok(End::StillUndecrypted);
+                return Ok(FetchEnd::StillUndecrypted);
             }
             let arrival = self.arrival(key, listed_bytes);
             let saved = self.save(letter, arrival).await?;
-            return Ok(End::Saved(saved, mail::head_identity(&head)));
+            return Ok(FetchEnd::Saved(saved, mail::head_identity(&head)));
         }
         // What came of it is of no use. Where the database is away, the next start removes it.
         letter.discard().await?;
@@ -353,12 +353,12 @@ impl Look<'_> {
             return Err(error.into());
         }
         Ok(match fetched {
-            Ok(Fetched::Gone) => End::Gone,
-            Ok(Fetched::TooLarge) => End::TooLarge,
-            Ok(Fetched::Withheld { .. }) => End::Failed("withheld"),
-            Ok(Fetched::Nothing) => End::Failed("nothing_came"),
-            Ok(Fetched::Mail(()) | Fetched::NotKept) => End::Failed("not_kept"),
-            Err(fault) => End::Failed(reason(&fault)),
+            Ok(Fetched::Gone) => FetchEnd::Gone,
+            Ok(Fetched::TooLarge) => FetchEnd::TooLarge,
+            Ok(Fetched::Withheld { .. }) => FetchEnd::Failed("withheld"),
+            Ok(Fetched::Nothing) => FetchEnd::Failed("nothing_came"),
+            Ok(Fetched::Mail(()) | Fetched::NotKept) => FetchEnd::Failed("not_kept"),
+            Err(fault) => FetchEnd::Failed(reason(&fault)),
         })
     }
 
@@ -415,11 +415,11 @@ impl Look<'_> {
     /// Counts a failed try; after some, the mail is put aside and told of, once.
     pub(super) async fn failed(
         &mut self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
         reason: &'static str,
         listed_bytes: Option<u64>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), LookError> {
         let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
         self.has_failed = true;
         let tries = store.try_failed(self.row.id, key, reason, listed_bytes, now).await?;
@@ -441,9 +441,9 @@ impl Look<'_> {
     /// The head of a mail, if it is to be had.
     async fn head(
         &self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
-    ) -> Result<Option<Vec<u8>>, Trouble> {
+    ) -> Result<Option<Vec<u8>>, LookError> {
         if !self.is_ready(session).await? {
             return Ok(None);
         }
@@ -455,10 +455,10 @@ impl Look<'_> {
 
     async fn too_large(
         &mut self,
-        session: &mut Session<'_>,
+        session: &mut MailboxSession<'_>,
         key: &MailKey,
         listed_bytes: Option<u64>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), LookError> {
         let Some(head) = self.head(session, key).await? else {
             return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
         };
@@ -483,7 +483,7 @@ impl Look<'_> {
         reason: &'static str,
         next: Option<time::OffsetDateTime>,
         listed_bytes: Option<u64>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), LookError> {
         let (store, channel) = (&self.ctx.store, self.channel);
         let head = head.unwrap_or_default();
         let marks = Marks { head: mail::head_identity(&head), listed_bytes };
@@ -506,7 +506,7 @@ impl Look<'_> {
     }
 
     /// Tells a person of mails without a name: once, and again when there are more.
-    pub(super) async fn tell_of_nameless(&mut self, present: &KeyList) -> Result<(), Trouble> {
+    pub(super) async fn tell_of_nameless(&mut self, present: &KeyList) -> Result<(), LookError> {
         let before = self.row.nameless;
         if present.nameless <= before {
             if present.nameless < before {
@@ -554,21 +554,21 @@ fn is_head(head: &[u8]) -> bool {
 }
 
 /// The word for it.
-fn reason(fault: &Fault) -> &'static str {
+fn reason(fault: &FetchFault) -> &'static str {
     match fault {
-        Fault::Endless => "endless",
-        Fault::Server(MailServerError::Broken { source, .. }) => match source {
-            WireFault::Silent => "silent",
-            WireFault::Protocol(_) | WireFault::TooMuch(_) => "garbled",
-            WireFault::Refused { .. } => "withheld",
+        FetchFault::Endless => "endless",
+        FetchFault::Server(MailServerError::Broken { source, .. }) => match source {
+            Fault::Silent => "silent",
+            Fault::Protocol(_) | Fault::TooMuch(_) => "garbled",
+            Fault::Refused { .. } => "withheld",
             _ => "broken_off",
         },
-        Fault::Server(_) => "broken_off",
+        FetchFault::Server(_) => "broken_off",
     }
 }
 
 /// What is known of a key that names a mail of another size than what was noted under it.
-enum Told {
+enum MailUnderKey {
     Same,
     Another,
     /// It is taken for another one.

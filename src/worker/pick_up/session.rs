@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Trouble;
+use super::LookError;
 use crate::{
     model::MailKey,
     relay::Inbox,
@@ -20,43 +20,43 @@ const FAREWELL_MAX: Duration = Duration::from_secs(10);
 
 /// Why a mail did not come.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum FetchFault {
     Server(MailServerError),
     /// Too slow, or an answer without an end.
     Endless,
 }
 
 /// A session. Opened anew where a mail broke it.
-pub(super) struct Session<'a> {
+pub(super) struct MailboxSession<'a> {
     inbox: &'a Inbox,
     pub(super) mailbox: Mailbox,
 }
 
-impl<'a> Session<'a> {
-    pub(super) async fn open(inbox: &'a Inbox) -> Result<Self, Trouble> {
+impl<'a> MailboxSession<'a> {
+    pub(super) async fn open(inbox: &'a Inbox) -> Result<Self, LookError> {
         let opened = timeout(limit(inbox), Mailbox::open(inbox.protocol, &inbox.server)).await;
-        let mailbox = opened.map_err(|_| Trouble::Endless)??;
+        let mailbox = opened.map_err(|_| LookError::Endless)??;
         Ok(Self { inbox, mailbox })
     }
 
-    pub(super) async fn reopen(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn reopen(&mut self) -> Result<(), LookError> {
         self.mailbox = Self::open(self.inbox).await?.mailbox;
         Ok(())
     }
 
-    pub(super) async fn keys(&mut self) -> Result<KeyList, Trouble> {
+    pub(super) async fn keys(&mut self) -> Result<KeyList, LookError> {
         let listed = timeout(limit(self.inbox), self.mailbox.keys()).await;
-        Ok(listed.map_err(|_| Trouble::Endless)??)
+        Ok(listed.map_err(|_| LookError::Endless)??)
     }
 
-    pub(super) async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, Trouble> {
+    pub(super) async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, LookError> {
         let listed = timeout(limit(self.inbox), self.mailbox.sizes()).await;
-        Ok(listed.map_err(|_| Trouble::Endless)??)
+        Ok(listed.map_err(|_| LookError::Endless)??)
     }
 
-    pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, Fault> {
+    pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, FetchFault> {
         let head = timeout(limit(self.inbox), self.mailbox.header(key)).await;
-        head.map_err(|_| Fault::Endless)?.map_err(Fault::Server)
+        head.map_err(|_| FetchFault::Endless)?.map_err(FetchFault::Server)
     }
 
     /// The whole mail. It may take as long as it comes at a pace.
@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
         &mut self,
         key: &MailKey,
         basket: &mut B,
-    ) -> Result<Fetched<()>, Fault> {
+    ) -> Result<Fetched<()>, FetchFault> {
         let patience = limit(self.inbox);
         let begun = Instant::now();
         let heard = Arc::new(Mutex::new(begun));
@@ -87,30 +87,30 @@ impl<'a> Session<'a> {
             }
         };
         match fetched {
-            None => Err(Fault::Endless),
-            Some(_) if paced.is_slow => Err(Fault::Endless),
-            Some(fetched) => fetched.map_err(Fault::Server),
+            None => Err(FetchFault::Endless),
+            Some(_) if paced.is_slow => Err(FetchFault::Endless),
+            Some(fetched) => fetched.map_err(FetchFault::Server),
         }
     }
 
-    pub(super) async fn delete(&mut self, keys: &[MailKey]) -> Result<Vec<MailKey>, Trouble> {
+    pub(super) async fn delete(&mut self, keys: &[MailKey]) -> Result<Vec<MailKey>, LookError> {
         let agreed = timeout(limit(self.inbox), self.mailbox.delete(keys)).await;
-        Ok(agreed.map_err(|_| Trouble::Endless)??)
+        Ok(agreed.map_err(|_| LookError::Endless)??)
     }
 
-    pub(super) async fn wait_for_mail(&mut self, max: Duration) -> Result<Waited, Trouble> {
+    pub(super) async fn wait_for_mail(&mut self, max: Duration) -> Result<Waited, LookError> {
         let waited = timeout(max + limit(self.inbox), self.mailbox.wait_for_mail(max)).await;
-        Ok(waited.map_err(|_| Trouble::Endless)??)
+        Ok(waited.map_err(|_| LookError::Endless)??)
     }
 
     /// Ends it. `is_needed`: deletions hang on the server's answer.
-    pub(super) async fn close(self, is_needed: bool) -> Result<(), Trouble> {
+    pub(super) async fn close(self, is_needed: bool) -> Result<(), LookError> {
         if self.mailbox.is_over() {
             return Ok(());
         }
         let limit = limit(self.inbox);
         let limit = if is_needed { limit } else { limit.min(FAREWELL_MAX) };
-        Ok(timeout(limit, self.mailbox.close()).await.map_err(|_| Trouble::Endless)??)
+        Ok(timeout(limit, self.mailbox.close()).await.map_err(|_| LookError::Endless)??)
     }
 }
 

@@ -9,16 +9,16 @@ use matrix_sdk_crypto::{cryptostore_integration_tests, cryptostore_integration_t
 use tokio::sync::OnceCell;
 use umstieg::store::DeviceStore;
 
-use super::{Database, NOW};
+use super::{KeyStoreDatabase, NOW};
 
 /// The store of that name: the one of before, or an empty one.
 ///
 /// A passphrase is nothing to this store: its rows are always sealed.
 async fn get_store(name: &str, _passphrase: Option<&str>, clear_data: bool) -> DeviceStore {
     static URL: OnceCell<String> = OnceCell::const_new();
-    let url = URL.get_or_init(|| async { Database::fresh().await.url.to_string() }).await;
+    let url = URL.get_or_init(|| async { KeyStoreDatabase::fresh().await.url.to_string() }).await;
     // Connections belong to the test that made them.
-    let database = Database::at(url);
+    let database = KeyStoreDatabase::at(url);
     let user = format!("@{name}:example.org");
     let known = database.store.live_device(&user).await.unwrap();
     if let (Some(device), true) = (known, clear_data) {

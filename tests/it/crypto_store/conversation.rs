@@ -22,15 +22,16 @@ use serde::Serialize;
 use serde_json::{Value, json, value::to_raw_value};
 use umstieg::store::{DeviceRow, DeviceStore};
 
-use super::{Database, NOW, room};
+use super::{KeyStoreDatabase, NOW, room};
 
 const BOT: &str = "@bot:practice.example";
 const GHOST: &str = "@fax_1:practice.example";
 
 #[tokio::test]
 async fn a_ghost_speaks_and_the_bot_reads_whatever_is_started_again_in_between() {
-    let database = Database::fresh().await;
-    let (ghost, bot) = (Speaker::new(&database, GHOST).await, Speaker::new(&database, BOT).await);
+    let database = KeyStoreDatabase::fresh().await;
+    let (ghost, bot) =
+        (SpeakingDevice::new(&database, GHOST).await, SpeakingDevice::new(&database, BOT).await);
     let mut server = KeyServer::default();
     for speaker in [&ghost, &bot] {
         let machine = speaker.machine().await;
@@ -127,15 +128,15 @@ fn raw<T>(value: &impl Serialize) -> Raw<T> {
 }
 
 /// A user with one device.
-struct Speaker {
-    database: Database,
+struct SpeakingDevice {
+    database: KeyStoreDatabase,
     row: DeviceRow,
     user: OwnedUserId,
     device: OwnedDeviceId,
 }
 
-impl Speaker {
-    async fn new(database: &Database, user: &str) -> Self {
+impl SpeakingDevice {
+    async fn new(database: &KeyStoreDatabase, user: &str) -> Self {
         let device = database.store.name_device(user, "GERAET", NOW).await.unwrap();
         Self {
             database: database.clone(),

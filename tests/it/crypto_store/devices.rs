@@ -13,11 +13,11 @@ use ruma::{UserId, user_id};
 use serde_json::json;
 use umstieg::store::DeviceState;
 
-use super::{Database, NOW, Secrets, account, known_devices, known_identities, peer, room};
+use super::{KeyStoreDatabase, NOW, Secrets, account, known_devices, known_identities, peer, room};
 
 #[tokio::test]
 async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let store = &database.store;
     let user = "@fax_1:practice.example";
     assert_eq!(store.live_device(user).await.unwrap(), None);
@@ -52,7 +52,7 @@ async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
 
 #[tokio::test]
 async fn inboxes_are_drained_the_longest_waiting_first() {
-    let store = Database::fresh().await.store;
+    let store = KeyStoreDatabase::fresh().await.store;
     let mut rows = Vec::new();
     for number in 0..4 {
         let user = format!("@fax_{number}:practice.example");
@@ -83,7 +83,7 @@ async fn inboxes_are_drained_the_longest_waiting_first() {
 
 #[tokio::test]
 async fn what_was_read_is_remembered_as_long_as_it_may_come_again() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (row, fax, _) = database.device("@fax_1:practice.example").await;
     let (_, kim, _) = database.device("@kim_1:practice.example").await;
     for store in [&fax, &kim] {
@@ -102,17 +102,17 @@ async fn what_was_read_is_remembered_as_long_as_it_may_come_again() {
 }
 
 #[tokio::test]
-async fn the_epoch_counts_on() {
-    let database = Database::fresh().await;
-    assert_eq!(database.store.epoch().await.unwrap(), 0);
-    assert_eq!(database.store.bump_epoch().await.unwrap(), 1);
-    assert_eq!(database.store.bump_epoch().await.unwrap(), 2);
-    assert_eq!(database.after_restart().store.epoch().await.unwrap(), 2);
+async fn the_copy_count_grows() {
+    let database = KeyStoreDatabase::fresh().await;
+    assert_eq!(database.store.copy_count().await.unwrap(), 0);
+    assert_eq!(database.store.grow_copy_count().await.unwrap(), 1);
+    assert_eq!(database.store.grow_copy_count().await.unwrap(), 2);
+    assert_eq!(database.after_restart().store.copy_count().await.unwrap(), 2);
 }
 
 #[tokio::test]
 async fn after_a_restart_everything_is_there_and_nobody_elses() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (fax, fax_store, fax_account) = database.device("@fax_1:practice.example").await;
     let (kim, _, kim_account) = database.device("@kim_1:practice.example").await;
     let secrets = Secrets::of(&fax_account).await;
@@ -162,7 +162,7 @@ async fn after_a_restart_everything_is_there_and_nobody_elses() {
 
 #[tokio::test]
 async fn a_forgotten_device_leaves_nothing_and_takes_nothing_of_others() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let mut devices = Vec::new();
     for user in ["@fax_1:practice.example", "@kim_1:practice.example"] {
         let (device, store, account) = database.device(user).await;
@@ -206,7 +206,7 @@ async fn a_forgotten_device_leaves_nothing_and_takes_nothing_of_others() {
 
 #[tokio::test]
 async fn what_the_bot_learns_of_a_user_reaches_devices_that_are_not_loaded() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let others = [user_id!("@aerztin2:practice.example"), user_id!("@aerztin3:practice.example")];
     let mut rows = Vec::new();
     for number in 0..3 {
@@ -237,7 +237,7 @@ async fn what_the_bot_learns_of_a_user_reaches_devices_that_are_not_loaded() {
 
 #[tokio::test]
 async fn a_save_that_breaks_off_leaves_nothing() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (_, store, account) = database.device("@fax_1:practice.example").await;
     let before = database.rows_of_devices().await;
     let changes = async || {
@@ -296,7 +296,7 @@ async fn a_save_that_breaks_off_leaves_nothing() {
 
 #[tokio::test]
 async fn names_that_strangers_choose_cannot_stop_a_save() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (_, store, _) = database.device("@fax_1:practice.example").await;
     let entry: RoomKeyWithheldEntry = serde_json::from_value(json!({
         "sender": doctor(),
@@ -331,7 +331,7 @@ async fn names_that_strangers_choose_cannot_stop_a_save() {
 
 #[tokio::test]
 async fn a_room_key_that_came_anew_is_in_no_backup() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (_, store, account) = database.device("@fax_1:practice.example").await;
     let [anew, again] =
         [Secrets::of(&account).await.room_key, Secrets::of(&account).await.room_key];

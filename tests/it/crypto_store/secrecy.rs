@@ -19,14 +19,14 @@ use serde_json::Value;
 use umstieg::store::{DeviceStoreError, rekey, seal::OuterKey};
 use umstieg_world::World;
 
-use super::{Database, NOW, Secrets, account, known_devices, known_identities, peer, room};
+use super::{KeyStoreDatabase, NOW, Secrets, account, known_devices, known_identities, peer, room};
 
 const GOSSIPPED: &str = "geheimnis-das-jemand-schickte";
 const CUSTOM: &str = "geheimnis-unter-eigenem-wort";
 
 #[tokio::test]
 async fn nothing_secret_stands_open_in_any_table() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (_, store, mut account) = database.device("@fax_1:practice.example").await;
     account.generate_one_time_keys(5);
     let pending = PendingChanges { account: Some(account.deep_clone()) };
@@ -72,7 +72,7 @@ async fn nothing_secret_stands_open_in_any_table() {
 
 #[tokio::test]
 async fn a_row_in_the_place_of_another_is_not_believed() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (fax, _, _) = database.device("@fax_1:practice.example").await;
     let (kim, kim_store, kim_account) = database.device("@kim_1:practice.example").await;
     let (first, second) = (peer(1).0, peer(2).0);
@@ -116,7 +116,7 @@ async fn a_row_in_the_place_of_another_is_not_believed() {
 
 #[tokio::test]
 async fn public_keys_that_were_altered_are_not_believed() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (kim, store, _) = database.device("@kim_1:practice.example").await;
     let device = peer(1).0;
     store

@@ -9,14 +9,14 @@ use matrix_sdk_crypto::{
 };
 use tokio::task::JoinSet;
 
-use super::{Database, NOW, known_devices, known_identities, peer};
+use super::{KeyStoreDatabase, NOW, known_devices, known_identities, peer};
 
 const ACCOUNTS: usize = 50;
 const PEERS: usize = 20;
 
 #[tokio::test]
 async fn what_all_ghosts_know_is_stored_once() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let peers: Vec<_> = (0..PEERS).map(peer).collect();
     let mut whole_devices = Vec::new();
     for number in 0..ACCOUNTS {
@@ -76,7 +76,7 @@ async fn what_all_ghosts_know_is_stored_once() {
 
 #[tokio::test]
 async fn each_account_has_its_own_view_of_what_is_shared() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (_, fax, _) = database.device("@fax_1:practice.example").await;
     let (_, kim, _) = database.device("@kim_1:practice.example").await;
     // Two of one: each account has seen it by itself.
@@ -112,7 +112,7 @@ async fn each_account_has_its_own_view_of_what_is_shared() {
 
 #[tokio::test]
 async fn what_nobody_knows_any_more_goes() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let (row, fax, _) = database.device("@fax_1:practice.example").await;
     let (_, kim, _) = database.device("@kim_1:practice.example").await;
     let (common, own) = (peer(1), peer(2));
@@ -138,7 +138,7 @@ async fn what_nobody_knows_any_more_goes() {
 
 #[tokio::test]
 async fn all_ghosts_may_learn_the_same_at_once_while_what_is_unused_goes() {
-    let database = Database::fresh().await;
+    let database = KeyStoreDatabase::fresh().await;
     let mut rows = Vec::new();
     for number in 0..12 {
         let user = format!("@fax_{number}:practice.example");

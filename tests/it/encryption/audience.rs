@@ -3,7 +3,7 @@
 use serde_json::json;
 use umstieg_world::{
     JsClient, JsOptions,
-    client::{Seen, SeenEvent, Trust},
+    client::{ClientTrust, SeenEvent, SeenTimeline},
 };
 
 use super::{sees, send_raw, strict_anna, told};
@@ -15,7 +15,7 @@ const STRANGER: &str = "gehört aber nicht zum Team";
 async fn signed(stage: &Stage, name: &str) -> JsClient {
     let name = format!("{name}-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap()
 }
 
@@ -32,7 +32,7 @@ async fn member_is(stage: &Stage, room: &str, user: &str, membership: &str) {
 }
 
 async fn cannot_read(client: &JsClient, event: &SeenEvent) {
-    let hidden = |seen: &Seen| {
+    let hidden = |seen: &SeenTimeline| {
         seen.undecipherable().find(|hidden| hidden.event_id() == event.event_id()).map(|_| ())
     };
     client.wait_for("an event without its key", hidden).await.unwrap();
@@ -76,7 +76,8 @@ async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_s
     sees(&spy, "Auch für den Neuen").await;
     let missed = sees(&spy, "frühere Briefe").await;
     assert!(missed.body().contains("3 frühere"), "{missed}");
-    let notices = |seen: &Seen| seen.messages().filter(|m| m.body().contains(STRANGER)).count();
+    let notices =
+        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(STRANGER)).count();
     assert_eq!(notices(&anna.seen()), 1, "{}", anna.seen());
 
     let asked = anna.send_text(&room, &format!("!ausladen {}", spy.user_id)).await.unwrap();

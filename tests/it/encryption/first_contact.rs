@@ -13,7 +13,7 @@ use ruma::{
 use serde_json::{Value, json};
 use umstieg_world::{
     JsClient, JsOptions,
-    client::{Seen, Trust},
+    client::{ClientTrust, SeenTimeline},
 };
 
 use crate::stage::{Stage, kim_mail};
@@ -37,7 +37,7 @@ async fn alone_in_the_practice(stage: &Stage, name: &str) -> (String, String) {
 async fn who_accepts_an_invitation_by_hand_reads_the_post_that_is_there() {
     let mut stage = Stage::encrypted("cross-signed").await;
     let (name, _) = alone_in_the_practice(&stage, "clara").await;
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let clara = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     clara.accept_invitations(false).await.unwrap();
     stage.gateway.start().await.unwrap();
@@ -53,7 +53,7 @@ async fn who_accepts_an_invitation_by_hand_reads_the_post_that_is_there() {
     assert_eq!(clara.seen().messages().count(), 0);
 
     clara.accept_invitations(true).await.unwrap();
-    let told = |seen: &Seen| {
+    let told = |seen: &SeenTimeline| {
         let read = letters.iter().filter(|words| seen.message_with(words).is_some()).count();
         (read + seen.undecipherable().count() >= letters.len()).then_some(())
     };

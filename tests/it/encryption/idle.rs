@@ -18,12 +18,12 @@ use super::{rotate_after, sees, session, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
 /// The flows of a gateway, with a clock that is moved by hand.
-struct Flows {
+struct IdleFlows {
     ctx: Ctx,
     now: Arc<Mutex<OffsetDateTime>>,
 }
 
-impl Flows {
+impl IdleFlows {
     async fn of(stage: &Stage) -> Self {
         let environment = |_: &str| None;
         let file = stage.gateway.settings_file();
@@ -77,7 +77,7 @@ async fn what_nobody_knows_any_more_is_tidied_away_once_a_day() {
     stage.gateway.start().await.unwrap();
     stage.database_says("select count(*) from devices where state = 'ready'", "1").await;
     stage.gateway.stop();
-    let flows = Flows::of(&stage).await;
+    let flows = IdleFlows::of(&stage).await;
     relay::begin(&flows.ctx).await.unwrap();
     let known = "select count(distinct keys) from (select keys from crypto_peer_devices \
                  union all select keys from crypto_peer_identities) as known";
@@ -116,7 +116,7 @@ async fn an_idle_device_leaves_memory_and_speaks_on() {
     let mail =
         |id: &str, words: &str| kim_mail(&erik, &stage.practice, id, "AW: Befund", more, words);
 
-    let flows = Flows::of(&stage).await;
+    let flows = IdleFlows::of(&stage).await;
     relay::begin(&flows.ctx).await.unwrap();
     flows.letter(&mail("i2@x", "Zweitens"), "i2").await;
     let second = sees(&anna, "Zweitens").await;

@@ -1,7 +1,7 @@
 //! Who is given the key of a post: those who are in the room, with the devices they have by then.
 
 use serde_json::json;
-use umstieg_world::{JsClient, JsOptions, client::Trust};
+use umstieg_world::{JsClient, JsOptions, client::ClientTrust};
 
 use super::{sees, session, strict_anna, told};
 use crate::stage::{Stage, kim_mail};
@@ -14,7 +14,7 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
 
 async fn js(stage: &Stage, user_id: &str, cross_signed: bool) -> JsClient {
     let name = user_id.trim_start_matches('@').split(':').next().unwrap();
-    let options = JsOptions { cross_signed, trust: Trust::AnyDevice };
+    let options = JsOptions { cross_signed, trust: ClientTrust::AnyDevice };
     JsClient::login(&stage.world.homeserver, name, "geheim", options).await.unwrap()
 }
 

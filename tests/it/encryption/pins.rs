@@ -3,7 +3,7 @@
 
 use umstieg_world::{
     JsClient, JsOptions,
-    client::{Seen, SeenEvent, Trust},
+    client::{ClientTrust, SeenEvent, SeenTimeline},
 };
 
 use super::{anna_name, sees, strict_anna, told};
@@ -13,7 +13,7 @@ const RESET: &str = "hat die Verschlüsselung zurückgesetzt";
 
 /// Whoever has a member's password, and nothing else, makes another identity for it.
 async fn with_the_password_of(stage: &Stage, name: &str) -> JsClient {
-    let options = JsOptions { cross_signed: true, trust: Trust::AnyDevice };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::AnyDevice };
     JsClient::login(&stage.world.homeserver, name, "geheim", options).await.unwrap()
 }
 
@@ -21,7 +21,7 @@ async fn with_the_password_of(stage: &Stage, name: &str) -> JsClient {
 async fn signed_bert(stage: &Stage) -> JsClient {
     let name = format!("bert-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let bert = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     stage.edit_settings(&[(
         &format!("team = [{:?}]", stage.anna_id),
@@ -37,7 +37,7 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
 
 /// Waits until a client has an event and cannot read it.
 async fn cannot_read(client: &JsClient, event: &SeenEvent) {
-    let hidden = |seen: &Seen| {
+    let hidden = |seen: &SeenTimeline| {
         seen.undecipherable().find(|hidden| hidden.event_id() == event.event_id()).map(|_| ())
     };
     client.wait_for("an event without its key", hidden).await.unwrap();
@@ -88,7 +88,8 @@ async fn r04_who_stole_a_password_neither_reads_nor_speaks_until_another_speaker
     thief.send_text(&room, "Vom neuen Handy").await.unwrap();
     let mails = stage.mails(&erik, 2).await;
     assert!(mails[1].contains("Vom neuen Handy"), "{}", mails[1]);
-    let notices = |seen: &Seen| seen.messages().filter(|m| m.body().contains(RESET)).count();
+    let notices =
+        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(RESET)).count();
     assert_eq!(notices(&bert.seen()), 1, "{}", bert.seen());
 }
 

@@ -3,7 +3,7 @@
 
 use umstieg_world::{
     JsClient, JsOptions,
-    client::{Seen, Trust},
+    client::{ClientTrust, SeenTimeline},
 };
 
 use super::{anna_name, sees, strict_anna, told};
@@ -14,7 +14,7 @@ const MISSED_ONE: &str = "Ein früherer Brief";
 async fn signed(stage: &Stage, name: &str) -> JsClient {
     let name = format!("{name}-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap()
 }
 
@@ -103,7 +103,7 @@ async fn f18a_who_is_let_in_again_is_told_of_what_came_meanwhile() {
     next_letter(&stage, &erik, "t3@x", "Drittens").await;
     sees(&anna, "Drittens").await;
     command("!einlassen", "wird eingeladen").await;
-    let again = |seen: &Seen| {
+    let again = |seen: &SeenTimeline| {
         let told = seen.messages().filter(|m| m.body().contains(MISSED_ONE)).count();
         (told == 2).then_some(())
     };
@@ -114,7 +114,7 @@ async fn f18a_who_is_let_in_again_is_told_of_what_came_meanwhile() {
 #[tokio::test]
 async fn f19_a_portal_in_which_nobody_can_read_is_an_alarm_until_somebody_can() {
     let mut stage = Stage::encrypted("cross-signed").await;
-    let options = JsOptions { cross_signed: false, trust: Trust::AnyDevice };
+    let options = JsOptions { cross_signed: false, trust: ClientTrust::AnyDevice };
     let homeserver = &stage.world.homeserver;
     let _unsigned =
         JsClient::login(homeserver, &anna_name(&stage), "geheim", options).await.unwrap();

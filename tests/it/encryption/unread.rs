@@ -1,16 +1,16 @@
 //! R10, F2, F17: what nobody could read is known as such, said once more when somebody can, and alarmed
 //! of when nobody comes.
 
-use umstieg_world::{Client, JsClient, JsOptions, client::Trust};
+use umstieg_world::{Client, JsClient, JsOptions, client::ClientTrust};
 
 use super::{sees, strict_anna};
 use crate::{
-    proxy::{Moment, Proxy},
+    proxy::{HoldMoment, Proxy},
     stage::{Stage, kim_mail},
 };
 
 const AGAIN: &str = "steht es noch einmal da";
-const UNSIGNED: JsOptions = JsOptions { cross_signed: false, trust: Trust::AnyDevice };
+const UNSIGNED: JsOptions = JsOptions { cross_signed: false, trust: ClientTrust::AnyDevice };
 const LOCKED_OUT: &str = "weil keines Ihrer Geräte bestätigt ist";
 
 async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
@@ -78,7 +78,7 @@ async fn r10_who_gets_a_device_when_others_have_read_is_told_what_is_missing() {
     stage.database_says(&joined, "join").await;
     assert_eq!(stage.query("select count(*) from posts where unshown").await, "0");
 
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let bert = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     let notice = sees(&bert, "Ein früherer Brief").await;
     assert!(notice.body().starts_with(&bert_id), "{notice}");
@@ -169,7 +169,7 @@ async fn f2_a_portal_that_nobody_joins_is_an_alarm_until_somebody_does() {
     assert!(!list.contains(&erik) && !list.contains(&typo_id), "{list}");
 
     stage.world.homeserver.register_user(&typo, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+    let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let ana = JsClient::login(&stage.world.homeserver, &typo, "geheim", options).await.unwrap();
     sees(&ana, "Guten Tag").await;
     stage.database_says("select count(*) from parked where resolved_at is null", "0").await;
@@ -201,7 +201,7 @@ async fn is_said_once(stage: &mut Stage, anna: &Client, erik: &str) {
 async fn r10c_what_left_only_when_somebody_could_read_it_is_not_said_again() {
     let mut stage = Stage::encrypted("cross-signed").await;
     let (proxy, erik) = unsaid(&mut stage).await;
-    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::Before);
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], HoldMoment::Before);
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
     stage.until("it is about to leave", async || proxy.holds()).await;
     assert_eq!(stage.query("select count(*) from posts where unshown").await, "1");
@@ -217,13 +217,13 @@ async fn r10c_what_left_only_when_somebody_could_read_it_is_not_said_again() {
 async fn r10d_a_kill_between_posting_and_noting_says_nothing_twice() {
     let mut stage = Stage::encrypted("cross-signed").await;
     let (proxy, erik) = unsaid(&mut stage).await;
-    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::Before);
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], HoldMoment::Before);
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
     stage.until("it is about to leave", async || proxy.holds()).await;
     let anna = strict_anna(&stage).await;
     stage.gateway.kill();
     proxy.let_pass();
-    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::After);
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], HoldMoment::After);
     stage.gateway.launch().await.unwrap();
     stage.until("it has left", async || proxy.holds()).await;
     stage.gateway.kill();
@@ -238,7 +238,7 @@ async fn r10d_a_kill_between_posting_and_noting_says_nothing_twice() {
 async fn r10e_what_stands_there_unreadable_is_said_again_whatever_a_repeat_was() {
     let mut stage = Stage::encrypted("cross-signed").await;
     let (proxy, erik) = unsaid(&mut stage).await;
-    proxy.hold(&["PUT", "/send/m.room.encrypted/"], Moment::After);
+    proxy.hold(&["PUT", "/send/m.room.encrypted/"], HoldMoment::After);
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Am Freitag")).await;
     stage.until("it has left", async || proxy.holds()).await;
     let anna = strict_anna(&stage).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use umstieg_world::{
     Client, JsClient, JsOptions,
-    client::{Seen, Trust},
+    client::{ClientTrust, SeenTimeline},
 };
 
 use super::{sees, strict_anna, told, unsigned_anna};
@@ -18,8 +18,9 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
 
 /// Waits until a client has an event, and fails when it can read it.
 async fn cannot_read(client: &Client, event_id: &str) {
-    let hidden =
-        |seen: &Seen| seen.undecipherable().find(|event| event.event_id() == event_id).cloned();
+    let hidden = |seen: &SeenTimeline| {
+        seen.undecipherable().find(|event| event.event_id() == event_id).cloned()
+    };
     client.wait_for("an event without its key", hidden).await.unwrap();
     assert!(client.seen().messages().all(|event| event.event_id() != event_id));
 }
@@ -60,7 +61,7 @@ async fn who_has_no_signed_device_is_told_once_and_reads_on_once_it_is_signed() 
     let mut stage = Stage::encrypted("cross-signed").await;
     let name = format!("clara-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
-    let options = JsOptions { cross_signed: false, trust: Trust::AnyDevice };
+    let options = JsOptions { cross_signed: false, trust: ClientTrust::AnyDevice };
     let clara = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     let anna = strict_anna(&stage).await;
     let team = |team: &[&str]| format!("team = {team:?}");
@@ -96,7 +97,8 @@ async fn who_has_no_signed_device_is_told_once_and_reads_on_once_it_is_signed() 
     next_letter(&stage, &erik, "w4@x", "Viertens").await;
     sees(&clara, "Viertens").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    let notices = |seen: &Seen| seen.messages().filter(|m| m.body().contains(LOCKED_OUT)).count();
+    let notices =
+        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(LOCKED_OUT)).count();
     assert_eq!(notices(&clara.seen()), 1, "{}", clara.seen());
     assert_eq!(stage.query("select count(*) from locked_out_members").await, "0");
 }

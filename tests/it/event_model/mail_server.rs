@@ -12,15 +12,15 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Answers, Moment, run::Scene};
+use super::{HandOverMoment, MailServerAnswer, run::Scene};
 
-pub(crate) struct MailServer {
+pub(crate) struct ModelMailServer {
     pub(crate) port: u16,
     talking: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
-impl MailServer {
+impl ModelMailServer {
     /// Starts it for what `scene` holds at the moment.
     pub(crate) async fn start(scene: Arc<Mutex<Option<Scene>>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,22 +63,22 @@ async fn talk(connection: TcpStream, scene: &Mutex<Option<Scene>>) -> Option<()>
         };
         let answers = match scene.lock().await.as_ref() {
             Some(scene) => scene.answers,
-            None => Answers::BusyAtRecipient,
+            None => MailServerAnswer::BusyAtRecipient,
         };
         let answer: &[u8] = match word.as_str() {
             "EHLO" => b"250-modell\r\n250 AUTH PLAIN LOGIN\r\n",
-            "AUTH" if answers == Answers::RefusesLogin => b"535 5.7.8 nein\r\n",
+            "AUTH" if answers == MailServerAnswer::RefusesLogin => b"535 5.7.8 nein\r\n",
             "AUTH" => b"235 2.7.0 gut\r\n",
             "RCPT" => {
-                happens(Moment::AtRecipient).await;
+                happens(HandOverMoment::AtRecipient).await;
                 match answers {
-                    Answers::RefusesRecipient => b"550 5.1.1 unbekannt\r\n",
-                    Answers::BusyAtRecipient => b"451 4.3.0 spaeter\r\n",
+                    MailServerAnswer::RefusesRecipient => b"550 5.1.1 unbekannt\r\n",
+                    MailServerAnswer::BusyAtRecipient => b"451 4.3.0 spaeter\r\n",
                     _ => b"250 2.1.5 gut\r\n",
                 }
             }
             "DATA" => {
-                happens(Moment::BeforeBody).await;
+                happens(HandOverMoment::BeforeBody).await;
                 writing.write_all(b"354 bitte\r\n").await.ok()?;
                 let mut mail = Vec::new();
                 while !mail.ends_with(b"\r\n.\r\n") {
@@ -93,11 +93,11 @@ async fn talk(connection: TcpStream, scene: &Mutex<Option<Scene>>) -> Option<()>
                 if let Some(scene) = scene.lock().await.as_mut() {
                     scene.body_came(&mail);
                 }
-                happens(Moment::AfterBody).await;
+                happens(HandOverMoment::AfterBody).await;
                 match answers {
-                    Answers::RefusesBody => b"550 5.6.0 nein\r\n",
-                    Answers::BusyAfterBody => b"451 4.3.0 spaeter\r\n",
-                    Answers::HangsUpAfterBody => return None,
+                    MailServerAnswer::RefusesBody => b"550 5.6.0 nein\r\n",
+                    MailServerAnswer::BusyAfterBody => b"451 4.3.0 spaeter\r\n",
+                    MailServerAnswer::HangsUpAfterBody => return None,
                     _ => b"250 2.0.0 gut\r\n",
                 }
             }

@@ -3,12 +3,12 @@
 use serde_json::json;
 use umstieg::store::IncomingEvent;
 
-use super::{Arrives, Newer};
+use super::{Arrives, EditedTo};
 
 pub(crate) const PEOPLE: [&str; 2] = ["@anna:praxis.example", "@berta:praxis.example"];
 
 /// What happened in a room, in its order.
-pub(crate) struct Room {
+pub(crate) struct RoomHistory {
     pub(crate) id: String,
     pub(crate) events: Vec<Event>,
     /// Makes words unique.
@@ -30,7 +30,7 @@ pub(crate) struct Event {
 
 pub(crate) enum What {
     Message { words: String },
-    Edit { target: usize, to: Newer, words: String },
+    Edit { target: usize, to: EditedTo, words: String },
     Redaction { target: usize },
     Command,
 }
@@ -44,7 +44,7 @@ pub(crate) enum Shows {
     Nothing,
 }
 
-impl Room {
+impl RoomHistory {
     pub(crate) fn new(tag: u64) -> Self {
         Self { id: format!("!modell{tag}:praxis.example"), events: Vec::new(), tag }
     }
@@ -81,10 +81,10 @@ impl Room {
         usize::from(by).checked_rem(self.events.len())
     }
 
-    pub(crate) fn edit(&mut self, target: usize, to: Newer, arrives: Arrives) -> usize {
+    pub(crate) fn edit(&mut self, target: usize, to: EditedTo, arrives: Arrives) -> usize {
         let author = self.events[target].author;
         let author = match to {
-            Newer::OfAnother => PEOPLE.into_iter().find(|person| *person != author).unwrap(),
+            EditedTo::OfAnother => PEOPLE.into_iter().find(|person| *person != author).unwrap(),
             _ => author,
         };
         let words = self.words();
@@ -110,11 +110,11 @@ impl Room {
         for (number, event) in there() {
             if let What::Edit { target, to, words } = &event.what
                 && *target == message
-                && *to != Newer::OfAnother
+                && *to != EditedTo::OfAnother
                 && !is_redacted(number)
             {
                 shows = match to {
-                    Newer::Words => Shows::Words(words.clone()),
+                    EditedTo::Words => Shows::Words(words.clone()),
                     _ => Shows::Else,
                 };
             }
@@ -144,11 +144,11 @@ impl Room {
             What::Command => ("m.room.message", json!({ "msgtype": "m.text", "body": "!erneut" })),
             What::Edit { target, to, words } => {
                 let newer = match to {
-                    Newer::Words | Newer::OfAnother => {
+                    EditedTo::Words | EditedTo::OfAnother => {
                         json!({ "msgtype": "m.text", "body": words })
                     }
-                    Newer::Poll => json!({ "msgtype": "m.image", "body": "bild" }),
-                    Newer::Nothing => json!({ "msgtype": "m.text", "body": "" }),
+                    EditedTo::Poll => json!({ "msgtype": "m.image", "body": "bild" }),
+                    EditedTo::Nothing => json!({ "msgtype": "m.text", "body": "" }),
                 };
                 let relation =
                     json!({ "rel_type": "m.replace", "event_id": self.events[*target].id });

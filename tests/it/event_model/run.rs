@@ -24,9 +24,9 @@ use umstieg::{
 use umstieg_world::{World, gateway::sealing_key};
 
 use super::{
-    Answers, Arrives, Meanwhile, Moment, Newer, Op,
-    mail_server::MailServer,
-    room::{PEOPLE, Room, Shows},
+    Arrives, EditedTo, HandOverMoment, MailServerAnswer, Meanwhile, Op,
+    mail_server::ModelMailServer,
+    room::{PEOPLE, RoomHistory, Shows},
 };
 
 const BOT: &str = "@umstieg_bot:praxis.example";
@@ -44,15 +44,15 @@ pub(crate) struct Flows {
     clock: Clock,
     now: Arc<SyncMutex<OffsetDateTime>>,
     scene: Arc<Mutex<Option<Scene>>>,
-    mail_server: MailServer,
+    mail_server: ModelMailServer,
     tag: AtomicU64,
 }
 
 /// One sequence: its room, and what its mail server heard.
 pub(crate) struct Scene {
-    pub(crate) room: Room,
-    pub(crate) answers: Answers,
-    meanwhile: Option<(Moment, Meanwhile)>,
+    pub(crate) room: RoomHistory,
+    pub(crate) answers: MailServerAnswer,
+    meanwhile: Option<(HandOverMoment, Meanwhile)>,
     store: Store,
     conversation: ConversationId,
     now: OffsetDateTime,
@@ -70,7 +70,7 @@ impl Flows {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
         let scene = Arc::new(Mutex::new(None));
-        let mail_server = MailServer::start(scene.clone()).await;
+        let mail_server = ModelMailServer::start(scene.clone()).await;
         let key = sealing_key();
         let port = mail_server.port;
         let settings = format!(
@@ -158,7 +158,7 @@ impl Flows {
     }
 
     async fn scene_of(&self, tag: u64) -> Scene {
-        let room = Room::new(tag);
+        let room = RoomHistory::new(tag);
         let ctx = self.ctx();
         let pool = ctx.store.pool();
         let conversation: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(conversations(
@@ -179,7 +179,7 @@ impl Flows {
         .unwrap();
         Scene {
             room,
-            answers: Answers::Accepts,
+            answers: MailServerAnswer::Accepts,
             meanwhile: None,
             store: self.ctx().store.clone(),
             conversation: ConversationId(conversation),
@@ -276,8 +276,8 @@ impl Flows {
 
     async fn hand_over(
         &self,
-        answers: Answers,
-        meanwhile: Option<(Moment, Meanwhile)>,
+        answers: MailServerAnswer,
+        meanwhile: Option<(HandOverMoment, Meanwhile)>,
         killed_after: Option<u8>,
     ) {
         let conversation = self
@@ -293,7 +293,7 @@ impl Flows {
         self.mail_server.is_silent().await;
         self.with(async |scene| {
             scene.meanwhile = None;
-            if done.is_none() || answers == Answers::HangsUpAfterBody {
+            if done.is_none() || answers == MailServerAnswer::HangsUpAfterBody {
                 let body = std::mem::take(&mut scene.body);
                 scene.unclear.extend(body);
             }
@@ -337,7 +337,7 @@ impl Flows {
             .await;
             self.read_room(None).await;
             self.wait(1000).await;
-            self.hand_over(Answers::Accepts, None, None).await;
+            self.hand_over(MailServerAnswer::Accepts, None, None).await;
             self.sweep().await;
             self.so_far().await?;
             let parked = "select count(*) from parked
@@ -453,7 +453,7 @@ impl Scene {
     }
 
     /// What the sequence has in mind for this moment of a dialogue.
-    pub(crate) async fn meanwhile(&mut self, at: Moment) {
+    pub(crate) async fn meanwhile(&mut self, at: HandOverMoment) {
         let Some((moment, what)) = self.meanwhile else { return };
         if moment != at {
             return;
@@ -463,9 +463,10 @@ impl Scene {
             Meanwhile::Redact { target } => {
                 self.room.pick(target).map(|target| self.room.redact(target, false))
             }
-            Meanwhile::Edit { target } => {
-                self.room.pick(target).map(|target| self.room.edit(target, Newer::Words, ON_TIME))
-            }
+            Meanwhile::Edit { target } => self
+                .room
+                .pick(target)
+                .map(|target| self.room.edit(target, EditedTo::Words, ON_TIME)),
         };
         if let Some(event) = event {
             self.arrives(event).await;
@@ -496,7 +497,7 @@ impl Scene {
         if messages.is_empty() {
             self.wrong = Some(format!("a mail without words left:\n{mail}"));
         }
-        if matches!(self.answers, Answers::Accepts) {
+        if matches!(self.answers, MailServerAnswer::Accepts) {
             for (message, words) in messages.iter().zip(said) {
                 let accepted = self.accepted.entry(*message).or_default();
                 *accepted = (accepted.0 + 1, words);

@@ -4,7 +4,7 @@
 use tokio::task::JoinSet;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, DELETES, Practice, letter};
+use super::{DELETES, MailboxChannel, MailboxPractice, letter};
 
 /// Channels at work at the same time.
 const AT_ONCE: usize = 12;
@@ -59,7 +59,7 @@ const OF_ALL: [(Protocol, &str); 15] = [
 /// `R06`, `B30`, `B32`, `B35`: one mail of four is bad, at each look.
 #[tokio::test]
 async fn r06_b30_b32_b35_one_bad_mail_is_told_of_and_all_others_come() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mut cases = Vec::new();
     for (protocol, command, also) in OF_ONE_MAIL {
         for misdeed in misdeeds() {
@@ -74,7 +74,7 @@ async fn r06_b30_b32_b35_one_bad_mail_is_told_of_and_all_others_come() {
 }
 
 async fn one_bad_mail(
-    practice: &Practice,
+    practice: &MailboxPractice,
     protocol: Protocol,
     command: &str,
     also: Option<&str>,
@@ -89,7 +89,7 @@ async fn one_bad_mail(
     if let Some(also) = also {
         server.does(also, Some("2"), Misdeed::Refuse);
     }
-    let mut channel = Channel::of(practice, &server, protocol, DELETES);
+    let mut channel = MailboxChannel::of(practice, &server, protocol, DELETES);
     channel.start();
     let others: [&[u8]; 2] = [&first, &third];
     let told = || async {
@@ -138,7 +138,7 @@ async fn one_bad_mail(
 /// Whatever fails about the whole mailbox for a while, each mail comes once.
 #[tokio::test]
 async fn a_mailbox_that_fails_as_a_whole_for_a_while_loses_and_doubles_nothing() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mut cases = Vec::new();
     for (protocol, command) in OF_ALL {
         for misdeed in misdeeds() {
@@ -157,7 +157,7 @@ async fn a_mailbox_that_fails_as_a_whole_for_a_while_loses_and_doubles_nothing()
 }
 
 async fn for_a_while(
-    practice: &Practice,
+    practice: &MailboxPractice,
     protocol: Protocol,
     command: &str,
     misdeed: Misdeed,
@@ -166,7 +166,7 @@ async fn for_a_while(
     let [first, second] = ["eins", "zwei"].map(|words| letter(&format!("{words}{id}"), words));
     let server = Misbehaving::start(protocol, &[("1", &first), ("2", &second)]).await.unwrap();
     server.does_times(3, command, None, misdeed);
-    let mut channel = Channel::of(practice, &server, protocol, DELETES);
+    let mut channel = MailboxChannel::of(practice, &server, protocol, DELETES);
     channel.start();
     let all: [&[u8]; 2] = [&first, &second];
     let there = || async { channel.has_all(&all).await };
@@ -181,7 +181,7 @@ async fn for_a_while(
 }
 
 /// What was deleted was fetched whole, kept and shown.
-async fn check_deleted(channel: &Channel, server: &Misbehaving) -> Result<(), String> {
+async fn check_deleted(channel: &MailboxChannel, server: &Misbehaving) -> Result<(), String> {
     for (name, mail) in server.deleted() {
         if channel.letters_of(&mail).await != 1 {
             return Err(format!("mail {name} was deleted unread"));

@@ -2,15 +2,15 @@
 
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, DELETES, Manner, Practice, letter};
+use super::{DELETES, MailboxChannel, MailboxPractice, Manner, letter};
 
 async fn start(
-    practice: &Practice,
+    practice: &MailboxPractice,
     mails: &[(&str, &[u8])],
     manner: Manner,
-) -> (Misbehaving, Channel) {
+) -> (Misbehaving, MailboxChannel) {
     let server = Misbehaving::start(Protocol::Pop3, mails).await.unwrap();
-    let mut channel = Channel::of(practice, &server, Protocol::Pop3, manner);
+    let mut channel = MailboxChannel::of(practice, &server, Protocol::Pop3, manner);
     channel.start();
     (server, channel)
 }
@@ -18,7 +18,7 @@ async fn start(
 /// `R01`: RFC 1939 §7 lets a server use a name again once its mail was deleted.
 #[tokio::test]
 async fn r01_a_name_that_is_used_again_after_a_deletion_is_a_new_mail() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (old, new) = (letter("a", "Erster"), letter("b", "Zweiter"));
     let (server, channel) = start(&practice, &[("1", &old)], DELETES).await;
     channel.until(|| async { server.deleted().len() == 1 }).await.unwrap();
@@ -30,7 +30,7 @@ async fn r01_a_name_that_is_used_again_after_a_deletion_is_a_new_mail() {
 /// `R01`: the same where somebody else removed it.
 #[tokio::test]
 async fn r01_a_name_that_had_left_and_is_there_again_is_a_new_mail() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (old, new) = (letter("a", "Erster"), letter("b", "Zweiter"));
     let (server, channel) = start(&practice, &[("1", &old)], Manner::default()).await;
     channel.until(|| async { channel.has_all(&[&old]).await }).await.unwrap();
@@ -49,13 +49,14 @@ async fn r01_a_name_that_had_left_and_is_there_again_is_a_new_mail() {
 /// `R01`: another server in the place of the one before, while nobody looked.
 #[tokio::test]
 async fn r01_a_counter_that_began_anew_while_nobody_looked_is_seen_by_the_sizes() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (old, new) = (letter("a", "Erster"), letter("b", "Ein anderer, der länger ist"));
     let (server, mut channel) = start(&practice, &[("1", &old)], Manner::default()).await;
     channel.until(|| async { channel.has_all(&[&old]).await }).await.unwrap();
     channel.stop().await;
     server.holds(&[("1", &new)]);
-    let mut deletes = Channel::named(&practice, &channel.name, &server, Protocol::Pop3, DELETES);
+    let mut deletes =
+        MailboxChannel::named(&practice, &channel.name, &server, Protocol::Pop3, DELETES);
     deletes.start();
     deletes.until(|| async { server.deleted().len() == 1 }).await.unwrap();
     assert!(deletes.has_all(&[&old, &new]).await);
@@ -65,7 +66,7 @@ async fn r01_a_counter_that_began_anew_while_nobody_looked_is_seen_by_the_sizes(
 /// another one.
 #[tokio::test]
 async fn b33_mails_under_one_name_all_come_and_stay() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mails = ["a", "b", "c", "d"].map(|id| letter(id, id));
     let listed: [(&str, &[u8]); 4] =
         [("same", &mails[0]), ("same", &mails[1]), ("u3", &mails[2]), ("same", &mails[3])];
@@ -84,7 +85,7 @@ async fn b33_mails_under_one_name_all_come_and_stay() {
 /// `B33b`: names outside of what the protocol allows name a mail all the same.
 #[tokio::test]
 async fn b33b_odd_names_are_names_and_no_name_is_told_of_once() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mails = ["a", "b", "c", "d"].map(|id| letter(id, id));
     let long = "x".repeat(200);
     let listed: [(&str, &[u8]); 4] =
@@ -102,7 +103,7 @@ async fn b33b_odd_names_are_names_and_no_name_is_told_of_once() {
 /// database.
 #[tokio::test]
 async fn b33c_names_that_change_at_every_look_double_nothing() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     // One that can be recognised by its head, and one by its bytes alone.
     let bare = b"From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nOhne Datum\r\n".to_vec();
     let mails = [letter("a", "eins"), bare];
@@ -119,7 +120,7 @@ async fn b33c_names_that_change_at_every_look_double_nothing() {
 /// `R01b`: a server that calls a deletion done and keeps the mail is not asked for ever.
 #[tokio::test]
 async fn r01b_a_deletion_without_effect_doubles_nothing_and_ends() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mail = letter("a", "bleibt");
     let (server, channel) = start(&practice, &[("1", &mail)], DELETES).await;
     server.keeps_deleted();
@@ -132,7 +133,7 @@ async fn r01b_a_deletion_without_effect_doubles_nothing_and_ends() {
 /// `R01c`: two mails without an id and a date may be alike to the last byte.
 #[tokio::test]
 async fn r01c_mails_that_nothing_tells_apart_are_all_shown() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let bare = b"From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nOhne Datum\r\n".to_vec();
     let (server, channel) = start(&practice, &[("1", &bare), ("2", &bare)], DELETES).await;
     channel.until(|| async { server.deleted().len() == 2 }).await.unwrap();
@@ -145,7 +146,7 @@ async fn r01c_mails_that_nothing_tells_apart_are_all_shown() {
 /// `R14`: what the Clientmodul could not decrypt stays, and so does each copy of it.
 #[tokio::test]
 async fn r14_what_could_not_be_decrypted_is_never_deleted() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let undecrypted = include_bytes!("../../letters/kim_could_not_decrypt.eml");
     let other = letter("a", "Danach");
     let copy = [b"Received: by x; now\r\n".as_slice(), undecrypted].concat();
@@ -160,12 +161,12 @@ async fn r14_what_could_not_be_decrypted_is_never_deleted() {
 /// `R06b`: a mail over which the gateway dies each time is given up as well.
 #[tokio::test]
 async fn r06b_a_try_that_was_interrupted_counts() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (bad, good) = (letter("a", "toedlich"), letter("b", "danach"));
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &bad), ("2", &good)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Trickle);
     let patient = Manner { patient: true, ..Manner::default() };
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, patient);
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, patient);
     for time in 1..=3 {
         channel.start();
         let asked = || async { server.was_asked("RETR", Some("1")) >= time };
@@ -181,7 +182,7 @@ async fn r06b_a_try_that_was_interrupted_counts() {
 /// `F4`: of a mailbox that was full before, what is older than `since` stays there.
 #[tokio::test]
 async fn f4_since_leaves_what_was_there_before() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let dated = |id: &str, date: &str| {
         let mail = String::from_utf8(letter(id, id)).unwrap();
         mail.replace("Mon, 23 Nov 2026", date).into_bytes()

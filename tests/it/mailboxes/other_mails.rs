@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use umstieg::store::Resolution;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, Clock, DELETES, Manner, Practice, letter};
+use super::{Clock, DELETES, MailboxChannel, MailboxPractice, Manner, letter};
 
 const SINCE: Manner = Manner { deletes: false, since: Some("2026-11-24"), patient: false };
 
@@ -14,7 +14,7 @@ fn of_day(id: &str, words: &str, day: u32) -> Vec<u8> {
     mail.replace("Mon, 23 Nov", &format!("{day} Nov")).into_bytes()
 }
 
-async fn looks(server: &Misbehaving, channel: &Channel, times: u32) {
+async fn looks(server: &Misbehaving, channel: &MailboxChannel, times: u32) {
     let sessions = server.sessions();
     channel.until(|| async { server.sessions() > sessions + times }).await.unwrap();
 }
@@ -23,10 +23,10 @@ async fn looks(server: &Misbehaving, channel: &Channel, times: u32) {
 /// another mail under its name is fetched.
 #[tokio::test]
 async fn a_new_mail_under_the_name_of_one_older_than_since_is_fetched() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (old, new) = (letter("alt", "Erster"), of_day("neu", "Ein anderer, der länger ist", 25));
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &old)]).await.unwrap();
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, SINCE);
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, SINCE);
     channel.start();
     let skipped = "select count(*) from unfetched_mails where state = 'skipped'";
     channel.until(|| async { practice.query(skipped).await == "1" }).await.unwrap();
@@ -40,12 +40,12 @@ async fn a_new_mail_under_the_name_of_one_older_than_since_is_fetched() {
 /// `L42a`: the same with a mail of which a person was told that it is too large.
 #[tokio::test]
 async fn a_new_mail_under_the_name_of_one_too_large_is_fetched() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let large = letter("gross", &"sehr viele Worte\r\n".repeat(10_000));
     let new = letter("neu", "Ein anderer");
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &large)]).await.unwrap();
     server.does("TOP", None, Misdeed::Refuse);
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
     channel.stop().await;
@@ -58,11 +58,11 @@ async fn a_new_mail_under_the_name_of_one_too_large_is_fetched() {
 /// `L42b`: the same with one that a person gave up.
 #[tokio::test]
 async fn a_new_mail_under_the_name_of_one_that_was_given_up_is_fetched() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (old, new) = (letter("alt", "Erster"), letter("neu", "Ein anderer, der länger ist"));
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &old)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Refuse);
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
     drop_it(&practice).await;
@@ -74,7 +74,7 @@ async fn a_new_mail_under_the_name_of_one_that_was_given_up_is_fetched() {
     channel.until(|| async { channel.has_all(&[&new]).await }).await.unwrap();
 }
 
-async fn drop_it(practice: &Practice) {
+async fn drop_it(practice: &MailboxPractice) {
     let row = "select id from parked where kind = 'mail' and resolved_at is null";
     let row = practice.query(row).await.parse().unwrap();
     let now = Clock::of_the_machine().now();
@@ -97,11 +97,11 @@ async fn another_mail_as_long_as_one_put_aside_does_not_come_into_its_room() {
 }
 
 async fn has_a_room_of_its_own(second: &[u8]) {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let first = letter("patient-a", "Patient A");
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &first)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Refuse);
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     ctx.channels.values_mut().next().unwrap().inbox.patience.aside_first = Duration::from_secs(3);
     channel.start();
@@ -122,10 +122,10 @@ async fn has_a_room_of_its_own(second: &[u8]) {
 /// of.
 #[tokio::test]
 async fn another_mail_without_a_name_is_told_of_after_the_first_was_dropped() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mails = ["a", "b"].map(|id| letter(id, id));
     let server = Misbehaving::start(Protocol::Pop3, &[("", &mails[0])]).await.unwrap();
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
     drop_it(&practice).await;
@@ -137,11 +137,11 @@ async fn another_mail_without_a_name_is_told_of_after_the_first_was_dropped() {
 /// `L43`: `since` is for what was there at the first look, however long that takes.
 #[tokio::test]
 async fn a_mail_that_comes_while_another_one_fails_is_not_older_than_since() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (bad, late) = (of_day("schlecht", "kommt nicht", 25), of_day("spaet", "gestern", 23));
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &bad)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Refuse);
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, SINCE);
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, SINCE);
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     // As in real life, where the first wait is ten seconds.
     ctx.channels.values_mut().next().unwrap().inbox.patience.first = Duration::from_secs(10);
@@ -155,18 +155,19 @@ async fn a_mail_that_comes_while_another_one_fails_is_not_older_than_since() {
 /// A mail that was relayed, and another one in its place under its name while nobody looks; then a gateway
 /// that deletes. Gives what the mailbox was asked to delete although nobody had it.
 async fn deleted_unread(old: &[u8], new: &[u8], has_list: bool) -> bool {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let server = Misbehaving::start(Protocol::Pop3, &[("1", old)]).await.unwrap();
     if !has_list {
         server.does("LIST", None, Misdeed::Refuse);
     }
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.has_all(&[old]).await }).await.unwrap();
     channel.until(|| async { channel.count("state = 'posted'").await == 1 }).await.unwrap();
     channel.stop().await;
     server.holds(&[("1", new)]);
-    let mut deletes = Channel::named(&practice, &channel.name, &server, Protocol::Pop3, DELETES);
+    let mut deletes =
+        MailboxChannel::named(&practice, &channel.name, &server, Protocol::Pop3, DELETES);
     deletes.start();
     let is_over = async || !server.deleted().is_empty() || deletes.has_all(&[new]).await;
     let _ = deletes.until(is_over).await;
@@ -191,7 +192,7 @@ async fn a_mail_is_not_deleted_unread_because_it_is_as_long_as_another() {
 /// `L45`: what the Clientmodul could not decrypt is fetched again, though name and size stay the same.
 #[tokio::test]
 async fn what_could_not_be_decrypted_comes_once_it_can_be() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let undecrypted = include_bytes!("../../letters/kim_could_not_decrypt.eml").to_vec();
     let mut decrypted = letter("klar", "Der Befund");
     while decrypted.len() < undecrypted.len() {
@@ -202,7 +203,7 @@ async fn what_could_not_be_decrypted_comes_once_it_can_be() {
         sealed.push(b' ');
     }
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &sealed)]).await.unwrap();
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     ctx.channels.values_mut().next().unwrap().inbox.patience.aside_first = Duration::from_secs(2);
     channel.start();
@@ -217,12 +218,12 @@ async fn what_could_not_be_decrypted_comes_once_it_can_be() {
 /// `L46`: a server does not double the dot of a line of a single one, so the mail seems to end there.
 #[tokio::test]
 async fn a_mail_behind_whose_end_more_comes_is_not_whole() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let whole = letter("punkt", "Marcumar 5 mg geben.\r\n.\r\nStimmt nicht mehr: absetzen!");
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &whole)]).await.unwrap();
     let raw = [b"+OK\r\n".as_slice(), &whole, b".\r\n"].concat();
     server.does("RETR", Some("1"), Misdeed::Say(raw));
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, DELETES);
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, DELETES);
     channel.start();
     let is_over = async || !server.deleted().is_empty() || channel.parked().await > 0;
     channel.until(is_over).await.unwrap();

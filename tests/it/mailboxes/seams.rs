@@ -6,7 +6,7 @@ use umstieg::{
 };
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Channel, Clock, Manner, Practice, letter};
+use super::{Clock, MailboxChannel, MailboxPractice, Manner, letter};
 
 /// More than `mail_bytes_max` of these channels.
 fn large() -> Vec<u8> {
@@ -14,10 +14,10 @@ fn large() -> Vec<u8> {
 }
 
 /// A mail that could not be had, put aside; the card is unlocked and a person says so.
-async fn tried_again(practice: &Practice, mail: &[u8]) -> (Misbehaving, Channel) {
+async fn tried_again(practice: &MailboxPractice, mail: &[u8]) -> (Misbehaving, MailboxChannel) {
     let server = Misbehaving::start(Protocol::Pop3, &[("1", mail)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Refuse);
-    let mut channel = Channel::of(practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
     channel.relay().await;
@@ -30,7 +30,7 @@ async fn tried_again(practice: &Practice, mail: &[u8]) -> (Misbehaving, Channel)
     (server, channel)
 }
 
-async fn looks(server: &Misbehaving, channel: &Channel, times: u32) {
+async fn looks(server: &Misbehaving, channel: &MailboxChannel, times: u32) {
     let sessions = server.sessions();
     channel.until(|| async { server.sessions() > sessions + times }).await.unwrap();
 }
@@ -39,7 +39,7 @@ async fn looks(server: &Misbehaving, channel: &Channel, times: u32) {
 /// is not fetched at every look, up to the limit, for ever.
 #[tokio::test]
 async fn r06d_a_mail_put_aside_that_proves_too_large_stays_told_of_and_is_left_alone() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (server, channel) = tried_again(&practice, &large()).await;
     looks(&server, &channel, 4).await;
     let asked = server.was_asked("RETR", None);
@@ -51,7 +51,7 @@ async fn r06d_a_mail_put_aside_that_proves_too_large_stays_told_of_and_is_left_a
 /// `R06e`: of a mail without a body the head is all.
 #[tokio::test]
 async fn r06e_a_mail_put_aside_that_has_no_body_is_had_once_it_comes() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let whole = letter("leer", "");
     let bare = whole.strip_suffix(b"\r\n").unwrap();
     let (server, channel) = tried_again(&practice, bare).await;
@@ -64,10 +64,14 @@ async fn r06e_a_mail_put_aside_that_has_no_body_is_had_once_it_comes() {
 }
 
 /// A channel whose mail bears the name of one that was kept, with another size.
-async fn named_again(practice: &Practice, mail: &[u8], manner: Manner) -> (Misbehaving, Channel) {
+async fn named_again(
+    practice: &MailboxPractice,
+    mail: &[u8],
+    manner: Manner,
+) -> (Misbehaving, MailboxChannel) {
     let old = letter("alt", "Erster");
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &old)]).await.unwrap();
-    let mut channel = Channel::of(practice, &server, Protocol::Pop3, manner);
+    let mut channel = MailboxChannel::of(practice, &server, Protocol::Pop3, manner);
     channel.start();
     channel.until(|| async { channel.has_all(&[&old]).await }).await.unwrap();
     // Else the end of this look counts as an end in the middle of the next mail of that name.
@@ -81,7 +85,7 @@ async fn named_again(practice: &Practice, mail: &[u8], manner: Manner) -> (Misbe
 /// `R01g`: a name that is used again, for a mail that is too large and has no head.
 #[tokio::test]
 async fn r01g_a_name_used_again_for_a_mail_too_large_is_told_of_once() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (server, mut channel) = named_again(&practice, &large(), Manner::default()).await;
     server.does("TOP", None, Misdeed::Refuse);
     channel.start();
@@ -95,7 +99,7 @@ async fn r01g_a_name_used_again_for_a_mail_too_large_is_told_of_once() {
 /// `R01h`: a name that is used again, for a mail at which the gateway dies each time.
 #[tokio::test]
 async fn r01h_a_name_used_again_for_a_deadly_mail_is_counted() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let patient = Manner { patient: true, ..Manner::default() };
     let mail = letter("b", "toedlich für das Gateway");
     let (server, mut channel) = named_again(&practice, &mail, patient).await;
@@ -114,14 +118,14 @@ async fn r01h_a_name_used_again_for_a_deadly_mail_is_counted() {
 /// `R06f`: heads that are no heads say no more than none: one room tells of all of them.
 #[tokio::test]
 async fn r06f_mails_whose_heads_are_garbage_are_told_of_in_one_room() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let mails = ["a", "b", "c", "d"].map(|id| letter(id, id));
     let listed: [(&str, &[u8]); 4] =
         [("1", &mails[0]), ("2", &mails[1]), ("3", &mails[2]), ("4", &mails[3])];
     let server = Misbehaving::start(Protocol::Pop3, &listed).await.unwrap();
     server.does("RETR", None, Misdeed::Refuse);
     server.does("TOP", None, Misdeed::Say(b"+OK\r\nwas auch immer\r\n.\r\n".to_vec()));
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.parked().await == 4 }).await.unwrap();
     channel.until(|| async { channel.count("state = 'posted'").await == 4 }).await.unwrap();
@@ -130,7 +134,7 @@ async fn r06f_mails_whose_heads_are_garbage_are_told_of_in_one_room() {
 }
 
 /// A letter of words and a file, placed, with the numbers of its posts.
-async fn two_posts(practice: &Practice) -> (Misbehaving, Channel, [PostId; 2]) {
+async fn two_posts(practice: &MailboxPractice) -> (Misbehaving, MailboxChannel, [PostId; 2]) {
     let mail = "From: <erik@charite.kim.telematik>\r\nTo: <praxis@mueller.kim.telematik>\r\n\
         Subject: Befund\r\nMessage-ID: <zwei@x>\r\nDate: Mon, 23 Nov 2026 08:00:00 +0100\r\n\
         MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
@@ -138,7 +142,7 @@ async fn two_posts(practice: &Practice) -> (Misbehaving, Channel, [PostId; 2]) {
         --b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\
         \r\n%PDF-1.4\r\n--b--\r\n";
     let server = Misbehaving::start(Protocol::Pop3, &[("1", mail.as_bytes())]).await.unwrap();
-    let mut channel = Channel::of(practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.count("true").await == 1 }).await.unwrap();
     channel.stop().await;
@@ -153,7 +157,7 @@ async fn two_posts(practice: &Practice) -> (Misbehaving, Channel, [PostId; 2]) {
 /// rest of the letter is said later.
 #[tokio::test]
 async fn r14b_a_letter_of_which_a_part_was_given_up_stays_in_the_mailbox() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (_server, channel, [words, file]) = two_posts(&practice).await;
     let (store, now) = (&practice.store, Clock::of_the_machine().now());
     practice.run("update letters set state = 'placed'").await;
@@ -173,7 +177,7 @@ async fn r14b_a_letter_of_which_a_part_was_given_up_stays_in_the_mailbox() {
 /// `R10b`: a restored database finds in the room what was said once more after it was copied.
 #[tokio::test]
 async fn r10b_what_was_said_once_more_before_a_restore_is_not_said_a_third_time() {
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let (_server, _channel, _) = two_posts(&practice).await;
     let (store, now) = (&practice.store, Clock::of_the_machine().now());
     practice
@@ -203,7 +207,7 @@ async fn r10b_what_was_said_once_more_before_a_restore_is_not_said_a_third_time(
 }
 
 /// What the room was told of the letters of a channel.
-async fn told(practice: &Practice, words: &str) -> usize {
+async fn told(practice: &MailboxPractice, words: &str) -> usize {
     let mut told = 0;
     let ids = practice.query("select string_agg(id::text, ' ') from conversations").await;
     for id in ids.split_whitespace() {
@@ -226,11 +230,11 @@ async fn r06g_a_mail_too_large_is_told_of_whatever_its_head_says_then() {
         ("another id", "Message-ID: <anders@x>\r\n"),
     ];
     for (what, field) in heads {
-        let practice = Practice::new().await;
+        let practice = MailboxPractice::new().await;
         let mail = large();
         let server = Misbehaving::start(Protocol::Pop3, &[("1", &mail)]).await.unwrap();
         server.does("RETR", Some("1"), Misdeed::Refuse);
-        let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+        let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
         channel.start();
         channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
         channel.relay().await;
@@ -274,11 +278,11 @@ async fn who_sent_a_letter_for_another_is_told() {
         sent("c", ""),
         sent("d", "Sender: nobody can read this\r\n"),
     ];
-    let practice = Practice::new().await;
+    let practice = MailboxPractice::new().await;
     let listed: [(&str, &[u8]); 4] =
         [("1", &mails[0]), ("2", &mails[1]), ("3", &mails[2]), ("4", &mails[3])];
     let server = Misbehaving::start(Protocol::Pop3, &listed).await.unwrap();
-    let mut channel = Channel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     channel.start();
     channel.until(|| async { channel.count("state = 'posted'").await == 4 }).await.unwrap();
     channel.stop().await;

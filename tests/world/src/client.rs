@@ -18,10 +18,10 @@ use self::talk::{NIO, Program, Talk, field};
 use crate::{
     error::{Result, WorldError},
     folder::Folder,
-    synapse::Homeserver,
+    synapse::SynapseAccess,
 };
 
-pub use self::js::{JsClient, JsOptions, Trust};
+pub use self::js::{ClientTrust, JsClient, JsOptions};
 
 /// How long a test waits for something to be seen, unless it says otherwise. A busy machine may
 /// take seconds for what takes milliseconds; a test that fails is rare enough to wait for.
@@ -168,11 +168,11 @@ impl fmt::Display for SeenEvent {
 
 /// All a client has seen, in the order it saw it.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct SeenTimeline {
     pub events: Vec<SeenEvent>,
 }
 
-impl Seen {
+impl SeenTimeline {
     /// Takes in an event. One that could be deciphered at last stands where it stood before.
     fn take_in(&mut self, mut event: SeenEvent) {
         let known = self.events.iter_mut().find(|known| {
@@ -223,7 +223,7 @@ impl Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for SeenTimeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.events.is_empty() {
             return write!(f, "  nothing");
@@ -262,7 +262,7 @@ impl Client {
     ///
     /// # Errors
     /// When the homeserver refuses.
-    pub async fn login(homeserver: &Homeserver, name: &str, password: &str) -> Result<Self> {
+    pub async fn login(homeserver: &SynapseAccess, name: &str, password: &str) -> Result<Self> {
         Self::login_as(homeserver, name, password, false).await
     }
 
@@ -271,7 +271,7 @@ impl Client {
     /// # Errors
     /// When the homeserver refuses.
     pub async fn login_encrypted(
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         name: &str,
         password: &str,
     ) -> Result<Self> {
@@ -279,7 +279,7 @@ impl Client {
     }
 
     async fn login_as(
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         name: &str,
         password: &str,
         encryption: bool,
@@ -464,7 +464,7 @@ impl Client {
     }
 
     /// All that was seen so far.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> SeenTimeline {
         self.talk.seen()
     }
 
@@ -474,7 +474,11 @@ impl Client {
     ///
     /// # Errors
     /// When it was not seen in time; the message lists what was.
-    pub async fn wait_for<T>(&self, what: &str, find: impl Fn(&Seen) -> Option<T>) -> Result<T> {
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        find: impl Fn(&SeenTimeline) -> Option<T>,
+    ) -> Result<T> {
         self.wait_for_within(SEEN_WITHIN, what, find).await
     }
 
@@ -486,7 +490,7 @@ impl Client {
         &self,
         within: Duration,
         what: &str,
-        find: impl Fn(&Seen) -> Option<T>,
+        find: impl Fn(&SeenTimeline) -> Option<T>,
     ) -> Result<T> {
         let found = timeout(within, self.talk.wait_until(|state| find(&state.seen))).await;
         found.unwrap_or_else(|_| {

@@ -14,12 +14,12 @@ use crate::{
     Mail, Slot,
     error::{Result, WorldError},
     process::{Launch, Server},
-    synapse::Homeserver,
+    synapse::SynapseAccess,
 };
 
 /// A channel for the settings.
 #[derive(Clone, Debug)]
-pub struct Channel {
+pub struct PracticeChannel {
     pub name: String,
     /// `kim` or `fax`.
     pub kind: String,
@@ -42,7 +42,7 @@ pub struct Channel {
 /// The password of every mailbox the settings name.
 pub const PASSWORD: &str = "geheim #1";
 
-impl Channel {
+impl PracticeChannel {
     /// A KIM account behind POP3, as a Clientmodul offers it.
     pub fn kim(name: &str, address: &str, team: &[&str]) -> Self {
         Self {
@@ -156,10 +156,10 @@ impl Gateway {
     pub fn new(
         binary: &Path,
         database: &str,
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         mail: &Mail,
         slot: &Slot,
-        channels: &[Channel],
+        channels: &[PracticeChannel],
     ) -> Result<Self> {
         Self::with_encryption(binary, database, homeserver, mail, slot, channels, UNENCRYPTED)
     }
@@ -171,10 +171,10 @@ impl Gateway {
     pub fn with_encryption(
         binary: &Path,
         database: &str,
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         mail: &Mail,
         slot: &Slot,
-        channels: &[Channel],
+        channels: &[PracticeChannel],
         encryption: &str,
     ) -> Result<Self> {
         let failed = |error| WorldError::io("write the gateway's settings", error);

@@ -9,7 +9,7 @@ use crate::{
     error::{Result, WorldError},
     folder::Folder,
     setup::{installed, program},
-    synapse::Homeserver,
+    synapse::SynapseAccess,
 };
 
 /// Somebody logged in to Hydrogen, in a Chromium without a window; ended with this value.
@@ -29,7 +29,7 @@ impl Hydrogen {
     ///
     /// # Errors
     /// When the homeserver refuses; with what the page says then.
-    pub async fn login(homeserver: &Homeserver, name: &str, password: &str) -> Result<Self> {
+    pub async fn login(homeserver: &SynapseAccess, name: &str, password: &str) -> Result<Self> {
         let folder = Folder::make("client")?;
         let talk = Talk::start(&HYDROGEN, &folder)?;
         let hydrogen = Self { user_id: homeserver.user_id(name), talk, _folder: folder };

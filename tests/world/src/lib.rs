@@ -39,19 +39,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use crate::{
-    client::{Client, JsClient, JsOptions, Trust},
+    client::{Client, ClientTrust, JsClient, JsOptions},
     companion::Companion,
     error::{Result, WorldError},
     folder::Folder,
-    gateway::{Channel, Gateway},
+    gateway::{Gateway, PracticeChannel},
     hydrogen::Hydrogen,
     mail::{
-        Mail, MailServers, Trouble,
+        AddressTrouble, Mail, MailServers,
         misbehaving::{Misbehaving, Misdeed},
     },
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres},
-    synapse::{Homeserver, Slot, SlotLease, Synapse, SynapseOptions},
+    synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions},
 };
 
 /// The variable that names the description of a running world (a JSON file).
@@ -97,7 +97,7 @@ pub struct World {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Surroundings {
     pub postgres: Cluster,
-    pub homeserver: Homeserver,
+    pub homeserver: SynapseAccess,
     pub mail: Mail,
 }
 

@@ -26,7 +26,7 @@ use crate::{
     error::{Result, WorldError},
     ports::Port,
     process::{Server, listens, run},
-    setup::{Account, installed},
+    setup::{UnixAccount, installed},
     tls::{Authority, MAIL_HOST},
 };
 
@@ -58,7 +58,7 @@ pub struct MailPorts {
 
 /// What an address does to those who write to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum AddressTrouble {
     /// `451` at `RCPT TO`.
     TryLater,
     /// `550` at `RCPT TO`.
@@ -171,7 +171,7 @@ impl Mail {
     ///
     /// # Errors
     /// When the table of troubles cannot be written.
-    pub fn set_trouble(&self, address: &str, trouble: Option<Trouble>) -> Result<()> {
+    pub fn set_trouble(&self, address: &str, trouble: Option<AddressTrouble>) -> Result<()> {
         exim::set_trouble(&self.folder, address, trouble)
     }
 
@@ -232,7 +232,7 @@ impl MailServers {
     /// # Errors
     /// When one of them is not installed, or does not come up.
     pub async fn start(folder: &Path) -> Result<Self> {
-        let account = Account::plain("nobody")?;
+        let account = UnixAccount::plain("nobody")?;
         let [smtps, smtp_starttls, pop3s, pop3_stls, imaps, imap_starttls, lmtp] =
             [(); 7].map(|()| Port::reserve());
         let held = [smtps?, smtp_starttls?, pop3s?, pop3_stls?, imaps?, imap_starttls?, lmtp?];
@@ -310,7 +310,7 @@ impl MailServers {
     }
 }
 
-fn write(account: &Account, file: &Path, text: &str) -> Result<()> {
+fn write(account: &UnixAccount, file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text)
         .map_err(|error| WorldError::io(format!("write {}", file.display()), error))?;
     account.give(file)

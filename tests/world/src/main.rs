@@ -144,14 +144,14 @@ async fn database(migrations: &OsString, command: &[OsString]) -> Result<ExitCod
 }
 
 /// How a command ended.
-struct End {
+struct CommandEnd {
     status: ExitStatus,
     /// Whether somebody told us to end meanwhile: then a failure is no failure.
     asked_for: bool,
 }
 
 /// Runs the command to its end. A Ctrl-C reaches it as well as us: it decides, we wait.
-async fn run(command: &[OsString], env: &[(&str, &std::ffi::OsStr)]) -> Result<End> {
+async fn run(command: &[OsString], env: &[(&str, &std::ffi::OsStr)]) -> Result<CommandEnd> {
     let doing = || format!("run {command:?}");
     let failed = |source| WorldError::Io { doing: doing(), source };
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -173,7 +173,7 @@ async fn run(command: &[OsString], env: &[(&str, &std::ffi::OsStr)]) -> Result<E
             biased;
             _ = interrupt.recv() => {}
             _ = terminate.recv() => child.start_kill().map_err(failed)?,
-            status = child.wait() => return Ok(End { status: status.map_err(failed)?, asked_for }),
+            status = child.wait() => return Ok(CommandEnd { status: status.map_err(failed)?, asked_for }),
         }
         asked_for = true;
     }

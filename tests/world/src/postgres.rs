@@ -13,7 +13,7 @@ use crate::{
     error::{Result, WorldError},
     ports::Port,
     process::{Launch, Server, run},
-    setup::{Account, postgres_program},
+    setup::{UnixAccount, postgres_program},
 };
 
 /// The superuser of the cluster. Nobody needs a password: it listens on loopback only.
@@ -89,7 +89,7 @@ impl Postgres {
     /// When Postgres is not installed, or does not come up.
     pub async fn start(folder: &Path) -> Result<Self> {
         let port = Port::reserve()?;
-        let account = Account::plain("postgres")?;
+        let account = UnixAccount::plain("postgres")?;
         let home = account.folder(folder.join(format!("postgres-{}", port.number())))?;
         let data = home.join("data").display().to_string();
         let initdb = postgres_program("initdb")?;

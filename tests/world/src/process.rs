@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     error::{Result, WorldError, log_end},
-    setup::{Account, program},
+    setup::{UnixAccount, program},
 };
 
 /// How long a server may take until it answers. Synapse needs 3 s on an idle machine and has been
@@ -41,7 +41,7 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(&'static str, String)>,
     /// The account to step down to, when it is not our own.
-    pub(crate) account: Option<Account>,
+    pub(crate) account: Option<UnixAccount>,
     pub(crate) folder: PathBuf,
     pub(crate) log: PathBuf,
     /// How to end it when its data is no longer of interest.
@@ -209,7 +209,7 @@ fn command(launch: &Launch) -> Result<Command> {
 /// Runs a program to its end and returns what it printed.
 pub(crate) async fn run(
     doing: &str,
-    account: Option<&Account>,
+    account: Option<&UnixAccount>,
     program_path: &Path,
     args: &[&str],
 ) -> Result<String> {

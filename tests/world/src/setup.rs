@@ -43,7 +43,7 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
 
 /// The account a server runs under.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
+pub(crate) struct UnixAccount {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) name: String,
@@ -52,7 +52,7 @@ pub(crate) struct Account {
     pub(crate) step_down: bool,
 }
 
-impl Account {
+impl UnixAccount {
     /// Our own account, or `wanted` when we are root: Postgres and Exim refuse to run as root.
     pub(crate) fn plain(wanted: &str) -> Result<Self> {
         let own = rustix::process::getuid().as_raw();

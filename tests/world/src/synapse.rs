@@ -126,7 +126,7 @@ impl Deref for SlotLease {
     }
 }
 
-/// A user with a password, made by [`Homeserver::register_user`].
+/// A user with a password, made by [`SynapseAccess::register_user`].
 #[derive(Clone, Debug)]
 pub struct User {
     pub id: String,
@@ -135,7 +135,7 @@ pub struct User {
 
 /// How to reach Synapse.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Homeserver {
+pub struct SynapseAccess {
     pub url: String,
     pub server_name: String,
     pub slots: Vec<Slot>,
@@ -147,7 +147,7 @@ pub struct Homeserver {
     locks: PathBuf,
 }
 
-impl Homeserver {
+impl SynapseAccess {
     /// Takes a slot nobody else has; waits for one if need be.
     ///
     /// A slot may have been used before: rooms and ghosts of an earlier test are still there.
@@ -268,16 +268,16 @@ impl Homeserver {
 /// Synapse, ended with this value.
 #[derive(Debug)]
 pub struct Synapse {
-    homeserver: Homeserver,
+    homeserver: SynapseAccess,
     server: Server,
     settings_file: PathBuf,
     _ports: Vec<Port>,
 }
 
 impl Deref for Synapse {
-    type Target = Homeserver;
+    type Target = SynapseAccess;
 
-    fn deref(&self) -> &Homeserver {
+    fn deref(&self) -> &SynapseAccess {
         &self.homeserver
     }
 }
@@ -317,7 +317,7 @@ impl Synapse {
         }
 
         postgres.create_database(&name).await?;
-        let homeserver = Homeserver {
+        let homeserver = SynapseAccess {
             url: format!("http://127.0.0.1:{}", port.number()),
             server_name: options.server_name.clone(),
             slots,
@@ -429,7 +429,7 @@ impl Synapse {
 
 fn settings(
     options: &SynapseOptions,
-    homeserver: &Homeserver,
+    homeserver: &SynapseAccess,
     home: &Path,
     port: u16,
     registrations: &[PathBuf],

@@ -3,11 +3,11 @@
 use url::Url;
 
 use super::{
-    Display, End, Entry, Gap, Hiding, LINK_BYTES_MAX, Link, Look, Mark, RADIOS_MAX, Run, Select,
-    Shape, Space, Style, Table, Tag, Writer, shape,
+    Appearance, Display, ElementEnd, Gap, Hiding, HtmlTable, LINK_BYTES_MAX, OpenElement, OpenLink,
+    PagePosition, RADIOS_MAX, Select, Shape, Space, Style, Tag, TextRun, Writer, shape,
 };
 use crate::mail::{
-    html::{lists::List, sheet::Identity},
+    html::{lists::List, sheet::ElementIdentity},
     text::ODD,
 };
 
@@ -16,7 +16,7 @@ const OPEN_TAGS_MAX: usize = 64;
 
 impl Writer {
     /// In formulas, what stands over and beside each other is told by its place.
-    pub(super) fn count_child(&mut self, look: Look) {
+    pub(super) fn count_child(&mut self, look: Appearance) {
         let Some(parent) = self.stack.last_mut() else { return };
         parent.children += 1;
         let sign = match (parent.identity.name.as_str(), parent.children) {
@@ -30,7 +30,7 @@ impl Writer {
     }
 
     /// What encloses a piece of a formula, and what several terms are to others.
-    fn formula(&mut self, tag: &Tag, parent: &str) -> Option<End> {
+    fn formula(&mut self, tag: &Tag, parent: &str) -> Option<ElementEnd> {
         let name = tag.name.as_str();
         let notation = tag.get("notation").unwrap_or("longdiv");
         let is_root = matches!(name, "msqrt" | "mroot")
@@ -42,7 +42,7 @@ impl Writer {
         );
         if is_root {
             self.say("√(");
-            return Some(End::Say(if name == "mroot" { "]" } else { ")" }.to_owned()));
+            return Some(ElementEnd::Say(if name == "mroot" { "]" } else { ")" }.to_owned()));
         }
         // Of several terms, all stand above the line.
         let is_term = matches!(parent, "mfrac" | "msup" | "msub" | "msubsup")
@@ -52,12 +52,12 @@ impl Writer {
             );
         if is_term {
             self.say("(");
-            return Some(End::Say(")".to_owned()));
+            return Some(ElementEnd::Say(")".to_owned()));
         }
         None
     }
 
-    pub(super) fn void(&mut self, tag: &Tag, look: Look, style: &Style) {
+    pub(super) fn void(&mut self, tag: &Tag, look: Appearance, style: &Style) {
         if look.hiding != Hiding::No {
             return;
         }
@@ -105,7 +105,7 @@ impl Writer {
     }
 
     /// Something that is said for what cannot be shown, apart from what is around it.
-    fn mark(&mut self, mark: &str, look: Look) {
+    fn mark(&mut self, mark: &str, look: Appearance) {
         self.stand_apart(Gap::Blank);
         let mut cleaned = String::new();
         self.cleaner.push(mark, &mut cleaned);
@@ -113,12 +113,12 @@ impl Writer {
         self.stand_apart(Gap::Blank);
     }
 
-    fn tick(&mut self, mark: &str, look: Look) {
+    fn tick(&mut self, mark: &str, look: Appearance) {
         self.say_as(" ", look);
         self.mark(mark, look);
     }
 
-    fn picture(&mut self, tag: &Tag, look: Look) {
+    fn picture(&mut self, tag: &Tag, look: Appearance) {
         let said = [tag.get("alt"), tag.get("title")];
         let said = said.into_iter().flatten().map(str::trim).find(|said| !said.is_empty());
         match said {
@@ -129,7 +129,7 @@ impl Writer {
         }
     }
 
-    fn input(&mut self, tag: &Tag, look: Look) {
+    fn input(&mut self, tag: &Tag, look: Appearance) {
         let is_ticked = tag.has("checked");
         let value = tag.get("value").unwrap_or_default();
         let kind = tag.get("type").unwrap_or_default().trim().to_ascii_lowercase();
@@ -154,7 +154,7 @@ impl Writer {
     }
 
     /// Of the buttons of one name in a form, the last that is checked is.
-    fn check_radio(&mut self, tag: &Tag, look: Look) {
+    fn check_radio(&mut self, tag: &Tag, look: Appearance) {
         let Some(name) = tag.get("name").filter(|name| !name.is_empty()) else { return };
         let form = match tag.get("form") {
             Some(form) => format!("#{form}"),
@@ -169,12 +169,12 @@ impl Writer {
     }
 
     /// Where the next mark will stand.
-    fn place(&self, look: Look) -> Mark {
+    fn place(&self, look: Appearance) -> PagePosition {
         (!look.is_hidden()).then(|| (self.page.place(), self.layout.out.len()))
     }
 
     /// Changes the first `from` behind a place into `to` of the same length.
-    pub(super) fn patch(&mut self, place: Mark, from: &str, to: &str) {
+    pub(super) fn patch(&mut self, place: PagePosition, from: &str, to: &str) {
         let Some((page, layout)) = place else { return };
         self.page.patch(page, from, to);
         if let Some(at) = self.layout.out.get(layout..).and_then(|out| out.find(from)) {
@@ -198,10 +198,10 @@ impl Writer {
     pub(super) fn begin(
         &mut self,
         tag: &Tag,
-        identity: Identity,
+        identity: ElementIdentity,
         shape: Shape,
         style: Style,
-        look: Look,
+        look: Appearance,
     ) {
         let name = tag.name.as_str();
         // What comes from elsewhere is not fetched, and may say something.
@@ -216,7 +216,7 @@ impl Writer {
             self.open_cell();
         }
         let parent = self.stack.last();
-        let mut entry = Entry {
+        let mut entry = OpenElement {
             scope: self.scope().inside(name),
             is_between_cells: match name {
                 "table" => true,
@@ -232,7 +232,7 @@ impl Writer {
             gap,
             tag: None,
             children: 0,
-            end: End::Nothing,
+            end: ElementEnd::Nothing,
         };
         if look.hiding == Hiding::No {
             self.write_block(tag, &mut entry);
@@ -275,12 +275,12 @@ impl Writer {
     pub(super) fn begin_plain(&mut self, name: &str) {
         let shape = shape(name);
         let look = self.look().inside(name, shape, &Style::default());
-        let identity = Identity { name: name.to_owned(), ..Identity::default() };
+        let identity = ElementIdentity { name: name.to_owned(), ..ElementIdentity::default() };
         self.begin(&Tag::named(name), identity, shape, Style::default(), look);
     }
 
     /// Writes the tag of an element, and what keeps it apart from what was before.
-    fn write_block(&mut self, tag: &Tag, entry: &mut Entry) {
+    fn write_block(&mut self, tag: &Tag, entry: &mut OpenElement) {
         let name = tag.name.as_str();
         let is_part = entry.shape.is_of_table && name != "table";
         let mut opening = match entry.shape.tag {
@@ -304,14 +304,14 @@ impl Writer {
         match name {
             "td" | "th" => self.cell(tag, entry, opening.is_some()),
             "tr" if self.has_table() => {
-                self.tables.last_mut().into_iter().for_each(Table::row);
+                self.tables.last_mut().into_iter().for_each(HtmlTable::row);
                 self.layout.row();
                 self.page.line();
             }
             "table" => {
                 self.stand_apart(Gap::Paragraph);
-                self.tables.push(Table::new(opening.is_some()));
-                entry.end = End::Table;
+                self.tables.push(HtmlTable::new(opening.is_some()));
+                entry.end = ElementEnd::Table;
             }
             "ul" | "ol" | "menu" | "dir" => {
                 self.stand_apart(Gap::Line);
@@ -321,7 +321,7 @@ impl Writer {
                 opening = opening.map(|_| list.tag());
                 written = opening.map(|_| list.opening());
                 self.lists.push(list);
-                entry.end = End::List;
+                entry.end = ElementEnd::List;
             }
             "li" => {
                 self.stand_apart(Gap::Line);
@@ -330,7 +330,7 @@ impl Writer {
             "blockquote" => {
                 self.stand_apart(Gap::Paragraph);
                 self.layout.quote();
-                entry.end = End::Quote;
+                entry.end = ElementEnd::Quote;
             }
             _ => self.stand_apart(entry.gap),
         }
@@ -342,10 +342,10 @@ impl Writer {
         }
         self.skips_line_end = entry.shape.tag == Some("pre");
         self.cleaner.edge_if(entry.gap != Gap::None);
-        self.page.text(&label, Space::Collapsed, false, Run::default(), "");
+        self.page.text(&label, Space::Collapsed, false, TextRun::default(), "");
     }
 
-    fn cell(&mut self, tag: &Tag, entry: &mut Entry, is_written: bool) {
+    fn cell(&mut self, tag: &Tag, entry: &mut OpenElement, is_written: bool) {
         let Some(table) = self.tables.last_mut() else {
             // A browser drops the tag, and "5" and "10" would be one.
             self.say(" ");
@@ -356,22 +356,23 @@ impl Writer {
         if is_written {
             (0..place.covered).for_each(|_| self.page.block("<td></td>"));
         } else {
-            self.page.text(" ", Space::Collapsed, false, Run::default(), "");
+            self.page.text(" ", Space::Collapsed, false, TextRun::default(), "");
         }
-        entry.end = End::Cell(if is_written { place.wider } else { 0 });
+        entry.end = ElementEnd::Cell(if is_written { place.wider } else { 0 });
     }
 
     /// Begins an item. Gives what the page has to say of its number, where a client would count
     /// otherwise.
-    fn item(&mut self, tag: &Tag, entry: &mut Entry) -> String {
-        entry.end = End::Item;
+    fn item(&mut self, tag: &Tag, entry: &mut OpenElement) -> String {
+        entry.end = ElementEnd::Item;
         let Some(list) = self.lists.last_mut() else {
             self.layout.item("- ");
             return String::new();
         };
         let is_other = list.adapt(tag, entry.style.marker);
         if is_other
-            && let Some(parent) = self.stack.last_mut().filter(|e| matches!(e.end, End::List))
+            && let Some(parent) =
+                self.stack.last_mut().filter(|e| matches!(e.end, ElementEnd::List))
             && let Some(before) = parent.tag.replace(list.tag())
         {
             self.page.block(&format!("</{before}>"));
@@ -391,24 +392,24 @@ impl Writer {
         let end = match tag.name.as_str() {
             "q" => {
                 self.say("\"");
-                End::Say("\"".to_owned())
+                ElementEnd::Say("\"".to_owned())
             }
             "rt" => {
                 self.say("(");
-                End::Say(")".to_owned())
+                ElementEnd::Say(")".to_owned())
             }
             "abbr" | "acronym" | "dfn" => match tag.get("title").map(str::trim) {
-                Some(long) if !long.is_empty() => End::Say(format!(" ({long})")),
+                Some(long) if !long.is_empty() => ElementEnd::Say(format!(" ({long})")),
                 _ => return,
             },
             "a" => match tag.get("href").and_then(safe_target) {
                 Some(target) => {
                     let is_written = !is_of_client(&target);
-                    self.link = Some(Link { target, is_written, said: String::new() });
+                    self.link = Some(OpenLink { target, is_written, said: String::new() });
                     if let Some(entry) = self.stack.last_mut() {
                         entry.look.in_link = true;
                     }
-                    End::Link
+                    ElementEnd::Link
                 }
                 None => return,
             },
@@ -416,19 +417,19 @@ impl Writer {
                 let is_multiple = tag.has("multiple");
                 let is_open = tag.number("size").is_some_and(|lines| lines > 1);
                 self.selects.push(Select { is_multiple, is_open, ..Select::default() });
-                End::Select
+                ElementEnd::Select
             }
             "optgroup" => {
                 if let Some(select) = self.selects.last_mut() {
                     select.is_disabled = tag.has("disabled");
                 }
                 self.say(&format!("{} ", tag.get("label").unwrap_or_default()));
-                End::OptionGroup
+                ElementEnd::OptionGroup
             }
             "form" => {
                 self.forms += 1;
                 self.form = self.forms;
-                End::Form
+                ElementEnd::Form
             }
             "meter" | "progress" => return self.scale(tag),
             "option" => return self.option(tag),
@@ -493,7 +494,7 @@ fn is_of_client(target: &str) -> bool {
         || signs.iter().any(|sign| place.starts_with(sign))
 }
 
-impl Link {
+impl OpenLink {
     pub(super) fn says_its_target(&self) -> bool {
         let bare = |text: &str| {
             let text = text.trim().trim_end_matches('/').to_ascii_lowercase();

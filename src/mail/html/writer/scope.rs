@@ -1,6 +1,9 @@
 //! Which element a tag closes, and what the end of an element brings.
 
-use super::{End, Entry, Gap, Hiding, Look, REOPENED_MAX, Run, Scope, Shape, Space, Writer};
+use super::{
+    Appearance, ElementEnd, Gap, Hiding, OpenElement, REOPENED_MAX, Scope, Shape, Space, TextRun,
+    Writer,
+};
 
 impl Writer {
     /// Closes what ends where an element of this name begins.
@@ -37,14 +40,14 @@ impl Writer {
     }
 
     fn close_through(&mut self, names: &[&str]) {
-        let is_one = |entry: &Entry| names.contains(&entry.identity.name.as_str());
+        let is_one = |entry: &OpenElement| names.contains(&entry.identity.name.as_str());
         if let Some(at) = self.stack.iter().rposition(is_one) {
             self.unwind(at, true);
         }
     }
 
     fn close_to(&mut self, names: &[&str]) {
-        let is_one = |entry: &Entry| names.contains(&entry.identity.name.as_str());
+        let is_one = |entry: &OpenElement| names.contains(&entry.identity.name.as_str());
         if let Some(at) = self.stack.iter().rposition(is_one) {
             self.unwind(at + 1, false);
         }
@@ -75,7 +78,7 @@ impl Writer {
     /// Closes all from the place `at` of the stack on. Formatting elements in it that nobody closed
     /// go on behind it, if it `reopens`.
     pub(super) fn unwind(&mut self, at: usize, reopens: bool) {
-        let mut going_on: Vec<Entry> = Vec::new();
+        let mut going_on: Vec<OpenElement> = Vec::new();
         while self.stack.len() > at {
             let is_target = self.stack.len() == at + 1;
             let Some(entry) = self.stack.pop() else { return };
@@ -102,13 +105,13 @@ impl Writer {
     pub(super) fn look_again(&mut self, from: usize) {
         let parent = from.checked_sub(1).and_then(|at| self.stack.get(at));
         let (mut look, mut scope, mut in_pre, mut is_between) = parent
-            .map_or((Look::default(), Scope::default(), false, false), |entry| {
+            .map_or((Appearance::default(), Scope::default(), false, false), |entry| {
                 (entry.look, entry.scope, entry.in_pre, entry.is_between_cells)
             });
         for entry in self.stack.iter_mut().skip(from) {
             let name = entry.identity.name.as_str();
             look = look.inside(name, entry.shape, &entry.style);
-            look.in_link |= matches!(entry.end, End::Link);
+            look.in_link |= matches!(entry.end, ElementEnd::Link);
             scope = scope.inside(name);
             in_pre |= entry.tag == Some("pre");
             if !entry.shape.is_of_table {
@@ -120,24 +123,24 @@ impl Writer {
     }
 
     /// Writes the end of an element that has left the stack.
-    pub(super) fn end(&mut self, entry: Entry) {
+    pub(super) fn end(&mut self, entry: OpenElement) {
         if entry.look.hiding != Hiding::No {
             return;
         }
         let mut fillers = 0;
         match entry.end {
-            End::Nothing => {}
-            End::Say(text) => self.say_as(&text, entry.look),
-            End::Link => self.end_link(entry.look),
-            End::List => _ = self.lists.pop(),
-            End::Item => self.layout.item_end(),
-            End::Quote => self.layout.quote_end(),
-            End::Table => _ = self.tables.pop(),
-            End::Cell(wider) => {
+            ElementEnd::Nothing => {}
+            ElementEnd::Say(text) => self.say_as(&text, entry.look),
+            ElementEnd::Link => self.end_link(entry.look),
+            ElementEnd::List => _ = self.lists.pop(),
+            ElementEnd::Item => self.layout.item_end(),
+            ElementEnd::Quote => self.layout.quote_end(),
+            ElementEnd::Table => _ = self.tables.pop(),
+            ElementEnd::Cell(wider) => {
                 self.layout.cell_end();
                 fillers = wider;
             }
-            End::Select => {
+            ElementEnd::Select => {
                 let select = self.selects.pop().unwrap_or_default();
                 // A browser chooses the first where the letter does not.
                 let is_left_open = select.is_multiple || select.is_open || select.chosen.is_some();
@@ -145,12 +148,12 @@ impl Writer {
                     self.patch(first, "( )", "(x)");
                 }
             }
-            End::OptionGroup => {
+            ElementEnd::OptionGroup => {
                 if let Some(select) = self.selects.last_mut() {
                     select.is_disabled = false;
                 }
             }
-            End::Form => self.form = 0,
+            ElementEnd::Form => self.form = 0,
         }
         if let Some(tag) = entry.tag {
             self.page.block(&format!("</{tag}>"));
@@ -174,13 +177,13 @@ impl Writer {
     }
 
     /// Beside a link stands its real target where its words say anything else.
-    fn end_link(&mut self, look: Look) {
+    fn end_link(&mut self, look: Appearance) {
         let Some(link) = self.link.take() else { return };
         if link.says_its_target() || look.is_hidden() {
             return;
         }
         let note = format!(" ({})", link.target);
         self.layout.push(&note, Space::Collapsed, false, look.level);
-        self.page.text(&note, Space::Collapsed, false, Run::default(), "");
+        self.page.text(&note, Space::Collapsed, false, TextRun::default(), "");
     }
 }

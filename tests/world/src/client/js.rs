@@ -12,12 +12,12 @@ use super::{
 use crate::{
     error::{Result, WorldError},
     folder::Folder,
-    synapse::Homeserver,
+    synapse::SynapseAccess,
 };
 
 /// Whose devices a client reads from and writes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum ClientTrust {
     /// Every device; a shield warns of one its owner has not signed.
     #[default]
     AnyDevice,
@@ -34,12 +34,12 @@ pub struct JsOptions {
     /// For the first device of a user. A second one that does so replaces the identity, and one
     /// that does not is a device its owner has not signed.
     pub cross_signed: bool,
-    pub trust: Trust,
+    pub trust: ClientTrust,
 }
 
 impl Default for JsOptions {
     fn default() -> Self {
-        Self { cross_signed: true, trust: Trust::AnyDevice }
+        Self { cross_signed: true, trust: ClientTrust::AnyDevice }
     }
 }
 
@@ -47,21 +47,21 @@ impl Default for JsOptions {
 #[derive(Debug)]
 pub struct JsClient {
     client: Client,
-    login: Login,
+    login: JsLogin,
 }
 
 /// A [`JsClient`] that was ended and keeps its device and its keys: a closed laptop.
 #[derive(Debug)]
 pub struct JsEnded {
     user_id: String,
-    login: Login,
+    login: JsLogin,
     folder: Arc<Folder>,
 }
 
 #[derive(Clone, Debug)]
-struct Login {
+struct JsLogin {
     homeserver: String,
-    trust: Trust,
+    trust: ClientTrust,
     account: Value,
 }
 
@@ -79,7 +79,7 @@ impl JsClient {
     /// # Errors
     /// When the homeserver refuses.
     pub async fn login(
-        homeserver: &Homeserver,
+        homeserver: &SynapseAccess,
         name: &str,
         password: &str,
         options: JsOptions,
@@ -88,14 +88,14 @@ impl JsClient {
         let command = json!({
             "homeserver": homeserver.url, "user": name, "password": password,
             "cross_signed": options.cross_signed,
-            "only_signed": options.trust == Trust::OnlySigned,
+            "only_signed": options.trust == ClientTrust::OnlySigned,
         });
         let account = client.command("login", command).await?;
-        let login = Login { homeserver: homeserver.url.clone(), trust: options.trust, account };
+        let login = JsLogin { homeserver: homeserver.url.clone(), trust: options.trust, account };
         Ok(Self::logged_in(client, login))
     }
 
-    fn logged_in(mut client: Client, login: Login) -> Self {
+    fn logged_in(mut client: Client, login: JsLogin) -> Self {
         client.user_id = field(&login.account, "user_id");
         client.device_id = field(&login.account, "device_id");
         Self { client, login }
@@ -117,12 +117,12 @@ impl JsClient {
     /// When the event is not in the timeline.
     pub async fn shield(&self, event: &SeenEvent) -> Result<Option<Shield>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct ShieldAnswer {
             shield: Option<Shield>,
         }
         let command = json!({ "room_id": event.room_id, "event_id": event.event_id });
         let answer = self.command("shield", command).await?;
-        let answer = serde_json::from_value::<Answer>(answer);
+        let answer = serde_json::from_value::<ShieldAnswer>(answer);
         Ok(answer.map_err(|error| WorldError::refused("read a shield", error))?.shield)
     }
 
@@ -169,7 +169,7 @@ impl JsEnded {
         let client = Client::start(&JS, folder)?;
         let command = json!({
             "homeserver": login.homeserver, "account": login.account,
-            "only_signed": login.trust == Trust::OnlySigned,
+            "only_signed": login.trust == ClientTrust::OnlySigned,
             "path": client.folder.path().join(STORE),
         });
         client.command("resume", command).await?;

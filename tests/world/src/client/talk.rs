@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-use super::Seen;
+use super::SeenTimeline;
 use crate::{
     error::{Result, WorldError, log_end},
     folder::Folder,
@@ -69,7 +69,7 @@ pub(crate) const HYDROGEN: Program = Program {
 
 /// A running program. It ends with this value; its folder stays as long as somebody holds it.
 pub(crate) struct Talk {
-    shared: Arc<Shared>,
+    shared: Arc<TalkShared>,
     changes: watch::Receiver<u64>,
     input: Mutex<ChildStdin>,
     next_id: AtomicU64,
@@ -78,19 +78,19 @@ pub(crate) struct Talk {
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct TalkShared {
+    state: Mutex<TalkState>,
 }
 
 #[derive(Default)]
-pub(crate) struct State {
-    pub(crate) seen: Seen,
+pub(crate) struct TalkState {
+    pub(crate) seen: SeenTimeline,
     answers: HashMap<u64, Value>,
     ended: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl TalkShared {
+    fn lock(&self) -> MutexGuard<'_, TalkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +128,7 @@ impl Talk {
         })?;
         let (input, output) =
             process.pipes().ok_or_else(|| WorldError::refused(doing, "it has no pipes"))?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TalkShared::default());
         let (change, changes) = watch::channel(0);
         let listener = Arc::clone(&shared);
         // A thread of its own: the client outlives the async runtime it was started in, if need be.
@@ -146,7 +146,7 @@ impl Talk {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> SeenTimeline {
         self.shared.lock().seen.clone()
     }
 
@@ -178,7 +178,7 @@ impl Talk {
 
     pub(crate) async fn wait_until<T>(
         &self,
-        mut look: impl FnMut(&mut State) -> Option<T>,
+        mut look: impl FnMut(&mut TalkState) -> Option<T>,
     ) -> Result<T> {
         let mut changes = self.changes.clone();
         loop {
@@ -200,7 +200,7 @@ impl Talk {
 }
 
 /// Takes in what the client tells until it ends.
-fn listen(output: ChildStdout, shared: &Shared, change: &watch::Sender<u64>) {
+fn listen(output: ChildStdout, shared: &TalkShared, change: &watch::Sender<u64>) {
     for line in BufReader::new(output).lines() {
         let Ok(line) = line else { break };
         let Ok(mut told) = serde_json::from_str::<Value>(&line) else { continue };

@@ -8,7 +8,7 @@ use super::{MailPorts, write};
 use crate::{
     error::Result,
     process::Launch,
-    setup::{Account, program},
+    setup::{UnixAccount, program},
 };
 
 /// Writes the table of mailboxes. SQLite, because a KIM user name has a `:` in it and Dovecot's
@@ -24,7 +24,7 @@ with sqlite3.connect(file, timeout=30) as db:
     db.execute(f'INSERT OR REPLACE INTO {kind} VALUES ({marks})', values)
 ";
 
-pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Result<Launch> {
+pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> Result<Launch> {
     let run = account.folder(folder.join("dovecot"))?;
     write(account, &folder.join("dovecot-sql.conf"), &sql(folder, account))?;
     let settings = folder.join("dovecot.conf");
@@ -49,8 +49,8 @@ pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Resu
 /// A KIM user name is the address, then `#` and four more fields: host and port of the KIM service,
 /// Mandant, client system, workplace. Case is kept on the way (they are case-sensitive) and only
 /// the address is compared without it.
-fn sql(folder: &Path, account: &Account) -> String {
-    let Account { uid, gid, .. } = account;
+fn sql(folder: &Path, account: &UnixAccount) -> String {
+    let UnixAccount { uid, gid, .. } = account;
     format!(
         r#"driver = sqlite
 connect = {folder}/accounts.db
@@ -67,9 +67,9 @@ iterate_query = SELECT address AS user FROM mailbox
     )
 }
 
-fn settings_text(folder: &Path, run: &Path, ports: MailPorts, account: &Account) -> String {
+fn settings_text(folder: &Path, run: &Path, ports: MailPorts, account: &UnixAccount) -> String {
     let MailPorts { pop3s, pop3_stls, imaps, imap_starttls, lmtp, .. } = ports;
-    let Account { name, group, .. } = account;
+    let UnixAccount { name, group, .. } = account;
     format!(
         r#"base_dir = {run}
 state_dir = {run}

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use super::{MailPorts, Trouble, write};
+use super::{AddressTrouble, MailPorts, write};
 use crate::{
     error::{Result, WorldError},
     process::Launch,
-    setup::{Account, installed},
+    setup::{UnixAccount, installed},
     tls::MAIL_HOST,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 const MESSAGE_MIB_MAX: u32 = 160;
 const TROUBLES: &str = "exim-troubles";
 
-pub(super) fn launch(folder: &Path, ports: MailPorts, account: &Account) -> Result<Launch> {
+pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> Result<Launch> {
     let run = account.folder(folder.join("exim"))?;
     account.folder(run.join("spool"))?;
     // Copies, because the plain account need not be able to look into the checkout.
@@ -82,7 +82,11 @@ fn copied(name: &str, run: &Path) -> Result<PathBuf> {
 }
 
 /// Rewrites the table as a whole and moves it into place: Exim never reads half of it.
-pub(super) fn set_trouble(folder: &Path, address: &str, trouble: Option<Trouble>) -> Result<()> {
+pub(super) fn set_trouble(
+    folder: &Path,
+    address: &str,
+    trouble: Option<AddressTrouble>,
+) -> Result<()> {
     let failed = |error| WorldError::io("write the table of troubles", error);
     let lock = std::fs::File::create(folder.join(format!("{TROUBLES}.lock"))).map_err(failed)?;
     lock.lock().map_err(failed)?;
@@ -99,12 +103,12 @@ pub(super) fn set_trouble(folder: &Path, address: &str, trouble: Option<Trouble>
     std::fs::rename(&new, &file).map_err(failed)
 }
 
-fn name(trouble: Trouble) -> &'static str {
+fn name(trouble: AddressTrouble) -> &'static str {
     match trouble {
-        Trouble::TryLater => "try-later",
-        Trouble::Refuse => "refuse",
-        Trouble::TryLaterAfterData => "try-later-after-data",
-        Trouble::RefuseAfterData => "refuse-after-data",
+        AddressTrouble::TryLater => "try-later",
+        AddressTrouble::Refuse => "refuse",
+        AddressTrouble::TryLaterAfterData => "try-later-after-data",
+        AddressTrouble::RefuseAfterData => "refuse-after-data",
     }
 }
 

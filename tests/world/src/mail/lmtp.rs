@@ -19,7 +19,7 @@ const SENDER: &str = "sender@world.test";
 pub(super) async fn deliver(server: SocketAddr, mails: &[(&[u8], &str)]) -> Result<()> {
     let failed = |error| WorldError::io("reach Dovecot by LMTP", error);
     let (read, write) = TcpStream::connect(server).await.map_err(failed)?.into_split();
-    let mut talk = Talk { read: BufReader::new(read), write, to: "nobody yet" };
+    let mut talk = LmtpTalk { read: BufReader::new(read), write, to: "nobody yet" };
     talk.expect('2').await?;
     talk.say(b"LHLO world.test\r\n").await?;
     for (raw_mail, to) in mails {
@@ -33,13 +33,13 @@ pub(super) async fn deliver(server: SocketAddr, mails: &[(&[u8], &str)]) -> Resu
     talk.say(b"QUIT\r\n").await
 }
 
-struct Talk<'a> {
+struct LmtpTalk<'a> {
     read: BufReader<OwnedReadHalf>,
     write: OwnedWriteHalf,
     to: &'a str,
 }
 
-impl Talk<'_> {
+impl LmtpTalk<'_> {
     async fn say(&mut self, words: &[u8]) -> Result<()> {
         let doing = || format!("deliver to {} by LMTP", self.to);
         self.write.write_all(words).await.map_err(|error| WorldError::io(doing(), error))?;

@@ -54,7 +54,7 @@ pub enum Misdeed {
 
 /// When it misbehaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
+struct MisdeedRule {
     /// As `RETR`, `UID FETCH BODY`; in capitals.
     command: String,
     /// For the mail of this name only; else whichever mail it is.
@@ -66,12 +66,12 @@ struct Rule {
 
 /// What the mailbox holds and what was done to it.
 #[derive(Debug, Default)]
-struct State {
+struct MisbehavingState {
     /// Name (the UIDL, or the UID) and bytes.
     mails: Vec<(String, Vec<u8>)>,
     /// UIDVALIDITY.
     validity: u32,
-    rules: Vec<Rule>,
+    rules: Vec<MisdeedRule>,
     /// Every command, with the name of the mail it is about.
     asked: Vec<(String, Option<String>)>,
     /// Name and bytes of what was really deleted.
@@ -87,7 +87,7 @@ struct State {
 #[derive(Debug)]
 pub struct Misbehaving {
     port: u16,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MisbehavingState>>,
     _server: JoinSet<()>,
 }
 
@@ -108,13 +108,17 @@ impl Misbehaving {
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let mails = mails.iter().map(|(name, mail)| ((*name).to_owned(), mail.to_vec())).collect();
-        let state = Arc::new(Mutex::new(State { mails, validity: 7, ..State::default() }));
+        let state = Arc::new(Mutex::new(MisbehavingState {
+            mails,
+            validity: 7,
+            ..MisbehavingState::default()
+        }));
         let shared = state.clone();
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut sessions = JoinSet::new();
             while let Ok((connection, _)) = listener.accept().await {
-                let session = Session::new(connection, shared.clone());
+                let session = MisbehavingSession::new(connection, shared.clone());
                 sessions.spawn(async move {
                     // The end of a session, whichever way it came, is nobody's business.
                     match protocol {
@@ -143,7 +147,7 @@ impl Misbehaving {
 
     fn adds(&self, command: &str, mail: Option<&str>, misdeed: Misdeed, times: Option<u32>) {
         let (command, mail) = (command.to_owned(), mail.map(str::to_owned));
-        self.state().rules.push(Rule { command, mail, misdeed, times });
+        self.state().rules.push(MisdeedRule { command, mail, misdeed, times });
     }
 
     /// Behaves from now on.
@@ -197,16 +201,16 @@ impl Misbehaving {
         self.state().sessions
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MisbehavingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection, and what the mailbox held when it came.
-struct Session {
+struct MisbehavingSession {
     reading: BufReader<OwnedReadHalf>,
     writing: OwnedWriteHalf,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<MisbehavingState>>,
     /// Name and bytes; a mailbox does not change under a POP3 session.
     mails: Vec<(String, Vec<u8>)>,
     number: u32,
@@ -221,10 +225,10 @@ impl From<std::io::Error> for Over {
     }
 }
 
-type Step<T = ()> = std::result::Result<T, Over>;
+type UntilOver<T = ()> = std::result::Result<T, Over>;
 
-impl Session {
-    fn new(connection: TcpStream, state: Arc<Mutex<State>>) -> Self {
+impl MisbehavingSession {
+    fn new(connection: TcpStream, state: Arc<Mutex<MisbehavingState>>) -> Self {
         let (reading, writing) = connection.into_split();
         let mut shared = state.lock().unwrap_or_else(PoisonError::into_inner);
         shared.sessions += 1;
@@ -233,7 +237,7 @@ impl Session {
         Self { reading: BufReader::new(reading), writing, state, mails, number }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MisbehavingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -243,7 +247,7 @@ impl Session {
         if self.state().names_anew { format!("{name}-{}", self.number) } else { name }
     }
 
-    async fn line(&mut self) -> Step<String> {
+    async fn line(&mut self) -> UntilOver<String> {
         let mut line = Vec::new();
         if self.reading.read_until(b'\n', &mut line).await? == 0 {
             return Err(Over);
@@ -251,7 +255,7 @@ impl Session {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    async fn say(&mut self, bytes: &[u8]) -> Step {
+    async fn say(&mut self, bytes: &[u8]) -> UntilOver {
         self.writing.write_all(bytes).await?;
         Ok(self.writing.flush().await?)
     }
@@ -259,11 +263,16 @@ impl Session {
     /// Notes a command and answers it: as it should, or as the script has it.
     ///
     /// `refusal`, `nothing` and `bye` are what the protocol has for it.
-    async fn answer(&mut self, command: &str, mail: Option<&str>, answer: Answer) -> Step {
+    async fn answer(
+        &mut self,
+        command: &str,
+        mail: Option<&str>,
+        answer: PossibleAnswers,
+    ) -> UntilOver {
         let misdeed = {
             let mut state = self.state();
             state.asked.push((command.to_owned(), mail.map(str::to_owned)));
-            let fits = |rule: &&mut Rule| {
+            let fits = |rule: &&mut MisdeedRule| {
                 rule.command == command
                     && (rule.mail.is_none() || rule.mail.as_deref() == mail)
                     && rule.times != Some(0)
@@ -319,14 +328,14 @@ impl Session {
     }
 
     /// Says nothing until the other side has had enough.
-    async fn rests(&mut self) -> Step {
+    async fn rests(&mut self) -> UntilOver {
         while self.line().await.is_ok() {}
         Err(Over)
     }
 }
 
 /// A right answer, and the other things a server may say instead.
-struct Answer {
+struct PossibleAnswers {
     right: Vec<u8>,
     refusal: Vec<u8>,
     nothing: Vec<u8>,

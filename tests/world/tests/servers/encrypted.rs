@@ -1,18 +1,18 @@
 //! Clients that encrypt, with each other: what the tests of the gateway hold against it.
 
 use umstieg_world::{
-    Client, Hydrogen, JsClient, JsOptions, Result, Trust, World,
+    Client, ClientTrust, Hydrogen, JsClient, JsOptions, Result, World,
     client::{SeenEvent, Shield, ShieldColour},
-    synapse::Homeserver,
+    synapse::SynapseAccess,
 };
 
 const PASSWORD: &str = "geheim";
 const FILE: &[u8] = b"%PDF-1.7 not really";
-const UNSIGNED: JsOptions = JsOptions { cross_signed: false, trust: Trust::AnyDevice };
-const ONLY_SIGNED: JsOptions = JsOptions { cross_signed: true, trust: Trust::OnlySigned };
+const UNSIGNED: JsOptions = JsOptions { cross_signed: false, trust: ClientTrust::AnyDevice };
+const ONLY_SIGNED: JsOptions = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
 
 /// The homeserver, with people made on it; the names are the test's own, since the world is shared.
-async fn homeserver_with(people: &[&str]) -> &'static Homeserver {
+async fn homeserver_with(people: &[&str]) -> &'static SynapseAccess {
     let homeserver = &World::shared().await.unwrap().homeserver;
     for person in people {
         homeserver.register_user(person, PASSWORD).await.unwrap();
@@ -20,11 +20,11 @@ async fn homeserver_with(people: &[&str]) -> &'static Homeserver {
     homeserver
 }
 
-async fn js(homeserver: &Homeserver, name: &str, options: JsOptions) -> JsClient {
+async fn js(homeserver: &SynapseAccess, name: &str, options: JsOptions) -> JsClient {
     JsClient::login(homeserver, name, PASSWORD, options).await.unwrap()
 }
 
-async fn nio(homeserver: &Homeserver, name: &str) -> Client {
+async fn nio(homeserver: &SynapseAccess, name: &str) -> Client {
     Client::login_encrypted(homeserver, name, PASSWORD).await.unwrap()
 }
 

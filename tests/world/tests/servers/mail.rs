@@ -12,16 +12,16 @@ use tokio_rustls::{
         pki_types::{CertificateDer, ServerName, pem::PemObject as _},
     },
 };
-use umstieg_world::{Folder, Mail, MailServers, Trouble, World, mail::FAX_GATEWAY};
+use umstieg_world::{AddressTrouble, Folder, Mail, MailServers, World, mail::FAX_GATEWAY};
 
 const PASSWORD: &str = "geheim-pässword";
 /// As a KIM client sends it: letters of both cases, a `:` in the middle.
 const KIM_TAIL: &str = "#mail.example.kim.telematik:995#Mandant_1#KOM_LE#WP-7";
 
 /// A conversation in lines, by TLS with the world's own certificate authority.
-struct Talk(BufReader<TlsStream<TcpStream>>);
+struct TlsTalk(BufReader<TlsStream<TcpStream>>);
 
-impl Talk {
+impl TlsTalk {
     async fn open(mail: &Mail, port: u16) -> Self {
         let mut roots = RootCertStore::empty();
         let ca = CertificateDer::from_pem_slice(mail.ca_pem().unwrap().as_bytes()).unwrap();
@@ -123,15 +123,15 @@ async fn kim_user_names_log_in_by_smtps_pop3s_and_imaps() {
     mail.add_mailbox(address, PASSWORD).await.unwrap();
     let kim = format!("{address}{KIM_TAIL}");
 
-    Talk::submission(mail, &kim).await;
+    TlsTalk::submission(mail, &kim).await;
 
-    let mut pop3 = Talk::open(mail, mail.ports.pop3s).await;
+    let mut pop3 = TlsTalk::open(mail, mail.ports.pop3s).await;
     assert!(pop3.line().await.starts_with("+OK"));
     assert!(pop3.say(&format!("USER {kim}")).await.starts_with("+OK"));
     let answer = pop3.say(&format!("PASS {PASSWORD}")).await;
     assert!(answer.starts_with("+OK"), "{answer}");
 
-    let mut imap = Talk::open(mail, mail.ports.imaps).await;
+    let mut imap = TlsTalk::open(mail, mail.ports.imaps).await;
     assert!(imap.line().await.starts_with("* OK"));
     let answer = imap.say(&format!("a AUTHENTICATE PLAIN {}", plain(&kim, PASSWORD))).await;
     let answer = if answer == "+" || answer.starts_with("+ ") {
@@ -152,7 +152,7 @@ async fn a_wrong_password_and_half_a_kim_user_name_are_refused() {
         (format!("{address}#mail.example.kim.telematik:995#m1"), PASSWORD),
         (format!("{address}#no-port#m1#cs1#wp1"), PASSWORD),
     ] {
-        let mut pop3 = Talk::open(mail, mail.ports.pop3s).await;
+        let mut pop3 = TlsTalk::open(mail, mail.ports.pop3s).await;
         pop3.line().await;
         pop3.say(&format!("USER {user}")).await;
         let answer = pop3.say(&format!("PASS {password}")).await;
@@ -203,7 +203,7 @@ async fn a_delivered_mail_lies_in_the_mailbox_and_is_read_by_pop3() {
     assert_eq!(kept.len(), 2);
     assert!(kept[0].ends_with(b"Subject: one\n\n.dot\n\xfc\n"), "{:?}", kept[0]);
     assert!(kept[1].ends_with(b"text\n"), "{:?}", kept[1]);
-    let mut pop3 = Talk::open(mail, mail.ports.pop3s).await;
+    let mut pop3 = TlsTalk::open(mail, mail.ports.pop3s).await;
     pop3.line().await;
     pop3.say(&format!("USER {address}")).await;
     pop3.say(&format!("PASS {PASSWORD}")).await;
@@ -220,7 +220,7 @@ async fn a_submitted_mail_arrives_and_is_reported_and_an_unknown_recipient_bounc
     mail.add_mailbox(from, PASSWORD).await.unwrap();
     mail.add_mailbox(to, PASSWORD).await.unwrap();
 
-    let mut smtp = Talk::submission(mail, from).await;
+    let mut smtp = TlsTalk::submission(mail, from).await;
     let answer = smtp.submit(from, to, "Subject: hello\r\n\r\ntext").await;
     assert!(answer.starts_with("250 "), "{answer}");
     assert!(mails(mail, to, 1).await[0].contains("Subject: hello"));
@@ -246,7 +246,7 @@ async fn every_fax_number_lands_at_the_fax_gateway() {
     let from = "practice@fax.example";
     mail.add_mailbox(from, PASSWORD).await.unwrap();
     let before = mail.mails(FAX_GATEWAY).unwrap().len();
-    let mut smtp = Talk::submission(mail, from).await;
+    let mut smtp = TlsTalk::submission(mail, from).await;
     let answer = smtp.submit(from, "+49301234567@fax.example", "Subject: fax\r\n\r\n").await;
     assert!(answer.starts_with("250 "), "{answer}");
     let faxes = mails(mail, FAX_GATEWAY, before + 1).await;
@@ -264,14 +264,14 @@ async fn troubles_answer_as_their_names_say_and_end() {
     mail.add_mailbox(from, PASSWORD).await.unwrap();
     mail.add_mailbox(to, PASSWORD).await.unwrap();
     for (trouble, expected) in [
-        (Some(Trouble::TryLater), "451"),
-        (Some(Trouble::Refuse), "550"),
-        (Some(Trouble::TryLaterAfterData), "451"),
-        (Some(Trouble::RefuseAfterData), "550 5.6.0"),
+        (Some(AddressTrouble::TryLater), "451"),
+        (Some(AddressTrouble::Refuse), "550"),
+        (Some(AddressTrouble::TryLaterAfterData), "451"),
+        (Some(AddressTrouble::RefuseAfterData), "550 5.6.0"),
         (None, "250"),
     ] {
         mail.set_trouble(to, trouble).unwrap();
-        let mut smtp = Talk::submission(mail, from).await;
+        let mut smtp = TlsTalk::submission(mail, from).await;
         let answer = smtp.submit(from, to, "Subject: trouble\r\n\r\n").await;
         assert!(answer.starts_with(expected), "{trouble:?}: {answer}");
     }
@@ -288,7 +288,7 @@ async fn what_exim_took_while_dovecot_was_away_arrives_after_both_were_killed() 
     servers.restart_dovecot().await.unwrap();
     servers.restart_exim().await.unwrap();
 
-    let mut smtp = Talk::submission(&servers, from).await;
+    let mut smtp = TlsTalk::submission(&servers, from).await;
     servers.kill_dovecot();
     servers.deliver(b"Subject: no\n\n", to).await.unwrap_err();
     let answer = smtp.submit(from, to, "Subject: queued\r\n\r\n").await;

@@ -1,8 +1,8 @@
 //! IMAP as far as the gateway speaks it.
 
-use super::{Answer, Session, State, Step};
+use super::{MisbehavingSession, MisbehavingState, PossibleAnswers, UntilOver};
 
-pub(super) async fn serve(mut session: Session) -> Step {
+pub(super) async fn serve(mut session: MisbehavingSession) -> UntilOver {
     let ready = "* OK [CAPABILITY IMAP4rev1] ready\r\n";
     session.answer("GREETING", None, answer(ready, "", "* ")).await?;
     let mut marked: Vec<String> = Vec::new();
@@ -61,7 +61,7 @@ pub(super) async fn serve(mut session: Session) -> Step {
                 let uids: Vec<&str> = uids.split(',').collect();
                 session.answer("UID EXPUNGE", None, ok("")).await?;
                 let mut state = session.state();
-                let State { mails, deleted, keeps_deleted, .. } = &mut *state;
+                let MisbehavingState { mails, deleted, keeps_deleted, .. } = &mut *state;
                 if !*keeps_deleted {
                     let goes =
                         |name: &String| uids.contains(&name.as_str()) && marked.contains(name);
@@ -84,8 +84,8 @@ fn literal(name: &str, bytes: &[u8]) -> String {
     format!("{name} {{{}}}\r\n{}", bytes.len(), String::from_utf8_lossy(bytes))
 }
 
-fn answer(right: &str, tag: &str, refused: &str) -> Answer {
-    Answer {
+fn answer(right: &str, tag: &str, refused: &str) -> PossibleAnswers {
+    PossibleAnswers {
         right: right.as_bytes().to_vec(),
         refusal: format!("{} NO not now\r\n", refused.trim_end()).into_bytes(),
         nothing: format!("{tag} OK done\r\n").into_bytes(),

@@ -1,8 +1,8 @@
 //! POP3 as far as the gateway speaks it.
 
-use super::{Answer, Session, Step};
+use super::{MisbehavingSession, PossibleAnswers, UntilOver};
 
-pub(super) async fn serve(mut session: Session) -> Step {
+pub(super) async fn serve(mut session: MisbehavingSession) -> UntilOver {
     session.answer("GREETING", None, plain("+OK ready")).await?;
     let mut marked = Vec::new();
     loop {
@@ -55,12 +55,12 @@ pub(super) async fn serve(mut session: Session) -> Step {
     }
 }
 
-fn plain(line: &str) -> Answer {
+fn plain(line: &str) -> PossibleAnswers {
     answer(format!("{line}\r\n").into_bytes(), b"+OK\r\n")
 }
 
 /// An answer of several lines, up to its dot.
-fn several(lines: &[u8]) -> Answer {
+fn several(lines: &[u8]) -> PossibleAnswers {
     let mut right = b"+OK\r\n".to_vec();
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         if line.starts_with(b".") {
@@ -75,8 +75,8 @@ fn several(lines: &[u8]) -> Answer {
     answer(right, b"+OK\r\n.\r\n")
 }
 
-fn answer(right: Vec<u8>, nothing: &[u8]) -> Answer {
-    Answer {
+fn answer(right: Vec<u8>, nothing: &[u8]) -> PossibleAnswers {
+    PossibleAnswers {
         right,
         refusal: b"-ERR not now\r\n".to_vec(),
         nothing: nothing.to_vec(),
