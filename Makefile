@@ -16,7 +16,7 @@ CLIPPY = $(CARGO) clippy $(ALL) --all-targets -- -D warnings
 READING = docs:: house:: layers:: letters::
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick unit test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
+.PHONY: help setup demo quick unit store test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
 	hooks bench fuzz
 
 help: ## this list
@@ -37,6 +37,10 @@ quick: format clippy unit ## what can be known without servers: format, clippy, 
 unit: ## the unit tests of the libraries, without servers; ARGS names some of them
 	@echo "== unit tests"
 	@$(CARGO) test $(ALL) --lib -- --quiet $(ARGS)
+
+store: ## the tables, on Postgres alone; ARGS names some of the tests
+	@echo "== tables"
+	@$(CARGO) test $(ALL) --test store -- --quiet $(ARGS)
 
 test: setup format check-changelog check-dependencies sqlx-check docs tests ## everything that has to be right before a change goes in
 	@echo

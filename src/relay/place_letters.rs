@@ -221,7 +221,7 @@ async fn place_letter(
 }
 
 /// Places a letter under the first of its names that no other letter has. Nothing when it has none,
-/// and is parked.
+/// and is parked, and when it had its place before.
 async fn place_as(
     ctx: &Ctx,
     line: &Line,
@@ -232,8 +232,10 @@ async fn place_as(
     for taken in 0..NAMES_MAX {
         let name = name_of(ctx, line, stored, placing.fingerprint.as_ref(), taken).await?;
         let placing = Placing { posts: &posts(&name), ..placing.clone() };
-        if let Placed::In(conversation) = ctx.store.place_letter(placing).await? {
-            return Ok(Some(conversation));
+        match ctx.store.place_letter(placing).await? {
+            Placed::In(conversation) => return Ok(Some(conversation)),
+            Placed::Before => return Ok(None),
+            Placed::NameTaken => {}
         }
         warn!(letter.id = %stored.id, "The name of letter {} is another letter's; it gets another one", stored.id);
     }

@@ -169,8 +169,13 @@ impl Store {
                    and letter_id is not distinct from $6
                    and state = 'collecting'
                    and closes_at > $3
-                 order by id desc
-                 limit 1
+                   -- What others stand behind was closed, also when the clock was set back since.
+                   and not exists (
+                       select 1
+                       from dispatches as later
+                       where later.conversation_id = $1
+                         and later.id > dispatches.id
+                   )
              )
              returning id",
             new.conversation.0,

@@ -92,6 +92,8 @@ pub struct Placing<'a> {
 pub enum Placed {
     /// The letter has its place.
     In(ConversationId),
+    /// It had one before, or gets none. Nothing was done.
+    Before,
     /// One of its posts has the name of a post of another letter. Nothing was done: under that name
     /// the homeserver would take it for a repeat.
     NameTaken,
@@ -367,7 +369,7 @@ impl Store {
         .rows_affected();
         if placed == 0 {
             transaction.rollback().await?;
-            return Ok(Placed::In(conversation));
+            return Ok(Placed::Before);
         }
         if let Some(again_at) = placing.again_at {
             sqlx::query!(

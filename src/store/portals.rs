@@ -224,11 +224,14 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that ghost and bot are in.
+    /// Notes that ghost and bot are in, unless its room is gone meanwhile.
     pub async fn portal_is_open(&self, portal: i64) -> Result<(), StoreError> {
-        sqlx::query!("update rooms set state = 'open' where id = $1", portal)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query!(
+            "update rooms set state = 'open' where id = $1 and state = 'opening'",
+            portal,
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -202,7 +202,7 @@ impl Store {
     }
 
     /// Notes that the homeserver took a post, and, with the last one, that its letter is in the
-    /// room. When its echo was faster, that is noted already.
+    /// room. When its echo was faster, that is noted already; one that was parked meanwhile is settled.
     pub async fn post_sent(
         &self,
         post: PostId,
@@ -217,7 +217,22 @@ impl Store {
                      sent_at = coalesce(sent_at, $3)
                  where id = $1
                    and state in ('pending', 'parked', 'dropped')
-                 returning letter_id
+                 returning letter_id, parked_id
+             ),
+             -- Nothing is left to decide, unless other posts wait under its row.
+             settled as (
+                 update parked
+                 set resolved_at = $3,
+                     resolution = 'settled'
+                 where id = (select parked_id from sent)
+                   and resolved_at is null
+                   and not exists (
+                       select 1
+                       from posts as other
+                       where other.parked_id = parked.id
+                         and other.id <> $1
+                         and other.state = 'parked'
+                   )
              )
              -- With the last of its posts a letter is in the room.
              update letters

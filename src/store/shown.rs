@@ -408,7 +408,15 @@ pub(super) async fn lies_in_a_room_that_is_gone(
            and posts.replaces is null
            and posts.state = 'sent'
            and not posts.repeated
-           and posts.sent_at >= rooms.deserted_since",
+           and posts.sent_at >= rooms.deserted_since
+           -- What was said since lies in the next one.
+           and not exists (
+               select 1
+               from rooms as later
+               where later.conversation_id = rooms.conversation_id
+                 and later.id > rooms.id
+                 and later.created_at <= posts.sent_at
+           )",
         portal,
     )
     .execute(connection)

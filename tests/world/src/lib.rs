@@ -12,6 +12,8 @@
 //!   side in it, each with an application service ([`Slot`]), a database and mailboxes of its own.
 //! * [`World::start`]: a world of one's own, for tests that kill its servers, and for the demo.
 //!
+//! Who needs tables and nothing else asks for [`Postgres::shared`].
+//!
 //! `scripts/setup` installs what is started here.
 
 pub mod client;
@@ -142,8 +144,8 @@ impl World {
         static SHARED: OnceCell<Surroundings> = OnceCell::const_new();
         SHARED
             .get_or_try_init(|| async {
-                if let Some(file) = std::env::var_os(WORLD_VARIABLE) {
-                    return Surroundings::read(Path::new(&file));
+                if let Some(surroundings) = Surroundings::of_the_run()? {
+                    return Ok(surroundings);
                 }
                 let start = || World::start(WorldOptions::with_slots(SHARED_SLOTS), |_| {});
                 Ok(OF_THIS_PROCESS.get_or_try_init(start).await?.surroundings())
@@ -184,7 +186,38 @@ impl World {
     }
 }
 
+impl Postgres {
+    /// The Postgres all tests of a run share, without the other servers: that of the world
+    /// `umstieg-world exec` has started, else one that this process starts at the first call and that
+    /// ends with it.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`], or when the description is not readable.
+    pub async fn shared() -> Result<&'static Cluster> {
+        static OF_THIS_PROCESS: OnceCell<(Postgres, Folder)> = OnceCell::const_new();
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| async {
+                if let Some(surroundings) = Surroundings::of_the_run()? {
+                    return Ok(surroundings.postgres);
+                }
+                let start = || async {
+                    let folder = Folder::make("tables")?;
+                    Ok::<_, WorldError>((Self::start(folder.path()).await?, folder))
+                };
+                let (postgres, _) = OF_THIS_PROCESS.get_or_try_init(start).await?;
+                Ok((**postgres).clone())
+            })
+            .await
+    }
+}
+
 impl Surroundings {
+    /// Those of the world that `umstieg-world exec` has started for this run, if it has.
+    fn of_the_run() -> Result<Option<Self>> {
+        std::env::var_os(WORLD_VARIABLE).map(|file| Self::read(Path::new(&file))).transpose()
+    }
+
     fn read(file: &Path) -> Result<Self> {
         let doing = "read the description of the shared world";
         let text = std::fs::read(file).map_err(|error| WorldError::io(doing, error))?;

@@ -34,11 +34,8 @@ impl Cluster {
     /// # Errors
     /// When it exists already, or Postgres is down.
     pub async fn create_database(&self, name: &str) -> Result<String> {
-        let name_quoted = name.replace('"', "\"\"");
-        // template0: nobody is ever connected to it, so that tests may do this side by side.
-        self.query("postgres", &format!("CREATE DATABASE \"{name_quoted}\" TEMPLATE template0"))
-            .await?;
-        Ok(self.url(name))
+        // Nobody is ever connected to it, so that tests may do this side by side.
+        self.copy_database("template0", name).await
     }
 
     /// Makes an empty database nobody else has and returns its address: what each test wants.
@@ -46,7 +43,22 @@ impl Cluster {
     /// # Errors
     /// When Postgres is down.
     pub async fn create_fresh_database(&self) -> Result<String> {
-        self.create_database(&format!("fresh_{:016x}", rand::random::<u64>())).await
+        self.create_database(&fresh_name()).await
+    }
+
+    /// The same with all that is in `template`, to which nobody is connected.
+    ///
+    /// # Errors
+    /// When somebody is connected to it, or Postgres is down.
+    pub async fn create_fresh_copy(&self, template: &str) -> Result<String> {
+        self.copy_database(template, &fresh_name()).await
+    }
+
+    async fn copy_database(&self, template: &str, name: &str) -> Result<String> {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let sql = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
+        self.query("postgres", &sql).await?;
+        Ok(self.url(name))
     }
 
     /// The address of a database: `postgres://…`.
@@ -63,6 +75,10 @@ impl Cluster {
         let args = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
         run("run SQL", None, &self.psql, &args).await
     }
+}
+
+fn fresh_name() -> String {
+    format!("fresh_{:016x}", rand::random::<u64>())
 }
 
 /// A cluster that ends with this value.

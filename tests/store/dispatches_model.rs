@@ -1,0 +1,378 @@
+//! Dispatches against a model: whoever says what, at whatever time, and however attempts end, are
+//! broken off or overtaken, each message leaves in one mail and one attempt at a time goes on.
+
+use proptest::prelude::*;
+use time::OffsetDateTime;
+use umstieg::{
+    model::{ConversationId, DeliveryState, LetterId},
+    store::{Attempt, MayLeave, Resolution, StoredDispatch},
+};
+
+use crate::{
+    model::{Taken, run, take, taken},
+    tables::{COLLECT, COLLECT_AT_MOST, NOW, Says, Tables, name, notice},
+};
+
+const AUTHORS: [&str; 2] = ["@anna:x", "@bert:x"];
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// The clock goes on before, or is set back.
+    Says {
+        author: usize,
+        answers: usize,
+        seconds: i64,
+        taken: Taken,
+    },
+    /// An event is told of once more.
+    SaysAgain {
+        which: prop::sample::Index,
+        author: usize,
+    },
+    Close {
+        taken: Taken,
+    },
+    Begin,
+    Leave,
+    TryLater {
+        taken: Taken,
+    },
+    IsNone,
+    Settle {
+        to: DeliveryState,
+        taken: Taken,
+    },
+    Withdraw {
+        taken: Taken,
+    },
+    Decide {
+        which: prop::sample::Index,
+        resolution: Resolution,
+        taken: Taken,
+    },
+    /// Somebody goes on with a dispatch as it once was.
+    Overtaken {
+        which: prop::sample::Index,
+        with: With,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum With {
+    Begin,
+    Leave,
+    TryLater,
+    IsNone,
+    Settle(DeliveryState),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = any::<prop::sample::Index>;
+    let resolution = prop_oneof![3 => Just(Resolution::Retry), 1 => Just(Resolution::Drop)];
+    let settled = || {
+        prop::sample::select(vec![
+            DeliveryState::Accepted,
+            DeliveryState::Failed,
+            DeliveryState::Unclear,
+        ])
+    };
+    let with = prop_oneof![
+        Just(With::Begin),
+        Just(With::Leave),
+        Just(With::TryLater),
+        Just(With::IsNone),
+        settled().prop_map(With::Settle),
+    ];
+    prop_oneof![
+        8 => (0..2_usize, 0..2_usize, -40..60_i64, taken()).prop_map(
+            |(author, answers, seconds, taken)| Step::Says { author, answers, seconds, taken }
+        ),
+        1 => (which(), 0..2_usize).prop_map(|(which, author)| Step::SaysAgain { which, author }),
+        5 => taken().prop_map(|taken| Step::Close { taken }),
+        6 => Just(Step::Begin),
+        5 => Just(Step::Leave),
+        2 => taken().prop_map(|taken| Step::TryLater { taken }),
+        1 => Just(Step::IsNone),
+        5 => (settled(), taken()).prop_map(|(to, taken)| Step::Settle { to, taken }),
+        1 => taken().prop_map(|taken| Step::Withdraw { taken }),
+        3 => (which(), resolution, taken())
+            .prop_map(|(which, resolution, taken)| Step::Decide { which, resolution, taken }),
+        4 => (which(), with).prop_map(|(which, with)| Step::Overtaken { which, with }),
+    ]
+}
+
+/// A dispatch as it should stand there.
+#[derive(Debug, Clone)]
+struct Dispatch {
+    author: usize,
+    answers: usize,
+    opened_at: OffsetDateTime,
+    closes_at: OffsetDateTime,
+    events: Vec<String>,
+    state: DeliveryState,
+    attempts: i32,
+    begun: i64,
+    may_have_arrived: bool,
+}
+
+impl Dispatch {
+    fn is_open(&self) -> bool {
+        self.state == DeliveryState::Collecting
+    }
+
+    fn is_settled(&self) -> bool {
+        use DeliveryState::{Accepted, Failed, Unclear, Withdrawn};
+        matches!(self.state, Accepted | Failed | Unclear | Withdrawn)
+    }
+}
+
+struct Model<'t> {
+    tables: &'t Tables,
+    conversation: ConversationId,
+    letters: [Option<LetterId>; 2],
+    now: OffsetDateTime,
+    dispatches: Vec<Dispatch>,
+    /// What was ever in somebody's hands, with the place of its dispatch.
+    hands: Vec<(usize, StoredDispatch)>,
+    said: Vec<String>,
+}
+
+impl Model<'_> {
+    /// The head as the store gives it, and its place; both know the same.
+    async fn head(&mut self) -> Option<(usize, StoredDispatch)> {
+        let head = self.tables.head(self.conversation).await;
+        let at = self.dispatches.iter().position(|dispatch| !dispatch.is_settled());
+        assert_eq!(head.is_some(), at.is_some());
+        let (head, at) = (head?, at?);
+        let should = &self.dispatches[at];
+        assert_eq!((head.state, head.attempts), (should.state, should.attempts));
+        assert_eq!((head.begun, head.may_have_arrived), (should.begun, should.may_have_arrived));
+        assert_eq!((head.opened_at, head.closes_at), (should.opened_at, should.closes_at));
+        assert_eq!(head.first_event.as_ref(), should.events.first());
+        assert_eq!(head.answers, self.letters[should.answers]);
+        self.hands.push((at, head.clone()));
+        Some((at, head))
+    }
+
+    async fn says(&mut self, author: usize, answers: usize, event: &str, taken: Taken) {
+        let says = Says {
+            conversation: self.conversation,
+            author: AUTHORS[author],
+            message_id: event,
+            answers: self.letters[answers],
+            at: self.now,
+        };
+        let collects = async { Ok(take(taken, async || self.tables.collect(says).await).await) };
+        let jobs = self.tables.wakes(collects).await;
+        if self.said.iter().any(|said| said == event) {
+            assert_eq!(jobs, "");
+            return;
+        }
+        assert_eq!(jobs, format!("hand_over {}", self.conversation));
+        self.said.push(event.to_owned());
+        let (now, event) = (self.now, format!("${event}"));
+        let closes_at = now + COLLECT;
+        let is_same =
+            |dispatch: &Dispatch| (dispatch.author, dispatch.answers) == (author, answers);
+        for other in self.dispatches.iter_mut().filter(|d| d.is_open() && !is_same(d)) {
+            other.closes_at = other.closes_at.min(now);
+        }
+        // Only the newest may be open for more: all others were closed by it, or before.
+        let newest = self.dispatches.last_mut();
+        match newest.filter(|d| d.is_open() && is_same(d) && d.closes_at > now) {
+            Some(open) => {
+                open.closes_at = closes_at.min(open.opened_at + COLLECT_AT_MOST);
+                open.events.push(event);
+            }
+            None => self.dispatches.push(Dispatch {
+                author,
+                answers,
+                opened_at: now,
+                closes_at,
+                events: vec![event],
+                state: DeliveryState::Collecting,
+                attempts: 0,
+                begun: 0,
+                may_have_arrived: false,
+            }),
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        let (store, said, kim) = (&self.tables.store, notice("x"), name("kim"));
+        match step {
+            Step::Says { author, answers, seconds, taken } => {
+                self.now += time::Duration::seconds(seconds);
+                let event = format!("{}-{}@kim.local", self.conversation, self.said.len());
+                return self.says(author, answers, &event, taken).await;
+            }
+            Step::SaysAgain { which, author } => {
+                if self.said.is_empty() {
+                    return;
+                }
+                let event = self.said[which.index(self.said.len())].clone();
+                return self.says(author, 0, &event, Taken::Once).await;
+            }
+            Step::Decide { which, resolution, taken } => {
+                return self.decide(which, resolution, taken).await;
+            }
+            Step::Overtaken { which, with } => return self.overtaken(which, with).await,
+            _ => {}
+        }
+        let Some((at, head)) = self.head().await else { return };
+        let dispatch = &mut self.dispatches[at];
+        let (state, now) = (dispatch.state, self.now);
+        match step {
+            Step::Close { taken } => {
+                take(taken, async || store.close_dispatch(&head, now).await).await;
+                if state == DeliveryState::Collecting {
+                    dispatch.state = DeliveryState::Waiting;
+                }
+            }
+            Step::Begin => {
+                let begun = store.begin_attempt(&head).await.unwrap();
+                assert_eq!(begun.is_some(), state == DeliveryState::Waiting);
+                if let Some(begun) = begun {
+                    dispatch.state = DeliveryState::HandingOver;
+                    dispatch.attempts += 1;
+                    dispatch.begun += 1;
+                    self.hands.push((at, begun));
+                }
+            }
+            Step::Leave => {
+                let composed = store.composition(head.id).await.unwrap();
+                let leaves = store.body_leaves(&head, &composed).await.unwrap();
+                assert_eq!(leaves == MayLeave::Leaves, state == DeliveryState::HandingOver);
+                if leaves == MayLeave::Leaves {
+                    dispatch.state = DeliveryState::SendingBody;
+                }
+            }
+            Step::TryLater { taken } => {
+                let again = async || store.dispatch_again_at(&head, now, "x", Some(&said)).await;
+                take(taken, again).await;
+                if state != DeliveryState::Collecting {
+                    dispatch.state = DeliveryState::Waiting;
+                }
+            }
+            Step::IsNone => {
+                let attempt = Attempt::Dispatch(head.id, head.begun);
+                store.attempt_is_none(attempt).await.unwrap();
+                if matches!(state, DeliveryState::HandingOver | DeliveryState::SendingBody) {
+                    dispatch.state = DeliveryState::Waiting;
+                    dispatch.attempts = (dispatch.attempts - 1).max(0);
+                }
+            }
+            Step::Settle { to, taken } => {
+                let parked = (to != DeliveryState::Accepted).then_some((&kim, "x"));
+                let settle =
+                    async || store.settle_dispatch(&head, to, "x", &said, parked, now).await;
+                take(taken, settle).await;
+                if let Ok(settled) = state.to(to) {
+                    dispatch.state = settled;
+                }
+            }
+            Step::Withdraw { taken } => {
+                take(taken, async || store.withdraw_empty(&head, &said, now).await).await;
+                // What may have left is not withdrawn.
+                if state != DeliveryState::SendingBody {
+                    dispatch.state = DeliveryState::Withdrawn;
+                }
+            }
+            Step::Says { .. }
+            | Step::SaysAgain { .. }
+            | Step::Decide { .. }
+            | Step::Overtaken { .. } => {}
+        }
+    }
+
+    async fn decide(&mut self, which: prop::sample::Index, resolution: Resolution, taken: Taken) {
+        let store = &self.tables.store;
+        let ids = self.ids().await;
+        let mut parked = store.parked().await.unwrap();
+        parked.retain(|item| ids.contains(&item.item));
+        if parked.is_empty() {
+            return;
+        }
+        let item = &parked[which.index(parked.len())];
+        let at = ids.iter().position(|id| *id == item.item).unwrap();
+        take(taken, async || store.resolve_parked(item.id, resolution, NOW).await).await;
+        let dispatch = &mut self.dispatches[at];
+        let is_unclear = dispatch.state == DeliveryState::Unclear;
+        assert!(is_unclear || dispatch.state == DeliveryState::Failed);
+        if resolution == Resolution::Retry {
+            dispatch.state = DeliveryState::Waiting;
+            (dispatch.attempts, dispatch.begun) = (0, dispatch.begun + 1);
+            dispatch.may_have_arrived |= is_unclear;
+        }
+    }
+
+    /// Changes nothing where another attempt has begun since, or the dispatch been begun anew.
+    async fn overtaken(&mut self, which: prop::sample::Index, with: With) {
+        let is_old =
+            |(at, hand): &&(usize, StoredDispatch)| hand.begun < self.dispatches[*at].begun;
+        let old: Vec<_> = self.hands.iter().filter(is_old).collect();
+        if old.is_empty() {
+            return;
+        }
+        let (_, hand) = old[which.index(old.len())];
+        let (store, said, kim) = (&self.tables.store, notice("x"), name("kim"));
+        let composed = store.composition(hand.id).await.unwrap();
+        let done = self.tables.wakes(async {
+            match with {
+                With::Begin => assert_eq!(store.begin_attempt(hand).await?, None),
+                With::Leave => {
+                    assert_eq!(store.body_leaves(hand, &composed).await?, MayLeave::Stopped);
+                }
+                With::TryLater => store.dispatch_again_at(hand, NOW, "x", Some(&said)).await?,
+                With::IsNone => {
+                    store.attempt_is_none(Attempt::Dispatch(hand.id, hand.begun)).await?;
+                }
+                With::Settle(to) => {
+                    store.settle_dispatch(hand, to, "x", &said, Some((&kim, "x")), NOW).await?;
+                }
+            }
+            Ok(())
+        });
+        assert_eq!(done.await, "");
+    }
+
+    async fn ids(&self) -> Vec<i64> {
+        let conversation = self.conversation;
+        let ids =
+            format!("select id from dispatches where conversation_id = {conversation} order by id");
+        let ids = self.tables.sql(&ids).await;
+        ids.split(", ").filter_map(|id| id.parse().ok()).collect()
+    }
+
+    async fn compare(&mut self) {
+        let there = format!(
+            "select concat_ws(' ', state, attempts, begun, may_have_arrived,
+                 (select string_agg(event_id, ' ' order by id) from dispatch_parts
+                  where dispatch_id = dispatch.id))
+             from dispatches as dispatch where conversation_id = {} order by id",
+            self.conversation
+        );
+        let should = self.dispatches.iter().map(|d| {
+            let arrived = if d.may_have_arrived { "t" } else { "f" };
+            let (state, events) = (d.state.word(), d.events.join(" "));
+            format!("{state} {} {} {arrived} {events}", d.attempts, d.begun)
+        });
+        assert_eq!(self.tables.sql(&there).await, should.collect::<Vec<_>>().join(", "));
+        self.head().await;
+    }
+}
+
+#[test]
+fn dispatches_are_what_the_model_says_after_each_step() {
+    run(step(), async |tables, steps| {
+        let conversation = tables.conversation().await;
+        let (letter, _) = tables.said_by_letter(conversation, &[]).await;
+        let (letters, now) = ([None, Some(letter)], NOW);
+        let (dispatches, hands, said) = (Vec::new(), Vec::new(), Vec::new());
+        let mut model = Model { tables, conversation, letters, now, dispatches, hands, said };
+        for step in steps {
+            model.take(step).await;
+            model.compare().await;
+        }
+    });
+}

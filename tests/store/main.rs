@@ -1,0 +1,21 @@
+//! What the tables promise, on Postgres alone: nothing lost, nothing doubled, nothing to the wrong
+//! place, however often a step is taken and wherever it is broken off.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics has found what it looked for"
+)]
+
+mod bodies;
+mod dispatches;
+mod dispatches_model;
+mod letters;
+mod letters_model;
+mod model;
+mod posts;
+mod posts_model;
+mod rooms;
+mod rooms_model;
+mod tables;
+mod threads;
