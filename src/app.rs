@@ -3,6 +3,7 @@
 pub mod check;
 mod doors;
 mod errors;
+pub mod help;
 mod hold;
 pub mod identities;
 mod mail_server;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::{
-    Parser, Subcommand,
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -22,6 +22,7 @@ use umstieg::{
     app::{
         self,
         check::{self, Finding},
+        help,
     },
     config::{
         LogFormat, LogSettings, Registration, Settings, Tokens, load, not_a_key, read_registration,
@@ -225,13 +226,17 @@ impl From<Telling> for Failure {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // Before anything else: it sets itself limits, and reads neither settings nor environment.
+    let asked = language_asked_for(env::args_os().skip(1));
+    let language = asked.unwrap_or_else(language_of_environment);
+    let cli = match command_line(language) {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error, language),
+    };
+    // Before anything else: it sets itself limits, and reads no settings.
     if matches!(cli.command, Command::Sandbox) {
         return if sandbox::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
-    let call =
-        Call { language: cli.lang.unwrap_or_else(language_of_environment), file: cli.settings };
+    let call = Call { language: cli.lang.unwrap_or(language), file: cli.settings };
     match call.carry_out(cli.command) {
         Ok(code) => code,
         Err(failure) => {
@@ -239,6 +244,45 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+fn command_line(language: Language) -> Result<Cli, clap::Error> {
+    match language {
+        Language::English => Cli::try_parse(),
+        Language::German => {
+            let mut commands = help::in_german(Cli::command());
+            Cli::from_arg_matches(&commands.try_get_matches_from_mut(env::args_os())?)
+        }
+    }
+}
+
+/// The help, the version, or what is wrong with the command line.
+fn refused(error: &clap::Error, language: Language) -> ExitCode {
+    match (language, help::mistake_in_german(error)) {
+        (Language::German, Some(mistake)) => complain(&mistake),
+        // Nobody may be listening.
+        _ => drop(error.print()),
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// What `--lang` says, before the command line is understood: its help and its mistakes are in that
+/// language too.
+fn language_asked_for(words: impl Iterator<Item = OsString>) -> Option<Language> {
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        if word == "--" {
+            break;
+        }
+        let value = match word.strip_prefix("--lang") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        asked = asked.or(value.and_then(|value| Language::from_word(&value)));
+    }
+    asked
 }
 
 /// As POSIX has it (XBD 8.2): the first of these that is set and not empty.
@@ -475,12 +519,62 @@ fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use std::collections::BTreeSet;
+
+    use umstieg::phrases::german_help_ids;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+        help::in_german(Cli::command()).debug_assert();
+    }
+
+    /// Every text of help below a command, by its name, and whether there is a longer one.
+    fn helps(command: &clap::Command, path: &str, found: &mut BTreeSet<String>) {
+        let name = |more: &str| [path, more].join("-").trim_start_matches('-').replace('_', "-");
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let id = argument.get_id().as_str();
+            let name = if argument.is_global_set() { id.to_owned() } else { name(id) };
+            if argument.get_long_help().is_some() {
+                found.insert(format!("{name}-long"));
+            }
+            found.insert(name);
+        }
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            let name = name(sub.get_name());
+            if sub.get_long_about().is_some() {
+                found.insert(format!("{name}-long"));
+            }
+            found.insert(name.clone());
+            helps(sub, &name, found);
+        }
+    }
+
+    #[test]
+    fn the_help_is_there_in_german_and_no_more() {
+        let mut expected = BTreeSet::new();
+        helps(&Cli::command(), "", &mut expected);
+        let is_other = |id: &&str| {
+            let parts = ["program", "heading-", "wrong-"];
+            let flags = ["help-flag", "version-flag", "help-command"];
+            parts.iter().any(|part| id.starts_with(part)) || flags.contains(id)
+        };
+        let there = german_help_ids().filter(|id| !is_other(id)).map(str::to_owned);
+        assert_eq!(there.collect::<BTreeSet<_>>(), expected);
+    }
+
+    #[test]
+    fn the_language_that_is_asked_for_is_found_wherever_it_stands() {
+        let asked = |line: &str| {
+            language_asked_for(line.split_whitespace().map(OsString::from)).map(Language::word)
+        };
+        assert_eq!(asked("--lang de check"), Some("de"));
+        assert_eq!(asked("parked retry --lang=en 1"), Some("en"));
+        assert_eq!(asked("check"), None);
+        assert_eq!(asked("--lang fr check"), None);
+        assert_eq!(asked("--language de"), None);
+        assert_eq!(asked("check -- --lang de"), None);
     }
 }

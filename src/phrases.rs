@@ -5,6 +5,7 @@
 //! come in, and are shown as clocks in Germany show them, and so does the language.
 
 mod admin;
+mod help;
 mod local_time;
 mod phrase;
 mod sentences;
@@ -19,6 +20,9 @@ use unic_langid::LanguageIdentifier;
 pub use crate::model::Trouble;
 use crate::model::{COMMANDS, Language};
 pub use admin::AdminPhrase;
+pub use help::{
+    COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
+};
 pub use phrase::Phrase;
 pub use telling::{Telling, Tells};
 

@@ -189,6 +189,60 @@ fn warnings_are_german_too() {
 }
 
 #[test]
+fn the_help_is_german_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands = COMMANDS.map(|command| &command[..command.len().min(2)]);
+    let more: [&[&str]; 5] =
+        [&[], &["registration"], &["sealing-key"], &["parked"], &["identities"]];
+    for command in commands.into_iter().chain(more) {
+        for flag in ["--help", "-h"] {
+            let said = both(directory.path(), &[command, &[flag]].concat(), || {});
+            assert!(said.contains("Aufruf: umstieg"), "{said}");
+            for english in ["Usage:", "Options:", "Commands:", "Print ", "[default", "[env", "FILE"]
+            {
+                assert!(!said.contains(english), "{english} in {said}");
+            }
+        }
+    }
+    let said = both(directory.path(), &["--help"], || {});
+    assert!(said.contains("Rückgabewerte:") && !said.contains("sandbox"), "{said}");
+    let by_command = run(directory.path(), &[("LANG", "de")], &["help", "parked", "retry"]);
+    assert!(all_words(&by_command).contains("Versucht eines noch einmal"), "{by_command:?}");
+    let version = run(directory.path(), &[("LANG", "de")], &["--version"]);
+    assert!(all_words(&version).starts_with("umstieg "), "{version:?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_named_in_german() {
+    let directory = tempfile::tempdir().unwrap();
+    for (words, expected) in [
+        (&["fly"][..], "Den Befehl „fly“ gibt es nicht."),
+        (&["chek"], "Meinten Sie „check“?"),
+        (&["run", "--fast"], "„--fast“ gibt es hier nicht."),
+        (&["parked", "retry", "one"], "„one“ ist kein Wert für <ID>"),
+        (&["parked", "retry"], "Es fehlt: <ID>"),
+        (&["check", "--settings"], "fehlt der Wert."),
+        (&[], "Die ersten Schritte:"),
+        (&["parked"], "Befehle:"),
+    ] {
+        let output = run(directory.path(), &[("LANG", "de_DE.UTF-8")], words);
+        let (code, _, said) = told(&output);
+        assert_eq!(code, Some(2), "{words:?}");
+        let is_short_help = words.is_empty() && said.contains("Befehle:");
+        assert!(said.contains(expected) || is_short_help, "{expected}: {said}");
+    }
+    // A language there is not: clear in either.
+    let output = run(directory.path(), &[], &["--lang", "fr", "check"]);
+    let (code, _, said) = told(&output);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("invalid value 'fr'") && said.contains("de, en"), "{said}");
+    let output = run(directory.path(), &[("LANG", "de")], &["--lang", "fr", "check"]);
+    let (code, _, said) = told(&output);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("„fr“ ist kein Wert für --lang") && said.contains("de, en"), "{said}");
+}
+
+#[test]
 fn the_language_is_the_one_that_is_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let is_german = |environment: &[(&str, &str)], words: &[&str]| {
