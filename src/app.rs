@@ -2,6 +2,8 @@
 
 pub mod check;
 mod doors;
+mod errors;
+pub mod help;
 mod hold;
 pub mod identities;
 mod mail_server;
@@ -29,7 +31,8 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Settings, Tokens},
     http::{self, Doors, Monitoring, PartState, Readiness},
-    model::Clock,
+    model::{Clock, Language},
+    phrases::AdminPhrase,
     relay::Ctx,
     rules::renaming::Renaming,
     store::{
@@ -117,7 +120,10 @@ pub async fn migrate(settings: &Settings, key: &OuterKey) -> Result<(), OpenErro
 pub fn run(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Result<(), RunError> {
     let metrics = PrometheusBuilder::new().install_recorder().map_err(RunError::Metrics)?;
     if !settings.encryption.required {
-        warn!("{}; {}", start::UNENCRYPTED, start::ENCRYPT);
+        // As `umstieg check` says it; the log is English.
+        let [what, advice] = [AdminPhrase::NotEncrypted, AdminPhrase::Encrypt]
+            .map(|sentence| sentence.said(Language::English));
+        warn!("{what}; {advice}");
     }
     let house = House { settings, tokens, key, metrics, doors: OnceLock::new() };
     let mut before = None;

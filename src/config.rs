@@ -22,7 +22,7 @@ pub use registration::{
     Registration, RegistrationError, Tokens, WriteError, read_registration, registration_yaml,
     write_registration,
 };
-pub use secrets::write_new_secret;
+pub use secrets::{not_a_key, write_new_secret};
 pub use settings::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
     HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,

@@ -1,27 +1,35 @@
 //! The command line.
 
 use std::{
-    error::Error as _,
+    env,
+    error::Error,
+    ffi::OsString,
     fs,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::ExposeSecret as _;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Runtime;
+use tracing_subscriber::{EnvFilter, filter::Directive};
 use umstieg::{
     app::{
         self,
         check::{self, Finding},
+        help,
     },
     config::{
-        LogFormat, LogSettings, Registration, Settings, Tokens, load, read_registration,
+        LogFormat, LogSettings, Registration, Settings, Tokens, load, not_a_key, read_registration,
         registration_yaml, write_new_secret, write_registration,
     },
+    model::Language,
+    phrases::{AdminPhrase, Telling, Tells},
     sandbox,
     store::seal::OuterKey,
 };
@@ -56,8 +64,20 @@ struct Cli {
         value_name = "FILE"
     )]
     settings: PathBuf,
+    /// What language to speak: German (de) or English (en)
+    ///
+    /// Without it, the language of the environment is spoken (LC_ALL, else LC_MESSAGES, else LANG):
+    /// German where it begins with de, else English. Rooms have a language of their own, in the
+    /// settings; the log is English.
+    #[arg(long, global = true, value_name = "LANGUAGE", value_parser = language_word())]
+    lang: Option<Language>,
     #[command(subcommand)]
     command: Command,
+}
+
+fn language_word() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(Language::ALL.map(Language::word))
+        .try_map(|word| Language::from_word(&word).ok_or("there is no such language"))
 }
 
 const FIRST_STEPS: &str = "\
@@ -72,6 +92,7 @@ First steps:
 
 Examples:
   umstieg --settings /etc/umstieg/umstieg.toml check
+  umstieg --lang de check
   umstieg sealing-key --output /etc/umstieg/sealing.key
   umstieg registration --output /etc/umstieg/registration.yaml
   umstieg parked list
@@ -184,200 +205,260 @@ enum Parked {
 /// Why a command ended early, and which code says so.
 struct Failure {
     code: u8,
-    error: anyhow::Error,
+    told: Telling,
 }
 
 impl Failure {
-    fn wrong(error: anyhow::Error) -> Self {
-        Self { code: WRONG, error }
+    fn failed(error: &impl Tells) -> Self {
+        Self { code: FAILED, told: error.telling() }
+    }
+
+    fn wrong(error: &impl Tells) -> Self {
+        Self { code: WRONG, told: error.telling() }
     }
 }
 
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self { code: FAILED, error }
+/// Something failed.
+impl From<Telling> for Failure {
+    fn from(told: Telling) -> Self {
+        Self { code: FAILED, told }
     }
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // Before anything else: it sets itself limits, and reads neither settings nor environment.
+    let asked = language_asked_for(env::args_os().skip(1));
+    let language = asked.unwrap_or_else(language_of_environment);
+    let cli = match command_line(language) {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error, language),
+    };
+    // Before anything else: it sets itself limits, and reads no settings.
     if matches!(cli.command, Command::Sandbox) {
         return if sandbox::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
-    match carry_out(&cli.settings, cli.command) {
+    let call = Call { language: cli.lang.unwrap_or(language), file: cli.settings };
+    match call.carry_out(cli.command) {
         Ok(code) => code,
         Err(failure) => {
-            complain(&failure.error);
+            complain(&failure.told.in_lines(call.language));
             ExitCode::from(failure.code)
         }
     }
 }
 
-fn carry_out(file: &Path, command: Command) -> Result<ExitCode, Failure> {
-    if let Command::SealingKey { output } = command {
-        make_sealing_key(output.as_deref())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let settings = settings(file)?;
-    // What stands in the settings is all that this needs.
-    if let Command::Registration { output, force, example } = command {
-        write_registration_file(&settings, output.as_deref(), force, example)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let key = settings.sealing.key().map_err(|error| Failure::wrong(error.into()))?.clone();
-    match command {
-        Command::Run => {
-            let tokens = registration(&settings)?.tokens;
-            start_log(&settings.log)?;
-            start_cryptography();
-            app::run(&settings, &tokens, &key).map_err(|error| Failure {
-                code: if error.is_lasting() { LASTING } else { FAILED },
-                error: error.into(),
-            })?;
+fn command_line(language: Language) -> Result<Cli, clap::Error> {
+    match language {
+        Language::English => Cli::try_parse(),
+        Language::German => {
+            let mut commands = help::in_german(Cli::command());
+            Cli::from_arg_matches(&commands.try_get_matches_from_mut(env::args_os())?)
         }
-        Command::Check => {
-            let registration = registration(&settings)?;
-            return check(file, &settings, &registration, &key);
-        }
-        Command::Migrate => in_runtime(app::migrate(&settings, &key))?,
-        Command::Rekey { old_key_file } => {
-            let old = old_key(old_key_file.as_deref())?;
-            // Nobody may be listening any more: that is no reason to stop.
-            let tell = |line: &str| drop(say(line));
-            in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
-        }
-        Command::Parked { action } => say(&in_runtime(async {
-            match action {
-                Parked::List => app::parked::list(&settings, &key).await,
-                Parked::Retry { id } => app::parked::retry(&settings, &key, id).await,
-                Parked::Drop { id } => app::parked::drop(&settings, &key, id).await,
-            }
-        })?)?,
-        Command::Identities { action } => say(&in_runtime(async {
-            match action {
-                Identities::List => app::identities::list(&settings, &key).await,
-                Identities::Confirm { user } => {
-                    app::identities::confirm(&settings, &key, &user).await
-                }
-            }
-        })?)?,
-        Command::SealingKey { .. } | Command::Registration { .. } | Command::Sandbox => {}
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn make_sealing_key(output: Option<&Path>) -> anyhow::Result<()> {
-    let text = OuterKey::random_base64();
-    let line = format!("{}\n", text.expose_secret());
-    match output {
-        None => say(&line)?,
-        Some(file) => write_new_secret(file, &line).with_context(|| {
-            format!("{} cannot be written; an existing key is never replaced", file.display())
-        })?,
+/// The help, the version, or what is wrong with the command line.
+fn refused(error: &clap::Error, language: Language) -> ExitCode {
+    match (language, help::mistake_in_german(error)) {
+        (Language::German, Some(mistake)) => complain(&mistake),
+        // Nobody may be listening.
+        _ => drop(error.print()),
     }
-    let mark = OuterKey::from_base64(text.expose_secret()).context("a key was not made")?;
-    warn(&format!(
-        "this is the key {}. Without it nobody can read the database: keep a copy of it, and not \
-         beside the backups of the database",
-        mark.mark()
-    ));
-    Ok(())
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// What `--lang` says, before the command line is understood: its help and its mistakes are in that
+/// language too.
+fn language_asked_for(words: impl Iterator<Item = OsString>) -> Option<Language> {
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        if word == "--" {
+            break;
+        }
+        let value = match word.strip_prefix("--lang") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        asked = asked.or(value.and_then(|value| Language::from_word(&value)));
+    }
+    asked
+}
+
+/// As POSIX has it (XBD 8.2): the first of these that is set and not empty.
+fn language_of_environment() -> Language {
+    let set = |name| env::var_os(name).filter(|locale: &OsString| !locale.is_empty());
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
+    locale.map_or(Language::English, |locale| Language::of_locale(&locale.to_string_lossy()))
+}
+
+/// One call of the program: what it speaks, and where its settings are.
+struct Call {
+    language: Language,
+    file: PathBuf,
+}
+
+impl Call {
+    fn carry_out(&self, command: Command) -> Result<ExitCode, Failure> {
+        if let Command::SealingKey { output } = command {
+            self.make_sealing_key(output.as_deref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let settings = self.settings()?;
+        // What stands in the settings is all that this needs.
+        if let Command::Registration { output, force, example } = command {
+            self.write_registration_file(&settings, output.as_deref(), force, example)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let key = settings.sealing.key().map_err(|error| Failure::wrong(&error))?.clone();
+        match command {
+            Command::Run => {
+                let tokens = self.registration(&settings)?.tokens;
+                start_log(&settings.log)?;
+                start_cryptography();
+                app::run(&settings, &tokens, &key).map_err(|error| Failure {
+                    code: if error.is_lasting() { LASTING } else { FAILED },
+                    told: error.telling(),
+                })?;
+            }
+            Command::Check => {
+                let registration = self.registration(&settings)?;
+                return self.check(&settings, &registration, &key);
+            }
+            Command::Migrate => in_runtime(app::migrate(&settings, &key))?,
+            Command::Rekey { old_key_file } => {
+                let old = old_key(old_key_file.as_deref())?;
+                // Nobody may be listening any more: that is no reason to stop.
+                let tell = |sentence: &AdminPhrase| drop(self.say(sentence));
+                in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
+            }
+            Command::Parked { action: Parked::List } => {
+                print(&in_runtime(app::parked::list(&settings, &key, self.language))?)?;
+            }
+            Command::Parked { action: Parked::Retry { id } } => {
+                self.say(&in_runtime(app::parked::retry(&settings, &key, id))?)?;
+            }
+            Command::Parked { action: Parked::Drop { id } } => {
+                self.say(&in_runtime(app::parked::drop(&settings, &key, id))?)?;
+            }
+            Command::Identities { action: Identities::List } => {
+                print(&in_runtime(app::identities::list(&settings, &key, self.language))?)?;
+            }
+            Command::Identities { action: Identities::Confirm { user } } => {
+                self.say(&in_runtime(app::identities::confirm(&settings, &key, &user))?)?;
+            }
+            Command::SealingKey { .. } | Command::Registration { .. } | Command::Sandbox => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn make_sealing_key(&self, output: Option<&Path>) -> Result<(), Failure> {
+        let text = OuterKey::random_base64();
+        let line = format!("{}\n", text.expose_secret());
+        match output {
+            None => print(&line)?,
+            Some(file) => write_new_secret(file, &line).map_err(|error| {
+                let file = file.display().to_string();
+                Telling::from(AdminPhrase::KeyNotWritten { file }).because_of(&error)
+            })?,
+        }
+        let key = OuterKey::from_base64(text.expose_secret())
+            .map_err(|_| Telling::from(AdminPhrase::KeyNotMade))?;
+        self.warn(&AdminPhrase::KeyMade { mark: key.mark().to_owned() });
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let loaded = load(&self.file, &|name| env::var(name).ok());
+        let loaded = loaded.map_err(|error| Failure::wrong(&error))?;
+        loaded.warnings.iter().for_each(|warning| self.warn(warning));
+        Ok(loaded.settings)
+    }
+
+    fn registration(&self, settings: &Settings) -> Result<Registration, Failure> {
+        let registration = read_registration(settings).map_err(|error| Failure::wrong(&error))?;
+        registration.warnings.iter().for_each(|warning| self.warn(warning));
+        Ok(registration)
+    }
+
+    fn write_registration_file(
+        &self,
+        settings: &Settings,
+        output: Option<&Path>,
+        force: bool,
+        example: bool,
+    ) -> Result<(), Failure> {
+        let file = output.unwrap_or(&settings.appservice.registration);
+        let tokens = if example {
+            Tokens::example(settings)
+        } else {
+            Tokens::random(settings, &mut StdRng::from_os_rng())
+        };
+        write_registration(file, &registration_yaml(settings, &tokens), force)
+            .map_err(|error| Failure::failed(&error))?;
+        // Where the homeserver finds it, wherever that is started.
+        let shown = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        self.say(&AdminPhrase::RegistrationWritten { file: shown.display().to_string() })?;
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        settings: &Settings,
+        registration: &Registration,
+        key: &OuterKey,
+    ) -> Result<ExitCode, Failure> {
+        let at = |file: &Path| AdminPhrase::as_it_is(file.display().to_string());
+        let mut findings = vec![Finding::ok(AdminPhrase::TriedSettings, at(&self.file))];
+        let registration_file = at(&settings.appservice.registration);
+        findings.push(match registration.warnings.as_slice() {
+            [] => Finding::ok(AdminPhrase::TriedRegistration, registration_file),
+            warnings => {
+                let advice: Telling = warnings.iter().cloned().collect();
+                Finding::warn(AdminPhrase::TriedRegistration, registration_file, advice)
+            }
+        });
+        start_cryptography();
+        findings.extend(runtime()?.block_on(app::probe(settings, &registration.tokens, key)));
+        print(&check::table(self.language, &findings))?;
+        let is_well = check::is_well(&findings);
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+
+    /// What a command has to say goes to standard output, warnings and errors beside it.
+    fn say(&self, sentence: &AdminPhrase) -> Result<(), Telling> {
+        print(&format!("{}\n", sentence.said(self.language)))
+    }
+
+    fn warn(&self, warning: &AdminPhrase) {
+        let note = AdminPhrase::Note { said: Box::new(warning.clone()) };
+        complain(&note.said(self.language));
+    }
 }
 
 /// Holds the old key for [`Command::Rekey`] where no file does.
 const OLD_KEY_VARIABLE: &str = "UMSTIEG_OLD_SEALING_KEY";
 
 fn old_key(file: Option<&Path>) -> Result<Option<OuterKey>, Failure> {
+    let wrong = |told: Telling| Failure { code: WRONG, told };
     let (text, place) = match file {
         Some(file) => {
-            let text = fs::read_to_string(file)
-                .with_context(|| format!("the file {} cannot be read", file.display()))
-                .map_err(Failure::wrong)?;
-            (text.lines().next().unwrap_or_default().to_owned(), file.display().to_string())
+            let shown = file.display().to_string();
+            let text = fs::read_to_string(file).map_err(|error| {
+                let told = Telling::from(AdminPhrase::OldKeyUnreadable { file: shown.clone() });
+                wrong(told.because_of(&error))
+            })?;
+            (text.lines().next().unwrap_or_default().to_owned(), shown)
         }
-        None => match std::env::var(OLD_KEY_VARIABLE) {
+        None => match env::var(OLD_KEY_VARIABLE) {
             Ok(text) if !text.is_empty() => (text, OLD_KEY_VARIABLE.to_owned()),
             _ => return Ok(None),
         },
     };
     OuterKey::from_base64(&text).map(Some).map_err(|error| {
-        Failure::wrong(anyhow::anyhow!(
-            "what {place} holds {error}; expected the 32 bytes in base64 that were in the settings"
-        ))
+        let why = Box::new(not_a_key(error));
+        wrong(AdminPhrase::OldKeyWrong { place, why }.into())
     })
-}
-
-fn settings(file: &Path) -> Result<Settings, Failure> {
-    let loaded = load(file, &|name| std::env::var(name).ok()).map_err(|error| {
-        let kind =
-            error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-        let error = anyhow::Error::new(error);
-        let error = match kind {
-            Some(io::ErrorKind::NotFound) => error.context(
-                "there are no settings: copy umstieg.example.toml to umstieg.toml, or name \
-                 another file with --settings",
-            ),
-            Some(io::ErrorKind::PermissionDenied) => error.context(
-                "you may not read the settings: run this as the gateway's own user, for example \
-                 with sudo -u umstieg",
-            ),
-            _ => error,
-        };
-        Failure { code: WRONG, error }
-    })?;
-    loaded.warnings.iter().for_each(|warning| warn(warning));
-    Ok(loaded.settings)
-}
-
-fn registration(settings: &Settings) -> Result<Registration, Failure> {
-    let registration = read_registration(settings)
-        .map_err(|error| Failure { code: WRONG, error: error.into() })?;
-    registration.warnings.iter().for_each(|warning| warn(warning));
-    Ok(registration)
-}
-
-fn write_registration_file(
-    settings: &Settings,
-    output: Option<&Path>,
-    force: bool,
-    example: bool,
-) -> anyhow::Result<()> {
-    let file = output.unwrap_or(&settings.appservice.registration);
-    let tokens = if example {
-        Tokens::example(settings)
-    } else {
-        Tokens::random(settings, &mut StdRng::from_os_rng())
-    };
-    write_registration(file, &registration_yaml(settings, &tokens), force)?;
-    // Where the homeserver finds it, wherever that is started.
-    let shown = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    say(&format!(
-        "Wrote {0}.\nThe gateway's user and the homeserver's both have to read it: give it to the \
-         first, and\nthe second a copy where it may read. Name that copy in homeserver.yaml, and \
-         restart the homeserver:\n\n\
-         app_service_config_files:\n  - {0}\n\nThen run: umstieg check\n",
-        shown.display()
-    ))
-}
-
-fn check(
-    file: &Path,
-    settings: &Settings,
-    registration: &Registration,
-    key: &OuterKey,
-) -> Result<ExitCode, Failure> {
-    let mut findings = vec![Finding::ok("settings", file.display().to_string())];
-    let registration_file = settings.appservice.registration.display().to_string();
-    findings.push(match registration.warnings.as_slice() {
-        [] => Finding::ok("registration", registration_file),
-        warnings => Finding::warn("registration", registration_file, warnings.join("; ")),
-    });
-    findings.extend(in_runtime(async {
-        Ok::<_, std::convert::Infallible>(app::probe(settings, &registration.tokens, key).await)
-    })?);
-    say(&check::table(settings.language, &findings))?;
-    Ok(if check::is_well(&findings) { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 /// One provider for every TLS connection, chosen before the first.
@@ -385,23 +466,28 @@ fn start_cryptography() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn in_runtime<T, E>(work: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    start_cryptography();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn runtime() -> Result<Runtime, Telling> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the runtime does not start")?;
-    Ok(runtime.block_on(work)?)
+        .map_err(|error| Telling::from(AdminPhrase::RuntimeFailed).because_of(&error))
 }
 
-fn start_log(log: &LogSettings) -> anyhow::Result<()> {
-    let mut filter = EnvFilter::try_new(&log.filter).context("log.filter is not understood")?;
+fn in_runtime<T, E: Tells>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+    start_cryptography();
+    runtime()?.block_on(work).map_err(|error| Failure::failed(&error))
+}
+
+fn start_log(log: &LogSettings) -> Result<(), Telling> {
+    let no_log =
+        |sentence: AdminPhrase, error: &dyn Error| Telling::from(sentence).because_of(error);
+    let mut filter = EnvFilter::try_new(&log.filter)
+        .map_err(|error| no_log(AdminPhrase::NoLogFilter, &error))?;
     // They name users, and a ghost's name is its correspondent's address. Whatever the settings say.
     for library in ["matrix_sdk_crypto", "matrix_sdk_common", "vodozemac"] {
-        filter = filter.add_directive(format!("{library}=off").parse()?);
+        let directive = format!("{library}=off").parse::<Directive>();
+        let directive = directive.map_err(|error| no_log(AdminPhrase::NoLog, &error))?;
+        filter = filter.add_directive(directive);
     }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -411,7 +497,7 @@ fn start_log(log: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!(error).context("the log does not start"))?;
+    started.map_err(|error| no_log(AdminPhrase::NoLog, error.as_ref()))?;
     // What panics names what it met, and that may be out of somebody's letter: only the place is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(tracing::field::display);
@@ -420,36 +506,75 @@ fn start_log(log: &LogSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a command has to say goes to standard output, warnings and errors beside it.
-fn say(text: &str) -> anyhow::Result<()> {
-    io::stdout().write_all(text.as_bytes()).context("standard output cannot be written")
+fn print(text: &str) -> Result<(), Telling> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Telling::from(AdminPhrase::OutputClosed).because_of(&error))
 }
 
-fn warn(warning: &str) {
+fn complain(text: &str) {
     // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(io::stderr(), "umstieg: note: {warning}");
-}
-
-/// The error, then what it came from, one to a line.
-fn complain(error: &anyhow::Error) {
-    let mut text = format!("umstieg: {error}\n");
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        // Some libraries say their cause themselves.
-        if !text.trim_end().ends_with(&cause) {
-            text.push_str(&format!("  because: {cause}\n"));
-        }
-    }
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = writeln!(io::stderr(), "umstieg: {text}");
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use std::collections::BTreeSet;
+
+    use umstieg::phrases::german_help_ids;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+        help::in_german(Cli::command()).debug_assert();
+    }
+
+    /// Every text of help below a command, by its name, and whether there is a longer one.
+    fn helps(command: &clap::Command, path: &str, found: &mut BTreeSet<String>) {
+        let name = |more: &str| [path, more].join("-").trim_start_matches('-').replace('_', "-");
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let id = argument.get_id().as_str();
+            let name = if argument.is_global_set() { id.to_owned() } else { name(id) };
+            if argument.get_long_help().is_some() {
+                found.insert(format!("{name}-long"));
+            }
+            found.insert(name);
+        }
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            let name = name(sub.get_name());
+            if sub.get_long_about().is_some() {
+                found.insert(format!("{name}-long"));
+            }
+            found.insert(name.clone());
+            helps(sub, &name, found);
+        }
+    }
+
+    #[test]
+    fn the_help_is_there_in_german_and_no_more() {
+        let mut expected = BTreeSet::new();
+        helps(&Cli::command(), "", &mut expected);
+        let is_other = |id: &&str| {
+            let parts = ["program", "heading-", "wrong-"];
+            let flags = ["help-flag", "version-flag", "help-command"];
+            parts.iter().any(|part| id.starts_with(part)) || flags.contains(id)
+        };
+        let there = german_help_ids().filter(|id| !is_other(id)).map(str::to_owned);
+        assert_eq!(there.collect::<BTreeSet<_>>(), expected);
+    }
+
+    #[test]
+    fn the_language_that_is_asked_for_is_found_wherever_it_stands() {
+        let asked = |line: &str| {
+            language_asked_for(line.split_whitespace().map(OsString::from)).map(Language::word)
+        };
+        assert_eq!(asked("--lang de check"), Some("de"));
+        assert_eq!(asked("parked retry --lang=en 1"), Some("en"));
+        assert_eq!(asked("check"), None);
+        assert_eq!(asked("--lang fr check"), None);
+        assert_eq!(asked("--language de"), None);
+        assert_eq!(asked("check -- --lang de"), None);
     }
 }

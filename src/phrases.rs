@@ -1,10 +1,15 @@
-//! Every sentence a person reads in a room, in German and English.
+//! Every sentence a person reads, in German and English: in a room (`Phrase`), and where the gateway is
+//! looked after (`AdminPhrase`).
 //!
-//! The sentences stand in `phrases/de.ftl` and `phrases/en.ftl` (Fluent); here stands what each
-//! needs to know. Pure: times come in, and are shown as clocks in Germany show them.
+//! The sentences stand in `phrases/*.ftl` (Fluent); here stands what each needs to know. Pure: times
+//! come in, and are shown as clocks in Germany show them, and so does the language.
 
+mod admin;
+mod help;
 mod local_time;
 mod phrase;
+mod sentences;
+mod telling;
 
 use std::sync::LazyLock;
 
@@ -14,7 +19,12 @@ use unic_langid::LanguageIdentifier;
 
 pub use crate::model::Trouble;
 use crate::model::{COMMANDS, Language};
+pub use admin::AdminPhrase;
+pub use help::{
+    COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
+};
 pub use phrase::Phrase;
+pub use telling::{Telling, Tells};
 
 use local_time::in_germany;
 
@@ -103,8 +113,24 @@ impl Phrases {
     }
 }
 
+impl AdminPhrase {
+    /// The sentence in this language.
+    pub fn said(&self, language: Language) -> String {
+        let (id, args) = self.id_and_args(language);
+        text_or_errors(language, id, &args).0
+    }
+}
+
 fn say_or_errors(language: Language, phrase: &Phrase) -> (String, Vec<String>) {
     let (id, args) = phrase.id_and_args(language);
+    text_or_errors(language, id, &args)
+}
+
+fn text_or_errors(
+    language: Language,
+    id: &str,
+    args: &FluentArgs<'static>,
+) -> (String, Vec<String>) {
     let Some(bundle) = BUNDLES.iter().find(|(of, _)| *of == language).map(|(_, bundle)| bundle)
     else {
         return (id.to_owned(), vec![format!("there are no sentences in {}", language.word())]);
@@ -113,31 +139,33 @@ fn say_or_errors(language: Language, phrase: &Phrase) -> (String, Vec<String>) {
         return (id.to_owned(), vec![format!("{id} is missing")]);
     };
     let mut errors = Vec::new();
-    let text = bundle.format_pattern(pattern, Some(&args), &mut errors).into_owned();
+    let text = bundle.format_pattern(pattern, Some(args), &mut errors).into_owned();
     (text, errors.iter().map(ToString::to_string).collect())
 }
 
-/// The sentences of each language, one row for each.
-const SENTENCES: [(Language, &str); 2] = [
-    (Language::German, include_str!("phrases/de.ftl")),
-    (Language::English, include_str!("phrases/en.ftl")),
+/// The sentences of each language, one row for each: those for rooms, and those for admins.
+const SENTENCES: [(Language, [&str; 2]); 2] = [
+    (Language::German, [include_str!("phrases/de.ftl"), include_str!("phrases/admin.de.ftl")]),
+    (Language::English, [include_str!("phrases/en.ftl"), include_str!("phrases/admin.en.ftl")]),
 ];
 
 static BUNDLES: LazyLock<[(Language, FluentBundle<FluentResource>); SENTENCES.len()]> =
-    LazyLock::new(|| SENTENCES.map(|(language, source)| (language, bundle(language, source))));
+    LazyLock::new(|| SENTENCES.map(|(language, sources)| (language, bundle(language, &sources))));
 
 /// What is wrong in a file of sentences shows as missing sentences, and in the tests.
-fn bundle(language: Language, source: &str) -> FluentBundle<FluentResource> {
+fn bundle(language: Language, sources: &[&str]) -> FluentBundle<FluentResource> {
     // It chooses the plural rules; both words are well-formed.
     let locale = language.word().parse::<LanguageIdentifier>().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![locale]);
     // Marks around inserted texts would end up in mails and file names.
     bundle.set_use_isolating(false);
-    let resource = match FluentResource::try_new(source.to_owned()) {
-        Ok(resource) => resource,
-        Err((readable, _)) => readable,
-    };
-    bundle.add_resource_overriding(resource);
+    for source in sources {
+        let resource = match FluentResource::try_new((*source).to_owned()) {
+            Ok(resource) => resource,
+            Err((readable, _)) => readable,
+        };
+        bundle.add_resource_overriding(resource);
+    }
     bundle
 }
 

@@ -166,9 +166,6 @@ impl GatewayPlace {
         let team = [ANNA, BERTA].map(|name| homeserver.user_id(name));
         format!(
             r#"# Settings of the demo. umstieg.example.toml shows every key.
-# The table of `umstieg check` is English, the rooms are German.
-language = "en"
-
 [database]
 url = {database:?}
 
@@ -248,6 +245,8 @@ senders = ["{FAX_GATEWAY}"]
         let settings = self.settings_file();
         let output = tokio::process::Command::new(&self.program)
             .args([command.as_ref(), "--settings".as_ref(), settings.as_os_str()])
+            // As all of the demo; the rooms are German.
+            .args(["--lang", "en"])
             .envs(self.environment())
             // A Ctrl-C in the terminal is for us to decide about.
             .process_group(0)

@@ -4,19 +4,19 @@ use std::{fmt, fmt::Write as _};
 
 use crate::{
     model::Language,
-    phrases::{Phrase, Phrases},
+    phrases::{AdminPhrase, Phrase, Phrases, Telling},
 };
 
 /// What one probe found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What was tried, for example `inbox kim`.
-    pub what: String,
+    pub what: AdminPhrase,
     pub state: FindingState,
     /// What was seen: a version, an error with its causes. One line.
-    pub detail: String,
+    pub detail: Telling,
     /// What to do about it; empty when there is nothing to do.
-    pub advice: String,
+    pub advice: Telling,
 }
 
 /// How a probe ended.
@@ -30,39 +30,16 @@ pub enum FindingState {
 }
 
 impl Finding {
-    pub fn ok(what: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            state: FindingState::Ok,
-            detail: detail.into(),
-            advice: String::new(),
-        }
+    pub fn ok(what: AdminPhrase, detail: impl Into<Telling>) -> Self {
+        Self { what, state: FindingState::Ok, detail: detail.into(), advice: Telling::default() }
     }
 
-    pub fn warn(
-        what: impl Into<String>,
-        detail: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self {
-            what: what.into(),
-            state: FindingState::Warn,
-            detail: detail.into(),
-            advice: advice.into(),
-        }
+    pub fn warn(what: AdminPhrase, detail: impl Into<Telling>, advice: impl Into<Telling>) -> Self {
+        Self { what, state: FindingState::Warn, detail: detail.into(), advice: advice.into() }
     }
 
-    pub fn fail(
-        what: impl Into<String>,
-        detail: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
-        Self {
-            what: what.into(),
-            state: FindingState::Fail,
-            detail: detail.into(),
-            advice: advice.into(),
-        }
+    pub fn fail(what: AdminPhrase, detail: impl Into<Telling>, advice: impl Into<Telling>) -> Self {
+        Self { what, state: FindingState::Fail, detail: detail.into(), advice: advice.into() }
     }
 }
 
@@ -103,22 +80,25 @@ impl FindingsTable<'_> {
 impl fmt::Display for FindingsTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heading = self.say(&Phrase::CheckHeading);
-        let whats = self.findings.iter().map(|finding| finding.what.as_str());
-        let what_width = whats.chain([heading.as_str()]).map(width).max().unwrap_or(0);
+        let whats = self.findings.iter().map(|finding| finding.what.said(self.language));
+        let whats: Vec<String> = whats.collect();
+        let all = whats.iter().chain([&heading]);
+        let what_width = all.map(|what| width(what)).max().unwrap_or(0);
         let words = [FindingState::Ok, FindingState::Warn, FindingState::Fail]
             .map(|state| self.word(state));
         let word_width = words.iter().map(|word| width(word)).max().unwrap_or(0);
         let advice = self.say(&Phrase::CheckAdvice);
         writeln!(f, "{heading}")?;
-        for finding in self.findings {
+        for (finding, what) in self.findings.iter().zip(&whats) {
             let mut row = String::new();
-            write!(row, "  {}  ", padded(&finding.what, what_width))?;
+            write!(row, "  {}  ", padded(what, what_width))?;
             write!(row, "{}  ", padded(&self.word(finding.state), word_width))?;
             let indent = width(&row);
-            row.push_str(&one_line(&finding.detail));
+            row.push_str(&one_line(&finding.detail.in_one_line(self.language)));
             writeln!(f, "{}", row.trim_end())?;
             if !finding.advice.is_empty() {
-                writeln!(f, "{}{advice}: {}", " ".repeat(indent), one_line(&finding.advice))?;
+                let todo = one_line(&finding.advice.in_one_line(self.language));
+                writeln!(f, "{}{advice}: {todo}", " ".repeat(indent))?;
             }
         }
         let (failures, warnings) = (self.count(FindingState::Fail), self.count(FindingState::Warn));
@@ -151,10 +131,19 @@ mod tests {
     use super::*;
 
     fn findings() -> Vec<Finding> {
+        let reply = AdminPhrase::as_it_is("-ERR no\r\n\u{1b}[2Jlogin");
         vec![
-            Finding::ok("database", "PostgreSQL 15.18, 3 migrations"),
-            Finding::warn("registration", "readable by everybody", "run: chmod 600 x"),
-            Finding::fail("inbox kim", "-ERR no\r\n\u{1b}[2Jlogin", "check user and password"),
+            Finding::ok(AdminPhrase::TriedDatabase, AdminPhrase::Reached),
+            Finding::warn(
+                AdminPhrase::TriedMigrations,
+                AdminPhrase::NotUpToDate,
+                AdminPhrase::RunMigrate,
+            ),
+            Finding::fail(
+                AdminPhrase::TriedInbox { channel: "kim".to_owned() },
+                Telling::from(AdminPhrase::WireFailed).because(reply),
+                AdminPhrase::MailboxBusy,
+            ),
         ]
     }
 
@@ -164,11 +153,11 @@ mod tests {
             table(Language::English, &findings()),
             "\
 Check
-  database      OK      PostgreSQL 15.18, 3 migrations
-  registration  note    readable by everybody
-                        What to do: run: chmod 600 x
-  inbox kim     FAILED  -ERR no [2Jlogin
-                        What to do: check user and password
+  database    OK      reached
+  migrations  note    not up to date
+                      What to do: run: umstieg migrate
+  inbox kim   FAILED  the connection failed: -ERR no [2Jlogin
+                      What to do: somebody else reads this mailbox now; try again in a minute
 1 failure prevents operation, 1 note.
 "
         );
@@ -176,11 +165,11 @@ Check
             table(Language::German, &findings()),
             "\
 Prüfung
-  database      OK       PostgreSQL 15.18, 3 migrations
-  registration  Hinweis  readable by everybody
-                         Abhilfe: run: chmod 600 x
-  inbox kim     FEHLER   -ERR no [2Jlogin
-                         Abhilfe: check user and password
+  Datenbank        OK       erreicht
+  Datenbankstand   Hinweis  nicht aktuell
+                            Abhilfe: Rufen Sie auf: umstieg migrate
+  Posteingang kim  FEHLER   Die Verbindung kam nicht zustande oder brach ab: -ERR no [2Jlogin
+                            Abhilfe: Jemand anders liest dieses Postfach gerade. Prüfen Sie in einer Minute noch einmal
 1 Fehler verhindert den Betrieb, 1 Hinweis.
 "
         );

@@ -7,7 +7,8 @@ use time::macros::format_description;
 use super::start;
 use crate::{
     config::Settings,
-    model::Clock,
+    model::{Clock, Language},
+    phrases::AdminPhrase,
     store::{ConfirmedBy, Database, OpenError, Store, StoreError, seal::OuterKey},
 };
 
@@ -27,22 +28,25 @@ pub enum IdentitiesError {
 }
 
 /// Everybody whose identity waits to be confirmed, as a table.
-pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, IdentitiesError> {
+pub async fn list(
+    settings: &Settings,
+    key: &OuterKey,
+    language: Language,
+) -> Result<String, IdentitiesError> {
     let changed = store(settings, key).await?.changed_identities().await?;
     if changed.is_empty() {
-        return Ok("Everybody is who they were; nothing waits to be confirmed.\n".to_owned());
+        return Ok(format!("{}\n", AdminPhrase::NobodyChanged.said(language)));
     }
-    let mut table = format!("{:<16}  {:<43}  user\n", "since (UTC)", "new identity");
+    let [since, identity, user] =
+        [AdminPhrase::HeadSince, AdminPhrase::HeadNewIdentity, AdminPhrase::HeadUser]
+            .map(|head| head.said(language));
+    let mut table = format!("{since:<16}  {identity:<43}  {user}\n");
     let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in changed {
         let since = item.seen_at.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
         writeln!(table, "{since:<16}  {:<43}  {}", item.identity.seen, item.user_id)?;
     }
-    table.push_str(
-        "\nAsk each of them, in person or by telephone, whether they reset their encryption \
-         themselves.\nIf so: umstieg identities confirm USER. If not, somebody may know the \
-         password: change it, and end all sessions of the account.\n",
-    );
+    writeln!(table, "\n{}", AdminPhrase::AskChanged.said(language))?;
     Ok(table)
 }
 
@@ -51,14 +55,15 @@ pub async fn confirm(
     settings: &Settings,
     key: &OuterKey,
     user: &str,
-) -> Result<String, IdentitiesError> {
+) -> Result<AdminPhrase, IdentitiesError> {
     let store = store(settings, key).await?;
     let now = Clock::of_the_machine().now();
     let known = store.identity(user).await?.ok_or(IdentitiesError::NoSuch)?;
     if !store.confirm_identity(user, &known.seen, ConfirmedBy::Admin, now).await? {
         return Err(IdentitiesError::NoSuch);
     }
-    Ok(format!("{user} is believed from now on with the identity {}.\n", known.seen))
+    let (user, identity) = (user.to_owned(), known.seen);
+    Ok(AdminPhrase::IdentityBelieved { user, identity })
 }
 
 async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, IdentitiesError> {

@@ -7,8 +7,9 @@ use time::macros::format_description;
 use super::start;
 use crate::{
     config::Settings,
-    model::Clock,
-    store::{Database, OpenError, Resolution, Store, StoreError, seal::OuterKey},
+    model::{Clock, Language},
+    phrases::AdminPhrase,
+    store::{Database, OpenError, ParkedKind, Resolution, Store, StoreError, seal::OuterKey},
 };
 
 /// A command about parked things failed.
@@ -25,14 +26,27 @@ pub enum ParkedError {
 }
 
 /// Everything parked, as a table.
-pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, ParkedError> {
+pub async fn list(
+    settings: &Settings,
+    key: &OuterKey,
+    language: Language,
+) -> Result<String, ParkedError> {
     let items = store(settings, key).await?.parked().await?;
     if items.is_empty() {
-        return Ok("Nothing is parked.\n".to_owned());
+        return Ok(format!("{}\n", AdminPhrase::NothingParked.said(language)));
     }
+    let [id, since, what, number, things, channel, reason] = [
+        AdminPhrase::HeadId,
+        AdminPhrase::HeadSince,
+        AdminPhrase::HeadWhat,
+        AdminPhrase::HeadNumber,
+        AdminPhrase::HeadThings,
+        AdminPhrase::HeadChannel,
+        AdminPhrase::HeadReason,
+    ]
+    .map(|head| head.said(language));
     let mut table = format!(
-        "{:>6}  {:<16}  {:<12}  {:>8}  {:>6}  {:<24}  reason\n",
-        "id", "since (UTC)", "what", "number", "things", "channel"
+        "{id:>6}  {since:<16}  {what:<12}  {number:>8}  {things:>6}  {channel:<24}  {reason}\n"
     );
     let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in items {
@@ -41,29 +55,79 @@ pub async fn list(settings: &Settings, key: &OuterKey) -> Result<String, ParkedE
             table,
             "{:>6}  {since:<16}  {:<12}  {:>8}  {:>6}  {:<24}  {}",
             item.id,
-            item.kind.word(),
+            kind(item.kind).said(language),
             item.item,
             item.things,
             item.channel,
-            item.reason
+            because_of(&item.reason).said(language)
         )?;
     }
-    table.push_str(
-        "\nTry one again: umstieg parked retry ID. Give one up: umstieg parked drop ID.\n",
-    );
+    writeln!(table, "\n{}", AdminPhrase::ParkedNext.said(language))?;
     Ok(table)
 }
 
+fn kind(kind: ParkedKind) -> AdminPhrase {
+    match kind {
+        ParkedKind::Letter => AdminPhrase::KindLetter,
+        ParkedKind::Post => AdminPhrase::KindPost,
+        ParkedKind::Dispatch => AdminPhrase::KindDispatch,
+        ParkedKind::Portal => AdminPhrase::KindPortal,
+        ParkedKind::Conversation => AdminPhrase::KindConversation,
+        ParkedKind::Event => AdminPhrase::KindEvent,
+        ParkedKind::Gap => AdminPhrase::KindGap,
+        ParkedKind::Mail => AdminPhrase::KindMail,
+        ParkedKind::Unknown => AdminPhrase::KindUnknown,
+    }
+}
+
+/// The word under which docs/operations.md says what to do, and what it means.
+fn because_of(word: &str) -> AdminPhrase {
+    let why = match word {
+        "sender_not_allowed" => AdminPhrase::ReasonSender,
+        "no_sender" => AdminPhrase::ReasonNoSender,
+        "several_senders" => AdminPhrase::ReasonSeveralSenders,
+        "nobody_joined" => AdminPhrase::ReasonNobodyJoined,
+        "nobody_can_read" => AdminPhrase::ReasonNobodyReads,
+        "broken_off" | "silent" | "endless" | "garbled" | "withheld" | "nothing_came"
+        | "not_kept" => AdminPhrase::ReasonNotFetched,
+        "too_large" => AdminPhrase::ReasonTooLarge,
+        "no_name" => AdminPhrase::ReasonNoName,
+        "unreadable" => AdminPhrase::ReasonUnreadable,
+        "interrupted" => AdminPhrase::ReasonInterrupted,
+        "seal_broken" | "damaged" => AdminPhrase::ReasonDamaged,
+        "portal_gone" | "ghost_refused" => AdminPhrase::ReasonRoom,
+        "address_too_long" => AdminPhrase::ReasonAddress,
+        "letter_lost" | "attachment_lost" | "correspondent" => AdminPhrase::ReasonLost,
+        "gap" => AdminPhrase::ReasonGap,
+        "unclear" => AdminPhrase::ReasonUnclear,
+        "refused" => AdminPhrase::ReasonRefused,
+        "try_later" => AdminPhrase::ReasonTryLater,
+        "register" | "device" | "displayname" | "create_room" | "alias" | "read_state"
+        | "write_state" | "join" | "invite" | "kick" | "leave" | "members" | "profile" | "send"
+        | "upload" | "download" | "media_config" | "messages" => AdminPhrase::ReasonHomeserver,
+        _ => return AdminPhrase::as_it_is(word),
+    };
+    AdminPhrase::ParkedFor { code: word.to_owned(), why: Box::new(why) }
+}
+
 /// Tries one again.
-pub async fn retry(settings: &Settings, key: &OuterKey, id: i64) -> Result<String, ParkedError> {
+pub async fn retry(
+    settings: &Settings,
+    key: &OuterKey,
+    id: i64,
+) -> Result<AdminPhrase, ParkedError> {
     resolve(settings, key, id, Resolution::Retry).await?;
-    Ok(format!("{id} is tried again as soon as the gateway runs.\n"))
+    Ok(AdminPhrase::ParkedRetried { id: id.to_string() })
 }
 
 /// Gives one up.
-pub async fn drop(settings: &Settings, key: &OuterKey, id: i64) -> Result<String, ParkedError> {
+pub async fn drop(
+    settings: &Settings,
+    key: &OuterKey,
+    id: i64,
+) -> Result<AdminPhrase, ParkedError> {
     resolve(settings, key, id, Resolution::Drop).await?;
-    Ok(format!("{id} is given up; its row stays in the database.\n"))
+    Ok(AdminPhrase::ParkedDropped { id: id.to_string() })
 }
 
 async fn resolve(

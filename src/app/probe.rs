@@ -1,7 +1,7 @@
 //! `umstieg check`: reaches every server the settings name, and changes nothing; only the bot's account
 //! is made where it is missing, as the first start would.
 
-use std::{collections::BTreeSet, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ruma::UserId;
 use tokio::net::TcpListener;
@@ -13,9 +13,10 @@ use crate::{
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     model::{ChannelName, Clock, MailKey, Rng},
+    phrases::{AdminPhrase, Telling, Tells as _},
     relay::Line,
     rules::renaming::Renaming,
-    sandbox::{Confinement, Sandbox},
+    sandbox::{Confinement, Escape, Sandbox},
     store::{Database, KeyState, MailboxPlace, OpenError, RenameError, Store, seal::OuterKey},
     transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
 };
@@ -42,22 +43,27 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
 
 /// Whether foreign documents can be opened where they hurt nobody.
 async fn documents() -> Finding {
+    let what = AdminPhrase::TriedDocuments;
     match Sandbox::default().try_out().await {
         Ok((Confinement::Seccomp, open)) if open.is_empty() => {
-            Finding::ok("documents", "opened in a process without files and network")
+            Finding::ok(what, AdminPhrase::DocumentsShutIn)
         }
-        Ok((_, open)) => Finding::warn(
-            "documents",
-            format!("opened with limits of memory and time, but not shut in: {open:?}"),
-            "let the gateway use seccomp: a kernel with CONFIG_SECCOMP_FILTER, and in the unit or \
-             container no filter that forbids the system call seccomp",
-        ),
-        Err(error) => Finding::fail(
-            "documents",
-            told(&error),
-            "the gateway starts itself (/proc/self/exe) to open the files of faxes; /proc must be \
-             mounted, and the unit or container must allow the system calls prlimit64 and seccomp",
-        ),
+        Ok((_, open)) => {
+            let ways = open.into_iter().map(way).collect();
+            let detail = AdminPhrase::DocumentsNotShutIn { ways };
+            Finding::warn(what, detail, AdminPhrase::AllowSeccomp)
+        }
+        Err(error) => Finding::fail(what, error.telling(), AdminPhrase::AllowChild),
+    }
+}
+
+fn way(open: Escape) -> AdminPhrase {
+    match open {
+        Escape::Read => AdminPhrase::WayRead,
+        Escape::Write => AdminPhrase::WayWrite,
+        Escape::Network => AdminPhrase::WayNetwork,
+        Escape::Process => AdminPhrase::WayProcess,
+        Escape::Memory => AdminPhrase::WayMemory,
     }
 }
 
@@ -70,26 +76,19 @@ async fn database(
     let database = match Database::connect(&url, 1).await {
         Ok(database) => database,
         Err(error) => {
-            findings.push(Finding::fail(
-                "database",
-                told(&error),
-                "start Postgres, and check database.url: host, port, user, password, database; \
-                 within the password # is written %23, / %2F, ? %3F, @ %40 and % %25",
-            ));
+            let (what, advice) = (AdminPhrase::TriedDatabase, AdminPhrase::StartPostgres);
+            findings.push(Finding::fail(what, error.telling(), advice));
             return None;
         }
     };
-    findings.push(Finding::ok("database", "reached"));
+    findings.push(Finding::ok(AdminPhrase::TriedDatabase, AdminPhrase::Reached));
     let opened = database.key_state(key).await;
     let is_open = matches!(opened, Ok(KeyState::Opens { .. }));
+    let migrations = AdminPhrase::TriedMigrations;
     findings.push(match database.is_migrated().await {
-        Ok(true) => Finding::ok("migrations", "up to date"),
-        Ok(false) => Finding::fail("migrations", "not up to date", "run: umstieg migrate"),
-        Err(error) => Finding::fail(
-            "migrations",
-            told(&error),
-            "give the database user the right to read the gateway's tables",
-        ),
+        Ok(true) => Finding::ok(migrations, AdminPhrase::UpToDate),
+        Ok(false) => Finding::fail(migrations, AdminPhrase::NotUpToDate, AdminPhrase::RunMigrate),
+        Err(error) => Finding::fail(migrations, error.telling(), AdminPhrase::AllowToRead),
     });
     findings.push(sealing(key, opened));
     if is_open { database.open(key).await.ok() } else { None }
@@ -101,11 +100,10 @@ async fn names(settings: &Settings, store: &Store) -> Option<Finding> {
         (&settings.homeserver.server_name, &settings.appservice.user_prefix);
     match store.check_names(server_name, prefix).await {
         Ok(()) => None,
-        Err(error) => Some(Finding::fail(
-            "names",
-            told(&error),
-            "give homeserver.server_name and appservice.user_prefix their old values",
-        )),
+        Err(error) => {
+            let what = AdminPhrase::TriedNames;
+            Some(Finding::fail(what, error.telling(), AdminPhrase::GiveNamesBack))
+        }
     }
 }
 
@@ -115,22 +113,21 @@ async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
     let Ok(places) = start::places(&settings.channels) else { return Vec::new() };
     let renamed = match store.renamed_channels(&places).await {
         Ok(renamed) => renamed,
-        Err(error @ RenameError::Unclear(_)) => {
-            let advice = "change the settings so; until then the gateway does not start";
-            return vec![Finding::fail("channels", told(&error), advice)];
-        }
-        Err(error @ RenameError::Store(_)) => {
-            let advice = "run: umstieg migrate; then try again";
-            return vec![Finding::fail("channels", told(&error), advice)];
+        Err(error) => {
+            let advice = match error {
+                RenameError::Unclear(_) => AdminPhrase::ChangeSettingsSo,
+                RenameError::Store(_) => AdminPhrase::MigrateAndTryAgain,
+            };
+            return vec![Finding::fail(AdminPhrase::TriedChannels, error.telling(), advice)];
         }
     };
     let known = store.known_channels().await.unwrap_or_default();
     let mut findings = Vec::new();
     for Renaming { from, to } in &renamed {
         findings.push(Finding::warn(
-            format!("channel {to}"),
-            format!("the database knows it as {from}, with the same mailbox: with the next start it goes on under the name {to}"),
-            format!("when that is not meant, give it back the name {from}"),
+            AdminPhrase::TriedChannel { channel: to.to_string() },
+            AdminPhrase::ChannelRenamed { from: from.clone(), to: to.to_string() },
+            AdminPhrase::GiveChannelBack { from: from.clone() },
         ));
     }
     for name in known.into_keys() {
@@ -139,9 +136,9 @@ async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
                 || renamed.iter().any(|renaming| renaming.from == name);
         if !is_there {
             findings.push(Finding::warn(
-                format!("channel {name}"),
-                "the database knows it, and the settings do not: its letters, posts and answers wait",
-                format!("put its section back; or, when it is to be called otherwise, give the new section the host, port and user of {name}, and start once"),
+                AdminPhrase::TriedChannel { channel: name.clone() },
+                AdminPhrase::ChannelNotInSettings,
+                AdminPhrase::PutChannelBack { name },
             ));
         }
     }
@@ -150,32 +147,19 @@ async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
 
 /// Whether the key of the settings is the one the database is sealed with.
 fn sealing(key: &OuterKey, opened: Result<KeyState, OpenError>) -> Finding {
-    let mark = key.mark();
+    let (what, mark) = (AdminPhrase::TriedSealing, key.mark().to_owned());
     match opened {
-        Ok(KeyState::None) => {
-            Finding::ok("sealing", format!("nothing is sealed yet; the key will be {mark}"))
+        Ok(KeyState::None) => Finding::ok(what, AdminPhrase::NothingSealed { mark }),
+        Ok(KeyState::Opens { data_keys: 1 }) => Finding::ok(what, AdminPhrase::KeyOpens { mark }),
+        Ok(KeyState::Opens { .. }) => {
+            Finding::warn(what, AdminPhrase::KeyOpensHalf { mark }, AdminPhrase::FinishRekey)
         }
-        Ok(KeyState::Opens { data_keys: 1 }) => {
-            Finding::ok("sealing", format!("the key {mark} opens the database"))
+        Err(OpenError::OtherKey { sealed_with, given }) => {
+            let advice =
+                AdminPhrase::GiveKeyBack { sealed_with: sealed_with.clone(), given: given.clone() };
+            Finding::fail(what, AdminPhrase::SealedWithOther { sealed_with, given }, advice)
         }
-        Ok(KeyState::Opens { .. }) => Finding::warn(
-            "sealing",
-            format!("the key {mark} opens the database; a change of keys is not finished"),
-            "stop the gateway and run: umstieg rekey",
-        ),
-        Err(OpenError::OtherKey { sealed_with, given }) => Finding::fail(
-            "sealing",
-            format!("the database is sealed with the key {sealed_with}, not with {given}"),
-            format!(
-                "give the key {sealed_with} back to [sealing]; or, when {given} is to replace it, \
-                 run: umstieg rekey --old-key-file FILE"
-            ),
-        ),
-        Err(error) => Finding::fail(
-            "sealing",
-            told(&error),
-            "restore the table seal_keys from a backup, before anything else is done",
-        ),
+        Err(error) => Finding::fail(what, error.telling(), AdminPhrase::RestoreKeys),
     }
 }
 
@@ -188,35 +172,30 @@ async fn homeserver(
     let homeserver = match start::homeserver(settings, tokens) {
         Ok(homeserver) => homeserver,
         Err(error) => {
-            findings.push(Finding::fail("homeserver", told(&error), "check [homeserver]"));
+            let advice = AdminPhrase::CheckSectionHomeserver;
+            findings.push(Finding::fail(AdminPhrase::TriedHomeserver, error.telling(), advice));
             return;
         }
     };
+    let what = AdminPhrase::TriedHomeserver;
     match homeserver.versions().await {
         Ok(versions) => {
-            let newest = versions.last().map_or("no version", String::as_str);
-            findings.push(Finding::ok("homeserver", format!("reached, speaks up to {newest}")));
+            let detail = match versions.last() {
+                Some(newest) => AdminPhrase::HomeserverSpeaks { newest: newest.clone() },
+                None => AdminPhrase::NoVersion,
+            };
+            findings.push(Finding::ok(what, detail));
         }
         Err(error) => {
-            findings.push(Finding::fail(
-                "homeserver",
-                told(&error),
-                "start the homeserver, and check homeserver.url: http or https, host, port",
-            ));
+            findings.push(Finding::fail(what, error.telling(), AdminPhrase::StartHomeserver));
             return;
         }
     }
+    let what = AdminPhrase::TriedAsToken;
     match homeserver.whoami().await {
-        Ok(_) => {
-            findings.push(Finding::ok("as_token", "the homeserver knows the registration"));
-        }
+        Ok(_) => findings.push(Finding::ok(what, AdminPhrase::RegistrationKnown)),
         Err(error) => {
-            findings.push(Finding::fail(
-                "as_token",
-                told(&error),
-                "name the registration file under app_service_config_files in homeserver.yaml, \
-                 the same file that appservice.registration names here, and restart the homeserver",
-            ));
+            findings.push(Finding::fail(what, error.telling(), AdminPhrase::NameRegistration));
             return;
         }
     }
@@ -230,7 +209,7 @@ async fn homeserver(
 /// Whether the homeserver knows everybody a channel names: an invitation to a name with a typo in it
 /// fails nowhere, and nobody sees the letters.
 async fn team(channel: &Channel, homeserver: &Homeserver) -> Finding {
-    let what = format!("team {}", channel.name);
+    let what = AdminPhrase::TriedTeam { channel: channel.name.to_string() };
     let named: BTreeSet<&String> = channel.team.iter().chain(&channel.speakers).collect();
     let (mut unknown, mut unclear) = (Vec::new(), Vec::new());
     for name in &named {
@@ -242,54 +221,44 @@ async fn team(channel: &Channel, homeserver: &Homeserver) -> Finding {
         }
     }
     if !unknown.is_empty() {
-        return Finding::fail(
-            what,
-            format!("the homeserver does not know {}", unknown.join(", ")),
-            "correct team and speakers in the settings, or make the accounts; letters in rooms \
-             that nobody joins are read by nobody",
-        );
+        let detail = AdminPhrase::TeamUnknown { names: unknown.join(", ") };
+        return Finding::fail(what, detail, AdminPhrase::CorrectTeam);
     }
     let is_outside = |speaker: &&String| !channel.team.contains(speaker);
     let outside: Vec<&str> =
         channel.speakers.iter().filter(is_outside).map(String::as_str).collect();
     if !outside.is_empty() {
-        return Finding::warn(
-            what,
-            format!("may speak and is not of the team: {}", outside.join(", ")),
-            "whoever is not of the team is invited to no room and reads no letter; add them to \
-             team, unless a speaker is to let them in room by room",
-        );
+        let detail = AdminPhrase::SpeakersOutside { names: outside.join(", ") };
+        return Finding::warn(what, detail, AdminPhrase::AddToTeam);
     }
     if !unclear.is_empty() {
-        return Finding::warn(
-            what,
-            format!("not certain whether they exist: {}", unclear.join(", ")),
-            "check the spelling by hand; their homeserver does not say whom it knows",
-        );
+        let detail = AdminPhrase::TeamUnclear { names: unclear.join(", ") };
+        return Finding::warn(what, detail, AdminPhrase::CheckSpelling);
     }
-    Finding::ok(what, format!("the homeserver knows all {}", named.len()))
+    Finding::ok(what, AdminPhrase::TeamKnown { count: count(named.len()) })
 }
 
-/// What the homeserver of a practice has to be for encryption without any setting.
-const NEW_ENOUGH: &str = "take Synapse 1.141 or newer, which needs no setting for it";
+/// A machine has fewer of anything than u64 has numbers.
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
 
 /// Tries what the devices of the gateway need, with one that is gone afterwards.
 async fn encryption(settings: &Settings, tokens: &Tokens, homeserver: &Homeserver) -> Finding {
+    let what = AdminPhrase::TriedEncryption;
     if !settings.encryption.required {
-        return Finding::warn("encryption", start::UNENCRYPTED, start::ENCRYPT);
+        return Finding::warn(what, AdminPhrase::NotEncrypted, AdminPhrase::Encrypt);
     }
     match try_keys(tokens, homeserver).await {
-        Ok(Ok(())) => Finding::ok("encryption", "devices, their keys and signatures are allowed"),
+        Ok(Ok(())) => Finding::ok(what, AdminPhrase::KeysAllowed),
         Ok(Err(refused)) => {
             let (detail, advice) = advice_about_keys(refused.need);
-            Finding::fail("encryption", format!("{detail}: {}", told(&refused.error)), advice)
+            Finding::fail(what, Telling::from(detail).because(refused.error.telling()), advice)
         }
-        Err(error) => Finding::fail(
-            "encryption",
-            format!("not tried, because the bot cannot be registered: {}", told(&error)),
-            "look into the log of the homeserver; the bot's name must be in the namespace of the \
-             registration",
-        ),
+        Err(error) => {
+            let detail = Telling::from(AdminPhrase::BotNotRegistered).because(error.telling());
+            Finding::fail(what, detail, AdminPhrase::LookIntoHomeserver)
+        }
     }
 }
 
@@ -305,40 +274,13 @@ async fn try_keys(
 }
 
 /// What does not work, and what to do about it.
-fn advice_about_keys(need: KeysNeed) -> (&'static str, String) {
+fn advice_about_keys(need: KeysNeed) -> (AdminPhrase, AdminPhrase) {
     match need {
-        KeysNeed::MakeDevice => (
-            "a user of the gateway gets no device without a password",
-            format!(
-                "{NEW_ENOUGH}; for 1.121 to 1.140 the registration has to say \
-                 io.element.msc4190: true, as `umstieg registration` writes it"
-            ),
-        ),
-        KeysNeed::SpeakAsDevice => (
-            "the gateway cannot upload keys of a device of its users (?device_id=, MSC4326)",
-            format!(
-                "{NEW_ENOUGH}; where a proxy stands before it, let the query of a request pass"
-            ),
-        ),
-        KeysNeed::FollowSync => (
-            "a device of the bot cannot follow /sync, which brings it the keys",
-            format!(
-                "{NEW_ENOUGH}; where a proxy stands before it, let /_matrix/client/v3/sync pass"
-            ),
-        ),
-        KeysNeed::SignDevices => (
-            "the keys that sign a device are not taken without a password",
-            format!(
-                "{NEW_ENOUGH}; before 1.139 keys cannot be replaced, before 1.110 not even made"
-            ),
-        ),
-        KeysNeed::RemoveDevice => (
-            "a device is not removed without a password",
-            format!(
-                "{NEW_ENOUGH}; for 1.121 to 1.140 the registration has to say \
-                 io.element.msc4190: true, as `umstieg registration` writes it"
-            ),
-        ),
+        KeysNeed::MakeDevice => (AdminPhrase::NoDevice, AdminPhrase::TakeNewSynapse),
+        KeysNeed::SpeakAsDevice => (AdminPhrase::NoKeysOfDevice, AdminPhrase::TakeNewSynapseQuery),
+        KeysNeed::FollowSync => (AdminPhrase::NoSync, AdminPhrase::TakeNewSynapseSync),
+        KeysNeed::SignDevices => (AdminPhrase::NoSigningKeys, AdminPhrase::TakeNewSynapseSign),
+        KeysNeed::RemoveDevice => (AdminPhrase::DeviceNotRemoved, AdminPhrase::TakeNewSynapse),
     }
 }
 
@@ -349,6 +291,7 @@ async fn knock(
     store: Option<Store>,
     homeserver: &Homeserver,
 ) -> Finding {
+    let what = AdminPhrase::TriedPing;
     let listen = settings.appservice.listen;
     let door = match (TcpListener::bind(listen).await, store) {
         (Ok(listener), Some(store)) => {
@@ -362,11 +305,7 @@ async fn knock(
         }
         // What comes in with the knock must be saved.
         (Ok(_), None) => {
-            return Finding::warn(
-                "ping",
-                "not tried: without the database our door stays shut",
-                "put the database right first",
-            );
+            return Finding::warn(what, AdminPhrase::PingNotTried, AdminPhrase::DatabaseFirst);
         }
         // A gateway runs and answers.
         (Err(_), _) => None,
@@ -378,25 +317,27 @@ async fn knock(
             tokio::select! {
                 answer = ping => answer,
                 served = axum::serve(listener, router) => {
-                    let detail = served.err().map_or_else(|| "closed".to_owned(), |e| told(&e));
-                    return Finding::fail("ping", detail, "check appservice.listen");
+                    let closed = Telling::from(AdminPhrase::DoorClosed);
+                    let detail = match served {
+                        Ok(()) => closed,
+                        Err(error) => closed.because_of(&error),
+                    };
+                    return Finding::fail(what, detail, AdminPhrase::CheckListen);
                 }
             }
         }
         None => ping.await,
     };
     match answer {
-        Ok(time) => Finding::ok("ping", format!("both ways in {} ms", time.as_millis())),
-        Err(error) => Finding::fail(
-            "ping",
-            told(&error),
-            format!(
-                "the homeserver must reach {} (url in the registration) and send this hs_token; \
-                 open the way, or correct appservice.url, write the registration anew and restart \
-                 the homeserver",
-                settings.appservice.url
-            ),
-        ),
+        Ok(time) => {
+            let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            Finding::ok(what, AdminPhrase::PingBothWays { milliseconds })
+        }
+        Err(error) => {
+            let advice =
+                AdminPhrase::HomeserverMustReach { url: settings.appservice.url.to_string() };
+            Finding::fail(what, error.telling(), advice)
+        }
     }
 }
 
@@ -409,15 +350,12 @@ async fn mail_servers(
     let Line { inbox, outbox, .. } = match start::line(channel) {
         Ok(line) => line,
         Err(error) => {
-            findings.push(Finding::fail(
-                format!("channel {name}"),
-                told(&error),
-                "check ca_file, pin_sha256 and the client certificate of this channel",
-            ));
+            let what = AdminPhrase::TriedChannel { channel: name.to_string() };
+            findings.push(Finding::fail(what, error.telling(), AdminPhrase::CheckTrust));
             return;
         }
     };
-    let what = format!("inbox {name}");
+    let what = AdminPhrase::TriedInbox { channel: name.to_string() };
     let looked = tokio::time::timeout(PROBE, async {
         let mut mailbox = Mailbox::open(inbox.protocol, &inbox.server).await?;
         let keys = mailbox.keys().await?.keys;
@@ -429,21 +367,23 @@ async fn mail_servers(
     findings.push(match looked {
         Ok(Ok((keys, validity))) => {
             let known_as = (name, &inbox.place());
-            let waiting = waiting_mails(known_as, validity, &keys, store).await;
-            Finding::ok(what, format!("login works, {waiting}"))
+            let mails = Box::new(waiting_mails(known_as, validity, &keys, store).await);
+            Finding::ok(what, AdminPhrase::InboxWorks { mails })
         }
-        Ok(Err(error)) => Finding::fail(what, told(&error), advice(&error)),
-        Err(_) => Finding::fail(what, "no answer in 30 s", UNREACHABLE),
+        Ok(Err(error)) => Finding::fail(what, error.telling(), advice(&error)),
+        Err(_) => Finding::fail(what, no_answer(), AdminPhrase::CheckServer),
     });
-    let what = format!("outbox {name}");
+    let what = AdminPhrase::TriedOutbox { channel: name.to_string() };
     findings.push(match tokio::time::timeout(PROBE, probe_login(&outbox)).await {
-        Ok(Ok(facts)) => {
-            let reports = if facts.reports { "reports delivery" } else { "reports no delivery" };
-            Finding::ok(what, format!("login works, {reports}"))
-        }
-        Ok(Err(error)) => Finding::fail(what, told(&error), advice(&error)),
-        Err(_) => Finding::fail(what, "no answer in 30 s", UNREACHABLE),
+        Ok(Ok(facts)) if facts.reports => Finding::ok(what, AdminPhrase::OutboxReports),
+        Ok(Ok(_)) => Finding::ok(what, AdminPhrase::OutboxReportsNot),
+        Ok(Err(error)) => Finding::fail(what, error.telling(), advice(&error)),
+        Err(_) => Finding::fail(what, no_answer(), AdminPhrase::CheckServer),
     });
+}
+
+fn no_answer() -> AdminPhrase {
+    AdminPhrase::NoAnswerInTime { seconds: PROBE.as_secs() }
 }
 
 /// How many mails there are, and how many of them would be fetched.
@@ -452,52 +392,25 @@ async fn waiting_mails(
     validity: u32,
     keys: &[MailKey],
     store: Option<&Store>,
-) -> String {
+) -> AdminPhrase {
     if keys.is_empty() {
-        return "no mails".to_owned();
+        return AdminPhrase::NoMails;
     }
-    let count = keys.len();
-    let Some(store) = store else { return format!("{count} mails") };
+    let count = count(keys.len());
+    let Some(store) = store else { return AdminPhrase::Mails { count } };
     match store.unknown_mails(channel, place, validity, keys).await {
-        Ok(0) => format!("{count} mails, all of them known"),
-        Ok(unknown) => format!(
-            "{count} mails, {unknown} of them would become letters in rooms; `since` of the inbox \
-             leaves older ones there at the first look"
-        ),
-        Err(_) => format!("{count} mails"),
+        Ok(0) => AdminPhrase::MailsKnown { count },
+        Ok(unknown) => AdminPhrase::MailsUnknown { count, unknown: self::count(unknown) },
+        Err(_) => AdminPhrase::Mails { count },
     }
 }
 
-const UNREACHABLE: &str =
-    "check host, port and tls, for an inbox protocol as well, and that the server runs";
-
-fn advice(error: &MailServerError) -> &'static str {
+fn advice(error: &MailServerError) -> AdminPhrase {
     match error.kind() {
-        MailServerErrorKind::Unreachable => UNREACHABLE,
-        MailServerErrorKind::Tls => {
-            "check tls, and trust the server's certificate with ca_file or pin_sha256"
-        }
-        MailServerErrorKind::Credentials => {
-            "check user and password; for KIM also the card in the terminal and the call context \
-             behind # in the user name"
-        }
-        MailServerErrorKind::Busy => "somebody else reads this mailbox now; try again in a minute",
-        _ => "look into the log of the mail server",
+        MailServerErrorKind::Unreachable => AdminPhrase::CheckServer,
+        MailServerErrorKind::Tls => AdminPhrase::TrustServer,
+        MailServerErrorKind::Credentials => AdminPhrase::CheckLogin,
+        MailServerErrorKind::Busy => AdminPhrase::MailboxBusy,
+        _ => AdminPhrase::LookIntoMailServer,
     }
-}
-
-/// An error with its causes, on one line.
-fn told(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Some libraries say their cause themselves.
-        let text = error.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
-    }
-    line
 }

@@ -4,10 +4,11 @@ use super::start;
 use crate::{
     config::Settings,
     model::Clock,
+    phrases::AdminPhrase,
     store::{self, Database, OneGateway, OpenError, RekeyError, RekeyProgress, seal::OuterKey},
 };
 
-/// Makes the key of the settings the one the database is sealed with; `tell` hears a line at a
+/// Makes the key of the settings the one the database is sealed with; `tell` hears a sentence at a
 /// time how far it is.
 ///
 /// Errors: [`OpenError::AnotherGateway`] while a gateway runs; else see [`RekeyError`]. It may be
@@ -16,7 +17,7 @@ pub async fn rekey(
     settings: &Settings,
     key: &OuterKey,
     old: Option<&OuterKey>,
-    mut tell: impl FnMut(&str),
+    mut tell: impl FnMut(&AdminPhrase),
 ) -> Result<(), RekeyError> {
     let url = start::database_url(&settings.database);
     let mut gate = OneGateway::take(&url).await?;
@@ -37,22 +38,18 @@ pub async fn rekey(
     done
 }
 
-fn sentence(progress: RekeyProgress, mark: &str) -> String {
+fn sentence(progress: RekeyProgress, mark: &str) -> AdminPhrase {
+    let mark = mark.to_owned();
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     match progress {
-        RekeyProgress::NothingToDo => {
-            format!("Everything is sealed with the key {mark} already; nothing was changed.\n")
-        }
-        RekeyProgress::KeysWrapped => format!(
-            "From now on the database opens with the key {mark} only.\n\
-             Sealing anew what lies in it; this may be interrupted and run again.\n"
-        ),
-        RekeyProgress::GoesOn => "Going on where it was interrupted.\n".to_owned(),
-        RekeyProgress::Resealed { column, done, all } => {
-            format!("  {}.{}: {done} of {all}\n", column.table, column.column)
-        }
-        RekeyProgress::KeysRemoved(keys) => format!(
-            "Done. Old data keys removed: {keys}.\n\
-             Keep the old key as long as you keep backups from before.\n"
-        ),
+        RekeyProgress::NothingToDo => AdminPhrase::RekeyNothing { mark },
+        RekeyProgress::KeysWrapped => AdminPhrase::RekeyWrapped { mark },
+        RekeyProgress::GoesOn => AdminPhrase::RekeyGoesOn,
+        RekeyProgress::Resealed { column, done, all } => AdminPhrase::RekeyColumn {
+            column: format!("{}.{}", column.table, column.column),
+            done: count(done),
+            all: count(all),
+        },
+        RekeyProgress::KeysRemoved(keys) => AdminPhrase::RekeyDone { keys },
     }
 }

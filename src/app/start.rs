@@ -33,14 +33,6 @@ const INTRODUCE_AGAIN_MAX: Duration = Duration::from_secs(30);
 /// stands still, the homeserver may still be knocking there.
 const PING_WITHIN: Duration = Duration::from_secs(5);
 
-/// What `encryption.required = false` means, said at every start and by every check.
-pub(super) const UNENCRYPTED: &str =
-    "portals are NOT encrypted (encryption.required = false): the homeserver reads along";
-
-/// What to do about it.
-pub(super) const ENCRYPT: &str = "write nothing about real patients into these rooms; take \
-     encryption.required out of the settings, which means true";
-
 /// Settings that fit their form and still cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

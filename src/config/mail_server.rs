@@ -1,6 +1,6 @@
 //! A mail server and how it is trusted.
 
-use std::{fs, net::IpAddr, time::Duration};
+use std::{fs, io, net::IpAddr, path::Path, time::Duration};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use secrecy::SecretString;
@@ -10,6 +10,7 @@ use super::{
     secrets::{self, secret},
     surroundings::SettingsSurroundings,
 };
+use crate::phrases::AdminPhrase;
 
 /// Where a mailbox or a submission server is, and how we know it and it knows us.
 ///
@@ -68,39 +69,37 @@ pub(super) fn read(
     around: &SettingsSurroundings<'_>,
 ) -> Option<MailServerSettings> {
     let host = section.text("host", host_name);
-    let host = section.required("host", "the mail server's name or address", host);
+    let host = section.required("host", AdminPhrase::WantsHost, host);
     let port = section.whole("port", 1..=65_535);
-    let port = section.required("port", "the mail server's port, for example 995", port);
+    let port = section.required("port", AdminPhrase::WantsPort, port);
     let tls = section.text("tls", tls);
     let tls_is_wrong = section.has("tls") && tls.is_none();
     if let (Some(Tls::None), Some(host)) = (tls, &host)
         && !is_loopback(host)
     {
-        section
-            .wrong("tls", "\"none\" is allowed on loopback only; use \"implicit\" or \"starttls\"");
+        section.wrong("tls", AdminPhrase::PlainAbroad);
     }
     let ca_pem = section.text("ca_file", |path| certificates(path, around));
     let pins = section.texts("pin_sha256", pin);
     if pins.as_ref().is_some_and(Vec::is_empty) {
-        section.wrong("pin_sha256", "must not be empty: no certificate would be trusted");
+        section.wrong("pin_sha256", AdminPhrase::PinsEmpty);
     }
     if section.has("ca_file") && section.has("pin_sha256") {
-        section.wrong(
-            "pin_sha256",
-            "give either ca_file or pin_sha256: with a pin no authority counts",
-        );
+        section.wrong("pin_sha256", AdminPhrase::CaAndPin);
     }
     let silence = section.whole("timeout_seconds", 10..=3_600).map(Duration::from_secs);
     let certificate_pem = section.text("client_cert_file", |path| certificates(path, around));
     let key_pem = section.text("client_key_file", |path| private_key(path, around));
-    match (section.has("client_cert_file"), section.has("client_key_file")) {
-        (true, false) => section.wrong("client_cert_file", "needs client_key_file beside it"),
-        (false, true) => section.wrong("client_key_file", "needs client_cert_file beside it"),
+    let (cert, key) = ("client_cert_file", "client_key_file");
+    let needs = |key: &str| AdminPhrase::NeedsBeside { key: key.to_owned() };
+    match (section.has(cert), section.has(key)) {
+        (true, false) => section.wrong(cert, needs(key)),
+        (false, true) => section.wrong(key, needs(cert)),
         (true, true) | (false, false) => {}
     }
-    let user = section.text("user", |text| one_line(text, "a user name"));
-    let user = section.required("user", "the name to log in with", user);
-    let password = secret(section, &secrets::PASSWORD, "the password to log in with", around);
+    let user = section.text("user", |text| one_line(text, AdminPhrase::AUserName));
+    let user = section.required("user", AdminPhrase::WantsUser, user);
+    let password = secret(section, &secrets::PASSWORD, AdminPhrase::WantsPassword, around);
     if tls_is_wrong {
         return None;
     }
@@ -122,28 +121,29 @@ pub(super) fn read(
     })
 }
 
-fn tls(text: &str) -> Result<Tls, &'static str> {
+fn tls(text: &str) -> Result<Tls, AdminPhrase> {
     match text {
         "implicit" => Ok(Tls::Implicit),
         "starttls" => Ok(Tls::StartTls),
         "none" => Ok(Tls::None),
-        _ => Err("allowed are \"implicit\", \"starttls\" and, on loopback, \"none\""),
+        _ => Err(AdminPhrase::AllowedTls),
     }
 }
 
-pub(super) fn host_name(text: &str) -> Result<String, &'static str> {
+pub(super) fn host_name(text: &str) -> Result<String, AdminPhrase> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let fits = !text.is_empty() && text.len() <= 253 && text.chars().all(is_name);
     if fits || text.parse::<IpAddr>().is_ok() {
         Ok(text.to_owned())
     } else {
-        Err("expected a host name or an IP address without scheme, port and path")
+        Err(AdminPhrase::NotAHost)
     }
 }
 
-pub(super) fn one_line(text: &str, what: &str) -> Result<String, String> {
+/// `what`: what it is, for example [`AdminPhrase::APath`].
+pub(super) fn one_line(text: &str, what: AdminPhrase) -> Result<String, AdminPhrase> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
-        Err(format!("expected {what}: not empty, on one line"))
+        Err(AdminPhrase::NotOneLine { what: Box::new(what) })
     } else {
         Ok(text.to_owned())
     }
@@ -154,46 +154,42 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn certificates(path: &str, around: &SettingsSurroundings<'_>) -> Result<Vec<u8>, String> {
+fn certificates(path: &str, around: &SettingsSurroundings<'_>) -> Result<Vec<u8>, AdminPhrase> {
     let path = around.resolve(path);
-    let shown = path.display();
-    let pem =
-        fs::read(&path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    let pem = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(pem),
-        _ => Err(format!(
-            "the file {shown} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
-        )),
+        _ => Err(AdminPhrase::NoCertificateIn { file: path.display().to_string() }),
     }
 }
 
-fn private_key(path: &str, around: &SettingsSurroundings<'_>) -> Result<SecretString, String> {
+fn unreadable(path: &Path, error: &io::Error) -> AdminPhrase {
+    AdminPhrase::FileUnreadable { file: path.display().to_string(), error: error.to_string() }
+}
+
+fn private_key(path: &str, around: &SettingsSurroundings<'_>) -> Result<SecretString, AdminPhrase> {
     let path = around.resolve(path);
-    let shown = path.display();
     around.warn_if_world_readable(&path);
-    let pem = fs::read_to_string(&path)
-        .map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    let pem = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
     match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
         Ok(_) => Ok(SecretString::from(pem)),
-        Err(_) => Err(format!(
-            "the file {shown} holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
-        )),
+        Err(_) => Err(AdminPhrase::NoPrivateKeyIn { file: path.display().to_string() }),
     }
 }
 
 /// 64 hexadecimal digits, with or without colons, as `openssl x509 -fingerprint -sha256` prints.
-fn pin(text: &str) -> Result<[u8; 32], &'static str> {
-    const WRONG: &str = "expected a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed";
+fn pin(text: &str) -> Result<[u8; 32], AdminPhrase> {
     let digits: Vec<u8> = text
         .chars()
         .filter(|c| *c != ':')
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or(WRONG))
-        .collect::<Result<_, _>>()?;
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()
+        .ok_or(AdminPhrase::NotAPin)?;
     let (pairs, rest) = digits.as_chunks::<2>();
     let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high * 16 + low).collect();
     match (<[u8; 32]>::try_from(bytes), rest) {
         (Ok(pin), []) => Ok(pin),
-        _ => Err(WRONG),
+        _ => Err(AdminPhrase::NotAPin),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     OutboxSettings, SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
-    secrets::{self, secret},
+    secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
     surroundings::{Environment, SettingsSurroundings},
 };
@@ -25,6 +25,7 @@ use crate::{
         SenderRule, ThreadBy,
     },
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
+    phrases::AdminPhrase,
     store::seal::OuterKey,
 };
 
@@ -35,8 +36,7 @@ const DATABASE_URL_VARIABLE: &str = "UMSTIEG_DATABASE_URL";
 #[derive(Debug)]
 pub struct LoadedSettings {
     pub settings: Settings,
-    /// Whole sentences.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<AdminPhrase>,
 }
 
 /// Reads the settings file and every file it names.
@@ -57,7 +57,7 @@ pub fn parse(
     let shown = file.display().to_string();
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(text, span.start));
-        let what = format!("this is not TOML: {}", error.message());
+        let what = AdminPhrase::NotToml { message: error.message().to_owned() };
         let mistake = Mistake { line, key: String::new(), what };
         SettingsError::Mistakes { file: shown.clone(), mistakes: vec![mistake] }
     })?;
@@ -92,13 +92,13 @@ pub(super) fn settings(
         && monitoring.listen == appservice.listen
     {
         let section = top.section("monitoring");
-        section.wrong("listen", "is the same as appservice.listen; choose another port");
+        section.wrong("listen", AdminPhrase::SameListen);
     }
     let log = log(&top.section("log"));
     let mut channels = Vec::new();
     let sections = top.sections("channel");
     if sections.is_empty() {
-        top.wrong("channel", "is missing: add at least one section [[channel]]");
+        top.wrong("channel", AdminPhrase::WantsChannel);
     }
     let mut seen = OnceOnly::default();
     for section in sections {
@@ -138,20 +138,14 @@ fn database(
         }
         Some(SecretString::from(url))
     } else {
-        let what = "where Postgres is, for example postgres://umstieg@localhost/umstieg, \
-                    also as the environment variable UMSTIEG_DATABASE_URL";
-        secret(section, &secrets::URL, what, around)
+        secret(section, &secrets::URL, AdminPhrase::WantsDatabaseUrl, around)
     };
     section.close();
     let url = url?;
     let is_postgres = Url::parse(url.expose_secret())
         .is_ok_and(|url| ["postgres", "postgresql"].contains(&url.scheme()));
     if !is_postgres {
-        section.wrong(
-            "url",
-            "expected a URL postgres://user:password@host:port/database; within the password # is \
-             written %23, / %2F, ? %3F, @ %40 and % %25",
-        );
+        section.wrong("url", AdminPhrase::NotADatabaseUrl);
         return None;
     }
     Some(DatabaseSettings {
@@ -164,21 +158,19 @@ fn sealing(
     section: &Section<'_, '_>,
     around: &SettingsSurroundings<'_>,
 ) -> Option<SealingSettings> {
-    let what = "the key that seals what lies in the database; make one with: umstieg sealing-key";
-    let text = secret(section, &secrets::SEALING, what, around);
+    let text = secret(section, &secrets::SEALING, AdminPhrase::WantsSealingKey, around);
     section.close();
     let (text, given) = (text?, secrets::SEALING.given(section));
     if text.expose_secret() == SealingSettings::PLACEHOLDER {
-        let what = "is the placeholder of the example; make a key with: umstieg sealing-key";
         let file = around.file.display().to_string();
-        let mistake = section.mistake(given, what);
+        let mistake = section.mistake(given, AdminPhrase::KeyIsPlaceholder);
         return Some(SealingSettings { key: Err(Box::new(PlaceholderKey { file, mistake })) });
     }
     match OuterKey::from_base64(text.expose_secret()) {
         Ok(key) => Some(SealingSettings { key: Ok(key) }),
         Err(error) => {
-            let make = "expected 32 random bytes in base64; make them with: umstieg sealing-key";
-            section.wrong(given, format!("{error}; {make}"));
+            let why = Box::new(not_a_key(error));
+            section.wrong(given, AdminPhrase::KeyUnusable { why });
             None
         }
     }
@@ -189,24 +181,15 @@ fn homeserver(
     around: &SettingsSurroundings<'_>,
 ) -> Option<HomeserverSettings> {
     let url = section.text("url", web_url);
-    let url =
-        section.required("url", "where the homeserver is, for example https://127.0.0.1:8008", url);
+    let url = section.required("url", AdminPhrase::WantsHomeserverUrl, url);
     let server_name = section.text("server_name", server_name);
-    let server_name = section.required(
-        "server_name",
-        "the right side of the homeserver's user ids, for example praxis.example",
-        server_name,
-    );
+    let server_name = section.required("server_name", AdminPhrase::WantsServerName, server_name);
     section.close();
     if let Some(url) = &url
         && url.scheme() == "http"
         && !url.host_str().is_some_and(is_loopback)
     {
-        around.warn(
-            "homeserver.url is not protected (http to another machine): our token crosses the \
-             network in clear; use https"
-                .to_owned(),
-        );
+        around.warn(AdminPhrase::UrlUnprotected);
     }
     Some(HomeserverSettings { url: url?, server_name: server_name? })
 }
@@ -218,14 +201,10 @@ fn appservice(
 ) -> Option<AppserviceSettings> {
     let id = section.text("id", appservice_id);
     let listen = section.text("listen", socket_address);
-    let listen = section.required("listen", "where we listen, for example 127.0.0.1:9800", listen);
+    let listen = section.required("listen", AdminPhrase::WantsListen, listen);
     let url = section.text("url", web_url);
-    let url = section.required(
-        "url",
-        "where the homeserver reaches us, for example http://127.0.0.1:9800",
-        url,
-    );
-    let registration = section.text("registration", |text| one_line(text, "a path"));
+    let url = section.required("url", AdminPhrase::WantsOwnUrl, url);
+    let registration = section.text("registration", |text| one_line(text, AdminPhrase::APath));
     let user_prefix = section.text("user_prefix", user_prefix);
     let prefix_is_wrong = section.has("user_prefix") && user_prefix.is_none();
     let user_prefix =
@@ -234,7 +213,7 @@ fn appservice(
         // A wrong prefix is one mistake, not two.
         if prefix_is_wrong { Ok(text.to_owned()) } else { bot(text, &user_prefix, server_name) }
     });
-    let bot_name = section.text("bot_name", |text| one_line(text, "a name"));
+    let bot_name = section.text("bot_name", |text| one_line(text, AdminPhrase::AName));
     section.close();
     let registration =
         registration.unwrap_or_else(|| AppserviceSettings::REGISTRATION_DEFAULT.to_owned());
@@ -271,11 +250,7 @@ fn worker(section: &Section<'_, '_>) -> WorkerSettings {
 
 fn monitoring(section: &Section<'_, '_>) -> Option<MonitoringSettings> {
     let listen = section.text("listen", socket_address);
-    let listen = section.required(
-        "listen",
-        "where metrics and health are served, for example 127.0.0.1:9801",
-        listen,
-    );
+    let listen = section.required("listen", AdminPhrase::WantsMonitoring, listen);
     section.close();
     Some(MonitoringSettings { listen: listen? })
 }
@@ -284,13 +259,11 @@ fn log(section: &Section<'_, '_>) -> LogSettings {
     let format = section.text("format", |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err("allowed are \"text\" and \"json\""),
+        _ => Err(allowed("text", "json")),
     });
     let filter = section.text("filter", |text| {
         let is_filter = !text.trim().is_empty() && EnvFilter::try_new(text).is_ok();
-        let allowed =
-            "expected error, warn, info, debug, trace, or a list such as info,umstieg=debug";
-        if is_filter { Ok(text.to_owned()) } else { Err(allowed) }
+        if is_filter { Ok(text.to_owned()) } else { Err(AdminPhrase::NotAFilter) }
     });
     section.close();
     LogSettings {
@@ -314,42 +287,38 @@ fn channel(
     seen: &mut OnceOnly,
 ) -> Option<ChannelSettings> {
     let name = section.text("name", ChannelName::new);
-    let name = section.required("name", "a short name out of a-z, 0-9 and -", name);
+    let name = section.required("name", AdminPhrase::WantsChannelName, name);
     if let Some(name) = &name
         && !seen.names.insert(name.clone())
     {
-        section.wrong(
-            "name",
-            format!("there is another channel {name}; each needs a name of its own"),
-        );
+        section.wrong("name", AdminPhrase::ChannelTwice { name: name.to_string() });
     }
     let kind = section.text("kind", |text| match text {
         "kim" => Ok(ChannelKind::Kim),
         "fax" => Ok(ChannelKind::Fax),
-        _ => Err("allowed are \"kim\" and \"fax\""),
+        _ => Err(allowed("kim", "fax")),
     });
-    let kind = section.required("kind", "\"kim\" or \"fax\"", kind);
-    let label = section.text("label", |text| one_line(text, "a label"));
-    let label = section.required("label", "what rooms of this channel are called", label);
+    let kind = section.required("kind", AdminPhrase::WantsKind, kind);
+    let label = section.text("label", |text| one_line(text, AdminPhrase::ALabel));
+    let label = section.required("label", AdminPhrase::WantsLabel, label);
     let address = section.text("address", |text| own_address(text, kind));
-    let address = section.required("address", "our own mail address on this channel", address);
+    let address = section.required("address", AdminPhrase::WantsAddress, address);
     let team = section.texts("team", user_id);
-    let team =
-        section.required("team", "who is invited, for example [\"@anna:praxis.example\"]", team);
+    let team = section.required("team", AdminPhrase::WantsTeam, team);
     if team.as_ref().is_some_and(Vec::is_empty) {
-        section.wrong("team", "must not be empty: nobody would see what arrives");
+        section.wrong("team", AdminPhrase::TeamEmpty);
     }
     let speakers = section.texts("speakers", user_id);
     let thread_by = section.text("thread_by", |text| match text {
         "thread" => Ok(ThreadBy::Thread),
         "correspondent" => Ok(ThreadBy::Correspondent),
-        _ => Err("allowed are \"thread\" and \"correspondent\""),
+        _ => Err(allowed("thread", "correspondent")),
     });
     let collect = section.whole("collect_seconds", 0..=600).map(Duration::from_secs);
     let alarm = section.whole("alarm_minutes", 1..=10_080).map(|m| Duration::from_secs(60 * m));
     let language = section.text("language", language);
     let trust = section.text("trust", |text| {
-        Trust::from_word(text).ok_or("allowed are \"cross-signed\" and \"any-device\"")
+        Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let inbox_section = section.section("inbox");
     let inbox = inbox(&inbox_section, around);
@@ -357,8 +326,7 @@ fn channel(
         let server = &inbox.server;
         let mailbox = (server.host.to_ascii_lowercase(), server.port, server.user.clone());
         if !seen.inboxes.insert(mailbox) {
-            let what = "another channel reads the same mailbox; every mail would arrive twice";
-            inbox_section.wrong("user", what);
+            inbox_section.wrong("user", AdminPhrase::MailboxTwice);
         }
     }
     let outbox_section = section.section("outbox");
@@ -371,7 +339,7 @@ fn channel(
         Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
         Some(ChannelKind::Kim) => {
             if fax_section.is_there() {
-                section.wrong("fax", "belongs to a channel of kind \"fax\" only");
+                section.wrong("fax", AdminPhrase::FaxOnly);
             }
             let environment = address.as_ref().and_then(KimEnvironment::of);
             environment.map(|environment| {
@@ -406,14 +374,14 @@ fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option
     let protocol = section.text("protocol", |text| match text {
         "pop3" => Ok(InboxProtocol::Pop3),
         "imap" => Ok(InboxProtocol::Imap),
-        _ => Err("allowed are \"pop3\" and \"imap\""),
+        _ => Err(allowed("pop3", "imap")),
     });
-    let protocol = section.required("protocol", "\"pop3\" or \"imap\"", protocol);
+    let protocol = section.required("protocol", AdminPhrase::WantsProtocol, protocol);
     let poll = section.whole("poll_seconds", 1..=86_400).map(Duration::from_secs);
     let after_relay = section.text("after_relay", |text| match text {
         "keep" => Ok(AfterRelay::Keep),
         "delete" => Ok(AfterRelay::Delete),
-        _ => Err("allowed are \"keep\" and \"delete\""),
+        _ => Err(allowed("keep", "delete")),
     });
     let mail_bytes_max = section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
     let since = section.text("since", day);
@@ -429,29 +397,29 @@ fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option
     })
 }
 
-fn day(text: &str) -> Result<Date, &'static str> {
-    Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| "expected a day in quotes, for example \"2026-11-01\"")
+fn day(text: &str) -> Result<Date, AdminPhrase> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| AdminPhrase::NotADay)
+}
+
+fn allowed(one: &str, other: &str) -> AdminPhrase {
+    AdminPhrase::AllowedAre { one: one.to_owned(), other: other.to_owned() }
 }
 
 fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProfile> {
     let form = section.text("profile", |text| FaxForm::named(text).ok_or_else(fax_forms));
-    let form = section.required("profile", &fax_forms(), form);
+    let form = section.required("profile", fax_forms(), form);
     let domain = section.text("domain", host_name);
-    let domain = section.required("domain", "the right side of the gateway's addresses", domain);
+    let domain = section.required("domain", AdminPhrase::WantsFaxDomain, domain);
     let number = section.text("number", FaxNumber::new);
-    let number = section.required("number", "our own fax number, for example +49301234567", number);
-    let country = section.text("country", Country::new);
-    let country = section.required("country", "where the line is, for example DE", country);
-    let countries = section.texts("countries", Country::new);
-    let senders = section.texts("senders", SenderRule::new);
-    let senders = section.required(
-        "senders",
-        "who may bring faxes, for example [\"fax@gateway.example\"]",
-        senders,
-    );
+    let number = section.required("number", AdminPhrase::WantsFaxNumber, number);
+    let country = section.text("country", country);
+    let country = section.required("country", AdminPhrase::WantsCountry, country);
+    let countries = section.texts("countries", self::country);
+    let senders =
+        section.texts("senders", |text| SenderRule::new(text).map_err(|_| AdminPhrase::NotASender));
+    let senders = section.required("senders", AdminPhrase::WantsSenders, senders);
     if senders.as_ref().is_some_and(Vec::is_empty) {
-        section.wrong("senders", "must not be empty: no fax would be accepted");
+        section.wrong("senders", AdminPhrase::SendersEmpty);
     }
     let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
     section.close();
@@ -482,101 +450,100 @@ fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurro
                     user.strip_prefix('@').and_then(|id| id.split_once(':')).unwrap_or_default();
                 let prefix = &settings.appservice.user_prefix;
                 if server == server_name && local.starts_with(prefix.as_str()) {
-                    section.wrong(key, format!("names one of the gateway's own users ({prefix}…)"));
+                    section.wrong(key, AdminPhrase::OwnUser { prefix: prefix.clone() });
                 } else if server != server_name {
-                    around.warn(format!(
-                        "channel {}: {key} names somebody on {server}, not on {server_name}; that \
-                         is right only when the two servers federate",
-                        channel.name
-                    ));
+                    around.warn(AdminPhrase::OtherServer {
+                        channel: channel.name.to_string(),
+                        key: key.to_owned(),
+                        server: server.to_owned(),
+                        server_name: server_name.to_owned(),
+                    });
                 }
             }
         }
     }
 }
 
-fn language(text: &str) -> Result<Language, &'static str> {
-    Language::from_word(text).ok_or("allowed are \"de\" and \"en\"")
+fn language(text: &str) -> Result<Language, AdminPhrase> {
+    Language::from_word(text).ok_or_else(|| allowed("de", "en"))
 }
 
-fn web_url(text: &str) -> Result<Url, &'static str> {
-    const WRONG: &str = "expected a URL with scheme, for example http://127.0.0.1:8008";
-    let url = Url::parse(text).map_err(|_| WRONG)?;
+fn country(text: &str) -> Result<Country, AdminPhrase> {
+    Country::new(text).map_err(|_| AdminPhrase::NotACountry)
+}
+
+fn web_url(text: &str) -> Result<Url, AdminPhrase> {
+    let url = Url::parse(text).map_err(|_| AdminPhrase::NotAWebUrl)?;
     let is_plain = ["http", "https"].contains(&url.scheme())
         && url.host_str().is_some_and(|host| !host.is_empty())
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if is_plain { Ok(url) } else { Err(WRONG) }
+    if is_plain { Ok(url) } else { Err(AdminPhrase::NotAWebUrl) }
 }
 
-fn server_name(text: &str) -> Result<String, &'static str> {
+fn server_name(text: &str) -> Result<String, AdminPhrase> {
     match ServerName::parse(text) {
         Ok(name) => Ok(name.to_string()),
-        Err(_) => {
-            Err("expected a Matrix server name without scheme and @, for example praxis.example")
-        }
+        Err(_) => Err(AdminPhrase::NotAServerName),
     }
 }
 
-fn user_id(text: &str) -> Result<String, &'static str> {
-    const WRONG: &str = "expected a Matrix user id, for example @anna:praxis.example";
-    let user = UserId::parse(text).map_err(|_| WRONG)?;
+fn user_id(text: &str) -> Result<String, AdminPhrase> {
+    let user = UserId::parse(text).map_err(|_| AdminPhrase::NotAUserId)?;
     let is_strict = user.validate_strict().is_ok() && ServerName::parse(user.server_name()).is_ok();
-    if is_strict { Ok(user.to_string()) } else { Err(WRONG) }
+    if is_strict { Ok(user.to_string()) } else { Err(AdminPhrase::NotAUserId) }
 }
 
-fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "expected an IP address and a port, for example 127.0.0.1:9800")
+fn socket_address(text: &str) -> Result<SocketAddr, AdminPhrase> {
+    text.parse().map_err(|_| AdminPhrase::NotASocket)
 }
 
-fn appservice_id(text: &str) -> Result<String, &'static str> {
+fn appservice_id(text: &str) -> Result<String, AdminPhrase> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if (1..=64).contains(&text.len()) && text.chars().all(is_legal) {
         Ok(text.to_owned())
     } else {
-        Err("expected 1 to 64 characters out of letters, digits, . _ and -")
+        Err(AdminPhrase::NotAnId)
     }
 }
 
 /// A user id has 255 bytes; what the prefix takes is missing for the correspondents.
-fn user_prefix(text: &str) -> Result<String, &'static str> {
+fn user_prefix(text: &str) -> Result<String, AdminPhrase> {
     let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     if (2..=32).contains(&text.len()) && text.chars().all(is_legal) && text.ends_with('_') {
         Ok(text.to_owned())
     } else {
-        Err("expected 2 to 32 characters out of a-z, 0-9, . _ and -, ending with _, for example \
-             _umstieg_")
+        Err(AdminPhrase::NotAPrefix)
     }
 }
 
-fn bot(text: &str, prefix: &str, server_name: Option<&str>) -> Result<String, String> {
+fn bot(text: &str, prefix: &str, server_name: Option<&str>) -> Result<String, AdminPhrase> {
+    let ours = prefix.to_owned();
     let Some(rest) = text.strip_prefix(prefix) else {
-        return Err(format!("has to begin with user_prefix ({prefix}), for example {prefix}bot"));
+        return Err(AdminPhrase::BotWithoutPrefix { prefix: ours });
     };
     let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     let fits = text.len() + server_name.map_or(0, str::len) <= 200;
     if rest.is_empty() || !rest.chars().all(is_legal) || !fits {
-        return Err(format!("expected {prefix} and a short name out of a-z, 0-9, . _ and -"));
+        return Err(AdminPhrase::NotABot { prefix: ours });
     }
     if ["kim_", "fax_", "sender_"].iter().any(|taken| rest.starts_with(taken)) {
-        return Err(format!("{prefix}kim_…, {prefix}fax_… and {prefix}sender_… are taken"));
+        return Err(AdminPhrase::BotTaken { prefix: ours });
     }
     Ok(text.to_owned())
 }
 
-fn own_address(text: &str, kind: Option<ChannelKind>) -> Result<MailAddress, String> {
-    let address = MailAddress::new(text).map_err(|error| error.to_string())?;
+fn own_address(text: &str, kind: Option<ChannelKind>) -> Result<MailAddress, AdminPhrase> {
+    let address = MailAddress::new(text)?;
     if kind == Some(ChannelKind::Kim) && KimEnvironment::of(&address).is_none() {
-        return Err("expected a KIM address, ending with .kim.telematik or .kim.telematik-test, \
-                    with letters, digits, . _ and - before the @"
-            .to_owned());
+        return Err(AdminPhrase::AddressNotKim);
     }
     Ok(address)
 }
 
-fn fax_forms() -> String {
+fn fax_forms() -> AdminPhrase {
     let names: Vec<&str> = FAX_FORMS.iter().map(|form| form.name).collect();
-    format!("allowed is {}", names.join(", "))
+    AdminPhrase::AllowedForms { names: names.join(", ") }
 }

@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
+    error::Error,
     fmt, io,
     ops::{Range, RangeInclusive},
     path::PathBuf,
@@ -17,52 +18,96 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::{
+    model::Language,
+    phrases::{AdminPhrase, Telling, Tells},
+};
+
 /// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum SettingsError {
-    #[error("the settings file {} cannot be read", file.display())]
-    Unreadable {
-        file: PathBuf,
-        #[source]
-        cause: io::Error,
-    },
-    #[error("{}", Mistakes(file, mistakes))]
+    Unreadable { file: PathBuf, cause: io::Error },
     Mistakes { file: String, mistakes: Vec<Mistake> },
 }
 
+impl SettingsError {
+    fn sentence(&self) -> AdminPhrase {
+        match self {
+            Self::Unreadable { file, .. } => {
+                AdminPhrase::SettingsUnreadable { file: file.display().to_string() }
+            }
+            Self::Mistakes { file, mistakes } => match mistakes.as_slice() {
+                [only] => AdminPhrase::MistakeIn {
+                    file: file.clone(),
+                    mistake: Box::new(only.sentence()),
+                },
+                several => {
+                    let several = several.iter().map(Mistake::sentence).collect();
+                    AdminPhrase::mistakes(file.clone(), several)
+                }
+            },
+        }
+    }
+}
+
+impl Tells for SettingsError {
+    fn telling(&self) -> Telling {
+        let sentence = self.sentence();
+        let Self::Unreadable { cause, .. } = self else { return sentence.into() };
+        let what_to_do = match cause.kind() {
+            io::ErrorKind::NotFound => Some(AdminPhrase::NoSettings),
+            io::ErrorKind::PermissionDenied => Some(AdminPhrase::SettingsForbidden),
+            _ => None,
+        };
+        let told: Telling = what_to_do.into_iter().chain([sentence]).collect();
+        told.because_of(cause)
+    }
+}
+
+/// In English, as the log is.
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence().said(Language::English))
+    }
+}
+
+impl Error for SettingsError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable { cause, .. } => Some(cause),
+            Self::Mistakes { .. } => None,
+        }
+    }
+}
+
 /// One thing that is wrong in the settings file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// Counted from 1.
     pub line: usize,
     /// For example `channel.inbox.port`; empty for a file that is no TOML.
     pub key: String,
     /// What is wrong, and what is allowed.
-    pub what: String,
+    pub what: AdminPhrase,
 }
 
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}", self.line)?;
-        if !self.key.is_empty() {
-            write!(f, ", {}", self.key)?;
+impl Mistake {
+    /// Where it is, and what is wrong.
+    pub fn sentence(&self) -> AdminPhrase {
+        let line = u64::try_from(self.line).unwrap_or(u64::MAX);
+        let (key, what) = (self.key.clone(), Box::new(self.what.clone()));
+        if key.is_empty() {
+            AdminPhrase::MistakeOnLine { line, what }
+        } else {
+            AdminPhrase::MistakeAt { line, key, what }
         }
-        write!(f, ": {}", self.what)
     }
 }
 
-struct Mistakes<'a>(&'a str, &'a [Mistake]);
-
-impl fmt::Display for Mistakes<'_> {
+/// In English, as the log is.
+impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(file, mistakes) = self;
-        match mistakes {
-            [only] => write!(f, "{file}, {only}"),
-            several => {
-                write!(f, "{file} has {} mistakes:", several.len())?;
-                several.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
-            }
-        }
+        f.write_str(&self.sentence().said(Language::English))
     }
 }
 
@@ -82,7 +127,9 @@ impl<'t> SettingsReader<'t> {
     /// In the order of the file, each once.
     pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort();
+        // Those of one key in an order that does not hang on how they were found.
+        let place = |mistake: &Mistake| (mistake.line, mistake.key.clone(), mistake.to_string());
+        mistakes.sort_by_cached_key(place);
         mistakes.dedup();
         mistakes
     }
@@ -92,9 +139,8 @@ impl<'t> SettingsReader<'t> {
         self.known.borrow().clone()
     }
 
-    pub(super) fn wrong(&self, line: usize, key: &str, what: impl Into<String>) {
-        let mistake = Mistake { line, key: key.to_owned(), what: what.into() };
-        self.mistakes.borrow_mut().push(mistake);
+    pub(super) fn wrong(&self, line: usize, key: &str, what: AdminPhrase) {
+        self.mistakes.borrow_mut().push(Mistake { line, key: key.to_owned(), what });
     }
 
     fn line_of(&self, span: &Range<usize>) -> usize {
@@ -144,7 +190,7 @@ impl<'r, 't> Section<'r, 't> {
                 let table = match value.get_ref() {
                     DeValue::Table(table) => Some(table),
                     other => {
-                        let what = format!("expected a section, found {}", name_of(other));
+                        let what = AdminPhrase::NotASection { found: found(other) };
                         self.reader.wrong(line, &self.full(key), what);
                         None
                     }
@@ -157,10 +203,12 @@ impl<'r, 't> Section<'r, 't> {
     /// The tables under `[[key]]`.
     pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'r, 't>> {
         let Some((line, value)) = self.find(key) else { return Vec::new() };
-        let expected = format!("expected one or more sections [[{key}]]");
+        let not_sections = |value: &DeValue<'_>| AdminPhrase::NotSections {
+            key: key.to_owned(),
+            found: found(value),
+        };
         let DeValue::Array(items) = value.get_ref() else {
-            let what = format!("{expected}, found {}", name_of(value.get_ref()));
-            self.reader.wrong(line, &self.full(key), what);
+            self.reader.wrong(line, &self.full(key), not_sections(value.get_ref()));
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -172,8 +220,7 @@ impl<'r, 't> Section<'r, 't> {
                     sections.push(Section::new(self.reader, prefix, line, Some(table)));
                 }
                 other => {
-                    let what = format!("{expected}, found {}", name_of(other));
-                    self.reader.wrong(line, &self.full(key), what);
+                    self.reader.wrong(line, &self.full(key), not_sections(other));
                 }
             }
         }
@@ -181,15 +228,15 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// A text, turned into what it means; `None` when it is missing or wrong.
-    pub(super) fn text<T, E: fmt::Display>(
+    pub(super) fn text<T, E: Into<AdminPhrase>>(
         &self,
         key: &'static str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let (line, value) = self.find(key)?;
         let read = match value.get_ref() {
-            DeValue::String(text) => read(text).map_err(|error| error.to_string()),
-            other => Err(format!("expected a text in quotes, found {}", name_of(other))),
+            DeValue::String(text) => read(text).map_err(Into::into),
+            other => Err(AdminPhrase::NotAText { found: found(other) }),
         };
         read.map_err(|what| self.reader.wrong(line, &self.full(key), what)).ok()
     }
@@ -199,16 +246,17 @@ impl<'r, 't> Section<'r, 't> {
         let (line, value) = self.find(key)?;
         let number = match value.get_ref() {
             DeValue::Integer(number) => {
-                u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| "another one")
+                u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| None)
             }
-            other => Err(name_of(other)),
+            other => Err(Some(found(other))),
         };
-        let (least, most) = (bounds.start(), bounds.end());
+        let (least, most) = (*bounds.start(), *bounds.end());
         match number {
             Ok(number) if bounds.contains(&number) => Some(number),
             other => {
-                let found = other.err().unwrap_or("another one");
-                let what = format!("expected a whole number from {least} to {most}, found {found}");
+                let another = || Box::new(AdminPhrase::FoundOther);
+                let found = other.err().flatten().unwrap_or_else(another);
+                let what = AdminPhrase::NotWhole { least, most, found };
                 self.reader.wrong(line, &self.full(key), what);
                 None
             }
@@ -221,7 +269,7 @@ impl<'r, 't> Section<'r, 't> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),
             other => {
-                let what = format!("expected true or false, found {}", name_of(other));
+                let what = AdminPhrase::NotAFlag { found: found(other) };
                 self.reader.wrong(line, &self.full(key), what);
                 None
             }
@@ -229,23 +277,22 @@ impl<'r, 't> Section<'r, 't> {
     }
 
     /// A list of texts; each is turned into what it means, and what is wrong has its own line.
-    pub(super) fn texts<T, E: fmt::Display>(
+    pub(super) fn texts<T, E: Into<AdminPhrase>>(
         &self,
         key: &'static str,
         read: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let (line, value) = self.find(key)?;
         let DeValue::Array(items) = value.get_ref() else {
-            let found = name_of(value.get_ref());
-            let what = format!("expected a list of texts [\"…\", \"…\"], found {found}");
+            let what = AdminPhrase::NotAList { found: found(value.get_ref()) };
             self.reader.wrong(line, &self.full(key), what);
             return None;
         };
         let mut texts = Some(Vec::new());
         for item in items.iter() {
             let text = match item.get_ref() {
-                DeValue::String(text) => read(text).map_err(|error| error.to_string()),
-                other => Err(format!("expected a text in quotes, found {}", name_of(other))),
+                DeValue::String(text) => read(text).map_err(Into::into),
+                other => Err(AdminPhrase::NotAText { found: found(other) }),
             };
             match text {
                 Ok(text) => {
@@ -267,25 +314,30 @@ impl<'r, 't> Section<'r, 't> {
     pub(super) fn required<T>(
         &self,
         key: &'static str,
-        what_it_is: &str,
+        what_it_is: AdminPhrase,
         value: Option<T>,
     ) -> Option<T> {
         if value.is_none() && self.find(key).is_none() {
-            self.reader.wrong(self.line, &self.full(key), format!("is missing: {what_it_is}"));
+            self.missing(key, AdminPhrase::Missing { what: Box::new(what_it_is) });
         }
         value
     }
 
+    /// Notes a mistake at the head of the section, for a key that is not there.
+    pub(super) fn missing(&self, key: &'static str, what: AdminPhrase) {
+        self.reader.wrong(self.line, &self.full(key), what);
+    }
+
     /// Notes a mistake at this key, or at the head of its section when the key is not there.
-    pub(super) fn wrong(&self, key: &'static str, what: impl Into<String>) {
+    pub(super) fn wrong(&self, key: &'static str, what: AdminPhrase) {
         let line = self.find(key).map_or(self.line, |(line, _)| line);
         self.reader.wrong(line, &self.full(key), what);
     }
 
     /// A mistake at this key that is not noted as one, because not every command minds it.
-    pub(super) fn mistake(&self, key: &'static str, what: impl Into<String>) -> Mistake {
+    pub(super) fn mistake(&self, key: &'static str, what: AdminPhrase) -> Mistake {
         let line = self.find(key).map_or(self.line, |(line, _)| line);
-        Mistake { line, key: self.full(key), what: what.into() }
+        Mistake { line, key: self.full(key), what }
     }
 
     pub(super) fn has(&self, key: &'static str) -> bool {
@@ -301,7 +353,7 @@ impl<'r, 't> Section<'r, 't> {
             }
             let line = self.reader.line_of(&key.span());
             let allowed: Vec<&str> = asked.iter().copied().collect();
-            let what = format!("there is no such key; here are allowed: {}", allowed.join(", "));
+            let what = AdminPhrase::NoSuchKey { allowed: allowed.join(", ") };
             self.reader.wrong(line, &self.full(key.get_ref()), what);
         }
     }
@@ -319,14 +371,14 @@ impl<'r, 't> Section<'r, 't> {
     }
 }
 
-fn name_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
-    }
+fn found(value: &DeValue<'_>) -> Box<AdminPhrase> {
+    Box::new(match value {
+        DeValue::String(_) => AdminPhrase::FoundText,
+        DeValue::Integer(_) => AdminPhrase::FoundNumber,
+        DeValue::Float(_) => AdminPhrase::FoundPoint,
+        DeValue::Boolean(_) => AdminPhrase::FoundFlag,
+        DeValue::Datetime(_) => AdminPhrase::FoundDate,
+        DeValue::Array(_) => AdminPhrase::FoundList,
+        DeValue::Table(_) => AdminPhrase::FoundSection,
+    })
 }

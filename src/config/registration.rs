@@ -1,7 +1,8 @@
 //! The registration file: what the homeserver has to know about us, and the two tokens.
 
 use std::{
-    fmt::Write as _,
+    error::Error,
+    fmt::{self, Write as _},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -10,6 +11,10 @@ use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Settings, surroundings, write_new_secret};
+use crate::{
+    model::Language,
+    phrases::{AdminPhrase, Telling, Tells},
+};
 
 /// The tokens of a registration.
 #[derive(Debug, Clone)]
@@ -122,20 +127,34 @@ fn quoted(text: &str) -> String {
 }
 
 /// Why the registration file was not written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum WriteError {
-    #[error(
-        "{} exists already, and the homeserver may know its tokens; --force replaces it",
-        file.display()
-    )]
     Exists { file: PathBuf },
-    #[error("{} cannot be written", file.display())]
-    Unwritable {
-        file: PathBuf,
-        #[source]
-        cause: io::Error,
-    },
+    Unwritable { file: PathBuf, cause: io::Error },
 }
+
+impl Tells for WriteError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Exists { file } => {
+                AdminPhrase::RegistrationExists { file: file.display().to_string() }.into()
+            }
+            Self::Unwritable { file, cause } => {
+                let file = file.display().to_string();
+                Telling::from(AdminPhrase::RegistrationUnwritable { file }).because_of(cause)
+            }
+        }
+    }
+}
+
+/// In English, as the log is.
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.telling(), f)
+    }
+}
+
+impl Error for WriteError {}
 
 /// Writes the file for its owner's eyes only (mode 0600). `replace`: also over an existing one.
 pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), WriteError> {
@@ -162,67 +181,91 @@ pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), 
 }
 
 /// Why a registration file cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum RegistrationError {
-    #[error(
-        "the registration file {} cannot be read; where there is none, write one with: umstieg \
-         registration; where there is one, give the gateway's user the right to read it",
-        file.display()
-    )]
     Unreadable {
         file: PathBuf,
-        #[source]
         cause: io::Error,
     },
-    #[error(
-        "{}, line {line}: this is not what `umstieg registration` writes; correct it or write a \
-         new one with: umstieg registration --force",
-        file.display()
-    )]
-    NotARegistration { file: PathBuf, line: usize },
-    #[error(
-        "{}: {key} is missing; add it or write a new file with: umstieg registration --force",
-        file.display()
-    )]
-    Missing { file: PathBuf, key: &'static str },
-    #[error(
-        "{}: {key} is a placeholder of the example; write a file with tokens of your own with: \
-         umstieg registration --force",
-        file.display()
-    )]
-    Placeholder { file: PathBuf, key: &'static str },
-    #[error(
-        "{}: {key} is {registered}, but the settings say {setting} is {set}; correct one of the \
-         two, and restart the homeserver when it was the registration",
-        file.display()
-    )]
+    NotARegistration {
+        file: PathBuf,
+        line: usize,
+    },
+    Missing {
+        file: PathBuf,
+        key: &'static str,
+    },
+    Placeholder {
+        file: PathBuf,
+        key: &'static str,
+    },
     Differs {
         file: PathBuf,
         key: &'static str,
-        registered: String,
-        setting: &'static str,
+        registered: Box<AdminPhrase>,
+        /// What of the settings it comes from.
+        setting: Box<AdminPhrase>,
         set: String,
     },
-    #[error(
-        "{}: as_token and hs_token are the same; write a new file with: umstieg registration \
-         --force",
-        file.display()
-    )]
-    SameTokens { file: PathBuf },
-    #[error(
-        "{}: sender_localpart is the bot ({bot}), whose /sync the homeserver would refuse; choose \
-         another name for one of them",
-        file.display()
-    )]
-    SenderIsBot { file: PathBuf, bot: String },
+    SameTokens {
+        file: PathBuf,
+    },
+    SenderIsBot {
+        file: PathBuf,
+        bot: String,
+    },
 }
+
+impl Tells for RegistrationError {
+    fn telling(&self) -> Telling {
+        let shown = |file: &PathBuf| file.display().to_string();
+        let sentence = match self {
+            Self::Unreadable { file, cause } => {
+                return Telling::from(AdminPhrase::RegistrationUnreadable { file: shown(file) })
+                    .because_of(cause);
+            }
+            Self::NotARegistration { file, line } => AdminPhrase::RegistrationForeign {
+                file: shown(file),
+                line: u64::try_from(*line).unwrap_or(u64::MAX),
+            },
+            Self::Missing { file, key } => {
+                AdminPhrase::RegistrationIncomplete { file: shown(file), key: (*key).to_owned() }
+            }
+            Self::Placeholder { file, key } => {
+                AdminPhrase::RegistrationExample { file: shown(file), key: (*key).to_owned() }
+            }
+            Self::Differs { file, key, registered, setting, set } => {
+                AdminPhrase::RegistrationDiffers {
+                    file: shown(file),
+                    key: (*key).to_owned(),
+                    registered: registered.clone(),
+                    setting: setting.clone(),
+                    set: set.clone(),
+                }
+            }
+            Self::SameTokens { file } => AdminPhrase::SameTokens { file: shown(file) },
+            Self::SenderIsBot { file, bot } => {
+                AdminPhrase::SenderIsBot { file: shown(file), bot: bot.clone() }
+            }
+        };
+        sentence.into()
+    }
+}
+
+/// In English, as the log is.
+impl fmt::Display for RegistrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.telling().in_one_line(Language::English))
+    }
+}
+
+impl Error for RegistrationError {}
 
 /// A registration that fits the settings.
 #[derive(Debug)]
 pub struct Registration {
     pub tokens: Tokens,
-    /// Whole sentences.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<AdminPhrase>,
 }
 
 /// What we need of the file; other keys are the homeserver's business.
@@ -273,11 +316,16 @@ pub fn read_registration(settings: &Settings) -> Result<Registration, Registrati
 fn check(read: File, settings: &Settings, file: &Path) -> Result<Tokens, RegistrationError> {
     let file = || file.to_owned();
     let missing = |key| move || RegistrationError::Missing { file: file(), key };
-    let same = |key, registered: String, setting, set: String| {
+    let differs = |key, registered, setting, set| {
+        let (registered, setting) = (Box::new(registered), Box::new(setting));
+        Err(RegistrationError::Differs { file: file(), key, registered, setting, set })
+    };
+    let same = |key, registered: String, setting: &str, set: String| {
         if registered == set {
             Ok(())
         } else {
-            Err(RegistrationError::Differs { file: file(), key, registered, setting, set })
+            let [registered, setting] = [registered.as_str(), setting].map(AdminPhrase::as_it_is);
+            differs(key, registered, setting, set)
         }
     };
     let id = read.id.ok_or_else(missing("id"))?;
@@ -293,11 +341,10 @@ fn check(read: File, settings: &Settings, file: &Path) -> Result<Tokens, Registr
             listed.into_iter().filter(|one| one.exclusive).map(|one| one.regex).collect();
         if !registered.contains(&ours) {
             let registered = match registered.as_slice() {
-                [] => "without an exclusive regex".to_owned(),
-                several => several.join(", "),
+                [] => AdminPhrase::WithoutExclusive,
+                several => AdminPhrase::as_it_is(several.join(", ")),
             };
-            let setting = "appservice.user_prefix with homeserver.server_name";
-            same(key, registered, setting, ours)?;
+            differs(key, registered, AdminPhrase::PrefixAndServer, ours)?;
         }
     }
     let as_token = read.as_token.ok_or_else(missing("as_token"))?;

@@ -9,6 +9,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{reader::Section, surroundings::SettingsSurroundings};
+use crate::{phrases::AdminPhrase, store::seal::NotAKey};
 
 /// The three keys a secret may stand under.
 pub(super) struct SecretKeys {
@@ -37,7 +38,7 @@ impl SecretKeys {
 pub(super) fn secret(
     section: &Section<'_, '_>,
     keys: &SecretKeys,
-    what_it_is: &str,
+    what_it_is: AdminPhrase,
     around: &SettingsSurroundings<'_>,
 ) -> Option<SecretString> {
     let plain = section.text(keys.plain, not_empty);
@@ -47,8 +48,9 @@ pub(super) fn secret(
         [keys.plain, keys.file, keys.env].into_iter().filter(|key| section.has(key)).collect();
     match given.as_slice() {
         [] => {
-            let what = format!("{what_it_is}; or {} or {}", keys.file, keys.env);
-            section.required(keys.plain, &what, None::<()>);
+            let (file, env) = (keys.file.to_owned(), keys.env.to_owned());
+            let what = Box::new(what_it_is);
+            section.missing(keys.plain, AdminPhrase::MissingSecret { what, file, env });
             None
         }
         [_] => {
@@ -61,21 +63,20 @@ pub(super) fn secret(
             // It would end the command it stands in and begin another, or cut SASL PLAIN in two.
             if secret.contains(['\r', '\n', '\0']) {
                 let key = given.first().copied().unwrap_or(keys.plain);
-                section.wrong(key, "must not contain line ends or NUL");
+                section.wrong(key, AdminPhrase::SecretLineEnd);
                 return None;
             }
             Some(SecretString::from(secret))
         }
         [_, second, ..] => {
-            let what = format!("give only one of {}", given.join(", "));
-            section.wrong(second, what);
+            section.wrong(second, AdminPhrase::GiveOnlyOne { keys: given.join(", ") });
             None
         }
     }
 }
 
-fn not_empty(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
+fn not_empty(text: &str) -> Result<String, AdminPhrase> {
+    if text.is_empty() { Err(AdminPhrase::IsEmpty) } else { Ok(text.to_owned()) }
 }
 
 /// The file's first line: editors end a file with a line end, a password has none.
@@ -86,18 +87,19 @@ fn read_secret_file(
     around: &SettingsSurroundings<'_>,
 ) -> Option<String> {
     let path = around.resolve(path);
+    let file = path.display().to_string();
     around.warn_if_world_readable(&path);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let secret = text.lines().next().unwrap_or_default().to_owned();
             if secret.is_empty() {
-                section.wrong(key, format!("the file {} has an empty first line", path.display()));
+                section.wrong(key, AdminPhrase::FirstLineEmpty { file });
                 return None;
             }
             Some(secret)
         }
         Err(error) => {
-            section.wrong(key, format!("the file {} cannot be read: {error}", path.display()));
+            section.wrong(key, AdminPhrase::FileUnreadable { file, error: error.to_string() });
             None
         }
     }
@@ -111,9 +113,21 @@ fn read_variable(
 ) -> Option<String> {
     let value = (around.environment)(variable).filter(|value| !value.is_empty());
     if value.is_none() {
-        section.wrong(key, format!("the environment variable {variable} is not set"));
+        section.wrong(key, AdminPhrase::VariableNotSet { variable: variable.to_owned() });
     }
     value
+}
+
+/// What is wrong with a text that should be a sealing key: it completes a sentence that begins with
+/// what the text is.
+pub fn not_a_key(error: NotAKey) -> AdminPhrase {
+    match error {
+        NotAKey::NotBase64 => AdminPhrase::KeyNotBase64,
+        NotAKey::WrongLength(bytes) => {
+            AdminPhrase::KeyWrongLength { bytes: u64::try_from(bytes).unwrap_or(u64::MAX) }
+        }
+        NotAKey::NoSecret => AdminPhrase::KeyNoSecret,
+    }
 }
 
 /// Writes a secret to a new file for its owner's eyes only (mode 0600).

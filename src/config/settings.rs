@@ -12,7 +12,7 @@ use crate::{channel::Channel, model::Language, store::seal::OuterKey};
 /// All settings, checked. `Debug` shows no secret and no address.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Spoken where no channel is concerned.
+    /// Of the rooms of every channel that names no other.
     pub language: Language,
     pub database: DatabaseSettings,
     pub sealing: SealingSettings,

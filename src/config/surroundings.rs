@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::phrases::AdminPhrase;
+
 /// How environment variables are looked up: `&|name| std::env::var(name).ok()`.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
@@ -13,7 +15,7 @@ pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 pub(super) struct SettingsSurroundings<'e> {
     pub(super) file: PathBuf,
     pub(super) environment: Environment<'e>,
-    pub(super) warnings: RefCell<Vec<String>>,
+    pub(super) warnings: RefCell<Vec<AdminPhrase>>,
 }
 
 impl<'e> SettingsSurroundings<'e> {
@@ -36,7 +38,7 @@ impl<'e> SettingsSurroundings<'e> {
         }
     }
 
-    pub(super) fn warn(&self, warning: String) {
+    pub(super) fn warn(&self, warning: AdminPhrase) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
             warnings.push(warning);
@@ -52,9 +54,6 @@ pub(super) fn is_world_readable(path: &Path) -> bool {
 }
 
 /// What to say about such a file.
-pub(super) fn world_readable_warning(path: &Path) -> String {
-    format!(
-        "{0} holds a secret and everybody on this machine can read it; run: chmod o= {0}",
-        path.display()
-    )
+pub(super) fn world_readable_warning(path: &Path) -> AdminPhrase {
+    AdminPhrase::WorldReadable { file: path.display().to_string() }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     channel::{Dialect, ThreadBy},
     model::{ChannelKind, Language, Trust},
+    phrases::{AdminPhrase, Tells as _},
 };
 
 const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
@@ -23,6 +24,10 @@ fn read(text: &str) -> Result<LoadedSettings, SettingsError> {
     parse(text, Path::new("umstieg.toml"), &nothing)
 }
 
+fn said(warnings: &[AdminPhrase]) -> Vec<String> {
+    warnings.iter().map(|warning| warning.said(Language::English)).collect()
+}
+
 fn example() -> Settings {
     read(EXAMPLE).unwrap().settings
 }
@@ -32,7 +37,7 @@ fn example() -> Settings {
 #[test]
 fn the_example_is_read_with_its_defaults() {
     let loaded = read(EXAMPLE).unwrap();
-    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert_eq!(said(&loaded.warnings), Vec::<String>::new());
     let settings = loaded.settings;
     assert_eq!(settings.language, Language::German);
     assert_eq!(settings.appservice.bot, "_umstieg_bot");
@@ -320,7 +325,7 @@ fn secrets_come_from_files_and_from_the_environment() {
     assert_eq!(kim.inbox.server.password.expose_secret(), "aus der Datei");
     assert_eq!(kim.outbox.server.password.expose_secret(), "aus der Umgebung");
     assert_eq!(loaded.settings.database.url.expose_secret(), "postgres://anders/umstieg");
-    assert_eq!(loaded.warnings, Vec::<String>::new());
+    assert_eq!(said(&loaded.warnings), Vec::<String>::new());
 }
 
 /// The line of [`GOOD`] with the sealing key.
@@ -354,7 +359,7 @@ fn a_sealing_key_comes_from_a_file_or_from_the_environment() {
     let environment = |name: &str| (name == "SEALING").then(|| key.clone());
     for line in ["key_file = \"sealing\"", "key_env = \"SEALING\""] {
         let loaded = parse(&GOOD.replace(KEY, line), &settings, &environment).unwrap();
-        assert_eq!(loaded.warnings, Vec::<String>::new());
+        assert_eq!(said(&loaded.warnings), Vec::<String>::new());
         assert_eq!(loaded.settings.sealing.key().unwrap().mark(), in_settings);
     }
     // The mistake is where the person has to look.
@@ -400,7 +405,7 @@ fn a_secret_everybody_can_read_is_worth_a_warning() {
     fs::write(&file, GOOD).unwrap();
     let warnings = |mode| {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        load(&file, &nothing).unwrap().warnings
+        said(&load(&file, &nothing).unwrap().warnings)
     };
     let shown = file.display();
     assert_eq!(
@@ -418,7 +423,7 @@ fn what_is_right_only_sometimes_is_worth_a_warning() {
         .replace("http://127.0.0.1:8008", "http://matrix.example")
         .replace("\"@anna:praxis.example\"", "\"@anna:klinik.example\"");
     assert_eq!(
-        read(&text).unwrap().warnings,
+        said(&read(&text).unwrap().warnings),
         [
             "homeserver.url is not protected (http to another machine): our token crosses the \
              network in clear; use https",

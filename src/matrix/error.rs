@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Deserialize;
 
 use super::Endpoint;
+use crate::phrases::{AdminPhrase, Telling, Tells};
 
 /// Longest error code that is kept, in bytes; the specification's are below 40.
 const ERRCODE_BYTES_MAX: usize = 64;
@@ -209,6 +210,37 @@ impl std::error::Error for MatrixError {
             Cause::Unreachable(error) | Cause::Broken(error) | Cause::Timeout(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl Tells for MatrixError {
+    fn telling(&self) -> Telling {
+        let asked = self.endpoint.word().to_owned();
+        let sentence = match &self.cause {
+            Cause::Unreachable(cause) => {
+                return Telling::from(AdminPhrase::HomeserverUnreachable { asked })
+                    .because_of(cause);
+            }
+            Cause::Broken(cause) => {
+                return Telling::from(AdminPhrase::HomeserverHungUp { asked }).because_of(cause);
+            }
+            Cause::Timeout(cause) => {
+                return Telling::from(AdminPhrase::HomeserverLate { asked }).because_of(cause);
+            }
+            Cause::Refused { status, errcode, .. } => {
+                let status = status.to_string();
+                match errcode.clone() {
+                    Some(errcode) => AdminPhrase::HomeserverRefused { asked, status, errcode },
+                    None => AdminPhrase::HomeserverRefusedPlain { asked, status },
+                }
+            }
+            Cause::Garbled => AdminPhrase::HomeserverGarbled { asked },
+            Cause::TooLarge { bytes_max } => {
+                AdminPhrase::HomeserverTooLong { asked, bytes_max: *bytes_max }
+            }
+            Cause::Unsendable => AdminPhrase::HomeserverUnsendable { asked },
+        };
+        sentence.into()
     }
 }
 

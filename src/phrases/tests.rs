@@ -214,20 +214,64 @@ fn ids_of(source: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_file_is_well_formed() {
-    for (_, source) in SENTENCES {
-        FluentResource::try_new(source.to_owned()).unwrap();
+    for (_, sources) in SENTENCES {
+        for source in sources {
+            FluentResource::try_new(source.to_owned()).unwrap();
+        }
     }
 }
 
 #[test]
 fn every_file_says_exactly_what_the_phrases_need() {
-    let phrases = one_of_each();
-    let needed: BTreeSet<&str> =
-        phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
+    let rooms = one_of_each();
+    let rooms: BTreeSet<&str> =
+        rooms.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
+    let phrases = AdminPhrase::one_of_each();
+    let ids = phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0);
+    let admins: BTreeSet<&str> = ids.collect();
+    assert_eq!(admins.len(), phrases.len(), "each has an id of its own");
+    assert!(rooms.is_disjoint(&admins), "{:?}", rooms.intersection(&admins));
     assert_eq!(SENTENCES.map(|(language, _)| language), Language::ALL);
-    for (language, source) in SENTENCES {
-        assert_eq!(ids_of(source), needed, "{language:?}");
+    for (language, sources) in SENTENCES {
+        assert_eq!(sources.map(ids_of), [rooms.clone(), admins.clone()], "{language:?}");
     }
+}
+
+#[test]
+fn every_admin_phrase_is_said_without_error_in_every_language() {
+    for phrase in AdminPhrase::one_of_each() {
+        let said = Language::ALL.map(|language| {
+            let (id, args) = phrase.id_and_args(language);
+            let (text, errors) = text_or_errors(language, id, &args);
+            assert_eq!(errors, Vec::<String>::new(), "{phrase:?} {language:?}");
+            assert!(!text.contains(['{', '\u{2068}']), "{text}");
+            assert!(!text.trim().is_empty(), "{phrase:?}");
+            text
+        });
+        let same_in_all = matches!(
+            phrase,
+            AdminPhrase::AsItIs { .. } | AdminPhrase::TriedAsToken | AdminPhrase::TriedPing
+        );
+        let different: BTreeSet<&String> = said.iter().collect();
+        assert!(different.len() == said.len() || same_in_all, "{said:?}");
+    }
+}
+
+#[test]
+fn what_happened_stands_before_what_it_came_from() {
+    let io = std::io::Error::other("broken pipe");
+    let told = Telling::from(AdminPhrase::OutputClosed).because_of(&io);
+    let lines = |language| told.in_lines(language);
+    assert_eq!(
+        lines(Language::English),
+        "standard output cannot be written\n  because: broken pipe"
+    );
+    assert_eq!(
+        lines(Language::German),
+        "Die Standardausgabe nimmt nichts an. Bitte prüfen Sie, wohin Sie sie umleiten\n  \
+         Ursache: „broken pipe“"
+    );
+    assert_eq!(told.to_string(), "standard output cannot be written: broken pipe");
 }
 
 #[test]

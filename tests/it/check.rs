@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use axum::http::StatusCode;
 
 use crate::{
+    cli::german::is_translated,
     proxy::{Proxy, ProxyRefusal},
     stage::Stage,
 };
@@ -14,6 +15,105 @@ async fn check(stage: &Stage) -> (Option<i32>, String) {
     let output = stage.gateway.command(&["check"]).await.unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), table)
+}
+
+/// The table in German; the English one beside it has the same rows, and none of its sentences is left.
+async fn german(stage: &Stage, more: &[&str]) -> String {
+    let words = |language: &'static str| [more, &["--lang", language, "check"]].concat();
+    let output = stage.gateway.command(&words("de")).await.unwrap();
+    let german = String::from_utf8(output.stdout).unwrap();
+    let output = stage.gateway.command(&words("en")).await.unwrap();
+    let english = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(german.lines().count(), english.lines().count(), "{german}\n{english}");
+    is_translated(&english, &german);
+    german
+}
+
+#[tokio::test]
+async fn check_speaks_the_language_of_who_runs_it() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let table = german(&stage, &[]).await;
+    assert!(
+        table.contains("FEHLER") && table.contains("Rufen Sie auf: umstieg migrate"),
+        "{table}"
+    );
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let table = german(&stage, &[]).await;
+    for row in ["Versiegelung", "as_token", "ping", "Posteingang kim", "Postausgang fax"] {
+        assert!(table.contains(row), "{row} is missing in\n{table}");
+    }
+    stage.gateway.start().await.unwrap();
+    german(&stage, &[]).await;
+
+    // Servers that are not there, and one that refuses.
+    let file = settings_with(&stage, "nowhere", |settings| {
+        settings.replacen("password = \"geheim #1\"", "password = \"falsch\"", 1)
+    });
+    let table = german(&stage, &["--settings", &file.display().to_string()]).await;
+    assert!(table.contains("lehnt die Anmeldung ab: Der Server antwortet „"), "{table}");
+    let ports = stage.world.mail.ports;
+    let file = settings_with(&stage, "no-server", |settings| {
+        settings.replacen(&format!("port = {}", ports.smtps), "port = 1", 1).replacen(
+            &stage.world.homeserver.url,
+            "http://127.0.0.1:1",
+            1,
+        )
+    });
+    let table = german(&stage, &["--settings", &file.display().to_string()]).await;
+    assert!(table.contains("ist nicht erreichbar: Die Verbindung kam nicht zustande"), "{table}");
+    assert!(table.contains("Der Homeserver war nicht zu erreichen"), "{table}");
+}
+
+#[tokio::test]
+async fn the_other_commands_speak_the_language_of_who_runs_them() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let say = async |stage: &Stage, language: &'static str, words: &[&str]| {
+        let words = [&["--lang", language], words].concat();
+        let output = stage.gateway.command(&words).await.unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        // The log is English.
+        let is_log = |line: &&str| [" INFO ", " WARN "].iter().any(|level| line.contains(level));
+        let lines = said.iter().flat_map(|text| text.lines()).filter(|line| !is_log(line));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let both = async |stage: &Stage, words: &[&str], expected: &str| {
+        let english = say(stage, "en", words).await;
+        let german = say(stage, "de", words).await;
+        is_translated(&english, &german);
+        assert!(german.contains(expected), "{expected:?} is missing in\n{german}");
+    };
+    let list = ["parked", "list"];
+    both(&stage, &list, "Die Datenbank ist nicht auf dem Stand dieser Version.").await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    both(&stage, &list, "Nichts ist zurückgestellt.\n").await;
+    both(&stage, &["parked", "drop", "7"], "Unter der Nummer 7 ist nichts").await;
+    both(&stage, &["identities", "list"], "nichts wartet auf Bestätigung.\n").await;
+    both(&stage, &["identities", "confirm", "@a:b"], "Von diesem Benutzer wartet nichts").await;
+    both(&stage, &["rekey"], "es wurde nichts geändert.\n").await;
+    stage
+        .query(
+            "insert into parked (kind, item_id, channel, reason, parked_at)
+             values ('letter', 7, 'kim', 'unreadable', now())",
+        )
+        .await;
+    both(&stage, &list, "unreadable (die Mail ist nicht zu lesen)").await;
+    let german = say(&stage, "de", &list).await;
+    assert!(german.contains("seit (UTC)") && german.contains("  Brief  "), "{german}");
+
+    let right = stage.sealing_key();
+    stage.set_sealing_key(&umstieg_world::gateway::sealing_key());
+    for command in [&["migrate"][..], &["run"], &list, &["identities", "list"]] {
+        both(&stage, command, "umstieg: Die Datenbank ist mit dem Schlüssel").await;
+    }
+    both(&stage, &["rekey"], "Bitte nennen Sie den alten Schlüssel mit --old-key-file").await;
+    stage.set_sealing_key(&right);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", stage.gateway.slot().port)).unwrap();
+    both(&stage, &["run"], "lässt sich nicht horchen. Bitte wählen Sie eine andere Adresse").await;
+    drop(taken);
+    stage.gateway.start().await.unwrap();
+    for command in ["run", "rekey"] {
+        both(&stage, &[command], "umstieg: Ein anderes Gateway läuft auf dieser Datenbank.").await;
+    }
 }
 
 #[tokio::test]
@@ -58,9 +158,9 @@ async fn check_with(stage: &Stage, settings: &Path) -> (Option<i32>, String) {
 fn says(table: &str, row: &str, advice: &str) {
     let mut lines = table.lines().skip_while(|line| !line.trim_start().starts_with(row));
     let failed = lines.next().unwrap_or_else(|| panic!("no row {row:?}:\n{table}"));
-    assert!(failed.contains("FEHLER"), "{row}:\n{table}");
+    assert!(failed.contains("FAILED"), "{row}:\n{table}");
     let below = lines.next().unwrap_or_default();
-    assert!(below.contains("Abhilfe:") && below.contains(advice), "{row}:\n{table}");
+    assert!(below.contains("What to do:") && below.contains(advice), "{row}:\n{table}");
 }
 
 #[tokio::test]
@@ -280,7 +380,7 @@ async fn rooms_without_encryption_are_warned_of_by_every_check_and_every_start()
     assert_eq!(code, Some(0), "{table}");
     let mut lines = table.lines().skip_while(|line| !line.trim_start().starts_with("encryption"));
     let row = lines.next().unwrap();
-    assert!(row.contains("Hinweis") && row.contains("NOT encrypted"), "{table}");
+    assert!(row.contains("note") && row.contains("NOT encrypted"), "{table}");
     assert!(lines.next().unwrap().contains("encryption.required"), "{table}");
 }
 

@@ -1,6 +1,8 @@
 //! The program as a person starts it: exit codes, and words that help.
 #![expect(clippy::unwrap_used, reason = "a helper of tests may fail loudly")]
 
+pub(crate) mod german;
+
 use std::{
     fs,
     path::Path,
@@ -21,6 +23,7 @@ fn umstieg(directory: &Path, words: &[&str]) -> Output {
         .current_dir(directory)
         .env_remove("UMSTIEG_SETTINGS")
         .env_remove("UMSTIEG_DATABASE_URL")
+        .env("LC_ALL", "C")
         .output()
         .unwrap()
 }
@@ -182,6 +185,7 @@ fn rekey_says_what_is_wrong_with_the_old_key() {
         .current_dir(directory.path())
         .env_remove("UMSTIEG_SETTINGS")
         .env("UMSTIEG_OLD_SEALING_KEY", "geheim!")
+        .env("LC_ALL", "C")
         .output()
         .unwrap();
     let (code, _, error) = told(&by_environment);

@@ -47,14 +47,14 @@ impl Stage {
         dump
     }
 
-    fn sealing_key(&self) -> String {
+    pub(crate) fn sealing_key(&self) -> String {
         let settings = std::fs::read_to_string(self.gateway.settings_file()).unwrap();
         let line = settings.lines().find_map(|line| line.strip_prefix("key = ")).unwrap();
         line.trim_matches('"').to_owned()
     }
 
     /// Puts another sealing key into the settings.
-    fn set_sealing_key(&self, key: &str) {
+    pub(crate) fn set_sealing_key(&self, key: &str) {
         let old = format!("key = {:?}", self.sealing_key());
         self.edit_settings(&[(&old, &format!("key = {key:?}"))]);
     }
@@ -223,7 +223,7 @@ async fn a_wrong_key_stops_the_start_and_changes_nothing() {
     assert_eq!(check.code, Some(1));
     let mut lines = check.out.lines().skip_while(|line| !line.trim_start().starts_with("sealing"));
     let (row, advice) = (lines.next().unwrap(), lines.next().unwrap());
-    assert!(row.contains("FEHLER") && row.contains(&mark(&right)), "{}", check.out);
+    assert!(row.contains("FAILED") && row.contains(&mark(&right)), "{}", check.out);
     assert!(advice.contains("umstieg rekey --old-key-file"), "{}", check.out);
     assert_eq!(stage.dump().await, before);
     // Not even what a newer version would have to migrate.

@@ -448,3 +448,32 @@ fn all_mistakes_are_named_at_once_in_the_order_of_the_file() {
         ]
     );
 }
+
+/// Every mistake is a phrase, so it is enough to see that the phrases stand in the sentences around them.
+#[test]
+fn mistakes_are_told_in_german_too() {
+    let told = |text: &str| read(text).unwrap_err().telling().in_lines(Language::German);
+    let one = GOOD.replace("port = 995", "port = \"995\"");
+    assert_eq!(
+        told(&one),
+        "umstieg.toml, Zeile 19, channel.inbox.port: Hier gehört eine ganze Zahl von 1 bis 65535 \
+         hin, gefunden: ein Text"
+    );
+    let two = GOOD
+        .replace("port = 995", "port = 995\ncolour = \"red\"")
+        .replace("password = \"geheim-3\"\n", "");
+    assert_eq!(
+        told(&two),
+        "umstieg.toml enthält 2 Fehler:\n  \
+         Zeile 20, channel.inbox.colour: Diesen Schlüssel gibt es nicht. Erlaubt sind hier: \
+         after_relay, ca_file, client_cert_file, client_key_file, host, mail_bytes_max, password, \
+         password_env, password_file, pin_sha256, poll_seconds, port, protocol, since, \
+         timeout_seconds, tls, user\n  \
+         Zeile 34, channel.inbox.password: Das fehlt: das Passwort für die Anmeldung; \
+         stattdessen geht auch password_file oder password_env"
+    );
+    let missing = load(Path::new("/no/such/umstieg.toml"), &nothing).unwrap_err();
+    let told = missing.telling().in_lines(Language::German);
+    assert!(told.starts_with("Es gibt keine Einstellungen. Bitte kopieren Sie"), "{told}");
+    assert!(told.contains("\n  Ursache: Die Datei /no/such/umstieg.toml"), "{told}");
+}

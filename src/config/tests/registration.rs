@@ -33,7 +33,7 @@ fn a_registration_is_read_as_it_was_written() {
     assert_eq!(read.as_token.expose_secret(), tokens.as_token.expose_secret());
     assert_eq!(read.hs_token.expose_secret(), tokens.hs_token.expose_secret());
     assert_eq!(read.sender_localpart, tokens.sender_localpart);
-    assert_eq!(registration.warnings, Vec::<String>::new());
+    assert_eq!(said(&registration.warnings), Vec::<String>::new());
     assert_eq!(tokens.as_token.expose_secret().len(), 64);
     assert_ne!(tokens.as_token.expose_secret(), tokens.hs_token.expose_secret());
     assert_ne!(read.sender_localpart, settings.appservice.bot);

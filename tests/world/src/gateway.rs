@@ -212,6 +212,8 @@ impl Gateway {
                 ("UMSTIEG_SETTINGS", path.join("umstieg.toml").display().to_string()),
                 // As the unit in docs/operations.md has it.
                 ("MALLOC_ARENA_MAX", "2".to_owned()),
+                // It speaks English, whoever runs the tests.
+                ("LC_ALL", "C".to_owned()),
             ],
             account: None,
             folder: path.to_owned(),
@@ -261,7 +263,8 @@ impl Gateway {
         self.server.stop(Signal::TERM);
     }
 
-    /// Runs another command of the program with the same settings, such as `parked list`.
+    /// Runs another command of the program with the same settings, such as `parked list`. It speaks
+    /// English, unless `--lang` says otherwise.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -269,6 +272,7 @@ impl Gateway {
         tokio::process::Command::new(&self.binary)
             .args(args)
             .env("UMSTIEG_SETTINGS", self.settings_file())
+            .env("LC_ALL", "C")
             .output()
             .await
             .map_err(|error| WorldError::io("run the gateway's command", error))

@@ -1,0 +1,415 @@
+# Was eine Systemverwaltung liest. Die meisten Sätze enden ohne Punkt, weil noch einer folgen kann.
+
+# Was andere sagen, und wie Sätze verbunden werden
+of-others = „{ $text }“
+as-it-is = { $text }
+because = Ursache: { $cause }
+note = Hinweis: { $said }
+mistake-at = Zeile { $line }, { $key }: { $what }
+mistake-on-line = Zeile { $line }: { $what }
+mistake-in = { $file }, { $mistake }
+mistakes-in =
+    { $file } enthält { $count } Fehler:
+    {"  "}{ $mistakes }
+
+# Tabelle von »umstieg check«: was geprüft wurde
+tried-settings = Einstellungen
+tried-registration = Registrierung
+tried-documents = Dokumente
+tried-database = Datenbank
+tried-migrations = Datenbankstand
+tried-names = Namen
+tried-channels = Kanäle
+tried-sealing = Versiegelung
+tried-homeserver = Homeserver
+tried-as-token = as_token
+tried-ping = ping
+tried-encryption = Verschlüsselung
+tried-team = Team { $channel }
+tried-channel = Kanal { $channel }
+tried-inbox = Posteingang { $channel }
+tried-outbox = Postausgang { $channel }
+
+# Dieselbe: wie es ausging und was zu tun ist
+documents-shut-in = werden in einem Prozess ohne Dateien und Netz geöffnet
+documents-not-shut-in = werden mit Grenzen für Speicher und Zeit geöffnet, aber nicht abgeschottet (offen: { $ways })
+allow-seccomp = Erlauben Sie dem Gateway seccomp: einen Kernel mit CONFIG_SECCOMP_FILTER und, in Unit oder Container, keinen Filter, der den Systemaufruf seccomp verbietet
+allow-child = Das Gateway startet sich selbst (/proc/self/exe), um Dateien von Faxen zu öffnen. /proc muss eingehängt sein, und Unit oder Container müssen die Systemaufrufe prlimit64 und seccomp erlauben
+start-postgres = Starten Sie Postgres, und prüfen Sie database.url: Host, Port, Benutzer, Passwort, Datenbank. Im Passwort schreibt man # als %23, / als %2F, ? als %3F, @ als %40 und % als %25
+reached = erreicht
+up-to-date = aktuell
+not-up-to-date = nicht aktuell
+run-migrate = Rufen Sie auf: umstieg migrate
+allow-to-read = Geben Sie dem Benutzer der Datenbank das Recht, die Tabellen des Gateways zu lesen
+give-names-back = Geben Sie homeserver.server_name und appservice.user_prefix ihre alten Werte zurück
+change-settings-so = Ändern Sie die Einstellungen so. Bis dahin startet das Gateway nicht
+migrate-and-try-again = Rufen Sie auf: umstieg migrate, und prüfen Sie dann noch einmal
+channel-renamed = Die Datenbank kennt ihn als { $from }, mit demselben Postfach: Mit dem nächsten Start geht er unter dem Namen { $to } weiter
+give-channel-back = Ist das nicht gewollt, geben Sie ihm den Namen { $from } zurück
+channel-not-in-settings = Die Datenbank kennt ihn, die Einstellungen nicht: Seine Briefe, Nachrichten und Antworten warten
+put-channel-back = Nehmen Sie seinen Abschnitt wieder auf. Soll er anders heißen, geben Sie dem neuen Abschnitt host, port und user von { $name }, und starten Sie einmal
+nothing-sealed = Noch ist nichts versiegelt. Der Schlüssel wird { $mark } sein
+key-opens = Der Schlüssel { $mark } öffnet die Datenbank
+key-opens-half = Der Schlüssel { $mark } öffnet die Datenbank. Ein Wechsel des Schlüssels ist nicht abgeschlossen
+finish-rekey = Halten Sie das Gateway an, und rufen Sie auf: umstieg rekey
+sealed-with-other = Die Datenbank ist mit dem Schlüssel { $sealed_with } versiegelt, nicht mit { $given }
+give-key-back = Tragen Sie in [sealing] wieder den Schlüssel { $sealed_with } ein. Soll { $given } ihn ersetzen, rufen Sie auf: umstieg rekey --old-key-file DATEI
+restore-keys = Stellen Sie, bevor Sie etwas anderes tun, die Tabelle seal_keys aus einer Sicherung wieder her
+check-section-homeserver = Prüfen Sie [homeserver]
+homeserver-speaks = erreicht, spricht bis { $newest }
+no-version = keine Version
+start-homeserver = Starten Sie den Homeserver, und prüfen Sie homeserver.url: http oder https, Host, Port
+registration-known = Der Homeserver kennt die Registrierung
+name-registration = Nennen Sie die Registrierungsdatei in homeserver.yaml unter app_service_config_files, dieselbe, die hier appservice.registration nennt, und starten Sie den Homeserver neu
+team-unknown = Der Homeserver kennt { $names } nicht
+correct-team = Berichtigen Sie team und speakers in den Einstellungen, oder legen Sie die Konten an. Briefe in Räumen, die niemand betritt, liest niemand
+speakers-outside = Darf antworten und gehört nicht zum Team: { $names }
+add-to-team = Wer nicht zum Team gehört, wird in keinen Raum eingeladen und liest keinen Brief. Nehmen Sie diese Konten in team auf, wenn sie nicht Raum für Raum eingelassen werden sollen
+team-unclear = Unklar, ob es sie gibt: { $names }
+check-spelling = Prüfen Sie die Schreibweise selbst: Ihr Homeserver sagt nicht, wen er kennt
+team-known = Der Homeserver kennt { $count ->
+    [one] das eine Konto
+   *[other] alle { $count }
+    }
+not-encrypted = Die Räume sind NICHT verschlüsselt (encryption.required = false): Der Homeserver liest mit
+encrypt = Schreiben Sie nichts über echte Patienten in diese Räume. Nehmen Sie encryption.required aus den Einstellungen, dann gilt true
+keys-allowed = Geräte, ihre Schlüssel und Signaturen sind erlaubt
+bot-not-registered = Nicht geprüft, weil sich der Bot nicht anmelden lässt
+look-into-homeserver = Sehen Sie im Log des Homeservers nach. Der Name des Bots muss im Namensraum der Registrierung liegen
+no-device = Ein Benutzer des Gateways bekommt ohne Passwort kein Gerät
+no-keys-of-device = Das Gateway kann keine Schlüssel eines Geräts seiner Benutzer hochladen (?device_id=, MSC4326)
+no-sync = Ein Gerät des Bots kann /sync nicht folgen, das ihm die Schlüssel bringt
+no-signing-keys = Die Schlüssel, die ein Gerät signieren, werden ohne Passwort nicht angenommen
+device-not-removed = Ein Gerät wird ohne Passwort nicht entfernt
+take-new-synapse = Nehmen Sie Synapse 1.141 oder neuer, das dafür keine Einstellung braucht. Für 1.121 bis 1.140 muss in der Registrierung io.element.msc4190: true stehen, wie `umstieg registration` es schreibt
+take-new-synapse-query = Nehmen Sie Synapse 1.141 oder neuer, das dafür keine Einstellung braucht. Steht ein Proxy davor, lassen Sie den Query-Teil einer Anfrage durch
+take-new-synapse-sync = Nehmen Sie Synapse 1.141 oder neuer, das dafür keine Einstellung braucht. Steht ein Proxy davor, lassen Sie /_matrix/client/v3/sync durch
+take-new-synapse-sign = Nehmen Sie Synapse 1.141 oder neuer, das dafür keine Einstellung braucht. Vor 1.139 lassen sich Schlüssel nicht ersetzen, vor 1.110 nicht einmal anlegen
+ping-not-tried = Nicht geprüft: Ohne die Datenbank bleibt unsere Tür zu
+database-first = Bringen Sie zuerst die Datenbank in Ordnung
+door-closed = Die Tür ging wieder zu
+check-listen = Prüfen Sie appservice.listen
+ping-both-ways = hin und zurück in { $milliseconds } ms
+homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu
+check-trust = Prüfen Sie ca_file, pin_sha256 und das Client-Zertifikat dieses Kanals
+inbox-works = Anmeldung gelingt, { $mails }
+outbox-reports = Anmeldung gelingt, Zustellungen werden gemeldet
+outbox-reports-not = Anmeldung gelingt, Zustellungen werden nicht gemeldet
+no-mails = keine Mails
+mails = { $count ->
+    [one] { $count } Mail
+   *[other] { $count } Mails
+    }
+mails-known = { $count ->
+    [one] { $count } Mail, schon bekannt
+   *[other] { $count } Mails, alle schon bekannt
+    }
+mails-unknown = { $count ->
+    [one] { $count } Mail
+   *[other] { $count } Mails
+    }, davon { $unknown ->
+    [one] würde { $unknown }
+   *[other] würden { $unknown }
+    } zu Briefen in Räumen. `since` im Posteingang lässt beim ersten Blick ältere dort liegen
+no-answer-in-time = Keine Antwort innerhalb von { $seconds } s
+check-server = Prüfen Sie host, port und tls, bei einem Posteingang auch protocol, und ob der Server läuft
+trust-server = Prüfen Sie tls, und vertrauen Sie dem Zertifikat des Servers mit ca_file oder pin_sha256
+check-login = Prüfen Sie user und password, bei KIM auch die Karte im Terminal und den Aufrufkontext hinter # im Benutzernamen
+mailbox-busy = Jemand anders liest dieses Postfach gerade. Prüfen Sie in einer Minute noch einmal
+look-into-mail-server = Sehen Sie im Log des Mailservers nach
+
+# Die Datenbank
+database-unreachable = Die Datenbank ist nicht zu benutzen. Bitte prüfen Sie url in [database] und ob Postgres läuft
+database-not-migrated = Die Datenbank ließ sich nicht auf den Stand dieser Version bringen. Hat eine neuere Version sie benutzt, starten Sie bitte diese; sonst braucht der Benutzer der Datenbank das Recht, Tabellen anzulegen
+job-tables-not-migrated = Die Tabellen der Auftragsverwaltung ließen sich nicht auf den Stand dieser Version bringen. Bitte geben Sie dem Benutzer der Datenbank das Recht, Tabellen anzulegen
+needs-migration = Die Datenbank ist nicht auf dem Stand dieser Version. Bitte rufen Sie `umstieg migrate` auf
+another-gateway = Ein anderes Gateway läuft auf dieser Datenbank. Bitte halten Sie es zuerst an
+pooler-between = Zwischen Gateway und Postgres steht ein Pooler, der Verbindungen nur für eine Transaktion verleiht. Eine solche Verbindung kann die Sperre nicht halten, die ein zweites Gateway fernhält. Bitte nennen Sie in [database] als url Postgres selbst oder einen Pooler im Session-Modus
+keys-unreadable = Die Schlüssel in der Datenbank ließen sich nicht lesen. Bitte sehen Sie im Log von Postgres nach
+other-key = Die Datenbank ist mit dem Schlüssel { $sealed_with } versiegelt, und sealing.key der Einstellungen ist { $given }. Es wurde nichts geändert. Bitte tragen Sie wieder den Schlüssel { $sealed_with } in die Einstellungen ein. Soll { $given } ihn ersetzen, rufen Sie `umstieg rekey --old-key-file` mit einer Datei auf, in der { $sealed_with } steht
+data-key-damaged = Der Datenschlüssel { $id } in der Tabelle seal_keys lässt sich nicht öffnen, obwohl sealing.key der richtige ist. Es wurde nichts geändert. Die Tabelle ist beschädigt: Bitte stellen Sie sie aus einer Sicherung wieder her
+data-keys-lost = Die Tabelle seal_keys ist leer, und es gibt versiegelte Werte. Es wurde nichts geändert. Ohne die Schlüssel dieser Tabelle kann sie niemand lesen: Bitte stellen Sie sie aus einer Sicherung wieder her
+seal-too-short = Der Wert ist zu kurz, um versiegelt zu sein
+seal-version = Der Wert ist in Version { $version } versiegelt, die dieses Gateway nicht kennt
+seal-data-key = Der Wert ist mit dem Datenschlüssel { $id } versiegelt, den die Datenbank nicht hat
+seal-altered = Der Wert wurde verändert, oder er wurde für einen anderen Ort oder mit einem anderen Schlüssel versiegelt
+database-failed = Die Datenbank hat nicht wie erwartet geantwortet. Bitte versuchen Sie es noch einmal, und sehen Sie sonst im Log von Postgres nach
+damaged-row = In der Datenbank ist { $place } in Zeile { $row } beschädigt. Bitte stellen Sie diese Zeile aus einer Sicherung wieder her. Grund: { $why }
+damaged-somewhere = In der Datenbank ist { $place } in einer Zeile beschädigt. Bitte stellen Sie sie aus einer Sicherung wieder her. Grund: { $why }
+harm-form = Was dort versiegelt war, hat eine andere Form
+harm-word = Es ist kein Wort, das dort bekannt ist
+harm-name = Es ist kein Name, keine Adresse und keine Kennung
+harm-number = Es ist keine Zahl, die dort möglich ist
+harm-time = Es ist keine Zeit, die eine Uhr zeigt
+harm-missing = Es fehlt
+harm-refused = Postgres kann es nicht lesen oder lehnt es ab
+harm-state = Was im Zustand „{ $from }“ ist, wird nicht „{ $to }“
+other-server-name = Die Datenbank gehört zum Homeserver { $kept }, und homeserver.server_name ist { $given }. Es wurde nichts geändert. Ihre Räume und Benutzer sind auf { $kept }: Bitte tragen Sie diesen Namen wieder ein, oder beginnen Sie mit einer neuen, leeren Datenbank
+other-user-prefix = Die Datenbank wurde mit dem user_prefix "{ $kept }" angelegt, und appservice.user_prefix ist "{ $given }". Es wurde nichts geändert. Die Namen aller ihrer Benutzer und Räume beginnen mit "{ $kept }": Bitte tragen Sie das wieder ein, oder beginnen Sie mit einer neuen, leeren Datenbank
+channel-taken = Der Kanal { $to } der Einstellungen liest das Postfach des Kanals { $from }, und die Datenbank kennt einen anderen Kanal { $to }. Es wurde nichts geändert. Bitte geben Sie dem Kanal der Einstellungen seinen alten Namen { $from } oder einen, der noch nie benutzt wurde
+channel-still-there = Der Kanal { $to } der Einstellungen liest das Postfach des Kanals { $from }, und die Einstellungen haben auch einen Kanal { $from } mit einem anderen Postfach. Es wurde nichts geändert. Ist { $to }, was { $from } war, geben Sie dem anderen bitte einen Namen, der noch nie benutzt wurde. Ist { $to } neu, nehmen Sie ihn aus den Einstellungen, starten Sie, bis { $from } in sein eigenes Postfach gesehen hat, und nehmen Sie ihn wieder auf
+channel-one-source = Die Kanäle { $first } und { $second } der Einstellungen lesen beide Postfächer des Kanals { $from }. Es wurde nichts geändert. Bitte nehmen Sie den neuen aus den Einstellungen, starten Sie einmal, und nehmen Sie ihn wieder auf
+channel-circle = Die Kanäle { $names } der Einstellungen haben ihre Postfächer oder ihre Namen im Kreis getauscht. Es wurde nichts geändert. Wurden die Postfächer verwechselt, berichtigen Sie sie bitte. Sollen sich die Namen ändern, geben Sie einem Kanal einen Namen, der noch nie benutzt wurde, starten Sie einmal, und geben Sie dann den anderen ihre Namen
+channel-other-kind = Der Kanal { $to } der Einstellungen hat kind "{ $now }", und was die Datenbank unter { $from } von ihm kennt, hat kind "{ $before }". Es wurde nichts geändert. Bitte geben Sie ihm sein altes kind zurück. Legen Sie für das andere einen neuen Kanal an, mit einem Namen, der noch nie benutzt wurde, und einem eigenen Postfach
+
+# Woran »umstieg run« scheitert
+cannot-listen = Auf { $address } lässt sich nicht horchen. Bitte wählen Sie eine andere Adresse, oder beenden Sie, was dort horcht
+metrics-failed = Die Messwerte ließen sich nicht einrichten. Bitte melden Sie das den Entwicklern
+engine-failed = Die Auftragsverwaltung ließ sich nicht starten. Bitte prüfen Sie die Datenbank mit `umstieg check`
+part-ended = Ein Teil des Gateways hat unerwartet geendet. Bitte sehen Sie im Log nach
+runtime-failed = Das Programm bekommt vom Betriebssystem keine Threads. Bitte prüfen Sie die Grenzen für Prozesse und Speicher
+signals-failed = Auf die Signale des Betriebssystems lässt sich nicht hören. Bitte prüfen Sie, was Unit oder Container verbieten
+life-ended = Das Gateway beginnt von vorn (Log: { $why })
+no-log-filter = log.filter ist nicht zu verstehen. Bitte berichtigen Sie es in den Einstellungen
+no-log = Das Log lässt sich nicht beginnen. Bitte melden Sie das den Entwicklern
+server-name-unusable = homeserver.server_name ist kein Name eines Homeservers. Bitte berichtigen Sie ihn
+mail-server-unusable = Der Kanal { $channel } kann seinen Mailserver nicht benutzen
+no-bot-id = appservice.bot und homeserver.server_name ergeben keine Benutzerkennung
+roots-unusable = Die zusätzlichen Zertifikate für den Homeserver sind nicht zu benutzen
+client-failed = Die Verbindung zum Homeserver ließ sich nicht einrichten
+
+# Mailserver
+no-certificate = Das ist kein PEM, oder es enthält kein Zertifikat
+no-private-key = Das ist kein PEM, oder es enthält keinen privaten Schlüssel
+no-fingerprint = Ein Fingerabdruck ist der SHA-256 eines Zertifikats: 64 hexadezimale Ziffern, Doppelpunkte sind erlaubt
+plaintext-abroad = Ohne TLS ist nur eine Verbindung zu diesem Rechner erlaubt (127.0.0.0/8, ::1, localhost), und { $host } ist ein anderer
+login-character = Benutzername und Passwort dürfen weder Zeilenende noch NUL enthalten
+no-host-name = { $host } ist weder ein DNS-Name noch eine IP-Adresse
+nobody-trusted = Eine Liste von Pins oder Zertifizierungsstellen darf nicht leer sein
+mail-server-settings = Die Einstellungen dieses Mailservers sind nicht zu benutzen
+mail-server-unreachable = Der Mailserver { $host } ist nicht erreichbar
+mail-server-tls = Der Mailserver { $host } bietet keine TLS-Verbindung, der man trauen kann
+mail-server-refuses = Der Mailserver { $host } lehnt die Anmeldung ab
+mail-server-waits = Die Anmeldung am Mailserver { $host } wurde abgelehnt und wird { $seconds } s lang nicht wieder versucht
+mail-server-busy = Der Mailserver { $host } ist beschäftigt
+mail-server-broke = Das Gespräch mit dem Mailserver { $host } brach ab
+wire-failed = Die Verbindung kam nicht zustande oder brach ab
+wire-not-secure = Die Verbindung ist nicht sicher
+wire-closed = Der Server hat die Verbindung beendet
+wire-silent = Der Server hat zu lange geschwiegen
+wire-too-much = Der Server hat mehr geschickt, als das Gateway liest (Näheres auf Englisch mit --lang en)
+wire-protocol = Der Server hat sich nicht an das Protokoll gehalten (Näheres auf Englisch mit --lang en)
+wire-refused = Der Server antwortet „{ $reply }“
+wire-over = Die Sitzung ist zu Ende
+
+# Der Homeserver, und der Prozess für fremde Dateien
+homeserver-unreachable = Der Homeserver war nicht zu erreichen (Anfrage { $asked })
+homeserver-hung-up = Der Homeserver hat die Verbindung abgebrochen (Anfrage { $asked })
+homeserver-late = Der Homeserver hat nicht rechtzeitig geantwortet (Anfrage { $asked })
+homeserver-refused = Der Homeserver hat eine Anfrage abgelehnt (Anfrage { $asked }, Antwort { $status } { $errcode })
+homeserver-refused-plain = Der Homeserver hat eine Anfrage abgelehnt (Anfrage { $asked }, Antwort { $status } ohne Fehlercode)
+homeserver-garbled = Die Antwort des Homeservers ist nicht zu verstehen (Anfrage { $asked })
+homeserver-too-long = Was gesendet oder empfangen wurde, ist länger als die erlaubten { $bytes_max } Bytes (Anfrage { $asked })
+homeserver-unsendable = Eine Anfrage an den Homeserver ließ sich nicht schreiben (Anfrage { $asked })
+sandbox-broken = Der Prozess für fremde Dateien ist an einer Datei gescheitert
+sandbox-unavailable = Der Prozess für fremde Dateien ließ sich nicht starten
+
+# Was die Befehle sagen
+no-settings = Es gibt keine Einstellungen. Bitte kopieren Sie umstieg.example.toml nach umstieg.toml, oder nennen Sie mit --settings eine andere Datei
+settings-forbidden = Sie dürfen die Einstellungen nicht lesen. Bitte rufen Sie das Programm als Benutzer des Gateways auf, zum Beispiel mit sudo -u umstieg
+settings-unreadable = Die Datei { $file } mit den Einstellungen ist nicht lesbar
+output-closed = Die Standardausgabe nimmt nichts an. Bitte prüfen Sie, wohin Sie sie umleiten
+key-not-written = { $file } lässt sich nicht schreiben. Ein vorhandener Schlüssel wird nie ersetzt: Bitte nennen Sie eine Datei, die es noch nicht gibt
+key-made = Das ist der Schlüssel { $mark }. Ohne ihn kann niemand die Datenbank lesen: Bitte bewahren Sie eine Kopie auf, und zwar nicht bei den Sicherungen der Datenbank
+key-not-made = Es ist kein Schlüssel entstanden. Bitte melden Sie das den Entwicklern
+key-not-base64 = ist kein Base64
+key-wrong-length = ist in Base64 { $bytes } Bytes lang statt 32
+key-no-secret = ist 32-mal dasselbe Byte und damit kein Geheimnis
+old-key-unreadable = Die Datei { $file } ist nicht lesbar. Bitte prüfen Sie Namen und Rechte
+old-key-wrong = Was in { $place } steht, { $why }. Erwartet werden die 32 Bytes in Base64, die in den Einstellungen standen
+registration-written =
+    { $file } ist geschrieben.
+    Der Benutzer des Gateways und der des Homeservers müssen sie beide lesen: Geben Sie sie dem ersten
+    und dem zweiten eine Kopie, wo er lesen darf. Nennen Sie diese Kopie in homeserver.yaml, und starten
+    Sie den Homeserver neu:
+
+    app_service_config_files:
+    {"  "}- { $file }
+
+    Rufen Sie dann auf: umstieg check
+rekey-nothing = Alles ist schon mit dem Schlüssel { $mark } versiegelt; es wurde nichts geändert.
+rekey-wrapped =
+    Von jetzt an öffnet nur noch der Schlüssel { $mark } die Datenbank.
+    Was darin liegt, wird neu versiegelt; das darf unterbrochen und wieder aufgerufen werden.
+rekey-goes-on = Es geht weiter, wo es unterbrochen wurde.
+rekey-column = {"  "}{ $column }: { $done } von { $all }
+rekey-done =
+    Fertig. Entfernte alte Datenschlüssel: { $keys }.
+    Bewahren Sie den alten Schlüssel so lange auf wie Sicherungen von vorher.
+rekey-interrupted = Es wurde unterbrochen. Bitte rufen Sie den Befehl noch einmal auf; er geht weiter, wo er war
+rekey-old-key-missing = Die Datenbank ist mit dem Schlüssel { $sealed_with } versiegelt, und das ist nicht der aus den Einstellungen. Es wurde nichts geändert. Bitte nennen Sie den alten Schlüssel mit --old-key-file
+rekey-wrong-old-key = Der genannte alte Schlüssel ist { $given }, und die Datenbank ist mit dem Schlüssel { $sealed_with } versiegelt. Es wurde nichts geändert. Bitte nennen Sie die Datei, in der { $sealed_with } steht
+rekey-damaged = Alles andere ist neu versiegelt, aber { $count ->
+    [one] { $count } Wert lässt sich nicht öffnen, in { $table }, Spalte { $column }. Er ist beschädigt oder stammt aus einer anderen Datenbank
+   *[other] { $count } Werte lassen sich nicht öffnen, der erste in { $table }, Spalte { $column }. Sie sind beschädigt oder stammen aus einer anderen Datenbank
+    }. Die Datenschlüssel bleiben, damit sich Werte öffnen lassen, die Sie aus einer Sicherung wiederherstellen
+list-broken = Die Liste ließ sich nicht schreiben. Bitte melden Sie das den Entwicklern
+nothing-parked = Nichts ist zurückgestellt.
+no-such-parked = Unter der Nummer { $id } ist nichts zurückgestellt. `umstieg parked list` zeigt die Nummern
+parked-next = Noch einmal versuchen: umstieg parked retry ID. Aufgeben: umstieg parked drop ID.
+parked-retried = { $id } wird wieder versucht, sobald das Gateway läuft.
+parked-dropped = { $id } ist aufgegeben; die Zeile bleibt in der Datenbank.
+head-id = ID
+head-since = seit (UTC)
+head-what = was
+head-number = Nummer
+head-things = Anzahl
+head-channel = Kanal
+head-reason = Grund
+head-new-identity = neue Identität
+head-user = Benutzer
+kind-letter = Brief
+kind-post = Nachricht
+kind-dispatch = Antwort
+kind-portal = Raum
+kind-conversation = Vorgang
+kind-event = Ereignis
+kind-gap = Lücke
+kind-mail = Mail
+kind-unknown = unbekannt
+nobody-changed = Alle sind, wer sie waren; nichts wartet auf Bestätigung.
+ask-changed =
+    Bitte fragen Sie jede dieser Personen selbst oder am Telefon, ob sie ihre Verschlüsselung zurückgesetzt hat.
+    Wenn ja: umstieg identities confirm BENUTZER. Wenn nein, kennt vielleicht jemand das Passwort: Bitte ändern Sie es, und beenden Sie alle Sitzungen des Kontos.
+identity-believed = { $user } wird von jetzt an mit der Identität { $identity } geglaubt.
+no-such-identity = Von diesem Benutzer wartet nichts auf Bestätigung. `umstieg identities list` zeigt, was wartet
+
+# Die Registrierung
+registration-exists = { $file } gibt es schon, und der Homeserver kennt vielleicht die Tokens darin. Mit --force wird sie ersetzt
+registration-unwritable = { $file } lässt sich nicht schreiben. Bitte prüfen Sie Ordner und Rechte
+registration-unreadable = Die Registrierungsdatei { $file } ist nicht lesbar. Gibt es keine, schreiben Sie eine mit: umstieg registration. Gibt es eine, geben Sie dem Benutzer des Gateways das Recht, sie zu lesen
+registration-foreign = { $file }, Zeile { $line }: So schreibt es `umstieg registration` nicht. Bitte berichtigen Sie es, oder schreiben Sie eine neue mit: umstieg registration --force
+registration-incomplete = { $file }: { $key } fehlt. Bitte ergänzen Sie es, oder schreiben Sie eine neue Datei mit: umstieg registration --force
+registration-example = { $file }: { $key } ist ein Platzhalter aus dem Beispiel. Bitte schreiben Sie eine Datei mit eigenen Tokens mit: umstieg registration --force
+registration-differs = { $file }: { $key } ist { $registered }, aber in den Einstellungen ergibt { $setting } { $set }. Bitte berichtigen Sie eines von beiden, und starten Sie den Homeserver neu, wenn es die Registrierung war
+without-exclusive = ohne ein regex mit exclusive
+prefix-and-server = appservice.user_prefix mit homeserver.server_name
+same-tokens = { $file }: as_token und hs_token sind gleich. Bitte schreiben Sie eine neue Datei mit: umstieg registration --force
+sender-is-bot = { $file }: sender_localpart ist der Bot ({ $bot }), dem der Homeserver /sync verweigern würde. Bitte wählen Sie für einen von beiden einen anderen Namen
+
+# Was in den Einstellungen stehen soll
+missing = Das fehlt: { $what }
+missing-secret = Das fehlt: { $what }; stattdessen geht auch { $file } oder { $env }
+wants-channel = Das fehlt: Bitte legen Sie mindestens einen Abschnitt [[channel]] an
+wants-database-url = wo Postgres ist, zum Beispiel postgres://umstieg@localhost/umstieg, auch als Umgebungsvariable UMSTIEG_DATABASE_URL
+wants-sealing-key = der Schlüssel, der versiegelt, was in der Datenbank liegt; Sie erzeugen einen mit: umstieg sealing-key
+wants-homeserver-url = wo der Homeserver ist, zum Beispiel https://127.0.0.1:8008
+wants-server-name = was in den Benutzerkennungen des Homeservers rechts steht, zum Beispiel praxis.example
+wants-listen = wo das Gateway horcht, zum Beispiel 127.0.0.1:9800
+wants-own-url = wo der Homeserver das Gateway erreicht, zum Beispiel http://127.0.0.1:9800
+wants-monitoring = wo Messwerte und Zustand abzurufen sind, zum Beispiel 127.0.0.1:9801
+wants-channel-name = ein kurzer Name aus a-z, 0-9 und -
+wants-kind = "kim" oder "fax"
+wants-label = wie die Räume dieses Kanals heißen
+wants-address = unsere eigene Mailadresse auf diesem Kanal
+wants-team = wer eingeladen wird, zum Beispiel ["@anna:praxis.example"]
+wants-protocol = "pop3" oder "imap"
+wants-fax-domain = was in den Adressen des Fax-Dienstes rechts steht
+wants-fax-number = unsere eigene Faxnummer, zum Beispiel +49301234567
+wants-country = in welchem Land der Anschluss ist, zum Beispiel DE
+wants-senders = wer Faxe bringen darf, zum Beispiel ["fax@gateway.example"]
+wants-host = Name oder Adresse des Mailservers
+wants-port = der Port des Mailservers, zum Beispiel 995
+wants-user = der Name für die Anmeldung
+wants-password = das Passwort für die Anmeldung
+
+# Was in den Einstellungen falsch ist
+not-toml = Das ist kein TOML. Bitte berichtigen Sie diese Zeile (Meldung: „{ $message }“)
+not-a-section = Hier gehört ein Abschnitt hin, gefunden: { $found }
+not-sections = Hier gehören ein oder mehrere Abschnitte [[{ $key }]] hin, gefunden: { $found }
+not-a-text = Hier gehört ein Text in Anführungszeichen hin, gefunden: { $found }
+not-whole = Hier gehört eine ganze Zahl von { $least } bis { $most } hin, gefunden: { $found }
+not-a-flag = Hier gehört true oder false hin, gefunden: { $found }
+not-a-list = Hier gehört eine Liste von Texten ["…", "…"] hin, gefunden: { $found }
+found-text = ein Text
+found-number = eine Zahl
+found-point = eine Zahl mit Punkt
+found-flag = true oder false
+found-date = ein Datum
+found-list = eine Liste
+found-section = ein Abschnitt
+found-other = eine andere
+no-such-key = Diesen Schlüssel gibt es nicht. Erlaubt sind hier: { $allowed }
+allowed-are = Erlaubt sind "{ $one }" und "{ $other }"
+allowed-forms = Erlaubt ist { $names }
+allowed-tls = Erlaubt sind "implicit", "starttls" und, zum eigenen Rechner, "none"
+same-listen = Das ist dasselbe wie appservice.listen. Bitte wählen Sie einen anderen Port
+not-a-database-url = Hier gehört eine URL postgres://user:password@host:port/database hin. Im Passwort schreibt man # als %23, / als %2F, ? als %3F, @ als %40 und % als %25
+key-is-placeholder = Das ist der Platzhalter aus dem Beispiel. Bitte erzeugen Sie einen Schlüssel mit: umstieg sealing-key
+key-unusable = Der Wert { $why }. Hier gehören 32 zufällige Bytes in Base64 hin; Sie erzeugen sie mit: umstieg sealing-key
+url-unprotected = homeserver.url ist nicht geschützt (http zu einem anderen Rechner): Unser Token geht offen durch das Netz. Bitte nehmen Sie https
+not-one-line = Hier gehört { $what } hin, nicht leer und auf einer Zeile
+a-path = ein Pfad
+a-name = ein Name
+a-label = eine Bezeichnung
+a-user-name = ein Benutzername
+not-a-filter = Hier gehört error, warn, info, debug, trace oder eine Liste wie info,umstieg=debug hin
+channel-twice = Es gibt noch einen Kanal { $name }. Bitte geben Sie jedem einen eigenen Namen
+team-empty = Die Liste darf nicht leer sein: Niemand sähe, was ankommt. Bitte nennen Sie mindestens ein Konto
+mailbox-twice = Ein anderer Kanal liest dasselbe Postfach; jede Mail käme doppelt an. Bitte nennen Sie ein anderes Postfach
+fax-only = Das gehört nur zu einem Kanal mit kind = "fax". Bitte nehmen Sie es heraus
+not-a-day = Hier gehört ein Tag in Anführungszeichen hin, zum Beispiel "2026-11-01"
+senders-empty = Die Liste darf nicht leer sein: Kein Fax würde angenommen. Bitte nennen Sie mindestens einen Absender
+own-user = Hier steht einer der eigenen Benutzer des Gateways ({ $prefix }…). Bitte nehmen Sie ihn heraus
+other-server = Kanal { $channel }: { $key } nennt ein Konto auf { $server }, nicht auf { $server_name }. Das ist nur richtig, wenn die beiden Server föderieren
+not-a-web-url = Hier gehört eine URL mit Schema hin, zum Beispiel http://127.0.0.1:8008
+not-a-server-name = Hier gehört der Name eines Matrix-Servers ohne Schema und @ hin, zum Beispiel praxis.example
+not-a-user-id = Hier gehört eine Matrix-Benutzerkennung hin, zum Beispiel @anna:praxis.example
+not-a-socket = Hier gehören eine IP-Adresse und ein Port hin, zum Beispiel 127.0.0.1:9800
+not-an-id = Hier gehören 1 bis 64 Zeichen aus Buchstaben, Ziffern, . _ und - hin
+not-a-prefix = Hier gehören 2 bis 32 Zeichen aus a-z, 0-9, . _ und - hin, am Ende ein _, zum Beispiel _umstieg_
+bot-without-prefix = Der Name muss mit user_prefix ({ $prefix }) beginnen, zum Beispiel { $prefix }bot
+not-a-bot = Hier gehört { $prefix } und ein kurzer Name aus a-z, 0-9, . _ und - hin
+bot-taken = { $prefix }kim_…, { $prefix }fax_… und { $prefix }sender_… sind vergeben. Bitte wählen Sie einen anderen Namen
+no-single-at = Eine Adresse hat genau ein @ mit Text auf beiden Seiten
+address-too-long = Eine Adresse hat höchstens 64 Zeichen vor und 255 nach dem @ (RFC 5321 §4.5.3.1)
+address-character = Eine Adresse darf keine Leerzeichen, Steuerzeichen, Anführungszeichen, Klammern und keine Buchstaben außerhalb von ASCII enthalten
+not-a-fax-number = Eine Faxnummer schreibt man in internationaler Form: + und 7 bis 15 Ziffern (E.164)
+address-not-kim = Hier gehört eine KIM-Adresse hin, am Ende .kim.telematik oder .kim.telematik-test, vor dem @ Buchstaben, Ziffern, . _ und -
+not-a-channel-name = Der Name eines Kanals hat 1 bis 32 Zeichen aus a-z, 0-9 und -
+not-a-country = Bitte schreiben Sie ein Land mit zwei Großbuchstaben, zum Beispiel DE, AT oder CH (ISO 3166-1)
+not-a-sender = Bitte nennen Sie eine Adresse (fax@gateway.example) oder eine Domain (@gateway.example)
+not-a-host = Hier gehört ein Hostname oder eine IP-Adresse ohne Schema, Port und Pfad hin
+plain-abroad = "none" ist nur zum eigenen Rechner erlaubt. Bitte nehmen Sie "implicit" oder "starttls"
+pins-empty = Die Liste darf nicht leer sein: Keinem Zertifikat würde vertraut
+ca-and-pin = Bitte nennen Sie entweder ca_file oder pin_sha256: Mit einem Pin zählt keine Zertifizierungsstelle
+needs-beside = Dazu gehört { $key }. Bitte nennen Sie beides
+not-a-pin = Hier gehört ein SHA-256-Fingerabdruck hin: 64 hexadezimale Ziffern, Doppelpunkte sind erlaubt
+file-unreadable = Die Datei { $file } ist nicht lesbar. Bitte prüfen Sie Namen und Rechte (Meldung: „{ $error }“)
+no-certificate-in = Die Datei { $file } enthält kein Zertifikat in PEM-Form (-----BEGIN CERTIFICATE-----)
+no-private-key-in = Die Datei { $file } enthält keinen privaten Schlüssel in PEM-Form (-----BEGIN PRIVATE KEY-----)
+secret-line-end = Darin darf weder Zeilenende noch NUL stehen
+give-only-one = Bitte nennen Sie nur eines davon: { $keys }
+is-empty = Das darf nicht leer sein
+first-line-empty = Die erste Zeile der Datei { $file } ist leer. Bitte schreiben Sie den Wert dorthin
+variable-not-set = Die Umgebungsvariable { $variable } ist nicht gesetzt. Bitte setzen Sie sie
+world-readable = { $file } enthält ein Geheimnis, und jeder auf diesem Rechner kann es lesen. Rufen Sie auf: chmod o= { $file }
+
+# Warum etwas zurückgestellt ist
+parked-for = { $code } ({ $why })
+reason-sender = kommt von jemandem, der nicht in senders steht
+reason-no-sender = nennt keinen Absender
+reason-several-senders = nennt mehrere Absender
+reason-nobody-joined = niemand hat den Raum betreten
+reason-nobody-reads = wer den Raum betreten hat, kann dort nicht lesen
+reason-not-fetched = der Mailserver gibt sie nicht heraus
+reason-too-large = größer als mail_bytes_max
+reason-no-name = der Mailserver führt sie ohne Namen
+reason-unreadable = die Mail ist nicht zu lesen
+reason-interrupted = das Gateway endete mitten in jedem Versuch
+reason-damaged = was die Datenbank davon hält, ist nicht zu lesen
+reason-room = der Raum war weder zu benutzen noch zu ersetzen
+reason-address = die Adresse passt nicht in eine Matrix-Benutzerkennung
+reason-lost = der Datenbank fehlt, was sie enthalten sollte
+reason-gap = ein Teil des Verlaufs im Raum ging verloren
+reason-unclear = niemand weiß, ob sie angekommen ist
+reason-refused = der Mailserver hat sie endgültig abgelehnt
+reason-try-later = der Mailserver war bei jedem Versuch nicht erreichbar oder beschäftigt
+reason-homeserver = der Homeserver hat es endgültig abgelehnt
+
+# Woran ein fremdes Dokument herankommt
+way-read = Dateien lesen
+way-write = Dateien schreiben
+way-network = das Netz
+way-process = andere Programme
+way-memory = mehr Speicher

@@ -1,0 +1,396 @@
+# What an admin is told. Most sentences end without a full stop, because another may follow.
+
+# What others say, and how sentences are joined
+of-others = { $text }
+as-it-is = { $text }
+because = because: { $cause }
+note = note: { $said }
+mistake-at = line { $line }, { $key }: { $what }
+mistake-on-line = line { $line }: { $what }
+mistake-in = { $file }, { $mistake }
+mistakes-in =
+    { $file } has { $count } mistakes:
+    {"  "}{ $mistakes }
+
+# The table of “umstieg check”: what was tried
+tried-settings = settings
+tried-registration = registration
+tried-documents = documents
+tried-database = database
+tried-migrations = migrations
+tried-names = names
+tried-channels = channels
+tried-sealing = sealing
+tried-homeserver = homeserver
+tried-as-token = as_token
+tried-ping = ping
+tried-encryption = encryption
+tried-team = team { $channel }
+tried-channel = channel { $channel }
+tried-inbox = inbox { $channel }
+tried-outbox = outbox { $channel }
+
+# The same: how it went, and what to do
+documents-shut-in = opened in a process without files and network
+documents-not-shut-in = opened with limits of memory and time, but not shut in: { $ways }
+allow-seccomp = let the gateway use seccomp: a kernel with CONFIG_SECCOMP_FILTER, and in the unit or container no filter that forbids the system call seccomp
+allow-child = the gateway starts itself (/proc/self/exe) to open the files of faxes; /proc must be mounted, and the unit or container must allow the system calls prlimit64 and seccomp
+start-postgres = start Postgres, and check database.url: host, port, user, password, database; within the password # is written %23, / %2F, ? %3F, @ %40 and % %25
+reached = reached
+up-to-date = up to date
+not-up-to-date = not up to date
+run-migrate = run: umstieg migrate
+allow-to-read = give the database user the right to read the gateway's tables
+give-names-back = give homeserver.server_name and appservice.user_prefix their old values
+change-settings-so = change the settings so; until then the gateway does not start
+migrate-and-try-again = run: umstieg migrate; then try again
+channel-renamed = the database knows it as { $from }, with the same mailbox: with the next start it goes on under the name { $to }
+give-channel-back = when that is not meant, give it back the name { $from }
+channel-not-in-settings = the database knows it, and the settings do not: its letters, posts and answers wait
+put-channel-back = put its section back; or, when it is to be called otherwise, give the new section the host, port and user of { $name }, and start once
+nothing-sealed = nothing is sealed yet; the key will be { $mark }
+key-opens = the key { $mark } opens the database
+key-opens-half = the key { $mark } opens the database; a change of keys is not finished
+finish-rekey = stop the gateway and run: umstieg rekey
+sealed-with-other = the database is sealed with the key { $sealed_with }, not with { $given }
+give-key-back = give the key { $sealed_with } back to [sealing]; or, when { $given } is to replace it, run: umstieg rekey --old-key-file FILE
+restore-keys = restore the table seal_keys from a backup, before anything else is done
+check-section-homeserver = check [homeserver]
+homeserver-speaks = reached, speaks up to { $newest }
+no-version = no version
+start-homeserver = start the homeserver, and check homeserver.url: http or https, host, port
+registration-known = the homeserver knows the registration
+name-registration = name the registration file under app_service_config_files in homeserver.yaml, the same file that appservice.registration names here, and restart the homeserver
+team-unknown = the homeserver does not know { $names }
+correct-team = correct team and speakers in the settings, or make the accounts; letters in rooms that nobody joins are read by nobody
+speakers-outside = may speak and is not of the team: { $names }
+add-to-team = whoever is not of the team is invited to no room and reads no letter; add them to team, unless a speaker is to let them in room by room
+team-unclear = not certain whether they exist: { $names }
+check-spelling = check the spelling by hand; their homeserver does not say whom it knows
+team-known = the homeserver knows all { $count }
+not-encrypted = portals are NOT encrypted (encryption.required = false): the homeserver reads along
+encrypt = write nothing about real patients into these rooms; take encryption.required out of the settings, which means true
+keys-allowed = devices, their keys and signatures are allowed
+bot-not-registered = not tried, because the bot cannot be registered
+look-into-homeserver = look into the log of the homeserver; the bot's name must be in the namespace of the registration
+no-device = a user of the gateway gets no device without a password
+no-keys-of-device = the gateway cannot upload keys of a device of its users (?device_id=, MSC4326)
+no-sync = a device of the bot cannot follow /sync, which brings it the keys
+no-signing-keys = the keys that sign a device are not taken without a password
+device-not-removed = a device is not removed without a password
+take-new-synapse = take Synapse 1.141 or newer, which needs no setting for it; for 1.121 to 1.140 the registration has to say io.element.msc4190: true, as `umstieg registration` writes it
+take-new-synapse-query = take Synapse 1.141 or newer, which needs no setting for it; where a proxy stands before it, let the query of a request pass
+take-new-synapse-sync = take Synapse 1.141 or newer, which needs no setting for it; where a proxy stands before it, let /_matrix/client/v3/sync pass
+take-new-synapse-sign = take Synapse 1.141 or newer, which needs no setting for it; before 1.139 keys cannot be replaced, before 1.110 not even made
+ping-not-tried = not tried: without the database our door stays shut
+database-first = put the database right first
+door-closed = closed
+check-listen = check appservice.listen
+ping-both-ways = both ways in { $milliseconds } ms
+homeserver-must-reach = the homeserver must reach { $url } (url in the registration) and send this hs_token; open the way, or correct appservice.url, write the registration anew and restart the homeserver
+check-trust = check ca_file, pin_sha256 and the client certificate of this channel
+inbox-works = login works, { $mails }
+outbox-reports = login works, reports delivery
+outbox-reports-not = login works, reports no delivery
+no-mails = no mails
+mails = { $count } mails
+mails-known = { $count } mails, all of them known
+mails-unknown = { $count } mails, { $unknown } of them would become letters in rooms; `since` of the inbox leaves older ones there at the first look
+no-answer-in-time = no answer in { $seconds } s
+check-server = check host, port and tls, for an inbox protocol as well, and that the server runs
+trust-server = check tls, and trust the server's certificate with ca_file or pin_sha256
+check-login = check user and password; for KIM also the card in the terminal and the call context behind # in the user name
+mailbox-busy = somebody else reads this mailbox now; try again in a minute
+look-into-mail-server = look into the log of the mail server
+
+# The database
+database-unreachable = the database cannot be used; check [database] url, and that Postgres is running
+database-not-migrated = the database could not be migrated; where a newer version has used it, start that one, else let its user create tables
+job-tables-not-migrated = the job engine's tables could not be migrated; let the database user create tables
+needs-migration = the database was not migrated to this version; run `umstieg migrate`
+another-gateway = another gateway is running on this database; stop it first
+pooler-between = between the gateway and Postgres is a pooler that lends connections for one transaction; such a connection cannot hold the lock that keeps a second gateway away. Name Postgres itself in [database] url, or a pooler in session mode
+keys-unreadable = the keys in the database could not be read
+other-key = the database is sealed with the key { $sealed_with }, and sealing.key of the settings is { $given }; nothing was changed. Give the key { $sealed_with } back to the settings; or, when { $given } is to replace it, run `umstieg rekey --old-key-file` with a file that holds { $sealed_with }
+data-key-damaged = data key { $id } in the table seal_keys does not open although sealing.key is the right one; nothing was changed. The table was damaged: restore it from a backup
+data-keys-lost = the table seal_keys is empty, and there are sealed values; nothing was changed. Without the keys of that table nobody can read them: restore it from a backup
+seal-too-short = the value is too short to be a sealed one
+seal-version = the value is sealed in version { $version }, which this gateway does not know
+seal-data-key = the value is sealed with data key { $id }, which the database does not have
+seal-altered = the value was altered, or sealed for another place or with another key
+database-failed = the database did not answer as expected
+damaged-row = { $place } of row { $row } is damaged: { $why }
+damaged-somewhere = { $place } of some row is damaged: { $why }
+harm-form = what was sealed there is of another form
+harm-word = it is no word that is known there
+harm-name = it is no name, address or id
+harm-number = it is no number that is possible there
+harm-time = it is no time that a clock shows
+harm-missing = it is missing
+harm-refused = Postgres cannot read it, or refuses it
+harm-state = a thing that is { $from } does not become { $to }
+other-server-name = the database was made for the homeserver { $kept }, and homeserver.server_name is { $given }; nothing was changed. Its rooms and users are at { $kept }: give that name back, or start with a new, empty database
+other-user-prefix = the database was made with the user_prefix "{ $kept }", and appservice.user_prefix is "{ $given }"; nothing was changed. The names of all its users and rooms begin with "{ $kept }": give that back, or start with a new, empty database
+channel-taken = the channel { $to } of the settings reads the mailbox of the channel { $from }, and the database knows another channel { $to }; nothing was changed. Give the channel of the settings its old name { $from }, or a name that was never used
+channel-still-there = the channel { $to } of the settings reads the mailbox of the channel { $from }, and the settings have a channel { $from } with another mailbox as well; nothing was changed. If { $to } is what { $from } was, give the other one a name that was never used. If { $to } is new, take it out of the settings, start until { $from } has looked into its own mailbox, and put it back
+channel-one-source = the channels { $first } and { $second } of the settings both read mailboxes of the channel { $from }; nothing was changed. Take the one that is new out of the settings, start once, and put it back
+channel-circle = the channels { $names } of the settings have changed their mailboxes, or their names, in a circle; nothing was changed. If the mailboxes were mixed up, put them right. If the names are to change, give one channel a name that was never used, start once, and then the others theirs
+channel-other-kind = the channel { $to } of the settings is of kind "{ $now }", and what the database knows of it, as { $from }, is of kind "{ $before }"; nothing was changed. Give it its old kind back; for the other kind make a new channel, with a name that was never used and a mailbox of its own
+
+# What “umstieg run” fails at
+cannot-listen = { $address } cannot be listened on; choose another address, or stop what listens there
+metrics-failed = the metrics could not be set up
+engine-failed = the job engine could not be started
+part-ended = a part of the gateway ended unexpectedly
+runtime-failed = the runtime does not start
+signals-failed = the signals of the operating system cannot be listened to
+life-ended = { $why }
+no-log-filter = log.filter is not understood
+no-log = the log does not start
+server-name-unusable = homeserver.server_name is not a server name
+mail-server-unusable = the channel { $channel } cannot use its mail server
+no-bot-id = the bot's local part and the server name do not make a user id
+roots-unusable = the homeserver's additional certificates cannot be used
+client-failed = the client for the homeserver could not be set up
+
+# Mail servers
+no-certificate = this is not PEM, or holds no certificate
+no-private-key = this is not PEM, or holds no private key
+no-fingerprint = a fingerprint is the SHA-256 of a certificate: 64 hex digits, colons allowed
+plaintext-abroad = a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and { $host } is another
+login-character = a user name or password must not contain line ends or NUL
+no-host-name = { $host } is neither a DNS name nor an IP address
+nobody-trusted = a pin list, or a list of authorities, must not be empty
+mail-server-settings = the settings of this mail server cannot be used
+mail-server-unreachable = the mail server { $host } cannot be reached
+mail-server-tls = the mail server { $host } offers no TLS connection that can be trusted
+mail-server-refuses = the mail server { $host } refuses the login
+mail-server-waits = the account on { $host } was refused, and is not tried again for { $seconds } s
+mail-server-busy = the mail server { $host } is busy
+mail-server-broke = the dialogue with the mail server { $host } broke off
+wire-failed = the connection failed
+wire-not-secure = the connection is not secure
+wire-closed = the server closed the connection
+wire-silent = the server stayed silent for too long
+wire-too-much = the server sent { $what }, which is more than we read
+wire-protocol = the server broke the protocol: { $what }
+wire-refused = the server answered: { $reply }
+wire-over = the session is over
+
+# The homeserver, and the sandbox
+homeserver-unreachable = the homeserver could not be reached for { $asked }
+homeserver-hung-up = the homeserver hung up during { $asked }
+homeserver-late = the homeserver did not answer { $asked } in time
+homeserver-refused = the homeserver refused { $asked }: { $status } { $errcode }
+homeserver-refused-plain = the homeserver refused { $asked }: { $status } no error code
+homeserver-garbled = the homeserver's answer to { $asked } makes no sense
+homeserver-too-long = the body in { $asked } is longer than the allowed { $bytes_max } bytes
+homeserver-unsendable = the request for { $asked } could not be written
+sandbox-broken = a document broke the process it was opened in
+sandbox-unavailable = the sandbox could not be started
+
+# What the commands say
+no-settings = there are no settings: copy umstieg.example.toml to umstieg.toml, or name another file with --settings
+settings-forbidden = you may not read the settings: run this as the gateway's own user, for example with sudo -u umstieg
+settings-unreadable = the settings file { $file } cannot be read
+output-closed = standard output cannot be written
+key-not-written = { $file } cannot be written; an existing key is never replaced
+key-made = this is the key { $mark }. Without it nobody can read the database: keep a copy of it, and not beside the backups of the database
+key-not-made = a key was not made
+key-not-base64 = is not base64
+key-wrong-length = is { $bytes } bytes long in base64, not 32
+key-no-secret = is 32 times the same byte, which is no secret
+old-key-unreadable = the file { $file } cannot be read
+old-key-wrong = what { $place } holds { $why }; expected the 32 bytes in base64 that were in the settings
+registration-written =
+    Wrote { $file }.
+    The gateway's user and the homeserver's both have to read it: give it to the first, and
+    the second a copy where it may read. Name that copy in homeserver.yaml, and restart the homeserver:
+
+    app_service_config_files:
+    {"  "}- { $file }
+
+    Then run: umstieg check
+rekey-nothing = Everything is sealed with the key { $mark } already; nothing was changed.
+rekey-wrapped =
+    From now on the database opens with the key { $mark } only.
+    Sealing anew what lies in it; this may be interrupted and run again.
+rekey-goes-on = Going on where it was interrupted.
+rekey-column = {"  "}{ $column }: { $done } of { $all }
+rekey-done =
+    Done. Old data keys removed: { $keys }.
+    Keep the old key as long as you keep backups from before.
+rekey-interrupted = it was interrupted; run it again, and it goes on where it was
+rekey-old-key-missing = the database is sealed with the key { $sealed_with }, which is not the one in the settings; nothing was changed. Give the old key with --old-key-file
+rekey-wrong-old-key = the old key given is { $given }, and the database is sealed with the key { $sealed_with }; nothing was changed. Give the file that holds { $sealed_with }
+rekey-damaged = everything else is sealed anew, but { $count } values do not open, the first in { $table }, column { $column }; they were damaged, or are of another database. The data keys stay, so that values restored from a backup open
+list-broken = the list could not be written
+nothing-parked = Nothing is parked.
+no-such-parked = nothing with the number { $id } is parked; `umstieg parked list` shows the numbers
+parked-next = Try one again: umstieg parked retry ID. Give one up: umstieg parked drop ID.
+parked-retried = { $id } is tried again as soon as the gateway runs.
+parked-dropped = { $id } is given up; its row stays in the database.
+head-id = id
+head-since = since (UTC)
+head-what = what
+head-number = number
+head-things = things
+head-channel = channel
+head-reason = reason
+head-new-identity = new identity
+head-user = user
+kind-letter = letter
+kind-post = post
+kind-dispatch = dispatch
+kind-portal = portal
+kind-conversation = conversation
+kind-event = event
+kind-gap = gap
+kind-mail = mail
+kind-unknown = unknown
+nobody-changed = Everybody is who they were; nothing waits to be confirmed.
+ask-changed =
+    Ask each of them, in person or by telephone, whether they reset their encryption themselves.
+    If so: umstieg identities confirm USER. If not, somebody may know the password: change it, and end all sessions of the account.
+identity-believed = { $user } is believed from now on with the identity { $identity }.
+no-such-identity = nothing of this user waits to be confirmed; `umstieg identities list` shows what does
+
+# The registration
+registration-exists = { $file } exists already, and the homeserver may know its tokens; --force replaces it
+registration-unwritable = { $file } cannot be written
+registration-unreadable = the registration file { $file } cannot be read; where there is none, write one with: umstieg registration; where there is one, give the gateway's user the right to read it
+registration-foreign = { $file }, line { $line }: this is not what `umstieg registration` writes; correct it or write a new one with: umstieg registration --force
+registration-incomplete = { $file }: { $key } is missing; add it or write a new file with: umstieg registration --force
+registration-example = { $file }: { $key } is a placeholder of the example; write a file with tokens of your own with: umstieg registration --force
+registration-differs = { $file }: { $key } is { $registered }, but the settings say { $setting } is { $set }; correct one of the two, and restart the homeserver when it was the registration
+without-exclusive = without an exclusive regex
+prefix-and-server = appservice.user_prefix with homeserver.server_name
+same-tokens = { $file }: as_token and hs_token are the same; write a new file with: umstieg registration --force
+sender-is-bot = { $file }: sender_localpart is the bot ({ $bot }), whose /sync the homeserver would refuse; choose another name for one of them
+
+# What the settings should hold
+missing = is missing: { $what }
+missing-secret = is missing: { $what }; or { $file } or { $env }
+wants-channel = is missing: add at least one section [[channel]]
+wants-database-url = where Postgres is, for example postgres://umstieg@localhost/umstieg, also as the environment variable UMSTIEG_DATABASE_URL
+wants-sealing-key = the key that seals what lies in the database; make one with: umstieg sealing-key
+wants-homeserver-url = where the homeserver is, for example https://127.0.0.1:8008
+wants-server-name = the right side of the homeserver's user ids, for example praxis.example
+wants-listen = where we listen, for example 127.0.0.1:9800
+wants-own-url = where the homeserver reaches us, for example http://127.0.0.1:9800
+wants-monitoring = where metrics and health are served, for example 127.0.0.1:9801
+wants-channel-name = a short name out of a-z, 0-9 and -
+wants-kind = "kim" or "fax"
+wants-label = what rooms of this channel are called
+wants-address = our own mail address on this channel
+wants-team = who is invited, for example ["@anna:praxis.example"]
+wants-protocol = "pop3" or "imap"
+wants-fax-domain = the right side of the gateway's addresses
+wants-fax-number = our own fax number, for example +49301234567
+wants-country = where the line is, for example DE
+wants-senders = who may bring faxes, for example ["fax@gateway.example"]
+wants-host = the mail server's name or address
+wants-port = the mail server's port, for example 995
+wants-user = the name to log in with
+wants-password = the password to log in with
+
+# What is wrong in the settings
+not-toml = this is not TOML: { $message }
+not-a-section = expected a section, found { $found }
+not-sections = expected one or more sections [[{ $key }]], found { $found }
+not-a-text = expected a text in quotes, found { $found }
+not-whole = expected a whole number from { $least } to { $most }, found { $found }
+not-a-flag = expected true or false, found { $found }
+not-a-list = expected a list of texts ["…", "…"], found { $found }
+found-text = a text
+found-number = a number
+found-point = a number with a point
+found-flag = true or false
+found-date = a date
+found-list = a list
+found-section = a section
+found-other = another one
+no-such-key = there is no such key; here are allowed: { $allowed }
+allowed-are = allowed are "{ $one }" and "{ $other }"
+allowed-forms = allowed is { $names }
+allowed-tls = allowed are "implicit", "starttls" and, on loopback, "none"
+same-listen = is the same as appservice.listen; choose another port
+not-a-database-url = expected a URL postgres://user:password@host:port/database; within the password # is written %23, / %2F, ? %3F, @ %40 and % %25
+key-is-placeholder = is the placeholder of the example; make a key with: umstieg sealing-key
+key-unusable = { $why }; expected 32 random bytes in base64; make them with: umstieg sealing-key
+url-unprotected = homeserver.url is not protected (http to another machine): our token crosses the network in clear; use https
+not-one-line = expected { $what }: not empty, on one line
+a-path = a path
+a-name = a name
+a-label = a label
+a-user-name = a user name
+not-a-filter = expected error, warn, info, debug, trace, or a list such as info,umstieg=debug
+channel-twice = there is another channel { $name }; each needs a name of its own
+team-empty = must not be empty: nobody would see what arrives
+mailbox-twice = another channel reads the same mailbox; every mail would arrive twice
+fax-only = belongs to a channel of kind "fax" only
+not-a-day = expected a day in quotes, for example "2026-11-01"
+senders-empty = must not be empty: no fax would be accepted
+own-user = names one of the gateway's own users ({ $prefix }…)
+other-server = channel { $channel }: { $key } names somebody on { $server }, not on { $server_name }; that is right only when the two servers federate
+not-a-web-url = expected a URL with scheme, for example http://127.0.0.1:8008
+not-a-server-name = expected a Matrix server name without scheme and @, for example praxis.example
+not-a-user-id = expected a Matrix user id, for example @anna:praxis.example
+not-a-socket = expected an IP address and a port, for example 127.0.0.1:9800
+not-an-id = expected 1 to 64 characters out of letters, digits, . _ and -
+not-a-prefix = expected 2 to 32 characters out of a-z, 0-9, . _ and -, ending with _, for example _umstieg_
+bot-without-prefix = has to begin with user_prefix ({ $prefix }), for example { $prefix }bot
+not-a-bot = expected { $prefix } and a short name out of a-z, 0-9, . _ and -
+bot-taken = { $prefix }kim_…, { $prefix }fax_… and { $prefix }sender_… are taken
+no-single-at = an address needs exactly one @ with text on both sides
+address-too-long = an address has at most 64 characters before and 255 after the @ (RFC 5321 §4.5.3.1)
+address-character = an address must not contain white space, control characters, quotes, brackets or letters outside ASCII
+not-a-fax-number = a fax number is written in international form: + and 7 to 15 digits (E.164)
+address-not-kim = expected a KIM address, ending with .kim.telematik or .kim.telematik-test, with letters, digits, . _ and - before the @
+not-a-channel-name = a channel's name has 1 to 32 characters out of a-z, 0-9 and -
+not-a-country = write a country as two capital letters, for example DE, AT or CH (ISO 3166-1)
+not-a-sender = write an address (fax@gateway.example) or a domain (@gateway.example)
+not-a-host = expected a host name or an IP address without scheme, port and path
+plain-abroad = "none" is allowed on loopback only; use "implicit" or "starttls"
+pins-empty = must not be empty: no certificate would be trusted
+ca-and-pin = give either ca_file or pin_sha256: with a pin no authority counts
+needs-beside = needs { $key } beside it
+not-a-pin = expected a SHA-256 fingerprint: 64 hexadecimal digits, colons allowed
+file-unreadable = the file { $file } cannot be read: { $error }
+no-certificate-in = the file { $file } holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)
+no-private-key-in = the file { $file } holds no private key in PEM form (-----BEGIN PRIVATE KEY-----)
+secret-line-end = must not contain line ends or NUL
+give-only-one = give only one of { $keys }
+is-empty = must not be empty
+first-line-empty = the file { $file } has an empty first line
+variable-not-set = the environment variable { $variable } is not set
+world-readable = { $file } holds a secret and everybody on this machine can read it; run: chmod o= { $file }
+
+# Why something is parked
+parked-for = { $code } ({ $why })
+reason-sender = from somebody who is not in senders
+reason-no-sender = names no sender
+reason-several-senders = names more than one sender
+reason-nobody-joined = nobody has joined its room
+reason-nobody-reads = who has joined its room cannot read there
+reason-not-fetched = the mail server does not hand it out
+reason-too-large = larger than mail_bytes_max
+reason-no-name = the mail server lists it without a name
+reason-unreadable = the parser cannot read it
+reason-interrupted = the gateway ended in the middle of every attempt
+reason-damaged = what the database holds of it cannot be read
+reason-room = its room could not be used nor replaced
+reason-address = the address does not fit into a Matrix user id
+reason-lost = the database does not hold what it should
+reason-gap = a part of its room's history was lost
+reason-unclear = nobody knows whether it arrived
+reason-refused = the mail server said no for good
+reason-try-later = the mail server was away or busy at every attempt
+reason-homeserver = the homeserver said no for good
+
+# What a document can get at
+way-read = reading files
+way-write = writing files
+way-network = the network
+way-process = other programs
+way-memory = more memory
