@@ -4,6 +4,7 @@
 //! Each ghost encrypts with its own device; the bot's alone decrypts, for all. What the bot's
 //! `/sync` tells of other people's devices reaches every device of ours, loaded or not.
 
+mod news;
 mod saying;
 
 use std::{
@@ -20,6 +21,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tracing::{debug, info, warn};
 
+pub(super) use news::bot_asks_for;
+pub use news::receive;
 pub(super) use saying::{Saying, say, who_could_read};
 
 use super::{Ctx, Line, damage, identities, members, stop::Stop};
@@ -471,62 +474,6 @@ pub(super) async fn ask_for_key(ctx: &Ctx, room: &RoomId, event: &Value) -> Resu
     unless_lost(ctx, &bot, asked.map_err(Stop::from)).await
 }
 
-/// Takes in what the bot's `/sync` brought for its device, and lets all others know whose devices
-/// changed. When it returns, all of it is saved.
-pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
-    if !ctx.devices.is_required {
-        return Ok(());
-    }
-    let (changed, left) = (news.changed.clone(), news.left.clone());
-    let has_messages = !news.to_device.is_empty();
-    let received = async {
-        let bot = loaded(ctx, ctx.homeserver.bot()).await?;
-        // Its one-time keys and sessions go on.
-        if has_messages {
-            count_on(ctx).await?;
-        }
-        let keys = take_in(ctx, &bot, news).await?;
-        Ok::<_, Stop>((keys, marks_of_known(ctx, &bot, &changed).await?))
-    };
-    let (keys, marks) = received.await?;
-    let is_as_told = |user: &&OwnedUserId| {
-        marks.get(*user).is_some_and(|mark| ctx.devices.told().get(*user) == Some(mark))
-    };
-    let news: Vec<OwnedUserId> =
-        changed.iter().filter(|user| !is_as_told(user)).chain(&left).cloned().collect();
-    tell_of_changes(ctx, &news).await?;
-    ctx.devices.are_told(marks, &left);
-    // Somebody may have got a first device, or another one, or be in one more room.
-    let names: Vec<String> = changed.iter().chain(&left).map(ToString::to_string).collect();
-    if !names.is_empty() {
-        ctx.store.wake_for_readers(&names).await?;
-    }
-    for key in keys {
-        ctx.store.wake_for_key(&key.room_id, &key.session_id).await?;
-    }
-    Ok(())
-}
-
-/// What the bot knows by now of the devices of people of this homeserver, and of its own, for which all
-/// of ours encrypt. Of others' homeservers one may be away, and nobody tells when its answer comes.
-async fn marks_of_known(
-    ctx: &Ctx,
-    bot: &LoadedDevice,
-    changed: &[OwnedUserId],
-) -> Result<BTreeMap<OwnedUserId, String>, Stop> {
-    let Ctx { homeserver, .. } = ctx;
-    let is_known = |user: &&OwnedUserId| {
-        let is_of_people = !homeserver.is_ours(user) || *user == homeserver.bot();
-        user.server_name() == homeserver.server_name() && is_of_people
-    };
-    let people: Vec<OwnedUserId> = changed.iter().filter(is_known).cloned().collect();
-    if people.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let marks = bot.device.marks(&people).await;
-    unless_lost(ctx, &bot.device, marks.map_err(Stop::from)).await
-}
-
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
 /// key in it must be saved by then. After that the device answers what it was asked.
 async fn take_in(ctx: &Ctx, loaded: &LoadedDevice, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
@@ -548,35 +495,6 @@ async fn take_in(ctx: &Ctx, loaded: &LoadedDevice, news: DeviceNews) -> Result<V
 pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
     let Some(bot) = live_device(ctx, ctx.homeserver.bot()).await? else { return Ok(()) };
     ctx.store.forget_read_messages(bot.row, ctx.clock.now() - REMEMBER_READ).await?;
-    Ok(())
-}
-
-/// The bot is about to tell somebody of something another device of ours learned of theirs. Its own
-/// `/sync` may lie behind: it asks for their devices before it says it.
-pub(super) async fn bot_asks_for(ctx: &Ctx, user: &str) -> Result<(), Stop> {
-    let Ok(user) = OwnedUserId::try_from(user) else { return Ok(()) };
-    let bot = loaded(ctx, ctx.homeserver.bot()).await?;
-    let heard = bot.device.heard_of_changes(&[user]).await;
-    unless_lost(ctx, &bot.device, heard.map_err(Stop::from)).await
-}
-
-/// First those that are not in memory: who is loaded meanwhile reads what is saved.
-async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), StoreError> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> = changed.iter().map(ToString::to_string).collect();
-    ctx.store.mark_users_dirty(&names).await?;
-    for user in ctx.devices.users() {
-        let Some(slot) = ctx.devices.slots().get(&user).cloned() else { continue };
-        let loaded = slot.device.lock().await.clone();
-        if let Some(LoadedDevice { device, .. }) = loaded
-            && let Err(error) = device.heard_of_changes(changed).await
-        {
-            warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
-            *slot.device.lock().await = None;
-        }
-    }
     Ok(())
 }
 

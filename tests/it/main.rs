@@ -39,6 +39,7 @@ mod layers;
 mod letters;
 mod mailboxes;
 mod migrations;
+mod nodes;
 mod notices;
 mod peers;
 mod portals;

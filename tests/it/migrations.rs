@@ -43,13 +43,13 @@ const BEFORE_CORRESPONDENTS: &str = "
     values (1, '@anna:x', 'out', now());";
 
 /// A database on its way through the migrations.
-struct Tables {
+struct MigratingTables {
     world: &'static Surroundings,
     name: String,
     connection: PgConnection,
 }
 
-impl Tables {
+impl MigratingTables {
     async fn empty() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
@@ -81,7 +81,7 @@ const CORRESPONDENTS: &str = "
 
 #[tokio::test]
 async fn correspondents_and_rooms_are_carried_over() {
-    let mut tables = Tables::empty().await;
+    let mut tables = MigratingTables::empty().await;
     tables.up_to(19).await;
     tables.sql(BEFORE_CORRESPONDENTS).await;
 
@@ -142,7 +142,7 @@ async fn correspondents_and_rooms_are_carried_over() {
 /// A channel's own room belongs to no conversation, and there is one of it.
 #[tokio::test]
 async fn a_room_has_what_its_kind_has() {
-    let mut tables = Tables::empty().await;
+    let mut tables = MigratingTables::empty().await;
     tables.up_to(i64::MAX).await;
     let add = |fields: &str, values: &str| {
         format!(

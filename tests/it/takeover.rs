@@ -16,8 +16,7 @@ use tokio::{
 use umstieg::{
     model::{ConversationId, DeliveryState, MessageId},
     store::{
-        Database, Job, MayLeave, NewPart, OneGateway, OpenError, Store, StoreError, StoredPart,
-        seal::OuterKey,
+        Database, MayLeave, NewPart, OneGateway, OpenError, Store, StoredPart, seal::OuterKey,
     },
 };
 use umstieg_world::{AddressTrouble, World, WorldOptions};
@@ -335,16 +334,16 @@ async fn who_was_stopped_while_an_answer_waited_does_not_send_it() {
 }
 
 /// A database of its own with one answer that waits, and its settings' key.
-struct Alone {
-    url: String,
-    key: OuterKey,
+pub(crate) struct Alone {
+    pub(crate) url: String,
+    pub(crate) key: OuterKey,
 }
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-25 12:00 UTC);
 const HERE: ConversationId = ConversationId(1);
 
 impl Alone {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
         let key = OuterKey::from_base64(&umstieg_world::gateway::sealing_key()).unwrap();
@@ -353,14 +352,14 @@ impl Alone {
     }
 
     /// A gateway takes the database, whatever the one before does.
-    async fn gateway(&self) -> (OneGateway, Store) {
+    pub(crate) async fn gateway(&self) -> (OneGateway, Store) {
         let mut gate = OneGateway::take(&self.url).await.unwrap();
         let epoch = gate.begin().await.unwrap();
         let database = Database::connect_in(&self.url, 2, epoch).await.unwrap();
         (gate, database.open(&self.key).await.unwrap())
     }
 
-    async fn command(&self) -> Store {
+    pub(crate) async fn command(&self) -> Store {
         Database::connect(&self.url, 1).await.unwrap().open(&self.key).await.unwrap()
     }
 }
@@ -463,51 +462,6 @@ async fn every_table_is_behind_the_fence() {
         let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
         assert_eq!(code.as_deref(), Some("UM001"), "{table}");
     }
-}
-
-/// What a node has a lease of, another one leaves alone, with the job that stands there. It is free when
-/// the node has ended, and a command beside the gateway is kept out of nothing.
-#[tokio::test]
-async fn a_place_is_worked_for_by_one_node() {
-    let alone = Alone::new().await;
-    let (mut gate, first) = alone.gateway().await;
-    let command = alone.command().await;
-    assert!(first.lease("send_posts 1").await.unwrap());
-    assert!(first.lease("send_posts 1").await.unwrap(), "it has it already");
-    assert!(command.lease("send_posts 1").await.unwrap());
-
-    // A second node at the same time: for that the rule of one gateway has to go.
-    sqlx::query("drop trigger end_other_nodes on gateway").execute(command.pool()).await.unwrap();
-    let second = Database::connect_in(&alone.url, 1, gate.begin().await.unwrap()).await.unwrap();
-    let second = second.open(&alone.key).await.unwrap();
-    // Its connections were ended; it may have others.
-    while first.ping().await.is_err() {}
-    assert!(!second.lease("send_posts 1").await.unwrap());
-    assert!(second.lease("send_posts 2").await.unwrap());
-    assert!(!first.lease("send_posts 2").await.unwrap());
-
-    // Both have a job that is taken, and each knows of none of the other.
-    for number in [1, 2, 3] {
-        command.wake(&Job::SendPosts(ConversationId(number)), None).await.unwrap();
-    }
-    sqlx::query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'engine'")
-        .execute(command.pool())
-        .await
-        .unwrap();
-    let later = OffsetDateTime::now_utc() + Duration::from_secs(60);
-    assert_eq!(second.release_orphaned_jobs(&[], later).await.unwrap(), 2, "2, and 3 is nobody's");
-
-    let ended = "update nodes set ended_at = now() where epoch = (select min(epoch) from nodes)";
-    sqlx::query(ended).execute(command.pool()).await.unwrap();
-    assert!(second.lease("send_posts 1").await.unwrap());
-    let refused = first.lease("send_posts 4").await.unwrap_err();
-    assert!(matches!(refused, StoreError::Again(_)), "{refused}");
-    second.forget_ended_nodes().await.unwrap();
-    let nodes: i64 =
-        sqlx::query_scalar("select count(*) from nodes").fetch_one(command.pool()).await.unwrap();
-    assert_eq!(nodes, 1);
-    // Whoever was forgotten counts no more than before.
-    first.lease("send_posts 5").await.unwrap_err();
 }
 
 /// B73: a lock that is taken at each look has to be given back as often.

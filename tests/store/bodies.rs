@@ -9,7 +9,7 @@ use umstieg::{
     },
 };
 
-use crate::tables::{COLLECT, COLLECT_AT_MOST, NOW, Tables, after, id, notice};
+use crate::tables::{COLLECT, COLLECT_AT_MOST, NOW, StoreTables, after, id, notice};
 
 const ANNA: &str = "@anna:x";
 const BERT: &str = "@bert:x";
@@ -40,12 +40,12 @@ fn redaction(event_id: &str, of: &str) -> IncomingEvent {
 }
 
 /// `/sync` tells of events.
-async fn tells(tables: &Tables, events: &[IncomingEvent]) {
+async fn tells(tables: &StoreTables, events: &[IncomingEvent]) {
     tables.store.receive_sync("@bot:x", "s", &[], events, NOW).await.unwrap();
 }
 
 /// A step that acts upon an event nobody has read.
-async fn step<'t>(tables: &'t Tables, event_id: &str) -> EventStep<'t> {
+async fn step<'t>(tables: &'t StoreTables, event_id: &str) -> EventStep<'t> {
     let events = tables.store.new_events(ROOM, 100).await.unwrap();
     let event = events.iter().find(|event| event.event_id == event_id).unwrap();
     tables.store.event_step(event.id, NOW).await.unwrap().unwrap()
@@ -71,14 +71,14 @@ async fn collect(
     step.collect(new).await.unwrap();
 }
 
-async fn reads(tables: &Tables, conversation: ConversationId, event_id: &str) {
+async fn reads(tables: &StoreTables, conversation: ConversationId, event_id: &str) {
     let mut step = step(tables, event_id).await;
     collect(&mut step, conversation, (event_id, ANNA)).await;
     step.commit().await.unwrap();
 }
 
 /// What an edit says becomes known.
-async fn reads_edit(tables: &Tables, edit: &str, of: &str) {
+async fn reads_edit(tables: &StoreTables, edit: &str, of: &str) {
     let mut step = step(tables, edit).await;
     let part = StoredPart::Text(edit.to_owned());
     step.edit_says(edit, ROOM, ANNA, of, EditSays::Part(&part)).await.unwrap();
@@ -86,7 +86,7 @@ async fn reads_edit(tables: &Tables, edit: &str, of: &str) {
 }
 
 /// A closed dispatch of `$1` and `$2`.
-async fn two_messages(tables: &Tables) -> (ConversationId, StoredDispatch) {
+async fn two_messages(tables: &StoreTables) -> (ConversationId, StoredDispatch) {
     let conversation = tables.conversation().await;
     tells(tables, &[message("$1", ANNA), message("$2", ANNA)]).await;
     reads(tables, conversation, "$1").await;
@@ -116,7 +116,7 @@ async fn a_body_does_not_leave_when_its_room_shows_something_else_by_then() {
         ),
     ];
     for (what, happens, expected) in all {
-        let tables = Tables::new().await;
+        let tables = StoreTables::new().await;
         let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
         let composed = store.composition(head.id).await.unwrap();
         assert_eq!(words(&composed), ["$1", "$2"]);
@@ -140,7 +140,7 @@ async fn a_body_does_not_leave_when_its_room_shows_something_else_by_then() {
 
 #[tokio::test]
 async fn what_does_not_change_what_is_shown_stops_no_body() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
     let composed = store.composition(head.id).await.unwrap();
     let attempt = store.begin_attempt(&head).await.unwrap().unwrap();
@@ -159,7 +159,7 @@ async fn what_does_not_change_what_is_shown_stops_no_body() {
 
 #[tokio::test]
 async fn what_is_done_to_a_message_after_its_body_began_to_leave_is_too_late() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
     tells(&tables, &[edit("$e", ANNA, "$1")]).await;
     reads_edit(&tables, "$e", "$1").await;
@@ -178,7 +178,7 @@ async fn what_is_done_to_a_message_after_its_body_began_to_leave_is_too_late() {
 /// A key may be late: what is read first is not what was said first.
 #[tokio::test]
 async fn a_dispatch_says_its_messages_in_the_order_of_the_room() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     tells(&tables, &[message("$1", ANNA), message("$2", ANNA), message("$3", ANNA)]).await;
     for event_id in ["$3", "$1", "$2"] {
@@ -192,7 +192,7 @@ async fn a_dispatch_says_its_messages_in_the_order_of_the_room() {
 
 #[tokio::test]
 async fn an_event_is_acted_upon_once_and_wholly() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     tells(&tables, &[message("$1", ANNA)]).await;
     let event = store.new_events(ROOM, 100).await.unwrap()[0].id;
@@ -224,7 +224,7 @@ async fn an_event_is_acted_upon_once_and_wholly() {
 /// The edit's key does not come: its message leaves neither as before nor as it should.
 #[tokio::test]
 async fn a_message_is_held_for_an_edit_once_and_its_dispatch_ends_with_its_last() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
     tells(&tables, &[edit("$e", ANNA, "$1"), edit("$f", ANNA, "$2")]).await;
     let hold = async |edit: &str, of: &str| {
@@ -269,7 +269,7 @@ async fn a_message_is_held_for_an_edit_once_and_its_dispatch_ends_with_its_last(
 /// Part of what was said was not heard: what waits may have been taken back in it.
 #[tokio::test]
 async fn behind_a_gap_nothing_leaves_by_itself() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
     tells(&tables, &[message("$3", ANNA)]).await;
     let lost = async || {

@@ -6,13 +6,13 @@ use umstieg::{
     store::{Attempt, MayLeave, ParkedKind, Resolution, StoreError, StoredDispatch},
 };
 
-use crate::tables::{NOW, Says, Tables, after, erik, id, name, notice};
+use crate::tables::{NOW, SpokenPart, StoreTables, after, erik, id, name, notice};
 
 const ANNA: &str = "@anna:x";
 const BERT: &str = "@bert:x";
 
 /// What each dispatch says, in order.
-async fn gathered(tables: &Tables) -> Vec<String> {
+async fn gathered(tables: &StoreTables) -> Vec<String> {
     let dispatches = "select dispatch.id, string_agg(part.event_id, ' ' order by part.id)
                       from dispatches as dispatch
                       left join dispatch_parts as part on part.dispatch_id = dispatch.id
@@ -22,21 +22,21 @@ async fn gathered(tables: &Tables) -> Vec<String> {
     rows.split(", ").map(|row| row.split('|').nth(1).unwrap_or_default().to_owned()).collect()
 }
 
-/// Says something after so many seconds, which answers a letter.
+/// SpokenPart something after so many seconds, which answers a letter.
 async fn says(
-    tables: &Tables,
+    tables: &StoreTables,
     conversation: ConversationId,
     author: &str,
     message_id: &str,
     (answers, seconds): (Option<LetterId>, i64),
 ) {
     let at = after(seconds);
-    tables.collect(Says { conversation, author, message_id, answers, at }).await.unwrap();
+    tables.collect(SpokenPart { conversation, author, message_id, answers, at }).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_dispatch_gathers_what_one_person_says_until_somebody_else_does() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     for (author, message_id, seconds) in
         [(ANNA, "1", 0), (ANNA, "2", 10), (BERT, "3", 20), (ANNA, "4", 20), (ANNA, "5", 21)]
@@ -53,7 +53,7 @@ async fn a_dispatch_gathers_what_one_person_says_until_somebody_else_does() {
 
 #[tokio::test]
 async fn what_answers_another_letter_leaves_as_a_mail_of_its_own() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     let (first, _) = tables.said_by_letter(conversation, &["a"]).await;
     let (second, _) = tables.said_by_letter(conversation, &["b"]).await;
@@ -69,7 +69,7 @@ async fn what_answers_another_letter_leaves_as_a_mail_of_its_own() {
 
 #[tokio::test]
 async fn a_dispatch_stays_open_for_a_while_after_each_word_and_not_for_ever() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     let closes_in = async || {
         let head = tables.head(conversation).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_dispatch_stays_open_for_a_while_after_each_word_and_not_for_ever() {
 /// Whatever the clock says then: what stands behind other words does not leave before them.
 #[tokio::test]
 async fn a_dispatch_that_others_stand_behind_is_not_opened_again_when_the_clock_is_set_back() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     for (author, message_id, seconds) in
         [(ANNA, "1", 0), (BERT, "2", -100), (ANNA, "3", -200), (ANNA, "4", -190)]
@@ -99,22 +99,22 @@ async fn a_dispatch_that_others_stand_behind_is_not_opened_again_when_the_clock_
 
 #[tokio::test]
 async fn an_event_goes_into_one_dispatch_once() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, other) = (tables.conversation().await, tables.conversation().await);
-    let first = Says { conversation, author: ANNA, message_id: "1", answers: None, at: NOW };
+    let first = SpokenPart { conversation, author: ANNA, message_id: "1", answers: None, at: NOW };
     tables.all_or_nothing(async || tables.collect(first).await).await;
     assert_eq!(tables.jobs().await, format!("hand_over {conversation}"));
     tables.unchanged(tables.collect(first)).await;
     for again in [
-        Says { author: BERT, ..first },
-        Says { conversation: other, ..first },
-        Says { at: after(300), ..first },
+        SpokenPart { author: BERT, ..first },
+        SpokenPart { conversation: other, ..first },
+        SpokenPart { at: after(300), ..first },
     ] {
         tables.unchanged(tables.collect(again)).await;
     }
     // As a second word of it, and as one that closes another's.
     for (author, message_id) in [(ANNA, "2"), (BERT, "3")] {
-        let next = Says { author, message_id, ..first };
+        let next = SpokenPart { author, message_id, ..first };
         tables.all_or_nothing(async || tables.collect(next).await).await;
     }
     assert_eq!(gathered(&tables).await, ["$1 $2", "$3"]);
@@ -122,7 +122,7 @@ async fn an_event_goes_into_one_dispatch_once() {
 
 #[tokio::test]
 async fn closing_fixes_what_a_dispatch_answers_and_is_done_once() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -154,7 +154,7 @@ async fn closing_fixes_what_a_dispatch_answers_and_is_done_once() {
 
 #[tokio::test]
 async fn nobody_knows_the_name_of_a_dispatch_that_was_withdrawn_before_it_closed() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, erik) = (&tables.store, name("kim"), erik());
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -175,7 +175,7 @@ async fn nobody_knows_the_name_of_a_dispatch_that_was_withdrawn_before_it_closed
 
 #[tokio::test]
 async fn only_the_oldest_dispatch_of_a_conversation_moves() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     for (author, message_id) in [(ANNA, "1"), (BERT, "2"), (ANNA, "3")] {
         tables.says(conversation, author, message_id).await;
@@ -191,7 +191,7 @@ async fn only_the_oldest_dispatch_of_a_conversation_moves() {
 
 /// Brings the head of a conversation to a state, and gives it as whoever brought it there has it.
 async fn brought_to(
-    tables: &Tables,
+    tables: &StoreTables,
     conversation: ConversationId,
     state: DeliveryState,
 ) -> StoredDispatch {
@@ -222,7 +222,7 @@ async fn brought_to(
 #[tokio::test]
 async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
     use DeliveryState::{Collecting, Failed, HandingOver, SendingBody, Waiting};
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
     let (kim, said) = (&kim, &said);
     let mut number = 0;
@@ -276,7 +276,7 @@ async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
 
 #[tokio::test]
 async fn who_was_overtaken_changes_nothing_any_more() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -317,7 +317,7 @@ async fn who_was_overtaken_changes_nothing_any_more() {
 
 #[tokio::test]
 async fn an_attempt_counts_before_it_begins_and_one_that_was_none_does_not() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -346,7 +346,7 @@ async fn an_attempt_counts_before_it_begins_and_one_that_was_none_does_not() {
 #[tokio::test]
 async fn settling_is_one_step_with_its_notice_and_with_the_row_a_person_looks_at() {
     for (state, begun_anew) in [(DeliveryState::Failed, false), (DeliveryState::Unclear, true)] {
-        let tables = Tables::new().await;
+        let tables = StoreTables::new().await;
         let (store, kim, said) = (&tables.store, name("kim"), notice("said"));
         let conversation = tables.conversation().await;
         tables.says(conversation, ANNA, "1@kim.local").await;
@@ -378,7 +378,7 @@ async fn settling_is_one_step_with_its_notice_and_with_the_row_a_person_looks_at
 /// "Failed" and "unclear" are true whoever looked at it.
 #[tokio::test]
 async fn what_a_person_gives_up_stays_what_it_was() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -400,7 +400,7 @@ async fn what_a_person_gives_up_stays_what_it_was() {
 
 #[tokio::test]
 async fn later_notices_about_a_dispatch_replace_the_first() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let conversation = tables.conversation().await;
     tables.room(conversation, "!r:x").await;
@@ -422,7 +422,7 @@ async fn later_notices_about_a_dispatch_replace_the_first() {
 
 #[tokio::test]
 async fn the_sweep_wakes_what_is_due_and_nothing_that_is_settled() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let conversation = tables.conversation().await;
     tables.says(conversation, ANNA, "1@kim.local").await;
@@ -449,7 +449,7 @@ async fn a_damaged_dispatch_is_told_and_settled_by_how_far_it_came() {
         (DeliveryState::HandingOver, "failed"),
         (DeliveryState::SendingBody, "unclear"),
     ] {
-        let tables = Tables::new().await;
+        let tables = StoreTables::new().await;
         let (store, kim) = (&tables.store, name("kim"));
         let conversation = tables.conversation().await;
         tables.says(conversation, ANNA, "1@kim.local").await;

@@ -10,15 +10,15 @@ use umstieg::{
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{COLLECT, COLLECT_AT_MOST, NOW, Says, Tables, name, notice},
+    tables::{COLLECT, COLLECT_AT_MOST, NOW, SpokenPart, StoreTables, name, notice},
 };
 
 const AUTHORS: [&str; 2] = ["@anna:x", "@bert:x"];
 
 #[derive(Debug, Clone)]
-enum Step {
+enum DispatchesStep {
     /// The clock goes on before, or is set back.
-    Says {
+    SpokenPart {
         author: usize,
         answers: usize,
         seconds: i64,
@@ -66,7 +66,7 @@ enum With {
     Settle(DeliveryState),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = DispatchesStep> {
     let which = any::<prop::sample::Index>;
     let resolution = prop_oneof![3 => Just(Resolution::Retry), 1 => Just(Resolution::Drop)];
     let settled = || {
@@ -85,25 +85,25 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (0..2_usize, 0..2_usize, -40..60_i64, taken()).prop_map(
-            |(author, answers, seconds, taken)| Step::Says { author, answers, seconds, taken }
+            |(author, answers, seconds, taken)| DispatchesStep::SpokenPart { author, answers, seconds, taken }
         ),
-        1 => (which(), 0..2_usize).prop_map(|(which, author)| Step::SaysAgain { which, author }),
-        5 => taken().prop_map(|taken| Step::Close { taken }),
-        6 => Just(Step::Begin),
-        5 => Just(Step::Leave),
-        2 => taken().prop_map(|taken| Step::TryLater { taken }),
-        1 => Just(Step::IsNone),
-        5 => (settled(), taken()).prop_map(|(to, taken)| Step::Settle { to, taken }),
-        1 => taken().prop_map(|taken| Step::Withdraw { taken }),
+        1 => (which(), 0..2_usize).prop_map(|(which, author)| DispatchesStep::SaysAgain { which, author }),
+        5 => taken().prop_map(|taken| DispatchesStep::Close { taken }),
+        6 => Just(DispatchesStep::Begin),
+        5 => Just(DispatchesStep::Leave),
+        2 => taken().prop_map(|taken| DispatchesStep::TryLater { taken }),
+        1 => Just(DispatchesStep::IsNone),
+        5 => (settled(), taken()).prop_map(|(to, taken)| DispatchesStep::Settle { to, taken }),
+        1 => taken().prop_map(|taken| DispatchesStep::Withdraw { taken }),
         3 => (which(), resolution, taken())
-            .prop_map(|(which, resolution, taken)| Step::Decide { which, resolution, taken }),
-        4 => (which(), with).prop_map(|(which, with)| Step::Overtaken { which, with }),
+            .prop_map(|(which, resolution, taken)| DispatchesStep::Decide { which, resolution, taken }),
+        4 => (which(), with).prop_map(|(which, with)| DispatchesStep::Overtaken { which, with }),
     ]
 }
 
 /// A dispatch as it should stand there.
 #[derive(Debug, Clone)]
-struct Dispatch {
+struct ModelDispatch {
     author: usize,
     answers: usize,
     opened_at: OffsetDateTime,
@@ -115,7 +115,7 @@ struct Dispatch {
     may_have_arrived: bool,
 }
 
-impl Dispatch {
+impl ModelDispatch {
     fn is_open(&self) -> bool {
         self.state == DeliveryState::Collecting
     }
@@ -126,18 +126,18 @@ impl Dispatch {
     }
 }
 
-struct Model<'t> {
-    tables: &'t Tables,
+struct DispatchesModel<'t> {
+    tables: &'t StoreTables,
     conversation: ConversationId,
     letters: [Option<LetterId>; 2],
     now: OffsetDateTime,
-    dispatches: Vec<Dispatch>,
+    dispatches: Vec<ModelDispatch>,
     /// What was ever in somebody's hands, with the place of its dispatch.
     hands: Vec<(usize, StoredDispatch)>,
     said: Vec<String>,
 }
 
-impl Model<'_> {
+impl DispatchesModel<'_> {
     /// The head as the store gives it, and its place; both know the same.
     async fn head(&mut self) -> Option<(usize, StoredDispatch)> {
         let head = self.tables.head(self.conversation).await;
@@ -155,7 +155,7 @@ impl Model<'_> {
     }
 
     async fn says(&mut self, author: usize, answers: usize, event: &str, taken: Taken) {
-        let says = Says {
+        let says = SpokenPart {
             conversation: self.conversation,
             author: AUTHORS[author],
             message_id: event,
@@ -173,7 +173,7 @@ impl Model<'_> {
         let (now, event) = (self.now, format!("${event}"));
         let closes_at = now + COLLECT;
         let is_same =
-            |dispatch: &Dispatch| (dispatch.author, dispatch.answers) == (author, answers);
+            |dispatch: &ModelDispatch| (dispatch.author, dispatch.answers) == (author, answers);
         for other in self.dispatches.iter_mut().filter(|d| d.is_open() && !is_same(d)) {
             other.closes_at = other.closes_at.min(now);
         }
@@ -184,7 +184,7 @@ impl Model<'_> {
                 open.closes_at = closes_at.min(open.opened_at + COLLECT_AT_MOST);
                 open.events.push(event);
             }
-            None => self.dispatches.push(Dispatch {
+            None => self.dispatches.push(ModelDispatch {
                 author,
                 answers,
                 opened_at: now,
@@ -198,38 +198,38 @@ impl Model<'_> {
         }
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: DispatchesStep) {
         let (store, said, kim) = (&self.tables.store, notice("x"), name("kim"));
         match step {
-            Step::Says { author, answers, seconds, taken } => {
+            DispatchesStep::SpokenPart { author, answers, seconds, taken } => {
                 self.now += time::Duration::seconds(seconds);
                 let event = format!("{}-{}@kim.local", self.conversation, self.said.len());
                 return self.says(author, answers, &event, taken).await;
             }
-            Step::SaysAgain { which, author } => {
+            DispatchesStep::SaysAgain { which, author } => {
                 if self.said.is_empty() {
                     return;
                 }
                 let event = self.said[which.index(self.said.len())].clone();
                 return self.says(author, 0, &event, Taken::Once).await;
             }
-            Step::Decide { which, resolution, taken } => {
+            DispatchesStep::Decide { which, resolution, taken } => {
                 return self.decide(which, resolution, taken).await;
             }
-            Step::Overtaken { which, with } => return self.overtaken(which, with).await,
+            DispatchesStep::Overtaken { which, with } => return self.overtaken(which, with).await,
             _ => {}
         }
         let Some((at, head)) = self.head().await else { return };
         let dispatch = &mut self.dispatches[at];
         let (state, now) = (dispatch.state, self.now);
         match step {
-            Step::Close { taken } => {
+            DispatchesStep::Close { taken } => {
                 take(taken, async || store.close_dispatch(&head, now).await).await;
                 if state == DeliveryState::Collecting {
                     dispatch.state = DeliveryState::Waiting;
                 }
             }
-            Step::Begin => {
+            DispatchesStep::Begin => {
                 let begun = store.begin_attempt(&head).await.unwrap();
                 assert_eq!(begun.is_some(), state == DeliveryState::Waiting);
                 if let Some(begun) = begun {
@@ -239,7 +239,7 @@ impl Model<'_> {
                     self.hands.push((at, begun));
                 }
             }
-            Step::Leave => {
+            DispatchesStep::Leave => {
                 let composed = store.composition(head.id).await.unwrap();
                 let leaves = store.body_leaves(&head, &composed).await.unwrap();
                 assert_eq!(leaves == MayLeave::Leaves, state == DeliveryState::HandingOver);
@@ -247,14 +247,14 @@ impl Model<'_> {
                     dispatch.state = DeliveryState::SendingBody;
                 }
             }
-            Step::TryLater { taken } => {
+            DispatchesStep::TryLater { taken } => {
                 let again = async || store.dispatch_again_at(&head, now, "x", Some(&said)).await;
                 take(taken, again).await;
                 if state != DeliveryState::Collecting {
                     dispatch.state = DeliveryState::Waiting;
                 }
             }
-            Step::IsNone => {
+            DispatchesStep::IsNone => {
                 let attempt = Attempt::Dispatch(head.id, head.begun);
                 store.attempt_is_none(attempt).await.unwrap();
                 if matches!(state, DeliveryState::HandingOver | DeliveryState::SendingBody) {
@@ -262,7 +262,7 @@ impl Model<'_> {
                     dispatch.attempts = (dispatch.attempts - 1).max(0);
                 }
             }
-            Step::Settle { to, taken } => {
+            DispatchesStep::Settle { to, taken } => {
                 let parked = (to != DeliveryState::Accepted).then_some((&kim, "x"));
                 let settle =
                     async || store.settle_dispatch(&head, to, "x", &said, parked, now).await;
@@ -271,17 +271,17 @@ impl Model<'_> {
                     dispatch.state = settled;
                 }
             }
-            Step::Withdraw { taken } => {
+            DispatchesStep::Withdraw { taken } => {
                 take(taken, async || store.withdraw_empty(&head, &said, now).await).await;
                 // What may have left is not withdrawn.
                 if state != DeliveryState::SendingBody {
                     dispatch.state = DeliveryState::Withdrawn;
                 }
             }
-            Step::Says { .. }
-            | Step::SaysAgain { .. }
-            | Step::Decide { .. }
-            | Step::Overtaken { .. } => {}
+            DispatchesStep::SpokenPart { .. }
+            | DispatchesStep::SaysAgain { .. }
+            | DispatchesStep::Decide { .. }
+            | DispatchesStep::Overtaken { .. } => {}
         }
     }
 
@@ -369,7 +369,8 @@ fn dispatches_are_what_the_model_says_after_each_step() {
         let (letter, _) = tables.said_by_letter(conversation, &[]).await;
         let (letters, now) = ([None, Some(letter)], NOW);
         let (dispatches, hands, said) = (Vec::new(), Vec::new(), Vec::new());
-        let mut model = Model { tables, conversation, letters, now, dispatches, hands, said };
+        let mut model =
+            DispatchesModel { tables, conversation, letters, now, dispatches, hands, said };
         for step in steps {
             model.take(step).await;
             model.compare().await;

@@ -9,21 +9,21 @@ use umstieg::{
 };
 
 use crate::tables::{
-    NOW, Tables, after, broken_off, erik, fetched, id, name, notice, placing, post,
+    NOW, StoreTables, after, broken_off, erik, fetched, id, name, notice, placing, post,
 };
 
 const ONE: &str = "From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nEins\r\n";
 const OTHER: &str = "From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nZwei\r\n";
 
 /// The letter that comes next, and which attempt at it that is.
-async fn next(tables: &Tables) -> Option<(LetterId, i32)> {
+async fn next(tables: &StoreTables) -> Option<(LetterId, i32)> {
     let next = tables.store.next_stored_letter(&name("kim")).await.unwrap();
     next.map(|letter| (letter.id, letter.attempts))
 }
 
 #[tokio::test]
 async fn a_mail_that_comes_twice_is_one_letter() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let mailbox = tables.mailbox("kim").await;
     assert_eq!(tables.comes("kim", mailbox, "1", ONE).await, Saved::New);
     for _ in 0..2 {
@@ -41,7 +41,7 @@ async fn a_mail_that_comes_twice_is_one_letter() {
 
 #[tokio::test]
 async fn a_mail_counts_from_its_last_piece_on() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, mailbox) = (&tables.store, tables.mailbox("kim").await);
     let mail: Vec<u8> = (0..3 * PIECE_BYTES + 10).map(|at| (at % 251) as u8).collect();
     let (kim, key) = (name("kim"), MailKey::new("1").unwrap());
@@ -78,7 +78,7 @@ async fn a_mail_counts_from_its_last_piece_on() {
 
 #[tokio::test]
 async fn letters_come_in_their_order_and_each_attempt_counts_before_it() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (first, second) = (tables.letter().await, tables.letter().await);
     tables.letter_of("fax").await;
     assert_eq!(next(&tables).await, Some((first, 1)));
@@ -95,7 +95,7 @@ async fn letters_come_in_their_order_and_each_attempt_counts_before_it() {
 
 #[tokio::test]
 async fn an_attempt_that_is_broken_off_anywhere_is_counted_at_most_once() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let letter = tables.letter().await;
     let mut before = 0;
     for steps in 0.. {
@@ -113,7 +113,7 @@ async fn an_attempt_that_is_broken_off_anywhere_is_counted_at_most_once() {
 
 #[tokio::test]
 async fn a_letter_has_its_place_with_all_that_belongs_to_it_or_not_at_all() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (letter, kim, erik) = (tables.letter().await, name("kim"), erik());
     let (own, named) = (id("own@x"), [id("named@x"), id("own@x")]);
     let posts = [post("a"), post("b")];
@@ -136,7 +136,7 @@ async fn a_letter_has_its_place_with_all_that_belongs_to_it_or_not_at_all() {
 }
 
 /// A letter of each state but `stored`.
-async fn settled(tables: &Tables) -> Vec<LetterId> {
+async fn settled(tables: &StoreTables) -> Vec<LetterId> {
     let (kim, erik) = (name("kim"), erik());
     let placed = tables.letter().await;
     let posts = [post("p")];
@@ -158,7 +158,7 @@ async fn settled(tables: &Tables) -> Vec<LetterId> {
 
 #[tokio::test]
 async fn a_letter_that_is_not_stored_any_more_stays_what_it_is() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, erik) = (&tables.store, name("kim"), erik());
     let letters = settled(&tables).await;
     let first = store.conversation_of(letters[0]).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_letter_that_is_not_stored_any_more_stays_what_it_is() {
 
 #[tokio::test]
 async fn under_a_name_that_another_letter_has_nothing_is_placed() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (kim, erik) = (name("kim"), erik());
     let conversation = tables.conversation().await;
     tables.said_by_letter(conversation, &["a", "b"]).await;
@@ -196,7 +196,7 @@ async fn under_a_name_that_another_letter_has_nothing_is_placed() {
 
 #[tokio::test]
 async fn two_letters_of_one_content_have_one_place() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, erik) = (&tables.store, name("kim"), erik());
     let content = Some([7; 32]);
     let (first, second) = (tables.letter().await, tables.letter().await);
@@ -231,7 +231,7 @@ async fn two_letters_of_one_content_have_one_place() {
 
 #[tokio::test]
 async fn a_repeat_under_a_new_name_gives_it_to_the_letter_that_has_lost_its_own() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, erik) = (&tables.store, name("kim"), erik());
     let (mailbox, key) = (tables.mailbox("kim").await, |key| MailKey::new(key).unwrap());
     let content = Some([7; 32]);
@@ -252,7 +252,7 @@ async fn a_repeat_under_a_new_name_gives_it_to_the_letter_that_has_lost_its_own(
 
 #[tokio::test]
 async fn without_a_fingerprint_only_a_mail_that_went_over_to_another_mailbox_is_a_repeat() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim) = (&tables.store, name("kim"));
     let (old, new) = (tables.mailbox("kim").await, tables.mailbox("neu").await);
     let letter = async |mailbox, key: &str, mail: &str| {
@@ -272,7 +272,7 @@ async fn without_a_fingerprint_only_a_mail_that_went_over_to_another_mailbox_is_
 
 #[tokio::test]
 async fn a_parked_letter_lets_those_behind_it_pass_and_is_taken_up_again() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim) = (&tables.store, name("kim"));
     let (first, second) = (tables.letter().await, tables.letter().await);
     next(&tables).await;
@@ -303,7 +303,7 @@ async fn a_parked_letter_lets_those_behind_it_pass_and_is_taken_up_again() {
 /// The database is an older copy, and the letter comes once more: its posts stand in their room.
 #[tokio::test]
 async fn what_stands_in_its_room_already_is_not_said_again() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, kim, erik) = (&tables.store, name("kim"), erik());
     let found = |txn_id: &str| (txn_id.to_owned(), format!("${txn_id}"));
     let all = [found("a"), found("b"), found("x")];
@@ -324,7 +324,7 @@ async fn what_stands_in_its_room_already_is_not_said_again() {
 
 #[tokio::test]
 async fn the_sweep_wakes_the_placing_of_what_waits_and_of_nothing_else() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     assert_eq!(tables.wakes(store.wake_what_waits(NOW)).await, "");
     let letter = tables.letter().await;

@@ -9,11 +9,11 @@ use umstieg::{
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{NOW, Tables, broken_off, erik, name, placing, post},
+    tables::{NOW, StoreTables, broken_off, erik, name, placing, post},
 };
 
 #[derive(Debug, Clone)]
-enum Step {
+enum LettersStep {
     /// A mail; two of one content are repeats.
     Comes { content: u8 },
     /// One that is there comes once more.
@@ -34,7 +34,7 @@ enum Then {
     Place { continues: bool, posts: u8 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = LettersStep> {
     let then = prop_oneof![
         1 => Just(Then::Nothing),
         1 => Just(Then::IsNone),
@@ -45,19 +45,19 @@ fn step() -> impl Strategy<Value = Step> {
     let which = any::<prop::sample::Index>;
     let resolution = prop_oneof![Just(Resolution::Retry), Just(Resolution::Drop)];
     prop_oneof![
-        4 => (0..5_u8).prop_map(|content| Step::Comes { content }),
-        1 => which().prop_map(|which| Step::ComesAgain { which }),
+        4 => (0..5_u8).prop_map(|content| LettersStep::Comes { content }),
+        1 => which().prop_map(|which| LettersStep::ComesAgain { which }),
         6 => (prop::option::weighted(0.3, 0..6_u8), then, taken())
-            .prop_map(|(interrupted, then, taken)| Step::Turn { interrupted, then, taken }),
+            .prop_map(|(interrupted, then, taken)| LettersStep::Turn { interrupted, then, taken }),
         2 => (which(), resolution, taken())
-            .prop_map(|(which, resolution, taken)| Step::Decide { which, resolution, taken }),
-        2 => taken().prop_map(|taken| Step::Said { taken }),
+            .prop_map(|(which, resolution, taken)| LettersStep::Decide { which, resolution, taken }),
+        2 => taken().prop_map(|taken| LettersStep::Said { taken }),
     ]
 }
 
 /// A letter as it should stand there.
 #[derive(Debug, Clone)]
-struct Letter {
+struct ModelLetter {
     content: u8,
     state: LetterState,
     attempts: i32,
@@ -66,25 +66,25 @@ struct Letter {
     waiting: Vec<String>,
 }
 
-struct Model<'t> {
-    tables: &'t Tables,
+struct LettersModel<'t> {
+    tables: &'t StoreTables,
     channel: String,
-    letters: Vec<Letter>,
+    letters: Vec<ModelLetter>,
     newest: Option<ConversationId>,
 }
 
-impl Model<'_> {
+impl LettersModel<'_> {
     async fn comes(&self, number: usize) -> Saved {
         let mailbox = self.tables.mailbox(&self.channel).await;
         let mail = format!("Subject: {number}\r\n\r\nx\r\n");
         self.tables.comes(&self.channel, mailbox, &format!("k{number}"), &mail).await
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: LettersStep) {
         match step {
-            Step::Comes { content } => {
+            LettersStep::Comes { content } => {
                 assert_eq!(self.comes(self.letters.len()).await, Saved::New);
-                self.letters.push(Letter {
+                self.letters.push(ModelLetter {
                     content,
                     state: LetterState::Stored,
                     attempts: 0,
@@ -92,16 +92,18 @@ impl Model<'_> {
                     waiting: Vec::new(),
                 });
             }
-            Step::ComesAgain { which } if !self.letters.is_empty() => {
+            LettersStep::ComesAgain { which } if !self.letters.is_empty() => {
                 let number = which.index(self.letters.len());
                 assert_eq!(self.comes(number).await, Saved::Known);
             }
-            Step::ComesAgain { .. } => {}
-            Step::Turn { interrupted, then, taken } => self.turn(interrupted, then, taken).await,
-            Step::Decide { which, resolution, taken } => {
+            LettersStep::ComesAgain { .. } => {}
+            LettersStep::Turn { interrupted, then, taken } => {
+                self.turn(interrupted, then, taken).await
+            }
+            LettersStep::Decide { which, resolution, taken } => {
                 self.decide(which, resolution, taken).await;
             }
-            Step::Said { taken } => self.said(taken).await,
+            LettersStep::Said { taken } => self.said(taken).await,
         }
     }
 
@@ -152,7 +154,7 @@ impl Model<'_> {
         let (store, channel, erik) = (&self.tables.store, name(&self.channel), erik());
         let fingerprint = Some([self.letters[number].content; 32]);
         // Only what has its place has a fingerprint.
-        let is_original = |letter: &Letter| {
+        let is_original = |letter: &ModelLetter| {
             let is_placed = letter.conversation.is_some();
             is_placed && letter.content == self.letters[number].content
         };
@@ -251,7 +253,7 @@ impl Model<'_> {
 fn letters_are_what_the_model_says_after_each_step() {
     run(step(), async |tables, steps| {
         let channel = tables.new_channel();
-        let mut model = Model { tables, channel, letters: Vec::new(), newest: None };
+        let mut model = LettersModel { tables, channel, letters: Vec::new(), newest: None };
         for step in steps {
             model.take(step).await;
             model.compare().await;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use proptest::{prelude::*, test_runner::TestRunner};
 use umstieg::store::{Resolution, StoreError};
 
-use crate::tables::{NOW, Tables, broken_off};
+use crate::tables::{NOW, StoreTables, broken_off};
 
 /// Sequences by default: all of them in some seconds.
 const CASES: u32 = 32;
@@ -24,7 +24,7 @@ pub(crate) fn taken() -> impl Strategy<Value = Taken> {
     prop_oneof![3 => Just(Taken::Once), 1 => Just(Taken::Twice), 2 => (0..12_u8).prop_map(Taken::Again)]
 }
 
-/// Takes a step that may be taken twice. Says what the store did, where it was done at once.
+/// Takes a step that may be taken twice. SpokenPart what the store did, where it was done at once.
 pub(crate) async fn take<T>(
     taken: Taken,
     step: impl AsyncFn() -> Result<T, StoreError>,
@@ -47,11 +47,11 @@ pub(crate) async fn take<T>(
 /// Runs sequences of steps. They share a database; each makes rows of its own.
 pub(crate) fn run<O: Debug>(
     step: impl Strategy<Value = O>,
-    sequence: impl AsyncFn(&Tables, Vec<O>),
+    sequence: impl AsyncFn(&StoreTables, Vec<O>),
 ) {
     let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|cases| cases.parse().ok());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let tables = runtime.block_on(Tables::new());
+    let tables = runtime.block_on(StoreTables::new());
     let mut runner = TestRunner::new(ProptestConfig {
         cases: cases.unwrap_or(CASES),
         max_shrink_iters: 500,

@@ -7,21 +7,24 @@ use umstieg::{
     store::{Attempt, ParkedKind, PostKind, Resolution, StoreError, StoredPost},
 };
 
-use crate::tables::{NOW, Tables, after, mail_of, notice};
+use crate::tables::{NOW, StoreTables, after, mail_of, notice};
 
 /// A conversation, and a letter of these posts in it.
-async fn said(tables: &Tables, txn_ids: &[&str]) -> (ConversationId, LetterId, Vec<StoredPost>) {
+async fn said(
+    tables: &StoreTables,
+    txn_ids: &[&str],
+) -> (ConversationId, LetterId, Vec<StoredPost>) {
     let conversation = tables.conversation().await;
     let (letter, posts) = tables.said_by_letter(conversation, txn_ids).await;
     (conversation, letter, posts)
 }
 
-async fn state_of(tables: &Tables, letter: LetterId) -> String {
+async fn state_of(tables: &StoreTables, letter: LetterId) -> String {
     tables.sql(&format!("select state from letters where id = {letter}")).await
 }
 
 /// The only row of what is parked.
-async fn only_parked(tables: &Tables) -> umstieg::store::ParkedItem {
+async fn only_parked(tables: &StoreTables) -> umstieg::store::ParkedItem {
     let parked = tables.store.parked().await.unwrap();
     let [item] = parked.as_slice() else { panic!("{parked:?}") };
     item.clone()
@@ -29,7 +32,7 @@ async fn only_parked(tables: &Tables) -> umstieg::store::ParkedItem {
 
 #[tokio::test]
 async fn posts_wait_in_the_order_in_which_they_were_made() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, _, posts) = said(&tables, &["a", "b"]).await;
     tables.store.add_bot_post(conversation, "n", &notice("x")).await.unwrap();
     tables.said_by_letter(conversation, &["c"]).await;
@@ -48,7 +51,7 @@ async fn posts_wait_in_the_order_in_which_they_were_made() {
 
 #[tokio::test]
 async fn an_attempt_at_a_post_counts_before_it_begins_and_forgets_when_it_was_due() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, _, posts) = said(&tables, &["a"]).await;
     let (store, post) = (&tables.store, posts[0].id);
     assert_eq!(store.post_begins(post).await.unwrap(), Some(1));
@@ -64,7 +67,7 @@ async fn an_attempt_at_a_post_counts_before_it_begins_and_forgets_when_it_was_du
 
 #[tokio::test]
 async fn with_the_last_of_its_posts_a_letter_is_in_the_room() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (_, letter, posts) = said(&tables, &["a", "b", "c"]).await;
     let store = &tables.store;
     store.post_sent(posts[1].id, "$b", NOW).await.unwrap();
@@ -81,7 +84,7 @@ async fn with_the_last_of_its_posts_a_letter_is_in_the_room() {
 /// heard: whatever came, the post is sent as the event it is, from the first time on that it was known.
 #[tokio::test]
 async fn answer_and_echo_come_to_the_same_in_either_order() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (_, letter, posts) = said(&tables, &["a"]).await;
     store.post_sent(posts[0].id, "$a", NOW).await.unwrap();
@@ -105,7 +108,7 @@ async fn answer_and_echo_come_to_the_same_in_either_order() {
 
 #[tokio::test]
 async fn a_post_that_was_given_up_and_turns_out_to_be_in_its_room_is_sent() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (conversation, letter, posts) = said(&tables, &["a", "b"]).await;
     for post in &posts {
@@ -129,7 +132,7 @@ async fn a_post_that_was_given_up_and_turns_out_to_be_in_its_room_is_sent() {
 #[tokio::test]
 async fn what_was_parked_and_is_sent_waits_for_nobody() {
     for by_answer in [false, true] {
-        let tables = Tables::new().await;
+        let tables = StoreTables::new().await;
         let store = &tables.store;
         let (_, letter, posts) = said(&tables, &["a", "b"]).await;
         for post in &posts {
@@ -150,7 +153,7 @@ async fn what_was_parked_and_is_sent_waits_for_nobody() {
 
 #[tokio::test]
 async fn what_fails_in_one_conversation_for_one_reason_shares_a_row() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (conversation, _, posts) = said(&tables, &["a", "b", "c", "d"]).await;
     let park = async |post: &StoredPost, reason| store.park_post(post.id, "kim", reason, NOW).await;
@@ -181,7 +184,7 @@ async fn what_fails_in_one_conversation_for_one_reason_shares_a_row() {
 
 #[tokio::test]
 async fn a_post_that_is_taken_up_again_begins_anew_with_its_attempts() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, _, posts) = said(&tables, &["a"]).await;
     let (store, post) = (&tables.store, posts[0].id);
     for attempt in 1..=3 {
@@ -197,7 +200,7 @@ async fn a_post_that_is_taken_up_again_begins_anew_with_its_attempts() {
 
 #[tokio::test]
 async fn a_post_that_does_not_wait_any_more_is_neither_tried_nor_put_off_nor_parked() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (_, _, posts) = said(&tables, &["sent", "parked", "dropped"]).await;
     store.post_sent(posts[0].id, "$sent", NOW).await.unwrap();
@@ -217,7 +220,7 @@ async fn a_post_that_does_not_wait_any_more_is_neither_tried_nor_put_off_nor_par
 
 #[tokio::test]
 async fn a_notice_is_said_once_under_its_name() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let (letter, _) = tables.said_by_letter(conversation, &["a"]).await;
     let wakes = format!("send_posts {conversation}");
@@ -245,7 +248,7 @@ async fn a_notice_is_said_once_under_its_name() {
 /// A notice is replaced where it stands. What stands in a room that is gone cannot be.
 #[tokio::test]
 async fn what_replaces_a_notice_names_its_event_in_the_room_of_now() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let portal = tables.room(conversation, "!one:x").await;
     store.add_bot_post(conversation, "n", &notice("one")).await.unwrap();
@@ -269,7 +272,7 @@ async fn what_replaces_a_notice_names_its_event_in_the_room_of_now() {
 
 #[tokio::test]
 async fn a_file_that_was_uploaded_is_known_by_the_next_attempt() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, _, posts) = said(&tables, &["a"]).await;
     let media = Media::Encrypted(json!({ "url": "mxc://x/y", "key": "k" }));
     assert_eq!(posts[0].media, None);
@@ -281,7 +284,7 @@ async fn a_file_that_was_uploaded_is_known_by_the_next_attempt() {
 
 #[tokio::test]
 async fn a_damaged_post_is_told_when_it_is_the_first_and_stops_none_before_it() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (conversation, _, posts) = said(&tables, &["a", "b", "c"]).await;
     let damage = format!("update posts set content = 'x' where id = {}", posts[1].id);
     tables.sql(&damage).await;
@@ -298,7 +301,7 @@ async fn a_damaged_post_is_told_when_it_is_the_first_and_stops_none_before_it() 
 #[tokio::test]
 async fn conversations_that_are_parked_go_on_together_or_are_given_up_together() {
     for resolution in [Resolution::Retry, Resolution::Drop] {
-        let tables = Tables::new().await;
+        let tables = StoreTables::new().await;
         let store = &tables.store;
         let (first, _, posts) = said(&tables, &["a"]).await;
         let (second, _, _) = said(&tables, &["b"]).await;
@@ -338,7 +341,7 @@ async fn conversations_that_are_parked_go_on_together_or_are_given_up_together()
 
 #[tokio::test]
 async fn the_sweep_wakes_what_is_due_and_what_no_clock_of_ours_put_off() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (conversation, _, posts) = said(&tables, &["a"]).await;
     let wakes = format!("send_posts {conversation}");
@@ -355,7 +358,7 @@ async fn the_sweep_wakes_what_is_due_and_what_no_clock_of_ours_put_off() {
 /// What nobody could read is said once more when somebody can, and not without end.
 #[tokio::test]
 async fn what_nobody_could_read_is_said_once_more_each_time_and_three_times_at_most() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (conversation, _, _) = said(&tables, &["a", "b"]).await;
     for (txn_id, event) in [("a", "$a"), ("b", "$b")] {

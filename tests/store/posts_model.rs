@@ -11,13 +11,13 @@ use umstieg::{
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{NOW, Tables, after, broken_off, erik, name, notice, placing},
+    tables::{NOW, StoreTables, after, broken_off, erik, name, notice, placing},
 };
 
 const REASONS: [&str; 2] = ["refused", "unreachable"];
 
 #[derive(Debug, Clone)]
-enum Step {
+enum PostsStep {
     Letter {
         posts: u8,
     },
@@ -55,22 +55,22 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = PostsStep> {
     let which = any::<prop::sample::Index>;
     let resolution = prop_oneof![Just(Resolution::Retry), Just(Resolution::Drop)];
     prop_oneof![
-        3 => (1..4_u8).prop_map(|posts| Step::Letter { posts }),
-        2 => taken().prop_map(|taken| Step::Notice { taken }),
+        3 => (1..4_u8).prop_map(|posts| PostsStep::Letter { posts }),
+        2 => taken().prop_map(|taken| PostsStep::Notice { taken }),
         3 => (which(), prop::option::weighted(0.3, 0..6_u8), any::<bool>()).prop_map(
-            |(which, interrupted, is_none)| Step::Begins { which, interrupted, is_none }
+            |(which, interrupted, is_none)| PostsStep::Begins { which, interrupted, is_none }
         ),
-        1 => (which(), taken()).prop_map(|(which, taken)| Step::PutOff { which, taken }),
-        4 => (which(), taken()).prop_map(|(which, taken)| Step::Sent { which, taken }),
-        4 => (which(), taken()).prop_map(|(which, taken)| Step::Echoed { which, taken }),
+        1 => (which(), taken()).prop_map(|(which, taken)| PostsStep::PutOff { which, taken }),
+        4 => (which(), taken()).prop_map(|(which, taken)| PostsStep::Sent { which, taken }),
+        4 => (which(), taken()).prop_map(|(which, taken)| PostsStep::Echoed { which, taken }),
         4 => (which(), 0..2_usize, taken())
-            .prop_map(|(which, reason, taken)| Step::Parked { which, reason, taken }),
+            .prop_map(|(which, reason, taken)| PostsStep::Parked { which, reason, taken }),
         3 => (which(), resolution, taken())
-            .prop_map(|(which, resolution, taken)| Step::Decide { which, resolution, taken }),
+            .prop_map(|(which, resolution, taken)| PostsStep::Decide { which, resolution, taken }),
     ]
 }
 
@@ -86,8 +86,8 @@ struct Post {
     reason: Option<usize>,
 }
 
-struct Model<'t> {
-    tables: &'t Tables,
+struct PostsModel<'t> {
+    tables: &'t StoreTables,
     conversation: ConversationId,
     posts: Vec<Post>,
     /// The letter that opened it, and says nothing.
@@ -97,7 +97,7 @@ struct Model<'t> {
     number: u32,
 }
 
-impl Model<'_> {
+impl PostsModel<'_> {
     /// What is new waits.
     async fn added(&mut self, letter: Option<LetterId>) {
         for post in self.tables.waiting(self.conversation).await {
@@ -126,24 +126,24 @@ impl Model<'_> {
         }
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: PostsStep) {
         let (tables, store) = (self.tables, &self.tables.store);
         match step {
-            Step::Letter { posts } => {
+            PostsStep::Letter { posts } => {
                 let names: Vec<String> = (0..posts).map(|_| self.new_name()).collect();
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 let (letter, _) = tables.said_by_letter(self.conversation, &names).await;
                 self.letters.insert(letter, "placed");
                 self.added(Some(letter)).await;
             }
-            Step::Notice { taken } => {
+            PostsStep::Notice { taken } => {
                 let (txn_id, said, id) = (self.new_name(), notice("x"), self.conversation);
                 let say = async || store.add_bot_post(id, &txn_id, &said).await;
                 let jobs = tables.wakes(async { Ok(take(taken, say).await) }).await;
                 assert_eq!(jobs, format!("send_posts {id}"));
                 self.added(None).await;
             }
-            Step::Begins { which, interrupted, is_none } => {
+            PostsStep::Begins { which, interrupted, is_none } => {
                 let Some(post) = pick(&mut self.posts, which) else { return };
                 if let Some(steps) = interrupted {
                     broken_off(store.post_begins(post.id), steps.into()).await;
@@ -159,7 +159,7 @@ impl Model<'_> {
                     post.attempts -= 1;
                 }
             }
-            Step::PutOff { which, taken } => {
+            PostsStep::PutOff { which, taken } => {
                 let Some(post) = pick(&mut self.posts, which) else { return };
                 let put_off = async || store.post_again_at(post.id, 7, after(60)).await;
                 let noted = take(taken, put_off).await;
@@ -168,19 +168,19 @@ impl Model<'_> {
                     post.attempts = 7;
                 }
             }
-            Step::Sent { which, taken } => {
+            PostsStep::Sent { which, taken } => {
                 let Some(post) = pick(&mut self.posts, which) else { return };
                 let event = format!("${}", post.txn_id);
                 take(taken, async || store.post_sent(post.id, &event, NOW).await).await;
                 self.is_sent(which);
             }
-            Step::Echoed { which, taken } => {
+            PostsStep::Echoed { which, taken } => {
                 let Some(post) = pick(&mut self.posts, which) else { return };
                 let event = format!("${}", post.txn_id);
                 take(taken, async || store.post_echoed(&post.txn_id, &event, NOW).await).await;
                 self.is_sent(which);
             }
-            Step::Parked { which, reason, taken } => {
+            PostsStep::Parked { which, reason, taken } => {
                 let Some(post) = pick(&mut self.posts, which) else { return };
                 let park = async || store.park_post(post.id, "kim", REASONS[reason], NOW).await;
                 take(taken, park).await;
@@ -188,7 +188,7 @@ impl Model<'_> {
                     (post.state, post.reason) = (PostState::Parked, Some(reason));
                 }
             }
-            Step::Decide { which, resolution, taken } => {
+            PostsStep::Decide { which, resolution, taken } => {
                 let rows = self.rows().await;
                 if rows.is_empty() {
                     return;
@@ -274,8 +274,8 @@ fn posts_are_what_the_model_says_after_each_step() {
         let first = tables.letter().await;
         let conversation = tables.place(placing(first, &name("kim"), &erik())).await;
         let (posts, letters) = (Vec::new(), BTreeMap::new());
-        let mut model = Model { tables, conversation, posts, first, letters, number: 0 };
-        for step in [Step::Letter { posts: 3 }].into_iter().chain(steps) {
+        let mut model = PostsModel { tables, conversation, posts, first, letters, number: 0 };
+        for step in [PostsStep::Letter { posts: 3 }].into_iter().chain(steps) {
             model.take(step).await;
             model.compare().await;
         }

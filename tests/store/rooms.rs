@@ -7,21 +7,21 @@ use umstieg::{
 };
 use uuid::Uuid;
 
-use crate::tables::{NOW, Tables, after, mail_of, notice};
+use crate::tables::{NOW, StoreTables, after, mail_of, notice};
 
-async fn invites(tables: &Tables, portal: i64, users: &[&str]) {
+async fn invites(tables: &StoreTables, portal: i64, users: &[&str]) {
     let users: Vec<String> = users.iter().map(|user| (*user).to_owned()).collect();
     tables.store.portal_invited(portal, &users).await.unwrap();
 }
 
 /// How many rooms a conversation has had.
-async fn rooms(tables: &Tables, conversation: ConversationId) -> i64 {
+async fn rooms(tables: &StoreTables, conversation: ConversationId) -> i64 {
     tables.store.beginning(conversation).await.unwrap().unwrap().rooms
 }
 
 #[tokio::test]
 async fn a_conversation_has_one_room_at_a_time_whose_alias_was_saved_first() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     assert_eq!(store.portal(conversation).await.unwrap(), None);
     let token = Uuid::new_v4();
@@ -47,7 +47,7 @@ async fn a_conversation_has_one_room_at_a_time_whose_alias_was_saved_first() {
 
 #[tokio::test]
 async fn the_events_of_a_room_are_read_as_soon_as_it_is_known() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let portal = store.add_portal(conversation, Uuid::new_v4(), NOW).await.unwrap();
     tables.all_or_nothing(async || store.portal_has_room(portal.id, "!r:x", None).await).await;
@@ -68,7 +68,7 @@ async fn the_events_of_a_room_are_read_as_soon_as_it_is_known() {
 
 #[tokio::test]
 async fn a_room_that_is_gone_is_followed_by_another_one() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let first = tables.room(conversation, "!one:x").await;
     store.portal_is_gone(first.id).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_room_that_is_gone_is_followed_by_another_one() {
 /// The reading of a room says that the bot was removed, while its opening comes to its end.
 #[tokio::test]
 async fn a_room_that_is_gone_does_not_come_back() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let first = store.add_portal(conversation, Uuid::new_v4(), NOW).await.unwrap();
     store.portal_has_room(first.id, "!one:x", None).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_room_that_is_gone_does_not_come_back() {
 
 #[tokio::test]
 async fn an_upgraded_room_is_followed_once_and_who_had_left_is_not_invited_again() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let old = tables.room(conversation, "!old:x").await;
     invites(&tables, old.id, &["@anna:x", "@bert:x", "@carla:x"]).await;
@@ -155,7 +155,7 @@ async fn an_upgraded_room_is_followed_once_and_who_had_left_is_not_invited_again
 /// Whoever upgrades a room names its successor: any room there is.
 #[tokio::test]
 async fn no_conversation_moves_into_the_room_of_another() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let mine = tables.conversation().await;
     let hers = tables.conversation_with(&mail_of("anna@x.kim.telematik")).await;
@@ -184,7 +184,7 @@ async fn no_conversation_moves_into_the_room_of_another() {
 
 #[tokio::test]
 async fn nobody_is_invited_twice_for_one_reason() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let portal = tables.room(conversation, "!r:x").await;
     let team = ["@anna:x".to_owned(), "@bert:x".to_owned()];
@@ -208,7 +208,7 @@ async fn nobody_is_invited_twice_for_one_reason() {
 
 #[tokio::test]
 async fn how_a_room_is_encrypted_is_known_of_that_room() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let store = &tables.store;
     let (mine, hers) = (tables.conversation().await, tables.conversation().await);
     let portal = tables.room(mine, "!mine:x").await;
@@ -227,7 +227,7 @@ async fn how_a_room_is_encrypted_is_known_of_that_room() {
 /// since in the next room was read there.
 #[tokio::test]
 async fn what_lies_in_a_room_that_is_gone_was_shown_to_nobody_and_what_lies_in_the_next_was() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let first = tables.room(conversation, "!one:x").await;
     tables.said_by_letter(conversation, &["a"]).await;
@@ -258,7 +258,7 @@ async fn what_lies_in_a_room_that_is_gone_was_shown_to_nobody_and_what_lies_in_t
 
 #[tokio::test]
 async fn what_a_conversation_began_with_is_its_first_letter() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, conversation) = (&tables.store, tables.conversation().await);
     let began = store.beginning(conversation).await.unwrap().unwrap();
     tables.said_by_letter(conversation, &["a"]).await;

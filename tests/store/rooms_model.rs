@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{NOW, Tables, after},
+    tables::{NOW, StoreTables, after},
 };
 
 const USERS: [&str; 3] = ["@anna:x", "@bert:x", "@carla:x"];
 
 #[derive(Debug, Clone)]
-enum Step {
+enum RoomsStep {
     /// A conversation needs a room.
     Add {
         conversation: usize,
@@ -63,29 +63,29 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = RoomsStep> {
     let which = any::<prop::sample::Index>;
     prop_oneof![
         4 => (0..2_usize, taken())
-            .prop_map(|(conversation, taken)| Step::Add { conversation, taken }),
+            .prop_map(|(conversation, taken)| RoomsStep::Add { conversation, taken }),
         4 => (0..2_usize, any::<bool>(), taken()).prop_map(
-            |(conversation, is_found, taken)| Step::HasRoom { conversation, is_found, taken }
+            |(conversation, is_found, taken)| RoomsStep::HasRoom { conversation, is_found, taken }
         ),
-        3 => (which(), taken()).prop_map(|(which, taken)| Step::Open { which, taken }),
-        1 => (which(), taken()).prop_map(|(which, taken)| Step::Gone { which, taken }),
-        2 => (which(), taken()).prop_map(|(which, taken)| Step::Upgraded { which, taken }),
+        3 => (which(), taken()).prop_map(|(which, taken)| RoomsStep::Open { which, taken }),
+        1 => (which(), taken()).prop_map(|(which, taken)| RoomsStep::Gone { which, taken }),
+        2 => (which(), taken()).prop_map(|(which, taken)| RoomsStep::Upgraded { which, taken }),
         2 => (which(), prop::option::weighted(0.3, which()), taken())
-            .prop_map(|(which, into, taken)| Step::Moved { which, into, taken }),
-        1 => (which(), taken()).prop_map(|(which, taken)| Step::LostTheBot { which, taken }),
+            .prop_map(|(which, into, taken)| RoomsStep::Moved { which, into, taken }),
+        1 => (which(), taken()).prop_map(|(which, taken)| RoomsStep::LostTheBot { which, taken }),
         2 => (which(), 0..3_usize, taken())
-            .prop_map(|(which, user, taken)| Step::Invited { which, user, taken }),
-        1 => (which(), taken()).prop_map(|(which, taken)| Step::Compared { which, taken }),
+            .prop_map(|(which, user, taken)| RoomsStep::Invited { which, user, taken }),
+        1 => (which(), taken()).prop_map(|(which, taken)| RoomsStep::Compared { which, taken }),
     ]
 }
 
 /// A room as it should stand there.
 #[derive(Debug, Clone)]
-struct Room {
+struct ModelRoom {
     id: i64,
     conversation: usize,
     /// `None`: it is gone.
@@ -96,21 +96,21 @@ struct Room {
     invited: BTreeSet<&'static str>,
 }
 
-struct Model<'t> {
-    tables: &'t Tables,
+struct RoomsModel<'t> {
+    tables: &'t StoreTables,
     conversations: [ConversationId; 2],
-    rooms: Vec<Room>,
+    rooms: Vec<ModelRoom>,
     number: u32,
 }
 
-impl Model<'_> {
+impl RoomsModel<'_> {
     fn new_room(&mut self) -> String {
         self.number += 1;
         format!("!{}-{}:x", self.conversations[0], self.number)
     }
 
     fn live(&self, conversation: usize) -> Option<usize> {
-        let is_live = |room: &Room| room.conversation == conversation && room.state.is_some();
+        let is_live = |room: &ModelRoom| room.conversation == conversation && room.state.is_some();
         self.rooms.iter().position(is_live)
     }
 
@@ -124,7 +124,7 @@ impl Model<'_> {
 
     async fn added(&mut self, conversation: usize, room_id: Option<String>) {
         let id = self.portal(conversation).await.unwrap().id;
-        self.rooms.push(Room {
+        self.rooms.push(ModelRoom {
             id,
             conversation,
             state: Some(PortalState::Opening),
@@ -135,9 +135,9 @@ impl Model<'_> {
         });
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: RoomsStep) {
         match step {
-            Step::Add { conversation, taken } => {
+            RoomsStep::Add { conversation, taken } => {
                 let id = self.conversations[conversation];
                 let (store, token) = (&self.tables.store, Uuid::new_v4());
                 take(taken, async || store.add_portal(id, token, NOW).await).await;
@@ -145,20 +145,20 @@ impl Model<'_> {
                     self.added(conversation, None).await;
                 }
             }
-            Step::HasRoom { conversation, is_found, taken } => {
+            RoomsStep::HasRoom { conversation, is_found, taken } => {
                 let Some(at) = self.live(conversation) else { return };
                 self.has_room(at, is_found, taken).await;
             }
-            Step::Moved { which, into, taken } => {
+            RoomsStep::Moved { which, into, taken } => {
                 let Some(at) = self.pick(which) else { return };
                 self.moved(at, into, taken).await;
             }
-            Step::Open { which, taken }
-            | Step::Gone { which, taken }
-            | Step::Upgraded { which, taken }
-            | Step::LostTheBot { which, taken }
-            | Step::Invited { which, taken, .. }
-            | Step::Compared { which, taken } => {
+            RoomsStep::Open { which, taken }
+            | RoomsStep::Gone { which, taken }
+            | RoomsStep::Upgraded { which, taken }
+            | RoomsStep::LostTheBot { which, taken }
+            | RoomsStep::Invited { which, taken, .. }
+            | RoomsStep::Compared { which, taken } => {
                 let Some(at) = self.pick(which) else { return };
                 self.told(at, &step, taken).await;
             }
@@ -208,40 +208,42 @@ impl Model<'_> {
     }
 
     /// What changes nothing but the room itself.
-    async fn told(&mut self, at: usize, step: &Step, taken: Taken) {
+    async fn told(&mut self, at: usize, step: &RoomsStep, taken: Taken) {
         let (store, room) = (&self.tables.store, &mut self.rooms[at]);
         let (id, room_id) = (room.id, room.room_id.clone().unwrap_or_default());
         let is_live = room.state.is_some();
         let has_room = room.room_id.is_some();
         let invited = match step {
-            Step::Invited { user, .. } => USERS[*user],
+            RoomsStep::Invited { user, .. } => USERS[*user],
             _ => "",
         };
         let told = async || match step {
-            Step::Open { .. } => store.portal_is_open(id).await,
-            Step::Gone { .. } => store.portal_is_gone(id).await,
-            Step::Upgraded { .. } => store.portal_upgraded(&room_id, after(1)).await,
-            Step::LostTheBot { .. } => store.portal_lost_the_bot(&room_id).await,
-            Step::Invited { .. } => store.portal_invited(id, &[invited.to_owned()]).await,
-            Step::Compared { .. } => store.portal_is_compared(id).await,
+            RoomsStep::Open { .. } => store.portal_is_open(id).await,
+            RoomsStep::Gone { .. } => store.portal_is_gone(id).await,
+            RoomsStep::Upgraded { .. } => store.portal_upgraded(&room_id, after(1)).await,
+            RoomsStep::LostTheBot { .. } => store.portal_lost_the_bot(&room_id).await,
+            RoomsStep::Invited { .. } => store.portal_invited(id, &[invited.to_owned()]).await,
+            RoomsStep::Compared { .. } => store.portal_is_compared(id).await,
             other => panic!("{other:?}"),
         };
         let jobs = self.tables.wakes(async { Ok(take(taken, told).await) }).await;
         let wakes = format!("send_posts {}", self.conversations[room.conversation]);
         let wakes = match step {
-            Step::Upgraded { .. } | Step::LostTheBot { .. } if is_live && has_room => &*wakes,
+            RoomsStep::Upgraded { .. } | RoomsStep::LostTheBot { .. } if is_live && has_room => {
+                &*wakes
+            }
             _ => "",
         };
         assert_eq!(jobs, wakes);
         match step {
-            Step::Open { .. } if is_live => room.state = Some(PortalState::Open),
-            Step::Gone { .. } => room.state = None,
-            Step::LostTheBot { .. } if has_room => room.state = None,
-            Step::Upgraded { .. } if is_live && has_room => room.is_upgraded = true,
-            Step::Invited { .. } => {
+            RoomsStep::Open { .. } if is_live => room.state = Some(PortalState::Open),
+            RoomsStep::Gone { .. } => room.state = None,
+            RoomsStep::LostTheBot { .. } if has_room => room.state = None,
+            RoomsStep::Upgraded { .. } if is_live && has_room => room.is_upgraded = true,
+            RoomsStep::Invited { .. } => {
                 room.invited.insert(invited);
             }
-            Step::Compared { .. } => room.to_compare = false,
+            RoomsStep::Compared { .. } => room.to_compare = false,
             _ => {}
         }
     }
@@ -277,7 +279,7 @@ impl Model<'_> {
 fn rooms_are_what_the_model_says_after_each_step() {
     run(step(), async |tables, steps| {
         let conversations = [tables.conversation().await, tables.conversation().await];
-        let mut model = Model { tables, conversations, rooms: Vec::new(), number: 0 };
+        let mut model = RoomsModel { tables, conversations, rooms: Vec::new(), number: 0 };
         for step in steps {
             model.take(step).await;
             model.compare().await;

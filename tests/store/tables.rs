@@ -53,7 +53,7 @@ pub(crate) const COLLECT_AT_MOST: std::time::Duration = std::time::Duration::fro
 
 /// A room message that leaves; its event is named as the dispatch is that it may open.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Says<'a> {
+pub(crate) struct SpokenPart<'a> {
     pub(crate) conversation: ConversationId,
     pub(crate) author: &'a str,
     pub(crate) message_id: &'a str,
@@ -62,14 +62,14 @@ pub(crate) struct Says<'a> {
 }
 
 /// A database of its own, without a gateway.
-pub(crate) struct Tables {
+pub(crate) struct StoreTables {
     pub(crate) store: Store,
     /// As others see it.
     others: PgPool,
     keys: AtomicU32,
 }
 
-impl Tables {
+impl StoreTables {
     /// With a pool of one connection: whoever comes next gets the one that was broken off.
     pub(crate) async fn new() -> Self {
         let postgres = Postgres::shared().await.unwrap();
@@ -258,13 +258,13 @@ impl Tables {
 
     /// Somebody says something, which opens a dispatch of this Message-ID or goes into an open one.
     pub(crate) async fn says(&self, conversation: ConversationId, author: &str, message_id: &str) {
-        self.collect(Says { conversation, author, message_id, answers: None, at: NOW })
+        self.collect(SpokenPart { conversation, author, message_id, answers: None, at: NOW })
             .await
             .unwrap();
     }
 
-    pub(crate) async fn collect(&self, says: Says<'_>) -> Result<(), StoreError> {
-        let Says { conversation, author, message_id, answers, at } = says;
+    pub(crate) async fn collect(&self, says: SpokenPart<'_>) -> Result<(), StoreError> {
+        let SpokenPart { conversation, author, message_id, answers, at } = says;
         let new = NewPart {
             conversation,
             author,

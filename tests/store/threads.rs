@@ -5,20 +5,20 @@ use umstieg::{
     store::Placing,
 };
 
-use crate::tables::{NOW, Tables, erik, id, mail_of, name, placing};
+use crate::tables::{NOW, StoreTables, erik, id, mail_of, name, placing};
 
 /// What a letter says of its thread.
-struct Names<'a> {
+struct NamedIds<'a> {
     own: Option<&'a str>,
     named: &'a [&'a str],
 }
 
 /// A letter comes, and continues a conversation or opens one.
 async fn comes(
-    tables: &Tables,
+    tables: &StoreTables,
     (channel, correspondent): (&str, &Correspondent),
     conversation: Option<ConversationId>,
-    names: Names<'_>,
+    names: NamedIds<'_>,
 ) -> ConversationId {
     let (letter, channel) = (tables.letter_of(channel).await, name(channel));
     let own = names.own.map(id);
@@ -33,7 +33,7 @@ async fn comes(
 }
 
 async fn leads_to(
-    tables: &Tables,
+    tables: &StoreTables,
     (channel, correspondent): (&str, &Correspondent),
     message_id: &str,
 ) -> Option<Seen> {
@@ -46,7 +46,7 @@ async fn leads_to(
 
 #[tokio::test]
 async fn neither_a_channel_nor_a_correspondent_sees_the_threads_of_another() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let number = FaxNumber::new("+49301234567").unwrap();
     let all = [
         ("kim", erik()),
@@ -66,7 +66,7 @@ async fn neither_a_channel_nor_a_correspondent_sees_the_threads_of_another() {
         assert_eq!(leads_to(&tables, who, "a@x").await, None, "{who:?}");
         let nobody = tables.store.known_threads(&name(channel), correspondent, &[]).await.unwrap();
         assert_eq!(nobody.newest, None, "{who:?}");
-        let names = Names { own: Some("a@x"), named: &["b@x"] };
+        let names = NamedIds { own: Some("a@x"), named: &["b@x"] };
         opened.push(comes(&tables, who, None, names).await);
     }
     for ((channel, correspondent), conversation) in all.iter().zip(opened) {
@@ -86,62 +86,64 @@ async fn neither_a_channel_nor_a_correspondent_sees_the_threads_of_another() {
 
 #[tokio::test]
 async fn an_id_leads_into_the_one_conversation_it_was_seen_in() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let erik = erik();
     let who = ("kim", &erik);
     // Named before the mail that bears it comes, and again by others of the same thread.
-    let first = comes(&tables, who, None, Names { own: Some("b@x"), named: &["a@x"] }).await;
-    comes(&tables, who, Some(first), Names { own: Some("a@x"), named: &[] }).await;
-    comes(&tables, who, Some(first), Names { own: None, named: &["a@x", "b@x", "a@x"] }).await;
+    let first = comes(&tables, who, None, NamedIds { own: Some("b@x"), named: &["a@x"] }).await;
+    comes(&tables, who, Some(first), NamedIds { own: Some("a@x"), named: &[] }).await;
+    comes(&tables, who, Some(first), NamedIds { own: None, named: &["a@x", "b@x", "a@x"] }).await;
     for message_id in ["a@x", "b@x"] {
         assert_eq!(leads_to(&tables, who, message_id).await, Some(Seen::In(first)));
     }
     assert_eq!(leads_to(&tables, who, "A@x").await, None, "compared byte by byte");
-    let second = comes(&tables, who, None, Names { own: Some("c@x"), named: &[] }).await;
+    let second = comes(&tables, who, None, NamedIds { own: Some("c@x"), named: &[] }).await;
     assert_eq!(leads_to(&tables, who, "c@x").await, Some(Seen::In(second)));
     assert_eq!(leads_to(&tables, who, "a@x").await, Some(Seen::In(first)));
 }
 
 #[tokio::test]
 async fn an_id_of_two_conversations_leads_into_none_any_more() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let erik = erik();
     let who = ("kim", &erik);
-    let first = comes(&tables, who, None, Names { own: Some("a@x"), named: &["b@x", "c@x"] }).await;
+    let first =
+        comes(&tables, who, None, NamedIds { own: Some("a@x"), named: &["b@x", "c@x"] }).await;
     // Another thread names one of them, and a mail of it bears another one.
-    comes(&tables, who, None, Names { own: Some("c@x"), named: &["b@x"] }).await;
+    comes(&tables, who, None, NamedIds { own: Some("c@x"), named: &["b@x"] }).await;
     for message_id in ["b@x", "c@x"] {
         assert_eq!(leads_to(&tables, who, message_id).await, Some(Seen::Ambiguous));
     }
     assert_eq!(leads_to(&tables, who, "a@x").await, Some(Seen::In(first)));
     // Whatever comes after that.
-    comes(&tables, who, Some(first), Names { own: Some("b@x"), named: &["c@x"] }).await;
+    comes(&tables, who, Some(first), NamedIds { own: Some("b@x"), named: &["c@x"] }).await;
     for message_id in ["b@x", "c@x"] {
         assert_eq!(leads_to(&tables, who, message_id).await, Some(Seen::Ambiguous));
     }
     // With somebody else it leads where it did.
     let anna = mail_of("anna@charite.kim.telematik");
-    let hers = comes(&tables, ("kim", &anna), None, Names { own: None, named: &["b@x"] }).await;
+    let hers = comes(&tables, ("kim", &anna), None, NamedIds { own: None, named: &["b@x"] }).await;
     assert_eq!(leads_to(&tables, ("kim", &anna), "b@x").await, Some(Seen::In(hers)));
 }
 
 #[tokio::test]
 async fn an_id_that_two_mails_bear_leads_into_none_even_where_both_are_in_one_conversation() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let erik = erik();
     let who = ("kim", &erik);
-    let first = comes(&tables, who, None, Names { own: Some("a@x"), named: &[] }).await;
-    comes(&tables, who, Some(first), Names { own: Some("a@x"), named: &[] }).await;
+    let first = comes(&tables, who, None, NamedIds { own: Some("a@x"), named: &[] }).await;
+    comes(&tables, who, Some(first), NamedIds { own: Some("a@x"), named: &[] }).await;
     assert_eq!(leads_to(&tables, who, "a@x").await, Some(Seen::Ambiguous));
 }
 
 #[tokio::test]
 async fn what_we_sent_leads_back_and_is_ambiguous_where_somebody_else_has_used_its_id() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let erik = erik();
     let who = ("kim", &erik);
-    let first = comes(&tables, who, None, Names { own: None, named: &["taken@kim.local"] }).await;
-    let second = comes(&tables, who, None, Names { own: None, named: &[] }).await;
+    let first =
+        comes(&tables, who, None, NamedIds { own: None, named: &["taken@kim.local"] }).await;
+    let second = comes(&tables, who, None, NamedIds { own: None, named: &[] }).await;
     for (message_id, expected) in
         [("fresh@kim.local", Seen::In(second)), ("taken@kim.local", Seen::Ambiguous)]
     {
@@ -154,9 +156,9 @@ async fn what_we_sent_leads_back_and_is_ambiguous_where_somebody_else_has_used_i
         tables.hands_over(second).await;
     }
     // A mail that calls itself as ours is another one; one that names ours is an answer.
-    comes(&tables, who, Some(second), Names { own: None, named: &["fresh@kim.local"] }).await;
+    comes(&tables, who, Some(second), NamedIds { own: None, named: &["fresh@kim.local"] }).await;
     assert_eq!(leads_to(&tables, who, "fresh@kim.local").await, Some(Seen::In(second)));
-    comes(&tables, who, Some(second), Names { own: Some("fresh@kim.local"), named: &[] }).await;
+    comes(&tables, who, Some(second), NamedIds { own: Some("fresh@kim.local"), named: &[] }).await;
     assert_eq!(leads_to(&tables, who, "fresh@kim.local").await, Some(Seen::Ambiguous));
     assert_ne!(first, second);
     // With another correspondent of the channel nobody sees it.
@@ -167,7 +169,7 @@ async fn what_we_sent_leads_back_and_is_ambiguous_where_somebody_else_has_used_i
 /// What says something else is another mail: its answers come back under either name.
 #[tokio::test]
 async fn both_names_of_a_dispatch_that_was_named_anew_lead_back() {
-    let tables = Tables::new().await;
+    let tables = StoreTables::new().await;
     let (store, erik) = (&tables.store, erik());
     let who = ("kim", &erik);
     let conversation = tables.conversation().await;
