@@ -57,7 +57,7 @@ async fn ghost(
     let device = OwnDevice::open(homeserver, &user, &id, keys).await.unwrap();
     device.publish(None).await.unwrap();
     homeserver.devices(&user).await.unwrap();
-    store.device_is_ready(row.row, OffsetDateTime::now_utc()).await.unwrap();
+    store.device_is_ready(row.row, at).await.unwrap();
     // Before a ghost speaks its inbox is read; so it is not in need of that while this is measured.
     let voice = Voice { user: &user, device: &id };
     let news = homeserver.inbox(voice, None).await.unwrap();

@@ -1,8 +1,6 @@
 //! Several nodes on one database: who works on what.
 
-use std::time::Duration;
-
-use time::OffsetDateTime;
+use time::macros::datetime;
 use umstieg::{
     model::ConversationId,
     store::{Database, Job, StoreError},
@@ -35,11 +33,11 @@ async fn a_place_is_worked_for_by_one_node() {
     for number in [1, 2, 3] {
         command.wake(&Job::SendPosts(ConversationId(number)), None).await.unwrap();
     }
-    sqlx::query("update graphile_worker._private_jobs set locked_at = now(), locked_by = 'engine'")
+    sqlx::query("update graphile_worker._private_jobs set locked_at = '2026-11-25 12:00Z', locked_by = 'engine'")
         .execute(command.pool())
         .await
         .unwrap();
-    let later = OffsetDateTime::now_utc() + Duration::from_secs(60);
+    let later = datetime!(2026-11-25 12:01 UTC);
     assert_eq!(second.release_orphaned_jobs(&[], later).await.unwrap(), 2, "2, and 3 is nobody's");
 
     let ended = "update nodes set ended_at = now() where epoch = (select min(epoch) from nodes)";

@@ -197,6 +197,16 @@ proptest! {
     }
 }
 
+/// A blank at the beginning of a line is none, whatever ends the line before it.
+#[test]
+fn no_line_begins_with_a_blank() {
+    for source in ["5<tr/> 10", "5<tr></tr> 10", "5<br> 10", "5<tr> 10</tr>"] {
+        let rendered = render(source);
+        assert_eq!(rendered.html.as_deref(), Some("5<br>10"), "{source}");
+        assert_eq!(rendered.text, "5\n10", "{source}");
+    }
+}
+
 /// Two megabytes of anything, also in a build without optimisation.
 #[test]
 fn no_html_takes_long() {

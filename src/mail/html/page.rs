@@ -106,7 +106,8 @@ impl HtmlPage {
         for c in line.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };
             let before = collapsed.chars().next_back().or(self.last);
-            let is_edge = collapsed.is_empty() && self.is_at_edge;
+            // A line's end that is due comes before it.
+            let is_edge = collapsed.is_empty() && (self.is_at_edge || self.has_line);
             if c != ' ' || !(before == Some(' ') || is_edge) {
                 collapsed.push(c);
             }
