@@ -43,6 +43,8 @@ pub(crate) fn conversations(channel: &str, correspondents: &[&str]) -> String {
              select case when key like '%@%' then 'kim' else 'fax' end, key, now(), now()
              from unnest(array['{}']) with ordinality as new (key, number)
              order by number
+             on conflict (kind, key) do update
+             set last_seen_at = excluded.last_seen_at
              returning id
          )
          insert into conversations (channel, correspondent_id, created_at)
