@@ -11,9 +11,8 @@ insert into nodes (epoch) select epoch from gateway where epoch > 0;
 
 create table leases (
     -- A place where there is something to do, or something that one node at a time may do.
-    what     text primary key check (what <> ''),
-    epoch    bigint not null references nodes,
-    taken_at timestamptz not null default now()
+    what  text primary key check (what <> ''),
+    epoch bigint not null references nodes
 );
 create index leases_by_epoch on leases (epoch);
 
@@ -31,9 +30,19 @@ begin
 end;
 $$;
 
+-- The node that asks; nothing where it is none, but a command of the admin.
+create function this_node() returns bigint language sql stable as $$
+    select nullif(current_setting('umstieg.epoch', true), '')::bigint
+$$;
+
+-- Whether what is written on this connection counts.
+create function may_write() returns boolean language sql stable as $$
+    select coalesce(is_live(this_node()), true)
+$$;
+
 create or replace function fence() returns trigger language plpgsql as $$
 begin
-    if not is_live(nullif(current_setting('umstieg.epoch', true), '')::bigint) then
+    if not may_write() then
         raise exception 'another gateway has taken the database' using errcode = 'UM001';
     end if;
     return null;

@@ -71,14 +71,13 @@ pub(super) async fn open(
     let name = GhostName::of(&correspondent, ctx.homeserver.room_for_ghost_name())
         .map_err(|_| Stop::Lost("address_too_long"))?;
     let ghost = ctx.homeserver.ghost_user_id(&name)?;
-    let found = match (&portal.room_id, portal.state) {
+    let (room_id, is_new) = match (&portal.room_id, portal.state) {
         (Some(room_id), _) if portal.upgraded_at.is_some() => {
             return Err(follow(ctx, line, &portal, &parse_room(room_id)?, &ghost).await?);
         }
         (Some(room_id), PortalState::Open) => (parse_room(room_id)?, false),
         _ => establish(ctx, line, conversation, &portal, &correspondent, &name).await?,
     };
-    let (room_id, is_new) = found;
     if portal.to_compare {
         match compare(ctx, &portal, &room_id).await {
             // Whoever may not read there may not speak there either: what is with the room shows then.

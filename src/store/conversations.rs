@@ -100,18 +100,17 @@ impl Store {
         correspondent: &Correspondent,
         message_ids: &[MessageId],
     ) -> Result<KnownThreads, StoreError> {
-        let Some(correspondent) = self.correspondent_id(correspondent).await? else {
-            return Ok(KnownThreads::default());
-        };
+        let (kind, key) = (correspondent.kind().word(), &*correspondent.key());
         let ids: Vec<String> = message_ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = sqlx::query!(
             "select message_id, conversation_id, is_ambiguous
              from thread_ids
              where channel = $1
-               and correspondent_id = $2
-               and message_id = any ($3)",
+               and correspondent_id = (select id from correspondents where kind = $2 and key = $3)
+               and message_id = any ($4)",
             channel.as_str(),
-            correspondent,
+            kind,
+            key,
             &ids,
         )
         .fetch_all(&self.pool)
@@ -120,11 +119,12 @@ impl Store {
             "select id
              from conversations
              where channel = $1
-               and correspondent_id = $2
+               and correspondent_id = (select id from correspondents where kind = $2 and key = $3)
              order by id desc
              limit 1",
             channel.as_str(),
-            correspondent,
+            kind,
+            key,
         )
         .fetch_optional(&self.pool)
         .await?;

@@ -3,7 +3,6 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
 use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState};
 
 /// Opens a conversation of a channel. A letter of its correspondent is what opens it.
@@ -58,20 +57,4 @@ pub(super) async fn note_reached(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-impl Store {
-    /// The row of a correspondent. Nothing: no letter of theirs ever came.
-    pub(super) async fn correspondent_id(
-        &self,
-        correspondent: &Correspondent,
-    ) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            "select id from correspondents where kind = $1 and key = $2",
-            correspondent.kind().word(),
-            &*correspondent.key(),
-        )
-        .fetch_optional(&self.pool)
-        .await?)
-    }
 }

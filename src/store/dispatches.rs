@@ -487,10 +487,7 @@ impl Store {
                and state = 'handing_over'
                and begun = $2
                -- The last fence. The trigger before this table says the same, louder.
-               and coalesce(
-                   is_live(nullif(current_setting('umstieg.epoch', true), '')::bigint),
-                   true
-               )",
+               and may_write()",
             attempt.id.0,
             attempt.begun,
             composed.mark(),

@@ -197,7 +197,7 @@ impl Store {
                    select 1
                    from leases
                    where leases.what = _private_jobs.key
-                     and leases.epoch <> nullif(current_setting('umstieg.epoch', true), '')::bigint
+                     and leases.epoch <> this_node()
                      and is_live(leases.epoch)
                )",
         )

@@ -30,26 +30,19 @@ impl Store {
             return Ok(true);
         }
         let row = sqlx::query!(
-            r#"with node as (
-                 select nullif(current_setting('umstieg.epoch', true), '')::bigint as epoch
-             ),
-             taken as (
+            r#"with taken as (
                  insert into leases as held (what, epoch)
-                 select $1, epoch
-                 from node
-                 where epoch is not null
+                 select $1, this_node()
+                 where this_node() is not null
                  on conflict (what) do update
-                 set epoch = excluded.epoch,
-                     taken_at = now()
-                 where not is_live(held.epoch)
+                 set epoch = excluded.epoch
+                 where held.epoch = excluded.epoch
+                    or not is_live(held.epoch)
                  returning what
              )
              select
-                 node.epoch is null as "is_no_node!",
-                 exists (select 1 from taken)
-                     or exists (select 1 from leases where what = $1 and leases.epoch = node.epoch)
-                     as "is_ours!"
-             from node"#,
+                 exists (select 1 from taken) as "is_ours!",
+                 this_node() is null as "is_no_node!""#,
             what,
         )
         .fetch_one(&self.pool)

@@ -354,11 +354,8 @@ impl Store {
 
     /// The same, asking Postgres now.
     pub async fn surely_ours(&self) -> Result<(), StoreError> {
-        let is_ours = sqlx::query_scalar::<_, bool>(
-            "select coalesce(is_live(nullif(current_setting('umstieg.epoch', true), '')::bigint), true)",
-        )
-        .fetch_one(&self.pool)
-        .await?;
+        let is_ours =
+            sqlx::query_scalar::<_, bool>("select may_write()").fetch_one(&self.pool).await?;
         if is_ours { Ok(()) } else { Err(not_ours()) }
     }
 

@@ -3,9 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
-    pin::pin,
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -21,7 +18,7 @@ use umstieg::{
         OneGateway, Resolution, Saved, Store, StoredPart, seal::OuterKey,
     },
 };
-use umstieg_world::{Surroundings, World};
+use umstieg_world::{Surroundings, World, broken_off};
 
 use crate::{
     clocks::Set,
@@ -53,22 +50,6 @@ impl Tables {
         let name = self.url.rsplit('/').next().unwrap();
         self.world.postgres.query(name, sql).await.unwrap().trim().to_owned()
     }
-}
-
-/// Goes on with some work until it would wait for the `steps`th time, and drops it there. `true`: it
-/// came to its end before.
-async fn broken_off(work: impl Future, steps: usize) -> bool {
-    let mut work = pin!(work);
-    let mut left = steps;
-    poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending if left == 0 => Poll::Ready(false),
-        Poll::Pending => {
-            left -= 1;
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 /// Work is dropped at every point at which it waits, as a time limit or a stop does it. What the next

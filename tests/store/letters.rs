@@ -7,10 +7,9 @@ use umstieg::{
         Attempt, NewLetter, PIECE_BYTES, ParkedKind, Placed, Placing, Resolution, Saved, StoreError,
     },
 };
+use umstieg_world::broken_off;
 
-use crate::tables::{
-    NOW, StoreTables, after, broken_off, erik, fetched, id, name, notice, placing, post,
-};
+use crate::tables::{NOW, StoreTables, after, erik, fetched, id, name, notice, placing, post};
 
 const ONE: &str = "From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nEins\r\n";
 const OTHER: &str = "From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nZwei\r\n";

@@ -6,10 +6,11 @@ use umstieg::{
     model::{ConversationId, LetterState, NewPost},
     store::{Attempt, Placed, Placing, Resolution, Saved},
 };
+use umstieg_world::broken_off;
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{NOW, StoreTables, broken_off, erik, name, placing, post},
+    tables::{NOW, StoreTables, erik, name, placing, post},
 };
 
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use umstieg::store::{Resolution, StoreError};
+use umstieg_world::broken_off;
 
-use crate::tables::{NOW, StoreTables, broken_off};
+use crate::tables::{NOW, StoreTables};
 
 /// Sequences by default: all of them in some seconds.
 const CASES: u32 = 32;

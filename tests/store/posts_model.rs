@@ -8,10 +8,11 @@ use umstieg::{
     model::{ConversationId, LetterId, PostId, PostState},
     store::{Attempt, Resolution},
 };
+use umstieg_world::broken_off;
 
 use crate::{
     model::{Taken, run, take, taken},
-    tables::{NOW, StoreTables, after, broken_off, erik, name, notice, placing},
+    tables::{NOW, StoreTables, after, erik, name, notice, placing},
 };
 
 const REASONS: [&str; 2] = ["refused", "unreachable"];

@@ -3,11 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
     panic::Location,
-    pin::pin,
     sync::atomic::{AtomicU32, Ordering},
-    task::Poll,
 };
 
 use serde_json::json;
@@ -24,7 +21,7 @@ use umstieg::{
         Saved, Store, StoreError, StoredDispatch, StoredPart, StoredPost, seal::OuterKey,
     },
 };
-use umstieg_world::{Cluster, Postgres};
+use umstieg_world::{Cluster, Postgres, broken_off};
 use uuid::Uuid;
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
@@ -313,22 +310,6 @@ impl StoreTables {
         self.store.portal_is_open(portal.id).await.unwrap();
         self.store.portal(conversation).await.unwrap().unwrap()
     }
-}
-
-/// Goes on with some work until it would wait for the `steps`th time, and drops it there. `true`: it
-/// came to its end before.
-pub(crate) async fn broken_off(work: impl Future, steps: usize) -> bool {
-    let mut work = pin!(work);
-    let mut left = steps;
-    poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(_) => Poll::Ready(true),
-        Poll::Pending if left == 0 => Poll::Ready(false),
-        Poll::Pending => {
-            left -= 1;
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 pub(crate) fn name(channel: &str) -> ChannelName {

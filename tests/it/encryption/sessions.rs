@@ -83,4 +83,16 @@ async fn a_new_room_has_nobody_ask_again_for_keys_that_stayed() {
     // The bot itself may just hear of the third room. Each ghost would ask on its own.
     let again = asked(&stage).await - before;
     assert!(again <= 1.0, "{again} requests for keys that stayed");
+
+    // A device that is new is asked about, once the bot has told of it.
+    let other = unsigned_anna(&stage).await;
+    let told = format!(
+        "select dirty from crypto_tracked_users as tracked
+         join devices on devices.id = tracked.device
+         where tracked.user_id = '{}' and devices.user_id like '%\\_kim\\_erik%'",
+        stage.anna_id
+    );
+    stage.database_says(&told, "t").await;
+    letter(&stage, &writers[0], 3).await;
+    sees(&other, "Brief 3").await;
 }

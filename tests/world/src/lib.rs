@@ -16,6 +16,7 @@
 //!
 //! `scripts/setup` installs what is started here.
 
+pub mod broken_off;
 pub mod client;
 pub mod companion;
 pub mod error;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use crate::{
+    broken_off::broken_off,
     client::{Client, ClientTrust, JsClient, JsOptions},
     companion::Companion,
     error::{Result, WorldError},
