@@ -66,26 +66,35 @@ const commands = {
 
     /** Opens a room by its id or by the name it has in the list, and accepts an invitation to it. */
     async open_room({ room }) {
-        const links = page.locator(".RoomList a");
-        const find = ([list, room]) =>
-            [...list.querySelectorAll("a")].findIndex((link) =>
+        // Found and clicked in one step: the list is sorted anew whenever something is said.
+        const click = (room) => {
+            const link = [...document.querySelectorAll(".RoomList a")].find((link) =>
                 room.startsWith("!")
                     ? decodeURIComponent(link.getAttribute("href")).endsWith(`/${room}`)
                     : link.querySelector(".name").textContent.trim() === room,
-            ) + 1;
-        const list = await page.waitForSelector(".RoomList", { state: "attached" });
-        const found = await page.waitForFunction(find, [list, room]);
-        await links.nth((await found.jsonValue()) - 1).click();
+            );
+            link?.click();
+            return link !== undefined;
+        };
+        await page.waitForFunction(click, room);
         const accept = page.locator(".InviteView button.primary:not(.destructive)");
         await timeline().or(accept).first().waitFor();
         if (await accept.count()) await accept.click();
         await timeline().waitFor();
     },
 
-    /** Waits until a text stands in the open room, and can be seen. */
+    /** Waits until a text stands in the open room, scrolls to it, and waits until it can be seen. */
     async wait_for_text({ text }) {
-        await timeline().getByText(text).last().scrollIntoViewIfNeeded();
-        await timeline().getByText(text).last().waitFor();
+        // Found, scrolled to and measured in one step: the page puts another element in a message's
+        // place when the homeserver has taken it.
+        const seen = (text) => {
+            const holds = (element) => element.textContent.includes(text);
+            const innermost = (element) => holds(element) && ![...element.children].some(holds);
+            const last = [...document.querySelectorAll(".Timeline *")].filter(innermost).at(-1);
+            last?.scrollIntoView({ block: "nearest" });
+            return last?.checkVisibility({ visibilityProperty: true }) ?? false;
+        };
+        await page.waitForFunction(seen, text);
     },
 
     async say({ text }) {
