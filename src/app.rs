@@ -6,7 +6,6 @@ mod errors;
 pub mod help;
 mod hold;
 pub mod identities;
-mod mail_server;
 pub mod parked;
 mod probe;
 pub mod rekey;
@@ -228,7 +227,7 @@ impl House<'_> {
     async fn keep_names(&self, store: &Store) -> Result<(), RunError> {
         let (homeserver, appservice) = (&self.settings.homeserver, &self.settings.appservice);
         store.keep_names(&homeserver.server_name, &appservice.user_prefix).await?;
-        let channels = start::places(&self.settings.channels)?;
+        let channels = start::places(&self.settings.channels);
         let renamed = store.renamed_channels(&channels).await?;
         store.rename_channels(&renamed).await?;
         store.keep_channels(&channels).await?;

@@ -15,7 +15,6 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
-pub use mail_server::{ClientIdentity, MailServerSettings, Tls};
 pub use read::{LoadedSettings, load, parse};
 pub use reader::{Mistake, SettingsError};
 pub use registration::{
@@ -25,7 +24,7 @@ pub use registration::{
 pub use secrets::{not_a_key, write_new_secret};
 pub use settings::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
-    HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
-    OutboxSettings, SealingSettings, Settings, WorkerSettings,
+    HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
+    Settings, WorkerSettings,
 };
 pub use surroundings::Environment;

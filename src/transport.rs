@@ -33,5 +33,8 @@ pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use mailbox::{Mailbox, MailboxProtocol};
 pub use server::{Login, MailServer, PACE_MIN, Timeouts, TlsMode};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
-pub use trust::{ClientCertificate, Fingerprint, ServerTrust, TrustError};
+pub use trust::{
+    ClientCertificate, Fingerprint, ServerTrust, TrustError, certificates, is_server_name,
+    private_key,
+};
 pub use wire::Fault;

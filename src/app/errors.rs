@@ -2,7 +2,7 @@
 //!
 //! The log tells the same in English, with the errors' own words.
 
-use super::{RunError, identities::IdentitiesError, mail_server::ServerError, parked::ParkedError};
+use super::{RunError, identities::IdentitiesError, parked::ParkedError};
 use crate::{
     app::start::StartError,
     matrix::HomeserverAccessError,
@@ -12,7 +12,7 @@ use crate::{
     store::{
         Damaged, Harm, NamesError, OpenError, RekeyError, RenameError, StoreError, seal::Unsealable,
     },
-    transport::{Fault, MailServerError, ServerSettingsError, TrustError},
+    transport::{Fault, MailServerError, ServerSettingsError},
 };
 
 impl Tells for RunError {
@@ -46,21 +46,6 @@ impl Tells for StartError {
                 Telling::from(AdminPhrase::ServerNameUnusable).because_of(cause)
             }
             Self::Homeserver(error) => error.telling(),
-            Self::MailServer { channel, source } => {
-                Telling::from(AdminPhrase::MailServerUnusable { channel: channel.clone() })
-                    .because(source.telling())
-            }
-        }
-    }
-}
-
-impl Tells for ServerError {
-    fn telling(&self) -> Telling {
-        match self {
-            Self::Trust(TrustError::NoCertificate) => AdminPhrase::NoCertificate.into(),
-            Self::Trust(TrustError::NoPrivateKey) => AdminPhrase::NoPrivateKey.into(),
-            Self::Trust(TrustError::NotAFingerprint) => AdminPhrase::NoFingerprint.into(),
-            Self::Settings(error) => settings_of_server(error).into(),
         }
     }
 }

@@ -6,13 +6,9 @@ use ruma::OwnedServerName;
 use secrecy::ExposeSecret;
 use tracing::{info, warn};
 
-use super::mail_server::{ServerError, mail_server};
 use crate::{
     channel::Channel,
-    config::{
-        AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, InboxProtocol, Settings,
-        Tokens,
-    },
+    config::{AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, Settings, Tokens},
     matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
@@ -22,7 +18,7 @@ use crate::{
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
     store::{ChannelPlace, Store, StoreError},
-    transport::{Accounts, MailboxProtocol},
+    transport::Accounts,
     worker::Shop,
 };
 
@@ -40,12 +36,6 @@ pub enum StartError {
     ServerName(#[source] ruma::IdParseError),
     #[error(transparent)]
     Homeserver(#[from] HomeserverAccessError),
-    #[error("the channel {channel} cannot use its mail server")]
-    MailServer {
-        channel: String,
-        #[source]
-        source: ServerError,
-    },
 }
 
 /// The address of the database, secret included.
@@ -68,40 +58,32 @@ pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeser
 }
 
 /// A channel with its servers.
-pub(super) fn line(channel: &ChannelSettings) -> Result<Line, StartError> {
-    let server = |settings| {
-        mail_server(settings).map_err(|source| StartError::MailServer {
-            channel: channel.channel.name.to_string(),
-            source,
-        })
-    };
-    Ok(Line {
-        channel: channel.channel.clone(),
+pub(super) fn line(settings: &ChannelSettings) -> Line {
+    let inbox = &settings.inbox;
+    Line {
+        channel: settings.channel.clone(),
         inbox: Inbox {
-            protocol: match channel.inbox.protocol {
-                InboxProtocol::Pop3 => MailboxProtocol::Pop3,
-                InboxProtocol::Imap => MailboxProtocol::Imap,
-            },
-            server: server(&channel.inbox.server)?,
-            poll: channel.inbox.poll,
-            deletes: channel.inbox.after_relay == AfterRelay::Delete,
-            mail_bytes_max: usize::try_from(channel.inbox.mail_bytes_max).unwrap_or(usize::MAX),
-            since: channel.inbox.since,
+            protocol: inbox.protocol,
+            server: inbox.server.clone(),
+            poll: inbox.poll,
+            deletes: inbox.after_relay == AfterRelay::Delete,
+            mail_bytes_max: usize::try_from(inbox.mail_bytes_max).unwrap_or(usize::MAX),
+            since: inbox.since,
             patience: Patience::default(),
         },
-        outbox: server(&channel.outbox.server)?,
+        outbox: settings.outbox.clone(),
         seats: Seats::new(1),
-    })
+    }
 }
 
 /// Where the mailbox of each channel is.
-pub(super) fn places(channels: &[ChannelSettings]) -> Result<Vec<ChannelPlace>, StartError> {
+pub(super) fn places(channels: &[ChannelSettings]) -> Vec<ChannelPlace> {
     channels
         .iter()
         .map(|settings| {
             let Channel { name, .. } = &settings.channel;
-            let (kind, place) = (settings.channel.kind(), line(settings)?.inbox.place());
-            Ok(ChannelPlace { name: name.clone(), kind, place })
+            let (kind, place) = (settings.channel.kind(), line(settings).inbox.place());
+            ChannelPlace { name: name.clone(), kind, place }
         })
         .collect()
 }
@@ -121,7 +103,7 @@ pub fn ctx(
     let mut channels = BTreeMap::new();
     let concurrency = settings.worker.concurrency;
     for channel in &settings.channels {
-        let mut line = line(channel)?;
+        let mut line = line(channel);
         line.seats = Seats::new(concurrency);
         line.inbox.server.join(&mut accounts);
         line.outbox.join(&mut accounts);

@@ -11,8 +11,8 @@ use url::Url;
 
 use super::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
-    HomeserverSettings, InboxProtocol, InboxSettings, LogFormat, LogSettings, MonitoringSettings,
-    OutboxSettings, SealingSettings, Settings, SettingsError, WorkerSettings, mail_server,
+    HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
+    Settings, SettingsError, WorkerSettings, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
@@ -27,6 +27,7 @@ use crate::{
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
     phrases::AdminPhrase,
     store::seal::OuterKey,
+    transport::MailboxProtocol,
 };
 
 /// Stands in for `[database]` when it is set, so that one file serves several machines.
@@ -324,7 +325,7 @@ fn channel(
     let inbox = inbox(&inbox_section, around);
     if let Some(inbox) = &inbox {
         let server = &inbox.server;
-        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.user.clone());
+        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.login.user.clone());
         if !seen.inboxes.insert(mailbox) {
             inbox_section.wrong("user", AdminPhrase::MailboxTwice);
         }
@@ -332,7 +333,7 @@ fn channel(
     let outbox_section = section.section("outbox");
     let mail_bytes_max =
         outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
-    let server = mail_server::read(&outbox_section, around);
+    let outbox = mail_server::read(&outbox_section, around);
     outbox_section.close();
     let fax_section = section.section("fax");
     let dialect = match kind {
@@ -366,14 +367,14 @@ fn channel(
             dialect: dialect?,
         },
         inbox: inbox?,
-        outbox: OutboxSettings { server: server? },
+        outbox: outbox?,
     })
 }
 
 fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option<InboxSettings> {
     let protocol = section.text("protocol", |text| match text {
-        "pop3" => Ok(InboxProtocol::Pop3),
-        "imap" => Ok(InboxProtocol::Imap),
+        "pop3" => Ok(MailboxProtocol::Pop3),
+        "imap" => Ok(MailboxProtocol::Imap),
         _ => Err(allowed("pop3", "imap")),
     });
     let protocol = section.required("protocol", AdminPhrase::WantsProtocol, protocol);

@@ -6,8 +6,13 @@ use secrecy::SecretString;
 use time::Date;
 use url::Url;
 
-use super::{MailServerSettings, Mistake, SettingsError};
-use crate::{channel::Channel, model::Language, store::seal::OuterKey};
+use super::{Mistake, SettingsError};
+use crate::{
+    channel::Channel,
+    model::Language,
+    store::seal::OuterKey,
+    transport::{MailServer, MailboxProtocol},
+};
 
 /// All settings, checked. `Debug` shows no secret and no address.
 #[derive(Debug, Clone)]
@@ -160,7 +165,7 @@ pub enum LogFormat {
 pub struct ChannelSettings {
     pub channel: Channel,
     pub inbox: InboxSettings,
-    pub outbox: OutboxSettings,
+    pub outbox: MailServer,
 }
 
 impl ChannelSettings {
@@ -172,8 +177,8 @@ impl ChannelSettings {
 
 #[derive(Debug, Clone)]
 pub struct InboxSettings {
-    pub protocol: InboxProtocol,
-    pub server: MailServerSettings,
+    pub protocol: MailboxProtocol,
+    pub server: MailServer,
     pub poll: Duration,
     pub after_relay: AfterRelay,
     /// Larger mails stay in the mailbox and are reported.
@@ -190,21 +195,10 @@ impl InboxSettings {
     pub const MAIL_BYTES_MOST: u64 = 700 * 1024 * 1024;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InboxProtocol {
-    Pop3,
-    Imap,
-}
-
 /// What becomes of a mail in the mailbox once its letter is in the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterRelay {
     /// It stays: others may read the same mailbox (KIM-11).
     Keep,
     Delete,
-}
-
-#[derive(Debug, Clone)]
-pub struct OutboxSettings {
-    pub server: MailServerSettings,
 }

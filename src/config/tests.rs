@@ -12,6 +12,7 @@ use crate::{
     channel::{Dialect, ThreadBy},
     model::{ChannelKind, Language, Trust},
     phrases::{AdminPhrase, Tells as _},
+    transport::{MailboxProtocol, ServerTrust, Timeouts, TlsMode},
 };
 
 const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
@@ -52,13 +53,13 @@ fn the_example_is_read_with_its_defaults() {
     assert_eq!(kim.channel.speakers, kim.channel.team);
     assert_eq!(kim.channel.collect, Duration::from_secs(20));
     assert_eq!(kim.channel.trust, Trust::CrossSigned);
-    assert_eq!(kim.inbox.protocol, InboxProtocol::Pop3);
-    assert_eq!(kim.inbox.server.tls, Tls::Implicit);
+    assert_eq!(kim.inbox.protocol, MailboxProtocol::Pop3);
+    assert_eq!(kim.inbox.server.tls, TlsMode::Implicit);
     assert_eq!(kim.inbox.after_relay, AfterRelay::Keep, "KIM-11");
     assert_eq!(kim.channel.mail_bytes_max(), 15 * 1024 * 1024);
     assert_eq!(fax.channel.kind(), ChannelKind::Fax);
     assert_eq!(fax.channel.thread_by, ThreadBy::Correspondent);
-    assert_eq!(fax.outbox.server.tls, Tls::StartTls);
+    assert_eq!(fax.outbox.tls, TlsMode::StartTls);
     let Dialect::Fax(profile) = &fax.channel.dialect else { panic!("a fax profile") };
     assert_eq!(profile.countries, [profile.country]);
 }
@@ -322,8 +323,8 @@ fn secrets_come_from_files_and_from_the_environment() {
     };
     let loaded = parse(&text, &directory.path().join("umstieg.toml"), &environment).unwrap();
     let kim = loaded.settings.channels.first().unwrap();
-    assert_eq!(kim.inbox.server.password.expose_secret(), "aus der Datei");
-    assert_eq!(kim.outbox.server.password.expose_secret(), "aus der Umgebung");
+    assert_eq!(kim.inbox.server.login.password.expose_secret(), "aus der Datei");
+    assert_eq!(kim.outbox.login.password.expose_secret(), "aus der Umgebung");
     assert_eq!(loaded.settings.database.url.expose_secret(), "postgres://anders/umstieg");
     assert_eq!(said(&loaded.warnings), Vec::<String>::new());
 }

@@ -91,7 +91,6 @@ door-closed = Die Tür ging wieder zu
 check-listen = Prüfen Sie appservice.listen
 ping-both-ways = hin und zurück in { $milliseconds } ms
 homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu
-check-trust = Prüfen Sie ca_file, pin_sha256 und das Client-Zertifikat dieses Kanals
 inbox-works = Anmeldung gelingt, { $mails }
 outbox-reports = Anmeldung gelingt, Zustellungen werden gemeldet
 outbox-reports-not = Anmeldung gelingt, Zustellungen werden nicht gemeldet
@@ -163,15 +162,11 @@ life-ended = Das Gateway beginnt von vorn (Log: { $why })
 no-log-filter = log.filter ist nicht zu verstehen. Bitte berichtigen Sie es in den Einstellungen
 no-log = Das Log lässt sich nicht beginnen. Bitte melden Sie das den Entwicklern
 server-name-unusable = homeserver.server_name ist kein Name eines Homeservers. Bitte berichtigen Sie ihn
-mail-server-unusable = Der Kanal { $channel } kann seinen Mailserver nicht benutzen
 no-bot-id = appservice.bot und homeserver.server_name ergeben keine Benutzerkennung
 roots-unusable = Die zusätzlichen Zertifikate für den Homeserver sind nicht zu benutzen
 client-failed = Die Verbindung zum Homeserver ließ sich nicht einrichten
 
 # Mailserver
-no-certificate = Das ist kein PEM, oder es enthält kein Zertifikat
-no-private-key = Das ist kein PEM, oder es enthält keinen privaten Schlüssel
-no-fingerprint = Ein Fingerabdruck ist der SHA-256 eines Zertifikats: 64 hexadezimale Ziffern, Doppelpunkte sind erlaubt
 plaintext-abroad = Ohne TLS ist nur eine Verbindung zu diesem Rechner erlaubt (127.0.0.0/8, ::1, localhost), und { $host } ist ein anderer
 login-character = Benutzername und Passwort dürfen weder Zeilenende noch NUL enthalten
 no-host-name = { $host } ist weder ein DNS-Name noch eine IP-Adresse

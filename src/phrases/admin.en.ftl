@@ -88,7 +88,6 @@ door-closed = closed
 check-listen = check appservice.listen
 ping-both-ways = both ways in { $milliseconds } ms
 homeserver-must-reach = the homeserver must reach { $url } (url in the registration) and send this hs_token; open the way, or correct appservice.url, write the registration anew and restart the homeserver
-check-trust = check ca_file, pin_sha256 and the client certificate of this channel
 inbox-works = login works, { $mails }
 outbox-reports = login works, reports delivery
 outbox-reports-not = login works, reports no delivery
@@ -148,15 +147,11 @@ life-ended = { $why }
 no-log-filter = log.filter is not understood
 no-log = the log does not start
 server-name-unusable = homeserver.server_name is not a server name
-mail-server-unusable = the channel { $channel } cannot use its mail server
 no-bot-id = the bot's local part and the server name do not make a user id
 roots-unusable = the homeserver's additional certificates cannot be used
 client-failed = the client for the homeserver could not be set up
 
 # Mail servers
-no-certificate = this is not PEM, or holds no certificate
-no-private-key = this is not PEM, or holds no private key
-no-fingerprint = a fingerprint is the SHA-256 of a certificate: 64 hex digits, colons allowed
 plaintext-abroad = a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and { $host } is another
 login-character = a user name or password must not contain line ends or NUL
 no-host-name = { $host } is neither a DNS name nor an IP address

@@ -106,7 +106,6 @@ sentences! {
         CheckListen = "check-listen",
         PingBothWays { milliseconds: u64 } = "ping-both-ways",
         HomeserverMustReach { url: String } = "homeserver-must-reach",
-        CheckTrust = "check-trust",
         InboxWorks { mails: Box<AdminPhrase> } = "inbox-works",
         OutboxReports = "outbox-reports",
         OutboxReportsNot = "outbox-reports-not",
@@ -171,15 +170,11 @@ sentences! {
         NoLogFilter = "no-log-filter",
         NoLog = "no-log",
         ServerNameUnusable = "server-name-unusable",
-        MailServerUnusable { channel: String } = "mail-server-unusable",
         NoBotId = "no-bot-id",
         RootsUnusable = "roots-unusable",
         ClientFailed = "client-failed",
 
         // Mail servers.
-        NoCertificate = "no-certificate",
-        NoPrivateKey = "no-private-key",
-        NoFingerprint = "no-fingerprint",
         PlaintextAbroad { host: String } = "plaintext-abroad",
         LoginCharacter = "login-character",
         NoHostName { host: String } = "no-host-name",

@@ -14,7 +14,9 @@ use super::{
 };
 
 /// One account on one mail server: all a session needs.
-#[derive(Debug, Clone)]
+///
+/// `Debug` shows the port and the encryption only: host and user tell whose mailbox it is.
+#[derive(Clone)]
 pub struct MailServer {
     /// A DNS name or an IP address (without brackets).
     pub host: String,
@@ -30,6 +32,12 @@ pub struct MailServer {
     /// Whether to ask for reports of delivery and failure, where the server lists DSN (KIM-30).
     /// Used by SMTP only.
     pub ask_for_reports: bool,
+}
+
+impl fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailServer(port {}, {:?})", self.port, self.tls)
+    }
 }
 
 /// How the connection is encrypted.

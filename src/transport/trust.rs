@@ -29,11 +29,6 @@ pub enum TrustError {
 }
 
 impl ServerTrust {
-    /// The authorities in a PEM text, one or several.
-    pub fn authorities(pem: &[u8]) -> Result<Self, TrustError> {
-        certificates(pem).map(Self::Authorities)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Platform => false,
@@ -103,11 +98,10 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// From PEM: the certificate first, then its issuers; the key as PKCS#8, PKCS#1 or SEC1. A
-    /// Clientmodul exports PKCS#12: `openssl pkcs12 -in file.p12 -nodes` turns it into both.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TrustError> {
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TrustError::NoPrivateKey)?;
-        Ok(Self { chain: certificates(chain)?, key })
+    /// The certificate first, then its issuers; a Clientmodul exports PKCS#12:
+    /// `openssl pkcs12 -in file.p12 -nodes` turns it into PEM.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        Self { chain, key }
     }
 }
 
@@ -117,7 +111,8 @@ impl Clone for ClientCertificate {
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+/// The certificates in a PEM text, at least one.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
@@ -125,6 +120,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> 
     }
 }
 
-pub(super) fn is_server_name(host: &str) -> bool {
+/// The first private key in a PEM text: PKCS#8, PKCS#1 or SEC1.
+pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TrustError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| TrustError::NoPrivateKey)
+}
+
+/// Whether a certificate could be issued for it: a DNS name or an IP address.
+pub fn is_server_name(host: &str) -> bool {
     ServerName::try_from(host).is_ok()
 }

@@ -404,10 +404,10 @@ fn a_pin_is_a_sha_256_fingerprint() {
     }
     let pin = format!("0a:{}", "FF".repeat(31));
     let text = GOOD.replace("port = 995", &format!("port = 995\npin_sha256 = [\"{pin}\"]"));
-    let mut expected = [0xff; 32];
-    expected[0] = 0x0a;
     let settings = read(&text).unwrap().settings;
-    assert_eq!(settings.channels.first().unwrap().inbox.server.pins, [expected]);
+    let trust = &settings.channels.first().unwrap().inbox.server.trust;
+    let pinned = matches!(trust, ServerTrust::Pins(pins) if *pins == [pin.parse().unwrap()]);
+    assert!(pinned, "{trust:?}");
 }
 
 #[test]
@@ -427,6 +427,25 @@ fn a_server_is_known_in_one_way() {
         "port = 995\ntimeout_seconds = 5",
         "line 20, channel.inbox.timeout_seconds: expected a whole number from 10 to 3600, found another one",
     );
+}
+
+/// What the settings say of a server arrives at the server.
+#[test]
+fn a_server_gets_every_key_it_is_described_by() {
+    let text = GOOD.replace("port = 995", "port = 995\ntimeout_seconds = 12");
+    let settings = read(&text).unwrap().settings;
+    let kim = settings.channels.first().unwrap();
+    assert_eq!(kim.inbox.server.timeouts.silence, Duration::from_secs(12));
+    assert_eq!(kim.outbox.timeouts, Timeouts::default());
+    assert_eq!((kim.inbox.server.port, kim.inbox.server.tls), (995, TlsMode::Implicit));
+    for name in ["a..b", ".mail.example", "-", "a b", "[::1]"] {
+        check(
+            "host = \"127.0.0.1\"",
+            &format!("host = \"{name}\""),
+            "line 18, channel.inbox.host: expected a host name or an IP address without scheme, \
+             port and path",
+        );
+    }
 }
 
 #[test]

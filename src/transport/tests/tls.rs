@@ -18,8 +18,8 @@ use crate::{
     model::{Envelope, MailAddress, Outcome, Reached},
     transport::{
         ClientCertificate, Fingerprint, MailServer, MailServerError, MailServerErrorKind, Mailbox,
-        MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, probe_login,
-        smtp::probe_login_over, submit,
+        MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, certificates, private_key,
+        probe_login, smtp::probe_login_over, submit,
     },
 };
 
@@ -89,8 +89,13 @@ fn trusting(trust: ServerTrust, tls: TlsMode) -> MailServer {
     MailServer { host: "mail.praxis.example".to_owned(), tls, trust, ..account() }
 }
 
+fn client_certificate(own: &CertificateWithKey) -> ClientCertificate {
+    let key = private_key(own.key.serialize_pem().as_bytes()).unwrap();
+    ClientCertificate::new(certificates(own.pem.as_bytes()).unwrap(), key)
+}
+
 fn only(authority: &IssuingAuthority) -> ServerTrust {
-    ServerTrust::authorities(authority.pem().as_bytes()).unwrap()
+    ServerTrust::Authorities(certificates(authority.pem().as_bytes()).unwrap())
 }
 
 fn pop3_login() -> ScriptedServer {
@@ -179,7 +184,7 @@ async fn kim_3_a_server_that_wants_a_certificate_gets_ours_and_nobody_else_s() {
     let server = identity(&ours, "mail.praxis.example", 2999);
     let client = |authority: &IssuingAuthority| {
         let own = identity(authority, "gateway", 2999);
-        ClientCertificate::from_pem(own.pem.as_bytes(), own.key.serialize_pem().as_bytes()).unwrap()
+        client_certificate(&own)
     };
     for version in [&TLS12, &TLS13] {
         let acceptor = server.acceptor_for(&[version], Some(&ours));
@@ -324,13 +329,7 @@ fn settings_that_would_give_the_password_away_are_refused() {
 #[test]
 fn kim_36_settings_print_neither_user_nor_password_nor_key() {
     let own = identity(&authority(), "gateway", 2999);
-    let key = own.key.serialize_pem();
-    let account = MailServer {
-        client_certificate: Some(
-            ClientCertificate::from_pem(own.pem.as_bytes(), key.as_bytes()).unwrap(),
-        ),
-        ..account()
-    };
+    let account = MailServer { client_certificate: Some(client_certificate(&own)), ..account() };
     let printed = format!("{account:?}");
     assert!(!printed.contains("erik") && !printed.contains("geheim"), "{printed}");
     assert!(!printed.contains(&format!("{:?}", own.key.serialize_der())), "{printed}");
@@ -347,7 +346,8 @@ fn fingerprints_are_read_as_openssl_prints_them() {
     {
         assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
     }
-    assert!(ServerTrust::authorities(b"no pem").is_err());
+    assert!(certificates(b"no pem").is_err());
+    assert!(private_key(b"no pem").is_err());
 }
 
 /// Over the loopback interface, with a socket of the operating system.
