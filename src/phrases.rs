@@ -11,7 +11,7 @@ mod phrase;
 mod sentences;
 mod telling;
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use time::OffsetDateTime;
@@ -117,22 +117,22 @@ impl AdminPhrase {
     /// The sentence in this language.
     pub fn said(&self, language: Language) -> String {
         let (id, args) = self.id_and_args(language);
-        text_or_errors(language, id, &args).0
+        text_or_errors(&FOR_ADMINS, language, id, &args).0
     }
 }
 
 fn say_or_errors(language: Language, phrase: &Phrase) -> (String, Vec<String>) {
     let (id, args) = phrase.id_and_args(language);
-    text_or_errors(language, id, &args)
+    text_or_errors(&FOR_ROOMS, language, id, &args)
 }
 
 fn text_or_errors(
+    of: &[Sentences],
     language: Language,
     id: &str,
     args: &FluentArgs<'static>,
 ) -> (String, Vec<String>) {
-    let Some(bundle) = BUNDLES.iter().find(|(of, _)| *of == language).map(|(_, bundle)| bundle)
-    else {
+    let Some(bundle) = of.iter().find(|of| of.language == language).map(Sentences::bundle) else {
         return (id.to_owned(), vec![format!("there are no sentences in {}", language.word())]);
     };
     let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) else {
@@ -143,30 +143,46 @@ fn text_or_errors(
     (text, errors.iter().map(ToString::to_string).collect())
 }
 
-/// The sentences of each language, one row for each: those for rooms, and those for admins.
-const SENTENCES: [(Language, [&str; 2]); 2] = [
-    (Language::German, [include_str!("phrases/de.ftl"), include_str!("phrases/admin.de.ftl")]),
-    (Language::English, [include_str!("phrases/en.ftl"), include_str!("phrases/admin.en.ftl")]),
+/// A file of sentences. It is parsed when the first of them is said: a gateway says few of most files.
+struct Sentences {
+    language: Language,
+    source: &'static str,
+    parsed: OnceLock<FluentBundle<FluentResource>>,
+}
+
+/// What rooms are told, one row for each language.
+static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
+    Sentences::new(Language::German, include_str!("phrases/de.ftl")),
+    Sentences::new(Language::English, include_str!("phrases/en.ftl")),
 ];
 
-static BUNDLES: LazyLock<[(Language, FluentBundle<FluentResource>); SENTENCES.len()]> =
-    LazyLock::new(|| SENTENCES.map(|(language, sources)| (language, bundle(language, &sources))));
+/// What admins are told, one row for each language.
+static FOR_ADMINS: [Sentences; Language::ALL.len()] = [
+    Sentences::new(Language::German, include_str!("phrases/admin.de.ftl")),
+    Sentences::new(Language::English, include_str!("phrases/admin.en.ftl")),
+];
 
-/// What is wrong in a file of sentences shows as missing sentences, and in the tests.
-fn bundle(language: Language, sources: &[&str]) -> FluentBundle<FluentResource> {
-    // It chooses the plural rules; both words are well-formed.
-    let locale = language.word().parse::<LanguageIdentifier>().unwrap_or_default();
-    let mut bundle = FluentBundle::new_concurrent(vec![locale]);
-    // Marks around inserted texts would end up in mails and file names.
-    bundle.set_use_isolating(false);
-    for source in sources {
-        let resource = match FluentResource::try_new((*source).to_owned()) {
-            Ok(resource) => resource,
-            Err((readable, _)) => readable,
-        };
-        bundle.add_resource_overriding(resource);
+impl Sentences {
+    const fn new(language: Language, source: &'static str) -> Self {
+        Self { language, source, parsed: OnceLock::new() }
     }
-    bundle
+
+    /// What is wrong in the file shows as missing sentences, and in the tests.
+    fn bundle(&self) -> &FluentBundle<FluentResource> {
+        self.parsed.get_or_init(|| {
+            // It chooses the plural rules; both words are well-formed.
+            let locale = self.language.word().parse::<LanguageIdentifier>().unwrap_or_default();
+            let mut bundle = FluentBundle::new_concurrent(vec![locale]);
+            // Marks around inserted texts would end up in mails and file names.
+            bundle.set_use_isolating(false);
+            let resource = match FluentResource::try_new(self.source.to_owned()) {
+                Ok(resource) => resource,
+                Err((readable, _)) => readable,
+            };
+            bundle.add_resource_overriding(resource);
+            bundle
+        })
+    }
 }
 
 impl Phrase {

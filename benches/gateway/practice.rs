@@ -1,6 +1,7 @@
 //! Ours: the gateway as a process of its own, with a mailbox, a database and a person in its rooms.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -315,15 +316,20 @@ impl<'a> MeasuredPractice<'a> {
         self.end(letters.len(), begun, before).await
     }
 
-    /// Requests and processor time so far.
-    async fn begin(&self) -> (f64, f64) {
+    /// Requests of each kind and processor time so far.
+    async fn begin(&self) -> (BTreeMap<String, f64>, f64) {
         self.thaw();
         forget_peak(self.process);
         (self.requests().await, cpu_seconds(self.process))
     }
 
     /// What was done since `begun`, including what follows the last post: its echo is read.
-    async fn end(&self, count: usize, begun: OffsetDateTime, before: (f64, f64)) -> RoundFigures {
+    async fn end(
+        &self,
+        count: usize,
+        begun: OffsetDateTime,
+        (requests_before, cpu_before): (BTreeMap<String, f64>, f64),
+    ) -> RoundFigures {
         self.settled().await;
         let seconds =
             sqlx::query_scalar("select extract(epoch from max(sent_at) - $1)::float8 from posts")
@@ -331,19 +337,34 @@ impl<'a> MeasuredPractice<'a> {
                 .fetch_one(&self.database)
                 .await
                 .unwrap();
+        let mut requests = self.requests().await;
+        for (endpoint, before) in requests_before {
+            *requests.entry(endpoint).or_default() -= before;
+        }
+        requests.retain(|_, asked| *asked > 0.0);
+        let shown: Vec<String> =
+            requests.iter().map(|(endpoint, asked)| format!("{endpoint} {asked}")).collect();
+        println!("bench: requests for {count}: {}", shown.join(", "));
         let work = RoundFigures {
             count,
             seconds,
-            requests: self.requests().await - before.0,
-            cpu_seconds: cpu_seconds(self.process) - before.1,
+            requests: requests.values().sum(),
+            cpu_seconds: cpu_seconds(self.process) - cpu_before,
             peak_mib: peak_mib(self.process),
         };
         self.freeze();
         work
     }
 
-    async fn requests(&self) -> f64 {
-        self.gateway.metric("umstieg_matrix_requests_total").await
+    /// Requests to the homeserver so far, by endpoint.
+    async fn requests(&self) -> BTreeMap<String, f64> {
+        let metrics = self.gateway.metrics().await;
+        let counter = |line: &str| {
+            let rest = line.strip_prefix("umstieg_matrix_requests_total{endpoint=\"")?;
+            let (endpoint, asked) = rest.split_once("\"} ")?;
+            Some((endpoint.to_owned(), asked.parse().ok()?))
+        };
+        metrics.lines().filter_map(counter).collect()
     }
 
     async fn deliver(&self, from: &str, id: &str, answers: Option<&str>) {

@@ -1,25 +1,21 @@
 //! The help of the command line in German. In English it stands where the commands are declared.
 
-use std::sync::LazyLock;
+use fluent_bundle::{FluentArgs, FluentValue};
 
-use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
-
-use super::bundle;
+use super::Sentences;
 use crate::model::Language;
 
-const SENTENCES: &str = include_str!("help.de.ftl");
-
-static BUNDLE: LazyLock<FluentBundle<FluentResource>> =
-    LazyLock::new(|| bundle(Language::German, &[SENTENCES]));
+static GERMAN: Sentences = Sentences::new(Language::German, include_str!("help.de.ftl"));
 
 /// The German help of this name, with what stands in it; none where there is no such help.
 pub fn german_help(id: &str, values: &[(&'static str, &str)]) -> Option<String> {
-    let pattern = BUNDLE.get_message(id)?.value()?;
+    let bundle = GERMAN.bundle();
+    let pattern = bundle.get_message(id)?.value()?;
     let value =
         |(name, text): &(&'static str, &str)| (*name, FluentValue::from((*text).to_owned()));
     let args: FluentArgs<'static> = values.iter().map(value).collect();
     let mut errors = Vec::new();
-    let text = BUNDLE.format_pattern(pattern, Some(&args), &mut errors).into_owned();
+    let text = bundle.format_pattern(pattern, Some(&args), &mut errors).into_owned();
     errors.is_empty().then_some(text)
 }
 
@@ -41,5 +37,5 @@ pub fn german_placeholder(name: &str) -> Option<&'static str> {
 /// The name of every help there is.
 pub fn german_help_ids() -> impl Iterator<Item = &'static str> {
     let is_id = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
-    SENTENCES.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0))
+    GERMAN.source.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0))
 }
