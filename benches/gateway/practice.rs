@@ -320,7 +320,7 @@ impl<'a> MeasuredPractice<'a> {
     async fn begin(&self) -> (BTreeMap<String, f64>, f64) {
         self.thaw();
         forget_peak(self.process);
-        (self.requests().await, cpu_seconds(self.process))
+        (self.gateway.requests().await, cpu_seconds(self.process))
     }
 
     /// What was done since `begun`, including what follows the last post: its echo is read.
@@ -337,7 +337,7 @@ impl<'a> MeasuredPractice<'a> {
                 .fetch_one(&self.database)
                 .await
                 .unwrap();
-        let mut requests = self.requests().await;
+        let mut requests = self.gateway.requests().await;
         for (endpoint, before) in requests_before {
             *requests.entry(endpoint).or_default() -= before;
         }
@@ -354,17 +354,6 @@ impl<'a> MeasuredPractice<'a> {
         };
         self.freeze();
         work
-    }
-
-    /// Requests to the homeserver so far, by endpoint.
-    async fn requests(&self) -> BTreeMap<String, f64> {
-        let metrics = self.gateway.metrics().await;
-        let counter = |line: &str| {
-            let rest = line.strip_prefix("umstieg_matrix_requests_total{endpoint=\"")?;
-            let (endpoint, asked) = rest.split_once("\"} ")?;
-            Some((endpoint.to_owned(), asked.parse().ok()?))
-        };
-        metrics.lines().filter_map(counter).collect()
     }
 
     async fn deliver(&self, from: &str, id: &str, answers: Option<&str>) {

@@ -345,11 +345,8 @@ async fn p11_a_letter_into_an_open_portal_costs_about_one_request_and_a_few_rows
     let (erik, first) = stage.letter_from("erik").await;
     // Requests for letters, and those that follow `/sync`: these cost by time, not by letter.
     let requests = async || {
-        let all = stage.gateway.metric("umstieg_matrix_requests_total").await;
-        let metrics = stage.gateway.metrics().await;
-        let name = "umstieg_matrix_requests_total{endpoint=\"sync\"} ";
-        let syncs = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
-        let syncs = syncs.unwrap();
+        let requests = stage.gateway.requests().await;
+        let (all, syncs) = (requests.values().sum::<f64>(), requests["sync"]);
         (all - syncs, syncs)
     };
     let echoed = async |posts: u32| {

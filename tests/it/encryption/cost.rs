@@ -13,11 +13,9 @@ const LETTERS: usize = 10;
 /// Requests so far, by what was asked for. The bot's `/sync` costs by time and is left out; with it
 /// what a ghost reads of its inbox, which no letter needs twice.
 async fn requests(stage: &Stage) -> BTreeMap<String, f64> {
-    let metrics = stage.gateway.metrics().await;
-    let name = "umstieg_matrix_requests_total{endpoint=\"";
-    let lines = metrics.lines().filter_map(|line| line.strip_prefix(name)?.split_once("\"} "));
-    let figures = lines.map(|(what, count)| (what.to_owned(), count.parse().unwrap()));
-    figures.filter(|(what, _)| what != "sync").collect()
+    let mut requests = stage.gateway.requests().await;
+    requests.remove("sync");
+    requests
 }
 
 /// What was asked for in between, for each letter.

@@ -1,6 +1,7 @@
 //! The gateway itself as a process: the program under test, with settings made for a world.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
@@ -299,6 +300,16 @@ impl Gateway {
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// Its requests to the homeserver so far, by what was asked for; none while it is away.
+    pub async fn requests(&self) -> BTreeMap<String, f64> {
+        let counter = |line: &str| {
+            let rest = line.strip_prefix("umstieg_matrix_requests_total{endpoint=\"")?;
+            let (endpoint, asked) = rest.split_once("\"} ")?;
+            Some((endpoint.to_owned(), asked.parse().ok()?))
+        };
+        self.metrics().await.lines().filter_map(counter).collect()
     }
 
     /// Everything it wrote to its log, over all its lives.
