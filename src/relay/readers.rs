@@ -100,7 +100,9 @@ pub(super) async fn say_again(
     };
     let known = members::readers(ctx, line, room).await?;
     let has_new = known.iter().any(|member| !member.is_ours && !member.known.has_read);
-    if !has_unshown && !has_new && !is_deserted {
+    // An empty room is asked about when somebody has joined it: until then nothing can have changed.
+    let may_be_heard = is_deserted && members::is_attended(&known);
+    if !has_unshown && !has_new && !may_be_heard {
         return Ok(());
     }
     let could_read = devices::who_could_read(ctx, line, room, rotation, &portal.ghost).await?;

@@ -54,7 +54,10 @@ impl Store {
              on conflict (room_id, user_id) do update
              set membership = excluded.membership,
                  said_at_ms = excluded.said_at_ms,
-                 certain = false",
+                 -- The room tells of the invitation that we have just sent.
+                 certain = room_members.certain
+                     and room_members.membership = 'invite'
+                     and excluded.membership = 'invite'",
             room_id,
             user_id,
             membership,
