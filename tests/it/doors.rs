@@ -313,7 +313,7 @@ async fn a_second_gateway_on_one_database_does_not_start() {
     assert!(stage.gateway.is_ready().await, "the first one goes on");
 }
 
-/// docs/configuration.md: without this section there is no metrics and no health endpoint.
+/// docs/configuration.md: without this section there is no metrics endpoint and no health endpoint.
 #[tokio::test]
 async fn without_a_monitoring_section_nothing_is_shown_to_who_has_no_token() {
     let mut stage = Stage::before_start(|channels| channels).await;
