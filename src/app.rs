@@ -65,7 +65,9 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("{0} cannot be listened on; choose another address, or stop what listens there")]
+    #[error(
+        "the gateway cannot listen on {0}; choose another address, or stop the program that listens there"
+    )]
     Listen(SocketAddr, #[source] std::io::Error),
     #[error("the metrics could not be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -73,12 +75,12 @@ pub enum RunError {
     Engine(#[source] graphile_worker::WorkerBuildError),
     #[error("a part of the gateway ended unexpectedly")]
     Part(#[from] JoinError),
-    #[error("the runtime does not start")]
+    #[error("the runtime could not be started")]
     Runtime(#[source] std::io::Error),
     /// Another life begins.
     #[error("{why}")]
     Anew { why: &'static str, ours: Sessions },
-    #[error("the signals of the operating system cannot be listened to")]
+    #[error("the gateway cannot receive the operating system's signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
     Names(#[from] NamesError),

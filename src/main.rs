@@ -38,8 +38,8 @@ use umstieg::{
 const FAILED: u8 = 1;
 /// What a shell hears when the command line or the settings are wrong; clap uses the same.
 const WRONG: u8 = 2;
-/// What a shell hears when the gateway cannot run, and trying again would be in vain: systemd is told
-/// so (docs/operations.md).
+/// What a shell hears when the gateway cannot run and trying again would not help: systemd is told so
+/// (docs/operations.md).
 const LASTING: u8 = 3;
 
 #[derive(Parser)]
@@ -48,8 +48,8 @@ const LASTING: u8 = 3;
     version,
     about = "Relays KIM mail and fax into Matrix rooms, and answers back out",
     long_about = "Umstieg relays between TI-Messenger (Matrix) rooms and the channels health care \
-                  leaves behind: KIM mail and fax-to-email. A letter appears in a room under the \
-                  name of who sent it; what the team answers there leaves as KIM mail or fax.",
+                  leaves behind: KIM mail and fax-to-email. A letter appears in a room under its \
+                  sender's name; what the team answers there leaves as KIM mail or fax.",
     after_long_help = FIRST_STEPS,
     subcommand_required = true,
     arg_required_else_help = true
@@ -64,11 +64,11 @@ struct Cli {
         value_name = "FILE"
     )]
     settings: PathBuf,
-    /// What language to speak: German (de) or English (en)
+    /// The language to speak: German (de) or English (en)
     ///
-    /// Without it, the language of the environment is spoken (LC_ALL, else LC_MESSAGES, else LANG):
-    /// German where it begins with de, else English. Rooms have a language of their own, in the
-    /// settings; the log is English.
+    /// Without it, the environment decides (LC_ALL, else LC_MESSAGES, else LANG): German where the
+    /// value begins with de, else English. The settings name the language of the rooms; the log is
+    /// English.
     #[arg(long, global = true, value_name = "LANGUAGE", value_parser = language_word())]
     lang: Option<Language>,
     #[command(subcommand)]
@@ -82,12 +82,12 @@ fn language_word() -> impl TypedValueParser<Value = Language> {
 
 const FIRST_STEPS: &str = "\
 First steps:
-  1. Copy umstieg.example.toml to umstieg.toml and change what is yours.
+  1. Copy umstieg.example.toml to umstieg.toml and adapt it to your setup.
   2. umstieg sealing-key    prints a key for [sealing] of the settings. Keep a copy of it.
   3. umstieg registration   writes registration.yaml. Name it in homeserver.yaml under
                             app_service_config_files and restart the homeserver.
   4. umstieg migrate        prepares the database.
-  5. umstieg check          tries every server and says what to do about what does not work.
+  5. umstieg check          tries every server and says how to fix what does not work.
   6. umstieg run            starts the gateway. Ctrl-C or SIGTERM ends it; nothing is lost.
 
 Examples:
@@ -104,8 +104,8 @@ Exit codes:
   0  done
   1  something failed: a server, a file, a check
   2  the command line, the settings or the registration are wrong
-  3  run: trying again does not help. Another gateway has the database, its key or its version is
-     another one, or a port is in use";
+  3  run: trying again does not help. Another gateway has the database, the database has another
+     key or a newer version, or a port is in use";
 
 #[derive(Subcommand)]
 enum Command {
@@ -115,11 +115,11 @@ enum Command {
     /// answers until it is told to stop (Ctrl-C or SIGTERM). It may be killed at any moment:
     /// started again, it goes on where it was.
     Run,
-    /// Make a key that seals what lies in the database
+    /// Make a key that seals the contents of the database
     ///
     /// Prints 32 random bytes in base64, for sealing.key, sealing.key_file or sealing.key_env of
-    /// the settings. Without this key nobody can read the database, you neither: keep a copy of
-    /// it, and not beside the backups of the database. Needs no settings.
+    /// the settings. Without this key nobody can read the database, not even you: keep a copy of
+    /// it, apart from the backups of the database. Needs no settings.
     SealingKey {
         /// Write it to a new file that only its owner can read, instead of printing it
         #[arg(long, value_name = "FILE")]
@@ -129,7 +129,7 @@ enum Command {
     ///
     /// First make a key (`umstieg sealing-key`), keep the old one in a file, put the new one into
     /// the settings and stop the gateway. From the first moment on only the new key opens the
-    /// database; then everything in it is sealed anew, which may be interrupted and run again,
+    /// database. Then everything in it is sealed again; you may interrupt this and run it again,
     /// and the gateway may run before it is finished.
     ///
     /// The environment variable UMSTIEG_OLD_SEALING_KEY may hold the old key instead of a file.
@@ -155,29 +155,29 @@ enum Command {
     },
     /// Try every server the settings name, and say what to do
     ///
-    /// Changes nothing. Prints a table: what was tried, how it went, and what to do about what
-    /// does not work. The exit code is 0 when nothing failed.
+    /// Changes nothing. Prints a table: what was tried, how it went, and how to fix what does not
+    /// work. The exit code is 0 when nothing failed.
     Check,
     /// Prepare the database, or bring it up to date
     ///
-    /// May run at any time, also twice. `umstieg run` does the same when it starts.
+    /// May run at any time, and more than once. `umstieg run` does the same when it starts.
     Migrate,
-    /// Open documents for the gateway that started this, and for nobody else
+    /// Open documents for the gateway that started this process, and only for it
     #[command(hide = true)]
     Sandbox,
     /// Look after members who have another identity than before
     ///
-    /// A member's identity (what signs its devices) is pinned when the gateway first sees it. Who has
-    /// another one reads no letters and is not believed, until another speaker confirms it in a
-    /// room, or somebody here.
+    /// The gateway pins a member's identity (what signs its devices) when it first sees it. A member
+    /// with another identity reads no letters and is not believed, until another speaker confirms
+    /// the identity in a room, or an admin does here.
     Identities {
         #[command(subcommand)]
         action: Identities,
     },
     /// Look after what failed for good and waits for a person
     ///
-    /// Nothing is dropped by itself: a letter, a post or an answer that failed too often is
-    /// parked, with a notice in its room.
+    /// The gateway drops nothing by itself: it parks a letter, a post or an answer that failed too
+    /// often, with a notice in its room.
     Parked {
         #[command(subcommand)]
         action: Parked,
@@ -186,7 +186,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Identities {
-    /// Show whose identity waits to be confirmed
+    /// Show the members whose identity waits to be confirmed
     List,
     /// Believe the new identity of a user, for example @anna:praxis.example
     Confirm { user: String },
@@ -202,7 +202,7 @@ enum Parked {
     Drop { id: i64 },
 }
 
-/// Why a command ended early, and which code says so.
+/// Why a command ended early, and the exit code that says so.
 struct Failure {
     code: u8,
     told: Telling,
@@ -232,7 +232,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refused(&error, language),
     };
-    // Before anything else: it sets itself limits, and reads no settings.
+    // Before anything else: the sandbox limits itself, and reads no settings.
     if matches!(cli.command, Command::Sandbox) {
         return if sandbox::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
@@ -260,7 +260,7 @@ fn command_line(language: Language) -> Result<Cli, clap::Error> {
 fn refused(error: &clap::Error, language: Language) -> ExitCode {
     match (language, help::mistake_in_german(error)) {
         (Language::German, Some(mistake)) => complain(&mistake),
-        // Nobody may be listening.
+        // Standard output may be closed.
         _ => drop(error.print()),
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
@@ -305,7 +305,7 @@ impl Call {
             return Ok(ExitCode::SUCCESS);
         }
         let settings = self.settings()?;
-        // What stands in the settings is all that this needs.
+        // This needs nothing but the settings.
         if let Command::Registration { output, force, example } = command {
             self.write_registration_file(&settings, output.as_deref(), force, example)?;
             return Ok(ExitCode::SUCCESS);
@@ -328,7 +328,7 @@ impl Call {
             Command::Migrate => in_runtime(app::migrate(&settings, &key))?,
             Command::Rekey { old_key_file } => {
                 let old = old_key(old_key_file.as_deref())?;
-                // Nobody may be listening any more: that is no reason to stop.
+                // A closed standard output is no reason to stop.
                 let tell = |sentence: &AdminPhrase| drop(self.say(sentence));
                 in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
             }
@@ -396,7 +396,7 @@ impl Call {
         };
         write_registration(file, &registration_yaml(settings, &tokens), force)
             .map_err(|error| Failure::failed(&error))?;
-        // Where the homeserver finds it, wherever that is started.
+        // Absolute, so that the homeserver finds it wherever it is started.
         let shown = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         self.say(&AdminPhrase::RegistrationWritten { file: shown.display().to_string() })?;
         Ok(())
@@ -425,7 +425,7 @@ impl Call {
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
 
-    /// What a command has to say goes to standard output, warnings and errors beside it.
+    /// A command's output goes to standard output, warnings and errors to standard error.
     fn say(&self, sentence: &AdminPhrase) -> Result<(), Telling> {
         print(&format!("{}\n", sentence.said(self.language)))
     }
@@ -483,7 +483,8 @@ fn start_log(log: &LogSettings) -> Result<(), Telling> {
         |sentence: AdminPhrase, error: &dyn Error| Telling::from(sentence).because_of(error);
     let mut filter = EnvFilter::try_new(&log.filter)
         .map_err(|error| no_log(AdminPhrase::NoLogFilter, &error))?;
-    // They name users, and a ghost's name is its correspondent's address. Whatever the settings say.
+    // These libraries name users, and a ghost's name is its correspondent's address. So they stay
+    // silent whatever the settings say.
     for library in ["matrix_sdk_crypto", "matrix_sdk_common", "vodozemac"] {
         let directive = format!("{library}=off").parse::<Directive>();
         let directive = directive.map_err(|error| no_log(AdminPhrase::NoLog, &error))?;
@@ -498,10 +499,10 @@ fn start_log(log: &LogSettings) -> Result<(), Telling> {
         LogFormat::Json => lines.json().try_init(),
     };
     started.map_err(|error| no_log(AdminPhrase::NoLog, error.as_ref()))?;
-    // What panics names what it met, and that may be out of somebody's letter: only the place is told.
+    // A panic message names what it met, which may come from a letter: only the place is logged.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(tracing::field::display);
-        tracing::error!(place, "Umstieg met what it was not made for, which is a mistake in it");
+        tracing::error!(place, "Umstieg met a case it was not written for: this is a bug");
     }));
     Ok(())
 }
@@ -513,7 +514,7 @@ fn print(text: &str) -> Result<(), Telling> {
 }
 
 fn complain(text: &str) {
-    // Nobody is left to tell when standard error is closed.
+    // When standard error is closed, there is no place left to complain.
     let _ = writeln!(io::stderr(), "umstieg: {text}");
 }
 

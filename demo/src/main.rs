@@ -29,7 +29,7 @@ enum DemoError {
     Step { heading: String, step: String, expected: String, seen: String },
     #[error("the terminal cannot be written to")]
     Terminal(#[source] io::Error),
-    #[error("the signals of the operating system cannot be listened to")]
+    #[error("the demo cannot receive the operating system's signals")]
     Signals(#[source] io::Error),
 }
 

@@ -157,7 +157,7 @@ Check
   migrations  note    not up to date
                       What to do: run: umstieg migrate
   inbox kim   FAILED  the connection failed: -ERR no [2Jlogin
-                      What to do: somebody else reads this mailbox now; try again in a minute
+                      What to do: another program is reading this mailbox now; try again in a minute
 1 failure prevents operation, 1 note.
 "
         );

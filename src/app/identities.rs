@@ -20,7 +20,7 @@ pub enum IdentitiesError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
-        "nothing of this user waits to be confirmed; `umstieg identities list` shows what does"
+        "no identity of this user waits to be confirmed; `umstieg identities list` shows what does"
     )]
     NoSuch,
     #[error("the list could not be written")]

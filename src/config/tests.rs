@@ -280,7 +280,7 @@ fn certificates_are_looked_at_when_the_gateway_starts() {
     check(
         "port = 995",
         "port = 995\nca_file = \"/dev/null\"",
-        "line 20, channel.inbox.ca_file: the file /dev/null holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+        "line 20, channel.inbox.ca_file: the file /dev/null contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
     );
     let directory = tempfile::tempdir().unwrap();
     let key = directory.path().join("client.key");
@@ -292,7 +292,7 @@ fn certificates_are_looked_at_when_the_gateway_starts() {
         [
             "line 20, channel.inbox.client_key_file: needs client_cert_file beside it".to_owned(),
             format!(
-                "line 20, channel.inbox.client_key_file: the file {} holds no private key in PEM \
+                "line 20, channel.inbox.client_key_file: the file {} contains no private key in PEM \
                  form (-----BEGIN PRIVATE KEY-----)",
                 key.display()
             ),
@@ -339,11 +339,11 @@ fn a_sealing_key_is_32_bytes_in_base64() {
     check(KEY, "key = \"geheim!\"", &wrong("is not base64"));
     check(KEY, "key = \"Z2VoZWlt\"", &wrong("is 6 bytes long in base64, not 32"));
     let zeros = format!("key = \"{}=\"", "A".repeat(43));
-    check(KEY, &zeros, &wrong("is 32 times the same byte, which is no secret"));
+    check(KEY, &zeros, &wrong("is 32 times the same byte, which is not a secret"));
     check(
         KEY,
         "",
-        "line 50, sealing.key: is missing: the key that seals what lies in the database; make \
+        "line 50, sealing.key: is missing: the key that seals the contents of the database; make \
          one with: umstieg sealing-key; or key_file or key_env",
     );
 }
@@ -412,7 +412,7 @@ fn a_secret_everybody_can_read_is_worth_a_warning() {
     assert_eq!(
         warnings(0o644),
         [format!(
-            "{shown} holds a secret and everybody on this machine can read it; run: chmod o= {shown}"
+            "{shown} contains a secret and everybody on this machine can read it; run: chmod o= {shown}"
         )]
     );
     assert_eq!(warnings(0o640), Vec::<String>::new());
@@ -426,11 +426,11 @@ fn what_is_right_only_sometimes_is_worth_a_warning() {
     assert_eq!(
         said(&read(&text).unwrap().warnings),
         [
-            "homeserver.url is not protected (http to another machine): our token crosses the \
-             network in clear; use https",
-            "channel kim: team names somebody on klinik.example, not on praxis.example; that is \
+            "homeserver.url is not protected (http to another machine): the gateway's token crosses \
+             the network unencrypted; use https",
+            "channel kim: team names a user on klinik.example, not on praxis.example; that is \
              right only when the two servers federate",
-            "channel fax: team names somebody on klinik.example, not on praxis.example; that is \
+            "channel fax: team names a user on klinik.example, not on praxis.example; that is \
              right only when the two servers federate",
         ]
     );

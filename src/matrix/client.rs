@@ -65,7 +65,7 @@ pub struct HomeserverAccess {
 /// The settings do not make a client.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeserverAccessError {
-    #[error("the bot's local part and the server name do not make a user id")]
+    #[error("the bot's local part and the server name do not form a user id")]
     Bot(#[source] ruma::IdParseError),
     #[error("the homeserver's additional certificates cannot be used")]
     Roots(#[source] reqwest::Error),

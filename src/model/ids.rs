@@ -47,7 +47,7 @@ pub struct ChannelName(String);
 
 /// A channel's name breaks its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a channel's name has 1 to 32 characters out of a-z, 0-9 and -")]
+#[error("a channel's name has 1 to 32 characters of a-z, 0-9 and -")]
 pub struct ChannelNameError;
 
 impl ChannelName {

@@ -10,7 +10,7 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [size] the mail server does not have enough room at the moment.
     [mailbox] the other side’s mailbox is full at the moment.
     [content] the mail server could not process the answer at the moment.
-    [login] the login at the mail server does not work at the moment. For KIM, please see whether the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator.
+    [login] the login at the mail server does not work at the moment. For KIM, please check that the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator.
     [unreachable] the mail server cannot be reached at the moment.
     [documents] Umstieg cannot open files at the moment. Please tell your administrator.
     [media] a file of your message cannot be fetched from the chat server at the moment.
@@ -22,14 +22,14 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [disk] you need not write the answer again.
    *[other] you need not do anything.
     }
-dispatch-waits-for-account = Not yet handed over: the login at the mail server does not work at the moment. For KIM, please see whether the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. The login is tried again at least once an hour; once it works, the answer leaves by itself.
+dispatch-waits-for-account = Not yet handed over: the login at the mail server does not work at the moment. For KIM, please check that the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. The login is tried again at least once an hour; once it works, the answer leaves by itself.
 dispatch-failed = Not delivered: { $trouble ->
     [recipient] nothing is accepted for this address. Please check the address or choose another way.
     [sender] the mail server accepts nothing from our address. Please tell your administrator; then write !retry, or choose another way.
     [size] the answer is too large. Please send fewer or smaller files.
     [mailbox] the other side’s mailbox is full. Please call them; then write !retry, or choose another way.
     [content] the mail server refused the content. Please check the files or choose another way.
-    [login] the login at the mail server did not work for too long. For KIM, please see whether the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. Then write !retry, or choose another way.
+    [login] the login at the mail server has not worked for too long. For KIM, please check that the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. Then write !retry, or choose another way.
     [unreachable] the mail server could not be reached for too long. Please tell your administrator; then write !retry, or choose another way.
     [documents] Umstieg could not open files for too long. Please tell your administrator; then write !retry, or choose another way.
     [media] a file of your message could not be fetched from the chat server for too long. Please tell your administrator; then write !retry, or choose another way.
@@ -39,27 +39,27 @@ dispatch-failed = Not delivered: { $trouble ->
     [yes] {" "}(The server’s reply: { $reply })
    *[no] {""}
     }
-dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; with a second attempt it would then arrive twice. Please ask by telephone. If it has not arrived, write !retry.
+dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; a second attempt would then deliver it twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer was being handed over, and does not know whether it has arrived. If it has, a second attempt would arrive twice. Please ask by telephone. If it has not arrived, write !retry.
-dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Whether it has arrived can no longer be found out here. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.
+dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Umstieg can no longer find out whether it has arrived. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.
 dispatch-after-unclear = Unclear: the answer may have arrived at an earlier attempt. If necessary, please ask by telephone. Since then: { $said }
-dispatch-accepted-again = { $said } The answer may have arrived at an earlier attempt as well; then the other side has it twice.
-dispatch-interrupted = Not delivered: Umstieg broke down at each attempt to hand this answer over, and does not try any further. Please tell your administrator. Meanwhile, please send fewer or smaller files, or choose another way.
+dispatch-accepted-again = { $said } An earlier attempt may have arrived as well; then the other side has the answer twice.
+dispatch-interrupted = Not delivered: Umstieg crashed at each attempt to hand this answer over, and has stopped trying. Please tell your administrator. Meanwhile, please send fewer or smaller files, or choose another way.
 dispatch-damaged = Not delivered: this answer is damaged in Umstieg’s storage and can no longer be handed over. Please write it again, and tell your administrator.
 dispatch-withdrawn = Withdrawn: your answer was not handed over.
 edit-too-late = Your change came too late: the answer has been handed over, and the other side sees the earlier version. Please send a correction as a new message.
-edit-under-way = Your change came while the answer was being handed over. Whether the other side receives the earlier version is said here in a moment.
+edit-under-way = Your change came while the answer was being handed over. You will see here in a moment whether the other side receives the earlier version.
 edit-in-time = Your change came in time: the earlier version was not handed over. You need not do anything.
 edit-after-failure = Your change is noted: the answer had not been handed over. If you write !retry, the changed version is sent.
 edit-unclear = It is unclear whether the other side has received the earlier version. Please ask by telephone. If you write !retry, the changed version is sent.
-edit-next-time = Your change is noted: the next attempt takes the changed version. It is unclear whether the other side has received the earlier one. If necessary, please ask by telephone.
+edit-next-time = Your change is noted: the next attempt sends the changed version. It is unclear whether the other side has received the earlier one. If necessary, please ask by telephone.
 edit-stays = { $trouble ->
     [empty] Your change leaves nothing of the message that could be passed on.
     [size] With your change the message is too large.
     [speaker] Your change cannot be passed on, because you may no longer answer for the practice here.
     [device] Your change came from a device that is not confirmed.
     [clear] Your change came unencrypted.
-    [broken] Your change cannot be read, perhaps it was altered on its way.
+    [broken] Your change cannot be read; perhaps it was altered on its way.
    *[kind] The changed message cannot be passed on.
     } The message stays in the room, and the earlier version is not passed on either. { $trouble ->
     [speaker] Please let a person who may answer here write what is right.
@@ -67,96 +67,96 @@ edit-stays = { $trouble ->
     [clear] Please send what is right as a new message, with an app that encrypts.
    *[other] Please send what is right as a new message.
     }
-edit-of-what-stayed = This message had stayed in the room, and so does its change. Please send what should go out as a new message.
+edit-of-what-stayed = This message was not passed on, and neither is its change. Please send what should go out as a new message.
 edit-without-key = Your change cannot be read here yet: its key has not arrived. Neither the earlier version nor the changed one was passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send what is right as a new message.
 edit-without-key-unclear = Your change cannot be read here yet: its key has not arrived. It is unclear whether the other side has received the earlier version; it is not sent once more, and the changed one is not handed over yet. Please keep the app you wrote it with open for a moment. If nothing changes here, please send what is right as a new message.
 edit-readable-now = The key has arrived: your change can be read now and is taken into account. Please do not send the message again.
-withdrawal-too-late = The message is deleted here, but had been handed over and cannot be called back from the other side. If necessary, please call them.
-withdrawal-under-way = The message is deleted here, but is just being handed over. Whether it still reaches the other side is said here in a moment.
+withdrawal-too-late = The message is deleted here, but it was already handed over and cannot be called back from the other side. If necessary, please call them.
+withdrawal-under-way = The message is deleted here, but is being handed over right now. You will see here in a moment whether it still reaches the other side.
 withdrawal-in-time = The message was deleted in time: it was not handed over and will not be.
 withdrawal-after-failure = The message is deleted. It had not been handed over and is not sent by !retry either.
 withdrawal-unclear = The message is deleted here and is not sent by !retry either. It is unclear whether the other side has received it. If necessary, please call them.
-history-lost = Umstieg could not be reached, and could not read some messages of this room. What had been written before and was not yet passed on stays where it is for now. Please see what should go out, and send it as a new message. Please tell your administrator as well (command there: umstieg parked list).
+history-lost = Umstieg could not be reached, and could not read some messages of this room. What was written before that and not yet passed on stays here for now. Please check what should go out, and send it as a new message. Please tell your administrator as well (command there: umstieg parked list).
 dispatch-before-gap = Not handed over: this answer may have been changed or deleted while Umstieg could not be reached. Please check it. If it is right, write !retry; otherwise please send what is right as a new message.
 
 # Why a message does not leave the room
-not-a-speaker = This message stays in the room: only people who were named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
+not-a-speaker = This message stays in the room: only the people named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
 unknown-fax-not-answerable = This message stays in the room: the fax came without a number and cannot be answered. Please look for the number on the fax and choose another way.
 caller-not-confirmed = This message stays in the room: it is not certain which line the fax came from. Please check the number on the fax. If it is right, write !confirm and then send the message again; otherwise please choose another way.
 message-not-transferable = This kind of message cannot be passed on and stays in the room. Please send text or a file.
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
-file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it anew, for example with a lower resolution or as PDF, and send it again.
+file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it again, for example with a lower resolution or as PDF, and resend it.
 message-too-large = This message is too large and stays in the room: at most { $limit } MB go this way. Please send fewer or smaller files.
-fax-signs-missing = Your fax was not sent and stays in the room, because it cannot show these signs: { $signs }. Please send the text once more, with words instead of the signs.
-fax-too-long = With { $pages } pages this fax is too long and stays in the room: at most { $limit } pages go this way. Please divide it.
+fax-signs-missing = Your fax was not sent and stays in the room, because it cannot show these characters: { $signs }. Please send the text once more, with words instead of these characters.
+fax-too-long = With { $pages } pages this fax is too long and stays in the room: at most { $limit } pages go this way. Please split it.
 no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.
-not-a-kim-address = This message stays in the room: the other side’s address is no KIM address, and KIM delivers to KIM addresses only. Please choose another way.
+not-a-kim-address = This message stays in the room: the other side’s address is not a KIM address, and KIM delivers to KIM addresses only. Please choose another way.
 other-kim-environment = This message stays in the room: KIM’s test and live environments are separate, and the other side’s address belongs to the other one. Please choose another way.
 number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
 file-lost = The file “{ $file }” is no longer on the chat server; the answer was not handed over. Please send the file once more.
 message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send the message again.
-message-before-copy = After this message was written, Umstieg was restored from a back-up. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
-message-before-keys = This message can no longer be read here: after it was written, Umstieg was given new keys. Whether it was passed on is said in the earlier notice about it. If there is none, please send the message again.
+message-before-copy = After this message was written, Umstieg was restored from a back-up. The earlier notice about the message says whether it was passed on. If there is none, please send the message again.
+message-before-keys = This message can no longer be read here: after it was written, Umstieg was given new keys. The earlier notice about the message says whether it was passed on. If there is none, please send the message again.
 message-readable-now = The key has arrived: the message can be read now and is being passed on. Please do not send it again.
 message-readable-stays = The key has arrived, but this message stays in the room and is not passed on.
 command-readable-now = The key has arrived: the command can be read now and is being answered. Please do not send it again.
 message-not-believed = This message stays in the room: it came from a device that its sender has not confirmed. Please confirm the device in the settings of your app (verify session), and then send the message again.
 message-of-other-identity = This message stays in the room: its sender’s encryption was reset (new identity), and that is not yet confirmed. Please have it confirmed by another person who may answer here, with !trust and the sender’s user id (@name:server), or by your administrator. Then send the message again.
-message-broken = This message stays in the room: it cannot be decrypted, perhaps it was altered on its way. Please send it again.
-member-locked-out = { $member }: you cannot read the letters in this room, because none of your devices is confirmed. Please open the settings of your app and verify your session, or have it confirmed by another device that is confirmed already. From the next letter on you can read along; you receive earlier ones when somebody who can read them replies to the letter with !original.
+message-broken = This message stays in the room: it cannot be decrypted; perhaps it was altered on its way. Please send it again.
+member-locked-out = { $member }: you cannot read the letters in this room, because none of your devices is confirmed. Please open the settings of your app and verify your session, or have it confirmed by another device that is already confirmed. From the next letter on you can read along; you receive an earlier letter when somebody who can read it replies to it with !original.
 message-not-encrypted = This message stays in the room: it came unencrypted. Please write with an app that encrypts, and send the message again.
-file-not-encrypted = This message stays in the room: its file is not encrypted, perhaps it was forwarded from another room. Please save the file and send it here anew.
+file-not-encrypted = This message stays in the room: its file is not encrypted; perhaps it was forwarded from another room. Please save the file and send it here again.
 
 # Who reads, and whom the room believes
-identity-changed = { $member } has reset the encryption (new identity). Until that is confirmed, new letters cannot be read by this account, and what it writes stays in the room. Please ask in person or by telephone whether it was intended. If so, another person who may answer here writes: !trust { $member } – or your administrator confirms it. If not, please tell your administrator at once: somebody may know the password.
-strangers-many = Many accounts that do not belong to the team come into this room today. Until tomorrow further ones are not named one by one; none of them can read letters. Please ask your administrator how they come into the room.
-stranger-present = { $member } is in this room, but does not belong to the team and was not let in here. This account cannot read the letters; what you write here yourself it possibly can. If it is to read along, a person who may answer here writes: !admit { $member } – otherwise please ask your administrator how it came into the room.
-member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters; what you write here yourself it possibly can. Please have your administrator remove it.
-member-asked-anew = Umstieg was restored from a back-up. In it { $member } is let in here; whether that was ended since is not known. Until that is decided anew, this account gets no new letters. If it is to go on reading along, a person who may answer here writes: !admit { $member } – otherwise: !dismiss { $member }.
+identity-changed = { $member } has reset the encryption (new identity). Until that is confirmed, this account cannot read new letters, and what it writes stays in the room. Please ask in person or by telephone whether it was intended. If so, another person who may answer here writes: !trust { $member } – or your administrator confirms it. If not, please tell your administrator at once: somebody may know the password.
+strangers-many = Many accounts that do not belong to the team have come into this room today. Further ones are not named here until tomorrow; none of them can read letters. Please ask your administrator how they came into the room.
+stranger-present = { $member } is in this room, but does not belong to the team and was not let in here. This account cannot read the letters, but it may be able to read what you write here yourself. If it is to read along, a person who may answer here writes: !admit { $member } – otherwise please ask your administrator how it came into the room.
+member-not-removed = { $member } no longer belongs in this room, but cannot be removed from here. This account cannot read new letters, but it may be able to read what you write here yourself. Please have your administrator remove it.
+member-asked-anew = Umstieg was restored from a back-up. According to it, { $member } was let in here; Umstieg does not know whether that has ended since. Until a person decides again, this account gets no new letters. If it is to go on reading along, a person who may answer here writes: !admit { $member } – otherwise: !dismiss { $member }.
 member-unknown = { $member } is not known to the chat server and cannot read along here yet. Please check the spelling. If it was wrong, write !dismiss { $member } and then the command with the right user id.
-member-not-invited = { $member } cannot be invited into this room and cannot read along here: the chat server does not allow it, perhaps because the account is banned or its organisation is blocked. Please ask your administrator. After that write !admit { $member } once more.
+member-not-invited = { $member } cannot be invited into this room and cannot read along here: the chat server does not allow it, perhaps because the account is banned or its organisation is blocked. Please ask your administrator. Then write !admit { $member } once more.
 letters-missed = { $member }: { $letters ->
     [one] An earlier letter of this room came before you could read along here, and you cannot read it. Please
    *[other] { $letters } earlier letters of this room came before you could read along here, and you cannot read them. Please
-    } have somebody who can read it reply to the letter with !original; then you receive it anew.
-letters-again = What follows came earlier, when nobody could read here yet. That is why it stands here once more.
+    } have somebody who can read it reply to the letter with !original; then you receive it again.
+letters-again = What follows came earlier, when nobody could read here yet. That is why it is repeated here.
 
 # What there is to say about a letter
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
-several-senders = This letter names several senders, or not all of them can be read; who wrote it is not certain. Please check the original before you rely on it: reply to the letter with !original.
+several-senders = This letter names several senders, or not all of them can be read; it is not certain who wrote it. Please check the original before you rely on it: reply to the letter with !original.
 letter-defects = Parts of this letter could not be read; single characters or files may be wrong. Please do not rely on numbers and names without checking the original: reply to the letter with !original.
 letter-not-a-mail = What arrived here is not a readable mail; it is attached as a file, as it came. Please ask the sender if it is of no use to you.
-letter-head-cut = The head of this letter (subject, sender, recipients) is too long and not complete here. Please check the original: reply to the letter with !original.
+letter-head-cut = The head of this letter (subject, sender, recipients) is too long and is shown only in part. Please check the original: reply to the letter with !original.
 letter-parts-left-out = This letter has very many parts; not all of them are here. You receive the whole letter when you reply to it with !original.
-letter-structure = This letter is not built correctly. At the beginning or the end of the text there may be lines that do not belong there. Please check the original before you rely on it: reply to the letter with !original.
-letter-renderings = This letter holds two versions that do not say the same; both are here, one below the other. Please ask the sender which one counts.
+letter-structure = This letter is malformed. There may be lines at the beginning or the end of the text that do not belong there. Please check the original before you rely on it: reply to the letter with !original.
+letter-renderings = This letter contains two versions that differ; both are here, one below the other. Please ask the sender which one counts.
 letter-signature-unchecked = This letter is signed electronically. The signature was not checked here; if it matters, please have it checked by a mail program.
 letter-encrypted = This letter, or a part of it, is encrypted and cannot be read here. Please open the file with the program that has its key, or ask the sender to send the content another way.
 letter-unopened = A part of this letter is in a file that is not opened here (for example winmail.dat). The text may be in it as well. Please open the file with a mail program, or ask the sender to send the content as text or PDF.
-letter-partial = This is only one piece of a longer letter that was sent in several pieces. Please have it sent in one piece.
-letter-elsewhere = A part of this letter was not sent with it; the letter only names a place where it lies, and nothing is fetched from there. Please have the sender send the content.
-letter-markup = This letter holds words that a mail program does not show, or a layout that cannot be rendered here for certain (for example words that are struck out). Please compare it with the original: reply to the letter with !original.
+letter-partial = This is only one piece of a longer letter that was sent in several pieces. Please ask the sender to send it in one piece.
+letter-elsewhere = A part of this letter was not sent with it; the letter only names a place where it can be found, and nothing is fetched from there. Please ask the sender to send the content.
+letter-markup = This letter contains words that a mail program does not show, or a layout that cannot be rendered reliably here (for example struck words). Please compare it with the original: reply to the letter with !original.
 letter-cut = This is only the beginning of the letter. You receive all of it when you reply to the letter with !original.
-unknown-thread = This letter may belong to another matter; it is not certain. Therefore it has a room of its own. Please check yourself where it belongs.
+unknown-thread = This letter may belong to another matter; it is not certain. So it has its own room. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
-letter-undecrypted = The Clientmodul could not decrypt this letter; shown is only what it says about it. It stays in the mailbox and is fetched again now and then; when that works, it appears as a new letter. Please check whether the card of the practice (SMC-B) is unlocked and the Konnektor is up, or tell your administrator.
-mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). Should it be fetched later after all, the message appears in a room of its own.
+letter-undecrypted = The Clientmodul could not decrypt this letter; only what the Clientmodul says about it is shown here. It stays in the mailbox and is fetched again now and then; when that works, it appears as a new letter. Please check whether the card of the practice (SMC-B) is unlocked and the Konnektor is up, or tell your administrator.
+mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
-answers-go-elsewhere = The sender wants answers at another address: what you answer to this letter goes to { $address } and not to the address it came from.{ $more ->
+answers-go-elsewhere = The sender wants answers at another address: your answer to this letter goes to { $address } and not to the address it came from.{ $more ->
     [yes] {" "}The letter names further addresses for answers; nothing goes there.
    *[no] {""}
     } Please check that this is right before you answer.
 answers-wanted-elsewhere = The sender wants answers at another address{ $readable ->
     [yes] {" "}({ $address }), which cannot be written to from here
    *[no] {""}, which cannot be read here
-    }. What you answer goes to the address the letter came from, and may not be read there. If it is important, please choose another way.
-letter-sent-by = { $address } sent this letter on behalf of the person it is from – for example an office or a mailing list. Before you answer, please check whom the answer is meant for.
-letter-sent-by-unknown = Going by what it says, another account sent this letter than the one it is from; which one cannot be read. Please check the original: reply to the letter with !original.
-sender-reads-no-answers = Judging by its name, the address this letter came from takes no answers. Please choose another way to answer.
-fax-number-claimed = Only the sending fax machine itself names the number { $number }; the fax service does not confirm it. Please check it on the fax. An answer leaves only after somebody who may answer here has written !confirm.
-fax-numbers-differ = According to the fax service this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after somebody who may answer here has written !confirm.
+    }. Your answer goes to the address the letter came from, and may not be read there. If it is important, please choose another way.
+letter-sent-by = { $address } sent this letter on behalf of its author – for example an office or a mailing list. Before you answer, please check whom the answer is meant for.
+letter-sent-by-unknown = This letter says that an account other than its author’s sent it; which one cannot be read. Please check the original: reply to the letter with !original.
+sender-reads-no-answers = Judging by its name, the address this letter came from accepts no answers. Please choose another way to answer.
+fax-number-claimed = Only the sending fax machine itself names the number { $number }; the fax service does not confirm it. Please check it on the fax. An answer leaves only after a person who may answer here has written !confirm.
+fax-numbers-differ = According to the fax service this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after a person who may answer here has written !confirm.
 letter-urgent = Marked as urgent by its sender
 letter-written = Written on { $day } at { $time }
 letter-also-to = Also sent to: { $who }{ $more ->
@@ -165,7 +165,7 @@ letter-also-to = Also sent to: { $who }{ $more ->
     }
 
 # What happened to the room
-room-not-encrypted = This room is not encrypted, and Umstieg may not change that here. Letters therefore no longer come here but into a new, encrypted room. Please write only there.
+room-not-encrypted = This room is not encrypted, and Umstieg may not change that here. So letters now come into a new, encrypted room. Please write only there.
 continues-older-room = This room continues an earlier one that was left, deleted or replaced. Older messages are there.
 room-upgraded = This room was replaced by a newer one. Please write only there from now on.
 parked = { $what ->
@@ -179,30 +179,30 @@ parked = { $what ->
 commands-help =
     Commands in this room:
     { $commands }
-    Everything else that people named for it write here goes to the other side.
+    Everything else goes to the other side when a person who may answer here writes it.
 command-original = as a reply to a letter: sends the original as it arrived
 command-retry = sends failed or unclear answers of this room once more
-command-admit = lets somebody read along here who is not of the team
-command-dismiss = ends that somebody reads along here who was let in
+command-admit = lets somebody from outside the team read along here
+command-dismiss = stops somebody who was let in from reading along
 command-trust = confirms that somebody has reset the encryption themselves
-command-confirm = the number of a fax is right, answers may go there
+command-confirm = says that a fax number is right and answers may go there
 command-help = this list
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
 original-follows = The original letter as it arrived:
 original-missing = There is no original for this message. Please reply to the letter itself.
-retry-queued = The answer is handed over once more …
+retry-queued = The answer is being handed over once more …
 retry-nothing = There is nothing to repeat here: no failed or unclear answer is waiting.
-member-unclear = Please name just one person behind the command, with the full user id, for example @anna:praxis.example. The user id is in the person’s profile.
-member-of-team = { $member } belongs to the team. Your administrator decides who belongs to it; please ask there.
+member-unclear = Please name exactly one person after the command, with the full user id, for example @anna:praxis.example. The user id is in the person’s profile.
+member-of-team = { $member } belongs to the team. Your administrator decides who belongs to it; please ask them.
 member-admitted = { $member } is being invited and reads along here from now on. With !dismiss { $member } that ends again.
 member-here-already = { $member } was let in here before; nothing changes.
 member-dismissed = { $member } gets no new letters from now on and is being removed from the room.
 member-not-admitted = { $member } was not let in here; nothing changes.
 trust-confirmed = Confirmed: { $member } reads along again from now on, and what this account writes counts again. It receives letters that came meanwhile when somebody who can read them replies to the letter with !original.
 trust-nothing = There is nothing to confirm here for { $member }. Please check the spelling.
-trust-not-yourself = Nobody can confirm their own encryption. Please have it done by another person who may answer here, or by your administrator.
+trust-not-yourself = You cannot confirm your own encryption. Please ask another person who may answer here, or your administrator.
 trust-not-asked = In this room every device of a member is believed; there is nothing to confirm.
-retry-may-double = The answer is handed over once more. If the first attempt did arrive, the other side receives it twice.
+retry-may-double = The answer is being handed over once more. If the first attempt did arrive, the other side receives it twice.
 caller-confirmed = Thank you, the number is confirmed. Please send your answer again now.
 nothing-to-confirm = There is nothing to confirm here.
 

@@ -44,13 +44,12 @@ pub enum Unclear {
     StillThere { from: String, to: ChannelName },
     #[error(
         "the channels {first} and {second} of the settings both read mailboxes of the channel {from}; \
-         nothing was changed. Take the one that is new out of the settings, start once, and put it \
-         back"
+         nothing was changed. Take the new one out of the settings, start once, and put it back"
     )]
     OneSource { from: String, first: ChannelName, second: ChannelName },
     #[error(
         "the channels {} of the settings have changed their mailboxes, or their names, in a circle; \
-         nothing was changed. If the mailboxes were mixed up, put them right. If the names are to \
+         nothing was changed. If the mailboxes were mixed up, correct them. If the names are to \
          change, give one channel a name that was never used, start once, and then the others theirs",
         list(names)
     )]
@@ -58,7 +57,7 @@ pub enum Unclear {
     #[error(
         "the channel {to} of the settings is of kind {now:?}, and what the database knows of it, as \
          {from}, is of kind {before:?}; nothing was changed. Give it its old kind back; for the other \
-         kind make a new channel, with a name that was never used and a mailbox of its own"
+         kind make a new channel, with a name that was never used and its own mailbox"
     )]
     OtherKind { from: String, to: ChannelName, before: &'static str, now: &'static str },
 }

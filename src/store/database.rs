@@ -47,7 +47,7 @@ pub enum OpenError {
     #[error("another gateway is running on this database; stop it first")]
     AnotherGateway,
     #[error(
-        "between the gateway and Postgres is a pooler that lends connections for one transaction; \
+        "a pooler between the gateway and Postgres lends connections for one transaction; \
          such a connection cannot hold the lock that keeps a second gateway away. Name Postgres \
          itself in [database] url, or a pooler in session mode"
     )]
@@ -56,7 +56,7 @@ pub enum OpenError {
     Keys(#[source] StoreError),
     #[error(
         "the database is sealed with the key {sealed_with}, and sealing.key of the settings is \
-         {given}; nothing was changed. Give the key {sealed_with} back to the settings; or, when \
+         {given}; nothing was changed. Put the key {sealed_with} back into the settings; or, if \
          {given} is to replace it, run `umstieg rekey --old-key-file` with a file that holds \
          {sealed_with}"
     )]
@@ -71,7 +71,7 @@ pub enum OpenError {
         cause: Unsealable,
     },
     #[error(
-        "the table seal_keys is empty, and there are sealed values; nothing was changed. Without \
+        "the table seal_keys is empty although there are sealed values; nothing was changed. Without \
          the keys of that table nobody can read them: restore it from a backup"
     )]
     KeysLost,

@@ -48,15 +48,15 @@ pub struct Damaged {
 pub enum Harm {
     #[error(transparent)]
     Sealed(#[from] Unsealable),
-    #[error("what was sealed there is of another form")]
+    #[error("what was sealed there has another form")]
     Form,
-    #[error("it is no word that is known there")]
+    #[error("it is not a word that is known there")]
     Word,
-    #[error("it is no name, address or id")]
+    #[error("it is not a name, address or id")]
     Name,
-    #[error("it is no number that is possible there")]
+    #[error("it is not a number that is possible there")]
     Number,
-    #[error("it is no time that a clock shows")]
+    #[error("it is not a time that a clock can show")]
     Time,
     #[error("it is missing")]
     Missing,
@@ -211,7 +211,7 @@ mod tests {
         let damaged = Damaged::sealed(Purpose::PostContent, Harm::Form);
         assert_eq!(
             Err::<(), _>(damaged).in_row(7).unwrap_err().to_string(),
-            "posts.content of row 7 is damaged: what was sealed there is of another form"
+            "posts.content of row 7 is damaged: what was sealed there has another form"
         );
     }
 }

@@ -89,7 +89,9 @@ pub enum RekeyProgress {
 pub enum RekeyError {
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("it was interrupted; run it again, and it goes on where it was")]
+    #[error(
+        "the change of keys was interrupted; run the command again, and it goes on where it was"
+    )]
     Store(#[from] StoreError),
     #[error(
         "the database is sealed with the key {sealed_with}, which is not the one in the settings; \
@@ -102,8 +104,8 @@ pub enum RekeyError {
     )]
     WrongOldKey { sealed_with: String, given: String },
     #[error(
-        "everything else is sealed anew, but {count} values do not open, the first in {table}, \
-         column {column}; they were damaged, or are of another database. The data keys stay, so \
+        "everything else is sealed again, but {count} values do not open, the first in {table}, \
+         column {column}; they were damaged, or belong to another database. The data keys stay, so \
          that values restored from a backup open"
     )]
     Damaged { count: usize, table: &'static str, column: &'static str },

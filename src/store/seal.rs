@@ -68,7 +68,7 @@ impl Purpose {
 /// Harm a sealed value does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsealable {
-    #[error("the value is too short to be a sealed one")]
+    #[error("the value is too short to be sealed")]
     TooShort,
     #[error("the value is sealed in version {0}, which this gateway does not know")]
     UnknownVersion(u8),
@@ -174,7 +174,7 @@ pub enum NotAKey {
     NotBase64,
     #[error("is {0} bytes long in base64, not 32")]
     WrongLength(usize),
-    #[error("is 32 times the same byte, which is no secret")]
+    #[error("is 32 times the same byte, which is not a secret")]
     NoSecret,
 }
 

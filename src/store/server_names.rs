@@ -9,14 +9,14 @@ pub enum NamesError {
     Store(#[from] StoreError),
     #[error(
         "the database was made for the homeserver {kept}, and homeserver.server_name is {given}; \
-         nothing was changed. Its rooms and users are at {kept}: give that name back, or start with \
+         nothing was changed. Its rooms and users are at {kept}: set that name again, or start with \
          a new, empty database"
     )]
     ServerName { kept: String, given: String },
     #[error(
         "the database was made with the user_prefix {kept:?}, and appservice.user_prefix is \
          {given:?}; nothing was changed. The names of all its users and rooms begin with {kept:?}: \
-         give that back, or start with a new, empty database"
+         set that again, or start with a new, empty database"
     )]
     UserPrefix { kept: String, given: String },
 }

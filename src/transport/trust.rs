@@ -20,9 +20,9 @@ pub enum ServerTrust {
 /// Why trust cannot be built from what the settings give.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    #[error("this is not PEM, or holds no certificate")]
+    #[error("this is not PEM, or contains no certificate")]
     NoCertificate,
-    #[error("this is not PEM, or holds no private key")]
+    #[error("this is not PEM, or contains no private key")]
     NoPrivateKey,
     #[error("a fingerprint is the SHA-256 of a certificate: 64 hex digits, colons allowed")]
     NotAFingerprint,

@@ -39,7 +39,7 @@ pub enum Fault {
     Closed,
     #[error("the server stayed silent for too long")]
     Silent,
-    #[error("the server sent {0}, which is more than we read")]
+    #[error("the server sent {0}, which is more than the gateway reads")]
     TooMuch(&'static str),
     #[error("the server broke the protocol: {0}")]
     Protocol(&'static str),

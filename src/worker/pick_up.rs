@@ -93,7 +93,7 @@ enum LookError {
     Endless,
     #[error("the session broke at one mail after the other")]
     Breaks,
-    #[error("Umstieg was not made for what the server said; the log names the place")]
+    #[error("Umstieg cannot handle what the server said; the log names the place")]
     Panicked,
 }
 

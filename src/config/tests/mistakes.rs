@@ -320,22 +320,22 @@ fn a_name_that_is_illegal_or_taken() {
     check(
         "name = \"kim\"",
         "name = \"KIM Praxis\"",
-        "line 11, channel.name: a channel's name has 1 to 32 characters out of a-z, 0-9 and -",
+        "line 11, channel.name: a channel's name has 1 to 32 characters of a-z, 0-9 and -",
     );
     check(
         "name = \"fax\"",
         "name = \"kim\"",
-        "line 28, channel.name: there is another channel kim; each needs a name of its own",
+        "line 28, channel.name: there is another channel kim; each needs its own name",
     );
     check(
         "[appservice]",
         "[appservice]\nuser_prefix = \"Umstieg_\"",
-        "line 8, appservice.user_prefix: expected 2 to 32 characters out of a-z, 0-9, . _ and -, ending with _, for example _umstieg_",
+        "line 8, appservice.user_prefix: expected 2 to 32 characters of a-z, 0-9, . _ and -, ending with _, for example _umstieg_",
     );
     check(
         "[appservice]",
         "[appservice]\nuser_prefix = \"\"",
-        "line 8, appservice.user_prefix: expected 2 to 32 characters out of a-z, 0-9, . _ and -, ending with _, for example _umstieg_",
+        "line 8, appservice.user_prefix: expected 2 to 32 characters of a-z, 0-9, . _ and -, ending with _, for example _umstieg_",
     );
     check(
         "[appservice]",
@@ -350,12 +350,12 @@ fn a_name_that_is_illegal_or_taken() {
     check(
         "[appservice]",
         "[appservice]\nbot = \"_umstieg_\"",
-        "line 8, appservice.bot: expected _umstieg_ and a short name out of a-z, 0-9, . _ and -",
+        "line 8, appservice.bot: expected _umstieg_ and a short name of a-z, 0-9, . _ and -",
     );
     check(
         "[appservice]",
         "[appservice]\nid = \"um stieg\"",
-        "line 8, appservice.id: expected 1 to 64 characters out of letters, digits, . _ and -",
+        "line 8, appservice.id: expected 1 to 64 characters: letters, digits, . _ and -",
     );
     check(
         "label = \"KIM\"",

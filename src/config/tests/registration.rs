@@ -138,7 +138,7 @@ fn a_registration_nobody_should_use_is_refused() {
     let (settings, _) = with_registration(directory.path());
     let file = &settings.appservice.registration;
     let missing = read_registration(&settings).unwrap_err().to_string();
-    assert!(missing.contains("cannot be read; where there is none, write one"), "{missing}");
+    assert!(missing.contains("cannot be read; if there is none, write one"), "{missing}");
     fs::write(file, registration_yaml(&settings, &Tokens::example(&settings))).unwrap();
     let error = read_registration(&settings).unwrap_err().to_string();
     assert!(error.contains("as_token is a placeholder of the example"), "{error}");
