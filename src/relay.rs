@@ -1,8 +1,8 @@
 //! The flows: what happens to a letter, to a room message, to a dispatch.
 //!
 //! Each function takes `&Ctx` first, loads facts, asks a rule, and does what it says. Each may be
-//! stopped at any line and run again: what it did is in Postgres, and what it does outside bears
-//! a name that was saved before.
+//! stopped at any line and run again: its results are in Postgres, and its effects outside bear a
+//! name that was saved before.
 
 mod acts;
 mod attempts;
@@ -69,7 +69,7 @@ use crate::{
     transport::{MailServer, MailboxProtocol},
 };
 
-/// Everything a flow needs. Nothing below `relay` sees it.
+/// Everything a flow needs. The rooms below `relay` never see it.
 #[derive(Debug)]
 pub struct Ctx {
     pub store: Store,
@@ -77,28 +77,29 @@ pub struct Ctx {
     pub channels: BTreeMap<ChannelName, Line>,
     pub clock: Clock,
     pub rng: Rng,
-    /// How much is done at the same time; in each channel as many answers are handed over beside it.
+    /// How much is done at the same time; each channel hands over as many answers at the same time
+    /// on top.
     pub concurrency: usize,
     /// Attempts for one post or dispatch before a person is asked.
     pub attempts_max: i32,
-    /// What our users speak from.
+    /// The devices our users speak from.
     pub devices: Devices,
-    /// How long the key of a room message may be on its way before its sender is told.
+    /// How long the key of a room message may be on its way before the sender is told.
     pub key_wait: Duration,
     /// A transaction brought something that people did: the `/sync` that tells its place need not
     /// wait.
     pub news: Arc<Notify>,
-    /// Whether what happened in the rooms was heard.
+    /// Whether the gateway has heard what happened in the rooms.
     pub hearing: Hearing,
     /// How much of large mails and files may be in memory.
     pub budget: Budget,
     /// Where foreign documents are opened.
     pub sandbox: Sandbox,
-    /// Attempts that were none, and that still have to be given back.
+    /// Attempts that do not count, and that still have to be given back.
     pub owed: Owed,
-    /// Who is tried alone.
+    /// What is tried alone.
     pub turns: Turns,
-    /// Whom the homeserver was found to know.
+    /// Users that the homeserver is known to have.
     pub acquaintances: Acquaintances,
 }
 
@@ -108,11 +109,11 @@ pub struct Line {
     pub channel: Channel,
     pub inbox: Inbox,
     pub outbox: MailServer,
-    /// For answers that are being handed over.
+    /// Seats for answers that are being handed over.
     pub seats: Seats,
 }
 
-/// Where a channel's letters come from.
+/// The mailbox that a channel's letters come from.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     pub protocol: MailboxProtocol,
@@ -121,16 +122,16 @@ pub struct Inbox {
     pub poll: Duration,
     /// Whether a mail that is safe in its room is deleted from the mailbox (KIM-11).
     pub deletes: bool,
-    /// Largest mail that is fetched, in bytes.
+    /// The largest mail that is fetched, in bytes.
     pub mail_bytes_max: usize,
-    /// What the mailbox holds at the first look and is older than this stays there.
+    /// Mails that the mailbox holds at the first look and that are older than this stay there.
     pub since: Option<Date>,
     /// How often a mail that does not come is tried.
     pub patience: Patience,
 }
 
 impl Inbox {
-    /// Where the mailbox is: the same under another name of its channel.
+    /// The mailbox's place: it stays the same under another name of its channel.
     pub fn place(&self) -> MailboxPlace {
         let server = &self.server;
         let (protocol, folder) = match self.protocol {
@@ -142,7 +143,7 @@ impl Inbox {
 }
 
 impl Line {
-    /// A Message-ID for a mail of this channel: random, and without a name of ours, because KIM forbids
+    /// A Message-ID for a mail of this channel: random, and without our host name, because KIM forbids
     /// host names and persons in it (KIM-23).
     fn new_message_id(&self, rng: &Rng) -> Option<MessageId> {
         let kind = self.channel.kind().word();
@@ -157,7 +158,8 @@ impl Ctx {
     }
 }
 
-/// Users the homeserver was found to know since the start, so that it is asked once about each.
+/// Users the homeserver was found to know since the start, so that it is asked only once about
+/// each.
 #[derive(Debug, Default)]
 pub struct Acquaintances(Mutex<BTreeSet<OwnedUserId>>);
 

@@ -1,4 +1,5 @@
-//! What follows from edits and redactions: [`crate::rules::acts`] decides, this does and says it.
+//! What follows from edits and redactions: [`crate::rules::acts`] decides, this module does it and
+//! says it.
 
 use tracing::{info, warn};
 
@@ -17,33 +18,33 @@ use crate::{
     store::{EventStep, StoreError, StoredPart, UnderWay, WaitForEdit},
 };
 
-/// Acts whose end is told in one go.
+/// How many acts are told their end in one go.
 const TOLD_AT_ONCE: i64 = 100;
 
 /// An act that can be read.
 pub(super) struct ReadAct<'a> {
-    /// Its own event.
+    /// The act's own event.
     pub(super) event_id: &'a str,
     pub(super) author: &'a str,
     pub(super) kind: ActKind,
-    /// What it is done to.
+    /// The event it is done to.
     pub(super) message: &'a str,
-    /// Why what it says cannot leave.
+    /// Why its content cannot leave.
     pub(super) trouble: Option<EditTrouble>,
     /// Whether its author was told that it could not be read.
     pub(super) was_announced: bool,
 }
 
-/// What an act was done to.
+/// The thing an act was done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ActTarget {
-    /// A part of a dispatch, and what follows is done and said.
+    /// A part of a dispatch; what follows is done and said.
     Part,
-    /// What stayed in the room.
+    /// A message that stayed in the room.
     Stayed,
-    /// What was not read yet, or never will be.
+    /// A message that was not read yet, or never will be.
     Unknown,
-    /// What somebody else said.
+    /// Another person's message.
     NotTheirs,
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn follow(
     let Some(stood) = step.standing_of(conversation, act.message).await? else {
         return no_part(reader, step, act).await;
     };
-    // Nobody edits what another one said; clients do not show it.
+    // Nobody can edit another person's message; clients do not show such an edit.
     if act.kind == ActKind::Edit && act.author != stood.author() {
         return Ok(ActTarget::NotTheirs);
     }
@@ -67,7 +68,7 @@ pub(super) async fn follow(
         PartAfter::Stays => {}
         PartAfter::GoesOut => {
             step.take_out(&stood).await?;
-            // The dispatch is spoken of at what still leaves.
+            // The notices speak of the dispatch at the part that still leaves.
             if after.dispatch == DispatchAfter::Stays && after.say.is_none() && !standing.is_out {
                 let notice = notice_to(reader.line, &Phrase::WithdrawalInTime, act.message);
                 step.notice_ends(&stood, &notice).await?;
@@ -102,12 +103,12 @@ pub(super) async fn follow(
     if matches!(after.say, Some(Say::EditUnderWay | Say::WithdrawalUnderWay)) {
         step.is_told_under_way(act.event_id).await?;
     }
-    // Whatever waited for this need not wait for its time.
+    // What waited for this edit need not wait any longer.
     step.wake_hand_over(conversation).await?;
     Ok(ActTarget::Part)
 }
 
-/// An act on what is no part of a dispatch.
+/// An act on something that is no part of a dispatch.
 async fn no_part(
     reader: &PortalReader<'_>,
     step: &mut EventStep<'_>,
@@ -129,7 +130,7 @@ async fn no_part(
     Ok(ActTarget::Unknown)
 }
 
-/// The key of an edit came, after its author was told that it had not.
+/// The key of an edit came after its author was told that it had not.
 async fn readable_now(
     reader: &PortalReader<'_>,
     step: &mut EventStep<'_>,
@@ -163,8 +164,8 @@ fn phrase_of(say: Say, trouble: Option<EditTrouble>) -> Phrase {
     }
 }
 
-/// The key of an edit did not come for a while, or it cannot be read at all: its message leaves
-/// neither as it was nor as it should be.
+/// The key of an edit has not come for a while, or the edit cannot be read at all: its message
+/// leaves neither as it was nor as it should be.
 pub(super) async fn hold(
     ctx: &Ctx,
     line: &Line,
@@ -185,12 +186,12 @@ pub(super) async fn hold(
     Ok(held)
 }
 
-/// The name of the notice about an edit that cannot be read: that of an event's.
+/// The notice about an edit that cannot be read has the name of an event's notice.
 fn held_name(edit: &str) -> String {
     format!("w{edit}")
 }
 
-/// Says what became of acts that came while an answer was under way, and is not any more.
+/// Says what became of acts that came while an answer was under way that is under way no more.
 pub async fn tell_what_became(ctx: &Ctx) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
@@ -221,8 +222,8 @@ async fn tell_what_became_of(ctx: &Ctx, act: &UnderWay) -> Result<(), StoreError
     ctx.store.under_way_ended(act, names, &told, &withdrawn, now).await
 }
 
-/// A part of what was said in a room cannot be heard any more: what was said before it may have been
-/// changed or taken back in it, so it waits for a person. `name` is this gap's own.
+/// A part of what was said in a room is lost for good. What was said before it may have been changed
+/// or taken back in it, so it waits for a person. `name` is the name of this gap.
 pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), StoreError> {
     let Some(id) = ctx.store.conversation_of_room(room_id).await? else { return Ok(()) };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
@@ -237,7 +238,7 @@ pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), Sto
     ctx.store.history_lost(id, room_id, channel, told, at_dispatch, now).await
 }
 
-/// Holds what waits too long for an edit that cannot be read.
+/// Holds back what has waited too long for an edit that cannot be read.
 pub async fn hold_what_waits(ctx: &Ctx) -> Result<(), StoreError> {
     let before = ctx.clock.now() - ctx.key_wait;
     let mut after = 0;
@@ -255,7 +256,7 @@ pub async fn hold_what_waits(ctx: &Ctx) -> Result<(), StoreError> {
     }
 }
 
-/// Why an edit cannot leave that was not understood for this reason.
+/// Why an edit that was not understood for this reason cannot leave.
 pub(super) fn trouble_of(phrase: &Phrase) -> EditTrouble {
     match phrase {
         Phrase::MessageBroken => EditTrouble::Broken,
@@ -263,7 +264,7 @@ pub(super) fn trouble_of(phrase: &Phrase) -> EditTrouble {
     }
 }
 
-/// What leaves, as it is kept.
+/// What leaves, in the form in which it is kept.
 pub(super) fn part(saying: WhatLeaves) -> StoredPart {
     match saying {
         WhatLeaves::Text(text) => StoredPart::Text(text),

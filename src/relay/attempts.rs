@@ -1,7 +1,8 @@
-//! Attempts are counted before they begin. One that Postgres did not live through was none: it is given
-//! back at once, and where that fails too, before anything else is attempted.
+//! Attempts are counted before they begin. An attempt that Postgres did not survive does not count: it
+//! is given back at once, and where that fails too, before anything else is attempted.
 //!
-//! Should the gateway end meanwhile, it counts, as every attempt that the gateway does not survive.
+//! If the gateway ends before that, the attempt counts, as does every attempt that the gateway does not
+//! survive.
 
 use std::{
     collections::BTreeSet,
@@ -29,11 +30,11 @@ impl Owed {
     }
 }
 
-/// Gives back what is owed: the first thing a flow does. While that fails nothing is attempted.
+/// Gives back what is owed. Each flow does this first; while it fails, nothing is attempted.
 pub(super) async fn give_back(ctx: &Ctx) -> Result<(), StoreError> {
     while let Some(attempt) = ctx.owed.first() {
         match ctx.store.attempt_is_none(attempt).await {
-            // What is damaged has other sorrows than a count.
+            // A damaged row has worse problems than a count.
             Ok(()) | Err(StoreError::Damaged(_)) => ctx.owed.remove(attempt),
             Err(error) => return Err(error),
         }
@@ -41,7 +42,7 @@ pub(super) async fn give_back(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Passes on how an attempt ended. One that an outage of the database ended is given back.
+/// Passes on how an attempt ended. An attempt that an outage of the database ended is given back.
 pub(super) async fn ended<T>(
     ctx: &Ctx,
     attempt: Attempt,
@@ -53,7 +54,7 @@ pub(super) async fn ended<T>(
     end
 }
 
-/// An attempt was none.
+/// An attempt does not count.
 pub(super) async fn is_none(ctx: &Ctx, attempt: Attempt) {
     if ctx.store.attempt_is_none(attempt).await.is_err() {
         ctx.owed.add(attempt);

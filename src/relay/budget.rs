@@ -1,26 +1,26 @@
-//! How much of large mails and files may be in memory at a time, whoever works on them.
+//! How much of large mails and files may be in memory at a time, for all tasks together.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of mails and files held at a time. Enough for one document a fax gateway takes, with the
-/// pages made of it, and for some twenty ordinary files under way; what would be more waits.
-/// Something larger than all of it comes alone.
+/// Bytes of mails and files held at a time. Enough for one document that a fax gateway takes, with
+/// the pages made of it, and for about twenty ordinary files under way; more than that waits. A
+/// thing larger than the whole budget comes alone.
 pub const HELD_BYTES_MAX: u64 = 160 * 1024 * 1024;
 
-/// So few bytes are not counted: ordinary letters, and the pieces of a file on its way, never wait
-/// for something large. At most one such thing for each worker.
+/// Sizes up to this are not counted: ordinary letters, and the pieces of a file on its way, never
+/// wait for something large. There is at most one such thing for each worker.
 const UNCOUNTED_BYTES: u64 = 5 * 1024 * 1024;
 
-/// What is counted as one.
+/// The unit of counting.
 const UNIT_BYTES: u64 = 64 * 1024;
 
-/// Lends memory. Whoever holds some asks for no more, so that nobody waits for ever.
+/// Lends memory. A task that holds some asks for no more, so that no task waits for ever.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Semaphore>);
 
-/// Memory that was lent, and comes back with this value's end.
+/// Memory that was lent. It is given back when this value is dropped.
 #[derive(Debug)]
 pub(super) struct LentMemory {
     permit: Option<OwnedSemaphorePermit>,
@@ -33,18 +33,18 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Waits until so many bytes may be held.
+    /// Waits until this many bytes may be held.
     pub(super) async fn take(&self, bytes: u64) -> LentMemory {
         if bytes <= UNCOUNTED_BYTES {
             return LentMemory { permit: None };
         }
-        // It is never closed.
+        // The semaphore is never closed.
         LentMemory { permit: self.0.clone().acquire_many_owned(units(bytes)).await.ok() }
     }
 }
 
 impl LentMemory {
-    /// Gives back all but so many bytes.
+    /// Gives back all but this many bytes.
     pub(super) fn keep(mut self, bytes: u64) -> Self {
         if bytes <= UNCOUNTED_BYTES {
             return Self { permit: None };

@@ -1,5 +1,5 @@
 //! What a person asks the gateway for in a portal. The commands are rows of
-//! [`COMMANDS`](crate::model::COMMANDS); what each does stands in a file of its own.
+//! [`COMMANDS`](crate::model::COMMANDS); each has its own file for what it does.
 
 mod admit;
 mod confirm;
@@ -17,27 +17,27 @@ use crate::{
     store::{AnsweredLetter, Conversation, EventStep, StoreError},
 };
 
-/// What a command comes to, once all of it is looked up: the step of its event holds a connection,
-/// and asks for no second one.
+/// What a command comes to, once everything is looked up: the step of its event holds a connection,
+/// and must not ask for a second one.
 pub(super) enum Effect {
-    /// Nothing is done, and this is why.
+    /// Nothing is done, for this reason.
     Refused(Phrase),
     Unknown(String),
     Help,
     Original(LetterId),
     Retry,
-    /// Whom.
+    /// The person let in.
     Admit(String),
-    /// Whom.
+    /// The person sent out.
     Dismiss(String),
-    /// Whose new identity, and its key.
+    /// The person with a new identity, and its key.
     Trust(String, String),
-    /// What was not sure about a caller.
+    /// The doubt about a caller.
     Confirm(String),
 }
 
 impl Effect {
-    /// The letter that follows what the room is told.
+    /// The letter that follows the answer to the room.
     pub(super) fn original(&self) -> Option<LetterId> {
         match self {
             Self::Original(letter) => Some(*letter),
@@ -75,8 +75,8 @@ impl Request<'_> {
     }
 }
 
-/// Does what was asked within the step of its event, so that it is done once. Gives what the room is
-/// told.
+/// Does what was asked within the step of its event, so that it is done once. Returns what the room
+/// is told.
 pub(super) async fn run(
     step: &mut EventStep<'_>,
     conversation: &Conversation,

@@ -1,4 +1,5 @@
-//! What in the database cannot be read: told once, where it is met, and set aside by whoever meets it.
+//! Unreadable values in the database: logged once, where they are met, and set aside by the flow that
+//! meets them.
 
 use tracing::error;
 
@@ -9,16 +10,16 @@ use crate::{
     store::{Damaged, Harm, StoreError},
 };
 
-/// Harm something is parked whose row in the database cannot be read.
+/// The harm of something parked whose row in the database cannot be read.
 pub(super) const DAMAGED: &str = "damaged";
 
-/// Harm something is parked whose sealed bytes in the database do not open.
+/// The harm of something parked whose sealed bytes in the database do not open.
 const UNSEALABLE: &str = "seal_broken";
 
 /// Why a dispatch is parked that may or may not have arrived.
 pub(super) const UNCLEAR: &str = "unclear";
 
-/// Harm something is parked at which the gateway ended each time it was tried.
+/// The harm of something parked at which the gateway ended each time it was tried.
 pub(super) const INTERRUPTED: &str = "interrupted";
 
 /// The word for it in `parked`.
@@ -30,7 +31,7 @@ pub(super) fn reason(damaged: &Damaged) -> &'static str {
     }
 }
 
-/// Tells who looks after the gateway.
+/// Tells the admin, in the log and by a metric.
 pub(super) fn tell(damaged: &Damaged) {
     let table = damaged.table.clone();
     error!(table = %table, column = %damaged.column, row = damaged.row, cause = %damaged.why,
@@ -57,7 +58,7 @@ pub(super) async fn settle_dispatch(
     Ok(())
 }
 
-/// Looks for what no query would ask for, because the word for its state is none that is known.
+/// Looks for rows that no query would ask for, because the word for their state is unknown.
 pub async fn look_for_strangers(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     let letters = ctx.store.park_strange_letters(now).await?;

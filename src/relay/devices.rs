@@ -1,7 +1,7 @@
-//! The devices our users speak from: made when one first speaks, loaded when it is needed, dropped
-//! from memory when it is idle, and made anew when the keys of before can no longer be trusted.
+//! The devices our users speak from. They are made when a user first speaks, loaded when needed,
+//! dropped from memory when idle, and made again when their old keys can no longer be trusted.
 //!
-//! Each ghost encrypts with its own device; the bot's alone decrypts, for all. What the bot's
+//! Each ghost encrypts with its own device; only the bot's device decrypts, for all. What the bot's
 //! `/sync` tells of other people's devices reaches every device of ours, loaded or not.
 
 mod news;
@@ -33,28 +33,28 @@ use crate::{
     store::{Device, DeviceRow, DeviceState, DeviceStore, DeviceStoreError, StoreError},
 };
 
-/// A device that nobody used for this long is dropped from memory; loading it again costs one
-/// request and some rows.
+/// A device that was unused for this long is dropped from memory; loading it again costs one
+/// request and a few rows.
 const IDLE_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// An inbox is looked into at least this often, so that nothing piles up at the homeserver.
+/// Each inbox is looked into at least this often, so that nothing piles up at the homeserver.
 const DRAIN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Inboxes looked into in one go.
+/// How many inboxes are looked into in one go.
 const DRAIN_AT_ONCE: usize = 20;
 
 /// What was read is remembered for this long after the homeserver was told that it need not repeat
-/// it. The reserve is for clocks that differ: the database's notes when it was read.
+/// it. The reserve is for clocks that differ: the database's clock notes when it was read.
 const REMEMBER_READ: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What others publish and nobody knows any more is looked for this often: it takes a lock, and is
-/// little.
+/// Other users' public keys that no device needs any more are looked for this often: it takes a
+/// lock, and there are few of them.
 const FORGET_KEYS_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Characters of a device id that are random: what makes it another than those before.
+/// How many characters of a device id are random: they tell it from earlier ids.
 const DEVICE_ID_RANDOM: usize = 10;
 
-/// The keys of a device of ours could not be read, saved or brought to the homeserver. Nothing is
+/// The keys of one of our devices could not be read, saved or brought to the homeserver. Nothing is
 /// lost: it is done again.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -85,14 +85,14 @@ impl From<Stop> for KeysError {
 pub struct Devices {
     is_required: bool,
     slots: Mutex<BTreeMap<OwnedUserId, Arc<DeviceSlot>>>,
-    /// Whether it is known that the keys in the database are those of now.
+    /// Whether the keys in the database are known to be the current ones.
     has_begun: AtomicBool,
-    /// The last copy count: one at a time, so that the homeserver's is never set back.
+    /// The last copy count: changed one at a time, so that the homeserver's is never set back.
     copy_count: tokio::sync::Mutex<i64>,
-    /// When unused public keys were looked for last.
+    /// When unused public keys were last looked for.
     keys_forgotten_at: Mutex<Option<OffsetDateTime>>,
-    /// By user: a mark of the keys by which all of ours were told of them last. The homeserver names
-    /// everybody in a room that is new to us, whether something of theirs changed or not.
+    /// By user: a mark of the keys about which all our devices were last told. The homeserver names
+    /// everybody in a room that is new to us, whether their keys changed or not.
     told: Mutex<BTreeMap<OwnedUserId, String>>,
 }
 
@@ -103,7 +103,7 @@ struct DeviceSlot {
     used_at: Mutex<Option<OffsetDateTime>>,
 }
 
-/// A device in memory, and what it remembers in the database.
+/// A device in memory, with its storage in the database.
 #[derive(Debug, Clone)]
 struct LoadedDevice {
     device: Arc<OwnDevice>,
@@ -159,7 +159,7 @@ impl Devices {
         self.slots().keys().cloned().collect()
     }
 
-    /// Whether it is time to look for unused public keys; then that is noted.
+    /// Whether it is time to look for unused public keys; if so, that is noted.
     fn forgets_keys_now(&self, now: OffsetDateTime) -> bool {
         let mut last = self.keys_forgotten_at.lock().unwrap_or_else(PoisonError::into_inner);
         let is_time = last.is_none_or(|last| now >= last + FORGET_KEYS_EVERY);
@@ -169,7 +169,7 @@ impl Devices {
         is_time
     }
 
-    /// Drops from memory what nobody used since `before` and nobody uses now.
+    /// Drops from memory the devices that were unused since `before` and are unused now.
     fn drop_idle(&self, before: OffsetDateTime, keep: &UserId) {
         self.slots().retain(|user, slot| {
             let used_at = *slot.used_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,13 +182,13 @@ impl Devices {
     }
 }
 
-/// Before anything is said after a start: finds out whether the database is that of now, and makes the
-/// bot's device ready.
+/// Before anything is said after a start: finds out whether the database is the current one, and makes
+/// the bot's device ready.
 ///
-/// An older copy of the database has keys that were used since, and no key may be used twice; and what
-/// happened since is unknown to it. The homeserver holds a copy count that only grows; a database that
-/// is behind it was restored. Then every device is made anew. A start begins new Megolm sessions in any
-/// case, for what was said in those of before does not make it grow.
+/// An older copy of the database has keys that were used since, and no key may be used twice. It also
+/// does not know what happened since. The homeserver holds a copy count that only grows; a database
+/// that is behind it was restored. Then every device is made again. A start begins new Megolm sessions
+/// in any case, because the copy count does not grow with what was said in the earlier ones.
 pub async fn begin(ctx: &Ctx) -> Result<(), KeysError> {
     Ok(begin_with_keys(ctx).await?)
 }
@@ -218,8 +218,8 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Grows the copy count before the position after what people said is saved, so that an older copy
-/// passes nothing of it on once more. Where portals are encrypted, used-up keys make the count grow.
+/// Raises the copy count before the position after what people said is saved, so that an older copy
+/// passes none of it on again. Where portals are encrypted, used-up keys raise the count.
 pub async fn people_spoke(ctx: &Ctx) -> Result<(), KeysError> {
     if ctx.devices.is_required {
         return Ok(());
@@ -237,7 +237,7 @@ pub async fn bot_device(ctx: &Ctx) -> Result<OwnedDeviceId, KeysError> {
     Ok(device_id(ctx, ctx.homeserver.bot()).await?)
 }
 
-/// The device of a user of ours as the homeserver knows it; made when there is none.
+/// The device of one of our users as the homeserver knows it; made when there is none.
 pub(super) async fn device_id(ctx: &Ctx, user: &UserId) -> Result<OwnedDeviceId, Stop> {
     if ctx.devices.is_required {
         return Ok(device(ctx, user).await?.device().to_owned());
@@ -254,7 +254,7 @@ pub(super) async fn device_id(ctx: &Ctx, user: &UserId) -> Result<OwnedDeviceId,
     Ok(id)
 }
 
-/// A device was refused as unknown: it is made again, with keys that nobody has used.
+/// A device was refused as unknown: it is made again, with unused keys.
 pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
     if !ctx.devices.is_required {
         let id = device_id(ctx, user).await?;
@@ -266,7 +266,7 @@ pub(super) async fn renew(ctx: &Ctx, user: &UserId) -> Result<(), Stop> {
     device(ctx, user).await.map(|_| ())
 }
 
-/// The device of a user of ours with its keys.
+/// The device of one of our users with its keys.
 pub(super) async fn device(ctx: &Ctx, user: &UserId) -> Result<Arc<OwnDevice>, Stop> {
     Ok(loaded(ctx, user).await?.device)
 }
@@ -283,7 +283,7 @@ async fn loaded(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
 }
 
 async fn load(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
-    // Two who load the same keys would use one of them twice.
+    // Two tasks that load the same keys would use one of them twice.
     if !ctx.store.lease(&format!("device {user}")).await? {
         return Err(Stop::NotYet("other_node"));
     }
@@ -312,13 +312,13 @@ async fn open(ctx: &Ctx, user: &UserId, row: &Device) -> Result<LoadedDevice, De
     Ok(LoadedDevice { device: Arc::new(device), memory })
 }
 
-/// Whether a device cannot be used any more, because what it keeps is damaged.
+/// Whether a device cannot be used any more, because what it stores is damaged.
 fn is_damaged(error: &DeviceError) -> bool {
     matches!(error, DeviceError::Store(cause) if DeviceStoreError::is_damage_behind(cause))
 }
 
-/// Makes a device: named in the database, then at the homeserver, then with keys everybody can
-/// get. It may be broken off anywhere; the next try goes on.
+/// Makes a device: named in the database, then at the homeserver, then with keys that everybody can
+/// get. It may be interrupted anywhere; the next try goes on.
 async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     let row = match live_device(ctx, user).await? {
         Some(row) => row,
@@ -334,7 +334,7 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
         made => made?,
     };
     let retired = ctx.store.retired_devices_of(user.as_str()).await?;
-    // The last that came so far as to have an identity.
+    // The last device that got as far as having an identity.
     let mut before = None;
     for retired in retired.iter().rev() {
         let device = match open(ctx, user, retired).await {
@@ -348,7 +348,7 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
         }
     }
     made.device.publish(before.as_deref()).await?;
-    // Also those that a restored database knows nothing of.
+    // Including those that a restored database does not know.
     for other in ctx.homeserver.devices(user).await? {
         if other != id {
             ctx.homeserver.delete_device(user, &other).await?;
@@ -363,8 +363,8 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
     Ok(made)
 }
 
-/// The device a user speaks with, as the database has it. One that cannot be read is never used
-/// again, and the next use makes another.
+/// The device a user speaks with, as the database has it. A device that cannot be read is never
+/// used again, and the next use makes another.
 pub(super) async fn live_device(ctx: &Ctx, user: &UserId) -> Result<Option<Device>, StoreError> {
     match ctx.store.live_device(user.as_str()).await {
         Err(StoreError::Damaged(damaged)) => {
@@ -385,13 +385,13 @@ async fn name(ctx: &Ctx, user: &UserId) -> Result<Device, StoreError> {
     ctx.store.name_device(user.as_str(), &id, ctx.clock.now()).await
 }
 
-/// Grows the copy count, here and at the homeserver, before a key is used up.
+/// Raises the copy count, here and at the homeserver, before a key is used up.
 async fn count_on(ctx: &Ctx) -> Result<(), Stop> {
     let mut last = ctx.devices.copy_count.lock().await;
     let count = ctx.store.grow_copy_count().await?;
     if count <= *last {
-        // A standby that was behind has taken the database's place: its keys were used since, and
-        // the next start finds that out by the homeserver's copy count.
+        // A standby that lagged has taken the database's place: its keys were used since, and the
+        // next start notices that by the homeserver's copy count.
         ctx.store.doubt();
         return Err(Stop::NotYet("database_set_back"));
     }
@@ -399,11 +399,11 @@ async fn count_on(ctx: &Ctx) -> Result<(), Stop> {
     Ok(ctx.homeserver.leave_copy_count(count).await?)
 }
 
-/// The homeserver lost a device of ours: the next use makes another one.
+/// The homeserver lost one of our devices: the next use makes another one.
 async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
     let slot = ctx.devices.slot(device.user(), ctx.clock.now());
     let mut in_slot = slot.device.lock().await;
-    // Unless somebody else noticed it as well.
+    // Unless another task noticed it as well.
     if in_slot.take_if(|now| now.device.device() == device.device()).is_some()
         && let Some(row) = live_device(ctx, device.user()).await?
         && row.device_id == device.device().as_str()
@@ -415,7 +415,7 @@ async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What came of something done with a device; a lost one is replaced by the next use.
+/// Passes on how something done with a device ended; the next use replaces a lost device.
 async fn unless_lost<T>(ctx: &Ctx, device: &OwnDevice, done: Result<T, Stop>) -> Result<T, Stop> {
     if matches!(done, Err(Stop::DeviceLost)) {
         lose(ctx, device).await?;
@@ -423,7 +423,8 @@ async fn unless_lost<T>(ctx: &Ctx, device: &OwnDevice, done: Result<T, Stop>) ->
     done
 }
 
-/// Decrypts an event of a portal with the bot's keys, and looks whether its sender is who it was.
+/// Decrypts an event of a portal with the bot's keys, and checks that its sender's identity is the
+/// known one.
 pub(super) async fn decrypt(
     ctx: &Ctx,
     line: &Line,
@@ -451,8 +452,8 @@ async fn decrypt_once(
     unless_lost(ctx, bot, judged).await
 }
 
-/// Asks the homeserver anew for what was damaged of others' devices and identities. Whether there was
-/// something: what was done without it is to be done once more.
+/// Asks the homeserver again for what was damaged of others' devices and identities. Returns whether
+/// there was something: what was done without it is to be done once more.
 async fn fetch_damaged(ctx: &Ctx, loaded: &LoadedDevice) -> Result<bool, Stop> {
     let users = loaded.memory.take_damaged();
     if users.is_empty() {
@@ -475,7 +476,7 @@ pub(super) async fn ask_for_key(ctx: &Ctx, room: &RoomId, event: &Value) -> Resu
 }
 
 /// Takes in what came for a device: all of it, or nothing. A message opens a session once, and the
-/// key in it must be saved by then. After that the device answers what it was asked.
+/// key in it must be saved by then. After that the device answers the requests it got.
 async fn take_in(ctx: &Ctx, loaded: &LoadedDevice, news: DeviceNews) -> Result<Vec<RoomKey>, Stop> {
     let LoadedDevice { device, memory } = loaded;
     let taken_in = async {
@@ -498,7 +499,7 @@ pub async fn forget_read_messages(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Now and then: inboxes nobody looked into, and devices nobody uses.
+/// Done now and then: reads inboxes that were not read for long, and drops unused devices.
 pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
     // Keys of a restored database must not be touched before they are recognised as such.
     if !ctx.devices.is_required || !ctx.devices.has_begun.load(Ordering::Acquire) {
@@ -507,7 +508,7 @@ pub async fn tidy(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     for row in ctx.store.devices_to_drain(now - DRAIN_EVERY, DRAIN_AT_ONCE).await? {
         let Ok(user) = OwnedUserId::try_from(row.user_id.as_str()) else { continue };
-        // The bot's is read all the time.
+        // The bot's inbox is read all the time.
         if user == ctx.homeserver.bot() {
             continue;
         }
@@ -546,7 +547,7 @@ async fn drain(ctx: &Ctx, loaded: &LoadedDevice) -> Result<(), Stop> {
             lose(ctx, device).await?;
             return Err(Stop::DeviceLost);
         }
-        // The position is none: what was read is known, and what was not comes again.
+        // The position does not matter: what was read is known, and what was not comes again.
         Err(error) if row.inbox_since.is_some() && error.kind() == ErrorKind::Never => {
             ctx.homeserver.inbox(voice, None).await?
         }

@@ -11,8 +11,8 @@ use crate::{
     store::{StoreError, StoredEvent},
 };
 
-/// Reads a room that is no portal. Its events stay, because it may be one whose making we have not
-/// noted yet; but whoever invited a ghost there is not left waiting.
+/// Reads a room that is no portal. Its events stay, because it may be a room whose creation we have
+/// not noted yet; but a user who invited a ghost there is not left waiting.
 pub(super) async fn read_foreign_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
@@ -49,7 +49,7 @@ async fn decline_invitations(ctx: &Ctx, events: &[StoredEvent]) -> Result<(), St
     ctx.store.events_elsewhere_done(&done).await
 }
 
-/// Whether an invitation is one into the successor of a portal, as the room says of itself.
+/// Whether an invitation leads into the successor of a portal, as the room says of itself.
 async fn replaces_a_portal(ctx: &Ctx, invitation: &Value) -> Result<bool, StoreError> {
     let shown = invitation.pointer("/unsigned/invite_room_state").and_then(Value::as_array);
     let create = shown.and_then(|shown| {

@@ -1,8 +1,8 @@
-//! Road (b), second half: a gathered dispatch is closed, handed over, and its fate shown.
+//! Road (b), second half: a gathered dispatch is closed and handed over, and its fate is shown.
 //!
 //! One dispatch of a conversation moves at a time, the oldest first. Each step is saved before it
-//! is taken, so that after a crash the state tells what may have happened: nothing of the body
-//! left before `SendingBody` was saved, and after it only the server knows.
+//! is taken, so that after a crash the state tells what may have happened: nothing of the body left
+//! before `SendingBody` was saved, and after it only the server knows.
 
 mod dispatch_mail;
 
@@ -35,17 +35,17 @@ use crate::{
     transport::submit,
 };
 
-/// How long what the mail server said is kept in memory while Postgres is away: a restart takes
+/// How long a mail server's answer is kept in memory while Postgres is away: a restart takes
 /// minutes. After that a person has to look, as after a crash.
 const RECORD_WITHIN: Duration = Duration::from_secs(15 * 60);
 
-/// Wait before it is tried again to save it.
+/// Wait before saving it is tried again.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
-/// Why a dispatch waits for which nothing was tried.
+/// Why a dispatch waits although nothing was tried.
 const ACCOUNT_WAITS: &str = "account_waits";
 
-/// Why a dispatch waits whose homeserver is away; the second once its room knows.
+/// Why a dispatch waits while the homeserver is away; the second once its room knows.
 const HOMESERVER_AWAY: &str = "homeserver_away";
 const HOMESERVER_AWAY_TOLD: &str = "homeserver_away_told";
 
@@ -115,7 +115,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }
-                // Whoever gives one back wakes who waits.
+                // A task that gives a seat back wakes one that waits.
                 let Some(seat) = line.seats.take(id) else { return Ok(()) };
                 let attempt = case.attempt(&dispatch).await;
                 drop(seat);
@@ -142,7 +142,7 @@ struct DispatchCase<'a> {
     correspondent: &'a Correspondent,
 }
 
-/// How an attempt ended, as far as those behind it are concerned.
+/// How an attempt ended, as far as the dispatches behind it are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AttemptEnd {
     Ended,
@@ -158,7 +158,7 @@ impl DispatchCase<'_> {
                 Some(letter) => stored_mail::answered(self.ctx, letter).await?,
                 None => stored_mail::newest(self.ctx, self.conversation.id).await?,
             },
-            // A fax carries no thread, and its gateway's mail is nothing to answer.
+            // A fax carries no thread, and a mail from its gateway is nothing to answer.
             Writes::OnePdf => None,
         };
         let answers = match answered {
@@ -184,7 +184,8 @@ impl DispatchCase<'_> {
             Err(error) => return Err(error),
         };
         if composed.waits {
-            // Whoever reads that edit wakes us, and whoever finds that it waits too long.
+            // The task that reads that edit wakes us, and so does the task that finds that it waits
+            // too long.
             return Ok(AttemptEnd::Waits);
         }
         if composed.parts.is_empty() {
@@ -241,9 +242,9 @@ impl DispatchCase<'_> {
                 return Ok(AttemptEnd::Ended);
             }
         };
-        // A server that is silent for minutes must not hold up whoever wants to be alone.
+        // A server that is silent for minutes must not hold up a task that wants to be alone.
         drop(turn);
-        // Until here an edit or a redaction counts, even while the server was being talked to.
+        // Until here an edit or a redaction counts, even during the dialogue with the server.
         let mut body = None;
         let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
             let may_leave = store.body_leaves(dispatch, &composed).await;
@@ -265,9 +266,9 @@ impl DispatchCase<'_> {
         Ok(AttemptEnd::Ended)
     }
 
-    /// Under the Message-ID of a mail that may have arrived nothing else leaves: the recipient's server
-    /// might take it for a double and drop it. What says the same keeps it, so that a double is known.
-    /// Nothing when the dispatch moved meanwhile.
+    /// Nothing else leaves under the Message-ID of a mail that may have arrived: the recipient's server
+    /// might take it for a double and drop it. A mail that says the same keeps the id, so that a double
+    /// is recognised. Returns nothing when the dispatch moved meanwhile.
     async fn rightly_named(
         &self,
         dispatch: &StoredDispatch,
@@ -284,8 +285,8 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// The homeserver as a whole is away, and with it the files. That is no attempt of this dispatch,
-    /// however long it lasts; its room is told when it lasts, once.
+    /// The homeserver as a whole is away, and with it the files. That does not count as an attempt of
+    /// this dispatch, however long it lasts; when it lasts, its room is told once.
     async fn wait_for_homeserver(&self, dispatch: &StoredDispatch) -> Result<(), StoreError> {
         let (store, trouble) = (&self.ctx.store, Trouble::Media);
         let (was_away, is_told) = (
@@ -301,9 +302,9 @@ impl DispatchCase<'_> {
         store.dispatch_again_at(&none, next, reply, notice.as_ref()).await
     }
 
-    /// The account takes no login now: the mail server refused one, for whomever that was. That is
-    /// no attempt of this dispatch, but its room is told: once, for it may be found again and again,
-    /// for days, and for as many conversations as there are.
+    /// The account takes no login now: the mail server refused one, for whichever dispatch. That
+    /// does not count as an attempt of this dispatch. Its room is told only once, because the same
+    /// may be found again and again, for days, and for as many conversations as there are.
     async fn wait_for_account(
         &self,
         dispatch: &StoredDispatch,
@@ -318,8 +319,8 @@ impl DispatchCase<'_> {
         self.ctx.store.dispatch_again_at(dispatch, next, ACCOUNT_WAITS, notice.as_ref()).await
     }
 
-    /// Saves what an attempt came to, however often that has to be tried: what the mail server said is
-    /// known nowhere else, and without it nobody could say whether the mail arrived.
+    /// Saves how an attempt ended, however often that has to be tried: nothing else knows the mail
+    /// server's answer, and without it the gateway could not say whether the mail arrived.
     async fn record_in_the_end(
         &self,
         dispatch: &StoredDispatch,
@@ -341,7 +342,7 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// Saves what an attempt came to, and shows it.
+    /// Saves how an attempt ended, and shows it.
     async fn record(&self, dispatch: &StoredDispatch, outcome: &Outcome) -> Result<(), StoreError> {
         let (id, attempts) = (dispatch.id, dispatch.attempts);
         let channel = &self.line.channel;
@@ -369,7 +370,7 @@ impl DispatchCase<'_> {
             }
             Verdict::Again(wait) => {
                 let (reached, trouble) = (outcome.reached(), trouble(outcome));
-                // Nobody tries before the account may be used again.
+                // Nothing is tried before the account may be used again.
                 let outbox = &self.line.outbox;
                 let account = outbox.login_waits().filter(|_| trouble == Trouble::Login);
                 let wait = wait.max(account.unwrap_or_default());
@@ -387,7 +388,7 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// Has a dispatch wait for its next attempt.
+    /// Lets a dispatch wait for its next attempt.
     async fn again(
         &self,
         dispatch: &StoredDispatch,
@@ -407,7 +408,7 @@ impl DispatchCase<'_> {
         self.ctx.store.dispatch_again_at(dispatch, next, reply, notice.as_ref()).await
     }
 
-    /// The mail could not be made for now: nobody was asked to take it.
+    /// The mail could not be made for now: no server was asked to take it.
     async fn not_made(
         &self,
         dispatch: &StoredDispatch,
@@ -457,7 +458,7 @@ impl DispatchCase<'_> {
         self.ctx.store.settle_dispatch(dispatch, state, reply, &notice, parked, now).await
     }
 
-    /// Nobody knows whether the channel took it: a person decides, because trying again might
+    /// It is not known whether the channel took it: a person decides, because trying again might
     /// double a letter.
     async fn hold(
         &self,

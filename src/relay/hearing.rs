@@ -1,6 +1,6 @@
-//! Whether the gateway has heard lately what happened in its rooms. What was taken back or changed
-//! while it was away is told by `/sync` alone, so whoever has not asked it yet neither hands over nor
-//! acts upon what was said.
+//! Whether the gateway has heard lately what happened in its rooms. Only `/sync` tells what was taken
+//! back or changed while the gateway was away. So a gateway that has not asked it yet neither hands
+//! over nor acts upon what was said.
 
 use std::{
     collections::BTreeMap,
@@ -12,31 +12,32 @@ use time::OffsetDateTime;
 
 use crate::store::Job;
 
-/// What was heard is old after this time: longer than a `/sync` that has nothing to say takes, and one
-/// or two that fail. Then the machine has slept, or the homeserver does not answer.
+/// What was heard is old after this time: longer than a `/sync` that has nothing to say takes, plus
+/// one or two that fail. By then the machine has slept, or the homeserver does not answer.
 const LATELY: Duration = Duration::from_secs(120);
 
-/// What `/sync` told last, and who waits for it to tell more. It begins with each life anew.
+/// What `/sync` told last, and the jobs that wait for it to tell more. Each life starts with an
+/// empty one.
 #[derive(Debug, Default)]
 pub struct Hearing(Mutex<HearingState>);
 
 #[derive(Debug, Default)]
 struct HearingState {
-    /// When what `/sync` brought was saved last: by a clock that nobody sets, and by one that goes on
-    /// while the machine sleeps.
+    /// When the last news from `/sync` was saved: by a clock that cannot be set, and by one that goes
+    /// on while the machine sleeps.
     last: Option<(Instant, OffsetDateTime)>,
     /// By key.
     waiting: BTreeMap<String, Job>,
 }
 
 impl Hearing {
-    /// Whether what happened in the rooms was heard lately.
+    /// Whether the gateway heard lately what happened in the rooms.
     pub fn has_heard(&self, now: OffsetDateTime) -> bool {
         self.state().has_heard(now)
     }
 
-    /// Whether a job may be done that needs to have heard. Otherwise it is given out by
-    /// [`Hearing::heard`].
+    /// Whether a job that needs to have heard may run now. Otherwise [`Hearing::heard`] gives it
+    /// out later.
     pub fn lets_do(&self, job: &Job, now: OffsetDateTime) -> bool {
         let mut state = self.state();
         let lets = state.has_heard(now);
@@ -46,7 +47,7 @@ impl Hearing {
         lets
     }
 
-    /// What `/sync` told is saved. Gives the jobs that waited for it.
+    /// News from `/sync` is saved. Returns the jobs that waited for it.
     pub fn heard(&self, now: OffsetDateTime) -> Vec<Job> {
         let mut state = self.state();
         state.last = Some((Instant::now(), now));
@@ -71,7 +72,8 @@ mod tests {
     use super::*;
     use crate::model::ConversationId;
 
-    /// Who has heard nothing yet, or slept, does nothing; what waited for it is done once it has heard.
+    /// A gateway that has heard nothing yet, or has slept, does nothing; what waited is done once it
+    /// has heard.
     #[test]
     fn what_needs_to_have_heard_waits_for_it_once() {
         let (hearing, start) = (Hearing::default(), OffsetDateTime::UNIX_EPOCH);

@@ -1,8 +1,8 @@
 //! Whether members are who they were: each identity is pinned when it is first seen, for the whole
-//! gateway, and another one counts only when somebody who knows has confirmed it.
+//! gateway, and another one counts only when a person who knows has confirmed it.
 //!
-//! Whoever has a member's password can make another identity in its name; the pinned one they cannot
-//! make.
+//! An attacker with a member's password can make another identity in the member's name, but cannot
+//! make the pinned one.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
     store::{StoreError, StoredIdentity, ToldOf},
 };
 
-/// What becomes of an event after it was decrypted: what another identity said is not believed.
+/// What becomes of an event after it was decrypted: an event of another identity is not believed.
 pub(super) async fn judge(
     ctx: &Ctx,
     line: &Line,
@@ -36,7 +36,7 @@ pub(super) async fn judge(
     };
     let said_by = match &decrypted {
         Decrypted::Event(_, place) => place.identity.clone(),
-        // Perhaps its device is signed by the identity of before.
+        // Perhaps its device is signed by the earlier identity.
         Decrypted::NotBelieved => None,
         Decrypted::KeyMissing | Decrypted::Broken | Decrypted::OtherIdentity => {
             return Ok(decrypted);
@@ -66,7 +66,7 @@ pub(super) async fn judge(
     }
 }
 
-/// Tells a room of members who have another identity, once for each.
+/// Tells a room which members have another identity, once for each.
 pub(super) async fn tell_of_changed(
     ctx: &Ctx,
     line: &Line,
@@ -103,8 +103,8 @@ async fn tell_of(
     Ok(())
 }
 
-/// A speaker says that somebody's new identity is right: the one this room was told of. Whose that is,
-/// and its key; or what is to be said instead.
+/// A speaker says that a member's new identity is right: the one this room was told of. Returns whose
+/// it is and its key, or what to say instead.
 pub(super) async fn asked_for(
     ctx: &Ctx,
     line: &Line,

@@ -30,7 +30,7 @@ impl Content {
         }
     }
 
-    /// All of it at once. Not for the threads that serve everybody.
+    /// All of it at once. Not for the threads that serve all tasks.
     pub(super) fn whole(self) -> io::Result<Bytes> {
         match self {
             Self::Whole(bytes) => Ok(bytes),
@@ -61,7 +61,7 @@ enum LeavingSource {
 }
 
 impl Leaving {
-    /// `files`: those the mail was composed of, in their order.
+    /// `files`: the files the mail was composed of, in their order.
     pub(super) fn new(mail: Composed, files: Vec<Content>) -> Self {
         Self { bytes: mail.bytes, gone: 0, source: LeavingSource::Waiting(mail.pieces, files) }
     }
@@ -72,7 +72,7 @@ impl Leaving {
             let (into, flowing) = mpsc::channel(PIECES_WAITING_MAX);
             spawn_blocking(move || {
                 if let Err(error) = write(pieces, files, &into) {
-                    // An error means that nobody listens any longer.
+                    // An error means that the receiver is gone.
                     let _ = into.blocking_send(Err(error));
                 }
             });
@@ -108,8 +108,9 @@ impl MailSource for Leaving {
 
 /// A mail that ends only while the database is ours.
 ///
-/// Whoever was stopped while it left may have been replaced since, and the other one has told the
-/// room that its fate is unclear. Broken off before its end, the server has accepted nothing.
+/// A gateway that was stopped while the mail left may have been replaced since, and the other
+/// gateway has told the room that the mail's fate is unclear. If the mail is broken off before its
+/// end, the server has accepted nothing.
 #[derive(Debug)]
 pub(super) struct Ours<'s, M> {
     mail: M,

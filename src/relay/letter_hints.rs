@@ -1,4 +1,4 @@
-//! What a room should know about a letter beside its words.
+//! What a room should know about a letter besides its words.
 
 use time::OffsetDateTime;
 
@@ -12,7 +12,7 @@ use crate::{
 /// How many other recipients of a letter are named.
 const ALSO_TO_MAX: usize = 10;
 
-/// All of it, in the order in which the room is told.
+/// All hints, in the order in which the room is told.
 pub(super) fn hints(
     channel: &Channel,
     letter: &Letter,
@@ -37,7 +37,7 @@ fn defects_hints(letter: &Letter) -> Vec<Phrase> {
     let mut hints = Vec::new();
     for defect in &letter.defects {
         let hint = match defect {
-            // Said where the letter was placed, and with where its answers go.
+            // Said where the letter was placed, and together with where its answers go.
             Defect::AncestorsUnreadable | Defect::ReplyToUnreadable | Defect::SenderUnreadable => {
                 continue;
             }
@@ -67,7 +67,8 @@ fn defects_hints(letter: &Letter) -> Vec<Phrase> {
     hints
 }
 
-/// That another account sent it than the one it is from. What carries a fax is its gateway's affair.
+/// Says that another account sent the letter than its author's. For a fax this is its gateway's
+/// business.
 fn sent_by_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
     if channel.kind() != ChannelKind::Kim {
         return None;
@@ -116,7 +117,7 @@ fn doubt_hint(doubt: &CallerDoubt) -> Phrase {
     }
 }
 
-/// What stands between a letter's subject and its words: that it is urgent, when it was written if
+/// What comes between a letter's subject and its words: that it is urgent, when it was written if
 /// not today, and to whom else it went.
 pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> Vec<Phrase> {
     let mut head = Vec::new();
@@ -126,7 +127,7 @@ pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> V
     if let Some(at) = letter.date.filter(|at| Phrases::day_of(*at) != Phrases::day_of(now)) {
         head.push(Phrase::LetterWritten { at });
     }
-    // Whom a fax gateway writes to is its own affair.
+    // The recipients a fax gateway writes to are its own business.
     if channel.kind() == ChannelKind::Kim {
         let mut others: Vec<&NamedAddress> = Vec::new();
         for mailbox in letter.to.iter().chain(&letter.cc) {

@@ -1,4 +1,5 @@
-//! Who is in a portal: invited and let in, told of, sent out again; and who of them reads.
+//! Who is in a portal: members are invited, let in, told of and sent out again; and which of them
+//! read.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ use crate::{
     store::{Job, Portal, PresentMember, STRANGERS_A_DAY_MAX, StoreError, ToldOf},
 };
 
-/// Somebody who is in a portal or invited.
+/// A user who is in a portal or invited.
 #[derive(Debug, Clone)]
 pub(super) struct PortalMember {
     pub(super) user: OwnedUserId,
@@ -29,7 +30,7 @@ pub(super) struct PortalMember {
 }
 
 impl PortalMember {
-    /// Whether it has another identity than the one it is known by.
+    /// Whether the user has another identity than the known one.
     pub(super) fn has_changed(&self) -> bool {
         let identity = self.known.identity.as_ref();
         identity.is_some_and(|of| Identity { pinned: &of.pinned, seen: &of.seen }.is_changed())
@@ -61,7 +62,7 @@ pub(super) async fn present(
     Ok(members.collect())
 }
 
-/// Of those, who reads.
+/// Those of them who read.
 pub(super) async fn readers(
     ctx: &Ctx,
     line: &Line,
@@ -100,7 +101,7 @@ pub(super) async fn ask(ctx: &Ctx, line: &Line, room: &RoomId) -> Result<(), Sto
     Ok(())
 }
 
-/// Somebody came into a portal, or went.
+/// A member came into a portal, or went.
 pub(super) async fn changed(
     ctx: &Ctx,
     line: &Line,
@@ -113,7 +114,7 @@ pub(super) async fn changed(
         let belongs = line.channel.team.iter().any(|member| member == user.as_str())
             || ctx.store.admitted(conversation).await?.iter().any(|member| member == user.as_str());
         if !belongs {
-            // It refuses nothing by that: should it belong here again, it is invited.
+            // Such a user refuses nothing by leaving: if it belongs here again, it is invited.
             ctx.store.member_is_former(room.as_str(), user.as_str(), ctx.clock.now()).await?;
         }
         return ctx.store.forget_told(room.as_str(), user.as_str()).await;
@@ -130,7 +131,8 @@ pub(super) async fn changed(
             if !ctx.devices.is_required() || !is_new && !has_unshown {
                 ctx.store.portal_is_attended(room, now).await?;
             }
-            // It may be the first who can read what lies there, or have to be told what it missed.
+            // This may be the first member who can read what lies there, or one who has to be told
+            // what it missed.
             if is_new || has_unshown {
                 ctx.store.wake(&Job::SendPosts(conversation), None).await?;
             }
@@ -164,8 +166,8 @@ async fn tell_of_stranger(
     Ok(())
 }
 
-/// The database was restored from a copy in which somebody is let in: a speaker says whether that is still
-/// so, and is asked once.
+/// The database was restored from a copy in which a user is let in: a speaker says whether that still
+/// holds, and is asked once.
 async fn ask_about(
     ctx: &Ctx,
     line: &Line,
@@ -194,8 +196,8 @@ pub(super) async fn ask_anew(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether somebody who says something in a portal does not belong there (any more): it gets nothing
-/// of a letter, and an answer only now and then.
+/// Whether a user who says something in a portal does not belong there (any more): such a user gets
+/// nothing of a letter, and an answer only now and then.
 pub(super) async fn is_outsider(
     ctx: &Ctx,
     line: &Line,
@@ -214,7 +216,7 @@ pub(super) async fn is_outsider(
     Ok(known.is_none_or(|member| member.standing != Standing::Reader))
 }
 
-/// Tells the room something of a member, once.
+/// Tells the room something about a member, once.
 pub(super) async fn tell(
     ctx: &Ctx,
     line: &Line,
@@ -231,11 +233,11 @@ pub(super) async fn tell(
     ctx.store.tell_of_member(conversation, whom, about, &txn_id, &notice, now).await
 }
 
-/// Brings the room to what it should be: invites whoever of the team, or of those whom a speaker let
-/// in, was never invited, and everybody again when nobody is left (a letter in a room without people
-/// would be lost); removes whoever should no longer be there.
+/// Brings the room to the state it should have. Invites members of the team, or users let in by a
+/// speaker, who were never invited, and everybody again when nobody is left (a letter in a room
+/// without people would be lost). Removes members who should no longer be there.
 ///
-/// Tells whether a human who reads has joined.
+/// Returns whether a human who reads has joined.
 pub(super) async fn put_right(
     ctx: &Ctx,
     line: &Line,
@@ -269,7 +271,7 @@ async fn invite(
             continue;
         }
         let Ok(user) = OwnedUserId::try_from(member) else { continue };
-        // The room was told that somebody reads from now on whom a speaker let in.
+        // The room was told that a user whom a speaker let in reads from now on.
         let is_expected = admitted.iter().any(|admitted| admitted == member);
         if is_unknown(ctx, &user).await? {
             not_invited(portal, "unknown");
@@ -297,10 +299,10 @@ async fn invite(
                 invited.push(member.to_owned());
             }
             Err(error) if error.is_rate_limit() => return Err(error.into()),
-            // The room itself is in question; sending the post will tell.
+            // The room itself is in doubt; sending the post will tell.
             Err(error) if error.kind() == ErrorKind::Gone => return Ok(()),
-            // Perhaps only this person's homeserver is away: tried again with the next post, so
-            // that it keeps nothing from the others.
+            // Perhaps only this person's homeserver is away: the invitation is tried again with the
+            // next post, so that it keeps nothing from the others.
             Err(error) => {
                 not_invited(portal, "failed");
                 failed = Some(error);
@@ -316,8 +318,9 @@ async fn invite(
     }
 }
 
-/// Whether the homeserver does not have this user. It invites it all the same, since its account may
-/// be made later; but by then nobody sees the room. Those that it knows are asked about once.
+/// Whether the homeserver does not have this user. It invites the user all the same, since the
+/// account may be made later; but by then nobody sees the room. The homeserver is asked once about
+/// the users it has.
 async fn is_unknown(ctx: &Ctx, user: &UserId) -> Result<bool, Stop> {
     if ctx.acquaintances.has(user) {
         return Ok(false);
@@ -329,7 +332,7 @@ async fn is_unknown(ctx: &Ctx, user: &UserId) -> Result<bool, Stop> {
             Ok(false)
         }
         Err(error) if error.is_rate_limit() => Err(error.into()),
-        // Its own homeserver may be away.
+        // The user's own homeserver may be away.
         Err(_) => Ok(false),
     }
 }
@@ -339,8 +342,8 @@ fn not_invited(portal: &Portal, reason: &'static str) {
     metrics::counter!("umstieg_invites_failed_total").increment(1);
 }
 
-/// Removes whoever was of the team or let in, and is no longer. Where that is not allowed the room is
-/// told, once; no key goes to them in any case.
+/// Removes members who were in the team or let in, and no longer are. Where that is not allowed, the
+/// room is told once; they get no key in any case.
 async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -> Result<(), Stop> {
     for member in ctx.store.former_members(room.as_str(), &line.channel.team).await? {
         let Ok(user) = OwnedUserId::try_from(member.as_str()) else { continue };
@@ -363,13 +366,13 @@ async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -
     Ok(())
 }
 
-/// It gets no keys meanwhile, so nothing else waits for it.
+/// The member gets no keys meanwhile, so nothing else waits for it.
 fn not_removed(portal: &Portal, error: &MatrixError) {
     warn!(portal.id = portal.id, error = %error, "Somebody could not be removed from a portal yet");
 }
 
-/// The person a command names, unless it cannot be told who, or is of the team: those are let in by
-/// the settings.
+/// The person a command names. Returns nothing if it is unclear who that is, or if the person is in
+/// the team: the settings let the team in.
 pub(super) fn outside_of_team(
     ctx: &Ctx,
     line: &Line,
@@ -383,14 +386,14 @@ pub(super) fn outside_of_team(
     Ok(user_id)
 }
 
-/// A person, and none of ours: those are where they belong.
+/// A person, and none of our users: those are where they belong.
 pub(super) fn parse(ctx: &Ctx, person: &str) -> Option<OwnedUserId> {
     let user = OwnedUserId::try_from(person).ok()?;
     let is_person = user.validate_strict().is_ok() && !ctx.homeserver.is_ours(&user);
     is_person.then_some(user)
 }
 
-/// Tells somebody who reads from now on how many letters it cannot read.
+/// Tells a user who reads from now on how many letters it cannot read.
 pub(super) async fn tell_missed(
     ctx: &Ctx,
     line: &Line,
@@ -404,8 +407,8 @@ pub(super) async fn tell_missed(
     ctx.store.add_bot_post(conversation, &txn_id, &notice).await
 }
 
-/// Whether a channel's rooms ask who somebody is: where every device is believed, whoever has the
-/// password is.
+/// Whether a channel's rooms check identities: where every device is believed, the password alone
+/// decides who a user is.
 pub(super) fn asks_for_identities(ctx: &Ctx, line: &Line) -> bool {
     ctx.devices.is_required() && line.channel.trust == Trust::CrossSigned
 }

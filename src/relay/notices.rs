@@ -7,8 +7,8 @@ use crate::{
     rules::posts,
 };
 
-/// What is said of a dispatch, where an earlier attempt may have arrived: what nobody knows is not
-/// called "not handed over" by what becomes of a later attempt.
+/// What is said about a dispatch that may have arrived at an earlier attempt: no later attempt
+/// turns an unknown outcome into "not handed over".
 pub(super) fn said_of(phrase: Phrase, may_have_arrived: bool) -> Phrase {
     if may_have_arrived { after_unclear(phrase) } else { phrase }
 }
@@ -29,7 +29,7 @@ pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
     }
 }
 
-/// A sentence to all.
+/// A sentence to everybody.
 pub(super) fn notice(line: &Line, phrase: &Phrase) -> Notice {
     let sentence = Phrases::say(line.channel.language, phrase);
     Notice { substance: phrase.substance(), content: posts::notice(&sentence) }

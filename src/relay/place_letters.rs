@@ -22,11 +22,11 @@ use crate::{
     store::{Attempt, Placed, Placing, StoreError, StoredLetter},
 };
 
-/// How many names of a letter may be other letters': each is a mail of the same bytes, from before its
-/// channel was renamed or its server named its mails anew.
+/// How many of a letter's possible names may belong to other letters: each is a mail of the same
+/// bytes, from before its channel was renamed or its server renamed its mails.
 const NAMES_MAX: i64 = 100;
 
-/// Why a letter is parked for which no name was left.
+/// Why a letter is parked when no name was left for it.
 const NAMELESS: &str = "no_name";
 
 /// Places every letter of a channel that has no place yet, oldest first.
@@ -56,7 +56,7 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
         };
         match next {
             Ok(()) => {}
-            // Those behind it shall pass.
+            // The letters behind it shall pass.
             Err((id, StoreError::Damaged(damaged))) => {
                 let Some(id) = id.or_else(|| damaged.row_of("letters").map(LetterId)) else {
                     return Err(damaged.into());
@@ -110,14 +110,14 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     }
 }
 
-/// A letter that had not come before.
+/// A new letter.
 struct FreshLetter {
     read: Read,
-    /// The letter out of reach that this one is, now that it could be had.
+    /// The letter out of reach that this one turns out to be, now that it could be fetched.
     head: Option<LetterId>,
 }
 
-/// Marks a letter that had come before; gives one that had not.
+/// Marks a letter that had come before; returns one that had not.
 async fn unless_repeat(
     ctx: &Ctx,
     line: &Line,
@@ -126,8 +126,9 @@ async fn unless_repeat(
 ) -> Result<Option<FreshLetter>, StoreError> {
     let (channel, id) = (&line.channel.name, stored.id);
     let original = ctx.store.repeated_by(channel, id, read.fingerprint.as_ref()).await?;
-    // What says the same as the head that its room has tells more than that: that it could be had, or
-    // never will be. It is named by its bytes then, since that head bears the name.
+    // If a letter says the same as the head that its room has, its room is told more: that it could
+    // be fetched, or never will be. The letter is then named by its bytes, since that head bears the
+    // name.
     let head = head_of(ctx, stored).await?;
     let is_of_its_head = original.is_some() && original == head;
     if let Some(original) = original.filter(|_| !is_of_its_head) {
@@ -161,7 +162,7 @@ async fn place_letter(
         newest: known.newest,
     };
     let placement = threading::place(channel.thread_by, &ancestors, facts);
-    // Of a mail that could not be had at first the room has the head already, and its id.
+    // If a mail could not be fetched at first, the room already has its head, with its id.
     let superseded = superseded(ctx, new.head, &channel.name, correspondent).await?;
     let placement = superseded.map_or(placement, Placement::Continue);
     let answers_to = channel.answers_to(&letter);
@@ -220,8 +221,8 @@ async fn place_letter(
     Ok(())
 }
 
-/// Places a letter under the first of its names that no other letter has. Nothing when it has none,
-/// and is parked, and when it had its place before.
+/// Places a letter under the first of its names that no other letter has. Does nothing when there
+/// is none, and the letter is parked, and when it had its place before.
 async fn place_as(
     ctx: &Ctx,
     line: &Line,
@@ -243,7 +244,7 @@ async fn place_as(
     Ok(None)
 }
 
-/// A letter's name for all time. `taken`: how many of its names are other letters'.
+/// A letter's name for all time. `taken`: how many of its names belong to other letters.
 async fn name_of(
     ctx: &Ctx,
     line: &Line,
@@ -255,7 +256,7 @@ async fn name_of(
     let Some(digest) = &stored.digest else {
         return Ok(stored_mail::name_of(&name, &stored.mail_key, None, taken));
     };
-    // What has a fingerprint has no namesake: the second one is a repeat.
+    // A letter with a fingerprint has no namesake: the second one is a repeat.
     let (content, namesakes) = match fingerprint {
         Some(fingerprint) => (fingerprint.as_slice(), 0),
         None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
@@ -263,13 +264,14 @@ async fn name_of(
     Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes + taken))
 }
 
-/// How large a mail may be that is fetched.
+/// The largest size of a mail that is fetched.
 fn limit_mib(line: &Line) -> u64 {
     u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX) / (1024 * 1024)
 }
 
-/// The letter out of reach that a letter is, now that it could be had. That they bear one key does not
-/// say so: its server may have used it again meanwhile, for a mail about another patient.
+/// The letter out of reach that a letter turns out to be, now that it could be fetched. A common key
+/// does not prove it: the server may have used the key again meanwhile, for a mail about another
+/// patient.
 async fn head_of(ctx: &Ctx, stored: &StoredLetter) -> Result<Option<LetterId>, StoreError> {
     let Some(head) = stored.supersedes else { return Ok(None) };
     let identity = stored_mail::head_identity(&ctx.store, head).await?;
@@ -278,7 +280,7 @@ async fn head_of(ctx: &Ctx, stored: &StoredLetter) -> Result<Option<LetterId>, S
     Ok(is_its.then_some(head))
 }
 
-/// The conversation that has the head of a letter which can be had by now.
+/// The conversation that has the head of a letter that could be fetched by now.
 async fn superseded(
     ctx: &Ctx,
     head: Option<LetterId>,
@@ -295,8 +297,8 @@ async fn superseded(
     Ok((is_theirs && !correspondent.is_unknown()).then_some(id))
 }
 
-/// Tells of a mail of which not even the head could be had. All of them are in one room of their
-/// channel: nobody knows who wrote them.
+/// Tells of a mail of which not even the head could be fetched. All such mails are in one room of
+/// their channel, because their authors are unknown.
 async fn place_notice(
     ctx: &Ctx,
     line: &Line,

@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// How long the bot waits to be invited into the successor of an upgraded room. Clients invite
-/// everybody at once, a person by hand takes minutes; then letters must not wait any longer.
+/// everybody at once, a person takes minutes by hand; then letters must not wait any longer.
 const INVITED_WITHIN: Duration = Duration::from_secs(5 * 60);
 
-/// How far back a room is compared that holds nothing known.
+/// How far back a room is compared when nothing known is found in it.
 const COMPARED_PAGES_MAX: usize = 100;
 
 /// A room of ours that can be posted to.
@@ -50,8 +50,8 @@ pub(super) struct OpenPortal {
     pub(super) ghost: OwnedUserId,
 }
 
-/// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined,
-/// team invited. Asks the homeserver nothing when all of that is known to be done.
+/// The portal of a conversation, opened if need be: ghost registered, room made, ghost joined, team
+/// invited. Asks the homeserver nothing when all of that is known to be done.
 pub(super) async fn open(
     ctx: &Ctx,
     line: &Line,
@@ -80,7 +80,8 @@ pub(super) async fn open(
     };
     if portal.to_compare {
         match compare(ctx, &portal, &room_id).await {
-            // Whoever may not read there may not speak there either: what is with the room shows then.
+            // A bot that may not read there may not speak there either: speaking will show what is
+            // wrong with the room.
             Err(Stop::Matrix(error)) if is_no(&error) => {
                 ctx.store.portal_is_compared(portal.id).await?;
             }
@@ -89,14 +90,14 @@ pub(super) async fn open(
         return Err(Stop::PostsFound);
     }
     let rotation = if is_new {
-        // As it was asked for a moment ago.
+        // As requested a moment ago.
         ctx.devices.is_required().then(|| Rotation::of(&encryption()))
     } else {
         rotation(ctx, line, &portal, &room_id).await?
     };
     let is_attended = members::put_right(ctx, line, &portal, &room_id).await?;
     if portal.state == PortalState::Opening {
-        // Only now: nobody sees what was said before he was invited.
+        // Only now: members do not see what was said before they were invited.
         if portal.continues {
             let txn_id = format!("o{}", portal.alias_token.simple());
             say(ctx, line, &room_id, rotation, &Phrase::ContinuesOlderRoom, &txn_id).await?;
@@ -107,7 +108,7 @@ pub(super) async fn open(
     Ok(OpenPortal { room, ghost })
 }
 
-/// What is known of a room cannot be read: the conversation goes on in another one, which says so.
+/// What is known of a room cannot be read: the conversation goes on in another room, which says so.
 async fn give_up(ctx: &Ctx, damaged: Damaged) -> Result<Stop, StoreError> {
     let Some(row) = damaged.row_of("rooms") else { return Err(damaged.into()) };
     damage::tell(&damaged);
@@ -117,7 +118,7 @@ async fn give_up(ctx: &Ctx, damaged: Damaged) -> Result<Stop, StoreError> {
 
 /// What makes the alias of a conversation's next room its own: always the same for the same first
 /// letter from the same correspondent. So a database that was restored from an older copy finds the
-/// room again that it made after it, when the letter comes once more.
+/// room again that it made after that copy, when the letter comes once more.
 async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, StoreError> {
     let Some(beginning) = ctx.store.beginning(conversation.id).await? else {
         return Ok(ctx.rng.uuid());
@@ -129,14 +130,14 @@ async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, Sto
         hash.update(part);
         hash.update([0]);
     }
-    // A mailbox may use a key again for another mail, and that is no way back into this room.
+    // A mailbox may use a key again for another mail, and that must not lead back into this room.
     hash.update(beginning.content.unwrap_or_default());
     hash.update(beginning.rooms.to_be_bytes());
     let bytes = hash.finalize().first_chunk().copied().unwrap_or_default();
     Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// Finds out which of our posts stand in a room, newest first, down to what is known.
+/// Finds out which of our posts are in a room, newest first, back to what is known.
 async fn compare(ctx: &Ctx, portal: &Portal, room_id: &OwnedRoomId) -> Result<(), Stop> {
     let mut from = None;
     for _ in 0..COMPARED_PAGES_MAX {
@@ -156,8 +157,8 @@ async fn compare(ctx: &Ctx, portal: &Portal, room_id: &OwnedRoomId) -> Result<()
     Ok(())
 }
 
-/// Whether a post stands in its room as somebody could read it. It was tried when nobody could, and the
-/// homeserver may have taken that attempt for it.
+/// Whether a post is in its room in a form that a member could read. It was tried when nobody could,
+/// and the homeserver may have taken that attempt for it.
 pub(super) async fn stands_readable(
     ctx: &Ctx,
     room_id: &OwnedRoomId,
@@ -168,8 +169,8 @@ pub(super) async fn stands_readable(
     Ok(page.marked.iter().any(|marked| marked == txn_id))
 }
 
-/// How the room is encrypted. One that is not is encrypted now; where that is not allowed, nothing
-/// of a letter goes there, and the conversation goes on in another room.
+/// How the room is encrypted. An unencrypted room is encrypted now; where that is not allowed,
+/// nothing of a letter goes there, and the conversation goes on in another room.
 async fn rotation(
     ctx: &Ctx,
     line: &Line,
@@ -179,13 +180,13 @@ async fn rotation(
     if let Some(encryption) = &portal.encryption {
         return Ok(Some(Rotation::of(encryption)));
     }
-    // Were it encrypted meanwhile, its own event would have told.
+    // If it had been encrypted meanwhile, its own event would have told.
     if !ctx.devices.is_required() && portal.state == PortalState::Open {
         return Ok(None);
     }
     let found = ctx.homeserver.state(room_id, "m.room.encryption", "").await;
     let found = match found {
-        // Its members tell whether the room itself is in question.
+        // Its members tell whether the room itself is the problem.
         Err(error) if is_no(&error) => return Ok(None),
         found => found?,
     };
@@ -214,8 +215,8 @@ async fn rotation(
     }
 }
 
-/// Says in a room that is not encrypted that nothing comes there any more: a sentence of ours, with
-/// nothing of a letter.
+/// Says in an unencrypted room that nothing comes there any more: a sentence of ours, with nothing
+/// of a letter.
 async fn refuse(
     ctx: &Ctx,
     line: &Line,
@@ -234,7 +235,8 @@ async fn refuse(
     }
 }
 
-/// Makes the room of a portal, or goes on with one that was made before. Whether it was made now.
+/// Makes the room of a portal, or goes on with one that was made before. Returns whether it was
+/// made now.
 async fn establish(
     ctx: &Ctx,
     line: &Line,
@@ -249,8 +251,8 @@ async fn establish(
         homeserver.register(ghost.localpart()).await?;
         ctx.store.ghost_became_ready(name, ctx.clock.now()).await?;
     }
-    // Before anybody is in a room with it: a client that asks for its keys while they are being made
-    // hides its first post for good.
+    // Before anybody is in a room with the ghost: a client that asks for its keys while they are
+    // being made hides its first post for good.
     devices::device_id(ctx, &ghost).await?;
     let room_id = match &portal.room_id {
         Some(room_id) => {
@@ -275,7 +277,7 @@ async fn establish(
     };
     let display_name = display_name(ctx, line, conversation, correspondent).await?;
     match bring_in(ctx, &ghost, &room_id, &display_name).await {
-        // The successor of an upgraded room may leave us no power to invite anybody.
+        // The successor of an upgraded room may not give us the power to invite anybody.
         Err(Stop::Lost(_)) if portal.room_id.is_some() => {
             ctx.store.portal_is_gone(portal.id).await?;
             return Err(Stop::PortalGone);
@@ -285,12 +287,12 @@ async fn establish(
     Ok((room_id, portal.room_id.is_none()))
 }
 
-/// Goes from an upgraded room into its successor (TIM-4). Says why the flow cannot go on in the
-/// room of before: the portal has another room now, or none, or it waits to be invited.
+/// Goes from an upgraded room into its successor (TIM-4). Says why the flow cannot go on in the old
+/// room: the portal has another room now, or none, or it waits to be invited.
 ///
-/// Whoever may write the tombstone may name any room there, also another portal. Only a room that
-/// itself names ours as its predecessor is a successor; the right to say so is checked twice then,
-/// by either room's own rules.
+/// A user who may write the tombstone may name any room there, including another portal. Only a
+/// room that itself names ours as its predecessor is a successor; the right to say so is then
+/// checked twice, by either room's own rules.
 async fn follow(
     ctx: &Ctx,
     line: &Line,
@@ -302,7 +304,7 @@ async fn follow(
     let now = ctx.clock.now();
     match successor(ctx, room_id).await {
         Ok(Some(replacement)) => {
-            // Said by the bot, who may still speak there; nothing depends on it.
+            // The bot, which may still speak there, says it; nothing depends on it.
             let txn_id = format!("u{}", portal.alias_token.simple());
             let rotation = portal.encryption.as_ref().map(Rotation::of);
             let said = say(ctx, line, room_id, rotation, &Phrase::RoomUpgraded, &txn_id).await;
@@ -313,7 +315,7 @@ async fn follow(
             let plan = plan(ctx, line, portal, &name, ghost);
             match homeserver.mark_portal(&replacement, &plan).await {
                 Ok(()) => {}
-                // Without the marks the room is less comfortable, and still the right one.
+                // Without the marks the room is less comfortable, but still the right one.
                 Err(error) if is_no(&error) => info!("A followed portal could not be marked"),
                 Err(error) => return Err(error.into()),
             }
@@ -325,7 +327,7 @@ async fn follow(
             warn!(portal.id = portal.id, "A portal names a room as its successor that is none");
         }
         Err(Stop::Matrix(error)) if is_no(&error) => {
-            // Whoever upgrades a room invites its members after that.
+            // The user who upgrades a room invites its members after that.
             let is_early = portal
                 .upgraded_at
                 .is_some_and(|since| (now - since).unsigned_abs() < INVITED_WITHIN);
@@ -357,7 +359,7 @@ async fn successor(ctx: &Ctx, room_id: &OwnedRoomId) -> Result<Option<OwnedRoomI
     Ok(None)
 }
 
-/// Says a sentence of the gateway in a room that is just being opened or closed.
+/// Says a sentence of the gateway in a room that is being opened or closed.
 async fn say(
     ctx: &Ctx,
     line: &Line,
@@ -415,7 +417,7 @@ async fn create(
                 ctx.store.portal_has_found_room(portal.id, room_id.as_str()).await?;
                 Err(Stop::PostsFound)
             } else {
-                // Half a room, or somebody else's: the next try takes another token.
+                // Half a room, or a stranger's: the next try takes another token.
                 ctx.store.portal_is_gone(portal.id).await?;
                 Err(Stop::PortalGone)
             }
@@ -453,7 +455,7 @@ async fn bring_in(
     }
 }
 
-/// What the room shows as the correspondent's name: what the newest letter says, always with the
+/// What the room shows as the correspondent's name: the name in the newest letter, always with the
 /// address behind it, because anybody may write any name into a mail.
 async fn display_name(
     ctx: &Ctx,
@@ -484,8 +486,8 @@ fn sender_name(letter: &Letter) -> Option<String> {
     names::shown(letter.from.first()?.name.as_deref()?)
 }
 
-/// A post was refused because of its speaker's place in the room. A ghost that was removed is
-/// brought back; where that is not it, or the bot is out too, the room is gone.
+/// A post was refused because of its speaker's place in the room. A removed ghost is brought back;
+/// if that was not the reason, or the bot is out too, the room is gone.
 pub(super) async fn came_undone(
     ctx: &Ctx,
     line: &Line,
@@ -498,12 +500,12 @@ pub(super) async fn came_undone(
         Speaker::Ghost => portal.ghost.as_ref(),
         Speaker::Bot => ctx.homeserver.bot(),
     };
-    // The device is what is missing after a homeserver was restored.
+    // After a homeserver was restored, it is the device that is missing.
     if refusal.errcode() == Some("M_UNKNOWN_DEVICE") {
         return devices::renew(ctx, user).await;
     }
     match ctx.homeserver.replacement_of(&portal.room.id).await {
-        // Nobody may speak in a room that was upgraded; its tombstone may not have come yet.
+        // Nobody may speak in an upgraded room; its tombstone may not have come yet.
         Ok(Some(_)) => {
             let room = portal.room.id.as_str();
             return Ok(ctx.store.portal_upgraded(room, ctx.clock.now()).await?);
@@ -532,7 +534,7 @@ pub(super) async fn came_undone(
     Ok(())
 }
 
-/// Whether the ghost is out of its room. One that is in it and may not speak was silenced.
+/// Whether the ghost is out of its room. A ghost that is in it and may not speak was silenced.
 async fn is_away(ctx: &Ctx, portal: &OpenPortal) -> Result<bool, Stop> {
     match ctx.homeserver.membership(&portal.room.id, &portal.ghost).await {
         Ok(membership) => Ok(membership != Some(Membership::Join)),
@@ -541,7 +543,7 @@ async fn is_away(ctx: &Ctx, portal: &OpenPortal) -> Result<bool, Stop> {
     }
 }
 
-/// A refusal that stays one.
+/// A refusal that is final.
 fn is_no(error: &MatrixError) -> bool {
     matches!(error.kind(), ErrorKind::Gone | ErrorKind::Never)
 }

@@ -1,8 +1,8 @@
-//! What follows when a post was not said: tried again, or parked with its cause.
+//! What follows when a post was not said: it is tried again, or parked with its cause.
 //!
-//! A notice about something that failed never leads to another one: only what is part of a letter,
-//! or what somebody asked for, is told of, once for each letter. Where the room cannot be had there
-//! is nobody to tell; the conversation is parked as a whole, in one row for its correspondent.
+//! A notice about a failure never leads to another one: only what is part of a letter, or what a
+//! person asked for, is told of, once for each letter. If there is no room, there is nobody to
+//! tell; the conversation is parked as a whole, in one row for its correspondent.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::{
     store::{Conversation, Damaged, Job, StoreError, StoredPost},
 };
 
-/// Wait before a post is tried again that waits for a person.
+/// Wait before a post that waits for a person is tried again.
 const NOT_YET_AGAIN: Duration = Duration::from_secs(10);
 
-/// Attempts at a room that is gone again each time it was made: each makes some rooms.
+/// Attempts at a room that is gone again each time it was made: each makes several rooms.
 const ROOMS_ATTEMPTS_MAX: i32 = 3;
 
 /// When a post may be tried, if not now.
@@ -42,13 +42,13 @@ pub(super) struct PutOff<'a> {
 /// Why something was not said, in terms of what to do next.
 struct Setback {
     reason: &'static str,
-    /// Not before, where somebody named a time.
+    /// Not before this time, if the server named one.
     wait: Option<Duration>,
-    /// Whether it says anything about what was tried.
+    /// Whether it says anything about the thing that was tried.
     counts: bool,
     /// Trying again does not help.
     is_final: bool,
-    /// Nobody knows whether it was said.
+    /// It is not known whether it was said.
     may_be_said: bool,
 }
 
@@ -90,7 +90,7 @@ impl Setback {
 }
 
 impl PutOff<'_> {
-    /// The room could not be had for this post, which was tried so often by now.
+    /// There was no room for this post, which was tried this often by now.
     pub(super) async fn room(
         &self,
         post: &StoredPost,
@@ -158,7 +158,8 @@ impl PutOff<'_> {
     ) -> Result<(), StoreError> {
         let (id, reason) = (post.id, setback.reason);
         if setback.may_be_said {
-            // By the time the homeserver answers again it may have forgotten under which name.
+            // By the time the homeserver answers again it may have forgotten the name of the
+            // request.
             self.ctx.store.compare_before_speaking(self.conversation.id).await?;
         }
         let wait = setback.wait.unwrap_or_else(|| back_off(attempts)).min(WAIT_MAX);
@@ -170,7 +171,7 @@ impl PutOff<'_> {
     }
 }
 
-/// With a database that is away nothing can be noted: the whole flow comes again.
+/// While the database is away nothing can be noted: the whole flow comes again.
 fn unless_away(stop: Stop) -> Result<Stop, StoreError> {
     match stop {
         Stop::Store(StoreError::Again(error)) => Err(StoreError::Again(error)),
@@ -182,7 +183,7 @@ fn unless_away(stop: Stop) -> Result<Stop, StoreError> {
     }
 }
 
-/// Parks the post that cannot be read, so that those behind it pass.
+/// Parks an unreadable post, so that those behind it pass.
 pub(super) async fn park_damaged(
     ctx: &Ctx,
     line: &Line,
@@ -194,7 +195,7 @@ pub(super) async fn park_damaged(
     let put_off = PutOff { ctx, line, conversation };
     put_off.park_row(PostId(row), damage::reason(&damaged)).await?;
     let notice = notice(line, &Phrase::Parked { what: ParkedWhat::Post });
-    // Once for all that is damaged in this conversation.
+    // Once for everything that is damaged in this conversation.
     let txn_id = format!("kdamaged{}", conversation.id);
     ctx.store.add_bot_post(conversation.id, &txn_id, &notice).await
 }

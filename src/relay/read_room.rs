@@ -1,7 +1,7 @@
 //! Road (b), first half: what happened in a room is read, in the order of `/sync`, and what a person
 //! says is gathered into a dispatch.
 //!
-//! Each event is read on its own. What follows from it is saved in one transaction with the note
+//! Each event is read separately. What follows from it is saved in one transaction with the note
 //! that it was acted upon.
 
 mod staying;
@@ -47,7 +47,7 @@ use crate::{
 /// the moment that takes.
 const EVENT_ATTEMPTS_MAX: i32 = 10;
 
-/// A dispatch that is still being added to leaves after this time at the latest.
+/// A dispatch that still receives parts leaves after this time at the latest.
 const COLLECT_AT_MOST: Duration = Duration::from_secs(120);
 
 /// Reads every new event of a room, in the order of `/sync`.
@@ -78,31 +78,31 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
                 }
             }
         }
-        // Also those that were acted upon when the gateway was ended.
+        // Including those that were acted upon when the gateway was ended.
         ctx.store.events_done(room_id, &done).await?;
-        // What came since has a job of its own, and what fails is looked for again and again.
+        // What came since has its own job, and a failed event is looked for again and again.
         if !has_more {
             return Ok(());
         }
     }
 }
 
-/// How far the reading of an event came.
+/// How far the reading of an event got.
 enum ReadingProgress {
     /// There was nothing to do, or it may be done twice.
     Done,
     /// What follows from it is saved, with a note that it was acted upon.
     Acted,
-    /// It is noted as waiting for its key, or parked; those behind it pass.
+    /// The event is noted as waiting for its key, or parked; those behind it pass.
     Waits,
-    /// Older ones are new again, and go before it.
+    /// Older events are new again, and go before it.
     Behind,
-    /// It stays where it is, and so do those behind it.
+    /// The event stays where it is, and so do those behind it.
     NotNow,
 }
 
 impl PortalReader<'_> {
-    /// Reads an event, and puts one aside that can never be read.
+    /// Reads an event, and puts aside one that can never be read.
     async fn read_or_park(
         &self,
         stored: &StoredEvent,
@@ -125,7 +125,7 @@ impl PortalReader<'_> {
     ) -> Result<ReadingProgress, StoreError> {
         let ctx = self.ctx;
         let is_state = stored.event.as_ref().is_some_and(|event| event.get("state_key").is_some());
-        // What was taken back says nothing any more, be it readable or not.
+        // A redacted event says nothing any more, readable or not.
         if stored.is_redacted && !is_state {
             return Ok(ReadingProgress::Done);
         }
@@ -150,7 +150,7 @@ impl PortalReader<'_> {
         attempts::ended(ctx, Attempt::Event(stored.id), read).await
     }
 
-    /// The same once the attempt is counted.
+    /// Asked again once the attempt is counted.
     async fn read_counted(
         &self,
         stored: &StoredEvent,
@@ -222,14 +222,14 @@ impl PortalReader<'_> {
             },
             Reading::Clear(clear) => {
                 let RoomEvent::Message(message) = decode(&clear) else {
-                    // Whoever is in the room may call what he encrypts a membership or a
-                    // redaction, without the homeserver having asked whether he may.
+                    // A member may call anything it encrypts a membership or a redaction, without
+                    // the homeserver having checked whether it may do that.
                     return self.nothing(stored, Some(said)).await;
                 };
                 let is_what_it_said = stored.edit_of.is_none()
                     || stored.edit_of.as_deref() == message.replaces.as_ref().map(|id| id.as_str());
                 match &stored.edit_of {
-                    // The relation outside is what everybody's client goes by.
+                    // The relation outside the encryption is what every client goes by.
                     Some(target) if !is_what_it_said => {
                         let (trouble, phrase) = (EditTrouble::Broken, Phrase::MessageBroken);
                         self.refuse_edit(stored, said, target, trouble, &phrase).await
@@ -240,7 +240,7 @@ impl PortalReader<'_> {
         }
     }
 
-    /// Does what an event in the clear asks for. `is_readable_now`: its sender was told that it
+    /// Does what an unencrypted event asks for. `is_readable_now`: its sender was told that it
     /// could not be read.
     async fn act_on(
         &self,
@@ -269,7 +269,7 @@ impl PortalReader<'_> {
             | RoomEvent::Encrypted(_)
             | RoomEvent::Other => {}
         }
-        // Nobody said anything, so nothing was changed by it either, whatever it calls itself.
+        // No person said anything, so nothing was changed by it either, whatever it calls itself.
         let Some(said) = SaidBy::of(&event) else { return self.nothing(stored, None).await };
         if ctx.homeserver.is_ours(&said.sender) {
             confirm_post(ctx, json, &said).await?;
@@ -284,7 +284,7 @@ impl PortalReader<'_> {
         if stored.before_copy && is_asked {
             return self.refuse(stored, &said, &Phrase::MessageBeforeCopy).await;
         }
-        // What it took back or changed of its own still counts.
+        // What it took back or changed of its author's own still counts.
         let is_own_affair =
             matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });
         if !is_own_affair && self.is_outsider(&said).await? {
@@ -401,8 +401,8 @@ impl PortalReader<'_> {
             is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
                 || matches!(recipient, Some(Ok(_))),
             file_bytes_max: channel.mail_bytes_max(),
-            // Of all names only this one is nobody's word but its owner's: what somebody is called in
-            // a room or in its profile is what the homeserver says.
+            // Of all names this is the only one that only its owner can set: the homeserver says what
+            // a user is called in a room or in its profile.
             speaker: said.sender.localpart(),
             encrypts_files: self.ctx.devices.is_required(),
         };
@@ -465,7 +465,7 @@ impl PortalReader<'_> {
         }
     }
 
-    /// Answers an event with a sentence of the gateway at the message it concerns, once.
+    /// Answers an event, once, with a sentence of the gateway at the message it concerns.
     pub(super) async fn tell(
         &self,
         step: &mut EventStep<'_>,
@@ -478,13 +478,13 @@ impl PortalReader<'_> {
         step.say(self.conversation.id, &txn_id, &notice).await
     }
 
-    /// Whether somebody does not belong here.
+    /// Whether a user does not belong here.
     async fn is_outsider(&self, said: &SaidBy) -> Result<bool, StoreError> {
         members::is_outsider(self.ctx, self.line, self.room_id, &said.sender).await
     }
 
-    /// Whether somebody is answered: who does not belong here only now and then. Asked before the step
-    /// of the event, which holds a connection.
+    /// Whether a user is answered: strangers only now and then. Asked before the step of the event,
+    /// which holds a connection.
     async fn may_be_told(&self, said: &SaidBy) -> Result<bool, StoreError> {
         if !self.is_outsider(said).await? {
             return Ok(true);
@@ -505,7 +505,7 @@ impl PortalReader<'_> {
 }
 
 /// The letter a message answers: the one it replies to, the one its thread is about, or the newest
-/// that stood in the room when it was written.
+/// that was in the room when it was written.
 async fn answered(
     ctx: &Ctx,
     conversation: ConversationId,
@@ -533,8 +533,8 @@ async fn member_is(
     if let Ok(room) = <&RoomId>::try_from(room_id) {
         members::changed(ctx, line, conversation, room, user, membership).await?;
     }
-    // The bot never leaves a portal by itself. Without it nobody hears what is said there, so the
-    // conversation goes on elsewhere.
+    // The bot never leaves a portal by itself. Without it the gateway does not hear what is said
+    // there, so the conversation goes on elsewhere.
     if user == ctx.homeserver.bot() && matches!(membership, Membership::Leave | Membership::Ban) {
         info!("The bot was removed from a portal; its conversation goes on in another room");
         ctx.store.portal_lost_the_bot(room_id).await?;

@@ -1,4 +1,4 @@
-//! Who reads the events of one portal, and puts one aside that can never be read.
+//! The reader of one portal's events, which puts aside an event that can never be read.
 
 use tracing::warn;
 
@@ -8,7 +8,7 @@ use crate::{
     store::{Conversation, StoreError},
 };
 
-/// Events read at once.
+/// How many events are read at once.
 pub(super) const EVENTS_AT_ONCE: usize = 100;
 
 /// Reads the events of one portal.

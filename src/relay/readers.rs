@@ -1,5 +1,5 @@
-//! Who can read what lies in a portal: whoever gets a first key is told what it missed, and what
-//! nobody could read is said once more as soon as somebody can.
+//! Who can read what lies in a portal: a member who gets a first key is told what it missed, and
+//! what nobody could read is said once more as soon as somebody can.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ use crate::{
     store::{Conversation, Job, StoreError},
 };
 
-/// Notes who gets a key for what is written in a portal, and tells those who get their first one how
-/// many letters came before.
+/// Notes which users get a key for what is written in a portal, and tells those who get their first
+/// key how many letters came before.
 pub(super) async fn greet(
     ctx: &Ctx,
     line: &Line,
@@ -71,7 +71,7 @@ pub(super) async fn note_unheard(
     }
     let now = ctx.clock.now();
     ctx.store.portal_is_deserted(room.as_str(), txn_id, now).await?;
-    // Whoever joined meanwhile saw no note of it.
+    // A member who joined meanwhile saw no note of it.
     if is_heard().await? {
         ctx.store.portal_is_attended(room.as_str(), now).await?;
     }
@@ -92,7 +92,7 @@ pub(super) async fn say_again(
         if (has_unshown || is_deserted) && portal.room.is_attended {
             ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
         }
-        // What lies in a room of before is shown to nobody who comes into this one.
+        // What lies in an earlier room is not shown to those who come into this one.
         if ctx.store.has_unshown_before(conversation.id, portal.room.row).await? {
             repeat(ctx, line, conversation.id, Some(portal.room.row)).await?;
         }

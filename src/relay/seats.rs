@@ -1,5 +1,5 @@
 //! How many answers of one channel are handed over at a time: a mail server that is silent for minutes
-//! holds up its own channel's, and nobody else's.
+//! holds up its own channel, and no other.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use crate::model::ConversationId;
 #[derive(Debug, Clone)]
 pub struct Seats {
     free: Arc<Semaphore>,
-    /// Who found none.
+    /// The conversations that found no seat.
     waiting: Arc<Mutex<BTreeSet<ConversationId>>>,
 }
 
@@ -23,7 +23,7 @@ impl Seats {
         Self { free: Arc::new(Semaphore::new(count)), waiting: Arc::default() }
     }
 
-    /// A seat until it is dropped; without one the conversation is among those who wait.
+    /// A seat until it is dropped; without one the conversation is among those that wait.
     pub(super) fn take(&self, conversation: ConversationId) -> Option<OwnedSemaphorePermit> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let seat = self.free.clone().try_acquire_owned().ok();
@@ -34,7 +34,7 @@ impl Seats {
         seat
     }
 
-    /// Who waits for a seat, and does not any more; for somebody who gave one back.
+    /// Takes a conversation that waits for a seat off the list; called when a seat was given back.
     pub(super) fn next(&self) -> Option<ConversationId> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
     }

@@ -27,7 +27,7 @@ use crate::{
 const POSTS_AT_ONCE: usize = 20;
 
 /// How often a portal may turn out to be gone in one go: the old room refuses, its successor is
-/// found or not, another one is opened.
+/// found or not, another room is opened.
 const REOPENED_MAX: u8 = 3;
 
 /// Wait before a room is looked after again when the homeserver was away.
@@ -61,7 +61,7 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
         if let Some(next) = put_off::not_before(head, ctx.clock.now()) {
             return ctx.store.wake(&Job::SendPosts(id), Some(next)).await;
         }
-        // One that failed in another way since was not what ended the gateway.
+        // A post that failed in another way since was not what ended the gateway.
         let interrupted = if head.next_attempt_at.is_none() { head.attempts } else { 0 };
         let _turn = ctx.turns.take(is_suspect(interrupted, ctx.attempts_max)).await;
         // Counted before anything of it is done. Those behind it are counted when they are the
@@ -76,9 +76,9 @@ pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError>
     }
 }
 
-/// How far the saying of some posts came.
+/// How far the sending of some posts got.
 enum SayingProgress {
-    /// All that wait.
+    /// All that wait were said.
     All,
     /// There may be more.
     More,
@@ -111,13 +111,13 @@ impl Posts<'_> {
         }
         let portal = match portals::open(ctx, line, conversation).await {
             Ok(portal) => portal,
-            // To compare the room is no attempt at the post.
+            // Comparing the room is not an attempt at the post.
             Err(Stop::PostsFound) => {
                 attempts::is_none(ctx, Attempt::Post(head.id)).await;
                 return Ok(SayingProgress::More);
             }
             Err(Stop::PortalGone) if *reopened < REOPENED_MAX => {
-                // The next round opens another room, and that is no attempt at the post.
+                // The next round opens another room, and that is not an attempt at the post.
                 attempts::is_none(ctx, Attempt::Post(head.id)).await;
                 *reopened += 1;
                 return Ok(SayingProgress::More);
@@ -130,7 +130,7 @@ impl Posts<'_> {
         let mut is_done = true;
         for post in waiting {
             if post.id != head.id && post.replaces == Some(None) {
-                // What it replaces may have gone out a moment ago: it is asked for anew.
+                // The post it replaces may have gone out a moment ago: the database is asked again.
                 is_done = false;
                 break;
             }
@@ -158,14 +158,14 @@ impl Posts<'_> {
                 }
             }
         }
-        // What came since has a job of its own.
+        // What came since has its own job.
         let is_all = is_done && waiting.len() < POSTS_AT_ONCE;
         Ok(if is_all { SayingProgress::All } else { SayingProgress::More })
     }
 }
 
-/// Nothing waits to be said, but the room may want something: it was upgraded, or somebody of the
-/// team is not in it. What cannot be done now is done by a later wake-up.
+/// Nothing waits to be said, but the room may need something: it was upgraded, or a member of the
+/// team is not in it. A later wake-up does what cannot be done now.
 async fn keep_portal(
     ctx: &Ctx,
     line: &Line,
@@ -223,9 +223,9 @@ async fn send_post(
     let content = posts::marked(content, &post.txn_id);
     let saying =
         Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
-    // In a room that is encrypted it is known when it is encrypted.
+    // In an encrypted room, this is known when the post is encrypted.
     if post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none() {
-        // Before it is said: nobody is lost sight of by a crash.
+        // Before it is said, so that nobody is forgotten after a crash.
         let room = portal.room.id.as_str();
         ctx.store.portal_is_deserted(room, &post.txn_id, ctx.clock.now()).await?;
         ctx.store.post_is_unshown(&post.txn_id).await?;
@@ -252,8 +252,8 @@ async fn send_post(
 }
 
 /// Where the file of a post lies, uploaded if it was not: its address, or for an encrypted room an
-/// `EncryptedFile` with the key beside the address. The media repository sees neither a name nor a
-/// type of what is encrypted (TIM-29).
+/// `EncryptedFile` with the key beside the address. The media repository sees neither name nor type
+/// of an encrypted file (TIM-29).
 async fn media_of(
     ctx: &Ctx,
     post: &StoredPost,
@@ -273,7 +273,7 @@ async fn media_of(
     Ok(media)
 }
 
-/// Uploads a file out of its letter, a piece at a time.
+/// Uploads a file from its letter, a piece at a time.
 async fn upload(
     ctx: &Ctx,
     letter: LetterId,
@@ -294,7 +294,7 @@ async fn upload(
         })
     };
     let (poured, uploaded) = tokio::join!(stored_mail::pour(ctx, &pieces, file, into), uploading);
-    // That it could not be read is why its upload broke off.
+    // The upload broke off because the letter could not be read.
     poured?;
     Ok(uploaded?)
 }

@@ -12,13 +12,13 @@ pub(super) enum Stop {
     Matrix(MatrixError),
     /// The room cannot be used any more, and that is noted.
     PortalGone,
-    /// Posts that waited stand in their room already, and that is noted.
+    /// Posts that waited are in their room already, and that is noted.
     PostsFound,
     /// The room waits for a person, for example to be invited into its successor.
     NotYet(&'static str),
-    /// The homeserver does not know a device of ours any more, or knows other keys for it.
+    /// The homeserver no longer knows a device of ours, or knows other keys for it.
     DeviceLost,
-    /// What the post is made of is not there any more, or cannot be.
+    /// What the post is made of is gone, or cannot be made.
     Lost(&'static str),
 }
 

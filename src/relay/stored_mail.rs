@@ -1,4 +1,4 @@
-//! Letters as they lie in the database: read, and taken apart, piece by piece.
+//! Letters from the database: read, and taken apart, piece by piece.
 
 use std::{io, ops::Range};
 
@@ -13,8 +13,9 @@ use crate::{
     store::{LetterPieces, Store, StoreError},
 };
 
-/// How long a mail's skeleton may be that is made without asking for more. Of a mail with twenty
-/// large files some 10 MiB are left; more has only one whose large parts are not base64.
+/// How long a mail's skeleton may be that is made without asking for more memory. A mail with
+/// twenty large files leaves about 10 MiB; only a mail whose large parts are not base64 leaves
+/// more.
 const SKELETON_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a letter's name: enough that two letters never share one.
@@ -28,7 +29,7 @@ pub(super) const PIECES_WAITING_MAX: usize = 1;
 pub(super) struct Read {
     pub(super) letter: Letter,
     pub(super) fingerprint: Option<[u8; 32]>,
-    /// The Clientmodul could not decrypt it, and may yet.
+    /// The Clientmodul could not decrypt it, but may do so later.
     pub(super) is_undecrypted: bool,
 }
 
@@ -36,7 +37,7 @@ pub(super) struct Read {
 #[derive(Debug)]
 pub(super) enum Unread {
     Store(StoreError),
-    /// Reading it failed in a way nothing should.
+    /// Reading it failed in a way that should not happen.
     Panicked,
 }
 
@@ -52,11 +53,11 @@ impl From<tokio::task::JoinError> for Unread {
     }
 }
 
-/// A name for a letter that no other one bears, also after the database was restored from an older
-/// copy and counts its rows anew: the homeserver remembers the `txn_id`s made from it for a day, and
-/// would take another letter of the same name for a repeat.
+/// A name for a letter that no other letter bears, even after the database was restored from an
+/// older copy and counts its rows again: the homeserver remembers the `txn_id`s made from it for a
+/// day, and would take another letter of the same name for a repeat.
 ///
-/// The key alone does not do: a mailbox may use it again for another mail. So `content` is in it,
+/// The key alone is not enough: a mailbox may use it again for another mail. So `content` is in it,
 /// and for mails that cannot be told apart by that, how many came before (`namesakes`).
 ///
 /// `channel` is what the names of its channel are made with.
@@ -70,7 +71,7 @@ pub(super) fn name_of(
     hash.update(channel);
     hash.update([0]);
     hash.update(mail_key);
-    // Letters of before mailboxes had generations are named after their key alone, as they were.
+    // Letters from before mailboxes had generations are named after their key alone, as they were.
     if let Some(content) = content {
         hash.update([0]);
         hash.update(content);
@@ -81,7 +82,7 @@ pub(super) fn name_of(
     hash.finalize().iter().take(NAME_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What tells the mail of a letter by its head. Nothing where that cannot be read.
+/// What identifies the mail of a letter by its head. Nothing where the head cannot be read.
 pub async fn head_identity(
     store: &Store,
     letter: LetterId,
@@ -93,13 +94,13 @@ pub async fn head_identity(
     };
     match first {
         Ok(first) => Ok(mail::head_identity(&first)),
-        // Whoever reads the letter itself tells of it.
+        // The code that reads the letter itself tells of it.
         Err(StoreError::Damaged(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Reads a letter; nothing when there is no such letter.
+/// Reads a letter; returns nothing when there is no such letter.
 pub(super) async fn read(ctx: &Ctx, letter: LetterId) -> Result<Option<Read>, Unread> {
     let Some(pieces) = ctx.store.letter_pieces(letter).await? else { return Ok(None) };
     let skeleton = pieces.bytes().min(SKELETON_BYTES_MAX);
@@ -108,7 +109,8 @@ pub(super) async fn read(ctx: &Ctx, letter: LetterId) -> Result<Option<Read>, Un
         return Ok(Some(read));
     }
     drop(held);
-    // Hardly anything can be left out: all of it, and what its largest part is decoded to.
+    // Hardly anything can be left out: this counts all of it, and what its largest part is decoded
+    // to.
     let _held = ctx.budget.take(2 * longest(&pieces) + 2 * pieces.bytes()).await;
     scan(ctx, &pieces, u64::MAX).await
 }
@@ -143,7 +145,7 @@ pub(super) async fn answered(ctx: &Ctx, id: LetterId) -> Result<Option<Letter>, 
     }
 }
 
-/// Reading is bounded, and still runs where a panic is only this letter's misfortune. Nothing when
+/// Reading is bounded, and still runs where a panic harms this letter alone. Returns nothing when
 /// the skeleton would be longer than `skeleton_max`.
 async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Option<Read>, Unread> {
     if pieces.lengths().len() == 1 {
@@ -199,10 +201,10 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
     Some(Read { letter: read, fingerprint, is_undecrypted })
 }
 
-/// What [`pour`] holds in memory at most.
+/// The most that [`pour`] holds in memory.
 pub(super) fn poured_bytes(pieces: &LetterPieces, file: &Attachment) -> u64 {
     let is_of_lines = |encoding| match encoding {
-        // One of its lines may be as long as all of it.
+        // One of its lines may be as long as the whole.
         TransferEncoding::QuotedPrintable | TransferEncoding::Uuencode => true,
         TransferEncoding::Identity | TransferEncoding::Base64 | TransferEncoding::Signed => false,
     };
@@ -213,7 +215,7 @@ pub(super) fn poured_bytes(pieces: &LetterPieces, file: &Attachment) -> u64 {
     4 * longest(pieces) + lines
 }
 
-/// Gives the bytes of a file out of its letter, until nobody takes them any longer.
+/// Delivers the bytes of a file from its letter, until the receiver is gone.
 pub(super) async fn pour(
     ctx: &Ctx,
     pieces: &LetterPieces,
@@ -231,7 +233,7 @@ pub(super) async fn pour(
         let piece = match ctx.store.letter_piece(pieces, number).await {
             Ok(piece) => piece,
             Err(error) => {
-                // Whoever takes the file hears that this is not its end.
+                // The receiver is told that this is not the file's end.
                 let _ = into.send(Err(io::Error::other("the letter could not be read"))).await;
                 return Err(error);
             }
@@ -249,7 +251,7 @@ pub(super) async fn pour(
     }
     let last = decoder.finish();
     if !last.is_empty() {
-        // An error means that nobody takes it any longer.
+        // An error means that the receiver is gone.
         let _ = into.send(Ok(last.into())).await;
     }
     Ok(())
@@ -292,7 +294,7 @@ mod tests {
         assert_eq!(others.iter().collect::<std::collections::BTreeSet<_>>().len(), others.len());
     }
 
-    /// What was said of letters of earlier versions bears the name of then.
+    /// What was said about letters of earlier versions bears the name they had then.
     #[test]
     fn a_letter_of_before_keeps_its_name() {
         let kim = "kim";

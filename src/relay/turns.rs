@@ -1,12 +1,12 @@
-//! Who is tried beside others, and who alone.
+//! What is tried beside others, and what alone.
 //!
-//! An attempt that the gateway does not survive counts, and so does every other one that was under way
-//! at that moment. Whoever was in the middle of it several times is tried while nobody else is: from
-//! then on only the one at which the gateway ends is counted, and the others come through.
+//! An attempt that the gateway does not survive counts, and so does every other attempt that was under
+//! way at that moment. A thing that was in the middle of it several times is tried while nothing else
+//! is: from then on only the thing at which the gateway ends is counted, and the others come through.
 
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// The turns of all flows. Never taken by who has one.
+/// The turns of all flows. A flow that has a turn never takes another.
 #[derive(Debug, Default)]
 pub struct Turns(RwLock<()>);
 
@@ -17,7 +17,7 @@ pub(super) enum Turn<'a> {
 }
 
 impl Turns {
-    /// Waits for a turn. For one alone it waits until those under way have ended, and those who come
+    /// Waits for a turn. A turn alone waits until those under way have ended, and those that come
     /// later wait for it.
     pub(super) async fn take(&self, is_alone: bool) -> Turn<'_> {
         if is_alone {

@@ -23,33 +23,33 @@ use crate::{
     store::{Conversation, EventStep, StoreError, StoredEvent, UnreadableEvent, WaitForEdit},
 };
 
-/// Senders told in one go.
+/// How many senders are told in one go.
 const TOLD_AT_ONCE: i64 = 100;
 
 /// Longest name of a session: they are 43 characters long.
 const SESSION_BYTES_MAX: usize = 255;
 
-/// What an event is after its decryption.
+/// What an event turns out to be after its decryption.
 pub(super) enum Reading {
-    /// It can be read; the event in the clear.
+    /// It can be read; this is the decrypted event.
     Clear(Value),
-    /// It is another event once more: somebody copied what was encrypted.
+    /// It is another event once more: somebody copied the ciphertext.
     Repeat,
     /// It waits for its key.
     Waits,
     /// Its key came while older messages waited for the same one. They are new again, and go first.
     Behind,
-    /// The homeserver or the library fails just now.
+    /// The homeserver or the library fails at the moment.
     NotNow,
     /// It stays in the room, and its sender is told why.
     Never(Phrase),
 }
 
 /// Sessions whose waiting messages were read again, so that each is asked about once: what still
-/// waits then has no key yet, and holds up nobody.
+/// waits then has no key yet, and holds up nothing.
 pub(super) type Retried = BTreeSet<String>;
 
-/// Decrypts an event of a portal. One whose key is missing is noted as waiting.
+/// Decrypts an event of a portal. An event whose key is missing is noted as waiting.
 pub(super) async fn read(
     ctx: &Ctx,
     line: &Line,
@@ -63,7 +63,7 @@ pub(super) async fn read(
     };
     let session = event.pointer("/content/session_id").and_then(Value::as_str);
     let session = session.unwrap_or_default();
-    // No session is called so, and a key for it never comes.
+    // No session has such a name, and a key for it never comes.
     if session.contains('\0') || session.len() > SESSION_BYTES_MAX {
         return Ok(Reading::Never(Phrase::MessageBroken));
     }
@@ -71,7 +71,7 @@ pub(super) async fn read(
     let is_missing = matches!(decrypted, Ok(Decrypted::KeyMissing));
     if is_missing {
         ctx.store.event_waits(stored.id, session).await?;
-        // A key that came before this was noted woke nobody.
+        // A key that came before this was noted woke nothing.
         decrypted = devices::decrypt(ctx, line, room, event).await;
         if !matches!(decrypted, Ok(Decrypted::KeyMissing)) {
             ctx.store.event_waits_no_more(stored.id).await?;
@@ -96,7 +96,7 @@ pub(super) async fn read(
                 metrics::counter!("umstieg_events_without_key_total").increment(1);
                 info!("A room message waits for its key");
             }
-            // It may come without being asked for.
+            // The key may come without being asked for.
             if let Err(stop) = devices::ask_for_key(ctx, room, event).await {
                 debug!(cause = ?devices::KeysError::from(stop), "A key could not be asked for");
             }
@@ -116,7 +116,7 @@ pub(super) async fn read(
     }
 }
 
-/// Tells the senders of what has waited too long for its key.
+/// Tells the senders of messages that have waited too long for their key.
 pub async fn tell_of_unreadable(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     let before = now - ctx.key_wait;
@@ -153,7 +153,7 @@ async fn tell_senders(
     Ok(())
 }
 
-/// Whether a sender needs to be told no more.
+/// Whether a sender need not be told any more.
 #[derive(PartialEq, Eq)]
 enum SenderTold {
     Told,
@@ -192,11 +192,11 @@ async fn tell(
     Ok(SenderTold::Told)
 }
 
-/// Parks what a transaction brought and `/sync` did not tell of for this long: between which others
-/// it was said is not known.
+/// Parks what a transaction brought and `/sync` did not tell of for this long: its place among the
+/// other messages is unknown.
 const PLACE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
-/// Events that came by one door only: nobody knows their place, so a person decides.
+/// Events that came by one door only: their place is unknown, so a person decides.
 pub async fn park_without_place(ctx: &Ctx) -> Result<(), StoreError> {
     let before = ctx.clock.now() - PLACE_WITHIN;
     let bot = ctx.homeserver.bot();
@@ -230,7 +230,8 @@ fn said_at(event: &Value) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
 }
 
-/// Who does not belong to a room is told now and then, and what belongs to nobody waits unsaid.
+/// A stranger in a room is told now and then, and what belongs to no conversation waits without a
+/// notice.
 async fn is_answered(ctx: &Ctx, line: &Line, event: &UnreadableEvent) -> Result<bool, StoreError> {
     let Ok(sender) = ruma::OwnedUserId::try_from(event.sender.as_str()) else { return Ok(false) };
     if event.edit_of.is_some() || !members::is_outsider(ctx, line, &event.room_id, &sender).await? {
@@ -246,7 +247,7 @@ fn is_worth_telling(ctx: &Ctx, room_id: &str, sender: &str) -> bool {
 }
 
 /// A message whose sender was told that it is not readable is readable now: the notice says so, and
-/// what becomes of it.
+/// what happens to it.
 pub(super) async fn take_back(
     step: &mut EventStep<'_>,
     line: &Line,

@@ -1,4 +1,4 @@
-//! `!einlassen`: lets a person read along who is not of the team.
+//! `!einlassen`: lets a person from outside the team read along.
 
 use tracing::info;
 

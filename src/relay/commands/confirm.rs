@@ -1,4 +1,4 @@
-//! `!bestätigen`: the number of a fax is right, and answers may go there.
+//! `!bestätigen`: a fax number is right, and answers may go there.
 
 use super::{Effect, Request};
 use crate::{

@@ -1,4 +1,4 @@
-//! `!ausladen`: sends a person out whom `!einlassen` let in.
+//! `!ausladen`: sends out a person whom `!einlassen` let in.
 
 use tracing::info;
 

@@ -16,7 +16,7 @@ pub(super) fn run() -> Phrase {
     Phrase::OriginalFollows
 }
 
-/// Puts the letter behind what the room was told.
+/// Puts the letter after what the room was told.
 pub(in crate::relay) async fn follow(
     step: &mut EventStep<'_>,
     conversation: ConversationId,

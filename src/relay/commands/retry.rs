@@ -1,4 +1,4 @@
-//! `!erneut`: hands over once more what failed or is unclear in a conversation.
+//! `!erneut`: hands over again what failed or is unclear in a conversation.
 
 use crate::{
     model::ConversationId,

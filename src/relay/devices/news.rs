@@ -12,8 +12,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Takes in what the bot's `/sync` brought for its device, and lets all others know whose devices
-/// changed. When it returns, all of it is saved.
+/// Takes in what the bot's `/sync` brought for its device, and tells all other devices whose
+/// devices changed. When it returns, all of it is saved.
 pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     if !ctx.devices.is_required {
         return Ok(());
@@ -22,7 +22,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     let has_messages = !news.to_device.is_empty();
     let received = async {
         let bot = loaded(ctx, ctx.homeserver.bot()).await?;
-        // Its one-time keys and sessions go on.
+        // The bot's one-time keys and sessions go on.
         if has_messages {
             count_on(ctx).await?;
         }
@@ -37,7 +37,7 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
         changed.iter().filter(|user| !is_as_told(user)).chain(&left).cloned().collect();
     tell_of_changes(ctx, &news).await?;
     ctx.devices.are_told(marks, &left);
-    // Somebody may have got a first device, or another one, or be in one more room.
+    // A user may have got a first device, or another one, or be in one more room.
     let names: Vec<String> = changed.iter().chain(&left).map(ToString::to_string).collect();
     if !names.is_empty() {
         ctx.store.wake_for_readers(&names).await?;
@@ -48,8 +48,8 @@ pub async fn receive(ctx: &Ctx, news: DeviceNews) -> Result<(), KeysError> {
     Ok(())
 }
 
-/// What the bot knows by now of the devices of people of this homeserver, and of its own, for which all
-/// of ours encrypt. Of others' homeservers one may be away, and nobody tells when its answer comes.
+/// What the bot knows by now of the devices of people on this homeserver, and of its own, for which all
+/// our devices encrypt. Another homeserver may be away, and nothing says when its answer comes.
 async fn marks_of_known(
     ctx: &Ctx,
     bot: &LoadedDevice,
@@ -68,8 +68,9 @@ async fn marks_of_known(
     unless_lost(ctx, &bot.device, marks.map_err(Stop::from)).await
 }
 
-/// The bot is about to tell somebody of something another device of ours learned of theirs. Its own
-/// `/sync` may lie behind: it asks for their devices before it says it.
+/// The bot is about to tell a user something, and another device of ours learned that the user's
+/// devices changed. The bot's own `/sync` may lag: it asks for the user's devices before it says
+/// it.
 pub(in crate::relay) async fn bot_asks_for(ctx: &Ctx, user: &str) -> Result<(), Stop> {
     let Ok(user) = OwnedUserId::try_from(user) else { return Ok(()) };
     let bot = loaded(ctx, ctx.homeserver.bot()).await?;
@@ -77,7 +78,7 @@ pub(in crate::relay) async fn bot_asks_for(ctx: &Ctx, user: &str) -> Result<(), 
     unless_lost(ctx, &bot.device, heard.map_err(Stop::from)).await
 }
 
-/// First those that are not in memory: who is loaded meanwhile reads what is saved.
+/// First those that are not in memory: a device that is loaded meanwhile reads what is saved.
 async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), StoreError> {
     if changed.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Saying something in a portal: for whom it is encrypted, and what is noted of who can read it.
+//! Saying something in a portal: for whom it is encrypted, and what is noted about who can read it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,9 +34,9 @@ pub(in crate::relay) struct Saying<'a> {
     pub(in crate::relay) txn_id: &'a str,
 }
 
-/// Says something in a portal, encrypted for everybody who reads there: the one way there.
+/// Says something in a portal, encrypted for everybody who reads there: the only way there.
 ///
-/// `rotation` is how the room is encrypted; `None` is a room that is not, in which nothing is said
+/// `rotation` is how the room is encrypted; `None` is an unencrypted room, in which nothing is said
 /// unless the settings allow it.
 pub(in crate::relay) async fn say(
     ctx: &Ctx,
@@ -55,7 +55,7 @@ pub(in crate::relay) async fn say(
         ctx.store.still_ours().await?;
         return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
     };
-    // A word may say to somebody why its device reads nothing else.
+    // A word may tell members why their device reads nothing else.
     let trust = match substance {
         Substance::Content => line.channel.trust,
         Substance::Word => Trust::AnyDevice,
@@ -66,12 +66,12 @@ pub(in crate::relay) async fn say(
         encrypted => encrypted?,
     };
     tell_locked_out(ctx, line, room, &device).await?;
-    // Known again when it comes back, also by those who have no key for it.
+    // It is recognised when it comes back, even by a device that has no key for it.
     let mut content = posts::marked(encrypted.content, txn_id);
     if substance == Substance::Content {
         let humans = encrypted.readers.iter().filter(|user| !ctx.homeserver.is_ours(user));
         let humans: BTreeSet<OwnedUserId> = humans.cloned().collect();
-        // Before it leaves: should the answer to our request be lost, it is still known.
+        // Noted before it leaves: if the answer to our request is lost, it is still known.
         if humans.is_empty() {
             ctx.store.post_is_unshown(txn_id).await?;
         } else {
@@ -81,12 +81,12 @@ pub(in crate::relay) async fn say(
         readers::greet(ctx, line, room, &known, &humans).await?;
     }
     let voice = Voice { user: device.user(), device: device.device() };
-    // Whoever was stopped here for a weekend would say it once more.
+    // A gateway that was stopped here for a weekend would say it once more.
     ctx.store.still_ours().await?;
     Ok(ctx.homeserver.send(voice, room, "m.room.encrypted", &content, txn_id).await?)
 }
 
-/// Humans who could read what is written in a portal, were it said now by this speaker.
+/// The humans who could read what is written in a portal, if this speaker said it now.
 pub(in crate::relay) async fn who_could_read(
     ctx: &Ctx,
     line: &Line,
@@ -101,7 +101,7 @@ pub(in crate::relay) async fn who_could_read(
     Ok(circle.members.intersection(&equipped).cloned().collect())
 }
 
-/// Where something is said, and who is trusted there.
+/// Where something is said, and which devices are trusted there.
 #[derive(Clone, Copy)]
 struct SayingPlace<'a> {
     ctx: &'a Ctx,
@@ -111,14 +111,14 @@ struct SayingPlace<'a> {
     trust: Trust,
 }
 
-/// Something encrypted, by whom, and who reads in the room.
+/// Something encrypted, its speaker, and the room's readers.
 struct EncryptedSaying {
     device: Arc<OwnDevice>,
     encrypted: EncryptedContent,
     known: Vec<PortalMember>,
 }
 
-/// Whom something is for, and the identities they are known by.
+/// The users something is for, and the identities they are known by.
 struct Circle {
     members: BTreeSet<OwnedUserId>,
     pins: BTreeMap<OwnedUserId, String>,
@@ -145,7 +145,7 @@ impl<'a> SayingPlace<'a> {
         let known = members::readers(ctx, self.line, self.room).await?;
         let mut circle = self.circle(speaker, &known);
         if !device.has_shared(&self.audience(&circle)).await {
-            // A peer repairs a broken Olm session there, and the key goes the repaired way.
+            // A peer repairs a broken Olm session there, and the key takes the repaired way.
             drain(ctx, &loaded).await?;
             circle = self.look(&loaded, speaker).await?.0;
         }
@@ -162,8 +162,8 @@ impl<'a> SayingPlace<'a> {
         Ok(EncryptedSaying { device, encrypted, known })
     }
 
-    /// Makes sure, before anybody gets a key, who is there and who they are; with those who have a
-    /// device that may read.
+    /// Makes sure, before any user gets a key, who is there and who they are. Returns these users,
+    /// with those who have a device that may read.
     async fn look(
         &self,
         loaded: &LoadedDevice,
@@ -183,7 +183,7 @@ impl<'a> SayingPlace<'a> {
         } else {
             ctx.store.invited_get_keys(room.as_str()).await?;
         }
-        // Words are for every device of theirs, whoever they have become.
+        // Words are for every device of the members, whatever their identity is now.
         if self.trust != line.channel.trust {
             return Ok((self.circle(speaker, &known), BTreeSet::new()));
         }
@@ -202,13 +202,13 @@ impl<'a> SayingPlace<'a> {
         Ok((self.circle(speaker, &known), seen.equipped))
     }
 
-    /// People are here of whose coming `/sync` has not told yet.
+    /// There are members whose arrival `/sync` has not told of yet.
     async fn meet(&self, loaded: &LoadedDevice, newcomers: Vec<OwnedUserId>) -> Result<(), Stop> {
         let met = loaded.device.meet(newcomers).await;
         unless_lost(self.ctx, &loaded.device, met.map_err(Stop::from)).await
     }
 
-    /// Always with the bot, who reads for all of ours.
+    /// Always with the bot, which reads for all our users.
     fn circle(&self, speaker: &UserId, readers: &[PortalMember]) -> Circle {
         let is_pinned = self.trust == Trust::CrossSigned;
         let mut members: BTreeSet<OwnedUserId> = readers
@@ -231,7 +231,7 @@ fn people(members: &[PortalMember], which: impl Fn(&PortalMember) -> bool) -> Ve
     people.map(|member| member.user.clone()).collect()
 }
 
-/// Tells members who can read no letter in this room, because none of their devices is signed.
+/// Tells members who can read no letter in this room because none of their devices is signed.
 async fn tell_locked_out(
     ctx: &Ctx,
     line: &Line,

@@ -19,14 +19,14 @@ use crate::{
     store::{Composition, StoreError, StoredDispatch, StoredPart},
 };
 
-/// Why a dispatch cannot be made into a mail.
+/// Why a dispatch cannot become a mail.
 pub(super) enum NoMail {
     Store(StoreError),
-    /// The files cannot be had now.
+    /// Its files are not available now.
     Later(Trouble),
-    /// Nothing can be had from the homeserver now.
+    /// Nothing is available from the homeserver now.
     HomeserverAway,
-    /// This file cannot be had from it now.
+    /// This file is not available from the homeserver now.
     FileAway,
     /// It can never leave as it is; the room is told why.
     Never(Phrase, &'static str),
@@ -82,8 +82,8 @@ impl DispatchCase<'_> {
             Writes::OnePdf => {
                 if !has_plain {
                     drop(held);
-                    // The files, and the document made of them. What is needed between the two is
-                    // the sandbox's.
+                    // The files, and the document made of them. The sandbox accounts for what is
+                    // needed between the two.
                     let bytes: u64 = files.iter().map(Content::bytes).sum();
                     held = self.ctx.budget.take(bytes + channel.mail_bytes_max()).await;
                 }
@@ -97,7 +97,8 @@ impl DispatchCase<'_> {
                 MailBody::Document(document)
             }
         };
-        // While it leaves, which may take minutes, nobody waits for what is not needed any more.
+        // While the mail leaves, which may take minutes, no task waits for memory that is no longer
+        // needed.
         let whole = |file: &Content| match file {
             Content::Whole(bytes) => bytes.len() as u64,
             Content::Spooled(_) => 0,
@@ -121,7 +122,7 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// The one document a fax gateway wants (FAX-23): the texts on a sheet, then the files.
+    /// The one document that a fax gateway wants (FAX-23): the texts on a sheet, then the files.
     async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<Content, NoMail> {
         let mut texts = Vec::new();
         let mut names = Vec::new();
@@ -131,7 +132,7 @@ impl DispatchCase<'_> {
                 DispatchPart::File(file) => names.push(file.file_name.clone()),
             }
         }
-        // A sign may be all that forbids something, and nobody at the other end knows what it was.
+        // A single character may be what forbids something, and the other side would not know it.
         let missing = document::missing_signs(&texts.concat());
         if !missing.is_empty() {
             return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
@@ -172,7 +173,7 @@ impl DispatchCase<'_> {
                 .map(|number| number.as_str().to_owned())
                 .unwrap_or_default(),
             date: say(Phrase::FaxMoment { at: dispatch.date }),
-            // The gateway's subjects name numbers, not matters.
+            // A fax gateway's subjects name numbers, not matters.
             subject: String::new(),
             text,
             labels: FaxLabels {
@@ -185,8 +186,7 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// What files that are not encrypted may take in memory; for a fax with the document made of
-    /// them.
+    /// How much memory unencrypted files may take; for a fax, including the document made of them.
     fn bytes_at_most(&self) -> u64 {
         match self.line.channel.writes() {
             Writes::MailWithAttachments => self.line.channel.mail_bytes_max(),
@@ -196,7 +196,7 @@ impl DispatchCase<'_> {
         }
     }
 
-    /// Adds a part, and in front of a file what was said about it.
+    /// Adds a part, preceded by what was said about it if it is a file.
     async fn part(
         &self,
         part: StoredPart,
@@ -208,7 +208,7 @@ impl DispatchCase<'_> {
                 parts.push(DispatchPart::Text(body));
                 return Ok(());
             }
-            // Each of them comes here by itself.
+            // Each file comes here separately.
             StoredPart::Several(_) => return Ok(()),
             StoredPart::File { media_uri, file_name, media_type, caption, encryption } => {
                 parts.extend(caption.map(DispatchPart::Text));
@@ -246,7 +246,7 @@ impl DispatchCase<'_> {
             Err(DownloadError::Attachment(AttachmentError::Spool)) => {
                 Err(NoMail::Later(Trouble::Disk))
             }
-            // Any other file than the one that was encrypted does not leave.
+            // Only the file that was encrypted leaves.
             Err(DownloadError::Attachment(_)) => {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
@@ -299,8 +299,8 @@ fn not_faxable(error: &DocumentError, bytes_max: usize, names: &[String]) -> NoM
     NoMail::Never(Phrase::FileNotFaxable { file_name }, "not_faxable")
 }
 
-/// What the room is told of a fax whose files took too much memory or time, or broke what opened
-/// them. Where it is not known which file it was, all of them are named.
+/// What the room is told of a fax whose files took too much memory or time, or broke the process
+/// that opened them. If it is not known which file it was, all of them are named.
 fn too_costly(index: Option<usize>, names: &[String]) -> NoMail {
     let file_name = match index.and_then(|index| names.get(index)) {
         Some(name) => name.clone(),

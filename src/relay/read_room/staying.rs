@@ -34,9 +34,9 @@ impl PortalReader<'_> {
         Ok(ReadingProgress::Acted)
     }
 
-    /// What an edit says cannot be had or believed, and never will be: its message does not leave
-    /// as it was before, because the room may show something else. `else_phrase` is said where
-    /// there is no such message.
+    /// An edit's content can be neither fetched nor believed, and never will be: its message does
+    /// not leave in its earlier form, because the room may show something else. `else_phrase` is
+    /// said where there is no such message.
     pub(super) async fn refuse_edit(
         &self,
         stored: &StoredEvent,
@@ -83,7 +83,7 @@ impl PortalReader<'_> {
         Ok(ReadingProgress::Acted)
     }
 
-    /// The sender of a message was told that it is not readable; now it is, and this becomes of it.
+    /// The sender of a message was told that it is not readable. Now it is, and this happens to it.
     pub(super) async fn take_back(
         &self,
         step: &mut EventStep<'_>,
