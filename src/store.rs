@@ -1,8 +1,7 @@
 //! Postgres: one file per table family. Everything that must not be lost goes through here.
 //!
-//! Every function is one transaction and may run twice. Times are arguments. Texts of people
-//! (raw letters, posts, answers) are sealed here on their way in and opened on their way out, and
-//! never logged.
+//! Every function is one transaction and may run twice. Times are arguments. What people wrote (raw
+//! letters, posts, answers) is sealed here on its way in, opened on its way out, and never logged.
 
 #![expect(
     deprecated,
@@ -79,11 +78,11 @@ pub use server_names::NamesError;
 pub use strangers::StrangeDispatch;
 pub use takeover::{Epoch, OneGateway, Sessions};
 
-/// From this size on, a value is sealed and opened beside the tasks of the runtime: a megabyte
-/// takes about a millisecond.
+/// From this size on, a value is sealed and opened on a blocking thread: a megabyte takes about a
+/// millisecond.
 const LARGE_BYTES: usize = 1024 * 1024;
 
-/// The gateway's database, open: a pool of connections, and the seal on what lies in it.
+/// The gateway's open database: a pool of connections, and the seal on its contents.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: sqlx::PgPool,
@@ -115,7 +114,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens a value; whoever knows its row names it ([`InRow`]).
+    /// Opens a value; the caller that knows its row names it ([`InRow`]).
     fn open_sealed(&self, purpose: Purpose, sealed: &[u8]) -> Result<Vec<u8>, Damaged> {
         self.seal.open(purpose, sealed).map_err(|why| Damaged::sealed(purpose, why.into()))
     }
@@ -136,7 +135,7 @@ impl Store {
         sealed: &[u8],
     ) -> Result<T, Damaged> {
         let plain = self.open_sealed(purpose, sealed)?;
-        // What the library says of it quotes the text.
+        // The library's error quotes the text.
         serde_json::from_slice(&plain).map_err(|_| Damaged::sealed(purpose, Harm::Form))
     }
 
@@ -151,14 +150,14 @@ impl Store {
     }
 }
 
-/// Does work on so many bytes where it holds nobody up.
+/// Does work on this many bytes where it holds up no other task.
 async fn beside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes < LARGE_BYTES {
         return work();
     }
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        // Only a panic ends it early: it goes on where it would have without the detour.
+        // Only a panic ends it early: the panic goes on as it would have without the detour.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

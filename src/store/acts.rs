@@ -10,7 +10,7 @@ use crate::{
     rules::acts::{Act, ActKind, Deed, Newer, Shown, acts_of, shown},
 };
 
-/// What a dispatch says, as its room shows it just now.
+/// What a dispatch says, as its room shows it at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composition {
     pub parts: Vec<LeavingPart>,
@@ -28,7 +28,7 @@ pub struct LeavingPart {
 }
 
 impl Composition {
-    /// The same messages in the same versions: whoever composes both writes the same.
+    /// The same messages in the same versions: a caller that composes both writes the same.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let versions = |composition: &Self| -> Vec<(i64, String)> {
             composition.parts.iter().map(|part| (part.id, part.version.clone())).collect()
@@ -36,13 +36,13 @@ impl Composition {
         self.waits == other.waits && versions(self) == versions(other)
     }
 
-    /// Tells it from what says anything else: which messages, each in which version.
+    /// Tells it apart from everything else by which messages it has, each in which version.
     pub fn mark(&self) -> String {
         let parts = self.parts.iter().map(|part| format!("{}:{}", part.id, part.version));
         parts.collect::<Vec<_>>().join(" ")
     }
 
-    /// Notes as what its parts begin to leave.
+    /// Notes this as what its parts begin to leave with.
     pub(super) async fn begins_to_leave(
         &self,
         connection: &mut PgConnection,
@@ -82,7 +82,7 @@ pub(super) struct Acts {
 }
 
 impl Acts {
-    /// What a message says in a version, sealed; `None` for one that is not there.
+    /// What a message says in a version, sealed; `None` if there is no such version.
     fn content<'a>(&'a self, part: &'a PartRow, version: Option<&str>) -> Option<&'a [u8]> {
         let Some(edit) = version else { return Some(&part.content) };
         let at = self.acts.iter().position(|act| act.event_id == edit)?;
@@ -119,7 +119,7 @@ impl Store {
         Ok(composition)
     }
 
-    /// What a dispatch says, in order: as it left last where it did or may have, else as its room
+    /// What a dispatch says, in order: as it last left, where it did or may have, else as its room
     /// shows it.
     pub async fn dispatch_parts(
         &self,
@@ -146,7 +146,7 @@ impl Store {
         acts: &Acts,
         version: Option<&str>,
     ) -> Result<StoredPart, StoreError> {
-        // What an edit says that is shown is there: the table's own check.
+        // The words of an edit that is shown are there: the table's own check ensures it.
         let sealed = acts.content(row, version).unwrap_or_default();
         Ok(self.open_json(Purpose::DispatchPart, sealed).in_row(row.id)?)
     }
@@ -221,7 +221,7 @@ pub(super) async fn acts_on(
             (Some(ActKind::Redaction), _) => Deed::Redaction,
             (Some(ActKind::Edit), "says") => Deed::Edit(Newer::Says),
             (Some(ActKind::Edit), "never") => Deed::Edit(Newer::Never),
-            // The table knows no other words; an unknown one lets nothing leave.
+            // The table allows no other words; an unknown one lets nothing leave.
             (Some(ActKind::Edit) | None, _) => Deed::Edit(Newer::Unread),
         };
         let (event_id, author, target) = (row.event_id, row.author, row.target);
@@ -231,7 +231,7 @@ pub(super) async fn acts_on(
     Ok(all)
 }
 
-/// Keeps what new events do to others. Of our own posts it counts only that one was deleted: it cannot
+/// Keeps what new events do to others. For our own posts only a deletion counts: a deleted post cannot
 /// be replaced any more.
 pub(super) async fn insert(
     connection: &mut PgConnection,

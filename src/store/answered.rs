@@ -1,4 +1,4 @@
-//! Which letter a room message answers, and what is to be known before it does.
+//! Which letter a room message answers, and what has to be known before it does.
 
 use super::{Store, StoreError};
 use crate::model::{ConversationId, LetterId};
@@ -7,7 +7,7 @@ use crate::model::{ConversationId, LetterId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredLetter {
     pub id: LetterId,
-    /// Its sender wants answers elsewhere, and that is where they go.
+    /// Its sender wants answers elsewhere, and they go there.
     pub goes_elsewhere: bool,
     /// What a person has to confirm first.
     pub open_doubt: Option<String>,
@@ -15,11 +15,11 @@ pub struct AnsweredLetter {
 
 impl Store {
     /// The letter that a room message answers: the one behind the first of `relates_to` that has
-    /// one, else the newest that stood in its room when it was written.
+    /// one, else the newest that was in its room when it was written.
     ///
-    /// A letter stands behind its own posts, behind what was said about them, and behind the answers
-    /// to it and the notices about those. What was written first is told by the order of `/sync`: no
-    /// clock has a say, and no door that was faster.
+    /// A letter is behind its own posts, behind what was said about them, and behind the answers to
+    /// it and the notices about those. The order of `/sync` tells what was written first: neither a
+    /// clock nor a faster door has a say.
     pub async fn answered_letter(
         &self,
         conversation: ConversationId,

@@ -1,4 +1,4 @@
-//! Events arrive: by two doors, into one table, each once, and `/sync` tells their order.
+//! Events arrive: by two doors, into one table, each once. `/sync` tells their order.
 
 use std::collections::BTreeSet;
 
@@ -37,12 +37,12 @@ pub struct IncomingEvent {
 }
 
 impl Store {
-    /// Saves the events of a transaction, each once, with what they do to others. They are fetched
-    /// by that, and not yet new: their place is told by `/sync`. Only in a room that is no portal
-    /// is somebody woken to read them.
+    /// Saves the events of a transaction, each once, with what they do to others. That makes them
+    /// fetched, and not yet new: `/sync` tells their place. Only for a room that is no portal is a
+    /// job added to read them.
     ///
-    /// Returns how many events were not known. The name of a transaction says nothing about what is
-    /// in it: a homeserver that was restored counts anew.
+    /// Returns how many events were not known. The name of a transaction says nothing about its
+    /// contents: a restored homeserver counts again.
     pub async fn receive_transaction(
         &self,
         txn_id: &str,
@@ -78,7 +78,7 @@ impl Store {
         Ok(u64::try_from(new.len()).unwrap_or(u64::MAX))
     }
 
-    /// Saves a part of what is missing before a timeline. It gets its place when all parts are here.
+    /// Saves a part of what is missing before a timeline. It gets its place once all parts are here.
     pub async fn fetch_missing(
         &self,
         events: &[IncomingEvent],
@@ -90,7 +90,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether `/sync` told of any of these events before: then it told of all that came before it.
+    /// Whether `/sync` told of any of these events before: then it told of everything before it,
+    /// too.
     pub async fn any_has_a_place(&self, events: &[IncomingEvent]) -> Result<bool, StoreError> {
         let names: Vec<String> = events.iter().map(|event| event.event_id.clone()).collect();
         Ok(sqlx::query_scalar!(
@@ -107,8 +108,8 @@ impl Store {
     }
 
     /// Events of portals that transactions brought, in the order in which they came. For a `/sync`
-    /// that begins anew, which tells only what follows it: asked before it, so that what a transaction
-    /// brings after the homeserver's answer is not taken for older than that.
+    /// that starts over and tells only what follows it. Asked before that `/sync`, so that what a
+    /// transaction brings after the homeserver's answer is not taken for older.
     pub async fn fetched_before_sync(&self) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar!(
             "select event.event_id
@@ -125,7 +126,7 @@ impl Store {
     /// that were fetched because they were missing before it, by their ids, then its own. From here
     /// on they have their place, and are read in its order.
     ///
-    /// Returns how many events nobody had known.
+    /// Returns how many events were unknown.
     pub async fn receive_sync(
         &self,
         user_id: &str,
@@ -181,7 +182,7 @@ impl Store {
     }
 
     /// Saves events without a place, each once, with what they do to others. Returns those that
-    /// were not known, each with its room.
+    /// were unknown, each with its room.
     async fn fetch_events(
         &self,
         connection: &mut PgConnection,
@@ -221,9 +222,9 @@ impl Store {
     }
 }
 
-/// Gives events that are known their places behind all others, in this order: also to echoes of our
-/// posts that are done, since what was written before a letter does not answer it. Those that have one
-/// keep it. Returns the rooms in which there is something to read now.
+/// Gives known events their places behind all others, in this order; also echoes of our posts that are
+/// done, since what was written before a letter does not answer it. Events that have a place keep it.
+/// Returns the rooms in which there is something to read now.
 async fn place(
     connection: &mut PgConnection,
     order: &[String],
@@ -232,7 +233,7 @@ async fn place(
     if order.is_empty() {
         return Ok(BTreeSet::new());
     }
-    // What a sync brings is one block of places; nobody else gives any meanwhile.
+    // What a sync brings is one block of places; no other task gives places meanwhile.
     let last = sqlx::query_scalar!(
         r#"select setval('room_event_places', nextval('room_event_places') + $1) as "last!""#,
         i64::try_from(order.len()).unwrap_or(i64::MAX),
@@ -258,7 +259,7 @@ async fn place(
 
 /// Confirms posts that came back, and names their events: there is nothing more to read in them,
 /// and no job is spent on it. An echo that overtakes the answer to our request is read like any
-/// other event, and known by its mark.
+/// other event, and recognised by its mark.
 async fn confirm_posts(
     connection: &mut PgConnection,
     events: &[String],

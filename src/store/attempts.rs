@@ -1,4 +1,4 @@
-//! Attempts that were counted before they began, and were none.
+//! Attempts that were counted before they began, and turned out not to count.
 
 use super::{Store, StoreError};
 use crate::model::{DispatchId, LetterId, PostId};
@@ -6,7 +6,7 @@ use crate::model::{DispatchId, LetterId, PostId};
 /// An attempt that was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attempt {
-    /// To find a letter its place.
+    /// To find a letter's place.
     Letter(LetterId),
     /// To say a post.
     Post(PostId),
@@ -14,7 +14,7 @@ pub enum Attempt {
     Event(i64),
     /// To close a dispatch.
     Closing(DispatchId),
-    /// To hand a dispatch over, with the number of its beginning. Nothing of its body left.
+    /// To hand a dispatch over, with its attempt number. Nothing of its body left.
     Dispatch(DispatchId, i64),
 }
 
@@ -65,7 +65,8 @@ impl Store {
                 .execute(&self.pool)
                 .await?
             }
-            // Whether the note that its body may leave was saved, may be unknown; it did not leave.
+            // It may be unknown whether the note that its body may leave was saved; the body did
+            // not leave.
             Attempt::Dispatch(dispatch, begun) => {
                 sqlx::query!(
                     "update dispatches

@@ -1,5 +1,5 @@
-//! Channels as the database knows them: what they are called, of which kind they are, and what the
-//! names of their letters and rooms are made with.
+//! Channels as the database knows them: their names and kinds, and what the names of their letters
+//! and rooms are made with.
 
 use sqlx::AssertSqlSafe;
 
@@ -27,7 +27,7 @@ pub enum RenameError {
 }
 
 impl Store {
-    /// Every channel the database knows something of, with the kind of its conversations.
+    /// Every channel that the database knows, with the kind of its conversations.
     pub async fn known_channels(&self) -> Result<KnownChannels, StoreError> {
         let rows = sqlx::query!(
             r#"select
@@ -55,8 +55,8 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.channel, row.kind.and_then(kind))).collect())
     }
 
-    /// The channels of the settings that the database knows by another name: their mailbox is the
-    /// same. Changes nothing.
+    /// The channels of the settings that the database knows by another name, with the same mailbox.
+    /// Changes nothing.
     pub async fn renamed_channels(
         &self,
         channels: &[ChannelPlace],
@@ -84,14 +84,15 @@ impl Store {
         .await?)
     }
 
-    /// Lets channels go on under the names of the settings. Only at start, holding the database.
+    /// Lets channels go on under the names of the settings. Only at the start, holding the
+    /// database.
     pub async fn rename_channels(&self, renamings: &[Renaming]) -> Result<(), StoreError> {
-        // First to names that no channel can bear, so that two may change theirs.
+        // First to names that no channel can have, so that two channels may swap theirs.
         let from: Vec<String> = renamings.iter().map(|renaming| renaming.from.clone()).collect();
         let to: Vec<String> = renamings.iter().map(|renaming| renaming.to.to_string()).collect();
         let between: Vec<String> = to.iter().map(|name| format!("*{name}")).collect();
         let mut transaction = self.pool.begin().await?;
-        // Whatever is kept by channel goes along, also what a later version keeps.
+        // Every table that has a channel's name goes along, even one of a later version.
         let tables = sqlx::query_scalar!(
             r#"select table_name::text as "table!"
              from information_schema.columns
@@ -101,7 +102,7 @@ impl Store {
         )
         .fetch_all(&mut *transaction)
         .await?;
-        // A channel that was in the settings and brought nothing leaves its name to the one that comes.
+        // A channel that was in the settings and brought nothing leaves its name to the new one.
         sqlx::query!(
             "delete from channels where channel = any ($1) and not channel = any ($2)",
             &to,
@@ -128,8 +129,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the channels of the settings. What the names of a new one are made with is its own name,
-    /// or, where another one has that since it was called so, with its mailbox: both are the same
+    /// Notes the channels of the settings. The names of a new channel are made with its own name, or,
+    /// where another channel took that name earlier, with its mailbox as well: both are the same
     /// after the database was restored.
     pub async fn keep_channels(&self, channels: &[ChannelPlace]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;

@@ -1,23 +1,23 @@
-//! What speakers ask for beyond the answers: one transaction with the note that their command was acted
-//! upon, so that it is done once, and answered by what was done.
+//! What speakers ask for besides answers: one transaction with the note that their command was acted
+//! upon, so that it is done once. The room is told what was done.
 
 use sqlx::PgConnection;
 
 use super::{ConfirmedBy, EventStep, Job, StoreError, identities, jobs};
 use crate::model::ConversationId;
 
-/// What came of letting somebody in.
+/// The outcome of letting a user in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetIn {
-    /// It is invited, and gets the keys from now on.
+    /// The user is invited, and gets the keys from now on.
     Now,
-    /// It was let in before, and is there or invited.
+    /// The user was let in before, and is there or invited.
     Before,
 }
 
 impl EventStep<'_> {
-    /// A speaker lets somebody in. Who was let in before and is not there any more, or could not be
-    /// invited, is invited once more.
+    /// A speaker lets a user in. A user who was let in before and is no longer there, or could not
+    /// be invited, is invited once more.
     pub async fn admit(
         &mut self,
         conversation: ConversationId,
@@ -66,8 +66,8 @@ impl EventStep<'_> {
         .await?)
     }
 
-    /// A speaker sends somebody out again: it gets no more keys, and is removed. `false`: nobody had
-    /// let it in.
+    /// A speaker sends a user out again: the user gets no more keys, and is removed. `false`: no
+    /// speaker had let the user in.
     pub async fn dismiss(
         &mut self,
         conversation: ConversationId,
@@ -106,7 +106,7 @@ impl EventStep<'_> {
         Ok(true)
     }
 
-    /// A speaker confirmed what was not sure about a caller. `false`: it was confirmed before.
+    /// A speaker confirmed what was doubtful about a caller. `false`: it was confirmed before.
     pub async fn settle_doubt(
         &mut self,
         conversation: ConversationId,
@@ -126,14 +126,14 @@ impl EventStep<'_> {
         Ok(settled == 1)
     }
 
-    /// A speaker confirmed somebody's new identity; see [`super::Store::confirm_identity`].
+    /// A speaker confirmed a user's new identity; see [`super::Store::confirm_identity`].
     pub async fn confirm_identity(&mut self, user_id: &str, key: &str) -> Result<bool, StoreError> {
         let by = ConfirmedBy::Speaker;
         Ok(identities::confirm(&mut self.transaction, user_id, key, by, self.at).await?)
     }
 }
 
-/// What was noted of earlier invitations and tries counts no more; somebody looks after the room.
+/// Earlier invitations and tries count no more; a job looks after the room.
 async fn is_invited_anew(
     connection: &mut PgConnection,
     conversation: ConversationId,

@@ -19,17 +19,17 @@ pub struct Conversation {
     pub is_parked: bool,
 }
 
-/// What is known of the threads of one correspondent on one channel, and of nobody else.
+/// What is known of the threads of one correspondent on one channel, and of no other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownThreads {
-    /// Where the Message-IDs that were asked for were seen.
+    /// Where the requested Message-IDs were seen.
     pub by_message_id: HashMap<MessageId, Seen>,
     /// The newest conversation with the correspondent.
     pub newest: Option<ConversationId>,
 }
 
-/// In which conversation Message-IDs were seen, and with whose it is. An id that was seen in another
-/// one before, or as the name of another mail, is ambiguous from now on.
+/// In which conversation Message-IDs were seen, and whose it is. An id that was seen in another
+/// conversation before, or as the name of another mail, is ambiguous from now on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sighting {
     pub(super) conversation: ConversationId,

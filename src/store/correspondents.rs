@@ -1,11 +1,12 @@
-//! Those a channel talks to: who they are, when they were heard of, and whether they can be reached.
+//! The parties a channel talks to: who they are, when they were heard of, and whether they can be
+//! reached.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState};
 
-/// Opens a conversation of a channel. A letter of its correspondent is what opens it.
+/// Opens a conversation of a channel. A letter of its correspondent opens it.
 pub(super) async fn open_conversation(
     connection: &mut PgConnection,
     channel: &ChannelName,
@@ -35,7 +36,7 @@ pub(super) async fn open_conversation(
 }
 
 /// Notes what became of a dispatch to the correspondent of a conversation, as far as it tells whether
-/// they can be reached.
+/// the correspondent can be reached.
 pub(super) async fn note_reached(
     connection: &mut PgConnection,
     conversation: ConversationId,

@@ -1,8 +1,8 @@
 //! What the encryption of one device has to remember: matrix-sdk-crypto's `CryptoStore` on Postgres.
 //!
-//! All devices of the gateway share one set of tables. A [`DeviceStore`] sees the rows of its own
-//! device, and nobody else's. What is secret is sealed and bound to its row; what others publish is
-//! stored once for all (see `peers`).
+//! All devices of the gateway share one set of tables. A [`DeviceStore`] sees only the rows of its
+//! own device. What is secret is sealed and bound to its row; what others publish is stored once for
+//! all devices (see `peers`).
 //!
 //! A device belongs to one process at a time, and there to one `OlmMachine`: the library keeps
 //! accounts and sessions in memory, and what it saves replaces what is here.
@@ -60,13 +60,13 @@ pub struct DeviceStore {
     steps: Steps,
     seal: Seal,
     device: DeviceRow,
-    /// What never changes of the account, once it was loaded or saved.
+    /// The fixed part of the account, once it was loaded or saved.
     account: RwLock<Option<StaticAccountData>>,
     /// The device's own keys, which every Olm session holds a copy of.
     own_keys: RwLock<Option<DeviceKeys>>,
-    /// One save at a time, so that what is saved last is what was so last.
+    /// One save at a time, so that the last save has the last state.
     saving: Mutex<()>,
-    /// Whose devices or identities were found damaged, and are to be asked for anew.
+    /// Users whose devices or identities were found damaged, and have to be asked for again.
     damaged: RwLock<BTreeSet<OwnedUserId>>,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Debug for DeviceStore {
 }
 
 impl Store {
-    /// The memory of a device that stands in `devices`, for one `OlmMachine`.
+    /// The memory of a device that is in `devices`, for one `OlmMachine`.
     pub fn crypto_store(&self, device: DeviceRow) -> Arc<DeviceStore> {
         Arc::new(DeviceStore {
             steps: Steps::new(self.pool.clone()),
@@ -92,14 +92,14 @@ impl Store {
 }
 
 impl DeviceStore {
-    /// What never changes of the account, when it was loaded or saved before. The library's
-    /// conformance suite asks for it by this name.
+    /// The fixed part of the account, if it was loaded or saved before. The library's conformance
+    /// suite asks for it by this name.
     pub fn get_static_account(&self) -> Option<StaticAccountData> {
         read(&self.account)
     }
 
-    /// Those of whom something damaged was met since this was asked last. It is not there any more: the
-    /// homeserver has it.
+    /// Users of whom something damaged was found since this was last asked. The damaged value is gone;
+    /// the homeserver has the original.
     pub fn take_damaged(&self) -> Vec<OwnedUserId> {
         let mut damaged = self.damaged.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *damaged).into_iter().collect()
@@ -110,7 +110,7 @@ impl DeviceStore {
         damaged.insert(user.to_owned());
     }
 
-    /// The same, loaded when it was not before.
+    /// The same, loaded if it was not loaded before.
     async fn static_account(&self) -> Result<StaticAccountData, DeviceStoreError> {
         if let Some(account) = self.get_static_account() {
             return Ok(account);
@@ -123,7 +123,7 @@ impl DeviceStore {
         if let Some(keys) = read(&self.own_keys) {
             return Ok(keys);
         }
-        // Not beside a save, which may be about just these.
+        // Not during a save, which may concern these very users.
         let _turn = self.saving.lock().await;
         let keys = self.get_own_device().await?.as_device_keys().clone();
         write(&self.own_keys, Some(keys.clone()));
@@ -166,7 +166,7 @@ impl CryptoStore for DeviceStore {
     }
 
     async fn save_changes(&self, changes: Changes) -> Result<(), Self::Error> {
-        // Sessions change while they are used: they are read only when it is this save's turn.
+        // Sessions change while they are used: they are read only when this save has its turn.
         let _turn = self.saving.lock().await;
         let mut records = RecordChanges::default();
         records.collect(self, &changes).await?;
@@ -198,7 +198,7 @@ impl CryptoStore for DeviceStore {
             .await?;
         }
         if self.is_about_us(&changes) {
-            // Before the commit, of which one may not hear; who asks for them waits for its end.
+            // Before the commit, whose outcome may remain unknown; a reader waits for its end.
             write(&self.own_keys, None);
         }
         transaction.commit().await?;
@@ -489,7 +489,7 @@ impl CryptoStore for DeviceStore {
         key: &str,
         holder: &str,
     ) -> Result<Option<u64>, Self::Error> {
-        // By the clock of the database, the one clock that all who want the lease share.
+        // By the clock of the database, which all that want the lease share.
         let generation = sqlx::query_scalar!(
             r#"insert into crypto_leases as lease (device, key, holder, generation, expires_at)
              values ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 millisecond')
@@ -548,7 +548,7 @@ impl CryptoStore for DeviceStore {
     }
 }
 
-/// A lock that was poisoned holds what it held: nothing here panics while it writes.
+/// A poisoned lock still holds a valid value: nothing here panics while it writes.
 fn read<T: Clone>(lock: &RwLock<Option<T>>) -> Option<T> {
     lock.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

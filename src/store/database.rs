@@ -19,15 +19,15 @@ use super::{
 /// How long a task waits for a free connection before it is told to come back.
 const CONNECTION_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a statement of the gateway may run: far longer than any of them needs, so that none is
-/// waited for without end.
+/// How long a statement of the gateway may run: far longer than any of them needs, so that no task
+/// waits without end.
 const STATEMENT_MAX: &str = "5min";
 
-/// How long a transaction may stand open between two statements. It holds rows, and nothing is done
-/// in one that takes longer than a moment.
+/// How long a transaction may stay open between two statements. It holds rows, and nothing inside a
+/// transaction takes longer than a moment.
 const IDLE_IN_TRANSACTION_MAX: &str = "60s";
 
-/// How long a connection may lie idle and still be used without a question.
+/// How long a connection may lie idle and still be used without a check.
 const IDLE_IS_TRUSTED: Duration = Duration::from_secs(1);
 
 /// Key of the advisory lock under which tables are fenced. Arbitrary.
@@ -78,7 +78,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether to try again would be in vain until somebody does something.
+    /// Whether trying again would not help until an admin does something.
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::Unreachable(error) => matches!(error, sqlx::Error::Configuration(_)),
@@ -99,7 +99,7 @@ impl OpenError {
     }
 }
 
-/// What stands in `seal_keys`.
+/// The contents of `seal_keys`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
     /// The first start makes one.
@@ -110,7 +110,7 @@ pub enum KeyState {
     },
 }
 
-/// A database that was reached. What lies in it cannot be read yet.
+/// A database that was reached. Its contents cannot be read yet.
 #[derive(Debug, Clone)]
 pub struct Database {
     pub(super) pool: sqlx::PgPool,
@@ -127,8 +127,8 @@ impl Database {
         Ok(Self { pool })
     }
 
-    /// Connects as the gateway of this epoch: what it writes counts only as long as no other has
-    /// taken the database.
+    /// Connects as the gateway of this epoch: what it writes counts only as long as no other
+    /// gateway has taken the database.
     pub async fn connect_in(
         url: &str,
         connections_max: u32,
@@ -179,7 +179,8 @@ impl Database {
     pub async fn migrate(self, key: &OuterKey, at: OffsetDateTime) -> Result<Store, OpenError> {
         self.data_keys(key).await?;
         sqlx::migrate!().run(&self.pool).await.map_err(OpenError::Migrate)?;
-        // `migrate` may run beside a start; two at a time would make one trigger twice.
+        // `migrate` may run beside a start; two fencing runs at a time would make one trigger
+        // twice.
         let fenced = async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query("select pg_advisory_xact_lock($1)")
@@ -245,14 +246,15 @@ fn pool_of(connections_max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(CONNECTION_WAIT)
-        // A question before each use costs as much as most uses.
+        // A check before each use would cost as much as most uses.
         .test_before_acquire(false)
         .before_acquire(|connection, known| Box::pin(answers_still(connection, known.idle_for)))
         .after_release(|connection, _| Box::pin(ends_outside_of_transactions(connection)))
 }
 
-/// Whether a connection can be used that nobody used for a while: Postgres may have gone and come back
-/// meanwhile. What was used a moment ago is taken as it is; who gets a dead one of those tries again.
+/// Whether a connection can be used that was idle for a while: Postgres may have gone and come back
+/// meanwhile. A connection that was used a moment ago is taken as it is; a task that gets a dead one
+/// of those tries again.
 async fn answers_still(
     connection: &mut PgConnection,
     idle_for: Duration,
@@ -263,14 +265,14 @@ async fn answers_still(
     connection.ping().await.map(|()| true)
 }
 
-/// Sees to it that no connection comes back to the pool inside a transaction.
+/// Makes sure that no connection comes back to the pool inside a transaction.
 ///
 /// Work may be broken off wherever it waits: by a time limit, or with its task. sqlx 0.9 rolls back
-/// what was begun, but not what was broken off while `BEGIN` was on its way: Postgres begins a
-/// transaction of which sqlx knows nothing, and whatever is saved next on this connection with a
-/// statement of its own would never be committed.
+/// what was begun, but not what was broken off while `BEGIN` was on its way. Then Postgres begins a
+/// transaction of which sqlx knows nothing, and whatever a single statement saves next on this
+/// connection would never be committed.
 ///
-/// Only where an answer is outstanding can a `BEGIN` be on its way. Mostly none is, which is known
+/// A `BEGIN` can be on its way only where an answer is outstanding. Mostly none is, which is known
 /// without asking Postgres.
 async fn ends_outside_of_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     {
@@ -280,7 +282,7 @@ async fn ends_outside_of_transactions(connection: &mut PgConnection) -> Result<b
         }
         outstanding.await?;
     }
-    // In a transaction this ends it, with a warning; outside of one it is as good as nothing, where
+    // Inside a transaction this ends it, with a warning; outside it does almost nothing, where
     // `rollback` alone would be a warning in Postgres' log each time.
     sqlx::raw_sql("begin; rollback").execute(connection).await?;
     Ok(true)

@@ -23,9 +23,9 @@ pub struct NewPart<'a> {
     pub author: &'a str,
     pub event_id: &'a str,
     pub part: &'a StoredPart,
-    /// The letter it answers. What answers another one leaves as a mail of its own.
+    /// The letter it answers. An answer to another letter leaves as a separate mail.
     pub answers: Option<LetterId>,
-    /// How long the dispatch stays open for more after this part, and at the most.
+    /// How long the dispatch stays open for more after this part, and the longest it stays open.
     pub collect: std::time::Duration,
     pub collect_at_most: std::time::Duration,
     /// The Message-ID of the dispatch this part may open.
@@ -33,8 +33,8 @@ pub struct NewPart<'a> {
     pub at: OffsetDateTime,
 }
 
-/// One room message within a dispatch. Sealed as JSON: a name here never changes, and what is
-/// added is optional.
+/// One room message within a dispatch. Sealed as JSON: a name here never changes, and new fields
+/// are optional.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoredPart {
@@ -49,7 +49,7 @@ pub enum StoredPart {
         #[serde(default)]
         encryption: Option<Value>,
     },
-    /// Words and files of one room message, in order; none of them is several.
+    /// Words and files of one room message, in order; none of them is `Several`.
     Several(Vec<StoredPart>),
 }
 
@@ -68,9 +68,9 @@ impl StoredPart {
 pub enum MayLeave {
     /// It may: that is saved.
     Leaves,
-    /// The room shows something else by now; the dispatch waits to be composed anew.
+    /// The room shows something else by now; the dispatch waits to be composed again.
     Changed,
-    /// The dispatch is not in the state before, because it was withdrawn or taken over.
+    /// The dispatch is not in the expected state, because it was withdrawn or taken over.
     Stopped,
 }
 
@@ -91,20 +91,21 @@ pub struct StoredDispatch {
     pub in_reply_to: Option<MessageId>,
     pub ancestors: Vec<MessageId>,
     pub attempts: i32,
-    /// Which attempt, or new beginning, it is: no two have the same number.
+    /// The number of the attempt, or new beginning: no two have the same number.
     pub begun: i64,
     /// What began to leave under its Message-ID, as [`Composition`] marks it.
     pub said_as: Option<String>,
     pub next_attempt_at: Option<OffsetDateTime>,
-    /// The first room message that it still says: notices answer it.
+    /// The first room message that it still contains: notices answer it.
     pub first_event: Option<String>,
     /// An earlier attempt may have arrived, whatever becomes of this one.
     pub may_have_arrived: bool,
 }
 
 impl StoredDispatch {
-    /// The states in which the database may have it while nobody but us moves it. An attempt that
-    /// began is in one of two: whether the note that its body leaves was saved, may be unknown.
+    /// The states in which the database may have it while no task but this one moves it. An attempt
+    /// that began is in one of two: it may be unknown whether the note that its body leaves was
+    /// saved.
     fn may_stand_in(&self) -> Vec<String> {
         let states: &[DeliveryState] = match self.state {
             DeliveryState::HandingOver | DeliveryState::SendingBody => {
@@ -120,9 +121,9 @@ impl StoredDispatch {
 impl Store {
     /// Puts a room message into the author's open dispatch, or into a new one.
     ///
-    /// A dispatch gathers what one person says in one portal in answer to one letter; somebody
-    /// else's words close it, and so does an answer to another letter.
-    /// The same event twice changes nothing.
+    /// A dispatch gathers what one person says in one portal in answer to one letter; another
+    /// person's words close it, and so does an answer to another letter. The same event twice
+    /// changes nothing.
     pub async fn collect(&self, new: NewPart<'_>) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         self.collect_in(&mut transaction, new).await?;
@@ -221,8 +222,8 @@ impl Store {
         Ok(())
     }
 
-    /// The oldest dispatch of a conversation that is not settled: the only one that may move. When
-    /// it is damaged, that is the answer: [`StoreError::Damaged`] with its row.
+    /// The oldest dispatch of a conversation that is not settled: the only one that may move. If it
+    /// is damaged, the result is [`StoreError::Damaged`] with its row.
     pub async fn head_dispatch(
         &self,
         conversation: ConversationId,
@@ -347,7 +348,7 @@ impl Store {
         .await?
         .rows_affected()
             == 1;
-        // Withdrawn meanwhile: nobody outside will ever know its Message-ID.
+        // Withdrawn meanwhile: its Message-ID will never be known outside.
         if !is_closed {
             return Ok(());
         }
@@ -358,8 +359,8 @@ impl Store {
         Ok(())
     }
 
-    /// Counts an attempt at closing a dispatch, before the letter it answers is read. Gives the
-    /// attempts with this one; nothing when it is not gathered any more.
+    /// Counts an attempt at closing a dispatch, before the letter it answers is read. Returns the
+    /// attempts including this one; nothing when the dispatch no longer gathers.
     pub async fn dispatch_closes(&self, dispatch: DispatchId) -> Result<Option<i32>, StoreError> {
         Ok(sqlx::query_scalar!(
             "with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
@@ -375,8 +376,8 @@ impl Store {
         .await?)
     }
 
-    /// Begins an attempt: counts it, and claims the dispatch for it. `None` when it does not wait any
-    /// more, for example because its author withdrew it meanwhile.
+    /// Begins an attempt: counts it, and claims the dispatch for it. `None` when the dispatch does
+    /// not wait any more, for example because its author withdrew it meanwhile.
     pub async fn begin_attempt(
         &self,
         dispatch: &StoredDispatch,
@@ -403,9 +404,9 @@ impl Store {
         }))
     }
 
-    /// Gives a dispatch that waits another Message-ID, because what it says now is not what may have
-    /// arrived under the one it has. Both lead back to the conversation. `None` when it does not wait
-    /// any more.
+    /// Gives a waiting dispatch another Message-ID, because it now says something else than what may
+    /// have arrived under the old one. Both lead back to the conversation. `None` when it does not
+    /// wait any more.
     pub async fn name_anew(
         &self,
         dispatch: &StoredDispatch,
@@ -437,9 +438,9 @@ impl Store {
         Ok(Some(StoredDispatch { message_id, begun, said_as: None, ..dispatch.clone() }))
     }
 
-    /// The last step before the body of an attempt's mail leaves: whether it may. What was composed
-    /// must be what its room shows at this moment; whatever is done to a message after this commit
-    /// is too late. And neither another attempt nor another gateway may have begun.
+    /// The last step before the body of an attempt's mail leaves: decides whether it may. What was
+    /// composed must be what its room shows at this moment; anything done to a message after this
+    /// commit is too late. And neither another attempt nor another gateway may have begun.
     pub async fn body_leaves(
         &self,
         attempt: &StoredDispatch,
@@ -502,7 +503,7 @@ impl Store {
         Ok(MayLeave::Leaves)
     }
 
-    /// How many dispatches stand in each state, for the metrics; also in those with none.
+    /// How many dispatches are in each state, for the metrics; states with none included.
     pub async fn dispatch_counts(&self) -> Result<Vec<(DeliveryState, i64)>, StoreError> {
         let rows = sqlx::query!(
             r#"select state, count(*) as "count!"

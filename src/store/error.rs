@@ -8,18 +8,18 @@ use crate::model::WrongState;
 /// The database could not do it. Nothing was half done.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Postgres itself failed. Whoever asked tries again later.
+    /// Postgres itself failed. The caller tries again later.
     #[error("the database did not answer as expected")]
     Again(#[source] sqlx::Error),
-    /// Trying again does not help: a value is not what was saved there. Whoever asked sets the one
+    /// Trying again does not help: a value is not what was saved there. The caller sets the one
     /// thing it belongs to aside and goes on.
     #[error(transparent)]
     Damaged(#[from] Damaged),
 }
 
 impl StoreError {
-    /// Whether the database as a whole is away, full or about to end: then it is not the fault of
-    /// what was asked for, and everything else would fail as well.
+    /// Whether the database as a whole is away, full or about to end: then the request is not at
+    /// fault, and everything else would fail as well.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Again(sqlx::Error::Database(refusal)) => {
@@ -31,7 +31,7 @@ impl StoreError {
     }
 }
 
-/// A value in the database that cannot be read or taken. Says where it stands, never what it is.
+/// A value in the database that cannot be read or taken. Says where it is, never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Damaged {
     pub table: Cow<'static, str>,
@@ -66,7 +66,7 @@ pub enum Harm {
     State(#[from] WrongState),
 }
 
-/// Where nobody can tell where it was.
+/// For damage whose place is unknown.
 const SOMEWHERE: &str = "unknown";
 
 impl Damaged {
@@ -74,7 +74,7 @@ impl Damaged {
         Self { table: table.into(), column: column.into(), row: Some(row), why }
     }
 
-    /// What was sealed for this purpose stands in one column only.
+    /// A value sealed for this purpose is in one column only.
     pub(super) fn sealed(purpose: Purpose, why: Harm) -> Self {
         let place = SEALED.iter().find(|column| column.purpose == purpose);
         let (table, column) = place.map_or((SOMEWHERE, SOMEWHERE), |c| (c.table, c.column));
@@ -85,7 +85,7 @@ impl Damaged {
         Self { table: SOMEWHERE.into(), column: column.into(), row: None, why }
     }
 
-    /// Its row, when it is one of this table.
+    /// Its row, if it is in this table.
     pub fn row_of(&self, table: &str) -> Option<i64> {
         self.row.filter(|_| self.table == table)
     }
@@ -118,10 +118,9 @@ fn is_about_a_value(code: &str) -> bool {
     code.starts_with("22") || code.starts_with("23") || ["XX001", "XX002"].contains(&code)
 }
 
-/// The same for what says nothing about the statement: the connection (08), a server that only reads
-/// (25006), others who were faster (40, 55P03), no room (53), a server that ends or begins (57P), its
-/// disk (58), and another gateway (UM001). A statement that took too long (57014) may be at fault
-/// itself.
+/// Codes that say nothing about the statement: the connection (08), a server that only reads (25006),
+/// others who were faster (40, 55P03), no room (53), a server that ends or begins (57P), its disk
+/// (58), and another gateway (UM001). A statement that took too long (57014) may be at fault itself.
 fn is_about_all(code: &str) -> bool {
     ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
         || ["25006", "55P03", "UM001"].contains(&code)
@@ -138,7 +137,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(refusal)
                 if refusal.code().is_some_and(|code| is_about_a_value(&code)) =>
             {
-                // Names out of our own migrations; the message may quote the value.
+                // Names from our own migrations; the message may quote the value.
                 let name = |name: Option<&str>| match name {
                     Some(name) => name.to_owned().into(),
                     None => SOMEWHERE.into(),

@@ -1,5 +1,5 @@
-//! What follows from one event, in one transaction with the note that it was acted upon: reading
-//! it twice does nothing twice.
+//! What follows from one event, in one transaction with the note that it was acted upon: reading it
+//! twice does nothing twice.
 
 mod under_way;
 
@@ -20,7 +20,7 @@ use crate::{
 };
 pub use under_way::{UnderWay, WaitForEdit, WaitedFor};
 
-/// An event that is being acted upon. Nothing holds before [`EventStep::commit`].
+/// An event that is being acted upon. Nothing counts before [`EventStep::commit`].
 #[derive(Debug)]
 pub struct EventStep<'a> {
     store: &'a Store,
@@ -36,7 +36,7 @@ pub enum EditSays<'a> {
     Never,
 }
 
-/// Where the message stands that an act was done to. Its dispatch moves for nobody else meanwhile.
+/// The position of the message that an act was done to. No other task moves its dispatch meanwhile.
 pub struct Stood {
     pub dispatch: DispatchId,
     state: DeliveryState,
@@ -75,7 +75,7 @@ impl Stood {
         &self.part.author
     }
 
-    /// The edit for whose key it was held.
+    /// The edit for whose key it was held back.
     pub fn held_by(&self) -> Option<&str> {
         self.part.held_by.as_deref()
     }
@@ -111,7 +111,7 @@ impl EventStep<'_> {
         self.store.collect_in(&mut self.transaction, new).await
     }
 
-    /// Adds something the bot says.
+    /// Adds a post by the bot.
     pub async fn say(
         &mut self,
         conversation: ConversationId,
@@ -122,7 +122,7 @@ impl EventStep<'_> {
         Ok(self.store.insert_bot_post(connection, conversation, txn_id, notice).await?)
     }
 
-    /// Adds something the bot says in place of an earlier post of its own, if there is one.
+    /// Adds a post by the bot in place of an earlier one, if there is one.
     pub async fn say_instead(
         &mut self,
         conversation: ConversationId,
@@ -133,7 +133,7 @@ impl EventStep<'_> {
         Ok(self.store.replace_bot_post_in(connection, conversation, names, notice).await?)
     }
 
-    /// Adds a letter as it came, said by the bot.
+    /// Adds a letter as it came, posted by the bot.
     pub async fn original(
         &mut self,
         conversation: ConversationId,
@@ -144,8 +144,8 @@ impl EventStep<'_> {
         Ok(self.store.insert_original(connection, conversation, txn_id, letter).await?)
     }
 
-    /// Has every parked dispatch of a conversation tried once more. Returns which they were, each with
-    /// whether it may have arrived before.
+    /// Has every parked dispatch of a conversation tried once more. Returns these dispatches, each
+    /// with whether it may have arrived before.
     pub async fn retry_parked(
         &mut self,
         conversation: ConversationId,
@@ -158,7 +158,7 @@ impl EventStep<'_> {
         Ok(items)
     }
 
-    /// Notes what an edit makes of its message. What was told of it without its key stays: an edit
+    /// Notes what an edit makes of its message. What was noted of it without its key stays: an edit
     /// has one message.
     pub async fn edit_says(
         &mut self,
@@ -215,7 +215,8 @@ impl EventStep<'_> {
         Ok(edited.unwrap_or_else(|| target.to_owned()))
     }
 
-    /// Where a message of a conversation stands, if it is part of a dispatch. The dispatch is held.
+    /// The position of a message of a conversation, if it is part of a dispatch. The dispatch is
+    /// locked.
     pub async fn standing_of(
         &mut self,
         conversation: ConversationId,
@@ -262,7 +263,7 @@ impl EventStep<'_> {
         Ok(Some(Stood { dispatch, state, part, acts, has_others, may_have_arrived, answers }))
     }
 
-    /// Whether somebody said this in this room before, it stayed there, and it is shown.
+    /// Whether this author said this in this room before, it stayed there, and it is shown.
     pub async fn stayed_in_the_room(
         &mut self,
         room_id: &str,
@@ -294,7 +295,7 @@ impl EventStep<'_> {
         .await?)
     }
 
-    /// A message that was taken back waits for its key no more: it is read, and found redacted.
+    /// A message that was taken back no longer waits for its key: it is read, and found redacted.
     pub async fn waits_no_more(&mut self, event_id: &str) -> Result<(), StoreError> {
         let room = sqlx::query_scalar!(
             "update room_events
@@ -312,7 +313,7 @@ impl EventStep<'_> {
         Ok(())
     }
 
-    /// A message leaves no more, whatever comes.
+    /// A message will not leave, whatever comes.
     pub async fn take_out(&mut self, stood: &Stood) -> Result<(), StoreError> {
         sqlx::query!(
             "update dispatch_parts
@@ -326,8 +327,8 @@ impl EventStep<'_> {
         Ok(())
     }
 
-    /// A message leaves no more, and its dispatch does: what was said of that at the message ends with
-    /// `notice`.
+    /// A message will not leave, but its dispatch will: what was said about that at the message ends
+    /// with `notice`.
     pub async fn notice_ends(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
         let conversation = sqlx::query_scalar!(
             "select conversation_id from dispatches where id = $1",
@@ -340,8 +341,8 @@ impl EventStep<'_> {
         Ok(store.notice_ends(connection, conversation, dispatch, message, notice).await?)
     }
 
-    /// A message that was held leaves after all, as its room shows it: in the dispatch that it may
-    /// open by `new`, whose part and author are its own.
+    /// A message that was held back leaves after all, as its room shows it: in the dispatch that it
+    /// may open by `new`, whose part and author are its own.
     pub async fn come_back(&mut self, stood: &Stood, new: NewPart<'_>) -> Result<(), StoreError> {
         let version = match stood.shown() {
             Shown::Version(version) => version,
@@ -373,13 +374,13 @@ impl EventStep<'_> {
         self.store.withdraw_in(connection, stood.dispatch, notice, at).await
     }
 
-    /// Nothing of a dispatch is left that a person could have tried again.
+    /// Nothing is left of a dispatch that a person could have tried again.
     pub async fn not_again(&mut self, stood: &Stood) -> Result<(), StoreError> {
         let kind = ParkedKind::Dispatch;
         Ok(parked::settle(&mut self.transaction, kind, stood.dispatch.0, self.at).await?)
     }
 
-    /// An act's author is told that it came while the answer was under way.
+    /// An act's author is told that the act came while the answer was under way.
     pub async fn is_told_under_way(&mut self, act: &str) -> Result<(), StoreError> {
         sqlx::query!("update room_acts set is_told_under_way = true where event_id = $1", act)
             .execute(&mut *self.transaction)
@@ -393,7 +394,7 @@ impl EventStep<'_> {
         Ok(jobs::add(&mut self.transaction, &job, None).await?)
     }
 
-    /// Ends a dispatch whose last message was held. What was said about it before is replaced.
+    /// Ends a dispatch whose last message was held back. What was said about it before is replaced.
     async fn end(&mut self, stood: &Stood, notice: &Notice) -> Result<(), StoreError> {
         let conversation = withdraw(&mut self.transaction, stood.dispatch, self.at).await?;
         let Some(conversation) = conversation else { return Ok(()) };
@@ -411,7 +412,7 @@ impl EventStep<'_> {
         self.wake_hand_over(ConversationId(conversation)).await
     }
 
-    /// All of it holds.
+    /// Makes all of it count.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.transaction.commit().await?)
     }

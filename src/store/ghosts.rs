@@ -41,7 +41,8 @@ impl Store {
             .await?)
     }
 
-    /// Whether that position is a copy's: the next `/sync` brings what happened since it was made.
+    /// Whether that position is a copy's: the next `/sync` brings what happened since the copy was
+    /// made.
     pub async fn sync_is_of_copy(&self, user_id: &str) -> Result<bool, StoreError> {
         let of_copy = sqlx::query_scalar::<_, bool>(
             "select exists (select 1 from sync_positions where user_id = $1 and of_copy)",

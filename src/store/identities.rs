@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 
 use super::{Moment, Store, StoreError, StoredIdentity, shown};
 
-/// Who says that an identity is right.
+/// The person who says that an identity is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfirmedBy {
     /// Another person who may speak, in a room.
     Speaker,
-    /// Somebody at the command line.
+    /// An admin at the command line.
     Admin,
 }
 
@@ -26,17 +26,17 @@ impl ConfirmedBy {
     }
 }
 
-/// Somebody whose identity is not the one that is believed.
+/// A user whose identity is not the one that is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedIdentity {
     pub user_id: String,
     pub identity: StoredIdentity,
-    /// Nothing where it is no time that a clock shows.
+    /// Nothing if it is no time that a clock shows.
     pub seen_at: Option<OffsetDateTime>,
 }
 
 impl Store {
-    /// Notes the identities that members have just now. One that is seen for the first time is
+    /// Notes the identities that members have now. An identity that is seen for the first time is
     /// pinned.
     pub async fn identities_seen(
         &self,
@@ -64,7 +64,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is known of somebody's identity.
+    /// What is known of a user's identity.
     pub async fn identity(&self, user_id: &str) -> Result<Option<StoredIdentity>, StoreError> {
         Ok(sqlx::query_as!(
             StoredIdentity,
@@ -75,7 +75,7 @@ impl Store {
         .await?)
     }
 
-    /// The identity a room was told of last as somebody's new one.
+    /// The identity that a room was last told of as a user's new one.
     pub async fn told_identity(
         &self,
         room_id: &str,
@@ -96,8 +96,8 @@ impl Store {
         .await?)
     }
 
-    /// Believes somebody's new identity from now on: just the one that was asked about. `false`: it
-    /// is believed already, or nothing is known of it.
+    /// Believes a user's new identity from now on: exactly the one that was asked about. `false`:
+    /// it is believed already, or is unknown.
     pub async fn confirm_identity(
         &self,
         user_id: &str,
@@ -111,7 +111,7 @@ impl Store {
         Ok(is_new)
     }
 
-    /// Everybody whose identity is not the one that is believed, the newest change last.
+    /// All users whose identity is not the one that is believed, the newest change last.
     pub async fn changed_identities(&self) -> Result<Vec<ChangedIdentity>, StoreError> {
         let rows = sqlx::query!(
             r#"select user_id, pinned, seen, seen_at as "seen_at: Moment"

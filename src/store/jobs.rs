@@ -1,7 +1,7 @@
 //! Wake-ups on the job engine (graphile_worker), added in the transaction that makes them needed.
 //!
-//! A job says only *where* there is something to do; what, and in which order, stands in our own
-//! tables. So a job that runs twice, or a second one for the same place, is harmless.
+//! A job says only *where* there is something to do; our own tables say what, and in which order.
+//! So a job that runs twice, or a second one for the same place, is harmless.
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -35,7 +35,7 @@ impl Job {
     /// The engine's name for all of them.
     pub const TASK: &'static str = "look_after";
 
-    /// What is done there, as logs say it.
+    /// What is done there, as the log says it.
     pub fn word(&self) -> &'static str {
         match self {
             Self::PlaceLetters(_) => "place_letters",
@@ -45,7 +45,7 @@ impl Job {
         }
     }
 
-    /// Two jobs with one key are one job as long as none of them runs; the worker sees to it that
+    /// Two jobs with one key are one job as long as none of them runs; the worker makes sure that
     /// two never run side by side.
     pub fn key(&self) -> String {
         let word = self.word();
@@ -61,8 +61,8 @@ impl Job {
 
 /// Adds a job within the caller's transaction, to run now or at `at`.
 ///
-/// Without a queue of the engine: for each job it takes, it locks every queue that is free, which
-/// grows with the number of conversations and lets only one job be taken at a time.
+/// It uses no queue of the engine: for each job the engine takes, it locks every free queue. That
+/// cost grows with the number of conversations, and only one job can be taken at a time.
 pub(super) async fn add(
     connection: &mut PgConnection,
     job: &Job,
@@ -97,14 +97,14 @@ pub(super) async fn migrate(pool: &sqlx::PgPool) -> Result<(), OpenError> {
 }
 
 impl Store {
-    /// Adds a job outside of any other change.
+    /// Adds a job apart from any other change.
     pub async fn wake(&self, job: &Job, at: Option<OffsetDateTime>) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         Ok(add(&mut connection, job, at).await?)
     }
 
-    /// Adds a job for every place where something waits and is due, so that no lost wake-up
-    /// leaves anything lying. Cheap when nothing waits.
+    /// Adds a job for every place where something waits and is due, so that a lost wake-up leaves
+    /// nothing lying. Cheap when nothing waits.
     pub async fn wake_what_waits(&self, at: OffsetDateTime) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let channels = sqlx::query_scalar!(
@@ -205,8 +205,8 @@ impl Store {
         .bind(locked_before)
         .execute(&self.pool)
         .await?;
-        // A job that another one of its key took the place of, and that was given back before it was
-        // begun: the engine keeps such rows for ever.
+        // A job that was given back before it began, after another job took the place of its key:
+        // the engine keeps such rows for ever.
         sqlx::query(
             "delete from graphile_worker._private_jobs
              where locked_at is null
@@ -217,8 +217,8 @@ impl Store {
         Ok(freed.rows_affected())
     }
 
-    /// Forgets jobs of tasks that an earlier version had: nobody takes them, and what waits is woken
-    /// anew.
+    /// Forgets jobs of tasks that an earlier version had: no task takes them, and what waits is
+    /// woken again.
     pub async fn forget_jobs_of_earlier_versions(&self) -> Result<(), StoreError> {
         sqlx::query(
             "delete from graphile_worker._private_jobs as job
@@ -240,8 +240,8 @@ impl Store {
     }
 }
 
-/// Whether a job with this key waits for its turn already, or runs. One whose attempts are used up waits
-/// for nothing: the engine never takes it again.
+/// Whether a job with this key waits for its turn already, or runs. A job whose attempts are used up
+/// does not count: the engine never takes it again.
 async fn is_queued(connection: &mut PgConnection, job: &Job) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar::<_, bool>(
         "select exists (

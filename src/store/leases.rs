@@ -1,10 +1,10 @@
 //! Who works on what: a node, which is one run of a gateway on this database, holds a lease of each
 //! place it works for.
 //!
-//! A lease has no end of its own. It is its node's until the node has ended, and from then on Postgres
-//! refuses whatever that node still writes (`fence` in migrations/0023_leases.sql): every connection
-//! names its node's epoch, and so every statement carries it. So a lease that was taken once need not be
-//! asked for again in the same run.
+//! A lease never expires by itself. It belongs to its node until the node has ended, and from then on
+//! Postgres refuses whatever that node still writes (`fence` in migrations/0023_leases.sql): every
+//! connection names its node's epoch, so every statement carries it. So a lease need not be asked for
+//! again in the same run.
 
 use std::{
     collections::BTreeSet,
@@ -21,9 +21,10 @@ impl Store {
     /// Takes the lease of a place, or finds that this node has it. `false`: another node has it, and
     /// works there.
     ///
-    /// A command beside the gateway is no node: it holds nothing, and nobody keeps it out.
+    /// A command beside the gateway is no node: it holds no lease, and no lease stops it.
     ///
     /// # Errors
+    ///
     /// When Postgres does not answer, or this node has ended.
     pub async fn lease(&self, what: &str) -> Result<bool, StoreError> {
         if self.leases.0.lock().unwrap_or_else(PoisonError::into_inner).contains(what) {
@@ -54,8 +55,8 @@ impl Store {
         Ok(row.is_ours || row.is_no_node)
     }
 
-    /// Forgets the leases of nodes that have ended. Nobody needs them, and nobody asks for most of them
-    /// again.
+    /// Forgets the leases of nodes that have ended. They are no longer needed, and most of them are
+    /// never asked for again.
     pub async fn forget_ended_nodes(&self) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!("delete from leases where not is_live(epoch)")

@@ -9,19 +9,19 @@ use super::{
 };
 use crate::model::{ChannelName, LetterId, MailKey, MailboxId};
 
-/// From this length on a piece is saved and the next one begins. Large enough that a mail of
-/// 100 MB costs a few hundred statements, small enough that some in memory do not matter.
+/// From this length on a piece is saved and the next one begins. Large enough that a mail of 100 MB
+/// costs a few hundred statements, small enough that a few in memory do not matter.
 pub const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A mail on its way from a mailbox into the database.
 ///
-/// Its pieces are saved while it comes; it is there with [`NewLetter::finish`], and not before.
+/// Its pieces are saved while they come; the mail counts only with [`NewLetter::finish`].
 #[derive(Debug)]
 pub struct NewLetter<'s> {
     store: &'s Store,
-    /// The first piece, sealed: what a short mail has is all there.
+    /// The first piece, sealed: for a short mail this is everything.
     first: Option<Vec<u8>>,
-    /// What came since the last piece.
+    /// The bytes since the last piece.
     piece: Vec<u8>,
     rest: Option<i64>,
     rest_pieces: i32,
@@ -29,32 +29,34 @@ pub struct NewLetter<'s> {
     digest: Sha256,
 }
 
-/// Where a mail comes from, and what came of it.
+/// Where a mail comes from, and how its fetch ended.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchedFrom<'a> {
     pub channel: &'a ChannelName,
     /// The generation of the mailbox.
     pub mailbox: MailboxId,
     pub key: &'a MailKey,
-    /// What the server's list says of its length.
+    /// Its length according to the server's list.
     pub listed_bytes: Option<u64>,
     /// Only its head came, and the mailbox holds the only copy of the rest.
     pub head_only: bool,
-    /// It could not be had: its head came, or nothing. Should it come later, that is its letter.
+    /// The mail could not be fetched: only its head came, or nothing. If it comes later, it is that
+    /// letter.
     pub out_of_reach: bool,
     /// Because of its length.
     pub too_large: bool,
     pub at: OffsetDateTime,
 }
 
-/// What became of a mail that came.
+/// The outcome of saving a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Saved {
     /// A letter that was not there.
     New,
-    /// A letter that is there already: the very same bytes, or all that could be had of it.
+    /// A letter that is there already: the very same bytes, or everything that could be fetched of
+    /// it.
     Known,
-    /// The head of a mail out of reach, which is there already: there is nothing new of it.
+    /// The head of a mail out of reach, which is there already: nothing new has come of it.
     StillOutOfReach,
 }
 
@@ -76,7 +78,7 @@ impl<'s> NewLetter<'s> {
         self.bytes
     }
 
-    /// Takes what comes next.
+    /// Takes the next bytes.
     pub async fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.bytes += bytes.len() as u64;
         self.digest.update(bytes);
@@ -113,16 +115,16 @@ impl<'s> NewLetter<'s> {
         Ok(())
     }
 
-    /// Saves the letter. Whoever brings it wakes its placing, once for many;
-    /// [`Store::wake_what_waits`] does it for those who could not.
+    /// Saves the letter. The caller wakes the job that places letters, once for many;
+    /// [`Store::wake_what_waits`] does it for callers that could not.
     pub async fn finish(mut self, arrival: FetchedFrom<'_>) -> Result<Saved, StoreError> {
         if !self.piece.is_empty() || self.first.is_none() {
             self.end_piece().await?;
         }
         let digest = self.digest.clone().finalize();
         let first = self.first.take().unwrap_or_default();
-        // One statement for nearly all: nothing of these bytes came from this mailbox, and nothing
-        // bears its name.
+        // One statement for nearly all cases: these bytes did not come from this mailbox before,
+        // and no mail has this name.
         if !arrival.out_of_reach && self.insert(&arrival, &first, &digest).await? {
             return Ok(Saved::New);
         }
@@ -180,7 +182,7 @@ impl<'s> NewLetter<'s> {
         let (mailbox, key) = (arrival.mailbox.0, arrival.key.as_str());
         let listed_bytes = arrival.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok());
         let mut transaction = self.store.pool.begin().await?;
-        // What bears the name now.
+        // The mail that has the name now.
         let bearer = sqlx::query!(
             r#"select
                  id,
@@ -198,13 +200,13 @@ impl<'s> NewLetter<'s> {
         )
         .fetch_optional(&mut *transaction)
         .await?;
-        // Nothing new of a mail that cannot be had.
+        // Nothing new of a mail that cannot be fetched.
         if arrival.out_of_reach && bearer.as_ref().is_some_and(|bearer| !bearer.is_deleted) {
             return Ok(Saved::Known);
         }
         if let Some(bearer) = bearer.as_ref().filter(|bearer| bearer.is_same) {
             // Its deletion was confirmed, and had no effect; or the list says another size of it; or
-            // its head, which was all that could be had, is all there is.
+            // its head, which was everything that could be fetched, is all there is.
             sqlx::query!(
                 "update letters
                  set deleted_at = null,
@@ -228,7 +230,7 @@ impl<'s> NewLetter<'s> {
                 .await?;
         }
         // A mail whose name was gone, of which we know no deletion: a list was incomplete, or the
-        // server names its mails anew.
+        // server renames its mails.
         let returned = sqlx::query_scalar!(
             "update letters
              set mail_key = $3,
@@ -296,14 +298,14 @@ impl<'s> NewLetter<'s> {
     }
 }
 
-/// A letter up to this length, in bytes, is brought with the question how long it is.
+/// A letter up to this length, in bytes, is loaded together with its length.
 const SMALL_BYTES_MAX: i32 = 64 * 1024;
 
 /// Where the bytes of a letter are.
 #[derive(Debug, Clone)]
 pub struct LetterPieces {
     letter: LetterId,
-    /// The first piece as it is kept, where it is so small that it was brought at once.
+    /// The first piece as it is stored, if it is so small that it was loaded at once.
     small: Option<Vec<u8>>,
     rest: Option<i64>,
     /// How long each piece is, in order.
@@ -409,7 +411,7 @@ impl Store {
         Ok(self.open_large(purpose, sealed).await.map_err(|why| damaged(why.into()))?)
     }
 
-    /// Removes pieces no letter names: a crash left them, while their mail was coming. Only at
+    /// Removes pieces no letter names: a crash left them while their mail was coming. Only at the
     /// start, holding the database, before a mailbox is looked into.
     pub async fn remove_lost_pieces(&self) -> Result<u64, StoreError> {
         Ok(sqlx::query!(

@@ -17,18 +17,18 @@ pub struct StoredLetter {
     pub id: LetterId,
     /// The mailbox's own name for it.
     pub mail_key: String,
-    /// SHA-256 of its bytes; nothing for letters of before mailboxes had generations.
+    /// SHA-256 of its bytes; nothing for letters from before mailboxes had generations.
     pub digest: Option<Vec<u8>>,
-    /// Too large, or out of reach: we have but its head.
+    /// Too large, or out of reach: we have only its head.
     pub head_only: bool,
-    /// It could not be had: we have its head, or nothing.
+    /// It could not be fetched: we have its head, or nothing.
     pub out_of_reach: bool,
     /// Because of its length.
     pub too_large: bool,
-    /// The letter out of reach that this one is, now that it could be had.
+    /// The letter out of reach that this one turns out to be, now that it could be fetched.
     pub supersedes: Option<LetterId>,
     pub received_at: OffsetDateTime,
-    /// How often it was tried to place it, with this time.
+    /// How many attempts there were to place it, including this one.
     pub attempts: i32,
 }
 
@@ -82,29 +82,29 @@ pub struct Placing<'a> {
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
-    /// When its mail is fetched again, which the Clientmodul could not decrypt.
+    /// When its mail, which the Clientmodul could not decrypt, is fetched again.
     pub again_at: Option<OffsetDateTime>,
     pub at: OffsetDateTime,
 }
 
-/// What became of a placing.
+/// The outcome of placing a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
     /// The letter has its place.
     In(ConversationId),
     /// It had one before, or gets none. Nothing was done.
     Before,
-    /// One of its posts has the name of a post of another letter. Nothing was done: under that name
+    /// One of its posts has the name of another letter's post. Nothing was done: under that name
     /// the homeserver would take it for a repeat.
     NameTaken,
 }
 
 impl Store {
-    /// The oldest letter of a channel that has no place yet. An attempt at it is counted, before
-    /// anything of it is read: an attempt that the gateway does not survive is one.
+    /// The oldest letter of a channel that has no place yet. An attempt at it is counted before
+    /// anything of it is read, so that an attempt that the gateway does not survive counts.
     ///
-    /// It is not waited for until the count is on disk: should Postgres fall as well, it is lost,
-    /// and nothing else.
+    /// The statement does not wait until the count is on disk: if Postgres crashes as well, the
+    /// count is lost, and nothing else.
     pub async fn next_stored_letter(
         &self,
         channel: &ChannelName,
@@ -140,7 +140,7 @@ impl Store {
         Ok(row.map(StoredLetter::try_from).transpose()?)
     }
 
-    /// The newest letter of a conversation: what an answer answers.
+    /// The newest letter of a conversation: the one an answer answers.
     pub async fn newest_letter(
         &self,
         conversation: ConversationId,
@@ -171,8 +171,9 @@ impl Store {
     /// The letter that this one repeats: a mail of the same content that came before, under another
     /// key or from another mailbox.
     ///
-    /// Without a fingerprint, mails of the same bytes may be two. Only under the same name in
-    /// another generation of the mailbox they are the same one, which went over with it.
+    /// Without a fingerprint, two mails of the same bytes may be two letters. They are one only if
+    /// they have the same name in another generation of the mailbox: then the mail moved over with
+    /// it.
     pub async fn repeated_by(
         &self,
         channel: &ChannelName,
@@ -241,9 +242,9 @@ impl Store {
 
     /// Notes that a letter repeats another one; it gets no posts.
     ///
-    /// When the other one's name has left the mailbox this one came from, it is the same mail under
-    /// a new name: the other one gets the name, and nothing is kept twice. So a server that names
-    /// its mails anew at every look fills no database.
+    /// When the other letter's name has left the mailbox this one came from, it is the same mail
+    /// under a new name: the other letter gets the name, and nothing is kept twice. So a server
+    /// that renames its mails at every look fills no database.
     pub async fn mark_repeat(
         &self,
         letter: LetterId,
@@ -418,13 +419,13 @@ impl Store {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
-            // A letter without a place has no posts, so it is another one's.
+            // A letter without a place has no posts, so the post is another letter's.
             if said == 0 {
                 transaction.rollback().await?;
                 return Ok(Placed::NameTaken);
             }
         }
-        // All of it may stand in the room since before the database was restored.
+        // All of it may have been in the room since before the database was restored.
         sqlx::query!(
             "update letters
              set state = 'posted'

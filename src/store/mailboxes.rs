@@ -15,19 +15,20 @@ use crate::{
     rules::looking::{KeptMail, Marks, UnfetchedMail, UnfetchedState},
 };
 
-/// From this length on a key is taken for unique over all mailboxes, when letters of before are
-/// looked for: the ids servers make from times, sizes or hashes are longer, counters are shorter.
+/// Keys of this length or longer count as unique over all mailboxes when letters from before
+/// generations are looked for: the ids servers make from times, sizes or hashes are longer,
+/// counters are shorter.
 const UNIQUE_KEY_CHARS: usize = 12;
 
-/// How often the sizes of a server's list may be wrong before nobody believes them any more.
+/// How often the sizes in a server's list may be wrong before they are no longer believed.
 const FALSE_SIZES_MAX: i32 = 3;
 
-/// Where a mailbox is: the same for the same account at the same server. Does not tell which.
+/// The place of a mailbox: the same for the same account at the same server. Does not reveal which.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxPlace(pub(super) [u8; 32]);
 
 impl MailboxPlace {
-    /// The name of a host does not depend on its case, and an account's may.
+    /// The name of a host does not depend on its case; an account's may.
     pub fn new(protocol: &str, host: &str, port: u16, user: &str, folder: &str) -> Self {
         let mut hash = Sha256::new();
         for part in [protocol, &host.to_ascii_lowercase(), &port.to_string(), user, folder] {
@@ -42,11 +43,11 @@ impl MailboxPlace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailboxRow {
     pub id: MailboxId,
-    /// Not all it held at first was fetched or left yet.
+    /// Not everything it held at first was fetched or left yet.
     pub is_new: bool,
-    /// Whether the sizes of its server's list tell mails apart.
+    /// Whether the sizes in its server's list tell mails apart.
     pub has_true_sizes: bool,
-    /// Of so many mails without a name somebody was told.
+    /// The number of mails without a name that people were told of.
     pub nameless: usize,
 }
 
@@ -96,10 +97,10 @@ impl Store {
         })
     }
 
-    /// Letters of before mailboxes had generations, of this channel, whose keys are in its list and
-    /// can be no other mailbox's: they are its. Only for the first mailbox of a channel. A short key
-    /// may be a counter of another mailbox, so those mails are fetched once more; that they repeat a
-    /// letter shows then.
+    /// Adopts letters of this channel from before mailboxes had generations, whose keys are in this
+    /// mailbox's list and cannot be another mailbox's. Only for the first mailbox of a channel. A
+    /// short key may be a counter of another mailbox, so those mails are fetched once more and then
+    /// turn out to repeat a letter.
     pub async fn adopt_letters(
         &self,
         channel: &ChannelName,
@@ -128,7 +129,7 @@ impl Store {
         .rows_affected())
     }
 
-    /// Notes that all a mailbox held at first was fetched or left.
+    /// Notes that everything a mailbox held at first was fetched or left.
     pub async fn mailbox_looked_at(
         &self,
         mailbox: MailboxId,
@@ -148,7 +149,7 @@ impl Store {
         Ok(())
     }
 
-    /// What a mailbox held at the first look, which is now where none was noted.
+    /// What a mailbox held at the first look; if nothing was noted, that is the present look.
     pub async fn first_keys(
         &self,
         mailbox: MailboxId,
@@ -167,7 +168,7 @@ impl Store {
         Ok(keys.into_iter().map(MailKey::stored).collect())
     }
 
-    /// Notes of how many mails without a name somebody was told.
+    /// Notes how many mails without a name people were told of.
     pub async fn nameless_told(&self, mailbox: MailboxId, count: usize) -> Result<(), StoreError> {
         sqlx::query!(
             "update mailboxes set nameless = $2 where id = $1",
@@ -213,7 +214,7 @@ impl Store {
         .into_iter()
         .map(|row| UnfetchedMail {
             key: MailKey::stored(row.mail_key),
-            // A word that is none of ours costs a try, and no mail.
+            // An unknown word costs a try, and no mail.
             state: UnfetchedState::from_word(&row.state).unwrap_or(UnfetchedState::Trying),
             tries: row.tries.unsigned_abs(),
             next_try_at: row.next_try_at,
@@ -248,7 +249,7 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
-        // What a person was told of stays, for the row that says so.
+        // A row that people were told of stays, for the parked row that says so.
         sqlx::query!(
             "update unfetched_mails
              set state = 'gone',
@@ -276,7 +277,7 @@ impl Store {
         Ok(())
     }
 
-    /// What a mail that is no letter is told by; nothing where none is noted under this key.
+    /// How a mail that is no letter can be recognised; nothing if none is noted under this key.
     pub async fn marks(
         &self,
         mailbox: MailboxId,
@@ -295,8 +296,8 @@ impl Store {
         Ok(row.map(|row| marks(row.listed_bytes, row.head_digest)))
     }
 
-    /// Notes that a key names another mail than what was noted under it. What a person was told of
-    /// stays, under no key of a server: those hold no blank.
+    /// Notes that a key names another mail than the one noted under it. A row that people were told
+    /// of stays, under a key that no server uses: server keys contain no blank.
     pub async fn key_gone_over(
         &self,
         mailbox: MailboxId,
@@ -321,7 +322,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that a mail that is no letter is the same though the server's list says another length.
+    /// Notes that a mail that is no letter is the same although the server's list gives another
+    /// length.
     pub async fn noted_size_was_false(
         &self,
         mailbox: MailboxId,
@@ -342,7 +344,7 @@ impl Store {
         self.sizes_in_doubt(mailbox).await
     }
 
-    /// Notes that the server's list may have called a mail another one that is not.
+    /// Notes that by the server's list a mail may have seemed another one although it is not.
     pub async fn sizes_in_doubt(&self, mailbox: MailboxId) -> Result<(), StoreError> {
         sqlx::query!(
             "update mailboxes set false_sizes = false_sizes + 1 where id = $1",
@@ -373,7 +375,7 @@ impl Store {
         Ok(id.map(LetterId))
     }
 
-    /// The conversation that tells of mails of a channel of which not even a head could be had.
+    /// The conversation that tells of mails of a channel of which not even a head could be fetched.
     pub async fn mailbox_notices(
         &self,
         channel: &ChannelName,
@@ -425,7 +427,7 @@ async fn free_key(
     )
     .execute(&mut *connection)
     .await?;
-    // Of these nobody has to know.
+    // Nobody has to know of these.
     sqlx::query!(
         "delete from unfetched_mails
          where mailbox_id = $1

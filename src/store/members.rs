@@ -1,4 +1,4 @@
-//! Who is in a portal, whom a speaker let in, and what a room was told of its members.
+//! Who is in a portal, which users a speaker let in, and what a room was told about its members.
 
 mod told;
 
@@ -12,23 +12,24 @@ use crate::{
 };
 pub use told::{STRANGERS_A_DAY_MAX, ToldOf};
 
-/// Somebody who has joined a portal or is invited, with all that decides what becomes of it there.
+/// A user who has joined a portal or is invited, with everything that decides how it is treated
+/// there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentMember {
     pub user_id: String,
-    /// Otherwise it is invited.
+    /// If not, it is invited.
     pub has_joined: bool,
     /// We invited it ourselves a moment ago: nothing was heard, and no key given, since.
     pub is_certain: bool,
     pub admitted: Option<Admitted>,
     pub was_invited: bool,
-    /// The identity it is known by, and the one seen last.
+    /// The identity that is believed, and the one seen last.
     pub identity: Option<StoredIdentity>,
     /// Whether it has had a key for what is written here, and has belonged here since.
     pub has_read: bool,
 }
 
-/// The identity of a member: the one that is believed, and the one the homeserver told of last.
+/// The identities of a member: the one that is believed, and the one the homeserver told of last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredIdentity {
     pub pinned: String,
@@ -36,11 +37,11 @@ pub struct StoredIdentity {
 }
 
 impl Store {
-    /// Notes a membership as the room tells it: what is told last, counts.
+    /// Notes a membership as the room tells it: the last one told counts.
     ///
-    /// The event's own time is kept and orders nothing, because whoever writes an event chooses it:
-    /// a join from the future would outlive every leave. Where events may have come out of order the
-    /// homeserver is asked before anybody gets a key ([`Store::members_are`]).
+    /// The event's own time is kept and orders nothing, because the author of an event chooses it: a
+    /// join from the future would outlive every leave. Where events may have come out of order, the
+    /// homeserver is asked before any user gets a key ([`Store::members_are`]).
     pub async fn member_is(
         &self,
         room_id: &str,
@@ -68,8 +69,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes who is in a room and who is invited, as the homeserver says when it is asked: everybody,
-    /// given by user and whether it has joined. Whoever is not among them has left.
+    /// Notes who is in a room and who is invited, as the homeserver says when asked: everybody, given
+    /// by user and whether it has joined. A user who is not among them has left.
     pub async fn members_are(
         &self,
         room_id: &str,
@@ -106,7 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that we have just invited somebody; what the room tells of it comes later.
+    /// Notes that we have just invited a user; what the room tells of it comes later.
     pub async fn member_was_invited(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into room_members (room_id, user_id, membership, certain)
@@ -123,7 +124,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that we have just removed somebody who does not belong here any more.
+    /// Notes that we have just removed a user who does not belong here any more.
     pub async fn member_was_removed(
         &self,
         room_id: &str,
@@ -147,7 +148,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that somebody is gone who does not belong here any more.
+    /// Notes that a user is gone who does not belong here any more.
     pub async fn member_is_former(
         &self,
         room_id: &str,
@@ -160,8 +161,8 @@ impl Store {
         Ok(())
     }
 
-    /// At a start: who is no longer of a channel's team, and was let in by nobody, reads nothing more
-    /// in its rooms, and counts as never invited to those in which they are not.
+    /// At a start: a user who is no longer in a channel's team, and was let in by no speaker, reads
+    /// nothing more in its rooms, and counts as never invited to the rooms it is not in.
     pub async fn team_is(
         &self,
         channel: &ChannelName,
@@ -235,7 +236,7 @@ impl Store {
         Ok(())
     }
 
-    /// Nobody told what happened while we were away: what is known of memberships is uncertain.
+    /// Nothing told us what happened while we were away: what is known of memberships is uncertain.
     pub async fn memberships_are_uncertain(&self) -> Result<(), StoreError> {
         sqlx::query!("update room_members set certain = false where certain")
             .execute(&self.pool)
@@ -243,7 +244,8 @@ impl Store {
         Ok(())
     }
 
-    /// Those whom we have just invited to a room get a key now. The next one is asked about.
+    /// The users we have just invited to a room get a key now. The homeserver is asked before the
+    /// next key.
     pub async fn invited_get_keys(&self, room_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "update room_members set certain = false where room_id = $1 and certain",
@@ -306,7 +308,7 @@ impl Store {
                 user_id: row.user_id,
                 has_joined: row.has_joined,
                 is_certain: row.certain,
-                // A word nobody knows lets nobody in.
+                // An unknown word lets nobody in.
                 admitted: row
                     .admitted
                     .map(|word| Admitted::from_word(&word).unwrap_or(Admitted::Out)),
@@ -320,7 +322,7 @@ impl Store {
             .collect())
     }
 
-    /// Whom speakers let into a conversation.
+    /// The users that speakers let into a conversation.
     pub async fn admitted(&self, conversation: ConversationId) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar!(
             "select user_id
@@ -334,7 +336,7 @@ impl Store {
         .await?)
     }
 
-    /// About whom speakers are asked anew, each with the conversation and its rooms.
+    /// The users about whom speakers are asked again, each with the conversation and its rooms.
     pub async fn asked_anew(&self) -> Result<Vec<(ConversationId, String, String)>, StoreError> {
         let rows = sqlx::query!(
             r#"select admitted.conversation_id, portal.room_id as "room_id!", admitted.user_id
@@ -353,7 +355,7 @@ impl Store {
         Ok(asked.collect())
     }
 
-    /// Who has to go out of a room, as far as it may be removed; `team` are those who do not.
+    /// The members who have to leave a room, as far as they may be removed; `team` may stay.
     pub async fn former_members(
         &self,
         room_id: &str,
@@ -373,7 +375,7 @@ impl Store {
     }
 }
 
-/// Whoever was invited here does not belong here any more: should they again, they are newcomers.
+/// A former member who was invited here is a newcomer if it belongs here again.
 async fn is_former(
     connection: &mut PgConnection,
     room_id: &str,

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use super::error::{Damaged, Harm};
 
-/// A `timestamptz` as it stands there. Postgres knows times that no calendar of ours does
-/// (`infinity`, the year 200,000), and the driver's own reading panics at them.
+/// A `timestamptz` as stored. Postgres knows times that no calendar of ours does (`infinity`, the
+/// year 200,000), and the driver's own reader panics at them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment(Option<OffsetDateTime>);
 
@@ -18,7 +18,7 @@ pub(super) struct Moment(Option<OffsetDateTime>);
 const POSTGRES_EPOCH: i128 = 946_684_800;
 
 impl Moment {
-    /// The time, where it is one.
+    /// The time, if it is one.
     pub(super) fn read(
         self,
         table: &'static str,
@@ -28,7 +28,7 @@ impl Moment {
         self.0.ok_or_else(|| Damaged::new(table, column, row, Harm::Time))
     }
 
-    /// For what can do without.
+    /// For callers that can do without.
     pub(super) fn get(self) -> Option<OffsetDateTime> {
         self.0
     }
@@ -49,7 +49,7 @@ impl Decode<'_, Postgres> for Moment {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         match value.format() {
             PgValueFormat::Binary => Ok(Self::of_microseconds(i64::decode(value)?)),
-            // Not asked for anywhere; `infinity` and its like are no such text.
+            // Not requested anywhere; `infinity` and the like are no such text.
             PgValueFormat::Text => Ok(Self(OffsetDateTime::decode(value).ok())),
         }
     }

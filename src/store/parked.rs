@@ -25,7 +25,7 @@ pub enum ParkedKind {
     Event,
     /// A part of a portal's history that was not heard; the item is the conversation.
     Gap,
-    /// A mail in a mailbox that cannot be had.
+    /// A mail in a mailbox that cannot be fetched.
     Mail,
     /// A row whose own word is damaged: it is shown, and there is nothing to try.
     Unknown,
@@ -69,17 +69,17 @@ impl ParkedKind {
 pub struct ParkedItem {
     pub id: i64,
     pub kind: ParkedKind,
-    /// The number of the thing; of several, of the first.
+    /// The number of the thing; of the first, if there are several.
     pub item: i64,
     /// How many things wait under this row: posts, or letters of a conversation.
     pub things: i64,
     pub channel: String,
     pub reason: String,
-    /// Nothing where it is damaged.
+    /// Nothing if it is damaged.
     pub parked_at: Option<OffsetDateTime>,
 }
 
-/// Parks a thing, once. Gives the row it waits under.
+/// Parks a thing, once. Returns the row it waits under.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     kind: ParkedKind,
@@ -206,8 +206,8 @@ pub(super) async fn settle(
 
 impl Store {
     /// Parks the conversations with one correspondent as each comes to need a room that cannot be
-    /// had. Its posts stay as they are, and nothing is tried until a person says so. One row stands
-    /// for all of them. `false`: it is parked already.
+    /// had. Their posts stay as they are, and nothing is tried until a person says so. One row
+    /// stands for all of them. `false`: it is parked already.
     pub async fn park_conversation(
         &self,
         conversation: ConversationId,

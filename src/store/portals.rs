@@ -34,7 +34,7 @@ pub struct Portal {
 pub struct Beginning {
     /// The mailbox's own name for its first letter.
     pub mail_key: String,
-    /// What tells the content of its first letter from others; nothing for letters of before
+    /// What tells the content of its first letter from others; nothing for letters from before
     /// mailboxes had generations.
     pub content: Option<Vec<u8>>,
     /// How many rooms it has had.
@@ -101,8 +101,8 @@ impl Store {
         .await?)
     }
 
-    /// The portal of a conversation. When it is damaged, that is the answer:
-    /// [`StoreError::Damaged`] with its row.
+    /// The portal of a conversation. If it is damaged, the result is [`StoreError::Damaged`] with
+    /// its row.
     pub async fn portal(&self, conversation: ConversationId) -> Result<Option<Portal>, StoreError> {
         let row = sqlx::query!(
             r#"select
@@ -142,7 +142,7 @@ impl Store {
             room_id: row.room_id,
             state: PortalState::from_word(&row.state)
                 .ok_or_else(|| damaged("state", Harm::Word))?,
-            // Nobody is invited twice for one reason; a name that is missing costs an invitation.
+            // Nobody is invited twice for one reason; a missing name costs an invitation.
             invited: row.invited.into_iter().flatten().collect(),
             continues: row.continues,
             upgraded_at: row
@@ -154,8 +154,8 @@ impl Store {
         }))
     }
 
-    /// Notes the room of a portal as soon as it exists, and wakes the reading of its events:
-    /// some may have come before we knew what the room is. With how it is encrypted, where that is
+    /// Notes the room of a portal as soon as it exists, and wakes the reading of its events: some
+    /// may have come before we knew what the room is. Also notes how it is encrypted, if that is
     /// known.
     pub async fn portal_has_room(
         &self,
@@ -212,7 +212,7 @@ impl Store {
         Ok(())
     }
 
-    /// The same, as an event of the room tells it. What was encrypted stays so.
+    /// The same, as an event of the room tells it. An encrypted room stays encrypted.
     pub async fn room_is_encrypted(
         &self,
         room_id: &str,
@@ -224,7 +224,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that ghost and bot are in, unless its room is gone meanwhile.
+    /// Notes that ghost and bot are in, unless the portal's room is gone meanwhile.
     pub async fn portal_is_open(&self, portal: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "update rooms set state = 'open' where id = $1 and state = 'opening'",
@@ -246,7 +246,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the room of a portal was upgraded, and wakes who follows it.
+    /// Notes that the room of a portal was upgraded, and wakes the flow that follows it.
     pub async fn portal_upgraded(
         &self,
         room_id: &str,
@@ -273,8 +273,8 @@ impl Store {
     }
 
     /// Follows an upgraded room: the conversation goes on in `replacement`, whose members the
-    /// gateway still has to join and invite. Who had left the old room is not invited again.
-    /// Repeating it changes nothing.
+    /// gateway still has to join and invite. Members who had left the old room are not invited
+    /// again. Repeating it changes nothing.
     pub async fn portal_moved(
         &self,
         portal: i64,
@@ -333,8 +333,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the bot is no longer in the room of a portal, and wakes who says once more what nobody
-    /// could read there.
+    /// Notes that the bot is no longer in the room of a portal, and wakes the flow that says once more
+    /// what nobody could read there.
     pub async fn portal_lost_the_bot(&self, room_id: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let lost = sqlx::query!(
@@ -358,11 +358,11 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the portal of a conversation wants attention although nothing waits to be said:
-    /// its room was upgraded or is only half taken over, somebody of the team or whom a speaker let
-    /// in was not invited or can read nothing yet, somebody is to be removed, something was shown to
-    /// nobody, or nobody who can read was there. A conversation without a room wants another one where
-    /// something was shown to nobody.
+    /// Whether the portal of a conversation needs attention although nothing waits to be said: its
+    /// room was upgraded or is only half taken over, a member of the team or a user let in by a
+    /// speaker was not invited or can read nothing yet, a member is to be removed, something was shown
+    /// to nobody, or nobody who can read was there. A conversation without a room needs another one
+    /// where something was shown to nobody.
     pub async fn portal_wants_attention(
         &self,
         conversation: ConversationId,
@@ -447,9 +447,9 @@ impl Store {
         .await?)
     }
 
-    /// Wakes the conversations of a channel in whose open room somebody of the team was never
-    /// invited, the newest `limit` of those that had a letter after `since`; and those out of whose
-    /// room somebody has to go, the newest `limit`, however old.
+    /// Wakes the conversations of a channel in whose open room a member of the team was never
+    /// invited, the newest `limit` of those that had a letter after `since`; and those from whose
+    /// room a member has to go, the newest `limit`, however old.
     pub async fn wake_for_newcomers(
         &self,
         channel: &ChannelName,
@@ -514,7 +514,7 @@ impl Store {
             .map(ConversationId))
     }
 
-    /// Notes who was invited too, so that nobody is invited twice for one reason.
+    /// Also notes who was invited, so that nobody is invited twice for one reason.
     pub async fn portal_invited(&self, portal: i64, invited: &[String]) -> Result<(), StoreError> {
         sqlx::query!(
             "update rooms

@@ -40,7 +40,7 @@ pub struct StoredPost {
     pub kind: PostKind,
     /// Where its file lies, when it was uploaded before.
     pub media: Option<Media>,
-    /// It stands for an earlier post; the event id when that one was sent.
+    /// It replaces an earlier post; the event id once that one was sent.
     pub replaces: Option<Option<String>>,
     /// It was tried before when nobody could read it.
     pub is_unshown: bool,
@@ -52,7 +52,7 @@ pub struct StoredPost {
 impl Store {
     /// The posts of a conversation that were not sent yet, in order.
     ///
-    /// Those in front of a damaged one come first. When the first is damaged, that is the answer:
+    /// Those in front of a damaged one come first. If the first is damaged, the result is
     /// [`StoreError::Damaged`] with its row.
     pub async fn pending_posts(
         &self,
@@ -162,11 +162,12 @@ impl Store {
         Ok(posts)
     }
 
-    /// Counts an attempt at a post, before anything of it is done: an attempt that the gateway does
-    /// not survive is one, and one without a time for the next. Gives the attempts with this one; nothing when it does not wait any more.
+    /// Counts an attempt at a post, before anything of it is done: an attempt that the gateway does not
+    /// survive counts, and has no time for the next. Returns the attempts including this one; nothing
+    /// when the post does not wait any more.
     ///
-    /// It is not waited for until it is on disk: should Postgres fall as well, a count is lost, and
-    /// nothing else.
+    /// The statement does not wait until the count is on disk: if Postgres crashes as well, a count is
+    /// lost, and nothing else.
     pub async fn post_begins(&self, post: PostId) -> Result<Option<i32>, StoreError> {
         Ok(sqlx::query_scalar!(
             "with unhurried as materialized (select set_config('synchronous_commit', 'off', true))
@@ -192,8 +193,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that a post stands for one that stands nowhere (any more): it is said as a message of its
-    /// own, and what follows replaces it.
+    /// Notes that a post replaces one that is nowhere (any more): it is said as a separate message,
+    /// and later ones replace it.
     pub async fn post_stands_alone(&self, post: PostId) -> Result<(), StoreError> {
         sqlx::query!("update posts set stands_alone = true where id = $1", post.0)
             .execute(&self.pool)
@@ -201,8 +202,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the homeserver took a post, and, with the last one, that its letter is in the
-    /// room. When its echo was faster, that is noted already; one that was parked meanwhile is settled.
+    /// Notes that the homeserver took a post, and, with the last one, that its letter is in the room.
+    /// If its echo was faster, that is noted already; a post that was parked meanwhile is settled.
     pub async fn post_sent(
         &self,
         post: PostId,
@@ -255,8 +256,8 @@ impl Store {
         Ok(())
     }
 
-    /// A post came back to us through a door. When the homeserver's answer to our request was
-    /// lost, this is how we learn that it was taken; one that was parked meanwhile is settled.
+    /// A post came back to us through a door. If the homeserver's answer to our request was lost,
+    /// this is how we learn that it was taken; a post that was parked meanwhile is settled.
     pub async fn post_echoed(
         &self,
         txn_id: &str,
@@ -300,7 +301,7 @@ impl Store {
     }
 
     /// Notes that posts, given by `txn_id` and event, were found in their room: those that wait are
-    /// sent, and those nobody knows yet will be when their letter comes.
+    /// sent, and unknown ones will be when their letter comes.
     ///
     /// Returns whether one of them had been known as sent.
     pub async fn posts_found(
@@ -339,8 +340,8 @@ impl Store {
         Ok(is_known)
     }
 
-    /// Notes how many attempts at a post count by now, and when to try again. `false`: it does not
-    /// wait any more.
+    /// Notes how many attempts at a post count by now, and when to try again. `false`: the post
+    /// does not wait any more.
     pub async fn post_again_at(
         &self,
         post: PostId,
@@ -363,8 +364,8 @@ impl Store {
         Ok(noted == 1)
     }
 
-    /// Parks a post so that those behind it can pass. What fails in one conversation for one reason
-    /// shares a row. `false`: it does not wait any more.
+    /// Parks a post so that those behind it can pass. Posts that fail in one conversation for one
+    /// reason share a row. `false`: it does not wait any more.
     pub async fn park_post(
         &self,
         post: PostId,
@@ -381,7 +382,7 @@ impl Store {
     }
 }
 
-/// What kind of thing a post of these columns says; nothing where they make no sense.
+/// What kind of thing a post of these columns says; nothing if they make no sense.
 fn kind(letter: Option<LetterId>, file_index: Option<i32>) -> Option<PostKind> {
     match (letter, file_index) {
         (_, None) => Some(PostKind::Text),

@@ -84,7 +84,7 @@ pub enum RekeyProgress {
     KeysRemoved(u64),
 }
 
-/// Harm the keys were not changed, or not to the end.
+/// The harm for which the keys were not changed, or not to the end.
 #[derive(Debug, thiserror::Error)]
 pub enum RekeyError {
     #[error(transparent)]
@@ -117,10 +117,10 @@ impl From<sqlx::Error> for RekeyError {
     }
 }
 
-/// Makes `new` the outer key of a database that `old` wrapped, and seals everything anew; or goes
-/// on with that where it was interrupted, for which the old key is not needed.
+/// Makes `new` the outer key of a database that `old` wrapped, and seals everything again; or
+/// continues that where it was interrupted, which does not need the old key.
 ///
-/// Only who holds the database ([`super::OneGateway`]) may call this.
+/// Only a caller that holds the database ([`super::OneGateway`]) may call this.
 pub async fn rekey(
     database: &Database,
     new: &OuterKey,
@@ -149,7 +149,7 @@ pub async fn rekey(
 }
 
 /// Wraps every data key with the new outer key and adds a data key for what is sealed from now on,
-/// all or nothing. Gives all data keys, and whether one is new.
+/// all or nothing. Returns all data keys, and whether one is new.
 async fn change_hands(
     database: &Database,
     new: &OuterKey,
@@ -208,7 +208,7 @@ fn outer_key_of<'k>(
 /// Removes the data keys with which nothing is sealed.
 async fn remove_unused(connection: &mut PgConnection, seal: &Seal) -> Result<u64, RekeyError> {
     for column in SEALED {
-        // Nobody writes while this runs; but a key that goes too early is gone for good.
+        // No task writes while this runs; but a key that goes too early is gone for good.
         if !column.sealed_otherwise(connection, seal.newest_key()).await?.is_empty() {
             return Ok(0);
         }
@@ -220,12 +220,12 @@ async fn remove_unused(connection: &mut PgConnection, seal: &Seal) -> Result<u64
     Ok(removed.rows_affected())
 }
 
-/// Where a value lies and how long it is. Places are those of Postgres' own (`ctid`): they serve
-/// every table, whatever its primary key.
+/// Where a value lies and how long it is. Places are Postgres' own (`ctid`): they work for every
+/// table, whatever its primary key.
 type ValuePlace = (String, i32);
 
 impl SealedColumn {
-    /// Whether any value stands there.
+    /// Whether there is any value in this column.
     pub(super) async fn is_used(self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let Self { table, column, .. } = self;
         let sql = format!("select exists (select 1 from {table} where {column} is not null)");
@@ -252,8 +252,8 @@ impl SealedColumn {
             .await
     }
 
-    /// Seals every value anew that is not sealed with the newest data key. What does not open is
-    /// left as it is and noted in `damaged`.
+    /// Seals again every value that is not sealed with the newest data key. Values that do not open
+    /// are left as they are and noted in `damaged`.
     async fn reseal(
         self,
         connection: &mut PgConnection,
@@ -274,7 +274,7 @@ impl SealedColumn {
         Ok(())
     }
 
-    /// One transaction. Gives how many values opened.
+    /// One transaction. Returns how many values opened.
     async fn reseal_batch(
         self,
         connection: &mut PgConnection,
@@ -294,8 +294,8 @@ impl SealedColumn {
             .bind(&places)
             .fetch_all(&mut *transaction)
             .await?;
-        // The nonce makes sure that the value is still there, should a person have moved the
-        // table's rows meanwhile (vacuum full).
+        // The nonce makes sure that it is still the same value, even if a person moved the table's
+        // rows meanwhile (vacuum full).
         let update = format!(
             "update {table}
              set {column} = $1
@@ -322,7 +322,7 @@ impl SealedColumn {
     }
 }
 
-/// How many of these values are sealed anew in one go: at least one.
+/// How many of these values are sealed again in one go: at least one.
 fn batch_length(places: &[ValuePlace]) -> usize {
     let mut bytes = 0;
     let fitting = places.iter().take(BATCH_ROWS).take_while(|(_, length)| {

@@ -1,7 +1,7 @@
 //! What happened in rooms, to be read once, in the order of `/sync`.
 //!
 //! `fetched` → `new` (its place is told) → `done`; a missing key makes it `waiting` in between, and
-//! what cannot be read is `parked`.
+//! an unreadable event is `parked`.
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -9,39 +9,39 @@ use time::OffsetDateTime;
 use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind, seal::Purpose};
 use crate::model::{ConversationId, Notice};
 
-/// An event nobody has read yet.
+/// An event that was not read yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
     pub id: i64,
     pub event_id: String,
     pub sender: String,
-    /// `None` for one that was damaged: it cannot be opened, or is no JSON.
+    /// `None` for a damaged event: it cannot be opened, or is no JSON.
     pub event: Option<Value>,
     /// Whether its sender was told that it could not be read.
     pub was_announced: bool,
-    /// Whether somebody took it back.
+    /// Whether it was taken back.
     pub is_redacted: bool,
-    /// The message it edits, as can be told without its key.
+    /// The message it edits, as far as that can be told without its key.
     pub edit_of: Option<String>,
     /// It was said before the database was replaced by an older copy, and may have been passed on.
     pub before_copy: bool,
 }
 
-/// An event that cannot be read yet, and whose sender does not know.
+/// An event that cannot be read yet, and whose sender was not told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnreadableEvent {
     pub id: i64,
     pub room_id: String,
     pub event_id: String,
     pub sender: String,
-    /// `None` for one that was damaged.
+    /// `None` for a damaged event.
     pub event: Option<Value>,
     /// The message it edits.
     pub edit_of: Option<String>,
 }
 
 impl Store {
-    /// Events of a portal nobody has read yet, in the order of `/sync`.
+    /// Events of a portal that were not read yet, in the order of `/sync`.
     pub async fn new_events(
         &self,
         room_id: &str,
@@ -127,7 +127,8 @@ impl Store {
         }
     }
 
-    /// Counts an attempt to read an event, before it begins. Returns how many there were with it.
+    /// Counts an attempt to read an event, before it begins. Returns how many there were, including
+    /// this one.
     pub async fn event_attempt(&self, id: i64) -> Result<i32, StoreError> {
         Ok(sqlx::query_scalar!(
             "update room_events
@@ -173,8 +174,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts an event aside that cannot be read, so that those behind it pass: a person decides, and
-    /// the room is told by `notice`, named `txn_id`.
+    /// Puts an unreadable event aside, so that those behind it pass: a person decides, and the room
+    /// is told by `notice`, named `txn_id`.
     pub async fn park_event(
         &self,
         id: i64,
@@ -344,7 +345,7 @@ impl Store {
         Ok(())
     }
 
-    /// A message of a session can be read: what came before it and waits for the same key is new
+    /// A message of a session can be read: earlier messages that wait for the same key are new
     /// again. `false`: nothing waited.
     pub async fn wake_older(
         &self,
@@ -369,7 +370,7 @@ impl Store {
         Ok(woken > 0)
     }
 
-    /// Has everything that waits for a key read again: it may have come while nobody noted it.
+    /// Has everything that waits for a key read again: the key may have come without a note.
     pub async fn wake_all_unreadable(&self) -> Result<(), StoreError> {
         sqlx::query!(
             "update room_events
@@ -381,8 +382,8 @@ impl Store {
         Ok(())
     }
 
-    /// What has waited for its key since `before`, and whose sender was not told; what is behind
-    /// `after` first.
+    /// Events that have waited for their key since `before`, and whose sender was not told; those
+    /// behind `after` first.
     pub async fn unreadable_since(
         &self,
         before: OffsetDateTime,
@@ -417,7 +418,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| self.unreadable_event(row)).collect())
     }
 
-    /// Notes that the sender of an event knows that it could not be read.
+    /// Notes that the sender of an event was told that it could not be read.
     pub async fn event_announced(&self, id: i64, at: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!("update room_events set announced_at = $2 where id = $1", id, at)
             .execute(&self.pool)
@@ -425,10 +426,10 @@ impl Store {
         Ok(())
     }
 
-    /// Nothing came later than now: where the clock was set back since, what waits from its arrival on
+    /// Nothing came later than now: if the clock was set back since, what waits from its arrival on
     /// waits from now on, and not until the clock is there again.
     pub async fn nothing_comes_later(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        // Each by the index that is there for it.
+        // Each by its own index.
         sqlx::query!(
             "update room_events
              set received_at = $1
@@ -497,7 +498,7 @@ impl Store {
     }
 
     /// Forgets what is no longer needed: transaction names the homeserver will not repeat, and all of
-    /// rooms that never became ours. An event of one that came once more would be forgotten once more.
+    /// rooms that never became ours. If such an event came once more, it would be forgotten once more.
     pub async fn forget_before(&self, at: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!("delete from matrix_transactions where received_at < $1", at)
             .execute(&self.pool)

@@ -1,9 +1,10 @@
 //! The seal on what people wrote: what lies in the database can be read only with a key from
-//! outside of it.
+//! outside.
 //!
-//! Two layers. Values are sealed with a **data key**; the data keys lie in `seal_keys`, each
-//! wrapped by the **outer key**, which stands in the settings and never in the database. So a new
-//! outer key means wrapping a few data keys anew, and a copy of the database alone tells nothing.
+//! There are two layers. Values are sealed with a **data key**; the data keys are in `seal_keys`,
+//! each wrapped by the **outer key**, which is in the settings and never in the database. So a new
+//! outer key means wrapping a few data keys again, and a copy of the database alone reveals
+//! nothing.
 //!
 //! A sealed value is 1 byte version, 4 bytes data key id (big endian), 24 bytes nonce, then the
 //! ciphertext with its tag (XChaCha20-Poly1305, draft-irtf-cfrg-xchacha). Version, key id and
@@ -20,13 +21,13 @@ const VERSION: u8 = 1;
 /// Version and data key id.
 const HEAD_BYTES: usize = 5;
 
-/// How far the part of a sealed value reaches that no other value has.
+/// The length of the part of a sealed value that no other value shares.
 pub(super) const NONCE_END: usize = HEAD_BYTES + NONCE_BYTES;
 
-/// Bytes by which a sealed value is longer than the plain one.
+/// How many bytes a sealed value is longer than the plain one.
 pub const SEAL_BYTES: usize = HEAD_BYTES + NONCE_BYTES + TAG_BYTES;
 
-/// What a sealed value is. It is bound in, so that a value cannot stand in another column.
+/// What a sealed value is. It is bound in, so that a value does not open in another column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// A mail, byte for byte, or its first piece.
@@ -42,14 +43,14 @@ pub enum Purpose {
     DispatchSubject,
     /// A text or file of a dispatch, with name, place and key.
     DispatchPart,
-    /// What a channel's server said last: it likes to repeat addresses.
+    /// What a channel's server said last: servers often repeat addresses.
     DispatchReply,
     /// Keys and sessions of the gateway's devices.
     CryptoSecret,
 }
 
 impl Purpose {
-    /// Stands inside every sealed value: must never change.
+    /// Is part of every sealed value: must never change.
     pub fn word(self) -> &'static str {
         match self {
             Self::LetterRaw => "letter raw",
@@ -65,7 +66,7 @@ impl Purpose {
     }
 }
 
-/// Harm a sealed value does not open.
+/// The harm for which a sealed value does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsealable {
     #[error("the value is too short to be sealed")]
@@ -82,12 +83,12 @@ pub enum Unsealable {
 #[derive(Clone)]
 pub struct Seal {
     keys: Arc<BTreeMap<u32, Cipher>>,
-    /// What is sealed from now on is sealed with this one.
+    /// The key that seals from now on.
     newest: (u32, Cipher),
 }
 
 impl Seal {
-    /// A seal that opens what any of these keys sealed, and seals with the one of the highest id.
+    /// A seal that opens what any of these keys sealed, and seals with the key of the highest id.
     /// `None` without a key.
     pub fn new<'k>(keys: impl IntoIterator<Item = &'k DataKey>) -> Option<Self> {
         let keys: BTreeMap<u32, Cipher> =
@@ -191,13 +192,13 @@ impl OuterKey {
         if key.iter().all(|byte| Some(byte) == key.first()) {
             return Err(NotAKey::NoSecret);
         }
-        // The key has 256 random bits: nobody finds it by trying out what has this hash.
+        // The key has 256 random bits: nobody finds it by trying out keys until the hash fits.
         let hash = Sha256::new().chain_update(b"umstieg outer key").chain_update(key).finalize();
         let mark = hash.iter().take(MARK_BYTES).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { cipher: Cipher::new(key), mark })
     }
 
-    /// A fresh random key, as it stands in the settings.
+    /// A fresh random key, in the form of the settings.
     pub fn random_base64() -> SecretString {
         let key = SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| fill_random(key));
         SecretString::from(STANDARD.encode(key.expose_secret()))
@@ -216,8 +217,8 @@ impl OuterKey {
         wrapped
     }
 
-    /// Opens what [`Self::wrap`] wrapped for the data key `id`. [`Unsealable::Altered`] also
-    /// when another outer key wrapped it.
+    /// Opens what [`Self::wrap`] wrapped for the data key `id`. [`Unsealable::Altered`] also if
+    /// another outer key wrapped it.
     pub fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<DataKey, Unsealable> {
         let (head, rest) = wrapped.split_first_chunk().ok_or(Unsealable::TooShort)?;
         if key_id(head)? != id {
@@ -255,7 +256,7 @@ fn key_id(head: &[u8; HEAD_BYTES]) -> Result<u32, Unsealable> {
     }
 }
 
-/// What is authenticated with a value without standing in it. The head has a fixed length, so no
+/// What is authenticated with a value without being part of it. The head has a fixed length, so no
 /// two pairs of head and purpose give the same bytes.
 fn bound(head: [u8; HEAD_BYTES], purpose: Purpose) -> Vec<u8> {
     [head.as_slice(), purpose.word().as_bytes()].concat()
@@ -332,7 +333,7 @@ mod tests {
         }
     }
 
-    /// Also the empty value: that there is nothing is authenticated as well.
+    /// Including the empty value: its emptiness is authenticated as well.
     #[test]
     fn every_altered_byte_is_noticed() {
         let seal = seal(&[1]);

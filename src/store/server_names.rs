@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError};
 
-/// The names at the homeserver are others than those the database was made with.
+/// The names at the homeserver differ from those the database was made with.
 #[derive(Debug, thiserror::Error)]
 pub enum NamesError {
     #[error(transparent)]
@@ -38,7 +38,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether names are made with what they were made with before. Changes nothing.
+    /// Whether names are made as they were made before. Changes nothing.
     pub async fn check_names(
         &self,
         server_name: &str,
@@ -62,7 +62,7 @@ impl Store {
         Ok(())
     }
 
-    /// A database of before the names were kept tells them by its devices.
+    /// A database from before the names were kept reveals them by its devices.
     async fn check_names_of_devices(
         &self,
         server_name: &str,
@@ -80,7 +80,7 @@ impl Store {
                 return Err(NamesError::ServerName { kept, given });
             }
             if !local.starts_with(user_prefix) {
-                // The first device is the bot's, and its name says no more of the prefix.
+                // The first device is the bot's, and its name says nothing more about the prefix.
                 let (kept, given) = (local.to_owned(), user_prefix.to_owned());
                 return Err(NamesError::UserPrefix { kept, given });
             }

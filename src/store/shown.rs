@@ -1,5 +1,5 @@
-//! What lies in a room and no human could read: noted before it is said, said once more when somebody
-//! can read it, and alarmed of when nobody comes.
+//! What lies in a room that no human could read: noted before it is said, said once more when
+//! somebody can read it, and an alarm when nobody comes.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use super::{Job, Store, StoreError, jobs, parked, parked::ParkedKind};
 use crate::model::{ChannelName, ConversationId, Notice};
 
-/// Times something is said once more. Each time somebody was there who could have read it, so more
-/// of it helps nobody.
+/// How often something is said once more. Each time there was somebody who could have read it, so
+/// more repeats help nobody.
 pub(super) const AGAIN_MAX: i32 = 3;
 
 /// Posts said once more in one go.
@@ -20,7 +20,7 @@ const UNSHOWN_ROOMS_MAX: i64 = 1000;
 /// Why a portal that nobody has joined is parked.
 const NOBODY_JOINED: &str = "nobody_joined";
 
-/// Why a portal is parked that only those have joined who can read nothing.
+/// Why a portal is parked when only members who can read nothing have joined.
 const NOBODY_CAN_READ: &str = "nobody_can_read";
 
 impl Store {
@@ -39,7 +39,8 @@ impl Store {
         Ok(())
     }
 
-    /// Posts that were tried when nobody could read them stand in their rooms as somebody could.
+    /// Posts that were tried when nobody could read them, and are in their rooms in a readable
+    /// form.
     pub async fn posts_are_shown(&self, txn_ids: &[String]) -> Result<(), StoreError> {
         if txn_ids.is_empty() {
             return Ok(());
@@ -102,8 +103,8 @@ impl Store {
         .await?)
     }
 
-    /// Says once more what nobody could read, after a word that tells of it: all of it, or what was said
-    /// before the room of a portal was made. Returns how many posts that are.
+    /// Says once more what nobody could read, after a word that explains it: all of it, or what was
+    /// said before the room of a portal was made. Returns how many posts that are.
     pub async fn repeat_unshown(
         &self,
         conversation: ConversationId,
@@ -135,7 +136,7 @@ impl Store {
         let txn_id = format!("z{}", first.txn_id);
         self.insert_bot_post(&mut transaction, conversation, &txn_id, notice).await?;
         let ids: Vec<i64> = unshown.iter().map(|post| post.id).collect();
-        // Its name is made of the name of before: a database restored from an older copy finds it.
+        // Its name is made of the old name: a database restored from an older copy finds it.
         sqlx::query!(
             "insert into posts
                  (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
@@ -164,7 +165,7 @@ impl Store {
     }
 
     /// The devices of these users changed: wakes the conversations in whose rooms they are and could
-    /// read nothing yet, or in which something was shown to nobody.
+    /// not read anything yet, or in which something was shown to nobody.
     pub async fn wake_for_readers(&self, users: &[String]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         wake_for_readers(&mut transaction, users).await?;
@@ -172,7 +173,7 @@ impl Store {
         Ok(())
     }
 
-    /// At a start: somebody may have got a device while nobody heard of it.
+    /// At a start: a member may have got a device while the gateway was away.
     pub async fn wake_unshown(&self) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let conversations = sqlx::query_scalar!(
@@ -194,8 +195,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes, if a post is of a letter, that it goes into a room that no human has joined who can read
-    /// it.
+    /// Notes, if a post belongs to a letter, that it goes into a room that no human who can read it
+    /// has joined.
     pub async fn portal_is_deserted(
         &self,
         room_id: &str,
@@ -232,8 +233,8 @@ impl Store {
         .await?)
     }
 
-    /// Notes that somebody who can read has joined a portal. In one that is not encrypted everything
-    /// that was said is shown by that.
+    /// Notes that somebody who can read has joined a portal. In an unencrypted portal, that shows
+    /// everything that was said.
     pub async fn portal_is_attended(
         &self,
         room_id: &str,
@@ -277,7 +278,7 @@ impl Store {
     }
 
     /// Parks the portals of a channel in which something has lain since `before` and which no human
-    /// has joined who can read it. Returns how many are new.
+    /// who can read it has joined. Returns how many are new.
     pub async fn park_deserted(
         &self,
         channel: &ChannelName,
@@ -285,8 +286,8 @@ impl Store {
         before: OffsetDateTime,
         at: OffsetDateTime,
     ) -> Result<usize, StoreError> {
-        // Somebody came between a look at the members and the note that nobody is there. Where it is
-        // encrypted, being there is not enough.
+        // Somebody came between a look at the members and the note that nobody is there. In an
+        // encrypted portal, being there is not enough.
         let attended = sqlx::query_scalar!(
             r#"select portal.room_id as "room_id!"
              from rooms as portal
@@ -361,8 +362,8 @@ impl Store {
         Ok(deserted.len())
     }
 
-    /// Settles what was parked about portals that are gone and hold nothing that nobody could read and
-    /// that was not said once more, and counts what is left.
+    /// Settles what was parked about portals that are gone and in which everything was readable or was
+    /// said once more, and counts what is left.
     pub async fn deserted_portals(&self, at: OffsetDateTime) -> Result<i64, StoreError> {
         sqlx::query!(
             "update parked

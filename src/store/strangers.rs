@@ -1,15 +1,15 @@
-//! Rows whose state is no word that is known: no query asks for them, so they would lie for ever
-//! unseen. The tables allow no such word; damage does not ask.
+//! Rows whose state is an unknown word: no query asks for them, so they would lie unseen for ever.
+//! The tables allow no such word, but damage does not ask.
 
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, parked, parked::ParkedKind, posts};
 use crate::model::{ConversationId, DeliveryState, DispatchId, LetterState, PostId, PostState};
 
-/// Harm they are parked.
+/// The harm for which they are parked.
 pub(super) const DAMAGED: &str = "damaged";
 
-/// A dispatch in a state nobody knows.
+/// A dispatch in an unknown state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StrangeDispatch {
     pub id: DispatchId,
@@ -17,8 +17,8 @@ pub struct StrangeDispatch {
 }
 
 impl Store {
-    /// Parks letters that no query asks for, because the word for their state or the name of their
-    /// channel is none. Gives how many.
+    /// Parks letters that no query asks for, because the word for their state is unknown or the
+    /// name of their channel is none. Returns how many.
     pub async fn park_strange_letters(&self, at: OffsetDateTime) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let strange = sqlx::query!(
@@ -63,7 +63,7 @@ impl Store {
         Ok(u64::try_from(strange.len()).unwrap_or(u64::MAX))
     }
 
-    /// Dispatches in a state nobody knows, which may have left or not.
+    /// Dispatches in an unknown state, which may have left or not.
     pub async fn strange_dispatches(&self) -> Result<Vec<StrangeDispatch>, StoreError> {
         let rows = sqlx::query!(
             "select id, conversation_id

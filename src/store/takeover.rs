@@ -1,9 +1,9 @@
 //! Who runs on a database: one gateway at a time, and never an older one.
 //!
-//! A lock of Postgres says who may begin. It goes with its connection, and whoever loses it does not
-//! hear of it: he may have been stopped, or be cut off. So who takes the lock also counts an epoch
-//! on, every connection of a gateway names its epoch, and Postgres refuses what an older one writes
-//! (`fence` in migrations/0023_leases.sql).
+//! A lock of Postgres says who may begin. It goes with its connection, and a gateway that loses it
+//! does not hear of it, because it may have been stopped or cut off. So a gateway that takes the
+//! lock also raises the epoch, every connection of a gateway names its epoch, and Postgres refuses
+//! what an older gateway writes (`fence` in migrations/0023_leases.sql).
 
 use std::{
     io,
@@ -28,28 +28,28 @@ use crate::model::ConversationId;
 /// everything twice. The number is arbitrary and must never change.
 const ONE_GATEWAY: i64 = 0x756d_7374_6965_6731;
 
-/// How long taking the database may take: a server that does not answer within this is away.
+/// How long taking the database may take: a server that does not answer within this time is away.
 const TAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the connections of an older gateway may take to end.
 const OTHERS_END_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a gateway's connections call themselves, so that its successor finds them.
+/// The name of a gateway's connections, by which its successor finds them.
 pub(super) const APPLICATION: &str = "umstieg gateway";
 
-/// What was confirmed within this is taken for true without asking again. Who takes over needs
+/// What was confirmed within this time is taken for true without asking again. A takeover needs
 /// longer: the lock has to be lost first.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// Has Postgres notice within half a minute that the machine behind a connection is gone; by default
-/// that takes hours, and as long it would hold the locks.
+/// Makes Postgres notice within half a minute that the machine behind a connection is gone; by
+/// default that takes hours, and for so long it would hold the locks.
 pub(super) const NOTICE_THE_DEAD: &str = "select
          set_config('tcp_keepalives_idle', '10', false),
          set_config('tcp_keepalives_interval', '5', false),
          set_config('tcp_keepalives_count', '3', false),
          set_config('tcp_user_timeout', '20000', false)";
 
-/// Which gateway it is: each that takes the database has a higher one than all before.
+/// The number of the gateway: each that takes the database has a higher one than all before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(i64);
 
@@ -59,7 +59,7 @@ impl Epoch {
     }
 }
 
-/// A connection as Postgres knows it; a process id alone is used again.
+/// A connection as Postgres knows it; a process id alone may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct DatabaseSession {
     process: i32,
@@ -71,7 +71,7 @@ struct DatabaseSession {
 pub struct Sessions(Vec<DatabaseSession>);
 
 impl Sessions {
-    /// More are not remembered: by then Postgres has noticed that the first are no more.
+    /// Older ones are not remembered: by then Postgres has noticed that they are gone.
     const MAX: usize = 32;
 
     fn add(&mut self, session: DatabaseSession) {
@@ -82,7 +82,7 @@ impl Sessions {
     }
 }
 
-/// Holds the database for one gateway, on a connection of its own.
+/// Holds the database for one gateway, on a separate connection.
 ///
 /// The lock goes with the connection: after a crash Postgres frees it by itself.
 #[derive(Debug)]
@@ -97,8 +97,8 @@ impl OneGateway {
         Self::take_again(url, &mut Sessions::default()).await
     }
 
-    /// The same for a gateway that had it on one of `ours`: Postgres may not have noticed yet that
-    /// this connection is no more. Should it not come to an end, the connection is one of them too:
+    /// The same for a gateway that had the lock on one of `ours`: Postgres may not have noticed yet
+    /// that this connection is gone. If the attempt does not finish, its own connection joins them:
     /// the lock may have been granted, and the answer lost.
     pub async fn take_again(url: &str, ours: &mut Sessions) -> Result<Self, OpenError> {
         timeout(TAKE_WITHIN, Self::try_take(url, ours))
@@ -120,12 +120,13 @@ impl OneGateway {
         if !is_ours {
             return Err(OpenError::AnotherGateway);
         }
-        // Behind a pooler that lends connections for one transaction, the lock is anybody's.
+        // Behind a pooler that lends connections for one transaction, the lock would belong to
+        // nobody.
         let other = Self::connect(url).await.map_err(not_taken)?;
         if other.session.process == gate.session.process {
             return Err(OpenError::Pooled);
         }
-        // Best effort: it is of no more use.
+        // Best effort: the connection is of no more use.
         let _ = other.connection.close().await;
         Ok(gate)
     }
@@ -239,16 +240,17 @@ impl OneGateway {
         Ok(())
     }
 
-    /// The connection the lock is held on.
+    /// The connection that holds the lock.
     pub fn sessions(&self) -> Sessions {
         Sessions(vec![self.session])
     }
 
-    /// Whether the lock and the epoch are still ours. Notes, when they are, that the gateway was
+    /// Whether the lock and the epoch are still ours. If they are, notes that the gateway was
     /// running at `at`.
     ///
     /// # Errors
-    /// When the connection is no more.
+    ///
+    /// When the connection is gone.
     pub async fn holds(
         &mut self,
         epoch: Epoch,
@@ -282,7 +284,8 @@ impl OneGateway {
     /// time than was noted.
     ///
     /// # Errors
-    /// When the connection is no more.
+    ///
+    /// When the connection is gone.
     pub async fn seen_at(&mut self) -> Result<Option<OffsetDateTime>, sqlx::Error> {
         let seen_at = sqlx::query_scalar::<_, Option<Moment>>("select seen_at from gateway")
             .fetch_one(&mut self.connection)
@@ -291,8 +294,8 @@ impl OneGateway {
     }
 }
 
-/// `duplicate_prepared_statement` and `invalid_sql_statement_name`: what is said on one connection is
-/// heard on another.
+/// `duplicate_prepared_statement` and `invalid_sql_statement_name`: a statement of one connection
+/// reaches another one.
 const OTHER_CONNECTION: [&str; 2] = ["42P05", "26000"];
 
 fn not_taken(error: sqlx::Error) -> OpenError {
@@ -312,7 +315,7 @@ fn timed_out() -> sqlx::Error {
     sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
-/// What a store knows of who runs on its database.
+/// What a store knows about the gateway that runs on its database.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reign(Arc<ReignState>);
 
@@ -322,7 +325,7 @@ struct ReignState {
     confirmed: Mutex<Option<Instant>>,
     /// The lock was lost, and is not known to be ours again.
     is_doubtful: AtomicBool,
-    /// Somebody saw that the database is not what it was.
+    /// A task saw that the database is not what it was.
     doubted: Notify,
 }
 
@@ -334,13 +337,14 @@ impl Store {
         self.reign.0.is_doubtful.store(false, Ordering::Release);
     }
 
-    /// Notes that the lock was lost. Nothing leaves until it is confirmed that it is ours again.
+    /// Notes that the lock was lost. Nothing leaves until the lock is confirmed to be ours again.
     pub fn is_doubtful(&self) {
         self.reign.0.is_doubtful.store(true, Ordering::Release);
     }
 
-    /// Fails when another gateway has taken the database: what follows outside must not happen. For
-    /// what the other side recognises as a repeat; it asks Postgres only when nobody did of late.
+    /// Fails when another gateway has taken the database: then the effect outside must not happen.
+    /// For effects that the other side recognises as a repeat. It asks Postgres only when nothing
+    /// has asked lately.
     pub async fn still_ours(&self) -> Result<(), StoreError> {
         if self.reign.0.is_doubtful.load(Ordering::Acquire) {
             return Err(not_ours());
@@ -364,13 +368,13 @@ impl Store {
         self.reign.0.doubted.notify_one();
     }
 
-    /// Completes when somebody doubts.
+    /// Completes when a task doubts.
     pub async fn doubted(&self) {
         self.reign.0.doubted.notified().await;
     }
 
-    /// Whatever waits to be said may have been said already, and the homeserver no longer remembers
-    /// under which names: the rooms are compared first. Returns how many.
+    /// Everything that waits to be said may have been said already, and the homeserver no longer
+    /// remembers under which names: the rooms are compared first. Returns how many.
     pub async fn compare_where_posts_wait(&self) -> Result<u64, StoreError> {
         let compared = sqlx::query!(
             "update rooms

@@ -26,12 +26,12 @@ impl DeviceStoreError {
         Self::Unreadable(Box::new(error))
     }
 
-    /// Whether what is kept is damaged, and not only out of reach.
+    /// Whether what is stored is damaged, and not only out of reach.
     pub(super) fn is_damage(&self) -> bool {
         !matches!(self, Self::Database(_))
     }
 
-    /// Whether damage is what the library met. Nothing can be done with such a device any more.
+    /// Whether the library met damage. Nothing can be done with such a device any more.
     pub fn is_damage_behind(error: &CryptoStoreError) -> bool {
         match error {
             CryptoStoreError::AccountUnset => true,
@@ -52,8 +52,8 @@ impl From<DeviceStoreError> for CryptoStoreError {
     }
 }
 
-/// What is damaged counts as not there: a key is asked for again, a session begun anew, a device of
-/// somebody else not known. So one damaged row costs what it held, and nothing else.
+/// What is damaged counts as missing: a key is asked for again, a session begun again, another
+/// user's device unknown. So one damaged row costs what it held, and nothing else.
 pub(super) fn unless_damaged<T>(
     table: &'static str,
     read: Result<T, DeviceStoreError>,

@@ -1,8 +1,8 @@
-//! The devices and identities of others, and whose are tracked.
+//! The devices and identities of others, and which users are tracked.
 //!
-//! What others publish is the same for all who know them, and is stored once, by its SHA-256. What
-//! one of our devices thinks of them (trust, first seen, tries to repair) is sealed in a row of its
-//! own, bound to just these keys: a row cannot be given other keys without being noticed.
+//! What others publish is the same for all our devices, and is stored once, by its SHA-256. What
+//! one of our devices thinks of them (trust, first seen, tries to repair) is sealed in a separate
+//! row, bound to exactly these keys: a row that is given other keys is noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ const IDENTITY: &str = "peer_identity";
 /// The fields of a device that its owner publishes.
 const DEVICE_KEYS: [&str; 1] = ["device_keys"];
 /// The fields of an identity that its owner publishes. The pinned key is the master key that was
-/// seen first: for nearly everybody the same.
+/// seen first: nearly always the same.
 const IDENTITY_KEYS: [&str; 4] =
     ["master_key", "self_signing_key", "user_signing_key", "pinned_master_key"];
 
@@ -140,8 +140,8 @@ impl PeerChanges {
         Ok(())
     }
 
-    /// Saves what is published, unless it is there. In one order everywhere, so that two who learn
-    /// the same at once do not wait in a circle.
+    /// Saves what is published, unless it is there. In the same order everywhere, so that two tasks
+    /// that learn the same at once do not wait in a circle.
     async fn save_keys(&self, connection: &mut PgConnection) -> Result<(), DeviceStoreError> {
         let splits = self.devices.values().chain(self.identities.values());
         let by_digest: BTreeMap<_, _> =
@@ -230,7 +230,7 @@ impl DeviceStore {
         Ok(devices)
     }
 
-    /// A damaged device is asked for anew, and what is damaged of it is not met again.
+    /// A damaged device is asked for again, and its damaged values are not met again.
     async fn forget_peer_device(&self, user: &UserId, name: &[u8]) -> Result<(), DeviceStoreError> {
         self.is_damaged(user);
         sqlx::query!(
@@ -350,7 +350,7 @@ impl DeviceStore {
         keys: &[u8],
         sealed: &[u8],
     ) -> Result<T, DeviceStoreError> {
-        // Of what lies there now, not of what it is filed under: altered keys do not open it.
+        // Of the stored content, not of the name it is filed under: altered keys do not open it.
         let sha256 = Sha256::digest(keys);
         let mut value: Value = self.open(kind, &[names, &[&sha256]].concat(), sealed)?;
         if let Some(fields) = fields(&mut value) {
@@ -360,7 +360,7 @@ impl DeviceStore {
     }
 }
 
-/// The fields of a device or an identity. The latter stand below `Own` or `Other`.
+/// The fields of a device or an identity. Those of an identity are below `Own` or `Other`.
 fn fields(value: &mut Value) -> Option<&mut Map<String, Value>> {
     let object = value.as_object_mut()?;
     let variant = ["Own", "Other"].into_iter().find(|name| object.contains_key(*name));
@@ -371,10 +371,10 @@ fn fields(value: &mut Value) -> Option<&mut Map<String, Value>> {
 }
 
 impl Store {
-    /// Removes what others published and none of our devices knows any more. Returns how much.
+    /// Removes published keys that no device of ours knows any more. Returns how many.
     pub async fn forget_unused_public_keys(&self) -> Result<u64, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        // Waits for those who are about to refer to a row, and lets nobody begin.
+        // Waits for tasks that are about to refer to a row, and lets no new one begin.
         sqlx::query!("lock table crypto_public_keys in share row exclusive mode")
             .execute(&mut *transaction)
             .await?;

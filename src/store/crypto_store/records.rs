@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use super::{DeviceStore, DeviceStoreError, error::unless_damaged};
 use crate::store::{DeviceRow, seal::Purpose};
 
-/// How many bytes of the digest of its place stand before a sealed value. No more than a guard
-/// against rows that were moved: nobody can choose what the digest is made of.
+/// How many bytes of the digest of its place precede a sealed value. It only guards against rows
+/// that were moved: an attacker cannot choose what the digest is made of.
 const PLACE_BYTES: usize = 16;
 
 /// What a record is.
@@ -27,16 +27,16 @@ pub(super) enum RecordKind {
     Identity,
     /// An Olm session, below the peer's Curve25519 key.
     OlmSession,
-    /// The Megolm session we send with in a room.
+    /// The Megolm session we use to send in a room.
     SendingSession,
-    /// Who would not give us the key of a session, below its room.
+    /// Users who would not give us the key of a session, below its room.
     Withheld,
     /// A request for a secret, below what it asks for.
     SecretRequest,
     /// A secret that came, below what it is.
     Secret,
     RoomSettings,
-    /// Keys of a room's past that somebody offered, below the room.
+    /// Keys of a room's past that a user offered, below the room.
     KeyBundle,
     /// A room we joined, whose past we may be offered.
     AwaitedKeyBundle,
@@ -46,12 +46,12 @@ pub(super) enum RecordKind {
     BackupVersion,
     DehydratedDeviceKey,
     NextBatch,
-    /// What the encryption library keeps under a word of its own.
+    /// What the encryption library keeps under a word of its own choice.
     Custom,
 }
 
 impl RecordKind {
-    /// Stands in the database and is bound into what is sealed: never to be changed.
+    /// Is in the database and is bound into what is sealed: never to be changed.
     fn word(self) -> &'static str {
         match self {
             Self::Account => "account",
@@ -74,7 +74,7 @@ impl RecordKind {
     }
 }
 
-/// Where a record stands.
+/// The place of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RecordPlace {
     kind: RecordKind,
@@ -83,7 +83,7 @@ pub(super) struct RecordPlace {
 }
 
 impl RecordPlace {
-    /// For a kind of which a device has one.
+    /// For a kind that a device has only once.
     pub(super) fn only(kind: RecordKind) -> Self {
         Self { kind, part_of: Vec::new(), name: Vec::new() }
     }
@@ -97,7 +97,7 @@ impl RecordPlace {
     }
 }
 
-/// The key of a name that others chose.
+/// The key for a name that others chose.
 pub(super) fn digest(name: &str) -> Vec<u8> {
     Sha256::digest(name.as_bytes()).to_vec()
 }
@@ -139,7 +139,8 @@ impl RecordChanges {
         secret_name: &str,
         secret: &str,
     ) -> Result<(), DeviceStoreError> {
-        // A number of its own for each, so that none replaces another; it says nothing of the secret.
+        // A distinct number for each, so that none replaces another; it says nothing about the
+        // secret.
         let number = uuid::Uuid::new_v4().to_string();
         self.put(store, RecordPlace::within(RecordKind::Secret, secret_name, &number), &secret)
     }
@@ -148,7 +149,7 @@ impl RecordChanges {
         self.put.is_empty() && self.remove.is_empty()
     }
 
-    /// Takes in what `changes` has for records.
+    /// Takes in the records in `changes`.
     pub(super) async fn collect(
         &mut self,
         store: &DeviceStore,
@@ -339,7 +340,7 @@ impl DeviceStore {
             .collect()
     }
 
-    /// The records of a kind that stand below `part_of`.
+    /// The records of a kind below `part_of`.
     pub(super) async fn records_within<T: DeserializeOwned>(
         &self,
         kind: RecordKind,
@@ -366,7 +367,7 @@ impl DeviceStore {
             .collect()
     }
 
-    /// A record by its name, whatever it stands below.
+    /// A record by its name, whatever it is below.
     pub(super) async fn record_anywhere<T: DeserializeOwned>(
         &self,
         kind: RecordKind,
@@ -392,7 +393,7 @@ impl DeviceStore {
         .transpose()
     }
 
-    /// Puts one record in a transaction of its own.
+    /// Puts one record in a separate transaction.
     pub(super) async fn put_record(
         &self,
         place: RecordPlace,
@@ -408,7 +409,7 @@ impl DeviceStore {
         changes.apply(&mut *self.rows().await?, self.device).await
     }
 
-    /// Removes the records of a kind that have this name, or stand below it.
+    /// Removes the records of a kind that have this name, or are below it.
     pub(super) async fn remove_records(
         &self,
         kind: RecordKind,

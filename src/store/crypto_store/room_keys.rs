@@ -154,8 +154,8 @@ impl DeviceStore {
         rows.iter().filter_map(|row| self.sound_room_key(row).transpose()).collect()
     }
 
-    /// Sessions a device made and of whose sender we know just this much, in a fixed order, after
-    /// the session `after`.
+    /// Sessions that a device made and of whose sender we know exactly this much, in a fixed order,
+    /// after the session `after`.
     pub(super) async fn room_keys_of_sender(
         &self,
         sender_key: Curve25519PublicKey,
@@ -263,7 +263,7 @@ impl DeviceStore {
             self.open(KIND, &[&row.room, &row.session], &row.sealed)?;
         let session =
             InboundGroupSession::from_pickle(pickle).map_err(DeviceStoreError::unreadable)?;
-        // What was backed up since it was sealed is known by the column alone.
+        // The column alone knows what was backed up since it was sealed.
         if row.backed_up_to.is_some() {
             session.mark_as_backed_up();
         }

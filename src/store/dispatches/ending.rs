@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 impl Store {
-    /// Nothing of a dispatch is left that could leave: it is withdrawn, and `notice` says so.
+    /// Nothing is left of a dispatch that could leave: it is withdrawn, and `notice` says so.
     pub async fn withdraw_empty(
         &self,
         dispatch: &StoredDispatch,
@@ -24,7 +24,8 @@ impl Store {
         Ok(())
     }
 
-    /// Withdraws a dispatch of which nothing was accepted, whatever waited for a decision about it.
+    /// Withdraws a dispatch of which nothing was accepted, and settles what waited for a decision
+    /// about it.
     pub(in crate::store) async fn withdraw_in(
         &self,
         connection: &mut PgConnection,
@@ -36,13 +37,13 @@ impl Store {
         let Some(conversation) = conversation else { return Ok(()) };
         parked::settle(connection, ParkedKind::Dispatch, dispatch.0, at).await?;
         self.insert_notice(connection, conversation, dispatch, notice).await?;
-        // What stands behind it need not wait for its time.
+        // The dispatches behind it need not wait for their time.
         jobs::add(connection, &Job::HandOver(ConversationId(conversation)), None).await?;
         Ok(())
     }
 
-    /// Sends a dispatch back to wait for its next attempt, with a notice when the room should
-    /// know. As many attempts count as the dispatch has.
+    /// Sends a dispatch back to wait for its next attempt, with a notice if the room should know.
+    /// The attempts counted stay.
     pub async fn dispatch_again_at(
         &self,
         dispatch: &StoredDispatch,
@@ -71,7 +72,7 @@ impl Store {
         .await?
         .rows_affected()
             == 1;
-        // Somebody else settled it.
+        // Another task settled it.
         if !waits {
             return Ok(());
         }
@@ -84,14 +85,14 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a dispatch waits for this reason, as was noted last.
+    /// Whether a dispatch waits for this reason, according to the last note.
     pub async fn waits_for(&self, dispatch: DispatchId, reply: &str) -> Result<bool, StoreError> {
         let sealed = sqlx::query_scalar!("select reply from dispatches where id = $1", dispatch.0)
             .fetch_optional(&self.pool)
             .await?
             .flatten();
         let noted = sealed.map(|sealed| self.open_text(Purpose::DispatchReply, &sealed));
-        // What cannot be read is none.
+        // An unreadable reason is none.
         Ok(matches!(noted, Some(Ok(noted)) if noted == reply))
     }
 
@@ -139,8 +140,8 @@ impl Store {
         Ok(())
     }
 
-    /// Settles a dispatch whose row cannot be read: what may have left is unclear, everything else
-    /// failed. `false`: it is settled.
+    /// Settles a dispatch whose row cannot be read: if it may have left, it is unclear, otherwise
+    /// failed. `false`: it is settled already.
     pub async fn settle_damaged_dispatch(
         &self,
         dispatch: DispatchId,
@@ -149,7 +150,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        // Also where the word for its state is none that is known.
+        // Including rows where the word for its state is unknown.
         let row = sqlx::query!(
             "update dispatches
              set state = case
@@ -187,8 +188,8 @@ pub(super) fn interval(duration: std::time::Duration) -> sqlx::postgres::types::
     sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
 }
 
-/// Withdraws a dispatch of which nothing was accepted. Gives its conversation; nothing where it stands
-/// otherwise.
+/// Withdraws a dispatch of which nothing was accepted. Returns its conversation; nothing if its state
+/// is another.
 pub(in crate::store) async fn withdraw(
     connection: &mut PgConnection,
     dispatch: DispatchId,

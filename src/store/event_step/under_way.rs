@@ -1,4 +1,4 @@
-//! What waits for an edit that cannot be read yet, and acts that came while an answer was on its way.
+//! What waits for an unreadable edit, and acts that came while an answer was on its way.
 
 use time::OffsetDateTime;
 
@@ -14,14 +14,14 @@ use crate::{
 pub enum WaitForEdit {
     /// It does not leave before the edit can be read, and its author is told.
     Held,
-    /// The answer is under way just now.
+    /// The answer is under way at the moment.
     UnderWay,
     /// It was handed over before.
     Accepted,
     /// It may have been handed over. It stays in its dispatch, which leaves again only when a person
     /// says so, and then waits for the edit like any other.
     Unclear,
-    /// It does not wait for this edit: a later one counts, or it leaves in no case.
+    /// It does not wait for this edit: a later one counts, or it does not leave in any case.
     NotWaitedFor,
     /// It is no part of a dispatch.
     NoPart,
@@ -54,9 +54,9 @@ pub struct UnderWay {
 }
 
 impl Store {
-    /// The key of an edit did not come in time, or it can never be read: the message it was done to
-    /// leaves neither as before nor as it should, and its author is told by `notice`, named `txn_id`,
-    /// which hears whether an earlier attempt may have arrived.
+    /// The key of an edit did not come in time, or can never be read: the message it was done to
+    /// leaves neither in its old form nor in the new one. Its author is told by `notice`, named
+    /// `txn_id`, which learns whether an earlier attempt may have arrived.
     pub async fn hold_for_edit(
         &self,
         conversation: ConversationId,
@@ -77,7 +77,8 @@ impl Store {
         match stood.state {
             DeliveryState::SendingBody => return Ok(WaitForEdit::UnderWay),
             DeliveryState::Accepted => return Ok(WaitForEdit::Accepted),
-            // Taken out, it would come back with the key, and leave without anybody's word.
+            // If it were taken out, it would come back with the key, and leave without a person's
+            // word.
             DeliveryState::Unclear => return Ok(WaitForEdit::Unclear),
             DeliveryState::Withdrawn => return Ok(WaitForEdit::NotWaitedFor),
             DeliveryState::Collecting
@@ -95,7 +96,7 @@ impl Store {
         )
         .execute(&mut *step.transaction)
         .await?;
-        // Named like this, it can be replaced when the key comes. Something else may have been said
+        // With this name it can be replaced when the key comes. Something else may have been said
         // under that name while it was unclear whether the message had left.
         let notice = notice(stood.may_have_arrived);
         step.say_instead(conversation, (txn_id, &format!("h{edit}")), &notice).await?;
@@ -109,8 +110,8 @@ impl Store {
         Ok(WaitForEdit::Held)
     }
 
-    /// Messages that have waited since `before` for an edit that cannot be read, those behind the act
-    /// `after` first.
+    /// Messages that have waited since `before` for an unreadable edit, those behind the act `after`
+    /// first.
     pub async fn edits_waited_for(
         &self,
         before: OffsetDateTime,
@@ -148,7 +149,7 @@ impl Store {
     }
 
     /// Acts whose authors were told that they came while the answer was under way, and whose answer
-    /// is not under way any more, those behind the act `after` first.
+    /// is no longer under way, those behind the act `after` first.
     pub async fn no_longer_under_way(
         &self,
         after: i64,
@@ -179,7 +180,7 @@ impl Store {
              limit $1"#,
             limit,
             after,
-            // What is in no state that is known is looked for elsewhere.
+            // Rows with an unknown state are looked for elsewhere.
             &DeliveryState::words(),
         )
         .fetch_all(&self.pool)
@@ -200,8 +201,8 @@ impl Store {
     }
 
     /// Says what became of an act that came while the answer was under way, in the place of what was
-    /// said about it then. What is left of a dispatch without words is settled, and `withdrawn`
-    /// says so where nothing of it was accepted.
+    /// said about it then. What is left of a dispatch without words is settled, and `withdrawn` says
+    /// so where nothing of it was accepted.
     pub async fn under_way_ended(
         &self,
         act: &UnderWay,

@@ -9,12 +9,12 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How often a deletion that was confirmed may have no effect before it is not tried any more.
+/// How often a confirmed deletion may have no effect before it is no longer tried.
 const DELETIONS_MAX: i32 = 3;
 
 impl Store {
     /// Notes that the head of a mail that was to be deleted is not that of the letter its key named:
-    /// it is fetched once more, and the letter's own is never deleted.
+    /// the mail is fetched once more, and the letter's own mail is never deleted.
     pub async fn not_deletable(
         &self,
         letter: LetterId,
@@ -34,10 +34,10 @@ impl Store {
         Ok(())
     }
 
-    /// Mails of this generation that were fetched whole, kept, and are in their room: the mailbox
-    /// may delete them. Never those of which we have but the head, those the Clientmodul may yet
-    /// decrypt, and repeats of a letter that is in no room. All of them, as whoever looks into a mailbox
-    /// has the keys of all: some may not be told apart there, or stay whatever is asked.
+    /// Mails of this generation that were fetched whole, kept, and are in their room: the mailbox may
+    /// delete them. Never those of which we have only the head, those the Clientmodul may still
+    /// decrypt, and repeats of a letter that is in no room. Returns all of them, because the caller has
+    /// the keys of the whole mailbox: some may not be distinguishable there, or stay whatever is asked.
     pub async fn deletable_mails(&self, mailbox: MailboxId) -> Result<Vec<KeptMail>, StoreError> {
         let rows = sqlx::query!(
             "select letter.mail_key, letter.listed_bytes
@@ -102,7 +102,7 @@ impl Store {
         Ok(())
     }
 
-    /// Of a mailbox as it lists itself: how many mails would be fetched. Changes nothing.
+    /// For a mailbox with this list: how many mails would be fetched. Changes nothing.
     pub async fn unknown_mails(
         &self,
         channel: &ChannelName,

@@ -1,4 +1,4 @@
-//! What became of fetching a mail: begun, interrupted, failed, put aside, had.
+//! The fetch of a mail: begun, interrupted, failed, put aside, done.
 
 use time::OffsetDateTime;
 
@@ -33,8 +33,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes which mail is being fetched, before it is. Not waiting for the disk: Postgres knows it
-    /// when the gateway dies, which is what it is for.
+    /// Notes which mail is being fetched, before it is. Does not wait for the disk: the note is for
+    /// a death of the gateway, which Postgres survives.
     pub async fn fetch_begins(&self, mailbox: MailboxId, key: &MailKey) -> Result<(), StoreError> {
         sqlx::query!(
             "update mailboxes
@@ -49,7 +49,7 @@ impl Store {
         Ok(())
     }
 
-    /// The mail whose fetch was begun and did not end; from then on it is forgotten.
+    /// The mail whose fetch was begun and did not end; the note is deleted.
     pub async fn take_interrupted(
         &self,
         mailbox: MailboxId,
@@ -69,7 +69,7 @@ impl Store {
         Ok(key.map(MailKey::stored))
     }
 
-    /// Counts a failed try. Gives the number of them.
+    /// Counts a failed try. Returns how many there are.
     pub async fn try_failed(
         &self,
         mailbox: MailboxId,
@@ -99,7 +99,7 @@ impl Store {
         Ok(tries.unsigned_abs())
     }
 
-    /// Says when a mail that could not be had is tried again.
+    /// Says when a mail that could not be fetched is tried again.
     pub async fn try_again_at(
         &self,
         mailbox: MailboxId,
@@ -120,8 +120,8 @@ impl Store {
         Ok(())
     }
 
-    /// When a mail of this mailbox is tried again next. What is due by now and was not tried has its
-    /// turn in the next look, whenever that is.
+    /// When a mail of this mailbox is tried again next. A mail that is due by now and was not tried
+    /// has its turn in the next look, whenever that is.
     pub async fn next_try(
         &self,
         mailbox: MailboxId,
@@ -140,7 +140,7 @@ impl Store {
         .await?)
     }
 
-    /// Puts a mail aside and parks it, once. `true` when it is parked with this call.
+    /// Puts a mail aside and parks it, once. `true` when this call parked it.
     pub async fn put_aside(
         &self,
         channel: &ChannelName,
@@ -197,9 +197,9 @@ impl Store {
         Ok(!is_known)
     }
 
-    /// Notes that a mail came under a key under which one was noted that could not be had. Where it is
-    /// that one, nobody has to look any more; else a person who was told of the other one has to.
-    /// Says whether it is; nothing when none was noted.
+    /// Notes that a mail came under a key under which a mail was noted that could not be fetched. If
+    /// it is that one, nobody has to look any more; otherwise a person who was told of the other one
+    /// has to. Says whether it is; nothing when none was noted.
     pub async fn mail_came(
         &self,
         mailbox: MailboxId,
@@ -219,7 +219,7 @@ impl Store {
         Ok(Some(false))
     }
 
-    /// Notes that a mail could be had after all: nobody has to look any more.
+    /// Notes that a mail could be fetched after all: nobody has to look any more.
     pub async fn mail_settled(
         &self,
         mailbox: MailboxId,
@@ -255,7 +255,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that a mail is older than what the settings want.
+    /// Notes that a mail is older than the settings want.
     pub async fn mail_skipped(
         &self,
         mailbox: MailboxId,
@@ -280,7 +280,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that a mail is the same though the server's list says another length.
+    /// Notes that a mail is the same although the server's list gives another length.
     pub async fn size_was_false(
         &self,
         mailbox: MailboxId,

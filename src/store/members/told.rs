@@ -1,4 +1,4 @@
-//! What a room was told of its members, and to whom letters are missing.
+//! What a room was told about its members, and which members miss letters.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use time::OffsetDateTime;
 use crate::model::{ConversationId, Notice};
 use crate::store::{Store, StoreError};
 
-/// How often a day a room is told the same of a member that comes and goes, and somebody who does not
-/// belong there is answered.
+/// How often a day a room is told the same about a member that comes and goes, and how often a
+/// stranger is answered.
 const TOLD_A_DAY_MAX: i32 = 3;
 
-/// How many strangers a day a room is told of one by one. More of them are no accident, and one more
-/// name helps nobody.
+/// About how many strangers a day a room is told one by one. More of them are no accident, and one
+/// more name helps nobody.
 pub const STRANGERS_A_DAY_MAX: i64 = 20;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What a room is told of a member, once.
+/// What a room is told about a member, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToldOf<'a> {
-    /// It is there, and nobody let it in.
+    /// It is there although no speaker let it in.
     Stranger,
-    /// There are more strangers than it is told of.
+    /// There are more strangers than the room is told of one by one.
     Strangers,
     /// It has this other identity.
     Identity(&'a str),
@@ -31,7 +31,7 @@ pub enum ToldOf<'a> {
     Stays,
     /// Its homeserver does not know it.
     Unknown,
-    /// The database is a copy: whether it was sent out since is asked.
+    /// The database is a copy: the room is asked whether it was sent out since.
     Asked,
     /// It was let in, and cannot be invited.
     Refused,
@@ -64,7 +64,8 @@ impl ToldOf<'_> {
 }
 
 impl Store {
-    /// Tells a room something of a member: once, and some times a day when it went and is there again.
+    /// Tells a room something about a member: once, and several times a day when it went and is there
+    /// again.
     pub async fn tell_of_member(
         &self,
         conversation: ConversationId,
@@ -96,7 +97,7 @@ impl Store {
         Ok(strangers_told(&mut *self.pool.acquire().await?, room_id, at).await?)
     }
 
-    /// Somebody who does not belong to a room asks something. Whether that is answered: some times a day.
+    /// A stranger asks something. Whether it is answered: a few times a day.
     pub async fn answers_stranger(
         &self,
         room_id: &str,
@@ -107,7 +108,7 @@ impl Store {
         Ok(note_told(&mut connection, (room_id, user_id), "answered", "", at).await?)
     }
 
-    /// Somebody is gone from a room: should it come again, that is news again.
+    /// A user has left a room: if it comes again, that is news again.
     pub async fn forget_told(&self, room_id: &str, user_id: &str) -> Result<(), StoreError> {
         sqlx::query!(
             "update told_of_members
@@ -123,8 +124,9 @@ impl Store {
         Ok(())
     }
 
-    /// Members who get a key for what is written in a room for the first time, or again after they did
-    /// not belong there, with how many letters came meanwhile, that others could read and they cannot.
+    /// Members who get a key for what is written in a room for the first time, or for the first time
+    /// after a while in which they did not belong there, with how many letters came meanwhile that
+    /// others could read and they cannot.
     pub async fn readers_came(
         &self,
         room_id: &str,
@@ -173,8 +175,8 @@ impl Store {
     }
 }
 
-/// Notes that a room is told something of somebody. `false`: it was told, and that is no news, or was
-/// told too often within a day.
+/// Notes that a room is told something about a user. `false`: it was told before, and that is no
+/// news, or was told too often within a day.
 async fn note_told(
     connection: &mut PgConnection,
     (room_id, user_id): (&str, &str),

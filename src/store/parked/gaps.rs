@@ -8,9 +8,10 @@ use crate::model::{ConversationId, DispatchId, Notice};
 use crate::store::{Store, StoreError, jobs, parked};
 
 impl Store {
-    /// Notes a gap in what was heard of a portal. What was said before it and did not leave waits
-    /// for a person; the room is told by `told`, a name and a notice, and at each dispatch by
-    /// `at_dispatch`, which hears whether an earlier attempt may have arrived. To be called before what stands behind the gap is placed.
+    /// Notes a gap in what was heard of a portal. What was said before it and did not leave waits for a
+    /// person. The room is told by `told`, a name and a notice, and at each dispatch by `at_dispatch`,
+    /// which learns whether an earlier attempt may have arrived. To be called before what comes after
+    /// the gap is placed.
     pub async fn history_lost(
         &self,
         conversation: ConversationId,
@@ -24,7 +25,7 @@ impl Store {
         self.insert_bot_post(&mut transaction, conversation, told.0, told.1).await?;
         let kind = ParkedKind::Gap;
         parked::insert(&mut transaction, kind, conversation.0, channel, "gap", at).await?;
-        // They hang on the parked gap, and have no rows of their own.
+        // They depend on the parked gap, and have no rows of their own.
         sqlx::query!(
             "update room_events
              set state = 'parked'
@@ -58,7 +59,7 @@ impl Store {
     }
 }
 
-/// What hangs on a gap is read after all, or given up.
+/// The events that depend on a gap are read after all, or given up.
 pub(super) async fn resolve(
     connection: &mut sqlx::PgConnection,
     conversation: i64,

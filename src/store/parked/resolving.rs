@@ -32,8 +32,8 @@ impl Store {
     /// Settles a parked thing. `false` when there is none of this number.
     ///
     /// A retried dispatch starts over with its attempts; its Message-ID stays the same as long as it
-    /// says the same ([`Store::name_anew`]). What has
-    /// left the parked state by itself meanwhile stays what it is.
+    /// says the same ([`Store::name_anew`]). A thing that has left the parked state by itself
+    /// meanwhile stays as it is.
     pub async fn resolve_parked(
         &self,
         id: i64,
@@ -76,7 +76,8 @@ impl Store {
             ParkedKind::Conversation => resolve_conversations(connection, id, resolution).await?,
             ParkedKind::Dispatch => resolve_dispatch(connection, row.item_id, resolution).await?,
             ParkedKind::Event => resolve_event(connection, row.item_id, resolution).await?,
-            // Nobody can hear it any more: whoever resolves it has looked into the room.
+            // The gap cannot be heard any more: the person who resolves it has looked into the
+            // room.
             ParkedKind::Gap => {
                 gaps::resolve(connection, row.item_id, resolution == Resolution::Retry).await?;
                 Vec::new()
@@ -118,7 +119,7 @@ async fn resolve_letter(
     Ok(())
 }
 
-/// Whoever left is invited once more, and has as long as at first to come.
+/// Members who left are invited once more, and have as long as at first to come.
 async fn resolve_portal(
     connection: &mut PgConnection,
     portal: i64,
@@ -202,7 +203,7 @@ async fn resolve_posts(
     Ok(conversation.map(Job::SendPosts).into_iter().collect())
 }
 
-/// A correspondent's conversations go on, or all that waits there is given up.
+/// A correspondent's conversations go on, or everything that waits there is given up.
 async fn resolve_conversations(
     connection: &mut PgConnection,
     row: i64,
@@ -314,7 +315,7 @@ async fn resolve_event(
         .await?;
         return Ok(Vec::new());
     }
-    // One that /sync never told of is read after all others.
+    // An event that /sync never told of is read after all others.
     let room = sqlx::query_scalar!(
         "update room_events
          set state = 'new',

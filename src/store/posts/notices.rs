@@ -8,8 +8,8 @@ use crate::model::{ConversationId, DispatchId, LetterId, NewPost, Notice, Substa
 use crate::store::{Job, Store, StoreError, jobs, seal::Purpose};
 
 impl Store {
-    /// Adds something the bot says. Repeating it with the same `txn_id` changes nothing: a name is made
-    /// of the event or cause that the notice is about, so under the same name the same was said.
+    /// Adds a post by the bot. Repeating it with the same `txn_id` changes nothing: a name is made of
+    /// the event or cause that the notice is about, so the same name means the same words.
     pub async fn add_bot_post(
         &self,
         conversation: ConversationId,
@@ -22,7 +22,7 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a letter as it came, said by the bot. Repeating it with the same `txn_id` changes
+    /// Adds a letter as it came, posted by the bot. Repeating it with the same `txn_id` changes
     /// nothing.
     pub async fn add_original(
         &self,
@@ -62,9 +62,9 @@ impl Store {
         jobs::add(connection, &job, None).await
     }
 
-    /// Who of these members, each with a mark of its devices, was not told yet that it can read no
-    /// letter in a room with them. Whoever is not among them any more is forgotten: should it happen
-    /// again, it is news again.
+    /// Those of these members, each with a mark of its devices, who were not told yet that they can
+    /// read no letter in a room with them. A member who is not among them any more is forgotten: if
+    /// it happens again, it is news again.
     pub async fn newly_locked_out(
         &self,
         room_id: &str,
@@ -151,8 +151,8 @@ impl Store {
         jobs::add(connection, &job, None).await
     }
 
-    /// Adds something the bot says in place of an earlier post of its own. Where there is none, and
-    /// when it is repeated, nothing happens.
+    /// Adds a post by the bot in place of an earlier one. If there is none, or when it is repeated,
+    /// nothing happens.
     pub async fn replace_bot_post(
         &self,
         conversation: ConversationId,
@@ -167,7 +167,7 @@ impl Store {
         Ok(())
     }
 
-    /// The same, of two posts named earlier and now.
+    /// The same for two posts: the one named first and its new version.
     pub(in crate::store) async fn replace_bot_post_in(
         &self,
         connection: &mut PgConnection,
@@ -194,8 +194,8 @@ impl Store {
         jobs::add(connection, &job, None).await
     }
 
-    /// Adds a notice about a dispatch; a later one replaces the first in the room, unless that answers a
-    /// message which leaves no more, and this one another.
+    /// Adds a notice about a dispatch. A later notice replaces the first in the room, unless the first
+    /// answers a message that will not leave and the later one answers another message.
     pub(in crate::store) async fn insert_notice(
         &self,
         connection: &mut PgConnection,
@@ -203,9 +203,9 @@ impl Store {
         dispatch: DispatchId,
         notice: &Notice,
     ) -> Result<(), sqlx::Error> {
-        // The random part of its Message-ID tells which dispatch it is about, also after the database was
-        // restored from an older copy and counts its rows anew. And what that copy knows nothing of may
-        // say something else: so no two have one name.
+        // The random part of its Message-ID tells which dispatch it is about, even after the database
+        // was restored from an older copy and counts its rows again. And a notice that this copy does
+        // not know may say something else: so no two share a name.
         let earlier = sqlx::query!(
             r#"select
                  (select count(*) from posts where dispatch_id = dispatch.id) as "count!",
@@ -248,7 +248,7 @@ impl Store {
         let (Some(earlier), Some(now)) = (answered(&content), answered(&next.content)) else {
             return Ok(Some(last));
         };
-        // Where all of it was taken back, one sentence says so for all.
+        // If everything was taken back, one sentence says so for all.
         let has_moved = sqlx::query_scalar!(
             r#"select exists (
                  select 1
@@ -269,7 +269,7 @@ impl Store {
         Ok((!has_moved).then_some(last))
     }
 
-    /// The newest notice about a dispatch that stands for itself, and what it says; nothing where that
+    /// The newest notice about a dispatch that replaces no other, and what it says; nothing if that
     /// cannot be read.
     async fn last_notice(
         &self,
@@ -293,8 +293,8 @@ impl Store {
         }))
     }
 
-    /// A message was deleted whose dispatch leaves without it: what was said there of the dispatch is
-    /// replaced by what became of the message.
+    /// A message was deleted whose dispatch leaves without it: what was said there about the dispatch
+    /// is replaced by what became of the message.
     pub(in crate::store) async fn notice_ends(
         &self,
         connection: &mut PgConnection,
