@@ -1,10 +1,11 @@
-//! The gateway's own devices: named before the homeserver hears of them, forgotten after it did.
+//! The gateway's own devices: named before the homeserver hears of them, forgotten after it has
+//! deleted them.
 
 use time::OffsetDateTime;
 
 use super::{Damaged, Harm, Moment, Store, StoreError};
 
-/// Our number of a device. Everything its encryption remembers hangs on it.
+/// Our number of a device. Everything its encryption remembers depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceRow(pub i64);
 
@@ -62,8 +63,8 @@ impl Store {
         Ok(row.map(Device::try_from).transpose()?)
     }
 
-    /// Fixes the name of a user's device before the homeserver hears of it. Returns the device of
-    /// before when the user still has one that is not retired.
+    /// Fixes the name of a user's device before the homeserver hears of it. Returns the earlier
+    /// device if the user still has one that is not retired.
     ///
     /// Fails when a retired device of the user has this name: a name is never used twice.
     pub async fn name_device(
@@ -85,7 +86,7 @@ impl Store {
         Ok(self.live_device(user_id).await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 
-    /// Notes that the homeserver has the device and its keys. Nobody has sent it anything by then.
+    /// Notes that the homeserver has the device and its keys. By then no user has sent it anything.
     pub async fn device_is_ready(
         &self,
         device: DeviceRow,
@@ -131,8 +132,8 @@ impl Store {
         Ok(readable(rows))
     }
 
-    /// Forgets a retired device, which the homeserver has deleted, and every key it had.
-    /// One that is not retired stays.
+    /// Forgets a retired device, which the homeserver has deleted, and every key it had. A device
+    /// that is not retired stays.
     pub async fn forget_device(&self, device: DeviceRow) -> Result<(), StoreError> {
         sqlx::query!("delete from devices where id = $1 and state = 'retired'", device.0)
             .execute(&self.pool)
@@ -179,8 +180,8 @@ impl Store {
         Ok(forgotten.rows_affected())
     }
 
-    /// Ready devices whose inbox was not read since `before`. Those first that were not tried for
-    /// the longest time: one that fails each time holds up no other.
+    /// Ready devices whose inbox was not read since `before`. Those that were untried for longest
+    /// come first: a device that fails each time holds up no other.
     pub async fn devices_to_drain(
         &self,
         before: OffsetDateTime,
@@ -206,8 +207,8 @@ impl Store {
         Ok(readable(rows))
     }
 
-    /// Notes that the reading of a device's inbox begins: an attempt that the gateway does not
-    /// survive is one.
+    /// Notes that the reading of a device's inbox begins, so that an attempt that the gateway does
+    /// not survive counts.
     pub async fn drain_begins(
         &self,
         device: DeviceRow,
@@ -219,11 +220,11 @@ impl Store {
         Ok(())
     }
 
-    /// Notes for every device that knows one of these users that what it knows is out of date.
+    /// Notes for every device that knows one of these users that its knowledge is out of date.
     /// Returns how many views became so.
     ///
     /// A device in memory does not look here again: tell those *after* this was committed, so that
-    /// one loaded in between is told as well.
+    /// a device loaded in between is told as well.
     pub async fn mark_users_dirty(&self, users: &[String]) -> Result<u64, StoreError> {
         let marked = sqlx::query!(
             "-- Locked in one order everywhere, so that nobody waits in a circle.
@@ -247,10 +248,11 @@ impl Store {
         Ok(marked.rows_affected())
     }
 
-    /// Begins with a database that is a copy from the past: retires every device that `has_keys`, because
-    /// what is in it was used since, sets the copy count to the one that was reached elsewhere, and has
-    /// every room compared before anything is said in it. What may have happened since is noted: who was
-    /// let in may have been sent out, what waits may have left, and what is read next may have been read.
+    /// Starts with a database that is a copy from the past: retires every device that `has_keys`,
+    /// because its keys were used since, sets the copy count to the one that was reached elsewhere, and
+    /// has every room compared before anything is said in it. What may have happened since is noted:
+    /// users who were let in may have been sent out, what waits may have left, and what is read next
+    /// may have been read.
     pub async fn begin_with_copy(
         &self,
         copy_count: i64,
@@ -311,7 +313,7 @@ impl Store {
         Ok(retired.into_iter().filter(|device| device.user_id == user_id).collect())
     }
 
-    /// Ends every session we send with; the next post in each room begins a new one.
+    /// Ends every session we use to send; the next post in each room begins a new one.
     pub async fn end_sending_sessions(&self) -> Result<(), StoreError> {
         sqlx::query!("delete from crypto_records where kind = 'sending_session'")
             .execute(&self.pool)
@@ -319,13 +321,13 @@ impl Store {
         Ok(())
     }
 
-    /// The copy count. Beside the one kept outside the database it shows that an older backup was
-    /// restored.
+    /// The copy count. Compared with the one outside the database, it shows that an older backup
+    /// was restored.
     pub async fn copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("select epoch from crypto_epoch").fetch_one(&self.pool).await?)
     }
 
-    /// Counts one on, and returns the new copy count.
+    /// Raises the copy count by one, and returns it.
     pub async fn grow_copy_count(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar!("update crypto_epoch set epoch = epoch + 1 returning epoch")
             .fetch_one(&self.pool)
@@ -333,7 +335,8 @@ impl Store {
     }
 }
 
-/// Of several devices those that can be read; a damaged one is met by whoever needs just that one.
+/// Those of several devices that can be read; a caller that needs a damaged one meets the damage
+/// itself.
 fn readable(rows: Vec<StoredDevice>) -> Vec<Device> {
     rows.into_iter().filter_map(|row| Device::try_from(row).ok()).collect()
 }
@@ -361,7 +364,7 @@ impl TryFrom<StoredDevice> for Device {
                 .ok_or_else(|| Damaged::new("devices", "state", row.id, Harm::Word))?,
             made_at: row.made_at.read("devices", "made_at", row.id)?,
             inbox_since: row.inbox_since,
-            // Read once more than needed does no harm.
+            // Reading once more than needed does no harm.
             inbox_drained_at: row.inbox_drained_at.and_then(Moment::get),
         })
     }

@@ -1,10 +1,10 @@
 //! Several saves of one device as one: all of them, or none.
 //!
 //! The library saves what a `/sync` brought in pieces. A new Olm session is saved at once, moved on
-//! past the message that opened it; the room key inside that message comes last. Whoever is killed
-//! in between has a session that does not open the message again, and the key is lost with it. The
-//! same happens when the database fails in between and the library goes on with what it has in
-//! memory.
+//! past the message that opened it; the room key inside that message comes last. A gateway that is
+//! killed in between has a session that does not open the message again, and the key is lost with
+//! it. The same happens when the database fails in between and the library goes on with what it has
+//! in memory.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -34,8 +34,8 @@ pub(super) struct Steps {
 
 /// What a device saves from [`DeviceStore::begin_step`] to [`DeviceStep::commit`].
 ///
-/// Dropping it takes all of it back. The library does not know that: its `OlmMachine` has to be
-/// opened anew then.
+/// Dropping it takes all of it back. The library does not know that: its `OlmMachine` then has to
+/// be opened again.
 #[derive(Debug)]
 #[must_use = "a step that is dropped takes everything back"]
 pub struct DeviceStep {
@@ -43,8 +43,8 @@ pub struct DeviceStep {
     _turn: OwnedMutexGuard<()>,
 }
 
-/// The transaction of a step. (Under a name of its own, because futures that show its lifetime are
-/// not seen to be `Send`.)
+/// The transaction of a step. (Under a separate name, because futures that show its lifetime are
+/// not recognised as `Send`.)
 #[derive(Debug)]
 pub(super) struct Open(PgTransaction<'static>);
 
@@ -74,7 +74,7 @@ impl Steps {
 }
 
 impl DeviceStore {
-    /// Begins a step. Waits for the one before to end.
+    /// Begins a step. Waits for the earlier one to end.
     pub async fn begin_step(self: Arc<Self>) -> Result<DeviceStep, StoreError> {
         let turn = self.steps.turn.clone().lock_owned().await;
         let transaction = self.steps.pool.begin().await?;
@@ -110,7 +110,7 @@ impl Drop for DeviceStep {
         let steps = &self.memory.steps;
         match steps.open.try_lock() {
             Ok(mut open) => *open = None,
-            // Somebody reads through it just now; whoever comes next takes it back.
+            // A task is reading through it at the moment; the next task takes it back.
             Err(_) => steps.is_given_up.store(true, Ordering::Release),
         }
     }

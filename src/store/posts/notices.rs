@@ -167,7 +167,8 @@ impl Store {
         Ok(())
     }
 
-    /// The same for two posts: the one named first and its new version.
+    /// The same, within the caller's transaction: the names are those of the earlier post and of
+    /// the new one.
     pub(in crate::store) async fn replace_bot_post_in(
         &self,
         connection: &mut PgConnection,
