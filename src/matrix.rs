@@ -1,8 +1,8 @@
 //! The homeserver: our users, portals, what is said in them, files, and what comes back.
 //!
-//! A thin typed client over one HTTP connection pool, with requests out of ruma. It asks what it
-//! is told to ask and says how it went: it decides nothing, repeats nothing, and waits for nothing
-//! but its answers. What is heard there is understood in [`decode()`], and only there.
+//! A thin typed client over one HTTP connection pool, with requests from ruma. It asks what it is
+//! told to ask and says how it went: it decides nothing, repeats nothing, and waits for nothing but
+//! its answers. Only [`decode()`] understands what is heard there.
 
 mod client;
 mod decode;

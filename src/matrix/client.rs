@@ -22,7 +22,7 @@ use super::{MatrixError, error::Cause};
 /// How long a connection may take: the homeserver is a neighbour.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may take. Opening a room is the slowest, some seconds under load.
+/// How long an answer may take. Opening a room is the slowest: several seconds under load.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a file may take: 100 MB at 4 Mbit/s.
@@ -55,14 +55,14 @@ pub struct HomeserverAccess {
     /// The bot's local part: an ordinary user of the namespace, not the `sender_localpart`, for
     /// which Synapse answers `/sync` with 500.
     pub bot_localpart: String,
-    /// With what the local parts of ghosts and aliases of portals begin, such as `_umstieg_`.
+    /// The prefix of the local parts of ghosts and of portal aliases, such as `_umstieg_`.
     pub user_prefix: String,
-    /// PEM certificates to trust beside those of the platform, for a homeserver behind a private
+    /// PEM certificates to trust besides those of the platform, for a homeserver behind a private
     /// authority.
     pub extra_roots_pem: Vec<u8>,
 }
 
-/// The settings do not make a client.
+/// The settings do not yield a client.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeserverAccessError {
     #[error("the bot's local part and the server name do not form a user id")]
@@ -159,7 +159,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a 403 or 404 here speaks of a room and our place in it.
+    /// Whether a 403 or 404 here is about a room and our place in it.
     pub(super) fn is_in_a_room(self) -> bool {
         match self {
             Self::ReadState
@@ -206,14 +206,14 @@ impl Endpoint {
     }
 }
 
-/// As whom something is asked.
+/// The user as whom something is asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum As<'a> {
-    /// The application service itself: for what comes before a user is there.
+    /// The application service itself: for requests before a user exists.
     Service,
-    /// A user of ours, whatever its device.
+    /// One of our users, whatever its device.
     User(&'a UserId),
-    /// A user of ours, from this device: keys and what is encrypted with them belong to it, and a
+    /// One of our users, from this device: keys and what is encrypted with them belong to it, and a
     /// `txn_id` is remembered for a day instead of half an hour.
     Device(&'a UserId, &'a DeviceId),
 }
@@ -236,7 +236,7 @@ impl Homeserver {
             // A proxy meant for the internet must not see the as_token.
             .no_proxy();
         let http = if access.base_url.scheme() == "http" {
-            // The platform may have no roots at all, which matters to nobody here.
+            // The platform may have no roots at all, which does not matter here.
             http.tls_certs_only([])
         } else {
             http.tls_certs_merge(roots)
@@ -249,7 +249,7 @@ impl Homeserver {
             bot,
             user_prefix: access.user_prefix,
             versions: SupportedVersions {
-                // What TI-Messenger prescribes; all that is asked here is in it.
+                // The version TI-Messenger prescribes; everything that is asked here is in it.
                 versions: [MatrixVersion::V1_11].into(),
                 features: [].into(),
             },
@@ -267,7 +267,7 @@ impl Homeserver {
         &self.inner.bot
     }
 
-    /// With what the local parts of ghosts and aliases of portals begin.
+    /// The prefix of the local parts of ghosts and of portal aliases.
     pub fn user_prefix(&self) -> &str {
         &self.inner.user_prefix
     }
@@ -285,12 +285,12 @@ impl Homeserver {
         let request = self.written(endpoint, who, request)?;
         let body =
             self.answered(endpoint, request, endpoint.timeout(), endpoint.bytes_max()).await?;
-        // serde's sentences quote what they could not read, so the cause is not kept.
+        // serde's messages quote what they could not read, so the cause is not kept.
         IncomingResponse::try_from_http_response(http::Response::new(body))
             .map_err(|_| MatrixError::new(endpoint, Cause::Garbled))
     }
 
-    /// Asks, and reads of the answer only what `T` names: for answers that others fill, of which
+    /// Asks, and reads of the answer only what `T` names: for answers that others fill, in which
     /// one unreadable piece must not spoil the rest.
     pub(super) async fn ask_leniently<R, T>(
         &self,
@@ -323,7 +323,7 @@ impl Homeserver {
         self.answered(endpoint, request, timeout + SYNC_SLACK, endpoint.bytes_max()).await
     }
 
-    /// Asks with a body of its own, and gives the answer as it came, if it is within `bytes_max`.
+    /// Asks with a separate body, and returns the answer as it came, if it is within `bytes_max`.
     pub(super) async fn ask_with_bytes<R>(
         &self,
         endpoint: Endpoint,
@@ -341,7 +341,7 @@ impl Homeserver {
     }
 
     /// As [`Homeserver::ask_with_bytes`], with a body of this length that is made while it leaves:
-    /// Synapse takes no file whose length is not told before.
+    /// Synapse takes no file whose length is not announced.
     pub(super) async fn ask_with_stream<R>(
         &self,
         endpoint: Endpoint,
@@ -359,7 +359,7 @@ impl Homeserver {
         self.answered(endpoint, request, endpoint.timeout(), bytes_max).await
     }
 
-    /// Asks for a file; its pieces are the caller's to take, and to count.
+    /// Asks for a file; the caller takes its pieces and counts them.
     pub(super) async fn ask_for_file<R>(
         &self,
         endpoint: Endpoint,
@@ -390,28 +390,28 @@ impl Homeserver {
         read::<Versions>(endpoint, &body).map(|versions| versions.versions)
     }
 
-    /// Whether the homeserver as a whole is away, or refuses us as a whole, and not what was asked alone:
-    /// then it has no other answer for anything else.
+    /// Whether the homeserver as a whole is away, or refuses us as a whole, rather than only this
+    /// request: then it has no other answer for anything else.
     pub async fn is_away(&self, error: &MatrixError) -> bool {
         error.is_outage() && (error.is_surely_outage() || self.versions().await.is_err())
     }
 
-    /// The user our token belongs to: the registration's sender, when the homeserver knows it.
+    /// The user our token belongs to: the registration's sender, if the homeserver knows it.
     ///
-    /// Not asked as the bot: before the gateway's first start Synapse does not know that user,
-    /// and answers 403 for it as it does for one outside the namespace.
+    /// Not asked as the bot: before the gateway's first start Synapse does not know that user, and
+    /// answers 403 for it as it does for a user outside the namespace.
     pub async fn whoami(&self) -> Result<OwnedUserId, MatrixError> {
         use ruma::api::client::account::whoami::v3;
         let answer = self.ask(Endpoint::Whoami, As::Service, v3::Request::new()).await?;
         Ok(answer.user_id)
     }
 
-    /// Has the homeserver ping us, and tells how long that took it.
+    /// Has the homeserver ping us, and returns how long that took it.
     ///
     /// A homeserver that backed off after our absence tries again at once when it gets a 200.
-    /// `transaction_id` comes back through our own door. An error 502 or 504 here
-    /// (`M_BAD_STATUS`, `M_CONNECTION_FAILED`, `M_CONNECTION_TIMEOUT`) means that the homeserver
-    /// did not reach *us*. Asked as the service itself, so that it works before the bot exists.
+    /// `transaction_id` comes back through our own door. An error 502 or 504 here (`M_BAD_STATUS`,
+    /// `M_CONNECTION_FAILED`, `M_CONNECTION_TIMEOUT`) means that the homeserver did not reach *us*.
+    /// Asked as the service itself, so that it works before the bot exists.
     pub async fn ping(
         &self,
         appservice_id: &str,
@@ -547,7 +547,7 @@ async fn body_of(
     Ok(body.freeze())
 }
 
-/// The number of seconds form only: a date would need a clock.
+/// Only the form with a number of seconds: a date would need a clock.
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))

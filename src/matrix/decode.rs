@@ -1,7 +1,8 @@
 //! Raw event → [`RoomEvent`]: the one place where an event of a room is understood.
 //!
-//! Pure and total: an event was written by whoever was in the room, so any field may be missing or
-//! of any type. What is not understood is [`RoomEvent::Other`], never an error and never a panic.
+//! Pure and total: any member of the room may have written the event, so any field may be missing
+//! or of any type. What is not understood is [`RoomEvent::Other`], never an error and never a
+//! panic.
 
 mod files;
 mod words;
@@ -28,7 +29,7 @@ const NOT_FOR_PEOPLE: [&str; 7] = [
     "de.gematik.tim.",
 ];
 
-/// Exceptions from [`NOT_FOR_PEOPLE`]: a person wrote these, and expects them to arrive.
+/// Exceptions from [`NOT_FOR_PEOPLE`]: people wrote these, and expect them to arrive.
 const FOR_PEOPLE: [&str; 12] = [
     "m.sticker",
     "m.poll.start",
@@ -47,8 +48,8 @@ const FOR_PEOPLE: [&str; 12] = [
 
 /// Understands one event, as a transaction or a `/sync` delivered it (with its `room_id`).
 ///
-/// Encryption enters here: an `m.room.encrypted` event is decrypted first, and what it held is
-/// understood as if it had come in the clear.
+/// This is where encryption comes in: an `m.room.encrypted` event is decrypted first, and its
+/// content is understood as if it had come unencrypted.
 pub fn decode(event: &Value) -> RoomEvent {
     understood(event).unwrap_or(RoomEvent::Other)
 }
@@ -121,13 +122,13 @@ fn message(head: EventHead, event_type: &str, content: Option<&Value>) -> Option
     };
     let relation_type = relation.and_then(|relation| text(relation, "rel_type"));
     let replaces = event_of(relation).filter(|_| relation_type == Some("m.replace"));
-    // In a thread, an answer without this mark is there for clients that know no threads.
+    // In a thread, an answer without this mark is meant for clients that know no threads.
     let is_falling_back = relation
         .and_then(|relation| relation.get("is_falling_back"))
         .and_then(Value::as_bool)
         .unwrap_or(false);
     let answered = event_of(relation.and_then(|relation| relation.get("m.in_reply_to")));
-    // A repetition of what is answered is there whether or not the answer is meant.
+    // A repetition of what is answered is there whether the answer is meant or not.
     let of_reply = answered.is_some() || replaces.is_some();
     let replies_to = answered.filter(|_| !is_falling_back);
 
@@ -137,7 +138,7 @@ fn message(head: EventHead, event_type: &str, content: Option<&Value>) -> Option
             kind_of_message(
                 corrected.unwrap_or(content),
                 Fallbacks {
-                    // Without its new content a correction is only what old clients show.
+                    // Without its new content, a correction is only what old clients show.
                     of_correction: replaces.is_some() && corrected.is_none(),
                     of_reply,
                 },
@@ -149,7 +150,7 @@ fn message(head: EventHead, event_type: &str, content: Option<&Value>) -> Option
     Some(RoomMessage { event_id, room_id, sender, sent_at_ms, kind, replies_to, replaces })
 }
 
-/// The event whose thread a message stands in, whether it answers another one there or not.
+/// The event whose thread a message is in, whether it answers another message there or not.
 pub fn thread_root(event: &Value) -> Option<&str> {
     let relation = event.get("content")?.get("m.relates_to")?;
     if text(relation, "rel_type") != Some("m.thread") {
@@ -161,11 +162,11 @@ pub fn thread_root(event: &Value) -> Option<&str> {
 fn kind_of_message(content: &Value, fallbacks: Fallbacks) -> Option<MessageKind> {
     let words = || words(content, fallbacks);
     let other = || MessageKind::Other { fallback: fallback_text(content) };
-    // A file we cannot have. Its body is a name or a caption: sent as a text, it would pass for
-    // the answer, and the sender would hear that it was handed over.
+    // A file we cannot fetch. Its body is a name or a caption: sent as a text, it would pass for
+    // the answer, and the sender would be told that it was handed over.
     let no_file = || MessageKind::Other { fallback: None };
     Some(match text(content, "msgtype") {
-        // Without a body it is none, whatever else it carries.
+        // Without a body it is no message, whatever else it carries.
         Some("m.text" | "m.emote") if !says_words(content) => other(),
         Some("m.text") => MessageKind::Text(words()),
         Some("m.notice") => MessageKind::Notice(words()),
@@ -178,11 +179,11 @@ fn kind_of_message(content: &Value, fallbacks: Fallbacks) -> Option<MessageKind>
             body: words().body,
             geo_uri: text(content, "geo_uri").map(one_line),
         },
-        // Two clients checking each other: nobody said anything.
+        // Two clients verify each other: no person said anything.
         Some("m.key.verification.request") => return None,
         _ => match gallery(content) {
             Some(gallery) => gallery,
-            // What a client of tomorrow sends: with a file in it, its words are a name or a caption.
+            // A future kind of message: if there is a file in it, its words are a name or a caption.
             None if gematik_text(content).is_none() && holds_a_file(content) => {
                 file(FileForm::File, content).map_or_else(no_file, MessageKind::File)
             }
@@ -195,7 +196,7 @@ fn says_words(content: &Value) -> bool {
     ["body", "formatted_body"].iter().any(|name| text(content, name).is_some())
 }
 
-/// An event of a type of its own: a gematik form, a sticker, whatever comes next.
+/// An event of another type: a gematik form, a sticker, whatever comes next.
 fn kind_of_event(event_type: &str, content: &Value) -> Option<MessageKind> {
     let gematik_text = gematik_text(content);
     let is_for_people = gematik_text.is_some()
@@ -228,8 +229,8 @@ fn gematik_text(content: &Value) -> Option<String> {
     (!joined.trim().is_empty()).then_some(joined)
 }
 
-/// `\n` line ends, tabs, and no other control characters. None of them goes without a trace: the
-/// figures on its sides would become one.
+/// `\n` line ends, tabs, and no other control characters. Each of those leaves a trace: without
+/// one, the figures on its two sides would become one.
 fn tidy(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()

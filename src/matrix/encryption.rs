@@ -1,8 +1,8 @@
 //! A device of one of our users: its keys, and what is encrypted and decrypted with them.
 //!
-//! Every user of ours speaks from a device of its own, cross-signed by an identity of its own:
-//! clients do not trust an event whose sender does not own the Megolm session. A device only does
-//! what it is told: which device a user has, and who is in a room, is decided elsewhere.
+//! Each of our users speaks from its own device, cross-signed by its own identity: clients do not
+//! trust an event whose sender does not own the Megolm session. A device only does what it is told:
+//! other modules decide which device a user has, and who is in a room.
 
 mod attachment;
 mod error;
@@ -44,13 +44,15 @@ use crate::model::Trust;
 #[derive(Debug, Clone, Default)]
 pub struct DeviceNews {
     pub to_device: Vec<Raw<AnyToDeviceEvent>>,
-    /// Users whose devices may have changed. Who comes into one more room with us is among them.
+    /// Users whose devices may have changed. A user who comes into one more room with us is among
+    /// them.
     pub changed: Vec<OwnedUserId>,
-    /// Users who share no room with us any more: nobody tells what becomes of their devices now.
+    /// Users who share no room with us any more: nothing tells us now what becomes of their
+    /// devices.
     pub left: Vec<OwnedUserId>,
-    /// One-time keys the homeserver still has, where it says so.
+    /// One-time keys the homeserver still has, if it says so.
     pub one_time_keys: BTreeMap<OneTimeKeyAlgorithm, UInt>,
-    /// Algorithms with a fallback key that was not used, where the homeserver says so.
+    /// Algorithms with an unused fallback key, if the homeserver says so.
     pub unused_fallback_keys: Option<Vec<OneTimeKeyAlgorithm>>,
     pub next_batch: String,
 }
@@ -62,30 +64,31 @@ pub struct RoomKey {
     pub session_id: String,
 }
 
-/// Members none of whose devices is signed, each with a mark of just these devices.
+/// Members none of whose devices is signed, each with a mark of exactly these devices.
 pub type LockedOut = BTreeMap<OwnedUserId, String>;
 
-/// Somebody's device.
+/// Another user's device.
 type Peer = (OwnedUserId, DeviceIdOrAllDevices);
 
-/// What a device does one thing at a time with.
+/// What a device does one at a time.
 #[derive(Debug, Default)]
 struct OwnDeviceState {
     /// By room: the session that was shared last, as long as no device of a member changed.
     shared: BTreeMap<String, SharedSession>,
-    /// By room: members who have devices and were given no key when a session was shared last with
-    /// trusted devices only, until that was told. Somebody's other devices do not change it.
+    /// By room: members who have devices and were given no key when a session was last shared with
+    /// trusted devices only, until they were told. Other devices of the same members do not change
+    /// it.
     untold: BTreeMap<String, LockedOut>,
     /// Devices that were led to ask for our identity since the start.
     introduced_to: BTreeSet<Peer>,
-    /// Devices that have a key of ours since the start, and were not led to ask yet.
+    /// Devices that got a key of ours since the start, and were not led to ask yet.
     strangers: BTreeSet<Peer>,
-    /// Whether every one-time key that waits to be uploaded was made since the homeserver last
-    /// said what it has: none of them can be there already.
+    /// Whether every one-time key that waits to be uploaded was made since the homeserver last said
+    /// what it has: then none of them can be there already.
     is_checked: bool,
 }
 
-/// A device of ours with its keys.
+/// One of our devices with its keys.
 #[derive(Debug)]
 pub struct OwnDevice {
     olm: OlmMachine,
@@ -96,7 +99,7 @@ pub struct OwnDevice {
     is_outdated: AtomicBool,
 }
 
-/// The right to change what a device remembers; nobody else does meanwhile.
+/// The right to change what a device remembers; no other task does meanwhile.
 #[derive(Debug)]
 pub struct DeviceTurn<'a> {
     device: &'a OwnDevice,
@@ -105,8 +108,8 @@ pub struct DeviceTurn<'a> {
 }
 
 impl OwnDevice {
-    /// Opens a device with the keys in `store`, or with new ones where there are none. Nothing is
-    /// asked of the homeserver.
+    /// Opens a device with the keys in `store`, or with new ones if there are none. Asks the
+    /// homeserver nothing.
     pub async fn open(
         homeserver: &Homeserver,
         user: &UserId,
@@ -128,7 +131,7 @@ impl OwnDevice {
         self.olm.device_id()
     }
 
-    /// Waits until nobody else changes what the device remembers.
+    /// Waits until no other task changes what the device remembers.
     ///
     /// Fails with [`DeviceError::Outdated`] once something was taken in and not saved.
     pub async fn turn(&self) -> Result<DeviceTurn<'_>, DeviceError> {
@@ -139,7 +142,7 @@ impl OwnDevice {
         Ok(DeviceTurn { device: self, state, is_unsaved: false })
     }
 
-    /// Whether it has to be opened anew.
+    /// Whether it has to be opened again.
     pub fn is_outdated(&self) -> bool {
         self.is_outdated.load(Ordering::Acquire)
     }
@@ -149,14 +152,14 @@ impl OwnDevice {
         self.settle(&mut self.turn().await?.state).await
     }
 
-    /// Somebody's devices changed, as another device of ours has heard.
+    /// A user's devices changed, as another device of ours has heard.
     pub async fn heard_of_changes(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
         let news = DeviceNews { changed: users.to_vec(), ..DeviceNews::default() };
         self.take(&mut self.turn().await?.state, news).await.map(|_| ())
     }
 
-    /// Somebody is in a room of ours since a moment ago. Of the devices of who shared no room with us
-    /// nobody told: they are asked for before anything is said to him.
+    /// A user came into a room of ours a moment ago. Nothing reports the devices of a user who shared
+    /// no room with us: they are asked for before anything is said to that user.
     pub async fn meet(&self, users: Vec<OwnedUserId>) -> Result<(), DeviceError> {
         if users.is_empty() {
             return Ok(());
@@ -169,7 +172,7 @@ impl OwnDevice {
         self.take(&mut turn.state, news).await.map(|_| ())
     }
 
-    /// Everybody's devices may have changed: nobody told what happened meanwhile.
+    /// Everybody's devices may have changed: nothing told us what happened meanwhile.
     pub async fn lost_track(&self) -> Result<(), DeviceError> {
         self.state.lock().await.shared.clear();
         Ok(self.olm.mark_all_tracked_users_as_dirty().await?)
@@ -182,8 +185,8 @@ impl OwnDevice {
     ) -> Result<Vec<RoomKey>, DeviceError> {
         let mut changed = DeviceLists::new();
         changed.changed = news.changed.into_iter().chain(news.left).collect();
-        // Our own device changes by ourselves alone. What strangers to a room do is nothing to it:
-        // each new ghost is such a stranger to all rooms but its own.
+        // Only we change our own device. What strangers to a room do does not concern it: each new
+        // ghost is such a stranger to all rooms but its own.
         let is_changed = |user: &OwnedUserId| user != self.user() && changed.changed.contains(user);
         state.shared.retain(|_, shared| !shared.members.iter().any(is_changed));
         let next_batch = (!news.next_batch.is_empty()).then_some(news.next_batch);
@@ -194,7 +197,7 @@ impl OwnDevice {
             unused_fallback_keys: news.unused_fallback_keys.as_deref(),
             next_batch_token: next_batch,
         };
-        // Whom to believe is asked when an event is decrypted, room by room.
+        // The trust setting is applied when an event is decrypted, room by room.
         let settings = decryption_settings(Trust::AnyDevice);
         let (_, keys) = self.olm.receive_sync_changes(changes, &settings).await?;
         Ok(keys
@@ -208,8 +211,8 @@ impl DeviceTurn<'_> {
     /// Takes in what a `/sync` of the device brought, and returns the sessions whose keys came.
     /// Only saves: [`OwnDevice::catch_up`] answers what it asks for.
     ///
-    /// The library saves in pieces, and keeps in memory what it could not save. Whoever calls this
-    /// makes the pieces one, and says [`saved`](Self::saved) before the turn ends; without it the
+    /// The library saves in pieces, and keeps in memory what it could not save. The caller makes
+    /// the pieces one, and says [`saved`](Self::saved) before the turn ends; without that the
     /// device is of no more use.
     pub async fn take_in(&mut self, news: DeviceNews) -> Result<Vec<RoomKey>, DeviceError> {
         self.is_unsaved = true;

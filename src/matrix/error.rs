@@ -12,7 +12,8 @@ const ERRCODE_BYTES_MAX: usize = 64;
 
 /// A request to the homeserver failed. [`MatrixError::kind`] says what to do about it.
 ///
-/// Holds and prints no path, no id and none of the server's sentences, for those may name people.
+/// Holds and prints no path, no id and none of the server's sentences, because those may name
+/// people.
 #[derive(Debug)]
 pub struct MatrixError {
     endpoint: Endpoint,
@@ -22,7 +23,7 @@ pub struct MatrixError {
 /// What the caller does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The same request may succeed later; not before `after`, where the homeserver named a time.
+    /// The same request may succeed later; not before `after`, if the homeserver named a time.
     Again { after: Option<Duration> },
     /// The same request would fail again.
     Never,
@@ -43,9 +44,9 @@ pub(super) enum Cause {
     Refused { status: u16, errcode: Option<String>, after: Option<Duration> },
     /// A 2xx whose body is not what the specification promises.
     Garbled,
-    /// A body longer than the bound, in bytes, of whom it is for.
+    /// A body longer than the receiver's bound, in bytes.
     TooLarge { bytes_max: u64 },
-    /// The request could not even be written: an id or a header value is not one.
+    /// The request could not even be written: an id or a header value is not valid.
     Unsendable,
 }
 
@@ -70,7 +71,7 @@ impl MatrixError {
         Self { endpoint, cause }
     }
 
-    /// Reads the Matrix error form; whatever else the body says is left aside.
+    /// Reads the Matrix error form; everything else in the body is ignored.
     pub(super) fn refused(
         endpoint: Endpoint,
         status: u16,
@@ -98,7 +99,8 @@ impl MatrixError {
             Cause::Refused { status, errcode, after } => match (*status, errcode.as_deref()) {
                 (429, _) | (_, Some("M_LIMIT_EXCEEDED")) => ErrorKind::Again { after: *after },
                 (408 | 500.., _) => ErrorKind::Again { after: *after },
-                // Our token: nothing of ours succeeds until it is right, and then all of it does.
+                // Our token: none of our requests succeeds until it is right, and then all of them
+                // do.
                 (401, _) => again,
                 (413, _) => ErrorKind::Never,
                 // A proxy in between, not the homeserver: it says nothing about the request.
@@ -110,14 +112,14 @@ impl MatrixError {
                     ErrorKind::Gone
                 }
                 (400.., Some(_)) => ErrorKind::Never,
-                // A redirect or the like: nobody who is a homeserver answers so.
+                // A redirect or the like: no homeserver answers in this way.
                 _ => again,
             },
         }
     }
 
-    /// Whether it looks as if the homeserver as a whole were away, or refused us as a whole: then it is
-    /// not the request's fault, and every other request would fail now too. Where that is not
+    /// Whether it looks as if the homeserver as a whole were away, or refused us as a whole: then the
+    /// request is not at fault, and every other request would fail now too. Where that is not
     /// [sure](Self::is_surely_outage), [`super::Homeserver::is_away`] asks.
     pub fn is_outage(&self) -> bool {
         match &self.cause {
@@ -129,23 +131,23 @@ impl MatrixError {
         }
     }
 
-    /// Whether that is beyond doubt. A 502 may be for what was asked alone: a file or a person of
-    /// another homeserver, which is no more.
+    /// Whether that is beyond doubt. A 502 may concern only what was asked for: a file or a person
+    /// of another homeserver, which no longer exists.
     pub(super) fn is_surely_outage(&self) -> bool {
         matches!(self.cause, Cause::Unreachable(_) | Cause::Refused { status: 401, .. })
     }
 
-    /// Whether nobody knows what became of the request: the homeserver may have done it.
+    /// Whether the fate of the request is unknown: the homeserver may have carried it out.
     pub fn may_have_been_done(&self) -> bool {
         match &self.cause {
             Cause::Broken(_) | Cause::Timeout(_) | Cause::Garbled => true,
-            // Also a proxy whose server answered too late.
+            // Also for a proxy whose server answered too late.
             Cause::Refused { status, .. } => *status >= 500,
             _ => false,
         }
     }
 
-    /// Whether we asked too much at once: what was asked for is in order, only later.
+    /// Whether we asked too much at once: the request is in order, only later.
     pub fn is_rate_limit(&self) -> bool {
         self.status() == Some(429) || self.errcode() == Some("M_LIMIT_EXCEEDED")
     }
@@ -166,7 +168,7 @@ impl MatrixError {
         }
     }
 
-    /// Whether a file is longer than the homeserver or the caller wants it.
+    /// Whether a file is longer than the homeserver or the caller allows.
     pub fn is_too_large(&self) -> bool {
         matches!(self.cause, Cause::TooLarge { .. } | Cause::Refused { status: 413, .. })
     }

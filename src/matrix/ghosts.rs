@@ -1,4 +1,4 @@
-//! Users of ours: the bot and the ghosts, their names and their device.
+//! Our users: the bot and the ghosts, their names and their devices.
 
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId, serde::Raw};
 use serde_json::{Value, json, value::to_raw_value};
@@ -13,10 +13,10 @@ use crate::model::{Correspondent, GhostName};
 /// Longest user id, in bytes, with its `@` and `:` (Matrix appendices, "User Identifiers").
 const USER_ID_BYTES_MAX: usize = 255;
 
-/// What people see as the name of our users' device. Free of personal data (TIM-29).
+/// The name that people see for our users' devices. Free of personal data (TIM-29).
 const DEVICE_NAME: &str = "Umstieg";
 
-/// Under which name of the bot's account data the copy count lies.
+/// The name in the bot's account data under which the copy count is kept.
 const COPY_COUNT: &str = "de.umstieg.keys";
 
 impl Homeserver {
@@ -40,7 +40,7 @@ impl Homeserver {
             .map_err(|_| MatrixError::new(Endpoint::Register, Cause::Unsendable))
     }
 
-    /// Whom the ghost of this user id stands for; `None` when it is no ghost of ours.
+    /// The correspondent whose ghost has this user id; `None` if it is no ghost of ours.
     pub fn correspondent_of(&self, user: &UserId) -> Option<Correspondent> {
         if user.server_name() != self.server_name() {
             return None;
@@ -54,10 +54,10 @@ impl Homeserver {
         format!("{}{}", self.user_prefix(), name.as_str())
     }
 
-    /// Registers a user of our namespace; one that is there already is fine (TIM-5).
+    /// Registers a user of our namespace; a user that is there already is fine (TIM-5).
     ///
-    /// It needs no access token of its own: without `inhibit_login` Synapse answers 400, and has
-    /// made the user all the same.
+    /// It needs no access token of its own: without `inhibit_login` Synapse answers 400, although
+    /// it has made the user.
     pub async fn register(&self, localpart: &str) -> Result<(), MatrixError> {
         use ruma::api::client::account::register::{LoginType, v3};
         let mut request = v3::Request::new();
@@ -70,10 +70,10 @@ impl Homeserver {
         }
     }
 
-    /// Whether somebody is known to its homeserver; `None` where that does not say.
+    /// Whether its homeserver knows a user; `None` if it does not say.
     ///
-    /// An invitation tells nothing: Synapse sends one to a user it does not have, too. And it has no
-    /// profile as a whole for a user without a name and a picture, but an empty name.
+    /// An invitation tells nothing: Synapse also sends one to a user it does not have. And for a
+    /// user without a name and a picture it has no profile as a whole, but an empty name.
     pub async fn knows(&self, user: &UserId) -> Result<Option<bool>, MatrixError> {
         use ruma::api::client::profile::get_display_name::v3;
         #[expect(
@@ -84,14 +84,15 @@ impl Homeserver {
         match self.ask_leniently::<_, Value>(Endpoint::Profile, As::Service, request).await {
             Ok(_) => Ok(Some(true)),
             Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(Some(false)),
-            // It hides its users, or is not in the federation: nothing is wrong with the name.
+            // The homeserver hides its users, or is not in the federation: nothing is wrong with
+            // the name.
             Err(error) if is_not_allowed(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Gives a user of ours a device; one that is there already is fine. It needs no password
-    /// (MSC4190, Matrix 1.17).
+    /// Gives one of our users a device; a device that is there already is fine. It needs no
+    /// password (MSC4190, Matrix 1.17).
     pub async fn ensure_device(&self, user: &UserId, device: &DeviceId) -> Result<(), MatrixError> {
         use ruma::api::client::device::update_device::v3;
         let mut request = v3::Request::new(device.to_owned());
@@ -99,14 +100,15 @@ impl Homeserver {
         self.ask(Endpoint::Device, As::User(user), request).await.map(|_| ())
     }
 
-    /// The devices of a user of ours.
+    /// The devices of one of our users.
     pub async fn devices(&self, user: &UserId) -> Result<Vec<OwnedDeviceId>, MatrixError> {
         use ruma::api::client::device::get_devices::v3;
         let answer = self.ask(Endpoint::Devices, As::User(user), v3::Request::new()).await?;
         Ok(answer.devices.into_iter().map(|device| device.device_id).collect())
     }
 
-    /// Removes a device of a user of ours, with its keys and its inbox; one that is gone is fine.
+    /// Removes a device of one of our users, with its keys and its inbox; a device that is gone is
+    /// fine.
     pub async fn delete_device(&self, user: &UserId, device: &DeviceId) -> Result<(), MatrixError> {
         use ruma::api::client::device::delete_device::v3;
         let request = v3::Request::new(device.to_owned());
@@ -139,7 +141,7 @@ impl Homeserver {
         self.ask(Endpoint::AccountData, As::User(bot), request).await.map(|_| ())
     }
 
-    /// Names a user of ours everywhere; `false` when the homeserver does not let users do so
+    /// Names one of our users everywhere; `false` if the homeserver does not let users do so
     /// (`enable_set_displayname: false`), where a name per room is the way (TIM-16).
     pub async fn set_displayname(&self, user: &UserId, name: &str) -> Result<bool, MatrixError> {
         use ruma::api::client::profile::set_display_name::v3;

@@ -25,11 +25,11 @@ pub enum DownloadError {
 const UPLOADED_BYTES_MAX: usize = 64 * 1024;
 
 impl Homeserver {
-    /// Puts a file into the repository, in one of our users' name.
+    /// Puts a file into the repository, in the name of one of our users.
     ///
-    /// It goes without its name, which may name a patient (TIM-29): the name stands in the event
-    /// that shows the file, and nowhere else. A file the homeserver does not want for its length
-    /// is [`super::ErrorKind::Never`] and [`MatrixError::is_too_large`].
+    /// It goes without its name, which may name a patient (TIM-29): the name is in the event that
+    /// shows the file, and nowhere else. A file that is too long for the homeserver is
+    /// [`super::ErrorKind::Never`] and [`MatrixError::is_too_large`].
     pub async fn upload(
         &self,
         user: &UserId,
@@ -47,9 +47,9 @@ impl Homeserver {
         self.uploaded(answer, length).await
     }
 
-    /// Puts a file into the repository, encrypted under a key of its own; gives the
-    /// `EncryptedFile` with that key. The repository learns the file's length, and nothing else of
-    /// it: neither name nor type.
+    /// Puts a file into the repository, encrypted under its own key; returns the `EncryptedFile`
+    /// with that key. The repository learns the file's length, and nothing else: neither name nor
+    /// type.
     pub async fn upload_encrypted(
         &self,
         user: &UserId,
@@ -74,7 +74,7 @@ impl Homeserver {
         Ok(file)
     }
 
-    /// What an upload of `length` bytes came to.
+    /// The outcome of an upload of `length` bytes.
     async fn uploaded(
         &self,
         answer: Result<Bytes, MatrixError>,
@@ -128,7 +128,7 @@ impl Homeserver {
         Ok(spooling.finish().await?)
     }
 
-    /// Fetches a file of at most `bytes_max` bytes, with our token (TIM-13); what is longer is
+    /// Fetches a file of at most `bytes_max` bytes, with our token (TIM-13); a longer file is
     /// broken off ([`MatrixError::is_too_large`]). A file the server no longer has is
     /// [`super::ErrorKind::Never`] (TIM-21).
     pub async fn download(&self, uri: &MxcUri, bytes_max: usize) -> Result<Bytes, MatrixError> {

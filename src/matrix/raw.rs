@@ -20,9 +20,9 @@ impl RawEvent {
     /// Reads one event; `room_id` is the room it was delivered under, for doors that leave it out.
     ///
     /// `None` for what is no event of a room: ids missing, too long, or of the wrong type. Any
-    /// other event is kept, because one that is refused would come again for ever and hold up all
-    /// that follow. So an event whose content cannot be read (nested deeper than the parser goes,
-    /// a lone surrogate) is kept without its content, and its sender can be told.
+    /// other event is kept, because a refused event would come again for ever and hold up all that
+    /// follow. So an event whose content cannot be read (nested deeper than the parser goes, a lone
+    /// surrogate) is kept without its content, and its sender can be told.
     pub fn read(json: &RawValue, room_id: Option<&str>) -> Option<Self> {
         let mut event = serde_json::from_str(json.get()).ok().or_else(|| without_content(json))?;
         // Postgres stores neither text nor jsonb with U+0000.
@@ -52,7 +52,7 @@ fn is_id(text: &str) -> bool {
     (1..=ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// What can be said of an event whose content the parser refuses. Skipping a value is not
+/// What can be said about an event whose content the parser refuses. Skipping a value is not
 /// recursive, so its depth does not matter here.
 fn without_content(json: &RawValue) -> Option<Value> {
     #[derive(Deserialize)]

@@ -23,22 +23,22 @@ const ROOM_TYPE: &str = "de.gematik.tim.roomtype.default.v1";
 /// default or below it.
 const ROOM_VERSION: RoomVersionId = RoomVersionId::V10;
 
-/// The bot may do everything; what only moderators do, nobody else.
+/// The bot may do everything; nobody else may do what only moderators do.
 const POWER_OF_BOT: u32 = 100;
 const POWER_OF_MODERATORS: u32 = 50;
 
-/// What a portal is opened with. All of it is visible to everybody's homeserver, for state cannot
-/// be encrypted: so nothing in it may name a person or a matter (TIM-29).
+/// What a portal is opened with. Everybody's homeserver sees all of it, because state cannot be
+/// encrypted: so nothing in it may name a person or a matter (TIM-29).
 #[derive(Debug, Clone)]
 pub struct PortalPlan<'a> {
     pub kind: ChannelKind,
-    /// Names the room for us, whatever happens: makes [`Homeserver::create_portal`] repeatable.
+    /// Identifies the room for us in any case: makes [`Homeserver::create_portal`] repeatable.
     pub alias_token: Uuid,
     /// A neutral name, such as `KIM 4711`.
     pub name: &'a str,
     /// The correspondent's ghost, the only one invited at once (TIM-3).
     pub ghost: &'a UserId,
-    /// Whether it is encrypted. A room that is not stays on its own homeserver: other servers
+    /// Whether it is encrypted. An unencrypted room stays on its own homeserver: other servers
     /// would read what is said there.
     pub encrypted: bool,
 }
@@ -54,32 +54,32 @@ pub enum CreateError {
     Failed(#[from] MatrixError),
 }
 
-/// Who says something, and from which device.
+/// The speaker, and the device it speaks from.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice<'a> {
     pub user: &'a UserId,
     pub device: &'a DeviceId,
 }
 
-/// What an invitation came to.
+/// The outcome of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invited {
     /// Invited now, or invited or present before.
     Done,
-    /// The user, its homeserver or the federation does not allow it: final, and for a person to
-    /// solve (TIM-7).
+    /// The user, its homeserver or the federation does not allow it: final, and a person has to
+    /// solve it (TIM-7).
     Refused,
 }
 
 impl Homeserver {
-    /// The alias of the portal with this token: our prefix and a number that means nothing.
+    /// The alias of the portal with this token: our prefix and a number without a meaning.
     pub fn portal_alias(&self, alias_token: Uuid) -> Result<OwnedRoomAliasId, MatrixError> {
         let alias = format!("#{}:{}", self.portal_alias_localpart(alias_token), self.server_name());
         RoomAliasId::parse(alias).map_err(|_| MatrixError::new(Endpoint::Alias, Cause::Unsendable))
     }
 
-    /// Opens a portal in one request, as the bot, and invites the ghost. The rest of its members
-    /// is invited afterwards: a TI-Messenger server refuses more than one here (TIM-3).
+    /// Opens a portal in one request, as the bot, and invites the ghost. The other members are
+    /// invited afterwards: a TI-Messenger server refuses more than one here (TIM-3).
     pub async fn create_portal(&self, plan: &PortalPlan<'_>) -> Result<OwnedRoomId, CreateError> {
         use ruma::api::client::room::create_room::v3;
         let mut request = v3::Request::new();
@@ -123,7 +123,7 @@ impl Homeserver {
     /// Whether this room is the one that was to be opened with this token: the bot created it, is
     /// in it, marked it with the token, and it was not replaced by another.
     ///
-    /// Only then may it be adopted. Somebody else's room under our alias, or one whose creation
+    /// Only then may it be adopted. A stranger's room under our alias, or a room whose creation
     /// broke off half-way, is `false`: the portal is then opened under another token.
     pub async fn portal_is_ours(
         &self,
@@ -151,7 +151,7 @@ impl Homeserver {
                 && text(event, "/content/protocol/id") == Some(kind.word())
                 && text(event, "/content/channel/id") == Some(&token)
         });
-        // Who left a room may still read what its state was then.
+        // A user who left a room may still read what its state was then.
         let is_present = state.iter().any(|event| {
             text(event, "/type") == Some("m.room.member")
                 && text(event, "/state_key") == Some(self.bot().as_str())
@@ -162,11 +162,11 @@ impl Homeserver {
         Ok(is_created_by_us && is_marked && is_present && !is_replaced)
     }
 
-    /// Joins a user of ours to a room it is invited to, under a name for this room only.
+    /// Joins one of our users to a room it is invited to, under a name for this room only.
     ///
-    /// Writing one's own membership joins and names in one request, and works where users must
-    /// not change their profile (TIM-16). `false`: joined, but not under that name, because the
-    /// homeserver refused it so.
+    /// Writing one's own membership joins and names in one request, and works where users must not
+    /// change their profile (TIM-16). `false`: joined, but not under that name, because the
+    /// homeserver refused the name.
     pub async fn join_with_name(
         &self,
         user: &UserId,
@@ -190,9 +190,9 @@ impl Homeserver {
         }
     }
 
-    /// Joins a user of ours to a room; being there already is fine, but takes back the name it was
-    /// given by [`Homeserver::join_with_name`]. `via` are servers to ask for a room of which ours
-    /// knows nothing yet, such as the replacement of an upgraded one (TIM-4).
+    /// Joins one of our users to a room. A user who is there already is fine, but loses the name it
+    /// was given by [`Homeserver::join_with_name`]. `via` are servers to ask for a room that our
+    /// server does not know yet, such as the replacement of an upgraded one (TIM-4).
     pub async fn join(
         &self,
         user: &UserId,
@@ -205,8 +205,8 @@ impl Homeserver {
         self.ask(Endpoint::Join, As::User(user), request).await.map(|_| ())
     }
 
-    /// Invites a user as the bot. Somebody who is invited or present already is fine; a refusal is
-    /// told from the bot's own absence ([`ErrorKind::Gone`]) by two more requests.
+    /// Invites a user as the bot. A user who is invited or present already is fine; two more
+    /// requests tell a refusal from the bot's own absence ([`ErrorKind::Gone`]).
     pub async fn invite(&self, user: &UserId, room: &RoomId) -> Result<Invited, MatrixError> {
         use ruma::api::client::membership::invite_user::v3;
         let recipient = v3::InvitationRecipient::UserId(v3::InviteUserId::new(user.to_owned()));
@@ -216,7 +216,8 @@ impl Homeserver {
             Err(error) if is_not_allowed(&error) || error.kind() == ErrorKind::Gone => error,
             Err(error) => return Err(error),
         };
-        // Who left a room may still read what its state was then, so the bot looks at itself first.
+        // A user who left a room may still read what its state was then, so the bot checks its own
+        // membership first.
         if self.membership(room, self.bot()).await? != Some(Membership::Join) {
             return Err(error);
         }
@@ -227,8 +228,8 @@ impl Homeserver {
         }
     }
 
-    /// Removes a user from a room, as the bot; one that is not there is fine. `false`: the bot has not
-    /// the power to. Its own absence is told from that ([`ErrorKind::Gone`]) by one more request.
+    /// Removes a user from a room, as the bot; a user who is not there is fine. `false`: the bot does
+    /// not have the power. One more request tells that from its own absence ([`ErrorKind::Gone`]).
     pub async fn remove(&self, user: &UserId, room: &RoomId) -> Result<bool, MatrixError> {
         use ruma::api::client::membership::kick_user::v3;
         let request = v3::Request::new(room.to_owned(), user.to_owned());
@@ -255,7 +256,7 @@ impl Homeserver {
         Ok(word.and_then(Membership::from_word))
     }
 
-    /// Has a user of ours leave a room. One that is not there, or a room that is gone, is fine.
+    /// Has one of our users leave a room. A user who is not there, or a room that is gone, is fine.
     pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), MatrixError> {
         use ruma::api::client::membership::leave_room::v3;
         let request = v3::Request::new(room.to_owned());
@@ -265,7 +266,7 @@ impl Homeserver {
         }
     }
 
-    /// Who is in the room or invited, as the bot sees it. Entries nobody can read are left out.
+    /// Who is in the room or invited, as the bot sees it. Unreadable entries are left out.
     pub async fn joined_and_invited_members(
         &self,
         room: &RoomId,
@@ -315,8 +316,8 @@ impl Homeserver {
             .and_then(|room| RoomId::parse(room).ok()))
     }
 
-    /// The room that this one claims to replace. Its creator says so, so a link is two claims
-    /// that meet: this one, and the older room's [`Homeserver::replacement_of`].
+    /// The room that this one claims to replace. Its creator says so, so a link is two matching
+    /// claims: this one, and the older room's [`Homeserver::replacement_of`].
     pub async fn predecessor_of(&self, room: &RoomId) -> Result<Option<OwnedRoomId>, MatrixError> {
         let create = self.state(room, "m.room.create", "").await?;
         Ok(create
@@ -348,8 +349,8 @@ impl Homeserver {
         Ok(())
     }
 
-    /// Says something in a room: the one function that does. What is said is encrypted before
-    /// (`crate::relay`), except in rooms that are not.
+    /// Says something in a room: the one function that does. `crate::relay` encrypts it before,
+    /// except in unencrypted rooms.
     ///
     /// The same `txn_id` again gives the same event again, as long as the homeserver remembers it
     /// (a day). All our users share one space of these names: Synapse answers a second speaker in
@@ -372,7 +373,7 @@ impl Homeserver {
         Ok(self.ask(Endpoint::Send, As::Device(voice.user, voice.device), request).await?.event_id)
     }
 
-    /// Encrypts a room from now on, as the bot. Nobody can take that back.
+    /// Encrypts a room from now on, as the bot. This cannot be undone.
     pub async fn encrypt_room(&self, room: &RoomId) -> Result<(), MatrixError> {
         use ruma::api::client::state::send_state_event::v3;
         let request = v3::Request::new_raw(
@@ -442,8 +443,8 @@ fn displayname(kind: ChannelKind) -> &'static str {
     }
 }
 
-/// Everybody may speak; only the bot may change the room or bring somebody in, because whoever is
-/// in it reads what a correspondent wrote in confidence to this channel's team.
+/// Everybody may speak; only the bot may change the room or bring in a user, because every member
+/// reads what a correspondent wrote in confidence to this channel's team.
 fn power_levels(bot: &UserId) -> Value {
     json!({
         "users": { bot.as_str(): POWER_OF_BOT },

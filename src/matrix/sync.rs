@@ -25,17 +25,17 @@ use super::{
     client::{As, read},
 };
 
-/// Timeline events per room in one `/sync`; what is more comes by `/messages`.
+/// Timeline events per room in one `/sync`; `/messages` brings the rest.
 const TIMELINE_EVENTS_MAX: u32 = 50;
 
-/// The same where nothing is asked since: only where the homeserver stands is of interest then.
+/// The same for a `/sync` without `since`: there, only the homeserver's position is of interest.
 const FIRST_TIMELINE_EVENTS_MAX: u32 = 1;
 
-/// Events asked for at once where posts of ours are looked for.
+/// How many events are requested at once when posts of ours are looked for.
 const OWN_POSTS_AT_ONCE: u32 = 100;
 
-/// The state that matters to a gateway: who is there, and whether the room goes on elsewhere,
-/// and how it is encrypted.
+/// The state that matters to a gateway: who is there, whether the room goes on elsewhere, and how
+/// it is encrypted.
 const STATE_TYPES: [&str; 4] =
     ["m.room.member", "m.room.tombstone", "m.room.create", "m.room.encryption"];
 
@@ -45,13 +45,14 @@ pub struct SyncBatch {
     /// From where to go on. Saved after everything below is.
     pub next_batch: String,
     pub joined: Vec<RoomNews>,
-    /// Rooms into which somebody invited the bot.
+    /// Rooms into which a user invited the bot.
     pub invites: Vec<RoomInvite>,
-    /// Rooms the bot is no longer in, left, removed from, or deleted (TIM-20): the last it sees of them.
+    /// Rooms the bot is no longer in, left, removed from, or deleted (TIM-20): the last it sees of
+    /// them.
     pub left: Vec<RoomNews>,
     /// What came for the device that asked.
     pub device: DeviceNews,
-    /// Pieces nobody could read; they are left out.
+    /// Unreadable pieces; they are left out.
     pub unreadable: usize,
 }
 
@@ -63,7 +64,7 @@ pub struct RoomNews {
     pub state: Vec<RawEvent>,
     /// Oldest first.
     pub timeline: Vec<RawEvent>,
-    /// Whether events are missing before the timeline: between the `since` that was asked for and
+    /// Whether events are missing before the timeline: between the `since` of the request and
     /// `prev_batch`.
     pub limited: bool,
     /// The point right before the timeline.
@@ -80,7 +81,7 @@ impl RoomNews {
     }
 }
 
-/// Somebody invited the bot.
+/// A user invited the bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomInvite {
     pub room_id: OwnedRoomId,
@@ -96,16 +97,16 @@ pub struct EventPage {
     pub events: Vec<RawEvent>,
     /// From where to go on; `None` at the end.
     pub end: Option<String>,
-    /// Events nobody could read; they are left out.
+    /// Unreadable events; they are left out.
     pub unreadable: usize,
 }
 
 impl Homeserver {
     /// What happened since `since` in all rooms of the bot; waits up to `timeout` for something.
     ///
-    /// Without `since` the homeserver tells where it stands now, with the last event of each room.
-    /// To-device messages up to `since` are deleted by asking. Without a `timeout` the homeserver says
-    /// what is so now, and not what it said before.
+    /// Without `since` the homeserver tells its present position, with the last event of each room.
+    /// The request deletes to-device messages up to `since`. Without a `timeout` the homeserver says
+    /// what holds now, and not what it said before.
     pub async fn sync(
         &self,
         device: &DeviceId,
@@ -128,8 +129,8 @@ impl Homeserver {
         batch_of(&body, self.bot())
     }
 
-    /// What came for a ghost's device since `since`, and nothing else. What came before `since`
-    /// is deleted by asking.
+    /// What came for a ghost's device since `since`, and nothing else. The request deletes what
+    /// came before `since`.
     pub async fn inbox(
         &self,
         voice: Voice<'_>,
@@ -151,8 +152,8 @@ impl Homeserver {
     }
 
     /// Events of a room from `from` back towards `to`, newest first: with `from` the `prev_batch` of
-    /// a limited timeline and `to` the last `since`, what is missing between them. Without `to`,
-    /// everything before.
+    /// a limited timeline and `to` the last `since`, these are the ones missing in between. Without
+    /// `to`, everything before.
     pub async fn messages_before(
         &self,
         room: &RoomId,
@@ -171,7 +172,7 @@ impl Homeserver {
         Ok(page)
     }
 
-    /// Asks for events of a room, as the bot; with where the next ones follow, if any do.
+    /// Asks for events of a room, as the bot; returns where the next ones follow, if any do.
     async fn page(
         &self,
         request: get_message_events::v3::Request,
@@ -186,14 +187,14 @@ impl Homeserver {
         let who = As::User(self.bot());
         let MessagesAnswer { chunk, end } =
             self.ask_leniently(Endpoint::Messages, who, request).await?;
-        // Some servers name an end even behind the last event.
+        // Some servers name an end even after the last event.
         let end = end.filter(|end| !chunk.is_empty() && Some(end) != from.as_ref());
         Ok((chunk, end))
     }
 
-    /// Events in a room that users of ours sent with a `mark` in their content, newest first, from
-    /// `from` or from the newest on; and which of them bear `another` one. A person's event with such a
-    /// mark is none of them.
+    /// Events in a room that our users sent with a `mark` in their content, newest first, from `from`
+    /// or from the newest on; and which of them bear the mark `another`. A person's event with such a
+    /// mark is left out.
     pub async fn own_posts(
         &self,
         room: &RoomId,
@@ -232,14 +233,15 @@ impl Homeserver {
 pub struct OwnPosts {
     /// What each is marked with, and its event.
     pub posts: Vec<(String, String)>,
-    /// Those marks that the other one says as well.
+    /// Those marks whose events bear the other mark as well.
     pub marked: Vec<String>,
     /// Where older ones follow.
     pub end: Option<String>,
 }
 
-/// A filter that does the same, for where the homeserver stands now. Synapse answers a question it has
-/// heard within two minutes as it did before (`sync_response_cache_duration`): this one is new.
+/// A filter that does the same, for the homeserver's present position. Synapse answers a request that
+/// it has heard within two minutes as it did before (`sync_response_cache_duration`): this filter is
+/// new each time.
 fn never_the_same(mut filter: FilterDefinition) -> FilterDefinition {
     filter.room.timeline.not_types = vec![format!("umstieg.asked.{}", uuid::Uuid::new_v4())];
     filter
@@ -375,7 +377,7 @@ fn room_of<'a>(room_id: &str, json: &'a RawValue) -> Option<(OwnedRoomId, Joined
     Some((RoomId::parse(room_id).ok()?, serde_json::from_str(json.get()).ok()?))
 }
 
-/// An invite is worth its room even when its state is unreadable.
+/// An invite's room counts even if its state is unreadable.
 fn invite_of(room_id: OwnedRoomId, json: &RawValue, bot: &UserId) -> RoomInvite {
     #[derive(Deserialize)]
     struct Invite {

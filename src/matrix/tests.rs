@@ -1,5 +1,5 @@
-//! The exact shape of what is asked, and what becomes of the answers, against a stand-in for the
-//! homeserver. A real one is met in `tests/it`.
+//! The exact shape of requests, and what becomes of the answers, against a stand-in for the
+//! homeserver. `tests/it` meets a real one.
 
 mod sync;
 
@@ -32,7 +32,7 @@ fn homeserver_at(base_url: &str) -> Homeserver {
     .unwrap()
 }
 
-/// A client, and a homeserver that answers everything of this kind so.
+/// A client, and a homeserver that answers every request of this kind in the same way.
 async fn answering(
     http_method: &str,
     at: &str,
@@ -55,7 +55,7 @@ fn refused(status: u16, errcode: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(json!({ "errcode": errcode, "error": "no" }))
 }
 
-/// What was asked, oldest first; every request must carry our token.
+/// The requests, oldest first; every request must carry our token.
 async fn asked(server: &MockServer) -> Vec<Request> {
     let requests = server.received_requests().await.unwrap();
     for request in &requests {
@@ -126,7 +126,7 @@ async fn a_user_is_registered_without_logging_in() {
     let (homeserver, server) = answering("POST", at, answer).await;
     homeserver.register("_umstieg_bot").await.unwrap();
     let requests = asked(&server).await;
-    // Nobody can ask as a user who is not there yet.
+    // No request can be made as a user who does not exist yet.
     assert_eq!(query(&requests[0]), json!({}));
     assert_eq!(
         body(&requests[0]),
@@ -461,7 +461,7 @@ async fn a_homeserver_that_is_away_is_an_outage() {
     assert!(!shown.contains("!r:") && !shown.contains("_umstieg_"), "{shown}");
 }
 
-/// A file or a person of another homeserver that is no more is answered 502: everything else is there.
+/// A file or a person of a homeserver that no longer exists is answered 502: everything else is there.
 #[tokio::test]
 async fn what_is_away_alone_is_no_outage() {
     let (bad, versions) = (refused(502, "M_UNKNOWN"), "/_matrix/client/versions");
@@ -559,7 +559,7 @@ async fn a_ping_is_asked_for() {
     assert_eq!(body(&asked(&server).await[0]), json!({ "transaction_id": "t" }));
 }
 
-/// What stays unencrypted is a laboratory's, and stays on its own server.
+/// Unencrypted rooms are for a laboratory, and stay on their own server.
 #[tokio::test]
 async fn a_portal_without_encryption_is_not_federated() {
     let answer = ok(json!({ "room_id": "!r:hs.example" }));

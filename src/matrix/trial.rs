@@ -15,7 +15,7 @@ use super::{Endpoint, Homeserver, MatrixError, Voice, client::As, error::Cause};
 /// What encryption needs of the homeserver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeysNeed {
-    /// A user of ours gets a device without logging in (MSC4190).
+    /// One of our users gets a device without logging in (MSC4190).
     MakeDevice,
     /// A request counts as that device's (MSC4326).
     SpeakAsDevice,
@@ -37,8 +37,8 @@ pub struct KeysRefused {
 }
 
 impl Homeserver {
-    /// Tries all that the gateway's devices will have to do, with a device of the bot that is made
-    /// for it and removed again. No key is uploaded.
+    /// Tries everything that the gateway's devices will have to do, with a device of the bot that
+    /// is made for it and removed again. No key is uploaded.
     ///
     /// The bot must be registered, and `device` new. Errors: the first need that is not met; the
     /// device is removed all the same where that works.
@@ -55,15 +55,15 @@ impl Homeserver {
     async fn try_as_device(&self, user: &UserId, device: &DeviceId) -> Result<(), KeysRefused> {
         let refused = |need| move |error| KeysRefused { need, error };
         let who = As::Device(user, device);
-        // Without any key: Synapse answers how many there are, and refuses who has no device.
+        // Without any key: Synapse answers how many there are, and refuses a user without a device.
         let empty = upload_keys::v3::Request::new();
         let counted = self.ask(Endpoint::KeysUpload, who, empty).await;
         counted.map_err(refused(KeysNeed::SpeakAsDevice))?;
         let inbox = self.inbox(Voice { user, device }, None).await;
         inbox.map_err(refused(KeysNeed::FollowSync))?;
         let sign = refused(KeysNeed::SignDevices);
-        // The key of nobody's, which no homeserver takes: it says 400 about the key, but only when
-        // it would have asked for no password before.
+        // A key that belongs to no user, which no homeserver takes: it answers 400 about the key,
+        // but only if it would not have asked for a password before.
         let mut upload = upload_signing_keys::v3::Request::new();
         upload.master_key = Some(nobodys_key(self.server_name()).map_err(sign)?);
         match self.ask(Endpoint::KeysSign, who, upload).await {

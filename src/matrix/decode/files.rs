@@ -9,7 +9,7 @@ use crate::model::{FileForm, MessageKind, RoomFile};
 /// Longest file name, in bytes: what common file systems take.
 const FILE_NAME_BYTES_MAX: usize = 255;
 
-/// What a file is called whose sender gave no usable name.
+/// The name of a file whose sender gave no usable one.
 const FILE_NAME_DEFAULT: &str = "attachment";
 
 /// Longest MIME type, in bytes (RFC 6838 §4.2: twice 127 and the slash).
@@ -18,11 +18,11 @@ const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Most files of one message. An event has 64 KiB, and an encrypted file's key takes 200 bytes.
 const GALLERY_FILES_MAX: usize = 300;
 
-/// Fields of a content that show what a link in its words leads to: their pictures are no files.
+/// Fields of a content that show the target of a link in its words: their pictures are no files.
 const PREVIEWS: [&str; 2] = ["m.url_previews", "com.beeper.linkpreviews"];
 
-/// Several files in one message (MSC4274): all of them, or none. One that cannot be had makes it a
-/// message that cannot be relayed, whose words alone would pass for the whole.
+/// Several files in one message (MSC4274): all of them, or none. If one of them cannot be fetched,
+/// the message cannot be relayed, because its words alone would pass for the whole.
 pub(super) fn gallery(content: &Value) -> Option<MessageKind> {
     let items = content.get("itemtypes")?;
     let cannot = MessageKind::Other { fallback: None };
@@ -47,8 +47,8 @@ pub(super) fn gallery(content: &Value) -> Option<MessageKind> {
     Some(files.map_or(cannot, |files| MessageKind::Gallery { caption, files }))
 }
 
-/// Whether there is a file somewhere in a content of a type that is not known. Its words are then a
-/// name or a caption.
+/// Whether there is a file somewhere in a content of unknown type. Its words are then a name or a
+/// caption.
 pub(super) fn holds_a_file(content: &Value) -> bool {
     let Value::Object(fields) = content else { return false };
     fields
@@ -66,14 +66,14 @@ fn names_a_file(value: &Value) -> bool {
     }
 }
 
-/// A file is a file only when we can fetch it. An encrypted one has its place beside its key.
+/// A file counts only if we can fetch it. An encrypted file has its place beside its key.
 pub(super) fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
     let encryption = content.get("file").filter(|file| file.is_object()).cloned();
     let place = encryption.as_ref().map_or_else(|| text(content, "url"), |file| text(file, "url"));
     let uri: OwnedMxcUri = <&MxcUri>::from(place?).to_owned();
     uri.parts().ok()?;
     let body = text(content, "body").unwrap_or_default();
-    // Since Matrix 1.10 the body beside a different `filename` is what the sender wrote about it.
+    // Since Matrix 1.10 the body beside a different `filename` is the sender's caption.
     let (file_name, caption) = match text(content, "filename") {
         Some(file_name) if file_name != body => (file_name, Some(plain_words(content))),
         Some(file_name) => (file_name, None),
@@ -95,8 +95,8 @@ pub(super) fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
     })
 }
 
-/// One path segment: no separators, no control characters, nothing that turns the reading
-/// direction (`fdp.exe` shown as `exe.pdf`), and not the names of a folder or its parent.
+/// One path segment: no separators, no control characters, nothing that turns the reading direction
+/// (`fdp.exe` shown as `exe.pdf`), and not the names of a folder or its parent.
 pub(super) fn safe_file_name(name: &str) -> String {
     let is_unsafe = |c: char| {
         c.is_control()

@@ -1,4 +1,4 @@
-//! What events are understood as.
+//! How events are understood.
 
 mod files;
 
@@ -35,7 +35,7 @@ fn plain(body: &str) -> Words {
     Words { body: body.to_owned(), html: None }
 }
 
-/// What a person reads of it, for tables.
+/// How a person reads it, for tables.
 fn check_text(content: Value, expected: &str) {
     match said(content.clone()).kind {
         MessageKind::Text(words) => assert_eq!(words.body, expected, "{content}"),
@@ -145,7 +145,7 @@ fn an_answer_loses_the_repetition_of_what_it_answers() {
     check_text(reply("> * <@a:b> winkt\n\nAntwort"), "Antwort");
     check_text(reply("> <@a:b> Frage\nAntwort"), "Antwort");
     check_text(reply("Antwort"), "Antwort");
-    // A quotation the person typed is hers.
+    // A quotation that the person typed stays.
     check_text(reply("> Laut Befund 3,5 cm\n\nAntwort"), "> Laut Befund 3,5 cm\n\nAntwort");
     check_text(json!({ "msgtype": "m.text", "body": "> <@a:b> x\n\ny" }), "> <@a:b> x\n\ny");
     assert_eq!(said(reply("Antwort")).replies_to.unwrap(), "$q");
@@ -167,7 +167,7 @@ fn an_answer_loses_the_repetition_in_its_html_too() {
     assert_eq!(html("<mx-reply>never closed"), "<mx-reply>never closed");
 }
 
-/// What leaves says what the room shows, also of files' captions and of corrections.
+/// What leaves says what the room shows; the same holds for files' captions and for corrections.
 #[test]
 fn what_a_body_lacks_of_its_html_is_said() {
     let html = "<b>Nicht</b> <del>50 mg</del> 5 mg";
@@ -190,7 +190,7 @@ fn what_a_body_lacks_of_its_html_is_said() {
     file["url"] = json!("mxc://hs.example/abc");
     let MessageKind::File(file) = said(file).kind else { panic!("no file") };
     assert_eq!(file.caption.as_deref(), Some(expected));
-    // Without a body there are no words, and nothing that could be passed over.
+    // Without a body there are no words, and nothing that could be overlooked.
     let kind = said(json!({ "msgtype": "m.text", "m.text": "Guten Tag" })).kind;
     assert_eq!(kind, MessageKind::Other { fallback: None });
     let blank = said(json!({ "msgtype": "de.example.formular", "body": " ", "felder": [1] })).kind;
@@ -230,7 +230,7 @@ fn an_answer_within_a_thread_is_one_only_when_it_is_meant() {
     assert_eq!(in_thread(json!("yes")).unwrap(), "$q");
 }
 
-/// B44: the repetition goes wherever it is: within a thread, with a name, in a correction.
+/// B44: the repetition is removed wherever it is: within a thread, with a name, in a correction.
 #[test]
 fn b44_an_answer_loses_the_repetition_wherever_it_stands() {
     let in_reply = json!({ "m.in_reply_to": { "event_id": "$q" } });
@@ -266,7 +266,7 @@ fn b44_an_answer_loses_the_repetition_wherever_it_stands() {
     ] {
         check(&format!("{repetition}{answer}"), answer);
     }
-    // What a person quoted herself is hers.
+    // What a person quoted herself stays.
     for typed in [
         "> Laut Befund 3,5 cm\n\nAntwort",
         "> <5 mg> morgens\n\nBitte so lassen",
@@ -279,7 +279,7 @@ fn b44_an_answer_loses_the_repetition_wherever_it_stands() {
     ] {
         check(typed, typed);
     }
-    // The HTML has the repetition, and a quotation behind it that is the text's only one.
+    // The HTML has the repetition, and after it a quotation that is the only one in the text.
     for (repetition, answer) in [("", "> Kalium 6,8\n\nzu hoch"), ("> x\n\n", "> Kalium\nzu hoch")]
     {
         check_text(
@@ -305,7 +305,7 @@ fn b44_an_answer_loses_the_repetition_wherever_it_stands() {
     );
 }
 
-/// B51, B56: what leaves as words, what is refused, and what nobody said.
+/// B51, B56: what leaves as words, what is refused, and what no person said.
 #[test]
 fn b51_b56_polls_are_refused_and_stickers_are_words() {
     let poll = json!({
@@ -364,7 +364,7 @@ fn tim_14_a_redaction_is_found_in_both_places() {
     upper["redacts"] = json!("$gone");
     assert_eq!(redacts(&upper), "$gone");
     assert_eq!(redacts(&event("m.room.redaction", json!({ "redacts": "$gone" }))), "$gone");
-    // Below room version 11 nobody vouches for the lower field.
+    // Below room version 11 the server does not vouch for the lower field.
     let mut both = event("m.room.redaction", json!({ "redacts": "$forged" }));
     both["redacts"] = json!("$gone");
     assert_eq!(redacts(&both), "$gone");

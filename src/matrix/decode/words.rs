@@ -1,4 +1,4 @@
-//! What a body says, without what it repeats for clients that know no relations.
+//! The words of a body, without what it repeats for clients that know no relations.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::{mail::body_of_message, model::Words};
 #[derive(Clone, Copy)]
 pub(super) struct Fallbacks {
     pub(super) of_correction: bool,
-    /// Whether it may repeat what it answers. Of a correction only its own message would tell.
+    /// Whether it may repeat what it answers. For a correction, only its own message would tell.
     pub(super) of_reply: bool,
 }
 
@@ -35,15 +35,15 @@ pub(super) fn words(content: &Value, fallbacks: Fallbacks) -> Words {
     Words { body, html }
 }
 
-/// Words that correct and answer nothing.
+/// Words that correct something and answer nothing.
 pub(super) fn plain_words(content: &Value) -> String {
     words(content, Fallbacks { of_correction: false, of_reply: false }).body
 }
 
-/// Until Matrix 1.13 an answer repeated what it answers, as lines with `> ` and the sender in
-/// angle brackets: its id, or what some bridges call it. A quotation that a person typed lacks the
-/// sender, and stays; where it is not sure, a repetition leaves rather than that words get lost.
-/// `marked`: the HTML, where it says that there is such a repetition.
+/// Until Matrix 1.13 an answer repeated what it answers, as lines with `> ` and the sender in angle
+/// brackets: its id, or the name that some bridges give it. A quotation that a person typed lacks
+/// the sender, and stays. In doubt, a repetition leaves rather than words are lost. `marked`: the
+/// HTML, if it says that there is such a repetition.
 fn without_reply_fallback(body: String, marked: Option<&str>) -> String {
     let first = body.lines().next().unwrap_or_default();
     let Some(quoted) = first.strip_prefix('>').map(str::trim_start) else { return body };
@@ -53,7 +53,7 @@ fn without_reply_fallback(body: String, marked: Option<&str>) -> String {
     let is_apart = lines.next_if(|line| line.trim().is_empty()).is_some();
     let is_repetition = match (named, marked) {
         (Some((name, _)), _) if name.starts_with('@') && name.contains(':') => true,
-        // The HTML has a quotation behind the repetition, and the text has one only: that one.
+        // The HTML has a quotation after the repetition, and the text has only one: that one.
         (_, Some(html)) if quotes_by_itself(html) => {
             lines.peek().is_some_and(|line| line.starts_with('>'))
         }
@@ -64,8 +64,8 @@ fn without_reply_fallback(body: String, marked: Option<&str>) -> String {
     if is_repetition { lines.collect::<Vec<_>>().join("\n") } else { body }
 }
 
-/// Whether what a bridge may have written is a person's name: "Ärztin Öz (Station 4)", and neither
-/// "5 mg" nor "Kalium 6,8 mmol/l" nor "Befund".
+/// Whether what a bridge may have written is a person's name: "Ärztin Öz (Station 4)", but not "5
+/// mg", "Kalium 6,8 mmol/l" or "Befund".
 fn is_name(name: &str) -> bool {
     let (name, _) = name.split_once('(').unwrap_or((name, ""));
     let words = name.split_whitespace();

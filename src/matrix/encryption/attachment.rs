@@ -1,8 +1,8 @@
 //! Files, encrypted for the media repository (Matrix 1.11, "Sending encrypted attachments").
 //!
-//! Both ways piece by piece: of a file of any length only some pieces are in memory. What comes is
-//! spooled as it came, encrypted under the key of its event, until all of it is there and is known
-//! to be what was encrypted.
+//! Both ways piece by piece: only a few pieces of a file are in memory, whatever its length. A file
+//! that arrives is spooled as it came, encrypted under the key of its event, until all of it is
+//! there and is known to be what was encrypted.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Pieces that may wait for the network.
 const PIECES_MAX: usize = 4;
 
-/// A file on its way to the homeserver, in pieces of its own making.
+/// A file on its way to the homeserver, in pieces of the sender's choice.
 #[derive(Debug)]
 pub struct Upload {
     /// Its length: Synapse wants to know it first.
@@ -38,7 +38,7 @@ impl Upload {
         let (sender, pieces) = mpsc::channel(1);
         let bytes = file.len() as u64;
         if !file.is_empty() {
-            // There is room for one.
+            // The channel has room for one.
             let _ = sender.try_send(Ok(file));
         }
         Self { bytes, pieces }
@@ -55,7 +55,7 @@ fn body(pieces: mpsc::Receiver<io::Result<Bytes>>) -> reqwest::Body {
     }))
 }
 
-/// A file that was not decrypted.
+/// Why a file was not decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AttachmentError {
     #[error("the description of an encrypted file is not complete")]
@@ -74,7 +74,7 @@ pub(in crate::matrix) struct Encrypting {
     pub(in crate::matrix) info: oneshot::Receiver<Value>,
 }
 
-/// Encrypts a file under a key of its own, as fast as the body is taken.
+/// Encrypts a file under its own key, as fast as the body is taken.
 pub(in crate::matrix) fn encrypting(file: Upload) -> Encrypting {
     let (pieces, taken) = mpsc::channel(PIECES_MAX);
     let (done, info) = oneshot::channel();
@@ -89,11 +89,11 @@ pub(in crate::matrix) fn encrypting(file: Upload) -> Encrypting {
             };
             let is_whole = piece.is_ok();
             if pieces.blocking_send(piece).is_err() || !is_whole {
-                // Nobody takes the body any longer, or there is no more of it.
+                // The receiver is gone, or there is no more of the body.
                 return;
             }
         }
-        // An error means that nobody wants to know any longer.
+        // An error means that the receiver is gone.
         let _ = done.send(serde_json::to_value(encryptor.finish()).unwrap_or_default());
     });
     Encrypting { body: body(taken), info }
@@ -124,15 +124,15 @@ impl Spooling {
         self.pieces.send(Ok(piece)).await.is_ok()
     }
 
-    /// The file, when it is the one that was encrypted.
+    /// The file, if it is the one that was encrypted.
     pub(in crate::matrix) async fn finish(self) -> Result<Spooled, AttachmentError> {
         drop(self.pieces);
         self.spooled.await.map_err(|_| AttachmentError::Altered)?
     }
 }
 
-/// A file as it was encrypted, all of it, in a temporary file without a name. Whoever reads the
-/// disk reads nothing of it.
+/// A complete file, still encrypted, in a temporary file without a name. A reader of the disk
+/// learns nothing of it.
 #[derive(Debug)]
 pub struct Spooled {
     file: File,
@@ -146,8 +146,8 @@ impl Spooled {
         self.bytes
     }
 
-    /// Reads it decrypted from its beginning, in pieces of `piece_bytes` but the last, until `each`
-    /// wants no more. Not for the threads that serve everybody.
+    /// Reads it decrypted from its beginning, in pieces of `piece_bytes` except the last, until
+    /// `each` wants no more. Not for the threads that serve all tasks.
     pub fn read(
         mut self,
         piece_bytes: usize,
@@ -191,7 +191,7 @@ fn spool(mut encrypted: impl Read, info: Value) -> Result<Spooled, AttachmentErr
     Ok(Spooled { file, info, bytes })
 }
 
-/// Pieces out of a channel, read one after the other. Not for the threads that serve everybody.
+/// Pieces from a channel, read one after the other. Not for the threads that serve all tasks.
 struct Pieces {
     taken: mpsc::Receiver<io::Result<Bytes>>,
     piece: Cursor<Bytes>,

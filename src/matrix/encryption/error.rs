@@ -17,7 +17,7 @@ pub enum DeviceError {
     /// The homeserver does not know this device, or knows other keys for it.
     #[error("the homeserver no longer has this device's keys")]
     Unknown,
-    /// What it has in memory was not saved: it has to be opened anew.
+    /// What it has in memory was not saved: it has to be opened again.
     #[error("a device in memory is not the one in the database")]
     Outdated,
     /// Questions led to further questions without an end.

@@ -1,4 +1,5 @@
-//! Who members are: the master keys of their cross-signing identities, as a device of ours sees them.
+//! Who members are: the master keys of their cross-signing identities, as one of our devices sees
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{DeviceError, OwnDevice, boxed};
 use crate::model::Trust;
 
-/// Bytes of a mark: enough that no two sets of devices have the same by chance.
+/// Bytes of a mark: enough that no two sets of devices share one by chance.
 const MARK_BYTES: usize = 8;
 
 /// Members as the homeserver shows them now.
@@ -22,8 +23,9 @@ pub struct SeenMembers {
 }
 
 impl OwnDevice {
-    /// Who these members are, and who of them has a device that `trust` allows. The homeserver is
-    /// asked about those whose devices changed, and about the bot with them, who gets each key as well.
+    /// Who these members are, and which of them have a device that `trust` allows. The homeserver is
+    /// asked about those whose devices changed, and about the bot with them, which gets each key as
+    /// well.
     pub async fn look_at(
         &self,
         members: &BTreeSet<OwnedUserId>,
@@ -52,7 +54,7 @@ impl OwnDevice {
     }
 
     /// A mark for each of these users, of everything by which keys are shared with them: devices, their
-    /// keys, who signed them, and the identity. The homeserver is asked about those whose devices
+    /// keys, who signed them, and the identity. The homeserver is asked about users whose devices
     /// changed, and about those who are new to us.
     pub async fn marks(
         &self,
@@ -79,7 +81,7 @@ impl OwnDevice {
         Ok(marks)
     }
 
-    /// Somebody's master key as the homeserver shows it now.
+    /// A user's master key as the homeserver shows it now.
     pub async fn identity_now(&self, user: &UserId) -> Result<Option<String>, DeviceError> {
         let _turn = self.turn().await?;
         boxed(self.olm.update_tracked_users([user])).await?;
@@ -87,8 +89,8 @@ impl OwnDevice {
         self.master_key(user).await
     }
 
-    /// Whether somebody has no other identity than the one it is known by. Who has none at all gets
-    /// nothing for another reason; ours may have new ones, since nobody else makes them.
+    /// Whether a user has no identity other than the known one. A user without any identity gets
+    /// nothing for another reason; our own users may have new ones, since only we make them.
     pub(super) async fn is_as_known(
         &self,
         user: &UserId,

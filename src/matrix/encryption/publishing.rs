@@ -19,9 +19,9 @@ use crate::matrix::Endpoint;
 
 impl OwnDevice {
     /// Makes the device known to everybody: its keys, an identity that signs it, and a fallback
-    /// key. It may be broken off anywhere and begun again.
+    /// key. It may be interrupted anywhere and begun again.
     ///
-    /// The identity is the user's own: `heir_of` is the device before, whose identity goes on.
+    /// The identity belongs to the user: `heir_of` is the earlier device, whose identity goes on.
     pub async fn publish(&self, heir_of: Option<&Self>) -> Result<(), DeviceError> {
         let mut turn = self.turn().await?;
         let state = &mut *turn.state;
@@ -48,9 +48,9 @@ impl OwnDevice {
         upload.self_signing_key = key(requests.upload_signing_keys_req.self_signing_key);
         upload.user_signing_key = key(requests.upload_signing_keys_req.user_signing_key);
         let name = TransactionId::new();
-        // An inherited identity is there, and cannot be uploaded: the library takes over its
-        // private keys without the signatures by which they belong together. One that was made a
-        // moment ago is nowhere yet.
+        // An inherited identity is at the homeserver, and cannot be uploaded: the library takes
+        // over its private keys without the signatures by which they belong together. An identity
+        // that was made a moment ago is nowhere yet.
         if is_reset || !self.is_identity(&upload).await? {
             let answer = self.ask(Endpoint::KeysSign, upload).await?;
             self.olm
@@ -72,7 +72,7 @@ impl OwnDevice {
         // The library makes a fallback key only when it hears that there is none.
         let news = DeviceNews { unused_fallback_keys: Some(Vec::new()), ..DeviceNews::default() };
         self.take(state, news).await?;
-        // Who it is itself it asks together with who reads what it says.
+        // It asks about itself together with the readers of what it says.
         self.settle_but(state, |request| matches!(request, AnyOutgoingRequest::KeysQuery(_))).await
     }
 
@@ -101,7 +101,7 @@ impl OwnDevice {
             .as_ref()
             .and_then(|keys| keys.get("keys")?.get(&name).cloned())
             .is_some_and(|key| key == mine);
-        // By the identity the homeserver has now: signatures of another one may still lie there.
+        // By the identity the homeserver has now: signatures of another one may still be there.
         let signer = answer
             .self_signing_keys
             .get(self.user())
@@ -136,7 +136,7 @@ impl OwnDevice {
         self.upload(state, request.request_id(), &upload).await
     }
 
-    /// Whether the homeserver has just these keys as the user's identity.
+    /// Whether the homeserver has exactly these keys as the user's identity.
     pub(super) async fn is_identity(
         &self,
         keys: &upload_signing_keys::v3::Request,

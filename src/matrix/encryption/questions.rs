@@ -1,4 +1,4 @@
-//! What a device asks of the homeserver, and what it takes of the answers.
+//! What a device asks the homeserver, and what it takes from the answers.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::matrix::{
     client::{self, As},
 };
 
-/// Rounds of questions and answers after which keys must be up to date: an upload, a query and
-/// what they lead to. More would be a quarrel with the homeserver.
+/// Rounds of questions and answers after which keys must be up to date: an upload, a query and what
+/// they lead to. More would be a quarrel with the homeserver.
 const ROUNDS_MAX: usize = 8;
 
 /// How long the homeserver may ask other homeservers for keys.
@@ -29,7 +29,7 @@ impl OwnDevice {
         self.settle_but(state, |_| false).await
     }
 
-    /// The same, but for what can wait.
+    /// The same, but for questions that can wait.
     pub(super) async fn settle_but(
         &self,
         state: &mut OwnDeviceState,
@@ -73,7 +73,7 @@ impl OwnDevice {
                 let answer = self.ask(Endpoint::KeysSign, request).await?;
                 Ok(self.olm.mark_request_as_sent(name, &answer).await?)
             }
-            // Verification by chat: nobody of ours can compare emoji.
+            // Verification by chat: none of our users can compare emoji.
             AnyOutgoingRequest::RoomMessage(_) => Ok(()),
         }
     }
@@ -81,8 +81,8 @@ impl OwnDevice {
     /// Uploads keys.
     ///
     /// One-time keys of an upload without an answer may be at the homeserver already, and may have
-    /// been given to somebody there: uploaded once more, they would be given to a second one. So
-    /// the first upload after a start, and after one that failed, leaves them out, and new ones are
+    /// been given to another user there: uploaded once more, they would be given to a second one.
+    /// So the first upload after a start, and after a failed one, leaves them out, and new ones are
     /// made in their place.
     pub(super) async fn upload(
         &self,
@@ -97,7 +97,8 @@ impl OwnDevice {
             request.one_time_keys = upload.one_time_keys.clone();
         }
         let answer = match self.ask(Endpoint::KeysUpload, request).await {
-            // It has other keys under these names: what we know of this device is out of date.
+            // The homeserver has other keys under these names: what we know of this device is out
+            // of date.
             Err(DeviceError::Matrix(error))
                 if error.status() == Some(400) && error.errcode().is_some() =>
             {

@@ -1,4 +1,4 @@
-//! Decrypting: what somebody said in a room, and whether it is believed.
+//! Decrypting: what a person said in a room, and whether it is believed.
 
 use matrix_sdk_crypto::{
     DecryptionSettings, MegolmError, TrustRequirement,
@@ -10,34 +10,34 @@ use serde_json::{Value, value::to_raw_value};
 use super::{DeviceError, OwnDevice, boxed};
 use crate::model::Trust;
 
-/// What became of an encrypted event.
+/// The outcome of decrypting an event.
 #[derive(Debug)]
 pub enum Decrypted {
-    /// The event in the clear, from a device the policy believes, and its place in its session.
+    /// The decrypted event, from a device the policy believes, and its place in its session.
     Event(Value, SessionPlace),
     /// Its key has not come (yet).
     KeyMissing,
-    /// It is readable, and nobody can say that its sender wrote it.
+    /// It is readable, but not known to be written by its sender.
     NotBelieved,
-    /// Its sender has another identity than the one that is known.
+    /// Its sender has another identity than the known one.
     OtherIdentity,
     /// It was altered, or was never readable.
     Broken,
 }
 
 /// Which message of which Megolm session an event is. No two events are the same one, unless
-/// somebody repeats what another one wrote: the library does not tell those apart.
+/// somebody repeats another user's ciphertext: the library does not tell those apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionPlace {
     pub session_id: String,
     pub index: u32,
     /// The identity (master key) that had signed the sender's device when the session came; nothing
-    /// where none had.
+    /// if none had.
     pub identity: Option<String>,
 }
 
 impl SessionPlace {
-    /// Reads what anybody may have written; `None` where it cannot be an encrypted message.
+    /// Reads what any user may have written; `None` if it cannot be an encrypted message.
     pub(super) fn of(event: &Value) -> Option<Self> {
         let text = |at| event.pointer(at).and_then(Value::as_str);
         let session_id = text("/content/session_id")?;
@@ -50,8 +50,8 @@ impl SessionPlace {
 }
 
 impl OwnDevice {
-    /// Decrypts an event of a room. Before a sender is not believed, the homeserver is asked for
-    /// its devices: they may be newer than what we know.
+    /// Decrypts an event of a room. Before a sender is found not to be believed, the homeserver is
+    /// asked for the sender's devices: they may be newer than what we know.
     pub async fn decrypt(
         &self,
         event: &Value,
@@ -124,8 +124,8 @@ pub(super) fn decryption_settings(trust: Trust) -> DecryptionSettings {
     }
 }
 
-/// Whether the event's sender owns the session, as far as devices tell; more than that is the
-/// policy's matter.
+/// Whether the event's sender owns the session, as far as devices tell; the policy decides the
+/// rest.
 pub(super) fn is_believed(
     state: &matrix_sdk_common::deserialized_responses::VerificationState,
 ) -> bool {

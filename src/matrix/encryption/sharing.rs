@@ -1,4 +1,4 @@
-//! Encrypting: who is given the key of a Megolm session, and for how long it is used.
+//! Encrypting: which devices get the key of a Megolm session, and for how long it is used.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,26 +20,26 @@ use super::{DeviceError, LockedOut, OwnDevice, OwnDeviceState, boxed, identity};
 use crate::matrix::{Endpoint, MatrixError, error::Cause};
 use crate::model::Trust;
 
-/// Posts of a Megolm session that are left when another one is begun: the library goes on with a
+/// How many posts of a Megolm session are left when another session begins: the library uses a
 /// session until it is used up, and panics when it is to encrypt with it then.
 const POSTS_IN_RESERVE: u64 = 2;
 
 /// Another session is begun at this part of its lifetime, for the same reason.
 const LIFETIME_IN_USE: f64 = 0.95;
 
-/// More posts, and a shorter time, the library does not allow, whatever the room asks for.
+/// The library allows no more posts and no shorter time, whatever the room asks for.
 const POSTS_MAX: u64 = 10_000;
 
 const PERIOD_MIN: Duration = Duration::from_secs(3600);
 
-/// Which room something is encrypted for, and how.
+/// The room something is encrypted for, and how.
 #[derive(Debug, Clone)]
 pub struct Audience<'a> {
     pub room: &'a RoomId,
-    /// Everybody whose devices get the key: who of those present reads.
+    /// Everybody whose devices get the key: the readers among those present.
     pub members: &'a BTreeSet<OwnedUserId>,
-    /// The identities (master keys) that members are known by, where signed devices are trusted.
-    /// Whoever has another one by now gets nothing.
+    /// The identities (master keys) that members are known by, where signed devices are trusted. A
+    /// member with another one by now gets nothing.
     pub pins: &'a BTreeMap<OwnedUserId, String>,
     pub rotation: Rotation,
     pub trust: Trust,
@@ -61,7 +61,7 @@ pub struct Rotation {
 }
 
 impl Default for Rotation {
-    /// What the specification gives when a room does not say.
+    /// What the specification says for a room that says nothing.
     fn default() -> Self {
         Self { posts: 100, period: Duration::from_secs(7 * 24 * 3600) }
     }
@@ -79,7 +79,7 @@ impl Rotation {
     }
 }
 
-/// Who has the key of a Megolm session of ours, and how far it is used.
+/// Which users have the key of one of our Megolm sessions, and how far it is used.
 #[derive(Debug)]
 pub(super) struct SharedSession {
     pub(super) members: BTreeSet<OwnedUserId>,
@@ -88,12 +88,12 @@ pub(super) struct SharedSession {
     /// What the room asked for when that was noted.
     pub(super) rotation: Rotation,
     pub(super) session: Used,
-    /// Of whose devices at least one was given the key.
+    /// Members of whose devices at least one was given the key.
     pub(super) readers: BTreeSet<OwnedUserId>,
     pub(super) since: tokio::time::Instant,
 }
 
-/// How far a Megolm session of ours is used.
+/// How far one of our Megolm sessions is used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Used {
     pub(super) posts: u64,
@@ -119,12 +119,12 @@ impl OwnDevice {
         self.state.lock().await.is_shared(audience)
     }
 
-    /// Who can read nothing of what is for trusted devices, as long as that is not told.
+    /// Members who can read nothing of what is for trusted devices, as long as they were not told.
     pub async fn untold_locked_out(&self, room: &RoomId) -> Option<LockedOut> {
         self.state.lock().await.untold.get(room.as_str()).cloned()
     }
 
-    /// These were told. Should others be locked out by now, they are not.
+    /// These members were told. If others are locked out by now, they were not.
     pub async fn locked_out_are_told(&self, room: &RoomId, told: &LockedOut) {
         let mut state = self.state.lock().await;
         if state.untold.get(room.as_str()) == Some(told) {
@@ -134,8 +134,8 @@ impl OwnDevice {
 
     /// Encrypts something for everybody in a room, after all of their devices have the key.
     ///
-    /// `before_sharing` runs before anything that changes an Olm session leaves; what it fails
-    /// with keeps everything here.
+    /// `before_sharing` runs before anything that changes an Olm session leaves; if it fails,
+    /// everything stays here.
     pub async fn encrypt<E: From<DeviceError>>(
         &self,
         audience: &Audience<'_>,
@@ -152,7 +152,7 @@ impl OwnDevice {
         let content = to_raw_value(content)
             .map(Raw::<AnyMessageLikeEventContent>::from_json)
             .map_err(|_| DeviceError::from(MatrixError::new(Endpoint::Send, Cause::Unsendable)))?;
-        // Counted whatever comes of it.
+        // Counted whatever happens to it.
         let readers = match state.shared.get_mut(audience.room.as_str()) {
             Some(shared) => {
                 shared.session.posts += 1;
@@ -176,11 +176,12 @@ impl OwnDevice {
     /// Leads the devices that were given a key for the first time to ask who we are, before
     /// anything comes that they can decrypt with it.
     ///
-    /// A client that refuses unsigned devices decides on an event when it first sees it. Who is
-    /// only invited has not asked for our identity by then, and matrix-js-sdk does not decide anew
-    /// when it has it: it hides the post until it is started again. A key request of a device it
-    /// does not know makes matrix-sdk-crypto, in every client built on it, ask for that user's
-    /// identity. The request itself is refused without a word, as those of strangers are.
+    /// A client that refuses unsigned devices decides on an event when it first sees it. A member
+    /// who is only invited has not asked for our identity by then, and matrix-js-sdk does not
+    /// decide again when it has it: it hides the post until it is restarted. A key request from a
+    /// device it does not know makes matrix-sdk-crypto, in every client built on it, ask for that
+    /// user's identity. The client refuses the request itself without a word, as it does for
+    /// strangers.
     pub(super) async fn introduce(
         &self,
         state: &mut OwnDeviceState,
@@ -231,7 +232,8 @@ impl OwnDevice {
             .await
             .map_err(DeviceError::from)?;
         self.settle(state).await?;
-        // Only now is it known who they are, and nobody tells of a change between here and the end.
+        // Only now is it known who they are, and nothing tells of a change between here and the
+        // end.
         let mut readers = Vec::with_capacity(users.len());
         for user in users {
             if audience.trust == Trust::AnyDevice || self.is_as_known(user, audience.pins).await? {
@@ -285,7 +287,7 @@ impl OwnDevice {
         }
         let Some((session, readers)) = self.sending_session(room).await? else { return Ok(()) };
         let shared = SharedSession {
-            // Whoever was left out is looked at again with the next post.
+            // The devices that were left out are checked again with the next post.
             members: if is_complete { audience.members.clone() } else { BTreeSet::new() },
             pins: audience.pins.clone(),
             trust: audience.trust,
@@ -299,8 +301,8 @@ impl OwnDevice {
     }
 
     /// How far the session is used with which something in a room would be encrypted now, and whose
-    /// devices have its key. It may be older than what is in memory: the device was idle, or
-    /// somebody's devices changed.
+    /// devices have its key. It may be older than what is in memory: the device was idle, or a
+    /// member's devices changed.
     pub(super) async fn sending_session(
         &self,
         room: &RoomId,
@@ -327,8 +329,8 @@ impl OwnDevice {
         Ok(Some((used, readers.collect())))
     }
 
-    /// Whom a message with keys went to that is not introduced yet. The bot reads for all of ours,
-    /// and decides anew.
+    /// Users to whom a message with keys went and to whom the device is not introduced yet. The bot
+    /// reads for all our users, and decides again.
     pub(super) fn note_strangers(&self, state: &mut OwnDeviceState, request: &ToDeviceRequest) {
         if request.event_type != ToDeviceEventType::RoomEncrypted {
             return;
@@ -341,8 +343,8 @@ impl OwnDevice {
         state.strangers.extend(strangers);
     }
 
-    /// Members who can read nothing said so, because none of their devices is signed: to them the
-    /// room shows only that it cannot be decrypted.
+    /// Members who can read nothing of what was said, because none of their devices is signed: the
+    /// room shows them only that it cannot be decrypted.
     pub(super) async fn locked_out(&self, members: &[&UserId]) -> Result<LockedOut, DeviceError> {
         let mut locked_out = LockedOut::new();
         for member in members.iter().copied() {
@@ -366,7 +368,7 @@ impl OwnDevice {
 }
 
 impl OwnDeviceState {
-    /// Whether the last session of a room is known to everybody it is for, and not used up.
+    /// Whether everybody it is for has the last session of a room, and it is not used up.
     pub(super) fn is_shared(&self, audience: &Audience<'_>) -> bool {
         self.shared.get(audience.room.as_str()).is_some_and(|shared| {
             shared.trust == audience.trust

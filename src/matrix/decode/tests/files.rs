@@ -1,4 +1,4 @@
-//! What files are called, and where they may lie.
+//! What files are called, and where they may be.
 
 use super::*;
 
@@ -58,7 +58,8 @@ fn a_file_that_lies_elsewhere_is_not_fetched() {
     }
 }
 
-/// B41: every file of a gallery is a file; one that cannot be had makes all of it untransferable.
+/// B41: every file of a gallery is a file; one that cannot be fetched makes the whole gallery
+/// untransferable.
 #[test]
 fn b41_a_gallery_is_all_its_files_or_nothing() {
     let item = |name: &str| {
@@ -88,7 +89,7 @@ fn b41_a_gallery_is_all_its_files_or_nothing() {
     }
 }
 
-/// B41b: the words beside a file of a type nobody knows are a name or a caption, and no answer.
+/// B41b: the words beside a file of an unknown type are a name or a caption, and no answer.
 #[test]
 fn b41b_words_beside_an_unknown_file_do_not_pass_for_the_answer() {
     let with =
@@ -105,7 +106,7 @@ fn b41b_words_beside_an_unknown_file_do_not_pass_for_the_answer() {
     }
     let event = said_as("de.praxis.scan", json!({ "body": "Befund", "url": "mxc://hs/a" }));
     assert!(event.kind == cannot);
-    // A picture that shows what a link leads to is no file, and effects are words (B56).
+    // A picture that shows the target of a link is no file, and effects are words (B56).
     let words = MessageKind::Other { fallback: Some("Befund".to_owned()) };
     let preview = with("m.url_previews", json!([{ "og:image": "mxc://hs/a" }]));
     assert!(said(preview).kind == words);
@@ -113,7 +114,7 @@ fn b41b_words_beside_an_unknown_file_do_not_pass_for_the_answer() {
     assert!(said(snow).kind == words);
 }
 
-/// B47: the file of a voice message has a name of its own.
+/// B47: the file of a voice message has its own name.
 #[test]
 fn b47_a_voice_message_is_called_as_its_file() {
     let name = |content: Value| match said(content).kind {
