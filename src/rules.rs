@@ -1,7 +1,8 @@
-//! Decisions: what has come, threading, what was taken back, what to post, how to route a room message, what to answer, when to retry.
+//! Decisions: what has come, threading, what was taken back, what to post, how to route a room message,
+//! what to answer, when to retry.
 //!
-//! Every rule is a total function from data to data. It knows no clock, no database and no
-//! network; `relay` loads what a rule needs and does what it says.
+//! Every rule is a total function from data to data. It knows no clock, no database and no network;
+//! `relay` loads what a rule needs and does what it says.
 
 pub mod acts;
 pub mod answer;

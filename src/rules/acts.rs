@@ -2,20 +2,20 @@
 //! after them.
 //!
 //! A redaction counts from the moment it is known, whoever made it: the homeserver lets only those
-//! do so who may. An edit counts when its author is the message's, in the order of `/sync`; it is
-//! known to exist before it can be read, because its relation stands outside of what is encrypted.
+//! redact who may. An edit counts when its author is the message's author, in the order of `/sync`;
+//! it is known to exist before it can be read, because its relation is outside the encrypted part.
 
 use serde_json::Value;
 
 use crate::model::DeliveryState;
 
-/// An act as it can be told from an event without its key.
+/// An act, as far as an event shows it without its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAct {
     /// The event that is the act.
     pub event_id: String,
     pub author: String,
-    /// What it is done to.
+    /// The event it is done to.
     pub target: String,
     pub kind: ActKind,
 }
@@ -43,7 +43,7 @@ impl ActKind {
 
 /// The act that an event is, and the redaction that its copy tells of, if any.
 ///
-/// State is no message: whoever redacts it takes nothing back that could leave.
+/// State is no message: redacting it takes nothing back that could leave.
 pub fn acts_of(event: &Value) -> impl Iterator<Item = NewAct> {
     let redacted = event.pointer("/unsigned/redacted_because").and_then(|because| {
         let target = id(event, "event_id")?;
@@ -105,11 +105,11 @@ pub enum Deed {
 /// What is known of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Newer {
-    /// It exists, and nobody could read it yet.
+    /// It exists, and could not be read yet.
     Unread,
     /// It says something that can leave.
     Says,
-    /// What it makes of the message cannot leave.
+    /// Its version of the message cannot leave.
     Never,
 }
 
@@ -131,7 +131,7 @@ pub type Version<'a> = Option<&'a str>;
 
 /// What a room shows of a message by `author`, after these acts in the order of `/sync`.
 ///
-/// Acts on other events may be among them. An edit of an edit is none, by the specification.
+/// Acts on other events may be among them. By the specification, an edit of an edit does not count.
 pub fn shown<'a>(message: &str, author: &str, acts: &'a [Act]) -> Shown<'a> {
     let is_redacted =
         |event: &str| acts.iter().any(|act| act.target == event && act.deed == Deed::Redaction);
@@ -154,20 +154,20 @@ pub fn shown<'a>(message: &str, author: &str, acts: &'a [Act]) -> Shown<'a> {
     }
 }
 
-/// Where a message stands when an act upon it is read.
+/// The position of a message when an act upon it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageStanding<'a> {
     /// The state of its dispatch.
     pub dispatch: DeliveryState,
     /// Whether it was taken out of its dispatch.
     pub is_out: bool,
-    /// Whether that was for want of an edit's key, so that it comes back.
+    /// Whether that was because an edit's key was missing, so that it comes back.
     pub is_held: bool,
-    /// As what a body with it began to leave last.
+    /// The version in which a body that contains it last began to leave.
     pub left_as: Option<Version<'a>>,
-    /// Whether its dispatch has something else that leaves.
+    /// Whether its dispatch has another message that leaves.
     pub has_others: bool,
-    /// Whether an attempt before the one of now may have arrived.
+    /// Whether an attempt before the present one may have arrived.
     pub may_have_arrived: bool,
     pub shown: Shown<'a>,
 }
@@ -184,9 +184,9 @@ pub struct After {
 pub enum PartAfter {
     #[default]
     Stays,
-    /// It leaves no more, whatever comes.
+    /// It will not leave, whatever comes.
     GoesOut,
-    /// It leaves after all, in a dispatch of its own.
+    /// It leaves after all, in its own dispatch.
     ComesBack,
 }
 
@@ -194,9 +194,9 @@ pub enum PartAfter {
 pub enum DispatchAfter {
     #[default]
     Stays,
-    /// Nothing is left of it: it is withdrawn, and what is said stands in the place of its notice.
+    /// Nothing is left of it: it is withdrawn, and what is said takes the place of its notice.
     Withdrawn,
-    /// Nothing is left that could be tried again, and nobody knows whether it arrived.
+    /// Nothing is left that could be tried again, and it is not known whether it arrived.
     NotAgain,
 }
 
@@ -216,7 +216,7 @@ pub enum Say {
     EditUnderWay,
     EditTooLate,
     EditUnclear,
-    /// It may have arrived as it was, and is tried once more as it is now.
+    /// It may have arrived in its old form, and is tried once more in its present one.
     EditNextTime,
     EditAfterFailure,
     /// It came in time after all: the attempt under way failed.
@@ -234,7 +234,7 @@ pub fn after(act: ActKind, now: MessageStanding<'_>) -> After {
         return after_for_one_that_is_out(act, now);
     }
     match now.shown {
-        // It is waited for before the next attempt.
+        // The next attempt waits for it.
         Shown::Waits(_) => After::default(),
         Shown::Version(version) if now.left_as == Some(version) => After::default(),
         Shown::Version(_) => After { say: of_an_edit(now), ..After::default() },
@@ -273,8 +273,8 @@ fn after_for_one_that_is_out(act: ActKind, now: MessageStanding<'_>) -> After {
     }
 }
 
-/// A message leaves no more: `withdrawn` is said where its whole dispatch does not, `else_say`
-/// otherwise.
+/// A message will not leave: `withdrawn` is said if its whole dispatch does not leave either,
+/// `else_say` otherwise.
 fn taken_out(now: MessageStanding<'_>, withdrawn: Say, else_say: Option<Say>) -> After {
     let (part, stays) = (PartAfter::GoesOut, DispatchAfter::Stays);
     match now.dispatch {
@@ -296,7 +296,7 @@ fn taken_out(now: MessageStanding<'_>, withdrawn: Say, else_say: Option<Say>) ->
     }
 }
 
-/// That what an edit makes of its message cannot leave.
+/// Says that the edited version of a message cannot leave.
 fn stays(now: MessageStanding<'_>) -> Say {
     match now.dispatch {
         DeliveryState::Unclear => Say::EditStaysUnclear,
@@ -312,7 +312,7 @@ fn of_an_edit(now: MessageStanding<'_>) -> Option<Say> {
         {
             Some(Say::EditNextTime)
         }
-        // What is written next says it.
+        // The next mail that is written says it.
         DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => None,
         DeliveryState::SendingBody => Some(Say::EditUnderWay),
         DeliveryState::Accepted => Some(Say::EditTooLate),
@@ -333,7 +333,7 @@ fn of_a_withdrawal(now: MessageStanding<'_>) -> Option<Say> {
         {
             Some(Say::WithdrawalUnclear)
         }
-        // Whoever deletes a message expects no more than that it does not leave.
+        // A person who deletes a message expects no more than that it does not leave.
         DeliveryState::Collecting
         | DeliveryState::Waiting
         | DeliveryState::HandingOver
@@ -346,7 +346,7 @@ fn of_a_withdrawal(now: MessageStanding<'_>) -> Option<Say> {
 }
 
 /// What became of an act that came while the answer was under way, now that the attempt has ended.
-/// `None`: it has not. `may_have_arrived`: an attempt before that one.
+/// `None`: it has not. `may_have_arrived`: whether an earlier attempt may have.
 pub fn in_the_end(act: ActKind, dispatch: DeliveryState, may_have_arrived: bool) -> Option<Say> {
     Some(match (act, dispatch) {
         (_, DeliveryState::SendingBody) => return None,

@@ -6,10 +6,11 @@ use crate::model::{Letter, MessageId};
 /// root) and the last few are what readers thread by.
 const REFERENCES_MAX: usize = 20;
 
-/// Reply prefixes readers put before a subject, in lower case: Re (any), AW (German), SV, Antw.
+/// Reply prefixes that mail readers put before a subject, in lower case: Re (any), AW (German), SV,
+/// Antw.
 const REPLY_PREFIXES: [&str; 4] = ["re:", "aw:", "sv:", "antw:"];
 
-/// Subject of a conversation that began without one.
+/// The subject of a conversation that began without one.
 const NO_SUBJECT: &str = "Ihre Nachricht";
 
 /// What a dispatch says about where it belongs.
@@ -21,11 +22,11 @@ pub struct Answers {
     pub references: Vec<MessageId>,
 }
 
-/// Answers `letter` as RFC 5322 §3.6.4 asks: its id is named, behind its own ancestors.
+/// Answers `letter` as RFC 5322 §3.6.4 asks: its id is named, after its own ancestors.
 pub fn to(letter: &Letter) -> Answers {
     let in_reply_to = letter.message_id.clone();
-    // Of several that it answers none is the one before it; and in old forms of the field the
-    // sender's address stands among them.
+    // If it answers several, none of them is the one before it; and in old forms of the field the
+    // sender's address is among them.
     let parents = match (letter.references.as_slice(), letter.in_reply_to.as_slice()) {
         ([], [only]) => std::slice::from_ref(only),
         (references, _) => references,

@@ -10,8 +10,8 @@ use crate::{
 pub enum Arrival {
     /// A letter of this correspondent.
     Letter(Correspondent),
-    /// A mail of which not even the head could be had. The team is told of it, in one room of the
-    /// channel: nobody knows who wrote it.
+    /// A mail of which not even the head could be fetched. The team is told of it, in one room of
+    /// the channel, because its author is unknown.
     Missing(Correspondent),
     /// Nothing that belongs into a room. A person has to look; the word says why.
     Parked(&'static str),
@@ -29,8 +29,8 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
     }
     match channel.correspondent_of(letter) {
         Ok(correspondent) => Arrival::Letter(correspondent),
-        // Nobody can be named, so nobody can be answered; but a person can read it. A fax without
-        // its gateway's name is another matter: anybody may have brought it (FAX-12).
+        // It names no sender, so it cannot be answered; but a person can read it. A fax without its
+        // gateway's name is another matter: anybody may have brought it (FAX-12).
         Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
             Arrival::Letter(Correspondent::UnknownSender)
         }
@@ -84,7 +84,7 @@ mod tests {
             (of(&[erik, "anna@charite.kim.telematik"], &[]), false, Arrival::Letter(unknown())),
             (of(&[], &[Defect::NotAMail]), false, Arrival::Letter(unknown())),
             (of(&[], &[Defect::NotAMail]), true, Arrival::Missing(unknown())),
-            // Whatever it claims: of a mail that cannot be had, that is no more than a head.
+            // Whatever it claims: of a mail that cannot be fetched, that is no more than a head.
             (of(&[erik], &[Defect::NotAMail]), true, Arrival::Missing(unknown())),
         ] {
             assert_eq!(judge(&kim(), &letter, out_of_reach), expected, "{letter:?}");

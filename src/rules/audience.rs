@@ -1,9 +1,9 @@
-//! Who reads in a portal: the team, ours, and whom a speaker let in. Nobody else, whoever brought
-//! them there.
+//! Who reads in a portal: the team, our own users, and users a speaker let in. No other user reads,
+//! whoever brought it there.
 
 use std::collections::BTreeSet;
 
-/// What is known of somebody who is in a portal or invited.
+/// What is known of a user who is in a portal or invited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The bot or a ghost.
@@ -16,12 +16,12 @@ pub struct Facts {
     pub was_invited: bool,
 }
 
-/// What a speaker decided about somebody.
+/// What a speaker decided about a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admitted {
     In,
     Out,
-    /// Let in as far as a restored database knows; a speaker is asked anew.
+    /// Let in as far as a restored database knows; a speaker is asked again.
     Asked,
 }
 
@@ -41,7 +41,7 @@ impl Admitted {
     }
 }
 
-/// How somebody stands to a portal.
+/// A user's standing in a portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Gets the keys.
@@ -52,13 +52,13 @@ pub enum Standing {
     Stranger,
 }
 
-/// Decides how somebody who is present stands to a portal. The settings are stronger than what a
-/// speaker said: nobody can send out a member of the team.
+/// Decides the standing of a user who is present. The settings are stronger than what a speaker
+/// said: nobody can send out a member of the team.
 pub fn standing(facts: Facts) -> Standing {
     match facts {
         Facts { is_ours: true, .. } | Facts { in_team: true, .. } => Standing::Reader,
         Facts { admitted: Some(Admitted::In), .. } => Standing::Reader,
-        // Whether it still belongs here only people know: it reads nothing, and nobody removes it.
+        // Only people know whether it still belongs here: it reads nothing, and is not removed.
         Facts { admitted: Some(Admitted::Asked), .. } => Standing::Stranger,
         Facts { admitted: Some(Admitted::Out), .. } | Facts { was_invited: true, .. } => {
             Standing::Former
@@ -67,7 +67,7 @@ pub fn standing(facts: Facts) -> Standing {
     }
 }
 
-/// The keys that are expected of members, and of those that have others: whom to leave out.
+/// The keys that are expected of members, and of members with other keys: whom to leave out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
     pub pinned: &'a str,
@@ -75,13 +75,13 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// Whether it is another one than the one that was seen first or confirmed.
+    /// Whether it differs from the one that was seen first or confirmed.
     pub fn is_changed(&self) -> bool {
         self.pinned != self.seen
     }
 }
 
-/// Those who are named twice once.
+/// Users who are named twice, once.
 pub fn wanted<'a>(team: &'a [String], admitted: &'a [String]) -> BTreeSet<&'a str> {
     team.iter().chain(admitted).map(String::as_str).collect()
 }
@@ -103,7 +103,7 @@ mod tests {
                 };
                 let reads = facts.is_ours || facts.in_team || admitted == Some(Admitted::In);
                 assert_eq!(standing(facts) == Standing::Reader, reads, "{facts:?}");
-                // Only who has been one of the readers is removed by the gateway itself.
+                // The gateway itself removes only users who have been readers.
                 let has_been = admitted == Some(Admitted::Out)
                     || facts.was_invited && admitted != Some(Admitted::Asked);
                 assert_eq!(standing(facts) == Standing::Former, !reads && has_been, "{facts:?}");

@@ -11,7 +11,7 @@ use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, Takes, Words};
 pub enum Asked {
     Known {
         command: &'static CommandRow,
-        /// The user id of the person that was named, if the command takes one and one was given.
+        /// The user id of the named person, if the command takes one and one was given.
         person: Option<String>,
     },
     /// A word that is no command.
@@ -19,7 +19,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Whose command this is obeyed. What is no command is answered with the help.
+    /// Whose command this is obeyed. A message that is no command is answered with the help.
     pub fn may_ask(&self) -> MayAsk {
         match self {
             Self::Known { command, .. } => command.may_ask,
@@ -29,8 +29,8 @@ impl Asked {
 }
 
 /// `!hilfe`, `!original`, `!erneut` and the others of the table; any other word after the prefix is
-/// answered with the help, so that a mistyped command never leaves as a letter. What stands between
-/// the prefix and the word, or behind the word, is no part of it.
+/// answered with the help, so that a mistyped command never leaves as a letter. What comes between
+/// the prefix and the word, or after the word, is not part of it.
 pub fn asked(words: &Words) -> Option<Asked> {
     let said = words.body.trim().strip_prefix(COMMAND_PREFIX)?;
     let rest = said.trim_start_matches(|c: char| !c.is_alphanumeric());
@@ -42,7 +42,7 @@ pub fn asked(words: &Words) -> Option<Asked> {
     }
     let is_direct = said.starts_with(word);
     let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
-    // As a Mac writes it, an umlaut is two characters.
+    // On a Mac, an umlaut is two characters.
     let name = word.to_lowercase().replace("a\u{308}", "ä");
     let Some(row) = CommandRow::named(&name) else { return unknown() };
     let person = match row.takes {
@@ -56,18 +56,19 @@ pub fn asked(words: &Words) -> Option<Asked> {
     if is_direct && is_longer && row.takes == Takes::Nothing {
         return unknown();
     }
-    // "! Original liegt bei" is emphasis; "! original" and nothing more was meant as a command.
+    // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
+    // command.
     let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
     (is_direct || is_alone).then_some(Asked::Known { command: row, person })
 }
 
-/// Whether a character belongs to a word: with the dots of an umlaut that stand behind its letter.
+/// Whether a character belongs to a word: including the dots of an umlaut that follow its letter.
 fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '\u{308}'
 }
 
-/// Whom a command names: a user id, or what a client makes of one, which is a link behind a name.
-/// Two are none: nobody shall be let in by mistake.
+/// The person a command names: a user id, or what a client makes of one, which is a link on a name.
+/// Two ids count as none: nobody shall be let in by mistake.
 fn person(behind: &str, html: Option<&str>) -> Option<String> {
     let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
     let named: BTreeSet<OwnedUserId> = behind
@@ -89,7 +90,7 @@ fn person(behind: &str, html: Option<&str>) -> Option<String> {
     }
 }
 
-/// What a link to a user or a room begins with.
+/// How a link to a user or a room begins.
 const LINK: &str = "https://matrix.to/#/";
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
         Some(Asked::Unknown(word.to_owned()))
     }
 
-    /// B52: "!Achtung" is no answer that leaves by mistake; its writer is told.
+    /// B52: "!Achtung" is no answer that leaves by mistake; its author is told.
     #[test]
     fn commands_begin_with_the_prefix_and_a_word() {
         for (words, expected) in [
@@ -147,7 +148,7 @@ mod tests {
         }
     }
 
-    /// R04, R05: whom a speaker means, as clients write it.
+    /// R04, R05: the person a speaker means, as clients write it.
     #[test]
     fn a_command_names_one_person_by_its_id_or_by_a_link() {
         let link = |user: &str, name: &str| format!("<a href=\"{LINK}{user}\">{name}</a>");
@@ -168,7 +169,7 @@ mod tests {
                 Some(link("@carla:x.example", "C")),
                 Some("@carla:x.example"),
             ),
-            // What is shown and what is meant differ: somebody else would come in.
+            // What is shown and what is meant differ: another user would come in.
             ("!admit @carla:x.example", Some(link("@eve:x.example", "@carla:x.example")), None),
             ("!einlassen @carla:x.example @eve:x.example", None, None),
             ("!einlassen Carla", None, None),

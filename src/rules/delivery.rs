@@ -1,9 +1,9 @@
-//! What an attempt to hand over came to, as a person needs it to act.
+//! The outcome of an attempt to hand over, as a person needs it to act.
 
 use crate::model::{EnhancedCode, Outcome, Reached, Reply, Trouble, Why};
 
-/// What kept a dispatch. A server's reply is judged by its codes (RFC 5321 §4.2.3, RFC 3463), and
-/// where they leave it open by how far the dialogue came; never by its words.
+/// What stopped a dispatch. A server's reply is judged by its codes (RFC 5321 §4.2.3, RFC 3463),
+/// and where they leave it open by how far the dialogue came; never by its words.
 pub fn trouble(outcome: &Outcome) -> Trouble {
     match outcome {
         Outcome::Refused { at, why } => of(*at, why, true),
@@ -29,7 +29,7 @@ fn of(at: Reached, why: &Why, is_final: bool) -> Trouble {
     }
 }
 
-/// What the codes alone say. The enhanced one is the more exact: 552 alone means too much for the
+/// What the codes alone say. The enhanced code is more exact: 552 alone means too much for the
 /// server, and `552 5.2.2` that the recipient's mailbox is full.
 fn by_code(reply: &Reply) -> Option<Trouble> {
     match reply.enhanced {
@@ -41,7 +41,7 @@ fn by_code(reply: &Reply) -> Option<Trouble> {
 
 fn by_enhanced_code(code: EnhancedCode) -> Option<Trouble> {
     match (code.subject, code.detail) {
-        // The sender's address has the wrong form, or its domain no mail server.
+        // The sender's address has the wrong form, or its domain has no mail server.
         (1, 7 | 8) => Some(Trouble::SenderRefused),
         (1, _) => Some(Trouble::RecipientRefused),
         (2, 2) => Some(Trouble::MailboxFull),

@@ -1,8 +1,8 @@
 //! What to do with the mails a mailbox lists: which are fetched, in which order, and which keys name
 //! nothing any more.
 //!
-//! A key names a mail only while it is in the list. One that was gone, or that we had deleted, and
-//! is there again names a new mail (RFC 1939 §7 lets a server use it again).
+//! A key names a mail only while it is in the list. A key that was gone, or whose mail we had
+//! deleted, and that is there again names a new mail (RFC 1939 §7 lets a server use it again).
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,7 +21,7 @@ const ASIDE_MAX: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptMail {
     pub key: MailKey,
-    /// What the server's list said of its length when it was fetched.
+    /// Its length in the server's list when it was fetched.
     pub listed_bytes: Option<u64>,
     /// The mailbox confirmed its deletion.
     pub is_deleted: bool,
@@ -36,22 +36,22 @@ pub struct UnfetchedMail {
     pub state: UnfetchedState,
     pub tries: u32,
     pub next_try_at: Option<OffsetDateTime>,
-    /// What the server's list said of its length when it was noted.
+    /// Its length in the server's list when it was noted.
     pub listed_bytes: Option<u64>,
 }
 
 /// Why a mail is no letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnfetchedState {
-    /// It could not be had yet.
+    /// It could not be fetched yet.
     Trying,
-    /// It could not be had in several tries: a person was told, and it is tried now and then.
+    /// It could not be fetched in several tries: a person was told, and it is tried now and then.
     Aside,
     /// A person was told, and no further try would bring it.
     Final,
     /// A person gave it up.
     Dropped,
-    /// It was there before the gateway came, and is older than what the settings want.
+    /// It was there before the gateway came, and is older than the settings want.
     Skipped,
     /// It was put aside, and is not in the mailbox any more.
     Gone,
@@ -100,31 +100,31 @@ pub struct Errand {
 /// What was tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing that is known of.
+    /// Nothing is known of it.
     Nothing,
-    /// It is kept, and the server's list says another length now.
+    /// Its letter is kept, and the server's list gives another length now.
     OtherSize,
-    /// So many tries.
+    /// How often it was tried.
     Tries(u32),
     /// It was put aside; a person was told.
     Aside,
-    /// What bore its name was noted, and the server's list said another length of that.
+    /// A mail of this name was noted, and the server's list gave another length for it.
     OtherThanNoted,
-    /// It came so many times, and was not decrypted.
+    /// How often it came without being decrypted.
     Undecrypted(u32),
 }
 
-/// What tells a mail beside its key, which its server may use again for another one.
+/// What identifies a mail besides its key, which its server may use again for another mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
     /// See [`head_identity`](crate::mail::head_identity).
     pub head: Option<[u8; 32]>,
-    /// What the server's list says of its length, where that is believed.
+    /// Its length in the server's list, if that is believed.
     pub listed_bytes: Option<u64>,
 }
 
 /// Whether two mails of one key are the same. `is_key_unique`: the protocol promises that no key is
-/// used again, as IMAP's does. Where nothing tells, they are not.
+/// used again, as IMAP does. If nothing decides it, they are not.
 pub fn is_same(noted: Marks, seen: Marks, is_key_unique: bool) -> bool {
     match (noted.head, seen.head) {
         (Some(noted), Some(seen)) => noted == seen,
@@ -137,7 +137,8 @@ pub fn is_same(noted: Marks, seen: Marks, is_key_unique: bool) -> bool {
 /// What a look has to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What was never tried in the order of the list, then what was tried and is due.
+    /// Mails that were never tried, in the order of the list, then those that were tried and are
+    /// due.
     pub errands: Vec<Errand>,
     /// Keys of letters that name nothing any more.
     pub left: Vec<MailKey>,
@@ -149,8 +150,8 @@ pub struct Plan {
 
 /// Plans a look.
 ///
-/// `sizes` are those of the server's list; empty where they are not known or not believed.
-/// `is_short`: the list is not all there is, so nothing of it says that a key has left.
+/// `sizes` are those of the server's list; empty if they are not known or not believed. `is_short`:
+/// the list is not complete, so it never says that a key has left.
 pub fn plan(
     listed: &[MailKey],
     is_short: bool,
@@ -207,7 +208,7 @@ pub fn plan(
             (_, None) => plan.errands.push(Errand { key: key.clone(), before: Before::Nothing }),
         }
     }
-    // Who waits longest first, so that no bad mail keeps another one from its try.
+    // The longest waiting comes first, so that no bad mail keeps another one from its try.
     later.sort_by_key(|(since, _)| *since);
     plan.errands.extend(later.into_iter().map(|(_, errand)| errand));
     if !is_short {
@@ -234,8 +235,8 @@ fn is_due(mail: &UnfetchedMail, now: OffsetDateTime) -> bool {
     mail.next_try_at.is_none_or(|next| not_before(next, now, longest).is_none())
 }
 
-/// Which of the mails that may go can be named to the server without a doubt. Whether the name is
-/// still theirs, their heads tell.
+/// Which of the mails that may be deleted can be named to the server without a doubt. Their heads
+/// tell whether the name is still theirs.
 pub fn deletable(
     safe: Vec<KeptMail>,
     listed: &[MailKey],
@@ -253,23 +254,23 @@ pub fn deletable(
         .collect()
 }
 
-/// How patient we are with a mail that cannot be had.
+/// How patient the gateway is with a mail that cannot be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// So many tries, then it is put aside.
+    /// After this many tries it is put aside.
     pub tries: u32,
     /// First wait after a failed try.
     pub first: Duration,
     /// First wait of a mail that was put aside.
     pub aside_first: Duration,
     pub aside_max: Duration,
-    /// First wait after a look that failed as a whole, and after deletions that did.
+    /// First wait after a look that failed as a whole, and after failed deletions.
     pub look_first: Duration,
 }
 
 impl Default for Patience {
-    /// Three tries within a minute or so, then every hour to every day: what is a mail's own fault
-    /// does not pass within minutes, and a person should hear of it the same hour.
+    /// Three tries within about a minute, then every hour to every day: a mail's own fault does not
+    /// pass within minutes, and a person should hear of it the same hour.
     fn default() -> Self {
         Self {
             tries: 3,
@@ -290,7 +291,7 @@ impl Patience {
         }
     }
 
-    /// The wait after so many failures of the whole, from 1.
+    /// The wait after this many failures of the whole, from 1.
     pub fn look_wait(&self, failures: u32) -> Duration {
         doubled(self.look_first, failures.saturating_sub(1))
     }
@@ -341,7 +342,7 @@ mod tests {
         plan
     }
 
-    /// `R01`: what was deleted or had left, and is there again, is a new mail.
+    /// `R01`: a mail that was deleted or had left, and is there again, is a new mail.
     #[test]
     fn a_key_names_a_mail_only_while_it_is_there() {
         check("1 2", &[kept("1")], &[], "2");
@@ -353,7 +354,7 @@ mod tests {
         assert_eq!((short.left, errands_of(&short.errands)), (vec![], "2".to_owned()));
     }
 
-    /// B85: servers that number their mails by date put a late one between those that are known.
+    /// B85: servers that number their mails by date put a late one between known ones.
     #[test]
     fn b85_a_mail_between_known_ones_is_new() {
         check("1 2 3 5", &[kept("1"), kept("3"), kept("5")], &[], "2");
@@ -372,7 +373,7 @@ mod tests {
         errands.iter().map(|errand| errand.key.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    /// `R06`: what failed comes behind all the others, and waits for itself alone.
+    /// `R06`: a failed mail comes after all the others, and only it waits.
     #[test]
     fn what_failed_comes_last_and_waits_alone() {
         use UnfetchedState::{Aside, Dropped, Final, Gone, Skipped, Trying};
@@ -381,7 +382,8 @@ mod tests {
             ..unfetched("3", Trying)
         };
         check("1 2 3 4", &[], &[unfetched("1", Trying), later], "2 4 1");
-        // The clock was set back by a day since: what is being tried does not wait for tomorrow.
+        // The clock was set back by a day since: a mail that is being tried does not wait for
+        // tomorrow.
         let tomorrow = |key, state| UnfetchedMail {
             next_try_at: Some(NOW + Duration::from_secs(25 * 3_600)),
             ..unfetched(key, state)
@@ -400,7 +402,7 @@ mod tests {
         assert_eq!((gone.left, gone.unfetched_left), (keys("1"), keys("1")));
     }
 
-    /// `R01d`: a counter that began anew while nobody looked shows in the sizes.
+    /// `R01d`: the sizes show that a counter began again while nobody looked.
     #[test]
     fn a_key_with_another_size_is_looked_at_and_never_deleted() {
         let sizes: HashMap<MailKey, u64> = [(key("1"), 10), (key("2"), 11)].into();
@@ -412,7 +414,7 @@ mod tests {
         assert_eq!(deletable(safe, &keys("1 2 3"), &shared, &sizes), keys("1"));
     }
 
-    /// A key of which something was noted, with another size, names another mail, whatever it was.
+    /// A noted key with another size names another mail, whatever the note says.
     #[test]
     fn a_noted_key_with_another_size_is_looked_at() {
         for state in UnfetchedState::ALL {

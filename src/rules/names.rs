@@ -3,13 +3,13 @@
 /// Longest name that is shown, in characters.
 const CHARS_MAX: usize = 60;
 
-/// Blanks in a row that a name may have; more push what follows out of sight.
+/// How many blanks in a row a name may have; more push what follows out of sight.
 const BLANKS_MAX: usize = 2;
 
-/// The name as it may stand in front of the real address, if it may.
+/// The name as it may precede the real address, if it may.
 ///
-/// A name that looks like an address stands for another sender, and one with characters that are
-/// not seen hides what it says. Such names are left out wholly: the address alone deceives nobody.
+/// A name that looks like an address passes for another sender, and one with invisible characters
+/// hides what it says. Such names are left out wholly: the address alone deceives nobody.
 pub fn shown(name: &str) -> Option<String> {
     let name = name.trim();
     let blank = " ".repeat(BLANKS_MAX + 1);
@@ -25,7 +25,7 @@ fn is_at(c: char) -> bool {
     matches!(c, '@' | '\u{FF20}' | '\u{FE6B}' | 'ⓐ' | 'Ⓐ' | '\u{E0040}')
 }
 
-/// What is seen as a full stop.
+/// What looks like a full stop.
 fn is_dot(c: char) -> bool {
     matches!(
         c,
@@ -55,7 +55,7 @@ fn is_unseen(c: char) -> bool {
             | '\u{1D173}'..='\u{1D17A}' | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The name of a host: labels with full stops between them that are no abbreviations ("Dr.med.").
+/// A host name: labels with full stops between them that are no abbreviations ("Dr.med.").
 fn is_domain(word: &str) -> bool {
     let word = word.trim_matches(|c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | '"'));
     let labels: Vec<&str> = word.split(is_dot).collect();
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(shown(&"ä".repeat(99)).unwrap().chars().count(), CHARS_MAX);
     }
 
-    /// The name stands in front of the address; one that looks like an address deceives.
+    /// The name precedes the address; one that looks like an address deceives.
     #[test]
     fn a_name_that_looks_like_an_address_is_left_out() {
         for name in [

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::model::{Attachment, Letter, Media, NewPost, Notice, Speaker, Substance};
 
 /// Our mark on a post: its `txn_id`, so that its echo is recognised even when the homeserver's
-/// answer to our request was lost. It stands inside the content and means nothing to anybody.
+/// answer to our request was lost. It is inside the content and means nothing to anybody.
 pub const POST_MARK: &str = "de.umstieg.post";
 
 /// Largest content of a post we make, in bytes of JSON. A Matrix event is at most 65,536 bytes
@@ -17,10 +17,10 @@ pub const CONTENT_BYTES_MAX: usize = 40_000;
 ///
 /// `head`: lines between its subject and its words.
 ///
-/// They are its words and its files by the ghost, then what the gateway has to say about it
-/// (`hints`) by the bot.
+/// The ghost posts its words and its files, then the bot posts what the gateway has to say about it
+/// (`hints`).
 ///
-/// Subject and file names stand only inside contents, which are encrypted in an encrypted room
+/// Subject and file names are only inside contents, which are encrypted in an encrypted room
 /// (TIM-29).
 pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) -> Vec<NewPost> {
     let mut contents: Vec<(Speaker, Notice, Option<i32>)> = Vec::new();

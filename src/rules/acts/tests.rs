@@ -1,4 +1,4 @@
-//! What a room shows, against another way to find it; and what follows from every case.
+//! What a room shows, checked against another way to find it; and what follows from every case.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -36,7 +36,7 @@ fn the_newest_edit_of_the_author_counts_unless_it_was_taken_back() {
         Shown::Version(Some("$1")),
     );
     check(&[edit("$1", Newer::Says), redaction("$1")], Shown::Version(None));
-    // B83: what was deleted stays deleted, whatever becomes of the redaction.
+    // B83: what was deleted stays deleted, whatever happens to the redaction.
     check(&[redaction("$m"), redaction("$r")], Shown::Nothing);
     check(&[redaction("$1"), edit("$1", Newer::Says)], Shown::Version(None));
     check(
@@ -48,7 +48,7 @@ fn the_newest_edit_of_the_author_counts_unless_it_was_taken_back() {
     check(&[edit("$1", Newer::Unread), edit("$2", Newer::Says)], Shown::Version(Some("$2")));
     check(&[edit("$1", Newer::Never)], Shown::Never("$1"));
     check(&[edit("$1", Newer::Unread), redaction("$m")], Shown::Nothing);
-    // Acts on other messages are none of this one's.
+    // Acts on other messages do not concern this one.
     check(&[redaction("$other")], Shown::Version(None));
 }
 
@@ -74,13 +74,13 @@ fn an_act_is_told_from_its_event_without_its_key() {
         } },
     });
     assert_eq!(acts(&redacted), [expected("$r", "@chefin:x", "$m", ActKind::Redaction)]);
-    // Both places of a redaction; the upper one is vouched for.
+    // Both places of a redaction; the server vouches for the upper one.
     let redaction = json!({
         "type": "m.room.redaction", "event_id": "$r", "sender": "@anna:x",
         "redacts": "$m", "content": { "redacts": "$forged" },
     });
     assert_eq!(acts(&redaction), [expected("$r", "@anna:x", "$m", ActKind::Redaction)]);
-    // B83: from version 11 on it stands in the content alone, which a redaction of it leaves there.
+    // B83: from version 11 on it is in the content alone, and a redaction of it leaves it there.
     let redaction = json!({
         "type": "m.room.redaction", "event_id": "$r", "sender": "@anna:x",
         "content": { "redacts": "$m" },
@@ -106,7 +106,7 @@ fn an_act_is_told_from_its_event_without_its_key() {
     }
 }
 
-/// What a room shows, found by going through what happened and keeping a list of versions.
+/// What a room shows, found by replaying what happened and keeping a list of versions.
 fn shown_by_going_through(
     message: &str,
     author: &str,
@@ -174,7 +174,7 @@ proptest! {
     }
 }
 
-/// Every case there is.
+/// All cases.
 fn every_case() -> Vec<(ActKind, MessageStanding<'static>)> {
     let mut cases = Vec::new();
     for dispatch in DeliveryState::ALL {
@@ -241,7 +241,7 @@ fn what_is_said_is_true_of_the_state() {
             };
             assert!(say.is_some_and(|say| told.contains(&say)), "{case}");
         }
-        // L120: nothing that was unclear once is called not handed over.
+        // L120: what was unclear once is never called "not handed over".
         if now.may_have_arrived || state == State::Unclear {
             let untrue = [
                 Say::Withdrawn,
@@ -284,7 +284,7 @@ fn what_is_said_is_true_of_the_state() {
         {
             assert_eq!(after(act, now), After::default(), "{case}");
         }
-        // Nobody who deletes what stays in the room anyway is bothered.
+        // A person who deletes what stays in the room anyway is not bothered.
         if now.is_out && act == ActKind::Redaction && !now.is_held {
             assert_eq!(say, None, "{case}");
         }
