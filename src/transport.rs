@@ -3,13 +3,13 @@
 //! A shell: it moves bytes, and says in types how far it came. It knows no store and no room, keeps
 //! nothing between two sessions, and decides nothing about a mail's content. What it promises:
 //!
-//! * Everything a server sends is bounded, in time ("no byte since", never "the whole command":
-//!   a Clientmodul decrypts with a card between the first and the second line) and in bytes.
-//! * No fallback to plaintext. A certificate that is not trusted ends the attempt.
+//! * Everything a server sends is bounded, in time ("no byte since", never "the whole command": a
+//!   Clientmodul decrypts with a card between the first and the second line) and in bytes.
+//! * No fallback to plaintext. An untrusted certificate ends the attempt.
 //! * No error, log line or reply text names a user, an address or a password; the host is named.
 //!
-//! `wire` reads and writes with those limits, `tls` decides whom to trust, `pop3`, `imap` and `smtp`
-//! hold one dialogue each, `mailbox` gives the first two one face.
+//! `wire` reads and writes with those limits, `tls` decides which certificates to trust, `pop3`,
+//! `imap` and `smtp` hold one dialogue each, `mailbox` gives the first two one face.
 
 mod account;
 mod error;

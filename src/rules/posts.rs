@@ -40,7 +40,7 @@ pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) ->
     named(name, contents)
 }
 
-/// What the gateway has to say in the place of a letter of which there is nothing.
+/// What the gateway says in the place of a letter of which nothing could be fetched.
 pub fn notices(name: &str, notices: &[Notice]) -> Vec<NewPost> {
     named(name, notices.iter().map(|notice| (Speaker::Bot, notice.clone(), None)).collect())
 }
@@ -57,7 +57,7 @@ fn named(name: &str, contents: Vec<(Speaker, Notice, Option<i32>)>) -> Vec<NewPo
         .collect()
 }
 
-/// What all posts of a letter have in common in their `txn_id`s: the letter's name.
+/// What the `txn_id`s of all posts of a letter have in common: the letter's name.
 pub fn name_of(txn_id: &str) -> &str {
     let is_place = |place: &str| !place.is_empty() && place.bytes().all(|b| b.is_ascii_digit());
     match txn_id.rsplit_once('p') {
@@ -66,8 +66,8 @@ pub fn name_of(txn_id: &str) -> &str {
     }
 }
 
-/// Marks a post that a human's device could read when it left, outside of what is encrypted: a post
-/// that was tried several times may stand in its room as it was at any of them.
+/// Marks a post that a human's device could read when it left, outside the encrypted part: a post
+/// that was tried several times may be in its room in the form of any of these tries.
 pub const READ_MARK: &str = "de.umstieg.read";
 
 /// Puts that mark beside ours.
@@ -139,7 +139,7 @@ pub fn with_media(content: &Value, media: &Media, bytes: u64) -> Value {
     Value::Object(content)
 }
 
-/// `content` with what `file` says of a file, where `content` itself is silent.
+/// `content` with what `file` says about a file, where `content` itself is silent.
 pub fn merged(content: &Value, file: &Value) -> Value {
     let mut merged = file.as_object().cloned().unwrap_or_default();
     merged.extend(content.as_object().cloned().unwrap_or_default());
@@ -198,7 +198,7 @@ fn formatted(letter: &Letter, head: &[String]) -> String {
     if lines.is_empty() { text } else { format!("{}<br><br>{text}", lines.join("<br>")) }
 }
 
-/// A line whose blanks a client does not draw together: in a plain text they hold columns apart.
+/// A line whose blanks a client does not collapse: in a plain text they keep columns apart.
 fn fixed(line: &str) -> String {
     let mut fixed = String::with_capacity(line.len());
     for c in line.chars() {
@@ -319,7 +319,7 @@ mod tests {
         );
     }
 
-    /// B03: the columns of a plain text stay apart where clients draw blanks together.
+    /// B03: the columns of a plain text stay apart where clients collapse blanks.
     #[test]
     fn b03_blanks_of_a_plain_letter_stay() {
         let posts = render("1", &letter("", "Hb   12\n  CRP\t5", &[]), &[], &[]);

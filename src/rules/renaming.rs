@@ -1,4 +1,4 @@
-//! Channels that are called otherwise in the settings than in the database: their mailbox is the same.
+//! Channels that have another name in the settings than in the database: their mailbox is the same.
 //!
 //! A mailbox that changes hands may also mean something else. Where settings can be read in two ways
 //! nothing is renamed: letters of one practice must not come into the rooms of another.
@@ -12,11 +12,11 @@ use crate::model::{ChannelKind, ChannelName};
 pub struct Configured {
     pub name: ChannelName,
     pub kind: ChannelKind,
-    /// What the channel was called that read this mailbox last.
+    /// The name of the channel that last read this mailbox.
     pub known_as: Option<String>,
 }
 
-/// What the database knows of channels: by name, the kind of their conversations, where there are some.
+/// What the database knows of channels: by name, the kind of their conversations, if there are some.
 pub type KnownChannels = BTreeMap<String, Option<ChannelKind>>;
 
 /// A channel that the database knows by another name than the settings.
@@ -77,7 +77,7 @@ pub fn renamings(
         else {
             continue;
         };
-        // A channel that has another mailbox by now, and a name of its own, stays what it is.
+        // A channel that has another mailbox by now, and its own name, stays what it is.
         let goes_on = configured
             .iter()
             .any(|other| other.name.as_str() == from && other.known_as.as_ref() == Some(from));
@@ -119,7 +119,7 @@ fn is_clear(
     Ok(())
 }
 
-/// The channels among which names go round.
+/// The channels whose names go round in a circle.
 fn circle(begin: &Renaming, renamings: &[Renaming]) -> Option<Vec<ChannelName>> {
     let mut names = BTreeSet::from([begin.to.clone()]);
     let mut last = begin;
@@ -161,7 +161,7 @@ mod tests {
         ChannelName::new(name).unwrap()
     }
 
-    /// Channels as the settings have them, each with who read its mailbox last.
+    /// Channels as the settings have them, each with the channel that last read its mailbox.
     fn judged(
         configured: &[(&str, Option<&str>)],
         known: &[&str],
@@ -219,15 +219,15 @@ mod tests {
             let known = KnownChannels::from([("a".to_owned(), Some(ChannelKind::Kim))]);
             let judged = renamings(&configured, &known);
             assert!(matches!(judged, Err(Unclear::OtherKind { .. })), "{judged:?}");
-            // Where nobody has written yet, nothing depends on it.
+            // Where there are no letters yet, nothing depends on it.
             let known = KnownChannels::from([("a".to_owned(), None)]);
             assert!(renamings(&configured, &known).is_ok());
         }
     }
 
     proptest! {
-        /// Whatever the settings say: no two become one, none becomes two, and no channel loses its
-        /// rooms to one that the settings have beside it.
+        /// Whatever the settings say: no two channels become one, none becomes two, and no channel
+        /// loses its rooms to one that the settings have beside it.
         #[test]
         fn f4_no_choice_of_names_mixes_channels(
             known_as in prop::collection::vec(prop::option::of(0..4_usize), 1..5),

@@ -11,7 +11,7 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(5);
 /// Longest wait: an assistant who watches the room should see a fixed server answer soon.
 const BACK_OFF_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Longest time the settings let an answer be gathered (`collect_seconds`).
+/// The longest time the settings let an answer be gathered (`collect_seconds`).
 pub const COLLECT_MAX: Duration = Duration::from_secs(600);
 
 /// Wait before attempt number `attempts + 1`: doubling, bounded.
@@ -23,8 +23,8 @@ pub fn back_off(attempts: i32) -> Duration {
 /// No wait between two attempts is longer than this.
 pub const WAIT_MAX: Duration = BACK_OFF_MAX;
 
-/// When what is due at a time may be done, if not now. A time that is further ahead than the `longest`
-/// wait was written by a clock that was set back since.
+/// When a thing that is due at a time may be done, if not now. A time that is further ahead than the
+/// `longest` wait was written by a clock that was set back since.
 pub fn not_before(
     due: OffsetDateTime,
     now: OffsetDateTime,
@@ -44,11 +44,11 @@ pub enum Verdict {
     Again(Duration),
     /// Nothing was accepted, and the attempts are used up.
     TriedEnough,
-    /// Only the server knows. Sending again might double it, so a person decides.
+    /// Only the server knows what happened. Sending again might double it, so a person decides.
     Hold,
 }
 
-/// Judges an attempt; `attempts` counts it already, `attempts_max` bounds them.
+/// Judges an attempt; `attempts` already includes it, `attempts_max` bounds them.
 pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
     match outcome {
         Outcome::Accepted { .. } => Verdict::Done,
@@ -59,19 +59,20 @@ pub fn judge(outcome: &Outcome, attempts: i32, attempts_max: i32) -> Verdict {
     }
 }
 
-/// How many attempts the gateway may not have survived before the next one is made alone.
+/// How many attempts the gateway may fail to survive before the next one is made alone.
 const BESIDE_OTHERS_MAX: i32 = 3;
 
-/// Whether what the gateway did not survive so often is to be tried alone from now on, so that it is
-/// not blamed for what ended the gateway at the same time. Of few attempts half are made so.
+/// Whether a thing that the gateway failed to survive this often is to be tried alone from now on,
+/// so that it is not blamed for what ended the gateway at the same time. If few attempts are
+/// allowed, half of them are made alone.
 pub fn is_suspect(interrupted: i32, attempts_max: i32) -> bool {
     interrupted >= BESIDE_OTHERS_MAX.min(attempts_max / 2).max(1)
 }
 
 /// Judges an attempt that the gateway did not survive, before anything of the body could leave.
 ///
-/// Mostly it was stopped for reasons of its own, so the first time is tried again at once. Should it
-/// be the attempt that ends it, everything else has time between two of them.
+/// Mostly the gateway was stopped for other reasons, so the first time is tried again at once. If it
+/// is the attempt that ends the gateway, everything else has time between two of them.
 pub fn after_interruption(attempts: i32, attempts_max: i32) -> Verdict {
     match attempts {
         _ if attempts >= attempts_max => Verdict::TriedEnough,

@@ -6,7 +6,7 @@ use crate::model::{MayAsk, MessageKind, RoomEvent, RoomFile};
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomFacts<'a> {
-    /// Whether the sender is one of ours: the bot or a ghost.
+    /// Whether the sender is one of our users: the bot or a ghost.
     pub is_ours: bool,
     /// Whether the channel lets the sender speak for the practice.
     pub may_speak: bool,
@@ -14,9 +14,10 @@ pub struct RoomFacts<'a> {
     pub is_answerable: bool,
     /// Largest file the channel takes, in bytes.
     pub file_bytes_max: u64,
-    /// What the sender is called: the subject of what it says about itself (`/me`).
+    /// The sender's name: the subject of what it says about itself (`/me`).
     pub speaker: &'a str,
-    /// Whether files have to be encrypted: what the homeserver gives for another one nobody signed.
+    /// Whether files have to be encrypted: nobody signed what the homeserver gives for another
+    /// file.
     pub encrypts_files: bool,
 }
 
@@ -45,7 +46,7 @@ pub enum Route {
     Refuse(Refusal),
 }
 
-/// What leaves of one room message.
+/// The part of one room message that leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhatLeaves {
     Text(String),
@@ -61,7 +62,7 @@ pub enum Refusal {
     NotTransferable,
     Encrypted,
     TooLarge,
-    /// A file in the clear, where files have to be encrypted.
+    /// An unencrypted file, where files have to be encrypted.
     ClearFile,
     /// An edit that leaves no words.
     Empty,
@@ -89,7 +90,7 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
         }
     };
     // An edit is one whatever it says: clients show it in the place of the message. So it is
-    // neither a command nor a notice, and what it cannot say keeps the message here.
+    // neither a command nor a notice, and if it cannot leave, the message stays here.
     if let Some(event_id) = &message.replaces {
         let by = if facts.may_speak {
             saying(&message.kind, facts).and_then(|saying| saying.ok_or(Refusal::Empty))
@@ -124,7 +125,7 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
     }
 }
 
-/// What leaves of a content; `None` where the room shows no words either.
+/// The part of a content that leaves; `None` where the room shows no words either.
 fn saying(kind: &MessageKind, facts: RoomFacts<'_>) -> Result<Option<WhatLeaves>, Refusal> {
     let text = match kind {
         // Its words are only in what could not be read.
@@ -135,7 +136,7 @@ fn saying(kind: &MessageKind, facts: RoomFacts<'_>) -> Result<Option<WhatLeaves>
             return Err(Refusal::NotTransferable);
         }
         MessageKind::Text(words) => words.body.clone(),
-        // "ruft Sie morgen an" says nothing without the one who does.
+        // "ruft Sie morgen an" says nothing without the person who does it.
         MessageKind::Emote(words) if words.body.trim().is_empty() => String::new(),
         MessageKind::Emote(words) => format!("{} {}", facts.speaker, words.body),
         // Structured messages carry a text for people (TIM-11); without one there is nothing.
@@ -161,7 +162,7 @@ fn saying(kind: &MessageKind, facts: RoomFacts<'_>) -> Result<Option<WhatLeaves>
     Ok((!text.trim().is_empty()).then_some(WhatLeaves::Text(text)))
 }
 
-/// Whether files are encrypted as they have to be, and fit by what their sender says of their sizes.
+/// Whether files are encrypted as required, and small enough by the sizes their sender states.
 fn fits(files: &[RoomFile], facts: RoomFacts<'_>) -> Result<(), Refusal> {
     if facts.encrypts_files && files.iter().any(|file| file.encryption.is_none()) {
         return Err(Refusal::ClearFile);
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(route(&event, facts), replaced(Err(Refusal::MayNotSpeak)));
     }
 
-    /// The room shows something of these, so they are not passed over.
+    /// The room shows something of these, so they are not ignored.
     #[test]
     fn what_the_room_shows_without_words_is_refused() {
         let html = |html: &str| Words { body: " ".to_owned(), html: Some(html.to_owned()) };
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(route(&message(MessageKind::Text(html(" "))), OPEN), Route::Ignore);
     }
 
-    /// Nobody but the homeserver vouches for what a file in the clear holds.
+    /// Only the homeserver vouches for the content of an unencrypted file.
     #[test]
     fn a_file_in_the_clear_stays_where_files_are_encrypted() {
         let facts = RoomFacts { encrypts_files: true, ..OPEN };
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(routed, Route::Refuse(Refusal::TooLarge));
     }
 
-    /// B46: who does something is part of what is said.
+    /// B46: the person who does something is part of what is said.
     #[test]
     fn b46_an_emote_has_its_subject() {
         let event = message(MessageKind::Emote(words("ruft Sie morgen an")));

@@ -1,9 +1,9 @@
 //! Which conversation a letter belongs to.
 //!
-//! Putting a reply into another patient's room is a breach of confidence, so a thread matches only
+//! Putting a reply into another patient's room is a breach of confidence. So a thread matches only
 //! by a Message-ID that this channel has seen from or sent to this very correspondent, and that
-//! leads to one conversation: whoever calls this loads no others. An empty or unknown header
-//! matches nothing, and a subject never does.
+//! leads to one conversation: the caller loads no others. An empty or unknown header matches
+//! nothing, and a subject never does.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ pub enum Placement {
     /// Into a new one.
     Open,
     /// Into a new one although it answers something: what it names is unknown here, leads to more
-    /// than one, or belongs to somebody else. The room gets a hint.
+    /// than one conversation, or belongs to another correspondent. The room gets a hint.
     OpenDespiteClaim,
 }
 
@@ -72,7 +72,7 @@ impl Ancestors {
 /// What is known when a letter is placed.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// Two letters of this correspondent may be of two people.
+    /// Two letters of this correspondent may be from two people.
     pub is_nameless: bool,
     /// The letter's own Message-ID.
     pub own: Option<&'a MessageId>,
@@ -84,13 +84,13 @@ pub struct Known<'a> {
 
 /// Places a letter.
 ///
-/// With [`ThreadBy::Thread`] the nearest known ancestor decides. Ids are chosen by whoever sends the
-/// letter, and some systems give one to several letters, so one that is ambiguous opens a new room;
-/// nothing is looked for behind it, since the chain is that of the same sender. So does a letter
-/// whose parents contradict each other, or that names itself.
+/// With [`ThreadBy::Thread`] the nearest known ancestor decides. The sender of a letter chooses its
+/// id, and some systems give one id to several letters, so an ambiguous ancestor opens a new room.
+/// Nothing is looked for behind it, since the whole chain is the same sender's. The same happens to
+/// a letter whose parents contradict each other, or that names itself.
 ///
-/// With [`ThreadBy::Correspondent`] the newest conversation goes on, except for a correspondent
-/// nobody can name: two of those may be two people, so each gets its own room.
+/// With [`ThreadBy::Correspondent`] the newest conversation goes on, except for an unknown
+/// correspondent: two of those may be two people, so each letter gets its own room.
 pub fn place(thread_by: ThreadBy, ancestors: &Ancestors, known: Known<'_>) -> Placement {
     let claims = ancestors.len() > 0 || ancestors.is_garbled;
     let open = if claims { Placement::OpenDespiteClaim } else { Placement::Open };
@@ -190,7 +190,7 @@ mod tests {
         check(&["x"], &[], &[], NEW);
     }
 
-    /// B77: a mail server on our answer's way gave it another id, and what answers it names that one.
+    /// B77: a mail server on our answer's way gave it another id, and the reply names that one.
     #[test]
     fn b77_an_answer_to_an_id_we_never_gave_is_led_by_the_ids_behind_it() {
         check(&["new@server"], &["a", "new@server"], &[("a", 1), ("ours", 1)], ONE);
@@ -204,7 +204,7 @@ mod tests {
         check(&["a"], &[], &[("a", -1)], NEW);
         check(&["b"], &["a", "b"], &[("a", 1), ("b", -1)], NEW);
         check(&[], &["a", "b", "x"], &[("a", 1), ("b", -1)], NEW);
-        // A nearer one that is not ambiguous is all that is needed.
+        // A nearer one that is not ambiguous is enough.
         check(&["b"], &["a", "b"], &[("a", -1), ("b", 2)], TWO);
     }
 

@@ -1,10 +1,10 @@
 //! Who may log in, and when: providers lock an account after a few wrong passwords, and with it the
 //! practice's mailbox (KIM-6).
 //!
-//! An inbox, an outbox and every conversation behind them use one account, so what one of them is
-//! refused holds for all. While a login is being refused, one is tried at a time, after a wait that
-//! doubles. Whoever gets in all the same (the other server, whose password is right) is kept waiting
-//! once, not for ever.
+//! An inbox, an outbox and every conversation behind them use one account, so a refusal to one
+//! counts for all. While logins are being refused, one is tried at a time, after a wait that
+//! doubles. A server that accepts the login all the same (the other one, whose password is right) is
+//! kept waiting once, not for ever.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,22 +15,22 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// First wait after a refused login. Two in the first minute: enough for a card that was being
-/// unlocked, and below what any provider locks for.
+/// First wait after a refused login. That allows two in the first minute: enough for a card that
+/// was being unlocked, and below any provider's limit for locking.
 const REFUSED_FIRST: Duration = Duration::from_secs(30);
 
-/// Longest wait. Whoever mends the password starts the gateway anew, which tries at once.
+/// Longest wait. An admin who corrects the password restarts the gateway, which tries at once.
 const REFUSED_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Longest wait for a server that takes no login for now, right or wrong: its provider is away, and
-/// nobody locks an account for asking when it is back.
+/// no provider locks an account for asking when it is back.
 const AWAY_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// Logins of one account that are under way at once, where the last one was accepted. Should the
-/// password change in that moment, so many are wrong.
+/// How many logins of one account may be under way at once after an accepted one. If the password
+/// changes in that moment, that many are wrong.
 const LOGINS_AT_ONCE: usize = 3;
 
-/// How long the first one after a wait may take until it logs in: it has a mail to write.
+/// How long the first task after a wait may take until it logs in: it has a mail to write.
 const TRIAL_WITHIN: Duration = Duration::from_secs(60);
 
 /// The accounts of all channels.
@@ -38,7 +38,7 @@ const TRIAL_WITHIN: Duration = Duration::from_secs(60);
 pub struct Accounts(BTreeMap<String, Account>);
 
 impl Accounts {
-    /// The account of a user at a host: the same for all who log in by the same name.
+    /// The account of a user at a host: the same for all tasks that log in by the same name.
     pub(super) fn of(&mut self, user: &str, host: &str) -> Account {
         self.0.entry(name(user, host)).or_default().clone()
     }
@@ -71,28 +71,28 @@ struct Logins {
     ended: Notify,
 }
 
-/// A server of an account: its host in small letters, and its port.
+/// A server of an account: its host in lower case, and its port.
 pub(super) type ServerDoor = (String, u16);
 
 #[derive(Default)]
 struct LoginState {
-    /// Logins in a row that did not succeed, since all was well.
+    /// Logins in a row that did not succeed, since the last success.
     refused: i32,
     /// One of them was refused: the password may be wrong.
     is_doubtful: bool,
-    /// Until when nobody tries.
+    /// Until when no login is tried.
     until: Option<Instant>,
-    /// Somebody who asked may try before that: the one trial after a wait.
+    /// A task that asked may try before that: the one trial after a wait.
     has_trial: bool,
     under_way: usize,
-    /// Where the last login was accepted, since the first refused one.
+    /// The servers where the last login was accepted, since the first refused one.
     good: BTreeSet<ServerDoor>,
-    /// Where the last one was refused.
+    /// The servers where the last one was refused.
     failing: BTreeSet<ServerDoor>,
 }
 
 impl LoginState {
-    /// How long a server has to wait that was not yet seen to take the password.
+    /// How long a server has to wait that has not yet been seen to take the password.
     fn wait(&self, door: &ServerDoor, now: Instant) -> Option<Duration> {
         if self.refused == 0 || self.good.contains(door) {
             return None;
@@ -102,7 +102,7 @@ impl LoginState {
             .filter(|wait| !wait.is_zero())
     }
 
-    /// A login at a server did not succeed, and nobody tries there for a while.
+    /// A login at a server did not succeed, and none is tried there for a while.
     fn failed(&mut self, door: ServerDoor, longest: Duration) {
         self.good.remove(&door);
         self.failing.insert(door);
@@ -117,8 +117,8 @@ impl LoginState {
 }
 
 impl Account {
-    /// How long nobody should try, asked before any work is done for it. `None` lets the caller try;
-    /// after a refused login it lets one.
+    /// How long to wait before trying, asked before any work is done for it. `None` lets the caller
+    /// try; after a refused login it lets only one caller try.
     pub(super) fn wait(&self, door: ServerDoor) -> Option<Duration> {
         let now = Instant::now();
         let mut state = self.state();
@@ -132,13 +132,13 @@ impl Account {
         None
     }
 
-    /// How long nobody tries, as it stands.
+    /// How long to wait, as it stands.
     pub(super) fn waits(&self, door: &ServerDoor) -> Option<Duration> {
         self.state().wait(door, Instant::now())
     }
 
-    /// The right to log in now, or how long to wait for it. Waits itself for logins under way: they
-    /// tell whether the password is right.
+    /// The right to log in now, or how long to wait for it. Waits for logins under way, because
+    /// they tell whether the password is right.
     pub(super) async fn turn(&self, door: ServerDoor) -> Result<LoginTurn, Duration> {
         loop {
             let ended = self.0.ended.notified();
@@ -165,13 +165,13 @@ impl Account {
     pub(super) fn refused(&self, door: ServerDoor) {
         let mut state = self.state();
         if !std::mem::replace(&mut state.is_doubtful, true) {
-            // Everybody has to show anew that the password is right.
+            // Every server has to show again that the password is right.
             state.good.clear();
         }
         state.failed(door, REFUSED_MAX);
     }
 
-    /// Says nothing about the password: who got in elsewhere goes on.
+    /// Says nothing about the password: servers that accepted it elsewhere go on.
     fn note_away(&self, door: ServerDoor) {
         self.state().failed(door, AWAY_MAX);
     }
@@ -197,7 +197,8 @@ fn after(refused: i32) -> Duration {
     (REFUSED_FIRST * 2u32.pow(doublings)).min(REFUSED_MAX)
 }
 
-/// A login that may be tried. Dropped without a word, nothing was learned of the password.
+/// A login that may be tried. If it is dropped without a result, nothing was learned about the
+/// password.
 pub(super) struct LoginTurn {
     account: Account,
     door: ServerDoor,
@@ -236,7 +237,8 @@ mod tests {
         (host.to_owned(), port)
     }
 
-    /// Logins within a time, when everybody tries whenever he may and is refused.
+    /// How many logins happen within a time, when every task tries as soon as it may and is
+    /// refused.
     async fn tried(account: &Account, doors: &[ServerDoor], seconds: u64) -> usize {
         let mut tried = 0;
         for _ in 0..seconds {
@@ -259,13 +261,13 @@ mod tests {
         let account = accounts.of("a@k#h:995#m", "h");
         assert!(Arc::ptr_eq(&account.0, &accounts.of("A@k#h:465#m", "h").0), "one account");
         assert_eq!(tried(&account, &both, 60).await, 2);
-        // 30 s, 1, 2, 4, 8, 16, 32 minutes, and each hour from then on.
+        // 30 s, 1, 2, 4, 8, 16, 32 minutes, and every hour from then on.
         assert_eq!(tried(&account, &both, 3600).await, 5);
         assert_eq!(tried(&account, &both, 24 * 3600).await, 24);
         assert_eq!(after(i32::MAX), REFUSED_MAX);
     }
 
-    /// Whoever is refused nothing is kept waiting once.
+    /// A server that refuses nothing is kept waiting once.
     #[tokio::test(start_paused = true)]
     async fn a_wrong_password_at_one_server_does_not_stop_the_other_for_good() {
         let (inbox, outbox) = (door("h", 995), door("h", 465));
@@ -328,7 +330,7 @@ mod tests {
             assert!(account.wait(inbox.clone()).is_none(), "its password is right");
             advance(Duration::from_secs(1)).await;
         }
-        // 30 s, 1, 2, 4 minutes, and every five from then on.
+        // 30 s, 1, 2, 4 minutes, and every five minutes from then on.
         assert!((36..=42).contains(&tried), "{tried}");
         advance(AWAY_MAX).await;
         account.turn(outbox.clone()).await.unwrap().refused();

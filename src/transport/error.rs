@@ -20,7 +20,7 @@ pub enum ServerSettingsError {
     NobodyTrusted,
 }
 
-/// Why a session with a mail server could not be had, or ended.
+/// Why there was no session with a mail server, or why it ended.
 ///
 /// Names the host and, where the server said something, its words without addresses and numbers.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +32,8 @@ pub enum MailServerError {
     /// Never answered by trying without TLS: an operator must look (KIM-3).
     #[error("the mail server {host} offers no TLS connection that can be trusted")]
     Tls { host: String, source: Fault },
-    /// Also what a Clientmodul says of a locked card or a wrong call context: back off, a few
-    /// tries an hour at most, and tell an operator (KIM-6).
+    /// A Clientmodul says the same for a locked card or a wrong call context: back off, try a few
+    /// times an hour at most, and tell an operator (KIM-6).
     #[error("the mail server {host} refuses the login")]
     Credentials { host: String, source: Fault },
     /// A login was refused a moment ago, here or elsewhere, and nothing was tried.
@@ -47,7 +47,7 @@ pub enum MailServerError {
     Broken { host: String, source: Fault },
 }
 
-/// What a caller should do about it.
+/// What the caller should do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailServerErrorKind {
     Settings,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::MailKey;
 
-/// Longest header block we read, in bytes. Ten thousand headers of an ordinary length fit.
+/// The longest header block we read, in bytes. Ten thousand headers of ordinary length fit.
 pub(super) const HEADER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The mails in a mailbox.
@@ -12,16 +12,16 @@ pub(super) const HEADER_BYTES_MAX: usize = 1024 * 1024;
 pub struct KeyList {
     /// In the server's order, which is mostly the order of arrival. Each once.
     pub keys: Vec<MailKey>,
-    /// Those of mails that the server names the same. Which is which may change from list to list,
+    /// Mails to which the server gives the same name. Which is which may change from list to list,
     /// so none of them may be deleted.
     pub shared: BTreeSet<MailKey>,
-    /// Entries that name no mail: not reachable, so somebody should look.
+    /// Entries that name no mail: not reachable, so a person should look.
     pub nameless: usize,
     /// The server counts more mails than it lists: what is not in the list may be there.
     pub is_short: bool,
 }
 
-/// What became of asking for a mail.
+/// The outcome of asking for a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched<M = Vec<u8>> {
     /// Byte for byte as the server gave it.
@@ -54,9 +54,9 @@ impl<M> Fetched<M> {
     }
 }
 
-/// What a mail is put into while it comes.
+/// A receiver for a mail while it arrives.
 pub trait Basket: Send {
-    /// Takes what comes next; `false` when it could not be kept.
+    /// Takes the next bytes; `false` if they could not be kept.
     fn take(&mut self, bytes: &[u8]) -> impl Future<Output = bool> + Send;
 }
 
@@ -67,7 +67,7 @@ impl Basket for Vec<u8> {
     }
 }
 
-/// Keeps a header block: what comes up to the first empty line, and no more than
+/// Keeps a header block: everything up to the first empty line, and no more than
 /// [`HEADER_BYTES_MAX`].
 #[derive(Debug, Default)]
 pub struct Head {
@@ -117,6 +117,6 @@ pub enum Waited {
     /// Something may have come: look at the keys.
     News,
     TimeUp,
-    /// The server cannot tell us, or the protocol cannot: close the session and come again later.
+    /// The server or the protocol cannot tell us: close the session and come again later.
     Unsupported,
 }

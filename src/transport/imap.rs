@@ -2,7 +2,7 @@
 //! an ordinary mailbox and for practices whose own mail server stands before the Clientmodul.
 //!
 //! The grammar is `imap-proto`'s; reading, limits and the order of commands are ours. `async-imap`
-//! on top of it was tried and left: it takes a refused or broken-off SEARCH for an empty mailbox
+//! on top of it was tried and dropped: it takes a refused or broken-off SEARCH for an empty mailbox
 //! and a refused STORE for a done one, it allocates what a server announces up to 512 MiB, and its
 //! errors and trace lines quote mails and the password.
 
@@ -50,7 +50,7 @@ pub(super) struct Imap {
     validity: u32,
     /// Mails in the mailbox, as the server last said.
     exists: u32,
-    /// More mails than at the last look.
+    /// There are more mails than at the last look.
     has_news: bool,
     features: Features,
 }
@@ -75,7 +75,7 @@ impl Imap {
         session.read_features().await?;
         if server.tls == TlsMode::StartTls {
             session = session.start_tls(server).await?;
-            // What was said before TLS may be anybody's words.
+            // What was said before TLS may be an attacker's words.
             session.read_features().await?;
         }
         session.login(server).await?;
@@ -93,7 +93,7 @@ impl Imap {
                 Ok(())
             }
             Some(Response::Data { status: Status::Bye, .. }) => Err(self.refused(&line(&frame))),
-            // Also PREAUTH: a login we did not ask for is somebody else's.
+            // Also PREAUTH: a login we did not ask for is someone else's.
             _ => Err(Fault::Protocol("it greets like no IMAP server")),
         }
     }
@@ -176,7 +176,7 @@ impl Imap {
         }
         let mut uids: Vec<u32> = found.into_iter().filter(|&uid| uid != 0).collect();
         uids.sort_unstable();
-        // Somebody may have removed some meanwhile, and then `exists` says so too.
+        // A person may have removed some meanwhile, and then `exists` says so too.
         let is_short = u32::try_from(uids.len()).is_ok_and(|listed| listed < self.exists);
         let mut list = KeyList { is_short, ..KeyList::default() };
         for uid in uids {
@@ -230,8 +230,8 @@ impl Imap {
         self.fetch_uid(uid, bytes_max, basket).await.map_err(|e| self.broken(e))
     }
 
-    /// Asks for the size first, so that a mail that is honestly too large costs no session. What
-    /// then comes is held to the limit all the same.
+    /// Asks for the size first, so that a mail whose stated size is too large costs no session.
+    /// What then comes is limited all the same.
     async fn fetch_uid(
         &mut self,
         uid: u32,
@@ -258,7 +258,7 @@ impl Imap {
             Some(size) if usize::try_from(size).is_ok_and(|size| size > bytes_max) => {
                 Ok(Fetched::TooLarge)
             }
-            // What the server does not say about its length says nothing about the mail.
+            // Silence about its length says nothing about the mail.
             _ => self.section(uid, "", bytes_max, basket).await,
         }
     }
@@ -303,7 +303,8 @@ impl Imap {
             (Ok(done), _) if count > 0 && done.status == Status::Ok => {
                 Err(Fault::Protocol("it sent a long text nobody asked for"))
             }
-            // Its own list has it: Exchange says OK and brings nothing of mails it cannot convert.
+            // The server's own list has it: Exchange says OK and brings nothing of mails it cannot
+            // convert.
             (Ok(done), None) if done.status == Status::Ok => Ok(Fetched::Nothing),
             (Ok(done), _) => Ok(Fetched::Withheld { reply: self.presentable(&done.line) }),
             (Err(_), _) if is_lost => Ok(Fetched::NotKept),
@@ -314,9 +315,9 @@ impl Imap {
 
     /// Deletes these mails and no others.
     ///
-    /// With UIDPLUS they are expunged by name. Without it EXPUNGE would also remove what a person
-    /// marked in another program and may still want back: then ours stay marked, and leave with
-    /// the next expunge of anybody.
+    /// With UIDPLUS they are expunged by name. Without it EXPUNGE would also remove mails that a
+    /// person marked in another program and may still want back. Then ours stay marked, and leave
+    /// with the next expunge by any program.
     pub(super) async fn delete(
         &mut self,
         keys: &[MailKey],
@@ -331,7 +332,7 @@ impl Imap {
         Ok(agreed)
     }
 
-    /// `false`: they are marked, and stay until somebody expunges.
+    /// `false`: they are marked, and stay until a program expunges.
     async fn delete_uids(&mut self, uids: &[u32]) -> Result<bool, Fault> {
         let set = uids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         self.run(&format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)")).await?;
@@ -392,7 +393,7 @@ impl Imap {
         Ok(if self.has_news { Waited::News } else { Waited::TimeUp })
     }
 
-    /// LOGOUT. Deletions were final before, so a server that hangs up at once does no harm.
+    /// LOGOUT. Deletions are final before it, so a server that hangs up at once does no harm.
     pub(super) async fn close(mut self) -> Result<(), MailServerError> {
         match self.run("LOGOUT").await {
             Ok(()) | Err(Fault::Closed) => Ok(()),

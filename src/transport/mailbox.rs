@@ -16,8 +16,8 @@ use crate::model::MailKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MailboxProtocol {
-    /// What a Clientmodul speaks, and nothing else. At most one session per mailbox at a time:
-    /// the caller sees to it (KIM-7).
+    /// The only protocol of a Clientmodul. At most one session per mailbox at a time: the caller
+    /// makes sure of it (KIM-7).
     Pop3,
     /// The INBOX of an ordinary mail server.
     Imap,
@@ -25,10 +25,10 @@ pub enum MailboxProtocol {
 
 /// A logged-in session with one mailbox.
 ///
-/// After a [`MailServerErrorKind::Broken`](super::MailServerErrorKind) that is not a refusal,
-/// after a call that was dropped half-way, and mostly after [`Fetched::TooLarge`], the session is
-/// over: every further call says so, and nothing that was marked for deletion counts. A new
-/// session is the remedy. Nothing is ever fetched in a way that marks it as read.
+/// After a [`MailServerErrorKind::Broken`](super::MailServerErrorKind) that is not a refusal, after
+/// a call that was dropped half-way, and mostly after [`Fetched::TooLarge`], the session is over:
+/// every further call says so, and nothing that was marked for deletion counts. A new session is
+/// the remedy. No fetch ever marks a mail as read.
 pub struct Mailbox(Dialogue);
 
 enum Dialogue {
@@ -91,9 +91,9 @@ impl Mailbox {
         }
     }
 
-    /// What the server says of the lengths of its mails; nothing where it does not say. They are
-    /// not those of the mails that come (KIM-10), and yet tell that a name has gone over to
-    /// another mail. IMAP's names never do.
+    /// The lengths of the mails according to the server; nothing if it gives none. They are not
+    /// those of the mails that come (KIM-10), and still show that a name has passed to another
+    /// mail. IMAP's names never do.
     pub async fn sizes(&mut self) -> Result<Option<HashMap<MailKey, u64>>, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.sizes().await,
@@ -101,9 +101,9 @@ impl Mailbox {
         }
     }
 
-    /// The header block alone, cut at 1 MiB, also where the server gives more than that or breaks
-    /// off behind it. For KIM the headers of the encrypted mail, which
-    /// differ from those [`Mailbox::fetch_into`] brings (KIM-9).
+    /// The header block alone, cut at 1 MiB, even if the server gives more than that or breaks off
+    /// after it. For KIM these are the headers of the encrypted mail, which differ from those
+    /// [`Mailbox::fetch_into`] brings (KIM-9).
     pub async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         match &mut self.0 {
             Dialogue::Pop3(session) => session.header(key).await,
@@ -111,9 +111,8 @@ impl Mailbox {
         }
     }
 
-    /// The whole mail, put into `basket` while it comes. What is there counts only with
-    /// [`Fetched::Mail`]. The limit holds for what really comes, whatever size the server announced
-    /// (KIM-10).
+    /// The whole mail, put into `basket` while it comes. It counts only with [`Fetched::Mail`]. The
+    /// limit holds for what really comes, whatever size the server announced (KIM-10).
     pub async fn fetch_into(
         &mut self,
         key: &MailKey,
@@ -138,7 +137,7 @@ impl Mailbox {
         Ok(fetched.map(|()| mail))
     }
 
-    /// Deletes mails, and says which: those the server agreed to. Final only when
+    /// Deletes mails, and returns those to which the server agreed. Final only when
     /// [`Mailbox::close`] succeeded: until then POP3 may undo all of it (KIM-11).
     pub async fn delete(&mut self, keys: &[MailKey]) -> Result<Vec<MailKey>, MailServerError> {
         match &mut self.0 {

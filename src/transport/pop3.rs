@@ -1,9 +1,9 @@
 //! The POP3 dialogue (RFC 1939, STLS RFC 2595, AUTH RFC 5034, response codes RFC 2449 and 3206).
 //!
-//! Our own, because a Clientmodul is no ordinary server: it answers `+OK` to RETR and then decrypts
-//! for minutes, its LIST sizes are those of the encrypted mail (KIM-10; so they tell mails apart,
-//! and nothing else), and its `-ERR` says the same for a wrong password and a locked card. One command at a time, no
-//! pipelining (KIM-4).
+//! Our own, because a Clientmodul is no ordinary server. It answers `+OK` to RETR and then decrypts for
+//! minutes. Its LIST sizes are those of the encrypted mail (KIM-10), so they tell mails apart, and
+//! nothing else. Its `-ERR` says the same for a wrong password and a locked card. One command at a
+//! time, no pipelining (KIM-4).
 
 use std::collections::HashMap;
 
@@ -20,14 +20,14 @@ use super::{
 };
 use crate::model::MailKey;
 
-/// Longest list of mails we read. A mailbox of this size is no mailbox any more, and a list
-/// without end must not fill the memory.
+/// The longest list of mails we read. A mailbox of this size is not a normal mailbox any more, and
+/// an endless list must not fill the memory.
 const LIST_ENTRIES_MAX: usize = 500_000;
 
-/// Most of a mail that is read for its head: a server may give all of it.
+/// How much of a mail is read at most for its head: a server may give all of it.
 const TOP_BYTES_MAX: usize = 2 * HEADER_BYTES_MAX;
 
-/// Capabilities we read; the others of a longer list are ignored.
+/// How many capabilities we read; the rest of a longer list is ignored.
 const CAPABILITIES_MAX: usize = 200;
 
 /// A logged-in session. The server locks the mailbox for us until it ends (RFC 1939 §4).
@@ -115,9 +115,9 @@ impl Pop3 {
     ) -> Result<(), MailServerError> {
         let user = &server.login.user;
         let password = server.login.password.expose_secret();
-        // The mechanism is tried without the password first: some servers list what they do not
-        // have, and then USER and PASS still stand open. A refused password is not tried twice,
-        // because providers lock accounts (KIM-6).
+        // The mechanism is tried without the password first: some servers list mechanisms they do
+        // not have, and then USER and PASS are still possible. A refused password is not tried
+        // twice, because providers lock accounts (KIM-6).
         if is_plain_listed {
             let begun = self.command("AUTH PLAIN").await.map_err(|e| self.broken(e))?;
             if matches!(begun, Status::Go) {
@@ -140,8 +140,8 @@ impl Pop3 {
         }
     }
 
-    /// What `-ERR` to a login means. Without a code we cannot tell a wrong password from a locked
-    /// card, and take the one that must not be repeated often.
+    /// The meaning of `-ERR` to a login. Without a code we cannot tell a wrong password from a
+    /// locked card, and assume the one that must not be repeated often.
     fn login_refused(&self, text: &str) -> MailServerError {
         let code = text.trim_start().to_ascii_uppercase();
         let source = self.refused(text);
@@ -166,7 +166,7 @@ impl Pop3 {
         self.wire.begin()?;
         let mut list = KeyList::default();
         let mut numbers = HashMap::new();
-        // How many mails bear each name.
+        // How many mails have each name.
         let mut bearers: HashMap<MailKey, usize> = HashMap::new();
         for _ in 0..=LIST_ENTRIES_MAX {
             let line = self.wire.line(LINE_MAX).await?;
@@ -179,8 +179,8 @@ impl Pop3 {
                 list.nameless += 1;
                 continue;
             };
-            // Two mails of one id: RFC 1939 §7 allows it for identical copies only, and there are
-            // servers that do it with others.
+            // Two mails of one id: RFC 1939 §7 allows it for identical copies only, but some
+            // servers do it with different mails.
             let time = bearers.entry(name.clone()).or_default();
             *time += 1;
             let key = if *time == 1 { name.clone() } else { name.again(*time) };
@@ -231,8 +231,8 @@ impl Pop3 {
         self.wire.is_over()
     }
 
-    /// What stands outside a KIM mail's envelope (TOP n 0): its headers differ from those of RETR
-    /// by design (KIM-9).
+    /// The headers outside a KIM mail's envelope (TOP n 0): they differ from those of RETR by
+    /// design (KIM-9).
     pub(super) async fn header(&mut self, key: &MailKey) -> Result<Fetched, MailServerError> {
         let mut head = Head::default();
         let fetched = match self.number(key).await {
@@ -301,7 +301,7 @@ impl Pop3 {
             let Some(number) = self.number(key).await.map_err(|e| self.broken(e))? else {
                 continue;
             };
-            // One that the server keeps is no reason to keep the others.
+            // A refusal for one mail is no reason to keep the others.
             let answer = self.command(&format!("DELE {number}")).await;
             if matches!(answer.map_err(|e| self.broken(e))?, Status::Ok) {
                 agreed.push(key.clone());
@@ -337,8 +337,8 @@ impl Pop3 {
 
     async fn command(&mut self, line: &str) -> Result<Status, Fault> {
         self.wire.begin()?;
-        // A server that answers once too often would have each answer taken for that of the next
-        // command: a mail under the name of another one, a deletion that was not.
+        // If a server answers once too often, each of its answers would be taken for that of the
+        // next command: a mail under another mail's name, a deletion that did not happen.
         self.wire.expect_quiet().await?;
         self.wire.send(format!("{line}\r\n").as_bytes()).await?;
         self.status().await
@@ -370,8 +370,8 @@ impl Pop3 {
     }
 }
 
-/// A line of UIDL: a mail's number and its name. A name outside of what the protocol allows names
-/// the mail all the same; none at all does not.
+/// A line of UIDL: a mail's number and its name. A name with characters outside the protocol still
+/// names the mail; a missing name does not.
 fn unique_id(line: &[u8]) -> Option<(u32, MailKey)> {
     let (number, id) = line.split_at_checked(line.iter().position(|&byte| byte == b' ')?)?;
     let number = std::str::from_utf8(number).ok()?.parse().ok()?;

@@ -5,16 +5,16 @@ use crate::model::MailAddress;
 /// Longest text we keep, in characters: room for a sentence and a link, too little for a mail.
 const PRESENTABLE_MAX: usize = 500;
 
-/// From how many digits on a bare number may be somebody's (E.164 numbers have 7 to 15 digits).
+/// From this many digits on, a bare number may be a person's (E.164 numbers have 7 to 15 digits).
 const DIGITS_OF_A_NUMBER: usize = 7;
 
-/// How much of its end is the same where a number is written otherwise.
+/// How many of its last digits are the same when a number is written in another form.
 const DIGITS_OF_A_TAIL: usize = 7;
 
-/// From how many letters on a part of a name is looked for within words.
+/// From this many letters on, a part of a name is looked for within words.
 const LETTERS_OF_A_PART: usize = 3;
 
-/// Parts of domains that name nobody.
+/// Parts of domains that identify no one.
 const EVERYBODY_S: [&str; 14] = [
     "arpa",
     "box",
@@ -32,8 +32,8 @@ const EVERYBODY_S: [&str; 14] = [
     "test",
 ];
 
-/// Whom a server's words must not name: the addresses and user names of a dialogue, and each part
-/// of them.
+/// The names that a server's words must not contain: the addresses and user names of a dialogue,
+/// and each part of them.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Names {
     /// In lower case.
@@ -55,7 +55,7 @@ impl Names {
                 }
                 (0, None) => names.add_local(field),
                 (1, None) => names.add_domain(field.split(':').next().unwrap_or_default()),
-                // Of a call context `1` or `7` says nothing.
+                // In a call context, `1` or `7` says nothing.
                 _ if field.len() >= LETTERS_OF_A_PART => names.add(field),
                 _ => {}
             }
@@ -104,8 +104,8 @@ impl Names {
         self.parts.push(name);
     }
 
-    /// Whether a word holds one of them, or a part of it. What is very short has to stand alone in
-    /// it, or hardly a word would be left.
+    /// Whether a word holds one of them, or a part of it. A very short part has to be a whole word,
+    /// or hardly a word would be left.
     fn are_in(&self, word: &str) -> bool {
         let word = word.to_lowercase();
         let stands = |name: &str| {
@@ -124,7 +124,7 @@ impl Names {
     }
 }
 
-/// What a name is made of, as far as it tells somebody: `erik`, `muster` and `labor2` of
+/// The parts of a name that identify somebody: `erik`, `muster` and `labor2` of
 /// `erik.muster-labor2`, and `labor`.
 fn parts_of(name: &str) -> impl Iterator<Item = &str> {
     let words = name.split(|c: char| !c.is_alphanumeric());
@@ -197,7 +197,7 @@ mod tests {
         check("-ERR erik@hrst.kim.telematik#h:995#1#KOM_LE#7 locked", "-ERR … locked");
     }
 
-    /// L65: also within a word, and each part of an address alone.
+    /// L65: within a word as well, and each part of an address alone.
     #[test]
     fn l65_no_part_of_an_address_of_ours_is_shown() {
         let user = "erik.muster@hrst.kim.telematik#hrst.kim.telematik:995#Mandant1#KOM_LE#7";
@@ -229,7 +229,7 @@ mod tests {
         check("550 5.1.1 busy 4F1C2A33", "550 5.1.1 busy 4F1C2A33");
     }
 
-    /// B88: what Postgres takes for no text would keep the outcome from being saved.
+    /// B88: characters that Postgres takes for no text would keep the outcome from being saved.
     #[test]
     fn b88_no_byte_of_a_reply_keeps_it_from_being_saved() {
         let reply = String::from_utf8_lossy(b"250 ok\0\xff\xfe queued \xed\xa0\x80").into_owned();

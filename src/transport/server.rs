@@ -26,7 +26,7 @@ pub struct MailServer {
     /// Shown to the server on request: mutual TLS (gematik A_2181).
     pub client_certificate: Option<ClientCertificate>,
     pub login: Login,
-    /// How its logins went; shared by all who use it.
+    /// How its logins went; shared by all tasks that use it.
     pub account: Account,
     pub timeouts: Timeouts,
     /// Whether to ask for reports of delivery and failure, where the server lists DSN (KIM-30).
@@ -44,7 +44,7 @@ impl fmt::Debug for MailServer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TlsMode {
-    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The normal form.
+    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The usual form.
     Implicit,
     /// STARTTLS (RFC 3207, RFC 3501 §6.2.1) or STLS (RFC 2595), and nothing else before it.
     StartTls,
@@ -52,7 +52,7 @@ pub enum TlsMode {
     None,
 }
 
-/// Who logs in. Does not print.
+/// A login. Does not print.
 #[derive(Clone)]
 pub struct Login {
     /// Opaque: for KIM the address, the provider's server and the call context, joined by `#`.
@@ -72,8 +72,8 @@ impl fmt::Debug for Login {
 pub struct Timeouts {
     /// For the TCP connection, and again for the TLS handshake.
     pub connect: Duration,
-    /// Without a single byte in the direction we wait for. What comes slowly has more time
-    /// ([`Timeouts::answer`]), and an end too.
+    /// Without a single byte in the direction we wait for. A slow answer has more time
+    /// ([`Timeouts::answer`]), and a limit too.
     pub silence: Duration,
 }
 
@@ -90,8 +90,8 @@ impl Timeouts {
     }
 }
 
-/// Slowest mail that is waited for, on average, in bytes a second: KIM's largest over a bad line
-/// takes hours at twenty times that.
+/// The slowest mail that is waited for, on average, in bytes a second: at twenty times that, KIM's
+/// largest mail takes hours over a bad line.
 pub const PACE_MIN: u64 = 1024;
 
 impl Default for Timeouts {
@@ -118,8 +118,8 @@ impl MailServer {
         }
     }
 
-    /// Whether these settings may be used at all. Called before every connection too, so that no
-    /// way around it exists; settings call it to refuse the start.
+    /// Whether these settings may be used at all. Also called before every connection, so that it
+    /// cannot be bypassed; settings call it to refuse the start.
     pub fn check(&self) -> Result<(), ServerSettingsError> {
         if self.tls == TlsMode::None && !self.is_this_machine() {
             return Err(ServerSettingsError::PlaintextAbroad { host: self.host.clone() });
@@ -139,18 +139,18 @@ impl MailServer {
         Ok(())
     }
 
-    /// Shares the account with all who log in by the same name.
+    /// Shares the account with all that log in by the same name.
     pub fn join(&mut self, accounts: &mut Accounts) {
         self.account = accounts.of(&self.login.user, &self.host);
     }
 
-    /// How long nobody should log in, asked before any work is done for it. `None` lets the caller
-    /// try; after a refused login it lets one.
+    /// How long to wait before a login, asked before any work is done for it. `None` lets the
+    /// caller try; after a refused login it lets only one caller try.
     pub fn login_wait(&self) -> Option<Duration> {
         self.account.wait(self.door())
     }
 
-    /// How long nobody logs in, as it stands.
+    /// How long to wait before a login, as it stands.
     pub fn login_waits(&self) -> Option<Duration> {
         self.account.waits(&self.door())
     }
@@ -188,8 +188,8 @@ impl MailServer {
     }
 }
 
-/// A card may sign for minutes while nothing moves: firewalls forget such connections, and a
-/// server that died meanwhile would not be noticed (KIM-5).
+/// A card may sign for minutes while nothing moves: firewalls forget such connections, and the
+/// death of a server meanwhile would not be noticed (KIM-5).
 fn prepare(connection: &TcpStream) -> io::Result<()> {
     /// Below the five minutes after which common firewalls forget a silent connection.
     const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);

@@ -3,9 +3,10 @@
 //! The dialogue is ours, because the outcome depends on where it ended, to the byte: nothing of the
 //! body leaves before the caller has written down that it may leave, and only a connection that
 //! breaks after the final dot leaves it unclear whether the mail was accepted (KIM-28). `lettre`,
-//! at the level of its connection, reads a greeting after any foreign stream, so that STARTTLS with
-//! a pinned certificate is out of its reach; it knows no time limit after the connection, and writes
-//! body and final dot in one call. Its types write the commands; where they do not do, it is said.
+//! even at the level of its connection, reads a greeting on any foreign stream, so that STARTTLS
+//! with a pinned certificate is out of its reach. It knows no time limit after the connection, and
+//! writes body and final dot in one call. Its types write the commands; a comment says where they
+//! cannot.
 //!
 //! No pipelining, no CHUNKING, no SMTPUTF8: a Clientmodul lists none of them (KIM-4).
 
@@ -41,12 +42,11 @@ use super::{
 };
 use crate::model::{Envelope, MailAddress, Outcome, Reached, Why};
 
-/// Whom we say we are. An address literal is what a client without a name of its own gives
-/// (RFC 5321 §4.1.4); the true address would tell the other side how the practice's network is
-/// laid out.
+/// Who we say we are. A client without its own host name gives an address literal (RFC 5321
+/// §4.1.4); the true address would tell the other side how the practice's network is laid out.
 const OUR_NAME: ClientId = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
 
-/// Lines of one reply. The longest known, to EHLO, have some thirty.
+/// Lines of one reply. The longest known, to EHLO, has about thirty.
 const REPLY_LINES_MAX: usize = 200;
 
 /// Bytes of the body written at once.
@@ -57,16 +57,16 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Hands one mail over.
 ///
-/// `mail` is written while it is read; when it cannot be read to its end, the connection is broken
-/// off before the final dot, and the server has accepted nothing. Lines leave with CRLF, as RFC 5321 §2.3.8 demands, so that no bare
-/// line end can pass for the end of the mail further on. `before_body` is called when the server
-/// has agreed to take the body (354), directly before its first byte: the place to save that the
-/// outcome may become unclear. If it fails, nothing leaves, and the outcome is
+/// `mail` is written while it is read; when it cannot be read to its end, the connection is broken off
+/// before the final dot, and the server has accepted nothing. Lines leave with CRLF, as RFC 5321 §2.3.8
+/// demands, so that no bare line end can pass for the end of the mail further on. `before_body` is
+/// called when the server has agreed to take the body (354), directly before its first byte: the place
+/// to save that the outcome may become unclear. If it fails, nothing leaves, and the outcome is
 /// [`Outcome::TryLater`].
 ///
-/// A refused login is `TryLater` at [`Reached::Login`]: it is not the mail's fault. The reply's code
-/// then says more: 535 is the password or the card, 501 a wrong call context in the user name;
-/// neither gets better by itself (KIM-6).
+/// A refused login is `TryLater` at [`Reached::Login`]: the mail is not at fault. The reply's code then
+/// says more: 535 is the password or the card, 501 a wrong call context in the user name; neither gets
+/// better by itself (KIM-6).
 pub async fn submit<E>(
     server: &MailServer,
     envelope: &Envelope,
@@ -120,7 +120,7 @@ pub trait MailSource {
     /// Whether there is no byte above 127 in it.
     fn is_ascii(&self) -> bool;
 
-    /// The next piece, of any length but none; nothing at the end.
+    /// The next piece, of any length but zero; nothing at the end.
     fn next(&mut self) -> impl Future<Output = std::io::Result<Option<Bytes>>> + Send;
 }
 
@@ -144,7 +144,7 @@ impl MailSource for &[u8] {
 /// What a server offers, as far as we use it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SmtpFacts {
-    /// Largest mail in bytes, if the server says one (RFC 1870).
+    /// The largest mail in bytes, if the server states one (RFC 1870).
     pub size_max: Option<usize>,
     /// Whether it reports delivery on request (RFC 3461, DSN).
     pub reports: bool,
@@ -205,7 +205,7 @@ impl Smtp {
                 turn.away();
                 return Err(stop);
             }
-            // Also one that broke off: to knock again and again looks the same from the other side.
+            // Even one that broke off: repeated tries look the same to the other side.
             Err(stop) => {
                 turn.refused();
                 return Err(stop);
@@ -214,7 +214,7 @@ impl Smtp {
         Ok(session)
     }
 
-    /// What was said before, without TLS, may be anybody's words.
+    /// What was said before, without TLS, may be an attacker's words.
     fn over(io: BoxedIo, server: &MailServer) -> Self {
         let timeouts = server.timeouts;
         let wire = Wire::new(io, timeouts.silence);
@@ -245,9 +245,9 @@ impl Smtp {
         Ok(Self::over(io, server))
     }
 
-    /// PLAIN, or LOGIN where PLAIN is not to be had; never a mechanism that needs the password in
-    /// the clear on the other side (KIM-2). A refused password is not tried twice, because
-    /// providers lock accounts (KIM-6).
+    /// PLAIN, or LOGIN where PLAIN is not available; never a mechanism that needs the plain
+    /// password on the other side (KIM-2). A refused password is not tried twice, because providers
+    /// lock accounts (KIM-6).
     ///
     /// `lettre`'s `Auth` shows the password in its `Debug`, has no line to answer a 334 to PLAIN,
     /// and fails at a LOGIN challenge whose words it does not know.
@@ -258,7 +258,7 @@ impl Smtp {
             let secret = BASE64.encode(format!("\0{user}\0{password}"));
             let mut reply = self.ask(Reached::Login, format!("AUTH PLAIN {secret}\r\n")).await?;
             if reply.code == 334 {
-                // It did not take what stood in the command itself (RFC 4954 §4).
+                // The server did not take the initial response in the command itself (RFC 4954 §4).
                 reply = self.ask(Reached::Login, format!("{secret}\r\n")).await?;
             }
             let is_unknown = matches!(reply.code, 500 | 502 | 504);
@@ -345,7 +345,7 @@ impl Smtp {
         }
     }
 
-    /// All but the final dot. Until that is written the server has accepted nothing.
+    /// Everything but the final dot. Until that is written the server has accepted nothing.
     async fn send_body(
         &mut self,
         size: usize,
@@ -377,8 +377,8 @@ impl Smtp {
         }
     }
 
-    /// The final dot, and what the server makes of it. From the first byte of the dot on, whatever
-    /// is not a reply leaves the mail's fate open, and so does one reply too many: nobody knows
+    /// The final dot, and the server's answer to it. From the first byte of the dot on, anything
+    /// but a reply leaves the mail's fate open. So does one reply too many, because it is unknown
     /// which of them is the mail's.
     async fn end_body(&mut self, names: &Names) -> Result<DialogueEnd, DialogueStop> {
         // Without its dot the server has accepted nothing, whatever it says.
@@ -407,8 +407,8 @@ impl Smtp {
         }
     }
 
-    /// Asks without the optional parameters if the server does not want to know of them (KIM-30:
-    /// 504 and 555).
+    /// Asks without the optional parameters if the server does not accept them (KIM-30: 504 and
+    /// 555).
     async fn ask_or<C: Display + PartialEq>(
         &mut self,
         at: Reached,
@@ -467,7 +467,7 @@ impl Smtp {
                 .filter(|code| code.iter().all(u8::is_ascii_digit))
                 .and_then(|code| std::str::from_utf8(code).ok())
                 .and_then(|code| code.parse().ok());
-            // A stray digit before a code makes another one of it: `2` and `550 no`.
+            // A stray digit before a code turns it into another code: `2` and `550 no`.
             let code = code
                 .filter(|_| matches!(line.get(3), None | Some(b' ' | b'-' | b'\t')))
                 .ok_or(Fault::Protocol("an answer begins with no code"))?;
@@ -483,8 +483,9 @@ impl Smtp {
         Err(Fault::TooMuch("a reply without end"))
     }
 
-    /// What comes of it does not matter: the mail's fate is known by now (KIM-28). Unless another
-    /// reply follows: then each one before was taken for that of the next command. `false` says so.
+    /// The result does not matter: the mail's fate is known by now (KIM-28). The exception is
+    /// another reply after it: then each earlier one was taken for that of the next command.
+    /// `false` says so.
     async fn quit(&mut self) -> bool {
         if std::mem::replace(&mut self.has_quit, true) {
             return true;

@@ -1,6 +1,7 @@
 //! The dialogues against a server that behaves badly, in virtual time.
 //!
-//! Names cite the KIM requirement (kim 1 to 38) or the peer's fault (P1 to P11) a test is about.
+//! Names cite the KIM requirement (kim 1 to 38) or the peer's fault (P1 to P11) that a test is
+//! about.
 
 mod imap;
 mod pop3;

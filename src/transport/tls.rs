@@ -1,4 +1,4 @@
-//! Whom we trust, and the TLS handshake.
+//! What we trust, and the TLS handshake.
 //!
 //! A Clientmodul's certificate often names another host than the one we reach it by, and no public
 //! authority stands behind it (kim.md §1.2). Such a certificate is pinned by its fingerprint; only
@@ -45,7 +45,7 @@ pub(super) async fn secure(io: BoxedIo, server: &MailServer) -> Result<BoxedIo, 
 }
 
 fn client_config(server: &MailServer) -> Result<ClientConfig, rustls::Error> {
-    // Given explicitly: a process may have several providers, and a default of anybody's choice.
+    // Given explicitly: a process may have several providers, and any of them as default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
@@ -68,7 +68,7 @@ fn client_config(server: &MailServer) -> Result<ClientConfig, rustls::Error> {
     }
 }
 
-/// Read once per process: some 150 files. A change needs a restart, as everywhere.
+/// Read once per process: about 150 files. A change needs a restart, as everywhere.
 fn platform_authorities() -> Arc<RootCertStore> {
     static AUTHORITIES: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let read = || {
@@ -89,8 +89,8 @@ struct Pinned {
     provider: Arc<CryptoProvider>,
 }
 
-/// The server shows a certificate nobody pinned. The fingerprint is told, so that an operator can
-/// compare it with the one the Clientmodul displays.
+/// The server shows a certificate that is not pinned. The error names the fingerprint, so that an
+/// operator can compare it with the one the Clientmodul displays.
 #[derive(thiserror::Error)]
 #[error("the server's certificate has the SHA-256 fingerprint {0}, which is not pinned")]
 struct NotPinned(Fingerprint);

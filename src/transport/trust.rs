@@ -1,4 +1,4 @@
-//! Whom we trust, and who we are: certificates.
+//! What we trust, and who we are: certificates.
 
 use std::{fmt, str::FromStr};
 

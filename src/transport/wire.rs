@@ -49,7 +49,7 @@ pub enum Fault {
         /// Without addresses and numbers, at most 500 characters.
         reply: String,
     },
-    /// After a fault, a mail that was too large, or a call that was dropped half-way, nobody knows
+    /// After a fault, a mail that was too large, or a call that was dropped half-way, it is unknown
     /// whose answer the next byte belongs to.
     #[error("the session is over")]
     Over,
@@ -89,8 +89,8 @@ impl Wire {
 
     /// The bare connection, for the TLS handshake.
     ///
-    /// Fails if the server already sent more than the line that agreed to TLS: what came before
-    /// the handshake must not count as coming after it (the STARTTLS injection, CVE-2011-0411).
+    /// Fails if the server already sent more than the line that agreed to TLS: what came before the
+    /// handshake must not count as coming after it (the STARTTLS injection, CVE-2011-0411).
     pub(super) fn into_io(self) -> Result<BoxedIo, Fault> {
         if !self.io.buffer().is_empty() {
             return Err(Fault::Protocol("it sent something between agreeing to TLS and TLS"));
@@ -98,8 +98,8 @@ impl Wire {
         Ok(self.io.into_inner().io)
     }
 
-    /// From here on an answer is expected; [`Wire::answered`] says that it was read to its end.
-    /// A call that fails or is dropped between the two leaves the session over.
+    /// From here on an answer is expected; [`Wire::answered`] says that it was read to its end. If
+    /// a call fails or is dropped between the two, the session is over.
     pub(super) fn begin(&mut self) -> Result<(), Fault> {
         if self.midway {
             return Err(Fault::Over);
@@ -108,18 +108,18 @@ impl Wire {
         Ok(())
     }
 
-    /// Nothing more can be asked: nobody knows whose answer the next byte belongs to.
+    /// Nothing more can be asked: it is unknown whose answer the next byte belongs to.
     pub(super) fn is_over(&self) -> bool {
         self.midway
     }
 
-    /// Something came that nobody asked for.
+    /// The server sent something unasked.
     pub(super) fn has_more(&self) -> bool {
         !self.io.buffer().is_empty()
     }
 
-    /// Fails if something came that nobody asked for, also if it was not read yet, or if the server
-    /// hung up: whatever is said next would be taken for answered by it.
+    /// Fails if the server sent something unasked, even if it was not read yet, or if the server
+    /// hung up: such bytes would be taken for the answer to the next command.
     pub(super) async fn expect_quiet(&mut self) -> Result<(), Fault> {
         // What arrived is known to the runtime only once it has looked.
         yield_now().await;
@@ -132,7 +132,7 @@ impl Wire {
             })
         }))
         .await;
-        // Nobody waited for an answer yet.
+        // No answer was expected yet.
         self.io.get_mut().reading = None;
         looked
     }
@@ -211,10 +211,11 @@ impl Wire {
         Ok(true)
     }
 
-    /// What stands before a line of a single dot, with the doubled dots undone (RFC 1939 §3).
+    /// The bytes before a line of a single dot, with the doubled dots undone (RFC 1939 §3).
     ///
-    /// [`Fetched::TooLarge`]: it is longer than `max` bytes. What is somewhat longer is read to its
-    /// end and thrown away; what is far longer is left where it is, and the session is over.
+    /// [`Fetched::TooLarge`]: it is longer than `max` bytes. A mail that is a little longer is read
+    /// to its end and thrown away; a mail that is far longer is left unread, and the session is
+    /// over.
     pub(super) async fn dotted(
         &mut self,
         max: usize,
@@ -279,7 +280,7 @@ impl Undotted {
         let mut place = 0;
         while let Some(&byte) = chunk.get(place) {
             if *self == Self::Within {
-                // All up to the next CR is content.
+                // Everything up to the next CR is content.
                 let rest = chunk.get(place..).unwrap_or_default();
                 let plain = memchr(b'\r', rest).unwrap_or(rest.len());
                 into.extend_from_slice(rest.get(..plain).unwrap_or_default());
@@ -317,8 +318,8 @@ impl Undotted {
     }
 }
 
-/// A connection on which silence ends: an operation that makes no progress for `silence` fails
-/// with [`io::ErrorKind::TimedOut`]. Every byte starts the time anew.
+/// A connection on which silence ends: an operation that makes no progress for `silence` fails with
+/// [`io::ErrorKind::TimedOut`]. Every byte restarts the timer.
 struct Patient {
     io: BoxedIo,
     silence: Duration,

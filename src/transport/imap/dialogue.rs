@@ -7,11 +7,12 @@ use imap_proto::{MailboxDatum, Response, Status};
 use super::Imap;
 use crate::transport::{error::MailServerError, fetched::Basket, reply::presentable, wire::Fault};
 
-/// Longest line of an answer, and most of its lines together, in bytes: a SEARCH names all mails in one
-/// line, and this is room for half a million of them.
+/// The longest line of an answer, and the most of all its lines together, in bytes: a SEARCH names all
+/// mails in one line, and this is room for half a million of them.
 pub(super) const LINE_MAX: usize = 4 * 1024 * 1024;
 
-/// Most bytes of literals in an answer that are kept in it, and all of one that brings no mail.
+/// Most bytes of literals that are kept in an answer, and of all literals of one that brings no
+/// mail.
 pub(super) const LITERALS_MAX: usize = 64 * 1024;
 
 /// Most answers to one command. A server may add what changed meanwhile, but not for ever.
@@ -56,8 +57,8 @@ impl Imap {
         self.command_into(command, secret, literals_max, none, |answer, _| each(answer)).await
     }
 
-    /// The same, with long literals put where `spill` says. `each` hears how many of its own an
-    /// answer has lost so.
+    /// The same, with long literals put where `spill` says. `each` learns how many of its literals
+    /// an answer has lost in this way.
     pub(super) async fn command_into<B: Basket>(
         &mut self,
         command: &str,
@@ -101,8 +102,8 @@ impl Imap {
                     self.note(&answer)?;
                     each(answer, spill.count - before);
                 }
-                // What the grammar does not know may be skipped, unless it is what we asked for:
-                // a list of mails that cannot be read is not an empty one.
+                // What the grammar does not know may be skipped, unless it is what we asked for: an
+                // unreadable list of mails is not an empty one.
                 None if is_wanted(&frame) => {
                     return Err(Fault::Protocol("an answer that cannot be read"));
                 }
@@ -121,7 +122,7 @@ impl Imap {
                 self.exists = *now;
             }
             Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
-            // Ends the session, and says so also in the middle of LOGOUT: nothing follows.
+            // Ends the session, and says so even in the middle of LOGOUT: nothing follows.
             Response::Data { status: Status::Bye, .. } => return Err(Fault::Closed),
             _ => {}
         }
@@ -129,7 +130,7 @@ impl Imap {
     }
 
     /// One answer: a line, and the literals within it, with a CRLF at its end. Long literals are
-    /// spilled, and stand in it as empty ones.
+    /// spilled, and are empty in it.
     pub(super) async fn frame<B: Basket>(
         &mut self,
         literals_max: usize,
@@ -210,7 +211,7 @@ impl Features {
 }
 
 impl Done {
-    /// RFC 5530: codes of what will pass by itself.
+    /// RFC 5530: codes of problems that pass by themselves.
     pub(super) fn says_later(&self) -> bool {
         let line = self.line.to_ascii_uppercase();
         let is_later = |code| line.contains(code);
@@ -237,8 +238,8 @@ pub(super) fn done(frame: &[u8], tag: &str) -> Option<Status> {
     }
 }
 
-/// Reads an answer; `None` for what the grammar does not know. imap-proto 0.17 panics at some: a text of
-/// other letters right behind a code, an `INTERNALDATE` that is none, an `ID` without a value.
+/// Reads an answer; `None` for what the grammar does not know. imap-proto 0.17 panics at some answers:
+/// a text of other letters right after a code, an `INTERNALDATE` that is none, an `ID` without a value.
 pub(super) fn parse(frame: &[u8]) -> Option<Response<'_>> {
     catch_unwind(|| Response::parse(frame)).ok()?.ok().map(|(_, answer)| answer)
 }
@@ -271,7 +272,7 @@ pub(super) fn announced(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Whether an answer can hold a literal: the free text of a status line ends as it likes.
+/// Whether an answer can hold a literal: the free text of a status line may end in any way.
 pub(super) fn has_literals(frame: &[u8]) -> bool {
     let second = frame.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
     let is_status = ["OK", "NO", "BAD", "BYE", "PREAUTH"]

@@ -1,4 +1,4 @@
-//! Where and why a dialogue ended, and what the caller hears of it.
+//! Where and why a dialogue ended, and what the caller is told.
 
 use super::lines::ReplyLines;
 use crate::model::{Outcome, Reached, Why};
@@ -25,7 +25,7 @@ pub(super) enum WhyStopped {
     Reply(ReplyLines),
     Fault(Fault),
     Server(MailServerError),
-    /// The mail is larger than EHLO says may be.
+    /// The mail is larger than EHLO says it may be.
     TooLarge(String),
     /// The mail is of a form that EHLO does not offer.
     Unfit(String),
@@ -51,7 +51,7 @@ impl DialogueStop {
         matches!(&self.why, WhyStopped::Reply(reply) if matches!(reply.code, 530 | 535 | 538))
     }
 
-    /// Whether the server says that it will be otherwise later: a Clientmodul whose provider is away
+    /// Whether the server says that this will change later: a Clientmodul whose provider is away
     /// answers 454 to every login (RFC 4954 §6).
     pub(super) fn will_pass(&self) -> bool {
         matches!(&self.why, WhyStopped::Reply(reply) if (400..500).contains(&reply.code))

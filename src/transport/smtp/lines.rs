@@ -26,8 +26,9 @@ impl ReplyLines {
 
     /// The codes and the words, the words fit for logs and rooms.
     ///
-    /// The enhanced code is what the first line begins with and fits the code. Whatever else looks
-    /// like one is text: a host's address, or the reply of another server that is quoted.
+    /// The enhanced code is the one that the first line begins with and that fits the code.
+    /// Anything else that looks like one is text: a host's address, or a quoted reply of another
+    /// server.
     pub(super) fn reply(&self, names: &Names) -> Reply {
         let enhanced = self
             .lines
@@ -55,7 +56,7 @@ impl ReplyLines {
 mod tests {
     use super::*;
 
-    /// R24: what stands within the words is text.
+    /// R24: a code within the words is text.
     #[test]
     fn r24_a_reply_s_code_is_what_its_first_line_begins_with() {
         let check = |code, lines: &[&str], enhanced: Option<&str>, shown: &str| {
@@ -70,10 +71,10 @@ mod tests {
         check(550, &["5.3.4.7 is blocked"], None, "550 5.3.4.7 is blocked");
         check(550, &["10.3.4.7 blocked"], None, "550 10.3.4.7 blocked");
         check(550, &["says 5.3.4 to us"], None, "550 says 5.3.4 to us");
-        // Quoted from somebody else's reply, as Exim does.
+        // Quoted from another server's reply, as Exim does.
         check(550, &["verify failed", "552 5.3.4 big"], None, "550 verify failed 552 5.3.4 big");
         check(550, &["5.7.1 no", "5.3.4 big"], Some("5.7.1"), "550 5.7.1 no 5.3.4 big");
-        // Success is not what a refusal means.
+        // A refusal cannot mean success.
         check(554, &["2.0.0 no"], None, "554 2.0.0 no");
         check(552, &["4.3.4 later"], None, "552 4.3.4 later");
         check(250, &[""], None, "250");
