@@ -46,8 +46,8 @@ use hold::Hold;
 pub use probe::probe;
 pub use start::{StartError, ctx};
 
-/// How long tasks may take to end what they began when the gateway is told to stop. Whatever is
-/// cut off is found and finished by the next start.
+/// How long tasks may take to end what they began when the gateway is told to stop. The next start
+/// finds and finishes what is cut off.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// How long the threads of a life may take to leave what they were doing.
@@ -77,7 +77,7 @@ pub enum RunError {
     Part(#[from] JoinError),
     #[error("the runtime could not be started")]
     Runtime(#[source] std::io::Error),
-    /// Another life begins.
+    /// Another life begins; `why` says for what reason.
     #[error("{why}")]
     Anew { why: &'static str, ours: Sessions },
     #[error("the gateway cannot receive the operating system's signals")]
@@ -89,7 +89,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether to try again would be in vain until somebody does something.
+    /// Whether trying again would not help until an admin does something.
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::Open(error) => error.is_lasting(),
@@ -115,9 +115,9 @@ pub async fn migrate(settings: &Settings, key: &OuterKey) -> Result<(), OpenErro
 
 /// Runs the gateway until SIGTERM or SIGINT.
 ///
-/// It lives in a runtime of its own, which ends with it: when the database is silent, or is not what
-/// it was, nothing of that life goes on, not even what waits for an answer that never comes. Then
-/// another life begins, as after a start.
+/// Each life has its own runtime, which ends with it: when the database is silent, or is not what it
+/// was, nothing of that life goes on, not even a task that waits for an answer that never comes.
+/// Then another life begins, as after a start.
 pub fn run(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Result<(), RunError> {
     let metrics = PrometheusBuilder::new().install_recorder().map_err(RunError::Metrics)?;
     if !settings.encryption.required {
@@ -148,7 +148,7 @@ struct House<'a> {
     tokens: &'a Tokens,
     key: &'a OuterKey,
     metrics: PrometheusHandle,
-    /// Open from the moment the database was ours for the first time.
+    /// Open from the moment this gateway first took the database.
     doors: OnceLock<OwnDoors>,
 }
 
@@ -168,7 +168,7 @@ impl OwnDoors {
 }
 
 impl House<'_> {
-    /// `before`: where the lock was held in the life before, if there was one.
+    /// `before`: where the lock was held in the earlier life, if there was one.
     async fn live(&self, before: Option<Sessions>) -> Result<(), RunError> {
         let mut told = signals().map_err(RunError::Signals)?;
         let (readiness, seen) = watch::channel(Readiness::default());
@@ -185,7 +185,7 @@ impl House<'_> {
             }
             None => Ok(()),
         };
-        // A monitor is answered while the database is waited for.
+        // A monitor is answered while the gateway waits for the database.
         if let Some(doors) = self.doors.get() {
             monitor(&mut parts, doors)?;
         }
@@ -209,7 +209,7 @@ impl House<'_> {
     }
 
     /// Takes the database and opens it. At the start of the process a database that is away ends it;
-    /// later it is waited for.
+    /// later the gateway waits for it.
     async fn open(&self, before: Option<Sessions>) -> Result<(Hold, Store), RunError> {
         let is_start = before.is_none();
         let mut ours = before.unwrap_or_default();
@@ -224,8 +224,8 @@ impl House<'_> {
         }
     }
 
-    /// Refuses settings that do not fit what the database knows, and lets channels go on that are
-    /// called otherwise.
+    /// Refuses settings that do not fit the database, and renames channels in it that have another
+    /// name in the settings.
     async fn keep_names(&self, store: &Store) -> Result<(), RunError> {
         let (homeserver, appservice) = (&self.settings.homeserver, &self.settings.appservice);
         store.keep_names(&homeserver.server_name, &appservice.user_prefix).await?;
@@ -263,7 +263,7 @@ struct Life {
 /// A life with all of its parts.
 struct RunningLife {
     life: Life,
-    /// The engine of the moment, to tell it to stop.
+    /// The present engine, to tell it to stop.
     engine: watch::Receiver<Option<Arc<Worker>>>,
 }
 
@@ -281,7 +281,7 @@ impl Life {
         shop.take_over().await?;
         let (engine_of_now, engine) = watch::channel(None);
 
-        // Doors first: the homeserver may knock as soon as it is told that we are here.
+        // Doors first: the homeserver may connect as soon as it is told that we are here.
         let doors = Doors {
             hs_token: house.tokens.hs_token.clone(),
             store: ctx.store.clone(),
@@ -292,7 +292,7 @@ impl Life {
                     let is_ours = |event: &IncomingEvent| {
                         UserId::parse(&event.sender).is_ok_and(|user| ctx.homeserver.is_ours(&user))
                     };
-                    // What echoes our own posts has time.
+                    // What echoes our own posts can wait.
                     if !events.iter().all(is_ours) {
                         ctx.news.notify_one();
                     }
@@ -319,7 +319,7 @@ impl Life {
             }
         });
 
-        // Nothing is sent before the bot exists, and nothing can be followed.
+        // Nothing is sent, and nothing can be followed, before the bot exists.
         let (appservice, tokens) = (house.settings.appservice.clone(), house.tokens.clone());
         let (introduced, mut is_introduced) = watch::channel(false);
         start_part(parts, {
@@ -331,7 +331,7 @@ impl Life {
             }
         });
         start_part(parts, async move {
-            // An error means that the part above ended: the gateway stops as well.
+            // An error means that the receiving part ended: the gateway stops as well.
             let _ = is_introduced.wait_for(|is_introduced| *is_introduced).await;
             follow_sync(&shop).await;
             Ok(())
@@ -342,8 +342,8 @@ impl Life {
 }
 
 impl RunningLife {
-    /// Waits for a signal, or for a part to end, then drains. Who lost the database does not: what is
-    /// under way is another gateway's, or will be.
+    /// Waits for a signal, or for a part to end, then drains. A gateway that lost the database does
+    /// not drain: what is under way belongs to another gateway, or will.
     async fn until_told_to_stop(self, told: impl Future<Output = ()>) -> Result<(), RunError> {
         let Life { mut parts, readiness, stop, .. } = self.life;
         let ended = tokio::select! {
@@ -383,8 +383,8 @@ impl RunningLife {
     }
 }
 
-/// Tells the monitor how a part is. Without Postgres or the homeserver the gateway does not work;
-/// without one mailbox of several it does.
+/// Tells the monitor the state of a part. Without Postgres or the homeserver the gateway does not
+/// work; without one mailbox of several it does.
 fn report_to(readiness: watch::Sender<Readiness>) -> crate::worker::HealthListener {
     Arc::new(move |part: &str, is_well: bool| {
         let state = match (is_well, part) {
@@ -423,7 +423,7 @@ fn serve(
     Ok(())
 }
 
-/// Runs the job engine, and builds it anew when the database went away under it.
+/// Runs the job engine, and builds it again when the database went away under it.
 async fn engine_for_ever(
     shop: &Shop,
     engine_of_now: &watch::Sender<Option<Arc<Worker>>>,
@@ -453,7 +453,8 @@ async fn engine_for_ever(
 /// Completes at SIGTERM or SIGINT; both are heard from this call on.
 ///
 /// # Errors
-/// When the operating system does not let them be listened to.
+///
+/// When the operating system does not allow it.
 pub fn signals() -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,9 +1,9 @@
-//! Typed settings and secrets out of one TOML file, and the application-service registration.
+//! Typed settings and secrets from one TOML file, and the application-service registration.
 //!
-//! The gateway does not start with settings it does not understand: every mistake is named with
-//! its line, its key and what is allowed there, all of them at once. Tokens live in the
-//! registration file, which the homeserver reads as well; passwords stand in the settings, in
-//! files beside them, or in the environment.
+//! The gateway does not start with settings it does not understand: it names every mistake with its
+//! line, its key and what is allowed there, all of them at once. Tokens are in the registration
+//! file, which the homeserver reads as well; passwords are in the settings, in files beside them,
+//! or in the environment.
 
 mod mail_server;
 mod read;

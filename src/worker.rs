@@ -1,7 +1,7 @@
 //! The tasks of the job engine, and the loops that look into mailboxes and rooms.
 //!
 //! A task says where there is something to do and calls the flow in `relay`. Two tasks for one
-//! place never run side by side: the second has the first look once more, and is done.
+//! place never run side by side: the second makes the first look once more, and is done.
 
 mod follow_sync;
 mod pick_up;
@@ -29,32 +29,33 @@ use crate::{
     store::{Job, StoreError},
 };
 
-/// A job that is locked and not running here for this long was left behind. Longer than the
-/// engine needs to note the end of a task.
+/// A job that is locked and not running here for this long was left behind. Longer than the engine
+/// needs to note the end of a task.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
-/// Longest time between two questions for a job where no wake-up comes.
+/// Longest time between two requests for a job when no wake-up comes.
 const PAUSE_BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 
-/// Time between two looks for what waits without a wake-up.
+/// Time between two checks for what waits without a wake-up.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Time between two looks for rows that no query asks for: they are rare, and all are looked at.
+/// Time between two checks for rows that no query asks for: they are rare, and all rows are
+/// checked.
 const STRANGERS_EVERY: Duration = Duration::from_secs(3600);
 
-/// Names of transactions are kept this long: the homeserver repeats one until it is answered, at
-/// intervals of at most some ten minutes.
+/// Names of transactions are kept this long: the homeserver repeats a transaction until it is
+/// answered, at intervals of at most about ten minutes.
 const FORGET_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A newcomer of the team is invited at the next start into rooms with a letter not older than
 /// this; into older ones with their next letter. A month is what a person still works on.
 const NEWCOMERS_SINCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Most rooms of one channel into which newcomers are invited at a start, the newest. Each
-/// invitation is a request, and a list of invitations longer than this helps nobody.
+/// The most rooms of one channel into which newcomers are invited at a start, the newest. Each
+/// invitation is a request, and a longer list of invitations helps nobody.
 const NEWCOMERS_ROOMS_MAX: i64 = 200;
 
-/// Hears how a part of the gateway is: its name, and whether it is well.
+/// Receives the state of a part of the gateway: its name, and whether it is well.
 pub type HealthListener = Arc<dyn Fn(&str, bool) + Send + Sync>;
 
 /// What every task shares.
@@ -63,7 +64,7 @@ pub struct Shop {
     pub ctx: Arc<Ctx>,
     report: HealthListener,
     running: RunningJobs,
-    /// For all but answers, which have the seats of their channel.
+    /// For everything but answers, which have the seats of their channel.
     others: Arc<Semaphore>,
 }
 
@@ -74,8 +75,8 @@ impl std::fmt::Debug for Shop {
 }
 
 /// Without it each of the engine's tasks asks for a job at every wake-up. The pause ends with the next
-/// wake-up; without a pause the engine would ask without end while there is nothing to do. What is
-/// taken and not begun goes back before it counts as left behind.
+/// wake-up; without a pause the engine would ask without end while there is nothing to do. A job that
+/// was taken and not begun goes back before it counts as left behind.
 fn one_question_for_all(tasks: usize) -> LocalQueueConfig {
     let pause = RefetchDelayConfig::builder()
         .duration(PAUSE_BETWEEN_QUESTIONS)
@@ -92,14 +93,15 @@ impl Shop {
         Self { ctx, report, running: RunningJobs::default(), others }
     }
 
-    /// Tells how a part is.
+    /// Tells the state of a part.
     pub fn report(&self, part: &str, is_well: bool) {
         (self.report)(part, is_well);
     }
 
     /// Builds the engine. It runs until told to stop; see [`Worker::run`].
     pub async fn engine(&self) -> Result<Worker, graphile_worker::WorkerBuildError> {
-        // However many answers wait for silent mail servers, all else has as many tasks as it may use.
+        // However many answers wait for silent mail servers, everything else has as many tasks as it
+        // may use.
         let tasks = self.ctx.concurrency.max(1) * (1 + self.ctx.channels.len());
         WorkerOptions::default()
             .pg_pool(self.ctx.store.pool().clone())
@@ -114,7 +116,7 @@ impl Shop {
             .await
     }
 
-    /// Frees what a gateway before this one left locked. Only at start, holding the database.
+    /// Frees what an earlier gateway left locked. Only at the start, holding the database.
     pub async fn take_over(&self) -> Result<(), StoreError> {
         let now = self.ctx.clock.now();
         self.ctx.store.release_orphaned_jobs(&[], now + ORPHANED_AFTER).await?;
@@ -125,7 +127,7 @@ impl Shop {
         self.ctx.store.wake_all_unreadable().await?;
         self.ctx.store.wake_what_waits(now).await?;
         self.ctx.store.wake_unshown().await?;
-        // Who came to the team while the settings were changed is invited where work goes on.
+        // A user who joined the team while the settings were changed is invited where work goes on.
         for (name, line) in &self.ctx.channels {
             let (team, since) = (&line.channel.team, now - NEWCOMERS_SINCE);
             self.ctx.store.team_is(name, team, now).await?;
@@ -134,7 +136,7 @@ impl Shop {
         Ok(())
     }
 
-    /// Looks, for ever, for what waits without anybody to wake it.
+    /// Looks, for ever, for what waits without a wake-up.
     pub async fn sweep(&self) {
         let mut strangers_at = None;
         loop {
@@ -143,7 +145,7 @@ impl Shop {
         }
     }
 
-    /// Takes every step of the sweep, whatever becomes of the others. Whether Postgres answered.
+    /// Takes every step of the sweep, even if others fail. Returns whether Postgres answered.
     async fn sweep_once(&self, strangers_at: &mut Option<OffsetDateTime>) -> bool {
         let now = self.ctx.clock.now();
         let has_heard = self.ctx.hearing.has_heard(now);
@@ -154,7 +156,7 @@ impl Shop {
                 is_well = false;
                 warn!(step = name, error = %error, "A step of the sweep could not be taken; it is tried again");
             }
-            // Of the other steps and of Postgres it says nothing.
+            // That says nothing about the other steps and about Postgres.
             Err(StoreError::Damaged(damaged)) => {
                 error!(step = name, error = %damaged, cause = %damaged.why, "A step of the sweep met something damaged");
                 metrics::counter!("umstieg_damaged_total", "table" => damaged.table).increment(1);
@@ -219,7 +221,8 @@ impl Shop {
         Ok(())
     }
 
-    /// Works for the place a job names, unless somebody does: they look once more then.
+    /// Works for the place that a job names, unless another task does: then that task looks once
+    /// more.
     async fn run(&self, context: &WorkerContext, job: Job) -> Result<(), String> {
         let _at_work = self.running.begin(*context.job().id());
         let mut turn = self.running.turn(job.key());
@@ -227,7 +230,7 @@ impl Shop {
         while let Some(mine) = turn {
             match self.flow(&job).await {
                 Ok(()) => {}
-                // Whatever it is, to do the same again at once would not help.
+                // Whatever it is, doing the same again at once would not help.
                 Err(StoreError::Damaged(damaged)) => {
                     error!(task, error = %damaged, cause = %damaged.why, "A task met something damaged");
                     metrics::counter!("umstieg_damaged_total", "table" => damaged.table)
@@ -266,7 +269,7 @@ impl Shop {
     }
 }
 
-/// Letters are placed and said whatever happened in the rooms meanwhile.
+/// Letters are placed and posted whatever happened in the rooms meanwhile.
 fn needs_to_have_heard(job: &Job) -> bool {
     match job {
         Job::HandOver(_) | Job::ReadRoom(_) => true,
@@ -297,7 +300,7 @@ impl RunningJobs {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
-    /// The right to work for a place. `None` when somebody has it: they look once more.
+    /// The right to work for a place. `None` when another task has it: that task looks once more.
     fn turn(&self, key: String) -> Option<PlaceTurn> {
         let mut places = self.places();
         if let Some(again) = places.get_mut(&key) {
@@ -321,8 +324,8 @@ struct PlaceTurn {
 }
 
 impl PlaceTurn {
-    /// The turn anew when another job came meanwhile. Otherwise it is given back, in the same
-    /// step, so that nobody asks in vain.
+    /// The turn again if another job came meanwhile. Otherwise it is given back, in the same step,
+    /// so that no request is lost.
     fn again(mut self) -> Option<Self> {
         let mut places = self.running.places();
         let asked = self.key.as_ref().and_then(|key| places.get_mut(key));

@@ -7,13 +7,13 @@ use crate::{
     phrases::{AdminPhrase, Phrase, Phrases, Telling},
 };
 
-/// What one probe found out.
+/// The result of one probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What was tried, for example `inbox kim`.
     pub what: AdminPhrase,
     pub state: FindingState,
-    /// What was seen: a version, an error with its causes. One line.
+    /// What was seen: a version, or an error with its causes. One line.
     pub detail: Telling,
     /// What to do about it; empty when there is nothing to do.
     pub advice: Telling,
@@ -23,7 +23,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingState {
     Ok,
-    /// The gateway works, and yet somebody should know.
+    /// The gateway works, but an admin should know something.
     Warn,
     /// The gateway, or one channel, does not work.
     Fail,

@@ -1,7 +1,8 @@
-//! Opens a door, and sees to it that nobody stands in it for ever.
+//! Opens a door, and makes sure that no connection stays in it for ever.
 //!
-//! What is asked and answered is `http`'s; here is how many may ask at once, and how long they may
-//! take until they have asked. Whoever knocks is a stranger until the head of the request is there.
+//! Requests and answers are the matter of `http`; this module limits how many may ask at once, and
+//! how long they may take until they have asked. Every client is a stranger until the head of its
+//! request is there.
 
 use std::{
     collections::BTreeMap,
@@ -30,25 +31,26 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-/// Connections of one door at a time. A homeserver needs a handful, a monitor one. When there are so
-/// many, the one leaves that has waited longest without asking anything, so that strangers who hold
-/// connections open keep nobody out.
+/// Connections of one door at a time. A homeserver needs a handful, a monitor one. When the door is
+/// full, the connection that has waited longest without asking anything is closed, so that strangers
+/// who hold connections open keep no client out.
 const CONNECTIONS_MAX: usize = 128;
 
-/// How long the head of a request may take, from the connection or the request before on. Also the
-/// longest time a connection may stand without asking anything.
+/// How long the head of a request may take, from the connection or the earlier request on. Also the
+/// longest time a connection may stay open without asking anything.
 const HEAD_WITHIN: Duration = Duration::from_secs(20);
 
 /// Longest head. A homeserver's is far below 4 KiB.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// How long an answer may lie unread by whom it is for.
+/// How long an answer may stay unread by its receiver.
 const READS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Wait after a connection could not be taken, mostly because there are no more files to be had.
+/// Wait after a connection could not be taken, mostly because the process has no file descriptors
+/// left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// A port that is ours from the start of the process to its end, whoever serves it meanwhile.
+/// A port that is ours from the start of the process to its end, whichever life serves it.
 #[derive(Debug)]
 pub(super) struct Door {
     listener: std::net::TcpListener,
@@ -62,13 +64,13 @@ impl Door {
         Ok(Self { listener, address })
     }
 
-    /// For who serves it now.
+    /// For the life that serves it now.
     pub(super) fn listener(&self) -> io::Result<TcpListener> {
         TcpListener::from_std(self.listener.try_clone()?)
     }
 }
 
-/// Serves until told to stop; then ends what was asked, and takes nothing new.
+/// Serves until told to stop; then ends the requests under way, and takes nothing new.
 pub(super) async fn serve(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
     let guests = Guests::default();
     let mut connections = JoinSet::new();
@@ -76,14 +78,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stopped: watch:
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // What becomes of one connection is its own affair.
+            // The end of one connection is its own affair.
             Some(_) = connections.join_next() => continue,
             // An error means that the sender is gone: the gateway stops as well.
             _ = told.wait_for(|stopped| *stopped) => break,
         };
         match accepted {
             Ok((stream, _)) => {
-                // Else nobody leaves who could make room.
+                // Otherwise no connection can make room, and this one is dropped.
                 if let Some(seat) = guests.admit() {
                     connections.spawn(attend(stream, router.clone(), seat, stopped.clone()));
                 }
@@ -99,7 +101,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stopped: watch:
 }
 
 async fn attend(stream: TcpStream, router: Router, seat: Seat, mut stopped: watch::Receiver<bool>) {
-    // A connection that cannot be set up so is still bounded by the time for its next head.
+    // A connection whose setup fails here is still limited by the time for its next head.
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(READS_WITHIN));
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router);
@@ -137,7 +139,7 @@ async fn attend(stream: TcpStream, router: Router, seat: Seat, mut stopped: watc
     }
 }
 
-/// Who is connected to a door.
+/// The connections of a door.
 #[derive(Debug, Clone, Default)]
 struct Guests(Arc<Mutex<Present>>);
 
@@ -145,12 +147,13 @@ struct Guests(Arc<Mutex<Present>>);
 struct Present {
     count: usize,
     arrivals: u64,
-    /// Those who ask nothing now, the longest waiting first.
+    /// Connections that ask nothing now, the longest waiting first.
     waiting: BTreeMap<u64, Arc<Notify>>,
 }
 
 impl Guests {
-    /// A seat, if need be that of who has waited longest; none when all are being answered.
+    /// A seat, if need be that of the connection that has waited longest; none when all are being
+    /// answered.
     fn admit(&self) -> Option<Seat> {
         let mut present = self.present();
         if present.count >= CONNECTIONS_MAX {
@@ -175,7 +178,7 @@ impl Guests {
 struct Guest {
     guests: Guests,
     leaves: Arc<Notify>,
-    /// Its place among those who wait; `None` while it asks.
+    /// Its place among those that wait; `None` while it asks.
     place: Arc<Mutex<Option<u64>>>,
 }
 
@@ -188,7 +191,7 @@ impl Guest {
         *self.place() = Some(place);
     }
 
-    /// From now on until the value is dropped it is being answered.
+    /// From now on until the value is dropped, the connection is being answered.
     fn asks(&self) -> Asking {
         let mut present = self.guests.present();
         if let Some(place) = self.place().take() {
@@ -223,7 +226,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut present = self.guest.guests.present();
         let has_place = self.guest.place().take();
-        // Who was asked to leave is not counted any more.
+        // A connection that was asked to leave is not counted any more.
         if has_place.is_none_or(|place| present.waiting.remove(&place).is_some()) {
             present.count = present.count.saturating_sub(1);
         }
@@ -296,7 +299,7 @@ mod tests {
             assert!(asks(&mut homeserver).await.unwrap().ends_with("here"));
         }
         assert!(begun.elapsed() < HEAD_WITHIN / 2, "at once");
-        // The first who came were shown out.
+        // The first connections were closed.
         let mut rest = Vec::new();
         let _ = strangers[0].read_to_end(&mut rest).await;
         assert!(begun.elapsed() < HEAD_WITHIN / 2);

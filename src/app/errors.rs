@@ -1,6 +1,6 @@
-//! What somebody is told about errors of the database, of the mail servers and of the settings at work.
+//! What an admin is told about errors of the database, of the mail servers and of the settings at work.
 //!
-//! The log tells the same in English, with the errors' own words.
+//! The log says the same in English, in the errors' own words.
 
 use super::{RunError, identities::IdentitiesError, parked::ParkedError};
 use crate::{

@@ -10,13 +10,13 @@ use crate::phrases::{COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, germ
 /// The same command line, with German help.
 pub fn in_german(command: Command) -> Command {
     let mut command = translated(command, &[]);
-    // Only then are clap's own commands there.
+    // Only then do clap's own commands exist.
     command.build();
     with_german_help_command(command)
 }
 
-/// The name of a help: the commands, and perhaps the argument. The program itself has no name of its
-/// own in it.
+/// The name of a help text: the commands, and perhaps the argument. The program itself has no name
+/// in it.
 fn id(path: &[String], argument: Option<&str>) -> String {
     let names: Vec<&str> = path.iter().map(String::as_str).chain(argument).collect();
     if names.is_empty() { "program".to_owned() } else { names.join("-").replace('_', "-") }
@@ -26,7 +26,7 @@ fn text(id: &str) -> String {
     german_help(id, &[]).unwrap_or_default()
 }
 
-/// The short help, and behind it what else the long one says.
+/// The short help, followed by the rest of the long one.
 fn long(id: &str) -> Option<String> {
     let more = german_help(&format!("{id}-long"), &[])?;
     Some(format!("{}\n\n{more}", text(id)))
@@ -45,7 +45,7 @@ fn translated(mut command: Command, path: &[String]) -> Command {
         return command;
     }
     let id = id(path, None);
-    // Of the program the long help says all by itself.
+    // The program's long help says everything by itself.
     let long = if path.is_empty() { german_help("program-long", &[]) } else { long(&id) };
     if let Some(long) = long {
         command = command.long_about(long);
@@ -89,7 +89,7 @@ fn program(path: &[String]) -> String {
     ["umstieg"].into_iter().chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
-/// One of those that clap would make itself; they stand last.
+/// A flag that clap would make itself; these come last.
 fn flag(name: &'static str, short: char, action: ArgAction) -> Arg {
     let help = text(&format!("{name}-flag"));
     Arg::new(name).short(short).long(name).action(action).display_order(999).help(help)
@@ -130,8 +130,8 @@ fn with_german_help_command(mut command: Command) -> Command {
     command
 }
 
-/// What is wrong with a command line, in German; none where what clap has to say is no error but the
-/// help or the version.
+/// What is wrong with a command line, in German; nothing if clap's message is no error but the help
+/// or the version.
 pub fn mistake_in_german(error: &Error) -> Option<String> {
     let told = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),

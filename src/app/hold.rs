@@ -1,4 +1,4 @@
-//! Keeps the database ours alone, notices when it is not, and when it does not answer.
+//! Keeps the database ours alone, and notices when it is not, or does not answer.
 
 use std::{
     sync::Arc,
@@ -16,14 +16,14 @@ use crate::{
     worker::HealthListener,
 };
 
-/// Time between two looks whether the database is still ours alone.
+/// Time between two checks whether the database is still ours alone.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A database that takes longer than this for an answer is told as down.
+/// A database that takes longer than this to answer counts as down.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// A database that takes longer than this has gone: whoever waits for it waits for ever, because the
-/// connection leads nowhere. Far longer than a checkpoint on a slow disk holds anybody up.
+/// A database that takes longer than this has gone: a task that waits for it waits for ever, because
+/// the connection leads nowhere. Far longer than any delay by a checkpoint on a slow disk.
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 
 /// Time between two notes that the gateway is running.
@@ -44,10 +44,10 @@ pub(super) struct Hold {
 /// How the hold was found.
 enum HoldState {
     Ours,
-    /// Nobody answered.
+    /// The database did not answer.
     Silent,
     Lost(sqlx::Error),
-    /// Somebody else has it, or had it, or it is an older copy.
+    /// Another gateway has it, or had it, or it is an older copy.
     Changed(&'static str),
 }
 
@@ -130,8 +130,8 @@ impl Hold {
         }
     }
 
-    /// The database was restarted, or the connection to it broke: the lock is taken again. When
-    /// another gateway was faster, this one must not go on; nor when it is another database now.
+    /// The database was restarted, or the connection to it broke: the lock is taken again. If
+    /// another gateway was faster, this one must not go on; nor if it is another database now.
     async fn regain(&mut self, report: &HealthListener) -> Result<(), RunError> {
         let begun = Instant::now();
         let mut ours = self.gate.sessions();
@@ -145,7 +145,7 @@ impl Hold {
                 Err(OpenError::Unreachable(error)) => {
                     report("postgres", false);
                     warn!(error = %error, "The database is away; trying to take it again");
-                    // Who hangs in a query does not notice by himself.
+                    // A task that hangs in a query does not notice by itself.
                     if is_silence(&error) && begun.elapsed() > SILENT_AFTER {
                         return Err(RunError::Anew { why: "the database does not answer", ours });
                     }
@@ -156,7 +156,7 @@ impl Hold {
         }
     }
 
-    /// A standby that was behind may have taken the database's place.
+    /// A standby that lagged may have taken the database's place.
     async fn is_what_it_was(&mut self) -> Result<(), RunError> {
         let seen_at = timeout(ANSWERS_WITHIN, self.gate.seen_at()).await;
         let Ok(Ok(seen_at)) = seen_at else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! `umstieg identities`: members who have another identity than the one the gateway knows them by.
+//! `umstieg identities`: members whose identity differs from the one the gateway knows.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub enum IdentitiesError {
     Write(#[from] std::fmt::Error),
 }
 
-/// Everybody whose identity waits to be confirmed, as a table.
+/// All users whose identity waits to be confirmed, as a table.
 pub async fn list(
     settings: &Settings,
     key: &OuterKey,

@@ -1,4 +1,4 @@
-//! `umstieg parked`: what failed for good, for the person who looks after it.
+//! `umstieg parked`: what failed for good, for the admin.
 
 use std::fmt::Write as _;
 
@@ -80,7 +80,7 @@ fn kind(kind: ParkedKind) -> AdminPhrase {
     }
 }
 
-/// The word under which docs/operations.md says what to do, and what it means.
+/// The reason's word, under which docs/operations.md says what to do, and its meaning.
 fn because_of(word: &str) -> AdminPhrase {
     let why = match word {
         "sender_not_allowed" => AdminPhrase::ReasonSender,

@@ -1,5 +1,5 @@
-//! `umstieg check`: reaches every server the settings name, and changes nothing; only the bot's account
-//! is made where it is missing, as the first start would.
+//! `umstieg check`: reaches every server the settings name, and changes nothing; it only makes the
+//! bot's account if it is missing, as the first start would.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -41,7 +41,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
     findings
 }
 
-/// Whether foreign documents can be opened where they hurt nobody.
+/// Whether foreign documents can be opened where they do no harm.
 async fn documents() -> Finding {
     let what = AdminPhrase::TriedDocuments;
     match Sandbox::default().try_out().await {
@@ -94,7 +94,7 @@ async fn database(
     if is_open { database.open(key).await.ok() } else { None }
 }
 
-/// Whether names at the homeserver are made with what they were made with before.
+/// Whether names at the homeserver are made as they were made before.
 async fn names(settings: &Settings, store: &Store) -> Option<Finding> {
     let (server_name, prefix) =
         (&settings.homeserver.server_name, &settings.appservice.user_prefix);
@@ -107,7 +107,7 @@ async fn names(settings: &Settings, store: &Store) -> Option<Finding> {
     }
 }
 
-/// Channels that are called otherwise in the settings, and those the settings do not have.
+/// Channels that have another name in the settings, and channels that are not in the settings.
 async fn channels(settings: &Settings, store: &Store) -> Vec<Finding> {
     let renamed = match store.renamed_channels(&start::places(&settings.channels)).await {
         Ok(renamed) => renamed,
@@ -204,8 +204,8 @@ async fn homeserver(
     }
 }
 
-/// Whether the homeserver knows everybody a channel names: an invitation to a name with a typo in it
-/// fails nowhere, and nobody sees the letters.
+/// Whether the homeserver knows all users a channel names: an invitation to a misspelt name fails
+/// nowhere, and nobody sees the letters.
 async fn team(channel: &Channel, homeserver: &Homeserver) -> Finding {
     let what = AdminPhrase::TriedTeam { channel: channel.name.to_string() };
     let named: BTreeSet<&String> = channel.team.iter().chain(&channel.speakers).collect();
@@ -241,7 +241,7 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Tries what the devices of the gateway need, with one that is gone afterwards.
+/// Tries what the gateway's devices need, with a device that is gone afterwards.
 async fn encryption(settings: &Settings, tokens: &Tokens, homeserver: &Homeserver) -> Finding {
     let what = AdminPhrase::TriedEncryption;
     if !settings.encryption.required {
@@ -264,7 +264,7 @@ async fn try_keys(
     tokens: &Tokens,
     homeserver: &Homeserver,
 ) -> Result<Result<(), KeysRefused>, MatrixError> {
-    // Nobody has a device who is not there. Synapse stumbles over a missing sender, too.
+    // A user who does not exist has no device. Synapse stumbles over a missing sender, too.
     homeserver.register(&tokens.sender_localpart).await?;
     homeserver.register(homeserver.bot().localpart()).await?;
     let random = Rng::from_os().uuid().simple().to_string().to_uppercase();
@@ -282,7 +282,7 @@ fn advice_about_keys(need: KeysNeed) -> (AdminPhrase, AdminPhrase) {
     }
 }
 
-/// Has the homeserver knock at our door. When no gateway is running, this opens the door itself.
+/// Has the homeserver ping our door. When no gateway is running, this opens the door itself.
 async fn knock(
     settings: &Settings,
     tokens: &Tokens,
@@ -301,7 +301,7 @@ async fn knock(
             });
             Some((listener, router))
         }
-        // What comes in with the knock must be saved.
+        // What comes in with the ping must be saved.
         (Ok(_), None) => {
             return Finding::warn(what, AdminPhrase::PingNotTried, AdminPhrase::DatabaseFirst);
         }

@@ -8,8 +8,8 @@ use crate::{
     store::{self, Database, OneGateway, OpenError, RekeyError, RekeyProgress, seal::OuterKey},
 };
 
-/// Makes the key of the settings the one the database is sealed with; `tell` hears a sentence at a
-/// time how far it is.
+/// Makes the key of the settings the one the database is sealed with; `tell` gets sentences about
+/// the progress.
 ///
 /// Errors: [`OpenError::AnotherGateway`] while a gateway runs; else see [`RekeyError`]. It may be
 /// killed at any moment and run again.
@@ -21,7 +21,7 @@ pub async fn rekey(
 ) -> Result<(), RekeyError> {
     let url = start::database_url(&settings.database);
     let mut gate = OneGateway::take(&url).await?;
-    // A gateway that was stopped must not go on with keys that are no more.
+    // A gateway that was stopped must not go on with keys that no longer exist.
     match gate.begin().await {
         // There was none.
         Ok(_) | Err(OpenError::NotMigrated) => {}
@@ -33,7 +33,7 @@ pub async fn rekey(
         tell(&sentence(progress, mark));
     })
     .await;
-    // Until here nobody else may write.
+    // Until here no other process may write.
     drop(gate);
     done
 }

@@ -1,4 +1,4 @@
-//! From settings to a context, and the first words with the homeserver.
+//! From settings to a context, and the first exchange with the homeserver.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ use crate::{
 /// Longest wait between two tries to reach the homeserver at start.
 const INTRODUCE_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-/// How long a knock of the homeserver is waited for at start. Where another gateway was replaced that
-/// stands still, the homeserver may still be knocking there.
+/// How long the start waits for a ping of the homeserver. If another gateway was replaced that hangs,
+/// the homeserver may still be waiting for it.
 const PING_WITHIN: Duration = Duration::from_secs(5);
 
 /// Settings that fit their form and still cannot be used.
@@ -98,7 +98,7 @@ pub fn ctx(
     store: Store,
     clock: Clock,
 ) -> Result<Ctx, StartError> {
-    // Inbox and outbox are one account mostly, and two channels may share it.
+    // Inbox and outbox are mostly one account, and two channels may share it.
     let mut accounts = Accounts::default();
     let mut channels = BTreeMap::new();
     let concurrency = settings.worker.concurrency;
@@ -129,9 +129,9 @@ pub fn ctx(
     })
 }
 
-/// Registers ourselves with the homeserver and has it knock at once, so that what it kept for us
-/// while we were away comes now. Tries until it works: a homeserver that is away is no reason
-/// not to fetch letters.
+/// Registers our users with the homeserver and has it ping at once, so that what it kept for us
+/// while we were away comes now. Tries until it works: a homeserver that is away is no reason not
+/// to fetch letters.
 pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, tokens: &Tokens) {
     let mut failures = 0;
     while let Err(error) = introduce_once(shop, appservice, tokens).await {
@@ -148,7 +148,7 @@ pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, toke
     info!("The homeserver knows us");
 }
 
-/// The homeserver and we did not come together.
+/// The homeserver and the gateway could not reach each other.
 #[derive(Debug, thiserror::Error)]
 enum IntroduceError {
     #[error(transparent)]
@@ -163,14 +163,14 @@ async fn introduce_once(
     tokens: &Tokens,
 ) -> Result<(), IntroduceError> {
     let homeserver = &shop.ctx.homeserver;
-    // Synapse does not make the sender user by itself, and stumbles over it if it is missing.
+    // Synapse does not make the sender user by itself, and stumbles if it is missing.
     homeserver.register(&tokens.sender_localpart).await?;
     let bot = homeserver.bot();
     homeserver.register(bot.localpart()).await?;
     homeserver.set_displayname(bot, &appservice.bot_name).await?;
     relay::begin(&shop.ctx).await?;
-    // A knock that does not reach us is the admin's business (`umstieg check` tells), and no
-    // reason not to work: the bot's own /sync brings everything as well.
+    // A ping that does not reach us is the admin's business (`umstieg check` tells), and no reason
+    // not to work: the bot's own /sync brings everything as well.
     let name = shop.ctx.rng.uuid().to_string();
     match tokio::time::timeout(PING_WITHIN, homeserver.ping(&appservice.id, &name)).await {
         Ok(Ok(_)) => {}

@@ -30,7 +30,7 @@ use crate::{
     transport::MailboxProtocol,
 };
 
-/// Stands in for `[database]` when it is set, so that one file serves several machines.
+/// Replaces `[database]` if it is set, so that one file serves several machines.
 const DATABASE_URL_VARIABLE: &str = "UMSTIEG_DATABASE_URL";
 
 /// Settings, and what a person should know about them although they work.
@@ -49,7 +49,7 @@ pub fn load(file: &Path, environment: Environment<'_>) -> Result<LoadedSettings,
     parse(&text, file, environment)
 }
 
-/// Like [`load`] for a text at hand; `file` is named in messages, and paths start beside it.
+/// Like [`load`] for a given text; `file` is named in messages, and paths start beside it.
 pub fn parse(
     text: &str,
     file: &Path,
@@ -74,7 +74,7 @@ pub fn parse(
     }
 }
 
-/// Reads everything before it gives up, so that all mistakes are found.
+/// Reads everything before it gives up, so that it finds all mistakes.
 pub(super) fn settings(
     top: &Section<'_, '_>,
     around: &SettingsSurroundings<'_>,
@@ -133,7 +133,7 @@ fn database(
         section.whole("connections_max", 2..=200).and_then(|number| u32::try_from(number).ok());
     let variable = (around.environment)(DATABASE_URL_VARIABLE).filter(|url| !url.is_empty());
     let url = if let Some(url) = variable {
-        // The keys are allowed beside the variable, which wins.
+        // The keys are allowed together with the variable, which wins.
         for key in [secrets::URL.plain, secrets::URL.file, secrets::URL.env] {
             section.has(key);
         }
@@ -273,7 +273,7 @@ fn log(section: &Section<'_, '_>) -> LogSettings {
     }
 }
 
-/// What may occur once only, over all channels.
+/// Values that must be unique over all channels.
 #[derive(Default)]
 struct OnceOnly {
     names: BTreeSet<ChannelName>,
@@ -437,7 +437,7 @@ fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProf
     })
 }
 
-/// Nobody of a team may be one of ours, and somebody from elsewhere is worth a word.
+/// No member of a team may be one of our users, and a user from another server deserves a warning.
 fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurroundings<'_>) {
     let server_name = settings.homeserver.server_name.as_str();
     for (channel, section) in settings.channels.iter().zip(top.sections("channel")) {

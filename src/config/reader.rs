@@ -1,8 +1,8 @@
 //! Reads a TOML table key by key and remembers every mistake with its line.
 //!
-//! Serde stops at the first mistake, and a person who sets up a mailbox makes several; so the
-//! table is read by hand. A key nobody asked for is a mistake too. Values of keys are never
-//! repeated in a message: they may be secret.
+//! Serde stops at the first mistake, and a person who sets up a mailbox makes several; so the table
+//! is read by hand. An unknown key is a mistake too. A message never repeats the value of a key: it
+//! may be secret.
 
 use std::{
     cell::RefCell,
@@ -115,7 +115,7 @@ impl fmt::Display for Mistake {
 pub(super) struct SettingsReader<'t> {
     text: &'t str,
     mistakes: RefCell<Vec<Mistake>>,
-    /// Every key that was asked for: the list of all keys there are.
+    /// Every key that was asked for: the list of all keys.
     known: RefCell<BTreeSet<String>>,
 }
 

@@ -12,7 +12,7 @@ use crate::document::{DocumentError, FaxPage, SOURCE_BYTES_MAX};
 /// Longest JSON of a task. A sheet holds what people wrote within two minutes.
 const TASK_JSON_MAX: usize = 4 * 1024 * 1024;
 
-/// Longest JSON of an answer: some words and numbers.
+/// Longest JSON of an answer: a few words and numbers.
 const ANSWER_JSON_MAX: usize = 4 * 1024;
 
 /// What a child says when it is ready.
@@ -21,7 +21,7 @@ pub(super) struct Greeting {
     pub(super) confinement: Confinement,
 }
 
-/// What a child is asked for. The bytes of the files follow, in their order.
+/// A task for a child. The bytes of the files follow, in their order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     Fax {
@@ -30,7 +30,7 @@ pub(super) enum Task {
         pages_max: usize,
         bytes_max: usize,
     },
-    /// To try what a document must not be able to do.
+    /// Tries what a document must not be able to do.
     Escape,
 }
 
@@ -53,16 +53,16 @@ impl Task {
 /// What a child answers. `At` may come before the others, once for each file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// From here on it is about this file.
+    /// From here on the child works on this file.
     At {
         index: usize,
     },
-    /// The document; so many bytes follow.
+    /// The document; this many bytes follow.
     Made {
         bytes: usize,
     },
     Refused(DocumentRefusal),
-    /// What was possible that must not be.
+    /// What was possible although it must not be.
     Escaped {
         by: Vec<Escape>,
     },
@@ -75,7 +75,7 @@ pub enum Escape {
     Read,
     /// To write one.
     Write,
-    /// To talk to anybody.
+    /// To talk to any other process.
     Network,
     /// To start another program.
     Process,
@@ -114,7 +114,7 @@ impl DocumentRefusal {
         }
     }
 
-    /// Nothing when it names a file there was not.
+    /// Nothing if it names a file that does not exist.
     pub(super) fn checked(self, files: usize) -> Option<DocumentError> {
         let error = match self {
             Self::TooManyPages { pages, pages_max } => {

@@ -1,10 +1,10 @@
-//! Follows the bot's own `/sync`, for ever: the second door, which forgets nothing, and which alone
-//! tells in what order things happened.
+//! Follows the bot's own `/sync`, for ever: the second door, which forgets nothing, and the only one
+//! that tells in what order things happened.
 //!
-//! Synapse loses events of a transaction when it is killed with one in flight, and keeps a
-//! backlog to itself after a restart. The bot is a member of every portal, so its own timeline
-//! tells everything; events that came through the first door are known by their event id, and wait for
-//! their place to be told here.
+//! Synapse loses events of a transaction when it is killed with one in flight, and keeps a backlog to
+//! itself after a restart. The bot is a member of every portal, so its own timeline tells everything;
+//! events that came through the first door are recognised by their event id, and wait for their place
+//! to be told here.
 
 use std::time::Duration;
 
@@ -22,18 +22,18 @@ use crate::{
 /// How long the homeserver may hold a `/sync` that has nothing to say.
 const LONG_POLL: Duration = Duration::from_secs(30);
 
-/// Least time between two syncs, unless a transaction brought what people did: that waits to be told
-/// of here. Without this pause every post's echo would cost a request of its own.
+/// Least time between two syncs, unless a transaction brought what people did: that waits for its
+/// place here. Without this pause every post's echo would cost a separate request.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// Of following: a device's keys and its position in the `/sync` belong to one node.
+/// The lease of following: a device's keys and its position in the `/sync` belong to one node.
 const LEASE: &str = "follow_sync";
 
-/// Events asked for at once when a gap is filled.
+/// How many events are requested at once when a gap is filled.
 const PAGE: u32 = 100;
 
-/// Pages of one gap that are read, the newest. What lies before them in a longer one is not heard,
-/// and nothing that was said before it leaves by itself.
+/// How many pages of one gap are read, the newest. What lies before them in a longer gap is not
+/// heard, and nothing that was said before it leaves by itself.
 const PAGES_MAX: usize = 200;
 
 /// Follows the timeline until the task is dropped.
@@ -92,7 +92,8 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
         Some(_) => Vec::new(),
         None => ctx.store.fetched_before_sync().await?,
     };
-    // Answers wait for this one; and what comes after a restored database has heard what it missed is new.
+    // Answers wait for this `/sync`; and after it a restored database has heard what it missed, so what
+    // comes now is new.
     let is_waited_for =
         !ctx.hearing.has_heard(ctx.clock.now()) || ctx.store.sync_is_of_copy(bot.as_str()).await?;
     let poll = if is_waited_for { Duration::ZERO } else { LONG_POLL };
@@ -101,8 +102,8 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
             relay::renew_bot_device(ctx).await?;
             return Err(error.into());
         }
-        // What was kept is no position, or none of this homeserver's. To ask with it for ever would
-        // be to hear nothing more.
+        // The saved position is none, or not this homeserver's. Using it for ever would mean
+        // hearing nothing more.
         Err(error) if since.is_some() && error.status() == Some(400) => {
             fetched = ctx.store.fetched_before_sync().await?;
             let batch = ctx.homeserver.sync(&device, None, LONG_POLL).await?;
@@ -118,10 +119,10 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let (mut missing, mut events) = (Vec::new(), Vec::new());
-    // The very first sync has no before: rooms of then are none of ours. A new portal may not be noted
-    // yet; one the bot was removed from is.
+    // The very first sync has no past: older rooms are not ours. A new portal may not be noted yet; a
+    // room that the bot was removed from is.
     let joined = batch.joined.iter().map(|room| (room, since.is_some()));
-    // What was said there before it was removed was said to us as well.
+    // What was said there before the bot was removed was said to us as well.
     let left = batch.left.iter().map(|room| (room, false));
     for (room, may_be_ours) in joined.chain(left) {
         if room.limited && !room.begins() && (may_be_ours || is_portal(ctx, room).await?) {
@@ -131,7 +132,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
         events.extend(room.timeline.iter().map(incoming));
     }
     missing.extend(fetched);
-    // Before the position is saved: an invitation is told of only once.
+    // Before the position is saved: the homeserver tells of an invitation only once.
     for invite in &batch.invites {
         answer(ctx, invite).await?;
     }
@@ -156,13 +157,13 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     Ok(())
 }
 
-/// Portals are rooms we make, or their successors. Whoever wants to write to a correspondent does
+/// Portals are rooms we make, or their successors. People who want to write to a correspondent do
 /// so in one of those; an invitation elsewhere is declined, so that nobody waits for an answer.
 async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), SyncError> {
     if let Some(predecessor) = &invite.predecessor
         && let Some(id) = ctx.store.conversation_of_room(predecessor.as_str()).await?
     {
-        // Whether it is true is found out by who follows the portal.
+        // The flow that follows the portal finds out whether it is true.
         ctx.store.wake(&Job::SendPosts(id), None).await?;
         return Ok(());
     }
@@ -178,9 +179,9 @@ async fn is_portal(ctx: &Ctx, room: &RoomNews) -> Result<bool, StoreError> {
 }
 
 /// What happened in a room between `since` and the beginning of its timeline, or without `since`
-/// from what was heard of it last: saved page by page, from the newest back, and named here oldest
-/// first. It gets its place together with the timeline,
-/// so that nobody reads the newer half before the older.
+/// from what was last heard of it. It is saved page by page, from the newest back, and named here
+/// oldest first. It gets its place together with the timeline, so that the newer half is not read
+/// before the older.
 async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<String>, SyncError> {
     let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
     let mut newest_first = Vec::new();
@@ -191,7 +192,7 @@ async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<Stri
             Err(error) if matches!(error.kind(), ErrorKind::Again { .. }) => {
                 return Err(error.into());
             }
-            // One room that is no longer readable must not keep the others from being heard.
+            // One unreadable room must not keep the others from being heard.
             Err(error) => {
                 warn!(error = %error, "A gap in a room's timeline could not be filled");
                 break;
@@ -211,7 +212,8 @@ async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<Stri
         }
     }
     if !is_whole {
-        // Before the position is saved, so that it is told; the position names the gap.
+        // Before the position is saved, so that the room is told of the gap; the position names the
+        // gap.
         let begins = since.or(room.prev_batch.as_deref()).unwrap_or_default();
         let name = gap_name(&room.room_id, begins);
         relay::tell_of_gap(ctx, room.room_id.as_str(), &name).await?;
@@ -220,7 +222,7 @@ async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<Stri
     Ok(newest_first)
 }
 
-/// The same for the same gap, and without meaning.
+/// The same for the same gap, and without a meaning.
 fn gap_name(room: &RoomId, since: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::new().chain_update(room.as_str()).chain_update([0]).chain_update(since);

@@ -1,8 +1,8 @@
 //! Looks into one channel's mailbox, for ever: what is new is saved before anything else.
 //!
-//! A look lists the mails, fetches what is new in their order, then what could not be had before
-//! and is due, then deletes what may go. A mail that breaks the session costs a session and its own
-//! turn, and nothing else: it is counted, and after some tries put aside with its head.
+//! A look lists the mails, fetches new ones in their order, then those that could not be fetched
+//! before and are due, then deletes what may go. A mail that breaks the session costs a session and
+//! its own turn, and nothing else: it is counted, and after several tries put aside with its head.
 
 mod fetching;
 mod session;
@@ -28,7 +28,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// Longest wait after refused logins, and between tries to delete: KIM providers lock an account
 /// after too many (KIM-6).
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
-/// Deletions asked for in one session.
+/// How many deletions are requested in one session.
 const DELETIONS_AT_ONCE: usize = 200;
 
 /// Follows the mailbox of one channel until the task is dropped.
@@ -36,13 +36,13 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
     let mut failures = 0;
     let mut memory = LookMemory::default();
     loop {
-        // What a foreign server says must not end more than the look at it.
+        // What a foreign server says must not end more than one look.
         let looked = AssertUnwindSafe(look(shop, channel, inbox, &mut memory)).catch_unwind().await;
         match looked.unwrap_or(Err(LookError::Panicked)) {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures = if error.is_of_mails() { 1 } else { failures + 1 };
-                // Until a look comes as far as to hear of it.
+                // Until a look gets far enough to find out.
                 memory.is_excused |= matches!(error, LookError::Store(_));
                 // Postgres says nothing about the mailbox.
                 if !matches!(error, LookError::Store(StoreError::Again(_))) {
@@ -64,11 +64,12 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
 /// What is remembered from look to look.
 #[derive(Debug, Default)]
 struct LookMemory {
-    /// The look before failed at the database: a fetch it broke off is not the mail's fault.
+    /// The last look failed at the database: the mail is not to blame for a fetch that it broke
+    /// off.
     is_excused: bool,
     /// LIST is refused or breaks the session: it is not asked for any more.
     has_no_sizes: bool,
-    /// Failed tries to delete in a row, and until when there is no other.
+    /// Failed tries to delete in a row, and the time of the next try.
     deletions_failed: u32,
     deletions_from: Option<Instant>,
 }
@@ -98,7 +99,7 @@ enum LookError {
 }
 
 impl LookError {
-    /// The login works and the list comes: mails behind those that failed are not to wait.
+    /// The login works and the list comes: mails after the failed ones must not wait.
     fn is_of_mails(&self) -> bool {
         matches!(self, Self::Breaks)
     }
@@ -115,7 +116,7 @@ fn wait_after(inbox: &Inbox, error: &LookError, failures: u32) -> Duration {
     inbox.patience.look_wait(failures).min(longest)
 }
 
-/// One session, or some where mails break it: save what is new, delete what may go, then wait for
+/// One session, or several if mails break it: save what is new, delete what may go, then wait for
 /// more.
 async fn look(
     shop: &Shop,
@@ -124,7 +125,8 @@ async fn look(
     memory: &mut LookMemory,
 ) -> Result<(), LookError> {
     let ctx = &shop.ctx;
-    // A POP3 mailbox lets in one session at a time, and what is fetched twice is fetched for nothing.
+    // A POP3 mailbox lets in one session at a time, and a mail that is fetched twice is fetched for
+    // nothing.
     if !ctx.store.lease(&format!("pick_up {channel}")).await? {
         sleep(AGAIN_MAX).await;
         return Ok(());
@@ -169,7 +171,7 @@ async fn look(
         if let Some(key) = interrupted.take()
             && let Some(place) = plan.errands.iter().position(|errand| errand.key == key)
         {
-            // Whoever ended in the middle of it comes to it last, or not at all any more.
+            // A mail during which the gateway ended comes last, or not at all any more.
             let errand = plan.errands.remove(place);
             look.interrupted(&mut session, &key, errand.before, sizes.get(&key).copied()).await?;
         }
@@ -185,8 +187,8 @@ async fn look(
         let failed_before = memory.deletions_failed;
         let deleted = delete(&mut session, &look, &present, &sizes, memory).await?;
         let wait = look.wait(&mails).await?;
-        // IMAP tells us when something comes, on the same connection. A POP3 session locks the
-        // mailbox for everybody else, so it is closed at once.
+        // IMAP tells us of new mail on the same connection. A POP3 session locks the mailbox for
+        // every other program, so it is closed at once.
         if deleted.is_empty()
             && inbox.protocol == MailboxProtocol::Imap
             && !session.mailbox.is_over()
@@ -211,7 +213,7 @@ async fn look(
                 ctx.store.mails_deleted(row.id, &deleted, ctx.clock.now()).await?;
             }
             Err(error) if !deleted.is_empty() => memory.deletion_failed(&look, &error),
-            // Nothing hung on it.
+            // Nothing depended on it.
             Ok(()) | Err(_) => {}
         }
         tell(shop, channel, look.is_well);
@@ -220,8 +222,8 @@ async fn look(
     }
 }
 
-/// The sizes of the server's list, where they tell anything. A server that has none, or breaks off
-/// at the question, is not asked again.
+/// The sizes of the server's list, if they tell anything. A server that gives none, or breaks off
+/// at the request, is not asked again.
 async fn sizes(
     session: &mut MailboxSession<'_>,
     look: &Look<'_>,
@@ -243,7 +245,8 @@ async fn sizes(
     }
 }
 
-/// Marks what may go. A failure keeps nobody from the mails: it is tried again later and later.
+/// Marks what may go. A failure keeps no mail from being fetched: the deletion is tried again later
+/// and later.
 async fn delete(
     session: &mut MailboxSession<'_>,
     look: &Look<'_>,
@@ -260,13 +263,14 @@ async fn delete(
     if safe.is_empty() {
         return Ok(Vec::new());
     }
-    // One of them may break the session each time: then they go one by one, each in its turn.
+    // One of them may break the session each time: then they are deleted one by one, each in its
+    // turn.
     if let Some(turn) = usize::try_from(memory.deletions_failed).ok().and_then(|n| n.checked_sub(1))
     {
         let turn = turn % safe.len();
         safe = safe.into_iter().skip(turn).take(1).collect();
     }
-    // Only now: what the server does not let go does not stand before the others.
+    // Only now: a mail that the server does not delete must not stand before the others.
     safe.truncate(DELETIONS_AT_ONCE);
     let wanted = safe.len();
     let safe = look.proven(session, safe).await?;

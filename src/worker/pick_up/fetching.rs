@@ -1,4 +1,4 @@
-//! Fetching mails one by one, and what becomes of those that do not come.
+//! Fetching mails one by one, and what happens to those that do not come.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,10 +20,10 @@ use crate::{
     transport::{Basket, Fault, Fetched, Head, KeyList, MailServerError, MailboxProtocol},
 };
 
-/// Mails of one look after which their placing is woken.
+/// After this many mails of one look, their placing is woken.
 const WAKE_EVERY: usize = 20;
 
-/// Sessions that break in a row, at mails that do not come, before the look is given up.
+/// How many sessions in a row may break, at mails that do not come, before the look is given up.
 const BREAKS_MAX: u32 = 10;
 
 /// Shortest wait before the next look.
@@ -31,11 +31,11 @@ const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// Why a mail did not come: the gateway ended in the middle of it.
 pub(super) const INTERRUPTED: &str = "interrupted";
-/// Its server names it in no way.
+/// Its server gives it no name.
 const NAMELESS: &str = "no_name";
 const TOO_LARGE: &str = "too_large";
 
-/// Stands for all mails of a list that have no name. Holds a blank, which no key of a server does.
+/// Stands for all mails of a list that have no name. Contains a blank, which no server's key does.
 pub(super) fn nameless() -> MailKey {
     MailKey::stored("without a name".to_owned())
 }
@@ -46,9 +46,9 @@ pub(super) struct Look<'a> {
     pub(super) channel: &'a ChannelName,
     pub(super) inbox: &'a Inbox,
     pub(super) row: MailboxRow,
-    /// What a mailbox that is new held at the first look, where `since` is set.
+    /// What a new mailbox held at the first look, if `since` is set.
     pub(super) first_keys: Option<HashSet<MailKey>>,
-    /// Whether all that was tried came.
+    /// Whether everything that was tried came.
     pub(super) is_well: bool,
     /// Something waits for another try.
     pub(super) has_failed: bool,
@@ -56,19 +56,19 @@ pub(super) struct Look<'a> {
 
 /// How a fetch ended.
 enum FetchEnd {
-    /// With what its head tells it by.
+    /// With what identifies it by its head.
     Saved(Saved, Option<[u8; 32]>),
-    /// It was not decrypted, as before.
+    /// Again it was not decrypted.
     StillUndecrypted,
-    /// Somebody else took it meanwhile.
+    /// Another program took it meanwhile.
     Gone,
     TooLarge,
-    /// It did not come; why.
+    /// Why it did not come.
     Failed(&'static str),
 }
 
 impl Look<'_> {
-    /// Fetches in order. `false`: something is left for another look.
+    /// Fetches in order. `false`: some mails are left for another look.
     pub(super) async fn fetch_all(
         &mut self,
         session: &mut MailboxSession<'_>,
@@ -96,7 +96,7 @@ impl Look<'_> {
         let (mut breaks, mut skipped, mut is_complete) = (0, 0_usize, true);
         for (number, Errand { key, before }) in errands.into_iter().enumerate() {
             // The first need not wait for the others, and a wake-up for each would cost as much as
-            // all the rest of it.
+            // all the rest.
             if number % WAKE_EVERY == 1 {
                 self.ctx.store.wake(&Job::PlaceLetters(self.channel.clone()), None).await?;
             }
@@ -157,8 +157,8 @@ impl Look<'_> {
                     self.failed(session, &key, reason, listed_bytes).await?;
                     if has_broken {
                         breaks += 1;
-                        // What was tried before comes last and must not make new mails wait: the
-                        // next look begins with those.
+                        // Mails that were tried before come last and must not make new mails wait:
+                        // the next look begins with those.
                         if matches!(before, Before::Tries(_) | Before::Aside) {
                             return Ok(false);
                         }
@@ -175,19 +175,19 @@ impl Look<'_> {
         Ok(is_complete)
     }
 
-    /// Before a mail that did not come is noted: whatever bears the name of one that is kept, with
-    /// another size, it is not what we have.
+    /// Before a mail that did not come is noted: if the noted mail of this name has another size,
+    /// it is not the one we have.
     pub(super) async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
         if before != Before::OtherSize {
             return Ok(());
         }
-        // What was noted of it, if it is not decrypted, is of the one before as well.
+        // If it is not decrypted, the note about it is also the earlier mail's.
         let left = std::slice::from_ref(key);
         self.ctx.store.mails_left(self.row.id, left, left, self.ctx.clock.now()).await
     }
 
-    /// A key under which something was noted, with another size: whether it names another mail, and
-    /// then that it does.
+    /// For a key under which a mail of another size was noted: whether it names another mail, and
+    /// if so notes that it does.
     async fn tell_apart(
         &self,
         session: &mut MailboxSession<'_>,
@@ -236,7 +236,8 @@ impl Look<'_> {
         Ok(self.ctx.store.still_undecrypted(self.row.id, key, next).await?)
     }
 
-    /// A mail is kept under a key under which one is noted that could not be had: this was not noted.
+    /// A mail is kept under a key under which one is noted that could not be fetched: this was not
+    /// noted.
     pub(super) async fn settle_kept(
         &self,
         key: &MailKey,
@@ -264,8 +265,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Of mails that are to be deleted those whose heads say that they are the ones we have: a server
-    /// may have used their names again, for mails as long as they were.
+    /// Of the mails that are to be deleted, those whose heads show that they are the ones we have: a
+    /// server may have used their names again, for mails of the same length.
     pub(super) async fn proven(
         &self,
         session: &mut MailboxSession<'_>,
@@ -275,7 +276,7 @@ impl Look<'_> {
         let mut proven = Vec::new();
         for key in keys {
             let Some(letter) = store.letter_of(self.row.id, &key).await? else { continue };
-            // Once the session is over, the heads that came before serve no deletion any more.
+            // Once the session is over, the heads that came before justify no deletion any more.
             if session.mailbox.is_over() {
                 break;
             }
@@ -292,7 +293,7 @@ impl Look<'_> {
         Ok(proven)
     }
 
-    /// Opens the session anew where a mail broke it. `false`: it is another mailbox now.
+    /// Opens the session again after a mail broke it. `false`: it is another mailbox now.
     async fn is_ready(&self, session: &mut MailboxSession<'_>) -> Result<bool, LookError> {
         if session.mailbox.is_over() {
             let before = session.mailbox.validity();
@@ -302,15 +303,15 @@ impl Look<'_> {
         Ok(true)
     }
 
-    /// Whether a mail that was there before us is older than what the settings want, and then what
-    /// its head tells it by. Where that does not tell, it is not older.
+    /// Whether a mail that was there before us is older than the settings want, and if so, what
+    /// identifies it by its head. If the head does not tell, it is not older.
     async fn is_older(
         &self,
         session: &mut MailboxSession<'_>,
         key: &MailKey,
     ) -> Result<Option<Option<[u8; 32]>>, LookError> {
         let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(None) };
-        // What came since the first look was not there before us.
+        // Mails that came since the first look were not there before us.
         if !self.first_keys.as_ref().is_some_and(|keys| keys.contains(key)) {
             return Ok(None);
         }
@@ -347,7 +348,7 @@ impl Look<'_> {
             let saved = self.save(letter, arrival).await?;
             return Ok(FetchEnd::Saved(saved, mail::head_identity(&head)));
         }
-        // What came of it is of no use. Where the database is away, the next start removes it.
+        // The saved pieces are of no use. If the database is away, the next start removes them.
         letter.discard().await?;
         if let Some(error) = error {
             return Err(error.into());
@@ -390,7 +391,7 @@ impl Look<'_> {
         Ok(saved)
     }
 
-    /// Notes what became of earlier tries of a mail that came.
+    /// Notes the outcome of earlier tries for a mail that came.
     async fn settle(
         &self,
         key: &MailKey,
@@ -404,7 +405,7 @@ impl Look<'_> {
             Before::OtherSize if saved == Saved::Known => {
                 store.size_was_false(self.row.id, key, marks.listed_bytes).await
             }
-            // What was noted of the one before.
+            // The note about the earlier mail.
             Before::OtherSize | Before::Undecrypted(_) => {
                 store.mail_settled(self.row.id, key, now).await
             }
@@ -412,7 +413,7 @@ impl Look<'_> {
         }
     }
 
-    /// Counts a failed try; after some, the mail is put aside and told of, once.
+    /// Counts a failed try; after several, the mail is put aside and a person is told, once.
     pub(super) async fn failed(
         &mut self,
         session: &mut MailboxSession<'_>,
@@ -429,7 +430,8 @@ impl Look<'_> {
             warn!(channel.name = %channel, reason, "A mail could not be fetched; it is tried again");
             return Ok(store.try_again_at(self.row.id, key, next).await?);
         }
-        // The server may have been away for the head, or the gateway have died over it: one more try.
+        // The server may have been away for the head, or the gateway may have died over it: one more
+        // try.
         let head = if tries <= self.inbox.patience.tries + 1 {
             self.head(session, key).await?
         } else {
@@ -438,7 +440,7 @@ impl Look<'_> {
         self.aside(key, head, reason, Some(next), listed_bytes).await
     }
 
-    /// The head of a mail, if it is to be had.
+    /// The head of a mail, if it can be fetched.
     async fn head(
         &self,
         session: &mut MailboxSession<'_>,
@@ -468,7 +470,7 @@ impl Look<'_> {
         let arrival =
             FetchedFrom { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
         if self.save(letter, arrival).await? == Saved::StillOutOfReach {
-            // Its room waits for more of it. That none will come, a person has to know.
+            // Its room waits for more of it. A person has to know that no more will come.
             return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
         }
         let marks = Marks { head: mail::head_identity(&head), listed_bytes };
@@ -518,7 +520,7 @@ impl Look<'_> {
         let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
         warn!(channel.name = %channel, "{} mails bear no name; look into the mailbox", present.nameless);
         let key = nameless();
-        // Whoever was told of those before knows nothing of these.
+        // A person who was told of the earlier ones knows nothing of these.
         store.mails_left(self.row.id, std::slice::from_ref(&key), &[], now).await?;
         let arrival =
             FetchedFrom { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
@@ -533,7 +535,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// How long the next look may wait: less than usual when a mail is to be tried again before.
+    /// How long the next look may wait: less than usual if a mail is to be tried again earlier.
     pub(super) async fn wait(&mut self, mails: &MailboxMails) -> Result<Duration, StoreError> {
         let poll = self.inbox.poll;
         if !std::mem::take(&mut self.has_failed) && mails.unfetched.is_empty() {
@@ -546,7 +548,7 @@ impl Look<'_> {
     }
 }
 
-/// Whether something of a mail can be read there. What is no head says no more than none.
+/// Whether something of a mail can be read there. If it is no head, it is worth nothing.
 fn is_head(head: &[u8]) -> bool {
     let mut scanner = Scanner::default();
     scanner.take(head);
@@ -567,15 +569,15 @@ fn reason(fault: &FetchFault) -> &'static str {
     }
 }
 
-/// What is known of a key that names a mail of another size than what was noted under it.
+/// What is known about a key that names a mail of another size than the noted one.
 enum MailUnderKey {
     Same,
     Another,
-    /// It is taken for another one.
+    /// It counts as another mail.
     Unknown,
 }
 
-/// A mail that is saved while it comes.
+/// A mail that is saved while it arrives.
 struct Coming<'s> {
     letter: NewLetter<'s>,
     head: Head,

@@ -15,7 +15,7 @@ use crate::{
     transport::{Basket, Fetched, KeyList, MailServerError, Mailbox, PACE_MIN, Waited},
 };
 
-/// The end of a session nothing hangs on is not waited for any longer.
+/// How long to wait for the end of a session on which nothing depends.
 const FAREWELL_MAX: Duration = Duration::from_secs(10);
 
 /// Why a mail did not come.
@@ -26,7 +26,7 @@ pub(super) enum FetchFault {
     Endless,
 }
 
-/// A session. Opened anew where a mail broke it.
+/// A session. It is opened again after a mail broke it.
 pub(super) struct MailboxSession<'a> {
     inbox: &'a Inbox,
     pub(super) mailbox: Mailbox,
@@ -59,7 +59,7 @@ impl<'a> MailboxSession<'a> {
         head.map_err(|_| FetchFault::Endless)?.map_err(FetchFault::Server)
     }
 
-    /// The whole mail. It may take as long as it comes at a pace.
+    /// The whole mail. It may take as long as it comes at the required pace.
     pub(super) async fn fetch_into<B: Basket>(
         &mut self,
         key: &MailKey,
@@ -103,7 +103,7 @@ impl<'a> MailboxSession<'a> {
         Ok(waited.map_err(|_| LookError::Endless)??)
     }
 
-    /// Ends it. `is_needed`: deletions hang on the server's answer.
+    /// Ends it. `is_needed`: deletions depend on the server's answer.
     pub(super) async fn close(self, is_needed: bool) -> Result<(), LookError> {
         if self.mailbox.is_over() {
             return Ok(());
@@ -122,7 +122,7 @@ fn limit(inbox: &Inbox) -> Duration {
 struct Paced<'b, B> {
     basket: &'b mut B,
     begun: Instant,
-    /// Before that, nothing is said of the pace.
+    /// Before that, the pace is not judged.
     patience: Duration,
     heard: Arc<Mutex<Instant>>,
     bytes: u64,
