@@ -1,9 +1,9 @@
 //! What a channel is: KIM and every fax gateway as data and small functions.
 //!
-//! Pure. The flows ask a channel who wrote a letter, where an answer goes, which headers a mail
-//! of this channel carries and how large it may be; what differs between KIM and fax stands here
-//! and nowhere else. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`,
-//! further gateways are further rows of [`FAX_FORMS`].
+//! Pure. The flows ask a channel who wrote a letter, where an answer goes, which headers a mail of
+//! this channel carries and how large it may be; this is the only place for the differences between
+//! KIM and fax. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`, further
+//! gateways are further rows of [`FAX_FORMS`].
 
 mod caller;
 mod fax;
@@ -34,9 +34,9 @@ pub struct Channel {
     pub label: String,
     /// Our own address on this channel: the sender of every mail.
     pub address: MailAddress,
-    /// Matrix user ids of those who are invited to the channel's rooms.
+    /// Matrix user ids of the users who are invited to the channel's rooms.
     pub team: Vec<String>,
-    /// Matrix user ids of those whose words in a room leave as mail or fax.
+    /// Matrix user ids of the users whose words in a room leave as mail or fax.
     pub speakers: Vec<String>,
     pub thread_by: ThreadBy,
     /// How long room messages of one author are gathered into one dispatch.
@@ -44,7 +44,7 @@ pub struct Channel {
     pub language: Language,
     /// Whose devices are believed in its rooms, and given the keys.
     pub trust: Trust,
-    /// How long a letter may lie in a room that no human has joined before somebody is alarmed.
+    /// How long a letter may lie in a room that no human has joined before there is an alarm.
     pub alarm: Duration,
     pub dialect: Dialect,
 }
@@ -189,7 +189,7 @@ impl Channel {
         let (Dialect::Kim(profile), Ok(sender)) = (&self.dialect, sender_of(letter)) else {
             return AnswersTo::Sender;
         };
-        // What is sent to ourselves is no answer.
+        // A mail to ourselves is no answer.
         let mut wanted: Vec<&MailAddress> = letter.reply_to.iter().map(|m| &m.address).collect();
         wanted.retain(|address| **address != self.address);
         let is_unreadable = letter.defects.contains(&Defect::ReplyToUnreadable);
@@ -290,7 +290,7 @@ pub enum AnswersTo {
     OutOfReach {
         wanted: Option<MailAddress>,
     },
-    /// It names no other address, and its own is one that nobody reads.
+    /// It names no other address, and its own is one at which nobody reads.
     Nobody,
 }
 
@@ -305,7 +305,7 @@ fn sender_of(letter: &Letter) -> Result<&MailAddress, WhyNot> {
     }
 }
 
-/// Whether an address says of itself that nobody reads what is sent there.
+/// Whether an address says of itself that nobody reads mails to it.
 fn reads_no_answers(address: &MailAddress) -> bool {
     const WORDS: [&str; 7] = [
         "noreply",

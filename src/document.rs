@@ -20,7 +20,7 @@ use layout::{LEFT, Layout, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, RULE_BELOW};
 pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
 
-/// The sheet a text is faxed on. All of it is printed as it stands here; labels come from
+/// The sheet a text is faxed on. All of it is printed as given here; labels come from
 /// `crate::phrases`, in the practice's language.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaxPage {
@@ -36,7 +36,7 @@ pub struct FaxPage {
     pub labels: FaxLabels,
 }
 
-/// What stands before each field.
+/// The label before each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaxLabels {
     pub from: String,
@@ -77,12 +77,12 @@ static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 /// The one PDF a fax gateway wants (FAX-23): a sheet with the texts, then files, in their order, of
 /// at most `pages_max` pages (and never more than [`PAGES_MAX`]).
 ///
-/// PDF pages are copied; PNG and JPEG stand each on an A4 page, turned as the camera was held. One
-/// PDF without a sheet stays as it is, byte for byte. What a file is, its first bytes say, not its
+/// PDF pages are copied; PNG and JPEG each get an A4 page, turned as the camera was held. One PDF
+/// without a sheet stays as it is, byte for byte. A file's first bytes say what it is, not its
 /// name. Errors name the file by its index.
 ///
-/// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening`
-/// hears which file comes next.
+/// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening` is
+/// told which file comes next.
 pub fn fax(
     sheet: Option<&FaxPage>,
     files: &[Bytes],
@@ -93,8 +93,8 @@ pub fn fax(
     join::join(cover, files, pages_max.min(PAGES_MAX), opening)
 }
 
-/// The signs of a text that no fax of ours can show, each once: the font has Latin, Greek, Cyrillic
-/// and many others, but not all. Twelve are named at most.
+/// The characters of a text that our faxes cannot show, each once: the font has Latin, Greek,
+/// Cyrillic and many others, but not all. At most twelve are named.
 pub fn missing_signs(text: &str) -> Vec<char> {
     layout::missing(text)
 }
@@ -247,7 +247,7 @@ mod tests {
         pdf.into()
     }
 
-    /// A PDF that says it is encrypted, in a way that nobody can open.
+    /// A PDF that says it is encrypted, in a way that cannot be opened.
     fn locked_pdf() -> Bytes {
         let mut pdf = "%PDF-1.4\n".to_owned();
         let mut table = "xref\n0 3\n0000000000 65535 f \n".to_owned();

@@ -1,7 +1,7 @@
-//! The doors the homeserver knocks at, and what a monitor looks at.
+//! The doors for the homeserver and for a monitor.
 //!
-//! A door checks who knocks, saves what was brought, and acknowledges. What it means is for the
-//! worker: whatever happened here before the 200 would hold up every event behind it.
+//! A door checks who asks, saves what was brought, and acknowledges. The worker finds out what it
+//! means: anything that happened here before the 200 would hold up every event behind it.
 
 mod errors;
 mod health;
@@ -32,27 +32,27 @@ use crate::{
 };
 
 /// Longest transaction, in bytes. A homeserver sends at most 100 events of at most 64 KiB each in
-/// one; what else may be in it (typing, receipts, device keys) is short.
+/// one; whatever else it contains (typing, receipts, device keys) is short.
 const TRANSACTION_BYTES_MAX: usize = 10 * 1024 * 1024;
 
-/// How long a knock may take from its first byte to our answer. Synapse gives up after 60 s, and
-/// answers we give after that are not heard.
+/// How long a request may take from its first byte to our answer. Synapse gives up after 60 s, and
+/// does not hear answers after that.
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Who hears that events came that were not known.
+/// Is told of new events that arrived.
 pub type Heard = Arc<dyn Fn(&[IncomingEvent]) + Send + Sync>;
 
 /// What the doors need.
 #[derive(Clone)]
 pub struct Doors {
-    /// The registration's `hs_token`: who has it is the homeserver.
+    /// The registration's `hs_token`: a client that has it is the homeserver.
     pub hs_token: SecretString,
     pub store: Store,
     pub clock: Clock,
     pub heard: Heard,
 }
 
-/// The application service's doors, at their paths and at those of before Matrix 1.0.
+/// The application service's doors, at their paths and at those from before Matrix 1.0.
 pub fn router(doors: Doors) -> Router {
     let doors = Arc::new(doors);
     Router::new()
@@ -73,8 +73,8 @@ pub fn router(doors: Doors) -> Router {
         .with_state(doors)
 }
 
-/// What a monitor looks at: `/health/live`, `/health/ready` and `/metrics`. It asks for no token
-/// and shows no personal data; it may listen on another address than the doors.
+/// The doors for a monitor: `/health/live`, `/health/ready` and `/metrics`. They ask for no token
+/// and show no personal data; they may be on another address than the others.
 pub fn monitoring_router(monitoring: Monitoring) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
@@ -83,7 +83,7 @@ pub fn monitoring_router(monitoring: Monitoring) -> Router {
         .with_state(Arc::new(monitoring))
 }
 
-/// Lets through only who knows the `hs_token`, before anything of the body is read.
+/// Lets through only clients that know the `hs_token`, before anything of the body is read.
 async fn homeserver_only(
     State(doors): State<Arc<Doors>>,
     request: Request,
@@ -100,7 +100,7 @@ async fn homeserver_only(
     }
 }
 
-/// The token out of the header, or out of the query where homeservers put it before Matrix 1.4.
+/// The token from the header, or from the query where homeservers put it before Matrix 1.4.
 fn shown_token(request: &Request) -> Option<String> {
     if let Some(header) = request.headers().get(header::AUTHORIZATION) {
         let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
@@ -111,7 +111,7 @@ fn shown_token(request: &Request) -> Option<String> {
         .map(|(_, token)| token.into_owned())
 }
 
-/// Ends a knock whose bytes do not come, or whose answer does not.
+/// Ends a request whose bytes do not come, or whose answer does not.
 async fn in_time(request: Request, next: Next) -> Result<Response, MatrixRefusal> {
     tokio::time::timeout(KNOCK_TIMEOUT, next.run(request))
         .await

@@ -31,10 +31,11 @@ pub use wire::Escape;
 use crate::document::{DocumentError, FaxPage};
 use wire::{Answer, Greeting, Task};
 
-/// Children at work at a time. More documents wait: each child may take [`MEMORY_MAX`].
+/// Children at work at a time. Further documents wait: each child may take [`MEMORY_MAX`].
 pub const CHILDREN_MAX: usize = 2;
 
-/// Documents one child opens before another takes its place: what piles up in it ends with it.
+/// How many documents one child opens before another takes its place: what piles up in it ends with
+/// it.
 const TASKS_MAX: u32 = 50;
 
 /// How long one document may take, on a machine that is busy with other things as well.
@@ -43,10 +44,10 @@ const TASK_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a child may take to start.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// Children that one document may break. The first may have suffered from what came before it.
+/// How many children one document may break. The first may have suffered from earlier documents.
 const CHILDREN_PER_TASK: u32 = 2;
 
-/// The program that runs, also when its file was replaced meanwhile.
+/// The program that runs, even if its file was replaced meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Why there is no document.
@@ -56,7 +57,7 @@ pub enum SandboxError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// The files need more memory or time than a document may have, or they broke the child.
-    /// `index`: at which file, where it is known.
+    /// `index`: at which file, if that is known.
     #[error("a document broke the process it was opened in")]
     Broken { index: Option<usize> },
     /// No child could be started. Trying again may help.
@@ -87,7 +88,7 @@ struct Worker {
     from: ChildStdout,
     confinement: Confinement,
     tasks: u32,
-    /// The file its task is about just now.
+    /// The file its task is about at the moment.
     at: Option<usize>,
 }
 
@@ -107,12 +108,13 @@ impl Sandbox {
         }
     }
 
-    /// The one PDF a fax gateway wants: the sheet, then the files, in their order.
+    /// The one PDF that a fax gateway wants: the sheet, then the files, in their order.
     ///
     /// `pages_max`: the longest fax the channel takes. `bytes_max`: the longest PDF. The files
     /// together are at most [`SOURCE_BYTES_MAX`](crate::document::SOURCE_BYTES_MAX) bytes.
     ///
     /// # Errors
+    ///
     /// [`SandboxError::Document`] and [`SandboxError::Broken`] are final for these files.
     pub async fn fax(
         &self,
@@ -123,7 +125,7 @@ impl Sandbox {
     ) -> Result<Vec<u8>, SandboxError> {
         let lengths = files.iter().map(Bytes::len).collect();
         let task = Task::Fax { sheet: sheet.map(Box::new), files: lengths, pages_max, bytes_max };
-        // It is never closed.
+        // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let mut broken = None;
         for _ in 0..CHILDREN_PER_TASK {
@@ -151,10 +153,11 @@ impl Sandbox {
         Err(SandboxError::Broken { index: broken })
     }
 
-    /// Starts a child and has it try to break out. Tells how well it is confined on this machine,
+    /// Starts a child and has it try to break out. Returns how well it is confined on this machine,
     /// and which ways were open to it.
     ///
     /// # Errors
+    ///
     /// When no child can be started, or it does not survive the trial.
     pub async fn try_out(&self) -> Result<(Confinement, Vec<Escape>), SandboxError> {
         let mut worker = self.worker().await.map_err(SandboxError::Unavailable)?;
@@ -197,7 +200,7 @@ impl Worker {
     async fn start(program: &std::path::Path) -> std::io::Result<Self> {
         let mut process = Command::new(program)
             .arg("sandbox")
-            // Nothing of ours is in its environment.
+            // Its environment contains nothing of ours.
             .env_clear()
             .env("MALLOC_ARENA_MAX", "1")
             .current_dir("/")

@@ -69,7 +69,7 @@ const STATION_LABELS: [&str; 17] = [
     "tsi",
 ];
 
-/// Lines of which nobody knows whose word they pass on.
+/// Lines whose source is unknown.
 const SENDER_LABELS: [&str; 9] = [
     "absender",
     "enclosed from",
@@ -82,7 +82,7 @@ const SENDER_LABELS: [&str; 9] = [
     "sender",
 ];
 
-/// Whom a fax is from.
+/// The sender of a fax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Caller {
     /// The gateway says so.
@@ -92,7 +92,7 @@ pub(super) enum Caller {
         caller: FaxNumber,
         station: String,
     },
-    /// Only the machine says so, or nobody knows who does.
+    /// Only the machine says so, or the source is unknown.
     Claimed(FaxNumber),
     Unknown,
 }
@@ -127,7 +127,7 @@ impl CallerClue {
     }
 }
 
-/// Reads a mail of a fax gateway. `own` is the number of our own line, which is nobody's caller.
+/// Reads a mail of a fax gateway. `own` is the number of our own line, which is never the caller.
 pub(super) fn read(
     letter: &Letter,
     subjects: &[SubjectForm],
@@ -171,7 +171,7 @@ pub(super) fn read(
     }
     if let Some(CallerClue::Number(number)) = &of_subject {
         let has_lines = names_caller || !stations.is_empty() || !senders.is_empty();
-        // A station id in a line of its own that is the subject's number is where that comes from.
+        // If a separate line names the same number as the station id, the subject has it from there.
         let is_by_form = by_form == Some(Says::Caller)
             && !names_caller
             && stations.iter().all(|station| !agrees(number, station));
@@ -192,7 +192,7 @@ fn in_subject(subject: &str, forms: &[SubjectForm], country: Country) -> Option<
     Some((says, cut.filter(|cut| is_number(cut)).unwrap_or(raw).to_owned()))
 }
 
-/// The subject without what stands in front of it at some gateways, and without colons: `[FAX]`,
+/// The subject without colons, and without the prefix that some gateways add: `[FAX]`,
 /// `FRITZ!Box - `.
 fn undecorated(subject: &str) -> String {
     let mut rest = subject.trim();
@@ -206,7 +206,7 @@ fn undecorated(subject: &str) -> String {
     words.join(" ").replace(": ", " ")
 }
 
-/// What stands in front of the line it came to, of the time, or of the number of pages.
+/// What precedes the line it came to, the time, or the number of pages.
 fn without_tail(raw: &str) -> Option<&str> {
     let is_count = |tail: &str| {
         let unit = tail.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
@@ -227,7 +227,7 @@ fn without_tail(raw: &str) -> Option<&str> {
         .map(|(number, _)| number)
 }
 
-/// The number, when all that is told is this one number. Two contradict each other.
+/// The number, if this is the only one that is named. Two contradict each other.
 fn only_number(told: &[CallerClue]) -> Option<FaxNumber> {
     let (first, rest) = told.split_first()?;
     let CallerClue::Number(number) = first else { return None };
@@ -257,7 +257,7 @@ fn tell(raw: &str, country: Country) -> Option<CallerClue> {
             head.eq_ignore_ascii_case(scheme).then(|| raw.get(scheme.len()..))?
         })
         .map_or(raw, |rest| rest.split(['@', ';']).next().unwrap_or_default());
-    // What is dialled behind the number is not in it.
+    // Digits dialled after the number are not in it.
     if raw.to_ascii_lowercase().contains(";ext=") {
         return Some(CallerClue::Words);
     }
@@ -299,7 +299,7 @@ fn labelled<'t>(text: &'t str, labels: &[&str]) -> impl Iterator<Item = &'t str>
 fn telefax_number(file_name: &str) -> Option<&str> {
     let (_, rest) = file_name.split_once("_Telefax.")?;
     let (number, _) = rest.rsplit_once('.')?;
-    // A second file of that name is ` (1)`. Whatever else stands behind the digits may be no number.
+    // A second file of that name is ` (1)`. Anything else after the digits may be no number.
     let (number, copy) = number.split_once(" (").unwrap_or((number, "1)"));
     let is_copy = copy.strip_suffix(')').is_some_and(is_digits);
     (is_copy && is_digits(number.strip_prefix('+').unwrap_or(number))).then_some(number)
@@ -391,7 +391,7 @@ mod tests {
         let two = "CallID1: 0305550123\nSender: x\nCallID1: 0305550124";
         check("Fax received from \"+49 30 5550999\"", two, &claimed());
         check("Fax received from \"anonymous\"", two, &Caller::Unknown);
-        // Our own line is nobody's caller.
+        // Our own line is never the caller.
         check("Fax from 030 11111111", "CallID1: 030 11111111", &Caller::Unknown);
     }
 

@@ -73,7 +73,7 @@ pub struct FaxProfile {
     pub country: Country,
     /// Which countries may be dialled.
     pub countries: Vec<Country>,
-    /// Who may bring faxes: the From of the gateway (FAX-12).
+    /// Which addresses may bring faxes: the From of the gateway (FAX-12).
     pub senders: Vec<SenderRule>,
     pub pages_max: u32,
     /// Largest mail as sent, in bytes.
@@ -87,7 +87,7 @@ impl FaxProfile {
     /// Many gateways refuse more than 10 MB.
     pub const MAIL_BYTES_MAX: u64 = 10 * 1024 * 1024;
 
-    /// Whom a fax is from.
+    /// The sender of a fax.
     pub(super) fn caller(&self, sender: &MailAddress, letter: &Letter) -> Result<Caller, WhyNot> {
         if !self.senders.iter().any(|rule| rule.allows(sender)) {
             return Err(WhyNot::SenderNotAllowed);
@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(address.as_str(), expected);
         };
         check("+49301234567", "+49301234567_49301234567_0049301234567_0301234567@gateway.example");
-        // Abroad the national form would ring somebody else: the international one stands in.
+        // Abroad the national form would ring another line: the international form replaces it.
         check("+43150100", "+43150100_43150100_0043150100_0043150100@gateway.example");
     }
 

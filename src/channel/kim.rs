@@ -32,7 +32,7 @@ impl KimEnvironment {
     }
 }
 
-/// What a KIM account is beside its mailbox.
+/// What a KIM account has besides its mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KimProfile {
     pub environment: KimEnvironment,
@@ -45,7 +45,7 @@ impl KimProfile {
     /// can read (KIM-27).
     pub const MAIL_BYTES_MAX: u64 = 15 * 1024 * 1024;
 
-    /// What a chat's words are in KIM's list of applications (KIM-33).
+    /// The entry for a chat's words in KIM's list of applications (KIM-33).
     const SERVICE: &str = "KIM-Mail;Default;V1.0";
 
     pub fn new(environment: KimEnvironment) -> Self {

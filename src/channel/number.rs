@@ -73,13 +73,13 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
 /// Most digits of a German number behind its country code, as they are given out.
 const GERMAN_DIGITS_MAX: usize = 11;
 
-/// Whether a number written in groups is not longer than there are: otherwise something stands
-/// behind it.
+/// Whether a number written in groups is no longer than a number can be: otherwise something
+/// follows it.
 fn is_of_its_length(number: &PhoneNumber) -> bool {
     number.country().code() != 49 || number.national().to_string().len() <= GERMAN_DIGITS_MAX
 }
 
-/// What stands between two groups of digits.
+/// What separates two groups of digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Blank,
@@ -106,9 +106,9 @@ impl Sign {
     }
 }
 
-/// Whether digits are divided as people divide one number, and nothing else stands behind it: a
-/// count of pages `(2)`, `- 2` or `1/2`, a date, the number of a copy. Read as its last digits, it
-/// would make the number a stranger's.
+/// Whether digits are divided as people divide one number, and nothing else follows it: a count of
+/// pages `(2)`, `- 2` or `1/2`, a date, the number of a copy. Read as its last digits, it would
+/// make the number a stranger's.
 fn is_grouped_as_one(unsigned: &str, has_plus: bool) -> bool {
     divided(unsigned).is_some_and(|(groups, signs)| are_one(&groups, &signs, has_plus))
 }
@@ -146,7 +146,7 @@ fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
     if !are_brackets_fit || (is_national && first.len() == 2) {
         return false;
     }
-    // Where the area code stands, behind a country's code or a zero that is divided from it.
+    // Where the area code is, after a country's code or a zero that is divided from it.
     let area = match first {
         _ if is_zero_aside => 2,
         &"0" => 1,
@@ -230,8 +230,8 @@ pub(super) fn national_digits(number: &FaxNumber) -> String {
 
 /// Whether the numbering plan knows such a number.
 ///
-/// Where a leading 0 is dialled within a country it is no part of the number: `+49 0164 00` is
-/// what is left of something shorter, although the metadata's patterns let it pass.
+/// A leading 0 that is dialled within a country is not part of the number: `+49 0164 00` is what is
+/// left of something shorter, although the metadata's patterns let it pass.
 fn is_in_plan(number: &PhoneNumber) -> bool {
     let dials_zero = number
         .metadata(&DATABASE)
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// L66: in all notations of people, and with no count, date or other number behind it.
+    /// L66: in all notations that people use, and without a count, date or other number after it.
     #[test]
     fn l66_what_stands_behind_a_number_is_not_its_end() {
         let germany = Country::new("DE").unwrap();

@@ -24,7 +24,7 @@ pub(super) const fn station(pattern: &'static str) -> SubjectForm {
     SubjectForm { pattern, says: Says::Station }
 }
 
-/// What stands in `subject` where `pattern` says `{number}`, without regard to case.
+/// The part of `subject` where `pattern` says `{number}`, without regard to case.
 pub(super) fn fill_of<'s>(pattern: &str, subject: &'s str) -> Option<&'s str> {
     let (before, after) = pattern.split_once("{number}")?;
     let subject = subject.trim();

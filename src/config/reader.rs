@@ -127,7 +127,7 @@ impl<'t> SettingsReader<'t> {
     /// In the order of the file, each once.
     pub(super) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();
-        // Those of one key in an order that does not hang on how they were found.
+        // The mistakes of one key in an order that does not depend on how they were found.
         let place = |mistake: &Mistake| (mistake.line, mistake.key.clone(), mistake.to_string());
         mistakes.sort_by_cached_key(place);
         mistakes.dedup();
@@ -227,7 +227,7 @@ impl<'r, 't> Section<'r, 't> {
         sections
     }
 
-    /// A text, turned into what it means; `None` when it is missing or wrong.
+    /// A text, turned into its meaning; `None` if it is missing or wrong.
     pub(super) fn text<T, E: Into<AdminPhrase>>(
         &self,
         key: &'static str,
@@ -276,7 +276,7 @@ impl<'r, 't> Section<'r, 't> {
         }
     }
 
-    /// A list of texts; each is turned into what it means, and what is wrong has its own line.
+    /// A list of texts; each is turned into its meaning, and each wrong one gets its own line.
     pub(super) fn texts<T, E: Into<AdminPhrase>>(
         &self,
         key: &'static str,
@@ -328,13 +328,13 @@ impl<'r, 't> Section<'r, 't> {
         self.reader.wrong(self.line, &self.full(key), what);
     }
 
-    /// Notes a mistake at this key, or at the head of its section when the key is not there.
+    /// Notes a mistake at this key, or at the head of its section if the key is not there.
     pub(super) fn wrong(&self, key: &'static str, what: AdminPhrase) {
         let line = self.find(key).map_or(self.line, |(line, _)| line);
         self.reader.wrong(line, &self.full(key), what);
     }
 
-    /// A mistake at this key that is not noted as one, because not every command minds it.
+    /// A mistake at this key that is not noted as one, because it does not matter to every command.
     pub(super) fn mistake(&self, key: &'static str, what: AdminPhrase) -> Mistake {
         let line = self.find(key).map_or(self.line, |(line, _)| line);
         Mistake { line, key: self.full(key), what }
@@ -344,7 +344,7 @@ impl<'r, 't> Section<'r, 't> {
         self.find(key).is_some()
     }
 
-    /// To be called when every key was asked for: what is left over is a mistake.
+    /// To be called when every key was asked for: any key that is left over is a mistake.
     pub(super) fn close(&self) {
         let asked = self.asked.borrow();
         for (key, _) in self.table.into_iter().flatten() {

@@ -23,8 +23,8 @@ pub struct Tokens {
     pub as_token: SecretString,
     /// The homeserver shows it to us.
     pub hs_token: SecretString,
-    /// The user the registration itself stands for: nobody, and never the bot, because Synapse
-    /// answers `/sync` of this user with an error.
+    /// The user the registration itself stands for: no real user, and never the bot, because
+    /// Synapse answers `/sync` of this user with an error.
     pub sender_localpart: String,
 }
 
@@ -99,12 +99,12 @@ protocols: []
     )
 }
 
-/// Without the slash `Url` puts behind a bare host: homeservers append `/_matrix/…` to it.
+/// Without the slash that `Url` puts after a bare host: homeservers append `/_matrix/…` to it.
 fn shown_url(settings: &Settings) -> String {
     settings.appservice.url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// Every id of ours on our homeserver and no other. Synapse anchors a pattern at its start only.
+/// Every id of ours on our homeserver and no other. Synapse anchors a pattern only at its start.
 fn namespace(settings: &Settings, sigil: char) -> String {
     let prefix = escaped(&settings.appservice.user_prefix);
     let server_name = escaped(&settings.homeserver.server_name);
@@ -156,7 +156,8 @@ impl fmt::Display for WriteError {
 
 impl Error for WriteError {}
 
-/// Writes the file for its owner's eyes only (mode 0600). `replace`: also over an existing one.
+/// Writes the file so that only its owner can read it (mode 0600). `replace`: even over an existing
+/// one.
 pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), WriteError> {
     let unwritable = |cause| WriteError::Unwritable { file: file.to_owned(), cause };
     let write_new = |path: &Path| write_new_secret(path, yaml);
@@ -168,8 +169,8 @@ pub fn write_registration(file: &Path, yaml: &str, replace: bool) -> Result<(), 
             other => other.map_err(unwritable),
         };
     }
-    // Beside it and then over it: the old file's permissions do not carry over, and a full disk
-    // leaves the old one whole.
+    // Written beside it and then moved over it: the old file's permissions do not carry over, and a
+    // full disk leaves the old file whole.
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -203,7 +204,7 @@ pub enum RegistrationError {
         file: PathBuf,
         key: &'static str,
         registered: Box<AdminPhrase>,
-        /// What of the settings it comes from.
+        /// The settings it comes from.
         setting: Box<AdminPhrase>,
         set: String,
     },
@@ -295,13 +296,13 @@ struct Namespace {
     regex: String,
 }
 
-/// Reads the registration file the settings name, and holds it against the settings.
+/// Reads the registration file the settings name, and compares it with the settings.
 pub fn read_registration(settings: &Settings) -> Result<Registration, RegistrationError> {
     let file = settings.appservice.registration.clone();
     let text = fs::read_to_string(&file)
         .map_err(|cause| RegistrationError::Unreadable { file: file.clone(), cause })?;
     let read: File = serde_saphyr::from_str(&text).map_err(|error| {
-        // Its own words may repeat the text, which holds the tokens.
+        // The error's own words may repeat the text, which holds the tokens.
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
         RegistrationError::NotARegistration { file: file.clone(), line }
     })?;

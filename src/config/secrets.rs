@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{reader::Section, surroundings::SettingsSurroundings};
 use crate::{phrases::AdminPhrase, store::seal::NotAKey};
 
-/// The three keys a secret may stand under.
+/// The three keys a secret may be given under.
 pub(super) struct SecretKeys {
     pub(super) plain: &'static str,
     pub(super) file: &'static str,
@@ -34,7 +34,7 @@ impl SecretKeys {
     }
 }
 
-/// Reads the secret wherever it stands. Notes a mistake when it stands nowhere or twice.
+/// Reads the secret wherever it is given. Notes a mistake if it is given nowhere or twice.
 pub(super) fn secret(
     section: &Section<'_, '_>,
     keys: &SecretKeys,
@@ -60,7 +60,8 @@ pub(super) fn secret(
             let from_file = || read_secret_file(section, keys.file, &file?, around);
             let from_env = || read_variable(section, keys.env, &env?, around);
             let secret = plain.or_else(from_file).or_else(from_env)?;
-            // It would end the command it stands in and begin another, or cut SASL PLAIN in two.
+            // It would end the command that contains it and begin another, or cut SASL PLAIN in
+            // two.
             if secret.contains(['\r', '\n', '\0']) {
                 let key = given.first().copied().unwrap_or(keys.plain);
                 section.wrong(key, AdminPhrase::SecretLineEnd);
@@ -119,7 +120,7 @@ fn read_variable(
 }
 
 /// What is wrong with a text that should be a sealing key: it completes a sentence that begins with
-/// what the text is.
+/// the text's description.
 pub fn not_a_key(error: NotAKey) -> AdminPhrase {
     match error {
         NotAKey::NotBase64 => AdminPhrase::KeyNotBase64,
@@ -130,9 +131,9 @@ pub fn not_a_key(error: NotAKey) -> AdminPhrase {
     }
 }
 
-/// Writes a secret to a new file for its owner's eyes only (mode 0600).
+/// Writes a secret to a new file that only its owner can read (mode 0600).
 ///
-/// Errors: also when there is such a file ([`io::ErrorKind::AlreadyExists`]).
+/// Errors: also if the file exists already ([`io::ErrorKind::AlreadyExists`]).
 pub fn write_new_secret(file: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;

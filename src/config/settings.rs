@@ -43,14 +43,14 @@ impl DatabaseSettings {
     pub const CONNECTIONS_DEFAULT: u32 = 10;
 }
 
-/// The key that seals what lies in the database. `Debug` shows its mark.
+/// The key that seals the contents of the database. `Debug` shows its mark.
 #[derive(Debug, Clone)]
 pub struct SealingSettings {
-    /// The mistake when it is the placeholder of the example.
+    /// The mistake if it is the placeholder of the example.
     pub(super) key: Result<OuterKey, Box<PlaceholderKey>>,
 }
 
-/// Where the placeholder stands.
+/// Where the placeholder is.
 #[derive(Debug, Clone)]
 pub(super) struct PlaceholderKey {
     pub(super) file: String,
@@ -58,13 +58,13 @@ pub(super) struct PlaceholderKey {
 }
 
 impl SealingSettings {
-    /// What stands for the key in the example. Commands that touch no content take it, so that
-    /// the registration can be written first.
+    /// The placeholder for the key in the example. Commands that touch no content accept it, so
+    /// that the registration can be written first.
     pub const PLACEHOLDER: &str = "change-me";
 
     /// The key.
     ///
-    /// Errors: [`SettingsError::Mistakes`] when it is the placeholder of the example.
+    /// Errors: [`SettingsError::Mistakes`] if it is the placeholder of the example.
     pub fn key(&self) -> Result<&OuterKey, SettingsError> {
         self.key.as_ref().map_err(|placeholder| SettingsError::Mistakes {
             file: placeholder.file.clone(),
@@ -93,7 +93,7 @@ pub struct AppserviceSettings {
     /// Local part of the bot's user id, within the namespace.
     pub bot: String,
     pub bot_name: String,
-    /// What every local part and alias of ours begins with.
+    /// The prefix of every local part and alias of ours.
     pub user_prefix: String,
 }
 
@@ -101,14 +101,14 @@ impl AppserviceSettings {
     pub const ID_DEFAULT: &str = "umstieg";
     pub const REGISTRATION_DEFAULT: &str = "registration.yaml";
     pub const USER_PREFIX_DEFAULT: &str = "_umstieg_";
-    /// Machines say so in their name (TIM-16).
+    /// Bots say so in their name (TIM-16).
     pub const BOT_NAME_DEFAULT: &str = "Umstieg (Chatbot)";
 }
 
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// Letters, posts and rooms worked on at the same time; in each channel as many answers are handed
-    /// over beside it.
+    /// Letters, posts and rooms worked on at the same time; each channel hands over as many answers at
+    /// the same time on top.
     pub concurrency: usize,
     /// Tries before a thing is parked for a person.
     pub attempts_max: u32,
@@ -117,22 +117,22 @@ pub struct WorkerSettings {
 impl WorkerSettings {
     /// Two for each core of a small machine: most of a job is waiting for a server.
     pub const CONCURRENCY_DEFAULT: usize = 4;
-    /// With growing pauses (at most 15 minutes) about three hours: the practice learns within
-    /// the working day that something did not leave.
+    /// With growing pauses (at most 15 minutes) this takes about three hours: the practice learns
+    /// within the working day that something did not leave.
     pub const ATTEMPTS_DEFAULT: u32 = 20;
 }
 
 #[derive(Debug, Clone)]
 pub struct EncryptionSettings {
-    /// Whether portals are encrypted. Not so only in rooms of a laboratory, which then stay on
+    /// Whether portals are encrypted. They are not only in a laboratory's rooms, which then stay on
     /// their own homeserver.
     pub required: bool,
-    /// How long the key of a room message may be on its way before its sender is told.
+    /// How long the key of a room message may be on its way before the sender is told.
     pub key_wait: Duration,
 }
 
 impl EncryptionSettings {
-    /// Clients bring a missing key within seconds, or not before somebody opens them again.
+    /// Clients bring a missing key within seconds, or not before a person opens them again.
     pub const KEY_WAIT_DEFAULT: Duration = Duration::from_secs(120);
 }
 
@@ -150,7 +150,7 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
-    /// The job engine and the database driver tell of every job and statement.
+    /// The job engine and the database driver log every job and statement.
     pub const FILTER_DEFAULT: &str = "info,graphile_worker=warn,sqlx=warn";
 }
 
@@ -160,7 +160,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// A channel with the two servers it lives on.
+/// A channel with its two servers.
 #[derive(Debug, Clone)]
 pub struct ChannelSettings {
     pub channel: Channel,
@@ -169,9 +169,9 @@ pub struct ChannelSettings {
 }
 
 impl ChannelSettings {
-    /// Long enough to attach a file after the text, short enough not to be waited for.
+    /// Long enough to attach a file after the text, short enough to need no waiting.
     pub const COLLECT_DEFAULT: Duration = Duration::from_secs(20);
-    /// Within the working day, and later than the breaks of one.
+    /// Within the working day, and longer than its breaks.
     pub const ALARM_DEFAULT: Duration = Duration::from_secs(4 * 3600);
 }
 
@@ -183,7 +183,7 @@ pub struct InboxSettings {
     pub after_relay: AfterRelay,
     /// Larger mails stay in the mailbox and are reported.
     pub mail_bytes_max: u64,
-    /// What the mailbox holds at the first look and is older than this stays there.
+    /// Mails that the mailbox holds at the first look and that are older than this stay there.
     pub since: Option<Date>,
 }
 
@@ -198,7 +198,7 @@ impl InboxSettings {
 /// What becomes of a mail in the mailbox once its letter is in the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterRelay {
-    /// It stays: others may read the same mailbox (KIM-11).
+    /// It stays: other programs may read the same mailbox (KIM-11).
     Keep,
     Delete,
 }

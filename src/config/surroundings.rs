@@ -1,4 +1,5 @@
-//! What the settings stand in: their file, its folder, the environment, and what is worth a warning.
+//! The surroundings of the settings: their file, its folder, the environment, and what is worth a
+//! warning.
 
 use std::{
     cell::RefCell,
@@ -11,7 +12,7 @@ use crate::phrases::AdminPhrase;
 /// How environment variables are looked up: `&|name| std::env::var(name).ok()`.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What lies around the settings file: its directory, the environment, and a place for warnings.
+/// The surroundings of the settings file: its directory, the environment, and a place for warnings.
 pub(super) struct SettingsSurroundings<'e> {
     pub(super) file: PathBuf,
     pub(super) environment: Environment<'e>,

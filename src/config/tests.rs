@@ -33,7 +33,7 @@ fn example() -> Settings {
     read(EXAMPLE).unwrap().settings
 }
 
-// What is right.
+// Correct settings.
 
 #[test]
 fn the_example_is_read_with_its_defaults() {
@@ -68,7 +68,7 @@ fn is_key(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// `channel.inbox.port` for every key of the example, also those behind a `#`.
+/// `channel.inbox.port` for every key of the example, including those behind a `#`.
 fn keys_of_the_example() -> BTreeSet<String> {
     let mut section = String::new();
     let mut keys = BTreeSet::new();
@@ -146,7 +146,7 @@ fn the_documentation_explains_every_key() {
     assert_eq!(explained, known_keys());
 }
 
-// What is wrong.
+// Wrong settings.
 
 /// The settings the wrong ones are made from, one key to a line.
 const GOOD: &str = r#"language = "de"
@@ -363,7 +363,7 @@ fn a_sealing_key_comes_from_a_file_or_from_the_environment() {
         assert_eq!(said(&loaded.warnings), Vec::<String>::new());
         assert_eq!(loaded.settings.sealing.key().unwrap().mark(), in_settings);
     }
-    // The mistake is where the person has to look.
+    // The mistake is named where the person has to look.
     fs::write(&file, "geheim!").unwrap();
     let text = GOOD.replace(KEY, "key_file = \"sealing\"");
     let error = parse(&text, &settings, &nothing).unwrap_err().to_string();

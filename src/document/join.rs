@@ -26,7 +26,8 @@ use super::{
 /// Bytes of all files together: more than any fax gateway takes.
 pub const SOURCE_BYTES_MAX: usize = 50 * 1024 * 1024;
 
-/// Pixels of one image: what a telephone takes today. Decoded, they are four times as many bytes.
+/// Pixels of one image: as many as a telephone takes today. Decoded, they are four times as many
+/// bytes.
 pub const IMAGE_PIXELS_MAX: u64 = 60_000_000;
 
 /// White around an image, in points; fax machines do not print to the edge.
@@ -173,8 +174,8 @@ fn copy(document: &mut Document, pdf: Arc<Pdf>) {
     document.embed_pdf_pages(&PdfDocument::new(pdf), &indices);
 }
 
-/// Whether something printable lies on top of the page: a filled form, a stamp, a note. Links have
-/// no ink of their own.
+/// Whether something printable lies on top of the page: a filled form, a stamp, a note. Links print
+/// nothing themselves.
 fn has_annotations(page: &Page<'_>) -> bool {
     let Some(annotations) = page.raw().get::<Array<'_>>(b"Annots".as_slice()) else { return false };
     annotations.iter::<Dict<'_>>().any(|annotation| {
@@ -239,7 +240,7 @@ impl ImageTurn {
     }
 
     /// From the Exif orientation (tag 0x0112, Exif 2.3 §4.6.4): telephones store what the sensor
-    /// saw and note how they were held. Mirrored images do not come from cameras.
+    /// saw and note how they were held. Cameras do not make mirrored images.
     fn of_jpeg(file: &[u8]) -> Self {
         match segments(file).find_map(|(kind, data)| exif_orientation(kind, data)) {
             Some(3) => Self::Half,

@@ -1,4 +1,4 @@
-//! Where each line of a text stands. Lengths are PDF points (1/72 inch) from the top left.
+//! Where each line of a text is. Lengths are PDF points (1/72 inch) from the top left.
 
 use skrifa::{
     FontRef, GlyphId, MetadataProvider,
@@ -34,7 +34,7 @@ const LINE_HEIGHT: f32 = 15.0;
 /// Where the fields of the first page start, after their labels.
 const FIELDS_LEFT: f32 = LEFT + 85.0;
 
-/// Stands for every character that the font lacks.
+/// Replaces every character that the font lacks.
 const MISSING: char = '□';
 
 /// How many missing characters are named.
@@ -74,7 +74,7 @@ struct Pages {
     pages: Vec<Vec<TextLine>>,
     /// The baseline of the next line on the last page.
     next: f32,
-    /// Pages behind the last one that is kept. They are counted, so that a person can be told.
+    /// Pages after the last one that is kept. They are counted, so that a person can be told.
     surplus: usize,
 }
 
@@ -225,8 +225,8 @@ impl<'a> Ruler<'a> {
     fn print(&self, c: char) -> Print {
         match c {
             c if c.is_whitespace() => Print::Sign,
-            // These turn round what stands behind them, figures too: it would be printed otherwise
-            // than it was read.
+            // These reverse what follows them, figures too: it would be printed in another way than
+            // it was read.
             '\u{202D}' | '\u{202E}' => Print::Missing,
             // Joiners, variation selectors, skin tones and marks of direction have no shape, and
             // only change their neighbour.
@@ -249,7 +249,7 @@ impl<'a> Ruler<'a> {
         self.charmap.map(c).and_then(|glyph| self.metrics.advance_width(glyph)).unwrap_or(0.0)
     }
 
-    /// Breaks one paragraph into lines of at most `width`, at blanks where there are any. An empty
+    /// Breaks one paragraph into lines of at most `width`, at blanks if there are any. An empty
     /// paragraph is one empty line.
     fn wrap(&self, paragraph: &str, width: f32) -> Vec<String> {
         let mut lines = Vec::new();
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(lines("5\u{96}10 mg\0"), ["5□10 mg□"]);
     }
 
-    /// L62: what is named is what would be missing, and nothing else.
+    /// L62: exactly the characters that would be missing are named.
     #[test]
     fn l62_signs_that_would_be_missing_are_named() {
         let check = |text: &str, expected: &str| {

@@ -7,10 +7,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// What the monitor's answers are made of.
+/// The sources of the monitor's answers.
 #[derive(Clone)]
 pub struct Monitoring {
-    /// The latest word on each part; whoever runs a part tells.
+    /// The latest state of each part; the task that runs a part tells it.
     pub readiness: watch::Receiver<Readiness>,
     pub metrics: PrometheusHandle,
 }
@@ -22,7 +22,7 @@ pub struct Readiness {
     parts: BTreeMap<String, PartState>,
 }
 
-/// How a part is.
+/// The state of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartState {
     /// Not yet at work.
@@ -55,24 +55,24 @@ impl PartState {
 }
 
 impl Readiness {
-    /// Notes how a part is now.
+    /// Notes the present state of a part.
     pub fn set(&mut self, part: &str, state: PartState) {
         self.parts.insert(part.to_owned(), state);
     }
 
-    /// Whether the gateway works. Before any part was heard of it does not.
+    /// Whether the gateway works. Before the first part has told its state, it does not.
     pub fn is_ready(&self) -> bool {
         !self.parts.is_empty() && self.parts.values().all(|state| state.lets_the_gateway_work())
     }
 }
 
-/// The process answers: there is no more to it. Whether a restart would help is for nobody to
-/// conclude from a mail server that is away.
+/// The process answers, and that is all this says. No one should conclude from a mail server that
+/// is away that a restart would help.
 pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
-/// 200 when every part that the gateway needs is at work, else 503; each part's state by word.
+/// 200 when every part that the gateway needs is at work, else 503; with each part's state.
 pub(super) async fn ready(State(monitoring): State<Arc<Monitoring>>) -> (StatusCode, Json<Value>) {
     let readiness = monitoring.readiness.borrow().clone();
     let (status, word) = if readiness.is_ready() {

@@ -1,4 +1,4 @@
-//! The homeserver tries whether it reaches us.
+//! The homeserver tests whether it reaches us.
 
 use axum::{Json, extract::rejection::BytesRejection, http::StatusCode};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Errcode, MatrixRefusal, transactions::body_of};
 
-/// Answers a ping. Whoever asked for it hears from the homeserver that it arrived.
+/// Answers a ping. The homeserver tells the client that asked for the ping that it arrived.
 pub(super) async fn ping(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, MatrixRefusal> {

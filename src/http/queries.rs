@@ -1,12 +1,12 @@
-//! Does this user, does this room exist? Not because somebody asks.
+//! Does this user, does this room exist? Asking alone creates neither.
 
 use axum::http::StatusCode;
 
 use super::{Errcode, MatrixRefusal};
 
 /// The homeserver asks only for users it does not know, and a ghost is registered with it before
-/// anybody can know its name (TIM-5). So whoever is asked for is none of ours, and is not made
-/// here: an invitation must not be a way to create users.
+/// anybody can know its name (TIM-5). So the user in question is not ours, and is not made here: an
+/// invitation must not be a way to create users.
 pub(super) async fn user() -> MatrixRefusal {
     MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::NotFound)
 }
@@ -16,12 +16,12 @@ pub(super) async fn room() -> MatrixRefusal {
     MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::NotFound)
 }
 
-/// Third-party lookups, and paths of which nobody knows here.
+/// Third-party lookups, and unknown paths.
 pub(super) async fn not_ours() -> MatrixRefusal {
     MatrixRefusal::new(StatusCode::NOT_FOUND, Errcode::Unrecognized)
 }
 
-/// A known path, asked in another way (spec: 405 with the same code).
+/// A known path, requested in another way (spec: 405 with the same code).
 pub(super) async fn wrong_method() -> MatrixRefusal {
     MatrixRefusal::new(StatusCode::METHOD_NOT_ALLOWED, Errcode::Unrecognized)
 }

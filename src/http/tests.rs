@@ -1,5 +1,5 @@
-//! Every path and every error of the doors, without a database. What is saved is seen in
-//! `tests/it`, with one.
+//! Every path and every error of the doors, without a database. `tests/it` checks with a database
+//! what is saved.
 
 use axum::{
     body::Body,
@@ -38,7 +38,7 @@ async fn answer(router: Router, request: Request<Body>) -> (u16, Value) {
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-/// Knocks as the homeserver does.
+/// Sends a request as the homeserver does.
 async fn knock(method: Method, path: &str, body: impl Into<Body>) -> (u16, Value) {
     let request = Request::builder()
         .method(method)
@@ -75,7 +75,7 @@ async fn only_who_knows_the_token_gets_in() {
         (Some("Bearer the_homeservers_own_secre"), "", (403, "M_FORBIDDEN")),
         (Some("Bearer the_homeservers_own_secret1"), "", (403, "M_FORBIDDEN")),
         (None, "?access_token=wrong", (403, "M_FORBIDDEN")),
-        // A wrong header is not mended by a right query.
+        // A right query does not repair a wrong header.
         (Some("Bearer wrong"), &query, (403, "M_FORBIDDEN")),
         (Some(&bearer), "", (404, "M_NOT_FOUND")),
         (Some(&bearer.replace("Bearer", "bearer")), "", (404, "M_NOT_FOUND")),
@@ -209,7 +209,7 @@ async fn a_transaction_with_unknown_or_broken_events_is_not_refused_for_them() {
     }
 }
 
-/// A body that never ends its sending, as after a cut cable.
+/// A body that never ends, as after a cut cable.
 #[tokio::test(start_paused = true)]
 async fn a_knock_that_does_not_go_on_is_ended() {
     let stuck =
@@ -224,7 +224,7 @@ fn monitoring(readiness: Readiness) -> Router {
     ::metrics::with_local_recorder(&recorder, || {
         ::metrics::counter!("umstieg_test_total", "endpoint" => "send").increment(3);
     });
-    // The sender may be gone: the last word stays.
+    // The sender may be gone: the last state stays.
     let (_, readiness) = watch::channel(readiness);
     monitoring_router(Monitoring { readiness, metrics })
 }

@@ -21,9 +21,9 @@ const TXN_ID_BYTES_MAX: usize = 255;
 
 /// Saves a transaction, and acknowledges it when Postgres has committed it.
 ///
-/// It is refused only as a whole and only where saving it is impossible: the homeserver brings a
+/// It is refused only as a whole and only if saving it is impossible: the homeserver brings a
 /// refused transaction again until it is taken, and holds back all that follow. So an event of an
-/// unknown type is saved like any other, and one without a name is counted and left out.
+/// unknown type is saved like any other, and an event without a name is counted and left out.
 pub(super) async fn receive(
     State(doors): State<Arc<Doors>>,
     txn_id: Result<Path<String>, PathRejection>,

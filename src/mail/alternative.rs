@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// a mistake of their sender's, and all of them are shown then.
 const COMPARED_MAX: usize = 8;
 
-/// Longest `[cid:…]`, which stands for a picture in a text.
+/// Longest `[cid:…]`, which replaces a picture in a text.
 const PICTURE_CHARS_MAX: usize = 300;
 
 /// A piece of the body, as text, and as HTML where it has some.
@@ -112,9 +112,9 @@ impl Alternative {
         words(self) == words(other)
     }
 
-    /// Whether another one says all of it, and what it says more takes nothing back: lines of its
-    /// own, or words at the end of a line. A word put between two others (`nicht`) makes another
-    /// sentence of them.
+    /// Whether another alternative says all of it, and whether what it adds takes nothing back:
+    /// separate lines, or words at the end of a line. A word put between two others (`nicht`)
+    /// changes the sentence.
     fn is_within(&self, other: &Self) -> bool {
         self.says_the_same(other) || self.is_in_lines(other, false) || self.is_in_lines(other, true)
     }
@@ -163,7 +163,7 @@ struct Token {
 /// What it does to others beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
-    /// It stands for a picture, a link's target or the place in a list.
+    /// It replaces a picture, a link's target or the place in a list.
     Aside,
     Word,
     /// A figure or sign, which belongs to what is before it.
@@ -217,7 +217,7 @@ fn number(of: &(impl Hash + ?Sized)) -> u64 {
 }
 
 /// What a line says: letters and digits in a row, without regard to case, and signs that mean
-/// something. How texts draw quotations, lists and rules is not what they say.
+/// something. The way a text draws quotations, lists and rules does not count.
 fn push_line(text: &str, line: usize, tokens: &mut Vec<Token>) {
     let text = text.trim_start_matches(['>', ' ', '\t']).trim_end();
     let is_rule = text.chars().count() > 1 && text.chars().all(|c| "-–—=_*~# ".contains(c));

@@ -1,4 +1,4 @@
-//! What stands in front of a file in a mail: its type, and its name in every form readers know.
+//! What precedes a file in a mail: its type, and its name in every form that mail readers know.
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -11,10 +11,10 @@ const PIECE_BYTES_MAX: usize = 54;
 /// Header and empty line of the part that carries a file. Always base64: text files would otherwise
 /// have their line ends rewritten.
 ///
-/// A name that is not plain ASCII stands there in three forms. Outlook shows nothing for RFC 2231
-/// alone ("Untitled attachment"), so beside it stand the encoded words that all old programs read,
-/// though RFC 2047 §5 forbids them within quotes, and a plain name without umlauts. The RFC 2231
-/// form comes before the plain one: some readers take the first.
+/// A name that is not plain ASCII is given in three forms. Outlook shows nothing for RFC 2231 alone
+/// ("Untitled attachment"). So encoded words come beside it, which all old programs read although
+/// RFC 2047 §5 forbids them within quotes, and a plain name without umlauts. The RFC 2231 form
+/// comes before the plain one: some readers take the first.
 pub(super) fn head(index: usize, file: &DispatchFile) -> String {
     let media_type = media_type(&file.media_type);
     let fallback = file_name::numbered(index + 1, &media_type);
@@ -68,7 +68,7 @@ fn extended(parameter: &str, value: &str) -> String {
     }
 }
 
-/// The name in plain ASCII, as a person would spell it who has no umlauts.
+/// The name in plain ASCII, as a person without umlauts would spell it.
 fn ascii(name: &str) -> String {
     let mut plain = String::new();
     for c in name.chars() {
@@ -143,7 +143,7 @@ mod tests {
              \u{20}filename=\"Ueberweisung 12 e.pdf\"\r\n\
              Content-Transfer-Encoding: base64\r\n\r\n"
         );
-        // What looks like an encoded word is told as what it is.
+        // A name that looks like an encoded word is sent as what it is.
         let head = of("=?utf-8?q?x?=.pdf", "application/pdf");
         assert!(head.contains("filename=\"=_utf-8_q_x_=.pdf\""), "{head}");
     }

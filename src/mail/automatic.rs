@@ -2,8 +2,8 @@
 
 use super::header::{HeaderBlock, unfold};
 
-/// Fields that only machines write, unless their value denies it. `X-Auto-Response-Suppress` is
-/// none of them: it asks others not to answer, and stands in letters of people.
+/// Fields that only machines write, unless their value denies it. `X-Auto-Response-Suppress` is not
+/// among them: it asks others not to answer, and occurs in people's letters.
 const MARKS: [&str; 16] = [
     "X-Autoreply",
     "X-Auto-Reply",

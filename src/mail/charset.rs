@@ -6,7 +6,7 @@ use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 /// How bytes become a text.
 type Decode = fn(&[u8]) -> String;
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Clone, Copy)]
 enum Charset {
     Undeclared,
@@ -316,7 +316,7 @@ mod tests {
         check(&[b"\xEF\xBB\xBF", "grün".as_bytes()].concat(), None, "grün", false);
         check(&[b"\xEF\xBB\xBF", "grün".as_bytes()].concat(), Some("cp1252"), "grün", true);
         check("grün".as_bytes(), Some("utf-16"), "grün", true);
-        // What the library would read as nothing but marks of what is missing.
+        // What the library would read as nothing but replacement characters.
         check(b"Text", Some("iso-2022-kr"), "Text", true);
     }
 

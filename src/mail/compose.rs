@@ -36,7 +36,7 @@ pub enum MailBody {
 }
 
 /// Why a dispatch cannot become a mail. All are faults of the settings or of the caller; what a
-/// person wrote is made fit instead.
+/// person wrote is adapted instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     #[error("the dispatch has neither text nor file")]
@@ -82,8 +82,8 @@ const BASE64_LINE_BYTES: usize = 57;
 /// Bytes of a file that become base64 at once: whole lines.
 pub const FILE_PIECE_BYTES: usize = 1024 * BASE64_LINE_BYTES;
 
-/// A mail in the order in which it leaves. Of the files it holds only which one stands where, so
-/// that it is small whatever it carries.
+/// A mail in the order in which it leaves. It holds only the places of its files, so that it is
+/// small whatever it carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composed {
     pub pieces: Vec<Piece>,
@@ -153,7 +153,7 @@ pub fn compose(
     Ok(with_body(mail, text.as_deref(), &files, &dispatch.message_id))
 }
 
-/// A piece of a file as it stands in a mail. Pieces of [`FILE_PIECE_BYTES`], all but the last,
+/// A piece of a file in its form in a mail. Pieces of [`FILE_PIECE_BYTES`], except the last,
 /// together give the whole file.
 pub fn file_lines(piece: &[u8]) -> Vec<u8> {
     let mut encoded = String::with_capacity(
@@ -166,7 +166,7 @@ pub fn file_lines(piece: &[u8]) -> Vec<u8> {
     encoded.into_bytes()
 }
 
-/// How long a file of so many bytes is in a mail.
+/// The length in a mail of a file of this many bytes.
 fn encoded_bytes(bytes: u64) -> u64 {
     let line = BASE64_LINE_BYTES as u64;
     let rest = bytes % line;
@@ -277,8 +277,8 @@ fn boundary(message_id: &MessageId, text: &str) -> String {
     }
 }
 
-/// The value of the subject: as it is when that is safe, else in encoded words (RFC 2047 §2), each
-/// on a line of its own.
+/// The value of the subject: as it is if that is safe, else in encoded words (RFC 2047 §2), each on
+/// its own line.
 ///
 /// A text that looks like an encoded word must be one, or the reader would decode what a person
 /// wrote.

@@ -9,7 +9,7 @@ pub(super) const LEVELS_MAX: usize = 3;
 /// Signatures of one mail that are opened.
 pub(super) const OPENED_MAX: usize = 10;
 
-/// What a file is to the letter.
+/// The role of a file in the letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
     /// It holds its content behind a signature, and no key is needed to read it.
@@ -19,7 +19,7 @@ pub(super) enum Container {
 }
 
 impl Container {
-    /// By its type, by its name, and by what it is.
+    /// By its type, by its name, and by its content.
     pub(super) fn of(media: &str, name: &str, bytes: &[u8]) -> Option<Self> {
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
         let is_mime = matches!(media, "application/pkcs7-mime" | "application/x-pkcs7-mime");
@@ -52,7 +52,7 @@ impl Container {
         Some(Self::Closed(defect))
     }
 
-    /// What is to be said about a text that is not only one.
+    /// What to say about a text that is not only one.
     pub(super) fn within(text: &str) -> Option<Defect> {
         [
             ("-----BEGIN PGP MESSAGE-----", Defect::Encrypted),

@@ -8,7 +8,8 @@ use memchr::{memchr, memrchr};
 use super::{header::LineEnds, signed::SignedContent, uuencode};
 use crate::model::{Attachment, TransferEncoding};
 
-/// The transfer encoding of this name, and whether it is known. What is not is left as it is.
+/// The transfer encoding of this name, and whether it is known. An unknown one leaves the bytes as
+/// they are.
 pub(super) fn encoding(name: &str) -> (TransferEncoding, bool) {
     let is_end = |c: char| c.is_whitespace() || matches!(c, ';' | '(' | ',');
     let name = name.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == ';');
@@ -26,11 +27,11 @@ pub(super) fn encoding(name: &str) -> (TransferEncoding, bool) {
 
 /// The bytes of a part without their Content-Transfer-Encoding, and whether that was broken.
 ///
-/// Broken base64 and quoted-printable give what can be read of them: a fax with a stray character
-/// in line 300 is better half shown, with a hint, than not at all.
+/// From broken base64 and quoted-printable, everything readable is returned: a fax with a stray
+/// character in line 300 is better half shown, with a hint, than not at all.
 pub(super) fn transfer(bytes: &[u8], encoding: TransferEncoding) -> (Cow<'_, [u8]>, bool) {
     match encoding {
-        // The library ends at such a byte as if the data did.
+        // The library stops at such a byte as if the data ended there.
         TransferEncoding::Base64 => match base64_decode(bytes) {
             Some(decoded) if memchr(0xFF, bytes).is_none() => (Cow::Owned(decoded), false),
             _ => (Cow::Owned(whole_groups(&digits(bytes))), true),
@@ -60,7 +61,7 @@ fn whole_groups(digits: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RFC 2045 §6.8: what is not in the alphabet is to be ignored.
+/// RFC 2045 §6.8: characters outside the alphabet are to be ignored.
 fn digits(bytes: &[u8]) -> Vec<u8> {
     let mut digits = Vec::with_capacity(bytes.len());
     for &byte in bytes {
@@ -75,12 +76,11 @@ fn is_digit(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=')
 }
 
-/// Where in a part its base64 stands. What is in front of it and behind it is something else: a
-/// notice that a relay or a scanner put there in clear, which makes rubbish of what it is decoded
-/// with.
+/// Where the base64 of a part is. The lines before and after it are something else: a notice that a
+/// relay or a scanner put there in plain text, which would become rubbish when decoded.
 ///
-/// Behind padding, and behind a short line and an empty one, only whole lines of base64 go on with
-/// it; a line of words never does.
+/// After padding, and after a short line and an empty one, only whole lines of base64 continue it;
+/// a line of words never does.
 pub(super) fn base64_lines(content: &[u8]) -> Range<usize> {
     let lines = LineEnds::of(content);
     let (mut start, mut end) = (None, 0);
@@ -121,7 +121,7 @@ fn is_data(line: &[u8]) -> bool {
     if strays == 0 {
         return true;
     }
-    // Blanks between words: nobody puts them into base64.
+    // Blanks between words: no encoder puts them into base64.
     let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count();
     words <= 1 && strays * 8 < line.len() && !line.starts_with(b"--")
 }
@@ -132,7 +132,7 @@ pub(super) fn is_line_of_data(line: &[u8]) -> bool {
     line.len() >= 40 && line.iter().all(|b| is_digit(*b))
 }
 
-/// Whether a line goes on with data that may have ended: another run of it.
+/// Whether a line continues data that may have ended: another run of it.
 fn goes_on(line: &[u8], full: usize, has_gap: bool) -> bool {
     let is_clean = line.iter().all(|b| is_digit(*b)) && line.len().is_multiple_of(4);
     is_clean && (!has_gap || line.len() == full)
@@ -144,7 +144,7 @@ pub struct Decoder {
     steps: Vec<DecodingStep>,
 }
 
-/// One layer of what a file is written in: which bytes of the layer around it are read, and how.
+/// One layer of a file's encoding: which bytes of the layer around it are read, and how.
 #[derive(Debug)]
 struct DecodingStep {
     skip: u64,
@@ -162,7 +162,7 @@ enum Codec {
 }
 
 impl Decoder {
-    /// Wants the bytes of the mail in which the file stands.
+    /// Wants the bytes of the mail that contains the file.
     pub fn of(file: &Attachment) -> Self {
         let outer = DecodingStep { skip: 0, left: u64::MAX, codec: Codec::of(file.encoding) };
         let inner = file.within.iter().map(|layer| DecodingStep {
@@ -227,7 +227,7 @@ impl Codec {
             Self::Signed(content) => content.take(piece),
             Self::Groups(held) => {
                 held.extend_from_slice(&digits(piece));
-                // A group ends with its fourth digit, or with padding wherever it stands.
+                // A group ends with its fourth digit, or with padding anywhere.
                 let group = memrchr(b'=', held).map_or(0, |at| at + 1);
                 let whole = held.len() - (held.len() - group) % 4;
                 decoded(held, whole, TransferEncoding::Base64)
@@ -255,7 +255,7 @@ impl Codec {
     }
 }
 
-/// What the first bytes of those that are held come to.
+/// The result of decoding the first of the bytes that are held.
 fn decoded(held: &mut Vec<u8>, whole: usize, encoding: TransferEncoding) -> Vec<u8> {
     let rest = held.split_off(whole);
     let whole = std::mem::replace(held, rest);

@@ -25,10 +25,10 @@ pub const PARTS_MAX: usize = 250;
 /// How deep multiparts may nest. Real mails reach four.
 pub const DEPTH_MAX: usize = 16;
 
-/// Attachments that are taken out: each becomes an upload and a post of its own.
+/// How many attachments are taken out: each becomes an upload and a separate post.
 pub const ATTACHMENTS_MAX: usize = 100;
 
-/// Lines behind the end of base64 that look like more of it, and are then no words to show.
+/// Lines after the end of base64 that look like more of it: they are not words to show.
 const DATA_LINES_MAX: usize = 3;
 
 /// What was found up to now.
@@ -37,7 +37,7 @@ pub(super) struct PartsFound {
     parts: usize,
     opened: usize,
     pub(super) attachments: Vec<Attachment>,
-    /// Texts that bear a file's name, by their attachment: words, should there be no others.
+    /// Texts that have a file's name, by their attachment: words, if there are no others.
     pub(super) named: Vec<(usize, Unit)>,
     /// Words that stand outside of every part.
     pub(super) strays: Vec<Unit>,
@@ -46,7 +46,7 @@ pub(super) struct PartsFound {
     pub(super) defects: BTreeSet<Defect>,
 }
 
-/// The bytes that are read: a mail, or what a part of it was decoded to.
+/// The bytes that are read: a mail, or the decoded content of a part.
 #[derive(Debug)]
 pub(super) struct PartSource<'s> {
     pub(super) skeleton: &'s Skeleton<'s>,
@@ -63,13 +63,13 @@ impl<'s> PartSource<'s> {
     }
 }
 
-/// What a part is to the whole.
+/// The role of a part in the whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PartPlace {
     depth: usize,
     /// Parts of a `multipart/digest` are mails unless they say otherwise (RFC 2046 §5.1.5).
     in_digest: bool,
-    /// It stands where a body stands: a text is words there, whatever name it bears.
+    /// It is in the place of a body: there a text is words, whatever name it has.
     is_body: bool,
 }
 
@@ -228,7 +228,7 @@ impl PartReader<'_> {
         let is_text = matches!(media, "text/plain" | "text/html");
         let mut named = None;
         if is_text && !is_attached {
-            // A part with a name is a file, even `inline`, unless it stands in for the body.
+            // A part with a name is a file, even `inline`, unless it takes the place of the body.
             if name.is_none() || place.is_body {
                 let unit = self.text(content, &bytes, encoding, content_type, media);
                 return unit.into_iter().collect();
@@ -263,7 +263,7 @@ impl PartReader<'_> {
         }
     }
 
-    /// Where in a part its data stands; what else is there, are words.
+    /// Where the data of a part is; the rest is words.
     fn data<'c>(
         &mut self,
         content: &'c [u8],
@@ -293,7 +293,7 @@ impl PartReader<'_> {
         (bytes, encoding, name)
     }
 
-    /// Words in front of data and behind it.
+    /// Words before data and after it.
     fn outside(&mut self, content: &[u8], data: std::ops::Range<usize>) {
         let before = content.get(..data.start).unwrap_or_default();
         let behind = content.get(data.end..).unwrap_or_default();
@@ -413,7 +413,7 @@ impl PartReader<'_> {
         Some(number)
     }
 
-    /// Reads what a signature encloses as what it is: the letter.
+    /// Reads the content of a signature as what it is: the letter.
     fn open(&mut self, signed: &[u8], mut route: Vec<Layer>, is_beginning: bool) -> Vec<Unit> {
         let (content, is_cut) = decode::transfer(signed, TransferEncoding::Signed);
         if content.is_empty() {

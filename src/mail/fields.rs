@@ -1,6 +1,6 @@
 //! Names of header fields: which line is one, when the line that ends them is missing.
 
-/// Fields of a mail that is no trace, list or system of its own kind ([`PREFIXES`]).
+/// Fields of a mail apart from trace, list and system fields ([`PREFIXES`]).
 const NAMES: [&str; 72] = [
     "from",
     "to",
@@ -152,7 +152,7 @@ pub(super) fn single(name: &[u8]) -> Option<&'static str> {
     SINGLE.into_iter().find(|single| name.eq_ignore_ascii_case(single.as_bytes()))
 }
 
-/// Whether a name that is not known looks like a word somebody wrote: systems put hyphens or
+/// Whether an unknown name looks like a word that a person wrote: systems put hyphens or
 /// underscores into theirs.
 pub(super) fn is_word(name: &[u8]) -> bool {
     !name.iter().any(|b| matches!(b, b'-' | b'_'))

@@ -8,10 +8,10 @@ const CHARS_MAX: usize = 120;
 /// Longest ending, with its dot, that survives the cut.
 const ENDING_CHARS_MAX: usize = 12;
 
-/// One path segment without control characters, or `fallback` when nothing is left of `name`.
+/// One path segment without control characters, or `fallback` if nothing is left of `name`.
 ///
 /// A name may try to leave its folder (`../../x`), or to look like another with characters that
-/// turn the writing direction; whoever saves the file later does not check again.
+/// turn the writing direction; the person who saves the file later does not check again.
 pub(super) fn clean(name: &str, fallback: &str) -> String {
     let segment = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let straight: String = segment.chars().filter(|c| !turns(*c)).collect();
@@ -71,8 +71,8 @@ pub(super) fn with_ending(name: &str, media_type: &str) -> String {
     format!("{}.{wanted}", stem.trim_end())
 }
 
-/// What a name ends with, in lower case; a number (`Befund 23.11`) and a word (`Dr. Muster`) are no
-/// endings.
+/// The extension of a name, in lower case; a number (`Befund 23.11`) and a word (`Dr. Muster`) are
+/// not extensions.
 fn ending_of(name: &str) -> Option<String> {
     let (stem, ending) = name.rsplit_once('.')?;
     let looks_like_one = (1..=8).contains(&ending.len())
@@ -81,7 +81,7 @@ fn ending_of(name: &str) -> Option<String> {
     (looks_like_one && !stem.is_empty()).then(|| ending.to_ascii_lowercase())
 }
 
-/// Types of so many things that any ending may be right: what is a zip inside is often a document.
+/// Types so general that any extension may be right: what is a zip inside is often a document.
 fn is_vague(media_type: &str) -> bool {
     matches!(
         media_type,

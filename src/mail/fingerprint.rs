@@ -10,8 +10,8 @@ use super::{
 use crate::model::Letter;
 
 /// The fields that belong to a mail's content: who speaks to whom, what it answers, where its own
-/// answers go, and how its bytes are to be read. Trace fields (Received, Return-Path,
-/// Delivered-To, X-…) differ between two deliveries of one mail and are left out.
+/// answers go, and how its bytes are to be read. Trace fields (Received, Return-Path, Delivered-To,
+/// X-…) differ between two deliveries of one mail and are left out.
 const FIELDS: [&str; 13] = [
     "From",
     "To",
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// A sender that corrects just that and sends the mail once more says something else.
+    /// A sender that corrects just that and sends the mail again says something else.
     #[test]
     fn a_mail_whose_bytes_mean_something_else_is_no_repeat() {
         for (first, second) in [

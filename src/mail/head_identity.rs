@@ -12,11 +12,12 @@ const HEAD_BYTES_MAX: usize = 1024 * 1024;
 const CHANGING: [&[u8]; 7] =
     [b"status", b"x-status", b"x-keywords", b"x-uidl", b"x-imapbase", b"content-length", b"lines"];
 
-/// A hash of what a mail is told by, of its head or of all of it: two mails with the same are one.
-/// Nothing when there is no head.
+/// A hash of what identifies a mail, from its head or from all of it: two mails with the same hash are
+/// one. Nothing if there is no head.
 ///
-/// Message-ID, date and author: a Clientmodul shows another head before it decrypted a mail than after,
-/// with these alike (KIM-9). A mail without a Message-ID is told by its whole head.
+/// Message-ID, date and author: a Clientmodul shows another head before it has decrypted a mail than
+/// after, but with the same values here (KIM-9). A mail without a Message-ID is identified by its whole
+/// head.
 pub fn head_identity(mail: &[u8]) -> Option<[u8; 32]> {
     let head = head_of(mail);
     if head.is_empty() || head.len() >= HEAD_BYTES_MAX {
@@ -54,7 +55,7 @@ pub fn head_identity(mail: &[u8]) -> Option<[u8; 32]> {
     Some(hash.finalize().into())
 }
 
-/// What stands before the first empty line.
+/// Everything before the first empty line.
 fn head_of(mail: &[u8]) -> &[u8] {
     let end = [b"\n\n".as_slice(), b"\n\r\n"]
         .iter()

@@ -21,8 +21,8 @@ pub const HEADERS_MAX: usize = 1_000;
 /// Bytes of one field that are read, folding included: some 300 recipients or 200 references.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 
-/// Fields of the same name whose values are decoded (three Froms are seen as such; a thousand are
-/// no more wrong).
+/// How many fields of the same name are decoded (three Froms are recognised as a fault; a thousand
+/// are no worse).
 const SAME_NAME_MAX: usize = 20;
 
 /// The decoded values of all fields named `name` at the head of `raw`, each on one line.
@@ -71,7 +71,7 @@ fn without_cr(line: &[u8]) -> &[u8] {
     line.get(..line.len() - crs).unwrap_or(line)
 }
 
-/// One field, as it stands in the mail.
+/// One field, as it is in the mail.
 #[derive(Debug)]
 struct Field<'a> {
     name: &'a [u8],
@@ -82,7 +82,7 @@ struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// What is read of its value, and whether that is not all.
+    /// The part of its value that is read, and whether that is not all.
     fn value(&self) -> (&'a [u8], bool) {
         let read = self.whole.get(..HEADER_BYTES_MAX);
         let whole = read.unwrap_or(self.whole);
@@ -90,7 +90,7 @@ impl<'a> Field<'a> {
         (value, read.is_some() && self.whole.len() > HEADER_BYTES_MAX)
     }
 
-    /// What is read of a list of ids: of one that is too long its end, where the nearest stand.
+    /// The part of a list of ids that is read: of a long list its end, where the nearest are.
     fn end(&self) -> &'a [u8] {
         let colon = memchr(b':', self.whole).unwrap_or_default();
         let value = self.whole.get(colon + 1..).unwrap_or_default();
@@ -151,14 +151,14 @@ impl<'a> HeaderBlock<'a> {
         Self::read(raw, LineEnds::of(raw), Owner::Part)
     }
 
-    /// Where the body begins is certain only at an empty line behind nothing but known fields.
+    /// Where the body begins is certain only at an empty line after nothing but known fields.
     ///
-    /// Everything else is a guess, and each guess rather shows a field as text than it takes a line
-    /// of the text for a field: "Marcumar: ab heute absetzen" looks like one.
+    /// Everything else is a guess, and each guess rather shows a field as text than takes a line of
+    /// the text for a field: "Marcumar: ab heute absetzen" looks like one.
     /// * A line that is no field, or has nothing but blanks, ends the fields, unless nothing but
     ///   known fields follows up to the empty line. Then it belongs to the field before it: a line
     ///   end slipped into a value.
-    /// * Unknown fields in front of the empty line are the first lines of the text.
+    /// * Unknown fields before the empty line are the first lines of the text.
     fn read(raw: &'a [u8], lines: LineEnds, owner: Owner) -> (Self, &'a [u8]) {
         let mut block = Self::default();
         let mut rest = raw;
@@ -205,8 +205,8 @@ impl<'a> HeaderBlock<'a> {
         (block, body)
     }
 
-    /// Whether nothing but fields, none of them for a second time, comes up to the empty line. One
-    /// that is not known counts for little, and for nothing when it could be a word.
+    /// Whether nothing but fields, none of them twice, comes up to the empty line. An unknown field
+    /// counts for little, and for nothing if it could be a word.
     fn goes_on(&self, text: &[u8], lines: LineEnds, owner: Owner) -> bool {
         let seen: BTreeSet<_> =
             self.fields.iter().filter_map(|own| fields::single(own.name)).collect();
@@ -297,7 +297,7 @@ impl<'a> HeaderBlock<'a> {
         })
     }
 
-    /// Whom the fields of this name name.
+    /// The people whom the fields of this name name.
     pub(super) fn named(&self, name: &str) -> Named {
         let mut named = Named {
             fields: self.count(name),
@@ -363,7 +363,7 @@ pub(super) fn unfold(value: &[u8]) -> String {
             at_end = true;
             continue;
         }
-        // A line end that slipped into a value stands for a blank.
+        // A line end that slipped into a value replaces a blank.
         if std::mem::take(&mut at_end) && !matches!(byte, b' ' | b'\t') {
             bytes.push(b' ');
         }
@@ -397,7 +397,7 @@ fn message_ids(value: &[u8]) -> Vec<MessageId> {
 fn ids_of(line: &str) -> Vec<MessageId> {
     let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
     let mut pieces = line.split('<');
-    // What stands in front of the first bracket is a phrase of old, such as "Your message of".
+    // Text before the first bracket is an old-style phrase, such as "Your message of".
     let bare = pieces.next().unwrap_or_default();
     let mut ids: Vec<MessageId> = pieces
         .filter_map(|piece| match piece.split_once('>') {

@@ -1,15 +1,15 @@
-//! HTML of strangers, reduced to what a room may show.
+//! Foreign HTML, reduced to what a room may show.
 //!
-//! The output is not the input with bad things removed; it is written anew, from an allow-list,
-//! and every text and every link in it is escaped by us. A mistake in reading can therefore show
-//! too little or too much text, and never run anything.
+//! The output is not the input with bad things removed; it is written from scratch, from an
+//! allow-list, and we escape every text and every link in it. A mistake in reading can therefore
+//! show too little or too much text, and never run anything.
 //!
-//! The source is split into tokens by the rules that browsers follow (html5gum), so that what the
-//! sender saw is what is read. No tree is built: mails can nest tags deeper than a stack, and tree
+//! The source is split into tokens by the rules that browsers follow (html5gum), so that we read
+//! what the sender saw. No tree is built: mails can nest tags deeper than a stack, and tree
 //! builders repair some of them in quadratic time. What carries meaning is kept in the HTML and in
-//! the text version: words that are struck out, raised and lowered figures, quotations, the numbers
-//! of lists, ticks and fields of forms, kept line ends, the columns of tables. What a mail program
-//! would not show is not shown, and noted when it has words of its own.
+//! the text version: struck words, raised and lowered figures, quotations, the numbers of lists,
+//! ticks and fields of forms, kept line ends, the columns of tables. What a mail program would not
+//! show is not shown, and noted when it contains words.
 
 mod css;
 mod elements;
@@ -54,8 +54,8 @@ pub(super) struct Rendered {
 }
 
 /// What a message in a room says whose sender's client wrote `body` and `html` (Matrix
-/// `formatted_body`): the text, marked where the HTML strikes out, raises or lowers and the two say the
-/// same otherwise. Where the text is blank, the words of the HTML, unless they are unsure.
+/// `formatted_body`): the text, marked where the HTML strikes out, raises or lowers and the two
+/// otherwise say the same. If the text is blank, the words of the HTML, unless they are unsure.
 pub fn body_of_message(body: String, html: &str) -> String {
     if !body.trim().is_empty() {
         return marks::marked(&body, html).unwrap_or(body);

@@ -1,15 +1,15 @@
-//! What a Clientmodul says of its own work, in the head of what it delivers.
+//! What a Clientmodul says about its own work, in the head of what it delivers.
 
 use super::{header::header, skeleton::Skeleton};
 
 /// The value of a mail that was decrypted (gemSpec_CM_KOMLE, Tab_Fehlertext_Entschl).
 const DECRYPTED: &str = "00";
 
-/// Whether the Clientmodul could not make of a mail what it should: a later fetch may bring it, once
-/// the card is there or the Konnektor is up, so it must stay in its mailbox.
+/// Whether the Clientmodul could not do its work on a mail: a later fetch may succeed, once the card
+/// is there or the Konnektor is up, so the mail must stay in its mailbox.
 ///
-/// Presence counts, not the code: vendors have codes of their own (KIM-15). A mail without these
-/// fields was not encrypted, or is decrypted without a word.
+/// Presence counts, not the code: vendors have their own codes (KIM-15). A mail without these fields
+/// was not encrypted, or was decrypted without a word.
 pub fn is_undecrypted(mail: &Skeleton<'_>) -> bool {
     let raw = mail.bytes();
     !header(raw, "X-KIM-Fehlermeldung").is_empty()
@@ -38,7 +38,7 @@ mod tests {
         for code in ["4009", "cmgerr_4", "X1", "", "=?utf-8?q?4001?="] {
             check(&format!("X-KIM-Fehlermeldung: {code}\r\n"), true);
         }
-        // What stands in the body says nothing.
+        // What is in the body does not count.
         check("\r\nX-KIM-Fehlermeldung: 4009\r\n", false);
         let real = include_bytes!("../../tests/letters/kim_could_not_decrypt.eml");
         assert!(is_undecrypted(&Skeleton::whole(real)));

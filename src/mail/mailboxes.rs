@@ -1,8 +1,7 @@
 //! Lists of addresses (RFC 5322 §3.4), counted before they are checked.
 //!
-//! Who wrote a letter decides where an answer goes. So an address that we do not take is still one
-//! of those that are named: a letter of two senders must not become a letter of the one we can
-//! read.
+//! The author of a letter decides where an answer goes. So an address that we do not accept still
+//! counts as named: a letter of two senders must not become a letter of the one we can read.
 
 use super::{
     text::{NAME_CHARS_MAX, one_line},
@@ -14,7 +13,7 @@ use crate::model::{MailAddress, NamedAddress};
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
     pub(super) read: Vec<NamedAddress>,
-    /// Entries that name somebody in a form that is not read.
+    /// Entries that name somebody in an unreadable form.
     pub(super) unreadable: usize,
     /// An encoded word in a name is broken.
     pub(super) broken: bool,
@@ -29,7 +28,7 @@ struct ListEntry {
     phrase: String,
     angle: Option<String>,
     comment: String,
-    /// Brackets or quotes that do not match, words behind the address.
+    /// Brackets or quotes that do not match, words after the address.
     is_odd: bool,
 }
 
@@ -57,7 +56,7 @@ impl Mailboxes {
             if within == Within::List
                 && let Some(after) = words::skip(rest)
             {
-                // A comma within an encoded word is none of the list.
+                // A comma within an encoded word does not separate entries.
                 let word = rest.get(..rest.len() - after.len()).unwrap_or_default();
                 entry.word(word);
                 rest = after;
@@ -116,7 +115,7 @@ impl Mailboxes {
                     if !entry.comment.is_empty() {
                         entry.comment.push(' ');
                     }
-                    // Between two halves of an address it is left as what it is: odd.
+                    // Between two halves of an address it stays what it is: odd.
                     entry.bare.push(' ');
                     entry.phrase.push(' ');
                     Within::Comment(0)
@@ -237,7 +236,7 @@ mod tests {
         check("b@y.de <a@x.de>", &["b@y.de <a@x.de>"], 0);
     }
 
-    /// R15: what cannot be read is counted.
+    /// R15: unreadable entries are counted.
     #[test]
     fn r15_who_is_named_in_another_form_is_still_named() {
         check("\"x y\"@boese.de, klinik@echt.de", &["klinik@echt.de"], 1);

@@ -5,8 +5,8 @@ use super::parameters::Parameters;
 /// The type of bytes that have none.
 pub(super) const OCTETS: &str = "application/octet-stream";
 
-/// `type/subtype` in lower case (RFC 2045 §5.1). What is none is a text, as if it were not there
-/// (§5.2), or unknown bytes where something is meant by it.
+/// `type/subtype` in lower case (RFC 2045 §5.1). An invalid one means text, as if it were missing
+/// (§5.2), or unknown bytes if it was meant to say something.
 pub(super) fn media_type(content_type: &Parameters) -> String {
     let is_token = |text: &str| {
         let legal = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::header::LineEnds;
 
-/// Longest line that is taken for a boundary nobody named; RFC 2046 allows 70 characters.
+/// Longest line that is taken for a boundary that was not named; RFC 2046 allows 70 characters.
 const GUESSED_BYTES_MAX: usize = 200;
 
-/// What a reader of mails is told when it knows no MIME, line by line: nothing of the letter.
+/// The lines addressed to a mail reader that knows no MIME: nothing of the letter.
 const STOCK: [&str; 9] = [
     "mime",
     "multi-part",
@@ -24,7 +24,7 @@ const STOCK: [&str; 9] = [
 #[derive(Debug, Default)]
 pub(super) struct SplitMultipart<'a> {
     pub(super) parts: Vec<&'a [u8]>,
-    /// What stands outside of the parts: in front of, behind, between them.
+    /// What is outside the parts: before, after, between them.
     pub(super) outside: Vec<&'a [u8]>,
     /// The last boundary is missing, or is not the last one.
     pub(super) is_odd: bool,
@@ -83,7 +83,7 @@ pub(super) fn split<'a>(
 }
 
 /// The same for a multipart that names several boundaries: the first of them that comes. However
-/// many are named, the content is looked through once more.
+/// many are named, the content is searched only once more.
 pub(super) fn split_by_any<'a, 'n>(
     content: &'a [u8],
     named: impl Iterator<Item = &'n str>,
@@ -111,7 +111,7 @@ pub(super) fn split_by_any<'a, 'n>(
 }
 
 /// The boundary of a multipart that names none, or another one: the first line that looks like one,
-/// has fields behind it, and comes again.
+/// has fields after it, and comes again.
 pub(super) fn guess(content: &[u8]) -> Option<&[u8]> {
     let lines = LineEnds::of(content);
     let mut rest = content;

@@ -8,15 +8,15 @@ const PARAMETERS_MAX: usize = 200;
 /// A value such as `text/plain; charset=utf-8`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parameters {
-    /// What stands in front, in lower case: `text/plain`, `attachment`.
+    /// The part before the parameters, in lower case: `text/plain`, `attachment`.
     pub(super) value: String,
     parameters: Vec<(String, String)>,
-    /// Something in it could not be read as it stands.
+    /// Something in it could not be read as it is.
     pub(super) broken: bool,
 }
 
 impl Parameters {
-    /// Reads an unfolded value. Never fails; what has no form is passed over.
+    /// Reads an unfolded value. Never fails; what has no form is skipped.
     pub(super) fn read(line: &str) -> Self {
         let (value, mut rest) = split_at_any(line, |c| c == ';');
         let value = without_comments(value);
@@ -54,10 +54,10 @@ impl Parameters {
         self.parameters.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// Puts pieces together, and names one parameter once.
+    /// Puts pieces together, and names each parameter once.
     ///
-    /// What is written by RFC 2231 goes before what is written for older readers: it is the same
-    /// name, with fewer letters lost.
+    /// The form of RFC 2231 takes precedence over the form for older readers: it is the same name,
+    /// with fewer letters lost.
     fn settle(&mut self, raw: Vec<Raw>) {
         let mut pieces: Vec<(usize, Raw)> = Vec::new();
         let mut plain = Vec::new();
@@ -117,7 +117,7 @@ struct Raw {
 fn parameter(rest: &mut &str, broken: &mut bool) -> Option<Raw> {
     let (name, after) = split_at_any(rest, |c| c == '=' || c == ';');
     let Some(value) = after.strip_prefix('=') else {
-        // A word of its own, or what a quote left behind.
+        // A separate word, or what a quote left behind.
         *rest = after;
         return None;
     };
@@ -132,7 +132,7 @@ fn parameter(rest: &mut &str, broken: &mut bool) -> Option<Raw> {
     } else {
         let (text, after) = split_at_any(value, |c| c == ';');
         *rest = after;
-        // A name may have parentheses of its own: `Befund (2).pdf`.
+        // A name may contain parentheses: `Befund (2).pdf`.
         if is_file_name { text.trim().to_owned() } else { without_comments(text).trim().to_owned() }
     };
     let (name, is_extended) = match name.strip_suffix('*') {

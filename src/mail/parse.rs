@@ -21,8 +21,8 @@ pub const REFERENCES_MAX: usize = 100;
 /// Texts with a file's name that may be the body together; more are files.
 const NAMED_BODIES_MAX: usize = 3;
 
-/// What at least one of a mail's fields is called. Anything may look like a field; a mail has a
-/// sender, a date, a trace or a type.
+/// The names of which a mail has at least one. Anything may look like a field; a mail has a sender,
+/// a date, a trace or a type.
 const TELLTALES: [&str; 12] = [
     "From",
     "To",
@@ -39,23 +39,23 @@ const TELLTALES: [&str; 12] = [
 ];
 
 /// Reads a mail. Never fails and never panics: what cannot be read is noted among the defects, and
-/// the original stays downloadable. Time and memory are linear in the size of `raw`.
+/// the original can still be downloaded. Time and memory are linear in the size of `raw`.
 ///
 /// * The text is made from the text parts, in their order; of a `multipart/alternative` everything
 ///   that is not another rendering of the same words. A part with only HTML gives its text.
-/// * Words outside of every part stand behind the rest; files written into a text (uuencode) are
-///   taken out of it.
-/// * HTML is kept only when the whole body comes from one part. Two parts are never joined into
-///   one HTML document, which could lead the text of one out through the other (EFAIL).
-/// * Everything else is an attachment, byte for byte, also `message/rfc822` (KIM-18): nested mails
-///   are not opened, archives are not unpacked. What an S/MIME signature encloses is read as the
-///   letter that it is; the signature is not checked.
+/// * Words outside every part come after the rest; files written into a text (uuencode) are taken
+///   out of it.
+/// * HTML is kept only when the whole body comes from one part. Two parts are never joined into one
+///   HTML document, which could lead the text of one out through the other (EFAIL).
+/// * Everything else is an attachment, byte for byte, including `message/rfc822` (KIM-18): nested
+///   mails are not opened, archives are not unpacked. The content of an S/MIME signature is read as
+///   the letter that it is; the signature is not checked.
 pub fn parse(raw: &[u8]) -> Letter {
     parse_skeleton(&Skeleton::whole(raw))
 }
 
-/// The same from a mail's skeleton. Only a text in base64 that stands behind large files may come
-/// out shorter than from the whole mail, which is noted as every cut is.
+/// The same from a mail's skeleton. Only a text in base64 that follows large files may come out
+/// shorter than from the whole mail, which is noted like every cut.
 pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
     let (block, content) = HeaderBlock::split(skeleton.bytes());
     if !TELLTALES.iter().any(|name| block.has(name)) {
@@ -122,8 +122,8 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
     }
 }
 
-/// Who wrote it, and what is wrong about that. One of several is never named alone: who cannot be
-/// read is still there.
+/// Who wrote it, and what is wrong about that. One of several authors is never named alone: an
+/// unreadable one is still there.
 fn senders(named: Named) -> (Vec<NamedAddress>, Option<Defect>) {
     let Named { mailboxes, fields, cut } = named;
     let count = mailboxes.read.len() + mailboxes.unreadable;
@@ -146,7 +146,7 @@ fn senders(named: Named) -> (Vec<NamedAddress>, Option<Defect>) {
 /// The body, from its pieces and the words that stand outside of all of them.
 fn whole_body(mut units: Vec<Unit>, subject: &str, found: &mut PartsFound) -> Body {
     if units.is_empty() && found.strays.is_empty() {
-        // Where there is no other body, a text that bears a name is the body.
+        // If there is no other body, a text that has a name is the body.
         let named = std::mem::take(&mut found.named);
         let is_body = named.len() <= NAMED_BODIES_MAX;
         let named: Vec<_> = named.into_iter().filter(|_| is_body).collect();

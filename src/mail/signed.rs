@@ -14,7 +14,7 @@ pub(super) enum CmsKind {
     Signed,
     /// Encrypted.
     Enveloped,
-    /// Compressed, or of a kind that nobody sends as a letter.
+    /// Compressed, or of a kind that no one sends as a letter.
     Other,
 }
 
@@ -51,7 +51,7 @@ fn head(bytes: &[u8]) -> Option<(u8, Option<u64>, &[u8])> {
     }
 }
 
-/// Where in the value the reader is: what comes next.
+/// The reader's position in the value: what comes next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Next {
     #[default]
@@ -240,7 +240,7 @@ mod tests {
             let mut content = SignedContent::default();
             assert!(content.take(bytes).is_empty() && !content.is_whole());
         }
-        // A signature of its own, beside what it signs.
+        // A detached signature, beside what it signs.
         let mut content = SignedContent::default();
         assert!(content.take(&signed(value, b"")).is_empty());
         assert!(!content.is_whole());

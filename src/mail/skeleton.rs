@@ -2,8 +2,8 @@
 //!
 //! Nearly all of a large mail is base64: lines of one alphabet, which has neither the colon of a
 //! header field nor the hyphens of a boundary. So the inner lines of a long run of them mean
-//! nothing for the mail's structure, whatever the sender had in mind. They are counted and left
-//! out; where a file stands in the mail is still known to the byte, and there it is read from.
+//! nothing for the mail's structure, whatever the sender intended. They are counted and left out;
+//! the position of a file in the mail is still known to the byte, and the file is read from there.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -26,7 +26,7 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Of an ordinary large mail some 3 MiB are kept, of one with 250 large files some 30.
+    /// Of an ordinary large mail about 3 MiB are kept, of one with 250 large files about 30.
     pub const USUAL: Self = Self {
         text_bytes: 3 * 1024 * 1024,
         enough_bytes: 8 * 1024 * 1024,
@@ -68,7 +68,7 @@ impl<'a> Skeleton<'a> {
         self.mail_bytes
     }
 
-    /// Where a part of the skeleton stands in the mail.
+    /// Where a part of the skeleton is in the mail.
     pub(super) fn place(&self, part: &[u8]) -> Range<u64> {
         let range = self.range(part);
         self.in_mail(range.start)..self.in_mail(range.end)
@@ -103,7 +103,7 @@ impl<'a> Skeleton<'a> {
             Some(start) if !part.is_empty() && start + part.len() <= self.bytes.len() => {
                 start..start + part.len()
             }
-            // Nothing stands nowhere.
+            // An empty part is nowhere.
             _ => 0..0,
         }
     }
@@ -130,8 +130,8 @@ pub struct Scanner {
 #[derive(Debug)]
 struct Base64Run {
     start: usize,
-    /// Behind what is kept of its beginning, once there is that much; and how many digits have
-    /// come since.
+    /// After the kept part of its beginning, once there is that much; and how many digits have come
+    /// since.
     cut: Option<(usize, u64)>,
     kept: usize,
 }
@@ -234,7 +234,7 @@ mod tests {
         scanner.finish()
     }
 
-    /// What was cut out is found again where it stands.
+    /// A part that was cut out is found again in its place.
     fn check(mail: &[u8], piece: usize) -> usize {
         let cut = skeleton(mail, SMALL, piece);
         let (whole, read) = (parse(mail), parse_skeleton(&cut));
@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(content(mail, one), content(mail, other));
             assert_eq!(content(mail, one).len() as u64, other.bytes);
         }
-        // Of a text that was cut nobody knows how it ended, and that it was cut is said.
+        // It is unknown how a cut text ended, and the letter says that it was cut.
         let is_cut = read.defects.contains(&Defect::BodyCut);
         let lasting = |letter: &crate::model::Letter| {
             let lasts = |defect: &Defect| match defect {

@@ -17,12 +17,12 @@ pub const TEXT_CHARS_MAX: usize = 20_000;
 /// of them; the rest is for the event's other fields.
 pub const TEXT_BYTES_MAX: usize = 24_000;
 
-/// What stands for a character that cannot be shown, so that a person sees that there was one.
+/// Replaces a character that cannot be shown, so that a person sees that there was one.
 pub(super) const ODD: char = '\u{FFFD}';
 
 /// Text on one line: control characters and line ends become spaces, and runs of white space one
-/// space. What is hidden in it is treated as [`Cleaner`] says. Longer than `chars_max`, it is cut
-/// and ends in `…`. The flag says whether it was cut.
+/// space. What is hidden in it is treated as [`Cleaner`] says. A text longer than `chars_max` is
+/// cut and ends in `…`. The flag says whether it was cut.
 pub(super) fn one_line(text: &str, chars_max: usize) -> (String, bool) {
     let spaced: String = text.chars().map(|c| if c.is_ascii_control() { ' ' } else { c }).collect();
     let mut line = String::new();
@@ -72,18 +72,18 @@ fn cleaned(text: &str) -> String {
     out
 }
 
-/// Takes out of a text what cannot be seen, and never so that two things become one: "5–10 mg"
+/// Removes invisible characters from a text, and never joins two things in doing so: "5–10 mg"
 /// whose dash is a control character must not be read as "510 mg".
 ///
-/// * U+0080 to U+009F are the Windows set's characters, for which they are nearly always taken
-///   from (Windows text once taken for Latin-1).
+/// * U+0080 to U+009F are the Windows set's characters, for which they are nearly always meant
+///   (Windows text once taken for Latin-1).
 /// * Form feed, vertical tab and Unicode's separators end a line, as they do on paper.
-/// * Other control characters, and those that turn the direction of what follows, leave
-///   [`ODD`]: with them a mail program shows "10 mg" where "01 mg" is written.
-/// * Characters without a width are dropped; between two digits they leave a blank. The soft
-///   hyphen is dropped within a word and where there is none; it is a hyphen everywhere else.
+/// * Other control characters, and those that turn the direction of what follows, leave [`ODD`]:
+///   with them a mail program shows "10 mg" where "01 mg" is written.
+/// * Characters without a width are dropped; between two digits they leave a blank. The soft hyphen
+///   is dropped within a word and next to no word; everywhere else it is a hyphen.
 ///
-/// Takes its text in pieces, since what it is about may stand on both sides of a tag.
+/// Takes its text in pieces, since relevant characters may be on both sides of a tag.
 #[derive(Debug, Default)]
 pub(super) struct Cleaner {
     before: Option<char>,
@@ -165,7 +165,7 @@ fn of_windows_1252(c: char) -> char {
     KNOWN.chars().nth(at).filter(|c| !c.is_control()).unwrap_or(ODD)
 }
 
-/// Signs that word processors write with fonts of their own, as far as they are clear without the
+/// Characters that word processors write with special fonts, as far as they are clear without the
 /// font. The others stay: they are seen as a box.
 fn of_symbol_fonts(c: char) -> char {
     match c {

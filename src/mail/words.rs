@@ -161,7 +161,7 @@ fn quoted(text: &str) -> (Vec<u8>, bool) {
     (decoded, broken)
 }
 
-/// §4.1; what is no digit is passed over.
+/// §4.1; characters that are no digits are skipped.
 fn digits(text: &str) -> (Vec<u8>, bool) {
     if let Some(decoded) = base64_decode(text.as_bytes()) {
         return (decoded, false);
@@ -173,7 +173,7 @@ fn digits(text: &str) -> (Vec<u8>, bool) {
     (base64_decode(&known).unwrap_or_default(), true)
 }
 
-/// A text in encoded words, each on a line of its own.
+/// A text in encoded words, each on its own line.
 pub(super) fn encoded_words(text: &str) -> String {
     /// An encoded word has at most 75 characters, of which `=?utf-8?B?` and `?=` take 12.
     const WORD_BYTES_MAX: usize = 45;

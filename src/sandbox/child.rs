@@ -19,7 +19,8 @@ use crate::document::{self, DocumentError};
 /// Serves on standard input and output. Confines itself before it reads anything.
 ///
 /// # Errors
-/// When the parent speaks another language, or went away while it was told something.
+///
+/// When the parent speaks another protocol, or went away during an answer.
 pub fn serve() -> io::Result<()> {
     // The parent has no use for it, and the child has no standard error.
     std::panic::set_hook(Box::new(|_| {}));
@@ -35,11 +36,11 @@ pub fn serve() -> io::Result<()> {
         let made = {
             let to = &mut to;
             let at = &at;
-            // A panic is the misfortune of this document alone.
+            // A panic harms this document alone.
             catch_unwind(AssertUnwindSafe(|| {
                 document::fax(sheet.as_deref(), &files, pages_max, &mut |index| {
                     at.set(Some(index));
-                    // Should the parent be gone, the next word to it says so.
+                    // If the parent is gone, the next message to it shows that.
                     let _ = wire::write(to, &Answer::At { index }, b"");
                 })
             }))
@@ -50,8 +51,7 @@ pub fn serve() -> io::Result<()> {
     Ok(())
 }
 
-/// Tries what a document must not be able to do, for whoever wants to know how well this child is
-/// confined.
+/// Tries what a document must not be able to do, to find out how well this child is confined.
 fn escapes() -> Vec<Escape> {
     let file = std::env::temp_dir().join(format!("umstieg-sandbox-{}", std::process::id()));
     let is_written = fs::write(&file, b"x").is_ok();

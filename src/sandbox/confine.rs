@@ -1,4 +1,4 @@
-//! The limits a child sets itself before it reads a byte of anybody's.
+//! The limits a child sets itself before it reads a foreign byte.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -21,12 +21,12 @@ const FILES_MAX: u64 = 3;
 pub enum Confinement {
     /// Limits of memory and time, and no system call but those for memory and its own pipes.
     Seccomp,
-    /// The limits only: this kernel, or what the gateway is started by, has no seccomp filter.
+    /// The limits only: this kernel, or the environment of the gateway, allows no seccomp filter.
     LimitsOnly,
 }
 
-/// What a child that computes, and talks to its parent, asks the kernel for. All else is refused:
-/// files, network, processes, other processes' memory.
+/// The system calls of a child that computes and talks to its parent. The kernel refuses everything
+/// else: files, network, processes, other processes' memory.
 const SYSTEM_CALLS: [libc::c_long; 24] = [
     libc::SYS_read,
     libc::SYS_readv,
@@ -45,7 +45,7 @@ const SYSTEM_CALLS: [libc::c_long; 24] = [
     libc::SYS_restart_syscall,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    // A process that ends itself tells itself so.
+    // A process that ends itself sends itself a signal.
     libc::SYS_getpid,
     libc::SYS_gettid,
     libc::SYS_tgkill,
@@ -58,7 +58,8 @@ const SYSTEM_CALLS: [libc::c_long; 24] = [
 /// Confines this process for good.
 ///
 /// # Errors
-/// When a limit cannot be set. That there is no seccomp is no error.
+///
+/// When a limit cannot be set. A missing seccomp is no error.
 pub(super) fn confine() -> io::Result<Confinement> {
     let limits = [
         (Resource::As, mapped_bytes()? + MEMORY_MAX),
@@ -68,7 +69,7 @@ pub(super) fn confine() -> io::Result<Confinement> {
         (Resource::Nproc, 0),
         (Resource::Nofile, FILES_MAX),
     ];
-    // Before the limits: it takes memory and time of its own.
+    // Before the limits: it takes memory and time itself.
     let filter = filter();
     for (resource, limit) in limits {
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
@@ -82,7 +83,7 @@ fn filter() -> Option<BpfProgram> {
     let allowed: BTreeMap<i64, Vec<_>> =
         SYSTEM_CALLS.into_iter().map(|number| (number, Vec::new())).collect();
     // As if the kernel did not have the call: a C library that is newer than this list then takes
-    // an older one, and with EPERM it gives up.
+    // an older one; with EPERM it would give up.
     let refused = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let filter = SeccompFilter::new(allowed, refused, SeccompAction::Allow, arch).ok()?;
     filter.try_into().ok()

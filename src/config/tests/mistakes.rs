@@ -1,4 +1,4 @@
-//! What is wrong in a file of settings is named with its line, and with what would be right.
+//! A mistake in a settings file is named with its line and with what would be right.
 
 use super::*;
 

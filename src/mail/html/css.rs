@@ -225,7 +225,7 @@ pub(super) fn is_decoration(value: &str, has_more: bool) -> bool {
         && (!lines.contains(&"initial") || styles + colors + widths == 0)
 }
 
-/// A length as browsers take it: with a unit, unless it is none.
+/// A length as browsers read it: with a unit, unless it is zero.
 pub(super) fn is_length(value: &str) -> bool {
     const UNITS: [&str; 19] = [
         "%", "px", "pt", "em", "rem", "ex", "ch", "cm", "mm", "q", "in", "pc", "vw", "vh", "vmin",

@@ -1,4 +1,5 @@
-//! What the elements of HTML are: blocks or words, shown or not, closed by what.
+//! The elements of HTML: whether they are blocks or words, whether they are shown, and what closes
+//! them.
 
 use super::{
     layout::Level,
@@ -14,7 +15,7 @@ pub(super) struct Shape {
     pub(super) gap: Gap,
     pub(super) marks: Emphasis,
     pub(super) hiding: Hiding,
-    /// It goes on behind a block in which it was not closed (WHATWG, "formatting").
+    /// It continues after a block in which it was not closed (WHATWG, "formatting").
     pub(super) is_formatting: bool,
     /// No end tag of something around it closes it.
     pub(super) is_boundary: bool,
@@ -22,7 +23,7 @@ pub(super) struct Shape {
     pub(super) is_heading: bool,
 }
 
-/// How it stands apart from what is beside it.
+/// How it is separated from its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gap {
     None,
@@ -32,14 +33,15 @@ pub(super) enum Gap {
     Paragraph,
 }
 
-/// Whether its words are shown, and who is told when they are not.
+/// Whether its words are shown, and who is told if they are not.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hiding {
     #[default]
     No,
     /// They are no words of the letter.
     Quietly,
-    /// A mail program does not show them, so neither does the room; that they are there is told.
+    /// A mail program does not show them, so neither does the room; the room is told that they are
+    /// there.
     Told,
 }
 
@@ -151,8 +153,8 @@ pub(super) fn is_of_table(name: &str) -> bool {
     matches!(name, "table" | "caption" | "thead" | "tbody" | "tfoot" | "tr" | "td" | "th")
 }
 
-/// Whether this is a name of HTML, or of what stands in it. Others are words in angle brackets,
-/// which a mail program does not show: `<siehe Anlage>`, `<praxis@example.org>`.
+/// Whether this is a name of HTML, or of what may be in it. Other names are words in angle
+/// brackets, which a mail program does not show: `<siehe Anlage>`, `<praxis@example.org>`.
 pub(super) fn is_known(name: &str) -> bool {
     const MORE: &str = " a abbr acronym b bdi bdo big blink cite code data del dfn em font i ins kbd \
         layer mark map multicol nobr noscript output picture q rb rp rt rtc ruby s samp script \
@@ -171,7 +173,7 @@ pub(super) fn is_known(name: &str) -> bool {
     };
     let is_address = name.contains('@')
         || ["http:", "https:", "mailto:", "tel:"].iter().any(|s| name.starts_with(s));
-    // `o:p` and `my-tag` are elements of somebody's own.
+    // `o:p` and `my-tag` are custom elements.
     let is_own = name.contains([':', '-']) && !is_address;
     is_own
         || is_void(name)
@@ -179,7 +181,7 @@ pub(super) fn is_known(name: &str) -> bool {
         || (!name.is_empty() && name.len() < 20 && is_listed())
 }
 
-/// Elements that are open around a place, as far as they decide what a tag closes.
+/// The open elements around a place, as far as they decide what a tag closes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scope(u16);
 
@@ -224,7 +226,7 @@ impl Scope {
     }
 }
 
-/// How words look at a place, as far as it means something.
+/// How words look at a place, as far as that means something.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Appearance {
     pub(super) marks: Emphasis,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Elements that stand apart from what is beside them, wherever they are.
+/// Elements that are separated from their neighbours, wherever they are.
 const BLOCKS: [&str; 30] = [
     "p",
     "div",
@@ -122,7 +122,7 @@ fn source(pieces: &[ForestPiece]) -> (String, Vec<String>) {
     (source, words)
 }
 
-/// The words of HTML of ours, as a client shows them; fails where it is not well formed.
+/// The words of our own HTML, as a client shows them; fails if it is not well formed.
 fn shown(html: &str) -> String {
     let mut open: Vec<String> = Vec::new();
     let mut text = String::new();
@@ -197,7 +197,7 @@ proptest! {
     }
 }
 
-/// A blank at the beginning of a line is none, whatever ends the line before it.
+/// A blank at the beginning of a line counts for nothing, whatever ends the line before it.
 #[test]
 fn no_line_begins_with_a_blank() {
     for source in ["5<tr/> 10", "5<tr></tr> 10", "5<br> 10", "5<tr> 10</tr>"] {

@@ -1,9 +1,8 @@
 //! The text version: words put together as a browser lays them out, with marks for what a text
 //! cannot show.
 //!
-//! White space is one space, blocks are lines, cells are tabs. `~~` stands around what is struck
-//! out, on each of its lines; `^` and `_` before what is raised and lowered; `> ` before what is
-//! quoted.
+//! White space is one space, blocks are lines, cells are tabs. `~~` surrounds struck words, on each
+//! of their lines; `^` and `_` precede raised and lowered ones; `> ` precedes quotations.
 
 use super::style::{Shift, Space};
 
@@ -39,9 +38,9 @@ pub(super) struct TextLayout {
     pub(super) out: String,
     pub(super) is_cut: bool,
     due: Due,
-    /// Stands before each line.
+    /// Comes before each line.
     prefix: Vec<&'static str>,
-    /// A cell or item has begun: it needs no line of its own.
+    /// A cell or item has begun: it needs no separate line.
     is_begun: bool,
     /// Line ends that are due before the row, as long as it has no word.
     row_lines: usize,
@@ -126,7 +125,7 @@ impl TextLayout {
         }
     }
 
-    /// A cell, this many columns behind the one before it.
+    /// A cell, this many columns after the one before it.
     pub(super) fn cell(&mut self, is_first: bool, columns: usize) {
         if is_first {
             self.row_lines = self.due.lines;

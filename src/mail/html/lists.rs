@@ -5,7 +5,7 @@ use super::{
     style::{Marker, marker},
 };
 
-/// Numbers beyond it are nobody's list.
+/// No real list has larger numbers.
 const NUMBER_MAX: i64 = 1_000_000;
 
 /// Columns whose place is known, and that one cell may span.
@@ -124,7 +124,7 @@ fn roman(number: i64) -> String {
     roman
 }
 
-/// Where a cell stands.
+/// The position of a cell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CellPlace {
     pub(super) is_first: bool,

@@ -39,8 +39,9 @@ pub(super) fn marked(body: &str, html: &str) -> Option<String> {
     Some(layout.out).filter(|out| !layout.is_cut && out != body)
 }
 
-/// How each sign of the text is shown. The text may have signs of its own between those of the HTML,
-/// but no letter and no figure: line ends, and what a client writes for bold words or links.
+/// How each character of the text is shown. The text may have its own characters between those of
+/// the HTML, but no letter and no figure: line ends, and what a client writes for bold words or
+/// links.
 fn aligned(body: &str, shown: &[(char, SignLook)]) -> Option<Vec<SignLook>> {
     let mut shown = shown.iter().copied().peekable();
     let mut looks: Vec<SignLook> = Vec::new();

@@ -337,8 +337,8 @@ fn b81_words_of_a_hidden_field_stay_hidden() {
     );
 }
 
-/// B82: programs that write XHTML end what is empty in its first tag. Browsers know no such end and
-/// take all that follows for a title; a mail program shows it.
+/// B82: programs that write XHTML end empty elements in their first tag. Browsers know no such end
+/// and take all that follows for a title; a mail program shows it.
 #[test]
 fn b82_what_ends_in_its_own_tag_swallows_no_words() {
     for empty in ["title", "style", "script", "textarea", "iframe", "xmp", "noembed", "noframes"] {
@@ -349,7 +349,7 @@ fn b82_what_ends_in_its_own_tag_swallows_no_words() {
             assert_eq!(render(&twice).text, "5 mg\n\n10 mg", "{tag}");
         }
     }
-    // Where an end follows, it is that of the tag.
+    // If an end tag follows, it ends that element.
     check_text("<title/>10</title>5", "5");
     check_text("<style/>b{}</style><title/>5", "5");
     check_unsure("5 mg <title>10", "5 mg");

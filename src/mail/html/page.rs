@@ -1,8 +1,8 @@
-//! The HTML that a room gets: written anew, every text and link in it escaped.
+//! The HTML that a room gets: written from scratch, every text and link in it escaped.
 //!
-//! Blocks are tags that are opened and closed. What stands on a line (bold, struck out, raised, a
-//! link) is said of each run of text and closed before the next tag, so that whatever a letter
-//! nests wrongly, each of its words has what is said of it.
+//! Blocks are tags that are opened and closed. Formatting within a line (bold, struck, raised, a
+//! link) is given for each run of text and closed before the next tag, so that each word keeps its
+//! formatting, whatever a letter nests wrongly.
 
 use super::{
     HTML_BYTES_MAX,

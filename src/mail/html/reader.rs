@@ -12,7 +12,7 @@ use super::{
     sheet::{changes_something, is_for_screens},
 };
 
-/// Attributes that are looked at.
+/// The attributes that are read.
 const WANTED: [&str; 33] = [
     "alt",
     "checked",
@@ -85,7 +85,7 @@ impl Tag {
     }
 }
 
-/// Who is told the tokens.
+/// The receiver of the tokens.
 pub(super) trait Listener {
     fn text(&mut self, text: &str);
     fn open(&mut self, tag: &Tag);
@@ -119,7 +119,7 @@ struct HtmlReader<'s, L> {
     attribute: Option<AttributeSlot>,
     /// Up to where all of the source was told of.
     begun: usize,
-    /// Where the last end tag of a name stands; looked for once.
+    /// Where the last end tag of a name is; looked for once.
     last_ends: BTreeMap<String, Option<usize>>,
 }
 
@@ -166,7 +166,7 @@ impl<L: Listener> Callback<State, usize> for HtmlReader<'_, L> {
                 let value = String::from_utf8_lossy(value);
                 let source = self.source.get(span.start..).unwrap_or_default();
                 // Word processors write `<![if …]>` around what is to be shown, and `<?xml … ?>`.
-                // All else that is read as a comment without being one was meant as words.
+                // Everything else that is read as a comment without being one was meant as words.
                 let is_meant = ["<!--", "<?", "<![if", "<![endif"];
                 if !is_meant.iter().any(|begin| source.starts_with(begin)) && has_words(&value) {
                     self.listener.lost();
@@ -219,7 +219,7 @@ impl<L: Listener> HtmlReader<'_, L> {
     /// The state in which the tag's content is to be read.
     fn start_tag(&mut self, tag: &Tag, place: Range<usize>) -> Option<State> {
         if !is_known(&tag.name) && !tag.has_values {
-            // Somebody's words in angle brackets: `<siehe Anlage>`.
+            // A person's words in angle brackets: `<siehe Anlage>`.
             self.listener.text(self.source.get(place).unwrap_or_default());
             return None;
         }
@@ -232,8 +232,8 @@ impl<L: Listener> HtmlReader<'_, L> {
             "style" | "iframe" | "xmp" | "noembed" | "noframes" => State::RawText,
             _ => return None,
         };
-        // XHTML writes `<title/>`. By the rules all that follows would be the title; what shows mails
-        // takes it for what was meant.
+        // XHTML writes `<title/>`. By the rules all that follows would be the title; mail programs
+        // take it for what was meant.
         if tag.closes_itself && !self.ends_after(&tag.name, place.end) {
             self.listener.close(&tag.name);
             return None;
@@ -279,10 +279,10 @@ fn has_words(text: &str) -> bool {
     text.contains(char::is_alphanumeric)
 }
 
-/// What has to be known of a letter before its first word is written.
+/// What has to be known about a letter before its first word is written.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    /// The style sheets, which apply to what stands before them as well.
+    /// The style sheets, which apply to what precedes them as well.
     pub(super) css: String,
     /// The items of each list that counts backwards.
     pub(super) reversed: Vec<i64>,

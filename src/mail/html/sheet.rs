@@ -10,11 +10,11 @@ use super::{
 /// Rules that are kept. Only rules that mean something are, and real mails have a handful.
 const RULES_MAX: usize = 1_000;
 
-/// Rules looked at for all elements together. Beyond it the sheets are put aside, and a person is
-/// told so.
+/// Rules read for all elements together. Beyond that the sheets are ignored, and a person is told
+/// so.
 const LOOKS_MAX: usize = 3_000_000;
 
-/// Classes of an element that are looked at.
+/// Classes of an element that are read.
 const CLASSES_MAX: usize = 32;
 
 #[derive(Debug, Default)]
@@ -162,8 +162,8 @@ impl Sheet {
         }
     }
 
-    /// The style of an element with these ancestors, its parent last, and these declarations of
-    /// its own.
+    /// The style of an element with these ancestors, its parent last, and these declarations of its
+    /// own.
     pub(super) fn style<'a>(
         &mut self,
         element: &ElementIdentity,

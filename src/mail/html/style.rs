@@ -25,12 +25,12 @@ pub(super) struct Style {
     is_flat: Option<bool>,
     /// What does not fit is not shown.
     is_clipped: Option<bool>,
-    /// A line through what is around it does not go on in it (CSS Text Decoration §2.1): it is a box
-    /// on the line, floats, or has a place of its own.
+    /// A line through its surroundings does not continue in it (CSS Text Decoration §2.1): it is a
+    /// box on the line, floats, or has its own position.
     is_atomic: Option<bool>,
     is_floating: Option<bool>,
     is_placed: Option<bool>,
-    /// Empty space, or a place of its own, keeps it apart from what stands beside it.
+    /// Empty space, or its own position, separates it from its neighbours.
     pub(super) is_apart: Option<bool>,
     is_override: Option<bool>,
     is_rightward: Option<bool>,
@@ -54,7 +54,7 @@ pub(super) enum Shift {
 pub(super) enum Display {
     None,
     Inline,
-    /// On the line, and a box of its own.
+    /// On the line, and a separate box.
     Boxed,
     Block,
     /// A block whose children are boxes, whatever they are elsewhere.
@@ -100,7 +100,7 @@ pub(super) enum Marker {
 pub(super) struct DeclarationBlock {
     pub(super) normal: Style,
     pub(super) important: Style,
-    /// It depends on something that is not known here, or has rules of its own within.
+    /// It depends on something that is not known here, or has its own rules within.
     pub(super) is_unsure: bool,
 }
 
@@ -114,7 +114,8 @@ impl DeclarationBlock {
             let (declaration, mark, after) = next_mark(rest);
             rest = after;
             if mark == Some('{') {
-                // A rule within a rule, and those within it: what they say of others is not looked for.
+                // A rule within a rule, and those within it: what they say about other elements is
+                // ignored.
                 let (nested, after) = split_block(rest);
                 rest = after;
                 let all = nested.replace(['{', '}'], ";");
@@ -123,7 +124,7 @@ impl DeclarationBlock {
                 continue;
             }
             if mark == Some('}') || std::mem::take(&mut is_broken) {
-                // It ends nothing here, and what it stands in is not understood.
+                // It ends nothing here, and what contains it is not understood.
                 is_broken = mark == Some('}');
                 continue;
             }

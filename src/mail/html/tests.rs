@@ -76,7 +76,7 @@ fn a_link_shows_where_it_leads() {
     );
 }
 
-/// In place of their words clients show the name of whom they lead to.
+/// In place of their words, clients show the name of the user they lead to.
 #[test]
 fn a_link_to_a_user_or_room_does_not_swallow_its_words() {
     for target in [

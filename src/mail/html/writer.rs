@@ -1,7 +1,7 @@
 //! Tokens in, the room's HTML and the text version out.
 //!
-//! There is a stack of what is open and no tree. It is bounded, and each tag costs at most one way
-//! through it.
+//! There is a stack of open elements and no tree. It is bounded, and each tag costs at most one
+//! pass through it.
 
 mod open;
 mod scope;
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::mail::text::Cleaner;
 
-/// Elements that may be open at once. What is deeper is read, and a person is told.
+/// Elements that may be open at once. Deeper ones are read, and a person is told.
 const OPEN_MAX: usize = 256;
 
-/// Formatting elements that go on behind the block they began in.
+/// Formatting elements that continue after the block they began in.
 const REOPENED_MAX: usize = 8;
 
 /// Longest target of a link; longer ones carry a tracker or an attack, and are shown as text only.
@@ -32,7 +32,7 @@ pub(super) const LINK_BYTES_MAX: usize = 1_000;
 /// Hidden words that are compared with those that are seen.
 const HIDDEN_WORDS_MAX: usize = 1_000;
 
-/// Groups of radio buttons that are looked after. Of more, what is checked is not sure.
+/// Groups of radio buttons that are tracked. For more, it is uncertain which button is checked.
 const RADIOS_MAX: usize = 1_000;
 
 #[derive(Debug, Default)]
@@ -55,13 +55,13 @@ pub(super) struct Writer {
     /// Forms that began, and the one that is open.
     forms: usize,
     form: usize,
-    /// Where the radio button of a group stands that is checked, by form and name.
+    /// Where the checked radio button of a group is, by form and name.
     radios: HashMap<(String, String), PagePosition>,
     link: Option<OpenLink>,
     hidden: Vec<String>,
     /// A line end here belongs to the tag before it.
     skips_line_end: bool,
-    /// What is read now is no text for people, as long as its end comes.
+    /// What is read now is no text for people, provided its end comes.
     is_swallowing: bool,
     is_unsure: bool,
     is_marked: bool,
@@ -81,7 +81,7 @@ struct OpenElement {
     in_pre: bool,
     /// Words that stand right in it are in a table and in none of its cells.
     is_between_cells: bool,
-    /// Elements right in it, as far as they are counted.
+    /// Elements directly in it, as far as they are counted.
     children: usize,
     end: ElementEnd,
 }
@@ -111,7 +111,7 @@ struct OpenLink {
     said: String,
 }
 
-/// Where something stands in page and text. `None` where it is not shown.
+/// The position of something in page and text. `None` if it is not shown.
 type PagePosition = Option<(usize, usize)>;
 
 #[derive(Debug, Default)]

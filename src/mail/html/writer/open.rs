@@ -15,7 +15,7 @@ use crate::mail::{
 const OPEN_TAGS_MAX: usize = 64;
 
 impl Writer {
-    /// In formulas, what stands over and beside each other is told by its place.
+    /// In formulas, the position tells what is above and beside each other.
     pub(super) fn count_child(&mut self, look: Appearance) {
         let Some(parent) = self.stack.last_mut() else { return };
         parent.children += 1;
@@ -104,7 +104,7 @@ impl Writer {
         self.cleaner.push("\u{200B}", &mut nothing);
     }
 
-    /// Something that is said for what cannot be shown, apart from what is around it.
+    /// A substitute for what cannot be shown, apart from what is around it.
     fn mark(&mut self, mark: &str, look: Appearance) {
         self.stand_apart(Gap::Blank);
         let mut cleaned = String::new();
@@ -204,7 +204,7 @@ impl Writer {
         look: Appearance,
     ) {
         let name = tag.name.as_str();
-        // What comes from elsewhere is not fetched, and may say something.
+        // Content from elsewhere is not fetched, and may say something.
         self.is_unsure |= matches!(name, "audio" | "iframe" | "object" | "video")
             && (tag.has("src") || tag.has("data"))
             && !self.look().is_hidden();
@@ -263,7 +263,7 @@ impl Writer {
         !self.tables.is_empty()
     }
 
-    /// The cell in which a browser would show what stands between cells.
+    /// The cell in which a browser would show what is between cells.
     pub(super) fn open_cell(&mut self) {
         let part = self.stack.iter().rfind(|entry| entry.shape.is_of_table);
         let is_in_row = part.is_some_and(|part| part.identity.name == "tr");
@@ -480,7 +480,7 @@ impl Writer {
     }
 }
 
-/// Links to users and rooms. In place of their words clients show whom they lead to.
+/// Links to users and rooms. In place of their words, clients show the target.
 fn is_of_client(target: &str) -> bool {
     let Ok(url) = Url::parse(target) else { return false };
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');

@@ -75,8 +75,8 @@ impl Writer {
         None
     }
 
-    /// Closes all from the place `at` of the stack on. Formatting elements in it that nobody closed
-    /// go on behind it, if it `reopens`.
+    /// Closes everything from the place `at` of the stack on. Formatting elements in it that were
+    /// not closed continue after it, if it `reopens`.
     pub(super) fn unwind(&mut self, at: usize, reopens: bool) {
         let mut going_on: Vec<OpenElement> = Vec::new();
         while self.stack.len() > at {
@@ -101,7 +101,7 @@ impl Writer {
         self.look_again(from);
     }
 
-    /// Works out anew how words look in the elements from this place on.
+    /// Works out again how words look in the elements from this place on.
     pub(super) fn look_again(&mut self, from: usize) {
         let parent = from.checked_sub(1).and_then(|at| self.stack.get(at));
         let (mut look, mut scope, mut in_pre, mut is_between) = parent
@@ -176,7 +176,7 @@ impl Writer {
         self.cleaner.edge_if(entry.gap != Gap::None);
     }
 
-    /// Beside a link stands its real target where its words say anything else.
+    /// The real target is put beside a link whose words say anything else.
     fn end_link(&mut self, look: Appearance) {
         let Some(link) = self.link.take() else { return };
         if link.says_its_target() || look.is_hidden() {
