@@ -1,8 +1,8 @@
-//! Umstieg is a bridge gateway between TI-Messenger rooms and the channels health care leaves
-//! behind: KIM mail and fax-to-email.
+//! Umstieg is a gateway between TI-Messenger rooms and the channels health care leaves behind: KIM
+//! mail and fax-to-email.
 //!
-//! The modules stand here in reading order: first the nouns, then what is pure, then the shells
-//! that talk to one outside each, then the flows that join them, then what starts it all.
+//! The modules are in reading order: first the nouns, then the pure rooms, then the shells that
+//! each talk to one thing outside, then the flows that join them, then what starts it all.
 //! `docs/architecture.md` walks the two roads a message takes through them.
 
 pub mod model;

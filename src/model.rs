@@ -1,7 +1,7 @@
 //! The nouns of the gateway: addresses, ids, letters, posts, dispatches and delivery states.
 //!
-//! Knows no other module. Every value is checked where it is made, so that whoever holds one
-//! need not check again; what names a person does not print.
+//! Knows no other module. Every value is checked where it is made, so that code that holds one need
+//! not check again; what names a person does not print.
 
 mod address;
 mod chance;

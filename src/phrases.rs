@@ -1,8 +1,8 @@
-//! Every sentence a person reads, in German and English: in a room (`Phrase`), and where the gateway is
-//! looked after (`AdminPhrase`).
+//! Every sentence a person reads, in German and English: in a room (`Phrase`), and as an admin
+//! (`AdminPhrase`).
 //!
-//! The sentences stand in `phrases/*.ftl` (Fluent); here stands what each needs to know. Pure: times
-//! come in, and are shown as clocks in Germany show them, and so does the language.
+//! The sentences are in `phrases/*.ftl` (Fluent); here is what each needs to know. Pure: times and the
+//! language are arguments, and times are shown as clocks in Germany show them.
 
 mod admin;
 mod help;
@@ -28,7 +28,7 @@ pub use telling::{Telling, Tells};
 
 use local_time::in_germany;
 
-/// Why what an edit made of a room message cannot leave.
+/// Why an edited room message cannot leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditTrouble {
     /// It is of a kind that cannot be transferred.
@@ -107,7 +107,7 @@ impl Phrases {
 
     /// The sentence in this language.
     ///
-    /// Never empty: should a sentence be missing, which a test rules out, its id stands in.
+    /// Never empty: if a sentence is missing, which a test rules out, its id replaces it.
     pub fn say(language: Language, phrase: &Phrase) -> String {
         say_or_errors(language, phrase).0
     }
@@ -326,7 +326,7 @@ impl Phrase {
                 ("letter-written", values.into_iter().collect())
             }
             Self::LetterAlsoTo { who, more } => {
-                // Each is cut by itself: none may hide the ones behind it.
+                // Each is cut separately: none may hide the ones after it.
                 let who: Vec<String> = who.iter().map(|one| one_line(one)).collect();
                 let values = [("who", FluentValue::from(who.join(", "))), ("more", count(*more))];
                 ("letter-also-to", values.into_iter().collect())
@@ -439,7 +439,7 @@ fn count(number: u64) -> FluentValue<'static> {
     FluentValue::from(number)
 }
 
-/// A sign, or its number where nothing would be seen.
+/// A character, or its number if nothing would be seen.
 fn sign_shown(sign: char) -> String {
     let is_seen = !sign.is_control() && !matches!(sign, '\u{202D}' | '\u{202E}');
     if is_seen { sign.to_string() } else { format!("U+{:04X}", u32::from(sign)) }

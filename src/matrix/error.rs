@@ -27,8 +27,8 @@ pub enum ErrorKind {
     Again { after: Option<Duration> },
     /// The same request would fail again.
     Never,
-    /// The room, our place in it or our device there is not what it was: establish it anew, then
-    /// ask again (TIM-20).
+    /// The room, our place in it or our device there is not what it was: establish it again, then
+    /// repeat the request (TIM-20).
     Gone,
 }
 

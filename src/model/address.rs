@@ -20,8 +20,8 @@ pub enum AddressError {
 /// A mail address in lower case, for example `praxis@mueller.kim.telematik`.
 ///
 /// Only the dot-atom form of RFC 5321 is accepted: KIM allows no other (kim.md §4), and quoted
-/// local parts are a way to smuggle. KIM addresses compare without regard to case, so the
-/// lower-case form is the identity. `Debug` shows the domain only.
+/// local parts invite smuggling. KIM addresses compare without regard to case, so the lower-case
+/// form is the identity. `Debug` shows the domain only.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailAddress(String);
 
@@ -53,12 +53,12 @@ impl MailAddress {
         &self.0
     }
 
-    /// What stands before the `@`.
+    /// The part before the `@`.
     pub fn local(&self) -> &str {
         self.0.split_once('@').map_or("", |(local, _)| local)
     }
 
-    /// What stands after the `@`.
+    /// The part after the `@`.
     pub fn domain(&self) -> &str {
         self.0.split_once('@').map_or("", |(_, domain)| domain)
     }
@@ -90,7 +90,7 @@ impl<'de> serde::Deserialize<'de> for MailAddress {
 pub struct FaxNumber(String);
 
 impl FaxNumber {
-    /// Takes a number that is already in E.164 form; `channel` brings other notations there.
+    /// Takes a number that is already in E.164 form; `channel` converts other notations.
     pub fn new(text: &str) -> Result<Self, AddressError> {
         let digits = text.strip_prefix('+').ok_or(AddressError::NotE164)?;
         let fits = (7..=15).contains(&digits.len())

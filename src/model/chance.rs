@@ -15,7 +15,7 @@ impl Rng {
         Self(Arc::new(Mutex::new(StdRng::from_os_rng())))
     }
 
-    /// A random (version 4) UUID: 122 bits nobody can guess.
+    /// A random (version 4) UUID: 122 bits that cannot be guessed.
     pub fn uuid(&self) -> Uuid {
         let mut bytes = [0; 16];
         self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);

@@ -1,10 +1,10 @@
-//! What time it is.
+//! The time.
 
 use std::{fmt, sync::Arc};
 
 use time::OffsetDateTime;
 
-/// What time it is. An argument, so that tests can choose.
+/// The time. An argument, so that tests can choose.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> OffsetDateTime + Send + Sync>);
 

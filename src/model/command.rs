@@ -17,11 +17,11 @@ pub enum RoomCommand {
     Retry,
     /// Let a person read along.
     Admit,
-    /// The same back.
+    /// Send that person out again.
     Dismiss,
     /// Confirm the new identity of a member.
     Trust,
-    /// The number of a fax is right: answers may go there.
+    /// A fax number is right: answers may go there.
     Confirm,
     /// Which commands there are.
     Help,
@@ -36,7 +36,7 @@ pub enum MayAsk {
     Speakers,
 }
 
-/// What stands behind the word of a command.
+/// What follows the word of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
     Nothing,
@@ -119,12 +119,12 @@ pub static COMMANDS: [CommandRow; 7] = [
 ];
 
 impl CommandRow {
-    /// The row whose command bears this name in one of the languages; the name in lower case.
+    /// The row whose command has this name in one of the languages; the name in lower case.
     pub fn named(name: &str) -> Option<&'static Self> {
         COMMANDS.iter().find(|row| row.german.contains(&name) || row.english.contains(&name))
     }
 
-    /// How a person writes it: `!einlassen @name:server`.
+    /// The way a person writes it: `!einlassen @name:server`.
     pub fn usage(&self, language: Language) -> String {
         let names = match language {
             Language::German => self.german,

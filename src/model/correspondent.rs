@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{AddressError, FaxNumber, MailAddress};
 
-/// Stands in front of a number that a fax machine only claims.
+/// Precedes a number that a fax machine only claims.
 const CLAIMED: &str = "claimed-";
 
 /// What a channel speaks. The rest of what makes a channel is data in `crate::channel`.
@@ -37,8 +37,8 @@ impl ChannelKind {
 pub enum Correspondent {
     Mail(MailAddress),
     Fax(FaxNumber),
-    /// A fax machine that calls itself by this number, which the gateway does not confirm. It is
-    /// not taken for the one at that number: any machine may call itself so.
+    /// A fax machine that gives this number as its own, which the gateway does not confirm. It is
+    /// not taken for the one at that number: any machine may give any number.
     ClaimedFax(FaxNumber),
     /// A fax that came without a caller's number: it can be read, not answered.
     UnknownFax,
@@ -65,7 +65,7 @@ impl Correspondent {
         }
     }
 
-    /// Whether two letters of this correspondent may be of two people.
+    /// Whether two letters of this correspondent may be from two people.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::UnknownFax | Self::UnknownSender)
     }
@@ -83,7 +83,7 @@ impl Correspondent {
         }
     }
 
-    /// What the channels speak on which they can be met.
+    /// The kinds of channel on which correspondents can be met.
     pub fn kind(&self) -> ChannelKind {
         match self {
             Self::Mail(_) | Self::UnknownSender => ChannelKind::Kim,
@@ -128,7 +128,7 @@ impl GhostName {
         if name.len() > room_for_name { Err(GhostNameError::TooLong) } else { Ok(Self(name)) }
     }
 
-    /// Whom the ghost of this name stands for.
+    /// The correspondent that the ghost of this name stands for.
     pub fn correspondent(name: &str) -> Result<Correspondent, GhostNameError> {
         let (kind, escaped) = name.split_once('_').ok_or(GhostNameError::NotAGhost)?;
         let key = unescape(escaped).ok_or(GhostNameError::NotAGhost)?;
@@ -144,7 +144,7 @@ impl GhostName {
             _ => return Err(GhostNameError::NotAGhost),
         }
         .map_err(|_| GhostNameError::NotAGhost)?;
-        // A name has one spelling only: `=61` for `a` would be a second ghost for one person.
+        // A name has only one spelling: `=61` for `a` would be a second ghost for one person.
         let spelled_as_we_do = Self::of(&correspondent, usize::MAX).is_ok_and(|own| own.0 == name);
         if spelled_as_we_do { Ok(correspondent) } else { Err(GhostNameError::NotAGhost) }
     }

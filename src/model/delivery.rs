@@ -1,11 +1,11 @@
-//! What one attempt to hand a dispatch over came to.
+//! The outcome of one attempt to hand a dispatch over.
 
 use super::Reply;
 
-/// What one attempt to hand a dispatch over came to.
+/// The outcome of one attempt to hand a dispatch over.
 ///
-/// Decided by *where* in the SMTP dialogue it happened, not by searching texts: up to the final
-/// dot nothing was accepted and a repeat is harmless; after it only the server knows (KIM-28).
+/// Decided by *where* in the SMTP dialogue it happened, not by searching texts: up to the final dot
+/// nothing was accepted and a repeat is harmless; after it only the server knows (KIM-28).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A 2xx to the end of DATA: handed over, which is not yet delivered.
@@ -23,7 +23,7 @@ pub enum Outcome {
 pub enum Why {
     /// The server said so.
     Reply(Reply),
-    /// The mail is larger than the server takes, as it says beforehand. One sentence.
+    /// The mail is larger than the server's announced limit. One sentence.
     TooLarge(String),
     /// The connection failed, or something on our own side: one sentence, without addresses.
     Fault(String),
@@ -91,7 +91,7 @@ impl Reached {
     }
 }
 
-/// What kept a dispatch from being handed over, as a person needs it to act.
+/// What kept a dispatch from being handed over, in the terms that a person needs to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     RecipientRefused,
@@ -104,11 +104,11 @@ pub enum Trouble {
     Unreachable,
     /// The server took the connection and then asked for patience.
     Busy,
-    /// Its files cannot be had from the homeserver; nobody was asked to take anything.
+    /// Its files are not available from the homeserver; no server was asked to take anything.
     Media,
     /// Its files cannot be kept: the folder for temporary files is full.
     Disk,
-    /// Its files cannot be opened: the process that does it does not start.
+    /// Its files cannot be opened: the process that opens them does not start.
     Documents,
 }
 

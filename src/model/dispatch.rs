@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{Correspondent, MailAddress, MessageId};
 
-/// One answer, with everything the outside will see already fixed.
+/// One answer, with everything that is visible outside already fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
     pub to: Correspondent,
@@ -26,7 +26,7 @@ pub enum DispatchPart {
     File(DispatchFile),
 }
 
-/// A file that leaves. Its bytes stand elsewhere and are read while it does.
+/// A file that leaves. Its bytes are elsewhere and are read while it leaves.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DispatchFile {
     pub file_name: String,
@@ -42,7 +42,7 @@ impl std::fmt::Debug for DispatchFile {
     }
 }
 
-/// Who the SMTP dialogue names (RFC 5321 §2.3.1).
+/// The parties that the SMTP dialogue names (RFC 5321 §2.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     pub from: MailAddress,

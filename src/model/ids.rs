@@ -78,10 +78,10 @@ impl<'de> serde::Deserialize<'de> for ChannelName {
     }
 }
 
-/// What a mailbox calls one of its mails: the POP3 UIDL, or IMAP `UIDVALIDITY.UID`.
+/// The mailbox's name for one of its mails: the POP3 UIDL, or IMAP `UIDVALIDITY.UID`.
 ///
-/// Never the Message-ID: two mails may share one, and some mails have none (KIM-8, FAX-2). It means
-/// something within one mailbox, and only while the mail is there.
+/// Never the Message-ID: two mails may share one, and some mails have none (KIM-8, FAX-2). It is
+/// valid within one mailbox only, and only while the mail is there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailKey(String);
 
@@ -97,14 +97,14 @@ impl MailKey {
     }
 
     /// For a mail whose server names it in a way the protocol does not allow: too long, or not of
-    /// visible ASCII. Holds a blank, which no key of a server does.
+    /// visible ASCII. Contains a blank, which no server's key does.
     pub fn of_odd_name(name: &[u8]) -> Self {
         let hash = Sha256::digest(name);
         let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self(format!("odd {digits}"))
     }
 
-    /// For the second, third … mail of a list that names several mails the same.
+    /// For the second, third … mail of a list that gives several mails the same name.
     pub fn again(&self, time: usize) -> Self {
         Self(format!("{} {time}", self.0))
     }

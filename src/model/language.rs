@@ -1,4 +1,4 @@
-//! The languages people are spoken to in.
+//! The languages in which people are addressed.
 
 /// A language the gateway speaks. Practices are German, many who run it are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -25,7 +25,7 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.word() == word)
     }
 
-    /// The language of somebody whose environment says this, in the form of POSIX: `de_DE.UTF-8`. A
+    /// The language of a user whose environment says this, in the form of POSIX: `de_DE.UTF-8`. A
     /// language we do not speak is English, and so is none (`C`, `POSIX`).
     pub fn of_locale(locale: &str) -> Self {
         let word = locale.split(['_', '.', '@', '-']).next().unwrap_or_default();

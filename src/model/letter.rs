@@ -12,7 +12,7 @@ use super::{MailAddress, MessageId};
 pub struct Letter {
     /// All addresses of all From headers; a well-formed letter has exactly one.
     pub from: Vec<NamedAddress>,
-    /// Who sent it for those it is from: an office, a list.
+    /// The account that sent it on behalf of its authors: an office, a list.
     pub sender: Vec<NamedAddress>,
     pub reply_to: Vec<NamedAddress>,
     pub to: Vec<NamedAddress>,
@@ -35,7 +35,7 @@ pub struct Letter {
     pub defects: Vec<Defect>,
 }
 
-/// A name and an address out of a header. The name is whatever the sender claims.
+/// A name and an address from a header. The name is whatever the sender claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedAddress {
     pub name: Option<String>,
@@ -61,15 +61,16 @@ pub struct Attachment {
     pub media_type: String,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Where in the mail it stands.
+    /// Its position in the mail.
     pub place: Range<u64>,
-    /// What it is written in there.
+    /// How it is encoded there.
     pub encoding: TransferEncoding,
-    /// The rest of the way, where that still holds more than the file: from outside to inside.
+    /// The further layers, if the decoded bytes still hold more than the file: from outside to
+    /// inside.
     pub within: Vec<Layer>,
 }
 
-/// A place within what was decoded, and what it is written in.
+/// A place within decoded bytes, and how they are encoded there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     pub place: Range<u64>,
@@ -85,7 +86,7 @@ pub enum TransferEncoding {
     QuotedPrintable,
     /// Lines of uuencode (POSIX), without those that begin and end a file.
     Uuencode,
-    /// What an S/MIME signature encloses (RFC 5652 §5).
+    /// The content of an S/MIME signature (RFC 5652 §5).
     Signed,
 }
 
@@ -95,7 +96,7 @@ impl std::fmt::Debug for Attachment {
     }
 }
 
-/// Something in a mail that could not be read as it stands.
+/// Something in a mail that could not be read as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Defect {
     /// The bytes are no mail at all; they are kept as one attachment.
@@ -120,22 +121,22 @@ pub enum Defect {
     AncestorsUnreadable,
     /// A part's encoding or character set is broken; its bytes are shown as well as possible.
     Encoding,
-    /// Words that a mail program does not show, or something that may change what words mean and
-    /// could not be read.
+    /// Words that a mail program does not show, or something unreadable that may change what words
+    /// mean.
     Markup,
-    /// Where the text begins or a part ends was a guess: lines of the head may stand among those of
-    /// the text, and words that stood outside of every part are at its end.
+    /// The beginning of the text or the end of a part was a guess: lines of the head may be among
+    /// those of the text, and words from outside every part are at its end.
     Structure,
     /// Two versions of the text say different things; both are shown.
     Renderings,
     /// It came within a signature that was not checked.
     SignatureUnchecked,
-    /// Some of it is encrypted, for somebody else than the gateway.
+    /// Some of it is encrypted, for another recipient than the gateway.
     Encrypted,
     /// Some of it is in a file of a form that is not opened here.
     Unopened,
     /// It is one part of a longer letter (RFC 2046 §5.2.2).
     Partial,
-    /// Some of it was not sent, but is to be fetched elsewhere (RFC 2046 §5.2.3).
+    /// Some of it was not sent, but has to be fetched elsewhere (RFC 2046 §5.2.3).
     Elsewhere,
 }

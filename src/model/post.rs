@@ -30,7 +30,7 @@ impl Speaker {
 /// What a post holds. Whose devices get its key follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Substance {
-    /// Something that was written or named by people: for devices the channel trusts.
+    /// Something that people wrote or named: for devices the channel trusts.
     Content,
     /// A word of the gateway, with nothing of a letter: for every device of the members, since it
     /// may say why one of them cannot read or write.
@@ -85,7 +85,7 @@ pub struct NewPost {
     pub substance: Substance,
     /// Unique for all time; derived from the letter and the place of the post in it.
     pub txn_id: String,
-    /// Content of an `m.room.message`, without what is only known when it is sent.
+    /// Content of an `m.room.message`, without the parts that are known only when it is sent.
     pub content: Value,
     /// For a file: which attachment of the letter, or [`NewPost::ORIGINAL`].
     pub file_index: Option<i32>,

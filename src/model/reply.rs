@@ -1,16 +1,16 @@
-//! What a mail server answers: its code, its enhanced code and its words, kept apart.
+//! A mail server's answer: its code, its enhanced code and its words, kept apart.
 
 use std::{fmt, str::FromStr};
 
 /// One reply of an SMTP server, all its lines.
 ///
-/// Decisions are taken by the codes alone. The words are for people: servers quote addresses,
-/// numbers of hosts and other servers' replies in them.
+/// Only the codes decide. The words are for people: servers quote addresses, host numbers and other
+/// servers' replies in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The three digits every line begins with (RFC 5321 §4.2).
     pub code: u16,
-    /// What the first line begins with, where the server gives such codes (RFC 2034).
+    /// The code that begins the first line, if the server gives such codes (RFC 2034).
     pub enhanced: Option<EnhancedCode>,
     /// The rest, on one line and fit for rooms; empty when the server says no more.
     pub text: String,
@@ -55,7 +55,7 @@ impl CodeClass {
         }
     }
 
-    /// Whether a reply of this code may carry it: both say the same of success (RFC 2034 §4).
+    /// Whether a reply of this code may carry it: both have to agree on success (RFC 2034 §4).
     pub fn fits(self, code: u16) -> bool {
         code / 100 == self.digit()
     }
@@ -69,7 +69,7 @@ pub struct EnhancedCodeError;
 impl FromStr for EnhancedCode {
     type Err = EnhancedCodeError;
 
-    /// The whole text is the code: `5.1.1`, and nothing of `10.3.4.7` is one.
+    /// The whole text is the code: `5.1.1`, but no part of `10.3.4.7`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split('.');
         let class = match parts.next() {

@@ -7,23 +7,23 @@ use ruma::{OwnedEventId, OwnedMxcUri, OwnedRoomId, OwnedUserId};
 /// An event of a room, as far as it matters here. Made by `crate::matrix::decode` only.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RoomEvent {
-    /// Somebody said something. Ghosts and the bot are somebody too: who spoke is for the rules.
+    /// A user said something. Ghosts and the bot count too: the rules look at who spoke.
     Message(RoomMessage),
-    /// Somebody took back an event.
+    /// A user took back an event.
     Redaction(Redaction),
-    /// Somebody's membership or name in the room is now this.
+    /// A user's membership or name in the room is now this.
     Member(Member),
     /// The room was upgraded; it goes on in another one (TIM-4).
     Tombstone { room_id: OwnedRoomId, replacement: OwnedRoomId },
     /// The room is encrypted from now on, in this way (content of `m.room.encryption`).
     Encryption(serde_json::Value),
-    /// Somebody said something that has to be decrypted before it is one of the above.
+    /// A user said something that has to be decrypted before it is one of the above.
     Encrypted(Encrypted),
     /// Nothing that concerns a gateway: a reaction, a receipt, a room's name, garbage.
     Other,
 }
 
-/// What somebody said in a room. `Debug` shows neither the sender nor a word of it.
+/// What a user said in a room. `Debug` shows neither the sender nor a word of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomMessage {
     pub event_id: OwnedEventId,
@@ -40,7 +40,7 @@ pub struct RoomMessage {
 
 /// The content of a room message, one form per kind that TI-Messenger clients show (A_28146).
 ///
-/// Texts have `\n` line ends and no other control characters than tabs.
+/// Texts have `\n` line ends and no control characters but tabs.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MessageKind {
     Text(Words),
@@ -58,7 +58,7 @@ pub enum MessageKind {
         /// A `geo:` URI (RFC 5870), as the sender gave it.
         geo_uri: Option<String>,
     },
-    /// Of a type that cannot be relayed; the fallback text the sender gave, if any (TIM-11).
+    /// Of a type that cannot be relayed; the sender's fallback text, if there is one (TIM-11).
     Other {
         fallback: Option<String>,
     },
@@ -98,7 +98,7 @@ pub enum FileForm {
     Video,
 }
 
-/// Somebody took back an event.
+/// A user took back an event.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redaction {
     pub event_id: OwnedEventId,
@@ -107,7 +107,7 @@ pub struct Redaction {
     pub redacts: OwnedEventId,
 }
 
-/// Something said that only the room's members can read.
+/// A message that only the room's members can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Encrypted {
     pub event_id: OwnedEventId,
@@ -115,13 +115,13 @@ pub struct Encrypted {
     pub sender: OwnedUserId,
 }
 
-/// A user's place in a room.
+/// A user's standing in a room.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Member {
     pub room_id: OwnedRoomId,
     pub user: OwnedUserId,
     pub membership: Membership,
-    /// As the user calls itself in this room.
+    /// The user's own name for itself in this room.
     pub displayname: Option<String>,
 }
 

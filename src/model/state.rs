@@ -1,7 +1,7 @@
 //! How far things got: states as types, and what each may become.
 //!
-//! Postgres stores the words. A word that is none of these is damage, and a step from a state that
-//! does not allow it is refused: the store guards each `update … set state` with the words before.
+//! Postgres stores the words. An unknown word is damage, and a step from a state that does not
+//! allow it is refused: the store guards each `update … set state` with the words before.
 
 /// A thing is not in a state from which this step may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ macro_rules! states {
                 Self::ALL.iter().filter(|s| may_become_it(s)).map(|s| s.word().to_owned()).collect()
             }
 
-            /// All words, for looking after rows that bear another.
+            /// All words, for finding rows that have another.
             pub fn words() -> Vec<String> {
                 Self::ALL.iter().map(|state| state.word().to_owned()).collect()
             }
@@ -89,7 +89,7 @@ states! {
     /// How far a post got.
     PostState {
         Pending = "pending" => [Sent, Parked, Dropped],
-        /// The homeserver has it. It may say so when nobody expects it any more.
+        /// The homeserver has it. It may say so when that is no longer expected.
         Sent = "sent" => [],
         /// A person has to look.
         Parked = "parked" => [Pending, Sent, Dropped],
@@ -114,7 +114,7 @@ states! {
         Accepted = "accepted" => [],
         /// The channel refused it for good, or the attempts are used up.
         Failed = "failed" => [Waiting, Withdrawn],
-        /// Nobody knows whether the channel took it; a person decides.
+        /// It is not known whether the channel took it; a person decides.
         Unclear = "unclear" => [Waiting, Withdrawn],
         /// Withdrawn by its author before it left.
         Withdrawn = "withdrawn" => [],
@@ -122,7 +122,7 @@ states! {
 }
 
 states! {
-    /// What became of something that was parked.
+    /// The fate of something that was parked.
     ParkedState {
         /// It waits for a person.
         Waiting = "waiting" => [Retried, Dropped, Settled],
@@ -145,7 +145,7 @@ mod tests {
         all.map(|(from, to)| format!("{from}: {}", to.join(" "))).join("\n")
     }
 
-    /// Every transition there is, to be read by a person.
+    /// All transitions, to be read by a person.
     #[test]
     fn every_transition_stands_here() {
         let letters =

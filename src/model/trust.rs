@@ -1,4 +1,4 @@
-//! Whom we believe.
+//! Which devices we believe.
 
 /// Whose devices a channel believes, and gives its keys to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,6 @@
 //! What an admin is told: by `umstieg check`, by the other commands, and about the settings.
 //!
-//! The sentences stand in `admin.de.ftl` and `admin.en.ftl`. Most end without a full stop, because
+//! The sentences are in `admin.de.ftl` and `admin.en.ftl`. Most end without a full stop, because
 //! another may follow.
 
 use fluent_bundle::FluentArgs;
@@ -48,7 +48,7 @@ sentences! {
         TriedInbox { channel: String } = "tried-inbox",
         TriedOutbox { channel: String } = "tried-outbox",
 
-        // The same: how it went, and what to do.
+        // The same: the result, and what to do.
         DocumentsShutIn = "documents-shut-in",
         DocumentsNotShutIn { ways: Vec<AdminPhrase> } = "documents-not-shut-in",
         AllowSeccomp = "allow-seccomp",
@@ -418,9 +418,9 @@ impl AdminPhrase {
         Self::AsItIs { text: text.into() }
     }
 
-    /// Several in the lines of one.
+    /// Several sentences in the lines of one.
     pub fn mistakes(file: String, mistakes: Vec<Self>) -> Self {
-        // Nobody makes more of them than a u64 counts.
+        // There are never more of them than a u64 counts.
         let count = mistakes.iter().map(|_| 1).sum();
         Self::MistakesIn { file, count, mistakes: StackedSentences(mistakes) }
     }

@@ -1,4 +1,4 @@
-//! The help of the command line in German. In English it stands where the commands are declared.
+//! The help of the command line in German. The English help is where the commands are declared.
 
 use fluent_bundle::{FluentArgs, FluentValue};
 
@@ -7,7 +7,7 @@ use crate::model::Language;
 
 static GERMAN: Sentences = Sentences::new(Language::German, include_str!("help.de.ftl"));
 
-/// The German help of this name, with what stands in it; none where there is no such help.
+/// The German help of this name, with its values filled in; none if there is no such help.
 pub fn german_help(id: &str, values: &[(&'static str, &str)]) -> Option<String> {
     let bundle = GERMAN.bundle();
     let pattern = bundle.get_message(id)?.value()?;
@@ -19,22 +19,22 @@ pub fn german_help(id: &str, values: &[(&'static str, &str)]) -> Option<String> 
     errors.is_empty().then_some(text)
 }
 
-/// What stands for a value, as clap needs it: for ever. The others are the same word in German.
+/// The placeholders for values, `'static` as clap needs them. The others are the same word in German.
 const PLACEHOLDERS: [(&str, &str); 3] =
     [("FILE", "DATEI"), ("LANGUAGE", "SPRACHE"), ("USER", "BENUTZER")];
 
-/// What stands for a command in German.
+/// The German placeholder for a command.
 pub const COMMAND_PLACEHOLDER: &str = "BEFEHL";
 
-/// What stands for all options in German.
+/// The German placeholder for all options.
 pub const OPTIONS_PLACEHOLDER: &str = "[OPTIONEN]";
 
-/// What stands for a value in German, where that is another word.
+/// The German placeholder for a value, if it is another word.
 pub fn german_placeholder(name: &str) -> Option<&'static str> {
     PLACEHOLDERS.iter().find(|(english, _)| *english == name).map(|(_, german)| *german)
 }
 
-/// The name of every help there is.
+/// The names of all help texts.
 pub fn german_help_ids() -> impl Iterator<Item = &'static str> {
     let is_id = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase());
     GERMAN.source.lines().filter(is_id).filter_map(|line| Some(line.split_once(" =")?.0))

@@ -8,7 +8,7 @@ use crate::model::{CommandRow, Substance};
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phrase {
-    // What becomes of a dispatch: one notice in the room, edited as the state moves on.
+    // What becomes of a dispatch: one notice in the room, edited as the state changes.
     DispatchAcceptedKim {
         at: OffsetDateTime,
     },
@@ -28,47 +28,47 @@ pub enum Phrase {
         trouble: Trouble,
         reply: String,
     },
-    /// Nobody logs in for now, because a login of its account was refused.
+    /// No login is tried for now, because a login of its account was refused.
     DispatchWaitsForAccount,
     DispatchUnclear {
         at: OffsetDateTime,
     },
     /// The gateway itself ended while it may have been on its way.
     DispatchUnclearInterrupted,
-    /// What was kept of it cannot be read any more, and it may have been on its way.
+    /// What was stored of it cannot be read any more, and it may have been on its way.
     DispatchUnclearDamaged,
-    /// What is said of a dispatch of which an earlier attempt may have arrived.
+    /// What is said about a dispatch that may have arrived at an earlier attempt.
     DispatchAfterUnclear {
         said: Box<Phrase>,
     },
-    /// The same, of one that was handed over.
+    /// The same, for one that was handed over.
     DispatchAcceptedAgain {
         said: Box<Phrase>,
     },
     /// The gateway ended in the middle of each attempt.
     DispatchInterrupted,
-    /// What was kept of it cannot be read any more.
+    /// What was stored of it cannot be read any more.
     DispatchDamaged,
     DispatchWithdrawn,
     /// A room message was edited after its dispatch had left.
     EditTooLate,
     /// A room message was edited while its dispatch was under way; what became of it follows.
     EditUnderWay,
-    /// The attempt under way failed: what leaves next says the newer words.
+    /// The attempt under way failed: what leaves next has the newer words.
     EditInTime,
     /// A room message was edited after its dispatch had failed.
     EditAfterFailure,
-    /// A room message was edited, and nobody knows whether its dispatch had arrived.
+    /// A room message was edited, and it is not known whether its dispatch had arrived.
     EditUnclear,
     /// The same, and it is being tried once more: with the newer words.
     EditNextTime,
-    /// What an edit made of a room message cannot leave; the message does not either.
+    /// An edited room message cannot leave; the message does not leave either.
     EditStays {
         trouble: EditTrouble,
     },
     /// A room message was edited that had not left and never will.
     EditOfWhatStayed,
-    /// The key of an edit has not come for a while; the message does not leave as it was.
+    /// The key of an edit has not come for a while; the message does not leave in its old form.
     EditWithoutKey,
     /// The same, and the earlier version may have arrived at an earlier attempt.
     EditWithoutKeyUnclear,
@@ -82,7 +82,7 @@ pub enum Phrase {
     WithdrawalInTime,
     /// A room message was redacted after its dispatch had failed.
     WithdrawalAfterFailure,
-    /// A room message was redacted, and nobody knows whether its dispatch had arrived.
+    /// A room message was redacted, and it is not known whether its dispatch had arrived.
     WithdrawalUnclear,
     /// A part of what was said in the room could not be heard.
     HistoryLost,
@@ -92,20 +92,20 @@ pub enum Phrase {
     // Why a room message does not leave.
     NotASpeaker,
     UnknownFaxNotAnswerable,
-    /// Where the fax came from is not sure, and nobody has confirmed the number.
+    /// The origin of the fax is doubtful, and no one has confirmed the number.
     CallerNotConfirmed,
     MessageNotTransferable,
     FileNotFaxable {
         file_name: String,
     },
-    /// Opening it took too much memory or time, or broke what opened it.
+    /// Opening it took too much memory or time, or broke the process that opened it.
     FileTooCostly {
         file_name: String,
     },
     MessageTooLarge {
         limit_mib: u64,
     },
-    /// The text holds signs that cannot be printed.
+    /// The text contains characters that cannot be printed.
     FaxSignsMissing {
         signs: Vec<char>,
     },
@@ -133,53 +133,54 @@ pub enum Phrase {
     MessageReadableStays,
     /// The same of a command.
     CommandReadableNow,
-    /// Nobody can say that its sender wrote it.
+    /// It is not certain that its sender wrote it.
     MessageNotBelieved,
-    /// Its sender has another identity than the one that is known, and nobody has confirmed it.
+    /// Its sender has another identity than the known one, and no one has confirmed it.
     MessageOfOtherIdentity,
     /// It was altered on its way, or never readable.
     MessageBroken,
-    /// It was said in the clear in a room whose members encrypt.
+    /// It was unencrypted in a room whose members encrypt.
     MessageNotEncrypted,
-    /// It names a file in the clear where files have to be encrypted.
+    /// It names an unencrypted file where files have to be encrypted.
     FileNotEncrypted,
     /// None of a member's devices is signed: it reads what the gateway says, and no letter.
     MemberLockedOut {
         user_id: String,
     },
 
-    // Who reads in a room, and whom it believes.
+    // Who reads in a room, and which members it believes.
     /// A member has another identity than before.
     IdentityChanged {
         user_id: String,
     },
-    /// Somebody is in the room whom neither the settings nor a speaker know.
+    /// More strangers came into the room today than are named one by one.
     StrangersMany,
+    /// A user is in the room whom neither the settings nor a speaker know.
     StrangerPresent {
         user_id: String,
     },
-    /// Somebody no longer belongs to the room, and the bot may not remove them.
+    /// A user no longer belongs to the room, and the bot may not remove it.
     MemberNotRemoved {
         user_id: String,
     },
-    /// The homeserver does not know whom a speaker let in.
-    /// The database was restored: whether it was sent out since is not known.
+    /// The database was restored: it is not known whether the user was sent out since.
     MemberAskedAnew {
         user_id: String,
     },
+    /// The homeserver does not know a user whom a speaker let in.
     MemberUnknown {
         user_id: String,
     },
-    /// Whom a speaker let in nobody can invite.
+    /// A user whom a speaker let in cannot be invited.
     MemberNotInvited {
         user_id: String,
     },
-    /// Somebody reads from now on, and not what came before.
+    /// A user reads from now on, but not what came before.
     LettersMissed {
         user_id: String,
         letters: u64,
     },
-    /// What nobody could read follows once more.
+    /// What nobody could read is repeated after this.
     LettersAgain,
 
     // What came with a letter.
@@ -188,7 +189,7 @@ pub enum Phrase {
     /// Characters that could not be read, or read only as well as possible.
     LetterDefects,
     LetterMarkup,
-    /// What came is no mail.
+    /// What came is not a mail.
     LetterNotAMail,
     /// Its head was too long to be read to the end.
     LetterHeadCut,
@@ -204,23 +205,23 @@ pub enum Phrase {
     LetterEncrypted,
     /// Some of it is in a file that is not opened here.
     LetterUnopened,
-    /// It is one part of a longer one.
+    /// It is one part of a longer letter.
     LetterPartial,
     /// Some of it was not sent with it.
     LetterElsewhere,
     UnknownThread,
     AutomaticLetter,
-    /// Its sender wants answers there; that is where they go. It named others as well.
+    /// Its sender wants answers there, and they go there. It named other addresses as well.
     AnswersGoElsewhere {
         address: String,
         has_more: bool,
     },
-    /// Its sender wants answers where none can go.
+    /// Its sender wants answers at an address that cannot be reached.
     AnswersWantedElsewhere {
         address: Option<String>,
     },
     SenderReadsNoAnswers,
-    /// Another account sent it than the one it is from; nothing when that cannot be read.
+    /// Another account sent it than its author's; nothing if that account cannot be read.
     LetterSentBy {
         address: Option<String>,
     },
@@ -260,7 +261,7 @@ pub enum Phrase {
     RoomNotEncrypted,
     ContinuesOlderRoom,
     RoomUpgraded,
-    /// Something of this portal waits for a person at the command line.
+    /// Something of this portal waits for an admin at the command line.
     Parked {
         what: ParkedWhat,
     },
@@ -277,7 +278,7 @@ pub enum Phrase {
     RetryQueued,
     RetryNothing,
     RetryMayDouble,
-    /// A command that means a person names none, or several.
+    /// A command that needs a person names none, or several.
     MemberUnclear,
     MemberOfTeam {
         user_id: String,
@@ -350,7 +351,7 @@ impl Phrase {
     /// What a sentence holds once it is said in a portal: what people wrote or named is content.
     ///
     /// A server's reply to a failed dispatch counts as a word: it speaks about an address that the
-    /// room bears anyway, and whoever reads that an answer waits has to read that it failed.
+    /// room names anyway, and a person who reads that an answer waits has to read that it failed.
     pub fn substance(&self) -> Substance {
         match self {
             Self::DispatchAcceptedElsewhere { .. }

@@ -1,4 +1,4 @@
-//! Makes an enum of sentences out of a list: the name of each, what it needs to know, and its id in the
+//! Makes an enum of sentences from a list: the name of each, what it needs to know, and its id in the
 //! files of sentences.
 
 use fluent_bundle::{FluentArgs, FluentValue};
@@ -9,17 +9,17 @@ use crate::model::Language;
 /// or the keys that are allowed in a section.
 const FOREIGN_TEXT_MAX: usize = 1_000;
 
-/// A sentence that may stand in another one.
+/// A sentence that may be part of another one.
 pub(super) trait Sentence {
     fn say(&self, language: Language) -> String;
 }
 
-/// What may stand in a sentence.
+/// What may be part of a sentence.
 pub(super) trait Inserted {
     fn inserted(&self, language: Language) -> FluentValue<'static>;
 }
 
-/// On one line, and as it is otherwise: it may be the path of a file.
+/// On one line, and otherwise unchanged: it may be the path of a file.
 impl Inserted for String {
     fn inserted(&self, _: Language) -> FluentValue<'static> {
         let shown = |c: char| if c.is_control() { ' ' } else { c };
@@ -50,7 +50,7 @@ impl<S: Sentence> Inserted for Vec<S> {
     }
 }
 
-/// Sentences that stand below each other, indented.
+/// Sentences below each other, indented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackedSentences<S>(pub(super) Vec<S>);
 
@@ -64,7 +64,7 @@ fn joined<S: Sentence>(sentences: &[S], between: &str, language: Language) -> St
     sentences.iter().map(|one| one.say(language)).collect::<Vec<_>>().join(between)
 }
 
-/// What a sentence of a list is filled with.
+/// The values that a sentence of a list is filled with.
 pub(super) fn filled<const N: usize>(
     values: [(&'static str, FluentValue<'static>); N],
 ) -> FluentArgs<'static> {
@@ -105,7 +105,7 @@ macro_rules! sentences {
 }
 pub(super) use sentences;
 
-/// What stands in a sentence when a test says it.
+/// The value in a sentence when a test says it.
 #[cfg(test)]
 pub(super) trait Sample {
     fn sample() -> Self;

@@ -1,4 +1,4 @@
-//! What somebody is told about an error: what happened, then what it came from.
+//! What an admin is told about an error: what happened, then what it came from.
 
 use std::{error::Error, fmt};
 
@@ -18,7 +18,7 @@ pub trait Tells {
 }
 
 impl Telling {
-    /// Nothing of ours: the words of the operating system, of a library or of a server, with their
+    /// Foreign words: those of the operating system, of a library or of a server, with their
     /// causes.
     pub fn of_others(error: &dyn Error) -> Self {
         let mut words = vec![error.to_string()];
@@ -42,7 +42,7 @@ impl Telling {
         self
     }
 
-    /// The same, and the words of others for what it came from.
+    /// The same, with foreign words for what it came from.
     #[must_use]
     pub fn because_of(self, cause: &dyn Error) -> Self {
         self.because(Self::of_others(cause))
@@ -52,7 +52,7 @@ impl Telling {
         self.sentences.is_empty()
     }
 
-    /// What happened, and its causes behind it.
+    /// What happened, followed by its causes.
     pub fn in_one_line(&self, language: Language) -> String {
         let said = self.sentences.iter().map(|sentence| sentence.said(language));
         said.collect::<Vec<_>>().join(": ")

@@ -64,7 +64,7 @@ pub const UNSEALED: &[(&str, &str)] = &[
     ("crypto_peer_identities", "keys"),
 ];
 
-/// Values sealed anew in one transaction: few enough that an interruption costs little.
+/// Values sealed again in one transaction: few enough that an interruption costs little.
 const BATCH_ROWS: usize = 500;
 /// Bytes of values in memory at a time, unless a single one is larger.
 const BATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -78,9 +78,9 @@ pub enum RekeyProgress {
     KeysWrapped,
     /// Goes on where an earlier run was interrupted.
     GoesOn,
-    /// Of `all` values that were left, `done` are sealed anew.
+    /// Of `all` values that were left, `done` are sealed again.
     Resealed { column: SealedColumn, done: usize, all: usize },
-    /// So many data keys nobody uses any more are gone.
+    /// This many unused data keys are gone.
     KeysRemoved(u64),
 }
 

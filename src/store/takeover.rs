@@ -120,8 +120,7 @@ impl OneGateway {
         if !is_ours {
             return Err(OpenError::AnotherGateway);
         }
-        // Behind a pooler that lends connections for one transaction, the lock would belong to
-        // nobody.
+        // Behind a pooler that lends connections for one transaction, the lock would be anybody's.
         let other = Self::connect(url).await.map_err(not_taken)?;
         if other.session.process == gate.session.process {
             return Err(OpenError::Pooled);
