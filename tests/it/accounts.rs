@@ -148,7 +148,7 @@ async fn a_refused_login_of_the_outbox_is_not_tried_once_for_each_conversation()
     }
     let states = "select count(*) from dispatches where state = 'waiting'";
     stage.database_says(states, "5").await;
-    // The inbox waits once at most, though it has the same account.
+    // The inbox waits at most once, though it has the same account.
     let address = stage.correspondent("danach").await;
     stage.receive(&kim_mail(&address, &stage.practice, "d@x", "Befund", "", "Danach")).await;
     stage.anna_sees("Danach").await;

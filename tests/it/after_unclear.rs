@@ -7,7 +7,7 @@ use crate::{
     stage::{Stage, kim_mail},
 };
 
-/// What the mail server said of the answer is lost.
+/// The mail server's reply to the answer is lost.
 async fn its_word_got_lost(stage: &Stage) {
     stage
         .query(
@@ -30,7 +30,7 @@ async fn an_unclear_answer(stage: &Stage) -> (String, String, String, String) {
     (erik, room, said, notice.event_id().to_owned())
 }
 
-/// L121: unclear, tried once more, and deleted while it waits: it may be with the recipient.
+/// L121: unclear, tried once more, and deleted while it waits: the recipient may have it.
 #[tokio::test]
 async fn what_was_unclear_and_is_deleted_after_erneut_is_not_called_not_handed_over() {
     let stage = Stage::new().await;
@@ -48,7 +48,7 @@ async fn what_was_unclear_and_is_deleted_after_erneut_is_not_called_not_handed_o
     assert!(!shown.contains("wurde nicht übergeben"), "{shown}");
 }
 
-/// L122: unclear, tried once more, and refused: nobody knows of the first attempt.
+/// L122: unclear, tried once more, and refused: the fate of the first attempt is unknown.
 #[tokio::test]
 async fn what_was_unclear_and_is_refused_after_erneut_is_not_called_undelivered() {
     let stage = Stage::new().await;
@@ -64,8 +64,8 @@ async fn what_was_unclear_and_is_refused_after_erneut_is_not_called_undelivered(
     assert!(!shown.starts_with("Nicht zugestellt"), "{shown}");
 }
 
-/// L123: unclear, tried once more, and held for an edit whose key does not come: the earlier version may
-/// be with the recipient.
+/// L123: unclear, tried once more, and held for an edit whose key does not come: the recipient may have
+/// the earlier version.
 #[tokio::test]
 async fn what_was_unclear_and_is_held_for_a_key_is_not_called_not_passed_on() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -113,7 +113,7 @@ async fn what_was_interrupted_by_ourselves_is_not_called_a_connection_that_broke
     let said = stage.anna.send_text(&letter.room_id, "Bitte 5 mg geben").await.unwrap();
     stage.database_says("select string_agg(state, ' ') from dispatches", "collecting").await;
     stage.gateway.kill();
-    // As it stands after the commit of `body_leaves`, and before the first byte.
+    // Its state after the commit of `body_leaves`, and before the first byte.
     stage.query("update dispatches set state = 'sending_body', begun = 1, attempts = 1").await;
     stage.gateway.start().await.unwrap();
     let notice = told(&stage.anna, &said, "Unklar").await;

@@ -26,7 +26,7 @@ fn answers(mail: &str, subject: &str, id: &str) {
 }
 
 /// R09: with `thread_by = "correspondent"` one room holds letters about several patients. An answer
-/// to one of them bears its subject, and is filed with it on the other side.
+/// to one of them has its subject, and is filed with it on the other side.
 #[tokio::test]
 async fn r09_an_answer_answers_the_letter_it_replies_to() {
     let stage = Stage::with(|channels| one_room(channels, 4)).await;
@@ -178,13 +178,13 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     stage.anna_sees("An den Fax-Dienst übergeben").await;
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 1).await;
 
-    // The same machine again: nobody is asked twice.
+    // The same machine again: the room is not asked twice.
     stage.receive_fax(&fax("030 5550999", "0305550123", "zweites Fax")).await;
     assert_eq!(stage.anna_sees("zweites Fax").await.room_id, *room);
     stage.anna.send_text(room, "Ohne Frage").await.unwrap();
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 2).await;
 
-    // Nobody confirms this one; it comes into a room of its own.
+    // This one stays unconfirmed; it comes into a separate room.
     stage.receive_fax(&fax("030 5550123", "anonymous", "drittes Fax")).await;
     let third = stage.anna_sees("drittes Fax").await;
     assert_ne!(third.room_id, *room, "whoever calls itself so is in the room of the true number");
@@ -201,8 +201,8 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     stage.database_says("select count(*) from dispatches", "3").await;
 }
 
-/// A conversation that had to go on in another room: what is written in the first one, where the bot
-/// still listens, answers the letter that stands there.
+/// A conversation that had to go on in another room: a message in the first one, where the bot still
+/// listens, answers the letter that is there.
 #[tokio::test]
 async fn what_is_written_in_a_room_answers_a_letter_that_stands_in_that_room() {
     let stage = Stage::new().await;

@@ -159,14 +159,14 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
     assert!(!mails[0].contains("9 Uhr") && !mails[0].contains("jemand"), "{}", mails[0]);
     case.notice_at(&first, "An KIM übergeben").await;
 
-    // Nothing left of it: nothing leaves, and the room is told.
+    // Nothing is left of it: nothing leaves, and the room is told.
     let third = case.say("Bitte vergessen").await;
     stage.anna.redact(room, &third).await.unwrap();
     case.notice_at(&third, "Zurückgezogen").await;
     let states = "select string_agg(state, ' ' order by id) from dispatches";
     stage.database_says(states, "accepted withdrawn").await;
 
-    // After it they are too late, and the room is told that as well.
+    // After that they are too late, and the room is told that as well.
     stage.anna.edit(room, &first, "Termin um 11 Uhr").await.unwrap();
     stage.anna_sees("Ihre Änderung kam zu spät").await;
     stage.anna.redact(room, &first).await.unwrap();
@@ -174,7 +174,7 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
     assert_eq!(case.mails(1).await.len(), 1);
 }
 
-/// Whoever looks after a room takes something back that must not leave.
+/// A moderator of the room takes something back that must not leave.
 #[tokio::test]
 async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
     let case = LetterStage::new(30).await;
@@ -197,7 +197,8 @@ async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
     .await
     .unwrap();
     let event = case.say("Darf nicht hinaus").await;
-    // What is taken back before it is read was never going to leave, and nothing is said of it.
+    // A message that is taken back before it is read was never going to leave, and nothing is said
+    // about it.
     case.stage.database_says("select state from dispatches", "collecting").await;
     boss.redact(case.room(), &event).await.unwrap();
     case.notice_at(&event, "Zurückgezogen").await;
@@ -254,7 +255,7 @@ async fn tim_11_every_kind_of_message_leaves_or_is_refused_and_notices_never_lea
     assert_eq!(mail.attachment(0).unwrap().contents(), png);
 }
 
-/// Sends an event of a type of its own as Anna.
+/// Sends an event of another type as Anna.
 async fn send_event(case: &LetterStage, event_type: &str, content: &serde_json::Value) -> String {
     let token = case.stage.token_of(&case.stage.anna_id).await;
     let path = format!("/_matrix/client/v3/rooms/{}/send/{event_type}/t-{event_type}", case.room());

@@ -1,5 +1,5 @@
-//! Who is given a key, whatever order memberships are told in: against a small model of a
-//! homeserver, without one.
+//! Which users are given a key, whatever order memberships are told in: against a small model of a
+//! homeserver, without a real one.
 
 use crate::stage::conversations;
 use std::{
@@ -46,7 +46,7 @@ async fn open_portal(store: &Store, room: &str) -> ConversationId {
     ConversationId(conversation)
 }
 
-/// A speaker's command is acted upon in a step of its own.
+/// A speaker's command is acted upon in a separate step.
 async fn step(store: &Store) -> EventStep<'_> {
     let id = sqlx::query_scalar::<_, i64>(
         "insert into room_events (event_id, room_id, sender, event, door, received_at, state)
@@ -72,7 +72,7 @@ async fn dismiss(store: &Store, conversation: ConversationId, user: &str) -> boo
     was_in
 }
 
-/// R17: whoever writes an event chooses its time.
+/// R17: the author of an event chooses its time.
 #[tokio::test]
 async fn r17_a_join_from_the_future_does_not_outlive_a_leave() {
     let store = fresh_store().await;
@@ -90,7 +90,8 @@ async fn r17_a_join_from_the_future_does_not_outlive_a_leave() {
     }
 }
 
-/// R05: who was let in stays so in the room that follows an upgraded one, and who was sent out, too.
+/// R05: a user who was let in stays so in the room that follows an upgraded one, and a user who was
+/// sent out, too.
 #[tokio::test]
 async fn r05_whom_a_speaker_let_in_is_let_in_in_the_next_room_too() {
     let store = fresh_store().await;
@@ -113,7 +114,7 @@ async fn r05_whom_a_speaker_let_in_is_let_in_in_the_next_room_too() {
 }
 
 /// R04: an identity is pinned once; another one counts when it is confirmed, and the first one needs
-/// nobody's word when it comes back.
+/// no confirmation when it comes back.
 #[tokio::test]
 async fn r04_an_identity_is_pinned_once_and_confirmed_one_by_one() {
     let store = fresh_store().await;
@@ -131,7 +132,7 @@ async fn r04_an_identity_is_pinned_once_and_confirmed_one_by_one() {
     assert_eq!(see("K1").await, is("K1", "K1"), "back without a word");
     assert_eq!(see("K2").await, is("K1", "K2"));
     assert_eq!(see("K3").await, is("K1", "K3"));
-    // What was asked about is confirmed, not what came since.
+    // The identity in question is confirmed, not one that came since.
     let by = ConfirmedBy::Speaker;
     assert!(store.confirm_identity("@anna:x", "K2", by, NOW).await.unwrap());
     assert!(!store.confirm_identity("@anna:x", "K2", by, NOW).await.unwrap(), "once");
@@ -153,7 +154,7 @@ fn stands(member: &PresentMember, team: &[&str]) -> Standing {
 const USERS: [&str; 4] = ["@anna:x", "@bert:x", "@carla:x", "@spion:x"];
 const TEAM: [&str; 1] = ["@anna:x"];
 
-/// What happens. A user is a place in [`USERS`].
+/// What happens. A user is an index into [`USERS`].
 #[derive(Debug, Clone, Copy)]
 enum AudienceStep {
     /// At the homeserver.
@@ -162,12 +163,12 @@ enum AudienceStep {
     Ban(usize),
     /// The gateway hears of the next thing that happened.
     Hear,
-    /// The other door brings something that happened earlier, once more or out of order.
+    /// The other door brings an earlier event once more or out of order.
     HearLate(usize),
     LetIn(usize),
     LetOut(usize),
     Restart,
-    /// Something is said: who is missing is invited, and keys are given.
+    /// Something is said: missing members are invited, and keys are given.
     Say,
 }
 
@@ -186,7 +187,7 @@ fn any_step() -> impl Strategy<Value = AudienceStep> {
     ]
 }
 
-/// The homeserver, what a speaker said last, and the session that is in use.
+/// The homeserver, what a speaker said last, and the session in use.
 #[derive(Default)]
 struct Model {
     truth: BTreeMap<usize, &'static str>,
@@ -198,7 +199,7 @@ struct Model {
 
 impl Model {
     fn happens(&mut self, user: usize, membership: &'static str) {
-        // Nobody who is banned joins.
+        // A banned user cannot join.
         if membership == "join" && self.truth.get(&user) == Some(&"ban") {
             return;
         }
@@ -294,7 +295,7 @@ async fn say(
     };
     let mut known = readers().await;
     if model.session.as_ref() == Some(&names(&known)) {
-        // Nobody is given anything; and nobody of them is one who must not read.
+        // No user is given anything; and none of the readers is one who must not read.
         for user in &names(&known) {
             let place = USERS.iter().position(|known| known == user).unwrap();
             prop_assert!(model.may_read(place), "{user} goes on reading");
@@ -325,8 +326,8 @@ async fn say(
     Ok(())
 }
 
-/// R05, R17: nobody gets a key who is not of the team and not let in, or who is gone, in whatever order
-/// it is told. `UMSTIEG_MODEL_CASES` asks for more.
+/// R05, R17: no user gets a key who is neither in the team nor let in, or who is gone, in whatever
+/// order it is told. `UMSTIEG_MODEL_CASES` asks for more.
 #[test]
 fn r05_r17_nobody_out_of_the_audience_gets_a_key() {
     let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|n| n.parse().ok());
@@ -345,8 +346,8 @@ fn r05_r17_nobody_out_of_the_audience_gets_a_key() {
         .unwrap();
 }
 
-/// R05g: strangers who come and go as often as they like, and many of them: the room is told of the
-/// first, and not without end.
+/// R05g: many strangers, who come and go as often as they like: the room is told of the first ones,
+/// and not without end.
 #[tokio::test]
 async fn r05g_strangers_who_come_and_go_make_no_notices_without_end() {
     let store = fresh_store().await;

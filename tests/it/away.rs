@@ -58,7 +58,7 @@ impl GatewayParts {
         Self { stage, set, server }
     }
 
-    /// From now on Postgres cannot do this any more.
+    /// From now on Postgres refuses this.
     async fn breaks(&self, when: &str, how: &str) {
         let sql = format!("create trigger broken before {when} execute function {how}()");
         self.stage.query(&sql).await;
@@ -303,7 +303,7 @@ async fn an_answer_is_not_given_up_because_the_homeserver_was_away() {
         case.set.hand_over(conversation).await;
         assert_eq!(case.stage.query("select state from dispatches").await, "waiting");
     }
-    // The room is told of it, once.
+    // The room is told, once.
     assert_eq!(case.stage.query("select count(*) from posts").await, "1");
     proxy.is_away(false);
     case.stage.gateway.start().await.unwrap();

@@ -1,7 +1,7 @@
-//! Bad input, end to end: hostile and broken mail, and a door that anybody may knock at.
+//! Bad input, end to end: hostile and broken mail, and a door that any client may try.
 //!
-//! What is read out of such mail is shown in `letters.rs`; here it goes through real servers into
-//! a room, and afterwards the gateway still works.
+//! `letters.rs` shows what is read from such mail; here it goes through real servers into a room,
+//! and afterwards the gateway still works.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -108,8 +108,8 @@ fn mail_with_file(id: &str, from_and_subject: &str, bytes: usize) -> (String, Ve
     (mail, content)
 }
 
-/// What the gateway may need at the most for a mail of 68 MB, in MiB: itself, and pieces of the mail
-/// (`large_files` says which). Some 95 were measured.
+/// How much memory the gateway may need at most for a mail of 68 MB, in MiB: its own, and pieces of
+/// the mail (`large_files` says which). About 95 were measured.
 const MEMORY_MAX: usize = 150;
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn kim_10_a_file_of_50_mb_arrives_whole_in_bounded_memory() {
     assert!(peak <= MEMORY_MAX, "{peak} MiB");
 }
 
-/// KIM-10: the limit holds for what comes; what is above it is not lost, it stays in the mailbox.
+/// KIM-10: the limit holds for what comes; a larger mail is not lost, it stays in the mailbox.
 #[tokio::test]
 async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come() {
     let stage = Stage::with(|mut channels| {
@@ -173,7 +173,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
     assert_eq!(stage.anna_sees("Das naechste Fax").await.room_id, hint.room_id);
     stage.lives_on().await;
     assert_eq!(stage.anna_saw("größer als 1 MB"), 2, "said once each");
-    // The small ones are deleted, as the settings want; of the large ones nobody else has a copy.
+    // The small ones are deleted, as the settings want; of the large ones there is no other copy.
     stage.database_says("select count(*) from letters where deleted_at is not null", "2").await;
     for address in [&stage.practice, &stage.fax_line] {
         let left = stage.world.mail.mails(address).unwrap();
@@ -418,8 +418,8 @@ async fn a_wrong_token_opens_no_door() {
     stage.lives_on().await;
 }
 
-/// One event nobody understands must not hold up all that follow: the homeserver would bring it
-/// again for ever.
+/// An event that cannot be understood must not hold up all that follow: the homeserver would bring
+/// it again for ever.
 #[tokio::test]
 async fn unknown_and_malformed_events_are_taken_and_later_ones_still_work() {
     let stage = Stage::new().await;
@@ -465,7 +465,7 @@ async fn unknown_and_malformed_events_are_taken_and_later_ones_still_work() {
     assert_eq!(stage.knock(&token, "wirr-1", all.clone()).await, 200);
     assert_eq!(stage.knock(&token, "wirr-1", all).await, 200, "repeated");
     assert_eq!(stage.knock(&token, "wirr-2", r#"{"events":[]}"#.to_owned()).await, 200);
-    // Only what is no transaction at all is refused.
+    // Only a body that is no transaction at all is refused.
     assert_eq!(stage.knock(&token, "wirr-3", "kein JSON".to_owned()).await, 400);
     stage
         .database_says("select count(*) from room_events where event_id like '$wirr-%'", "9")

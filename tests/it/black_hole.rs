@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::stage::{Stage, kim_mail};
 
-/// Stands before Postgres. What is said while it swallows never arrives, and no connection ends.
+/// A proxy before Postgres. What is said while it swallows never arrives, and no connection ends.
 struct Hole {
     port: u16,
     swallows: watch::Sender<bool>,
@@ -102,7 +102,7 @@ impl Hole {
     }
 }
 
-/// One direction. A connection that was swallowed from stays open and dead for ever.
+/// One direction. A connection from which bytes were swallowed stays open and dead for ever.
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
@@ -116,7 +116,7 @@ async fn pass(
         is_dead = is_dead || *link.swallows.borrow() || link.loses(&buffer[..read], is_answer);
         if is_dead {
             if read == 0 {
-                // Nobody hears that it ended.
+                // Neither side is told that it ended.
                 std::future::pending::<()>().await;
             }
             continue;
@@ -140,8 +140,8 @@ async fn postgres_is(stage: &Stage) -> String {
     state
 }
 
-/// A database that swallows is told as down within seconds, and work goes on when it is back: with
-/// connections that live, and those that are dead for ever.
+/// A database that swallows counts as down within seconds, and work goes on when it is back, both
+/// on connections that live and on those that are dead for ever.
 #[tokio::test]
 async fn a_database_that_swallows_is_noticed_and_work_goes_on_when_it_is_back() {
     let mut stage = Stage::before_start(|channels| channels).await;
@@ -184,9 +184,9 @@ async fn a_database_that_swallows_is_noticed_and_work_goes_on_when_it_is_back() 
     stage.lives_on().await;
 }
 
-/// B72: the lock is granted, and the answer gets lost with its connection, which stands for Postgres:
-/// a balancer keeps it, and nobody there hears that the gateway does not wait any longer. What holds
-/// the lock then is the gateway itself, and it goes on.
+/// B72: the lock is granted, and the answer gets lost with its connection, which stays open at
+/// Postgres: a balancer keeps it, and does not notice that the gateway no longer waits. So the
+/// gateway itself holds the lock, and it goes on.
 #[tokio::test]
 async fn b72_a_lock_whose_answer_was_lost_keeps_nobody_out() {
     let mut stage = Stage::before_start(|channels| channels).await;
@@ -216,7 +216,7 @@ async fn b72_a_lock_whose_answer_was_lost_keeps_nobody_out() {
     assert_eq!(stage.gateway.id(), life, "the process went on");
 }
 
-/// Between two transactions a pooler lends the connection to somebody else: the lock would be
+/// Between two transactions a pooler lends the connection to another client: the lock would be
 /// anybody's. Both connections of ours come out as one.
 #[tokio::test]
 async fn a_pooler_that_lends_for_a_transaction_is_refused_with_words() {
@@ -263,7 +263,7 @@ impl Pooler {
         }
         let length = i32::try_from(startup.len() + 4).unwrap();
         server.write_all(&[&length.to_be_bytes()[..], &startup].concat()).await.unwrap();
-        // What the server says of itself is said again to every client.
+        // What the server says about itself is repeated to every client.
         let mut welcome = Vec::new();
         loop {
             let (kind, whole) = message(&mut server).await.unwrap();

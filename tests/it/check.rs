@@ -384,7 +384,7 @@ async fn rooms_without_encryption_are_warned_of_by_every_check_and_every_start()
     assert!(lines.next().unwrap().contains("encryption.required"), "{table}");
 }
 
-/// The certificate of an authority nobody here knows.
+/// The certificate of an unknown authority.
 fn rcgen_ca() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     rcgen::CertificateParams::new(vec!["other.test".to_owned()])

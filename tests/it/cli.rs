@@ -11,7 +11,7 @@ use std::{
 
 const EXAMPLE: &str = include_str!("../../umstieg.example.toml");
 
-/// The example, with a key of its own.
+/// The example, with its own key.
 fn settings_with_key() -> String {
     let key = String::from_utf8(umstieg(Path::new("."), &["sealing-key"]).stdout).unwrap();
     EXAMPLE.replacen("key = \"change-me\"", &format!("key = {:?}", key.trim()), 1)

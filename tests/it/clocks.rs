@@ -46,7 +46,7 @@ impl Set {
         *self.now.lock().unwrap() += by;
     }
 
-    /// Somebody says something, and the gateway goes on collecting for a minute.
+    /// A person says something, and the gateway goes on collecting for a minute.
     pub(crate) async fn said(&self, conversation: ConversationId, event_id: &str) {
         let part = NewPart {
             conversation,
@@ -185,8 +185,8 @@ async fn a_clock_set_back_by_half_an_hour_delays_no_answer_by_that() {
     assert_eq!((state(2).await.as_str(), server.mails()), ("accepted", 2));
 }
 
-/// An edit without its key came while the clock was a day ahead: its message, and what was said behind it,
-/// wait no longer for it than for any other.
+/// An edit without its key came while the clock was a day ahead: its message, and what was said after
+/// it, wait no longer for it than for any other.
 #[tokio::test]
 async fn a_clock_that_is_set_back_keeps_nothing_behind_an_unreadable_edit() {
     let server = CountingServer::start().await;

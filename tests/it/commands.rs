@@ -1,4 +1,5 @@
-//! What a person asks the gateway for in a portal: it is done once, and answered by what was done.
+//! What a person asks the gateway for in a portal: it is done once, and the room is told what was
+//! done.
 
 use serde_json::json;
 
@@ -61,7 +62,8 @@ async fn a_command_that_was_interrupted_is_answered_by_what_it_did() {
     assert_eq!(stage.query("select string_agg(state, ' ') from admitted").await, "out");
 }
 
-/// Somebody whom nobody can invite was said to read from now on: that is taken back.
+/// The room was told that a user reads from now on, but the user cannot be invited: that is taken
+/// back.
 #[tokio::test]
 async fn who_cannot_be_invited_is_named_to_the_room() {
     let stage = Stage::new().await;
@@ -76,7 +78,7 @@ async fn who_cannot_be_invited_is_named_to_the_room() {
     assert_eq!(stage.members(room).await[&bert.user_id], "ban");
 }
 
-/// Who left by himself is invited once more by the same command.
+/// A user who left voluntarily is invited once more by the same command.
 #[tokio::test]
 async fn who_left_and_is_let_in_again_is_invited_again() {
     let stage = Stage::new().await;

@@ -54,7 +54,7 @@ impl KeyStoreDatabase {
         Self { url: url.into(), store: Store::new(pool.clone(), SEAL.clone()), pool }
     }
 
-    /// What a gateway sees that was started again.
+    /// What a restarted gateway sees.
     fn after_restart(&self) -> Self {
         Self::at(&self.url)
     }

@@ -1,5 +1,5 @@
 //! One damaged value of any table stops nothing else: it is set aside where a person sees it, and
-//! nobody takes it for a failure of Postgres.
+//! no flow takes it for a failure of Postgres.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn now() -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000)
 }
 
-/// A database of its own, without a gateway.
+/// A separate database, without a gateway.
 struct DamagedDatabase {
     store: Store,
     name: String,
@@ -49,7 +49,7 @@ impl DamagedDatabase {
         self.world.postgres.query(&self.name, sql).await.unwrap().trim().to_owned()
     }
 
-    /// One of everything, and of letters and posts a sound one behind it.
+    /// One row of everything, and for letters and posts a sound one after it.
     async fn fill(&self) {
         self.sql(
             "truncate correspondents, conversations, letters, letter_pieces, thread_ids, rooms, posts, dispatches,
@@ -136,8 +136,8 @@ impl DamagedDatabase {
     }
 }
 
-/// R19: every column that is read back, damaged in each way it can be. Whoever reads it hears that
-/// it is damaged, and where, and not that Postgres failed; nobody else hears anything.
+/// R19: every column that is read back, damaged in each possible way. The code that reads it learns
+/// that it is damaged, and where, and not that Postgres failed; no other code learns anything.
 #[tokio::test]
 async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away() {
     let tables = DamagedDatabase::new().await;
@@ -216,7 +216,7 @@ async fn r19_a_damaged_value_of_any_table_is_told_from_a_database_that_is_away()
     }
 }
 
-/// R19: what nobody would ask for, because its state is no word, waits for a person.
+/// R19: a row that no query asks for, because its state is no word, waits for a person.
 #[tokio::test]
 async fn r19_a_state_that_nobody_knows_is_parked_and_not_passed_over() {
     let tables = DamagedDatabase::new().await;
@@ -240,7 +240,7 @@ async fn r19_a_state_that_nobody_knows_is_parked_and_not_passed_over() {
     let channel = ChannelName::new("kim").unwrap();
     assert!(store.settle_damaged_dispatch(DispatchId(1), say, &channel, now()).await.unwrap());
     assert!(!store.settle_damaged_dispatch(DispatchId(1), say, &channel, now()).await.unwrap());
-    // Nobody knows whether it left.
+    // It is unknown whether it left.
     assert_eq!(tables.sql("select state from dispatches").await, "unclear");
     let parked = store.parked().await.unwrap();
     let kinds: Vec<_> = parked.iter().map(|item| item.kind.word()).collect();
@@ -380,8 +380,8 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
     }
 }
 
-/// R19: of ten conversations nine have something damaged. The tenth does not notice, everything
-/// damaged waits for a person or is made anew, and readiness says that Postgres is well.
+/// R19: nine of ten conversations have something damaged. The tenth does not notice, everything
+/// damaged waits for a person or is made again, and readiness says that Postgres is well.
 #[tokio::test]
 async fn r19_whatever_is_damaged_everything_else_passes() {
     let mut stage = Stage::new().await;
@@ -438,7 +438,7 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     }
     let moved = stage.anna_sees("Zweiter Brief Nummer 4").await;
     assert_ne!(moved.room_id, rooms[4].1.room_id, "its room is not known any more");
-    // The sound answers leave; those that are damaged are told of.
+    // The sound answers leave; the room is told of the damaged ones.
     stage.mails(&rooms[4].0, 1).await;
     stage.mails(&rooms[5].0, 1).await;
     stage.database_says("select count(*) from dispatches where state = 'failed'", "4").await;
@@ -447,7 +447,7 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     let list = stage.parked(&["list"]).await;
     assert_eq!(list.matches("dispatch").count(), 4, "{list}");
     assert!(list.contains("seal_broken"), "{list}");
-    // Nobody can be named any more with whom the fourth is.
+    // The correspondent of the fourth can no longer be named.
     assert!(
         list.lines().any(|line| line.contains("conversation") && line.contains("correspondent")),
         "{list}"
@@ -459,9 +459,10 @@ async fn r19_whatever_is_damaged_everything_else_passes() {
     stage.lives_on().await;
 }
 
-/// R19: the keys of a ghost's device do not open, and of the sessions with others none does. The ghost
-/// speaks from a new device that its identity signs, and everybody reads it. What Anna encrypts with a
-/// session that nobody can open any more leaves, or she is told to send it again, and then it leaves.
+/// R19: the keys of a ghost's device do not open, and neither does any of its sessions with others.
+/// The ghost speaks from a new device that its identity signs, and everybody reads it. What Anna
+/// encrypts with a session that can no longer be opened leaves, or she is told to send it again, and
+/// then it leaves.
 #[tokio::test]
 async fn r19_a_ghost_whose_keys_are_damaged_speaks_with_new_ones() {
     let mut stage = Stage::encrypted("cross-signed").await;

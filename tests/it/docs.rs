@@ -1,4 +1,4 @@
-//! What the documents promise is there: metrics, commands, make targets, settings, files, links.
+//! What the documents name exists: metrics, commands, make targets, settings, files, links.
 
 use std::{
     collections::BTreeSet,
@@ -33,7 +33,7 @@ fn documents() -> Vec<String> {
     found.extend(paths(root()).into_iter().filter(|path| is_document(path)));
     while let Some(folder) = folders.pop() {
         for path in paths(&folder) {
-            // Programs of others bring documents of their own.
+            // Other projects' programs bring their own documents.
             if path.is_dir() && !path.ends_with("node_modules") {
                 folders.push(path);
             } else if is_document(&path) {
@@ -102,19 +102,19 @@ fn counted() -> BTreeSet<String> {
     counted
 }
 
-/// The lines of code in a document: fenced blocks, and what stands between backticks.
+/// The lines of code in a document: fenced blocks, and text between backticks.
 fn code_lines(document: &str) -> Vec<String> {
     let (mut lines, fenced) = split(document);
     lines.extend(fenced);
     lines
 }
 
-/// What stands between backticks.
+/// The text between backticks.
 fn inline_code(document: &str) -> Vec<String> {
     split(document).0
 }
 
-/// What stands between backticks, and the lines of fenced blocks.
+/// The text between backticks, and the lines of fenced blocks.
 fn split(document: &str) -> (Vec<String>, Vec<String>) {
     let (mut inline, mut fenced) = (Vec::new(), Vec::new());
     let mut is_fenced = false;
@@ -269,7 +269,7 @@ fn every_environment_variable_that_is_named_is_read_somewhere() {
         sources(&root().join(folder), &mut files);
     }
     let mut code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    // Whoever runs it names these: `password_env = "…"`.
+    // The admin chooses these names: `password_env = "…"`.
     code.push_str(&read("umstieg.example.toml"));
     for (document, line) in all_code_lines() {
         for rest in line.split("UMSTIEG_").skip(1) {
@@ -280,7 +280,7 @@ fn every_environment_variable_that_is_named_is_read_somewhere() {
     }
 }
 
-/// Files and folders that are named as code, as far as they lie in the tree: `src/channel/fax.rs`.
+/// Files and folders that are named as code, if they belong to the tree: `src/channel/fax.rs`.
 #[test]
 fn every_file_that_is_named_is_there() {
     let mut seen = 0;

@@ -110,8 +110,8 @@ async fn swallow(port: u16) -> (JoinSet<()>, Arc<AtomicUsize>) {
     (thief, swallowed)
 }
 
-/// A position in the `/sync` that is none: damaged, or of another homeserver. What was said
-/// meanwhile leaves, once and in order, and so does what is said after it.
+/// An invalid position in the `/sync`: damaged, or of another homeserver. What was said meanwhile
+/// leaves, once and in order, and so does what is said after it.
 #[tokio::test]
 async fn a_position_that_is_none_makes_nobody_deaf() {
     let mut stage = Stage::new().await;
@@ -143,8 +143,8 @@ async fn a_position_that_is_none_makes_nobody_deaf() {
     assert_eq!(stage.query("select count(*) from parked").await, "0");
 }
 
-/// Synapse answers a question it heard before from its memory, which would be where it stood then:
-/// what a transaction brings would be read before what was said earlier.
+/// Synapse answers a question it heard before from its memory, with its position of then: what a
+/// transaction brings would be read before what was said earlier.
 #[tokio::test]
 async fn where_the_homeserver_stands_is_asked_anew_each_time() {
     let mut stage = Stage::new().await;
@@ -175,15 +175,15 @@ async fn where_the_homeserver_stands_is_asked_anew_each_time() {
     }
 }
 
-/// What was said while the gateway was away and the first door's transactions were lost: more
-/// than one `/sync` brings at once, so that the gap is filled.
+/// What was said while the gateway was away and the first door's transactions were lost: more than
+/// one `/sync` brings at once, so that the gap is filled.
 #[tokio::test]
 async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled() {
     let mut stage = Stage::new().await;
     let (erik, letter) = first_letter(&stage).await;
     let room = letter.room_id.clone();
     stage.database_says("select count(*) from sync_positions", "1").await;
-    // The position lies behind the letter's echo, so that it is known what follows.
+    // The position is after the letter's echo, so that it is known what follows.
     let echoed =
         format!("select count(*) from room_events where event_id = '{}'", letter.event_id());
     stage.database_says(&echoed, "1").await;
@@ -194,7 +194,7 @@ async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled(
         stage.anna.send_text(&room, &format!("Satz {number:03}.")).await.unwrap();
     }
     stage.until("all was swallowed", async || swallowed.load(Ordering::SeqCst) > 0).await;
-    // Synapse sends what is queued in few transactions: wait until it has no more.
+    // Synapse sends its queue in a few transactions: wait until it has no more.
     stage
         .until("Synapse has nothing more to send", async || {
             let before = swallowed.load(Ordering::SeqCst);

@@ -1,9 +1,9 @@
-//! Encrypted portals while the gateway is killed, its database goes back in time, and the
-//! homeserver loses its keys.
+//! Encrypted portals while the gateway is killed, its database goes back in time, and the homeserver
+//! loses its keys.
 //!
-//! What is seen here is seen with matrix-js-sdk, which refuses devices their owner did not sign, and
-//! with matrix-nio. Of one-time keys, a list kept in Synapse's own database tells what became of
-//! each: none may ever be handed out twice.
+//! The observers are matrix-js-sdk, which refuses devices their owner did not sign, and matrix-nio.
+//! For one-time keys, a list kept in Synapse's own database tells the fate of each: none may ever be
+//! handed out twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,7 +46,7 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
     let (alone, both) = (format!("team = [{:?}]", stage.anna_id), [&stage.anna_id, &berta.user_id]);
     stage.edit_settings(&[
         (&alone, &format!("team = {both:?}")),
-        // Every answer is a mail of its own, so that they can be counted.
+        // Every answer is a separate mail, so that they can be counted.
         ("collect_seconds = 1", "collect_seconds = 0"),
     ]);
     let keys = OneTimeKeys::watch(stage.world).await.unwrap();
@@ -221,8 +221,8 @@ impl<'a> EncryptedWork<'a> {
     }
 }
 
-/// A device is made in steps. Whichever of them is the last before a kill, done or not, the next
-/// start goes on; and a letter whose key is out or whose event is sent is one post in the end.
+/// A device is made in steps. Whichever step is the last before a kill, done or not, the next start
+/// goes on; and a letter whose key is out or whose event is sent is one post in the end.
 #[tokio::test]
 async fn a_start_completes_what_was_broken_off_at_any_step() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -323,8 +323,8 @@ async fn with_a_restored_database_every_device_is_another_one() {
             said(&stage.mails(&erik, 0).await, "Antwort drei") > 0
         })
         .await;
-    // What came after the copy lies in the mailbox still, and comes again: its posts are found
-    // where they stand, and so is the room that the copy did not know.
+    // What came after the copy is still in the mailbox, and comes again: its posts are found in
+    // their place, and so is the room that the copy did not know.
     stage.database_says("select count(*) from letters where state = 'posted'", "4").await;
     anna.send_text(&ullas.room_id, "Antwort an Ulla").await.unwrap();
     let mails = stage.mails(&ulla, 1).await;
@@ -345,7 +345,7 @@ async fn with_a_restored_database_every_device_is_another_one() {
     nothing_is_doubtful(&anna, &seen_before).await;
     let mails = stage.mails(&erik, 3).await;
     assert_eq!(said(&mails, "Antwort zwei"), 1, "{mails:?}");
-    // It left; nobody is told that it did not.
+    // It left; the room is not told that it did not.
     told(&anna, &second, "sagt die frühere Meldung zu ihr").await;
     let prefix = format!("@{}", stage.gateway.slot().prefix);
     let twice = keys.handed_out_twice(&prefix).await.unwrap();
@@ -429,7 +429,8 @@ impl Stage {
         }
     }
 
-    /// The devices of a user of ours, in Synapse's own database; keys of an identity are none.
+    /// The devices of one of our users, in Synapse's own database; keys of an identity do not
+    /// count.
     async fn devices_of(&self, user: &str) -> BTreeSet<String> {
         let sql = format!("select device_id from devices where user_id = '{user}' and not hidden");
         self.synapse_says(&sql).await.lines().map(str::to_owned).collect()
@@ -440,7 +441,7 @@ impl Stage {
         self.world.postgres.query(&homeserver.database, sql).await.unwrap()
     }
 
-    /// The master key of a user, as everybody is told it.
+    /// The master key of a user, as the homeserver gives it to everybody.
     async fn identity_of(&self, user: &str) -> String {
         let query = json!({ "device_keys": { user: [] } });
         let keys = self.as_bot("POST", "/_matrix/client/v3/keys/query", &query).await;
@@ -468,7 +469,8 @@ impl Stage {
     }
 }
 
-/// Waits until a strict client reads everything of ours but what it saw before, without a warning.
+/// Waits until a strict client reads everything of ours except what it saw before, without a
+/// warning.
 async fn nothing_is_doubtful(client: &Client, before: &BTreeSet<String>) {
     let new = |event: &&SeenEvent| !before.contains(event.event_id());
     client

@@ -1,5 +1,5 @@
-//! Encrypted portals, seen with clients that nobody here wrote: matrix-js-sdk, which refuses devices
-//! that their owner did not sign, and matrix-nio.
+//! Encrypted portals, seen with third-party clients: matrix-js-sdk, which refuses devices that their
+//! owner did not sign, and matrix-nio.
 
 mod audience;
 mod belief;
@@ -39,13 +39,13 @@ fn anna_name(stage: &Stage) -> String {
     stage.anna_id.trim_start_matches('@').split(':').next().unwrap().to_owned()
 }
 
-/// Anna with matrix-nio: a device that nobody signed.
+/// Anna with matrix-nio: an unsigned device.
 async fn unsigned_anna(stage: &Stage) -> Client {
     let name = anna_name(stage);
     Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap()
 }
 
-/// Sends an event as it stands, as the owner of a token. Gives its id.
+/// Sends an event as it is, as the owner of a token. Returns its id.
 async fn send_raw(stage: &Stage, token: &str, room: &str, kind: &str, content: &Value) -> String {
     let txn = umstieg_txn();
     let path = format!("/_matrix/client/v3/rooms/{room}/send/{kind}/{txn}");

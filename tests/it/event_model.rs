@@ -1,8 +1,9 @@
-//! What left equals what the room showed when the body began to leave: random sequences of all that
-//! can happen to a message, on the real flows and the real tables, against a small model of a room.
+//! What left equals what the room showed when the body began to leave: random sequences of
+//! everything that can happen to a message, on the real flows and the real tables, against a small
+//! model of a room.
 //!
 //! There is no homeserver: the model writes what the two doors would bring, and the mail server is a
-//! script. `UMSTIEG_MODEL_CASES` runs more sequences than by default.
+//! script. `UMSTIEG_MODEL_CASES` runs more sequences than the default.
 
 mod mail_server;
 mod room;
@@ -36,7 +37,7 @@ pub(crate) enum Op {
     Again {
         lost: bool,
     },
-    /// A transaction that came before comes once more.
+    /// An earlier transaction comes once more.
     Repeat,
     /// The bot's `/sync` tells of all that happened.
     Sync,
@@ -71,7 +72,7 @@ pub(crate) enum EditedTo {
     /// Something that cannot leave.
     Poll,
     Nothing,
-    /// Somebody else's edit, which is none.
+    /// Another person's edit, which does not count.
     OfAnother,
 }
 
@@ -150,8 +151,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// R02, R03, R18, B48: nothing leaves but what the room shows, and of what does not leave the room
-/// is told.
+/// R02, R03, R18, B48: only what the room shows leaves, and the room is told what does not leave.
 #[test]
 fn what_left_is_what_the_room_showed() {
     let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|n| n.parse().ok());
@@ -225,7 +225,7 @@ async fn what_may_have_arrived_leaves_again_only_when_a_person_says_so() {
 }
 
 /// `R12`: however long an account takes no login, and however often that is found, a room is told
-/// of it once.
+/// only once.
 #[tokio::test]
 async fn an_account_that_waits_is_told_of_once() {
     let flows = Flows::start().await;

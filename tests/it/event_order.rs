@@ -39,7 +39,7 @@ fn event(event_id: &str) -> IncomingEvent {
     }
 }
 
-/// A conversation about two patients, whose letters stand in the room as `$brief1` and `$brief2`.
+/// A conversation about two patients, whose letters are in the room as `$brief1` and `$brief2`.
 async fn two_letters(store: &Store) -> ConversationId {
     sqlx::query(sqlx::AssertSqlSafe(conversations("kim", &["erik@charite.kim.telematik"])))
         .execute(store.pool())
@@ -96,7 +96,7 @@ async fn r09_an_echo_without_a_place_stands_behind_what_has_one() {
 }
 
 /// Two messages of one answer, from two devices; the key of the first comes while the answer is still
-/// gathered. What was said first stands first.
+/// being gathered. What was said first comes first.
 #[tokio::test]
 async fn what_is_gathered_leaves_in_the_order_the_room_shows() {
     let stage = Stage::with(|mut channels| {

@@ -1,13 +1,13 @@
 //! Two hundred letters in and a hundred answers out, while everything is killed around them.
 //!
 //! The gateway is killed (SIGKILL) at least twenty times at random points ([`FaultsRun`] sets other
-//! numbers), Synapse twice with
-//! transactions in flight, Postgres and both mail servers are restarted once each. In the end
-//! every letter is exactly one post in the right room, and every answer exactly one mail.
+//! numbers), Synapse twice with transactions in flight, Postgres and both mail servers are
+//! restarted once each. In the end every letter is exactly one post in the right room, and every
+//! answer exactly one mail.
 //!
-//! An answer whose body was on its way when the gateway died is *unclear*: the gateway holds it
-//! and asks a person. The test is that person: it looks into the recipient's mailbox, and has the
-//! answer sent again only when it is not there, and nothing is underway to it.
+//! An answer whose body was on its way when the gateway died is *unclear*: the gateway holds it and
+//! asks a person. The test plays that person: it looks into the recipient's mailbox, and has the
+//! answer sent again only if it is not there and nothing is under way to it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ const CORRESPONDENTS: usize = 20;
 const LETTERS: usize = 200;
 const KILLS: usize = 20;
 
-/// How long the whole may take after the last fault until all is where it belongs, for each letter
+/// How long it may take after the last fault until everything is where it belongs, for each letter
 /// and as a whole.
 const SETTLE: Duration = Duration::from_secs(240);
 const SETTLE_EACH: Duration = Duration::from_millis(400);
@@ -43,7 +43,7 @@ pub(crate) struct FaultsRun {
 }
 
 impl FaultsRun {
-    /// What the environment says, else these; a seed that is not given is drawn, and printed.
+    /// The environment's values, else these; a seed that is not given is drawn, and printed.
     #[expect(clippy::print_stdout, reason = "whoever wants this run again needs its seed")]
     pub(crate) fn of_environment(letters: usize, kills: usize) -> Self {
         let given = |name: &str| {
@@ -79,7 +79,7 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
     }
     let database = around.postgres.create_database("gateway").await.unwrap();
     let mut channel = PracticeChannel::kim("kim", PRACTICE, &[&anna.id]);
-    // Every answer is a mail of its own, so that they can be counted.
+    // Every answer is a separate mail, so that they can be counted.
     channel.collect_seconds = 0;
     let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
     let mut gateway =
@@ -181,7 +181,7 @@ async fn deliver(around: &Surroundings, correspondent: usize, number: usize) {
         &more,
         &words("Brief", correspondent, number),
     );
-    // Dovecot itself is being restarted: whoever delivers tries again, as an MTA does.
+    // Dovecot itself is being restarted: the delivering side tries again, as an MTA does.
     let begun = Instant::now();
     while let Err(error) = around.mail.deliver(mail.as_bytes(), PRACTICE).await {
         assert!(begun.elapsed() < Duration::from_secs(30), "{error}");
@@ -313,7 +313,7 @@ impl Person<'_> {
         }
     }
 
-    /// How often each letter is seen in its own room; one in a foreign room gets a name of its own.
+    /// How often each letter is seen in its own room; one in a foreign room gets a separate name.
     async fn posts(&self, rooms: &BTreeMap<usize, String>) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for (correspondent, room) in rooms {
@@ -331,7 +331,7 @@ impl Person<'_> {
     }
 }
 
-/// Waits until nothing waits any more and all letters and answers are there, looking after unclear
+/// Waits until nothing waits any more and all letters and answers are there, and settles unclear
 /// answers as a person would. Returns how many there were.
 pub(crate) async fn settle(
     around: &Surroundings,
@@ -374,7 +374,7 @@ pub(crate) async fn settle(
             assert!(done.status.success(), "{done:?}");
             looked_after += 1;
         }
-        // Whoever is ended often enough in the middle of the same one is told to look after it.
+        // A letter or post during which the gateway was killed often enough waits for a person.
         let interrupted = "select id from parked where kind in ('letter', 'post') \
                            and reason = 'interrupted' and resolved_at is null";
         for id in around.postgres.query(database, interrupted).await.unwrap_or_default().lines() {
@@ -403,8 +403,8 @@ pub(crate) async fn settle(
     }
 }
 
-/// How often each answer was handed over for its own recipient; what lies elsewhere gets a name of
-/// its own. Exim, ended while it delivers, delivers again what is in the mailbox already: that is
+/// How often each answer was handed over for its own recipient; one anywhere else gets a separate
+/// name. If Exim ends while it delivers, it delivers again what is in the mailbox already: that is
 /// one mail that was handed over, and counts once.
 fn mails(around: &Surroundings) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();

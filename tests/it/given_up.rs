@@ -74,7 +74,7 @@ async fn r07_an_answer_at_which_the_gateway_dies_each_time_is_given_up() {
     assert_eq!(stage.query(PARKED).await, "1");
     assert!(stage.parked(&["list"]).await.contains("interrupted"));
     assert_eq!(*knocks.borrow(), 2);
-    // A person may have it tried again, and it counts anew.
+    // A person may have it tried again, and the count starts again.
     stage.retry_all().await;
     knocks.wait_for(|count| *count == 3).await.unwrap();
 }
@@ -211,7 +211,7 @@ async fn f1_letters_of_a_correspondent_who_can_have_no_ghost_are_parked_once() {
     stage
         .database_says("select count(*) from conversations where parked_id is not null", "3")
         .await;
-    // Whoever else writes is heard, and nothing more comes of the others meanwhile.
+    // Other correspondents are heard, and nothing more comes of these meanwhile.
     stage.lives_on().await;
     assert_eq!(stage.query(PARKED).await, "1");
     assert_eq!(stage.query("select count(*) from posts where state <> 'sent'").await, "3");
@@ -230,7 +230,7 @@ async fn f1_letters_of_a_correspondent_who_can_have_no_ghost_are_parked_once() {
         .database_says("select count(*) from conversations where parked_id is not null", "3")
         .await;
     assert_eq!(stage.query(PARKED).await, "1");
-    // Given up, nothing of it waits any more.
+    // Given up, none of it waits any more.
     let id = stage.query("select id from parked where resolved_at is null").await;
     stage.parked(&["drop", &id]).await;
     assert_eq!(stage.parked(&["list"]).await, "Nothing is parked.\n");
@@ -381,7 +381,7 @@ async fn f10_a_full_folder_for_temporary_files_is_named_as_such() {
     assert_eq!(stage.world.mail.mails(&erik).unwrap().len(), 0);
 }
 
-/// F11: a state that nothing is in any more is shown as 0.
+/// F11: a state that is now empty is shown as 0.
 #[tokio::test]
 async fn f11_a_figure_falls_again() {
     let stage = Stage::new().await;
@@ -398,8 +398,8 @@ async fn f11_a_figure_falls_again() {
     stage.until("none is failed", async || shows(&failed(0)).await).await;
 }
 
-/// A file lies at another homeserver that is no more: ours answers 502 for it, for ever. That is no outage of
-/// ours: the answer is given up like any other, and the next one leaves.
+/// A file lies at another homeserver that no longer exists: ours answers 502 for it, for ever. That is
+/// not an outage of ours: the answer is given up like any other, and the next one leaves.
 #[tokio::test]
 async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
     let (mut stage, proxy) = behind_a_proxy().await;
@@ -428,7 +428,8 @@ async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
     stage.anna_sees("Nicht zugestellt").await;
 }
 
-/// The team lives at another homeserver that is no more: ours answers 502 to each invitation, for ever.
+/// The team lives at another homeserver that no longer exists: ours answers 502 to each invitation, for
+/// ever.
 #[tokio::test]
 async fn a_letter_for_which_nobody_can_be_invited_is_an_alarm() {
     let (mut stage, proxy) = behind_a_proxy().await;

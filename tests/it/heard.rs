@@ -161,8 +161,8 @@ async fn what_was_deleted_before_the_bot_was_removed_does_not_leave() {
     assert!(!mails.contains(WRONG), "a deleted answer left:\n{mails}");
 }
 
-/// A letter lies in a room that nobody has joined, and the room is closed. It is said once more in the next
-/// one, and the alarm stands until somebody is there.
+/// A letter lies in a room that nobody has joined, and the room is closed. The letter is said once more
+/// in the next room, and the alarm stays until somebody is there.
 #[tokio::test]
 async fn a_letter_nobody_saw_is_said_once_more_when_its_room_is_gone() {
     let mut stage = Stage::before_start(|channels| channels).await;

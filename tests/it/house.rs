@@ -32,7 +32,7 @@ fn rust_files(folders: &[&str]) -> Vec<PathBuf> {
 /// A module: its path (`relay::devices`) and the modules it names.
 #[derive(Debug, Default)]
 struct Module {
-    /// Paths from the crate's root, as far as they were written.
+    /// Paths from the crate's root, as they were written.
     names: BTreeSet<Vec<String>>,
 }
 
@@ -43,7 +43,7 @@ struct ModuleReader {
 }
 
 impl ModuleReader {
-    /// A path as it stands in the code, from the crate's root; nothing for other crates.
+    /// A path in the code, from the crate's root; nothing for other crates.
     fn note(&mut self, written: &[String]) {
         let up = written.iter().take_while(|word| *word == "super").count();
         let (mut path, rest) = match written.first().map(String::as_str) {
@@ -126,8 +126,8 @@ fn modules() -> BTreeMap<Vec<String>, Module> {
     modules
 }
 
-/// By module, the modules it uses, without those it stands in and those that stand in it: a parent may
-/// use its parts, and they what it holds for them.
+/// By module, the modules it uses, without its ancestors and its descendants: a parent may use its
+/// parts, and they what it holds for them.
 fn arrows(modules: &BTreeMap<Vec<String>, Module>) -> BTreeMap<&[String], BTreeSet<&[String]>> {
     let module_of = |path: &[String]| {
         (1..=path.len()).rev().find_map(|length| modules.get_key_value(&path[..length]))
@@ -213,14 +213,14 @@ impl TypeNames {
         self.places.entry(name.to_string()).or_default().push(place);
     }
 
-    /// The names that several types bear, each with the places of all of them.
+    /// The names that several types share, each with the places of all of them.
     fn clashes(&self) -> Vec<String> {
         let several = self.places.iter().filter(|(_, places)| places.len() > 1);
         several.map(|(name, places)| format!("{name}: {}", places.join(", "))).collect()
     }
 }
 
-/// A macro of ours that makes a type is given the type's name first, behind its doc.
+/// A macro of ours that makes a type gets the type's name first, after its doc.
 fn named_first(input: ParseStream<'_>) -> syn::Result<Ident> {
     input.call(Attribute::parse_outer)?;
     let name = input.parse()?;
@@ -279,7 +279,7 @@ fn no_two_types_bear_one_name() {
     let mut types = TypeNames::default();
     for file in rust_files(&["src", "tests", "demo", "benches", "cipher", "fuzz"]) {
         let name = file.strip_prefix(root()).unwrap().display().to_string();
-        // What cargo-fuzz builds is not ours.
+        // The targets that cargo-fuzz builds are not ours.
         if !name.starts_with("fuzz/target/") {
             types.read(&name, &fs::read_to_string(&file).unwrap());
         }

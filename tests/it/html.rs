@@ -99,7 +99,7 @@ fn b66_a_placeholder_does_not_stand_for_the_words() {
     assert!(letter.html.contains("Frau Sonnleitner wird morgen entlassen."), "{}", letter.html);
 }
 
-/// B03: what a mail program hides is not called valid, and the reader is told.
+/// B03: what a mail program hides does not count as valid, and the reader is told.
 #[test]
 fn b03_hidden_words_are_noted() {
     let hidden = html("5 mg<span style='display:none'> 10 mg</span>");
@@ -204,7 +204,7 @@ fn every_visible_word_of_a_letter_is_in_its_post() {
         let ShownLetter { body, html, letter } = html(source);
         assert_eq!(letter.defects, [], "{name}");
         let missing = |found: BTreeSet<String>| {
-            // The figure behind `10^` and the letters before `_2` are words of their own there.
+            // The figure after `10^` and the letters before `_2` are separate words there.
             let wanted = visible_words(source).into_iter();
             let is_missing = |word: &String| {
                 !found.contains(word) && !found.iter().any(|w| word.starts_with(w.as_str()))

@@ -7,7 +7,7 @@ use crate::{
     stage::{Stage, kim_mail},
 };
 
-/// L130: a message whose key is lost was sent again: nobody waits for it any more.
+/// L130: a message whose key is lost was sent again: nothing waits for it any more.
 #[tokio::test]
 async fn a_figure_of_missing_keys_falls_once_its_message_was_sent_again() {
     let mut stage = Stage::encrypted("cross-signed").await;

@@ -13,10 +13,10 @@ const FILE_BYTES: usize = 100 * 1024 * 1024;
 /// How long one way may take; a busy machine is slower than any figure worth stating.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// What one large file may add to what the gateway has in use, in MiB: a skeleton of some 4 MiB,
-/// a few pieces of 1 MiB (sealed, opened, decoded, encrypted), the same again in the buffers of
-/// connections, and what the allocator keeps of it in each thread. Some 50 were measured; before
-/// files went in pieces it were 700. A file that is in memory once is above it.
+/// How much memory one large file may add, in MiB: a skeleton of about 4 MiB, a few pieces of 1 MiB
+/// (sealed, opened, decoded, encrypted), the same again in the buffers of connections, and what the
+/// allocator keeps of it in each thread. About 50 were measured; before files went in pieces it was
+/// 700. A file that is in memory even once exceeds it.
 const MEMORY_MAX: u64 = 96;
 
 /// A process's memory, as the kernel counts it.

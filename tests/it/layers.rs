@@ -1,4 +1,5 @@
-//! The arrows of `docs/architecture.md`: who may know whom. Scans the sources for `crate::…`.
+//! The arrows of `docs/architecture.md`: which room may know which. Scans the sources for
+//! `crate::…`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ const ROWS: [&[&str]; 6] = [
 /// Pure rooms that use another pure room of their row.
 const BESIDE: [(&str, &str); 1] = [("rules", "channel")];
 
-/// Rooms without input, output or a clock of their own.
+/// Rooms without input, output or a clock.
 const PURE: [&str; 6] = ["model", "rules", "mail", "document", "phrases", "channel"];
 
 /// What a pure room must not name.
@@ -37,7 +38,7 @@ const IMPURE: [&str; 10] = [
     "now_utc",
 ];
 
-/// What a pure room names all the same: what is handed from there as an argument is made there.
+/// What a pure room may name all the same: the place where such an argument is made.
 const NAMED: [(&str, &str); 1] = [("model/clock.rs", "now_utc")];
 
 /// Every Rust file below a folder.
@@ -52,7 +53,7 @@ pub(crate) fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of each room, without comments and without what stands behind `#[cfg(test)]`.
+/// The code of each room, without comments and without anything after `#[cfg(test)]`.
 fn rooms() -> BTreeMap<String, Vec<(PathBuf, String)>> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
@@ -137,7 +138,7 @@ fn every_arrow_points_down() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// An exception that is not needed any more would let the next circle in.
+/// An exception that is no longer needed would let the next circle in.
 #[test]
 fn every_exception_is_used() {
     let rooms = rooms();

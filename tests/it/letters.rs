@@ -1,6 +1,6 @@
 //! Letters by quirk: each file in `tests/letters` against what is read from it, in `tests/golden`.
 //!
-//! `UMSTIEG_GOLDEN=write` writes the golden files anew; the difference is then for a person to read.
+//! `UMSTIEG_GOLDEN=write` writes the golden files again; a person then reads the difference.
 
 use std::{
     collections::BTreeSet,
@@ -171,7 +171,7 @@ fn check_limits(raw: &[u8], letter: &Letter) {
     }
     assert!(letter.attachments.len() <= mail::ATTACHMENTS_MAX);
     let total: usize = letter.attachments.iter().map(|a| mail::content(raw, a).len()).sum();
-    // What came within a signature counts twice: the signature is a file, too.
+    // The content of a signature counts twice: the signature is a file, too.
     let opened = letter.defects.contains(&Defect::SignatureUnchecked);
     assert!(total <= raw.len() * if opened { 2 } else { 1 });
     assert_eq!(total as u64, letter.attachments.iter().map(|a| a.bytes).sum::<u64>());

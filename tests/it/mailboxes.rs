@@ -1,5 +1,5 @@
-//! Mailboxes as they really are: they change their place, use their names again, and have mails
-//! that cannot be had.
+//! Real mailboxes: they change their place, use their names again, and have mails that cannot be
+//! fetched.
 
 mod misdeeds;
 mod names;
@@ -66,7 +66,7 @@ impl MailboxPractice {
     }
 }
 
-/// A channel of its own with a mailbox.
+/// A separate channel with a mailbox.
 struct MailboxChannel {
     practice: MailboxPractice,
     name: String,
@@ -157,8 +157,7 @@ impl MailboxChannel {
         self.looking.shutdown().await;
     }
 
-    /// Does what follows the looks: letters are placed, and at once stand in
-    /// their rooms and were read.
+    /// Does what follows the looks: letters are placed, and at once count as posted and read.
     async fn relay(&self) {
         let name = ChannelName::new(&self.name).unwrap();
         relay::place_letters(&self.ctx, &name).await.unwrap();

@@ -8,8 +8,8 @@ use umstieg::{
 
 use crate::takeover::Alone;
 
-/// What a node has a lease of, another one leaves alone, with the job that stands there. It is free when
-/// the node has ended, and a command beside the gateway is kept out of nothing.
+/// What a node has a lease of, another node leaves alone, together with the job there. It is free when
+/// the node has ended, and a command beside the gateway is not limited by leases.
 #[tokio::test]
 async fn a_place_is_worked_for_by_one_node() {
     let alone = Alone::new().await;
@@ -49,6 +49,6 @@ async fn a_place_is_worked_for_by_one_node() {
     let nodes: i64 =
         sqlx::query_scalar("select count(*) from nodes").fetch_one(command.pool()).await.unwrap();
     assert_eq!(nodes, 1);
-    // Whoever was forgotten counts no more than before.
+    // A node that was forgotten counts no more than before.
     first.lease("send_posts 5").await.unwrap_err();
 }

@@ -23,7 +23,7 @@ async fn handed_over_is_said_at_what_left_and_not_at_what_was_deleted() {
     assert_eq!(notice.reply_to(), Some(right.as_str()), "said at {wrong}, which was deleted");
 }
 
-/// L126: somebody deletes the notice that would be replaced: the next one is a message of its own.
+/// L126: a user deletes the notice that would be replaced: the next one is a separate message.
 #[tokio::test]
 async fn a_failure_is_shown_also_where_the_notice_before_it_was_deleted() {
     let stage = Stage::new().await;

@@ -4,7 +4,7 @@
 //! at the first 4xx, "sent" for what was refused, mail bounced while the homeserver is away or
 //! slows us down, the same mail twice, answers that overwrite each other, partial failures, lost
 //! first words, storage and traffic that grow with every mail. P7 (files unencrypted in an
-//! encrypted room) has its tests where encryption has its own.
+//! encrypted room) is tested with the encryption.
 
 use std::time::Duration;
 
@@ -336,8 +336,8 @@ const ROWS: &str = "select sum((xpath('/row/n/text()', query_to_xml(format(
 
 #[tokio::test]
 async fn p11_a_letter_into_an_open_portal_costs_about_one_request_and_a_few_rows() {
-    // A world of its own: in the shared one the bot also hears of, and asks after, the rooms of
-    // an earlier stage.
+    // A separate world: in the shared one the bot also hears of, and asks after, the rooms of an
+    // earlier stage.
     let world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
     let around = Box::leak(Box::new(world.surroundings()));
     let mut stage = Stage::in_world(around, |channels| channels).await;
@@ -429,8 +429,8 @@ async fn an_empty_in_reply_to_matches_nothing() {
     assert_eq!(stage.anna_saw("möglicherweise"), 0, "nothing was claimed");
 }
 
-/// KIM-32, the wrong-room guard: our Message-ID opens a room only to whom it was sent, and only
-/// on the channel it was sent through.
+/// KIM-32, the wrong-room guard: our Message-ID opens a room only to its recipient, and only on the
+/// channel it was sent through.
 #[tokio::test]
 async fn our_message_id_in_another_mouth_or_on_another_channel_opens_a_new_room_with_a_hint() {
     let (stage, second, bert) = with_second_account().await;
@@ -469,7 +469,7 @@ async fn our_message_id_in_another_mouth_or_on_another_channel_opens_a_new_room_
         .unwrap();
     assert_ne!(room, letter.room_id);
 
-    // Whom it was sent to still finds the room, also when the address is written otherwise.
+    // Its recipient still finds the room, even if the address is written in another way.
     let erik_loud = erik.replace("erik", "Erik");
     stage
         .receive(&kim_mail(&erik_loud, &stage.practice, "e3@x", "AW", &quoting, "Der Richtige"))
@@ -508,7 +508,7 @@ async fn automatic_letters_are_shown_with_a_hint_and_never_answered() {
     assert_eq!(stage.world.mail.mails(&erik).unwrap().len(), 0);
 }
 
-/// An answer that overtakes what it answers: nothing is lost, and as nobody can know the thread
+/// An answer that overtakes what it answers: nothing is lost, and as the thread cannot be known
 /// yet, it says so. A later letter finds the room of the nearest letter it names.
 #[tokio::test]
 async fn a_letter_that_overtakes_its_parent_is_shown_with_a_hint() {
@@ -528,7 +528,7 @@ async fn a_letter_that_overtakes_its_parent_is_shown_with_a_hint() {
     assert_eq!(stage.anna_sees("Der dritte").await.room_id, second.room_id);
 }
 
-/// Another bridge once took over rooms of somebody else and wrote to strangers from them.
+/// Another bridge once took over foreign rooms and wrote to strangers from them.
 #[tokio::test]
 async fn a_room_that_is_no_portal_is_declined_and_nothing_said_there_leaves() {
     let stage = Stage::new().await;

@@ -10,7 +10,7 @@ fn content<'a>(state: &'a [Value], event_type: &str) -> Option<&'a Value> {
     state.iter().find(|event| event["type"] == event_type).map(|event| &event["content"])
 }
 
-/// A first letter from Dr. Muster; gives his address and the letter as Anna sees it.
+/// A first letter from Dr. Muster; returns his address and the letter as Anna sees it.
 async fn first_letter(stage: &Stage) -> (String, SeenEvent) {
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "p1@x", "Befund", "", "Guten Tag")).await;
@@ -24,7 +24,7 @@ async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
     stage.receive(&kim_mail(erik, &stage.practice, id, "AW: Befund", more, words)).await;
 }
 
-/// How often a message with these words stands in rooms Anna is in.
+/// How often a message with these words is in Anna's rooms.
 fn times_seen(stage: &Stage, words: &str) -> usize {
     stage.anna.seen().messages().filter(|message| message.body().contains(words)).count()
 }
@@ -60,8 +60,8 @@ async fn tim_1_2_3_29_a_new_portal_is_as_ti_messenger_asks_and_names_nobody() {
     let service = of("io.element.functional_members");
     assert_eq!(service["service_members"], json!([stage.bot_id()]));
 
-    // TIM-29: neither the person nor the matter stands in the state, which is never encrypted.
-    // The name in the room is the exception a person needs; a ghost's id holds its address.
+    // TIM-29: neither the person nor the matter is in the state, which is never encrypted. The name
+    // in the room is the exception a person needs; a ghost's id holds its address.
     let alias = of("m.room.canonical_alias");
     let local = erik.split('@').next().unwrap();
     for event in state.iter().filter(|event| event["type"] != "m.room.member") {
@@ -218,7 +218,7 @@ async fn a_room_from_which_the_bot_was_removed_is_replaced() {
     let (erik, letter) = first_letter(&stage).await;
     stage.empower_anna(&letter.room_id).await;
     let token = stage.token_of(&stage.anna_id).await;
-    // Who has the same power cannot remove the bot, unless the bot has less.
+    // A user with the same power cannot remove the bot, unless the bot has less.
     let path = format!("/_matrix/client/v3/rooms/{}/state/m.room.power_levels", letter.room_id);
     let mut levels = stage.as_bot("GET", &path, &Value::Null).await;
     levels["users"][stage.bot_id()] = json!(50);
@@ -236,7 +236,7 @@ async fn a_room_from_which_the_bot_was_removed_is_replaced() {
     assert_eq!(hint.room_id, next.room_id);
 }
 
-/// Nobody may be mute where letters are said: a room that silences the ghost is replaced.
+/// No speaker may be mute where letters are said: a room that silences the ghost is replaced.
 #[tokio::test]
 async fn a_room_in_which_the_ghost_may_not_speak_is_replaced() {
     let stage = Stage::new().await;
@@ -305,7 +305,7 @@ async fn tim_4_a_room_upgraded_to_version_12_is_followed() {
     an_upgraded_room_is_followed("12").await;
 }
 
-/// B55: somebody bans the ghost. The next letter is said in another room.
+/// B55: a member bans the ghost. The next letter is said in another room.
 #[tokio::test]
 async fn a_room_whose_ghost_is_banned_is_replaced() {
     let stage = Stage::new().await;
@@ -421,8 +421,8 @@ async fn a_half_made_room_is_not_adopted() {
     assert!(content(&state, "m.bridge").is_some());
 }
 
-/// Whoever starts a chat with a ghost of its own accord waits for nobody: the invitation is
-/// declined, because only a portal leads anywhere.
+/// A user who starts a chat with a ghost waits for nobody: the invitation is declined, because only
+/// a portal leads anywhere.
 #[tokio::test]
 async fn an_invitation_elsewhere_is_declined() {
     let stage = Stage::new().await;

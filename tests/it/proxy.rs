@@ -68,7 +68,7 @@ struct ProxyState {
     hold: Option<HeldRequest>,
     /// Answers to requests whose method, path and query hold all of this do not arrive.
     kept_back: Option<Vec<String>>,
-    /// Who is held waits for this to change.
+    /// A held request waits for this to change.
     released: tokio::sync::watch::Sender<u64>,
 }
 
@@ -83,7 +83,7 @@ struct HeldRequest {
     is_held: bool,
 }
 
-/// What becomes of a request while something is held.
+/// What happens to a request while something is held.
 #[derive(PartialEq, Eq)]
 enum RequestFate {
     At(HoldMoment),
@@ -127,7 +127,7 @@ impl Proxy {
     }
 
     /// The next request whose method, path and query hold all `marks` is held for good, and with it
-    /// every later one: whoever asked can be killed at this point.
+    /// every later one: the client that sent it can be killed at this point.
     pub(crate) fn hold(&self, marks: &[&str], moment: HoldMoment) {
         let marks = marks.iter().map(|&mark| mark.to_owned()).collect();
         let hold = HeldRequest { marks, moment, has_come: false, is_held: false };
@@ -146,7 +146,7 @@ impl Proxy {
         self.shared.state.lock().unwrap().hold.as_ref().is_some_and(|hold| hold.is_held)
     }
 
-    /// Holds nothing any more, and answers what is held as a proxy does whose server took too long.
+    /// Holds nothing any more, and answers held requests like a proxy whose server took too long.
     pub(crate) fn give_up(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.hold = None;

@@ -1,5 +1,5 @@
-//! `F4`: channels that are called otherwise. What can be read in two ways is refused, before letters of
-//! one practice come into the rooms of another.
+//! `F4`: channels that get another name. What can be read in two ways is refused, before letters of one
+//! practice come into the rooms of another.
 
 use umstieg_world::gateway::{PASSWORD, PracticeChannel};
 

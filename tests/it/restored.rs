@@ -9,8 +9,8 @@ use crate::{
     stage::{Stage, kim_mail},
 };
 
-/// L127: the room knows a notice that the copy does not, and the copy says something else: both have names
-/// of their own.
+/// L127: the room knows a notice that the copy does not, and the copy says something else: the two have
+/// different names.
 #[tokio::test]
 async fn after_a_restore_the_room_shows_what_became_of_an_answer() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -45,7 +45,8 @@ async fn after_a_restore_the_room_shows_what_became_of_an_answer() {
     shown.await.unwrap();
 }
 
-/// L128: also where portals are not encrypted what people wrote since does not leave once more, and each is told.
+/// L128: even where portals are not encrypted, what people wrote since does not leave once more, and
+/// each is told.
 #[tokio::test]
 async fn after_a_restore_what_people_wrote_since_does_not_leave_once_more() {
     let mut stage = Stage::new().await;
@@ -75,7 +76,8 @@ async fn after_a_restore_what_people_wrote_since_does_not_leave_once_more() {
     stage.anna_sees("aus einer Sicherung wiederhergestellt").await;
 }
 
-/// L129: somebody was sent out since, and could not be removed: he reads nothing, and speakers are asked anew.
+/// L129: a user was sent out since, and could not be removed: it reads nothing, and speakers are asked
+/// again.
 #[tokio::test]
 async fn who_was_sent_out_reads_nothing_after_a_restore() {
     let mut stage = Stage::encrypted("cross-signed").await;

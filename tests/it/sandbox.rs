@@ -1,4 +1,4 @@
-//! Foreign documents in a process of their own: what they cannot do, and what becomes of bombs.
+//! Foreign documents in a separate process: what they cannot do, and what becomes of bombs.
 
 use std::{fs, time::Instant};
 
@@ -184,7 +184,7 @@ async fn l61_a_fax_that_would_lose_signs_does_not_leave_and_its_author_is_told()
     assert!(told.body().contains("nicht zeigen: 🚫 不 要"), "{}", told.body());
 }
 
-/// Receives a fax of a number of its own; the room it came into.
+/// Receives a fax from a new number; returns the room it came into.
 async fn fax_room(stage: &Stage) -> String {
     let number = format!("030 {:08}", std::process::id());
     stage
@@ -250,7 +250,7 @@ fn deflated(unit: &[u8], times: usize) -> Vec<u8> {
         std::io::Write::write_all(&mut into, unit).unwrap();
     }
     let once = into.finish().unwrap();
-    // What is squeezed once is still long: squeezed twice it is not.
+    // Data that is squeezed once is still long; squeezed twice it is not.
     let mut into = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut into, &once).unwrap();
     into.finish().unwrap()

@@ -1,4 +1,4 @@
-//! What lies in the database can be read with the key of the settings only, and with no other.
+//! The key of the settings, and no other, opens what lies in the database.
 
 use std::{collections::BTreeSet, process::Output};
 
@@ -26,8 +26,8 @@ const IN_ANSWER_FILE_NAME: &str = "Patientin-Anlagia";
 const IN_MAIL_ID: &str = "x";
 
 impl Stage {
-    /// Every row of every table as text, bytes in hexadecimal digits; but for the note of who holds the
-    /// database, which every command that takes it counts on.
+    /// Every row of every table as text, bytes in hexadecimal digits; except for the note of who holds
+    /// the database, which every command that takes it raises.
     async fn dump(&self) -> String {
         let tables = self
             .query(
@@ -159,7 +159,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     stage.all_events_are_read().await;
     stage.gateway.stop();
 
-    // Without this the search below would find nothing, whatever stands there.
+    // Without this the search below would find nothing, whatever is there.
     let store = stage.store().await;
     let pieces = store.letter_pieces(LetterId(1)).await.unwrap().unwrap();
     assert_eq!(pieces.lengths().len(), 1);
@@ -193,7 +193,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     ] {
         assert!(!holds(&dump, marker), "{marker} stands in the database");
     }
-    // Meant, and written down (docs/decisions/0007): with whom the practice writes.
+    // Intended, and documented (docs/decisions/0007): with whom the practice writes.
     assert!(holds(&dump, &erik));
     let key: Vec<u8> = STANDARD.decode(key).unwrap();
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -280,7 +280,7 @@ async fn the_key_is_changed_by_a_command_that_may_be_killed() {
     stage.umstieg(&rekey).await.refused_with(&said);
     assert_eq!(stage.dump().await, before);
 
-    // Killed in the middle: it waits for the last letter, which somebody holds.
+    // Killed in the middle: it waits for the last letter, which another transaction holds.
     let mut holder =
         PgConnection::connect(&stage.world.postgres.url(&stage.database)).await.unwrap();
     let mut held = holder.begin().await.unwrap();

@@ -1,9 +1,9 @@
 //! Nobody reads along: a full run with planted markers, and everything that others can see.
 //!
-//! Seen by an administrator: the log at its most talkative, the metrics, the list of what is
-//! parked, and the state of rooms and the names of ghosts in the homeserver's own database, which
-//! no encryption covers (TIM-29, KIM-36). One exception is meant: a ghost's user id and its name
-//! in the room are made of the sender's address or number, because that is who it stands for.
+//! An administrator sees the log at its most talkative, the metrics, the list of parked things, and
+//! the state of rooms and the names of ghosts in the homeserver's own database, which no encryption
+//! covers (TIM-29, KIM-36). One exception is intended: a ghost's user id and its name in the room
+//! are made of the sender's address or number, because the ghost stands for the sender.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ async fn kim_36_tim_29_no_log_no_figure_no_name_and_no_state_tells_of_a_person()
     stage.gateway.start().await.unwrap();
     full_run(&stage).await;
 
-    // Every way in and out was gone: each state that has words of its own has been there.
+    // Every way in and out was used: each state that has its own words was reached.
     assert!(stage.query("select count(*) from posts where state = 'sent'").await.len() > 1);
     stage.gateway.stop();
     let log = stage.gateway.log();
@@ -56,8 +56,8 @@ async fn kim_36_tim_29_no_log_no_figure_no_name_and_no_state_tells_of_a_person()
         tells_nothing(place, text, &markers);
     }
 
-    // Rooms: what the homeserver keeps in clear. Members' events are of the ghosts and of the
-    // team itself, and named after them.
+    // Rooms: what the homeserver keeps unencrypted. Members' events are those of the ghosts and of
+    // the team itself, and named after them.
     let bot = format!("@{}bot:{}", slot.prefix, stage.world.homeserver.server_name);
     let state = stage
         .synapse(&format!(
@@ -93,7 +93,7 @@ async fn kim_36_tim_29_no_log_no_figure_no_name_and_no_state_tells_of_a_person()
         .await;
     tells_nothing("the names of requests", &transactions, &markers);
 
-    // A ghost's name may carry who it stands for; nothing else.
+    // A ghost's name may contain its correspondent; nothing else.
     let ghosts = format!(
         "select string_agg(event_json.json, E'\\n')
          from events

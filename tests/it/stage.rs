@@ -1,4 +1,4 @@
-//! A stage for one test: a gateway of its own in the shared world, a practice with one assistant.
+//! A stage for one test: its own gateway in the shared world, a practice with one assistant.
 
 use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicU32, sync::atomic::Ordering};
 
@@ -342,7 +342,7 @@ impl Stage {
         self.until_within(std::time::Duration::from_secs(60), what, is_so).await;
     }
 
-    /// The same for what takes a time of its own.
+    /// The same for what takes longer.
     pub(crate) async fn until_within<F: Future<Output = bool>>(
         &self,
         within: std::time::Duration,
@@ -442,7 +442,7 @@ impl Stage {
     }
 
     /// Waits until every event of every portal was read. Rooms of an earlier stage in the same
-    /// application service are none of ours.
+    /// application service are not ours.
     pub(crate) async fn all_events_are_read(&self) {
         let sql = "select count(*) from room_events join rooms using (room_id)
                    where room_events.state = 'new'";

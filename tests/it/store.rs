@@ -1,5 +1,5 @@
-//! What the database is trusted with: nothing hangs in a transaction that nobody ends, no letter
-//! takes another one's name, and what cannot move stands in nobody's way.
+//! What the database is trusted with: nothing hangs in a transaction without an end, no letter
+//! takes another one's name, and what cannot move does not block anything.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use crate::{
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-25 12:00 UTC);
 
-/// A database of its own, without a gateway.
+/// A separate database, without a gateway.
 pub(crate) struct Tables {
     pub(crate) store: Store,
     url: String,
@@ -36,7 +36,7 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// With a pool of one connection: whoever comes next gets the one that was used before.
+    /// With a pool of one connection: the next caller gets the one that was used before.
     pub(crate) async fn new() -> Self {
         let world = World::shared().await.unwrap();
         let url = world.postgres.create_fresh_database().await.unwrap();
@@ -45,7 +45,7 @@ impl Tables {
         Self { store, url, key, world }
     }
 
-    /// As others see it: over a connection of its own.
+    /// As others see it: over a separate connection.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         let name = self.url.rsplit('/').next().unwrap();
         self.world.postgres.query(name, sql).await.unwrap().trim().to_owned()
@@ -53,7 +53,7 @@ impl Tables {
 }
 
 /// Work is dropped at every point at which it waits, as a time limit or a stop does it. What the next
-/// one does on the same connection is there for everybody, as soon as it says so.
+/// caller does on the same connection is visible to everybody as soon as it returns.
 async fn what_comes_next_holds(
     tables: &Tables,
     store: &Store,
@@ -167,7 +167,7 @@ async fn a_letter_never_hides_behind_the_name_of_another() {
     let mailbox = store.mailbox(&kim, &place, 0, NOW).await.unwrap().id;
     assert_eq!(arrives(store, "kim", mailbox, "1", BARE).await, Saved::New);
     relay::place_letters(&set.ctx, &kim).await.unwrap();
-    // The server names it anew, and gives its old name to another mail.
+    // The server renames it, and gives its old name to another mail.
     store.mails_left(mailbox, &[MailKey::new("1").unwrap()], &[], NOW).await.unwrap();
     assert_eq!(arrives(store, "kim", mailbox, "2", BARE).await, Saved::Known);
     assert_eq!(arrives(store, "kim", mailbox, "1", BARE).await, Saved::New);
@@ -198,8 +198,8 @@ async fn a_letter_of_a_new_channel_is_said_though_an_old_one_bore_its_name() {
     assert_eq!(stage.query("select count(*) from letters where state = 'placed'").await, "2");
 }
 
-/// Everybody has said something; the rooms of `weg` are those of a channel that the settings do not
-/// have any more, and there are a hundred of everything in it. Behind them is one of `kim`.
+/// Somebody spoke in each room; the rooms of `weg` are those of a channel that the settings no
+/// longer have, and there are a hundred of everything in it. After them comes one of `kim`.
 const CROWD: &str = "
     insert into rooms (conversation_id, alias_token, room_id, state, created_at)
     values (1, gen_random_uuid(), '!weg:x', 'open', now()), (2, gen_random_uuid(), '!kim:x', 'open', now());
@@ -211,8 +211,8 @@ const CROWD: &str = "
     insert into dispatch_parts (dispatch_id, event_id, content)
     select case when n > 150 then 2 else 1 end, '$' || n, '\\x00' from generate_series(1, 151) as n;";
 
-/// What the gateway has to say in rooms that it serves does not wait behind rooms that it serves no
-/// more, however many.
+/// What the gateway has to say in rooms that it serves does not wait behind rooms that it no longer
+/// serves, however many.
 #[tokio::test]
 async fn what_cannot_move_stands_in_nobodys_way() {
     let (stage, set) = migrated().await;
@@ -246,7 +246,7 @@ async fn what_cannot_move_stands_in_nobodys_way() {
     let left = "select count(*) from room_events where state = 'fetched' and room_id = '!kim:x'";
     assert_eq!(stage.query(left).await, "0", "what has no place is parked");
 
-    // Edits of one message that nobody can read, and a later one that can be; and one message more.
+    // Edits of one message that cannot be read, and a later one that can; and one more message.
     stage
         .query(
             "update dispatches set state = 'waiting';
@@ -263,8 +263,8 @@ async fn what_cannot_move_stands_in_nobodys_way() {
     assert_eq!(stage.query(held).await, "$e151", "what waits too long for an edit is held");
 }
 
-/// An attempt was given up by everybody but the one who makes it, and the dispatch begun anew with
-/// as many attempts: he is told that it is not his any more.
+/// An attempt was given up by all but the task that makes it, and the dispatch begun again with as
+/// many attempts: the task is told that the dispatch is no longer its own.
 #[tokio::test]
 async fn who_was_overtaken_does_not_go_on_with_a_dispatch_that_was_begun_anew() {
     let tables = Tables::new().await;
@@ -309,8 +309,8 @@ async fn who_was_overtaken_does_not_go_on_with_a_dispatch_that_was_begun_anew() 
     assert_eq!(tables.sql(state).await, "sending_body");
 }
 
-/// Rooms that never became portals leave nothing behind; and a time that no clock shows hides nobody
-/// whose identity changed.
+/// Rooms that never became portals leave nothing behind; and a time that no clock shows hides no
+/// user whose identity changed.
 #[tokio::test]
 async fn what_is_not_needed_any_more_is_gone_and_odd_times_hide_nothing() {
     let tables = Tables::new().await;
@@ -338,7 +338,7 @@ async fn what_is_not_needed_any_more_is_gone_and_odd_times_hide_nothing() {
     assert_eq!(changed.len(), 3);
 }
 
-/// Waits in vain for nothing: the pool of one connection gives it back at once.
+/// Waits for nothing: the pool of one connection gives it back at once.
 #[tokio::test]
 async fn a_connection_that_was_broken_off_is_there_again_at_once() {
     let tables = Tables::new().await;
@@ -350,8 +350,8 @@ async fn a_connection_that_was_broken_off_is_there_again_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
-/// What is woken once more while its job is taken has a second job; the first, given back before it was
-/// begun, would stay for ever, and be counted as work that waits.
+/// A place that is woken once more while its job is taken has a second job; the first, given back
+/// before it began, would stay for ever, and be counted as work that waits.
 #[tokio::test]
 async fn a_job_whose_place_was_taken_is_gone_once_it_was_given_back() {
     let tables = Tables::new().await;
@@ -372,15 +372,15 @@ async fn a_job_whose_place_was_taken_is_gone_once_it_was_given_back() {
     store.release_orphaned_jobs(&[], NOW).await.unwrap();
     let left = "select string_agg(key, ' ') from graphile_worker._private_jobs";
     assert_eq!((store.jobs_waiting().await.unwrap(), tables.sql(left).await), (1, job.key()));
-    // A taken one of which nobody knows is freed, and goes at once.
+    // A taken job that no task knows is freed, and goes at once.
     tables.sql(take).await;
     store.wake(&job, None).await.unwrap();
     store.release_orphaned_jobs(&[], NOW).await.unwrap();
     assert_eq!(store.jobs_waiting().await.unwrap(), 1);
 }
 
-/// Each time the gateway is killed in it, a job has an attempt less. When none is left the engine never
-/// takes it again, so the sweep adds it anew.
+/// Each time the gateway is killed in it, a job has one attempt less. When none is left the engine
+/// never takes it again, so the sweep adds it again.
 #[tokio::test]
 async fn work_whose_job_has_no_attempts_left_is_done_all_the_same() {
     let tables = Tables::new().await;

@@ -1,6 +1,6 @@
-//! The structure of mails as they really come: what is shown of them, and what is said about them.
+//! The structure of real mails: what is shown of them, and what is said about them.
 //!
-//! Inputs are built here; whole mails by quirk stand in `tests/letters`.
+//! Inputs are built here; `tests/letters` has whole mails by quirk.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use umstieg::{
@@ -80,7 +80,7 @@ fn b02_all_lines_are_shown_whatever_ends_them() {
 #[test]
 fn b02_no_line_of_the_text_is_taken_for_a_field() {
     let lines = format!("{LINES}\n");
-    // The empty line is missing: in front of a field that is none, and of a line that is none.
+    // The empty line is missing: before a field that is none, and before a line that is none.
     check(&format!("Content-Type: text/plain\n{lines}"), LINES, true);
     check(&lines, LINES, true);
     check(
@@ -146,7 +146,7 @@ fn b02_no_line_of_a_part_is_taken_for_a_field() {
     check(&part("Kalium: 6,8\nContent-Type: text/plain\n\nGruss"), "Gruss\n\nKalium: 6,8", true);
 }
 
-/// B09: words outside of the parts, boundaries that are missing, doubled, of nobody.
+/// B09: words outside the parts, boundaries that are missing, doubled, or not named.
 #[test]
 fn b09_nothing_of_a_multipart_is_left_out() {
     let mixed = "Content-Type: multipart/mixed; boundary=b\n\n";
@@ -192,7 +192,7 @@ fn b09_nothing_of_a_multipart_is_left_out() {
     let letter = read(&format!("{mixed}{inner}"));
     assert_eq!(letter.body.text, "Eins\n\nZwei\n\nDrei");
     assert!(!letter.defects.is_empty());
-    // Types nobody knows are read as mixed ones.
+    // Unknown types are read as mixed ones.
     for kind in ["x-unknown", "report", "signed; protocol=x", "related", "parallel", "form-data"] {
         check(
             &format!("Content-Type: multipart/{kind}; boundary=b\n\n{one}{two}--b--\n"),
@@ -252,7 +252,7 @@ fn b09_words_of_alternatives_are_shown() {
     );
 }
 
-/// B10: what stands in front of base64 and behind it is no part of a file, and is shown.
+/// B10: lines before and after base64 are no part of a file, and are shown.
 #[test]
 fn b10_files_end_where_their_base64_does() {
     for (name, before, data, behind) in [

@@ -1,5 +1,5 @@
-//! What was taken back stays, what was corrected leaves corrected, and the room hears what became of
-//! it: on real servers.
+//! What was taken back stays, what was corrected leaves corrected, and the room is told what became
+//! of it: on real servers.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn more_is_read(stage: &Stage, before: usize) {
     stage.until("Anna's event was read", async || read_of_anna(stage).await > before).await;
 }
 
-/// Puts what Anna says next aside, as a message of a session whose key has not come.
+/// Puts Anna's next message aside, as a message of a session whose key has not come.
 async fn wait_for_keys(stage: &Stage, session: &str) {
     stage
         .query(&format!(
@@ -136,7 +136,7 @@ async fn what_is_corrected_waits_for_the_key_of_the_correction() {
     .unwrap();
 }
 
-/// R02b: the server refuses an answer; its author deletes it. Nobody may send it any more.
+/// R02b: the server refuses an answer; its author deletes it. It must not be sent any more.
 #[tokio::test]
 async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut() {
     let stage = Stage::new().await;
@@ -198,7 +198,7 @@ async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
     assert!(!mails[0].contains("50 mg") && !mails[0].contains("Patienten"), "{}", mails[0]);
 }
 
-/// B40, B43, B49: edits of every kind before the hand-over, each in a dispatch of its own.
+/// B40, B43, B49: edits of every kind before the hand-over, each in a separate dispatch.
 #[tokio::test]
 async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
     let stage = Stage::with(|mut channels| {
@@ -215,7 +215,8 @@ async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
     assert!(mails[0].contains("!wichtig heute noch anrufen"), "{}", mails[0]);
     assert!(!mails[0].contains("morgen"), "{}", mails[0]);
 
-    // A notice, nothing, and a file that cannot be had: the message stays, and that is said.
+    // A notice, nothing, and a file that cannot be fetched: the message stays, and the room is
+    // told.
     let newer = [
         json!({ "msgtype": "m.notice", "body": "5 mg" }),
         json!({ "msgtype": "m.text", "body": " " }),
@@ -306,7 +307,7 @@ async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
     }
     let name = stage.anna_id.trim_start_matches('@').split(':').next().unwrap();
     assert!(mails[0].contains(&format!("{name} ruft Sie morgen an")), "{}", mails[0]);
-    // One picture that cannot be had keeps all of it here.
+    // One picture that cannot be fetched keeps all of it here.
     let broken = json!({
         "msgtype": "dm.filament.gallery", "body": "Zwei Bilder",
         "itemtypes": [item("zwei.png"), { "itemtype": "m.image", "body": "x" }],
@@ -316,8 +317,8 @@ async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
     assert_eq!(told.reply_to(), Some(refused.as_str()));
 }
 
-/// R03: a transaction is lost. What it brought is read where `/sync` has it, not after what came by
-/// the next one.
+/// R03: a transaction is lost. What it brought is read in its place in `/sync`, not after what came
+/// by the next one.
 #[tokio::test]
 async fn what_a_lost_transaction_brought_is_read_in_its_place() {
     let stage = Stage::before_start(|channels| channels).await;
@@ -326,7 +327,7 @@ async fn what_a_lost_transaction_brought_is_read_in_its_place() {
     let room = "!r:x";
     open_portal(&stage, room).await;
     let now = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
-    // By the first door only what was said last; nobody reads it yet.
+    // The first door brings only what was said last; it is not read yet.
     store.receive_transaction("1", &[event("$doch-nicht")], now).await.unwrap();
     assert!(store.new_events(room, 10).await.unwrap().is_empty());
     let all = [event("$5-mg"), event("$doch-nicht"), event("$danach")];
@@ -336,7 +337,7 @@ async fn what_a_lost_transaction_brought_is_read_in_its_place() {
         events.into_iter().map(|event| event.event_id).collect()
     };
     assert_eq!(ids().await, ["$5-mg", "$doch-nicht", "$danach"]);
-    // A gap that was filled from its end goes before the timeline behind it.
+    // A gap that was filled from its end goes before the timeline after it.
     for page in [[event("$l4"), event("$l3")], [event("$l2"), event("$l1")]] {
         store.fetch_missing(&page, now).await.unwrap();
     }
@@ -367,8 +368,8 @@ async fn open_portal(stage: &Stage, room: &str) {
         .await;
 }
 
-/// R20: a homeserver that was restored counts its transactions anew. What it brings under a name
-/// that was used before is kept.
+/// R20: a restored homeserver counts its transactions again. What it brings under a name that was
+/// used before is kept.
 #[tokio::test]
 async fn events_under_a_transaction_name_that_was_used_before_are_kept() {
     let stage = Stage::before_start(|channels| channels).await;
@@ -381,7 +382,8 @@ async fn events_under_a_transaction_name_that_was_used_before_are_kept() {
     assert_eq!(stage.query("select count(*) from room_events").await, "2");
 }
 
-/// A gap too large to be filled is told of, and nothing that was said before it leaves by itself.
+/// The room is told of a gap too large to be filled, and nothing that was said before it leaves by
+/// itself.
 #[tokio::test]
 async fn before_a_gap_nothing_leaves_by_itself() {
     let stage = Stage::before_start(|channels| channels).await;
@@ -493,7 +495,7 @@ async fn a_command_that_is_read_twice_sends_nothing_twice() {
     assert!(tried < 1.5, "one command had the answer handed over {tried} times");
 }
 
-/// B84: whoever deletes a command, or what stayed in the room, hears nothing of it.
+/// B84: a person who deletes a command, or what stayed in the room, is told nothing.
 #[tokio::test]
 async fn b84_a_command_that_is_deleted_is_no_news() {
     let stage = Stage::new().await;
@@ -517,9 +519,9 @@ async fn b84_a_command_that_is_deleted_is_no_news() {
     assert_eq!(stage.query("select count(*) from parked").await, "0");
 }
 
-/// Nobody knows whether an answer arrived, and it is tried once more. As it was, it bears the same
-/// Message-ID, so that the recipient's server knows a double; changed, it is another mail, which must
-/// not be taken for one.
+/// It is unknown whether an answer arrived, and it is tried once more. Unchanged, it has the same
+/// Message-ID, so that the recipient's server recognises a double; changed, it is another mail, which
+/// must not be taken for one.
 #[tokio::test]
 async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_else() {
     let server = CountingServer::start().await;
@@ -537,7 +539,7 @@ async fn what_is_tried_again_bears_a_new_name_exactly_when_it_says_something_els
             ))
             .await;
     }
-    // Once as it was, once without its second message, and once more like that.
+    // Once unchanged, once without its second message, and once more like that.
     let redacts = "insert into room_acts (event_id, room_id, author, target, kind, received_at)
                    values ('$r', '!r:x', '@anna:example.org', '$22', 'redaction', now())";
     for (number, change) in [None, None, Some(redacts), None].into_iter().enumerate() {

@@ -26,7 +26,7 @@ use crate::{
     stage::{Stage, conversations, kim_mail},
 };
 
-/// A second gateway with the settings of the first, but doors of its own. It ends with this value.
+/// A second gateway with the settings of the first, but its own doors. It ends with this value.
 struct Second {
     process: tokio::process::Child,
     _folder: tempfile::TempDir,
@@ -74,7 +74,7 @@ fn signal(stage: &Stage, signal: Signal) {
     kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
 }
 
-/// The first gateway stands still, and Postgres has lost its connections.
+/// The first gateway is stopped, and Postgres has lost its connections.
 async fn stop_the_first(stage: &Stage) {
     signal(stage, Signal::STOP);
     stage
@@ -172,7 +172,7 @@ async fn serve(
     None
 }
 
-/// `R13`: stopped before its mail's body could leave: the second one sends it, and nobody else.
+/// `R13`: stopped before its mail's body could leave: the second one sends it, and no other.
 #[tokio::test]
 async fn an_answer_leaves_once_when_its_gateway_was_replaced_before_the_body() {
     for holds_at in ["EHLO", "MAIL", "RCPT", "DATA"] {
@@ -201,8 +201,8 @@ async fn an_answer_leaves_once_when_its_gateway_was_replaced_before_the_body() {
     }
 }
 
-/// `R13`: stopped while the body leaves: nobody knows, so the room is told so. When a person has it
-/// sent again, the first one does not end its mail.
+/// `R13`: stopped while the body leaves: the outcome is unknown, so the room is told so. When a
+/// person has it sent again, the first gateway does not end its mail.
 #[tokio::test]
 async fn a_body_on_its_way_is_not_ended_by_a_gateway_that_was_replaced() {
     // A body that does not fit into what the kernel keeps: the first hangs in the middle of it.
@@ -333,7 +333,7 @@ async fn who_was_stopped_while_an_answer_waited_does_not_send_it() {
     drop(second);
 }
 
-/// A database of its own with one answer that waits, and its settings' key.
+/// A separate database with one answer that waits, and its settings' key.
 pub(crate) struct Alone {
     pub(crate) url: String,
     pub(crate) key: OuterKey,
@@ -417,7 +417,7 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     let waits = second.head_dispatch(HERE).await.unwrap().unwrap();
     let seconds = second.begin_attempt(&waits).await.unwrap().unwrap();
     assert_eq!((firsts.attempts, seconds.attempts), (1, 2));
-    // Nor by an attempt that is not its own, whoever asks.
+    // Nor by an attempt that is not its own, whichever gateway asks.
     assert_eq!(second.body_leaves(&firsts, &composed).await.unwrap(), MayLeave::Stopped);
     second.dispatch_again_at(&firsts, NOW, "x", None).await.unwrap();
     let stands = second.head_dispatch(HERE).await.unwrap().unwrap();
@@ -429,7 +429,7 @@ async fn an_attempt_of_before_the_takeover_does_not_go_on() {
     alone.command().await.wake_all_unreadable().await.unwrap();
 }
 
-/// `R13`: nobody forgets a table.
+/// `R13`: no table is forgotten.
 #[tokio::test]
 async fn every_table_is_behind_the_fence() {
     let alone = Alone::new().await;
@@ -498,7 +498,7 @@ async fn who_takes_over_ends_what_the_other_had_begun() {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    // Whoever is away for so long has lost the lock.
+    // A gateway that is away for so long has lost the lock.
     sqlx::query("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")
         .execute(alone.command().await.pool())
         .await

@@ -205,7 +205,7 @@ impl Mailroom {
 struct Remembered {
     /// In which conversations an id was seen.
     seen: HashMap<u8, BTreeSet<ConversationId>>,
-    /// How many letters bear it.
+    /// How many letters have it.
     bearers: HashMap<u8, usize>,
     conversations: BTreeSet<ConversationId>,
 }
@@ -232,7 +232,7 @@ impl Remembered {
     }
 }
 
-/// B78: two letters answer one that we never had, such as one to somebody else with us in copy from
+/// B78: two letters answer one that we never had, such as one to someone else with us in copy from
 /// the second on. They are one thread; the first opens its room with a hint.
 #[tokio::test]
 async fn b78_letters_of_a_thread_whose_beginning_is_unknown_share_a_room() {
@@ -255,8 +255,8 @@ async fn b78_letters_of_a_thread_whose_beginning_is_unknown_share_a_room() {
 }
 
 /// R08: whatever ids two correspondents choose on two channels, a letter never comes into the
-/// conversation of another, nor by an id that two letters bear or two conversations saw; and by one
-/// that is sure it does come.
+/// conversation of another, nor by an id that two letters share or two conversations saw; and by an
+/// unambiguous id it does.
 #[test]
 fn r08_no_choice_of_ids_leads_astray() {
     let cases = std::env::var("UMSTIEG_MODEL_CASES").ok().and_then(|n| n.parse().ok());
@@ -270,7 +270,7 @@ fn r08_no_choice_of_ids_leads_astray() {
     let round = std::cell::Cell::new(0);
     runner
         .run(&prop::collection::vec(sent(), 1..14), |letters| {
-            // Names of its own for each round, so that one database does for all.
+            // Separate names for each round, so that one database is enough for all.
             round.set(round.get() + 1);
             let channels =
                 [0, 1].map(|n| ChannelName::new(&format!("kim{n}-{}", round.get())).unwrap());

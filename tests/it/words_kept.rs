@@ -1,7 +1,7 @@
 //! No word of a mail vanishes without a trace: it is in what the room shows, or a defect is noted.
 //!
-//! The words are found here by a reader of its own, which is as crude as it can be: it knows
-//! nothing of the one that is tested.
+//! A separate reader finds the words here. It is as crude as it can be: it knows nothing of the
+//! tested one.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Instant};
 
@@ -118,7 +118,7 @@ fn entity(text: &str, found: &mut BTreeSet<String>, is_root: bool) {
         let mut rest = body.as_str();
         for tag in ["style", "script", "title"] {
             if body.to_ascii_lowercase().contains(&format!("<{tag}")) {
-                // What they hold is no text.
+                // Their content is no text.
                 rest = "";
             }
         }

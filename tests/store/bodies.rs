@@ -44,7 +44,7 @@ async fn tells(tables: &StoreTables, events: &[IncomingEvent]) {
     tables.store.receive_sync("@bot:x", "s", &[], events, NOW).await.unwrap();
 }
 
-/// A step that acts upon an event nobody has read.
+/// A step that acts upon an unread event.
 async fn step<'t>(tables: &'t StoreTables, event_id: &str) -> EventStep<'t> {
     let events = tables.store.new_events(ROOM, 100).await.unwrap();
     let event = events.iter().find(|event| event.event_id == event_id).unwrap();
@@ -104,7 +104,7 @@ fn words(composition: &Composition) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_body_does_not_leave_when_its_room_shows_something_else_by_then() {
-    // What happens behind the composing, and what the next one says.
+    // What happens after the composing, and what the next one says.
     let all: [(&str, &[IncomingEvent], &[&str]); 4] = [
         ("an edit that nobody can read", &[edit("$e", ANNA, "$1")], &["waits", "$2"]),
         ("one message is deleted", &[redaction("$r", "$2")], &["$1"]),
@@ -129,7 +129,7 @@ async fn a_body_does_not_leave_when_its_room_shows_something_else_by_then() {
         );
         let waits = tables.head(conversation).await.unwrap();
         assert_eq!((waits.state, waits.attempts), (DeliveryState::Waiting, 1), "{what}");
-        // That attempt is over, also for who goes on with it.
+        // That attempt is over, even for a task that goes on with it.
         let again = store.body_leaves(&attempt, &composed);
         assert_eq!(tables.unchanged(again).await, MayLeave::Stopped, "{what}");
         let shown = store.composition(head.id).await.unwrap();
@@ -144,7 +144,8 @@ async fn what_does_not_change_what_is_shown_stops_no_body() {
     let (store, (conversation, head)) = (&tables.store, two_messages(&tables).await);
     let composed = store.composition(head.id).await.unwrap();
     let attempt = store.begin_attempt(&head).await.unwrap().unwrap();
-    // Somebody else's edit is none; what is done to other events, or told of another room, is not ours.
+    // Another person's edit does not count; what is done to other events, or told of another room, is
+    // not ours.
     let elsewhere =
         IncomingEvent { room_id: "!other:x".to_owned(), ..redaction("$elsewhere", "$2") };
     let happens = [edit("$e", BERT, "$1"), redaction("$r", "$x"), elsewhere, message("$3", ANNA)];
@@ -168,14 +169,14 @@ async fn what_is_done_to_a_message_after_its_body_began_to_leave_is_too_late() {
     tells(&tables, &[edit("$f", ANNA, "$1"), redaction("$r", "$2")]).await;
     reads_edit(&tables, "$f", "$1").await;
     assert_eq!(store.dispatch_parts(head.id).await.unwrap(), left, "as it left");
-    // Should it leave once more, that is another mail.
+    // If it leaves once more, that is another mail.
     let shown = store.composition(head.id).await.unwrap();
     assert_eq!(words(&shown), ["$f"]);
     let said_as = tables.head(conversation).await.unwrap().said_as.unwrap();
     assert_ne!(shown.mark(), said_as);
 }
 
-/// A key may be late: what is read first is not what was said first.
+/// A key may be late: what is read first is not always what was said first.
 #[tokio::test]
 async fn a_dispatch_says_its_messages_in_the_order_of_the_room() {
     let tables = StoreTables::new().await;
@@ -244,7 +245,7 @@ async fn a_message_is_held_for_an_edit_once_and_its_dispatch_ends_with_its_last(
     assert_eq!(hold("$f", "$2").await.unwrap(), WaitForEdit::Held);
     assert_eq!(tables.head(conversation).await, None);
     assert_eq!(tables.states("dispatches").await, "withdrawn");
-    // With the key it comes back, in a dispatch of its own.
+    // With the key it comes back, in its own dispatch.
     reads_edit(&tables, "$e", "$1").await;
     tells(&tables, &[message("$key", ANNA)]).await;
     let mut step = step(&tables, "$key").await;
@@ -289,7 +290,7 @@ async fn behind_a_gap_nothing_leaves_by_itself() {
     // A person has looked.
     assert!(store.resolve_parked(parked[1].id, Resolution::Retry, NOW).await.unwrap());
     tables.leaves(conversation).await;
-    // What may have left is nobody's to fail.
+    // Nothing may declare failed what may have left.
     tables.unchanged(lost()).await;
     assert_eq!(tables.states("dispatches").await, "sending_body");
 }

@@ -1,5 +1,5 @@
-//! Dispatches: gathered of one person's words, moved one at a time, and settled by nobody but whose
-//! attempt it is.
+//! Dispatches: gathered from one person's words, moved one at a time, and settled only by the task
+//! whose attempt it is.
 
 use umstieg::{
     model::{ConversationId, DeliveryState, LetterId},
@@ -22,7 +22,7 @@ async fn gathered(tables: &StoreTables) -> Vec<String> {
     rows.split(", ").map(|row| row.split('|').nth(1).unwrap_or_default().to_owned()).collect()
 }
 
-/// SpokenPart something after so many seconds, which answers a letter.
+/// Says something after this many seconds, in answer to a letter.
 async fn says(
     tables: &StoreTables,
     conversation: ConversationId,
@@ -79,12 +79,12 @@ async fn a_dispatch_stays_open_for_a_while_after_each_word_and_not_for_ever() {
         says(&tables, conversation, ANNA, &seconds.to_string(), (None, seconds)).await;
         assert_eq!(closes_in().await, open_for);
     }
-    // Nobody has closed it yet, and it takes nothing more.
+    // It was not closed yet, and takes nothing more.
     says(&tables, conversation, ANNA, "120", (None, 120)).await;
     assert_eq!(gathered(&tables).await.len(), 2);
 }
 
-/// Whatever the clock says then: what stands behind other words does not leave before them.
+/// Whatever the clock says then: a dispatch behind other words does not leave before them.
 #[tokio::test]
 async fn a_dispatch_that_others_stand_behind_is_not_opened_again_when_the_clock_is_set_back() {
     let tables = StoreTables::new().await;
@@ -112,7 +112,7 @@ async fn an_event_goes_into_one_dispatch_once() {
     ] {
         tables.unchanged(tables.collect(again)).await;
     }
-    // As a second word of it, and as one that closes another's.
+    // As its second word, and as one that closes another's.
     for (author, message_id) in [(ANNA, "2"), (BERT, "3")] {
         let next = SpokenPart { author, message_id, ..first };
         tables.all_or_nothing(async || tables.collect(next).await).await;
@@ -189,7 +189,8 @@ async fn only_the_oldest_dispatch_of_a_conversation_moves() {
     assert_eq!(tables.head(conversation).await, None);
 }
 
-/// Brings the head of a conversation to a state, and gives it as whoever brought it there has it.
+/// Brings the head of a conversation to a state, and returns it as the task that brought it there
+/// has it.
 async fn brought_to(
     tables: &StoreTables,
     conversation: ConversationId,
@@ -226,7 +227,7 @@ async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
     let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
     let (kim, said) = (&kim, &said);
     let mut number = 0;
-    // Each on a dispatch of its own, by whoever has it as it stands.
+    // Each on a separate dispatch, by the task that has it in its present state.
     let mut check = async |step: &str, from: &[DeliveryState]| {
         for state in DeliveryState::ALL {
             number += 1;
@@ -282,7 +283,7 @@ async fn who_was_overtaken_changes_nothing_any_more() {
     tables.says(conversation, ANNA, "1@kim.local").await;
     let waiting = tables.closed(conversation).await;
     let first = tables.leaves(conversation).await;
-    // Nobody knows what became of it; a person has it tried again, and another attempt begins.
+    // Its fate is unknown; a person has it tried again, and another attempt begins.
     let (unclear, said, kim) = (DeliveryState::Unclear, notice("x"), name("kim"));
     let parked_for = Some((&kim, "unclear"));
     store.settle_dispatch(&first, unclear, "x", &said, parked_for, NOW).await.unwrap();
@@ -310,7 +311,8 @@ async fn who_was_overtaken_changes_nothing_any_more() {
     overtaken().await;
     assert_eq!(store.body_leaves(&second, &composed).await.unwrap(), MayLeave::Leaves);
     overtaken().await;
-    // It waits once more: who has it as it was before that attempt does not begin another one.
+    // It waits once more: a task that has it in its state before that attempt does not begin
+    // another one.
     store.dispatch_again_at(&second, NOW, "x", None).await.unwrap();
     overtaken().await;
 }
@@ -325,7 +327,7 @@ async fn an_attempt_counts_before_it_begins_and_one_that_was_none_does_not() {
     for attempt in 1..=3 {
         let begun = store.begin_attempt(&has).await.unwrap().unwrap();
         assert_eq!((begun.attempts, begun.begun), (attempt, has.begun + 1));
-        // After a crash it stands there, and says how many there were.
+        // After a crash it is there, and says how many there were.
         let found = tables.head(conversation).await.unwrap();
         assert_eq!(found, begun);
         let again = async || store.dispatch_again_at(&found, after(5), "451", None).await;

@@ -1,4 +1,4 @@
-//! Dispatches against a model: whoever says what, at whatever time, and however attempts end, are
+//! Dispatches against a model: whoever speaks, at whatever time, and however attempts end, are
 //! broken off or overtaken, each message leaves in one mail and one attempt at a time goes on.
 
 use proptest::prelude::*;
@@ -17,14 +17,14 @@ const AUTHORS: [&str; 2] = ["@anna:x", "@bert:x"];
 
 #[derive(Debug, Clone)]
 enum DispatchesStep {
-    /// The clock goes on before, or is set back.
+    /// Before that, the clock goes on, or is set back.
     SpokenPart {
         author: usize,
         answers: usize,
         seconds: i64,
         taken: Taken,
     },
-    /// An event is told of once more.
+    /// An event is told once more.
     SaysAgain {
         which: prop::sample::Index,
         author: usize,
@@ -50,7 +50,7 @@ enum DispatchesStep {
         resolution: Resolution,
         taken: Taken,
     },
-    /// Somebody goes on with a dispatch as it once was.
+    /// A task goes on with a dispatch in an old state.
     Overtaken {
         which: prop::sample::Index,
         with: With,
@@ -101,7 +101,7 @@ fn step() -> impl Strategy<Value = DispatchesStep> {
     ]
 }
 
-/// A dispatch as it should stand there.
+/// A dispatch as it should be.
 #[derive(Debug, Clone)]
 struct ModelDispatch {
     author: usize,
@@ -132,7 +132,7 @@ struct DispatchesModel<'t> {
     letters: [Option<LetterId>; 2],
     now: OffsetDateTime,
     dispatches: Vec<ModelDispatch>,
-    /// What was ever in somebody's hands, with the place of its dispatch.
+    /// Every dispatch that a task ever held, with its place.
     hands: Vec<(usize, StoredDispatch)>,
     said: Vec<String>,
 }
@@ -306,7 +306,7 @@ impl DispatchesModel<'_> {
         }
     }
 
-    /// Changes nothing where another attempt has begun since, or the dispatch been begun anew.
+    /// Changes nothing if another attempt has begun since, or the dispatch was begun again.
     async fn overtaken(&mut self, which: prop::sample::Index, with: With) {
         let is_old =
             |(at, hand): &&(usize, StoredDispatch)| hand.begun < self.dispatches[*at].begun;

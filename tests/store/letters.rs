@@ -1,5 +1,5 @@
-//! Letters: saved whole and once, placed in one step and once, and what cannot be placed stands in
-//! nobody's way.
+//! Letters: saved whole and once, placed in one step and once, and a letter that cannot be placed
+//! blocks nothing.
 
 use umstieg::{
     model::{LetterId, MailKey},
@@ -33,7 +33,7 @@ async fn a_mail_that_comes_twice_is_one_letter() {
     assert_eq!(tables.comes("kim", mailbox, "1", OTHER).await, Saved::New);
     assert_eq!(tables.comes("kim", mailbox, "2", ONE).await, Saved::Known);
     assert_eq!(tables.sql("select mail_key from letters order by id").await, "2, 1");
-    // Of another mailbox nobody knows whether it is the same.
+    // For another mailbox it is unknown whether it is the same.
     let other = tables.mailbox("fax").await;
     assert_eq!(tables.comes("fax", other, "1", ONE).await, Saved::New);
 }
@@ -205,7 +205,7 @@ async fn two_letters_of_one_content_have_one_place() {
     tables.place(Placing { fingerprint: content, ..placing(first, &kim, &erik) }).await;
     assert_eq!(repeated_by(first).await, None, "no letter repeats itself");
     assert_eq!(repeated_by(second).await, Some(first));
-    // Whoever did not ask is refused.
+    // A task that did not ask is refused.
     let posts = [post("a")];
     let doubled = Placing { fingerprint: content, posts: &posts, ..placing(second, &kim, &erik) };
     let refused = async {
@@ -238,7 +238,7 @@ async fn a_repeat_under_a_new_name_gives_it_to_the_letter_that_has_lost_its_own(
     let first = store.letter_of(mailbox, &key("1")).await.unwrap().unwrap();
     tables.place(Placing { fingerprint: content, ..placing(first, &kim, &erik) }).await;
     store.mails_left(mailbox, &[key("1")], &[], NOW).await.unwrap();
-    // Its head was written anew on the way.
+    // Its head was rewritten on the way.
     tables.comes("kim", mailbox, "2", OTHER).await;
     let second = store.letter_of(mailbox, &key("2")).await.unwrap().unwrap();
     tables.all_or_nothing(async || store.mark_repeat(second, first).await).await;
@@ -299,7 +299,7 @@ async fn a_parked_letter_lets_those_behind_it_pass_and_is_taken_up_again() {
     assert_eq!(next(&tables).await, Some((second, 2)));
 }
 
-/// The database is an older copy, and the letter comes once more: its posts stand in their room.
+/// The database is an older copy, and the letter comes once more: its posts are in their room.
 #[tokio::test]
 async fn what_stands_in_its_room_already_is_not_said_again() {
     let tables = StoreTables::new().await;

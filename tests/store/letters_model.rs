@@ -17,7 +17,7 @@ use crate::{
 enum LettersStep {
     /// A mail; two of one content are repeats.
     Comes { content: u8 },
-    /// One that is there comes once more.
+    /// A known mail comes once more.
     ComesAgain { which: prop::sample::Index },
     /// The next letter is tried, after an attempt that was broken off.
     Turn { interrupted: Option<u8>, then: Then, taken: Taken },
@@ -56,7 +56,7 @@ fn step() -> impl Strategy<Value = LettersStep> {
     ]
 }
 
-/// A letter as it should stand there.
+/// A letter as it should be.
 #[derive(Debug, Clone)]
 struct ModelLetter {
     content: u8,
@@ -122,7 +122,7 @@ impl LettersModel<'_> {
         let stored = next.unwrap();
         assert_eq!(stored.mail_key, format!("k{number}"));
         let letter = &mut self.letters[number];
-        // What was broken off is an attempt, if it came so far.
+        // An interrupted step counts as an attempt, if it got that far.
         let interruptions = stored.attempts - letter.attempts - 1;
         assert!((0..=i32::from(interrupted.is_some())).contains(&interruptions));
         letter.attempts = stored.attempts;

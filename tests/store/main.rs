@@ -1,5 +1,5 @@
-//! What the tables promise, on Postgres alone: nothing lost, nothing doubled, nothing to the wrong
-//! place, however often a step is taken and wherever it is broken off.
+//! The promises of the tables, on Postgres alone: nothing lost, nothing doubled, nothing in the
+//! wrong place, however often a step is taken and wherever it is broken off.
 
 #![expect(
     clippy::indexing_slicing,

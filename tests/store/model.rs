@@ -17,7 +17,7 @@ const CASES: u32 = 32;
 pub(crate) enum Taken {
     Once,
     Twice,
-    /// Broken off where it waits for the so many-th time, and then taken.
+    /// Broken off where it waits for the n-th time, and then taken.
     Again(u8),
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn taken() -> impl Strategy<Value = Taken> {
     prop_oneof![3 => Just(Taken::Once), 1 => Just(Taken::Twice), 2 => (0..12_u8).prop_map(Taken::Again)]
 }
 
-/// Takes a step that may be taken twice. SpokenPart what the store did, where it was done at once.
+/// Takes a step that may be taken twice. Says what the store did, if it was done at once.
 pub(crate) async fn take<T>(
     taken: Taken,
     step: impl AsyncFn() -> Result<T, StoreError>,
@@ -45,7 +45,7 @@ pub(crate) async fn take<T>(
     }
 }
 
-/// Runs sequences of steps. They share a database; each makes rows of its own.
+/// Runs sequences of steps. They share a database; each makes its own rows.
 pub(crate) fn run<O: Debug>(
     step: impl Strategy<Value = O>,
     sequence: impl AsyncFn(&StoreTables, Vec<O>),

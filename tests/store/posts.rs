@@ -36,7 +36,7 @@ async fn posts_wait_in_the_order_in_which_they_were_made() {
     let (conversation, _, posts) = said(&tables, &["a", "b"]).await;
     tables.store.add_bot_post(conversation, "n", &notice("x")).await.unwrap();
     tables.said_by_letter(conversation, &["c"]).await;
-    // Of another conversation nobody asks.
+    // Nothing asks for another conversation's.
     let other = tables.conversation_with(&mail_of("anna@x.kim.telematik")).await;
     tables.store.add_bot_post(other, "o", &notice("x")).await.unwrap();
     assert_eq!(tables.waiting_names(conversation).await, "a b n c");
@@ -60,7 +60,7 @@ async fn an_attempt_at_a_post_counts_before_it_begins_and_forgets_when_it_was_du
     assert_eq!(store.post_begins(post).await.unwrap(), Some(2));
     let waiting = tables.waiting(conversation).await;
     assert_eq!((waiting[0].attempts, waiting[0].next_attempt_at), (2, None));
-    // What stopped it was none of its own.
+    // What stopped it was not its own fault.
     store.attempt_is_none(Attempt::Post(post)).await.unwrap();
     assert_eq!(store.post_begins(post).await.unwrap(), Some(2));
 }
@@ -128,7 +128,7 @@ async fn a_post_that_was_given_up_and_turns_out_to_be_in_its_room_is_sent() {
     assert_eq!(tables.waiting_names(conversation).await, "");
 }
 
-/// Nothing is left to decide about what is where it should be, by whatever it is known.
+/// Nothing is left to decide about a post that is where it should be, however that is known.
 #[tokio::test]
 async fn what_was_parked_and_is_sent_waits_for_nobody() {
     for by_answer in [false, true] {
@@ -177,7 +177,7 @@ async fn what_fails_in_one_conversation_for_one_reason_shares_a_row() {
     assert_eq!(tables.waiting_names(conversation).await, "a b d", "in the order of before");
     assert!(!tables.unchanged(retry()).await);
     assert_eq!(things().await, rows[1..]);
-    // For the same reason once more: the row of before was decided.
+    // For the same reason once more: the earlier row was decided.
     assert!(park(&posts[1], "refused").await.unwrap());
     assert_eq!(things().await.len(), 3);
 }
@@ -245,7 +245,7 @@ async fn a_notice_is_said_once_under_its_name() {
     assert_eq!((said.replaces.clone(), replacement.replaces.clone()), (None, Some(None)));
 }
 
-/// A notice is replaced where it stands. What stands in a room that is gone cannot be.
+/// A notice is replaced in its room. A notice in a room that is gone cannot be.
 #[tokio::test]
 async fn what_replaces_a_notice_names_its_event_in_the_room_of_now() {
     let tables = StoreTables::new().await;
@@ -262,7 +262,7 @@ async fn what_replaces_a_notice_names_its_event_in_the_room_of_now() {
     let token = uuid::Uuid::new_v4();
     store.add_portal(conversation, token, after(2)).await.unwrap();
     assert_eq!(replaces().await, Some(None), "it stands in another one");
-    // It is said as a message of its own, and is what a later one replaces.
+    // It is said as a separate message, and a later one replaces it.
     let post = tables.waiting(conversation).await.pop().unwrap();
     store.post_stands_alone(post.id).await.unwrap();
     store.post_sent(post.id, "$r", after(3)).await.unwrap();
@@ -319,7 +319,7 @@ async fn conversations_that_are_parked_go_on_together_or_are_given_up_together()
             (parked(first).await, parked(second).await, parked(anna).await),
             (true, true, false)
         );
-        // Its posts stay as they are, and nobody is woken for them.
+        // Its posts stay as they are, and no job is woken for them.
         assert_eq!(tables.waiting_names(first).await, "a");
         let sweep = tables.wakes(store.wake_what_waits(after(60))).await;
         assert_eq!(sweep, format!("send_posts {anna}"));

@@ -1,5 +1,5 @@
 //! Posts against a model: whatever is heard of them, twice or broken off, each is said once and in its
-//! order, and a person is asked about just what waits for one.
+//! order, and a person is asked about exactly what waits for one.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ fn step() -> impl Strategy<Value = PostsStep> {
     ]
 }
 
-/// A post as it should stand there.
+/// A post as it should be.
 #[derive(Debug, Clone)]
 struct Post {
     id: PostId,

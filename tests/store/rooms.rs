@@ -29,7 +29,7 @@ async fn a_conversation_has_one_room_at_a_time_whose_alias_was_saved_first() {
     let portal = store.portal(conversation).await.unwrap().unwrap();
     assert_eq!((portal.alias_token, portal.state), (token, PortalState::Opening));
     assert_eq!((&portal.room_id, portal.continues, portal.to_compare), (&None, false, false));
-    // Whoever comes second goes on with the first alias.
+    // The second caller goes on with the first alias.
     let again = store.add_portal(conversation, Uuid::new_v4(), after(1));
     assert_eq!(tables.unchanged(again).await, portal);
     store.portal_has_room(portal.id, "!r:x", None).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_conversation_has_one_room_at_a_time_whose_alias_was_saved_first() {
     let again = store.add_portal(conversation, Uuid::new_v4(), after(1));
     assert_eq!(tables.unchanged(again).await.id, portal.id);
     assert_eq!(rooms(&tables, conversation).await, 1);
-    // Another conversation with the same correspondent has a room of its own.
+    // Another conversation with the same correspondent has its own room.
     let other = tables.conversation().await;
     assert_ne!(tables.room(other, "!other:x").await.id, portal.id);
     assert_eq!(store.conversation_of_room("!r:x").await.unwrap(), Some(conversation));
@@ -108,7 +108,7 @@ async fn a_room_that_is_gone_does_not_come_back() {
     }
     assert_eq!(tables.wakes(store.portal_upgraded("!one:x", after(1))).await, "");
     assert_eq!(store.portal(conversation).await.unwrap(), Some(second));
-    // Nobody's room.
+    // A room of no conversation.
     tables.unchanged(store.portal_lost_the_bot("!nobody:x")).await;
     tables.unchanged(store.portal_upgraded("!nobody:x", after(1))).await;
 }
@@ -145,14 +145,14 @@ async fn an_upgraded_room_is_followed_once_and_who_had_left_is_not_invited_again
     for room in ["!old:x", "!new:x"] {
         assert_eq!(store.conversation_of_room(room).await.unwrap(), Some(conversation));
     }
-    // It is only half taken over, and somebody is woken for it until it is.
+    // It is only half taken over, and a job is woken for it until it is.
     let sweep = async || tables.wakes(store.wake_what_waits(NOW)).await;
     assert_eq!(sweep().await, format!("send_posts {conversation}"));
     store.portal_is_open(new.id).await.unwrap();
     assert_eq!(sweep().await, "");
 }
 
-/// Whoever upgrades a room names its successor: any room there is.
+/// The user who upgrades a room names its successor: any room at all.
 #[tokio::test]
 async fn no_conversation_moves_into_the_room_of_another() {
     let tables = StoreTables::new().await;
@@ -198,7 +198,7 @@ async fn nobody_is_invited_twice_for_one_reason() {
     assert!(!wants().await);
     let invited = async || store.portal(conversation).await.unwrap().unwrap().invited;
     assert_eq!(invited().await, team);
-    // Who does not belong here any more and comes again is a newcomer.
+    // A former member who comes again is a newcomer.
     let former = async || store.member_is_former("!r:x", "@anna:x", NOW).await;
     tables.all_or_nothing(former).await;
     tables.unchanged(former()).await;
@@ -251,7 +251,7 @@ async fn what_lies_in_a_room_that_is_gone_was_shown_to_nobody_and_what_lies_in_t
         let event = format!("${}", post.txn_id);
         store.post_sent(post.id, &event, after(4)).await.unwrap();
     }
-    // Whoever has the first room still hears once more that it is gone.
+    // A task that has the first room still hears once more that it is gone.
     tables.unchanged(store.portal_is_gone(first.id)).await;
     assert!(!store.has_unshown(conversation).await.unwrap());
 }

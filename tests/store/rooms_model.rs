@@ -1,5 +1,5 @@
-//! Rooms against a model: whatever is told of them, a conversation has one at a time, what is gone stays
-//! so, and no room is that of two conversations.
+//! Rooms against a model: whatever is told of them, a conversation has one at a time, a room that is
+//! gone stays gone, and no room belongs to two conversations.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ enum RoomsStep {
         which: prop::sample::Index,
         taken: Taken,
     },
-    /// Into a room that nobody knows, or into one that is a conversation's.
+    /// Into an unknown room, or into a conversation's room.
     Moved {
         which: prop::sample::Index,
         into: Option<prop::sample::Index>,
@@ -83,7 +83,7 @@ fn step() -> impl Strategy<Value = RoomsStep> {
     ]
 }
 
-/// A room as it should stand there.
+/// A room as it should be.
 #[derive(Debug, Clone)]
 struct ModelRoom {
     id: i64,
@@ -189,7 +189,7 @@ impl RoomsModel<'_> {
         let into = other.unwrap_or_else(|| self.new_room());
         let (store, token) = (&self.tables.store, Uuid::new_v4());
         let is_live = self.rooms[at].state.is_some();
-        // A room is one conversation's for ever.
+        // A room belongs to one conversation for ever.
         let is_refused = is_live && is_taken;
         let moves = async || match store.portal_moved(id, &into, token, NOW).await {
             Err(StoreError::Damaged(_)) if is_refused => Ok(()),

@@ -1,4 +1,4 @@
-//! A database of its own for each test, and the rows that others stand on. Nothing is inserted by SQL:
+//! A separate database for each test, and the rows that other rows need. Nothing is inserted by SQL:
 //! rows come about as they do in the gateway.
 
 use std::{
@@ -37,7 +37,7 @@ async fn migrated(postgres: &Cluster, key: &OuterKey) -> &'static str {
         .get_or_init(|| async {
             let url = postgres.create_fresh_database().await.unwrap();
             let store = Database::connect(&url, 1).await.unwrap().migrate(key, NOW).await.unwrap();
-            // Nobody may be connected to what is copied.
+            // No client may be connected to the database that is copied.
             store.pool().close().await;
             url.rsplit('/').next().unwrap().to_owned()
         })
@@ -58,7 +58,7 @@ pub(crate) struct SpokenPart<'a> {
     pub(crate) at: OffsetDateTime,
 }
 
-/// A database of its own, without a gateway.
+/// A separate database, without a gateway.
 pub(crate) struct StoreTables {
     pub(crate) store: Store,
     /// As others see it.
@@ -67,7 +67,7 @@ pub(crate) struct StoreTables {
 }
 
 impl StoreTables {
-    /// With a pool of one connection: whoever comes next gets the one that was broken off.
+    /// With a pool of one connection: the next caller gets the one that was broken off.
     pub(crate) async fn new() -> Self {
         let postgres = Postgres::shared().await.unwrap();
         let key = OuterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
@@ -99,7 +99,7 @@ impl StoreTables {
         self.sql("select key from graphile_worker._private_jobs order by key").await
     }
 
-    /// The jobs that some work leaves behind: those of before are gone.
+    /// The jobs that some work leaves behind: earlier ones are gone.
     pub(crate) async fn wakes<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
@@ -109,7 +109,7 @@ impl StoreTables {
         self.jobs().await
     }
 
-    /// All that stands in our tables.
+    /// The whole content of our tables.
     pub(crate) async fn all(&self) -> BTreeMap<String, String> {
         static EACH: OnceCell<String> = OnceCell::const_new();
         let each = EACH.get_or_init(|| {
@@ -159,7 +159,8 @@ impl StoreTables {
             for steps in 0.. {
                 assert!(steps < 200, "{place}: it never ends");
                 let is_done = broken_off(work(), steps).await;
-                // What was broken off is rolled back before anybody has its connection.
+                // A broken-off transaction is rolled back before the next caller has its
+                // connection.
                 self.store.ping().await.unwrap();
                 seen.push((self.all().await, self.jobs().await));
                 if is_done {
@@ -171,7 +172,7 @@ impl StoreTables {
         }
     }
 
-    /// A mail that nobody has seen comes into the mailbox of `kim`, and is its newest letter.
+    /// A new mail comes into the mailbox of `kim`, and is its newest letter.
     pub(crate) async fn letter(&self) -> LetterId {
         self.letter_of("kim").await
     }
@@ -185,7 +186,7 @@ impl StoreTables {
         self.store.letter_of(mailbox, &MailKey::new(&key).unwrap()).await.unwrap().unwrap()
     }
 
-    /// The name of a channel that nobody has used.
+    /// An unused name for a channel.
     pub(crate) fn new_channel(&self) -> String {
         format!("c{}", self.keys.fetch_add(1, Ordering::Relaxed))
     }
@@ -217,7 +218,7 @@ impl StoreTables {
         }
     }
 
-    /// A conversation with somebody on `kim`, opened by a letter that says nothing.
+    /// A conversation with a correspondent on `kim`, opened by a letter that says nothing.
     pub(crate) async fn conversation_with(&self, somebody: &Correspondent) -> ConversationId {
         let letter = self.letter().await;
         self.place(placing(letter, &name("kim"), somebody)).await
@@ -253,7 +254,7 @@ impl StoreTables {
         waiting.iter().map(|post| post.txn_id.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Somebody says something, which opens a dispatch of this Message-ID or goes into an open one.
+    /// A person says something, which opens a dispatch of this Message-ID or goes into an open one.
     pub(crate) async fn says(&self, conversation: ConversationId, author: &str, message_id: &str) {
         self.collect(SpokenPart { conversation, author, message_id, answers: None, at: NOW })
             .await

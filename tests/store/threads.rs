@@ -89,7 +89,7 @@ async fn an_id_leads_into_the_one_conversation_it_was_seen_in() {
     let tables = StoreTables::new().await;
     let erik = erik();
     let who = ("kim", &erik);
-    // Named before the mail that bears it comes, and again by others of the same thread.
+    // Named before the mail that has it comes, and again by others of the same thread.
     let first = comes(&tables, who, None, NamedIds { own: Some("b@x"), named: &["a@x"] }).await;
     comes(&tables, who, Some(first), NamedIds { own: Some("a@x"), named: &[] }).await;
     comes(&tables, who, Some(first), NamedIds { own: None, named: &["a@x", "b@x", "a@x"] }).await;
@@ -109,7 +109,7 @@ async fn an_id_of_two_conversations_leads_into_none_any_more() {
     let who = ("kim", &erik);
     let first =
         comes(&tables, who, None, NamedIds { own: Some("a@x"), named: &["b@x", "c@x"] }).await;
-    // Another thread names one of them, and a mail of it bears another one.
+    // Another thread names one of them, and one of its mails has another one.
     comes(&tables, who, None, NamedIds { own: Some("c@x"), named: &["b@x"] }).await;
     for message_id in ["b@x", "c@x"] {
         assert_eq!(leads_to(&tables, who, message_id).await, Some(Seen::Ambiguous));
@@ -120,7 +120,7 @@ async fn an_id_of_two_conversations_leads_into_none_any_more() {
     for message_id in ["b@x", "c@x"] {
         assert_eq!(leads_to(&tables, who, message_id).await, Some(Seen::Ambiguous));
     }
-    // With somebody else it leads where it did.
+    // With another correspondent it leads where it did.
     let anna = mail_of("anna@charite.kim.telematik");
     let hers = comes(&tables, ("kim", &anna), None, NamedIds { own: None, named: &["b@x"] }).await;
     assert_eq!(leads_to(&tables, ("kim", &anna), "b@x").await, Some(Seen::In(hers)));
@@ -155,13 +155,13 @@ async fn what_we_sent_leads_back_and_is_ambiguous_where_somebody_else_has_used_i
         // So that it does not stand before the next.
         tables.hands_over(second).await;
     }
-    // A mail that calls itself as ours is another one; one that names ours is an answer.
+    // A mail with our id as its own is another one; one that names ours is an answer.
     comes(&tables, who, Some(second), NamedIds { own: None, named: &["fresh@kim.local"] }).await;
     assert_eq!(leads_to(&tables, who, "fresh@kim.local").await, Some(Seen::In(second)));
     comes(&tables, who, Some(second), NamedIds { own: Some("fresh@kim.local"), named: &[] }).await;
     assert_eq!(leads_to(&tables, who, "fresh@kim.local").await, Some(Seen::Ambiguous));
     assert_ne!(first, second);
-    // With another correspondent of the channel nobody sees it.
+    // It is invisible to another correspondent of the channel.
     let anna = mail_of("anna@charite.kim.telematik");
     assert_eq!(leads_to(&tables, ("kim", &anna), "fresh@kim.local").await, None);
 }

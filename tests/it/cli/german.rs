@@ -25,7 +25,7 @@ fn all_words(output: &Output) -> String {
     out + &error
 }
 
-/// What stands in German quotation marks is somebody else's.
+/// Text in German quotation marks is foreign.
 fn without_quotations(text: &str) -> String {
     let mut pieces = text.split('„');
     let mut rest = pieces.next().unwrap_or_default().to_owned();
@@ -35,7 +35,7 @@ fn without_quotations(text: &str) -> String {
     rest
 }
 
-/// The sentences of a text, as far as they are some: commands and lists of names are no sentences.
+/// The sentences of a text; commands and lists of names are not sentences.
 fn sentences(text: &str) -> Vec<&str> {
     let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase());
     let is_sentence = |piece: &&str| {
@@ -61,7 +61,7 @@ pub(crate) fn is_translated(english: &str, german: &str) {
     assert!(!is_german(english), "German in\n{english}");
 }
 
-/// Runs a command in English and, each way it can be asked for, in German.
+/// Runs a command in English and, in each way to ask for it, in German.
 #[track_caller]
 fn both(directory: &Path, words: &[&str], prepare: impl Fn()) -> String {
     prepare();
@@ -260,7 +260,7 @@ fn the_language_is_the_one_that_is_asked_for() {
     assert!(!is_german(&[german, ("LC_ALL", "C")], &["check"]));
     assert!(is_german(&[english, ("LC_MESSAGES", "C"), ("LC_ALL", "de_DE")], &["check"]));
     assert!(is_german(&[german, ("LC_MESSAGES", ""), ("LC_ALL", "")], &["check"]));
-    // `--lang` before all of them, wherever it stands.
+    // `--lang` takes precedence over all of them, wherever it is.
     assert!(!is_german(&[german], &["--lang", "en", "check"]));
     assert!(!is_german(&[german, ("LC_ALL", "de_DE")], &["check", "--lang=en"]));
     assert!(is_german(&[english, ("LC_ALL", "C")], &["check", "--lang", "de"]));

@@ -11,9 +11,9 @@ use umstieg::store::DeviceStore;
 
 use super::{KeyStoreDatabase, NOW};
 
-/// The store of that name: the one of before, or an empty one.
+/// The store of that name: the earlier one, or an empty one.
 ///
-/// A passphrase is nothing to this store: its rows are always sealed.
+/// A passphrase means nothing to this store: its rows are always sealed.
 async fn get_store(name: &str, _passphrase: Option<&str>, clear_data: bool) -> DeviceStore {
     static URL: OnceCell<String> = OnceCell::const_new();
     let url = URL.get_or_init(|| async { KeyStoreDatabase::fresh().await.url.to_string() }).await;

@@ -41,7 +41,7 @@ async fn a_ghost_speaks_and_the_bot_reads_whatever_is_started_again_in_between()
     for (speaker, other) in [(&ghost, &bot), (&bot, &ghost)] {
         let machine = speaker.machine().await;
         machine.update_tracked_users([&*other.user]).await.unwrap();
-        // Whom it tracks, it knows after a restart.
+        // After a restart it knows the users it tracks.
         server.serve(&speaker.machine().await).await;
         assert!(speaker.machine().await.get_identity(&other.user, None).await.unwrap().is_some());
     }
@@ -118,7 +118,7 @@ async fn a_ghost_speaks_and_the_bot_reads_whatever_is_started_again_in_between()
     }
 }
 
-/// The strictest there is: who speaks must be signed by the identity that was asked for.
+/// The strictest policy: the sender must be signed by the requested identity.
 fn settings() -> DecryptionSettings {
     DecryptionSettings { sender_device_trust_requirement: TrustRequirement::CrossSigned }
 }
@@ -146,7 +146,7 @@ impl SpeakingDevice {
         }
     }
 
-    /// The machine as it comes up after a restart: over connections of its own.
+    /// The machine as it comes up after a restart: over its own connections.
     async fn machine(&self) -> OlmMachine {
         self.machine_and_memory().await.0
     }
@@ -230,7 +230,7 @@ impl KeyServer {
         }
     }
 
-    /// Gives away one key of each device that is asked for.
+    /// Gives away one key of each requested device.
     fn claim(&mut self, request: &claim_keys::v3::Request) -> claim_keys::v3::Response {
         let mut keys = BTreeMap::new();
         for (user, devices) in &request.one_time_keys {

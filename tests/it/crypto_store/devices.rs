@@ -24,12 +24,12 @@ async fn a_device_is_named_once_and_lives_until_it_is_forgotten() {
 
     let first = store.name_device(user, "EINS", NOW).await.unwrap();
     assert_eq!((first.state, first.device_id.as_str()), (DeviceState::New, "EINS"));
-    // A repeat, and whoever came second, get the one that has the name already.
+    // A repeat, and the second caller, get the device that has the name already.
     assert_eq!(store.name_device(user, "ZWEI", NOW).await.unwrap(), first);
     store.device_is_ready(first.row, NOW).await.unwrap();
     assert_eq!(store.live_device(user).await.unwrap().unwrap().state, DeviceState::Ready);
 
-    // What is not retired is not forgotten.
+    // A device that is not retired is not forgotten.
     store.forget_device(first.row).await.unwrap();
     assert!(store.live_device(user).await.unwrap().is_some());
 
@@ -339,7 +339,7 @@ async fn a_room_key_that_came_anew_is_in_no_backup() {
     let both = [anew.session_id(), again.session_id()].map(|id| (room(), id));
     store.mark_inbound_group_sessions_as_backed_up("1", &both).await.unwrap();
     let load = async |id: &str| store.get_inbound_group_session(room(), id).await.unwrap().unwrap();
-    // The flag of the session follows, though what is sealed is older.
+    // The flag of the session follows, though the sealed value is older.
     let again = load(again.session_id()).await;
     assert!(again.backed_up() && !anew.backed_up());
 

@@ -1,4 +1,4 @@
-//! What somebody who has the database has: nothing that opens a message.
+//! What a thief of the database has: nothing that opens a message.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -87,7 +87,7 @@ async fn a_row_in_the_place_of_another_is_not_believed() {
     };
     assert!(matches!(reading().await, (Ok(()), true)));
 
-    // Somebody gives one ghost's device the account of another.
+    // An attacker gives one ghost's device the account of another.
     database
         .run(&format!(
             "update crypto_records as record set sealed = other.sealed from crypto_records as other
@@ -96,7 +96,7 @@ async fn a_row_in_the_place_of_another_is_not_believed() {
             kim.0, fax.0
         ))
         .await;
-    // Somebody gives a doctor's device the keys of another, to read along.
+    // An attacker gives a doctor's device the keys of another, to read along.
     database
         .run(&format!(
             "update crypto_peer_devices as peer set keys = other.keys
@@ -110,7 +110,7 @@ async fn a_row_in_the_place_of_another_is_not_believed() {
         .await;
     let (account, device) = reading().await;
     assert!(matches!(account, Err(DeviceStoreError::Misplaced)), "{account:?}");
-    // Whoever's keys are not certain is not known, and is given none.
+    // A user whose keys are uncertain counts as unknown, and is given none.
     assert!(!device);
 }
 

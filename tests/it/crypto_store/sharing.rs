@@ -149,7 +149,7 @@ async fn all_ghosts_may_learn_the_same_at_once_while_what_is_unused_goes() {
         let mut tasks = JoinSet::new();
         for (number, row) in rows.iter().enumerate() {
             let (store, mut peers) = (database.keys_of(*row), peers.clone());
-            // Everybody in an order of its own.
+            // Each in a different order.
             peers.rotate_left(number);
             tasks.spawn(async move {
                 let changes = Changes {

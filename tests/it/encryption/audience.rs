@@ -1,4 +1,4 @@
-//! R05: who reads in a portal is the team and whom a speaker let in, whoever else is there.
+//! R05: the readers of a portal are the team and users a speaker let in, whoever else is there.
 
 use serde_json::json;
 use umstieg_world::{
@@ -38,8 +38,8 @@ async fn cannot_read(client: &JsClient, event: &SeenEvent) {
     client.wait_for("an event without its key", hidden).await.unwrap();
 }
 
-/// Somebody who looks after the homeserver makes himself a member of a portal, with the admin
-/// interface of Synapse.
+/// An admin of the homeserver makes himself a member of a portal, with the admin interface of
+/// Synapse.
 #[tokio::test]
 async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_speaker_lets_him_in()
 {
@@ -89,7 +89,7 @@ async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_s
     cannot_read(&spy, &secret).await;
 }
 
-/// Whoever is taken out of the team is taken out of its rooms, also when the gateway was away.
+/// A user who is taken out of the team is taken out of its rooms, even if the gateway was away.
 #[tokio::test]
 async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -108,7 +108,7 @@ async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
     member_is(&stage, &room, &carla.user_id, "join").await;
 
     stage.gateway.stop();
-    // Meanwhile Carla leaves by herself, and nobody hears of it.
+    // Meanwhile Carla leaves by herself, and the gateway does not hear of it.
     carla.leave(&room).await.unwrap();
     let left = team(&[&stage.anna_id, &carla.user_id]);
     stage.edit_settings(&[(&all, &left)]);
@@ -125,8 +125,8 @@ async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
     assert_eq!(stage.members(&room).await[&bert.user_id], "leave");
 }
 
-/// R05h: who belongs to nobody may ask as often as he likes: he gets nothing of a letter, some answers,
-/// and parks nothing. The same junk of a member of the team is answered, and parks nothing either.
+/// R05h: a stranger may ask as often as he likes: he gets nothing of a letter, a few answers, and parks
+/// nothing. The same junk from a member of the team is answered, and parks nothing either.
 #[tokio::test]
 async fn r05h_a_stranger_who_asks_again_and_again_gets_some_answers_and_nothing_else() {
     let mut stage = Stage::encrypted("any-device").await;

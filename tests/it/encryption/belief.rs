@@ -1,5 +1,5 @@
-//! Whom the gateway believes: what an unsigned device says, what somebody altered, copied or wrapped
-//! in another person's name.
+//! What the gateway believes: messages of an unsigned device, and messages that were altered, copied
+//! or wrapped in another person's name.
 
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ async fn nothing_forged_leaves(trust: &str) {
     // In Bert's name, who does not own the session.
     let copied = send_raw(&stage, as_bert, room, "m.room.encrypted", &said).await;
     told(&anna, &copied, NOT_BELIEVED).await;
-    // Once more in Anna's, as somebody with her password could, or the homeserver.
+    // Once more in Anna's, as an attacker with her password could do, or the homeserver.
     send_raw(&stage, as_anna, room, "m.room.encrypted", &said).await;
     stage.all_events_are_read().await;
     stage.gateway.stop();
@@ -144,8 +144,8 @@ async fn nothing_forged_leaves(trust: &str) {
     assert_eq!(stage.query("select count(*) from dispatches").await, "2");
 }
 
-/// What is inside the encryption was not looked at by the homeserver: it does not tell who is a
-/// member, nor how a room is encrypted.
+/// The homeserver did not check what is inside the encryption: it does not tell who is a member,
+/// nor how a room is encrypted.
 #[tokio::test]
 async fn no_state_of_a_room_is_taken_from_inside_the_encryption() {
     let mut stage = Stage::encrypted("any-device").await;
@@ -176,7 +176,7 @@ async fn no_state_of_a_room_is_taken_from_inside_the_encryption() {
     let words = json!({ "type": "m.room.message",
                         "content": { "msgtype": "m.text", "body": "Zuletzt" } });
     // All of it is encrypted before any of it is sent: Anna's client believes what it reads there,
-    // and would give the bot, which it takes for gone, no more keys.
+    // and would give the bot no more keys, because it takes the bot for gone.
     let mut contents = Vec::new();
     for payload in payloads.into_iter().chain([words]) {
         contents.push(anna.encrypt(room, payload).await.unwrap());

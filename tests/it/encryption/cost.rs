@@ -10,15 +10,15 @@ use crate::stage::{Stage, kim_mail};
 /// Letters of one round.
 const LETTERS: usize = 10;
 
-/// Requests so far, by what was asked for. The bot's `/sync` costs by time and is left out; with it
-/// what a ghost reads of its inbox, which no letter needs twice.
+/// Requests so far, by endpoint. The bot's `/sync` costs by time and is left out, and so is the
+/// reading of a ghost's inbox, which no letter needs twice.
 async fn requests(stage: &Stage) -> BTreeMap<String, f64> {
     let mut requests = stage.gateway.requests().await;
     requests.remove("sync");
     requests
 }
 
-/// What was asked for in between, for each letter.
+/// The requests in between, for each letter.
 fn per_letter(
     before: &BTreeMap<String, f64>,
     after: &BTreeMap<String, f64>,
@@ -30,7 +30,7 @@ fn per_letter(
 
 #[tokio::test]
 async fn a_letter_asks_for_nothing_that_is_known() {
-    // A world of its own: in the shared one the bot also hears of, and asks after, other rooms.
+    // A separate world: in the shared one the bot also hears of, and asks after, other rooms.
     let world = World::start(WorldOptions::with_slots(1), |_| {}).await.unwrap();
     let around = Box::leak(Box::new(world.surroundings()));
     let mut stage = Stage::encrypted_in(around, "cross-signed").await;

@@ -1,5 +1,5 @@
-//! A homeserver that leaves logging in to somebody else (Matrix 1.15, OAuth 2.0): it takes neither
-//! `/login` nor passwords, and asks another service whom a token belongs to.
+//! A homeserver that leaves logging in to another service (Matrix 1.15, OAuth 2.0): it takes
+//! neither `/login` nor passwords, and asks the other service whose token it is.
 
 use axum::{Json, Router, extract::State, routing::post};
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ use umstieg_world::{Client, World, WorldOptions, postgres::Cluster};
 use super::{sees, send_raw, strict_anna};
 use crate::stage::{Stage, kim_mail};
 
-/// Says whom a token belongs to, as the Matrix Authentication Service does after it has taken over
-/// the tokens of before.
+/// Says whose token it is, as the Matrix Authentication Service does after it has taken over the
+/// earlier tokens.
 struct LoginService {
     url: String,
     _server: JoinSet<()>,

@@ -1,4 +1,4 @@
-//! The first post of a ghost nobody knew, read by clients that refuse unsigned devices.
+//! The first post of an unknown ghost, read by clients that refuse unsigned devices.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,11 @@ use umstieg_world::{
 
 use crate::stage::{Stage, kim_mail};
 
-/// Correspondents who write for the first time: each is a room and a ghost nobody knew. Without
-/// the introduction of a ghost, each of their posts was hidden from who accepts by hand.
+/// Correspondents who write for the first time: each is a room and an unknown ghost. Without the
+/// introduction of a ghost, each of their posts was hidden from members who accept by hand.
 const STRANGERS: usize = 10;
 
-/// Makes a person the only one who looks after the practice, so that no other device accepts
-/// invitations.
+/// Makes one person the whole team of the practice, so that no other device accepts invitations.
 async fn alone_in_the_practice(stage: &Stage, name: &str) -> (String, String) {
     let name = format!("{name}-{}", stage.tag);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
@@ -85,7 +84,7 @@ async fn every_key_comes_with_the_signed_keys_of_its_device() {
     assert_eq!(senders.len(), 2, "{senders:?}");
 }
 
-/// A device on the gateway's own library that asks nobody for keys.
+/// A device on the gateway's own library that asks no one for keys.
 struct Receiver {
     olm: OlmMachine,
     token: String,
@@ -116,7 +115,7 @@ impl Receiver {
     }
 
     /// Takes in what has come until `count` sessions are there. Fails unless the sender of each is
-    /// known by keys with two signatures: its own and that of its identity. Gives the senders.
+    /// known by keys with two signatures: its own and that of its identity. Returns the senders.
     async fn reads_senders(&mut self, stage: &Stage, count: usize) -> Vec<String> {
         let mut sessions = Vec::new();
         while sessions.len() < count {

@@ -1,4 +1,4 @@
-//! A ghost's device that nobody used for a while leaves memory, and speaks on when it is needed.
+//! An idle device of a ghost leaves memory, and speaks on when it is needed.
 
 use std::{
     path::Path,

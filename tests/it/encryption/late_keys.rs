@@ -84,8 +84,8 @@ async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
         .await;
 }
 
-/// The key can come between two messages of one breath. What was said first stands first in the
-/// mail.
+/// The key can come between two messages that were sent in quick succession. What was said first is
+/// first in the mail.
 #[tokio::test]
 async fn what_waited_for_a_key_goes_before_what_was_said_after_it() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -97,7 +97,7 @@ async fn what_waited_for_a_key_goes_before_what_was_said_after_it() {
     anna.send_text(&room, "Bitte 5 mg").await.unwrap();
     stage.mails(&erik, 1).await;
 
-    // The next message is as one whose key is not there yet, though it is.
+    // The next message is treated as one whose key is missing, although it is there.
     let session = stage.query("select session_id from room_events where session_id <> ''").await;
     stage
         .query(&format!(

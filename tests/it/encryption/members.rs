@@ -1,4 +1,4 @@
-//! Who is given the key of a post: those who are in the room, with the devices they have by then.
+//! Who is given the key of a post: the members of the room, with the devices they have by then.
 
 use serde_json::json;
 use umstieg_world::{JsClient, JsOptions, client::ClientTrust};
@@ -46,7 +46,7 @@ async fn who_left_gets_no_key_and_who_came_reads_on() {
     next_letter(&stage, &erik, "m2@x", "Zweitens").await;
     let second = sees(&bert, "Zweitens").await;
 
-    // Bert is removed, and what comes for his device now lies in its inbox.
+    // Bert is removed, and what comes for his device now stays in its inbox.
     bert.end().await.unwrap();
     let inbox = format!("select count(*) from device_inbox where user_id = '{bert_id}'");
     let kick = format!("/_matrix/client/v3/rooms/{room}/kick");
@@ -122,7 +122,7 @@ async fn a_device_made_while_the_gateway_was_away_reads_the_next_post() {
 }
 
 /// B74: Bert leaves the one room he shares with us, gets a new phone, and is invited to the next one.
-/// Nobody told of his phone: he shared no room.
+/// Nothing told us of his phone, because he shared no room.
 #[tokio::test]
 async fn b74_who_comes_back_with_another_device_reads_the_letter_he_is_invited_for() {
     let mut stage = Stage::encrypted("any-device").await;
@@ -144,7 +144,7 @@ async fn b74_who_comes_back_with_another_device_reads_the_letter_he_is_invited_f
         "select bool_and(dirty)::text from crypto_tracked_users where user_id = '{bert_id}'"
     );
     stage.database_says(&marked, "true").await;
-    // The ghost speaks meanwhile, and looks after all whose devices changed.
+    // The ghost speaks meanwhile, and checks all users whose devices changed.
     next_letter(&stage, &erik, "m2@x", "Zweitens").await;
     sees(&anna, "Zweitens").await;
     stage

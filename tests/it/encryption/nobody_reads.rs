@@ -145,7 +145,7 @@ fn forms(word: &str) -> Vec<String> {
     for skipped in 0..3 {
         let shifted = format!("{}{word}", "x".repeat(skipped));
         let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(shifted);
-        // Its ends depend on what stands beside it.
+        // Its ends depend on its neighbours.
         let end = encoded.len() - encoded.len() % 4 - 4;
         forms.push(encoded.chars().take(end).skip(4).collect());
     }

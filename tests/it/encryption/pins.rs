@@ -1,5 +1,5 @@
-//! R04: a member's identity is pinned; whoever makes another one with the password reads nothing and
-//! speaks for nobody until somebody who knows has confirmed it.
+//! R04: a member's identity is pinned. An attacker who makes another one with the password reads
+//! nothing and speaks for nobody until a person who knows has confirmed it.
 
 use umstieg_world::{
     JsClient, JsOptions,
@@ -11,7 +11,7 @@ use crate::stage::{Stage, kim_mail};
 
 const RESET: &str = "hat die Verschlüsselung zurückgesetzt";
 
-/// Whoever has a member's password, and nothing else, makes another identity for it.
+/// An attacker with a member's password, and nothing else, makes another identity for it.
 async fn with_the_password_of(stage: &Stage, name: &str) -> JsClient {
     let options = JsOptions { cross_signed: true, trust: ClientTrust::AnyDevice };
     JsClient::login(&stage.world.homeserver, name, "geheim", options).await.unwrap()
@@ -65,7 +65,7 @@ async fn r04_who_stole_a_password_neither_reads_nor_speaks_until_another_speaker
     next_letter(&stage, &erik, "p2@x", "Vertraulich").await;
     let secret = sees(&bert, "Vertraulich").await;
     cannot_read(&thief, &secret).await;
-    // Nobody confirms himself.
+    // Members cannot confirm themselves.
     let own = thief.send_text(&room, &format!("!vertrauen {}", stage.anna_id)).await.unwrap();
     told(&bert, &own, "neue Identität").await;
     assert_eq!(stage.texts_of_dispatches().await, ["Von Anna"]);
@@ -93,7 +93,7 @@ async fn r04_who_stole_a_password_neither_reads_nor_speaks_until_another_speaker
     assert_eq!(notices(&bert.seen()), 1, "{}", bert.seen());
 }
 
-/// With one person alone nobody else can confirm it; the letters wait for the admin's word.
+/// With one person alone no one else can confirm it; the letters wait for the admin's word.
 #[tokio::test]
 async fn r04_the_admin_confirms_and_what_nobody_could_read_is_said_again() {
     let mut stage = Stage::encrypted("cross-signed").await;

@@ -23,8 +23,8 @@ async fn a_session_that_is_used_up_is_followed_by_another() {
 
     let mut sessions = BTreeMap::<String, u64>::new();
     for number in 1..=LETTERS {
-        // Her further devices are given the key of the session that is in use, which is none the
-        // fresher for that.
+        // Her further devices are given the key of the session in use, which is no fresher for
+        // that.
         if number % 3 == 0 && number < 10 {
             unsigned_anna(&stage).await;
         }
@@ -41,8 +41,8 @@ async fn a_session_that_is_used_up_is_followed_by_another() {
     assert_eq!(anna.seen().undecipherable().count(), 0, "{}", anna.seen());
 }
 
-/// The homeserver names everybody in a new room as somebody whose devices may have changed. As long as
-/// they did not, nobody is asked about them again in the rooms there are.
+/// The homeserver names all members of a new room as users whose devices may have changed. As long as
+/// they did not, no one is asked about again in the existing rooms.
 #[tokio::test]
 async fn a_new_room_has_nobody_ask_again_for_keys_that_stayed() {
     let mut stage = Stage::encrypted("any-device").await;
@@ -68,7 +68,7 @@ async fn a_new_room_has_nobody_ask_again_for_keys_that_stayed() {
     for (number, writer) in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2)] {
         letter(&stage, &writers[writer], number).await;
     }
-    // What the third room's coming says of Anna is heard by now.
+    // What the opening of the third room says about Anna is heard by now.
     let joined =
         "select count(*) from room_members where membership = 'join' and user_id like '@anna%'";
     stage.database_says(joined, "3").await;

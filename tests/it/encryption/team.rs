@@ -1,5 +1,5 @@
-//! F18, F19: who is put back into `team` comes back into its rooms, and a room in which nobody can read
-//! is as deserted as one that nobody has joined.
+//! F18, F19: a user who is put back into `team` comes back into its rooms, and a room in which nobody
+//! can read is as deserted as one that nobody has joined.
 
 use umstieg_world::{
     JsClient, JsOptions,
@@ -34,8 +34,8 @@ fn times(client: &JsClient, words: &str) -> usize {
     client.seen().messages().filter(|m| m.body().contains(words)).count()
 }
 
-/// F18: a start with a typo in `team` takes Bert out of the room. With the name put right he is invited
-/// again, once, and is told of the letter he missed, not of the one he has read.
+/// F18: a start with a typo in `team` takes Bert out of the room. After the name is corrected he is
+/// invited again, once, and is told of the letter he missed, not of the one he has read.
 #[tokio::test]
 async fn f18_who_is_put_back_into_the_team_comes_back_into_its_rooms() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -70,7 +70,7 @@ async fn f18_who_is_put_back_into_the_team_comes_back_into_its_rooms() {
     assert_eq!(times(&bert, MISSED_ONE), 1, "{}", bert.seen());
     assert_eq!(times(&bert, "Zweitens"), 0, "{}", bert.seen());
 
-    // That he leaves by himself is respected, by letters and by starts.
+    // Letters and starts respect that he leaves by himself.
     bert.leave(&room).await.unwrap();
     member_is(&stage, &room, &bert.user_id, "leave").await;
     stage.gateway.stop();
@@ -80,7 +80,7 @@ async fn f18_who_is_put_back_into_the_team_comes_back_into_its_rooms() {
     assert_eq!(stage.members(&room).await[&bert.user_id], "leave");
 }
 
-/// F18: the same of somebody whom a speaker sends out and lets in again.
+/// F18: the same for a user whom a speaker sends out and lets in again.
 #[tokio::test]
 async fn f18a_who_is_let_in_again_is_told_of_what_came_meanwhile() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -110,7 +110,7 @@ async fn f18a_who_is_let_in_again_is_told_of_what_came_meanwhile() {
     carla.wait_for("the notice about the second letter she missed", again).await.unwrap();
 }
 
-/// F19: Anna has joined, with a client that nobody signed.
+/// F19: Anna has joined, with an unsigned client.
 #[tokio::test]
 async fn f19_a_portal_in_which_nobody_can_read_is_an_alarm_until_somebody_can() {
     let mut stage = Stage::encrypted("cross-signed").await;

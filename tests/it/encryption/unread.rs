@@ -1,5 +1,5 @@
-//! R10, F2, F17: what nobody could read is known as such, said once more when somebody can, and alarmed
-//! of when nobody comes.
+//! R10, F2, F17: what nobody could read is known as such, is said once more when somebody can read it,
+//! and raises an alarm when nobody comes.
 
 use umstieg_world::{Client, JsClient, JsOptions, client::ClientTrust};
 
@@ -143,7 +143,7 @@ async fn f17b_a_locked_out_member_is_told_on_a_device_the_bot_has_not_heard_of()
     sees(&second, LOCKED_OUT).await;
 }
 
-/// F2: a typo in `team`. Somebody is alarmed; when the account is made after all, nothing is lost.
+/// F2: a typo in `team`. There is an alarm; when the account is made after all, nothing is lost.
 #[tokio::test]
 async fn f2_a_portal_that_nobody_joins_is_an_alarm_until_somebody_does() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -196,7 +196,7 @@ async fn is_said_once(stage: &mut Stage, anna: &Client, erik: &str) {
     assert_eq!(times(anna, "Am Freitag"), 1, "{}", anna.seen());
 }
 
-/// R10c: the homeserver refused it, and when it takes it somebody has a device: once.
+/// R10c: the homeserver refused it, and by the time it takes it somebody has a device: said once.
 #[tokio::test]
 async fn r10c_what_left_only_when_somebody_could_read_it_is_not_said_again() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -232,8 +232,8 @@ async fn r10d_a_kill_between_posting_and_noting_says_nothing_twice() {
     is_said_once(&mut stage, &anna, &erik).await;
 }
 
-/// R10e: it left when nobody could read it, its answer was lost, and the repeat is the homeserver's
-/// first one: it is said once more.
+/// R10e: it left when nobody could read it, its answer was lost, and the homeserver returns the
+/// first one for the repeat: it is said once more.
 #[tokio::test]
 async fn r10e_what_stands_there_unreadable_is_said_again_whatever_a_repeat_was() {
     let mut stage = Stage::encrypted("cross-signed").await;
@@ -248,7 +248,7 @@ async fn r10e_what_stands_there_unreadable_is_said_again_whatever_a_repeat_was()
     is_said_once(&mut stage, &anna, &erik).await;
 }
 
-/// What is stored of somebody's device is damaged: its keys are asked for anew.
+/// What is stored of a user's device is damaged: its keys are asked for again.
 #[tokio::test]
 async fn a_damaged_device_of_a_member_is_fetched_anew() {
     let mut stage = Stage::encrypted("cross-signed").await;

@@ -51,7 +51,7 @@ async fn an_unsigned_device_reads_what_concerns_it_and_nothing_that_was_written(
     next_letter(&stage, &erik, "w2@x", "Nachtrag").await;
     let next = sees(&anna, "Nachtrag").await;
     cannot_read(&unsigned, next.event_id()).await;
-    // She has a signed device: nobody is locked out.
+    // She has a signed device: no one is locked out.
     assert!(anna.seen().message_with(LOCKED_OUT).is_none(), "{}", anna.seen());
     assert_eq!(stage.query("select count(*) from dispatches").await, "0");
 }

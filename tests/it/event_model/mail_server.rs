@@ -1,4 +1,4 @@
-//! A mail server that does what a sequence wants, and lets things happen while it is talked to.
+//! A mail server that does what a sequence wants, and lets things happen during the dialogue.
 
 use std::sync::{
     Arc,
@@ -38,7 +38,7 @@ impl ModelMailServer {
         Self { port, talking, _server: server }
     }
 
-    /// Waits until it talks to nobody.
+    /// Waits until it has no dialogue.
     pub(crate) async fn is_silent(&self) {
         while self.talking.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;

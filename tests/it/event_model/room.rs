@@ -96,7 +96,7 @@ impl RoomHistory {
         self.add(PEOPLE[1], What::Redaction { target }, arrives)
     }
 
-    /// What the room shows of a message, as far as the gateway can know by its doors.
+    /// What the room shows of a message, as far as the gateway can know from its doors.
     pub(crate) fn shows(&self, message: usize, known_only: bool) -> Option<Shows> {
         let What::Message { words } = &self.events[message].what else { return None };
         let there = || self.events.iter().enumerate().filter(|(_, e)| e.is_known || !known_only);

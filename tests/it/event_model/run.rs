@@ -58,7 +58,7 @@ pub(crate) struct Scene {
     now: OffsetDateTime,
     /// How often each message was accepted, and with which words last.
     accepted: BTreeMap<usize, (usize, String)>,
-    /// Those of which nobody but the mail server knows whether they were.
+    /// Messages of which only the mail server knows whether they were accepted.
     unclear: Vec<usize>,
     /// Words of the body that came last.
     body: Vec<usize>,
@@ -109,7 +109,7 @@ impl Flows {
         self.ctx.lock().unwrap().clone()
     }
 
-    /// After a power cut: nothing of what was in memory is left, and no connection.
+    /// After a power cut: everything in memory and all connections are gone.
     async fn restart(&self) {
         let database = Database::connect(&self.url, CONNECTIONS).await.unwrap();
         let outer = OuterKey::from_base64(&self.key).unwrap();
@@ -140,7 +140,7 @@ impl Flows {
         sqlx::query_as(sql).fetch_one(self.ctx().store.pool()).await.unwrap()
     }
 
-    /// Runs a sequence in a room of its own. How many messages were accepted.
+    /// Runs a sequence in a separate room. Returns how many messages were accepted.
     pub(crate) async fn accepted_after(&self, ops: &[Op]) -> usize {
         let tag = self.tag.fetch_add(1, Ordering::Relaxed);
         let scene = self.scene_of(tag).await;
@@ -322,7 +322,7 @@ impl Flows {
             .unwrap()
     }
 
-    /// All keys come, all is told, and whatever may leave does.
+    /// All keys come, all is told, and everything that may leave does.
     async fn to_the_end(&self) -> Result<(), String> {
         for _ in 0..12 {
             self.with(async |scene| {
@@ -363,7 +363,7 @@ impl Flows {
     async fn nothing_is_untold(&self) -> Result<(), String> {
         let conversation = self.with(async |scene| scene.conversation).await;
         let posts = self.ctx().store.pending_posts(conversation, 10_000).await.unwrap();
-        // What is said at a message, and whether it is the notice about its dispatch.
+        // The notices at a message, and whether each is the notice about its dispatch.
         let told: Vec<(String, bool)> = posts
             .iter()
             .filter_map(|post| {

@@ -2,7 +2,7 @@
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 
-/// What a mutated input grows to at most, in bytes.
+/// The largest size of a mutated input, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// Words that mean something to one of the doors.

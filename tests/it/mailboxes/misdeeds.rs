@@ -1,5 +1,5 @@
 //! Every fault at every command: the other mails come, nothing is lost, doubled or deleted unread,
-//! and the one that cannot be had is told of.
+//! and a person is told of the one that cannot be fetched.
 
 use tokio::task::JoinSet;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
@@ -101,7 +101,8 @@ async fn one_bad_mail(
     let late_is_there = || async { channel.letters_of(&late).await == 1 };
     channel.until(late_is_there).await.map_err(|()| "later mails do not come")?;
     let is_had = channel.letters_of(&bad).await == 1;
-    // It lies in the mailbox, and a person knows, by a row or by what the room says of its length.
+    // It lies in the mailbox, and a person knows, by a row or by what the room says about its
+    // length.
     let is_told = channel.parked().await == 1 || channel.count("too_large").await == 1;
     if is_had == is_told {
         return Err(format!("had {is_had}, told {is_told}"));
@@ -112,7 +113,7 @@ async fn one_bad_mail(
     if channel.count("head_only and out_of_reach").await > 1 {
         return Err("told of twice".to_owned());
     }
-    // The server mends itself: what was put aside comes when a person wants it tried.
+    // The server is repaired: the mail that was put aside comes when a person wants it tried.
     server.behaves();
     practice
         .run(&format!(
@@ -142,7 +143,7 @@ async fn a_mailbox_that_fails_as_a_whole_for_a_while_loses_and_doubles_nothing()
     let mut cases = Vec::new();
     for (protocol, command) in OF_ALL {
         for misdeed in misdeeds() {
-            // A login that was refused is not tried again for half a minute, whoever wants it.
+            // A refused login is not tried again for half a minute, whatever task wants it.
             let is_login = ["USER", "PASS", "LOGIN"].contains(&command);
             if !(is_login && matches!(misdeed, Misdeed::Refuse | Misdeed::Bye)) {
                 cases.push((protocol, command, misdeed));
@@ -180,7 +181,7 @@ async fn for_a_while(
     }
 }
 
-/// What was deleted was fetched whole, kept and shown.
+/// Everything that was deleted was fetched whole, kept and shown.
 async fn check_deleted(channel: &MailboxChannel, server: &Misbehaving) -> Result<(), String> {
     for (name, mail) in server.deleted() {
         if channel.letters_of(&mail).await != 1 {

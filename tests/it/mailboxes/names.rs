@@ -27,7 +27,7 @@ async fn r01_a_name_that_is_used_again_after_a_deletion_is_a_new_mail() {
     assert!(channel.has_all(&[&old, &new]).await);
 }
 
-/// `R01`: the same where somebody else removed it.
+/// `R01`: the same where another program removed it.
 #[tokio::test]
 async fn r01_a_name_that_had_left_and_is_there_again_is_a_new_mail() {
     let practice = MailboxPractice::new().await;
@@ -46,7 +46,7 @@ async fn r01_a_name_that_had_left_and_is_there_again_is_a_new_mail() {
     assert_eq!(channel.count("true").await, 2);
 }
 
-/// `R01`: another server in the place of the one before, while nobody looked.
+/// `R01`: another server took the place of the earlier one, while nobody looked.
 #[tokio::test]
 async fn r01_a_counter_that_began_anew_while_nobody_looked_is_seen_by_the_sizes() {
     let practice = MailboxPractice::new().await;
@@ -75,7 +75,7 @@ async fn b33_mails_under_one_name_all_come_and_stay() {
     channel.until(|| async { channel.has_all(&all).await }).await.unwrap();
     channel.until(|| async { server.deleted().len() == 1 }).await.unwrap();
     assert_eq!(server.names(), ["same"; 3]);
-    // Real copies are told by what they say.
+    // Real copies are recognised by their content.
     server.add("same", &mails[0]);
     channel.until(|| async { channel.count("state = 'duplicate'").await == 1 }).await.unwrap();
     assert!(channel.has_all(&all).await);
@@ -99,7 +99,7 @@ async fn b33b_odd_names_are_names_and_no_name_is_told_of_once() {
     assert_eq!((channel.count("true").await, channel.parked().await), (4, 1));
 }
 
-/// `B33c`: a server that names its mails anew at every look neither doubles them nor fills the
+/// `B33c`: a server that renames its mails at every look neither doubles them nor fills the
 /// database.
 #[tokio::test]
 async fn b33c_names_that_change_at_every_look_double_nothing() {

@@ -19,8 +19,8 @@ async fn looks(server: &Misbehaving, channel: &MailboxChannel, times: u32) {
     channel.until(|| async { server.sessions() > sessions + times }).await.unwrap();
 }
 
-/// `L42`: what the list said of the length of a mail that was left alone, as older than `since`, is kept:
-/// another mail under its name is fetched.
+/// `L42`: the listed length of a mail that was left alone, as older than `since`, is kept: another mail
+/// under its name is fetched.
 #[tokio::test]
 async fn a_new_mail_under_the_name_of_one_older_than_since_is_fetched() {
     let practice = MailboxPractice::new().await;
@@ -81,9 +81,9 @@ async fn drop_it(practice: &MailboxPractice) {
     assert!(practice.store.resolve_parked(row, Resolution::Drop, now).await.unwrap());
 }
 
-/// `L40`: the head of a mail that could not be had is in its room, and its name is used again, while
-/// nobody looks, for a mail of the same doctor about another patient. That has a room of its own, and the
-/// row of the first stays.
+/// `L40`: the head of a mail that could not be fetched is in its room, and its name is used again,
+/// while nobody looks, for a mail of the same doctor about another patient. That mail has its own room,
+/// and the row of the first stays.
 #[tokio::test]
 async fn another_mail_under_the_name_of_one_put_aside_does_not_come_into_its_room() {
     let second = letter("patient-b", "Patient B, viel länger als der erste");
@@ -118,8 +118,7 @@ async fn has_a_room_of_its_own(second: &[u8]) {
     assert_eq!((practice.query(rooms).await.as_str(), channel.parked().await), ("2", 1));
 }
 
-/// `L44`: mails without a name are counted, so one that comes after a person settled the first is told
-/// of.
+/// `L44`: mails without a name are counted, so a person who settled the first is told of a later one.
 #[tokio::test]
 async fn another_mail_without_a_name_is_told_of_after_the_first_was_dropped() {
     let practice = MailboxPractice::new().await;
@@ -152,8 +151,8 @@ async fn a_mail_that_comes_while_another_one_fails_is_not_older_than_since() {
     channel.until(|| async { channel.has_all(&[&late]).await }).await.unwrap();
 }
 
-/// A mail that was relayed, and another one in its place under its name while nobody looks; then a gateway
-/// that deletes. Gives what the mailbox was asked to delete although nobody had it.
+/// A mail that was relayed, and another one in its place under its name while nobody looks; then a
+/// gateway that deletes. Returns what the mailbox was asked to delete although nobody had it.
 async fn deleted_unread(old: &[u8], new: &[u8], has_list: bool) -> bool {
     let practice = MailboxPractice::new().await;
     let server = Misbehaving::start(Protocol::Pop3, &[("1", old)]).await.unwrap();
@@ -174,7 +173,7 @@ async fn deleted_unread(old: &[u8], new: &[u8], has_list: bool) -> bool {
     !server.deleted().is_empty() && !deletes.has_all(&[new]).await
 }
 
-/// `L41`: a server that refuses LIST and begins its counter anew.
+/// `L41`: a server that refuses LIST and begins its counter again.
 #[tokio::test]
 async fn a_mail_is_not_deleted_unread_where_the_server_tells_no_sizes() {
     let (old, new) = (letter("alt", "Erster"), letter("neu", "Ein anderer, der länger ist"));

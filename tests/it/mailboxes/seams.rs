@@ -1,4 +1,4 @@
-//! Where what a mailbox says, what was noted of it, and what a person decided meet.
+//! Where the words of a mailbox, the notes about them, and a person's decision meet.
 
 use umstieg::{
     model::{ConversationId, MailboxId, Notice, PostId, Substance},
@@ -13,7 +13,7 @@ fn large() -> Vec<u8> {
     letter("gross", &"sehr viele Worte\r\n".repeat(10_000))
 }
 
-/// A mail that could not be had, put aside; the card is unlocked and a person says so.
+/// A mail that could not be fetched, put aside; the card is unlocked and a person says so.
 async fn tried_again(practice: &MailboxPractice, mail: &[u8]) -> (Misbehaving, MailboxChannel) {
     let server = Misbehaving::start(Protocol::Pop3, &[("1", mail)]).await.unwrap();
     server.does("RETR", Some("1"), Misdeed::Refuse);
@@ -35,8 +35,8 @@ async fn looks(server: &Misbehaving, channel: &MailboxChannel, times: u32) {
     channel.until(|| async { server.sessions() > sessions + times }).await.unwrap();
 }
 
-/// `R06d`: its head is in the room already. That it is too large has to be known to somebody, and it
-/// is not fetched at every look, up to the limit, for ever.
+/// `R06d`: its head is in the room already. A person has to know that it is too large, and it is not
+/// fetched at every look, up to the limit, for ever.
 #[tokio::test]
 async fn r06d_a_mail_put_aside_that_proves_too_large_stays_told_of_and_is_left_alone() {
     let practice = MailboxPractice::new().await;
@@ -63,7 +63,7 @@ async fn r06e_a_mail_put_aside_that_has_no_body_is_had_once_it_comes() {
     assert_eq!((channel.parked().await, whole), (0, 1));
 }
 
-/// A channel whose mail bears the name of one that was kept, with another size.
+/// A channel whose mail has the name of a letter that was kept, with another size.
 async fn named_again(
     practice: &MailboxPractice,
     mail: &[u8],
@@ -115,7 +115,7 @@ async fn r01h_a_name_used_again_for_a_deadly_mail_is_counted() {
     assert_eq!(practice.query(tries).await, "2", "the third is counted at the next start");
 }
 
-/// `R06f`: heads that are no heads say no more than none: one room tells of all of them.
+/// `R06f`: heads that are no heads are worth nothing: one room tells of all of them.
 #[tokio::test]
 async fn r06f_mails_whose_heads_are_garbage_are_told_of_in_one_room() {
     let practice = MailboxPractice::new().await;
@@ -153,7 +153,7 @@ async fn two_posts(practice: &MailboxPractice) -> (Misbehaving, MailboxChannel, 
     (server, channel, [PostId(posts[0]), PostId(posts[1])])
 }
 
-/// `R14b`: what a person gave up is in no room, and the mailbox holds the only copy, also when the
+/// `R14b`: what a person gave up is in no room, and the mailbox holds the only copy, even if the
 /// rest of the letter is said later.
 #[tokio::test]
 async fn r14b_a_letter_of_which_a_part_was_given_up_stays_in_the_mailbox() {
@@ -206,7 +206,7 @@ async fn r10b_what_was_said_once_more_before_a_restore_is_not_said_a_third_time(
     assert_eq!(again, Vec::<&str>::new(), "these stand in the room");
 }
 
-/// What the room was told of the letters of a channel.
+/// What the room was told about the letters of a channel.
 async fn told(practice: &MailboxPractice, words: &str) -> usize {
     let mut told = 0;
     let ids = practice.query("select string_agg(id::text, ' ') from conversations").await;
@@ -219,8 +219,8 @@ async fn told(practice: &MailboxPractice, words: &str) -> usize {
     told
 }
 
-/// `R06g`: what a server shows of a head may differ from time to time: it is still told, once, that the
-/// mail is too large.
+/// `R06g`: what a server shows of a head may differ from time to time: the room is still told, once,
+/// that the mail is too large.
 #[tokio::test]
 async fn r06g_a_mail_too_large_is_told_of_whatever_its_head_says_then() {
     const TOO_LARGE: &str = "nicht abgerufen";

@@ -52,7 +52,7 @@ async fn r06_b30_a_mail_the_server_cannot_hand_out_holds_up_none_and_is_told_of(
             stage.gateway.metrics().await.contains("umstieg_mailbox_up{channel=\"kim\"} 1")
         })
         .await;
-    // It can be had again, and a person wants it.
+    // It can be fetched again, and a person wants it.
     server.behaves();
     let id = stage.query("select id from parked where kind = 'mail'").await;
     stage.parked(&["retry", &id]).await;
@@ -60,7 +60,7 @@ async fn r06_b30_a_mail_the_server_cannot_hand_out_holds_up_none_and_is_told_of(
     stage.database_says("select count(*) from parked where resolved_at is null", "0").await;
 }
 
-/// `B35`: too large, and no head is to be had.
+/// `B35`: too large, and no head can be fetched.
 #[tokio::test]
 async fn b35_a_mail_too_large_without_a_head_is_told_of_once() {
     let mut stage = Stage::before_start(|channels| channels).await;
@@ -79,7 +79,8 @@ async fn b35_a_mail_too_large_without_a_head_is_told_of_once() {
     assert!(stage.parked(&["list"]).await.contains("too_large"));
 }
 
-/// `R01`: the practice changes its provider and has the new mailbox emptied. Names begin anew there.
+/// `R01`: the practice changes its provider and has the new mailbox emptied. Names begin again
+/// there.
 #[tokio::test]
 async fn r01_nothing_is_deleted_unread_from_a_mailbox_that_took_the_place_of_another() {
     let mut stage = Stage::before_start(|channels| channels).await;
@@ -147,7 +148,7 @@ async fn f4_check_tells_of_waiting_mails_and_of_channels_that_are_missing() {
     assert!(table.contains("channel alt"), "{table}");
 }
 
-/// `F5`: with another prefix or server name nothing of before would be found again.
+/// `F5`: with another prefix or server name nothing earlier would be found again.
 #[tokio::test]
 async fn f5_another_prefix_or_server_name_is_refused() {
     let mut stage = Stage::new().await;
@@ -191,8 +192,8 @@ async fn f5_another_prefix_or_server_name_is_refused() {
     }
 }
 
-/// What the parser of IMAP answers panics at is one answer that cannot be read: the gateway lives, says
-/// nothing of it in its log, and goes on when the server does.
+/// An answer at which the IMAP parser panics is one unreadable answer: the gateway lives, says nothing
+/// of it in its log, and goes on when the server does.
 #[tokio::test]
 async fn an_answer_the_grammar_trips_over_ends_nothing() {
     let mut stage = Stage::before_start(|channels| channels).await;
