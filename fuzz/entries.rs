@@ -40,7 +40,7 @@ pub(crate) fn html(data: &[u8]) {
     mail(&[head, data].concat());
 }
 
-/// What stands in tags is of the list that Matrix allows (1.11, m.room.message), and links lead where
+/// All tags are on the list that Matrix allows (1.11, m.room.message), and links lead only where
 /// links may.
 fn is_allowed(html: &str) {
     const TAGS: [&str; 40] = [
@@ -101,8 +101,8 @@ pub(crate) fn event(data: &[u8]) {
     }
 }
 
-/// A file becomes a fax, or the error names it. A panic is what the gateway's child survives, and is
-/// none here; what ends the process is the fuzzer's business to show.
+/// A file becomes a fax, or the error names it. The gateway's child survives a panic, so it does not
+/// count here; the fuzzer looks for what ends the process.
 pub(crate) fn document(data: &[u8]) {
     let files = [data.to_vec().into()];
     let made = std::panic::catch_unwind(|| document::fax(None, &files, 50, &mut |_| {}));
@@ -129,10 +129,10 @@ pub(crate) fn imap(data: &[u8]) {
     session(MailboxProtocol::Imap, data);
 }
 
-/// Stands between two answers of a server in a corpus file.
+/// Separates two answers of a server in a corpus file.
 const BREAK: &[u8] = b"\n---\n";
 
-/// Most bytes of one mail that are asked for.
+/// The most bytes of one mail that are requested.
 const MAIL_BYTES_MAX: usize = 64 * 1024;
 
 fn session(protocol: MailboxProtocol, data: &[u8]) {

@@ -33,14 +33,14 @@ use crate::{
 /// The device every user of the gateway speaks from.
 const DEVICE: &str = "UMSTIEG";
 
-/// A driver with rooms of its own.
+/// A driver with its own rooms.
 pub(crate) struct Direct {
     url: String,
     server_name: String,
     slot: SlotLease,
     bot: String,
     http: reqwest::Client,
-    /// The person in every room, and everybody who is invited.
+    /// The person in every room, and all invited users.
     person: User,
     invited: Vec<String>,
     /// What is shared before anything is said, where rooms are encrypted.
@@ -60,7 +60,7 @@ pub(crate) struct Direct {
 
 /// Encryption without encrypting: the requests of it, with bodies of the same size.
 struct Sharing {
-    /// Everybody whom a key is for, and their devices.
+    /// All users who get a key, and their devices.
     recipients: BTreeMap<String, Vec<String>>,
     /// What each device is sent.
     key: Value,
@@ -204,7 +204,7 @@ impl Direct {
                     self.send(&room.id, &self.bot, &notice).await;
                 })
                 .await;
-            // What the person asks is not the service's request.
+            // The person's requests are not the service's.
             self.requests.fetch_sub(count, Ordering::Relaxed);
         })
         .await
@@ -219,7 +219,7 @@ impl Direct {
         RoundFigures { count, seconds, requests, ..RoundFigures::default() }
     }
 
-    /// Opens `count` rooms as the gateway does, each with a ghost of its own and one letter.
+    /// Opens `count` rooms as the gateway does, each with its own ghost and one letter.
     async fn threads(&self, count: usize) -> Vec<DirectRoom> {
         stream::iter(0..count)
             .map(async |_| self.thread().await)
@@ -263,7 +263,7 @@ impl Direct {
         self.bot.trim_start_matches('@').split(':').next().unwrap_or_default()
     }
 
-    /// The keys of a new device, in the order of the gateway; it also looks for devices of before.
+    /// The keys of a new device, in the order of the gateway; it also looks for earlier devices.
     async fn publish(&self, ghost: &str, papers: &Papers) {
         for (path, body) in [
             ("/v3/keys/device_signing/upload", &papers.identity),
@@ -403,7 +403,7 @@ impl Direct {
         self.smtp.send(mail).await.unwrap();
     }
 
-    /// Asks as a user of ours from its device, or as the person; the answer must be a 2xx.
+    /// Asks as one of our users from its device, or as the person; the answer must be a 2xx.
     async fn ask(&self, method: Method, path: &str, who: Option<&str>, body: &Value) -> Value {
         match who {
             Some(user) => {
@@ -414,8 +414,8 @@ impl Direct {
         }
     }
 
-    /// A question without a body, as a user of ours from its device; of `/sync` the part that a
-    /// device's inbox is.
+    /// A request without a body, as one of our users from its device; of `/sync` only the device's
+    /// inbox.
     async fn look(&self, path: &str, user: &str) {
         let filter = r#"{"room":{"rooms":[]},"presence":{"not_types":["*"]},"account_data":{"not_types":["*"]}}"#;
         let identity = [("user_id", user), ("device_id", DEVICE), ("filter", filter)];

@@ -17,7 +17,7 @@ pub(crate) fn letter(from: &str, to: &str, id: &str, answers: Option<&str>) -> S
     )
 }
 
-/// The words of a letter; its id stands in them, so that no two letters are alike.
+/// The words of a letter; they contain its id, so that no two letters are alike.
 fn text(id: &str) -> String {
     let mut text = format!("Sehr geehrte Kollegin, sehr geehrter Kollege ({id}),\r\n");
     for line in 1..=LINES {

@@ -1,9 +1,9 @@
 //! The gateway beside the homeserver driven directly, on one Synapse, in one run.
 //!
 //! `make bench` prints a table and writes `target/bench/report.json`; docs/benchmarks.md tells how
-//! to read it. Direct rounds and rounds of the gateway take turns, because a machine is never
-//! quiet for long; while the one is at work the other rests (the gateway's process is halted).
-//! Neighbouring rounds are compared, and of their ratios the median counts.
+//! to read it. Direct rounds and rounds of the gateway take turns, because a machine is never quiet
+//! for long; while one is at work the other rests (the gateway's process is halted). Neighbouring
+//! rounds are compared, and the median of their ratios counts.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that panics has met what it cannot measure")]
 #![expect(clippy::print_stdout, reason = "its output is the table")]
@@ -171,7 +171,7 @@ async fn encrypted(
     direct.open_threads(size.active).await;
     println!("bench: {} encrypted rooms on either side", size.active);
 
-    // Either side takes a one-time key of each device for each thread; 50 lie there.
+    // Either side takes a one-time key of each device for each thread; there are 50.
     let openings = size.openings.div_ceil(2).min(20);
     let each = (size.letters * size.rooms).div_ceil(size.active.max(1));
     let (mut into, mut opening) = (Pairs::default(), Pairs::default());

@@ -55,8 +55,8 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// Processor time a process has used, all its threads together, in seconds.
 pub(crate) fn cpu_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // proc(5): the name stands in brackets and may hold anything; utime and stime are the 12th
-    // and 13th field behind it.
+    // proc(5): the name is in brackets and may contain anything; utime and stime are the 12th and
+    // 13th field after it.
     let (_, fields) = stat.rsplit_once(')').unwrap();
     fields
         .split_whitespace()
@@ -74,8 +74,8 @@ pub(crate) fn peak_mib(process: u32) -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
-/// Lets the high-water mark begin anew (proc(5), `clear_refs`). Where that is not allowed the
-/// mark of earlier rounds stays, which is on the safe side.
+/// Resets the high-water mark (proc(5), `clear_refs`). Where that is not allowed the mark of
+/// earlier rounds stays, which is on the safe side.
 pub(crate) fn forget_peak(process: u32) {
     let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
 }

@@ -1,7 +1,7 @@
-//! The people in an encrypted room: ten, with two signed devices each, whom keys are shared with.
+//! The people in an encrypted room: ten, with two signed devices each, with whom keys are shared.
 //!
-//! Their devices are made by matrix-sdk-crypto in this process. They read nothing: what is measured
-//! is how what is said reaches them.
+//! matrix-sdk-crypto makes their devices in this process. They read nothing: the benchmark measures
+//! how messages reach them.
 
 use matrix_sdk_crypto::{
     DecryptionSettings, EncryptionSyncChanges, OlmMachine, TrustRequirement,
@@ -98,7 +98,7 @@ impl Participants {
     }
 
     async fn member(&self, user: User) -> Participant {
-        // Whoever registers has a device by that.
+        // Registering a user also makes a device.
         let whoami = self.ask(Method::GET, "/v3/account/whoami", &user.access_token, None).await;
         let first = device(&user, &whoami, user.access_token.clone()).await;
         let papers = papers(&first.machine).await;
@@ -117,7 +117,7 @@ impl Participants {
         Participant { user, devices }
     }
 
-    /// A further device of somebody, not signed yet.
+    /// A further device of a user, not signed yet.
     async fn another(&self, user: &User) -> MemberDevice {
         let login = json!({
             "type": "m.login.password",
@@ -186,7 +186,7 @@ pub(crate) async fn machine(user: &str, device: &str) -> OlmMachine {
     OlmMachine::new(&ruma::UserId::parse(user).unwrap(), device.into()).await
 }
 
-/// Makes all that a new device with an identity of its own uploads.
+/// Makes everything that a new device with its own identity uploads.
 pub(crate) async fn papers(machine: &OlmMachine) -> Papers {
     let requests = machine.bootstrap_cross_signing(true).await.unwrap();
     let upload = requests.upload_keys_req.unwrap();

@@ -1,4 +1,4 @@
-//! Ours: the gateway as a process of its own, with a mailbox, a database and a person in its rooms.
+//! Ours: the gateway as a separate process, with a mailbox, a database and a person in its rooms.
 
 use std::{
     collections::BTreeMap,
@@ -152,12 +152,12 @@ impl<'a> MeasuredPractice<'a> {
         &self.slot
     }
 
-    /// The homeserver of the world, which is its own unless a stub stands in for it.
+    /// The homeserver of the world, which is the gateway's own unless a stub replaces it.
     pub(crate) fn at(&self) -> &SynapseAccess {
         &self.world.homeserver
     }
 
-    /// The threads that exist before anything is measured, each with a correspondent of its own.
+    /// The threads that exist before anything is measured, each with its own correspondent.
     pub(crate) async fn open_threads(&mut self, count: usize) {
         self.threads = count;
         for thread in 0..count {
@@ -202,14 +202,14 @@ impl<'a> MeasuredPractice<'a> {
         self.letters(letters.collect()).await
     }
 
-    /// `count` letters of correspondents nobody has heard of.
+    /// `count` letters of unknown correspondents.
     pub(crate) async fn letters_opening_threads(&self, count: usize) -> RoundFigures {
         let known = self.letters.load(Ordering::Relaxed);
         let letters = (0..count).map(|number| (self.correspondent(known + number), None));
         self.letters(letters.collect()).await
     }
 
-    /// One answer in each room, from what the person says to the notice that it was handed over.
+    /// One answer in each room, from the person's message to the notice that it was handed over.
     pub(crate) async fn answers(&self) -> RoundFigures {
         let rooms = self.rooms().await;
         let before = self.begin().await;
@@ -225,9 +225,9 @@ impl<'a> MeasuredPractice<'a> {
         self.end(rooms.len(), begun, before).await
     }
 
-    /// What somebody's device was sent to read the rooms with.
+    /// What a user's device was sent to read the rooms with.
     pub(crate) async fn shared_key(&self, members: &Participants) -> Value {
-        // Nobody but the gateway has written to the last one of them yet.
+        // Only the gateway has written to the last one of them so far.
         let user = &members.people.last().unwrap().user.id;
         let sql = format!(
             "select message_json

@@ -14,7 +14,7 @@ use crate::measure::{RoundFigures, median};
 pub(crate) struct ReportRow {
     name: String,
     ours: f64,
-    /// What the homeserver takes when driven directly, where there is such a thing.
+    /// What the homeserver takes when driven directly, if there is such a figure.
     reference: Option<f64>,
     /// Median of the ratios of neighbouring rounds: not the ratio of the two medians.
     ratio: Option<f64>,
@@ -51,7 +51,7 @@ impl Pairs {
 /// Without encryption.
 pub(crate) const LITTLE_MEMORY: &str = "< 40";
 
-/// What is aimed at, where there is an aim.
+/// The aim, if there is one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Aims {
     pub(crate) throughput: &'static str,
@@ -104,7 +104,7 @@ impl BenchReport {
         self.costs(name, unit, rounds, LITTLE_MEMORY);
     }
 
-    /// Work of ours beside the same work of somebody else's.
+    /// Our work beside the same work of the direct driver.
     pub(crate) fn beside(
         &mut self,
         name: &str,

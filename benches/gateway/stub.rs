@@ -1,7 +1,7 @@
-//! A homeserver that answers at once and keeps nothing: with it, what is measured is ours alone.
+//! A homeserver that answers at once and keeps nothing: with it, only our own work is measured.
 //!
-//! It brings every event it was given back in transactions, as a real one does, so that the
-//! gateway has the same work.
+//! It brings every event it was given back in transactions, as a real one does, so that the gateway
+//! has the same work.
 
 use std::sync::{
     Arc,
@@ -124,7 +124,7 @@ async fn answer(
             {
                 map.insert("state_key".to_owned(), json!(decoded(state_key)));
             }
-            // Nobody listens any more when the benchmark ends.
+            // No task listens any more when the benchmark ends.
             let _ = front.events.send(event);
             json!({ "event_id": event_id })
         }

@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Story<'_> {
-    /// Whether events came encrypted, by devices that Anna's client has nothing to warn of, once it
-    /// has asked for their keys.
+    /// Whether events came encrypted, from devices about which Anna's client gives no warning once
+    /// it has asked for their keys.
     pub(crate) async fn is_trusted(&self, events: &[&SeenEvent]) -> Result<(), Miss> {
         let anna = &self.practice.anna;
         for event in events {
@@ -36,7 +36,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// What the homeserver holds of an event: that it is encrypted, and what nobody can read.
+    /// The homeserver's copy of an event: encrypted, and unreadable.
     pub(crate) async fn held_encrypted(&self, event_id: &str) -> Result<String, Miss> {
         let world = &self.practice.world;
         let sql = format!("select json from event_json where event_id = '{event_id}'");
@@ -53,7 +53,7 @@ impl Story<'_> {
         Ok(format!("type: m.room.encrypted\nciphertext: {begin}… and {rest} more characters"))
     }
 
-    /// Whether a file lies in the media store as bytes that nobody can read.
+    /// Whether a file lies in the media store as unreadable bytes.
     pub(crate) async fn lies_encrypted(&self, event: &SeenEvent, bytes: &[u8]) -> Result<(), Miss> {
         let url = event.content.pointer("/file/url").and_then(serde_json::Value::as_str);
         let id = url.and_then(|url| url.rsplit('/').next()).unwrap_or_default();

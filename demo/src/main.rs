@@ -1,9 +1,9 @@
 //! A practice, its servers and the gateway, and the two roads told step by step.
 //!
-//! Nothing in it is played: real servers (Postgres, Synapse, Dovecot, Exim), a Matrix client that
-//! is not ours (matrix-js-sdk, which tells the shield it would show), a mail program that is not ours
-//! (Python's), and the gateway as a process of its own. Each step waits until its outcome is seen,
-//! for a bounded time.
+//! Nothing in it is staged: real servers (Postgres, Synapse, Dovecot, Exim), a third-party Matrix
+//! client (matrix-js-sdk, which reports the shield it would show), a third-party mail program
+//! (Python's), and the gateway as a separate process. Each step waits until its outcome is seen, for
+//! a bounded time.
 
 mod evidence;
 mod mail;
@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
     match demo(DemoCli::parse().once).await {
         Ok(code) => code,
         Err(error) => {
-            // Nobody is left to tell when standard error is closed.
+            // When standard error is closed, there is no place left to complain.
             let _ = writeln!(io::stderr(), "umstieg-demo: {error}");
             ExitCode::FAILURE
         }

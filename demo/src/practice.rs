@@ -24,17 +24,17 @@ use crate::{
 };
 
 pub(crate) const ANNA: &str = "anna";
-/// Anna's colleague: the reader, with a client of their own. Anna's own devices and keys are those
-/// of her client here, which signs no other one.
+/// Anna's colleague: for the reader, with their own client. Anna's devices and keys are those of
+/// her client here, which signs no other device.
 const BERTA: &str = "berta";
 /// The gateway's.
 pub(crate) const DATABASE: &str = "umstieg";
-/// Good enough on loopback, for as long as somebody looks at a demo.
+/// Good enough on loopback, for the length of a demo.
 pub(crate) const PASSWORD: &str = "umstieg-demo";
 pub(crate) const PRACTICE_KIM: &str = "praxis@mueller.kim.telematik";
 pub(crate) const PRACTICE_FAX: &str = "praxis@fax.example";
 pub(crate) const ERIK: &str = "erik.muster@klinik-nord.kim.telematik";
-/// Numbers of this block are given to nobody, by the German numbering plan.
+/// By the German numbering plan, numbers of this block are never assigned.
 pub(crate) const FAX_NUMBER: &str = "+493023125000";
 
 /// Everything that runs. Dropping it ends all of it.
@@ -110,9 +110,9 @@ async fn people(world: &World) -> Result<JsClient, Miss> {
     for address in [PRACTICE_KIM, PRACTICE_FAX, ERIK] {
         world.mail.add_mailbox(address, PASSWORD).await?;
     }
-    // It warns of devices that nobody signed. One that refuses them, and accepts
-    // an invitation the moment it comes as this one does, may hide a first post until it is started
-    // again: it decides before it has the answer who its sender is.
+    // It warns of unsigned devices. A client that refuses them, and accepts an invitation the
+    // moment it comes as this one does, may hide a first post until it is restarted: it decides
+    // before it has the answer who its sender is.
     let warning = JsOptions { cross_signed: true, trust: ClientTrust::AnyDevice };
     Ok(JsClient::login(&world.synapse, ANNA, PASSWORD, warning).await?)
 }
@@ -132,7 +132,7 @@ impl GatewayPlace {
         fs::OpenOptions::new()
             .write(true)
             .create_new(true)
-            // Passwords stand in it.
+            // It contains passwords.
             .mode(0o600)
             .open(place.settings_file())
             .and_then(|mut file| file.write_all(place.settings(world).as_bytes()))
@@ -235,7 +235,7 @@ senders = ["{FAX_GATEWAY}"]
         )
     }
 
-    /// What a child of ours needs to know: an admin's own variables must not reach it.
+    /// What one of our child processes needs to know: an admin's own variables must not reach it.
     fn environment(&self) -> [(&'static str, &str); 1] {
         [("UMSTIEG_DATABASE_URL", &self.database)]
     }
@@ -289,7 +289,7 @@ impl Practice {
         format!("the log of the gateway ends with:\n{end}\nall logs: {folder}")
     }
 
-    /// What a reader needs to look at it with programs of their own.
+    /// What a reader needs to look at it with their own programs.
     pub(crate) fn addresses(&self) -> String {
         let mail = &self.world.mail;
         let (pop3, imap, smtp) = (mail.ports.pop3s, mail.ports.imaps, mail.ports.smtps);

@@ -1,4 +1,4 @@
-//! What the terminal tells: headings, steps with their time, and quotes of what was seen.
+//! The terminal's output: headings, steps with their time, and quotes of what was seen.
 
 use std::{
     error::Error,
@@ -14,7 +14,7 @@ use crate::DemoError;
 /// Shorter steps go without their time.
 const WORTH_TELLING: Duration = Duration::from_millis(100);
 
-/// What was expected of a step, and what was seen instead.
+/// What a step should have shown, and what was seen instead.
 #[derive(Debug)]
 pub(crate) struct Miss {
     pub(crate) expected: String,
@@ -71,13 +71,13 @@ impl Tale {
         self.say(&format!("\n{}\n", self.coloured("1", heading)))
     }
 
-    /// Lines of their own, as they are.
+    /// Separate lines, as they are.
     pub(crate) fn say(&self, lines: &str) -> Result<(), DemoError> {
         let mut out = io::stdout().lock();
         out.write_all(lines.as_bytes()).and_then(|()| out.flush()).map_err(DemoError::Terminal)
     }
 
-    /// What somebody wrote or sees, set off from the story.
+    /// What a person wrote or sees, set off from the story.
     pub(crate) fn quote(&self, lines: &str) -> Result<(), DemoError> {
         let quoted: String = lines
             .trim_end()
@@ -126,7 +126,7 @@ impl Tale {
         format!("{} steps seen in {}", self.steps, seconds(self.begun.elapsed()))
     }
 
-    /// Says which step was not seen, what was expected of it, and what was seen instead.
+    /// Says which step was not seen, what it should have shown, and what was seen instead.
     pub(crate) fn failed(&self, error: &DemoError) -> Result<(), DemoError> {
         let cross = self.coloured("31", "✗");
         let DemoError::Step { heading, step, expected, seen } = error else {

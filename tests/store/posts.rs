@@ -36,7 +36,7 @@ async fn posts_wait_in_the_order_in_which_they_were_made() {
     let (conversation, _, posts) = said(&tables, &["a", "b"]).await;
     tables.store.add_bot_post(conversation, "n", &notice("x")).await.unwrap();
     tables.said_by_letter(conversation, &["c"]).await;
-    // Nothing asks for another conversation's.
+    // Another conversation's post does not appear.
     let other = tables.conversation_with(&mail_of("anna@x.kim.telematik")).await;
     tables.store.add_bot_post(other, "o", &notice("x")).await.unwrap();
     assert_eq!(tables.waiting_names(conversation).await, "a b n c");

@@ -1,9 +1,9 @@
-//! Matrix clients as people use them; not of our making.
+//! Matrix clients as people use them; not made by us.
 //!
-//! Each client is a small program around somebody's library, in a process of its own: matrix-nio
-//! ([`Client`], `python/client.py`), and matrix-js-sdk with the Rust crypto Element has
-//! ([`JsClient`], `clients/js.mjs`). It accepts invitations by itself and remembers every event it
-//! has seen; a test acts, then waits until the client has seen what it should.
+//! Each client is a small program around a third-party library, in a separate process: matrix-nio
+//! ([`Client`], `python/client.py`), and matrix-js-sdk with Element's Rust crypto ([`JsClient`],
+//! `clients/js.mjs`). It accepts invitations by itself and remembers every event it has seen; a
+//! test acts, then waits until the client has seen what it should.
 
 mod js;
 pub(crate) mod talk;
@@ -61,8 +61,8 @@ pub struct SeenEvent {
     /// Whether it could not be deciphered when it came, and could be later.
     #[serde(skip)]
     pub deciphered_late: bool,
-    /// What a person was warned of when it was shown; only matrix-js-sdk tells, of what came
-    /// encrypted and was deciphered.
+    /// The warning a person saw with it; only matrix-js-sdk tells it, for events that came
+    /// encrypted and were decrypted.
     #[serde(default)]
     pub shield: Option<Shield>,
     /// Whether the device that sent it was verified by hand; only matrix-nio tells.
@@ -173,7 +173,7 @@ pub struct SeenTimeline {
 }
 
 impl SeenTimeline {
-    /// Takes in an event. One that could be deciphered at last stands where it stood before.
+    /// Takes in an event. One that could finally be decrypted takes its earlier place.
     fn take_in(&mut self, mut event: SeenEvent) {
         let known = self.events.iter_mut().find(|known| {
             known.undecipherable && known.event_id.is_some() && known.event_id == event.event_id
@@ -299,7 +299,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Starts the program; nobody is logged in yet.
+    /// Starts the program; no user is logged in yet.
     fn start(program: &Program, folder: Arc<Folder>) -> Result<Self> {
         let talk = Talk::start(program, &folder)?;
         Ok(Self { user_id: String::new(), device_id: String::new(), talk, folder })
@@ -372,9 +372,10 @@ impl Client {
         Ok(field(&answer, "event_id"))
     }
 
-    /// The bytes of the file an event carries, deciphered if need be.
+    /// The bytes of the file an event carries, decrypted if need be.
     ///
     /// # Errors
+    ///
     /// When there is none, or the homeserver does not give it.
     pub async fn download(&self, event: &SeenEvent) -> Result<Vec<u8>> {
         let answer = self.command("download", json!({ "content": event.content })).await?;
@@ -421,11 +422,12 @@ impl Client {
         Ok(field(&answer, "room_id"))
     }
 
-    /// Encrypts what no client would send, as matrix-nio: `payload` is all that is inside. Returns the
+    /// Encrypts what no client would send, as matrix-nio: `payload` is the whole inside. Returns the
     /// content for an `m.room.encrypted`.
     ///
     /// # Errors
-    /// When the homeserver refuses what the members' devices are sent for it.
+    ///
+    /// When the homeserver refuses the keys that are sent to the members' devices for it.
     pub async fn encrypt(&self, room_id: &str, payload: Value) -> Result<Value> {
         let command = json!({ "room_id": room_id, "payload": payload });
         let answer = self.command("encrypt", command).await?;
@@ -473,7 +475,8 @@ impl Client {
     /// `what` completes the sentence "waited in vain for …".
     ///
     /// # Errors
-    /// When it was not seen in time; the message lists what was.
+    ///
+    /// When it was not seen in time; the message lists what was seen.
     pub async fn wait_for<T>(
         &self,
         what: &str,
@@ -485,7 +488,8 @@ impl Client {
     /// As [`wait_for`](Self::wait_for), at most as long as given.
     ///
     /// # Errors
-    /// When it was not seen in time; the message lists what was.
+    ///
+    /// When it was not seen in time; the message lists what was seen.
     pub async fn wait_for_within<T>(
         &self,
         within: Duration,

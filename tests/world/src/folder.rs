@@ -1,4 +1,4 @@
-//! The one folder everything of a world lies in.
+//! The one folder that contains everything of a world.
 //!
 //! It goes with its value, or with the process; it stays, logs and all, when the thread panics and
 //! when `UMSTIEG_WORLD_KEEP` is set.

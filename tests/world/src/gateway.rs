@@ -29,7 +29,7 @@ pub struct PracticeChannel {
     /// Our own address; its mailbox must exist with the password [`PASSWORD`].
     pub address: String,
     pub team: Vec<String>,
-    /// Who may answer; all of the team when empty.
+    /// The users who may answer; the whole team when empty.
     pub speakers: Vec<String>,
     pub collect_seconds: u32,
     /// Further lines for `[[channel]]`, such as `thread_by = "correspondent"`.
@@ -130,7 +130,7 @@ impl PracticeChannel {
     }
 }
 
-/// The gateway with its settings in a folder of its own. Dropping it ends the process.
+/// The gateway with its settings in a separate folder. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
@@ -141,10 +141,10 @@ pub struct Gateway {
     slot: Slot,
 }
 
-/// What a gateway without encryption is told: tests then read its rooms with any client.
+/// The settings of a gateway without encryption: tests then read its rooms with any client.
 pub const UNENCRYPTED: &str = "required = false";
 
-/// What a gateway with encryption is told: it waits only a moment for a key.
+/// The settings of a gateway with encryption: it waits only a moment for a key.
 pub const ENCRYPTED: &str = "key_wait_seconds = 3";
 
 impl Gateway {
@@ -213,7 +213,7 @@ impl Gateway {
                 ("UMSTIEG_SETTINGS", path.join("umstieg.toml").display().to_string()),
                 // As the unit in docs/operations.md has it.
                 ("MALLOC_ARENA_MAX", "2".to_owned()),
-                // It speaks English, whoever runs the tests.
+                // It speaks English, whatever the tester's environment.
                 ("LC_ALL", "C".to_owned()),
             ],
             account: None,

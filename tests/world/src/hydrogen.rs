@@ -12,10 +12,10 @@ use crate::{
     synapse::SynapseAccess,
 };
 
-/// Somebody logged in to Hydrogen, in a Chromium without a window; ended with this value.
+/// A user logged in to Hydrogen, in a headless Chromium; ended with this value.
 ///
-/// Hydrogen is served on a port of its own on loopback. It waits up to a minute for what it is
-/// asked to see.
+/// Hydrogen is served on a separate port on loopback. It waits up to a minute for what it is asked
+/// to see.
 #[derive(Debug)]
 pub struct Hydrogen {
     user_id: String,
@@ -100,7 +100,7 @@ impl Hydrogen {
     }
 }
 
-/// Where cargo builds: a program of ours lies in `target/debug`, a test in `target/debug/deps`.
+/// Where cargo builds: our programs are in `target/debug`, tests in `target/debug/deps`.
 fn target() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     let named = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();

@@ -1,18 +1,18 @@
 //! The servers the gateway lives among, real ones, started on loopback.
 //!
-//! A private Postgres cluster, Synapse, Dovecot and Exim, and Matrix clients that are not ours
-//! (matrix-nio, matrix-js-sdk, and Hydrogen in a browser).
-//! Tests, benchmarks and `make demo` all live in this world. Everything a world owns lies in one
-//! folder, listens on 127.0.0.1 on ports that were free, and ends with the handle that owns it,
-//! or with the process if that is killed ([`process`] tells how).
+//! A private Postgres cluster, Synapse, Dovecot and Exim, and third-party Matrix clients
+//! (matrix-nio, matrix-js-sdk, and Hydrogen in a browser). Tests, benchmarks and `make demo` all
+//! live in this world. Everything a world owns lies in one folder, listens on 127.0.0.1 on ports
+//! that were free, and ends with the handle that owns it, or with the process if that is killed
+//! ([`process`] tells how).
 //!
 //! Two ways in:
-//! * [`World::shared`]: what most tests want. Under `umstieg-world exec <command>` all processes
-//!   of a run share one world; without it each process starts one for itself. Tests run side by
-//!   side in it, each with an application service ([`Slot`]), a database and mailboxes of its own.
-//! * [`World::start`]: a world of one's own, for tests that kill its servers, and for the demo.
+//! * [`World::shared`]: what most tests want. Under `umstieg-world exec <command>` all processes of
+//!   a run share one world; without it each process starts one for itself. Tests run side by side
+//!   in it, each with its own application service ([`Slot`]), database and mailboxes.
+//! * [`World::start`]: a separate world, for tests that kill its servers, and for the demo.
 //!
-//! Who needs tables and nothing else asks for [`Postgres::shared`].
+//! A test that needs only tables asks for [`Postgres::shared`].
 //!
 //! `scripts/setup` installs what is started here.
 
@@ -66,7 +66,7 @@ pub const WORLD_VARIABLE: &str = "UMSTIEG_WORLD";
 /// unused one costs nothing.
 const SHARED_SLOTS: usize = 40;
 
-/// What a world is made of.
+/// The parts of a world.
 #[derive(Clone, Debug, Default)]
 pub struct WorldOptions {
     pub synapse: SynapseOptions,
@@ -108,10 +108,11 @@ pub struct Surroundings {
 impl World {
     /// Starts all servers, and returns when each of them answers.
     ///
-    /// `progress` is told in a few words what has just been done. Takes 4 to 10 seconds, most of
-    /// it Synapse making its tables.
+    /// `progress` is told in a few words what has just been done. Takes 4 to 10 seconds, most of it
+    /// for Synapse making its tables.
     ///
     /// # Errors
+    ///
     /// When something is not installed, or a server does not come up; the message carries the end
     /// of its log.
     pub async fn start(options: WorldOptions, progress: impl Fn(&str) + Sync) -> Result<Self> {
@@ -164,7 +165,7 @@ impl World {
         }
     }
 
-    /// The folder everything of this world lies in: one folder per server, its logs within.
+    /// The folder that contains everything of this world: one folder per server, its logs within.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -194,6 +195,7 @@ impl Postgres {
     /// ends with it.
     ///
     /// # Errors
+    ///
     /// As [`Postgres::start`], or when the description is not readable.
     pub async fn shared() -> Result<&'static Cluster> {
         static OF_THIS_PROCESS: OnceCell<(Postgres, Folder)> = OnceCell::const_new();

@@ -32,7 +32,7 @@ use crate::{
 
 /// The domain of the fax gateway stand-in: a mail to any number in it is a fax sent.
 pub const FAX_DOMAIN: &str = "fax.example";
-/// The mailbox all mail to [`FAX_DOMAIN`] lands in, unless its address has one of its own.
+/// The mailbox that all mail to [`FAX_DOMAIN`] lands in, unless its address has its own.
 pub const FAX_GATEWAY: &str = "gateway@fax.example";
 /// The password of [`FAX_GATEWAY`].
 pub const FAX_GATEWAY_PASSWORD: &str = "gateway";
@@ -93,19 +93,21 @@ impl Mail {
     /// Makes a mailbox; if it is there, gives it this password.
     ///
     /// Logs in as `address` or in the form of a KIM client module,
-    /// `address#host:port#mandant#client#workplace` (gemSpec_CM_KOM-LE; the part behind the
-    /// address is checked for its form only).
+    /// `address#host:port#mandant#client#workplace` (gemSpec_CM_KOM-LE; only the form of the part
+    /// after the address is checked).
     ///
     /// # Errors
+    ///
     /// When the table of mailboxes cannot be written.
     pub async fn add_mailbox(&self, address: &str, password: &str) -> Result<()> {
         let home = self.home(address);
         self.edit_accounts(&["mailbox", address, password, &home.display().to_string()]).await
     }
 
-    /// Lets all mail to a domain land in one mailbox, if its address has none of its own.
+    /// Lets all mail to a domain land in one mailbox, if its address has none itself.
     ///
     /// # Errors
+    ///
     /// When the table of mailboxes cannot be written.
     pub async fn add_catch_all(&self, domain: &str, mailbox: &str) -> Result<()> {
         self.edit_accounts(&["catch_all", domain, mailbox]).await
@@ -185,9 +187,9 @@ impl Mail {
             .map_err(|error| WorldError::io("read the queue of Exim", error))
     }
 
-    /// The name that Exim gave a mail when it took it over: two mails of one content that were
-    /// submitted bear two, a mail that Exim delivered twice (it was ended between the delivery and
-    /// its note of it) bears one. `None` for a mail that did not come through Exim.
+    /// The name that Exim gave a mail when it took it over. Two mails of one content that were
+    /// submitted have two names; a mail that Exim delivered twice (it was ended between the
+    /// delivery and its note of it) has one. `None` for a mail that did not come through Exim.
     pub fn taken_over_as(mail: &[u8]) -> Option<String> {
         exim::name_of(&String::from_utf8_lossy(mail))
     }

@@ -108,7 +108,7 @@ async fn up(slots: usize) -> Result<ExitCode> {
     let world = World::start(WorldOptions::with_slots(slots), tell).await?;
     let description = world.describe()?;
     world.synapse.register_user("reader", "reader").await?;
-    // Seen from outside before it is shown: a client that is not ours can log in.
+    // Tried from outside before it is shown: a third-party client can log in.
     drop(Client::login(&world.synapse, "reader", "reader").await?);
     let ports = world.mail.ports;
     tell(&format!("Postgres    {}", world.postgres.url("postgres")));
@@ -146,7 +146,7 @@ async fn database(migrations: &OsString, command: &[OsString]) -> Result<ExitCod
 /// How a command ended.
 struct CommandEnd {
     status: ExitStatus,
-    /// Whether somebody told us to end meanwhile: then a failure is no failure.
+    /// Whether a signal told us to end meanwhile: then a failure is no failure.
     asked_for: bool,
 }
 
@@ -169,7 +169,7 @@ async fn run(command: &[OsString], env: &[(&str, &std::ffi::OsStr)]) -> Result<C
     let mut asked_for = false;
     loop {
         tokio::select! {
-            // In this order: the command may end by the very Ctrl-C we have not looked at yet.
+            // In this order: the command may end by the very Ctrl-C that was not noticed yet.
             biased;
             _ = interrupt.recv() => {}
             _ = terminate.recv() => child.start_kill().map_err(failed)?,

@@ -1,8 +1,8 @@
-//! What became of the one-time keys of devices, as the homeserver knows it.
+//! The fate of the one-time keys of devices, as the homeserver knows it.
 //!
-//! A one-time key may open one session and no more. A device that went back to an older state of
-//! its own uploads keys it has uploaded before, and Synapse hands them out again: it forgets a key
-//! when it is claimed. So a trigger in Synapse's database keeps a list here.
+//! A one-time key may open only one session. A device that went back to an older state of its own
+//! uploads keys it has uploaded before, and Synapse hands them out again: it forgets a key when it
+//! is claimed. So a trigger in Synapse's database keeps a list here.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,9 @@ use crate::{
     postgres::Cluster,
 };
 
-/// A key that lies in the table already was uploaded; who claimed others before is not known.
-///
-/// A deletion by Synapse's claim (`WITH claims(…) … DELETE`) is told from that by the removal of a
-/// device; a test holds that this is how Synapse claims.
+/// A key that is in the table already was uploaded; it is unknown who claimed others before. A
+/// deletion by Synapse's claim (`WITH claims(…) … DELETE`) differs from one by the removal of a
+/// device; a test checks that this is how Synapse claims.
 const WATCH: &str = r"
 DO $watch$
 BEGIN
@@ -63,9 +62,9 @@ pub struct OneTimeKeys {
     database: String,
 }
 
-/// A one-time key of a device and what became of it.
+/// A one-time key of a device and its fate.
 ///
-/// The same key under another id, and another key under the same id, is a row of its own.
+/// The same key under another id, and another key under the same id, is a separate row.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OneTimeKey {
     pub user_id: String,
@@ -76,7 +75,7 @@ pub struct OneTimeKey {
     pub public_key: String,
     /// How many times it was uploaded.
     pub uploaded: u32,
-    /// How many times somebody was given it.
+    /// How many times it was given to a user.
     pub claimed: u32,
 }
 
@@ -84,6 +83,7 @@ impl OneTimeKeys {
     /// Keeps a list of what is uploaded and claimed from now on; a list that is kept already goes on.
     ///
     /// # Errors
+    ///
     /// When Postgres is down.
     pub async fn watch(world: &Surroundings) -> Result<Self> {
         let (postgres, database) = (world.postgres.clone(), world.homeserver.database.clone());
@@ -111,7 +111,7 @@ impl OneTimeKeys {
                ORDER BY user_id, device_id, key_id, public_key
              ) AS key"
         );
-        // json_agg puts each element on a line of its own.
+        // json_agg puts each element on a separate line.
         let rows = self.postgres.query(&self.database, &sql).await?;
         serde_json::from_str(&rows).map_err(|error| WorldError::refused("read the keys", error))
     }

@@ -7,14 +7,14 @@ use tokio::net::TcpSocket;
 
 use crate::error::{Result, WorldError};
 
-/// Below the range Linux takes ports for connections from (32768 and up), so that nobody's
-/// connection sits on a port while its server is being restarted.
+/// Below the range Linux takes ports for connections from (32768 and up), so that no connection
+/// occupies a port while its server is being restarted.
 const CANDIDATES: std::ops::Range<u16> = 20_000..32_000;
 const TRIES_MAX: usize = 200;
 
-/// A port on 127.0.0.1 no other world takes as long as this value lives.
+/// A port on 127.0.0.1 that no other world takes as long as this value lives.
 ///
-/// It holds a socket that is bound and does not listen: a server of ours, which binds with
+/// It holds a socket that is bound and does not listen: one of our servers, which binds with
 /// `SO_REUSEADDR` as servers do, still gets the port; another reservation, which binds without,
 /// does not. A connection meanwhile is refused, as to any closed port.
 #[derive(Debug)]

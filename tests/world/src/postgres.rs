@@ -16,7 +16,7 @@ use crate::{
     setup::{UnixAccount, postgres_program},
 };
 
-/// The superuser of the cluster. Nobody needs a password: it listens on loopback only.
+/// The superuser of the cluster. It needs no password: the cluster listens on loopback only.
 const USER: &str = "umstieg";
 /// How long the shared memory of a killed server may stay with its last backend.
 const MEMORY_FREE_WITHIN: Duration = Duration::from_secs(20);
@@ -34,22 +34,24 @@ impl Cluster {
     /// # Errors
     /// When it exists already, or Postgres is down.
     pub async fn create_database(&self, name: &str) -> Result<String> {
-        // Nobody is ever connected to it, so that tests may do this side by side.
+        // No client is ever connected to it, so that tests may do this side by side.
         self.copy_database("template0", name).await
     }
 
-    /// Makes an empty database nobody else has and returns its address: what each test wants.
+    /// Makes an empty database for the caller alone and returns its address: what each test wants.
     ///
     /// # Errors
+    ///
     /// When Postgres is down.
     pub async fn create_fresh_database(&self) -> Result<String> {
         self.create_database(&fresh_name()).await
     }
 
-    /// The same with all that is in `template`, to which nobody is connected.
+    /// The same with the content of `template`, to which no client is connected.
     ///
     /// # Errors
-    /// When somebody is connected to it, or Postgres is down.
+    ///
+    /// When a client is connected to it, or Postgres is down.
     pub async fn create_fresh_copy(&self, template: &str) -> Result<String> {
         self.copy_database(template, &fresh_name()).await
     }
@@ -120,7 +122,7 @@ impl Postgres {
             // A killed process loses nothing by this, only a killed machine does.
             "fsync=off".to_owned(),
             "full_page_writes=off".to_owned(),
-            // Tests run side by side, each with a pool of its own.
+            // Tests run side by side, each with its own pool.
             "max_connections=400".to_owned(),
             "shared_buffers=128MB".to_owned(),
             // Files in the folder instead of /dev/shm: gone with the folder.

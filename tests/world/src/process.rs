@@ -1,10 +1,10 @@
 //! A server as a process: started, waited for, killed, started again, and never left behind.
 //!
-//! Every server runs in the foreground in a process group of its own, so that a Ctrl-C in the
+//! Every server runs in the foreground in a separate process group, so that a Ctrl-C in the
 //! terminal does not reach it before its owner has decided, and so that its children end with it.
-//! Dropping the handle ends it. What if nobody can drop it any more, because the owner was killed?
-//! The [`guard`] sees the owner's pipe close and ends the group. To leave no gap, a new process
-//! waits at a gate until the guard knows it.
+//! Dropping the handle ends it. If the owner was killed, nothing drops the handle: then the
+//! [`guard`] sees the owner's pipe close and ends the group. To leave no gap, a new process waits
+//! at a gate until the guard knows it.
 
 pub(crate) mod guard;
 
@@ -30,7 +30,7 @@ use crate::{
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long a server may take to end by itself before it is killed.
 const END_WITHIN: Duration = Duration::from_secs(10);
-/// Between two looks at a state nobody tells us about.
+/// Time between two checks of a state that nothing tells us about.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How to start a server.
@@ -104,7 +104,7 @@ impl Server {
         }
     }
 
-    /// Whether it was started and does not run any more.
+    /// Whether it was started and no longer runs.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process.as_mut().is_none_or(Process::has_ended)
     }
@@ -237,7 +237,7 @@ pub(crate) async fn run(
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Whether somebody accepts connections on this port of 127.0.0.1.
+/// Whether a server accepts connections on this port of 127.0.0.1.
 pub(crate) async fn listens(port: u16) -> bool {
     tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
 }

@@ -63,7 +63,7 @@ impl Default for SynapseOptions {
     }
 }
 
-/// An application service that Synapse knows and nobody runs yet.
+/// An application service that Synapse knows and that does not run yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     pub id: String,
@@ -148,16 +148,17 @@ pub struct SynapseAccess {
 }
 
 impl SynapseAccess {
-    /// Takes a slot nobody else has; waits for one if need be.
+    /// Takes a free slot; waits for one if need be.
     ///
     /// A slot may have been used before: rooms and ghosts of an earlier test are still there.
     ///
     /// # Errors
+    ///
     /// When none becomes free, or there are none.
     pub async fn take_slot(&self) -> Result<SlotLease> {
         let begun = Instant::now();
         while !self.slots.is_empty() && begun.elapsed() < SLOT_WITHIN {
-            // In turn: the rooms of earlier tests stay, and whoever comes anew to a slot hears of all of
+            // In turn: the rooms of earlier tests stay, and a test that takes a slot hears of all of
             // them.
             let first = SLOTS_TAKEN.fetch_add(1, Ordering::Relaxed) % self.slots.len();
             for slot in self.slots.iter().cycle().skip(first).take(self.slots.len()) {
@@ -236,11 +237,12 @@ impl SynapseAccess {
         }
     }
 
-    /// One request to Synapse with somebody's token; for what no client of the world offers.
+    /// One request to Synapse with a given token; for what no client of the world offers.
     ///
     /// Returns the status and the answer (`null` if it is not JSON).
     ///
     /// # Errors
+    ///
     /// When Synapse does not answer at all.
     pub async fn request(
         &self,
@@ -283,9 +285,10 @@ impl Deref for Synapse {
 }
 
 impl Synapse {
-    /// Starts a new Synapse below `folder` with a database of its own in `postgres`.
+    /// Starts a new Synapse below `folder` with a separate database in `postgres`.
     ///
     /// # Errors
+    ///
     /// When Synapse is not installed, or does not come up.
     pub async fn start(
         folder: &Path,
@@ -396,10 +399,11 @@ impl Synapse {
         .await
     }
 
-    /// Leaves logging in to the service at `endpoint`, which says whom a token belongs to, and
-    /// restarts Synapse: passwords and `/login` are no longer taken.
+    /// Leaves logging in to the service at `endpoint`, which says whose token it is, and restarts
+    /// Synapse: passwords and `/login` are no longer taken.
     ///
     /// # Errors
+    ///
     /// When homeserver.yaml cannot be edited, or Synapse does not come up again.
     pub async fn delegate_login(&mut self, endpoint: &str) -> Result<()> {
         self.set_up_anew(|settings| {
@@ -441,7 +445,7 @@ fn settings(
         "public_baseurl": homeserver.url,
         "listeners": [{
             "port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": false,
-            // No "federation" here, an empty whitelist below: nobody outside is reached.
+            // No "federation" here, an empty whitelist below: no outside server is reached.
             "resources": [{ "names": ["client"], "compress": false }],
         }],
         "federation_domain_whitelist": [],

@@ -18,7 +18,7 @@ pub struct Issued {
     pub key: String,
 }
 
-/// A certificate authority that exists for one world only; nobody else trusts it.
+/// A certificate authority that exists for one world only; nothing else trusts it.
 pub struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -67,7 +67,7 @@ impl Authority {
 fn params(names: &[&str]) -> Result<CertificateParams> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).map_err(failed)?;
-    // Fixed and wide, because the world has no clock of its own.
+    // Fixed and wide, because the world has no clock.
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);
     Ok(params)

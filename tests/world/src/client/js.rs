@@ -110,10 +110,11 @@ impl JsClient {
         Ok(())
     }
 
-    /// The shield beside an event as it would be shown now: one that warned of a device nobody
-    /// knew yet goes when the device is known. Nothing for what did not come encrypted.
+    /// The shield beside an event as it would be shown now: a shield that warned of an unknown
+    /// device goes when the device is known. Nothing for an unencrypted event.
     ///
     /// # Errors
+    ///
     /// When the event is not in the timeline.
     pub async fn shield(&self, event: &SeenEvent) -> Result<Option<Shield>> {
         #[derive(Deserialize)]
@@ -128,11 +129,12 @@ impl JsClient {
 
     /// Ends the client in an orderly way, so that it can be [resumed](JsEnded::resume).
     ///
-    /// Its device, its keys, its rooms and its place in what the homeserver tells are kept, of each
-    /// room the last 50 events. They are written to a file only here, since Node has no IndexedDB:
-    /// a client that is dropped has lost them.
+    /// It keeps its device, its keys, its rooms, its position in the homeserver's `/sync`, and the
+    /// last 50 events of each room. They are written to a file only here, since Node has no
+    /// IndexedDB: a client that is dropped has lost them.
     ///
     /// # Errors
+    ///
     /// When the file cannot be written.
     pub async fn end(self) -> Result<JsEnded> {
         let Self { client, login } = self;
@@ -142,10 +144,11 @@ impl JsClient {
         Ok(JsEnded { user_id, login, folder })
     }
 
-    /// [`end`](Self::end) and [`resume`](JsEnded::resume). What was seen begins anew, with what was
-    /// kept of each room.
+    /// [`end`](Self::end) and [`resume`](JsEnded::resume). What was seen starts again, with what
+    /// was kept of each room.
     ///
     /// # Errors
+    ///
     /// When it cannot be ended or resumed.
     pub async fn restart(self) -> Result<Self> {
         self.end().await?.resume().await

@@ -63,11 +63,11 @@ pub(crate) const HYDROGEN: Program = Program {
         ("hydrogen.html", include_str!("../../clients/hydrogen.html")),
         LINES,
     ],
-    // The browser is in a process group of its own: the program has to end it.
+    // The browser is in a separate process group: the program has to end it.
     end: Signal::TERM,
 };
 
-/// A running program. It ends with this value; its folder stays as long as somebody holds it.
+/// A running program. It ends with this value; its folder stays as long as something holds it.
 pub(crate) struct Talk {
     shared: Arc<TalkShared>,
     changes: watch::Receiver<u64>,
@@ -131,7 +131,7 @@ impl Talk {
         let shared = Arc::new(TalkShared::default());
         let (change, changes) = watch::channel(0);
         let listener = Arc::clone(&shared);
-        // A thread of its own: the client outlives the async runtime it was started in, if need be.
+        // A separate thread: the client outlives the async runtime it was started in, if need be.
         std::thread::Builder::new()
             .name("client".to_owned())
             .spawn(move || listen(output, &listener, &change))

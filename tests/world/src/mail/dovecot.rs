@@ -44,7 +44,7 @@ pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> 
     })
 }
 
-/// Who may log in, and where a mailbox lies.
+/// Which users may log in, and where a mailbox is.
 ///
 /// A KIM user name is the address, then `#` and four more fields: host and port of the KIM service,
 /// Mandant, client system, workplace. Case is kept on the way (they are case-sensitive) and only

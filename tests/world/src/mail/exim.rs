@@ -28,8 +28,8 @@ pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> 
     let log = run.join("output.log");
     write(account, &log, "")?;
 
-    // Debian's Exim looks for its compiled-in account and accepts settings from no other. This
-    // wrapper answers that the account is ours, so it runs wholly without root.
+    // Debian's Exim looks for its compiled-in account and accepts settings from no other account.
+    // This wrapper answers that the account is ours, so Exim runs wholly without root.
     for (name, line) in [
         ("passwd", format!("Debian-exim:x:{}:{}::/:/bin/false", account.uid, account.gid)),
         ("group", format!("Debian-exim:x:{}:", account.gid)),

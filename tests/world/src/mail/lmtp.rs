@@ -46,7 +46,7 @@ impl LmtpTalk<'_> {
         self.expect('2').await
     }
 
-    /// Reads one answer, of one line or more; its last line has a space behind the code.
+    /// Reads one answer, of one line or more; its last line has a space after the code.
     async fn expect(&mut self, class: char) -> Result<()> {
         let doing = format!("deliver to {} by LMTP", self.to);
         loop {

@@ -1,8 +1,8 @@
 //! A mailbox that misbehaves as its script says, over POP3 and IMAP.
 //!
 //! Real servers do what they should. This one breaks off, stays silent, refuses, or says something
-//! else at the commands a test names, for all mails or for one; at everything else it is as right
-//! as it has to be. It tells what it was asked for, and what it deleted.
+//! else at the commands a test names, for all mails or for one; everything else it does as
+//! correctly as necessary. It tells what it was asked for, and what it deleted.
 
 mod imap;
 mod pop3;
@@ -60,11 +60,11 @@ struct MisdeedRule {
     /// For the mail of this name only; else whichever mail it is.
     mail: Option<String>,
     misdeed: Misdeed,
-    /// So many times, then no more; `None`: always.
+    /// This many times, then no more; `None`: always.
     times: Option<u32>,
 }
 
-/// What the mailbox holds and what was done to it.
+/// The mailbox's contents and what was done to it.
 #[derive(Debug, Default)]
 struct MisbehavingState {
     /// Name (the UIDL, or the UID) and bytes.
@@ -76,7 +76,7 @@ struct MisbehavingState {
     asked: Vec<(String, Option<String>)>,
     /// Name and bytes of what was really deleted.
     deleted: Vec<(String, Vec<u8>)>,
-    /// Names each mail anew in every session.
+    /// Gives each mail a new name in every session.
     names_anew: bool,
     /// Says that a deletion was done, and keeps the mail.
     keeps_deleted: bool,
@@ -120,7 +120,7 @@ impl Misbehaving {
             while let Ok((connection, _)) = listener.accept().await {
                 let session = MisbehavingSession::new(connection, shared.clone());
                 sessions.spawn(async move {
-                    // The end of a session, whichever way it came, is nobody's business.
+                    // The end of a session does not matter, whichever way it came.
                     match protocol {
                         Protocol::Pop3 => drop(pop3::serve(session).await),
                         Protocol::Imap => drop(imap::serve(session).await),
@@ -140,7 +140,7 @@ impl Misbehaving {
         self.adds(command, mail, misdeed, None);
     }
 
-    /// The same, so many times.
+    /// The same, this many times.
     pub fn does_times(&self, times: u32, command: &str, mail: Option<&str>, misdeed: Misdeed) {
         self.adds(command, mail, misdeed, Some(times));
     }
@@ -158,7 +158,7 @@ impl Misbehaving {
         state.keeps_deleted = false;
     }
 
-    /// Names each mail anew in every session from now on.
+    /// Gives each mail a new name in every session from now on.
     pub fn names_anew(&self) {
         self.state().names_anew = true;
     }
@@ -168,7 +168,7 @@ impl Misbehaving {
         self.state().keeps_deleted = true;
     }
 
-    /// Puts other mails in the place of those that are there.
+    /// Replaces the mails that are there with others.
     pub fn holds(&self, mails: &[(&str, &[u8])]) {
         let mails = mails.iter().map(|(name, mail)| ((*name).to_owned(), mail.to_vec())).collect();
         self.state().mails = mails;

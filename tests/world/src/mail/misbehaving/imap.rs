@@ -1,4 +1,4 @@
-//! IMAP as far as the gateway speaks it.
+//! The part of IMAP that the gateway speaks.
 
 use super::{MisbehavingSession, MisbehavingState, PossibleAnswers, UntilOver};
 

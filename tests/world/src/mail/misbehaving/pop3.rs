@@ -1,4 +1,4 @@
-//! POP3 as far as the gateway speaks it.
+//! The part of POP3 that the gateway speaks.
 
 use super::{MisbehavingSession, PossibleAnswers, UntilOver};
 
