@@ -188,7 +188,7 @@ impl Shop {
         let (running, before) = (self.running.jobs(), now - ORPHANED_AFTER);
         let freed = self.ctx.store.release_orphaned_jobs(&running, before).await?;
         if freed > 0 {
-            warn!("Freed {freed} jobs that nobody worked on");
+            warn!("Freed {freed} jobs that no task was working on");
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl Shop {
             let before = now - channel.alarm;
             let new = store.park_deserted(name, &channel.team, before, now).await?;
             if new > 0 {
-                warn!(channel.name = %name, "Nobody who can read has joined {new} rooms in which letters lie");
+                warn!(channel.name = %name, "No member who can read has joined {new} rooms in which letters lie");
             }
         }
         metrics::gauge!("umstieg_portals_deserted").set(gauge(store.deserted_portals(now).await?));

@@ -228,7 +228,7 @@ pub async fn tell_of_gap(ctx: &Ctx, room_id: &str, name: &str) -> Result<(), Sto
     let Some(id) = ctx.store.conversation_of_room(room_id).await? else { return Ok(()) };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
-    warn!(conversation.id = %id, "A part of what was said in a portal could not be heard");
+    warn!(conversation.id = %id, "A part of a portal's history could not be read");
     metrics::counter!("umstieg_parked_total", "kind" => "gap").increment(1);
     let told = (format!("g{name}"), notice(line, &Phrase::HistoryLost));
     let at_dispatch =

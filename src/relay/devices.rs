@@ -202,7 +202,7 @@ async fn begin_with_keys(ctx: &Ctx) -> Result<(), Stop> {
     let ours = ctx.store.copy_count().await?;
     if let Some(theirs) = ctx.homeserver.copy_count().await?.filter(|theirs| *theirs > ours) {
         if has_keys {
-            warn!("The database is a copy from the past; every device is made anew");
+            warn!("The database is a copy from the past; every device is made again");
             metrics::counter!("umstieg_devices_made_anew_total").increment(1);
         } else {
             warn!("The database is a copy from the past");
@@ -359,7 +359,7 @@ async fn make(ctx: &Ctx, user: &UserId) -> Result<LoadedDevice, Stop> {
         ctx.store.forget_device(retired.row).await?;
     }
     metrics::counter!("umstieg_devices_made_total").increment(1);
-    info!("Made a device with keys of its own");
+    info!("Made a device with its own keys");
     Ok(made)
 }
 
@@ -408,7 +408,7 @@ async fn lose(ctx: &Ctx, device: &OwnDevice) -> Result<(), StoreError> {
         && let Some(row) = live_device(ctx, device.user()).await?
         && row.device_id == device.device().as_str()
     {
-        warn!("The homeserver has no keys or others for a device; another one is made");
+        warn!("The homeserver has no keys, or other keys, for a device; another one is made");
         metrics::counter!("umstieg_devices_made_anew_total").increment(1);
         ctx.store.retire_device(row.row).await?;
     }
@@ -459,7 +459,7 @@ async fn fetch_damaged(ctx: &Ctx, loaded: &LoadedDevice) -> Result<bool, Stop> {
     if users.is_empty() {
         return Ok(false);
     }
-    warn!("Asks anew for the keys of {} users, which were damaged", users.len());
+    warn!("Asking again for the keys of {} users, which were damaged", users.len());
     let fetched = async {
         loaded.device.heard_of_changes(&users).await?;
         loaded.device.catch_up().await

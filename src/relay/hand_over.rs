@@ -59,7 +59,7 @@ const FAX_SUBJECT: &str = "Fax";
 pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else {
-        warn!(conversation.id = %id, "Dispatches of a channel wait that the settings do not have");
+        warn!(conversation.id = %id, "Dispatches wait for a channel that is not in the settings");
         return Ok(());
     };
     let kind = line.channel.kind();
@@ -278,7 +278,7 @@ impl DispatchCase<'_> {
         let is_another = dispatch.said_as.as_ref().is_some_and(|said| *said != composed.mark());
         match self.line.new_message_id(&self.ctx.rng) {
             Some(id) if is_another => {
-                info!(dispatch.id = %dispatch.id, "Dispatch {} says something else by now: it is another mail", dispatch.id);
+                info!(dispatch.id = %dispatch.id, "Dispatch {} says something else by now, so it becomes another mail", dispatch.id);
                 store.name_anew(dispatch, &id, clock.now()).await
             }
             _ => Ok(Some(dispatch.clone())),
@@ -334,7 +334,7 @@ impl DispatchCase<'_> {
             match self.record(dispatch, outcome).await {
                 Err(error) if error.is_outage() && begun.elapsed() < RECORD_WITHIN => {
                     warn!(dispatch.id = %dispatch.id, error = %error,
-                        "What became of dispatch {} could not be saved; it is tried again", dispatch.id);
+                        "The outcome of dispatch {} could not be saved; it is tried again", dispatch.id);
                     sleep(RECORD_PAUSE).await;
                 }
                 end => return end,

@@ -155,7 +155,7 @@ async fn tell_of_stranger(
     }
     let phrase = Phrase::StrangerPresent { user_id: user.to_string() };
     if tell(ctx, line, conversation, room, user, ToldOf::Stranger, &phrase).await? {
-        warn!(conversation.id = %conversation, "Somebody is in a portal whom nobody let in");
+        warn!(conversation.id = %conversation, "A stranger is in a portal");
         metrics::counter!("umstieg_strangers_total").increment(1);
         let told = ctx.store.strangers_told(room.as_str(), ctx.clock.now()).await?;
         if told >= STRANGERS_A_DAY_MAX {
@@ -177,7 +177,7 @@ async fn ask_about(
 ) -> Result<(), StoreError> {
     let phrase = Phrase::MemberAskedAnew { user_id: user.to_string() };
     if tell(ctx, line, conversation, room, user, ToldOf::Asked, &phrase).await? {
-        info!(conversation.id = %conversation, "A room is asked whether somebody is still let in");
+        info!(conversation.id = %conversation, "A room is asked whether a member is still let in");
     }
     Ok(())
 }
@@ -351,7 +351,7 @@ async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -
             Ok(true) => {
                 ctx.store.member_was_removed(room.as_str(), &member, ctx.clock.now()).await?;
                 metrics::counter!("umstieg_members_removed_total").increment(1);
-                info!(portal.id = portal.id, "Removed somebody who no longer belongs to a portal");
+                info!(portal.id = portal.id, "Removed a member who no longer belongs to a portal");
             }
             Ok(false) => {
                 let phrase = Phrase::MemberNotRemoved { user_id: member.clone() };
@@ -368,7 +368,7 @@ async fn remove_former(ctx: &Ctx, line: &Line, portal: &Portal, room: &RoomId) -
 
 /// The member gets no keys meanwhile, so nothing else waits for it.
 fn not_removed(portal: &Portal, error: &MatrixError) {
-    warn!(portal.id = portal.id, error = %error, "Somebody could not be removed from a portal yet");
+    warn!(portal.id = portal.id, error = %error, "A member could not be removed from a portal yet");
 }
 
 /// The person a command names. Returns nothing if it is unclear who that is, or if the person is in

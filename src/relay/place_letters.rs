@@ -32,7 +32,7 @@ const NAMELESS: &str = "no_name";
 /// Places every letter of a channel that has no place yet, oldest first.
 pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), StoreError> {
     let Some(line) = ctx.channels.get(channel) else {
-        warn!(channel.name = %channel, "Letters of a channel wait that the settings do not have");
+        warn!(channel.name = %channel, "Letters wait for a channel that is not in the settings");
         return Ok(());
     };
     attempts::give_back(ctx).await?;
@@ -332,6 +332,6 @@ async fn place_notice(
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());
     };
-    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told of a mail that cannot be fetched");
+    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told a room of a mail that cannot be fetched");
     Ok(())
 }

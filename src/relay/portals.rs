@@ -203,10 +203,7 @@ async fn rotation(
             Ok(Some(Rotation::of(&encryption())))
         }
         Err(error) if is_no(&error) => {
-            warn!(
-                portal.id = portal.id,
-                "A room is not encrypted and cannot be; it is left to itself"
-            );
+            warn!(portal.id = portal.id, "A room is not encrypted and cannot be; it is given up");
             refuse(ctx, line, portal, room_id).await?;
             ctx.store.portal_is_gone(portal.id).await?;
             Err(Stop::PortalGone)
@@ -324,7 +321,7 @@ async fn follow(
             return Ok(Stop::PortalGone);
         }
         Ok(None) => {
-            warn!(portal.id = portal.id, "A portal names a room as its successor that is none");
+            warn!(portal.id = portal.id, "A portal names a room as its successor that is not one");
         }
         Err(Stop::Matrix(error)) if is_no(&error) => {
             // The user who upgrades a room invites its members after that.

@@ -130,7 +130,7 @@ async fn repeat(
     let repeated = ctx.store.repeat_unshown(conversation, before, &notice).await?;
     if repeated > 0 {
         metrics::counter!("umstieg_posts_said_again_total").increment(repeated);
-        info!(conversation.id = %conversation, "Says {repeated} posts once more that nobody could read");
+        info!(conversation.id = %conversation, "Repeating {repeated} posts that nobody could read");
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ const KEPT_AGAIN: Duration = Duration::from_secs(60);
 pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else {
-        warn!(conversation.id = %id, "Posts of a channel wait that the settings do not have");
+        warn!(conversation.id = %id, "Posts wait for a channel that is not in the settings");
         return Ok(());
     };
     if conversation.is_parked {

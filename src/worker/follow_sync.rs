@@ -108,7 +108,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
             fetched = ctx.store.fetched_before_sync().await?;
             let batch = ctx.homeserver.sync(&device, None, LONG_POLL).await?;
             error!(
-                "The position in the bot's /sync is of no use; every room is read from what was heard last"
+                "The position in the bot's /sync is of no use; every room is read from its last known event"
             );
             since = None;
             batch

@@ -150,7 +150,7 @@ async fn look(
         if look.row.is_new && !present.keys.is_empty() {
             let adopted = ctx.store.adopt_letters(channel, row.id, &present.keys).await?;
             if adopted > 0 {
-                info!(channel.name = %channel, "Found {adopted} letters of before in the mailbox");
+                info!(channel.name = %channel, "Found {adopted} earlier letters in the mailbox");
             }
         }
         let mails = ctx.store.mailbox_mails(row.id).await?;

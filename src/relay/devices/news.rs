@@ -91,7 +91,7 @@ async fn tell_of_changes(ctx: &Ctx, changed: &[OwnedUserId]) -> Result<(), Store
         if let Some(LoadedDevice { device, .. }) = loaded
             && let Err(error) = device.heard_of_changes(changed).await
         {
-            warn!(error = %error, "A device did not hear whose devices changed; it is loaded anew");
+            warn!(error = %error, "A device was not told whose devices changed; it is loaded again");
             *slot.device.lock().await = None;
         }
     }

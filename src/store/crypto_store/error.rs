@@ -61,7 +61,7 @@ pub(super) fn unless_damaged<T>(
     match read {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_damage() => {
-            tracing::error!(table, error = %error, "A stored key is damaged; it counts as not there");
+            tracing::error!(table, error = %error, "A stored key is damaged; it counts as missing");
             metrics::counter!("umstieg_damaged_total", "table" => table).increment(1);
             Ok(None)
         }

@@ -287,7 +287,7 @@ impl Look<'_> {
                 proven.push(key);
             } else if kept.is_some() {
                 store.not_deletable(letter, self.ctx.clock.now()).await?;
-                warn!(channel.name = %self.channel, "A mail that was to be deleted is another one than was fetched; it is fetched");
+                warn!(channel.name = %self.channel, "A mail that was to be deleted is not the one that was fetched; it is fetched");
             }
         }
         Ok(proven)
@@ -502,7 +502,7 @@ impl Look<'_> {
         let now = self.ctx.clock.now();
         if store.put_aside(channel, self.row.id, key, Aside { reason, next, marks }, now).await? {
             metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
-            warn!(channel.name = %channel, reason, "A mail that cannot be fetched was put aside and told of");
+            warn!(channel.name = %channel, reason, "A mail that cannot be fetched was put aside, and its room was told");
         }
         Ok(())
     }
