@@ -25,12 +25,12 @@ help: ## this list
 setup: ## install the servers of the test world (Debian 12, root or sudo)
 	@scripts/setup
 
-demo: setup ## show the whole of it working; stays up until Ctrl-C (ONCE=1: ends when every step was seen)
+demo: setup ## show the whole gateway at work; stays up until Ctrl-C (ONCE=1: ends when every step was seen)
 	@echo "demo: building (some minutes the first time)"
 	@$(CARGO) build --locked --package umstieg --package umstieg-demo
 	@exec $(BUILT)/debug/umstieg-demo $(if $(filter-out 0,$(ONCE)),--once)
 
-quick: format clippy unit ## what can be known without servers: format, clippy, unit tests, documents, layers
+quick: format clippy unit ## the checks that need no servers: format, clippy, unit tests, documents, layers
 	@echo "== documents, layers, golden letters"
 	@$(CARGO) test $(ALL) --test it -- --quiet $(READING)
 
@@ -42,7 +42,7 @@ store: ## the tables, on Postgres alone; ARGS names some of the tests
 	@echo "== tables"
 	@$(CARGO) test $(ALL) --test store -- --quiet $(ARGS)
 
-test: setup format check-changelog check-dependencies sqlx-check docs tests ## everything that has to be right before a change goes in
+test: setup format check-changelog check-dependencies sqlx-check docs tests ## everything that has to pass before a change goes in
 	@echo
 	@echo "make test: all of it passed"
 
@@ -77,14 +77,14 @@ check-dependencies: ## licences, sources and unwanted crates
 	@scripts/check-dependencies --self-test
 	@scripts/check-dependencies
 
-sqlx: ## describe the SQL queries anew in .sqlx, after a change of SQL
+sqlx: ## describe the SQL queries in .sqlx again, after a change of SQL
 	@scripts/sqlx
 
 sqlx-check: setup ## clippy as above, with the SQL held against a database and .sqlx
 	@echo "== clippy and sqlx"
 	@scripts/sqlx --check $(CLIPPY)
 
-hooks: ## let git look at each commit before it is made (scripts/hooks)
+hooks: ## let git check each commit before it is made (scripts/hooks)
 	@git config core.hooksPath scripts/hooks
 	@echo "hooks: git runs scripts/hooks from now on; git config --unset core.hooksPath ends it"
 

@@ -8,7 +8,7 @@ use super::wire::Fault;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerSettingsError {
     #[error(
-        "a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and {host} is another"
+        "a connection without TLS is allowed to this machine only (127.0.0.0/8, ::1, localhost), and {host} is another machine"
     )]
     PlaintextAbroad { host: String },
     /// It would end the command and begin another, or cut SASL PLAIN in two.
