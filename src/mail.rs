@@ -1,9 +1,9 @@
 //! Bytes to nouns and back: reads letters, writes dispatches. Pure.
 //!
-//! Reading is for hostile mail, and for mail that was built badly or damaged on its way: nothing is
-//! left out without a trace. The structure (header fields, MIME parts) is split here, in one pass
-//! per level and under named limits; `mail-parser` decodes dates, base64 and character sets
-//! (decision 17).
+//! The reader copes with hostile mail, and with mail that was badly built or damaged on its way:
+//! nothing is left out without a trace. The structure (header fields, MIME parts) is split here, in
+//! one pass per level and under named limits; `mail-parser` decodes dates, base64 and character
+//! sets (decision 17).
 
 mod alternative;
 mod attached;

@@ -1,4 +1,4 @@
-//! Foreign documents are opened in a process of their own, so that none of them can hurt: the same
+//! Foreign documents are opened in a separate process, so that none of them can do harm: the same
 //! program, told to be the sandbox, with limits on memory and time and without files or network.
 //!
 //! A child serves many documents, one at a time, and is given up as soon as one of them broke it.

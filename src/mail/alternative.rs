@@ -2,14 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Alternatives that each further one is compared with. More than two that say different things are
-/// a mistake of their sender's, and all of them are shown then.
+/// How many alternatives each further one is compared with. More than two that say different things
+/// are the sender's mistake, and then all of them are shown.
 const COMPARED_MAX: usize = 8;
 
 /// Longest `[cid:…]`, which replaces a picture in a text.
 const PICTURE_CHARS_MAX: usize = 300;
 
-/// A piece of the body, as text, and as HTML where it has some.
+/// A piece of the body, as text, and as HTML if it has some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) text: String,
@@ -38,9 +38,9 @@ pub(super) fn choose(alternatives: Vec<Vec<Unit>>) -> (Vec<Unit>, bool) {
         && let (Some(text), Some(page)) = (alternatives.get(plain), alternatives.get(html))
         && text.is_within(page)
     {
-        // The page says all; where it says more, so must the text.
+        // The page says everything; where it says more, the text has to as well.
         kept.push(html);
-        // Its sender's own text, unless that does not tell what is struck out.
+        // The sender's own text, unless it does not tell what is struck out.
         if page.says_the_same(text) && !page.is_marked() {
             joined = Some((html, text.text()));
         }
@@ -57,7 +57,7 @@ pub(super) fn choose(alternatives: Vec<Vec<Unit>>) -> (Vec<Unit>, bool) {
         }
     }
     kept.sort_unstable();
-    // One that was kept first may be within one that came later.
+    // An alternative that was kept may be contained in a later one.
     let differ = kept.len() > 1;
     let mut chosen = Vec::new();
     for (place, alternative) in alternatives.into_iter().enumerate() {
@@ -152,7 +152,7 @@ impl Alternative {
     }
 }
 
-/// A word, or a sign without which words say something else.
+/// A word, or a sign whose absence changes what words mean.
 #[derive(Debug, Clone, Copy)]
 struct Token {
     word: u64,
@@ -160,19 +160,19 @@ struct Token {
     weight: Weight,
 }
 
-/// What it does to others beside it.
+/// Its effect on its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
     /// It replaces a picture, a link's target or the place in a list.
     Aside,
     Word,
-    /// A figure or sign, which belongs to what is before it.
+    /// A figure or sign, which belongs to what precedes it.
     Figure,
-    /// It says the contrary.
+    /// It negates.
     Turning,
 }
 
-/// Beginnings of words that turn round what is said.
+/// Beginnings of words that reverse a statement.
 const TURNING: [&str; 12] = [
     "nicht",
     "kein",
@@ -281,7 +281,7 @@ fn push_line(text: &str, line: usize, tokens: &mut Vec<Token>) {
     }
 }
 
-/// What a sign means between `before` and `rest`, if it means something.
+/// The meaning of a sign between `before` and `rest`, if it has one.
 fn sign(before: Option<char>, sign: char, rest: &str) -> Option<char> {
     let next = rest.chars().next();
     let is_digit = |c: Option<char>| c.is_some_and(char::is_numeric);
@@ -345,7 +345,7 @@ mod tests {
         );
     }
 
-    /// B09: the same words once, other words all.
+    /// B09: the same words once, other words completely.
     #[test]
     fn b09_of_alternatives_only_the_same_words_are_left_out() {
         check(&[], &[], false);

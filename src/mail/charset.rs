@@ -3,7 +3,7 @@
 use mail_parser::decoders::charsets::map::charset_decoder;
 use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 
-/// How bytes become a text.
+/// The way bytes become a text.
 type Decode = fn(&[u8]) -> String;
 
 /// The meaning of a name.
@@ -22,7 +22,7 @@ enum Charset {
     Unknown,
 }
 
-/// The text that `bytes` are in `charset`, and whether they were not what that claims.
+/// The text of `bytes` in `charset`, and whether the bytes did not match that claim.
 ///
 /// `prefix`: the bytes are the beginning of something longer and may end within a character.
 pub(super) fn text(bytes: &[u8], charset: Option<&str>, prefix: bool) -> (String, bool) {
@@ -46,9 +46,9 @@ pub(super) fn text(bytes: &[u8], charset: Option<&str>, prefix: bool) -> (String
         (Charset::Undeclared, _) if is_bare_utf16(bytes) => (bare_utf16(bytes), true),
         (Charset::Undeclared | Charset::Utf8, Some(text)) => (text.to_owned(), false),
         (Charset::Ascii, Some(text)) => (text.to_owned(), !is_ascii),
-        // Not what it claims: in this country most likely the Windows set.
+        // Not what it claims: in Germany most likely the Windows set.
         (Charset::Undeclared | Charset::Ascii | Charset::Utf8, None) => (windows_1252(bytes), true),
-        // `Ã¤` is hardly ever meant: UTF-8 that calls itself Latin.
+        // `Ã¤` is hardly ever meant: UTF-8 that claims to be Latin.
         (Charset::SingleByte(_) | Charset::Dos(_), Some(text)) if !is_ascii => {
             (text.to_owned(), true)
         }
@@ -80,7 +80,7 @@ pub(super) fn windows_1252(bytes: &[u8]) -> String {
     }
 }
 
-/// A text that begins with a byte order mark is what that says, whatever its name says.
+/// A byte order mark decides what a text is, whatever its name says.
 fn marked(bytes: &[u8], claimed: Charset) -> Option<(String, bool)> {
     let is_utf16 = matches!(claimed, Charset::Utf16(_) | Charset::Undeclared);
     if let Some(rest) = bytes.strip_prefix(b"\xEF\xBB\xBF") {
@@ -257,7 +257,7 @@ mod tests {
         check("grün".as_bytes(), Some("cp850"), "grün", true);
     }
 
-    /// B20, and the sets of other systems of that time.
+    /// B20, and the sets of other old systems.
     #[test]
     fn b20_sets_of_dos_and_mac_are_known_by_all_their_names() {
         for name in ["cp437", "IBM437", "437", "CP-437", "cspc8codepage437", "x-cp437", "dos-437"] {

@@ -15,15 +15,15 @@ use super::{
 };
 use crate::model::{Dispatch, DispatchFile, DispatchPart, Envelope, MessageId};
 
-/// What a channel wants of its mails, as data.
+/// What a channel requires of its mails, as data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MailForm {
-    /// Further headers, name and value, in this order: `X-KIM-Dienstkennung` and its like.
+    /// Further headers, name and value, in this order: `X-KIM-Dienstkennung` and the like.
     pub headers: Vec<(String, String)>,
     pub body: MailBody,
 }
 
-/// What the mail carries.
+/// The content of the mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum MailBody {
     /// The dispatch's texts as one `text/plain`, its files as attachments of a `multipart/mixed`
@@ -76,7 +76,7 @@ const OWN_HEADERS: [&str; 14] = [
     "Received",
 ];
 
-/// Base64 has 76 characters to the line (RFC 2045 §6.8), made from this many bytes.
+/// Base64 has 76 characters per line (RFC 2045 §6.8), made from this many bytes.
 const BASE64_LINE_BYTES: usize = 57;
 
 /// Bytes of a file that become base64 at once: whole lines.
@@ -142,7 +142,7 @@ pub fn compose(
     }
     if !dispatch.references.is_empty() {
         let ids: Vec<String> = dispatch.references.iter().map(bracketed).collect();
-        // One to the line: two could be longer than a line may be.
+        // One per line: two could be longer than a line may be.
         line("References", &ids.join("\r\n "));
     }
     for (name, value) in &form.headers {
@@ -216,7 +216,7 @@ fn body_text(dispatch: &Dispatch) -> String {
     if texts.is_empty() { String::new() } else { texts.join("\n\n").replace('\n', "\r\n") + "\r\n" }
 }
 
-/// Adds what the mail carries to its head.
+/// Adds the mail's content to its head.
 fn with_body(
     mut mail: Vec<u8>,
     text: Option<&str>,
@@ -241,7 +241,7 @@ fn with_body(
     let kind = ContentType::new("multipart/mixed").attribute("boundary", boundary.clone());
     let last = format!("\r\n--{boundary}--\r\n");
     MimePart::new(kind, BodyPart::Multipart(Vec::new())).write_part(&mut mail);
-    // A multipart of no parts is its head and its end.
+    // A multipart without parts is its head and its end.
     mail.truncate(mail.len() - last.len());
     let between = format!("\r\n--{boundary}\r\n");
     if let Some(text_part) = text_part {
@@ -263,7 +263,7 @@ fn with_body(
 }
 
 /// Derived from the Message-ID, so that it is the same on every attempt; `=_` occurs in neither
-/// base64 nor quoted-printable (RFC 2045 §6.7), and a plain text is looked through.
+/// base64 nor quoted-printable (RFC 2045 §6.7), and a plain text is searched for it.
 fn boundary(message_id: &MessageId, text: &str) -> String {
     let mut seed = message_id.as_str().to_owned();
     loop {
@@ -283,7 +283,7 @@ fn boundary(message_id: &MessageId, text: &str) -> String {
 /// A text that looks like an encoded word must be one, or the reader would decode what a person
 /// wrote.
 fn encoded(text: &str) -> String {
-    /// What fits on a line of 78 characters after `Subject: `.
+    /// The space on a line of 78 characters after `Subject: `.
     const PLAIN_BYTES_MAX: usize = 69;
     let is_plain = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     if is_plain && text.len() <= PLAIN_BYTES_MAX && !text.contains("=?") {
@@ -393,7 +393,7 @@ mod tests {
         );
     }
 
-    /// B79: ids of Exchange are long. Encoded or cut, they lead nowhere.
+    /// B79: ids of Exchange are long. If they are encoded or cut, they lead nowhere.
     #[test]
     fn b79_long_ids_stand_whole_and_plain_each_on_a_line_of_its_own() {
         let ids: Vec<MessageId> = (0..20)

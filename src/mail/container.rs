@@ -3,18 +3,18 @@
 use super::signed::{self, CmsKind};
 use crate::model::Defect;
 
-/// How deep signatures may be within each other; RFC 2634 wraps one in another.
+/// How deep signatures may be nested; RFC 2634 wraps one in another.
 pub(super) const LEVELS_MAX: usize = 3;
 
-/// Signatures of one mail that are opened.
+/// How many signatures of one mail are opened.
 pub(super) const OPENED_MAX: usize = 10;
 
 /// The role of a file in the letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
-    /// It holds its content behind a signature, and no key is needed to read it.
+    /// Its content is behind a signature, and no key is needed to read it.
     Signed,
-    /// What is to be said about it; it stays a file.
+    /// What to say about it; it stays a file.
     Closed(Defect),
 }
 

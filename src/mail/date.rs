@@ -5,8 +5,8 @@ use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::header::unfold;
 
-/// When a mail was written. `None` where its zone is missing or not surely known: to say no time is
-/// true, and shortly before midnight another zone is another day.
+/// When a mail was written. `None` if its zone is missing or uncertain: saying no time is true, and
+/// shortly before midnight another zone means another day.
 pub(super) fn date(value: &[u8]) -> Option<OffsetDateTime> {
     let mut words: Vec<String> = unfold(value).split_whitespace().map(usual_word).collect();
     let at = words.iter().position(|word| is_time(word))?;
@@ -42,11 +42,11 @@ fn is_time(word: &str) -> bool {
 }
 
 /// How far a zone is ahead of UTC: as the standard writes it (RFC 5322 §3.3 and §4.3), by the names
-/// that are used here, or as JavaScript does (`GMT+0100`). A name alone may be anybody's: `IST`.
+/// in use here, or as JavaScript does (`GMT+0100`). A bare name is ambiguous: `IST`.
 fn minutes_east(zone: &str) -> Option<i32> {
     let zone = zone.to_ascii_uppercase();
     let (zone, comment) = zone.split_once('(').map_or((zone.as_str(), ")"), |(z, c)| (z, c));
-    // A comment that touches it and has blanks goes on in the next words.
+    // A comment without a blank before it, but with blanks inside, goes on in the next words.
     if !comment.ends_with(')') {
         return None;
     }
@@ -76,7 +76,7 @@ fn minutes_east(zone: &str) -> Option<i32> {
                 _ => return None,
             };
             let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-            // There is no place on earth beyond.
+            // No zone is farther from UTC.
             return (hours <= 14 && minutes < 60).then_some(sign * (hours * 60 + minutes));
         }
     };

@@ -84,7 +84,7 @@ fn is_digit(byte: u8) -> bool {
 pub(super) fn base64_lines(content: &[u8]) -> Range<usize> {
     let lines = LineEnds::of(content);
     let (mut start, mut end) = (None, 0);
-    // The length of a full line; whether the last one ended the data, perhaps.
+    // The length of a full line, and whether the last one may have ended the data.
     let mut full = 0;
     let mut may_be_over = false;
     let mut has_gap = false;
@@ -126,7 +126,7 @@ fn is_data(line: &[u8]) -> bool {
     words <= 1 && strays * 8 < line.len() && !line.starts_with(b"--")
 }
 
-/// Whether a line is one of many such lines, and no word.
+/// Whether a line looks like one of many such lines, and not like a word.
 pub(super) fn is_line_of_data(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     line.len() >= 40 && line.iter().all(|b| is_digit(*b))

@@ -1,4 +1,5 @@
-//! Names of header fields: which line is one, when the line that ends them is missing.
+//! Names of header fields: they tell which line is a field when the line that ends the fields is
+//! missing.
 
 /// Fields of a mail apart from trace, list and system fields ([`PREFIXES`]).
 const NAMES: [&str; 72] = [
@@ -117,10 +118,10 @@ const PREFIXES: [&str; 36] = [
 ];
 
 /// Fields that a part may have (RFC 2045 §9: those that begin with `Content-`), and those that
-/// gateways put there.
+/// gateways add there.
 const OF_PARTS: [&str; 4] = ["content-", "x-", "mime-", "message-id"];
 
-/// Fields of which a mail has one (RFC 5322 §3.6).
+/// Fields that a mail has only once (RFC 5322 §3.6).
 const SINGLE: [&str; 8] =
     ["from", "to", "cc", "subject", "date", "sender", "message-id", "mime-version"];
 
@@ -135,7 +136,7 @@ pub(super) enum Owner {
 pub(super) fn is_known(name: &[u8], owner: Owner) -> bool {
     let name = name.to_ascii_lowercase();
     let name = std::str::from_utf8(&name).unwrap_or_default();
-    // Not a field of anybody: `X-ray: o. B.`
+    // No real field: `X-ray: o. B.`
     if name == "x-ray" {
         return false;
     }
@@ -147,7 +148,7 @@ pub(super) fn is_known(name: &[u8], owner: Owner) -> bool {
     }
 }
 
-/// Which of the fields that a mail has once this name is.
+/// Which of the fields that a mail has only once this name is.
 pub(super) fn single(name: &[u8]) -> Option<&'static str> {
     SINGLE.into_iter().find(|single| name.eq_ignore_ascii_case(single.as_bytes()))
 }

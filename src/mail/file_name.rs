@@ -1,11 +1,11 @@
-//! Names of files that came with a mail, or are to leave with one.
+//! Names of files that came with a mail, or will leave with one.
 
 use super::text::{one_line, turns};
 
 /// Characters of a file name that are kept; file systems take 255 bytes, and `ä` has two.
 const CHARS_MAX: usize = 120;
 
-/// Longest ending, with its dot, that survives the cut.
+/// Longest extension, with its dot, that survives the cut.
 const ENDING_CHARS_MAX: usize = 12;
 
 /// One path segment without control characters, or `fallback` if nothing is left of `name`.
@@ -22,7 +22,7 @@ pub(super) fn clean(name: &str, fallback: &str) -> String {
     if bare.is_empty() { fallback.to_owned() } else { shorten(bare) }
 }
 
-/// Whether a file of this name holds words for people, and not a table, a card or a program.
+/// Whether a file of this name contains words for people, and not a table, a card or a program.
 pub(super) fn is_of_words(name: &str) -> bool {
     match name.rsplit_once('.') {
         Some((_, ending)) => {
@@ -56,8 +56,8 @@ fn shorten(name: &str) -> String {
     format!("{}{ending}", stem.trim_end())
 }
 
-/// The name, with an ending that fits its type: Windows opens nothing without one, and phones call a
-/// voice message just that.
+/// The name, with an extension that fits its type: Windows opens nothing without one, and phones
+/// name a voice message without one.
 pub(super) fn with_ending(name: &str, media_type: &str) -> String {
     let Some((wanted, fits)) = endings(media_type) else { return name.to_owned() };
     let fits = match ending_of(name) {
@@ -89,7 +89,7 @@ fn is_vague(media_type: &str) -> bool {
     )
 }
 
-/// The usual ending of a type, and others that fit it.
+/// The usual extension of a type, and others that fit it.
 fn endings(media_type: &str) -> Option<(&'static str, &'static [&'static str])> {
     Some(match media_type {
         "application/dicom" => ("dcm", &["dicom"]),

@@ -30,9 +30,9 @@ const FIELDS: [&str; 13] = [
 
 /// Identifies the content of a mail, so that a second delivery of the same mail is recognised.
 ///
-/// A Message-ID alone does not: some gateways write none, some reuse one (KIM-8, FAX-2). `None`
-/// when the letter has neither Message-ID nor date: two such mails cannot be told from a repeat,
-/// and showing one twice is better than losing one.
+/// A Message-ID alone is not enough: some gateways write none, some reuse one (KIM-8, FAX-2).
+/// `None` if the letter has neither Message-ID nor date: two such mails cannot be told from a
+/// repeat, and showing one twice is better than losing one.
 pub fn fingerprint(raw: &[u8], letter: &Letter) -> Option<[u8; 32]> {
     let mut hash = Fingerprinting::begin(&Skeleton::whole(raw), letter)?;
     hash.take(raw);
@@ -42,18 +42,18 @@ pub fn fingerprint(raw: &[u8], letter: &Letter) -> Option<[u8; 32]> {
 /// A fingerprint of a mail that comes in pieces.
 #[derive(Debug)]
 pub struct Fingerprinting {
-    /// All up to the last byte that is more than blank: blanks at the end do not count.
+    /// Everything up to the last byte that is not blank: blanks at the end do not count.
     settled: Sha256,
     /// The same with the blanks that came since.
     ahead: Sha256,
     /// A CR waits for its LF.
     has_cr: bool,
-    /// Bytes of the mail in front of its body that have not come yet.
+    /// Bytes of the mail before its body that have not come yet.
     head: u64,
 }
 
 impl Fingerprinting {
-    /// Begins with what is read already; [`Self::take`] then wants the whole mail.
+    /// Begins with what was read already; [`Self::take`] then needs the whole mail.
     pub fn begin(skeleton: &Skeleton<'_>, letter: &Letter) -> Option<Self> {
         if letter.message_id.is_none() && letter.date.is_none() {
             return None;
@@ -62,7 +62,7 @@ impl Fingerprinting {
         let mut hash = Sha256::new();
         for name in FIELDS {
             for value in block.values(name) {
-                // Folding is the business of each relay.
+                // Folding is each relay's own business.
                 let words = unfold(value).split_whitespace().collect::<Vec<_>>().join(" ");
                 hash.update(format!("{name}:{}:{words}\n", words.len()));
             }
@@ -85,7 +85,7 @@ impl Fingerprinting {
         self.go_ahead(blanks);
     }
 
-    /// Line ends are the business of each relay, too.
+    /// Line ends are each relay's own business, too.
     fn go_ahead(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {

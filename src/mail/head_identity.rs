@@ -5,10 +5,10 @@ use sha2::{Digest as _, Sha256};
 use super::{parse::parse_skeleton, skeleton::Skeleton};
 use crate::model::Defect;
 
-/// A longer head was cut, and says nothing of a whole one.
+/// A longer head was cut, and says nothing about a whole one.
 const HEAD_BYTES_MAX: usize = 1024 * 1024;
 
-/// Fields that servers and mail programs write into the mails they keep, and change.
+/// Fields that servers and mail programs add to the mails they keep, and change.
 const CHANGING: [&[u8]; 7] =
     [b"status", b"x-status", b"x-keywords", b"x-uidl", b"x-imapbase", b"content-length", b"lines"];
 

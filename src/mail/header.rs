@@ -14,11 +14,11 @@ use super::{
 };
 use crate::model::MessageId;
 
-/// Header fields of one mail or part that are read. A mail that went through ten relays has about
-/// a hundred; more than ten times that is an attack or a defect.
+/// How many header fields of one mail or part are read. A mail that went through ten relays has
+/// about a hundred; more than ten times that is an attack or a defect.
 pub const HEADERS_MAX: usize = 1_000;
 
-/// Bytes of one field that are read, folding included: some 300 recipients or 200 references.
+/// How many bytes of one field are read, folding included: about 300 recipients or 200 references.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// How many fields of the same name are decoded (three Froms are recognised as a fault; a thousand
@@ -41,8 +41,8 @@ impl LineEnds {
     /// However they end.
     pub(super) const ANY: Self = Self { cr: true };
 
-    /// As its first line ends. CR LF, LF, and CR CR LF, which some relays make of the first, are
-    /// one; a text whose first line ends with CR alone is of another time.
+    /// Determined by its first line. CR LF, LF, and CR CR LF, which some relays make of the first,
+    /// are one kind; a text whose first line ends with CR alone is from another era.
     pub(super) fn of(text: &[u8]) -> Self {
         let (line, _) = Self { cr: false }.next(text);
         Self { cr: memchr(b'\r', line).is_some() }
@@ -54,7 +54,7 @@ impl LineEnds {
         let Some(at) = end else { return (without_cr(text), b"") };
         let (line, rest) = text.split_at_checked(at).unwrap_or((text, b""));
         if rest.first() == Some(&b'\r') {
-            // Of CRs before an LF all belong to one end.
+            // All CRs before an LF belong to one line end.
             let after = rest.get(1..).unwrap_or_default();
             let crs = after.iter().take_while(|b| **b == b'\r').count();
             return match after.get(crs..) {
@@ -77,7 +77,7 @@ struct Field<'a> {
     name: &'a [u8],
     /// With its name and all its lines.
     whole: &'a [u8],
-    /// Its place in front of the body.
+    /// Its position before the body.
     start: usize,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Field<'a> {
         let value = self.whole.get(colon + 1..).unwrap_or_default();
         let surplus = value.len().saturating_sub(HEADER_BYTES_MAX);
         let Some(end) = value.get(surplus..).filter(|_| surplus > 0) else { return value };
-        // The first may be the rest of one.
+        // The first may be the rest of a cut one.
         memchr(b'<', end).and_then(|at| end.get(at..)).unwrap_or_default()
     }
 }
@@ -105,15 +105,15 @@ impl<'a> Field<'a> {
 #[derive(Debug, Default)]
 pub(super) struct HeaderBlock<'a> {
     fields: Vec<Field<'a>>,
-    /// Lines among them that are none and belong to none.
+    /// Lines among them that are no fields and belong to none.
     pub(super) strays: Vec<&'a [u8]>,
     /// More than [`HEADERS_MAX`].
     pub(super) too_many: bool,
-    /// A sender is named beyond that.
+    /// A sender is named beyond the limit.
     has_more_senders: bool,
     /// One was longer than [`HEADER_BYTES_MAX`].
     pub(super) cut: bool,
-    /// A line among them was no field, or where the body begins was a guess.
+    /// A line among them was no field, or the beginning of the body was a guess.
     pub(super) broken: bool,
 }
 
@@ -162,7 +162,7 @@ impl<'a> HeaderBlock<'a> {
     fn read(raw: &'a [u8], lines: LineEnds, owner: Owner) -> (Self, &'a [u8]) {
         let mut block = Self::default();
         let mut rest = raw;
-        // Up to here nothing but known fields is known to follow.
+        // Up to here, only known fields are known to follow.
         let mut is_sure = false;
         let body = loop {
             let (line, after) = lines.next(rest);
@@ -231,8 +231,8 @@ impl<'a> HeaderBlock<'a> {
         }
     }
 
-    /// Takes for text what no mail has as a field: all of it in front of the empty line, and words
-    /// among the fields.
+    /// Takes as text what no mail has as a field: everything directly before the empty line, and
+    /// words among the fields.
     fn give_back(&mut self, raw: &'a [u8], body: &'a [u8], owner: Owner) -> &'a [u8] {
         let is_known = |field: &Field<'_>| fields::is_known(field.name, owner);
         let known = self.fields.iter().rposition(is_known).map_or(0, |at| at + 1);
@@ -276,7 +276,7 @@ impl<'a> HeaderBlock<'a> {
         self.of_name(name).map(|field| field.value().0).take(SAME_NAME_MAX)
     }
 
-    /// The first of them: the one that a reader of the mail sees.
+    /// The first of them: the one that a mail program shows.
     pub(super) fn first(&self, name: &str) -> Option<&'a [u8]> {
         self.values(name).next()
     }
@@ -319,7 +319,7 @@ impl<'a> HeaderBlock<'a> {
         self.of_name(name).take(SAME_NAME_MAX).flat_map(|field| message_ids(field.end())).collect()
     }
 
-    /// Whether a field says more than blanks, and no id can be read from it.
+    /// Whether a field has more than blanks, but no readable id.
     pub(super) fn names_unreadably(&self, name: &str) -> bool {
         let is_blank =
             |value: &[u8]| value.iter().all(|b| b.is_ascii_whitespace() || b"<>".contains(b));
@@ -353,8 +353,8 @@ pub(super) fn text(value: &[u8], chars_max: usize) -> ReadableValue {
     ReadableValue { text, cut, broken }
 }
 
-/// A value unfolded (RFC 5322 §2.2.3). Bytes that are not UTF-8 are read as Windows-1252, which is
-/// what senders without RFC 2047 mostly write.
+/// A value unfolded (RFC 5322 §2.2.3). Bytes that are not UTF-8 are read as Windows-1252, which
+/// senders without RFC 2047 mostly write.
 pub(super) fn unfold(value: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut at_end = false;
@@ -380,11 +380,11 @@ pub(super) fn is_garbled(value: &[u8]) -> bool {
     std::str::from_utf8(value).is_err_and(|error| error.error_len().is_some())
 }
 
-/// All ids in angle brackets; without any, the words that can be ids (some servers of the
-/// telematics infrastructure leave the brackets out).
+/// All ids in angle brackets; without any, the words that can be ids (some servers of the telematics
+/// infrastructure leave the brackets out).
 ///
-/// Long ids are folded on their way, also in the middle, or written as encoded words, which RFC 2047
-/// allows for neither. No id has a blank, so those inside the brackets are left out.
+/// Long ids are folded on their way, even in the middle, or written as encoded words; RFC 2047
+/// allows neither for ids. No id has a blank, so those inside the brackets are left out.
 fn message_ids(value: &[u8]) -> Vec<MessageId> {
     let line = unfold(value);
     let ids = ids_of(&line);
@@ -402,7 +402,7 @@ fn ids_of(line: &str) -> Vec<MessageId> {
     let mut ids: Vec<MessageId> = pieces
         .filter_map(|piece| match piece.split_once('>') {
             Some((id, _)) => MessageId::new(&without_blanks(id)).ok(),
-            // The bracket was lost: up to the next blank.
+            // The bracket is missing: up to the next blank.
             None => MessageId::new(piece.split_whitespace().next()?).ok(),
         })
         .collect();
@@ -455,7 +455,7 @@ mod tests {
         assert!(ids("Your message of Monday").is_empty());
     }
 
-    /// B79: the nearest stand at the end.
+    /// B79: the nearest are at the end.
     #[test]
     fn b79b_of_a_chain_that_is_too_long_the_end_is_read() {
         let ids = |mail: &str| HeaderBlock::split(mail.as_bytes()).0.message_ids("References");

@@ -32,7 +32,7 @@ mod writer;
 use reader::Outline;
 use writer::{Writer, Written};
 
-/// Bytes of a body part that are read. What is cut has long left the limits of a post.
+/// How many bytes of a body part are read. Anything beyond has long exceeded the limits of a post.
 pub const HTML_SOURCE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Bytes of HTML as a JSON string; longer HTML is left out, since the text says the same. See
@@ -45,9 +45,9 @@ pub(super) struct Rendered {
     /// `None` when it would be longer than [`HTML_BYTES_MAX`].
     pub(super) html: Option<String>,
     pub(super) text: String,
-    /// The text is the beginning only.
+    /// The text is only the beginning.
     pub(super) is_cut: bool,
-    /// Words are hidden, or something that may change their meaning could not be read.
+    /// Words are hidden, or something unreadable may change their meaning.
     pub(super) is_unsure: bool,
     /// Words are struck out, raised or lowered, which a plain text beside it may not say.
     pub(super) is_marked: bool,

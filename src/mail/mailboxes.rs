@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{MailAddress, NamedAddress};
 
-/// What a list holds.
+/// The content of a list.
 #[derive(Debug, Default)]
 pub(super) struct Mailboxes {
     pub(super) read: Vec<NamedAddress>,
@@ -22,7 +22,7 @@ pub(super) struct Mailboxes {
 /// One entry of a list, while it is read.
 #[derive(Debug, Default)]
 struct ListEntry {
-    /// As it is written, without comments: an address without brackets.
+    /// As written, without comments: an address without brackets.
     bare: String,
     /// The same without quotes: a name.
     phrase: String,
@@ -48,7 +48,7 @@ impl Mailboxes {
     pub(super) fn read(line: &str) -> Self {
         let mut list = Self::default();
         let mut entry = ListEntry::default();
-        // Names without an address: what an unquoted comma left of `Muster, Erik <e@x>`.
+        // Names without an address: the remains of an unquoted comma as in `Muster, Erik <e@x>`.
         let mut fragments: Vec<String> = Vec::new();
         let mut within = Within::List;
         let mut rest = line;
@@ -100,7 +100,7 @@ impl Mailboxes {
                 }
                 (Within::Angle, '>') => Within::List,
                 (Within::Angle, c) => {
-                    // Comments and quotes in here make an address we do not take.
+                    // Comments and quotes in here make an address that we do not accept.
                     let angle = entry.angle.get_or_insert_default();
                     angle.push(c);
                     angle.extend(escaped);
@@ -146,7 +146,7 @@ impl Mailboxes {
                 }
             };
         }
-        // A comment that does not end may hide who else is named.
+        // An unclosed comment may hide who else is named.
         entry.is_odd |= within != Within::List;
         list.add(entry, &mut fragments);
         list.unreadable += fragments.len();
@@ -231,7 +231,7 @@ mod tests {
         check("Praxen: a@x.de, b@y.de; c@z.de", &["a@x.de", "b@y.de", "c@z.de"], 0);
         check("undisclosed-recipients:;", &[], 0);
         check("", &[], 0);
-        // Written so by many address books.
+        // Many address books write it like this.
         check("Muster, Erik <a@x.de>", &["Muster, Erik <a@x.de>"], 0);
         check("b@y.de <a@x.de>", &["b@y.de <a@x.de>"], 0);
     }

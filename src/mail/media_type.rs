@@ -1,8 +1,8 @@
-//! What kind of content a part is, by what it says and by its first bytes.
+//! The kind of content of a part, by its declaration and by its first bytes.
 
 use super::parameters::Parameters;
 
-/// The type of bytes that have none.
+/// The type of bytes without one.
 pub(super) const OCTETS: &str = "application/octet-stream";
 
 /// `type/subtype` in lower case (RFC 2045 §5.1). An invalid one means text, as if it were missing
@@ -25,7 +25,7 @@ pub(super) fn media_type(content_type: &Parameters) -> String {
     }
 }
 
-/// What bytes of an undeclared type are. Some fax gateways send PDF and TIFF so (FAX-11, FAX-13).
+/// The type of undeclared bytes. Some fax gateways send PDF and TIFF like this (FAX-11, FAX-13).
 pub(super) fn sniff(media: &str, bytes: &[u8]) -> String {
     if media != OCTETS {
         return media.to_owned();

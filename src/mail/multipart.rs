@@ -137,7 +137,7 @@ pub(super) fn guess(content: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Whether words outside of the parts are more than what any mail says there.
+/// Whether words outside the parts are more than what every mail says there.
 pub(super) fn says_something(outside: &str) -> bool {
     outside.lines().any(|line| {
         let line = line.to_lowercase();
@@ -150,8 +150,8 @@ enum BoundaryKind {
     Last,
 }
 
-/// Whether a line is this boundary's. White space may follow it (RFC 2046 §5.1.1), nothing else
-/// may: one boundary can be the beginning of another.
+/// Whether a line is this boundary's. White space may follow it (RFC 2046 §5.1.1), but nothing
+/// else: one boundary can be the beginning of another.
 fn mark(line: &[u8], boundary: &[u8]) -> Option<BoundaryKind> {
     let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?.trim_ascii_end();
     match rest {
@@ -202,7 +202,7 @@ mod tests {
         assert!(split(&b"--b\n".repeat(30), b"b", 10).unwrap().has_too_many);
     }
 
-    /// As if each were tried in turn; and in the time of one.
+    /// The same result as if each were tried in turn, in the time of one.
     #[test]
     fn of_several_boundaries_the_first_that_comes_counts() {
         let content = b"--a--\n--b--\nA\n--c \r\nB\n--b\nC\n";

@@ -2,7 +2,7 @@
 
 use super::{charset, words};
 
-/// Parameters of one value that are read; real ones have a handful.
+/// How many parameters of one value are read; real ones have a handful.
 const PARAMETERS_MAX: usize = 200;
 
 /// A value such as `text/plain; charset=utf-8`.
@@ -126,7 +126,7 @@ fn parameter(rest: &mut &str, broken: &mut bool) -> Option<Raw> {
     let is_file_name = name.starts_with("name") || name.starts_with("filename");
     let value = if let Some(quoted) = value.strip_prefix('"') {
         let (text, after) = unquoted(quoted, broken);
-        // Nothing but a comment may stand between a quote and the next semicolon.
+        // Only a comment may come between a quote and the next semicolon.
         *rest = split_at_any(after, |c| c == ';').1;
         text
     } else {
@@ -152,8 +152,8 @@ fn parameter(rest: &mut &str, broken: &mut bool) -> Option<Raw> {
     Some(Raw { name, part, is_extended, value })
 }
 
-/// A quoted text and what follows its quote. A backslash before anything but a quote or another one
-/// is itself: some senders write paths of Windows.
+/// A quoted text and what follows its quote. A backslash before anything but a quote or another
+/// backslash is literal: some senders write Windows paths.
 fn unquoted<'a>(text: &'a str, broken: &mut bool) -> (String, &'a str) {
     let mut value = String::new();
     let mut chars = text.char_indices().peekable();
@@ -203,7 +203,8 @@ fn assembled(parts: &[Raw]) -> (String, bool) {
     (text, broken || lied)
 }
 
-/// Appends pieces without escapes. Some put encoded words into them, where no standard wants them.
+/// Appends pieces without escapes. Some senders put encoded words into them, where no standard
+/// allows them.
 fn flush(plain: &mut String, bytes: &mut Vec<u8>) -> bool {
     let (text, broken) = words::decoded(plain);
     plain.clear();
@@ -229,14 +230,15 @@ fn unencoded(value: &str) -> (String, bool) {
         return charset::text(&bytes, Some(charset), false);
     }
     bytes.clear();
-    // Escapes that make letters of UTF-8 were meant so; `100%25.pdf` may be a name.
+    // Escapes that make UTF-8 letters were meant as escapes; `100%25.pdf` may be a name.
     match (percent(value, &mut bytes), String::from_utf8(bytes)) {
         (false, Ok(text)) if !text.is_ascii() && value.is_ascii() => (text, false),
         _ => (value.to_owned(), false),
     }
 }
 
-/// Appends the bytes of a text with percent escapes; whether one was none, which stays as it is.
+/// Appends the bytes of a text with percent escapes; returns whether one was invalid, which stays
+/// as it is.
 fn percent(text: &str, bytes: &mut Vec<u8>) -> bool {
     let mut broken = false;
     let mut rest = text.bytes();
@@ -266,7 +268,7 @@ fn split_at_any(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at_checked(at).unwrap_or((text, ""))
 }
 
-/// RFC 5322 §3.2.2. One that does not end is not taken for one.
+/// RFC 5322 §3.2.2. An unclosed one does not count.
 fn without_comments(text: &str) -> String {
     if !text.contains('(') {
         return text.to_owned();
@@ -345,7 +347,7 @@ mod tests {
         file_name("a; filename=utf-8''f%C3%BCr.pdf", "für.pdf");
         file_name("a; filename=\"f%C3%BCr.pdf\"", "für.pdf");
         file_name("a; filename=\"100%25.pdf\"", "100%25.pdf");
-        // No set is called so: this is its name.
+        // There is no set of this name: this is the file's name.
         file_name("a; filename=\"Aa0''%aA.pdf\"", "Aa0''%aA.pdf");
         file_name("a; filename=\"Frau''s 5%ab.pdf\"", "Frau''s 5%ab.pdf");
         file_name("a; filename=Befund Frau Roth (2).pdf", "Befund Frau Roth (2).pdf");

@@ -15,10 +15,10 @@ use crate::model::{Attachment, Body, Defect, Letter, NamedAddress, TransferEncod
 /// Addresses taken from all fields of one name.
 pub const MAILBOXES_MAX: usize = 1_000;
 
-/// References that are kept, the newest: a thread is found by its nearest known ancestor.
+/// How many references are kept, the newest: a thread is found by its nearest known ancestor.
 pub const REFERENCES_MAX: usize = 100;
 
-/// Texts with a file's name that may be the body together; more are files.
+/// Texts with a file name that may be the body together; more are files.
 const NAMED_BODIES_MAX: usize = 3;
 
 /// The names of which a mail has at least one. Anything may look like a field; a mail has a sender,
@@ -76,7 +76,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         ["To", "Cc", "Reply-To", "Sender"].map(|name| block.named(name));
     let is_broken = ["From", "To", "Subject"].iter().any(|name| block.values(name).any(is_garbled))
         || [&to, &cc, &reply_to].iter().any(|list| list.mailboxes.broken)
-        // What was cut may end within a word.
+        // The cut may be within a word.
         || (subject.broken && !block.cut);
     for (is_so, defect) in [
         (subject.cut, Defect::HeaderCut),
@@ -143,7 +143,7 @@ fn senders(named: Named) -> (Vec<NamedAddress>, Option<Defect>) {
     (from, defect)
 }
 
-/// The body, from its pieces and the words that stand outside of all of them.
+/// The body, from its pieces and the words outside all of them.
 fn whole_body(mut units: Vec<Unit>, subject: &str, found: &mut PartsFound) -> Body {
     if units.is_empty() && found.strays.is_empty() {
         // If there is no other body, a text that has a name is the body.

@@ -1,13 +1,14 @@
-//! What an S/MIME signature encloses (RFC 5652 §5): a letter that can be read without any key.
+//! The content of an S/MIME signature (RFC 5652 §5): a letter that can be read without any key.
 //!
-//! The signature itself is not checked. Read as a stream, for the content may be large, and by BER:
-//! Thunderbird and everything that streams write lengths they do not know yet (X.690 §8.1.3.6) and
-//! cut the content into pieces. Readers of DER, as the kept crates are, take neither.
+//! The signature itself is not checked. The value is read as a stream, because the content may be
+//! large, and as BER: Thunderbird and every program that streams write lengths they do not know yet
+//! (X.690 §8.1.3.6) and cut the content into pieces. Readers of DER, as the maintained crates are,
+//! accept neither.
 
 /// Octets of a tag and its length that are read; no length has more than eight.
 const HEAD_BYTES_MAX: usize = 10;
 
-/// What an ASN.1 value says it is.
+/// What an ASN.1 value claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CmsKind {
     /// Signed, perhaps with its content.
@@ -18,7 +19,7 @@ pub(super) enum CmsKind {
     Other,
 }
 
-/// `1.2.840.113549.1`, of which all of these are.
+/// `1.2.840.113549.1`, the prefix of all of these.
 const PKCS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01];
 
 /// The kind of a CMS value (RFC 5652 §3), if the bytes are the beginning of one.
@@ -35,7 +36,7 @@ pub(super) fn kind(bytes: &[u8]) -> Option<CmsKind> {
     }
 }
 
-/// A tag, a length if it is known, and what follows; nothing when the bytes do not suffice.
+/// A tag, a length if it is known, and what follows; nothing if the bytes do not suffice.
 fn head(bytes: &[u8]) -> Option<(u8, Option<u64>, &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
@@ -80,7 +81,7 @@ pub(super) struct SignedContent {
     /// Octets of the value at hand that are still to come, and whether they are content.
     left: u64,
     is_content: bool,
-    /// Open values of unknown length that are passed over.
+    /// Open values of unknown length that are skipped.
     depth: u32,
     /// Open pieces of unknown length.
     open: u32,

@@ -14,7 +14,7 @@ use crate::model::TransferEncoding;
 /// How much is kept of the beginning and of the rest of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
-    /// Bytes kept of the beginning of a run: what may be a text is read this far
+    /// How many bytes of the beginning of a run are kept: a possible text is read this far
     /// ([`super::HTML_SOURCE_BYTES_MAX`], in base64).
     pub text_bytes: usize,
     /// The same, once this much was kept ...
@@ -38,7 +38,7 @@ impl Keep {
 /// Lines that were left out.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    /// In front of which byte of the skeleton.
+    /// Before which byte of the skeleton.
     at: usize,
     bytes: u64,
     /// Those of them that are base64; a multiple of four, so that what follows decodes as before.
@@ -80,7 +80,7 @@ impl<'a> Skeleton<'a> {
             TransferEncoding::Base64 => cut.digits / 4 * 3,
             // Such lines stand for themselves.
             TransferEncoding::QuotedPrintable | TransferEncoding::Identity => cut.bytes,
-            // They are no lines of these.
+            // They are not such lines.
             TransferEncoding::Uuencode | TransferEncoding::Signed => 0,
         };
         self.cuts_in(part).map(decoded).sum()

@@ -1,13 +1,13 @@
-//! Texts out of mails, made fit to be shown: no control characters, bounded.
+//! Texts from mails, made fit to be shown: no control characters, bounded.
 
-/// Characters of a subject that are kept. A room shows one line; the longest subject that a person
-/// wrote and another wants to read is far shorter.
+/// How many characters of a subject are kept. A room shows one line; the longest subject that a
+/// person writes and another wants to read is far shorter.
 pub const SUBJECT_CHARS_MAX: usize = 256;
 
-/// Characters of a display name that are kept, for the same reason.
+/// How many characters of a display name are kept, for the same reason.
 pub const NAME_CHARS_MAX: usize = 128;
 
-/// Characters of a body's text that are kept.
+/// How many characters of a body's text are kept.
 pub const TEXT_CHARS_MAX: usize = 20_000;
 
 /// Bytes of a body's text as a JSON string.
@@ -130,7 +130,7 @@ impl Cleaner {
             HeldCharacter::Invisible => {}
             HeldCharacter::SoftHyphen
                 if is_either(char::is_alphabetic) || self.before == Some('-') => {}
-            // There is no word that it could divide.
+            // There is no word for it to divide.
             HeldCharacter::SoftHyphen if self.before.is_none_or(char::is_whitespace) => {}
             HeldCharacter::SoftHyphen => out.push('-'),
         }
@@ -139,7 +139,7 @@ impl Cleaner {
         out.push(c);
     }
 
-    /// What follows has nothing to do with what was before.
+    /// What follows is independent of what precedes.
     pub(super) fn edge(&mut self) {
         *self = Self::default();
     }
@@ -189,8 +189,8 @@ fn is_no_character(c: char) -> bool {
     c.is_control() || matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// Characters that are not seen and make others look like something else: marks, embeddings and
-/// isolates of the writing direction, characters without a width, annotations, language tags.
+/// Invisible characters that make others look like something else: marks, embeddings and isolates
+/// of the writing direction, characters without a width, annotations, language tags.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{34F}' | '\u{61C}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}' | '\u{200B}' | '\u{200E}'

@@ -8,14 +8,14 @@ use std::ops::Range;
 use super::header::LineEnds;
 use crate::model::TransferEncoding;
 
-/// Files that are looked for in one text.
+/// How many files are looked for in one text.
 const FILES_MAX: usize = 100;
 
 /// A file found in a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UuencodedFile {
     pub(super) name: String,
-    /// All of it, with the lines that begin and end it.
+    /// All of it, including the lines that begin and end it.
     pub(super) whole: Range<usize>,
     /// The lines of its data.
     pub(super) data: Range<usize>,
@@ -106,7 +106,7 @@ fn are_digits(line: &[u8]) -> bool {
 }
 
 /// How many bytes a line has, if it has as many characters as they need. Blanks at its end may have
-/// been lost on the way, and one or two more may be a check sum.
+/// been lost on the way, and one or two extra characters may be a checksum.
 fn count(line: &[u8]) -> Option<usize> {
     let (first, digits) = line.split_first()?;
     if !(b'!'..=b'`').contains(first) || *first == b'`' {

@@ -1,9 +1,10 @@
-//! Another outer key: the data keys are wrapped anew, and every value is sealed with a new one.
+//! Another outer key: the data keys are wrapped again, and every value is sealed with a new data
+//! key.
 //!
-//! What stands in [`SEALED`] is all there is; a test compares it with the tables. Each step may be
-//! the last before a crash: the data keys change hands in one transaction, from which on only the
-//! new outer key counts, and values sealed with older data keys open as before until their turn
-//! comes. A data key goes when nothing is sealed with it any more.
+//! [`SEALED`] lists all sealed columns; a test compares it with the tables. Each step may be the
+//! last before a crash: the data keys are wrapped with the new outer key in one transaction, from
+//! which on only that key counts, and values sealed with older data keys open as before until their
+//! turn comes. A data key goes when nothing is sealed with it any more.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use time::OffsetDateTime;
@@ -22,7 +23,7 @@ pub struct SealedColumn {
     pub purpose: Purpose,
 }
 
-/// Every sealed column there is.
+/// All sealed columns.
 pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "letters", column: "raw", purpose: Purpose::LetterRaw },
     SealedColumn { table: "letter_pieces", column: "piece", purpose: Purpose::LetterPiece },
@@ -43,8 +44,8 @@ pub const SEALED: &[SealedColumn] = &[
     },
 ];
 
-/// Columns of bytes that are not sealed, table and column: hashes, public keys, and what is wrapped
-/// already.
+/// Columns of bytes that are not sealed, table and column: hashes, public keys, and keys that are
+/// wrapped already.
 pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
     ("letters", "digest"),

@@ -1,10 +1,11 @@
 //! How style is written: strings, comments, blocks, values (CSS Syntax, CSS Color).
 
-/// Quotation marks, and a bullet, which only set words apart.
+/// Quotation marks, and a bullet, which only separate words.
 const ORNAMENTS: &str = "\"'“”„‚‘’«»•";
 
 /// Whether a selector and its block put words where the letter has none: with `content`, or as the
-/// mark of an item. Of several rules together (not `is_one`) nothing hides what another one writes.
+/// mark of an item. In several rules together (not `is_one`), no rule hides what another one
+/// writes.
 pub(super) fn writes(selectors: &str, block: &str, is_one: bool) -> bool {
     let selectors = selectors.to_ascii_lowercase();
     let is_part = [":before", ":after", ":marker"].iter().any(|part| selectors.contains(part));
@@ -58,7 +59,8 @@ pub(super) fn is_seen_in_quotes(value: &str, ornaments: &str) -> bool {
     false
 }
 
-/// Up to the next `{`, `}` or `;` that is not within quotes or brackets; the mark; and what follows.
+/// Up to the next `{`, `}` or `;` that is not within quotes or brackets; then this character, and
+/// what follows.
 pub(super) fn next_mark(css: &str) -> (&str, Option<char>, &str) {
     let bytes = css.as_bytes();
     let (mut at, mut depth) = (0, 0_usize);
@@ -102,8 +104,8 @@ pub(super) fn split_block(css: &str) -> (&str, &str) {
     (css, "")
 }
 
-/// The length of the string that `css` begins with. One that is not closed ends with its line (CSS
-/// Syntax §4.3.5).
+/// The length of the string that `css` begins with. An unclosed one ends with its line (CSS Syntax
+/// §4.3.5).
 fn end_of_string(css: &str) -> usize {
     let mut bytes = css.bytes().enumerate();
     let quote = bytes.next().map(|(_, byte)| byte);
@@ -181,7 +183,7 @@ pub(super) fn is_decoration(value: &str, has_more: bool) -> bool {
     const LINES: [&str; 3] = ["underline", "overline", "line-through"];
     const STYLES: [&str; 5] = ["solid", "double", "dotted", "dashed", "wavy"];
     let (mut lines, mut styles, mut colors, mut widths) = (Vec::new(), 0, 0, 0);
-    // A colour may be a call, with blanks in it.
+    // A colour may be a call that contains blanks.
     let mut rest = value;
     let mut words = Vec::new();
     while !rest.trim_start().is_empty() {

@@ -17,7 +17,7 @@ pub(super) struct Shape {
     pub(super) hiding: Hiding,
     /// It continues after a block in which it was not closed (WHATWG, "formatting").
     pub(super) is_formatting: bool,
-    /// No end tag of something around it closes it.
+    /// No end tag of an element around it closes it.
     pub(super) is_boundary: bool,
     pub(super) is_of_table: bool,
     pub(super) is_heading: bool,
@@ -38,7 +38,7 @@ pub(super) enum Gap {
 pub(super) enum Hiding {
     #[default]
     No,
-    /// They are no words of the letter.
+    /// They are not words of the letter.
     Quietly,
     /// A mail program does not show them, so neither does the room; the room is told that they are
     /// there.
@@ -295,7 +295,7 @@ impl Appearance {
         self.hiding != Hiding::No || self.is_invisible || self.is_tiny
     }
 
-    /// Whether it is to be told that words are hidden here.
+    /// Whether a person has to be told that words are hidden here.
     pub(super) fn is_told(self) -> bool {
         self.is_hidden() && self.hiding != Hiding::Quietly
     }

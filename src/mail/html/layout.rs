@@ -12,7 +12,7 @@ const OUT_BYTES_MAX: usize = 4 * super::super::text::TEXT_BYTES_MAX;
 /// Levels of quotation and indentation that are written.
 const PREFIXES_MAX: usize = 20;
 
-/// Empty lines in a row that are written where they are kept.
+/// How many empty lines in a row are written where they are kept.
 const LINES_MAX: usize = 20;
 
 const STROKE: &str = "~~";
@@ -48,7 +48,7 @@ pub(super) struct TextLayout {
     last_depth: usize,
     is_struck: bool,
     level: Level,
-    /// Where the raised or lowered words begin, behind their mark.
+    /// Where the raised or lowered words begin, after their mark.
     level_start: usize,
 }
 
@@ -60,7 +60,7 @@ struct Due {
     has_space: bool,
     /// A blank, if two words would touch.
     has_gap: bool,
-    /// The mark of an item, and how many of the prefixes stand before it.
+    /// The mark of an item, and how many of the prefixes precede it.
     item: Option<(String, usize)>,
 }
 
@@ -108,7 +108,7 @@ impl TextLayout {
         }
     }
 
-    /// A second one in a row makes an empty line; more are not worth the room.
+    /// A second one in a row makes an empty line; more are not worth the space.
     pub(super) fn line_break(&mut self) {
         self.is_begun = false;
         self.due.lines = (self.due.lines + 1).min(2);
@@ -130,7 +130,7 @@ impl TextLayout {
         if is_first {
             self.row_lines = self.due.lines;
         } else {
-            // Only the line ends before the row's first word are more than a cell's own.
+            // Only the line ends before the row's first word are more than the cell's own.
             self.due.lines = self.row_lines;
         }
         self.due.tabs += columns;

@@ -1,4 +1,4 @@
-//! How items of a list are counted, and where the cells of a table stand.
+//! How items of a list are counted, and where the cells of a table are.
 
 use super::{
     reader::Tag,
@@ -8,10 +8,10 @@ use super::{
 /// No real list has larger numbers.
 const NUMBER_MAX: i64 = 1_000_000;
 
-/// Columns whose place is known, and that one cell may span.
+/// How many columns have a known position, and how many one cell may span.
 const COLUMNS_MAX: usize = 50;
 
-/// Empty cells that are written for others that span several, in a whole letter.
+/// How many empty cells are written for cells that span several, in a whole letter.
 const FILLERS_MAX: usize = 1_000;
 
 #[derive(Debug)]
@@ -53,7 +53,8 @@ impl List {
         }
     }
 
-    /// Takes up what an item says of itself; `true` if a client would now count otherwise.
+    /// Takes over what an item says about itself; `true` if a client would now count in another
+    /// way.
     pub(super) fn adapt(&mut self, tag: &Tag, styled: Option<Marker>) -> bool {
         let before = self.tag();
         if let Some(own) = styled.or_else(|| tag.get("type").and_then(|kind| marker(kind.trim()))) {
@@ -130,7 +131,7 @@ pub(super) struct CellPlace {
     pub(super) is_first: bool,
     /// Columns since the cell before it, or since the row's beginning.
     pub(super) columns: usize,
-    /// Columns before it that cells of rows above reach into.
+    /// Columns before it that are occupied by cells of rows above.
     pub(super) covered: usize,
     /// Further columns it spans itself.
     pub(super) wider: usize,

@@ -6,7 +6,7 @@ use super::{
     style::{Shift, Space},
 };
 
-/// How a sign is shown.
+/// How a character is shown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct SignLook {
     is_struck: bool,
@@ -14,8 +14,8 @@ struct SignLook {
 }
 
 /// `body` with the marks of a letter's text ([`super::layout`]) for what `html` strikes out, raises
-/// and lowers. `None` where there is nothing to mark, where the text marks it by itself, or where the
-/// two do not say the same otherwise.
+/// and lowers. `None` if there is nothing to mark, if the text marks it already, or if the two
+/// otherwise differ.
 pub(super) fn marked(body: &str, html: &str) -> Option<String> {
     let mut shown = ShownSigns::default();
     read(html, &mut shown);
@@ -45,7 +45,8 @@ pub(super) fn marked(body: &str, html: &str) -> Option<String> {
 fn aligned(body: &str, shown: &[(char, SignLook)]) -> Option<Vec<SignLook>> {
     let mut shown = shown.iter().copied().peekable();
     let mut looks: Vec<SignLook> = Vec::new();
-    // The text's own signs since the last one that the HTML has too, and how that one is shown.
+    // The text's own characters since the last one that the HTML has too, and how that one is
+    // shown.
     let (mut own, mut last, mut said_by_text) = (String::new(), SignLook::default(), None);
     for sign in body.chars() {
         while shown
@@ -74,7 +75,7 @@ fn aligned(body: &str, shown: &[(char, SignLook)]) -> Option<Vec<SignLook>> {
     shown.all(|(s, _)| !s.is_alphanumeric()).then_some(looks)
 }
 
-/// Whether the text itself says by the signs before a sign how it is shown.
+/// Whether the text itself says, by the characters before a character, how it is shown.
 fn says(own: &str, look: SignLook) -> bool {
     let is_struck = !look.is_struck || own.contains("~~");
     let is_moved = match look.level.shift {
@@ -85,8 +86,8 @@ fn says(own: &str, look: SignLook) -> bool {
     is_struck && is_moved
 }
 
-/// The signs of HTML, without blanks, as a Matrix client shows them: it knows these tags and no
-/// styles.
+/// The characters of HTML, without blanks, as a Matrix client shows them: it knows these tags and
+/// no styles.
 #[derive(Debug, Default)]
 struct ShownSigns {
     signs: Vec<(char, SignLook)>,

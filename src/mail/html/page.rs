@@ -11,7 +11,7 @@ use super::{
 };
 use crate::mail::text::json_len;
 
-/// What is said of a run of text.
+/// The formatting of a run of text.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TextRun {
     pub(super) marks: Emphasis,
@@ -46,7 +46,7 @@ pub(super) struct HtmlPage {
     out: String,
     is_full: bool,
     run: TextRun,
-    /// The last that was written is a block's tag, or nothing was: a blank has no width here.
+    /// A block's tag was written last, or nothing was: a blank has no width here.
     is_at_edge: bool,
     has_gap: bool,
     /// A line ends here, unless a block does.
@@ -70,7 +70,7 @@ impl Default for HtmlPage {
 }
 
 impl HtmlPage {
-    /// Text, of which `run` is said; `target` is where its link leads.
+    /// Text with the formatting `run`; `target` is where its link leads.
     pub(super) fn text(
         &mut self,
         text: &str,
@@ -106,7 +106,7 @@ impl HtmlPage {
         for c in line.chars() {
             let c = if c.is_whitespace() { ' ' } else { c };
             let before = collapsed.chars().next_back().or(self.last);
-            // A line's end that is due comes before it.
+            // A line end that is due comes before it.
             let is_edge = collapsed.is_empty() && (self.is_at_edge || self.has_line);
             if c != ' ' || !(before == Some(' ') || is_edge) {
                 collapsed.push(c);
@@ -136,7 +136,7 @@ impl HtmlPage {
         self.is_at_edge = false;
     }
 
-    /// What follows does not touch what was before.
+    /// What follows does not touch what precedes.
     pub(super) fn gap(&mut self) {
         self.has_gap = true;
     }
@@ -156,7 +156,7 @@ impl HtmlPage {
         self.has_line = true;
     }
 
-    /// Where the next piece will stand, for [`Self::patch`].
+    /// Where the next piece will be, for [`Self::patch`].
     pub(super) fn place(&self) -> usize {
         self.out.len()
     }
@@ -207,7 +207,7 @@ impl HtmlPage {
         }
     }
 
-    /// `None` when it became longer than a room takes.
+    /// `None` if it became longer than a room accepts.
     pub(super) fn finish(mut self) -> Option<String> {
         self.end_run();
         let fits = !self.is_full && json_len(&self.out) <= HTML_BYTES_MAX;
@@ -230,7 +230,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Blanks that a client does not draw together.
+/// Blanks that a client does not collapse.
 fn fixed(line: &str) -> String {
     let mut fixed = String::with_capacity(line.len());
     for c in line.chars() {

@@ -76,7 +76,7 @@ impl Tag {
         self.get(name)?.trim().parse().ok()
     }
 
-    /// A picture of this size is no picture but a tracker, or holds something apart.
+    /// A picture of this size is not a picture but a tracker or a spacer.
     pub(super) fn is_speck(&self) -> bool {
         let sides = [self.width.as_deref(), self.get("height")];
         sides.into_iter().flatten().any(|side| {
@@ -90,7 +90,7 @@ pub(super) trait Listener {
     fn text(&mut self, text: &str);
     fn open(&mut self, tag: &Tag);
     fn close(&mut self, name: &str);
-    /// Words of the source are in none of the tokens.
+    /// Some words of the source are in none of the tokens.
     fn lost(&mut self);
 }
 
@@ -117,7 +117,7 @@ struct HtmlReader<'s, L> {
     tag: Option<(Tag, usize)>,
     /// The place in `Tag::attributes` of the one whose value may come.
     attribute: Option<AttributeSlot>,
-    /// Up to where all of the source was told of.
+    /// Up to where the source was delivered.
     begun: usize,
     /// Where the last end tag of a name is; looked for once.
     last_ends: BTreeMap<String, Option<usize>>,
@@ -207,7 +207,7 @@ impl<L: Listener> HtmlReader<'_, L> {
             Some(AttributeSlot::Width) => tag.width = Some(value.to_owned()),
             Some(AttributeSlot::Other) | None => {}
         }
-        // A quotation mark that is missing makes an attribute of the words that follow.
+        // A missing quotation mark makes an attribute of the words that follow.
         let holds_tags = value
             .match_indices('<')
             .any(|(at, _)| value.get(at + 1..).is_some_and(|rest| rest.starts_with(is_of_tag)));
@@ -241,7 +241,7 @@ impl<L: Listener> HtmlReader<'_, L> {
         Some(state)
     }
 
-    /// Whether an end tag of this name follows behind a place.
+    /// Whether an end tag of this name follows after a place.
     fn ends_after(&mut self, name: &str, place: usize) -> bool {
         let last = self.last_ends.entry(name.to_owned()).or_insert_with(|| {
             let (source, end) = (self.source.as_bytes(), format!("</{name}"));
@@ -288,7 +288,7 @@ pub(super) struct Outline {
     pub(super) reversed: Vec<i64>,
     /// A sheet that may apply strikes something out.
     pub(super) is_unsure: bool,
-    /// Whether the sheet that is read applies, if that is known.
+    /// Whether the sheet being read applies, if that is known.
     applies: Option<bool>,
     in_style: bool,
     /// The open lists: their place in `reversed`.

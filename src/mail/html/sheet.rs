@@ -7,7 +7,7 @@ use super::{
     style::{DeclarationBlock, Style},
 };
 
-/// Rules that are kept. Only rules that mean something are, and real mails have a handful.
+/// How many rules are kept. Only rules that mean something are, and real mails have a handful.
 const RULES_MAX: usize = 1_000;
 
 /// Rules read for all elements together. Beyond that the sheets are ignored, and a person is told
@@ -23,9 +23,9 @@ pub(super) struct Sheet {
     /// Rules by the class, id, name or `*` their subject must have.
     by_key: HashMap<String, Vec<usize>>,
     looks: usize,
-    /// A rule whose selector is not understood takes strokes away.
+    /// A rule whose selector is not understood removes strokes.
     may_clear: bool,
-    /// Something with a meaning was declared in a way that is not understood.
+    /// Something with a meaning was declared in an unknown way.
     pub(super) is_unsure: bool,
 }
 
@@ -212,7 +212,7 @@ impl StyleRule {
                 is_child = true;
                 continue;
             }
-            // The mark says how the compound before it is related to this one.
+            // The combinator says how the compound before it is related to this one.
             if let Some((_, direct)) = read.last_mut() {
                 *direct = is_child;
             }
@@ -256,8 +256,8 @@ impl StyleRule {
     }
 }
 
-/// Whether the rules of a group apply on a screen of any size. `None`: that is not known here, as it
-/// depends on the screen, the program, or the place of the element.
+/// Whether the rules of a group apply on a screen of any size. `None`: that is unknown here, because
+/// it depends on the screen, the program, or the place of the element.
 fn is_shown(at_rule: &str) -> Option<bool> {
     let at_rule = at_rule.to_ascii_lowercase();
     let end = at_rule.find(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -269,7 +269,7 @@ fn is_shown(at_rule: &str) -> Option<bool> {
     }
 }
 
-/// The same of what `media` says.
+/// The same for what `media` says.
 pub(super) fn is_for_screens(media: &str) -> Option<bool> {
     const OTHERS: [&str; 9] =
         ["print", "speech", "aural", "braille", "embossed", "handheld", "projection", "tty", "tv"];
@@ -282,7 +282,7 @@ pub(super) fn is_for_screens(media: &str) -> Option<bool> {
         let asked = negated.unwrap_or(query);
         let (kind, more) = asked.split_once(char::is_whitespace).unwrap_or((asked, ""));
         let holds = match kind {
-            // Of a condition that fails in part the whole does.
+            // A condition that fails in part fails as a whole.
             kind if OTHERS.contains(&kind) => Some(false),
             "" | "all" | "screen" if more.is_empty() => Some(true),
             _ => None,
@@ -296,7 +296,7 @@ pub(super) fn is_for_screens(media: &str) -> Option<bool> {
     answer
 }
 
-/// Whether a group that is not read would change what words mean.
+/// Whether an unread group would change what words mean.
 pub(super) fn changes_something(css: &str) -> bool {
     let css = without_escapes(css).to_ascii_lowercase();
     css.contains("line-through") || writes(&css, &css.replace(['{', '}'], ";"), false)

@@ -1,7 +1,7 @@
-//! What style says that carries meaning: struck out, raised, hidden, set apart, kept blanks.
+//! The part of style that carries meaning: struck, raised, hidden, separated, kept blanks.
 //!
-//! Colours, sizes and places are left to the sender; a figure that is struck out is not. What no
-//! program understands counts for nothing (CSS Syntax §2.2): what was declared before stays.
+//! Colours, sizes and positions do not matter here; a struck figure does. A declaration that no
+//! program understands does not count (CSS Syntax §2.2): the earlier one stays.
 
 use super::css::{
     is_decoration, is_length, is_seen_in_quotes, next_mark, number, split_block, without_comments,
@@ -21,7 +21,7 @@ pub(super) struct Style {
     pub(super) space: Option<Space>,
     pub(super) font: Option<Font>,
     pub(super) marker: Option<Marker>,
-    /// Some side of it has no length.
+    /// At least one side of it has no length.
     is_flat: Option<bool>,
     /// What does not fit is not shown.
     is_clipped: Option<bool>,
@@ -61,7 +61,7 @@ pub(super) enum Display {
     Flex,
 }
 
-/// What becomes of blanks and line ends.
+/// What happens to blanks and line ends.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
     #[default]
@@ -72,14 +72,14 @@ pub(super) enum Space {
     Kept,
 }
 
-/// Fonts whose letters are other signs.
+/// Fonts whose letters show other characters.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Font {
     #[default]
     Plain,
     Symbol,
     Wingdings,
-    /// One whose signs are not known here.
+    /// A font whose characters are not known here.
     Unknown,
 }
 
@@ -201,7 +201,7 @@ impl Style {
                 "top" | "text-top" => self.edge = Some(Shift::Up),
                 "bottom" | "text-bottom" => self.edge = Some(Shift::Down),
                 "baseline" | "middle" | "initial" => self.shift = Some(Shift::Base),
-                // Without a unit too, as pages of old are read.
+                // Without a unit too, as old pages are read.
                 value if is_length(value) || number(value).is_some_and(|(_, u)| u.is_empty()) => {
                     self.shift = Some(shift_by(value))
                 }
@@ -342,14 +342,14 @@ impl Style {
         }
     }
 
-    /// Hidden with all that is in it.
+    /// Hidden with everything in it.
     pub(super) fn hides(&self) -> bool {
         self.display == Some(Display::None)
             || self.is_opaque == Some(false)
             || (self.is_flat == Some(true) && self.is_clipped == Some(true))
     }
 
-    /// Lines through what is around it end where it begins.
+    /// Lines through its surroundings end where it begins.
     pub(super) fn is_box_of_its_own(&self) -> bool {
         [self.is_atomic, self.is_floating, self.is_placed].contains(&Some(true))
     }
@@ -359,7 +359,7 @@ impl Style {
         self.is_override == Some(true) && self.is_rightward == Some(true)
     }
 
-    /// Raised or lowered, in whichever of the ways there are.
+    /// Raised or lowered, in any way.
     pub(super) fn shifts(&self) -> Option<Shift> {
         let offset = self.offset.filter(|shift| *shift != Shift::Base);
         let moved = offset.filter(|_| self.is_relative == Some(true));
@@ -368,7 +368,7 @@ impl Style {
     }
 }
 
-/// Lengths that move a figure off its line; less than that only adjusts a picture.
+/// Lengths that move a figure off its line; smaller ones only adjust a picture.
 fn shift_by(value: &str) -> Shift {
     let Some((by, unit)) = number(value) else { return Shift::Base };
     let least = match unit {
@@ -407,7 +407,7 @@ fn unprefixed(name: &str) -> &str {
     name.trim_start_matches("-webkit-").trim_start_matches("-moz-")
 }
 
-/// What means something, so that it matters what a letter asks for in it.
+/// Values with a meaning, so that it matters what a letter asks for.
 const MEANING: [&str; 11] = [
     "all",
     "text-decoration",
@@ -422,7 +422,7 @@ const MEANING: [&str; 11] = [
     "list-style-type",
 ];
 
-/// Marks of items that only set them apart.
+/// Marks of items that only separate them.
 const MARKERS: &str = "-–—•◦▪‣·*›»→✓✔";
 
 /// The marker of a list of this type, by its name in CSS or in HTML.
@@ -497,7 +497,7 @@ mod tests {
         }
     }
 
-    /// What no program understands takes nothing away.
+    /// A declaration that no program understands takes nothing away.
     #[test]
     fn a_declaration_that_is_not_understood_counts_for_nothing() {
         for more in [

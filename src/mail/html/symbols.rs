@@ -1,4 +1,4 @@
-//! Fonts whose letters are other signs: "5 mg" with an m of the font Symbol is 5 µg.
+//! Fonts whose letters show other characters: "5 mg" with an m of the font Symbol is 5 µg.
 
 use super::style::Font;
 use crate::mail::text::ODD;
@@ -46,11 +46,11 @@ const WINGDINGS: [(char, char); 33] = [
     ('\u{FE}', '☑'),
 ];
 
-/// The text that is seen when `text` is written in `font`, and whether a sign was not known.
+/// The visible text when `text` is written in `font`, and whether a character was unknown.
 pub(super) fn seen(text: &str, font: Font) -> (String, bool) {
     let mut is_unsure = false;
     let sign = |c: char| {
-        // Word processors also write such letters in a range of their own.
+        // Word processors also write such letters in a private range.
         let code = match u32::from(c) {
             code @ 0xF020..=0xF0FF => code - 0xF000,
             code => code,

@@ -29,7 +29,7 @@ const REOPENED_MAX: usize = 8;
 /// Longest target of a link; longer ones carry a tracker or an attack, and are shown as text only.
 pub(super) const LINK_BYTES_MAX: usize = 1_000;
 
-/// Hidden words that are compared with those that are seen.
+/// Hidden words that are compared with visible ones.
 const HIDDEN_WORDS_MAX: usize = 1_000;
 
 /// Groups of radio buttons that are tracked. For more, it is uncertain which button is checked.
@@ -79,14 +79,14 @@ struct OpenElement {
     /// The tag that is open in the page.
     tag: Option<&'static str>,
     in_pre: bool,
-    /// Words that stand right in it are in a table and in none of its cells.
+    /// Words directly in it are in a table but in none of its cells.
     is_between_cells: bool,
     /// Elements directly in it, as far as they are counted.
     children: usize,
     end: ElementEnd,
 }
 
-/// What its end brings.
+/// What its end adds.
 #[derive(Debug)]
 enum ElementEnd {
     Nothing,
@@ -106,7 +106,7 @@ enum ElementEnd {
 #[derive(Debug)]
 struct OpenLink {
     target: String,
-    /// Clients show its words as they are.
+    /// Clients show its words unchanged.
     is_written: bool,
     said: String,
 }
@@ -119,15 +119,15 @@ struct Select {
     is_multiple: bool,
     /// A list of several lines, of which none is chosen unless the letter chooses one.
     is_open: bool,
-    /// Within a group that is disabled.
+    /// Within a disabled group.
     is_disabled: bool,
     /// The option that is chosen.
     chosen: Option<PagePosition>,
-    /// The first that could be.
+    /// The first that could be chosen.
     first: Option<PagePosition>,
 }
 
-/// What became of a letter's HTML.
+/// The result for a letter's HTML.
 pub(super) struct Written {
     pub(super) html: Option<String>,
     pub(super) text: String,
@@ -215,7 +215,7 @@ impl Listener for Writer {
         let above = self.stack.get(at + 1..).unwrap_or_default();
         let has_no_tag = self.stack.get(at).is_some_and(|entry| entry.tag.is_none());
         if shape.is_formatting && has_no_tag && above.iter().any(is_around_blocks) {
-            // The blocks that began in it go on without it.
+            // The blocks that began in it continue without it.
             let entry = self.stack.remove(at);
             self.end(entry);
             self.look_again(at);
@@ -253,8 +253,8 @@ impl Writer {
         }
     }
 
-    /// Whether something is hidden that does not stand elsewhere as well, as what newsletters say
-    /// once for each size of a screen does.
+    /// Whether something is hidden that does not occur elsewhere as well; newsletters repeat the
+    /// same once for each screen size.
     fn hides_words(&self) -> bool {
         let words = |text: &str| -> HashSet<String> {
             text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
@@ -276,7 +276,7 @@ impl Writer {
         self.stack.last().is_some_and(|entry| entry.is_between_cells)
     }
 
-    /// Text that looks as everything here does.
+    /// Text with the formatting of this place.
     fn say(&mut self, text: &str) {
         self.say_as(text, self.look());
     }

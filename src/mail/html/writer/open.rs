@@ -1,4 +1,4 @@
-//! What the beginning of an element brings.
+//! What the beginning of an element adds.
 
 use url::Url;
 
@@ -29,13 +29,13 @@ impl Writer {
         self.say_as(sign, look);
     }
 
-    /// What encloses a piece of a formula, and what several terms are to others.
+    /// What encloses a piece of a formula, and the relation of several terms.
     fn formula(&mut self, tag: &Tag, parent: &str) -> Option<ElementEnd> {
         let name = tag.name.as_str();
         let notation = tag.get("notation").unwrap_or("longdiv");
         let is_root = matches!(name, "msqrt" | "mroot")
             || (name == "menclose" && notation.split_ascii_whitespace().any(|n| n == "radical"));
-        // Struck out, put into a box, set over and under each other, left invisible.
+        // Struck, put into a box, set over and under each other, left invisible.
         self.is_unsure |= matches!(
             name,
             "menclose" | "mfenced" | "mmultiscripts" | "mover" | "munder" | "munderover"
@@ -98,7 +98,7 @@ impl Writer {
         }
     }
 
-    /// A place where a word may be broken: no blank, and no joint between two figures.
+    /// A place where a word may be broken: neither a blank, nor a joint between two figures.
     fn seam(&mut self) {
         let mut nothing = String::new();
         self.cleaner.push("\u{200B}", &mut nothing);
@@ -123,7 +123,7 @@ impl Writer {
         let said = said.into_iter().flatten().map(str::trim).find(|said| !said.is_empty());
         match said {
             Some(said) => self.mark(&format!("[{said}]"), look),
-            // Pictures that say of themselves that they mean nothing, and trackers.
+            // Pictures that say themselves that they mean nothing, and trackers.
             None if tag.has("alt") || tag.is_speck() => self.stand_apart(Gap::Blank),
             None => self.mark("[🖼]", look),
         }
@@ -153,7 +153,7 @@ impl Writer {
         }
     }
 
-    /// Of the buttons of one name in a form, the last that is checked is.
+    /// Of the buttons of one name in a form, the last checked one counts.
     fn check_radio(&mut self, tag: &Tag, look: Appearance) {
         let Some(name) = tag.get("name").filter(|name| !name.is_empty()) else { return };
         let form = match tag.get("form") {
@@ -168,7 +168,7 @@ impl Writer {
         }
     }
 
-    /// Where the next mark will stand.
+    /// Where the next mark will be.
     fn place(&self, look: Appearance) -> PagePosition {
         (!look.is_hidden()).then(|| (self.page.place(), self.layout.out.len()))
     }
@@ -242,7 +242,7 @@ impl Writer {
         if is_shown {
             self.write_words(tag);
         } else if name == "option" {
-            // It may be the one that is chosen.
+            // It may be the chosen one.
             self.option(tag);
         }
     }
@@ -279,7 +279,7 @@ impl Writer {
         self.begin(&Tag::named(name), identity, shape, Style::default(), look);
     }
 
-    /// Writes the tag of an element, and what keeps it apart from what was before.
+    /// Writes the tag of an element, and what separates it from its predecessor.
     fn write_block(&mut self, tag: &Tag, entry: &mut OpenElement) {
         let name = tag.name.as_str();
         let is_part = entry.shape.is_of_table && name != "table";
@@ -289,7 +289,7 @@ impl Writer {
         };
         let is_folded = self.stack.last().is_some_and(|parent| parent.tag == Some("details"));
         opening = match opening {
-            // What is open for its sender's eyes, no client folds up.
+            // What is open for its sender, no client shall fold up.
             Some("details") if tag.has("open") => Some("div"),
             Some("summary") if !is_folded => Some("div"),
             opening => opening,
@@ -361,8 +361,8 @@ impl Writer {
         entry.end = ElementEnd::Cell(if is_written { place.wider } else { 0 });
     }
 
-    /// Begins an item. Gives what the page has to say of its number, where a client would count
-    /// otherwise.
+    /// Begins an item. Returns what the page has to say about its number, if a client would count
+    /// in another way.
     fn item(&mut self, tag: &Tag, entry: &mut OpenElement) -> String {
         entry.end = ElementEnd::Item;
         let Some(list) = self.lists.last_mut() else {
@@ -385,7 +385,7 @@ impl Writer {
         if list.has_labels { label } else { String::new() }
     }
 
-    /// Says what an element says of itself before its content.
+    /// Says what an element says about itself before its content.
     fn write_words(&mut self, tag: &Tag) {
         // What is said may open a cell on top of it.
         let place = self.stack.len().saturating_sub(1);
@@ -468,7 +468,7 @@ impl Writer {
         if !select.is_disabled && !tag.has("disabled") {
             select.first.get_or_insert(place);
         }
-        // Of several, the last one is.
+        // Of several, the last one counts.
         let before = if is_chosen { select.chosen.replace(place) } else { None };
         if let Some(before) = before.filter(|_| !select.is_multiple) {
             self.patch(before, "(x)", "( )");

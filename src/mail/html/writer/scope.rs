@@ -1,4 +1,4 @@
-//! Which element a tag closes, and what the end of an element brings.
+//! Which element a tag closes, and what the end of an element adds.
 
 use super::{
     Appearance, ElementEnd, Gap, Hiding, OpenElement, REOPENED_MAX, Scope, Shape, Space, TextRun,
@@ -6,7 +6,7 @@ use super::{
 };
 
 impl Writer {
-    /// Closes what ends where an element of this name begins.
+    /// Closes the elements that end where an element of this name begins.
     pub(super) fn end_implied(&mut self, name: &str, shape: Shape) {
         let scope = self.scope();
         match name {
@@ -142,7 +142,7 @@ impl Writer {
             }
             ElementEnd::Select => {
                 let select = self.selects.pop().unwrap_or_default();
-                // A browser chooses the first where the letter does not.
+                // A browser chooses the first if the letter does not choose.
                 let is_left_open = select.is_multiple || select.is_open || select.chosen.is_some();
                 if let Some(first) = select.first.filter(|_| !is_left_open) {
                     self.patch(first, "( )", "(x)");
