@@ -30,7 +30,7 @@ use caller::Caller;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Channel {
     pub name: ChannelName,
-    /// What people call it, for example `KIM Praxis Müller`. Shown in room names.
+    /// The name that people use, for example `KIM Praxis Müller`. Shown in room names.
     pub label: String,
     /// Our own address on this channel: the sender of every mail.
     pub address: MailAddress,
@@ -42,7 +42,7 @@ pub struct Channel {
     /// How long room messages of one author are gathered into one dispatch.
     pub collect: Duration,
     pub language: Language,
-    /// Whose devices are believed in its rooms, and given the keys.
+    /// Which devices are believed in its rooms, and given the keys.
     pub trust: Trust,
     /// How long a letter may lie in a room that no human has joined before there is an alarm.
     pub alarm: Duration,
@@ -65,7 +65,7 @@ pub enum ThreadBy {
 }
 
 impl ThreadBy {
-    /// What a channel of this kind uses when its settings do not say.
+    /// What a channel of this kind uses if its settings do not say.
     pub fn default_of(kind: ChannelKind) -> Self {
         match kind {
             ChannelKind::Kim => Self::Thread,
@@ -74,14 +74,14 @@ impl ThreadBy {
     }
 }
 
-/// What a channel speaks, with everything that differs from account to account.
+/// The kind of channel, with everything that differs from account to account.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Dialect {
     Kim(KimProfile),
     Fax(FaxProfile),
 }
 
-/// What a dispatch of a channel is written as.
+/// The form of a channel's dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {
     /// Plain text, each file as an attachment (KIM-25).
@@ -92,7 +92,7 @@ pub enum Writes {
 
 /// Why a letter has no correspondent, or a correspondent cannot be written to.
 ///
-/// Says what is wrong without naming anybody: it goes to logs and tables.
+/// Says what is wrong without naming a person: it goes to logs and tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WhyNot {
     #[error("the letter names no sender")]
@@ -154,7 +154,7 @@ impl Channel {
         self.speakers.iter().any(|speaker| speaker == user_id)
     }
 
-    /// Who wrote a letter of this channel.
+    /// The author of a letter of this channel.
     ///
     /// Errors: [`WhyNot::NoSender`], [`WhyNot::SeveralSenders`], and on a fax channel
     /// [`WhyNot::SenderNotAllowed`]. A fax without a usable number is no error (FAX-7).
@@ -172,7 +172,7 @@ impl Channel {
         }
     }
 
-    /// What is not sure about the number of a fax, so that a person confirms it before an answer
+    /// What is doubtful about the number of a fax, so that a person confirms it before an answer
     /// goes there.
     pub fn doubt_of(&self, letter: &Letter) -> Option<CallerDoubt> {
         let Dialect::Fax(profile) = &self.dialect else { return None };
@@ -183,8 +183,8 @@ impl Channel {
         }
     }
 
-    /// Where the sender of a letter wants answers. Who it is from is another question: the letter's
-    /// conversation is the sender's, whatever it asks for.
+    /// Where the sender of a letter wants answers. That is a different question from who sent it:
+    /// the letter's conversation is the sender's, whatever the letter asks for.
     pub fn answers_to(&self, letter: &Letter) -> AnswersTo {
         let (Dialect::Kim(profile), Ok(sender)) = (&self.dialect, sender_of(letter)) else {
             return AnswersTo::Sender;
@@ -225,7 +225,8 @@ impl Channel {
         }
     }
 
-    /// Headers every mail of this channel carries beside those of RFC 5322: name and value, ASCII.
+    /// Headers that every mail of this channel carries besides those of RFC 5322: name and value,
+    /// ASCII.
     pub fn extra_headers(&self) -> Vec<(String, String)> {
         match &self.dialect {
             Dialect::Kim(profile) => profile.extra_headers(),
@@ -240,7 +241,7 @@ impl Channel {
         }
     }
 
-    /// Largest mail this channel takes, in bytes as sent (base64 included).
+    /// The largest mail this channel takes, in bytes as sent (base64 included).
     pub fn mail_bytes_max(&self) -> u64 {
         match &self.dialect {
             Dialect::Kim(profile) => profile.mail_bytes_max,
@@ -248,7 +249,7 @@ impl Channel {
         }
     }
 
-    /// Most pages this channel takes; a mail has none.
+    /// The most pages this channel takes; a mail has none.
     pub fn pages_max(&self) -> Option<u32> {
         match &self.dialect {
             Dialect::Kim(_) => None,
@@ -257,12 +258,12 @@ impl Channel {
     }
 }
 
-/// What is not sure about the number of a fax.
+/// What is doubtful about the number of a fax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallerDoubt {
     /// Only the sending machine says so.
     Claimed(FaxNumber),
-    /// The sending machine says something else than the gateway. `station`: what it says.
+    /// The sending machine contradicts the gateway. `station`: what the machine says.
     Differs { caller: FaxNumber, station: String },
 }
 
@@ -280,13 +281,13 @@ impl CallerDoubt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswersTo {
     Sender,
-    /// To this address, which the channel may write to. `has_more`: it named others as well, and
-    /// one is written to.
+    /// To this address, which the channel may write to. `has_more`: the letter named others as
+    /// well; only one is written to.
     Elsewhere {
         to: MailAddress,
         has_more: bool,
     },
-    /// Elsewhere, where the channel may not write, or in a form that cannot be read.
+    /// Elsewhere, at an address to which the channel may not write, or in an unreadable form.
     OutOfReach {
         wanted: Option<MailAddress>,
     },
@@ -294,7 +295,7 @@ pub enum AnswersTo {
     Nobody,
 }
 
-/// Who wrote a letter, if that is one and sure.
+/// The author of a letter, if there is exactly one for certain.
 fn sender_of(letter: &Letter) -> Result<&MailAddress, WhyNot> {
     match letter.from.as_slice() {
         _ if letter.defects.contains(&Defect::SeveralSenders) => Err(WhyNot::SeveralSenders),
@@ -389,7 +390,7 @@ mod tests {
         check(&["a@b.kim.telematik", "c@d.kim.telematik"], Err(WhyNot::SeveralSenders));
     }
 
-    /// R15: one who cannot be read is one too.
+    /// R15: an unreadable sender counts too.
     #[test]
     fn r15_a_letter_of_several_senders_is_nobody_s() {
         let mut letter = letter(&["a@b.kim.telematik"], "Befund");

@@ -24,7 +24,7 @@ pub use layout::PAGES_MAX;
 /// `crate::phrases`, in the practice's language.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaxPage {
-    /// Who sends, as the recipient knows them.
+    /// The sender, as the recipient knows it.
     pub sender: String,
     /// The sender's own fax number: gateways often add no line of their own (FAX-36).
     pub sender_number: String,
@@ -71,7 +71,8 @@ pub enum DocumentError {
     NotWritten,
 }
 
-/// DejaVu Sans: Latin, Greek, Cyrillic and many signs, wide enough to survive 98 lines per inch.
+/// DejaVu Sans: Latin, Greek, Cyrillic and many other characters, wide enough to survive 98 lines
+/// per inch.
 static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 
 /// The one PDF a fax gateway wants (FAX-23): a sheet with the texts, then files, in their order, of
@@ -99,8 +100,8 @@ pub fn missing_signs(text: &str) -> Vec<char> {
     layout::missing(text)
 }
 
-/// Writes a text onto A4 pages: a line with sender, date and page number on each, number,
-/// recipient and subject on the first. Characters that the font lacks are shown as `□`.
+/// Writes a text onto A4 pages: a line with sender, date and page number on each; number, recipient
+/// and subject on the first. Characters that the font lacks are shown as `□`.
 ///
 /// The same sheet gives the same bytes. Errors: [`DocumentError::TooManyPages`] and
 /// [`DocumentError::NotWritten`].
@@ -183,7 +184,7 @@ mod tests {
         }
     }
 
-    /// The text that a reader copies out of each page.
+    /// The text that a reader copies from each page.
     fn texts(pdf: &[u8]) -> Vec<String> {
         let pdf = Pdf::new(pdf.to_vec()).ok().unwrap();
         pdf.pages().iter().map(page_text).collect()
@@ -234,7 +235,7 @@ mod tests {
     const UPRIGHT_JPEG: Bytes =
         Bytes::from_static(include_bytes!("../tests/documents/upright.jpg"));
 
-    /// A PDF of one page, as sloppy as some gateways write it: without cross-reference table.
+    /// A PDF of one page, as sloppy as some gateways write it: without a cross-reference table.
     fn sloppy_pdf(page: &str, trailer: &str) -> Bytes {
         let pdf = format!(
             "%PDF-1.4\n1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n\

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::model::{FaxNumber, Letter};
 
-/// Lines of a mail's text that are looked through; the gateways have some fifteen.
+/// How many lines of a mail's text are searched; the gateways have about fifteen.
 const LINES_MAX: usize = 200;
 
-/// From how many digits on the end of a number may be compared with a shorter notation of it.
+/// From this many digits on, the end of a number may be compared with a shorter notation of it.
 const DIGITS_OF_A_TAIL: usize = 5;
 
-/// Longest station id that is shown, in characters; the protocol knows twenty.
+/// The longest station id that is shown, in characters; the protocol allows twenty.
 const STATION_CHARS_MAX: usize = 40;
 
 /// Lines in which a gateway names the calling number, in lower case.
@@ -87,7 +87,7 @@ const SENDER_LABELS: [&str; 9] = [
 pub(super) enum Caller {
     /// The gateway says so.
     Sure(FaxNumber),
-    /// The gateway says so, and the machine calls itself something else.
+    /// The gateway says so, and the machine contradicts it.
     Differs {
         caller: FaxNumber,
         station: String,
@@ -101,7 +101,7 @@ pub(super) enum Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CallerClue {
     Number(FaxNumber),
-    /// Digits that are surely no whole number; without all that is no digit.
+    /// Digits that cannot be a whole number; without any other characters.
     Digits(String),
     /// A name, or a word for "withheld".
     Words,
@@ -149,7 +149,7 @@ pub(super) fn read(
     callers.extend(file_names.filter_map(told));
     let (stations, senders) = (lines(&STATION_LABELS), lines(&SENDER_LABELS));
     let names_caller = labelled(&letter.body.text, &CALLER_LABELS).next().is_some();
-    // What the machine may have said of itself, the surest first.
+    // What the machine may have said about itself, the most certain first.
     let claims = || stations.iter().chain(&of_subject).chain(&senders);
     let judged = |caller: FaxNumber| match claims().find(|claim| !agrees(&caller, claim)) {
         Some(other) => Caller::Differs { station: other.shown(), caller },
@@ -278,14 +278,14 @@ fn tell(raw: &str, country: Country) -> Option<CallerClue> {
     })
 }
 
-/// Where else in a text a number may stand: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.
+/// Other places of a number in a text: `"Praxis" <030123>`, `Praxis (030123)`, `030123 (Praxis)`.
 fn notations(raw: &str) -> impl Iterator<Item = &str> {
     let inside = |open, close| raw.strip_suffix(close)?.rsplit_once(open).map(|(_, inner)| inner);
     let before = |open| raw.split_once(open).map(|(outer, _)| outer.trim());
     [inside('<', '>'), inside('(', ')'), before("<"), before(" (")].into_iter().flatten()
 }
 
-/// The values of lines such as `CallID1: 030…`, also of table cells.
+/// The values of lines such as `CallID1: 030…`, and of table cells.
 fn labelled<'t>(text: &'t str, labels: &[&str]) -> impl Iterator<Item = &'t str> {
     text.lines().take(LINES_MAX).filter_map(|line| {
         let (label, value) =

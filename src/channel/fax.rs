@@ -13,7 +13,7 @@ use crate::model::{AddressError, FaxNumber, Letter, MailAddress};
 pub struct FaxForm {
     /// The word for it in settings.
     pub name: &'static str,
-    /// Recipient of a fax. Filled in: `{domain}`, and the number as `{e164}` (`+4930…`),
+    /// The recipient of a fax. Filled in: `{domain}`, and the number as `{e164}` (`+4930…`),
     /// `{digits}` (`4930…`), `{international}` (`004930…`) or `{national}` (`030…`).
     pub address: &'static str,
     /// Subjects of received faxes, the narrower first.
@@ -31,7 +31,7 @@ pub const FAX_FORMS: [FaxForm; 1] = [FaxForm {
         station("Fax received from {number}"),
         station("Facsimile received from {number}"),
         station("Fax empfangen von {number}"),
-        // FreePBX (English, German), FRITZ!Box, and gateways without a name.
+        // FreePBX (English, German), FRITZ!Box, and unnamed gateways.
         called("Neues Fax von {number}"),
         called("Neues Fax empfangen von {number}"),
         called("Neues Telefax von {number}"),
@@ -65,18 +65,18 @@ impl FaxForm {
 #[derive(Clone, PartialEq, Eq)]
 pub struct FaxProfile {
     pub form: &'static FaxForm,
-    /// Right side of recipient addresses.
+    /// The right side of recipient addresses.
     pub domain: String,
     /// Our own number.
     pub number: FaxNumber,
-    /// Where numbers without a country code belong.
+    /// The country of numbers without a country code.
     pub country: Country,
     /// Which countries may be dialled.
     pub countries: Vec<Country>,
     /// Which addresses may bring faxes: the From of the gateway (FAX-12).
     pub senders: Vec<SenderRule>,
     pub pages_max: u32,
-    /// Largest mail as sent, in bytes.
+    /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
 }
 
@@ -109,11 +109,11 @@ impl FaxProfile {
     }
 }
 
-/// An address, or a whole domain, whose mails are taken for faxes.
+/// An address, or a whole domain, whose mails count as faxes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SenderRule {
     Address(MailAddress),
-    /// Lower case; subdomains are not meant.
+    /// Lower case; subdomains are not included.
     Domain(String),
 }
 
@@ -159,7 +159,8 @@ mod tests {
         }
     }
 
-    /// Each form that ships, with the address it makes of a number, and the subject of a fax from there.
+    /// Each form that ships, with the address it makes from a number, and the subject of a fax from
+    /// there.
     #[test]
     fn fax_22_every_form_writes_to_a_number_and_reads_it() {
         let tried = [("number_at_domain", "49301234567@gateway.example", "Fax von 030 1234567")];

@@ -36,7 +36,7 @@ impl KimEnvironment {
 #[derive(Clone, PartialEq, Eq)]
 pub struct KimProfile {
     pub environment: KimEnvironment,
-    /// Largest mail as sent, in bytes.
+    /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
 }
 
@@ -52,7 +52,7 @@ impl KimProfile {
         Self { environment, mail_bytes_max: Self::MAIL_BYTES_MAX }
     }
 
-    /// The outer mail shows these in clear to the mail services: nothing here names a person.
+    /// The outer mail shows these unencrypted to the mail services: nothing here names a person.
     pub(super) fn extra_headers(&self) -> Vec<(String, String)> {
         let system = concat!("Umstieg;", env!("CARGO_PKG_VERSION"));
         vec![

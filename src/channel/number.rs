@@ -21,7 +21,7 @@ impl Country {
         letters.parse().map(Self).map_err(|_| CountryError)
     }
 
-    /// What is dialled for it after the `+`, for example `49`.
+    /// The code that is dialled for it after the `+`, for example `49`.
     fn calling_code(self) -> Option<String> {
         let metadata = DATABASE.by_id(self.0.as_ref())?;
         Some(metadata.country_code().to_string())
@@ -37,11 +37,11 @@ impl fmt::Debug for Country {
 /// `00`, a bracketed `0` and the 15 digits of E.164 fit; a subject made of digits does not.
 const DIGITS_MAX: usize = 20;
 
-/// Brings a number as a gateway wrote it to E.164; `None` when it is not surely one.
+/// Converts a number as a gateway wrote it to E.164; `None` if that is not certain.
 ///
-/// `030…` is completed with the line's country. Digits without `+`, `00` or `0` are taken for an
-/// international number only when they begin with that country's own code: reading any other row
-/// of digits as a foreign number would put an answer into a stranger's fax tray.
+/// `030…` is completed with the line's country. Digits without `+`, `00` or `0` count as an
+/// international number only if they begin with that country's own code: reading any other row of
+/// digits as a foreign number would put an answer into a stranger's fax tray.
 pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
     let raw = raw.trim();
     let is_notation = |c: char| c.is_ascii_digit() || " -/.()".contains(c);
@@ -70,7 +70,7 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
     is_usable.then(|| FaxNumber::new(&number.format().mode(Mode::E164).to_string()).ok())?
 }
 
-/// Most digits of a German number behind its country code, as they are given out.
+/// The most digits of a German number after its country code, as they are assigned.
 const GERMAN_DIGITS_MAX: usize = 11;
 
 /// Whether a number written in groups is no longer than a number can be: otherwise something
@@ -85,7 +85,7 @@ enum Sign {
     Blank,
     Dot,
     Hyphen,
-    /// What people write behind an area code: `/`, and a hyphen between blanks.
+    /// What people write after an area code: `/`, and a hyphen between blanks.
     BehindArea,
     Opens,
     Closes,
@@ -135,7 +135,7 @@ fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
     let has_dots = signs.contains(&Some(Sign::Dot));
     let opened = signs.iter().position(|sign| *sign == Some(Sign::Opens));
     let is_zero_aside = opened == Some(1) && groups.get(1) == Some(&"0");
-    // `(030) 555`, `+49 (0)30 555`, and no brackets further behind.
+    // `(030) 555`, `+49 (0)30 555`, and no brackets after that.
     let are_brackets_fit = match opened {
         None => true,
         Some(0) => is_national,
@@ -153,7 +153,7 @@ fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
         _ if is_national => 0,
         _ => 1,
     };
-    // Longest group with an area code in it, of which the longest have five digits.
+    // The longest group with an area code in it; the longest area codes have five digits.
     let head_max = match first {
         _ if is_national => 6,
         _ if first.starts_with("00") => 9,
@@ -173,8 +173,8 @@ fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
             Some(Sign::Dot) => before.len() <= before_max,
             Some(Sign::Hyphen) => before.len() <= before_max.max(6),
         };
-        // One digit at the end is sooner a count than a part of the number, unless it is the zero
-        // of an exchange; and so are two behind four.
+        // One digit at the end is more likely a count than a part of the number, unless it is the
+        // zero of an exchange; the same holds for two after four.
         let is_end = match group.len() {
             _ if place == 0 || place + 1 < groups.len() => true,
             1 => *group == "0",
@@ -206,10 +206,10 @@ pub(super) fn check_dialable(number: &FaxNumber, countries: &[Country]) -> Resul
     if is_allowed { Ok(()) } else { Err(WhyNot::OtherCountry) }
 }
 
-/// As dialled within `country`; in the `00` form when the number is abroad.
+/// As dialled within `country`; in the `00` form if the number is abroad.
 ///
-/// The trunk prefix is put in front by hand: the crate's national notation leaves it out for
-/// numbers it has no pattern of groups for, and the gateway would dial another number.
+/// The trunk prefix is added by hand: the crate's national notation leaves it out for numbers it
+/// has no pattern of groups for, and the gateway would dial another number.
 pub(super) fn national(number: &FaxNumber, country: Country) -> String {
     let parsed = phonenumber::parse(None, number.as_str());
     let home = parsed.ok().filter(|parsed| parsed.country().id() == Some(country.0));
@@ -239,7 +239,7 @@ fn is_in_plan(number: &PhoneNumber) -> bool {
     number.is_valid() && !(dials_zero && number.national().zeros() > 0)
 }
 
-/// 110, 112, 115, 116 117 and the other short numbers, which some exchanges take even behind a
+/// 110, 112, 115, 116 117 and the other short numbers, which some exchanges accept even after a
 /// country code. No German area code begins with 11, and 911 and 999 are emergency calls abroad.
 fn is_short(number: &PhoneNumber) -> bool {
     const EMERGENCY: [&str; 5] = ["110", "112", "911", "999", "000"];

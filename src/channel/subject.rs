@@ -7,7 +7,7 @@ pub struct SubjectForm {
     pub says: Says,
 }
 
-/// Whose word a subject passes on.
+/// The source of a subject's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// The gateway's: the number that called.

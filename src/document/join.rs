@@ -100,7 +100,7 @@ enum SourceFile {
     Image(Picture),
 }
 
-/// A picture that was recognised, and is opened when its turn comes: that takes memory.
+/// A recognised picture that is opened only when its turn comes, because that takes memory.
 struct Picture {
     file: Bytes,
     turn: ImageTurn,
@@ -115,7 +115,7 @@ impl Picture {
     }
 }
 
-/// How a PNG begins.
+/// The beginning of a PNG.
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
 impl SourceFile {
@@ -198,7 +198,7 @@ fn place(document: &mut Document, image: Image, turn: ImageTurn) {
     let scale = (room.0 / shown_width).min(room.1 / shown_height);
     let (w, h) = (shown_width * scale, shown_height * scale);
     let (x, y) = ((PAGE_WIDTH - w) / 2.0, (PAGE_HEIGHT - h) / 2.0);
-    // Where the image's own axes point on the page, and where its corner lies.
+    // The directions of the image's own axes on the page, and the position of its corner.
     let transform = match turn {
         ImageTurn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
         ImageTurn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
@@ -216,7 +216,7 @@ fn place(document: &mut Document, image: Image, turn: ImageTurn) {
     page.finish();
 }
 
-/// How an image is to be turned, clockwise.
+/// How far an image has to be turned, clockwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ImageTurn {
     None,
@@ -226,7 +226,7 @@ enum ImageTurn {
 }
 
 impl ImageTurn {
-    /// A fax page is upright, so an image that is broad when shown lies on its side.
+    /// A fax page is upright, so an image that is wide when shown lies on its side.
     fn upright(self, width: f32, height: f32) -> Self {
         let is_on_side = matches!(self, Self::Right | Self::Left);
         let is_broad = if is_on_side { height > width } else { width > height };

@@ -9,7 +9,8 @@ use skrifa::{
 
 use super::{DocumentError, FONT, FaxPage};
 
-/// Pages of one fax. At a minute each it would block both lines for more than three hours.
+/// The most pages of one fax. At a minute each they would block both lines for more than three
+/// hours.
 pub const PAGES_MAX: usize = 200;
 
 /// A4.
@@ -26,7 +27,7 @@ pub(super) const RULE_BELOW: f32 = 48.0;
 const FIRST_BASELINE: f32 = 70.0;
 const LAST_BASELINE: f32 = PAGE_HEIGHT - 56.7;
 
-/// Read from a coarse fax (204 by 98 dots per inch) without trouble.
+/// Readable on a coarse fax (204 by 98 dots per inch) without trouble.
 const TEXT_SIZE: f32 = 11.0;
 const HEAD_SIZE: f32 = 9.0;
 const LINE_HEIGHT: f32 = 15.0;
@@ -174,8 +175,8 @@ enum Print {
     Missing,
 }
 
-/// The characters of a text that would be [`MISSING`] on the page, each once, in their order; some,
-/// if there are many.
+/// The characters of a text that would be [`MISSING`] on the page, each once, in their order; only
+/// the first few, if there are many.
 pub(super) fn missing(text: &str) -> Vec<char> {
     // Only an embedded font that is damaged could fail here.
     let Ok(font) = FontRef::new(FONT) else { return Vec::new() };
@@ -192,7 +193,7 @@ pub(super) fn missing(text: &str) -> Vec<char> {
     missing
 }
 
-/// Knows the font: what it has, and how wide it is at one size.
+/// Knows the font: its characters, and their widths at one size.
 struct Ruler<'a> {
     charmap: Charmap<'a>,
     metrics: GlyphMetrics<'a>,
@@ -206,7 +207,7 @@ impl<'a> Ruler<'a> {
         }
     }
 
-    /// The text as it can be printed: tabs as blanks, what is missing as `□`, and without
+    /// The text as it can be printed: tabs as blanks, missing characters as `□`, and without
     /// characters that have no shape.
     fn printable(&self, text: &str) -> String {
         let mut printable = String::with_capacity(text.len());
@@ -234,7 +235,7 @@ impl<'a> Ruler<'a> {
             '\u{202A}'..='\u{202C}' | '\u{2060}'..='\u{206F}' => Print::Nothing,
             '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{1F3FB}'..='\u{1F3FF}' => Print::Nothing,
             '\u{E0100}'..='\u{E01EF}' => Print::Nothing,
-            // Left out, it would join what it kept apart.
+            // If it were left out, its neighbours would be joined.
             c if c.is_control() => Print::Missing,
             c if self.charmap.map(c).is_some_and(|glyph| glyph != GlyphId::NOTDEF) => Print::Sign,
             _ => Print::Missing,

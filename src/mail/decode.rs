@@ -138,7 +138,7 @@ fn goes_on(line: &[u8], full: usize, has_gap: bool) -> bool {
     is_clean && (!has_gap || line.len() == full)
 }
 
-/// Takes the transfer encoding off a file that comes in pieces, as leniently as the whole is read.
+/// Removes the transfer encoding from a file that comes in pieces, as leniently as for the whole.
 #[derive(Debug)]
 pub struct Decoder {
     steps: Vec<DecodingStep>,
@@ -155,7 +155,7 @@ struct DecodingStep {
 #[derive(Debug)]
 enum Codec {
     Identity,
-    /// With what waits for its rest: a group of base64, or a line.
+    /// Together with bytes that wait for the rest: of a group of base64, or of a line.
     Groups(Vec<u8>),
     Lines(Vec<u8>, TransferEncoding),
     Signed(SignedContent),
@@ -173,12 +173,12 @@ impl Decoder {
         Self { steps: std::iter::once(outer).chain(inner).collect() }
     }
 
-    /// What a further piece comes to.
+    /// The result of a further piece.
     pub fn take(&mut self, piece: &[u8]) -> Vec<u8> {
         through(&mut self.steps, piece.into())
     }
 
-    /// What the last piece left.
+    /// The rest that the last piece left.
     pub fn finish(mut self) -> Vec<u8> {
         let mut last = Vec::new();
         let mut steps = self.steps.as_mut_slice();
@@ -262,7 +262,7 @@ fn decoded(held: &mut Vec<u8>, whole: usize, encoding: TransferEncoding) -> Vec<
     transfer(&whole, encoding).0.into_owned()
 }
 
-/// The bytes of a file, out of its mail.
+/// The bytes of a file, from its mail.
 pub fn content(mail: &[u8], file: &Attachment) -> Vec<u8> {
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
     let place = at(file.place.start)..at(file.place.end);
@@ -371,7 +371,7 @@ mod tests {
         // Two runs (B62), and each line doubled.
         check("SGFsIA==\nbG8gZGE=\n", "SGFsIA==\nbG8gZGE=\n");
         check("SGFs\n\nSGFs\n\nbG8=\n", "SGFs\n\nSGFs\n\nbG8=\n");
-        // A stray character is no end.
+        // A stray character does not end it.
         check("SGFsSGFs!\nSGFsSGFs\nbG8=\n", "SGFsSGFs!\nSGFsSGFs\nbG8=\n");
         check("Kein Base64 hier.\n", "");
         check("", "");

@@ -1,4 +1,5 @@
-//! Mails and parts, and what is in them: pieces of the body, files, and what has to be said.
+//! Mails and parts, and their content: pieces of the body, files, and what has to be said about
+//! them.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::model::{Attachment, Defect, Layer, TransferEncoding};
 
-/// MIME parts that are read, whether shown or not. Real mails have a dozen; a forwarded ward
+/// How many MIME parts are read, whether shown or not. Real mails have a dozen; a forwarded ward
 /// round with a hundred photographs still fits.
 pub const PARTS_MAX: usize = 250;
 
@@ -39,7 +40,7 @@ pub(super) struct PartsFound {
     pub(super) attachments: Vec<Attachment>,
     /// Texts that have a file's name, by their attachment: words, if there are no others.
     pub(super) named: Vec<(usize, Unit)>,
-    /// Words that stand outside of every part.
+    /// Words outside every part.
     pub(super) strays: Vec<Unit>,
     /// Subjects of mails that came within a signature.
     pub(super) subjects: Vec<String>,
@@ -50,9 +51,9 @@ pub(super) struct PartsFound {
 #[derive(Debug)]
 pub(super) struct PartSource<'s> {
     pub(super) skeleton: &'s Skeleton<'s>,
-    /// The way to them, out of the mail.
+    /// The way to them from the mail.
     route: Vec<Layer>,
-    /// They are but the beginning.
+    /// They are only the beginning.
     is_beginning: bool,
     level: usize,
 }
@@ -125,7 +126,7 @@ impl PartReader<'_> {
             if let Some(units) = self.encoded(block, content, &content_type, &media, place) {
                 return units;
             }
-            // No boundary, or it never comes: all that is there is text to look at.
+            // No boundary, or it never comes: everything there is text.
             self.found.defects.insert(Defect::Structure);
             return self.leaf(block, content, &content_type, "text/plain", place);
         }
@@ -284,7 +285,7 @@ impl PartReader<'_> {
             _ => return (content, encoding, None),
         };
         if data.is_empty() {
-            // Not what it says.
+            // Not what it claims to be.
             self.note(!content.trim_ascii().is_empty(), Defect::Encoding);
             return (content, TransferEncoding::Identity, name);
         }
@@ -341,7 +342,7 @@ impl PartReader<'_> {
         self.unit(&text, content_type, media, has_more)
     }
 
-    /// `has_more`: the bytes are but the beginning.
+    /// `has_more`: the bytes are only the beginning.
     fn unit(
         &mut self,
         bytes: &[u8],
@@ -381,7 +382,7 @@ impl PartReader<'_> {
         Some(Unit { text, html: None, is_html: false, is_marked: false })
     }
 
-    /// A file; nothing when there are too many.
+    /// A file; nothing if there are too many.
     fn attach(
         &mut self,
         name: &str,
@@ -390,7 +391,7 @@ impl PartReader<'_> {
         route: Vec<Layer>,
     ) -> Option<usize> {
         if self.source.is_beginning {
-            // Where it ends is not known.
+            // Its end is unknown.
             self.found.defects.insert(Defect::BodyCut);
             return None;
         }
@@ -500,7 +501,7 @@ fn single_line_ends(text: String) -> String {
     lines
 }
 
-/// The character set that a page names itself, where its part names none.
+/// The character set that a page names itself, if its part names none.
 fn charset_of_page(bytes: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(bytes.get(..1024).unwrap_or(bytes)).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;

@@ -15,7 +15,7 @@ fn check_text(source: &str, text: &str) {
     assert!(!rendered.is_unsure, "{source}");
 }
 
-/// The text that is shown, where words are left out and that is noted.
+/// The text that is shown when words are left out and that is noted.
 fn check_unsure(source: &str, text: &str) {
     let rendered = render(source);
     assert_eq!(rendered.text, text, "{source}");
@@ -40,7 +40,7 @@ fn b01_references_are_read_as_browsers_read_them() {
     check_text("5&thinsp;&le;&nbsp;10 &micro;g&half;", "5 ≤ 10 µg½");
 }
 
-/// B03: what is struck out, in every way of saying so.
+/// B03: struck words, in every notation.
 #[test]
 fn b03_struck_words_are_marked_in_html_and_text() {
     for struck in [
@@ -249,7 +249,7 @@ fn neighbours_stay_apart() {
         let joined = html.replace("<b>", "").replace("</b>", "");
         assert!(!joined.contains("510") || text.contains("510"), "{html}");
     }
-    // Behind each other on one line, they are one figure for a browser too.
+    // In a row on one line, they are one figure for a browser too.
     check("<b>5</b><i>10</i>", "<b>5</b><i>10</i>", "510");
 }
 
@@ -278,7 +278,7 @@ fn pictures_say_what_they_say_of_themselves() {
     check_text("<abbr title='dreimal täglich'>tid</abbr> 5", "tid (dreimal täglich) 5");
 }
 
-/// Not shown, not called valid, and not kept secret either.
+/// Neither shown, nor called valid, nor kept secret.
 #[test]
 fn what_a_mail_program_hides_is_left_out_and_noted() {
     for hidden in [
@@ -326,7 +326,7 @@ fn b80_filler_that_nobody_sees_leaves_nothing() {
     check_text(&format!("<div style='display:none'>{filler}</div>5 mg"), "5 mg");
 }
 
-/// B81: what is typed into a field that is not shown.
+/// B81: words typed into a hidden field.
 #[test]
 fn b81_words_of_a_hidden_field_stay_hidden() {
     let css = "&lt;style&gt;b{color:red}&lt;/style&gt;";
@@ -434,7 +434,7 @@ fn a_sheet_that_is_not_for_the_screen_strikes_nothing_out() {
     );
 }
 
-/// Rules within rules, custom properties, and what no program understands.
+/// Rules within rules, custom properties, and declarations that no program understands.
 #[test]
 fn strokes_by_newer_ways_of_writing_are_shown_or_noted() {
     for source in [
@@ -475,7 +475,7 @@ fn what_a_style_sheet_writes_is_noted() {
     check_text("<style>.c:after{content:'';clear:both}</style><p class=c>5 mg", "5 mg");
 }
 
-/// Of what can be chosen but once, the room shows what a browser would.
+/// If only one of several can be chosen, the room shows the one a browser would.
 #[test]
 fn one_of_several_is_chosen() {
     let check_options = |options: &str, text: &str| {

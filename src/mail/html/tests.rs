@@ -171,7 +171,7 @@ fn html_that_is_too_long_is_left_out_and_its_text_stays() {
 
 #[test]
 fn deep_and_endless_markup_takes_no_longer_than_other() {
-    // Enough to never end, were the time quadratic.
+    // Enough to never end, if the time were quadratic.
     let half = HTML_SOURCE_BYTES_MAX / 16;
     for source in [
         "<div>".repeat(half / 5),
