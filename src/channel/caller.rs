@@ -101,7 +101,7 @@ pub(super) enum Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum CallerClue {
     Number(FaxNumber),
-    /// Digits that cannot be a whole number; without any other characters.
+    /// Digits that cannot be a whole number; all other characters are removed.
     Digits(String),
     /// A name, or a word for "withheld".
     Words,

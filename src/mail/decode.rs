@@ -155,7 +155,7 @@ struct DecodingStep {
 #[derive(Debug)]
 enum Codec {
     Identity,
-    /// Together with bytes that wait for the rest: of a group of base64, or of a line.
+    /// With the bytes that wait for the rest of their group (here of base64) or of their line.
     Groups(Vec<u8>),
     Lines(Vec<u8>, TransferEncoding),
     Signed(SignedContent),

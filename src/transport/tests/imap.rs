@@ -88,7 +88,7 @@ async fn a_login_by_name_is_quoted_where_plain_is_not_offered() {
 async fn kim_6_and_7_a_refused_login_is_told_from_a_busy_server() {
     for (answer, expected) in [
         ("u2 NO [AUTHENTICATIONFAILED] erik@hrst\r\n", MailServerErrorKind::Credentials),
-        // Not UTF-8, and outside every grammar.
+        // Not UTF-8, and outside the grammar.
         ("u2 NO b\u{f6}se\r\n", MailServerErrorKind::Credentials),
         ("u2 NO [UNAVAILABLE] later\r\n", MailServerErrorKind::Busy),
         ("u2 NO [INUSE] later\r\n", MailServerErrorKind::Busy),
@@ -138,7 +138,7 @@ async fn a_list_that_was_refused_cut_off_or_garbled_is_not_an_empty_mailbox() {
     assert_eq!(list.unwrap(), KeyList::default());
 }
 
-/// Fetches mail 3, with at most 100 bytes, as a server of `size` and `answer` gives it.
+/// Fetches mail 3, with at most 100 bytes, from a server that answers with `size` and `answer`.
 async fn fetch(size: &str, rest: ScriptedServer) -> Result<Fetched, MailServerError> {
     inbox()
         .on("u5 UID FETCH 3 (UID RFC822.SIZE)", size)
@@ -158,8 +158,8 @@ async fn b32_b37_what_cannot_be_fetched_is_too_large_withheld_nothing_or_broken(
     let liar = body("* 1 FETCH (UID 3 BODY[] {500000000}\r\n").say("x".repeat(5000));
     assert_eq!(fetch(&sized(5), liar).await.unwrap(), Fetched::TooLarge);
 
-    // B32: its own list has it, so nothing is not absence, and a size that is missing is no mail
-    // that is.
+    // B32: the server's own list has it, so an empty answer is not absence, and a missing size does
+    // not mean a missing mail.
     for size in ["u5 OK\r\n", &sized(5), &sized(0)] {
         assert_eq!(fetch(size, body("u6 OK\r\n")).await.unwrap(), Fetched::Nothing);
         let others =
@@ -167,7 +167,7 @@ async fn b32_b37_what_cannot_be_fetched_is_too_large_withheld_nothing_or_broken(
         assert_eq!(fetch(size, body(others)).await.unwrap(), Fetched::Nothing);
         let empty = "* 1 FETCH (UID 3 BODY[] {0}\r\n)\r\nu6 OK\r\n";
         assert_eq!(fetch(size, body(empty)).await.unwrap(), Fetched::Nothing);
-        // B37: what comes counts, whatever the size says.
+        // B37: the bytes that come count, whatever the size says.
         let mail = "* 1 FETCH (UID 3 BODY[] {14}\r\nA: b\r\n\r\nText\r\n)\r\nu6 OK\r\n";
         let whole = Fetched::Mail(b"A: b\r\n\r\nText\r\n".to_vec());
         assert_eq!(fetch(size, body(mail)).await.unwrap(), whole);
@@ -183,7 +183,7 @@ async fn b32_b37_what_cannot_be_fetched_is_too_large_withheld_nothing_or_broken(
     assert!(fetch(&sized(5), none()).await.is_err());
 }
 
-/// A long mail is put into its basket while it comes, and only the one that was asked for.
+/// A long mail is put into its basket while it comes, and only the requested one.
 #[tokio::test(start_paused = true)]
 async fn a_long_mail_is_fetched_piece_by_piece() {
     const LENGTH: usize = 200_000;
@@ -235,7 +235,7 @@ async fn without_uidplus_nothing_is_expunged_that_a_person_marked() {
             marked("3").on("u7 EXPUNGE", "* 1 EXPUNGE\r\nu7 OK\r\n").on("u8 LOGOUT", "u8 OK\r\n"),
             vec![key("7.3")],
         ),
-        // It is marked, and stays until somebody expunges.
+        // It is marked, and stays until a program expunges.
         (marked("3 9").on("u7 LOGOUT", "u7 OK\r\n"), vec![]),
     ] {
         let agreed = server
@@ -300,7 +300,7 @@ async fn idle_ends_when_a_mail_comes_and_when_the_time_is_up() {
     let never = looked("IDLE").on("u6 IDLE", "+ idling\r\n").on("DONE", "u6 OK\r\n").and(again(7));
     assert_eq!(wait(never, 20).await.unwrap(), Waited::TimeUp);
 
-    // The limit is ours when the caller has none.
+    // Our limit applies if the caller has none.
     let never = looked("IDLE").on("u6 IDLE", "+ idling\r\n").on("DONE", "u6 OK\r\n").and(again(7));
     let before = tokio::time::Instant::now();
     assert_eq!(wait(never, 600).await.unwrap(), Waited::TimeUp);
@@ -343,7 +343,7 @@ async fn a_mailbox_of_a_hundred_thousand_mails_is_listed() {
     assert_eq!((list.keys.len(), list.keys.last()), (100_000, Some(&key("7.100000"))));
 }
 
-/// L64: what an answer holds is counted, however it is cut into lines and literals.
+/// L64: the content of an answer is counted, however it is cut into lines and literals.
 #[tokio::test(start_paused = true)]
 async fn l64_an_answer_of_many_lines_and_literals_has_an_end() {
     let empty = [vec![b'x'; 100_000], b" {0}\r\n".to_vec()].concat();
@@ -367,7 +367,7 @@ async fn l64_an_answer_of_many_lines_and_literals_has_an_end() {
             }
             let server = server.say([b"* 1 FETCH (".to_vec(), piece.repeat(times)].concat());
             let (ours, theirs) = tokio::io::duplex(1024 * 1024);
-            // A client that has had enough hangs up, and the server's writing fails.
+            // When a client has had enough it hangs up, and the server's writing fails.
             let mut acting = JoinSet::new();
             acting.spawn(server.act(Box::new(ours)));
             let protocol = MailboxProtocol::Imap;

@@ -167,7 +167,7 @@ async fn kim_10_a_connection_lost_in_the_middle_gives_no_half_mail() {
 
 #[tokio::test(start_paused = true)]
 async fn kim_10_an_announced_size_is_not_believed() {
-    // The script hears no LIST and no STAT: a client that asked would fail here.
+    // The script expects no LIST and no STAT: a client that asked would fail here.
     let long = "x".repeat(70_000);
     let rest = ScriptedServer::new().say(format!("+OK 10 octets\r\n{long}\r\n.\r\n"));
     assert_eq!(
@@ -297,7 +297,7 @@ async fn b33_two_mails_of_one_name_are_fetched_each() {
         .await;
 }
 
-/// B35: a server that gives all of a mail for its head, breaks off in it, or has no heads.
+/// B35: a server that gives a whole mail for its head, breaks off in it, or has no heads.
 #[tokio::test(start_paused = true)]
 async fn b35_a_head_is_had_from_servers_that_give_all() {
     let head = "Subject: x\r\n\r\n";
@@ -327,7 +327,7 @@ async fn b35_a_head_is_had_from_servers_that_give_all() {
     }
 }
 
-/// An answer too many would be taken for that of the next command.
+/// A surplus answer would be taken for that of the next command.
 #[tokio::test(start_paused = true)]
 async fn an_answer_nobody_asked_for_ends_the_session() {
     let server = with_mails("1 a\r\n2 b\r\n").on("DELE 1", "+OK\r\n+OK\r\n");
@@ -351,7 +351,7 @@ async fn r06_a_mail_of_nothing_is_no_mail() {
     assert_eq!(retr(ScriptedServer::new().say("+OK\r\n.\r\n"), 9).await.unwrap(), Fetched::Nothing);
 }
 
-/// B38: without names for its mails there is nothing to do in a mailbox.
+/// B38: in a mailbox whose mails have no names there is nothing to do.
 #[tokio::test(start_paused = true)]
 async fn b38_a_server_without_uidl_ends_the_session_with_its_words() {
     let server = clientmodul().on("UIDL", "-ERR unknown command\r\n");
@@ -360,7 +360,7 @@ async fn b38_a_server_without_uidl_ends_the_session_with_its_words() {
     assert_eq!(chain(&error), words);
 }
 
-/// Sizes tell mails apart; a server that has none says nothing.
+/// Sizes tell mails apart; a server without sizes says nothing.
 #[tokio::test(start_paused = true)]
 async fn sizes_go_by_key_and_may_be_missing() {
     for (answer, expected) in [

@@ -1,4 +1,4 @@
-//! A server that says and hears what a test wrote down.
+//! A server that says and expects what a test wrote down.
 
 use std::{error::Error, time::Duration};
 
@@ -52,23 +52,23 @@ impl ScriptedServer {
         self.then(ScriptStep::Say { bytes: bytes.into(), one_by_one: true })
     }
 
-    /// Hears exactly this line, and nothing behind it: a client that does not wait for the answer
+    /// Expects exactly this line, and nothing after it: a client that does not wait for the answer
     /// fails here (KIM-4).
     pub(super) fn hear(self, line: &str) -> Self {
         self.then(ScriptStep::Hear(line.to_owned()))
     }
 
-    /// Hears a line and answers it.
+    /// Expects a line and answers it.
     pub(super) fn on(self, line: &str, answer: &str) -> Self {
         self.hear(line).say(answer.as_bytes())
     }
 
-    /// Hears a mail up to and with its final dot, exactly so.
+    /// Expects a mail up to and with its final dot, exactly like this.
     pub(super) fn hear_body(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.then(ScriptStep::HearBody(bytes.into()))
     }
 
-    /// Hears so many bytes, whatever they are.
+    /// Expects this many bytes, whatever they are.
     pub(super) fn hear_some(self, count: usize) -> Self {
         self.then(ScriptStep::HearSome(count))
     }
@@ -134,7 +134,7 @@ impl ScriptedServer {
                 }
                 ScriptStep::Wait(time) => sleep(time).await,
                 ScriptStep::Encrypt(acceptor) => {
-                    // What the client makes of it is the test's matter.
+                    // What the client makes of it is for the test to check.
                     let Ok(encrypted) = acceptor.accept(io.into_inner()).await else { return };
                     let encrypted: BoxedIo = Box::new(encrypted);
                     io = BufReader::new(encrypted);
@@ -145,7 +145,7 @@ impl ScriptedServer {
     }
 }
 
-/// A client that has left hears nothing, and that is no fault of the script.
+/// A client that has left receives nothing, and that is not the script's fault.
 async fn say(io: &mut BufReader<BoxedIo>, bytes: &[u8], one_by_one: bool) {
     let packet = if one_by_one { 1 } else { bytes.len().max(1) };
     for part in bytes.chunks(packet) {

@@ -71,7 +71,8 @@ fn unclear(reply: &str) -> Outcome {
     Outcome::Unclear { why: why(reply) }
 }
 
-/// `552 5.3.4 too big` is a server's reply; what begins with no code is a sentence of our own.
+/// `552 5.3.4 too big` is a server's reply; a text that does not begin with a code is a sentence of
+/// our own.
 fn why(text: &str) -> Why {
     match read(text) {
         Some(reply) => Why::Reply(reply),
@@ -142,7 +143,7 @@ async fn kim_28_a_connection_lost_before_the_final_dot_is_no_question() {
     }
     assert_eq!(send(at_body_unanswered()).await, later(Reached::Body, LOST));
 
-    // The server reads some of a large body and is gone: the dot cannot have reached it.
+    // The server reads a part of a large body and is gone: the dot cannot have reached it.
     let large = "0123456789abcde\r\n".repeat(60_000);
     let from = "MAIL FROM:<erik@hrst.kim.telematik> SIZE=1020000";
     let upto_data =
@@ -178,7 +179,8 @@ async fn kim_28_a_connection_lost_after_the_final_dot_is_unclear() {
     assert!(matches!(send(at_end().say("354 go\r\n")).await, Outcome::Unclear { .. }));
 }
 
-/// L60: it may be of something before, and the mail's own comes later and says the opposite.
+/// L60: it may belong to something earlier, and the mail's own reply comes later and says the
+/// opposite.
 #[tokio::test(start_paused = true)]
 async fn l60_an_answer_before_its_time_is_not_the_mail_s_fate() {
     for (early, late) in [("250 2.0.0 ok", "554 5.7.1 no"), ("554 5.7.1 no", "250 2.0.0 ok")] {
@@ -227,7 +229,7 @@ async fn l60_an_answer_before_its_time_is_not_the_mail_s_fate() {
             let outcome = send(at_end().say(said.clone())).await;
             assert!(matches!(outcome, Outcome::Unclear { .. }), "{said:?}: {outcome:?}");
         }
-        // Told only by one answer too many.
+        // Revealed only by one surplus answer.
         let server = at_end()
             .say(format!("{early}\r\n"))
             .hear("QUIT")
@@ -264,12 +266,12 @@ impl MailSource for Slow {
     }
 }
 
-/// L63: a server that says or takes a little now and then holds nobody for days.
+/// L63: a server that says or accepts a little now and then holds up no task for days.
 #[tokio::test(start_paused = true)]
 async fn l63_every_answer_and_every_mail_has_an_end_in_time() {
     async fn outcome_of(server: ScriptedServer, mail: &[u8]) -> Outcome {
         let (ours, theirs) = tokio::io::duplex(1024);
-        // It goes on when nobody listens any more.
+        // It goes on when the receiver is gone.
         let mut acting = JoinSet::new();
         acting.spawn(server.act(Box::new(ours)));
         let agree = async || Ok::<_, Infallible>(());
@@ -345,7 +347,7 @@ async fn the_body_leaves_only_after_the_caller_agreed() {
     assert_eq!((outcome, agreed.get()), (later(Reached::Body, why), 1));
 }
 
-/// Half a mail has no final dot, so that nobody takes it for a whole one.
+/// Half a mail has no final dot, so that no server takes it for a whole one.
 #[tokio::test(start_paused = true)]
 async fn a_mail_that_cannot_be_read_to_its_end_is_broken_off() {
     struct Half(bool);
@@ -532,7 +534,7 @@ async fn kim_27_a_mail_larger_than_ehlo_allows_is_refused_before_it_is_begun() {
     };
     let why = "not sent: the mail has 20 bytes, and the server takes 19 at most";
     assert_eq!(send(small()).await, refused(Reached::Sender, why));
-    // What counts is what is transmitted (RFC 1870): a bare line feed becomes two bytes.
+    // The transmitted bytes count (RFC 1870): a bare line feed becomes two bytes.
     let outcome = send_mail(small(), &account(), b"0123456789\n012345\n").await;
     assert_eq!(outcome, refused(Reached::Sender, why));
 }

@@ -144,7 +144,7 @@ async fn kim_3_a_pin_takes_the_place_of_name_date_and_authority_and_of_nothing_e
 
     log_in(&today.acceptor(), &pinned(&[today.pin()])).await.unwrap();
     log_in(&today.acceptor_for(&[&TLS12], None), &pinned(&[today.pin()])).await.unwrap();
-    // Rollover: both are known before the server changes over.
+    // Rollover: both are known before the server changes.
     let both = pinned(&[today.pin(), tomorrow.pin()]);
     log_in(&today.acceptor(), &both).await.unwrap();
     log_in(&tomorrow.acceptor(), &both).await.unwrap();
