@@ -39,7 +39,7 @@ use std::{
 
 use ruma::{OwnedUserId, UserId};
 use time::Date;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use acts::{hold_what_waits, tell_of_gap, tell_what_became};
 pub use attempts::Owed;
@@ -49,6 +49,7 @@ pub use devices::{
     Devices, KeysError, begin, bot_device, forget_read_messages, people_spoke, receive,
     renew_bot_device, tidy,
 };
+pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
 pub use hand_over::hand_over;
 pub use hearing::Hearing;
 pub use place_letters::place_letters;
@@ -101,6 +102,8 @@ pub struct Ctx {
     pub turns: Turns,
     /// Users that the homeserver is known to have.
     pub acquaintances: Acquaintances,
+    /// Turns to decline an invitation.
+    pub declining: Semaphore,
 }
 
 /// A channel with the servers it is reached through.

@@ -248,8 +248,10 @@ impl Shop {
     }
 
     async fn flow(&self, job: &Job) -> Result<(), StoreError> {
-        // Whatever waits there, the sweep of the node that has it wakes it.
-        if !self.ctx.store.lease(&job.key()).await? {
+        // Whatever waits there, the sweep of the node that has it wakes it. For a room the lease is
+        // taken once it is known to be a portal: strangers make as many other rooms as they like.
+        let has_place = !matches!(job, Job::ReadRoom(_) | Job::Decline { .. });
+        if has_place && !self.ctx.store.lease(&job.key()).await? {
             return Ok(());
         }
         // What was said may have been taken back while the gateway was away.
@@ -257,7 +259,7 @@ impl Shop {
             return Ok(());
         }
         let _seat = match job {
-            Job::HandOver(_) => None,
+            Job::HandOver(_) | Job::Decline { .. } => None,
             _ => self.others.acquire().await.ok(),
         };
         match job {
@@ -265,6 +267,7 @@ impl Shop {
             Job::SendPosts(conversation) => relay::send_posts(&self.ctx, *conversation).await,
             Job::ReadRoom(room) => relay::read_room(&self.ctx, room).await,
             Job::HandOver(conversation) => relay::hand_over(&self.ctx, *conversation).await,
+            Job::Decline { user, room } => relay::decline(&self.ctx, user, room).await,
         }
     }
 }
@@ -273,7 +276,7 @@ impl Shop {
 fn needs_to_have_heard(job: &Job) -> bool {
     match job {
         Job::HandOver(_) | Job::ReadRoom(_) => true,
-        Job::PlaceLetters(_) | Job::SendPosts(_) => false,
+        Job::PlaceLetters(_) | Job::SendPosts(_) | Job::Decline { .. } => false,
     }
 }
 

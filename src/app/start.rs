@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ruma::OwnedServerName;
 use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::{
@@ -12,8 +13,8 @@ use crate::{
     matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
-        self, Acquaintances, Budget, Ctx, Devices, Hearing, Inbox, KeysError, Line, Owed, Seats,
-        Turns,
+        self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, KeysError,
+        Line, Owed, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -126,6 +127,7 @@ pub fn ctx(
         owed: Owed::default(),
         turns: Turns::default(),
         acquaintances: Acquaintances::default(),
+        declining: Semaphore::new(DECLINES_AT_ONCE),
     })
 }
 

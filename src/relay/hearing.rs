@@ -23,7 +23,7 @@ pub struct Hearing(Mutex<HearingState>);
 
 #[derive(Debug, Default)]
 struct HearingState {
-    /// When the last news from `/sync` was saved: by a clock that cannot be set, and by one that goes
+    /// When the homeserver was asked for the last news from `/sync` that is saved: by a clock that cannot be set, and by one that goes
     /// on while the machine sleeps.
     last: Option<(Instant, OffsetDateTime)>,
     /// By key.
@@ -47,10 +47,11 @@ impl Hearing {
         lets
     }
 
-    /// News from `/sync` is saved. Returns the jobs that waited for it.
-    pub fn heard(&self, now: OffsetDateTime) -> Vec<Job> {
+    /// News from `/sync`, for which the homeserver was asked then, is saved. Returns the jobs that waited
+    /// for it.
+    pub fn heard(&self, asked_at: (Instant, OffsetDateTime)) -> Vec<Job> {
         let mut state = self.state();
-        state.last = Some((Instant::now(), now));
+        state.last = Some(asked_at);
         std::mem::take(&mut state.waiting).into_values().collect()
     }
 
@@ -80,13 +81,23 @@ mod tests {
         let job = Job::HandOver(ConversationId(1));
         assert!(!hearing.lets_do(&job, start));
         assert!(!hearing.lets_do(&job, start));
-        assert_eq!(hearing.heard(start), std::slice::from_ref(&job));
+        assert_eq!(hearing.heard((Instant::now(), start)), std::slice::from_ref(&job));
         assert!(hearing.lets_do(&job, start + LATELY / 2));
-        assert_eq!(hearing.heard(start), []);
+        assert_eq!(hearing.heard((Instant::now(), start)), []);
         for slept in [start + LATELY, start - LATELY] {
             assert!(!hearing.lets_do(&job, slept));
-            assert_eq!(hearing.heard(slept).len(), 1);
+            assert_eq!(hearing.heard((Instant::now(), slept)).len(), 1);
             assert!(hearing.has_heard(slept));
         }
+    }
+
+    /// `L166`: news that took minutes to take in is as old as the question that brought it.
+    #[test]
+    fn l166_news_that_took_long_to_take_in_is_old() {
+        let (hearing, start) = (Hearing::default(), OffsetDateTime::UNIX_EPOCH);
+        let job = Job::HandOver(ConversationId(1));
+        assert!(!hearing.lets_do(&job, start + LATELY));
+        assert_eq!(hearing.heard((Instant::now(), start)), std::slice::from_ref(&job));
+        assert!(!hearing.lets_do(&job, start + LATELY));
     }
 }

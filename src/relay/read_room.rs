@@ -39,7 +39,8 @@ use crate::{
         routing::{RoomFacts, Route, WhatLeaves, route},
     },
     store::{
-        AnsweredLetter, Attempt, EditSays, EventStep, NewPart, StoreError, StoredEvent, StoredPart,
+        AnsweredLetter, Attempt, EditSays, EventStep, Job, NewPart, StoreError, StoredEvent,
+        StoredPart,
     },
 };
 
@@ -57,6 +58,9 @@ pub async fn read_room(ctx: &Ctx, room_id: &str) -> Result<(), StoreError> {
     };
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else { return Ok(()) };
+    if !ctx.store.lease(&Job::ReadRoom(room_id.to_owned()).key()).await? {
+        return Ok(());
+    }
     attempts::give_back(ctx).await?;
     let portal = PortalReader { ctx, line, conversation: &conversation, room_id };
     let mut retried = Retried::new();

@@ -29,6 +29,8 @@ pub enum Job {
     ReadRoom(String),
     /// Dispatches of this conversation wait.
     HandOver(ConversationId),
+    /// A user of ours is invited to a room that is no portal.
+    Decline { user: String, room: String },
 }
 
 impl Job {
@@ -42,6 +44,7 @@ impl Job {
             Self::SendPosts(_) => "send_posts",
             Self::ReadRoom(_) => "read_room",
             Self::HandOver(_) => "hand_over",
+            Self::Decline { .. } => "decline",
         }
     }
 
@@ -55,6 +58,7 @@ impl Job {
                 format!("{word} {conversation}")
             }
             Self::ReadRoom(room) => format!("{word} {room}"),
+            Self::Decline { user, room } => format!("{word} {user} {room}"),
         }
     }
 }

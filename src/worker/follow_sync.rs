@@ -6,10 +6,13 @@
 //! events that came through the first door are recognised by their event id, and wait for their place
 //! to be told here.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use ruma::RoomId;
-use tracing::{error, info, warn};
+use ruma::{OwnedRoomId, RoomId};
+use tracing::{error, warn};
 
 use super::Shop;
 use crate::{
@@ -36,14 +39,35 @@ const PAGE: u32 = 100;
 /// heard, and nothing that was said before it leaves by itself.
 const PAGES_MAX: usize = 200;
 
+/// To-device messages in one `/sync`, when there are more: Synapse's page.
+const MESSAGES_AT_ONCE: usize = 100;
+
+/// Tries to fill one room's gap, while `/sync` itself is answered. Then the room is told of it: one
+/// room must not keep the others from being heard.
+const GAP_TRIES_MAX: u32 = 4;
+
+/// Tries to fill the gap of a room, which failed so far.
+type GapTries = BTreeMap<OwnedRoomId, u32>;
+
+/// What follows a `/sync`.
+enum Next {
+    /// The homeserver has more.
+    AtOnce,
+    AfterAPause,
+}
+
 /// Follows the timeline until the task is dropped.
 pub async fn follow_sync(shop: &Shop) {
     let mut failures = 0;
+    let mut tries = GapTries::new();
     loop {
-        let wait = match sync_once(&shop.ctx).await {
-            Ok(()) => {
+        let wait = match sync_once(&shop.ctx, &mut tries).await {
+            Ok(next) => {
                 failures = 0;
                 shop.report("homeserver", true);
+                if matches!(next, Next::AtOnce) {
+                    continue;
+                }
                 // Either of the two.
                 let _ = tokio::time::timeout(PAUSE, shop.ctx.news.notified()).await;
                 continue;
@@ -81,10 +105,10 @@ impl SyncError {
     }
 }
 
-async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
+async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<Next, SyncError> {
     let bot = ctx.homeserver.bot();
     if !ctx.store.lease(LEASE).await? {
-        return Ok(());
+        return Ok(Next::AfterAPause);
     }
     let mut since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
@@ -97,6 +121,8 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     let is_waited_for =
         !ctx.hearing.has_heard(ctx.clock.now()) || ctx.store.sync_is_of_copy(bot.as_str()).await?;
     let poll = if is_waited_for { Duration::ZERO } else { LONG_POLL };
+    // What is taken in tells what was so then, however long it takes.
+    let asked_at = (Instant::now(), ctx.clock.now());
     let batch = match ctx.homeserver.sync(&device, since.as_deref(), poll).await {
         Err(error) if error.errcode() == Some("M_UNKNOWN_DEVICE") => {
             relay::renew_bot_device(ctx).await?;
@@ -116,6 +142,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
         batch => batch?,
     };
     let has_messages = !batch.device.to_device.is_empty();
+    let has_more = batch.device.to_device.len() >= MESSAGES_AT_ONCE;
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
     let (mut missing, mut events) = (Vec::new(), Vec::new());
@@ -126,7 +153,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     let left = batch.left.iter().map(|room| (room, false));
     for (room, may_be_ours) in joined.chain(left) {
         if room.limited && !room.begins() && (may_be_ours || is_portal(ctx, room).await?) {
-            missing.extend(gap(ctx, room, since.as_deref()).await?);
+            missing.extend(gap(ctx, room, since.as_deref(), tries).await?);
         }
         events.extend(room.state.iter().map(incoming));
         events.extend(room.timeline.iter().map(incoming));
@@ -145,7 +172,7 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     let now = ctx.clock.now();
     let next = &batch.next_batch;
     let new = ctx.store.receive_sync(bot.as_str(), next, &missing, &events, now).await?;
-    for job in ctx.hearing.heard(ctx.clock.now()) {
+    for job in ctx.hearing.heard(asked_at) {
         ctx.store.wake(&job, None).await?;
     }
     if has_messages {
@@ -154,7 +181,8 @@ async fn sync_once(ctx: &Ctx) -> Result<(), SyncError> {
     if new > 0 {
         metrics::counter!("umstieg_events_by_sync_total").increment(new);
     }
-    Ok(())
+    tries.clear();
+    Ok(if has_more { Next::AtOnce } else { Next::AfterAPause })
 }
 
 /// Portals are rooms we make, or their successors. People who want to write to a correspondent do
@@ -167,10 +195,8 @@ async fn answer(ctx: &Ctx, invite: &RoomInvite) -> Result<(), SyncError> {
         ctx.store.wake(&Job::SendPosts(id), None).await?;
         return Ok(());
     }
-    info!("Declined an invitation to a room that is no portal");
-    if let Err(error) = ctx.homeserver.leave(ctx.homeserver.bot(), &invite.room_id).await {
-        warn!(error = %error, "An invitation could not be declined");
-    }
+    let (user, room) = (ctx.homeserver.bot().to_string(), invite.room_id.to_string());
+    ctx.store.wake(&Job::Decline { user, room }, None).await?;
     Ok(())
 }
 
@@ -182,7 +208,12 @@ async fn is_portal(ctx: &Ctx, room: &RoomNews) -> Result<bool, StoreError> {
 /// from what was last heard of it. It is saved page by page, from the newest back, and named here
 /// oldest first. It gets its place together with the timeline, so that the newer half is not read
 /// before the older.
-async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<String>, SyncError> {
+async fn gap(
+    ctx: &Ctx,
+    room: &RoomNews,
+    since: Option<&str>,
+    tries: &mut GapTries,
+) -> Result<Vec<String>, SyncError> {
     let Some(mut from) = room.prev_batch.clone() else { return Ok(Vec::new()) };
     let mut newest_first = Vec::new();
     let mut is_whole = false;
@@ -190,7 +221,13 @@ async fn gap(ctx: &Ctx, room: &RoomNews, since: Option<&str>) -> Result<Vec<Stri
         let page = match ctx.homeserver.messages_before(&room.room_id, &from, since, PAGE).await {
             Ok(page) => page,
             Err(error) if matches!(error.kind(), ErrorKind::Again { .. }) => {
-                return Err(error.into());
+                let failed = tries.entry(room.room_id.clone()).or_default();
+                *failed += 1;
+                if *failed < GAP_TRIES_MAX {
+                    return Err(error.into());
+                }
+                warn!(error = %error, "A gap in a room's timeline could not be filled in {failed} tries");
+                break;
             }
             // One unreadable room must not keep the others from being heard.
             Err(error) => {

@@ -7,6 +7,7 @@ mod browser;
 mod cost;
 mod delegated;
 mod first_contact;
+mod heavy;
 mod idle;
 mod late_keys;
 mod members;

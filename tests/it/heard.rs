@@ -8,7 +8,7 @@ use umstieg_world::AddressTrouble;
 
 use crate::{
     encryption::{sees, strict_anna, told},
-    proxy::Proxy,
+    proxy::{Proxy, ProxyRefusal},
     stage::{Stage, kim_mail},
 };
 
@@ -186,4 +186,35 @@ async fn a_letter_nobody_saw_is_said_once_more_when_its_room_is_gone() {
     stage.anna.join(&next).await.unwrap();
     stage.anna_sees_elsewhere("Kalium 6,8", &room).await;
     stage.database_says(alarms, "0").await;
+}
+
+/// `L161`: more was said in one room than one `/sync` brings, and the homeserver fails to tell the rest, for
+/// this room alone and at each try. The gateway hears the other rooms.
+#[tokio::test]
+async fn l161_a_room_whose_history_cannot_be_had_keeps_no_other_from_being_heard() {
+    let mut stage = Stage::new().await;
+    let (_, broken) = stage.letter_from("erik").await;
+    let (berta, other) = stage.letter_from("berta").await;
+    stage.all_events_are_read().await;
+    stage.gateway.stop();
+    for number in 0..60 {
+        let notice = json!({ "msgtype": "m.notice", "body": number.to_string() });
+        stage.anna.send(&broken.room_id, notice).await.unwrap();
+    }
+    let proxy = Proxy::before(&stage.world.homeserver.url).await;
+    let what = format!("GET /_matrix/client/v3/rooms/{}/messages", broken.room_id);
+    proxy.refuse(ProxyRefusal {
+        what: Box::leak(what.into_boxed_str()),
+        status: axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        body: r#"{"errcode":"M_UNKNOWN","error":"Internal server error"}"#,
+    });
+    let url = |url: &str| format!("url = {url:?}");
+    stage.edit_settings(&[(&url(&stage.world.homeserver.url), &url(&proxy.url))]);
+    stage.gateway.launch().await.unwrap();
+    stage.anna.send_text(&other.room_id, "Antwort an Berta").await.unwrap();
+    stage
+        .until("the answer of the other room is handed over", async || {
+            stage.mails(&berta, 0).await.iter().any(|mail| mail.contains("Antwort an Berta"))
+        })
+        .await;
 }

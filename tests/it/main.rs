@@ -28,6 +28,7 @@ mod encryption;
 mod event_model;
 mod event_order;
 mod faults;
+mod foreign_rooms;
 mod fuzz;
 mod given_up;
 mod heard;

@@ -1,6 +1,6 @@
 //! What a device asks the homeserver, and what it takes from the answers.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use matrix_sdk_crypto::types::requests::{AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest};
 use ruma::{
@@ -10,6 +10,8 @@ use ruma::{
         to_device::send_event_to_device,
     },
 };
+
+use tracing::warn;
 
 use super::{DeviceError, OwnDevice, OwnDeviceState};
 use crate::matrix::{
@@ -57,10 +59,8 @@ impl OwnDevice {
         match request.request() {
             AnyOutgoingRequest::KeysUpload(upload) => self.upload(state, name, upload).await,
             AnyOutgoingRequest::KeysQuery(query) => {
-                let mut request = get_keys::v3::Request::new();
-                request.timeout = Some(KEYS_TIMEOUT);
-                request.device_keys = query.device_keys.clone();
-                let answer = self.ask(Endpoint::KeysQuery, request).await?;
+                let users = query.device_keys.keys().cloned().collect();
+                let answer = self.ask_for_keys(users, Some(KEYS_TIMEOUT)).await?;
                 Ok(self.olm.mark_request_as_sent(name, &answer).await?)
             }
             AnyOutgoingRequest::KeysClaim(claim) => {
@@ -113,10 +113,49 @@ impl OwnDevice {
 
     pub(super) async fn query(&self, users: &[OwnedUserId]) -> Result<(), DeviceError> {
         let (name, query) = self.olm.query_keys_for_users(users.iter().map(|user| &**user));
-        let mut request = get_keys::v3::Request::new();
-        request.device_keys = query.device_keys;
-        let answer = self.ask(Endpoint::KeysQuery, request).await?;
+        let users = query.device_keys.into_keys().collect();
+        let answer = self.ask_for_keys(users, None).await?;
         Ok(self.olm.mark_request_as_sent(&name, &answer).await?)
+    }
+
+    /// All devices and identities of these users. If the answer is longer than what is read of one, the
+    /// users are asked about separately, and a user whose own answer is that long has no device: what
+    /// one user uploads must not keep the others from their keys.
+    async fn ask_for_keys(
+        &self,
+        users: Vec<OwnedUserId>,
+        timeout: Option<Duration>,
+    ) -> Result<get_keys::v3::Response, DeviceError> {
+        let ask = async |users: &[OwnedUserId]| {
+            let mut request = get_keys::v3::Request::new();
+            request.timeout = timeout;
+            request.device_keys = users.iter().map(|user| (user.clone(), Vec::new())).collect();
+            self.ask(Endpoint::KeysQuery, request).await
+        };
+        match ask(&users).await {
+            Err(DeviceError::Matrix(error)) if error.is_too_large() => {}
+            answer => return answer,
+        }
+        let mut all = get_keys::v3::Response::new();
+        for user in users {
+            match ask(std::slice::from_ref(&user)).await {
+                Ok(answer) => {
+                    all.failures.extend(answer.failures);
+                    all.device_keys.extend(answer.device_keys);
+                    all.master_keys.extend(answer.master_keys);
+                    all.self_signing_keys.extend(answer.self_signing_keys);
+                    all.user_signing_keys.extend(answer.user_signing_keys);
+                }
+                Err(DeviceError::Matrix(error)) if error.is_too_large() => {
+                    warn!(
+                        "The keys of a user's devices are too long; the user counts as one without devices"
+                    );
+                    all.device_keys.insert(user, BTreeMap::new());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
     }
 
     pub(super) async fn send_to_devices(
