@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use umstieg_world::{client::SeenEvent, gateway::PracticeChannel};
+use umstieg::phrases::Phrase;
+use umstieg_world::{AddressTrouble, client::SeenEvent, gateway::PracticeChannel};
 
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, of_trouble, says, sentence},
+    stage::{Stage, kim_mail},
+};
 
 /// A stage with a letter from Dr. Muster; answers are gathered for `collect` seconds.
 struct LetterStage {
@@ -42,14 +46,14 @@ impl LetterStage {
         self.stage.mails(&self.erik, count).await
     }
 
-    /// Waits for a notice that answers this event, and gives what Anna reads there in the end.
-    async fn notice_at(&self, event_id: &str, words: &str) -> String {
+    /// Waits for a notice that answers this event and says this in the end, and gives what Anna reads.
+    async fn notice_at(&self, event_id: &str, phrase: &Phrase) -> String {
         self.stage
             .anna
-            .wait_for(&format!("{words:?} at the message"), |seen| {
+            .wait_for(&format!("{phrase:?} at the message"), |seen| {
                 let notice = seen.messages().find(|m| m.reply_to() == Some(event_id))?;
                 let shown = seen.shown_body(notice.event_id())?;
-                shown.contains(words).then(|| shown.to_owned())
+                says(shown, phrase).then(|| shown.to_owned())
             })
             .await
             .unwrap()
@@ -100,7 +104,7 @@ async fn what_is_said_close_together_is_one_mail_and_what_comes_later_another() 
     let name = mail_parser::MimeHeaders::attachment_name(file).unwrap();
     assert!(name.contains("weisung Müller 🩺.pdf") && !name.contains('/'), "{name}");
 
-    case.stage.anna_sees("An KIM übergeben").await;
+    case.stage.anna_is_told(&HANDED_TO_KIM).await;
     case.say("Und noch etwas").await;
     let mails = case.mails(2).await;
     assert!(read(&mails[1]).body_text(0).unwrap().contains("Und noch etwas"), "{}", mails[1]);
@@ -140,7 +144,7 @@ async fn two_people_write_two_mails_and_only_speakers_write_at_all() {
     let holds = |mail: &String, words: &str| mail.contains(words);
     let of_anna = mails.iter().find(|m| holds(m, "Von Anna")).unwrap();
     assert!(!holds(of_anna, "Von Berta"), "{of_anna}");
-    let notice = stage.anna_sees("dürfen hier nur freigegebene Personen").await;
+    let notice = stage.anna_is_told(&Phrase::NotASpeaker).await;
     assert_eq!(notice.reply_to(), Some(refused.as_str()));
     stage.database_says("select count(*) from dispatches where state = 'accepted'", "2").await;
     assert!(!stage.mails(&erik, 2).await.iter().any(|m| holds(m, "Ich darf nicht")));
@@ -157,20 +161,20 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
     let mails = case.mails(1).await;
     assert!(mails[0].contains("Termin um 10 Uhr"), "{}", mails[0]);
     assert!(!mails[0].contains("9 Uhr") && !mails[0].contains("jemand"), "{}", mails[0]);
-    case.notice_at(&first, "An KIM übergeben").await;
+    case.notice_at(&first, &HANDED_TO_KIM).await;
 
     // Nothing is left of it: nothing leaves, and the room is told.
     let third = case.say("Bitte vergessen").await;
     stage.anna.redact(room, &third).await.unwrap();
-    case.notice_at(&third, "Zurückgezogen").await;
+    case.notice_at(&third, &Phrase::DispatchWithdrawn).await;
     let states = "select string_agg(state, ' ' order by id) from dispatches";
     stage.database_says(states, "accepted withdrawn").await;
 
     // After that they are too late, and the room is told that as well.
     stage.anna.edit(room, &first, "Termin um 11 Uhr").await.unwrap();
-    stage.anna_sees("Ihre Änderung kam zu spät").await;
+    stage.anna_is_told(&Phrase::EditTooLate).await;
     stage.anna.redact(room, &first).await.unwrap();
-    stage.anna_sees("lässt sich bei der Gegenseite nicht zurückholen").await;
+    stage.anna_is_told(&Phrase::WithdrawalTooLate).await;
     assert_eq!(case.mails(1).await.len(), 1);
 }
 
@@ -201,7 +205,7 @@ async fn tim_14_a_redaction_by_somebody_with_power_counts_too() {
     // about it.
     case.stage.database_says("select state from dispatches", "collecting").await;
     boss.redact(case.room(), &event).await.unwrap();
-    case.notice_at(&event, "Zurückgezogen").await;
+    case.notice_at(&event, &Phrase::DispatchWithdrawn).await;
     case.stage.database_says("select state from dispatches", "withdrawn").await;
 }
 
@@ -223,11 +227,11 @@ async fn tim_11_every_kind_of_message_leaves_or_is_refused_and_notices_never_lea
     let text = json!({ "msgtype": "de.gematik.x", "body": "", "de.gematik.text": [{ "body": "Strukturiert" }] });
     anna.send(room, text).await.unwrap();
     let unknown = anna.send(room, json!({ "msgtype": "x.unknown", "body": "" })).await.unwrap();
-    case.notice_at(&unknown, "lässt sich nicht weitergeben").await;
+    case.notice_at(&unknown, &Phrase::MessageNotTransferable).await;
     let sticker = json!({ "body": "Daumen hoch", "url": "mxc://x/y", "info": {} });
     send_event(&case, "m.sticker", &sticker).await;
     let poll = send_event(&case, "m.poll.start", &json!({ "m.poll": {} })).await;
-    case.notice_at(&poll, "lässt sich nicht weitergeben").await;
+    case.notice_at(&poll, &Phrase::MessageNotTransferable).await;
     // A file with words about it (Matrix 1.10): both leave.
     let uri = anna_s_upload(&case).await;
     let captioned = json!({
@@ -315,7 +319,7 @@ async fn the_original_of_a_letter_is_had_byte_for_byte_and_only_in_its_own_room(
     let seen = stage.anna.seen();
     let order: Vec<_> = seen
         .messages_in(case.room())
-        .filter(|m| m.has_file() || m.body().starts_with("Das Original"))
+        .filter(|m| m.has_file() || says(m.body(), &Phrase::OriginalFollows))
         .map(SeenEvent::has_file)
         .collect();
     assert_eq!(order, [false, true, false, true, false, true]);
@@ -327,21 +331,20 @@ async fn commands_are_answered_and_what_failed_is_sent_once_more() {
     let case = LetterStage::new(1).await;
     let stage = &case.stage;
     let help = case.say("!hilfe").await;
-    case.notice_at(&help, "Befehle in diesem Raum").await;
+    case.notice_at(&help, &Phrase::CommandsHelp).await;
     let wrong = case.say("!orginal").await;
-    case.notice_at(&wrong, "Den Befehl „orginal“ gibt es nicht").await;
+    case.notice_at(&wrong, &Phrase::UnknownCommand { command: "orginal".to_owned() }).await;
     let nothing = case.say("!erneut").await;
-    case.notice_at(&nothing, "nichts zu wiederholen").await;
+    case.notice_at(&nothing, &Phrase::RetryNothing).await;
 
-    let refuse = Some(umstieg_world::AddressTrouble::Refuse);
-    stage.world.mail.set_trouble(&case.erik, refuse).unwrap();
+    stage.world.mail.set_trouble(&case.erik, Some(AddressTrouble::Refuse)).unwrap();
     let answer = case.say("Kommt nicht an").await;
-    case.notice_at(&answer, "Nicht zugestellt").await;
+    case.notice_at(&answer, &of_trouble(AddressTrouble::Refuse)).await;
     stage.world.mail.set_trouble(&case.erik, None).unwrap();
     let again = case.say("!erneut").await;
-    case.notice_at(&again, "noch einmal übergeben").await;
+    case.notice_at(&again, &Phrase::RetryQueued).await;
     // One notice, edited: it now says what is true now.
-    case.notice_at(&answer, "An KIM übergeben").await;
+    case.notice_at(&answer, &HANDED_TO_KIM).await;
     let mails = case.mails(1).await;
     assert!(mails[0].contains("Kommt nicht an"), "{}", mails[0]);
     let seen = stage.anna.seen();
@@ -377,12 +380,12 @@ async fn a_large_file_leaves_and_a_larger_one_is_refused() {
     let larger = vec![7; 21 * 1024 * 1024];
     let event =
         anna.send_file(room, "Film.bin", "application/octet-stream", &larger).await.unwrap();
-    case.notice_at(&event, "höchstens 20 MB").await;
+    case.notice_at(&event, &Phrase::MessageTooLarge { limit_mib: 20 }).await;
     // Small enough as a file, too large as a mail.
     let between = vec![7; 18 * 1024 * 1024];
     let event =
         anna.send_file(room, "Serie.bin", "application/octet-stream", &between).await.unwrap();
-    case.notice_at(&event, "höchstens 20 MB").await;
+    case.notice_at(&event, &Phrase::MessageTooLarge { limit_mib: 20 }).await;
     assert_eq!(case.mails(1).await.len(), 1);
 }
 
@@ -399,7 +402,7 @@ async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
     let room = &first.room_id;
     stage.anna.send_text(room, "Bitte um Rückruf").await.unwrap();
     stage.anna.send_file(room, "Anlage.pdf", "application/pdf", &pdf("Anlage")).await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     let mine = |mails: Vec<Vec<u8>>| -> Vec<String> {
         let texts = mails.iter().map(|mail| String::from_utf8_lossy(mail).into_owned());
         texts.filter(|mail| mail.contains(&stage.fax_line)).collect()
@@ -421,9 +424,9 @@ async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
         .send_file(room, "Brief.docx", "application/msword", b"PK\x03\x04 no pages")
         .await
         .unwrap();
-    let notice = stage.anna_sees("lässt sich nicht faxen").await;
+    let notice =
+        stage.anna_is_told(&Phrase::FileNotFaxable { file_name: "Brief.docx".to_owned() }).await;
     assert_eq!(notice.reply_to(), Some(word.as_str()));
-    assert!(notice.body().contains("„Brief.docx“"), "{}", notice.body());
     assert_eq!(mine(stage.world.mail.mails("gateway@fax.example").unwrap()).len(), 1);
 
     // A fax without a number can be read and not be answered.
@@ -437,7 +440,7 @@ async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
         })
         .await
         .unwrap();
-    assert_eq!(unknown.sender_name, "Unbekannte Faxnummer (Fax)");
+    assert_eq!(unknown.sender_name, sentence(&Phrase::GhostUnknownFax));
     stage.anna.send_text(&unknown.room_id, "Wer sind Sie?").await.unwrap();
-    stage.anna_sees("Das Fax kam ohne Rufnummer").await;
+    stage.anna_is_told(&Phrase::UnknownFaxNotAnswerable).await;
 }

@@ -2,9 +2,10 @@
 //! done.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 
 use crate::{
-    encryption::told,
+    phrases::told,
     stage::{Stage, kim_mail},
 };
 
@@ -42,7 +43,7 @@ async fn a_command_that_was_interrupted_is_answered_by_what_it_did() {
     let bert = stage.colleague("bert").await;
     let room = &letter.room_id;
     let let_in = stage.anna.send_text(room, &format!("!einlassen {}", bert.user_id)).await.unwrap();
-    told(&stage.anna, &let_in, "liest ab jetzt hier mit").await;
+    told(&stage.anna, &let_in, &Phrase::MemberAdmitted { user_id: bert.user_id.clone() }).await;
     stage
         .query(&format!(
             "create sequence breaks_counted;
@@ -58,7 +59,7 @@ async fn a_command_that_was_interrupted_is_answered_by_what_it_did() {
     stage.database_says("select is_called from breaks_counted", "t").await;
     assert_eq!(stage.query("select string_agg(state, ' ') from admitted").await, "in");
     stage.query("drop trigger breaks on room_events").await;
-    told(&stage.anna, &sent, "wird aus dem Raum entfernt").await;
+    told(&stage.anna, &sent, &Phrase::MemberDismissed { user_id: bert.user_id.clone() }).await;
     assert_eq!(stage.query("select string_agg(state, ' ') from admitted").await, "out");
 }
 
@@ -73,8 +74,7 @@ async fn who_cannot_be_invited_is_named_to_the_room() {
     let path = format!("/_matrix/client/v3/rooms/{room}/ban");
     stage.as_bot("POST", &path, &json!({ "user_id": bert.user_id })).await;
     stage.anna.send_text(room, &format!("!einlassen {}", bert.user_id)).await.unwrap();
-    let told = stage.anna_sees("lässt sich in diesen Raum nicht einladen").await;
-    assert!(told.body().contains(&bert.user_id), "{}", told.body());
+    stage.anna_is_told(&Phrase::MemberNotInvited { user_id: bert.user_id.clone() }).await;
     assert_eq!(stage.members(room).await[&bert.user_id], "ban");
 }
 
@@ -91,13 +91,13 @@ async fn who_left_and_is_let_in_again_is_invited_again() {
         bert.user_id
     );
     let asked = stage.anna.send_text(room, &command).await.unwrap();
-    told(&stage.anna, &asked, "liest ab jetzt hier mit").await;
+    told(&stage.anna, &asked, &Phrase::MemberAdmitted { user_id: bert.user_id.clone() }).await;
     stage.database_says(&membership, "join").await;
     let asked = stage.anna.send_text(room, &command).await.unwrap();
-    told(&stage.anna, &asked, "schon eingelassen").await;
+    told(&stage.anna, &asked, &Phrase::MemberHereAlready { user_id: bert.user_id.clone() }).await;
     bert.leave(room).await.unwrap();
     stage.database_says(&membership, "leave").await;
     let asked = stage.anna.send_text(room, &command).await.unwrap();
-    told(&stage.anna, &asked, "liest ab jetzt hier mit").await;
+    told(&stage.anna, &asked, &Phrase::MemberAdmitted { user_id: bert.user_id.clone() }).await;
     stage.database_says(&membership, "join").await;
 }

@@ -12,11 +12,13 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use umstieg::phrases::Phrase;
 use umstieg_world::{Client, OneTimeKeys, Surroundings, client::SeenEvent};
 
 use crate::{
-    encryption::{sees, strict_anna, told},
+    encryption::{sees, strict_anna},
     faults::{FaultsRun, Step, settle},
+    phrases::{HANDED_TO_KIM, hears, told},
     proxy::{HoldMoment, Proxy},
     stage::{Stage, kim_mail},
 };
@@ -259,7 +261,7 @@ async fn a_start_completes_what_was_broken_off_at_any_step() {
     assert_eq!(stage.devices_of(&letter.sender).await.len(), 1);
     anna.send_text(&letter.room_id, "Danke sehr").await.unwrap();
     stage.mails(&erik, 1).await;
-    sees(&anna, "An KIM übergeben").await;
+    hears(&anna, &HANDED_TO_KIM).await;
     let seen = anna.seen();
     let posts = seen.messages().filter(|message| message.body().contains("Guten Tag"));
     assert_eq!(posts.count(), 1);
@@ -281,7 +283,7 @@ async fn with_a_restored_database_every_device_is_another_one() {
     let first = sees(&anna, "Brief c1 n1.").await;
     anna.send_text(&first.room_id, "Antwort eins").await.unwrap();
     stage.mails(&erik, 1).await;
-    sees(&anna, "An KIM übergeben").await;
+    hears(&anna, &HANDED_TO_KIM).await;
     let before = stage.devices_of(&stage.bot_id()).await;
 
     stage.gateway.kill();
@@ -346,7 +348,7 @@ async fn with_a_restored_database_every_device_is_another_one() {
     let mails = stage.mails(&erik, 3).await;
     assert_eq!(said(&mails, "Antwort zwei"), 1, "{mails:?}");
     // It left; the room is not told that it did not.
-    told(&anna, &second, "sagt die frühere Meldung zu ihr").await;
+    told(&anna, &second, &Phrase::MessageBeforeKeys).await;
     let prefix = format!("@{}", stage.gateway.slot().prefix);
     let twice = keys.handed_out_twice(&prefix).await.unwrap();
     assert!(twice.is_empty(), "{twice:?}");

@@ -26,7 +26,10 @@ use umstieg_world::{
     client::{ClientTrust, SeenEvent},
 };
 
-use crate::stage::{Stage, kim_mail, message_id};
+use crate::{
+    phrases::{HANDED_TO_KIM, hears},
+    stage::{Stage, kim_mail, message_id},
+};
 
 /// Anna with matrix-js-sdk: a signed device that believes signed devices only.
 pub(crate) async fn strict_anna(stage: &Stage) -> JsClient {
@@ -83,19 +86,6 @@ async fn session(stage: &Stage, room: &str, event_id: &str) -> String {
     event["content"]["session_id"].as_str().unwrap().to_owned()
 }
 
-/// The notice that answers an event with these words.
-pub(crate) async fn told(client: &Client, event_id: &str, words: &str) -> SeenEvent {
-    client
-        .wait_for(&format!("{words:?} about {event_id}"), |seen| {
-            let about = |m: &&SeenEvent| {
-                m.reply_to() == Some(event_id) && m.body().contains(words) && m.edit_of().is_none()
-            };
-            seen.messages().find(about).cloned()
-        })
-        .await
-        .unwrap()
-}
-
 /// A letter with a file.
 fn letter_with_file(
     from: &str,
@@ -142,7 +132,7 @@ async fn a_strict_client_reads_every_post_and_its_answers_leave() {
     let mail = &mails[0];
     assert!(mail.contains("Danke sehr"), "{mail}");
     assert!(mail.contains("Brief.pdf"), "{mail}");
-    let notice = sees(&anna, "An KIM übergeben").await;
+    let notice = hears(&anna, &HANDED_TO_KIM).await;
     assert_eq!(notice.reply_to(), Some(question.as_str()));
 
     let answered = message_id(mail);

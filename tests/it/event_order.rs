@@ -6,12 +6,14 @@ use serde_json::json;
 use time::{OffsetDateTime, macros::datetime};
 use umstieg::{
     model::{ConversationId, LetterId},
+    phrases::Phrase,
     store::{Database, IncomingEvent, Store, seal::OuterKey},
 };
 use umstieg_world::{World, gateway::sealing_key};
 
 use crate::{
     encryption::{sees, strict_anna},
+    phrases::saying,
     stage::{Stage, conversations, kim_mail},
 };
 
@@ -151,10 +153,11 @@ async fn what_is_no_edit_keeps_no_answer_back() {
     let (status, answer) = homeserver.request("PUT", &path, &token, Some(&content)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
     stage.all_events_are_read().await;
-    let untrue = "Ihre Änderung ist hier noch nicht lesbar";
     anna.send_text(&room, "Danach").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert_eq!(stage.query("select count(*) from dispatches where state = 'withdrawn'").await, "0");
     assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
-    assert_eq!(anna.seen().messages().filter(|m| m.body().contains(untrue)).count(), 0);
+    for untrue in [Phrase::EditWithoutKey, Phrase::EditWithoutKeyUnclear] {
+        assert_eq!(saying(&anna.seen(), &untrue).count(), 0, "{}", anna.seen());
+    }
 }

@@ -7,11 +7,13 @@ use time::OffsetDateTime;
 use tokio::{net::TcpListener, task::JoinSet};
 use umstieg::{
     model::{ConversationId, Notice, Substance},
+    phrases::{ParkedWhat, Phrase, Trouble},
     store::Resolution,
 };
 
 use crate::{
     encryption::{sees, strict_anna},
+    phrases::{SOME_TIME, hears, says},
     proxy::{HoldMoment, Proxy, ProxyRefusal},
     stage::{Stage, conversations, kim_mail},
 };
@@ -69,7 +71,7 @@ async fn r07_an_answer_at_which_the_gateway_dies_each_time_is_given_up() {
         stage.gateway.kill();
         stage.gateway.start().await.unwrap();
     }
-    stage.anna_sees("Nicht zugestellt: Umstieg ist bei jedem Versuch").await;
+    stage.anna_is_told(&Phrase::DispatchInterrupted).await;
     assert_eq!(stage.query("select state from dispatches").await, "failed");
     assert_eq!(stage.query(PARKED).await, "1");
     assert!(stage.parked(&["list"]).await.contains("interrupted"));
@@ -141,7 +143,7 @@ async fn r07_a_post_at_which_the_gateway_dies_each_time_is_parked_and_the_next_o
     }
     stage.receive(&second).await;
     assert_eq!(stage.anna_sees("Danach").await.room_id, letter.room_id);
-    stage.anna_sees("Ein Brief konnte nicht vollständig in diesen Raum gestellt werden").await;
+    stage.anna_is_told(&Phrase::Parked { what: ParkedWhat::Letter }).await;
     assert_eq!(stage.anna_saw("Tödlich"), 0);
     assert!(stage.parked(&["list"]).await.contains("interrupted"));
     stage.retry_all().await;
@@ -373,9 +375,9 @@ async fn f10_a_full_folder_for_temporary_files_is_named_as_such() {
     stage.receive(&kim_mail(&erik, &stage.practice, "f10@x", "Befund", "", "Guten Tag")).await;
     let room = sees(&anna, "Guten Tag").await.room_id;
     anna.send_file(&room, "befund.pdf", "application/pdf", b"%PDF-1.4 klein").await.unwrap();
-    let told = sees(&anna, "lassen sich zurzeit keine Dateien ablegen").await;
-    assert!(told.body().contains("Systemverwaltung"), "{}", told.body());
-    assert!(!told.body().contains("nicht erreichbar"), "{}", told.body());
+    let waits = |trouble| Phrase::DispatchTryLater { trouble, next: SOME_TIME };
+    let told = hears(&anna, &waits(Trouble::Disk)).await;
+    assert!(!says(told.body(), &waits(Trouble::Unreachable)), "{}", told.body());
     let log = stage.gateway.log();
     assert!(log.contains("folder for temporary files") && !log.contains("befund.pdf"), "{log}");
     assert_eq!(stage.world.mail.mails(&erik).unwrap().len(), 0);
@@ -425,7 +427,8 @@ async fn a_file_of_a_homeserver_that_is_no_more_stops_no_later_answer() {
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
     assert_eq!(stage.query("select state from dispatches order by id limit 1").await, "failed");
-    stage.anna_sees("Nicht zugestellt").await;
+    let failed = Phrase::DispatchFailed { trouble: Trouble::Media, reply: String::new() };
+    stage.anna_is_told(&failed).await;
 }
 
 /// The team lives at another homeserver that no longer exists: ours answers 502 to each invitation, for

@@ -7,7 +7,8 @@ use serde_json::json;
 use umstieg_world::AddressTrouble;
 
 use crate::{
-    encryption::{sees, strict_anna, told},
+    encryption::{sees, strict_anna},
+    phrases::{of_trouble, told},
     proxy::{Proxy, ProxyRefusal},
     stage::{Stage, kim_mail},
 };
@@ -137,7 +138,7 @@ async fn what_was_deleted_before_the_bot_was_removed_does_not_leave() {
     let room = &letter.room_id;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let wrong = stage.anna.send_text(room, WRONG).await.unwrap();
-    told(&stage.anna, &wrong, "Noch nicht übergeben").await;
+    told(&stage.anna, &wrong, &of_trouble(AddressTrouble::TryLater)).await;
     stage.gateway.stop();
     stage.anna.redact(room, &wrong).await.unwrap();
     for number in 1..=60 {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use umstieg::phrases::Phrase;
+
 use crate::{
-    encryption::{sees, strict_anna, told},
+    encryption::{sees, strict_anna},
+    phrases::told,
     stage::{Stage, kim_mail},
 };
 
@@ -27,7 +30,7 @@ async fn a_figure_of_missing_keys_falls_once_its_message_was_sent_again() {
         ))
         .await;
     let waits = anna.send_text(&room, "Bitte 5 mg geben").await.unwrap();
-    told(&anna, &waits, "noch nicht lesbar").await;
+    told(&anna, &waits, &Phrase::MessageWithoutKey).await;
     stage.query("drop trigger waits on room_events").await;
     anna.send_text(&room, "Noch einmal").await.unwrap();
     stage.mails(&erik, 1).await;

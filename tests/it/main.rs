@@ -43,6 +43,7 @@ mod migrations;
 mod nodes;
 mod notices;
 mod peers;
+mod phrases;
 mod portals;
 mod proxy;
 mod renaming;

@@ -2,7 +2,10 @@
 
 use umstieg_world::AddressTrouble;
 
-use crate::{encryption::told, stage::Stage};
+use crate::{
+    phrases::{HANDED_TO_KIM, of_trouble, saying, told},
+    stage::Stage,
+};
 
 /// L125: of two messages the first is deleted before they leave: what became of them is said at the other.
 #[tokio::test]
@@ -19,7 +22,7 @@ async fn handed_over_is_said_at_what_left_and_not_at_what_was_deleted() {
     anna.redact(room, &wrong).await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(!mails[0].contains("anderen Patienten"), "{}", mails[0]);
-    let notice = stage.anna_sees("An KIM übergeben").await;
+    let notice = stage.anna_is_told(&HANDED_TO_KIM).await;
     assert_eq!(notice.reply_to(), Some(right.as_str()), "said at {wrong}, which was deleted");
 }
 
@@ -31,7 +34,7 @@ async fn a_failure_is_shown_also_where_the_notice_before_it_was_deleted() {
     let room = &letter.room_id;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     let said = stage.anna.send_text(room, "Bitte 5 mg geben").await.unwrap();
-    let notice = told(&stage.anna, &said, "Noch nicht übergeben").await;
+    let notice = told(&stage.anna, &said, &of_trouble(AddressTrouble::TryLater)).await;
     stage.empower_anna(room).await;
     stage.anna.redact(room, notice.event_id()).await.unwrap();
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
@@ -40,11 +43,8 @@ async fn a_failure_is_shown_also_where_the_notice_before_it_was_deleted() {
     stage
         .anna
         .wait_for("the failure, where it is shown", |seen| {
-            let mut messages = seen.messages();
-            messages
-                .find(|m| {
-                    m.body().contains("Nicht zugestellt") && m.edit_of() != Some(notice.event_id())
-                })
+            saying(seen, &of_trouble(AddressTrouble::Refuse))
+                .find(|m| m.edit_of() != Some(notice.event_id()))
                 .map(|_| ())
         })
         .await

@@ -8,11 +8,13 @@
 
 use std::time::Duration;
 
+use umstieg::phrases::Phrase;
 use umstieg_world::{
     AddressTrouble, Client, PracticeChannel, World, WorldOptions, gateway::PASSWORD,
 };
 
 use crate::{
+    phrases::{HANDED_TO_KIM, of_trouble, saying, says, sentence},
     proxy::{Passed, Proxy, RETRY_AFTER},
     stage::{Stage, kim_mail},
 };
@@ -83,14 +85,14 @@ async fn p2_a_4xx_puts_off_and_the_same_notice_tells_of_the_success() {
             })
             .await
             .unwrap();
-        assert!(notice.body().starts_with("Noch nicht übergeben: "), "{}", notice.body());
-        assert!(notice.body().contains("Sie müssen nichts tun"), "{}", notice.body());
+        let waits = of_trouble(AddressTrouble::TryLater);
+        assert!(says(notice.body(), &waits), "{}", notice.body());
         assert_eq!(stage.world.mail.mails(address).unwrap().len(), 0);
         stage.world.mail.set_trouble(address, None).unwrap();
         notices.push(notice.event_id().to_owned());
     }
     for ((address, room, words, _), notice) in cases.iter().zip(&notices) {
-        stage.anna_is_shown(notice, "An KIM übergeben um ").await;
+        stage.anna_is_shown(notice, &HANDED_TO_KIM).await;
         let mails = stage.mails(address, 1).await;
         assert_eq!(mails.len(), 1);
         assert!(mails[0].contains(words), "{}", mails[0]);
@@ -111,10 +113,9 @@ async fn p3_a_554_after_the_data_is_never_called_handed_over() {
 
     refuse();
     stage.anna.send_text(&letter.room_id, "Erste Antwort").await.unwrap();
-    let failed = stage.anna_sees("Nicht zugestellt").await;
-    assert!(failed.body().contains("Der Mailserver hat den Inhalt abgelehnt"), "{}", failed.body());
-    assert!(failed.body().contains("wählen Sie einen anderen Weg"), "{}", failed.body());
-    assert_eq!(stage.anna_saw("übergeben um"), 0);
+    let refused = of_trouble(AddressTrouble::RefuseAfterData);
+    let failed = stage.anna_is_told(&refused).await;
+    assert_eq!(stage.anna_was_told(&HANDED_TO_KIM), 0);
     let list = stage.parked(&["list"]).await;
     let row =
         list.lines().find(|line| line.contains("dispatch")).unwrap_or_else(|| panic!("{list}"));
@@ -124,7 +125,7 @@ async fn p3_a_554_after_the_data_is_never_called_handed_over() {
     // The person in the room has it tried again …
     accept();
     stage.anna.send_text(&letter.room_id, "!erneut").await.unwrap();
-    stage.anna_is_shown(failed.event_id(), "An KIM übergeben um").await;
+    stage.anna_is_shown(failed.event_id(), &HANDED_TO_KIM).await;
     let mails = stage.mails(&erik, 1).await;
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("Erste Antwort") && !mails[0].contains("!erneut"), "{}", mails[0]);
@@ -140,12 +141,12 @@ async fn p3_a_554_after_the_data_is_never_called_handed_over() {
         })
         .await
         .unwrap();
-    assert!(failed.body().starts_with("Nicht zugestellt"), "{}", failed.body());
+    assert_eq!(failed.body(), sentence(&refused));
     accept();
     let list = stage.parked(&["list"]).await;
     let row = list.lines().find(|line| line.contains("dispatch")).unwrap();
     stage.parked(&["retry", row.split_whitespace().next().unwrap()]).await;
-    stage.anna_is_shown(failed.event_id(), "An KIM übergeben um").await;
+    stage.anna_is_shown(failed.event_id(), &HANDED_TO_KIM).await;
     assert_eq!(stage.mails(&erik, 2).await.len(), 2);
 }
 
@@ -311,14 +312,14 @@ async fn p10_an_unknown_command_never_leaves_as_a_letter() {
     let stage = Stage::new().await;
     let (erik, letter) = stage.letter_from("erik").await;
     let mistyped = stage.anna.send_text(&letter.room_id, "!orginal bitte").await.unwrap();
-    let refusal = stage.anna_sees("Den Befehl „orginal“ gibt es nicht").await;
+    let refusal =
+        stage.anna_is_told(&Phrase::UnknownCommand { command: "orginal".to_owned() }).await;
     assert_eq!(refusal.reply_to(), Some(mistyped.as_str()));
-    assert!(refusal.body().contains("bleibt im Raum"), "{}", refusal.body());
     stage.anna.send_text(&letter.room_id, "!hilfe").await.unwrap();
-    stage.anna_sees("!erneut – sendet").await;
+    stage.anna_is_told(&Phrase::CommandsHelp).await;
 
     stage.anna.send_text(&letter.room_id, "Eine richtige Antwort").await.unwrap();
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     let mails = stage.mails(&erik, 1).await;
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("Eine richtige Antwort"), "{}", mails[0]);
@@ -426,7 +427,7 @@ async fn an_empty_in_reply_to_matches_nothing() {
     }
     assert_eq!(rooms.len(), 4, "{rooms:?}");
     stage.database_says("select count(*) from posts where state = 'sent'", "4").await;
-    assert_eq!(stage.anna_saw("möglicherweise"), 0, "nothing was claimed");
+    assert_eq!(stage.anna_was_told(&Phrase::UnknownThread), 0, "nothing was claimed");
 }
 
 /// KIM-32, the wrong-room guard: our Message-ID opens a room only to its recipient, and only on the
@@ -436,7 +437,7 @@ async fn our_message_id_in_another_mouth_or_on_another_channel_opens_a_new_room_
     let (stage, second, bert) = with_second_account().await;
     let (erik, letter) = stage.letter_from("erik").await;
     stage.anna.send_text(&letter.room_id, "Vertrauliche Antwort").await.unwrap();
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     let mail = stage.mails(&erik, 1).await.remove(0);
     let ours = mail.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().trim();
     let quoting = format!("In-Reply-To: {ours}\nReferences: <erster-{erik}> {ours}\n");
@@ -454,7 +455,7 @@ async fn our_message_id_in_another_mouth_or_on_another_channel_opens_a_new_room_
         .await;
     let smuggled = stage.anna_sees("Untergeschoben").await;
     assert_ne!(smuggled.room_id, letter.room_id);
-    let hint = stage.anna_sees("gehört möglicherweise zu einem anderen Vorgang").await;
+    let hint = stage.anna_is_told(&Phrase::UnknownThread).await;
     assert_eq!(hint.room_id, smuggled.room_id);
 
     let on_second = kim_mail(&erik, &second, "e2@x", "AW: Befund", &quoting, "Anderer Kanal");
@@ -462,7 +463,7 @@ async fn our_message_id_in_another_mouth_or_on_another_channel_opens_a_new_room_
     let room = bert
         .wait_for("the letter and its hint", |seen| {
             let letter = seen.message_with("Anderer Kanal")?;
-            let hint = seen.message_with("gehört möglicherweise zu einem anderen Vorgang")?;
+            let hint = saying(seen, &Phrase::UnknownThread).next()?;
             (letter.room_id == hint.room_id).then(|| letter.room_id.clone())
         })
         .await
@@ -498,7 +499,7 @@ async fn automatic_letters_are_shown_with_a_hint_and_never_answered() {
             .anna
             .wait_for("its hint", |seen| {
                 let mut messages = seen.messages_in(&letter.room_id);
-                messages.find(|m| m.body().contains("wurde automatisch erstellt")).cloned()
+                messages.find(|m| says(m.body(), &Phrase::AutomaticLetter)).cloned()
             })
             .await
             .unwrap();
@@ -520,7 +521,7 @@ async fn a_letter_that_overtakes_its_parent_is_shown_with_a_hint() {
     };
     stage.receive(&mail("zwei@x", &answers("eins@x"), "Der zweite zuerst")).await;
     let second = stage.anna_sees("Der zweite zuerst").await;
-    let hint = stage.anna_sees("gehört möglicherweise zu einem anderen Vorgang").await;
+    let hint = stage.anna_is_told(&Phrase::UnknownThread).await;
     assert_eq!(hint.room_id, second.room_id);
     stage.receive(&mail("eins@x", "", "Der erste danach")).await;
     stage.anna_sees("Der erste danach").await;
@@ -556,7 +557,7 @@ async fn a_room_that_is_no_portal_is_declined_and_nothing_said_there_leaves() {
     }
 
     stage.anna.send_text(&letter.room_id, "Das geht hinaus").await.unwrap();
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     assert_eq!(stage.query("select count(*) from dispatches").await, "1");
     let mails = stage.mails(&erik, 1).await;
     assert_eq!(mails.len(), 1);

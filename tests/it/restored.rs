@@ -2,10 +2,12 @@
 //! know.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 use umstieg_world::{AddressTrouble, JsClient, JsOptions, client::ClientTrust};
 
 use crate::{
-    encryption::{sees, strict_anna, told},
+    encryption::{sees, strict_anna},
+    phrases::{HANDED_TO_KIM, hears, of_trouble, says, told},
     stage::{Stage, kim_mail},
 };
 
@@ -28,7 +30,7 @@ async fn after_a_restore_the_room_shows_what_became_of_an_answer() {
 
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLater)).unwrap();
     stage.gateway.start().await.unwrap();
-    let notice = told(&anna, &said, "Noch nicht übergeben").await;
+    let notice = told(&anna, &said, &of_trouble(AddressTrouble::TryLater)).await;
     stage.gateway.stop();
     stage.world.mail.set_trouble(&erik, None).unwrap();
     stage.copy_database(&copy, &database).await;
@@ -37,9 +39,8 @@ async fn after_a_restore_the_room_shows_what_became_of_an_answer() {
     stage.database_says("select state from dispatches", "accepted").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
     let shown = anna.wait_for("the true state", |seen| {
-        let is_said = seen.messages().any(|m| m.body().contains("An KIM übergeben"));
-        let is_shown =
-            seen.shown_body(notice.event_id()).is_some_and(|b| b.contains("An KIM übergeben"));
+        let is_said = seen.messages().any(|m| says(m.body(), &HANDED_TO_KIM));
+        let is_shown = seen.shown_body(notice.event_id()).is_some_and(|b| says(b, &HANDED_TO_KIM));
         (is_said || is_shown).then_some(())
     });
     shown.await.unwrap();
@@ -58,7 +59,7 @@ async fn after_a_restore_what_people_wrote_since_does_not_leave_once_more() {
     stage.gateway.start().await.unwrap();
     stage.anna.send_text(&letter.room_id, "Bitte 5 mg geben").await.unwrap();
     stage.mails(&erik, 1).await;
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     stage.gateway.stop();
     stage.copy_database(&copy, &database).await;
     stage.gateway.start().await.unwrap();
@@ -73,7 +74,7 @@ async fn after_a_restore_what_people_wrote_since_does_not_leave_once_more() {
     let mails = stage.mails(&erik, 1).await;
     let times = mails.iter().filter(|mail| mail.contains("Bitte 5 mg geben")).count();
     assert_eq!(times, 1, "one answer left {times} times");
-    stage.anna_sees("aus einer Sicherung wiederhergestellt").await;
+    stage.anna_is_told(&Phrase::MessageBeforeCopy).await;
 }
 
 /// L129: a user was sent out since, and could not be removed: it reads nothing, and speakers are asked
@@ -96,9 +97,9 @@ async fn who_was_sent_out_reads_nothing_after_a_restore() {
     let homeserver = &stage.world.homeserver;
     let (status, answer) = homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
-    sees(&anna, "gehört aber nicht zum Team").await;
+    hears(&anna, &Phrase::StrangerPresent { user_id: spy.user_id.clone() }).await;
     let asked = anna.send_text(&room, &format!("!einlassen {}", spy.user_id)).await.unwrap();
-    told(&anna, &asked, "liest ab jetzt hier mit").await;
+    told(&anna, &asked, &Phrase::MemberAdmitted { user_id: spy.user_id.clone() }).await;
     let next = async |stage: &Stage, id: &str, words: &str| {
         let more = "In-Reply-To: <q1@x>\nReferences: <q1@x>\n";
         stage.receive(&kim_mail(&erik, &stage.practice, id, "AW: Befund", more, words)).await;
@@ -112,7 +113,7 @@ async fn who_was_sent_out_reads_nothing_after_a_restore() {
     stage.copy_database(&database, &copy).await;
     stage.gateway.start().await.unwrap();
     let asked = anna.send_text(&room, &format!("!ausladen {}", spy.user_id)).await.unwrap();
-    told(&anna, &asked, "keine neuen Briefe").await;
+    told(&anna, &asked, &Phrase::MemberDismissed { user_id: spy.user_id.clone() }).await;
     next(&stage, "q3@x", "Nicht mehr fuer ihn").await;
     stage.gateway.stop();
     stage.copy_database(&copy, &database).await;
@@ -124,5 +125,5 @@ async fn who_was_sent_out_reads_nothing_after_a_restore() {
         (is_read || is_hidden).then_some(is_hidden)
     });
     assert!(hidden.await.unwrap(), "who was sent out reads the letter");
-    sees(&anna, "ob das seither beendet wurde, ist nicht bekannt").await;
+    hears(&anna, &Phrase::MemberAskedAnew { user_id: spy.user_id.clone() }).await;
 }

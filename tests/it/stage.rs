@@ -415,17 +415,6 @@ impl Stage {
         self.letter_from("danach").await;
     }
 
-    /// Waits until what Anna is shown in the place of an event has these words.
-    pub(crate) async fn anna_is_shown(&self, event_id: &str, words: &str) -> String {
-        self.anna
-            .wait_for(&format!("{words:?} in the place of an earlier notice"), |seen| {
-                let shown = seen.shown_body(event_id)?;
-                shown.contains(words).then(|| shown.to_owned())
-            })
-            .await
-            .unwrap()
-    }
-
     /// Waits until a client has seen what the gateway said last. Nothing waits to be said.
     pub(crate) async fn last_is_seen_by(&self, client: &Client) {
         let last = "select event_id from posts where state = 'sent' order by sent_at desc limit 1";

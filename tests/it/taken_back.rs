@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use umstieg::phrases::{EditTrouble, ParkedWhat, Phrase};
 use umstieg_world::AddressTrouble;
 
 use crate::{
     accounts::CountingServer,
     clocks::{Set, parts_before},
     encryption::{sees, strict_anna},
+    phrases::{hears, is_shown, saying, sentence},
     stage::{Stage, conversations, kim_mail},
 };
 
@@ -109,15 +111,7 @@ async fn what_is_corrected_waits_for_the_key_of_the_correction() {
     stage.database_says(WAITING, "1").await;
     keys_are_there_again(&stage).await;
     stage.world.mail.set_trouble(&erik, None).unwrap();
-    let told = anna
-        .wait_for("what is said about the correction", |seen| {
-            let mut messages = seen.messages();
-            messages
-                .find(|m| m.body().contains("Ihre Änderung ist hier noch nicht lesbar"))
-                .cloned()
-        })
-        .await
-        .unwrap();
+    let told = hears(&anna, &Phrase::EditWithoutKey).await;
     assert_eq!(told.reply_to(), Some(dose.as_str()));
     anna.send_text(&room, "Danach").await.unwrap();
     let mails = stage.mails(&erik, 2).await;
@@ -128,12 +122,7 @@ async fn what_is_corrected_waits_for_the_key_of_the_correction() {
     let mails = stage.mails(&erik, 3).await;
     assert!(mails[2].contains("Bitte 5 mg geben"), "{}", mails[2]);
     assert!(!mails.concat().contains("50 mg"), "{}", mails.concat());
-    anna.wait_for("the notice replaced", |seen| {
-        let shown = seen.shown_body(told.event_id())?;
-        shown.contains("Der Schlüssel ist angekommen").then_some(())
-    })
-    .await
-    .unwrap();
+    is_shown(&anna, told.event_id(), &Phrase::EditReadableNow).await;
 }
 
 /// R02b: the server refuses an answer; its author deletes it. It must not be sent any more.
@@ -159,7 +148,7 @@ async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut()
         })
         .await
         .unwrap();
-    stage.anna_is_shown(notice.event_id(), "Zurückgezogen").await;
+    stage.anna_is_shown(notice.event_id(), &Phrase::DispatchWithdrawn).await;
     stage.anna.send_text(room, "Richtige Antwort").await.unwrap();
     stage.mails(&erik, 1).await;
     let again = stage.anna.send_text(room, "!erneut").await.unwrap();
@@ -170,7 +159,7 @@ async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut()
         })
         .await
         .unwrap();
-    assert!(said.body().contains("nichts zu wiederholen"), "{}", said.body());
+    assert_eq!(said.body(), sentence(&Phrase::RetryNothing));
     stage.database_says(OPEN, "0").await;
     let mails = stage.mails(&erik, 1).await.join("\n");
     assert!(!mails.contains("anderen Patienten"), "a deleted answer left:\n{mails}");
@@ -188,9 +177,9 @@ async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
     let dose = stage.anna.send_text(room, "Bitte 50 mg geben").await.unwrap();
     stage.database_says("select string_agg(state, ' ') from dispatches", "failed").await;
     stage.anna.redact(room, &wrong).await.unwrap();
-    stage.anna_sees("geht auch mit !erneut nicht mehr hinaus").await;
+    stage.anna_is_told(&Phrase::WithdrawalAfterFailure).await;
     stage.anna.edit(room, &dose, "Bitte 5 mg geben").await.unwrap();
-    stage.anna_sees("Ihre Änderung ist vermerkt").await;
+    stage.anna_is_told(&Phrase::EditAfterFailure).await;
     stage.world.mail.set_trouble(&erik, None).unwrap();
     stage.anna.send_text(room, "!erneut").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
@@ -218,18 +207,16 @@ async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
     // A notice, nothing, and a file that cannot be fetched: the message stays, and the room is
     // told.
     let newer = [
-        json!({ "msgtype": "m.notice", "body": "5 mg" }),
-        json!({ "msgtype": "m.text", "body": " " }),
-        json!({ "msgtype": "m.image", "body": "bild.png" }),
+        (json!({ "msgtype": "m.notice", "body": "5 mg" }), EditTrouble::Kind),
+        (json!({ "msgtype": "m.text", "body": " " }), EditTrouble::Empty),
+        (json!({ "msgtype": "m.image", "body": "bild.png" }), EditTrouble::Kind),
     ];
-    for content in newer {
+    for (content, trouble) in newer {
         let said = anna.send_text(room, "Bitte 10 mg geben").await.unwrap();
         anna.send(room, edit(&said, &content)).await.unwrap();
         anna.wait_for("what is said about the edit", |seen| {
-            seen.messages()
-                .filter(|m| m.reply_to() == Some(said.as_str()))
-                .find(|m| m.body().contains("auch die frühere Fassung wird nicht weitergegeben"))
-                .cloned()
+            let mut notices = saying(seen, &Phrase::EditStays { trouble });
+            notices.find(|m| m.reply_to() == Some(said.as_str())).cloned()
         })
         .await
         .unwrap();
@@ -255,7 +242,7 @@ async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
     // What stayed in the room does not leave by being edited.
     let command = anna.send_text(room, "!hilfe").await.unwrap();
     anna.edit(room, &command, "Bitte Hilfe schicken").await.unwrap();
-    stage.anna_sees("auch ihre Änderung bleibt hier").await;
+    stage.anna_is_told(&Phrase::EditOfWhatStayed).await;
     assert_eq!(stage.mails(&erik, 3).await.len(), 3);
 }
 
@@ -313,7 +300,7 @@ async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
         "itemtypes": [item("zwei.png"), { "itemtype": "m.image", "body": "x" }],
     });
     let refused = anna.send(room, broken).await.unwrap();
-    let told = stage.anna_sees("lässt sich nicht weitergeben").await;
+    let told = stage.anna_is_told(&Phrase::MessageNotTransferable).await;
     assert_eq!(told.reply_to(), Some(refused.as_str()));
 }
 
@@ -452,7 +439,7 @@ async fn a_damaged_event_holds_up_no_other() {
     stage.anna.send_text(&letter.room_id, "Unversehrt").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Unversehrt"), "{}", mails[0]);
-    let told = stage.anna_sees("konnte hier nicht gelesen werden").await;
+    let told = stage.anna_is_told(&Phrase::Parked { what: ParkedWhat::Event }).await;
     assert_eq!(told.reply_to(), Some(damaged.as_str()));
     let parked = stage.parked(&["list"]).await;
     assert!(parked.contains("event") && parked.contains("damaged"), "{parked}");

@@ -1,15 +1,17 @@
 //! R05: the readers of a portal are the team and users a speaker let in, whoever else is there.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 use umstieg_world::{
     JsClient, JsOptions,
     client::{ClientTrust, SeenEvent, SeenTimeline},
 };
 
-use super::{sees, send_raw, strict_anna, told};
-use crate::stage::{Stage, kim_mail};
-
-const STRANGER: &str = "gehört aber nicht zum Team";
+use super::{sees, send_raw, strict_anna};
+use crate::{
+    phrases::{hears, saying, told},
+    stage::{Stage, kim_mail},
+};
 
 /// A person with a device of her own that she has signed.
 async fn signed(stage: &Stage, name: &str) -> JsClient {
@@ -58,8 +60,8 @@ async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_s
     let (status, answer) = homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
     member_is(&stage, &room, &spy.user_id, "join").await;
-    let notice = sees(&anna, STRANGER).await;
-    assert!(notice.body().contains(&spy.user_id), "{notice}");
+    let stranger = Phrase::StrangerPresent { user_id: spy.user_id.clone() };
+    hears(&anna, &stranger).await;
     next_letter(&stage, &erik, "q2@x", "Vertraulich").await;
     let secret = sees(&anna, "Vertraulich").await;
     cannot_read(&spy, &secret).await;
@@ -68,22 +70,19 @@ async fn r05_whom_an_admin_of_the_homeserver_brings_in_reads_no_letter_until_a_s
     cannot_read(&spy, &secret).await;
     // He cannot let himself in.
     let own = spy.send_text(&room, &format!("!einlassen {}", spy.user_id)).await.unwrap();
-    told(&anna, &own, "nur freigegebene Personen").await;
+    told(&anna, &own, &Phrase::NotASpeaker).await;
 
     let asked = anna.send_text(&room, &format!("!einlassen {}", spy.user_id)).await.unwrap();
-    told(&anna, &asked, "liest ab jetzt hier mit").await;
+    told(&anna, &asked, &Phrase::MemberAdmitted { user_id: spy.user_id.clone() }).await;
     next_letter(&stage, &erik, "q4@x", "Auch für den Neuen").await;
     sees(&spy, "Auch für den Neuen").await;
-    let missed = sees(&spy, "frühere Briefe").await;
-    assert!(missed.body().contains("3 frühere"), "{missed}");
-    let notices =
-        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(STRANGER)).count();
-    assert_eq!(notices(&anna.seen()), 1, "{}", anna.seen());
+    hears(&spy, &Phrase::LettersMissed { user_id: spy.user_id.clone(), letters: 3 }).await;
+    assert_eq!(saying(&anna.seen(), &stranger).count(), 1, "{}", anna.seen());
 
     let asked = anna.send_text(&room, &format!("!ausladen {}", spy.user_id)).await.unwrap();
-    told(&anna, &asked, "keine neuen Briefe").await;
+    told(&anna, &asked, &Phrase::MemberDismissed { user_id: spy.user_id.clone() }).await;
     // He has made himself as powerful as the bot, so he stays; and reads nothing more.
-    sees(&anna, "lässt sich von hier aber nicht entfernen").await;
+    hears(&anna, &Phrase::MemberNotRemoved { user_id: spy.user_id.clone() }).await;
     next_letter(&stage, &erik, "q5@x", "Nicht mehr für ihn").await;
     let secret = sees(&anna, "Nicht mehr für ihn").await;
     cannot_read(&spy, &secret).await;
@@ -143,7 +142,7 @@ async fn r05h_a_stranger_who_asks_again_and_again_gets_some_answers_and_nothing_
     let (status, answer) = homeserver.request("POST", &path, &token, Some(&body)).await.unwrap();
     assert_eq!(status, 200, "{answer}");
     member_is(&stage, &room, &spy.user_id, "join").await;
-    sees(&anna, STRANGER).await;
+    hears(&anna, &Phrase::StrangerPresent { user_id: spy.user_id.clone() }).await;
     for command in ["!original", "!hilfe", "!unsinn", "Guten Tag"] {
         for _ in 0..4 {
             spy.send_text(&room, command).await.unwrap();

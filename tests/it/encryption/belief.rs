@@ -2,12 +2,13 @@
 //! or wrapped in another person's name.
 
 use serde_json::{Value, json};
+use umstieg::phrases::Phrase;
 
-use super::{letter_with_file, raw_event, sees, send_raw, strict_anna, told, unsigned_anna};
-use crate::stage::{Stage, kim_mail};
-
-const BROKEN: &str = "lässt sich nicht entschlüsseln";
-const NOT_BELIEVED: &str = "das ihr Absender nicht bestätigt hat";
+use super::{letter_with_file, raw_event, sees, send_raw, strict_anna, unsigned_anna};
+use crate::{
+    phrases::{HANDED_TO_KIM, hears, told},
+    stage::{Stage, kim_mail},
+};
 
 #[tokio::test]
 async fn an_unsigned_device_speaks_where_any_device_is_believed_and_nowhere_else() {
@@ -36,7 +37,7 @@ async fn an_unsigned_device_speaks_where_any_device_is_believed_and_nowhere_else
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Danke vom alten Handy"), "{}", mails[0]);
     assert!(mails[0].contains("Brief.pdf"), "{}", mails[0]);
-    sees(&unsigned, "An KIM übergeben").await;
+    hears(&unsigned, &HANDED_TO_KIM).await;
     assert_eq!(unsigned.seen().undecipherable().count(), 0, "{}", unsigned.seen());
 
     // The same device in the same room, after the practice has decided otherwise.
@@ -45,14 +46,14 @@ async fn an_unsigned_device_speaks_where_any_device_is_believed_and_nowhere_else
     stage.edit_settings(&[("trust = \"any-device\"", "trust = \"cross-signed\"")]);
     stage.gateway.start().await.unwrap();
     let kept = unsigned.send_text(room, "Nicht bestaetigt").await.unwrap();
-    told(&anna, &kept, NOT_BELIEVED).await;
+    told(&anna, &kept, &Phrase::MessageNotBelieved).await;
     anna.send_text(room, "Vom eigenen Handy").await.unwrap();
     let mails = stage.mails(&erik, 2).await;
     assert!(mails[1].contains("Vom eigenen Handy"), "{}", mails[1]);
     let texts = stage.texts_of_dispatches().await;
     assert_eq!(texts, ["Danke vom alten Handy", "Vom eigenen Handy"]);
     // It reads why, and nothing of what is written.
-    told(&unsigned, &kept, NOT_BELIEVED).await;
+    told(&unsigned, &kept, &Phrase::MessageNotBelieved).await;
     let more = "In-Reply-To: <b1@x>\nReferences: <b1@x>\n";
     stage.receive(&kim_mail(&erik, &stage.practice, "b2@x", "AW: Befund", more, "Nachtrag")).await;
     let next = sees(&anna, "Nachtrag").await;
@@ -124,11 +125,11 @@ async fn nothing_forged_leaves(trust: &str) {
     ];
     for content in contents {
         let event = send_raw(&stage, as_anna, room, "m.room.encrypted", &content).await;
-        told(&anna, &event, BROKEN).await;
+        told(&anna, &event, &Phrase::MessageBroken).await;
     }
     // In Bert's name, who does not own the session.
     let copied = send_raw(&stage, as_bert, room, "m.room.encrypted", &said).await;
-    told(&anna, &copied, NOT_BELIEVED).await;
+    told(&anna, &copied, &Phrase::MessageNotBelieved).await;
     // Once more in Anna's, as an attacker with her password could do, or the homeserver.
     send_raw(&stage, as_anna, room, "m.room.encrypted", &said).await;
     stage.all_events_are_read().await;

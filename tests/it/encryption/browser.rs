@@ -3,7 +3,10 @@
 use umstieg_world::{Hydrogen, JsClient, JsOptions};
 
 use super::{anna_name, letter_with_file, sees};
-use crate::stage::Stage;
+use crate::{
+    phrases::{HANDED_TO_KIM, hears},
+    stage::Stage,
+};
 
 #[tokio::test]
 async fn a_browser_shows_a_portal_with_a_letter_a_file_and_an_answer() {
@@ -32,7 +35,8 @@ async fn a_browser_shows_a_portal_with_a_letter_a_file_and_an_answer() {
     browser.say("Vielen Dank, Termin ist vereinbart.").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Termin ist vereinbart"), "{}", mails[0]);
-    browser.wait_for_text("An KIM übergeben").await.unwrap();
+    let notice = hears(&phone, &HANDED_TO_KIM).await;
+    browser.wait_for_text(notice.body()).await.unwrap();
     let shown = browser.shown().await.unwrap();
     for words in ["Befund Knie rechts", "Befund-Knie.pdf", "Termin ist vereinbart"] {
         assert!(shown.contains(words), "{words:?} is not in {shown}");

@@ -7,7 +7,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 use umstieg_world::{Client, World, WorldOptions, postgres::Cluster};
 
 use super::{sees, send_raw, strict_anna};
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::{HANDED_TO_KIM, hears},
+    stage::{Stage, kim_mail},
+};
 
 /// Says whose token it is, as the Matrix Authentication Service does after it has taken over the
 /// earlier tokens.
@@ -97,7 +100,7 @@ async fn devices_are_made_and_signed_where_login_is_delegated() {
     anna.send_text(&letter.room_id, "Danke sehr").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Danke sehr"), "{}", mails[0]);
-    sees(&anna, "An KIM übergeben").await;
+    hears(&anna, &HANDED_TO_KIM).await;
     let seen = anna.seen();
     assert_eq!((seen.undecipherable().count(), seen.shielded().count()), (0, 0), "{seen}");
     drop(stage);

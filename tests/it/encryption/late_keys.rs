@@ -1,9 +1,13 @@
 //! Keys that do not come, and keys that come late.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 
-use super::{sees, strict_anna, told, umstieg_txn};
-use crate::stage::{Stage, kim_mail};
+use super::{sees, strict_anna, umstieg_txn};
+use crate::{
+    phrases::{is_shown, says, told},
+    stage::{Stage, kim_mail},
+};
 
 #[tokio::test]
 async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
@@ -28,7 +32,7 @@ async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
     stage.synapse(&format!("delete from device_inbox where {of_anna}")).await;
     stage.gateway.start().await.unwrap();
 
-    let notice = told(&anna, &question, "ist hier noch nicht lesbar").await;
+    let notice = told(&anna, &question, &Phrase::MessageWithoutKey).await;
     stage
         .until("the message counted", async || {
             stage.gateway.metric("umstieg_events_waiting_for_keys").await > 0.5
@@ -61,12 +65,7 @@ async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
     stage.gateway.start().await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Kommt der Schluessel"), "{}", mails[0]);
-    anna.wait_for("the notice replaced", |seen| {
-        let shown = seen.shown_body(notice.event_id())?;
-        shown.contains("Der Schlüssel ist angekommen").then_some(())
-    })
-    .await
-    .unwrap();
+    is_shown(&anna, notice.event_id(), &Phrase::MessageReadableNow).await;
     anna.send_text(&room, "Danach").await.unwrap();
     stage.mails(&erik, 2).await;
     assert_eq!(stage.texts_of_dispatches().await, ["Kommt der Schluessel", "Danach"]);
@@ -74,7 +73,7 @@ async fn a_message_whose_key_comes_late_is_kept_told_of_and_relayed_once() {
     let notices = notices
         .messages()
         .filter(|m| m.edit_of().is_none() && m.reply_to() == Some(question.as_str()))
-        .filter(|m| m.body().contains("noch nicht lesbar"))
+        .filter(|m| says(m.body(), &Phrase::MessageWithoutKey))
         .count();
     assert_eq!(notices, 1, "told once");
     stage

@@ -1,10 +1,14 @@
 //! Who is given the key of a post: the members of the room, with the devices they have by then.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 use umstieg_world::{JsClient, JsOptions, client::ClientTrust};
 
-use super::{sees, session, strict_anna, told};
-use crate::stage::{Stage, kim_mail};
+use super::{sees, session, strict_anna};
+use crate::{
+    phrases::told,
+    stage::{Stage, kim_mail},
+};
 
 /// A further letter of the same thread.
 async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
@@ -66,7 +70,7 @@ async fn who_left_gets_no_key_and_who_came_reads_on() {
     stage.world.homeserver.register_user(&carla_name, "geheim").await.unwrap();
     let carla = js(&stage, &stage.world.homeserver.user_id(&carla_name), true).await;
     let asked = anna.send_text(&room, &format!("!einlassen {}", carla.user_id)).await.unwrap();
-    told(&anna, &asked, "wird eingeladen").await;
+    told(&anna, &asked, &Phrase::MemberAdmitted { user_id: carla.user_id.clone() }).await;
     let (sql, join) = membership(&carla.user_id, "join");
     stage.database_says(&sql, &join).await;
     next_letter(&stage, &erik, "m4@x", "Viertens").await;

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use base64::Engine as _;
 
-use super::{Client, letter_with_file, sees, strict_anna, told};
-use crate::stage::{Stage, kim_mail, message_id};
+use super::{Client, letter_with_file, sees, strict_anna};
+use crate::{
+    phrases::{HANDED_TO_KIM, told},
+    stage::{Stage, kim_mail, message_id},
+};
 
 /// Planted; each is found in no other place.
 const WORDS: [&str; 8] = [
@@ -94,7 +97,7 @@ async fn both_ways(stage: &Stage, anna: &Client) {
     };
     stage.until("the file leaves", has_left).await;
     let mails = stage.mails(&erik, 1).await;
-    told(anna, &answer, "An KIM übergeben").await;
+    told(anna, &answer, &HANDED_TO_KIM).await;
     anna.reply(room, seen.event_id(), "!original").await.unwrap();
     sees(anna, "original-").await;
     let more = format!("In-Reply-To: <{}>\n", message_id(&mails[0]));

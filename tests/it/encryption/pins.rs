@@ -1,15 +1,17 @@
 //! R04: a member's identity is pinned. An attacker who makes another one with the password reads
 //! nothing and speaks for nobody until a person who knows has confirmed it.
 
+use umstieg::phrases::Phrase;
 use umstieg_world::{
     JsClient, JsOptions,
     client::{ClientTrust, SeenEvent, SeenTimeline},
 };
 
-use super::{anna_name, sees, strict_anna, told};
-use crate::stage::{Stage, kim_mail};
-
-const RESET: &str = "hat die Verschlüsselung zurückgesetzt";
+use super::{anna_name, sees, strict_anna};
+use crate::{
+    phrases::{hears, saying, told},
+    stage::{Stage, kim_mail},
+};
 
 /// An attacker with a member's password, and nothing else, makes another identity for it.
 async fn with_the_password_of(stage: &Stage, name: &str) -> JsClient {
@@ -58,16 +60,17 @@ async fn r04_who_stole_a_password_neither_reads_nor_speaks_until_another_speaker
 
     let thief = with_the_password_of(&stage, &anna_name(&stage)).await;
     let said = thief.send_text(&room, "Vom Dieb").await.unwrap();
-    told(&bert, &said, "neue Identität").await;
-    sees(&bert, RESET).await;
+    told(&bert, &said, &Phrase::MessageOfOtherIdentity).await;
+    let reset = Phrase::IdentityChanged { user_id: stage.anna_id.clone() };
+    hears(&bert, &reset).await;
     // The gateway's own words still reach it: it can be told what to do.
-    told(&thief, &said, "neue Identität").await;
+    told(&thief, &said, &Phrase::MessageOfOtherIdentity).await;
     next_letter(&stage, &erik, "p2@x", "Vertraulich").await;
     let secret = sees(&bert, "Vertraulich").await;
     cannot_read(&thief, &secret).await;
     // Members cannot confirm themselves.
     let own = thief.send_text(&room, &format!("!vertrauen {}", stage.anna_id)).await.unwrap();
-    told(&bert, &own, "neue Identität").await;
+    told(&bert, &own, &Phrase::MessageOfOtherIdentity).await;
     assert_eq!(stage.texts_of_dispatches().await, ["Von Anna"]);
 
     // A second letter and a restart are no news.
@@ -78,19 +81,17 @@ async fn r04_who_stole_a_password_neither_reads_nor_speaks_until_another_speaker
     cannot_read(&thief, &secret).await;
 
     let wrong = bert.send_text(&room, "!vertrauen @niemand:example.org").await.unwrap();
-    told(&bert, &wrong, "nichts zu bestätigen").await;
+    told(&bert, &wrong, &Phrase::TrustNothing { user_id: "@niemand:example.org".to_owned() }).await;
     let own = bert.send_text(&room, &format!("!vertrauen {}", bert.user_id)).await.unwrap();
-    told(&bert, &own, "niemand selbst").await;
+    told(&bert, &own, &Phrase::TrustNotYourself).await;
     let asked = bert.send_text(&room, &format!("!vertrauen {}", stage.anna_id)).await.unwrap();
-    told(&bert, &asked, "Bestätigt").await;
+    told(&bert, &asked, &Phrase::TrustConfirmed { user_id: stage.anna_id.clone() }).await;
     next_letter(&stage, &erik, "p4@x", "Wieder für alle").await;
     sees(&thief, "Wieder für alle").await;
     thief.send_text(&room, "Vom neuen Handy").await.unwrap();
     let mails = stage.mails(&erik, 2).await;
     assert!(mails[1].contains("Vom neuen Handy"), "{}", mails[1]);
-    let notices =
-        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(RESET)).count();
-    assert_eq!(notices(&bert.seen()), 1, "{}", bert.seen());
+    assert_eq!(saying(&bert.seen(), &reset).count(), 1, "{}", bert.seen());
 }
 
 /// With one person alone no one else can confirm it; the letters wait for the admin's word.
@@ -112,7 +113,7 @@ async fn r04_the_admin_confirms_and_what_nobody_could_read_is_said_again() {
 
     let anew = with_the_password_of(&stage, &anna_name(&stage)).await;
     let said = anew.send_text(&room, "Mein neues Handy").await.unwrap();
-    told(&anew, &said, "neue Identität").await;
+    told(&anew, &said, &Phrase::MessageOfOtherIdentity).await;
     next_letter(&stage, &erik, "p2@x", "Vertraulich").await;
     stage.database_says("select count(*) from posts where unshown", "1").await;
     let (_, list) = identities(&["list"]).await;
@@ -122,5 +123,5 @@ async fn r04_the_admin_confirms_and_what_nobody_could_read_is_said_again() {
     assert!(confirmed, "{said}");
     let again = sees(&anew, "Vertraulich").await;
     assert_eq!(again.room_id, room);
-    sees(&anew, "steht es noch einmal da").await;
+    hears(&anew, &Phrase::LettersAgain).await;
 }

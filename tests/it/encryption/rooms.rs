@@ -1,9 +1,13 @@
 //! Rooms that are not encrypted, or not yet, and words said in the clear in those that are.
 
 use serde_json::{Value, json};
+use umstieg::phrases::Phrase;
 
-use super::{raw_event, sees, strict_anna, told};
-use crate::stage::{Stage, kim_mail, message_id};
+use super::{raw_event, sees, strict_anna};
+use crate::{
+    phrases::{hears, says, told},
+    stage::{Stage, kim_mail, message_id},
+};
 
 const ENCRYPTED: &str = "key_wait_seconds = 3";
 const UNENCRYPTED: &str = "required = false";
@@ -18,18 +22,18 @@ async fn what_is_said_in_the_clear_does_not_leave_an_encrypted_room() {
     let room = sees(&anna, "Guten Tag").await.room_id;
 
     let open = stage.anna.send_text(&room, "Offen gesagt").await.unwrap();
-    told(&anna, &open, "Sie kam unverschlüsselt").await;
+    told(&anna, &open, &Phrase::MessageNotEncrypted).await;
     let file =
         stage.anna.send_file(&room, "offen.pdf", "application/pdf", b"%PDF-1.4").await.unwrap();
-    told(&anna, &file, "Sie kam unverschlüsselt").await;
+    told(&anna, &file, &Phrase::MessageNotEncrypted).await;
     let command = stage.anna.send_text(&room, "!hilfe").await.unwrap();
-    told(&anna, &command, "Sie kam unverschlüsselt").await;
+    told(&anna, &command, &Phrase::MessageNotEncrypted).await;
     let closed = anna.send_text(&room, "Verschluesselt gesagt").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Verschluesselt gesagt"), "{}", mails[0]);
     // Nor is what left changed by words in the clear.
     stage.anna.edit(&room, &closed, "Anders gesagt").await.unwrap();
-    told(&anna, &closed, "Ihre Änderung kam zu spät").await;
+    told(&anna, &closed, &Phrase::EditTooLate).await;
     assert_eq!(stage.texts_of_dispatches().await, ["Verschluesselt gesagt"]);
 }
 
@@ -82,9 +86,9 @@ async fn a_portal_that_may_not_be_encrypted_is_left_for_an_encrypted_one() {
     stage.gateway.start().await.unwrap();
     next_letter(&stage, &erik, "o2@x", "Nicht hierher").await;
 
-    let sentence = sees(&anna, "Dieser Raum ist nicht verschlüsselt").await;
-    assert_eq!(sentence.room_id, room);
-    assert!(!sentence.encrypted);
+    let notice = hears(&anna, &Phrase::RoomNotEncrypted).await;
+    assert_eq!(notice.room_id, room);
+    assert!(!notice.encrypted);
     let next = sees(&anna, "Nicht hierher").await;
     assert_ne!(next.room_id, room);
     assert!(next.encrypted);
@@ -99,9 +103,14 @@ async fn a_portal_that_may_not_be_encrypted_is_left_for_an_encrypted_one() {
     let events =
         format!("select string_agg(json, E'\\n') from event_json where room_id = '{room}'");
     let events = stage.synapse(&events).await;
-    assert!(events.contains("Noch offen") && events.contains("Dieser Raum ist nicht"), "{events}");
+    assert!(events.contains("Noch offen"), "{events}");
     assert!(!events.contains("Nicht hierher") && !events.contains("Weiter"), "{events}");
-    assert_eq!(events.matches("Dieser Raum ist nicht").count(), 1, "{events}");
+    let bodies = events.lines().filter_map(|line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        event["content"]["body"].as_str().map(str::to_owned)
+    });
+    let times = bodies.filter(|body| says(body, &Phrase::RoomNotEncrypted)).count();
+    assert_eq!(times, 1, "{events}");
 }
 
 #[tokio::test]
@@ -121,7 +130,7 @@ async fn tim_4_an_upgraded_room_stays_encrypted() {
     assert_eq!(status, 200, "{answer}");
     let replacement = answer["replacement_room"].as_str().unwrap().to_owned();
     anna.invite(&replacement, &stage.bot_id()).await.unwrap();
-    let hint = sees(&anna, "führt einen früheren Raum fort").await;
+    let hint = hears(&anna, &Phrase::ContinuesOlderRoom).await;
     assert_eq!(hint.room_id, replacement);
     assert!(hint.encrypted);
     next_letter(&stage, &erik, "o2@x", "Im neuen Raum").await;

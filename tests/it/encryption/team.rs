@@ -1,15 +1,17 @@
 //! F18, F19: a user who is put back into `team` comes back into its rooms, and a room in which nobody
 //! can read is as deserted as one that nobody has joined.
 
+use umstieg::phrases::Phrase;
 use umstieg_world::{
     JsClient, JsOptions,
     client::{ClientTrust, SeenTimeline},
 };
 
-use super::{anna_name, sees, strict_anna, told};
-use crate::stage::{Stage, kim_mail};
-
-const MISSED_ONE: &str = "Ein früherer Brief";
+use super::{anna_name, sees, strict_anna};
+use crate::{
+    phrases::{hears, saying, told},
+    stage::{Stage, kim_mail},
+};
 
 async fn signed(stage: &Stage, name: &str) -> JsClient {
     let name = format!("{name}-{}", stage.tag);
@@ -63,11 +65,11 @@ async fn f18_who_is_put_back_into_the_team_comes_back_into_its_rooms() {
     stage.edit_settings(&[(&typo, &right)]);
     stage.gateway.start().await.unwrap();
     member_is(&stage, &room, &bert.user_id, "join").await;
-    let missed = sees(&bert, MISSED_ONE).await;
-    assert!(missed.body().starts_with(&bert.user_id), "{missed}");
+    let missed = Phrase::LettersMissed { user_id: bert.user_id.clone(), letters: 1 };
+    hears(&bert, &missed).await;
     next_letter(&stage, &erik, "t3@x", "Drittens").await;
     sees(&bert, "Drittens").await;
-    assert_eq!(times(&bert, MISSED_ONE), 1, "{}", bert.seen());
+    assert_eq!(saying(&bert.seen(), &missed).count(), 1, "{}", bert.seen());
     assert_eq!(times(&bert, "Zweitens"), 0, "{}", bert.seen());
 
     // Letters and starts respect that he leaves by himself.
@@ -90,23 +92,24 @@ async fn f18a_who_is_let_in_again_is_told_of_what_came_meanwhile() {
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "t1@x", "Befund", "", "Erstens")).await;
     let room = sees(&anna, "Erstens").await.room_id;
-    let command = async |word: &str, answer: &str| {
+    let carla_id = || carla.user_id.clone();
+    let admitted = Phrase::MemberAdmitted { user_id: carla_id() };
+    let dismissed = Phrase::MemberDismissed { user_id: carla_id() };
+    let missed_one = Phrase::LettersMissed { user_id: carla_id(), letters: 1 };
+    let command = async |word: &str, answer: &Phrase| {
         let asked = anna.send_text(&room, &format!("{word} {}", carla.user_id)).await.unwrap();
         told(&anna, &asked, answer).await;
     };
-    command("!einlassen", "wird eingeladen").await;
-    sees(&carla, MISSED_ONE).await;
+    command("!einlassen", &admitted).await;
+    hears(&carla, &missed_one).await;
     next_letter(&stage, &erik, "t2@x", "Zweitens").await;
     sees(&carla, "Zweitens").await;
-    command("!ausladen", "keine neuen Briefe").await;
+    command("!ausladen", &dismissed).await;
     member_is(&stage, &room, &carla.user_id, "leave").await;
     next_letter(&stage, &erik, "t3@x", "Drittens").await;
     sees(&anna, "Drittens").await;
-    command("!einlassen", "wird eingeladen").await;
-    let again = |seen: &SeenTimeline| {
-        let told = seen.messages().filter(|m| m.body().contains(MISSED_ONE)).count();
-        (told == 2).then_some(())
-    };
+    command("!einlassen", &admitted).await;
+    let again = |seen: &SeenTimeline| (saying(seen, &missed_one).count() == 2).then_some(());
     carla.wait_for("the notice about the second letter she missed", again).await.unwrap();
 }
 

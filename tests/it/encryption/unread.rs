@@ -1,17 +1,17 @@
 //! R10, F2, F17: what nobody could read is known as such, is said once more when somebody can read it,
 //! and raises an alarm when nobody comes.
 
+use umstieg::phrases::Phrase;
 use umstieg_world::{Client, JsClient, JsOptions, client::ClientTrust};
 
 use super::{sees, strict_anna};
 use crate::{
+    phrases::{hears, saying},
     proxy::{HoldMoment, Proxy},
     stage::{Stage, kim_mail},
 };
 
-const AGAIN: &str = "steht es noch einmal da";
 const UNSIGNED: JsOptions = JsOptions { cross_signed: false, trust: ClientTrust::AnyDevice };
-const LOCKED_OUT: &str = "weil keines Ihrer Geräte bestätigt ist";
 
 async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
     let more = "In-Reply-To: <fr1@x>\nReferences: <fr1@x>\n";
@@ -35,7 +35,7 @@ async fn r10_who_logs_in_after_a_letter_came_reads_it() {
     stage.database_says("select count(*) from posts where unshown", "2").await;
 
     let anna = strict_anna(&stage).await;
-    sees(&anna, AGAIN).await;
+    hears(&anna, &Phrase::LettersAgain).await;
     sees(&anna, "Am Freitag Abend").await;
     let unread = "select count(*) from posts where unshown and not repeated";
     stage.database_says(unread, "0").await;
@@ -80,13 +80,13 @@ async fn r10_who_gets_a_device_when_others_have_read_is_told_what_is_missing() {
 
     let options = JsOptions { cross_signed: true, trust: ClientTrust::OnlySigned };
     let bert = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
-    let notice = sees(&bert, "Ein früherer Brief").await;
-    assert!(notice.body().starts_with(&bert_id), "{notice}");
+    let missed = Phrase::LettersMissed { user_id: bert_id, letters: 1 };
+    hears(&bert, &missed).await;
     next_letter(&stage, &erik, "mo@x", "Am Montag").await;
     sees(&bert, "Am Montag").await;
     sees(&anna, "Am Montag").await;
-    assert_eq!(times(&bert, "früherer Brief"), 1, "{}", bert.seen());
-    assert_eq!(times(&anna, AGAIN), 0, "{}", anna.seen());
+    assert_eq!(saying(&bert.seen(), &missed).count(), 1, "{}", bert.seen());
+    assert_eq!(saying(&anna.seen(), &Phrase::LettersAgain).count(), 0, "{}", anna.seen());
 }
 
 /// F17: the sentence for a locked-out member reaches the device that has to be signed, also when it is
@@ -99,6 +99,7 @@ async fn f17_a_locked_out_member_is_told_on_each_new_device() {
     let login =
         async || JsClient::login(&stage.world.homeserver, &name, "geheim", UNSIGNED).await.unwrap();
     let first = login().await;
+    let locked_out = Phrase::MemberLockedOut { user_id: first.user_id.clone() };
     stage.edit_settings(&[(
         &format!("team = [{:?}]", stage.anna_id),
         &format!("team = [{:?}, {:?}]", stage.anna_id, first.user_id),
@@ -106,7 +107,7 @@ async fn f17_a_locked_out_member_is_told_on_each_new_device() {
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Erstens")).await;
-    sees(&first, LOCKED_OUT).await;
+    hears(&first, &locked_out).await;
     let second = login().await;
     let known = format!(
         "select (count(*) >= 2)::text from crypto_peer_devices where user_id = '{}'",
@@ -115,7 +116,7 @@ async fn f17_a_locked_out_member_is_told_on_each_new_device() {
     next_letter(&stage, &erik, "fr2@x", "Zweitens").await;
     stage.database_says(&known, "true").await;
     next_letter(&stage, &erik, "fr3@x", "Drittens").await;
-    sees(&second, LOCKED_OUT).await;
+    hears(&second, &locked_out).await;
 }
 
 /// F17b: the speaker of a letter has heard of a new device, and the bot, whose `/sync` lies behind, has
@@ -126,13 +127,14 @@ async fn f17b_a_locked_out_member_is_told_on_a_device_the_bot_has_not_heard_of()
     let (name, options) = (format!("clara-{}", stage.tag), UNSIGNED);
     stage.world.homeserver.register_user(&name, "geheim").await.unwrap();
     let first = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
+    let locked_out = Phrase::MemberLockedOut { user_id: first.user_id.clone() };
     stage.edit_settings(&[(
         &format!("team = [{:?}]", stage.anna_id),
         &format!("team = [{:?}, {:?}]", stage.anna_id, first.user_id),
     )]);
     let (proxy, erik) = unsaid(&mut stage).await;
     stage.receive(&kim_mail(&erik, &stage.practice, "fr1@x", "Befund", "", "Erstens")).await;
-    sees(&first, LOCKED_OUT).await;
+    hears(&first, &locked_out).await;
 
     let bot = stage.bot_id();
     let (bot, _) = bot.trim_start_matches('@').split_once(':').unwrap();
@@ -140,7 +142,7 @@ async fn f17b_a_locked_out_member_is_told_on_a_device_the_bot_has_not_heard_of()
     let second = JsClient::login(&stage.world.homeserver, &name, "geheim", options).await.unwrap();
     let frida = stage.correspondent("frida").await;
     stage.receive(&kim_mail(&frida, &stage.practice, "mo1@x", "Befund", "", "Zweitens")).await;
-    sees(&second, LOCKED_OUT).await;
+    hears(&second, &locked_out).await;
 }
 
 /// F2: a typo in `team`. There is an alarm; when the account is made after all, nothing is lost.

@@ -1,15 +1,17 @@
 //! What the gateway itself says is for every device of the members; what people wrote is not.
 
 use serde_json::json;
+use umstieg::phrases::Phrase;
 use umstieg_world::{
     Client, JsClient, JsOptions,
     client::{ClientTrust, SeenTimeline},
 };
 
-use super::{sees, strict_anna, told, unsigned_anna};
-use crate::stage::{Stage, kim_mail};
-
-const LOCKED_OUT: &str = "weil keines Ihrer Geräte bestätigt ist";
+use super::{sees, strict_anna, unsigned_anna};
+use crate::{
+    phrases::{hears, saying, told},
+    stage::{Stage, kim_mail},
+};
 
 async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
     let more = "In-Reply-To: <w1@x>\nReferences: <w1@x>\n";
@@ -37,14 +39,14 @@ async fn an_unsigned_device_reads_what_concerns_it_and_nothing_that_was_written(
     let room = &letter.room_id;
     cannot_read(&unsigned, letter.event_id()).await;
     let kept = unsigned.send_text(room, "Vom alten Handy").await.unwrap();
-    told(&unsigned, &kept, "das ihr Absender nicht bestätigt hat").await;
+    told(&unsigned, &kept, &Phrase::MessageNotBelieved).await;
     // The bot's words are for it, the letter that the bot brings is not.
     let content = json!({
         "msgtype": "m.text", "body": "!original",
         "m.relates_to": { "m.in_reply_to": { "event_id": letter.event_id() } },
     });
     let asked = anna.send(room, content).await.unwrap();
-    told(&unsigned, &asked, "Das Original des Briefs").await;
+    told(&unsigned, &asked, &Phrase::OriginalFollows).await;
     let original = sees(&anna, "original-").await;
     cannot_read(&unsigned, original.event_id()).await;
     // A session that everybody had is not used for what is written next.
@@ -52,7 +54,8 @@ async fn an_unsigned_device_reads_what_concerns_it_and_nothing_that_was_written(
     let next = sees(&anna, "Nachtrag").await;
     cannot_read(&unsigned, next.event_id()).await;
     // She has a signed device: no one is locked out.
-    assert!(anna.seen().message_with(LOCKED_OUT).is_none(), "{}", anna.seen());
+    let locked_out = Phrase::MemberLockedOut { user_id: stage.anna_id.clone() };
+    assert_eq!(saying(&anna.seen(), &locked_out).count(), 0, "{}", anna.seen());
     assert_eq!(stage.query("select count(*) from dispatches").await, "0");
 }
 
@@ -72,8 +75,9 @@ async fn who_has_no_signed_device_is_told_once_and_reads_on_once_it_is_signed() 
     stage.receive(&kim_mail(&erik, &stage.practice, "w1@x", "Befund", "", "Erstens")).await;
     let first = sees(&anna, "Erstens").await;
     cannot_read(&clara, first.event_id()).await;
-    let notice = sees(&clara, LOCKED_OUT).await;
-    assert!(notice.encrypted && notice.body().starts_with(&clara.user_id), "{notice}");
+    let locked_out = Phrase::MemberLockedOut { user_id: clara.user_id.clone() };
+    let notice = hears(&clara, &locked_out).await;
+    assert!(notice.encrypted, "{notice}");
     assert_eq!(notice.sender, stage.bot_id());
 
     // No news with the next letter, nor after a restart.
@@ -97,8 +101,6 @@ async fn who_has_no_signed_device_is_told_once_and_reads_on_once_it_is_signed() 
     next_letter(&stage, &erik, "w4@x", "Viertens").await;
     sees(&clara, "Viertens").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    let notices =
-        |seen: &SeenTimeline| seen.messages().filter(|m| m.body().contains(LOCKED_OUT)).count();
-    assert_eq!(notices(&clara.seen()), 1, "{}", clara.seen());
+    assert_eq!(saying(&clara.seen(), &locked_out).count(), 1, "{}", clara.seen());
     assert_eq!(stage.query("select count(*) from locked_out_members").await, "0");
 }
