@@ -16,10 +16,14 @@ use tokio::{
 
 use umstieg::{
     model::{ConversationId, MessageId},
+    phrases::{Phrase, Trouble},
     store::{NewPart, StoredPart},
 };
 
-use crate::stage::{Stage, conversations, kim_mail};
+use crate::{
+    phrases::{SOME_TIME, says},
+    stage::{Stage, conversations, kim_mail},
+};
 
 /// A mail server that counts logins, and refuses them as long as a test wants. It speaks as much of
 /// SMTP and POP3 as a gateway says before it has nothing to say.
@@ -135,13 +139,17 @@ async fn a_refused_login_of_the_outbox_is_not_tried_once_for_each_conversation()
     }
     stage.until("a login was refused", async || server.logins() > 0).await;
     let begun = Instant::now();
-    // The room is told what it waits for, and until when.
+    // The room is told what it waits for, and until when: either its own next attempt, or the account's.
+    let waits = [
+        Phrase::DispatchTryLater { trouble: Trouble::Login, next: SOME_TIME },
+        Phrase::DispatchWaitsForAccount,
+    ];
     for room in &rooms {
         stage
             .anna
             .wait_for("what the answer waits for", |seen| {
                 let mut told = seen.messages_in(room);
-                told.find(|m| m.body().contains("Anmeldung")).map(|_| ())
+                told.find(|m| waits.iter().any(|phrase| says(m.body(), phrase))).map(|_| ())
             })
             .await
             .unwrap();

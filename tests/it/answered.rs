@@ -1,9 +1,14 @@
 //! What an answer answers, where it goes, and what has to be confirmed before it does.
 
 use serde_json::json;
+use time::macros::datetime;
+use umstieg::phrases::Phrase;
 use umstieg_world::gateway::PracticeChannel;
 
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::{HANDED_TO_FAX, SOME_TIME, sentence},
+    stage::{Stage, kim_mail},
+};
 
 /// One room for everything exchanged with a correspondent.
 fn one_room(mut channels: Vec<PracticeChannel>, collect: u32) -> Vec<PracticeChannel> {
@@ -98,24 +103,26 @@ async fn b23_an_answer_goes_where_the_sender_wants_it_and_the_room_says_so_befor
     stage.receive(&letter("a@x", &format!("Station 4 <{station}>"), "An die Station")).await;
     let room = stage.anna_sees("An die Station").await;
     assert!(room.sender_name.contains(&noreply), "the room is the sender's: {}", room.sender_name);
-    let hint = stage.anna_sees("Der Absender wünscht Antworten an eine andere Adresse").await;
-    assert!(hint.body().contains(&format!("geht an {station} und nicht")), "{}", hint.body());
+    let address = station.clone();
+    stage.anna_is_told(&Phrase::AnswersGoElsewhere { address, has_more: false }).await;
     stage.anna.send_text(&room.room_id, "Danke an die Station").await.unwrap();
     assert!(stage.mails(&station, 1).await[0].contains("Danke an die Station"));
-    stage.anna_sees(&format!("wie vom Absender gewünscht an {station}")).await;
+    let (at, address) = (SOME_TIME, station.clone());
+    stage.anna_is_told(&Phrase::DispatchAcceptedElsewhere { at, address }).await;
 
     // Where no answer can go is said, and it goes to the sender.
     stage.receive(&letter("b@x", "praxis@praxis.example", "Nach draussen")).await;
     let room = stage.anna_sees("Nach draussen").await.room_id;
-    let hint = stage.anna_sees("an die von hier nicht geschrieben werden kann").await;
-    assert!(hint.room_id == room && hint.body().contains("praxis@praxis.example"), "{hint}");
+    let address = Some("praxis@praxis.example".to_owned());
+    let hint = stage.anna_is_told(&Phrase::AnswersWantedElsewhere { address }).await;
+    assert_eq!(hint.room_id, room);
     stage.anna.send_text(&room, "Trotzdem").await.unwrap();
     assert!(stage.mails(&noreply, 1).await[0].contains("Trotzdem"));
 
     // Answers to ourselves are none; but this sender reads none either.
     stage.receive(&letter("c@x", &stage.practice.clone(), "An uns selbst")).await;
     let room = stage.anna_sees("An uns selbst").await.room_id;
-    let hint = stage.anna_sees("nimmt ihrem Namen nach keine Antworten an").await;
+    let hint = stage.anna_is_told(&Phrase::SenderReadsNoAnswers).await;
     assert_eq!(hint.room_id, room);
     assert_eq!(stage.mails(&station, 1).await.len(), 1);
 }
@@ -131,13 +138,16 @@ async fn b24_a_letter_shows_copies_date_and_urgency() {
         .receive(&kim_mail(&erik, &stage.practice, "a@x", "Konsil", more, "Bitte abstimmen"))
         .await;
     let letter = stage.anna_sees("Bitte abstimmen").await;
-    for words in [
-        "Vom Absender als dringend gekennzeichnet",
-        "Geschrieben am 23.11.2026 um 08:00 Uhr",
-        "Ging auch an: Dr. Ast <ast@praxis-ast.kim.telematik>, Pflegedienst \
-         <pd@pflege.kim.telematik>",
+    let who = [
+        "Dr. Ast <ast@praxis-ast.kim.telematik>".to_owned(),
+        "Pflegedienst <pd@pflege.kim.telematik>".to_owned(),
+    ];
+    for phrase in [
+        Phrase::LetterUrgent,
+        Phrase::LetterWritten { at: datetime!(2026-11-23 08:00:00 +01:00) },
+        Phrase::LetterAlsoTo { who: who.into(), more: 0 },
     ] {
-        assert!(letter.body().contains(words), "{words}: {}", letter.body());
+        assert!(letter.body().contains(&sentence(&phrase)), "{phrase:?}: {}", letter.body());
     }
     assert!(!letter.body().contains(&stage.practice), "we know that we got it");
 }
@@ -165,17 +175,20 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     };
     stage.receive_fax(&fax("030 5550999", "0305550123", "erstes Fax")).await;
     let first = stage.anna_sees("erstes Fax").await;
-    assert_eq!(first.sender_name, "+49305550123 (Fax)");
-    let hint = stage.anna_sees("das absendende Gerät nennt sich aber +49305550999").await;
+    let number = "+49305550123".to_owned();
+    assert_eq!(first.sender_name, sentence(&Phrase::GhostFax { number: number.clone() }));
+    let station = "+49305550999".to_owned();
+    let differ = Phrase::FaxNumbersDiffer { number: number.clone(), station };
+    let hint = stage.anna_is_told(&differ).await;
     assert_eq!(hint.room_id, first.room_id);
     let room = &first.room_id;
     let said = stage.anna.send_text(room, "Zu früh gesagt").await.unwrap();
-    let refusal = stage.anna_sees("Es ist nicht sicher, von welchem Anschluss").await;
+    let refusal = stage.anna_is_told(&Phrase::CallerNotConfirmed).await;
     assert_eq!(refusal.reply_to(), Some(said.as_str()));
     stage.anna.send_text(room, "!bestätigen").await.unwrap();
-    stage.anna_sees("die Nummer ist bestätigt").await;
+    stage.anna_is_told(&Phrase::CallerConfirmed).await;
     stage.anna.send_text(room, "Bestätigt gesagt").await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 1).await;
 
     // The same machine again: the room is not asked twice.
@@ -188,16 +201,20 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     stage.receive_fax(&fax("030 5550123", "anonymous", "drittes Fax")).await;
     let third = stage.anna_sees("drittes Fax").await;
     assert_ne!(third.room_id, *room, "whoever calls itself so is in the room of the true number");
-    assert_eq!(third.sender_name, "+49305550123 laut Kennung (Fax)");
-    stage.anna_sees("nennt nur das absendende Faxgerät selbst").await;
+    assert_eq!(third.sender_name, sentence(&Phrase::GhostClaimedFax { number: number.clone() }));
+    stage.anna_is_told(&Phrase::FaxNumberClaimed { number }).await;
     stage.anna.send_text(&third.room_id, "Unbestätigt").await.unwrap();
-    stage.until("the second refusal", async || stage.anna_saw("Es ist nicht sicher") == 2).await;
+    stage
+        .until("the second refusal", async || stage.anna_was_told(&Phrase::CallerNotConfirmed) == 2)
+        .await;
     stage.anna.send_text(&third.room_id, "!confirm").await.unwrap();
-    stage.until("the second thanks", async || stage.anna_saw("ist bestätigt") == 2).await;
+    stage
+        .until("the second thanks", async || stage.anna_was_told(&Phrase::CallerConfirmed) == 2)
+        .await;
     stage.anna.send_text(&third.room_id, "Jetzt aber").await.unwrap();
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 3).await;
     stage.anna.send_text(&third.room_id, "!bestätigen").await.unwrap();
-    stage.anna_sees("nichts zu bestätigen").await;
+    stage.anna_is_told(&Phrase::NothingToConfirm).await;
     stage.database_says("select count(*) from dispatches", "3").await;
 }
 

@@ -8,9 +8,13 @@ use std::{fmt::Write as _, time::Duration};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use umstieg::phrases::Phrase;
 use umstieg_world::client::SeenEvent;
 
-use crate::stage::Stage;
+use crate::{
+    phrases::{HANDED_TO_KIM, says, sentence},
+    stage::Stage,
+};
 
 /// The beginning of a mail to the practice, up to its own headers.
 fn head(id: &str) -> String {
@@ -61,7 +65,7 @@ async fn kim_18_broken_mime_is_shown_as_far_as_it_goes_and_the_original_stays_to
         head("mime")
     );
     let letter = stage.shows(&mail, "Kaputt").await;
-    stage.anna_sees("Teile dieses Briefs waren nicht lesbar").await;
+    stage.anna_is_told(&Phrase::LetterDefects).await;
     stage.anna.reply(&letter.room_id, letter.event_id(), "!original").await.unwrap();
     let original = stage
         .anna
@@ -148,9 +152,8 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
     let subject = format!("{FROM}Subject: Zu viele Bilder\n");
     let (mail, _) = mail_with_file("zugross", &subject, 3_000_000);
     let letter = stage.shows(&mail, "Zu viele Bilder").await;
-    let hint = stage.anna_sees("größer als 1 MB").await;
+    let hint = stage.anna_is_told(&Phrase::LetterTooLarge { limit_mib: 1 }).await;
     assert_eq!(hint.room_id, letter.room_id);
-    assert!(hint.body().contains("Er liegt weiter im Postfach"), "{}", hint.body());
     // IMAP.
     let subject = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125998\"\n";
     let (fax, _) = mail_with_file("faxzugross", subject, 3_000_000);
@@ -159,7 +162,10 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
         .anna
         .wait_for("the hint at the fax", |seen| {
             seen.messages()
-                .find(|m| m.room_id != letter.room_id && m.body().contains("größer als 1 MB"))
+                .find(|m| {
+                    m.room_id != letter.room_id
+                        && says(m.body(), &Phrase::LetterTooLarge { limit_mib: 1 })
+                })
                 .cloned()
         })
         .await
@@ -172,7 +178,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
         .await;
     assert_eq!(stage.anna_sees("Das naechste Fax").await.room_id, hint.room_id);
     stage.lives_on().await;
-    assert_eq!(stage.anna_saw("größer als 1 MB"), 2, "said once each");
+    assert_eq!(stage.anna_was_told(&Phrase::LetterTooLarge { limit_mib: 1 }), 2, "said once each");
     // The small ones are deleted, as the settings want; of the large ones there is no other copy.
     stage.database_says("select count(*) from letters where deleted_at is not null", "2").await;
     for address in [&stage.practice, &stage.fax_line] {
@@ -192,7 +198,7 @@ async fn ten_thousand_headers_are_survived() {
     let mail = format!("{FROM}{}Subject: Viele Kopfzeilen\n{many}\nDer Text\n", head("kopf"));
     let letter = stage.shows(&mail, "Viele Kopfzeilen").await;
     assert!(!letter.body().contains("X-Kopfzeile"), "{}", letter.body());
-    stage.anna_sees("Der Kopf dieses Briefs").await;
+    stage.anna_is_told(&Phrase::LetterHeadCut).await;
     stage.lives_on().await;
 }
 
@@ -242,14 +248,13 @@ async fn no_sender_and_three_senders_are_shown_and_cannot_be_answered() {
     let stage = Stage::new().await;
     let three = "From: a@x.kim.telematik\nFrom: b@x.kim.telematik\nFrom: c@x.kim.telematik\n";
     let mut rooms = Vec::new();
-    for (from, words, hint) in [
-        ("", "Von niemandem", "nennt keinen lesbaren Absender"),
-        (three, "Von dreien", "nennt mehrere Absender"),
-    ] {
+    for (from, words, hint) in
+        [("", "Von niemandem", Phrase::NoSender), (three, "Von dreien", Phrase::SeveralSenders)]
+    {
         let mail = format!("{}{from}Subject: Wer\n\n{words}\n", head(&words.replace(' ', "-")));
         let letter = stage.shows(&mail, words).await;
-        assert_eq!(letter.sender_name, "Unbekannter Absender (KIM)");
-        assert_eq!(stage.anna_sees(hint).await.room_id, letter.room_id);
+        assert_eq!(letter.sender_name, sentence(&Phrase::GhostUnknownKim));
+        assert_eq!(stage.anna_is_told(&hint).await.room_id, letter.room_id);
         let answer = stage.anna.send_text(&letter.room_id, "Wer sind Sie?").await.unwrap();
         let refusal = stage
             .anna
@@ -258,8 +263,7 @@ async fn no_sender_and_three_senders_are_shown_and_cannot_be_answered() {
             })
             .await
             .unwrap();
-        assert!(refusal.body().starts_with("Diese Nachricht bleibt im Raum"), "{}", refusal.body());
-        assert!(refusal.body().contains("keine Adresse bekannt"), "{}", refusal.body());
+        assert_eq!(refusal.body(), sentence(&Phrase::NoCorrespondentAddress));
         rooms.push(letter.room_id);
     }
     assert_ne!(rooms[0], rooms[1], "two unknown senders may be two people");
@@ -299,7 +303,7 @@ async fn a_subject_of_a_megabyte_is_cut() {
     let letter = stage.shows(&mail, "Der kurze Text").await;
     assert!(letter.body().starts_with("Sehr lang"), "{}", letter.body());
     assert!(letter.body().len() < 1_000, "{} bytes", letter.body().len());
-    stage.anna_sees("Der Kopf dieses Briefs").await;
+    stage.anna_is_told(&Phrase::LetterHeadCut).await;
     stage.lives_on().await;
 }
 
@@ -363,7 +367,8 @@ async fn fax_12_who_is_not_the_gateway_brings_no_fax() {
     // The real one comes through, and nothing else did.
     stage.receive_fax(&fax("From: Fax <gateway@fax.example>\n", "Echtes-Fax")).await;
     let letter = stage.anna_sees("Echtes-Fax").await;
-    assert_eq!(letter.sender_name, "+493023125997 (Fax)");
+    let number = "+493023125997".to_owned();
+    assert_eq!(letter.sender_name, sentence(&Phrase::GhostFax { number }));
     stage.lives_on().await;
     assert_eq!(stage.anna_saw("Falsches-Fax"), 0);
     assert_eq!(stage.query("select count(*) from conversations where channel = 'fax'").await, "1");
@@ -386,10 +391,10 @@ async fn fax_7_an_anonymous_fax_is_shown_and_cannot_be_answered() {
     stage.receive_fax(&fax("Anonym-zwei")).await;
     let first = stage.anna_sees("Anonym-eins").await;
     let second = stage.anna_sees("Anonym-zwei").await;
-    assert_eq!(first.sender_name, "Unbekannte Faxnummer (Fax)");
+    assert_eq!(first.sender_name, sentence(&Phrase::GhostUnknownFax));
     assert_ne!(first.room_id, second.room_id, "two anonymous callers may be two people");
     let answer = stage.anna.send_text(&first.room_id, "Wer sind Sie?").await.unwrap();
-    let refusal = stage.anna_sees("Das Fax kam ohne Rufnummer").await;
+    let refusal = stage.anna_is_told(&Phrase::UnknownFaxNotAnswerable).await;
     assert_eq!(refusal.reply_to(), Some(answer.as_str()));
     assert_eq!(stage.query("select count(*) from dispatches").await, "0");
     stage.lives_on().await;
@@ -480,7 +485,7 @@ async fn unknown_and_malformed_events_are_taken_and_later_ones_still_work() {
     assert_eq!(stage.query(parked).await, "0");
 
     stage.anna.send_text(&letter.room_id, "Eine spätere Antwort").await.unwrap();
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     let mails = stage.mails(&erik, 1).await;
     assert_eq!(mails.len(), 1);
     // Nothing of the disorder left as an answer.

@@ -1,6 +1,11 @@
 //! The two roads, end to end, with a client, a homeserver and mail servers that are not ours.
 
-use crate::stage::{Stage, kim_mail, message_id};
+use umstieg::phrases::Phrase;
+
+use crate::{
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, sentence},
+    stage::{Stage, kim_mail, message_id},
+};
 
 #[tokio::test]
 async fn a_kim_letter_is_answered_and_the_next_one_comes_back_into_the_same_room() {
@@ -27,7 +32,7 @@ async fn a_kim_letter_is_answered_and_the_next_one_comes_back_into_the_same_room
     assert!(mail.contains("Subject: Re: Befund"), "{mail}");
     assert!(mail.contains("Danke, wir melden uns"), "{mail}");
     assert!(mail.contains("application/pdf"), "one mail holds text and file: {mail}");
-    let notice = stage.anna_sees("An KIM übergeben").await;
+    let notice = stage.anna_is_told(&HANDED_TO_KIM).await;
     assert_eq!(notice.reply_to(), Some(question.as_str()));
 
     let answered = message_id(mail);
@@ -54,11 +59,12 @@ async fn a_fax_is_answered_by_a_fax() {
         .wait_for("the fax", |seen| seen.messages().find(|event| event.has_file()).cloned())
         .await
         .unwrap();
-    assert_eq!(file.sender_name, "+493023125999 (Fax)");
+    let number = "+493023125999".to_owned();
+    assert_eq!(file.sender_name, sentence(&Phrase::GhostFax { number }));
     assert_eq!(stage.anna.download(&file).await.unwrap(), b"%PDF-1.4 fax");
 
     stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     let mails = stage.mails("gateway@fax.example", 1).await;
     let mail = mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap();
     assert!(mail.contains("To: 493023125999@fax.example"), "{mail}");

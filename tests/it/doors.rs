@@ -20,7 +20,10 @@ use tokio::{
 use umstieg::matrix::{Homeserver, HomeserverAccess};
 use umstieg_world::{World, WorldOptions, client::SeenEvent};
 
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::HANDED_TO_KIM,
+    stage::{Stage, kim_mail},
+};
 
 async fn first_letter(stage: &Stage) -> (String, SeenEvent) {
     let erik = stage.correspondent("erik").await;
@@ -278,7 +281,7 @@ async fn the_metrics_move_with_letters_and_answers() {
     let (erik, letter) = first_letter(&stage).await;
     stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
     stage.mails(&erik, 1).await;
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     for name in [
         "umstieg_letters_received_total",
         "umstieg_letters_total",

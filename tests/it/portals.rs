@@ -1,9 +1,13 @@
 //! The rooms of conversations: how they are made, kept, followed and replaced.
 
 use serde_json::{Value, json};
+use umstieg::phrases::Phrase;
 use umstieg_world::{SynapseOptions, World, WorldOptions, client::SeenEvent};
 
-use crate::stage::{Stage, kim_mail, message_id};
+use crate::{
+    phrases::{HANDED_TO_KIM, saying, sentence},
+    stage::{Stage, kim_mail, message_id},
+};
 
 /// The content of one piece of state; `None` when the room has none.
 fn content<'a>(state: &'a [Value], event_type: &str) -> Option<&'a Value> {
@@ -22,6 +26,11 @@ async fn first_letter(stage: &Stage) -> (String, SeenEvent) {
 async fn next_letter(stage: &Stage, erik: &str, id: &str, words: &str) {
     let more = "In-Reply-To: <p1@x>\nReferences: <p1@x>\n";
     stage.receive(&kim_mail(erik, &stage.practice, id, "AW: Befund", more, words)).await;
+}
+
+/// What Dr. Muster is called in a room.
+fn ghost_of(erik: &str) -> String {
+    sentence(&Phrase::GhostKim { name: format!("Dr. Erik Muster · {erik}") })
 }
 
 /// How often a message with these words is in Anna's rooms.
@@ -44,7 +53,9 @@ async fn tim_1_2_3_29_a_new_portal_is_as_ti_messenger_asks_and_names_nobody() {
     assert_eq!(of("m.room.guest_access")["guest_access"], "forbidden");
 
     let name = of("m.room.name")["name"].as_str().unwrap().to_owned();
-    assert!(name.starts_with("Praxis kim · Vorgang "), "{name}");
+    let number = stage.query("select id from conversations").await.parse().unwrap();
+    let label = "Praxis kim".to_owned();
+    assert_eq!(name, sentence(&Phrase::RoomName { label, number }));
     assert_eq!(of("de.gematik.tim.room.name")["name"], name.as_str(), "TIM-2");
     assert_eq!(
         content(&state, "m.room.topic").is_some(),
@@ -91,7 +102,7 @@ async fn tim_1_2_3_29_a_new_portal_is_as_ti_messenger_asks_and_names_nobody() {
     assert!(invited_in_create["chunk"].is_array());
     assert!(ghost.contains(&stage.gateway.slot().prefix));
     // TIM-16: who it is, and that it comes from outside.
-    assert_eq!(letter.sender_name, format!("Dr. Erik Muster · {erik} (KIM)"));
+    assert_eq!(letter.sender_name, ghost_of(&erik));
 }
 
 /// TIM-16: many practices forbid users to name themselves.
@@ -104,7 +115,7 @@ async fn tim_16_a_ghost_is_named_also_where_users_may_not_name_themselves() {
     let mut stage = Stage::in_world(surroundings, |channels| channels).await;
     stage.gateway.start().await.unwrap();
     let (erik, letter) = first_letter(&stage).await;
-    assert_eq!(letter.sender_name, format!("Dr. Erik Muster · {erik} (KIM)"));
+    assert_eq!(letter.sender_name, ghost_of(&erik));
     drop(stage);
     drop(world);
 }
@@ -158,7 +169,7 @@ async fn tim_20_a_room_that_an_admin_deleted_is_replaced_and_old_threads_lead_th
     let (erik, letter) = first_letter(&stage).await;
     stage.anna.send_text(&letter.room_id, "Erste Antwort").await.unwrap();
     let answered = message_id(&stage.mails(&erik, 1).await[0]);
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
 
     let (admin, homeserver) = (stage.admin_token().await, &stage.world.homeserver);
     let path = format!("/_synapse/admin/v2/rooms/{}", letter.room_id);
@@ -180,7 +191,7 @@ async fn tim_20_a_room_that_an_admin_deleted_is_replaced_and_old_threads_lead_th
     stage.receive(&mail).await;
 
     let next = stage.anna_sees_elsewhere("Nach dem Löschen", &letter.room_id).await;
-    let hint = stage.anna_sees("führt einen früheren Raum fort").await;
+    let hint = stage.anna_is_told(&Phrase::ContinuesOlderRoom).await;
     assert_eq!(hint.room_id, next.room_id);
     stage.database_says("select count(*) from posts where state <> 'sent'", "0").await;
     assert_eq!(times_seen(&stage, "Nach dem Löschen"), 1);
@@ -208,7 +219,7 @@ async fn a_ghost_that_was_removed_is_brought_back_under_its_name() {
     next_letter(&stage, &erik, "p2@x", "Wieder da").await;
     let next = stage.anna_sees("Wieder da").await;
     assert_eq!(next.room_id, letter.room_id);
-    assert_eq!(next.sender_name, format!("Dr. Erik Muster · {erik} (KIM)"), "TIM-16");
+    assert_eq!(next.sender_name, ghost_of(&erik), "TIM-16");
     assert_eq!(times_seen(&stage, "Wieder da"), 1);
 }
 
@@ -232,7 +243,7 @@ async fn a_room_from_which_the_bot_was_removed_is_replaced() {
 
     next_letter(&stage, &erik, "p2@x", "Im neuen Raum").await;
     let next = stage.anna_sees_elsewhere("Im neuen Raum", &letter.room_id).await;
-    let hint = stage.anna_sees("führt einen früheren Raum fort").await;
+    let hint = stage.anna_is_told(&Phrase::ContinuesOlderRoom).await;
     assert_eq!(hint.room_id, next.room_id);
 }
 
@@ -269,9 +280,9 @@ async fn an_upgraded_room_is_followed(version: &str) {
     let replacement = upgrade(&stage, &letter.room_id, version).await;
 
     // Anna's answer counts as soon as the bot hears it, before any further letter.
-    let hint = stage.anna_sees("führt einen früheren Raum fort").await;
+    let hint = stage.anna_is_told(&Phrase::ContinuesOlderRoom).await;
     assert_eq!(hint.room_id, replacement);
-    stage.anna_sees("wurde durch einen neueren ersetzt").await;
+    stage.anna_is_told(&Phrase::RoomUpgraded).await;
     stage.anna.send_text(&replacement, "Antwort im neuen Raum").await.unwrap();
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Antwort im neuen Raum"), "{}", mails[0]);
@@ -391,7 +402,7 @@ async fn a_room_made_before_a_crash_is_adopted_and_not_doubled() {
     assert_eq!(next.room_id, letter.room_id);
     assert_eq!(next.sender_name, letter.sender_name);
     assert_eq!(stage.query("select count(*) from rooms").await, "1");
-    assert_eq!(times_seen(&stage, "führt einen früheren Raum fort"), 0);
+    assert_eq!(saying(&stage.anna.seen(), &Phrase::ContinuesOlderRoom).count(), 0);
 }
 
 /// A room that has our alias and was never finished is left alone.

@@ -5,10 +5,15 @@ use std::{fs, time::Instant};
 use bytes::Bytes;
 use umstieg::{
     document::{DocumentError, FaxPage, SOURCE_BYTES_MAX, letter_pdf},
+    phrases::Phrase,
     sandbox::{CHILDREN_MAX, Confinement, Sandbox, SandboxError},
 };
+use umstieg_world::client::SeenTimeline;
 
-use crate::stage::Stage;
+use crate::{
+    phrases::{HANDED_TO_FAX, sentence},
+    stage::Stage,
+};
 
 const BROAD_PNG: &[u8] = include_bytes!("../documents/broad.png");
 const UPRIGHT_JPEG: &[u8] = include_bytes!("../documents/upright.jpg");
@@ -128,8 +133,7 @@ async fn a_bomb_in_an_answer_is_a_sentence_in_the_room() {
     let stage = Stage::new().await;
     let room = fax_room(&stage).await;
     stage.anna.send_file(&room, "scan.png", "image/png", &png_bomb()).await.unwrap();
-    let told = stage.anna_sees("zu viel Speicher").await;
-    assert!(told.body().contains("scan.png"), "{}", told.body());
+    stage.anna_is_told(&Phrase::FileTooCostly { file_name: "scan.png".to_owned() }).await;
     stage.database_says("select state from dispatches", "failed").await;
     let status =
         fs::read_to_string(format!("/proc/{}/status", stage.gateway.id().unwrap())).unwrap();
@@ -137,7 +141,16 @@ async fn a_bomb_in_an_answer_is_a_sentence_in_the_room() {
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(peak < 200 * 1024, "the gateway took {peak} KiB");
     stage.anna.send_text(&room, "Dann eben so.").await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
+}
+
+/// What is said first about a room message.
+async fn what_became_of(stage: &Stage, event_id: &str) -> String {
+    let about = |seen: &SeenTimeline| {
+        let notice = seen.messages().find(|m| m.reply_to() == Some(event_id))?;
+        Some(notice.body().to_owned())
+    };
+    stage.anna.wait_for("what became of it", about).await.unwrap()
 }
 
 /// R16: `pages_max` holds for what is written in the room.
@@ -150,19 +163,10 @@ async fn a_fax_longer_than_pages_max_does_not_leave() {
         })
         .await;
     let room = fax_room(&stage).await;
-    stage.anna.send_text(&room, &"Eine lange Zeile.\n".repeat(150)).await.unwrap();
-    let told = stage
-        .anna
-        .wait_for("what became of it", |seen| {
-            let is_about = |m: &&umstieg_world::client::SeenEvent| {
-                m.body().contains("übergeben um") || m.body().contains("zu lang")
-            };
-            seen.messages().find(is_about).cloned()
-        })
-        .await
-        .unwrap();
-    assert!(told.body().contains("mit 4 Seiten zu lang"), "{}", told.body());
-    assert!(told.body().contains("höchstens 1 Seiten"), "{}", told.body());
+    let said = "Eine lange Zeile.\n".repeat(150);
+    let said = stage.anna.send_text(&room, &said).await.unwrap();
+    let told = what_became_of(&stage, &said).await;
+    assert_eq!(told, sentence(&Phrase::FaxTooLong { pages: 4, pages_max: 1 }));
 }
 
 /// L61: a sign may be all that forbids something.
@@ -170,18 +174,9 @@ async fn a_fax_longer_than_pages_max_does_not_leave() {
 async fn l61_a_fax_that_would_lose_signs_does_not_leave_and_its_author_is_told() {
     let stage = Stage::with(|channels| channels).await;
     let room = fax_room(&stage).await;
-    stage.anna.send_text(&room, "🚫 Marcumar 不要").await.unwrap();
-    let told = stage
-        .anna
-        .wait_for("what became of it", |seen| {
-            let is_about = |m: &&umstieg_world::client::SeenEvent| {
-                m.body().contains("übergeben um") || m.body().contains("nicht abgeschickt")
-            };
-            seen.messages().find(is_about).cloned()
-        })
-        .await
-        .unwrap();
-    assert!(told.body().contains("nicht zeigen: 🚫 不 要"), "{}", told.body());
+    let said = stage.anna.send_text(&room, "🚫 Marcumar 不要").await.unwrap();
+    let told = what_became_of(&stage, &said).await;
+    assert_eq!(told, sentence(&Phrase::FaxSignsMissing { signs: vec!['🚫', '不', '要'] }));
 }
 
 /// Receives a fax from a new number; returns the room it came into.

@@ -10,7 +10,10 @@ use umstieg::{
 };
 use umstieg_world::{World, gateway::sealing_key};
 
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM},
+    stage::{Stage, kim_mail},
+};
 
 /// Planted, each in one place.
 const IN_SUBJECT: &str = "Patientin-Subjektia";
@@ -144,7 +147,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     let name = format!("{IN_ANSWER_FILE_NAME}.bin");
     stage.anna.send_file(room, &name, "application/octet-stream", b"nichts").await.unwrap();
     stage.mails(&erik, 1).await;
-    stage.anna_sees("An KIM übergeben").await;
+    let notice = stage.anna_is_told(&HANDED_TO_KIM).await;
     stage.anna.reply(room, letter.event_id(), "!original").await.unwrap();
     stage.anna_sees("original-").await;
 
@@ -155,7 +158,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     stage.receive_fax(&fax).await;
     let seen = stage.anna_sees(IN_FAX).await;
     stage.anna.send_text(&seen.room_id, &format!("Fax zu {IN_ANSWER}")).await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     stage.all_events_are_read().await;
     stage.gateway.stop();
 
@@ -186,7 +189,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
         IN_ANSWER,
         IN_EDIT,
         IN_ANSWER_FILE_NAME,
-        "An KIM",
+        notice.body(),
         "application/octet-stream",
         "mxc://",
         &key,
@@ -252,7 +255,7 @@ async fn the_key_is_changed_by_a_command_that_may_be_killed() {
     let (erik, letter) = stage.letter_from("erik").await;
     stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
     stage.mails(&erik, 1).await;
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     stage.all_events_are_read().await;
     stage
         .query(&format!(

@@ -7,9 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use umstieg::phrases::Phrase;
 use umstieg_world::AddressTrouble;
 
-use crate::stage::Stage;
+use crate::{
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, of_trouble, sentence},
+    stage::Stage,
+};
 
 /// Planted in a letter: each is found in no other place.
 const PATIENT_IN_SUBJECT: &str = "Patientin-Subjektia";
@@ -185,7 +189,7 @@ async fn full_run(stage: &Stage) {
     stage.anna.send_text(room, &format!("Zu {PATIENT_IN_ANSWER}")).await.unwrap();
     let name = format!("{PATIENT_IN_ANSWER_FILE}.pdf");
     stage.anna.send_file(room, &name, "application/pdf", b"%PDF-1.4").await.unwrap();
-    stage.anna_sees("An KIM übergeben").await;
+    stage.anna_is_told(&HANDED_TO_KIM).await;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::TryLaterAfterData)).unwrap();
     stage.anna.send_text(room, &format!("Nochmal {PATIENT_IN_ANSWER}")).await.unwrap();
     stage
@@ -195,9 +199,9 @@ async fn full_run(stage: &Stage) {
         )
         .await;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::RefuseAfterData)).unwrap();
-    stage.anna_sees("Nicht zugestellt").await;
+    stage.anna_is_told(&of_trouble(AddressTrouble::RefuseAfterData)).await;
     stage.anna.send_text(room, &format!("!{PATIENT_IN_COMMAND}")).await.unwrap();
-    stage.anna_sees("gibt es nicht; die Nachricht bleibt im Raum").await;
+    stage.anna_is_told(&Phrase::UnknownCommand { command: PATIENT_IN_COMMAND.to_owned() }).await;
     stage.anna.reply(room, seen.event_id(), "!original").await.unwrap();
     stage.anna_sees("original-").await;
     let edited = stage.anna.send_text(room, PATIENT_IN_ANSWER).await.unwrap();
@@ -213,14 +217,15 @@ async fn full_run(stage: &Stage) {
     };
     stage.receive_fax(&fax("gateway@fax.example", "f1")).await;
     let seen = stage.anna_sees(PATIENT_IN_FAX).await;
-    assert_eq!(seen.sender_name, format!("+{FAX_NUMBER} (Fax)"));
+    let number = format!("+{FAX_NUMBER}");
+    assert_eq!(seen.sender_name, sentence(&Phrase::GhostFax { number }));
     stage.receive_fax(&fax("markerfremd@evil.example", "f2")).await;
     stage.database_says("select count(*) from letters where state = 'parked'", "1").await;
     stage.anna.send_text(&seen.room_id, &format!("Fax zu {PATIENT_IN_ANSWER}")).await.unwrap();
-    stage.anna_sees("An den Fax-Dienst übergeben").await;
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     // What is not a fax page.
     stage.anna.send_file(&seen.room_id, &name, "application/x", b"nichts").await.unwrap();
-    stage.anna_sees("lässt sich nicht faxen").await;
+    stage.anna_is_told(&Phrase::FileNotFaxable { file_name: name.clone() }).await;
     stage.all_events_are_read().await;
     // Figures are read while they are there.
     let figures = stage.gateway.metrics().await;

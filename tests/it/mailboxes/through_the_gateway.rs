@@ -1,5 +1,6 @@
 //! The same through the whole gateway, into rooms.
 
+use umstieg::phrases::Phrase;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
 use crate::stage::{Stage, conversations, kim_mail};
@@ -43,7 +44,7 @@ async fn r06_b30_a_mail_the_server_cannot_hand_out_holds_up_none_and_is_told_of(
     stage.anna_sees("Vorher").await;
     stage.anna_sees("Dringend").await;
     let head = stage.anna_sees("Nur der Kopf").await;
-    let hint = stage.anna_sees("ließ sich nicht aus dem Postfach abrufen").await;
+    let hint = stage.anna_is_told(&Phrase::LetterOutOfReach).await;
     assert_eq!(hint.room_id, head.room_id);
     let parked = stage.parked(&["list"]).await;
     assert!(parked.contains("mail") && parked.contains("broken_off"), "{parked}");
@@ -72,7 +73,7 @@ async fn b35_a_mail_too_large_without_a_head_is_told_of_once() {
     let limit = "mail_bytes_max = 65536";
     stage.restart_with(|settings| with_mailbox(&settings, &server, limit)).await;
     stage.anna_sees("Klein genug").await;
-    stage.anna_sees("größer als 0 MB ist und deshalb nicht abgerufen wurde").await;
+    stage.anna_is_told(&Phrase::MailTooLarge { limit_mib: 0 }).await;
     let sessions = server.sessions();
     stage.until("some more looks", async || server.sessions() > sessions + 5).await;
     assert_eq!(server.was_asked("RETR", Some("1")), 1);
