@@ -22,9 +22,12 @@ mod marks;
 mod meaning_tests;
 mod page;
 mod reader;
+mod rows;
 mod sheet;
 mod style;
 mod symbols;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 mod writer;

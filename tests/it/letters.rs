@@ -379,3 +379,56 @@ proptest! {
         mail::fingerprint(&raw, &letter);
     }
 }
+
+#[test]
+fn l137_values_of_a_table_stand_beside_their_own_names_where_the_text_alone_is_shown() {
+    let raw = "From: Labor <labor@mvz.kim.telematik>\r\nSubject: Laborwerte\r\nMessage-ID: <1@x>\r\n\
+        MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+        <table><tr><th>Wert</th><th>heute</th></tr>\
+        <tr><td>Kalium<br>Natrium</td><td>6,9 mmol/l<br>140 mmol/l</td></tr></table>\r\n\
+        --b\r\nContent-Type: text/plain\r\n\r\nDiese Nachricht wurde auf Viren geprueft.\r\n--b--\r\n";
+    let letter = mail::parse(raw.as_bytes());
+    assert_eq!(letter.body.html, None, "the text alone is shown");
+    let text = &letter.body.text;
+    assert!(text.contains("Kalium\t6,9 mmol/l\nNatrium\t140 mmol/l"), "{text}");
+}
+
+#[test]
+fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
+    use umstieg::{
+        channel::{Channel, Country, Dialect, FaxForm, FaxProfile, SenderRule, ThreadBy},
+        model::{ChannelName, Correspondent, FaxNumber, Language, MailAddress, Trust},
+    };
+    let germany = Country::new("DE").unwrap();
+    let profile = FaxProfile {
+        form: FaxForm::named("number_at_domain").unwrap(),
+        domain: "gateway.example".to_owned(),
+        number: FaxNumber::new("+493011111111").unwrap(),
+        country: germany,
+        countries: vec![germany],
+        senders: vec![SenderRule::new("fax@gateway.example").unwrap()],
+        pages_max: FaxProfile::PAGES_MAX,
+        mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
+    };
+    let fax = Channel {
+        name: ChannelName::new("fax").unwrap(),
+        label: "Praxis".to_owned(),
+        address: MailAddress::new("praxis@gateway.example").unwrap(),
+        team: Vec::new(),
+        speakers: Vec::new(),
+        thread_by: ThreadBy::Correspondent,
+        collect: Duration::from_secs(20),
+        language: Language::German,
+        trust: Trust::CrossSigned,
+        alarm: Duration::from_secs(60),
+        dialect: Dialect::Fax(profile),
+    };
+    let raw = "From: Fax <fax@gateway.example>\r\nSubject: Neues Fax\r\nMessage-ID: <1@x>\r\n\
+        Content-Type: text/html; charset=utf-8\r\n\r\n\
+        <table><tr><td>Kennung<br>Anrufer</td><td>030 5550999<br>030 5550123</td></tr></table>\r\n";
+    let letter = mail::parse(raw.as_bytes());
+    let read = fax.correspondent_of(&letter).unwrap();
+    let caller = Correspondent::Fax(FaxNumber::new("+49305550123").unwrap());
+    assert_eq!(read, caller, "{}", letter.body.text);
+}

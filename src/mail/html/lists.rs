@@ -128,9 +128,7 @@ fn roman(number: i64) -> String {
 /// The position of a cell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CellPlace {
-    pub(super) is_first: bool,
-    /// Columns since the cell before it, or since the row's beginning.
-    pub(super) columns: usize,
+    pub(super) column: usize,
     /// Columns before it that are occupied by cells of rows above.
     pub(super) covered: usize,
     /// Further columns it spans itself.
@@ -141,8 +139,6 @@ pub(super) struct CellPlace {
 pub(super) struct HtmlTable {
     pub(super) is_written: bool,
     column: usize,
-    /// The column of the last cell of this row.
-    last: Option<usize>,
     /// Rows that the cell in each column still reaches into.
     below: Vec<u32>,
 }
@@ -157,7 +153,6 @@ impl HtmlTable {
             *rows = rows.saturating_sub(1);
         }
         self.column = 0;
-        self.last = None;
     }
 
     pub(super) fn cell(&mut self, tag: &Tag, fillers: &mut usize) -> CellPlace {
@@ -178,13 +173,7 @@ impl HtmlTable {
             (covered, columns) = (0, 1);
         }
         *fillers += covered + columns - 1;
-        let place = CellPlace {
-            is_first: self.last.is_none(),
-            columns: self.column.saturating_sub(self.last.unwrap_or_default()),
-            covered,
-            wider: columns - 1,
-        };
-        self.last = Some(self.column);
+        let place = CellPlace { column: self.column, covered, wider: columns - 1 };
         for column in self.column..self.column + columns {
             if column >= COLUMNS_MAX {
                 break;

@@ -2,21 +2,21 @@
 
 use super::*;
 
-fn check(source: &str, html: &str, text: &str) {
+pub(super) fn check(source: &str, html: &str, text: &str) {
     let rendered = render(source);
     assert_eq!(rendered.html.as_deref(), Some(html), "{source}");
     assert_eq!(rendered.text, text, "{source}");
     assert!(!rendered.is_unsure, "{source}");
 }
 
-fn check_text(source: &str, text: &str) {
+pub(super) fn check_text(source: &str, text: &str) {
     let rendered = render(source);
     assert_eq!(rendered.text, text, "{source}");
     assert!(!rendered.is_unsure, "{source}");
 }
 
 /// The text that is shown when words are left out and that is noted.
-fn check_unsure(source: &str, text: &str) {
+pub(super) fn check_unsure(source: &str, text: &str) {
     let rendered = render(source);
     assert_eq!(rendered.text, text, "{source}");
     assert!(rendered.is_unsure, "{source}");

@@ -96,6 +96,7 @@ enum ElementEnd {
     Item,
     Quote,
     Table,
+    Row,
     /// Further columns that the cell spans.
     Cell(usize),
     Select,

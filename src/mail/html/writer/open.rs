@@ -169,17 +169,15 @@ impl Writer {
     }
 
     /// Where the next mark will be.
-    fn place(&self, look: Appearance) -> PagePosition {
-        (!look.is_hidden()).then(|| (self.page.place(), self.layout.out.len()))
+    fn place(&mut self, look: Appearance) -> PagePosition {
+        (!look.is_hidden()).then(|| (self.page.place(), self.layout.place()))
     }
 
     /// Changes the first `from` behind a place into `to` of the same length.
     pub(super) fn patch(&mut self, place: PagePosition, from: &str, to: &str) {
         let Some((page, layout)) = place else { return };
         self.page.patch(page, from, to);
-        if let Some(at) = self.layout.out.get(layout..).and_then(|out| out.find(from)) {
-            self.layout.out.replace_range(layout + at..layout + at + from.len(), to);
-        }
+        self.layout.patch(layout, from, to);
     }
 
     /// The value of a bar, which a text cannot show.
@@ -307,6 +305,7 @@ impl Writer {
                 self.tables.last_mut().into_iter().for_each(HtmlTable::row);
                 self.layout.row();
                 self.page.line();
+                entry.end = ElementEnd::Row;
             }
             "table" => {
                 self.stand_apart(Gap::Paragraph);
@@ -352,7 +351,7 @@ impl Writer {
             return;
         };
         let place = table.cell(tag, &mut self.fillers);
-        self.layout.cell(place.is_first, place.columns);
+        self.layout.cell(place.column);
         if is_written {
             (0..place.covered).for_each(|_| self.page.block("<td></td>"));
         } else {

@@ -136,6 +136,7 @@ impl Writer {
             ElementEnd::Item => self.layout.item_end(),
             ElementEnd::Quote => self.layout.quote_end(),
             ElementEnd::Table => _ = self.tables.pop(),
+            ElementEnd::Row => self.layout.row_end(),
             ElementEnd::Cell(wider) => {
                 self.layout.cell_end();
                 fillers = wider;
