@@ -20,6 +20,8 @@ mod lists;
 mod marks;
 #[cfg(test)]
 mod meaning_tests;
+#[cfg(test)]
+mod misread_tests;
 mod page;
 mod reader;
 mod rows;

@@ -250,12 +250,38 @@ fn no_html_takes_long() {
         "<ol reversed><li>",
         "<style>*{",
         "<style>a,</style><a>",
+        "<table><tr><td>x<br>y<td>x<br>y",
+        "<table><tr><td>x<br>y<td>x<br>y</table>",
+        "<tr><td>x<br>y<td>x<br>y<br>z",
+        "<table><td><input type=radio name=a checked><br>x<td>",
+        "<td>x<br>y",
+        "<table><td colspan=50><td>",
+        "<td colspan=50 rowspan=9><tbody>",
+        "<table><tr><td><br><blockquote>",
+        "&rlm;",
+        "<bdo dir=rtl>x - 5",
     ] {
-        let source = piece.repeat(HTML_SOURCE_BYTES_MAX / 16 / piece.len());
+        let begin = if piece.starts_with("<td") { "<table><tr>" } else { "" };
+        let source = begin.to_owned() + &piece.repeat(HTML_SOURCE_BYTES_MAX / 16 / piece.len());
         let begun = std::time::Instant::now();
         let rendered = render(&source);
         let took = begun.elapsed();
         assert!(took.as_secs() < 10, "{piece:?} took {took:?}");
         assert!(rendered.html.is_none_or(|html| html.len() <= HTML_BYTES_MAX));
+    }
+}
+
+/// Nor does a sheet whose rules fit nearly everywhere.
+#[test]
+fn l139_no_selector_takes_long() {
+    for rule in ["div > div div", "div div > div", "b > div > div", "* * > *"] {
+        let selector = vec![rule; 100].join(" ");
+        let css = format!("{selector} b{{color:red;text-decoration:none}}").repeat(100);
+        let words = "<b>x</b>".repeat(HTML_SOURCE_BYTES_MAX / 256);
+        let source = format!("<style>{css}</style>{}{words}", "<div>".repeat(250));
+        let begun = std::time::Instant::now();
+        render(&source);
+        let took = begun.elapsed();
+        assert!(took.as_secs() < 10, "{rule:?} took {took:?}");
     }
 }

@@ -90,6 +90,8 @@ pub(super) trait Listener {
     fn text(&mut self, text: &str);
     fn open(&mut self, tag: &Tag);
     fn close(&mut self, name: &str);
+    /// It is read by today's rules, not by those of old pages, provided nothing precedes this.
+    fn doctype(&mut self) {}
     /// Some words of the source are in none of the tokens.
     fn lost(&mut self);
 }
@@ -172,7 +174,13 @@ impl<L: Listener> Callback<State, usize> for HtmlReader<'_, L> {
                     self.listener.lost();
                 }
             }
-            CallbackEvent::Doctype { .. } => {}
+            CallbackEvent::Doctype { name, public_identifier, system_identifier, force_quirks } => {
+                let public = String::from_utf8_lossy(public_identifier.unwrap_or_default());
+                let has_system = system_identifier.is_some();
+                if name == b"html" && !force_quirks && !is_old(&public, has_system) {
+                    self.listener.doctype();
+                }
+            }
         }
         self.begun = self.begun.max(span.end);
         None
@@ -271,6 +279,23 @@ impl<L: Listener> HtmlReader<'_, L> {
     }
 }
 
+/// Whether a doctype is one of those with which browsers read a page by old rules (HTML §13.2.6.4.1):
+/// all before HTML 4, and HTML 4 itself without an address.
+fn is_old(public: &str, has_system: bool) -> bool {
+    let public = public.to_ascii_lowercase();
+    let is_begun = |begin: &[&str]| begin.iter().any(|begin| public.starts_with(begin));
+    let is_xhtml = is_begun(&["-//w3c//dtd xhtml "]);
+    let is_html_4 =
+        is_begun(&["-//w3c//dtd html 4.01 transitional//", "-//w3c//dtd html 4.01 frameset//"]);
+    let is_strict = is_begun(&["-//w3c//dtd html 4.01//"]);
+    match public.as_str() {
+        "" => false,
+        _ if is_xhtml || is_strict => false,
+        _ if is_html_4 => !has_system,
+        _ => true,
+    }
+}
+
 fn is_of_tag(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '/'
 }
@@ -288,6 +313,9 @@ pub(super) struct Outline {
     pub(super) reversed: Vec<i64>,
     /// A sheet that may apply strikes something out.
     pub(super) is_unsure: bool,
+    /// It begins with a doctype of today.
+    pub(super) has_doctype: bool,
+    is_begun: bool,
     /// Whether the sheet being read applies, if that is known.
     applies: Option<bool>,
     in_style: bool,
@@ -310,7 +338,12 @@ impl Outline {
 }
 
 impl Listener for Outline {
+    fn doctype(&mut self) {
+        self.has_doctype |= !self.is_begun;
+    }
+
     fn text(&mut self, text: &str) {
+        self.is_begun |= !text.trim().is_empty();
         if !self.in_style {
             return;
         }
@@ -322,6 +355,7 @@ impl Listener for Outline {
     }
 
     fn open(&mut self, tag: &Tag) {
+        self.is_begun = true;
         self.in_style = tag.name == "style";
         if self.in_style {
             let kind = tag.get("type").unwrap_or_default().trim();

@@ -23,6 +23,8 @@ pub(super) struct Sheet {
     /// Rules by the class, id, name or `*` their subject must have.
     by_key: HashMap<String, Vec<usize>>,
     looks: usize,
+    /// Classes and ids are alike in any case (Selectors §6.6), as in nearly all letters.
+    is_quirky: bool,
     /// A rule whose selector is not understood removes strokes.
     may_clear: bool,
     /// Something with a meaning was declared in an unknown way.
@@ -61,7 +63,7 @@ impl ElementIdentity {
 
 impl Compound {
     /// `None` for what is not understood: states, attributes, places among siblings.
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, is_quirky: bool) -> Option<Self> {
         let mut compound = Self::default();
         let mut rest = text;
         while !rest.is_empty() {
@@ -77,8 +79,8 @@ impl Compound {
             };
             let (name, after) = word.split_at_checked(end).filter(|(name, _)| !name.is_empty())?;
             match sign {
-                Some('.') => compound.classes.push(name.to_owned()),
-                Some(_) => compound.id = Some(name.to_owned()),
+                Some('.') => compound.classes.push(in_case(name, is_quirky)),
+                Some(_) => compound.id = Some(in_case(name, is_quirky)),
                 None if name == "*" => {}
                 None => compound.name = Some(name.to_ascii_lowercase()),
             }
@@ -104,9 +106,9 @@ impl Compound {
 }
 
 impl Sheet {
-    pub(super) fn read(css: &str) -> Self {
+    pub(super) fn read(css: &str, is_quirky: bool) -> Self {
         let css = without_comments(css).replace("<!--", " ").replace("-->", " ");
-        let mut sheet = Self::default();
+        let mut sheet = Self { is_quirky, ..Self::default() };
         let mut rest = css.as_str();
         while !rest.is_empty() {
             let (prelude, mark, after) = next_mark(rest);
@@ -144,7 +146,7 @@ impl Sheet {
         }
         self.is_unsure |= block.is_unsure;
         for selector in selectors.split(',') {
-            let Some(rule) = StyleRule::read(selector, &block) else {
+            let Some(rule) = StyleRule::read(selector, &block, self.is_quirky) else {
                 self.is_unsure |= block.changes_meaning();
                 let is_of_moment = [":hover", ":focus", ":active", ":visited", ":link"]
                     .iter()
@@ -159,6 +161,21 @@ impl Sheet {
             let Some((subject, _)) = rule.selector.first() else { continue };
             self.by_key.entry(subject.key()).or_default().push(self.rules.len());
             self.rules.push(rule);
+        }
+    }
+
+    /// What its selectors ask of an element.
+    pub(super) fn identity(
+        &self,
+        name: &str,
+        classes: Option<&str>,
+        id: Option<&str>,
+    ) -> ElementIdentity {
+        let compared = |name| in_case(name, self.is_quirky);
+        ElementIdentity {
+            name: name.to_owned(),
+            classes: classes.map(compared),
+            id: id.map(compared),
         }
     }
 
@@ -202,8 +219,13 @@ impl Sheet {
     }
 }
 
+/// A name of a class or an id, as it is compared.
+fn in_case(name: &str, is_quirky: bool) -> String {
+    if is_quirky { name.to_ascii_lowercase() } else { name.to_owned() }
+}
+
 impl StyleRule {
-    fn read(selector: &str, block: &Rc<DeclarationBlock>) -> Option<Self> {
+    fn read(selector: &str, block: &Rc<DeclarationBlock>, is_quirky: bool) -> Option<Self> {
         let spaced = selector.replace('>', " > ");
         let mut read: Vec<(Compound, bool)> = Vec::new();
         let mut is_child = false;
@@ -217,7 +239,7 @@ impl StyleRule {
                 *direct = is_child;
             }
             is_child = false;
-            read.push((Compound::read(word)?, false));
+            read.push((Compound::read(word, is_quirky)?, false));
         }
         read.reverse();
         let specificity = read.iter().fold((0, 0, 0), |(ids, classes, names), (compound, _)| {
@@ -237,22 +259,37 @@ impl StyleRule {
         ancestors: impl DoubleEndedIterator<Item = &'a ElementIdentity>,
         looks: &mut usize,
     ) -> bool {
-        let mut wanted = self.selector.iter();
-        let Some((subject, _)) = wanted.next() else { return false };
-        if !subject.is(element) {
+        if !self.selector.first().is_some_and(|(subject, _)| subject.is(element)) {
             return false;
         }
-        let mut next = wanted.next();
+        if self.selector.len() == 1 {
+            return true;
+        }
+        // The compounds that may be the next one to be found, in ascending order: of several
+        // ancestors that fit, it need not be the nearest.
+        let (mut awaited, mut next) = (vec![1], Vec::new());
         for ancestor in ancestors.rev() {
-            let Some((compound, is_direct)) = next else { return true };
-            *looks += 1;
-            if compound.is(ancestor) {
-                next = wanted.next();
-            } else if *is_direct {
+            for at in awaited.drain(..) {
+                let Some((compound, is_direct)) = self.selector.get(at) else { return true };
+                *looks += 1;
+                if !is_direct && next.last() != Some(&at) {
+                    next.push(at);
+                }
+                if compound.is(ancestor) {
+                    next.push(at + 1);
+                }
+            }
+            // What waits for any ancestor finds all that those before it would.
+            let waits_for_any =
+                |at: &usize| self.selector.get(*at).is_none_or(|(_, direct)| !direct);
+            let from = next.iter().rposition(waits_for_any).unwrap_or_default();
+            next.drain(..from);
+            if next.is_empty() {
                 return false;
             }
+            std::mem::swap(&mut awaited, &mut next);
         }
-        next.is_none()
+        awaited.contains(&self.selector.len())
     }
 }
 
@@ -313,8 +350,13 @@ mod tests {
             classes: Some(classes.to_owned()),
             id: Some(id.to_owned()),
         };
-        let ancestors = [identity("td", "", ""), identity("p", "absatz old", "")];
-        let mut sheet = Sheet::read(css);
+        let ancestors = [
+            identity("table", "", ""),
+            identity("tr", "", ""),
+            identity("td", "", ""),
+            identity("p", "absatz old", ""),
+        ];
+        let mut sheet = Sheet::read(css, false);
         let style = sheet.style(
             &identity("span", "weg dose", "x1"),
             ancestors.iter(),
@@ -342,10 +384,25 @@ mod tests {
             "td p span",
             "a, .weg",
             "b,i , span",
+            "td > p span",
+            "td > * > .weg",
+            "table > tr td > p .weg",
+            "table > tr p .dose",
+            "table tr > td > p > span.weg",
         ] {
             assert_eq!(is_struck(&format!("{selector} {stroke}")), Some(true), "{selector}");
         }
-        for selector in [".we", "div.weg", "#x2", "td > .weg", "div .weg", ".weg p", ".weg:hover"] {
+        for selector in [
+            ".we",
+            "div.weg",
+            "#x2",
+            "td > .weg",
+            "div .weg",
+            ".weg p",
+            ".weg:hover",
+            ".Weg",
+            "#X1",
+        ] {
             assert_eq!(is_struck(&format!("{selector}{stroke}")), None, "{selector}");
         }
         for css in [
@@ -421,7 +478,7 @@ mod tests {
             (".h{text-decoration:line-through} a:hover{text-decoration:none}", false),
             ("b:last-child{text-decoration:none}", false),
         ] {
-            assert_eq!(Sheet::read(css).is_unsure, expected, "{css}");
+            assert_eq!(Sheet::read(css, false).is_unsure, expected, "{css}");
         }
     }
 }

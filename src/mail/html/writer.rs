@@ -164,11 +164,7 @@ impl Listener for Writer {
         self.skips_line_end = false;
         let shape = shape(&tag.name);
         self.end_implied(&tag.name, shape);
-        let identity = ElementIdentity {
-            name: tag.name.clone(),
-            classes: tag.get("class").map(str::to_owned),
-            id: tag.get("id").map(str::to_owned),
-        };
+        let identity = self.sheet.identity(&tag.name, tag.get("class"), tag.get("id"));
         let mut own = tag.get("style").map(DeclarationBlock::read).unwrap_or_default();
         if let Some(face) = tag.get("face") {
             own.normal =
@@ -233,7 +229,7 @@ impl Listener for Writer {
 impl Writer {
     pub(super) fn new(outline: &Outline) -> Self {
         Self {
-            sheet: Sheet::read(&outline.css),
+            sheet: Sheet::read(&outline.css, !outline.has_doctype),
             reversed: outline.reversed.iter().rev().copied().collect(),
             is_unsure: outline.is_unsure,
             ..Self::default()
