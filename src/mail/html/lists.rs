@@ -8,11 +8,9 @@ use super::{
 /// No real list has larger numbers.
 const NUMBER_MAX: i64 = 1_000_000;
 
-/// How many columns have a known position, and how many one cell may span.
+/// How many columns have a known position, and how many one cell may span. Whoever spans more means
+/// the whole row.
 const COLUMNS_MAX: usize = 50;
-
-/// How many empty cells are written for cells that span several, in a whole letter.
-const FILLERS_MAX: usize = 1_000;
 
 #[derive(Debug)]
 pub(super) struct List {
@@ -133,12 +131,16 @@ pub(super) struct CellPlace {
     pub(super) covered: usize,
     /// Further columns it spans itself.
     pub(super) wider: usize,
+    /// Its column is not known.
+    pub(super) is_unsure: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct HtmlTable {
     pub(super) is_written: bool,
     column: usize,
+    /// A cell of this row spans more columns than are read.
+    is_clamped: bool,
     /// Rows that the cell in each column still reaches into.
     below: Vec<u32>,
 }
@@ -148,36 +150,42 @@ impl HtmlTable {
         Self { is_written, ..Self::default() }
     }
 
+    /// A group of rows begins or ends. No cell reaches into another one (HTML, "ending a row
+    /// group").
+    pub(super) fn group(&mut self) {
+        self.below.clear();
+    }
+
     pub(super) fn row(&mut self) {
         for rows in self.below.iter_mut().skip(self.column) {
             *rows = rows.saturating_sub(1);
         }
         self.column = 0;
+        self.is_clamped = false;
     }
 
-    pub(super) fn cell(&mut self, tag: &Tag, fillers: &mut usize) -> CellPlace {
+    pub(super) fn cell(&mut self, tag: &Tag) -> CellPlace {
         let before = self.column;
         while let Some(rows) = self.below.get_mut(self.column).filter(|rows| **rows > 0) {
             *rows -= 1;
             self.column += 1;
         }
-        let mut covered = self.column - before;
-        let span = |name| tag.number(name).and_then(|n| u32::try_from(n).ok());
-        let rows = match span("rowspan").unwrap_or(1) {
-            0 => u32::MAX,
-            rows => rows,
+        let span = |name| tag.number(name).filter(|span| *span >= 0);
+        let rows = match span("rowspan").map(u32::try_from) {
+            None => 1,
+            Some(Ok(0) | Err(_)) => u32::MAX,
+            Some(Ok(rows)) => rows,
         };
-        let columns = usize::try_from(span("colspan").unwrap_or(1)).unwrap_or(1);
-        let mut columns = columns.clamp(1, COLUMNS_MAX);
-        if *fillers + covered + columns - 1 > FILLERS_MAX {
-            (covered, columns) = (0, 1);
-        }
-        *fillers += covered + columns - 1;
-        let place = CellPlace { column: self.column, covered, wider: columns - 1 };
-        for column in self.column..self.column + columns {
-            if column >= COLUMNS_MAX {
-                break;
-            }
+        let columns = usize::try_from(span("colspan").unwrap_or(1)).unwrap_or(usize::MAX);
+        let wider = columns.clamp(1, COLUMNS_MAX) - 1;
+        let place = CellPlace {
+            column: self.column,
+            covered: self.column - before,
+            wider,
+            is_unsure: self.is_clamped || (rows > 1 && self.column + wider >= COLUMNS_MAX),
+        };
+        self.is_clamped |= columns > COLUMNS_MAX;
+        for column in self.column..(self.column + wider + 1).min(COLUMNS_MAX) {
             if self.below.len() <= column {
                 self.below.resize(column + 1, 0);
             }
@@ -185,7 +193,7 @@ impl HtmlTable {
                 *below = rows - 1;
             }
         }
-        self.column += columns;
+        self.column += wider + 1;
         place
     }
 }

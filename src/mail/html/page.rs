@@ -151,6 +151,16 @@ impl HtmlPage {
         self.has_line = false;
     }
 
+    /// Empty cells.
+    pub(super) fn fillers(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.is_full {
+                return;
+            }
+            self.block("<td></td>");
+        }
+    }
+
     /// A line's end where no block begins or ends.
     pub(super) fn line(&mut self) {
         self.has_line = true;

@@ -72,8 +72,16 @@ impl Tag {
         self.get(name).is_some()
     }
 
+    /// A number as browsers read it: up to what is none of its figures.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
-        self.get(name)?.trim().parse().ok()
+        let value = self.get(name)?.trim_ascii_start();
+        let (sign, figures) = match value.strip_prefix('-') {
+            Some(figures) => (-1, figures),
+            None => (1, value.strip_prefix('+').unwrap_or(value)),
+        };
+        let end = figures.find(|c: char| !c.is_ascii_digit()).unwrap_or(figures.len());
+        let figures = figures.get(..end).filter(|figures| !figures.is_empty())?;
+        Some(sign * figures.parse().unwrap_or(i64::MAX))
     }
 
     /// A picture of this size is not a picture but a tracker or a spacer.

@@ -51,7 +51,6 @@ pub(super) struct Writer {
     lists: Vec<List>,
     tables: Vec<HtmlTable>,
     selects: Vec<Select>,
-    fillers: usize,
     /// Forms that began, and the one that is open.
     forms: usize,
     form: usize,
@@ -96,6 +95,7 @@ enum ElementEnd {
     Item,
     Quote,
     Table,
+    RowGroup,
     Row,
     /// Further columns that the cell spans.
     Cell(usize),

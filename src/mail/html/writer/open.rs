@@ -301,6 +301,11 @@ impl Writer {
         let mut label = String::new();
         match name {
             "td" | "th" => self.cell(tag, entry, opening.is_some()),
+            "thead" | "tbody" | "tfoot" if self.has_table() => {
+                self.tables.last_mut().into_iter().for_each(HtmlTable::group);
+                self.stand_apart(entry.gap);
+                entry.end = ElementEnd::RowGroup;
+            }
             "tr" if self.has_table() => {
                 self.tables.last_mut().into_iter().for_each(HtmlTable::row);
                 self.layout.row();
@@ -350,11 +355,14 @@ impl Writer {
             self.say(" ");
             return;
         };
-        let place = table.cell(tag, &mut self.fillers);
+        let place = table.cell(tag);
         self.layout.cell(place.column);
+        self.is_unsure |= place.is_unsure;
         if is_written {
-            (0..place.covered).for_each(|_| self.page.block("<td></td>"));
+            self.page.fillers(place.covered);
         } else {
+            // Too deep for the room: there, cells are words in a row.
+            self.is_unsure |= place.column > 0;
             self.page.text(" ", Space::Collapsed, false, TextRun::default(), "");
         }
         entry.end = ElementEnd::Cell(if is_written { place.wider } else { 0 });

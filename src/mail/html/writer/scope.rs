@@ -1,8 +1,8 @@
 //! Which element a tag closes, and what the end of an element adds.
 
 use super::{
-    Appearance, ElementEnd, Gap, Hiding, OpenElement, REOPENED_MAX, Scope, Shape, Space, TextRun,
-    Writer,
+    Appearance, ElementEnd, Gap, Hiding, HtmlTable, OpenElement, REOPENED_MAX, Scope, Shape, Space,
+    TextRun, Writer,
 };
 
 impl Writer {
@@ -136,6 +136,7 @@ impl Writer {
             ElementEnd::Item => self.layout.item_end(),
             ElementEnd::Quote => self.layout.quote_end(),
             ElementEnd::Table => _ = self.tables.pop(),
+            ElementEnd::RowGroup => self.tables.last_mut().into_iter().for_each(HtmlTable::group),
             ElementEnd::Row => self.layout.row_end(),
             ElementEnd::Cell(wider) => {
                 self.layout.cell_end();
@@ -159,7 +160,7 @@ impl Writer {
         if let Some(tag) = entry.tag {
             self.page.block(&format!("</{tag}>"));
             self.tags = self.tags.saturating_sub(1);
-            (0..fillers).for_each(|_| self.page.block("<td></td>"));
+            self.page.fillers(fillers);
         }
         match entry.gap {
             Gap::Line => self.layout.line(),
