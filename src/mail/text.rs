@@ -79,7 +79,9 @@ fn cleaned(text: &str) -> String {
 ///   (Windows text once taken for Latin-1).
 /// * Form feed, vertical tab and Unicode's separators end a line, as they do on paper.
 /// * Other control characters, and those that turn the direction of what follows, leave [`ODD`]:
-///   with them a mail program shows "10 mg" where "01 mg" is written.
+///   with them a mail program shows "10 mg" where "01 mg" is written. So do marks, embeddings and
+///   isolates that lead to the left, unless they are beside Hebrew, Arabic or the like: with them a
+///   mail program shows "5 - 10" where "10 - 5" is written.
 /// * Characters without a width are dropped; between two digits they leave a blank. The soft hyphen
 ///   is dropped within a word and next to no word; everywhere else it is a hyphen.
 ///
@@ -113,10 +115,20 @@ impl Cleaner {
                 '\u{AD}' => self.held = HeldCharacter::SoftHyphen,
                 '\u{200C}' | '\u{200D}' => self.held = self.held.max(HeldCharacter::Joiner(c)),
                 c if turns(c) || is_no_character(c) => self.seen(ODD, out),
+                c if leads_left(c) && !self.is_among_letters_of(c, rest.clone()) => {
+                    self.seen(ODD, out);
+                }
                 c if is_invisible(c) => self.held = self.held.max(HeldCharacter::Invisible),
                 c => self.seen(of_symbol_fonts(c), out),
             }
         }
+    }
+
+    /// Whether a mark that leads to the left is beside letters that are written this way.
+    fn is_among_letters_of(&self, mark: char, rest: impl Iterator<Item = char>) -> bool {
+        let next = rest.take(LEFT_CHARS_MAX).find(|c| c.is_alphanumeric());
+        let is_single = matches!(mark, '\u{61C}' | '\u{200F}');
+        next.is_some_and(is_leftward) || (is_single && self.before.is_some_and(is_leftward))
     }
 
     fn seen(&mut self, c: char, out: &mut String) {
@@ -182,6 +194,31 @@ fn of_symbol_fonts(c: char) -> char {
 /// Overrides of the writing direction (Unicode TR 36 §2.5.2): what follows is shown backwards.
 pub(super) fn turns(c: char) -> bool {
     matches!(c, '\u{202D}' | '\u{202E}')
+}
+
+/// How far it is to the first letter or figure behind a mark of direction.
+const LEFT_CHARS_MAX: usize = 16;
+
+/// Marks with which what follows goes from right to left, as far as it has no direction of its own.
+fn leads_left(c: char) -> bool {
+    matches!(c, '\u{61C}' | '\u{200F}' | '\u{202B}' | '\u{2067}')
+}
+
+/// Letters that are written from right to left.
+fn is_leftward(c: char) -> bool {
+    c.is_alphabetic()
+        && matches!(c,
+            '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}'
+            | '\u{10800}'..='\u{10FFF}' | '\u{1E800}'..='\u{1EFFF}')
+}
+
+/// Whether a text that was not written for it is shown in another order from right to left: `10 - 5
+/// mg` as `mg 5 - 10`.
+pub(super) fn is_moved_from_right_to_left(text: &str) -> bool {
+    let text = text.trim();
+    text.contains(char::is_alphanumeric)
+        && text.contains(|c: char| !c.is_alphanumeric())
+        && !text.contains(is_leftward)
 }
 
 /// Control characters, and code points that are no characters.
@@ -325,7 +362,7 @@ mod tests {
                 "5-10 Ramipril B-12 Rami-\npril",
             ),
             (
-                "5\u{200B}10 5\u{200D}10 5\u{2060}10 5\u{200F}10 5\u{FEFF}10",
+                "5\u{200B}10 5\u{200D}10 5\u{2060}10 5\u{200E}10 5\u{FEFF}10",
                 "5 10 5 10 5 10 5 10 5 10",
             ),
             ("5 \u{AD}10 \u{AD} mg", "5 10  mg"),
@@ -340,5 +377,20 @@ mod tests {
         }
         assert_eq!(one_line("Ramipril 5\u{96}10\u{C}mg\u{1}x", 99).0, "Ramipril 5–10 mg x");
         assert_eq!(one_line("5\u{AD}10 5\u{2028}10 5\u{200B}10", 99).0, "5-10 5 10 5 10");
+    }
+
+    /// What has no direction of its own is shown as `5 - 10` behind such a mark.
+    #[test]
+    fn l143b_marks_that_lead_to_the_left_stay_visible_unless_letters_do_too() {
+        for mark in ['\u{202B}', '\u{2067}', '\u{200F}', '\u{61C}'] {
+            for text in ["10 - 5 mg", "", "mg", "                  \u{5E9}"] {
+                assert_eq!(plain_lines(&format!("a {mark}{text}")), format!("a \u{FFFD}{text}"));
+            }
+            let name = " (\u{5E9}\u{5DC}) 5";
+            assert_eq!(plain_lines(&format!("a{mark}{name}")), format!("a{name}"));
+        }
+        assert_eq!(plain_lines("\u{645}\u{200F} 5"), "\u{645} 5");
+        assert_eq!(plain_lines("\u{645}\u{202B} 5"), "\u{645}\u{FFFD} 5");
+        assert_eq!(plain_lines("\u{202A}10 - 5\u{202C} \u{2068}7\u{2069}"), "10 - 5 7");
     }
 }

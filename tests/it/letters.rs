@@ -380,6 +380,8 @@ proptest! {
     }
 }
 
+/// A page with a footer of the mail server behind it is shown as a text alone. There, a value stands
+/// beside its own name.
 #[test]
 fn l137_values_of_a_table_stand_beside_their_own_names_where_the_text_alone_is_shown() {
     let raw = "From: Labor <labor@mvz.kim.telematik>\r\nSubject: Laborwerte\r\nMessage-ID: <1@x>\r\n\
@@ -394,6 +396,22 @@ fn l137_values_of_a_table_stand_beside_their_own_names_where_the_text_alone_is_s
     assert!(text.contains("Kalium\t6,9 mmol/l\nNatrium\t140 mmol/l"), "{text}");
 }
 
+/// What stands in an embedding or isolate of the other direction is shown the other way round by a
+/// mail program: `5 - 10`. The room shows that there was something.
+#[test]
+fn l143b_a_range_in_the_other_direction_is_noted() {
+    for mark in ['\u{202B}', '\u{2067}'] {
+        let raw = format!(
+            "From: Labor <labor@mvz.kim.telematik>\r\nMessage-ID: <1@x>\r\n\
+             Content-Type: text/plain; charset=utf-8\r\n\r\nDosis {mark}10 - 5 mg\r\n"
+        );
+        let letter = mail::parse(raw.as_bytes());
+        assert_eq!(letter.body.text, "Dosis \u{FFFD}10 - 5 mg", "{mark:?}");
+    }
+}
+
+/// What a fax machine calls itself stands above the caller's number, in the same cell. It is not taken
+/// for the caller's: an answer would go to whatever number somebody typed into a machine.
 #[test]
 fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
     use umstieg::{

@@ -235,6 +235,7 @@ pub(super) struct Appearance {
     pub(super) hiding: Hiding,
     is_invisible: bool,
     is_tiny: bool,
+    pub(super) is_rightward: bool,
     pub(super) space: Space,
     pub(super) font: Font,
     pub(super) in_pre: bool,
@@ -285,6 +286,7 @@ impl Appearance {
         if let Some(is_tiny) = style.is_tiny {
             self.is_tiny = is_tiny;
         }
+        self.is_rightward = style.is_rightward.unwrap_or(self.is_rightward);
         let is_kept = shape.tag == Some("pre");
         self.space = style.space.unwrap_or(if is_kept { Space::Kept } else { self.space });
         self.font = style.font.unwrap_or(self.font);

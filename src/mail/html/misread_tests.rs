@@ -1,6 +1,9 @@
 //! What browsers read otherwise than it seems.
 
-use super::{meaning_tests::check_text, *};
+use super::{
+    meaning_tests::{check_text, check_unsure},
+    *,
+};
 
 #[test]
 fn l138_classes_are_found_whatever_their_case_in_a_page_without_a_doctype() {
@@ -43,4 +46,37 @@ fn l139_a_rule_is_found_by_an_ancestor_that_is_not_the_nearest() {
             "Ramipril ~~10 mg~~ 5 mg",
         );
     }
+}
+
+#[test]
+fn l143_text_that_is_turned_by_what_is_around_it_is_noted() {
+    for source in [
+        "<p style='direction:rtl'><span style='unicode-bidi:bidi-override'>gm 01</span></p>",
+        "<div dir=rtl><bdo>gm 01</bdo></div>",
+        "<div dir=RTL><p><bdo><b>gm 01</b></bdo></p></div>",
+        "<bdo dir=auto>gm 01</bdo>",
+        "<bdo style='direction:rtl'>gm 01</bdo>",
+        "<style>p{direction:rtl}b{unicode-bidi:isolate-override}</style><p><b>gm 01</b>",
+        "<div dir=rtl style='unicode-bidi:bidi-override'>gm 01</div>",
+        "<a dir=rtl style='unicode-bidi:bidi-override'>gm 01</a>",
+    ] {
+        check_unsure(source, "\u{FFFD}gm 01");
+    }
+    check_unsure("<style>b:last-child{unicode-bidi:bidi-override}</style><b>gm 01</b>", "gm 01");
+    for source in [
+        "<bdo>5 mg</bdo>",
+        "<bdo dir=ltr>5 mg</bdo>",
+        "<div dir=rtl><bdo dir=ltr>5 mg</bdo></div>",
+        "<div dir=rtl><p style='direction:ltr'><bdo>5 mg</bdo></p></div>",
+    ] {
+        check_text(source, "5 mg");
+    }
+}
+
+#[test]
+fn l143a_text_that_is_moved_by_the_direction_around_it_is_noted() {
+    check_unsure("<div dir=rtl>10 - 5 mg</div>", "10 - 5 mg");
+    check_unsure("<html style='direction:rtl'><b>&lt;5</b>", "<5");
+    check_text("<div dir=rtl>\u{5E9}\u{5DC} 10 - 5 <b>7</b></div>", "\u{5E9}\u{5DC} 10 - 5 7");
+    check_text("<div dir=ltr>10 - 5 mg</div>", "10 - 5 mg");
 }

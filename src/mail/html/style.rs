@@ -33,7 +33,8 @@ pub(super) struct Style {
     /// Empty space, or its own position, separates it from its neighbours.
     pub(super) is_apart: Option<bool>,
     is_override: Option<bool>,
-    is_rightward: Option<bool>,
+    /// Written from right to left.
+    pub(super) is_rightward: Option<bool>,
     is_relative: Option<bool>,
     offset: Option<Shift>,
     is_small: Option<bool>,
@@ -168,7 +169,7 @@ impl DeclarationBlock {
             || [&self.normal, &self.important].into_iter().any(|style| {
                 style.is_through == Some(true)
                     || !matches!(style.shift, None | Some(Shift::Base))
-                    || style.turns()
+                    || style.turns(true)
             })
     }
 }
@@ -354,9 +355,23 @@ impl Style {
         [self.is_atomic, self.is_floating, self.is_placed].contains(&Some(true))
     }
 
-    /// Its text is shown backwards.
-    pub(super) fn turns(&self) -> bool {
-        self.is_override == Some(true) && self.is_rightward == Some(true)
+    /// What the name and `dir` of an element say of its direction, where no style does.
+    pub(super) fn direct(&mut self, name: &str, dir: Option<&str>) {
+        let is_bdo = name == "bdo";
+        let said = match dir.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "rtl" => Some(true),
+            "ltr" => Some(false),
+            // As its first letter is.
+            "auto" if is_bdo => Some(true),
+            _ => None,
+        };
+        self.is_rightward = self.is_rightward.or(said);
+        self.is_override = self.is_override.or(is_bdo.then_some(true));
+    }
+
+    /// Its text is shown backwards where the text is written in this direction.
+    pub(super) fn turns(&self, is_rightward: bool) -> bool {
+        self.is_override == Some(true) && is_rightward
     }
 
     /// Raised or lowered, in any way.

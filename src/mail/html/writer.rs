@@ -18,7 +18,7 @@ use super::{
     style::{DeclarationBlock, Display, Font, Space, Style},
     symbols,
 };
-use crate::mail::text::Cleaner;
+use crate::mail::text::{Cleaner, is_moved_from_right_to_left};
 
 /// Elements that may be open at once. Deeper ones are read, and a person is told.
 const OPEN_MAX: usize = 256;
@@ -173,6 +173,7 @@ impl Listener for Writer {
         self.is_unsure |= own.is_unsure;
         let ancestors = self.stack.iter().map(|entry| &entry.identity);
         let mut style = self.sheet.style(&identity, ancestors, &own);
+        style.direct(&tag.name, tag.get("dir"));
         let is_closed_dialog = tag.name == "dialog" && !tag.has("open");
         if tag.has("hidden") || is_closed_dialog {
             style.display = Some(Display::None);
@@ -291,6 +292,7 @@ impl Writer {
             }
             self.open_cell();
         }
+        self.is_unsure |= look.is_rightward && is_moved_from_right_to_left(text);
         let has_words = text.contains(char::is_alphanumeric);
         self.is_marked |= has_words && (look.is_struck || look.level.depth > 0);
         let in_pre = self.stack.last().is_some_and(|entry| entry.in_pre);

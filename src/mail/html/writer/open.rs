@@ -396,6 +396,11 @@ impl Writer {
     fn write_words(&mut self, tag: &Tag) {
         // What is said may open a cell on top of it.
         let place = self.stack.len().saturating_sub(1);
+        if self.stack.last().is_some_and(|entry| entry.style.turns(entry.look.is_rightward)) {
+            // A mail program shows it backwards.
+            self.is_unsure = true;
+            self.say(&ODD.to_string());
+        }
         let end = match tag.name.as_str() {
             "q" => {
                 self.say("\"");
@@ -440,14 +445,7 @@ impl Writer {
             }
             "meter" | "progress" => return self.scale(tag),
             "option" => return self.option(tag),
-            name => {
-                let is_bdo = name == "bdo"
-                    && tag.get("dir").is_some_and(|dir| dir.trim().eq_ignore_ascii_case("rtl"));
-                if is_bdo || self.stack.last().is_some_and(|entry| entry.style.turns()) {
-                    // A mail program shows it backwards.
-                    self.is_unsure = true;
-                    self.say(&ODD.to_string());
-                }
+            _ => {
                 let parent = place.checked_sub(1).and_then(|at| self.stack.get(at));
                 let parent = parent.map(|entry| entry.identity.name.clone()).unwrap_or_default();
                 match self.formula(tag, &parent) {
