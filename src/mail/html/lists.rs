@@ -1,7 +1,7 @@
 //! How items of a list are counted, and where the cells of a table are.
 
 use super::{
-    reader::Tag,
+    reader::{Tag, counts_backwards},
     style::{Marker, marker},
 };
 
@@ -26,7 +26,7 @@ impl List {
         let own = tag.get("type").and_then(|kind| marker(kind.trim()));
         let default = if tag.name == "ol" { Marker::Decimal } else { Marker::Bullet };
         let marker = styled.or(own).unwrap_or(default);
-        let is_reversed = tag.name == "ol" && tag.has("reversed");
+        let is_reversed = counts_backwards(tag);
         let first = if is_reversed { counted } else { 1 };
         let next = tag.number("start").filter(|_| tag.name == "ol").unwrap_or(first);
         let has_labels = is_reversed || !matches!(marker, Marker::Decimal | Marker::Bullet);

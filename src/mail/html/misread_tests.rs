@@ -5,6 +5,8 @@ use super::{
     *,
 };
 
+/// In a page without a doctype, as nearly all letters are, classes and ids are alike in any case
+/// (HTML, "quirks mode"; Selectors §6.6).
 #[test]
 fn l138_classes_are_found_whatever_their_case_in_a_page_without_a_doctype() {
     const OLD: &str = "-//W3C//DTD HTML 4.01 Transitional//EN";
@@ -35,6 +37,7 @@ fn l138_classes_are_found_whatever_their_case_in_a_page_without_a_doctype() {
     }
 }
 
+/// Of several ancestors that fit, it need not be the nearest.
 #[test]
 fn l139_a_rule_is_found_by_an_ancestor_that_is_not_the_nearest() {
     for rule in [".alt > div span", "body > .alt > div div > span", ".alt div > div span"] {
@@ -48,6 +51,23 @@ fn l139_a_rule_is_found_by_an_ancestor_that_is_not_the_nearest() {
     }
 }
 
+/// Lists that count backwards keep their own numbers, whatever stands before or in them.
+#[test]
+fn l144_a_list_that_counts_backwards_counts_its_own_items() {
+    let list = "<ol reversed><li>drei<li>zwei<li>eins</ol>";
+    let text = "3. drei\n2. zwei\n1. eins";
+    check_text(&format!("<ol reversed style='display:none'><li>zwei</ol>{list}"), text);
+    check_text(&format!("<script></script><template></template>{list}"), text);
+    check_text(
+        "<ol reversed><li>zwei<menu><li>x<li>y</menu><li>eins</ol>",
+        "2. zwei\n  - x\n  - y\n1. eins",
+    );
+    check_text("<ol reversed><li>zwei</ul><li>eins</ol>", "2. zwei\n1. eins");
+    let deep = format!("{}{}", "<ul>".repeat(70), "</ul>".repeat(70));
+    check_text(&format!("<ol reversed><li>zwei{deep}<li>eins</ol>"), "2. zwei\n1. eins");
+}
+
+/// The direction is inherited, and `bdo` needs none of its own.
 #[test]
 fn l143_text_that_is_turned_by_what_is_around_it_is_noted() {
     for source in [
@@ -73,6 +93,7 @@ fn l143_text_that_is_turned_by_what_is_around_it_is_noted() {
     }
 }
 
+/// From right to left, a mail program shows the range `10 - 5` the other way round.
 #[test]
 fn l143a_text_that_is_moved_by_the_direction_around_it_is_noted() {
     check_unsure("<div dir=rtl>10 - 5 mg</div>", "10 - 5 mg");

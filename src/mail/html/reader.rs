@@ -327,12 +327,19 @@ pub(super) struct Outline {
     /// Whether the sheet being read applies, if that is known.
     applies: Option<bool>,
     in_style: bool,
-    /// The open lists: their place in `reversed`.
-    lists: Vec<Option<usize>>,
+    /// The open lists: their names, and their place in `reversed`.
+    lists: Vec<(String, Option<usize>)>,
+    /// Lists that are open in them and are too deep to be counted.
+    deeper: usize,
 }
 
 /// Lists within lists that are counted.
 const LISTS_MAX: usize = 64;
+
+/// Whether the items of this list are counted in [`Outline::reversed`].
+pub(super) fn counts_backwards(tag: &Tag) -> bool {
+    tag.name == "ol" && tag.has("reversed")
+}
 
 impl Outline {
     pub(super) fn of(source: &str) -> Self {
@@ -375,16 +382,20 @@ impl Listener for Outline {
             };
         }
         match tag.name.as_str() {
-            "ol" | "ul" if self.lists.len() < LISTS_MAX => {
-                let is_counted = tag.name == "ol" && tag.has("reversed");
-                self.lists.push(is_counted.then_some(self.reversed.len()));
+            "ol" | "ul" | "menu" | "dir" => {
+                let is_counted = counts_backwards(tag);
+                if self.lists.len() < LISTS_MAX {
+                    let place = is_counted.then_some(self.reversed.len());
+                    self.lists.push((tag.name.clone(), place));
+                } else {
+                    self.deeper += 1;
+                }
                 if is_counted {
                     self.reversed.push(0);
                 }
             }
-            "ol" if tag.has("reversed") => self.reversed.push(0),
             "li" => {
-                if let Some(Some(list)) = self.lists.last()
+                if let Some((_, Some(list))) = self.lists.last().filter(|_| self.deeper == 0)
                     && let Some(count) = self.reversed.get_mut(*list)
                 {
                     *count += 1;
@@ -396,8 +407,13 @@ impl Listener for Outline {
 
     fn close(&mut self, name: &str) {
         self.in_style = false;
-        if matches!(name, "ol" | "ul") {
-            self.lists.pop();
+        if !matches!(name, "ol" | "ul" | "menu" | "dir") {
+            return;
+        }
+        if self.deeper > 0 {
+            self.deeper -= 1;
+        } else if let Some(at) = self.lists.iter().rposition(|(open, _)| open == name) {
+            self.lists.truncate(at);
         }
     }
 

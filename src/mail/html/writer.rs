@@ -13,7 +13,7 @@ use super::{
     layout::TextLayout,
     lists::{HtmlTable, List},
     page::{HtmlPage, TextRun},
-    reader::{Listener, Outline, Tag},
+    reader::{Listener, Outline, Tag, counts_backwards},
     sheet::{ElementIdentity, Sheet},
     style::{DeclarationBlock, Display, Font, Space, Style},
     symbols,
@@ -43,6 +43,8 @@ pub(super) struct Writer {
     sheet: Sheet,
     /// Items of the lists to come that count backwards, the next one last.
     reversed: Vec<i64>,
+    /// Items of the list that begins with this tag, if it counts backwards.
+    counted: Option<i64>,
     stack: Vec<OpenElement>,
     /// Elements that were not put on the full stack, by name: their end tags close nothing.
     skipped: HashMap<String, usize>,
@@ -162,6 +164,8 @@ impl Listener for Writer {
 
     fn open(&mut self, tag: &Tag) {
         self.skips_line_end = false;
+        // Also of a list that is not shown.
+        self.counted = if counts_backwards(tag) { self.reversed.pop() } else { None };
         let shape = shape(&tag.name);
         self.end_implied(&tag.name, shape);
         let identity = self.sheet.identity(&tag.name, tag.get("class"), tag.get("id"));

@@ -319,9 +319,7 @@ impl Writer {
             }
             "ul" | "ol" | "menu" | "dir" => {
                 self.stand_apart(Gap::Line);
-                let is_counted = name == "ol" && tag.has("reversed");
-                let counted = if is_counted { self.reversed.pop() } else { None };
-                let list = List::of(tag, entry.style.marker, counted.unwrap_or(1));
+                let list = List::of(tag, entry.style.marker, self.counted.unwrap_or(1));
                 opening = opening.map(|_| list.tag());
                 written = opening.map(|_| list.opening());
                 self.lists.push(list);
