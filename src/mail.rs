@@ -2,7 +2,7 @@
 //!
 //! The reader copes with hostile mail, and with mail that was badly built or damaged on its way:
 //! nothing is left out without a trace. The structure (header fields, MIME parts) is split here, in
-//! one pass per level and under named limits; `mail-parser` decodes dates, base64 and character
+//! one pass per level and under named limits; `mail-parser` decodes base64 and character
 //! sets (decision 17).
 
 mod alternative;

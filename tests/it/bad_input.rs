@@ -492,3 +492,28 @@ async fn unknown_and_malformed_events_are_taken_and_later_ones_still_work() {
     assert_eq!(stage.texts_of_dispatches().await, ["Eine spätere Antwort"]);
     stage.lives_on().await;
 }
+
+/// `L150`: `since` leaves in the mailbox what is surely older. Letters whose dates are written as people do,
+/// and in a form that may be any day, are not.
+#[tokio::test]
+async fn l150_a_letter_whose_date_is_written_as_people_do_is_not_older_than_since() {
+    let mut stage = Stage::before_start(|mut channels| {
+        channels[0].more_inbox = "since = \"2026-11-01\"\n".to_owned();
+        channels
+    })
+    .await;
+    let mail = |id: &str, date: &str| {
+        format!(
+            "From: Labor <labor@mvz.kim.telematik>\r\nTo: {}\r\nSubject: Laborwerte\r\n\
+             Message-ID: <{id}@x>\r\nDate: {date}\r\n\r\nBrief {id}\r\n",
+            stage.practice
+        )
+    };
+    stage.receive(&mail("gestern", "23.11.2026 08:00:00 +0100")).await;
+    stage.receive(&mail("irgendwann", "11/12/2026 08:00:00 +0100")).await;
+    stage.receive(&mail("heute", "Tue, 24 Nov 2026 08:00:00 +0100")).await;
+    stage.gateway.start().await.unwrap();
+    stage.anna_sees("Brief heute").await;
+    stage.anna_sees("Brief gestern").await;
+    stage.anna_sees("Brief irgendwann").await;
+}
