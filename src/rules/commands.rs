@@ -30,9 +30,15 @@ impl Asked {
 
 /// `!hilfe`, `!original`, `!erneut` and the others of the table; any other word after the prefix is
 /// answered with the help, so that a mistyped command never leaves as a letter. What comes between
-/// the prefix and the word, or after the word, is not part of it.
+/// the prefix and the word, or after the word, is not part of it. Nor is what shows nothing, nor
+/// quotation marks around the whole; and a command that is all a message says may stand behind any
+/// sign.
 pub fn asked(words: &Words) -> Option<Asked> {
-    let said = words.body.trim().strip_prefix(COMMAND_PREFIX)?;
+    let body: String = words.body.chars().filter(|c| !shows_nothing(*c)).map(narrow).collect();
+    let (said, is_first) = match unquoted(body.trim()).strip_prefix(COMMAND_PREFIX) {
+        Some(said) => (said, true),
+        None => (behind_a_prefix(&body)?, false),
+    };
     let rest = said.trim_start_matches(|c: char| !c.is_alphanumeric());
     let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
     let (word, behind) = rest.split_at_checked(end)?;
@@ -40,7 +46,7 @@ pub fn asked(words: &Words) -> Option<Asked> {
     if !word.starts_with(char::is_alphabetic) {
         return None;
     }
-    let is_direct = said.starts_with(word);
+    let is_direct = is_first && said.starts_with(word);
     let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
     // On a Mac, an umlaut is two characters.
     let name = word.to_lowercase().replace("a\u{308}", "ä");
@@ -60,6 +66,42 @@ pub fn asked(words: &Words) -> Option<Asked> {
     // command.
     let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
     (is_direct || is_alone).then_some(Asked::Known { command: row, person })
+}
+
+/// The prefix for the forms of it that East Asian keyboards write.
+fn narrow(c: char) -> char {
+    if matches!(c, '！' | '﹗' | '︕') { '!' } else { c }
+}
+
+/// What quotation marks or backticks stand around, if they do so around the whole: in
+/// "„!Achtung“ steht darauf" they do not.
+fn unquoted(body: &str) -> &str {
+    let is_mark = |c: char| "\"'`´‘’‚‛“”„‟«»‹›「」『』〝〞〟＂＇".contains(c);
+    let bare = body.trim_matches(is_mark).trim();
+    // No word goes on behind a closing mark, as one does in "d'Or".
+    let ends_before =
+        bare.split(is_mark).skip(1).any(|behind| !behind.starts_with(char::is_alphanumeric));
+    if ends_before { body } else { bare }
+}
+
+/// What a message says, if signs stand before it and the prefix among them: `(!erneut)`, `**!erneut**`
+/// as clients write bold, or a prefix that a keyboard made a picture of.
+fn behind_a_prefix(body: &str) -> Option<&str> {
+    let (signs, said) = body.split_at_checked(body.find(char::is_alphanumeric)?)?;
+    signs.contains(['!', '❗', '❕', '‼']).then_some(said)
+}
+
+/// Characters that a reader sees nothing of, however they came before or into a command: those to be
+/// ignored where they have no glyph (Unicode, `Default_Ignorable_Code_Point`), control characters and
+/// the empty Braille pattern.
+fn shows_nothing(c: char) -> bool {
+    (c.is_control() && !c.is_whitespace())
+        || matches!(c,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// Whether a character belongs to a word: including the dots of an umlaut that follow its letter.
@@ -181,5 +223,77 @@ mod tests {
         }
         assert_eq!(asked(&words("!ausladen @c:x")), known(RoomCommand::Dismiss, Some("@c:x")));
         assert_eq!(asked(&words("!vertrauen @c:x")), known(RoomCommand::Trust, Some("@c:x")));
+    }
+
+    /// L151: what a person copied together with its quotes, or a keyboard put an unseen or a wide sign
+    /// to, does not leave as a letter.
+    #[test]
+    fn l151_a_command_in_quotes_or_behind_an_unseen_sign_is_no_letter() {
+        let unseen = [
+            '\u{AD}',
+            '\u{61C}',
+            '\u{180E}',
+            '\u{200B}',
+            '\u{200D}',
+            '\u{200E}',
+            '\u{202A}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{FE0F}',
+            '\u{FEFF}',
+            '\u{0}',
+            '\u{7F}',
+            '\u{E0001}',
+        ];
+        for c in unseen {
+            for body in [
+                format!("{c}!original bitte"),
+                format!(" {c} {c}!original bitte"),
+                format!("!{c}original bitte"),
+                format!("!orig{c}inal bitte"),
+                format!("!original{c} bitte"),
+            ] {
+                assert_eq!(asked(&words(&body)), known(RoomCommand::Original, None), "{body:?}");
+            }
+            let body = format!("{c}!einlassen {c}@carla:x.example{c}");
+            let expected = known(RoomCommand::Admit, Some("@carla:x.example"));
+            assert_eq!(asked(&words(&body)), expected, "{body:?}");
+        }
+        for (body, expected) in [
+            ("！erneut", known(RoomCommand::Retry, None)),
+            ("！original bitte", known(RoomCommand::Original, None)),
+            ("！ erneut", known(RoomCommand::Retry, None)),
+            ("﹗orginal", unknown("orginal")),
+            ("„!erneut“", known(RoomCommand::Retry, None)),
+            ("„!erneut“.", known(RoomCommand::Retry, None)),
+            ("„!erneut", known(RoomCommand::Retry, None)),
+            ("„ !erneut “", known(RoomCommand::Retry, None)),
+            ("\"!original\"", known(RoomCommand::Original, None)),
+            ("“!original bitte”", known(RoomCommand::Original, None)),
+            ("'!original für d'Or'", known(RoomCommand::Original, None)),
+            ("»!hilfe«", known(RoomCommand::Help, None)),
+            ("`!erneut`", known(RoomCommand::Retry, None)),
+            ("```\n!erneut\n```", known(RoomCommand::Retry, None)),
+            ("`!einlassen @carla:x`", known(RoomCommand::Admit, Some("@carla:x"))),
+            ("„!orginal“", unknown("orginal")),
+            ("\u{200B}„！erneut“", known(RoomCommand::Retry, None)),
+            ("**!erneut**", known(RoomCommand::Retry, None)),
+            ("(!erneut)", known(RoomCommand::Retry, None)),
+            ("❗\u{FE0F}erneut", known(RoomCommand::Retry, None)),
+            // These are said to the correspondent.
+            ("„!Achtung“ steht darauf", None),
+            ("\"!Achtung\" steht auf \"Labor\"", None),
+            ("'!erneut' half nicht", None),
+            ("„Bitte !erneut“", None),
+            ("(!) Original liegt bei", None),
+            ("❗Achtung Kalium 6,8", None),
+            ("❗Original liegt bei", None),
+            ("\u{200B}", None),
+            ("„“", None),
+        ] {
+            assert_eq!(asked(&words(body)), expected, "{body:?}");
+        }
     }
 }
