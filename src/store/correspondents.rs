@@ -4,7 +4,8 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState};
+use super::StoredDispatch;
+use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState, MailAddress};
 
 /// Opens a conversation of a channel. A letter of its correspondent opens it.
 pub(super) async fn open_conversation(
@@ -35,11 +36,12 @@ pub(super) async fn open_conversation(
     Ok(ConversationId(id))
 }
 
-/// Notes what became of a dispatch to the correspondent of a conversation, as far as it tells whether
-/// the correspondent can be reached.
+/// Notes what became of a dispatch, as far as it tells whether a correspondent can be reached: the one
+/// of the conversation, or the one at the address that a letter wanted its answer to go to. There may
+/// be none at it; then nothing is noted.
 pub(super) async fn note_reached(
     connection: &mut PgConnection,
-    conversation: ConversationId,
+    dispatch: &StoredDispatch,
     state: DeliveryState,
     at: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
@@ -47,13 +49,24 @@ pub(super) async fn note_reached(
         return Ok(());
     }
     sqlx::query!(
-        "update correspondents
-         set accepted_at = case when $2 then greatest(accepted_at, $3) else accepted_at end,
-             failed_at = case when $2 then failed_at else greatest(failed_at, $3) end
-         where id = (select correspondent_id from conversations where id = $1)",
-        conversation.0,
+        "update correspondents as addressee
+         set accepted_at = case
+                 when $2 then greatest(addressee.accepted_at, $3)
+                 else addressee.accepted_at
+             end,
+             failed_at = case
+                 when $2 then addressee.failed_at
+                 else greatest(addressee.failed_at, $3)
+             end
+         from conversations as conversation
+         join correspondents as author on author.id = conversation.correspondent_id
+         where conversation.id = $1
+           and addressee.kind = author.kind
+           and addressee.key = coalesce($4, author.key)",
+        dispatch.conversation.0,
         state == DeliveryState::Accepted,
         at,
+        dispatch.answer_to.as_ref().map(MailAddress::as_str),
     )
     .execute(connection)
     .await?;

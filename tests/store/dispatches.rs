@@ -2,11 +2,11 @@
 //! whose attempt it is.
 
 use umstieg::{
-    model::{ConversationId, DeliveryState, LetterId},
-    store::{Attempt, MayLeave, ParkedKind, Resolution, StoreError, StoredDispatch},
+    model::{ConversationId, Correspondent, DeliveryState, LetterId, MailAddress},
+    store::{Attempt, MayLeave, ParkedKind, Placing, Resolution, StoreError, StoredDispatch},
 };
 
-use crate::tables::{NOW, SpokenPart, StoreTables, after, erik, id, name, notice};
+use crate::tables::{NOW, SpokenPart, StoreTables, after, erik, id, name, notice, placing};
 
 const ANNA: &str = "@anna:x";
 const BERT: &str = "@bert:x";
@@ -468,4 +468,29 @@ async fn a_damaged_dispatch_is_told_and_settled_by_how_far_it_came() {
         assert_eq!(tables.waiting(conversation).await[0].content["body"], expected);
         assert_eq!(store.parked_count().await.unwrap(), 1);
     }
+}
+
+/// L152: where a letter's answer goes to another address than its author's, nothing reached the author.
+#[tokio::test]
+async fn l152_who_got_no_answer_is_not_noted_as_reached() {
+    let tables = StoreTables::new().await;
+    let (kim, erik) = (name("kim"), erik());
+    let elsewhere = MailAddress::new("station4@charite.kim.telematik").unwrap();
+    let reached = "select count(*) from correspondents where accepted_at is not null";
+    let answer_elsewhere = async |message_id| {
+        let letter = tables.letter().await;
+        let placing = placing(letter, &kim, &erik);
+        let conversation = tables.place(Placing { answer_to: Some(&elsewhere), ..placing }).await;
+        says(&tables, conversation, ANNA, message_id, (Some(letter), 0)).await;
+        assert_eq!(tables.closed(conversation).await.answer_to.as_ref(), Some(&elsewhere));
+        tables.hands_over(conversation).await;
+    };
+    answer_elsewhere("1").await;
+    assert_eq!(tables.sql(reached).await, "0", "nothing was sent to Erik");
+    // Once the one at that address is known, too, it is the one who was reached.
+    let station = Correspondent::Mail(elsewhere.clone());
+    tables.place(placing(tables.letter().await, &kim, &station)).await;
+    answer_elsewhere("2").await;
+    let who = "select key from correspondents where accepted_at is not null";
+    assert_eq!(tables.sql(who).await, "station4@charite.kim.telematik");
 }

@@ -127,7 +127,7 @@ impl Store {
         .await?
         .rows_affected();
         if settled == 1 {
-            note_reached(&mut transaction, dispatch.conversation, state, at).await?;
+            note_reached(&mut transaction, dispatch, state, at).await?;
             self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
                 .await?;
             if let Some((channel, reason)) = parked_for {
