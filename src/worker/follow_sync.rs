@@ -50,10 +50,10 @@ const GAP_TRIES_MAX: u32 = 4;
 type GapTries = BTreeMap<OwnedRoomId, u32>;
 
 /// What follows a `/sync`.
-enum Next {
-    /// The homeserver has more.
-    AtOnce,
-    AfterAPause,
+enum AfterSync {
+    /// The next one at once: the homeserver has more.
+    More,
+    Pause,
 }
 
 /// Follows the timeline until the task is dropped.
@@ -65,7 +65,7 @@ pub async fn follow_sync(shop: &Shop) {
             Ok(next) => {
                 failures = 0;
                 shop.report("homeserver", true);
-                if matches!(next, Next::AtOnce) {
+                if matches!(next, AfterSync::More) {
                     continue;
                 }
                 // Either of the two.
@@ -105,10 +105,10 @@ impl SyncError {
     }
 }
 
-async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<Next, SyncError> {
+async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<AfterSync, SyncError> {
     let bot = ctx.homeserver.bot();
     if !ctx.store.lease(LEASE).await? {
-        return Ok(Next::AfterAPause);
+        return Ok(AfterSync::Pause);
     }
     let mut since = ctx.store.sync_position(bot.as_str()).await?;
     let device = relay::bot_device(ctx).await?;
@@ -182,7 +182,7 @@ async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<Next, SyncError> {
         metrics::counter!("umstieg_events_by_sync_total").increment(new);
     }
     tries.clear();
-    Ok(if has_more { Next::AtOnce } else { Next::AfterAPause })
+    Ok(if has_more { AfterSync::More } else { AfterSync::Pause })
 }
 
 /// Portals are rooms we make, or their successors. People who want to write to a correspondent do
