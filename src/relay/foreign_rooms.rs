@@ -28,7 +28,7 @@ const DECLINE_WITHIN: Duration = Duration::from_secs(10);
 const DECLINE_AGAIN: Duration = Duration::from_secs(600);
 
 /// Time until it is tried again because other invitations are being declined.
-const TURN_AGAIN: Duration = Duration::from_secs(30);
+const TURN_AGAIN: Duration = Duration::from_secs(10);
 
 /// Reads a room that is no portal. Its events stay, because it may be a room whose creation we have
 /// not noted yet; but a user who invited a ghost there is not left waiting.
