@@ -222,7 +222,8 @@ async fn gap(
             Ok(page) => page,
             Err(error) if matches!(error.kind(), ErrorKind::Again { .. }) => {
                 let failed = tries.entry(room.room_id.clone()).or_default();
-                *failed += 1;
+                // A limit on requests says nothing about this room, and passes.
+                *failed += u32::from(!error.is_rate_limit());
                 if *failed < GAP_TRIES_MAX {
                     return Err(error.into());
                 }
