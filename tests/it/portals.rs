@@ -389,6 +389,28 @@ async fn tim_4_a_tombstone_that_names_another_portal_leads_nowhere() {
     assert_eq!(stage.anna_sees("Wieder Frieda").await.room_id, other.room_id);
 }
 
+/// B90: a tombstone that leads nowhere. People can go on writing in the room, so what they write
+/// leaves, or they are told that it does not.
+#[tokio::test]
+async fn b90_what_is_written_in_a_room_whose_tombstone_leads_nowhere_is_not_lost() {
+    let stage = Stage::new().await;
+    let (erik, letter) = first_letter(&stage).await;
+    let other = stage.anna.create_room(&[], false).await.unwrap();
+    forge_tombstone(&stage, &letter.room_id, &other).await;
+    stage.database_says("select upgraded_at is not null from rooms", "t").await;
+    stage.anna.send_text(&letter.room_id, "Trotzdem hier").await.unwrap();
+    stage.mails(&erik, 1).await;
+    let token = stage.token_of(&stage.anna_id).await;
+    let path = format!("/_matrix/client/v3/rooms/{other}/state/m.room.join_rules");
+    let open = json!({ "join_rule": "public" });
+    stage.world.homeserver.request("PUT", &path, &token, Some(&open)).await.unwrap();
+    next_letter(&stage, &erik, "p2@x", "Noch einer").await;
+    stage.database_says("select count(*) from rooms where state = 'gone'", "1").await;
+    stage.anna.send_text(&letter.room_id, "Noch einmal hier").await.unwrap();
+    let mails = stage.mails(&erik, 2).await;
+    assert!(mails[1].contains("Noch einmal hier"), "{}", mails[1]);
+}
+
 /// A crash between createRoom and our note of it: the room is there, and we do not know it.
 #[tokio::test]
 async fn a_room_made_before_a_crash_is_adopted_and_not_doubled() {

@@ -304,3 +304,40 @@ proptest! {
         }
     }
 }
+
+/// B91, B92: texts between the files of a mail, and text that only one of two versions has.
+#[test]
+fn b91_b92_no_text_between_files_is_lost() {
+    let head = "From: a@x.de\nSubject: x\n";
+    let text = |kind: &str, words: &str| format!("--b\nContent-Type: text/{kind}\n\n{words}\n");
+    let file = |name: &str| {
+        format!(
+            "--b\nContent-Type: image/jpeg\nContent-Disposition: inline; filename={name}\n\nx\n"
+        )
+    };
+    let mixed = format!(
+        "Content-Type: multipart/mixed; boundary=b\n\n{}{}{}{}{}--b--\n",
+        text("html", "<p>Eins</p>"),
+        file("i.jpg"),
+        text("html", "<p>Zwei</p>"),
+        file("k.jpg"),
+        text("plain", "Drei"),
+    );
+    let versions = format!(
+        "Content-Type: multipart/alternative; boundary=a\n\n\
+         --a\nContent-Type: text/plain\n\nEins\n\
+         --a\nContent-Type: multipart/mixed; boundary=b\n\n{}{}{}--b--\n--a--\n",
+        text("html", "<p>Eins</p>"),
+        file("i.jpg"),
+        text("html", "<p>Zwei</p>"),
+    );
+    for (mail, words, names) in [
+        (mixed, "Eins\n\nZwei\n\nDrei", &["i.jpg", "k.jpg"][..]),
+        (versions, "Eins\n\nZwei", &["i.jpg"][..]),
+    ] {
+        let letter = mail::parse(format!("{head}{mail}").as_bytes());
+        let found: Vec<_> = letter.attachments.iter().map(|a| a.file_name.as_str()).collect();
+        assert_eq!((letter.body.text.as_str(), found.as_slice()), (words, names), "{mail:?}");
+        assert_eq!(letter.defects, [], "{mail:?}");
+    }
+}
