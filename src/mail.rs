@@ -26,6 +26,7 @@ mod media_type;
 mod multipart;
 mod parameters;
 mod parse;
+mod report;
 mod signed;
 mod skeleton;
 mod text;

@@ -313,6 +313,10 @@ impl Phrase {
             Self::LetterSentBy { address: Some(address) } => {
                 ("letter-sent-by", [("address", foreign(address))].into_iter().collect())
             }
+            Self::ReportCame { from: None } => plain("report-came-from-nobody"),
+            Self::ReportCame { from: Some(address) } => {
+                with("report-came", "address", foreign(address))
+            }
             Self::FaxNumberClaimed { number } => {
                 with("fax-number-claimed", "number", foreign(number))
             }

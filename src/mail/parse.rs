@@ -7,6 +7,7 @@ use super::{
     entity::{PartPlace, PartReader, PartSource, PartsFound},
     header::{HeaderBlock, Named, is_garbled, text, unfold},
     media_type::{OCTETS, sniff},
+    report,
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body},
 };
@@ -117,6 +118,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         body,
         attachments,
         automatic: is_automatic(&block),
+        reports_on: report::about(&block, content),
         urgent: is_urgent(&block),
         defects: defects.into_iter().collect(),
     }

@@ -29,6 +29,9 @@ pub struct Letter {
     /// Whether a machine wrote it: a report, an absence note, a list (RFC 3834, KIM-21). Such a
     /// letter is shown and never answered by a machine.
     pub automatic: bool,
+    /// A report is about the mail that bore one of these ids (RFC 3464, RFC 8098; KIM-29). Nothing
+    /// for what is no report, and for a report that names no mail.
+    pub reports_on: Vec<MessageId>,
     /// Whether its sender marked it as urgent.
     pub urgent: bool,
     /// What could not be read, so that a person looks at the original.

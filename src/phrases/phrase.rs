@@ -225,6 +225,10 @@ pub enum Phrase {
     LetterSentBy {
         address: Option<String>,
     },
+    /// A report about this dispatch has come, and follows; who it says it is from.
+    ReportCame {
+        from: Option<String>,
+    },
     /// Only the fax machine says that it has this number.
     FaxNumberClaimed {
         number: String,
@@ -358,6 +362,7 @@ impl Phrase {
             | Self::AnswersGoElsewhere { .. }
             | Self::AnswersWantedElsewhere { address: Some(_) }
             | Self::LetterSentBy { address: Some(_) }
+            | Self::ReportCame { from: Some(_) }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::FileNotFaxable { .. }

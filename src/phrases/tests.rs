@@ -101,6 +101,8 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::SenderReadsNoAnswers,
         Phrase::LetterSentBy { address: None },
         Phrase::LetterSentBy { address: Some(text()) },
+        Phrase::ReportCame { from: None },
+        Phrase::ReportCame { from: Some(text()) },
         Phrase::FaxNumberClaimed { number: "+49301234567".to_owned() },
         Phrase::FaxNumbersDiffer { number: "+49301234567".to_owned(), station: text() },
         Phrase::LetterUrgent,

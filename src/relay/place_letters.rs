@@ -1,7 +1,10 @@
 //! Road (a), first half: a letter finds its conversation and becomes posts.
 
+mod reports;
+
 use tracing::{info, warn};
 
+use self::reports::place_report;
 use super::{
     Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
@@ -102,6 +105,10 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
             Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
             None => Ok(()),
         },
+        Arrival::Report(about) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(new) => place_report(ctx, line, &stored, new, &about).await,
+            None => Ok(()),
+        },
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
         Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, read).await? {
             Some(_) => park(ctx, line, id, why).await,
@@ -175,12 +182,8 @@ async fn place_letter(
         &answers_to,
         doubt.as_ref(),
     );
-    if stored.too_large {
-        hints.insert(0, Phrase::LetterTooLarge { limit_mib: limit_mib(line) });
-    } else if stored.out_of_reach {
-        hints.insert(0, Phrase::LetterOutOfReach);
-    } else if is_undecrypted {
-        hints.insert(0, Phrase::LetterUndecrypted);
+    if let Some(first) = first_hint(line, stored, is_undecrypted) {
+        hints.insert(0, first);
     }
     let head: Vec<String> = letter_hints::head(channel, &letter, ctx.clock.now())
         .iter()
@@ -203,6 +206,7 @@ async fn place_letter(
             AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
         },
         caller_doubt: doubt.as_ref().map(CallerDoubt::key),
+        reports_on: None,
         posts: &[],
         stays: is_undecrypted,
         again_at: is_undecrypted.then(|| {
@@ -219,6 +223,17 @@ async fn place_letter(
         .increment(1);
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
     Ok(())
+}
+
+/// What a room has to know first about a letter: that this is not the whole letter, and why.
+fn first_hint(line: &Line, stored: &StoredLetter, is_undecrypted: bool) -> Option<Phrase> {
+    if stored.too_large {
+        Some(Phrase::LetterTooLarge { limit_mib: limit_mib(line) })
+    } else if stored.out_of_reach {
+        Some(Phrase::LetterOutOfReach)
+    } else {
+        is_undecrypted.then_some(Phrase::LetterUndecrypted)
+    }
 }
 
 /// Places a letter under the first of its names that no other letter has. Does nothing when there
@@ -323,6 +338,7 @@ async fn place_notice(
         ancestors: &[],
         answer_to: None,
         caller_doubt: None,
+        reports_on: None,
         posts: &[],
         stays: true,
         again_at: None,

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, WhyNot},
-    model::{ChannelKind, Correspondent, Defect, Letter},
+    model::{ChannelKind, Correspondent, Defect, Letter, MessageId},
 };
 
 /// What a mail is to the gateway.
@@ -10,6 +10,10 @@ use crate::{
 pub enum Arrival {
     /// A letter of this correspondent.
     Letter(Correspondent),
+    /// A report about the dispatch that bore one of these ids. Whose report it claims to be does not
+    /// matter: the dispatch is found by its channel and its Message-ID. If the channel has no such
+    /// dispatch, the report is judged [by its author](by_author).
+    Report(Vec<MessageId>),
     /// A mail of which not even the head could be fetched. The team is told of it, in one room of
     /// the channel, because its author is unknown.
     Missing(Correspondent),
@@ -18,8 +22,6 @@ pub enum Arrival {
 }
 
 /// Judges a mail. `out_of_reach`: its server does not hand it out.
-///
-/// A report about an earlier dispatch comes as a letter of its server.
 pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival {
     if out_of_reach && letter.defects.contains(&Defect::NotAMail) {
         return Arrival::Missing(match channel.kind() {
@@ -27,6 +29,14 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
             ChannelKind::Fax => Correspondent::UnknownFax,
         });
     }
+    if !letter.reports_on.is_empty() {
+        return Arrival::Report(letter.reports_on.clone());
+    }
+    by_author(channel, letter)
+}
+
+/// Judges a mail that is no report about a dispatch of its channel.
+pub fn by_author(channel: &Channel, letter: &Letter) -> Arrival {
     match channel.correspondent_of(letter) {
         Ok(correspondent) => Arrival::Letter(correspondent),
         // It names no sender, so it cannot be answered; but a person can read it. A fax without its
@@ -88,6 +98,21 @@ mod tests {
             (of(&[erik], &[Defect::NotAMail]), true, Arrival::Missing(unknown())),
         ] {
             assert_eq!(judge(&kim(), &letter, out_of_reach), expected, "{letter:?}");
+        }
+    }
+
+    /// KIM-29: what a report is about decides, whoever it is from.
+    #[test]
+    fn kim_29_a_report_is_known_before_its_author() {
+        let about = vec![MessageId::new("1@kim.local").unwrap()];
+        for from in [&["mds@post.kim.telematik"][..], &["erik@charite.kim.telematik"], &[]] {
+            let letter = Letter {
+                from: from.iter().map(|address| mailbox(address)).collect(),
+                reports_on: about.clone(),
+                ..Letter::default()
+            };
+            assert_eq!(judge(&kim(), &letter, false), Arrival::Report(about.clone()));
+            assert!(matches!(by_author(&kim(), &letter), Arrival::Letter(_)));
         }
     }
 }

@@ -7,8 +7,8 @@ use super::{
     correspondents::open_conversation, jobs, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MessageId,
-    NewPost,
+    ChannelName, ConversationId, Correspondent, DispatchId, LetterId, LetterState, MailAddress,
+    MessageId, NewPost,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -79,6 +79,9 @@ pub struct Placing<'a> {
     pub answer_to: Option<&'a MailAddress>,
     /// What a person has to confirm before anything is answered.
     pub caller_doubt: Option<&'a str>,
+    /// The dispatch of the same conversation that it reports on. It is then no letter of the
+    /// correspondent.
+    pub reports_on: Option<DispatchId>,
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
@@ -347,6 +350,7 @@ impl Store {
                  where conversations.id = $2
                    and correspondents.id = conversations.correspondent_id
                    and correspondents.last_seen_at < $7
+                   and $8::bigint is null
              )
              update letters
              set state = 'placed',
@@ -354,7 +358,8 @@ impl Store {
                  fingerprint = $3,
                  answer_to = $4,
                  caller_doubt = $5,
-                 stays = $6
+                 stays = $6,
+                 reports_on = $8
              where id = $1
                and state = 'stored'",
             placing.letter.0,
@@ -364,6 +369,7 @@ impl Store {
             placing.caller_doubt,
             placing.stays,
             placing.at,
+            placing.reports_on.map(|dispatch| dispatch.0),
         )
         .execute(&mut *transaction)
         .await?

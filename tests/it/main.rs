@@ -47,6 +47,7 @@ mod phrases;
 mod portals;
 mod proxy;
 mod renaming;
+mod reports;
 mod restored;
 mod sandbox;
 mod sealing;

@@ -15,6 +15,7 @@ mod letters_model;
 mod model;
 mod posts;
 mod posts_model;
+mod reports;
 mod rooms;
 mod rooms_model;
 mod tables;
