@@ -466,7 +466,8 @@ fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurro
 }
 
 fn language(text: &str) -> Result<Language, AdminPhrase> {
-    Language::from_word(text).ok_or_else(|| allowed("de", "en"))
+    let words = || Language::ALL.map(|language| format!("\"{}\"", language.word())).join(", ");
+    Language::from_word(text).ok_or_else(|| AdminPhrase::AllowedForms { names: words() })
 }
 
 fn country(text: &str) -> Result<Country, AdminPhrase> {

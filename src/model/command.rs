@@ -48,10 +48,9 @@ pub enum Takes {
 #[derive(Debug, PartialEq, Eq)]
 pub struct CommandRow {
     pub command: RoomCommand,
-    /// Its German names, in lower case; the help shows the first.
-    pub german: &'static [&'static str],
-    /// Its English names, in lower case; the help shows the first.
-    pub english: &'static [&'static str],
+    /// Its German names; see [`CommandRow::names`].
+    german: &'static [&'static str],
+    english: &'static [&'static str],
     pub may_ask: MayAsk,
     pub takes: Takes,
     /// The id of the sentence that says what it does, in `phrases/*.ftl`.
@@ -121,16 +120,21 @@ pub static COMMANDS: [CommandRow; 7] = [
 impl CommandRow {
     /// The row whose command has this name in one of the languages; the name in lower case.
     pub fn named(name: &str) -> Option<&'static Self> {
-        COMMANDS.iter().find(|row| row.german.contains(&name) || row.english.contains(&name))
+        let mut rows = COMMANDS.iter();
+        rows.find(|row| Language::ALL.iter().any(|language| row.names(*language).contains(&name)))
+    }
+
+    /// Its names in a language, in lower case; the help shows the first.
+    pub fn names(&self, language: Language) -> &'static [&'static str] {
+        match language {
+            Language::German => self.german,
+            Language::English => self.english,
+        }
     }
 
     /// The way a person writes it: `!einlassen @name:server`.
     pub fn usage(&self, language: Language) -> String {
-        let names = match language {
-            Language::German => self.german,
-            Language::English => self.english,
-        };
-        let name = names.first().copied().unwrap_or_default();
+        let name = self.names(language).first().copied().unwrap_or_default();
         match self.takes {
             Takes::Nothing => format!("{COMMAND_PREFIX}{name}"),
             Takes::Person => format!("{COMMAND_PREFIX}{name} @name:server"),
@@ -145,11 +149,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_command_has_names_of_its_own_in_both_languages() {
+    fn each_command_has_names_of_its_own_in_every_language() {
         let mut names = BTreeSet::new();
         for row in &COMMANDS {
-            assert!(!row.german.is_empty() && !row.english.is_empty(), "{row:?}");
-            let own: BTreeSet<&str> = row.german.iter().chain(row.english).copied().collect();
+            let named = Language::ALL.map(|language| row.names(language));
+            assert!(named.iter().all(|names| !names.is_empty()), "{row:?}");
+            let own: BTreeSet<&str> = named.into_iter().flatten().copied().collect();
             for name in own {
                 assert!(names.insert(name), "{name} names two commands");
                 assert!(name.chars().all(char::is_alphabetic), "{name}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::Substance;
+use crate::model::{CommandRow, Substance};
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
@@ -235,6 +235,67 @@ fn every_file_says_exactly_what_the_phrases_need() {
         assert_eq!(files.each_ref().map(|sentences| sentences.language), Language::ALL);
         for sentences in files {
             assert_eq!(ids_of(sentences.source), needed, "{:?}", sentences.language);
+        }
+    }
+}
+
+/// The sentences of a file, each with all its lines.
+fn sentences_of(source: &str) -> Vec<(&str, String)> {
+    let mut sentences: Vec<(&str, String)> = Vec::new();
+    for line in source.lines() {
+        match line.split_once(" =") {
+            Some((id, text)) if id.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                sentences.push((id, text.to_owned()));
+            }
+            _ if line.starts_with(' ') => {
+                let Some((_, text)) = sentences.last_mut() else { continue };
+                text.push_str(line);
+            }
+            _ => {}
+        }
+    }
+    sentences
+}
+
+/// What follows each `sign` in a text.
+fn words_after(text: &str, sign: char) -> BTreeSet<String> {
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    text.split(sign).skip(1).map(word).filter(|word: &String| !word.is_empty()).collect()
+}
+
+#[test]
+fn every_command_that_a_sentence_names_is_one() {
+    let mut seen = 0;
+    for file in FOR_ROOMS.iter().chain(&FOR_ADMINS) {
+        for (id, text) in sentences_of(file.source) {
+            for name in words_after(&text, '!') {
+                let row = CommandRow::named(&name);
+                let is_its_language =
+                    row.is_some_and(|row| row.names(file.language).contains(&&*name));
+                assert!(is_its_language, "{:?} {id}: !{name}", file.language);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 20, "the scan sees too little");
+}
+
+#[test]
+fn every_sentence_tells_the_same_in_every_language() {
+    for [first, others @ ..] in [&FOR_ROOMS, &FOR_ADMINS] {
+        for other in others {
+            for ((id, text), (of_other, in_other)) in
+                sentences_of(first.source).iter().zip(sentences_of(other.source))
+            {
+                assert_eq!(*id, of_other, "the order of the sentences");
+                let values = |text: &str| {
+                    let mut values = words_after(&text.replace(' ', ""), '$');
+                    // The detail of a protocol is English; another language says where it stands.
+                    values.remove("what");
+                    values
+                };
+                assert_eq!(values(text), values(&in_other), "{:?} {id}", other.language);
+            }
         }
     }
 }

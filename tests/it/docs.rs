@@ -453,14 +453,29 @@ fn code_by_place() -> Vec<(String, String)> {
     files.iter().map(place).collect()
 }
 
-/// Whether a function is there that is named by some of its modules: `retry::tests::waits_double`.
+/// Whether a function is there whose place ends so: `retry::tests::waits_double`. A test that is named
+/// so is the one that `cargo test` runs by that name.
 fn has_function(code: &[(String, String)], named: &str) -> bool {
     let (room, name) = named.rsplit_once("::").unwrap_or(("", named));
-    let room = room.trim_end_matches("::tests");
-    let name = format!("fn {name}(");
+    let is_function = |line: &str| {
+        let line = line.trim_start();
+        let line =
+            line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub(super) ")).unwrap_or(line);
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ")
+            .and_then(|line| line.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with(['(', '<']))
+    };
     code.iter().any(|(place, code)| {
-        let is_its_place = format!("::{place}::").contains(&format!("::{room}::"));
-        (room.is_empty() || is_its_place) && code.contains(&name)
+        let (before, tests) = code.split_once("\nmod tests {\n").unwrap_or((code, ""));
+        let within = |place: &str, code: &str| {
+            format!("::{place}").ends_with(&format!("::{room}")) && code.lines().any(is_function)
+        };
+        if room.is_empty() {
+            return code.lines().any(is_function);
+        }
+        within(place, before) || within(&format!("{place}::tests"), tests)
     })
 }
 

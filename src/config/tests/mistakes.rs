@@ -147,7 +147,7 @@ fn a_word_that_is_none_of_the_allowed() {
     check(
         "language = \"de\"",
         "language = \"fr\"",
-        "line 1, language: allowed are \"de\" and \"en\"",
+        "line 1, language: allowed is one of these: \"de\", \"en\"",
     );
     check(
         "protocol = \"pop3\"",
@@ -172,7 +172,7 @@ fn a_word_that_is_none_of_the_allowed() {
     check(
         "profile = \"number_at_domain\"",
         "profile = \"efax\"",
-        "line 45, channel.fax.profile: allowed is number_at_domain",
+        "line 45, channel.fax.profile: allowed is one of these: number_at_domain",
     );
     check(
         "[homeserver]",
