@@ -4,21 +4,17 @@
 //! Each event is read separately. What follows from it is saved in one transaction with the note
 //! that it was acted upon.
 
+mod acting;
 mod staying;
 
 use std::time::Duration;
 
-use ruma::{OwnedUserId, RoomId};
+use ruma::OwnedUserId;
 use serde_json::Value;
-use tracing::info;
 
-use self::staying::refusal_phrase;
 use super::foreign_rooms::{is_ours, read_foreign_room};
 use super::{
-    Ctx, Line,
-    acts::{self, ActTarget},
-    attempts,
-    commands::{self, Effect, Request},
+    Ctx, acts, attempts,
     damage::{self, DAMAGED, INTERRUPTED},
     members,
     notices::notice_to,
@@ -26,22 +22,11 @@ use super::{
     unreadable::{self, Reading, Retried},
 };
 use crate::{
-    matrix::{decode, thread_root},
-    model::{
-        ConversationId, Correspondent, LetterId, Member, Membership, MessageId, MessageKind,
-        RoomEvent,
-    },
+    matrix::decode,
+    model::{MessageId, MessageKind, RoomEvent},
     phrases::{EditTrouble, Phrase},
-    rules::{
-        acts::ActKind,
-        posts,
-        retry::is_suspect,
-        routing::{RoomFacts, Route, WhatLeaves, route},
-    },
-    store::{
-        AnsweredLetter, Attempt, EditSays, EventStep, Job, NewPart, StoreError, StoredEvent,
-        StoredPart,
-    },
+    rules::retry::is_suspect,
+    store::{Attempt, EventStep, Job, NewPart, StoreError, StoredEvent, StoredPart},
 };
 
 /// How often the reading of one event may begin. More than the gateway is ever killed by chance in
@@ -244,189 +229,8 @@ impl PortalReader<'_> {
         }
     }
 
-    /// Does what an unencrypted event asks for. `is_readable_now`: its sender was told that it
-    /// could not be read.
-    async fn act_on(
-        &self,
-        stored: &StoredEvent,
-        json: &Value,
-        is_readable_now: bool,
-    ) -> Result<ReadingProgress, StoreError> {
-        let (ctx, room_id) = (self.ctx, self.room_id);
-        let event = decode(json);
-        match &event {
-            RoomEvent::Member(member) => {
-                member_is(ctx, self.line, self.conversation.id, room_id, member, json).await?;
-                return Ok(ReadingProgress::Done);
-            }
-            RoomEvent::Encryption(encryption) => {
-                ctx.store.room_is_encrypted(room_id, encryption).await?;
-                return Ok(ReadingProgress::Done);
-            }
-            RoomEvent::Tombstone { .. } => {
-                info!(conversation.id = %self.conversation.id, "A portal was upgraded");
-                ctx.store.portal_upgraded(room_id, ctx.clock.now()).await?;
-                return Ok(ReadingProgress::Done);
-            }
-            RoomEvent::Message(_)
-            | RoomEvent::Redaction(_)
-            | RoomEvent::Encrypted(_)
-            | RoomEvent::Other => {}
-        }
-        // No person said anything, so nothing was changed by it either, whatever it calls itself.
-        let Some(said) = SaidBy::of(&event) else { return self.nothing(stored, None).await };
-        if ctx.homeserver.is_ours(&said.sender) {
-            confirm_post(ctx, json, &said).await?;
-            return Ok(ReadingProgress::Done);
-        }
-        let answered = answered(ctx, self.conversation.id, &event, json).await?;
-        let (route, correspondent) = self.route(&event, &said, answered.as_ref());
-        let is_asked = matches!(
-            route,
-            Route::Text(_) | Route::File(_) | Route::Gallery { .. } | Route::Command(_)
-        );
-        if stored.before_copy && is_asked {
-            return self.refuse(stored, &said, &Phrase::MessageBeforeCopy).await;
-        }
-        // What it took back or changed of its author's own still counts.
-        let is_own_affair =
-            matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });
-        if !is_own_affair && self.is_outsider(&said).await? {
-            return self.refuse(stored, &said, &Phrase::NotASpeaker).await;
-        }
-        let is_said = matches!(route, Route::Text(_) | Route::File(_) | Route::Gallery { .. });
-        if is_said && answered.as_ref().is_some_and(|letter| letter.open_doubt.is_some()) {
-            return self.refuse(stored, &said, &Phrase::CallerNotConfirmed).await;
-        }
-        let answers = answered.as_ref().map(|letter| letter.id);
-        let effect = match (&route, &event) {
-            (Route::Command(asked), RoomEvent::Message(message)) => {
-                let request =
-                    Request { ctx, line: self.line, message, answered: answered.as_ref() };
-                Some(request.prepare(asked).await?)
-            }
-            _ => None,
-        };
-        let may_be_told = match &route {
-            Route::Replace { by: Err(_), .. } => self.may_be_told(&said).await?,
-            _ => true,
-        };
-        let Some(mut step) = self.step(stored).await? else { return Ok(ReadingProgress::Acted) };
-        if is_readable_now && !matches!(route, Route::Replace { .. }) {
-            let phrase = match route {
-                Route::Ignore | Route::Refuse(_) => Phrase::MessageReadableStays,
-                Route::Command(_) => Phrase::CommandReadableNow,
-                _ => Phrase::MessageReadableNow,
-            };
-            self.take_back(&mut step, &said, &phrase).await?;
-        }
-        if stored.edit_of.is_some() && !matches!(route, Route::Replace { .. }) {
-            step.is_no_edit(&stored.event_id).await?;
-            step.wake_hand_over(self.conversation.id).await?;
-        }
-        match route {
-            Route::Ignore => {}
-            Route::Text(body) => {
-                self.collect(&mut step, &said, StoredPart::Text(body), answers).await?;
-            }
-            Route::File(file) => {
-                self.collect(&mut step, &said, acts::file(file), answers).await?;
-            }
-            Route::Gallery { caption, files } => {
-                let part = acts::part(WhatLeaves::Gallery { caption, files });
-                self.collect(&mut step, &said, part, answers).await?;
-            }
-            Route::Command(_) => {
-                if let Some(effect) = effect {
-                    self.obey(&mut step, &said, effect).await?;
-                }
-            }
-            Route::Replace { event_id, by } => {
-                let trouble = by.as_ref().err().map(|refusal| EditTrouble::from(*refusal));
-                let part = by.ok().map(acts::part);
-                let says = part.as_ref().map_or(EditSays::Never, EditSays::Part);
-                let (edit, author) = (said.event_id.as_str(), said.sender.as_str());
-                step.edit_says(edit, room_id, author, &event_id, says).await?;
-                let is_notice = matches!(&event, RoomEvent::Message(message)
-                    if matches!(message.kind, MessageKind::Notice(_)));
-                let act = acts::ReadAct {
-                    event_id: edit,
-                    author,
-                    kind: ActKind::Edit,
-                    message: &event_id,
-                    trouble,
-                    was_announced: is_readable_now,
-                };
-                let found = acts::follow(self, &mut step, &act).await?;
-                // What a machine says is not answered.
-                if let (ActTarget::Unknown, Some(trouble), false) = (found, trouble, is_notice)
-                    && may_be_told
-                {
-                    let phrase = Phrase::EditStays { trouble };
-                    self.tell(&mut step, edit, &event_id, &phrase).await?;
-                }
-            }
-            Route::Withdraw { event_id } => {
-                step.waits_no_more(&event_id).await?;
-                let message = step.message_of(&event_id).await?;
-                let act = acts::ReadAct {
-                    event_id: &said.event_id,
-                    author: said.sender.as_str(),
-                    kind: ActKind::Redaction,
-                    message: &message,
-                    trouble: None,
-                    was_announced: false,
-                };
-                acts::follow(self, &mut step, &act).await?;
-            }
-            Route::Refuse(refusal) => {
-                let phrase = refusal_phrase(refusal, self.line, correspondent.as_ref());
-                self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
-            }
-        }
-        step.commit().await?;
-        Ok(ReadingProgress::Acted)
-    }
-
-    /// Asks the rule what an event is.
-    fn route(
-        &self,
-        event: &RoomEvent,
-        said: &SaidBy,
-        answered: Option<&AnsweredLetter>,
-    ) -> (Route, Option<Correspondent>) {
-        let channel = &self.line.channel;
-        let correspondent =
-            Correspondent::from_key(channel.kind(), &self.conversation.correspondent).ok();
-        let recipient = correspondent.as_ref().map(|c| channel.recipient(c));
-        let facts = RoomFacts {
-            is_ours: false,
-            may_speak: channel.lets_speak(said.sender.as_str()),
-            is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
-                || matches!(recipient, Some(Ok(_))),
-            file_bytes_max: channel.mail_bytes_max(),
-            // Of all names this is the only one that only its owner can set: the homeserver says what
-            // a user is called in a room or in its profile.
-            speaker: said.sender.localpart(),
-            encrypts_files: self.ctx.devices.is_required(),
-        };
-        (route(event, facts), correspondent)
-    }
-
     async fn step(&self, stored: &StoredEvent) -> Result<Option<EventStep<'_>>, StoreError> {
         self.ctx.store.event_step(stored.id, self.ctx.clock.now()).await
-    }
-
-    async fn collect(
-        &self,
-        step: &mut EventStep<'_>,
-        said: &SaidBy,
-        part: StoredPart,
-        answers: Option<LetterId>,
-    ) -> Result<(), StoreError> {
-        let Some(message_id) = self.message_id() else { return Ok(()) };
-        let new = self.new_part(said.sender.as_str(), &said.event_id, &part, &message_id);
-        step.collect(NewPart { answers, ..new }).await
     }
 
     pub(super) fn message_id(&self) -> Option<MessageId> {
@@ -450,22 +254,6 @@ impl PortalReader<'_> {
             collect_at_most: COLLECT_AT_MOST.max(self.line.channel.collect),
             message_id,
             at: self.ctx.clock.now(),
-        }
-    }
-
-    /// Does what a command asks for, and says what came of it.
-    async fn obey(
-        &self,
-        step: &mut EventStep<'_>,
-        said: &SaidBy,
-        effect: Effect,
-    ) -> Result<(), StoreError> {
-        let (id, letter) = (self.conversation.id, effect.original());
-        let phrase = commands::run(step, self.conversation, effect).await?;
-        self.tell(step, &said.event_id, &said.event_id, &phrase).await?;
-        match letter {
-            Some(letter) => commands::original::follow(step, id, &said.event_id, letter).await,
-            None => Ok(()),
         }
     }
 
@@ -508,44 +296,6 @@ impl PortalReader<'_> {
     }
 }
 
-/// The letter a message answers: the one it replies to, the one its thread is about, or the newest
-/// that was in the room when it was written.
-async fn answered(
-    ctx: &Ctx,
-    conversation: ConversationId,
-    event: &RoomEvent,
-    raw: &Value,
-) -> Result<Option<AnsweredLetter>, StoreError> {
-    let RoomEvent::Message(message) = event else { return Ok(None) };
-    let thread = thread_root(raw);
-    let replies_to = message.replies_to.as_ref().map(|event| event.as_str());
-    let relates_to: Vec<&str> = replies_to.into_iter().chain(thread).collect();
-    ctx.store.answered_letter(conversation, message.event_id.as_str(), &relates_to).await
-}
-
-async fn member_is(
-    ctx: &Ctx,
-    line: &Line,
-    conversation: ConversationId,
-    room_id: &str,
-    member: &Member,
-    event: &Value,
-) -> Result<(), StoreError> {
-    let said_at_ms = event.get("origin_server_ts").and_then(Value::as_i64).unwrap_or(0);
-    let (user, membership) = (&member.user, member.membership);
-    ctx.store.member_is(room_id, user.as_str(), membership.word(), said_at_ms).await?;
-    if let Ok(room) = <&RoomId>::try_from(room_id) {
-        members::changed(ctx, line, conversation, room, user, membership).await?;
-    }
-    // The bot never leaves a portal by itself. Without it the gateway does not hear what is said
-    // there, so the conversation goes on elsewhere.
-    if user == ctx.homeserver.bot() && matches!(membership, Membership::Leave | Membership::Ban) {
-        info!("The bot was removed from a portal; its conversation goes on in another room");
-        ctx.store.portal_lost_the_bot(room_id).await?;
-    }
-    Ok(())
-}
-
 /// Who said something, and in which event.
 struct SaidBy {
     event_id: String,
@@ -564,20 +314,5 @@ impl SaidBy {
             | RoomEvent::Other => return None,
         };
         Some(Self { event_id: event_id.to_string(), sender: sender.clone() })
-    }
-}
-
-/// Our own post came back: it is in the room, whatever became of the answer to our request.
-async fn confirm_post(ctx: &Ctx, event: &Value, said: &SaidBy) -> Result<(), StoreError> {
-    let mark = event.get("content").and_then(|content| content.get(posts::POST_MARK));
-    match mark.and_then(Value::as_str) {
-        Some(txn_id) => {
-            let read = event.get("content").and_then(|content| content.get(posts::READ_MARK));
-            if read == mark {
-                ctx.store.posts_are_shown(&[txn_id.to_owned()]).await?;
-            }
-            ctx.store.post_echoed(txn_id, &said.event_id, ctx.clock.now()).await
-        }
-        None => Ok(()),
     }
 }
