@@ -15,13 +15,16 @@ use self::dispatch_mail::NoMail;
 use super::{
     Ctx, Line, acts, attempts,
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
-    leaving::Ours,
+    leaving::{Leaving, Ours},
     notices::{notice, notice_to, said_of},
     stored_mail,
 };
 use crate::{
     channel::Writes,
-    model::{ConversationId, Correspondent, DeliveryState, DispatchId, Notice, Outcome, Trouble},
+    model::{
+        ConversationId, Correspondent, DeliveryState, DispatchId, Envelope, Notice, Outcome,
+        Trouble,
+    },
     phrases::Phrase,
     rules::{
         answer::{self, Answers},
@@ -90,19 +93,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             {
                 return ctx.store.wake(&Job::HandOver(id), Some(dispatch.closes_at)).await;
             }
-            DeliveryState::Collecting => {
-                let _turn = ctx.turns.take(is_suspect(dispatch.attempts, ctx.attempts_max)).await;
-                match ctx.store.dispatch_closes(dispatch.id).await? {
-                    Some(attempts) if attempts > ctx.attempts_max => {
-                        case.give_up_interrupted(&dispatch).await?;
-                    }
-                    Some(_) => {
-                        let counted = Attempt::Closing(dispatch.id);
-                        attempts::ended(ctx, counted, case.close(dispatch).await).await?;
-                    }
-                    None => {}
-                }
-            }
+            DeliveryState::Collecting => case.close_in_turn(dispatch).await?,
             // A crash left it here before anything of the body could leave.
             DeliveryState::HandingOver => case.interrupted(&dispatch).await?,
             // A crash left it here while the body may have been on its way.
@@ -115,14 +106,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if let Some(next) = next {
                     return ctx.store.wake(&Job::HandOver(id), Some(next)).await;
                 }
-                // A task that gives a seat back wakes one that waits.
-                let Some(seat) = line.seats.take(id) else { return Ok(()) };
-                let attempt = case.attempt(&dispatch).await;
-                drop(seat);
-                if let Some(next) = line.seats.next() {
-                    ctx.store.wake(&Job::HandOver(next), None).await?;
-                }
-                if attempt? == AttemptEnd::Waits {
+                if case.attempt_in_seat(&dispatch).await? == AttemptEnd::Waits {
                     return Ok(());
                 }
             }
@@ -146,11 +130,27 @@ struct DispatchCase<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AttemptEnd {
     Ended,
-    /// An edit cannot be read yet. What was said later does not overtake it.
+    /// An edit cannot be read yet, or no seat is free. What was said later does not overtake it.
     Waits,
 }
 
 impl DispatchCase<'_> {
+    /// Closes a dispatch that nothing is added to any more. Beginning it is counted.
+    async fn close_in_turn(&self, dispatch: StoredDispatch) -> Result<(), StoreError> {
+        let ctx = self.ctx;
+        let _turn = ctx.turns.take(is_suspect(dispatch.attempts, ctx.attempts_max)).await;
+        match ctx.store.dispatch_closes(dispatch.id).await? {
+            Some(attempts) if attempts > ctx.attempts_max => {
+                self.give_up_interrupted(&dispatch).await
+            }
+            Some(_) => {
+                let counted = Attempt::Closing(dispatch.id);
+                attempts::ended(ctx, counted, self.close(dispatch).await).await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Fixes what the dispatch answers, and its place in the thread.
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
         let answered = match self.line.channel.writes() {
@@ -170,6 +170,19 @@ impl DispatchCase<'_> {
         dispatch.in_reply_to = answers.in_reply_to;
         dispatch.ancestors = answers.references;
         self.ctx.store.close_dispatch(&dispatch, self.ctx.clock.now()).await
+    }
+
+    /// Tries to hand a dispatch over, once a seat of its channel is free.
+    async fn attempt_in_seat(&self, dispatch: &StoredDispatch) -> Result<AttemptEnd, StoreError> {
+        let seats = &self.line.seats;
+        // A task that gives a seat back wakes one that waits.
+        let Some(seat) = seats.take(self.conversation.id) else { return Ok(AttemptEnd::Waits) };
+        let attempt = self.attempt(dispatch).await;
+        drop(seat);
+        if let Some(next) = seats.next() {
+            self.ctx.store.wake(&Job::HandOver(next), None).await?;
+        }
+        attempt
     }
 
     async fn attempt(&self, dispatch: &StoredDispatch) -> Result<AttemptEnd, StoreError> {
@@ -206,64 +219,76 @@ impl DispatchCase<'_> {
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
             return Ok(AttemptEnd::Ended);
         };
-        let counted = Attempt::Dispatch(dispatch.id, dispatch.begun);
         let (envelope, mail, _held) = match self.mail(dispatch, &composed).await {
             Ok(made) => made,
-            Err(NoMail::Store(StoreError::Damaged(damaged))) => {
-                damage::tell(&damaged);
-                self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await?;
-                return Ok(AttemptEnd::Ended);
-            }
-            Err(NoMail::Store(error)) => {
-                return attempts::ended(self.ctx, counted, Err(error)).await;
-            }
-            Err(NoMail::HomeserverAway) => {
-                let waits = self.wait_for_homeserver(dispatch).await;
-                attempts::ended(self.ctx, counted, waits).await?;
-                return Ok(AttemptEnd::Ended);
-            }
-            Err(NoMail::FileAway) => {
-                // A proxy that was asked just when its homeserver came back says so once.
-                let is_first = dispatch.attempts <= 1
-                    && !store.waits_for(dispatch.id, HOMESERVER_AWAY).await?;
-                if is_first {
-                    self.wait_for_homeserver(dispatch).await?;
-                } else {
-                    self.not_made(dispatch, Trouble::Media).await?;
-                }
-                return Ok(AttemptEnd::Ended);
-            }
-            Err(NoMail::Later(trouble)) => {
-                self.not_made(dispatch, trouble).await?;
-                return Ok(AttemptEnd::Ended);
-            }
-            Err(NoMail::Never(phrase, reason)) => {
-                self.fail(dispatch, &phrase, reason, reason).await?;
+            Err(why) => {
+                self.no_mail(dispatch, why).await?;
                 return Ok(AttemptEnd::Ended);
             }
         };
         // A server that is silent for minutes must not hold up a task that wants to be alone.
         drop(turn);
-        // Until here an edit or a redaction counts, even during the dialogue with the server.
+        self.submit(dispatch, &composed, &envelope, mail).await?;
+        Ok(AttemptEnd::Ended)
+    }
+
+    /// Does what follows when a dispatch, whose attempt began, could not become a mail.
+    async fn no_mail(&self, dispatch: &StoredDispatch, why: NoMail) -> Result<(), StoreError> {
+        let counted = Attempt::Dispatch(dispatch.id, dispatch.begun);
+        match why {
+            NoMail::Store(StoreError::Damaged(damaged)) => {
+                damage::tell(&damaged);
+                self.fail(dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await
+            }
+            NoMail::Store(error) => attempts::ended(self.ctx, counted, Err(error)).await,
+            NoMail::HomeserverAway => {
+                let waits = self.wait_for_homeserver(dispatch).await;
+                attempts::ended(self.ctx, counted, waits).await
+            }
+            NoMail::FileAway => {
+                // A proxy that was asked just when its homeserver came back says so once.
+                let is_first = dispatch.attempts <= 1
+                    && !self.ctx.store.waits_for(dispatch.id, HOMESERVER_AWAY).await?;
+                if is_first {
+                    self.wait_for_homeserver(dispatch).await
+                } else {
+                    self.not_made(dispatch, Trouble::Media).await
+                }
+            }
+            NoMail::Later(trouble) => self.not_made(dispatch, trouble).await,
+            NoMail::Never(phrase, reason) => self.fail(dispatch, &phrase, reason, reason).await,
+        }
+    }
+
+    /// Gives the mail to the channel's server, and records what became of it. Until its body leaves
+    /// an edit or a redaction counts, even during the dialogue with the server.
+    async fn submit(
+        &self,
+        dispatch: &StoredDispatch,
+        composed: &Composition,
+        envelope: &Envelope,
+        mail: Leaving,
+    ) -> Result<(), StoreError> {
+        let store = &self.ctx.store;
         let mut body = None;
-        let outcome = submit(&self.line.outbox, &envelope, Ours::new(mail, store), async || {
-            let may_leave = store.body_leaves(dispatch, &composed).await;
+        let outcome = submit(&self.line.outbox, envelope, Ours::new(mail, store), async || {
+            let may_leave = store.body_leaves(dispatch, composed).await;
             let leaves = matches!(may_leave, Ok(MayLeave::Leaves));
             body = Some(may_leave);
             if leaves { Ok(()) } else { Err("the state of the dispatch could not be saved") }
         })
         .await;
         match body {
-            Some(Ok(MayLeave::Changed | MayLeave::Stopped)) => return Ok(AttemptEnd::Ended),
+            Some(Ok(MayLeave::Changed | MayLeave::Stopped)) => return Ok(()),
             // Nothing of it left.
             Some(Err(error)) if error.is_outage() => {
+                let counted = Attempt::Dispatch(dispatch.id, dispatch.begun);
                 return attempts::ended(self.ctx, counted, Err(error)).await;
             }
             Some(Ok(MayLeave::Leaves) | Err(_)) | None => {}
         }
         self.record_in_the_end(dispatch, &outcome).await?;
-        acts::tell_what_became(self.ctx).await?;
-        Ok(AttemptEnd::Ended)
+        acts::tell_what_became(self.ctx).await
     }
 
     /// Nothing else leaves under the Message-ID of a mail that may have arrived: the recipient's server

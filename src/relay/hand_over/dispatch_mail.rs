@@ -7,7 +7,7 @@ use super::DispatchCase;
 use crate::{
     channel::{Dialect, WhyNot, Writes},
     document::{self, DocumentError, FaxLabels, FaxPage},
-    mail::{self, MailBody, MailForm},
+    mail::{self, Composed, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Trouble},
     phrases::{Phrase, Phrases},
@@ -105,15 +105,25 @@ impl DispatchCase<'_> {
         };
         let held = held.keep(files.iter().map(whole).sum());
         let form = MailForm { headers: channel.extra_headers(), body };
-        let composed = tokio::task::spawn_blocking({
-            let envelope = envelope.clone();
-            move || mail::compose(&dispatch, &envelope, &form)
-        })
-        .await;
-        let limit = channel.mail_bytes_max();
+        let mail = self.written(stored, dispatch, &envelope, form).await?;
+        Ok((envelope, Leaving::new(mail, files), held))
+    }
+
+    /// Writes a mail: all of it but the content of its files.
+    async fn written(
+        &self,
+        stored: &StoredDispatch,
+        dispatch: Dispatch,
+        envelope: &Envelope,
+        form: MailForm,
+    ) -> Result<Composed, NoMail> {
+        let envelope = envelope.clone();
+        let composed =
+            tokio::task::spawn_blocking(move || mail::compose(&dispatch, &envelope, &form)).await;
+        let limit = self.line.channel.mail_bytes_max();
         match composed {
             Ok(Ok(mail)) if mail.bytes > limit => Err(too_large(limit)),
-            Ok(Ok(mail)) => Ok((envelope, Leaving::new(mail, files), held)),
+            Ok(Ok(mail)) => Ok(mail),
             Ok(Err(error)) => {
                 error!(dispatch.id = %stored.id, error = %error, "A dispatch could not be written as a mail");
                 Err(NoMail::Never(Phrase::MessageNotTransferable, "not_composable"))
