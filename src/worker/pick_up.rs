@@ -4,22 +4,28 @@
 //! before and are due, then deletes what may go. A mail that breaks the session costs a session and
 //! its own turn, and nothing else: it is counted, and after several tries put aside with its head.
 
+mod aside;
+mod deleting;
 mod fetching;
 mod session;
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use self::{fetching::Look, session::MailboxSession};
+use self::{
+    deleting::{close, delete},
+    fetching::Look,
+    session::MailboxSession,
+};
 use super::Shop;
 use crate::{
     model::{ChannelName, MailKey},
     relay::Inbox,
-    rules::looking,
-    store::StoreError,
+    rules::looking::{self, Errand},
+    store::{MailboxMails, StoreError},
     transport::{KeyList, MailServerError, MailServerErrorKind, MailboxProtocol, Waited},
 };
 
@@ -28,8 +34,6 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// Longest wait after refused logins, and between tries to delete: KIM providers lock an account
 /// after too many (KIM-6).
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
-/// How many deletions are requested in one session.
-const DELETIONS_AT_ONCE: usize = 200;
 
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
@@ -144,38 +148,13 @@ async fn look(
         let present = session.keys().await?;
         let sizes = sizes(&mut session, &look, memory).await?;
         look.tell_of_nameless(&present).await?;
-        if inbox.since.is_some() && look.row.is_new && look.first_keys.is_none() {
-            look.first_keys = Some(ctx.store.first_keys(row.id, &present.keys).await?);
-        }
-        if look.row.is_new && !present.keys.is_empty() {
-            let adopted = ctx.store.adopt_letters(channel, row.id, &present.keys).await?;
-            if adopted > 0 {
-                info!(channel.name = %channel, "Found {adopted} earlier letters in the mailbox");
-            }
-        }
+        look.meet(&present).await?;
         let mails = ctx.store.mailbox_mails(row.id).await?;
-        let now = ctx.clock.now();
-        let mut plan = looking::plan(
-            &present.keys,
-            present.is_short,
-            &sizes,
-            &mails.kept,
-            &mails.unfetched,
-            now,
-        );
-        plan.unfetched_left.retain(|key| *key != fetching::nameless() || present.nameless == 0);
-        ctx.store.mails_left(row.id, &plan.left, &plan.unfetched_left, now).await?;
-        for key in &plan.settled {
-            look.settle_kept(key, &sizes).await?;
+        let mut errands = look.plan(&present, &sizes, &mails).await?;
+        if let Some(key) = interrupted.take() {
+            look.interrupted(&mut session, &key, &mut errands, &sizes).await?;
         }
-        if let Some(key) = interrupted.take()
-            && let Some(place) = plan.errands.iter().position(|errand| errand.key == key)
-        {
-            // A mail during which the gateway ended comes last, or not at all any more.
-            let errand = plan.errands.remove(place);
-            look.interrupted(&mut session, &key, errand.before, sizes.get(&key).copied()).await?;
-        }
-        let is_complete = look.fetch_all(&mut session, plan.errands, &sizes).await?;
+        let is_complete = look.fetch_all(&mut session, errands, &sizes).await?;
         if session.mailbox.validity() != validity {
             return Ok(());
         }
@@ -202,23 +181,47 @@ async fn look(
                 Waited::Unsupported => {}
             }
         }
-        let closed = session.close(!deleted.is_empty()).await;
-        match closed {
-            // Deletions count only now that the server confirmed the end of the session (KIM-11).
-            Ok(()) if !deleted.is_empty() => {
-                if memory.deletions_failed == failed_before {
-                    memory.deletions_failed = 0;
-                    memory.deletions_from = None;
-                }
-                ctx.store.mails_deleted(row.id, &deleted, ctx.clock.now()).await?;
-            }
-            Err(error) if !deleted.is_empty() => memory.deletion_failed(&look, &error),
-            // Nothing depended on it.
-            Ok(()) | Err(_) => {}
-        }
+        close(session, &look, &deleted, failed_before, memory).await?;
         tell(shop, channel, look.is_well);
         sleep(wait).await;
         return Ok(());
+    }
+}
+
+impl Look<'_> {
+    /// Notes what a mailbox holds that was not looked through yet, and which of it we know from
+    /// an earlier generation.
+    async fn meet(&mut self, present: &KeyList) -> Result<(), StoreError> {
+        let (store, row) = (&self.ctx.store, self.row);
+        if self.inbox.since.is_some() && row.is_new && self.first_keys.is_none() {
+            self.first_keys = Some(store.first_keys(row.id, &present.keys).await?);
+        }
+        if row.is_new && !present.keys.is_empty() {
+            let adopted = store.adopt_letters(self.channel, row.id, &present.keys).await?;
+            if adopted > 0 {
+                info!(channel.name = %self.channel, "Found {adopted} earlier letters in the mailbox");
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the rule what to fetch, and notes what the list says besides: which keys are gone, and
+    /// which mails came after all.
+    async fn plan(
+        &self,
+        present: &KeyList,
+        sizes: &HashMap<MailKey, u64>,
+        mails: &MailboxMails,
+    ) -> Result<Vec<Errand>, StoreError> {
+        let (kept, unfetched) = (&mails.kept, &mails.unfetched);
+        let now = self.ctx.clock.now();
+        let mut plan = looking::plan(&present.keys, present.is_short, sizes, kept, unfetched, now);
+        plan.unfetched_left.retain(|key| *key != aside::nameless() || present.nameless == 0);
+        self.ctx.store.mails_left(self.row.id, &plan.left, &plan.unfetched_left, now).await?;
+        for key in &plan.settled {
+            self.settle_kept(key, sizes).await?;
+        }
+        Ok(plan.errands)
     }
 }
 
@@ -228,7 +231,7 @@ async fn sizes(
     session: &mut MailboxSession<'_>,
     look: &Look<'_>,
     memory: &mut LookMemory,
-) -> Result<std::collections::HashMap<MailKey, u64>, LookError> {
+) -> Result<HashMap<MailKey, u64>, LookError> {
     if memory.has_no_sizes || !look.row.has_true_sizes {
         return Ok(Default::default());
     }
@@ -242,69 +245,5 @@ async fn sizes(
             memory.has_no_sizes = true;
             Err(error)
         }
-    }
-}
-
-/// Marks what may go. A failure keeps no mail from being fetched: the deletion is tried again later
-/// and later.
-async fn delete(
-    session: &mut MailboxSession<'_>,
-    look: &Look<'_>,
-    present: &KeyList,
-    sizes: &std::collections::HashMap<MailKey, u64>,
-    memory: &mut LookMemory,
-) -> Result<Vec<MailKey>, LookError> {
-    let is_time = memory.deletions_from.is_none_or(|from| from <= Instant::now());
-    if !look.inbox.deletes || !is_time || session.mailbox.is_over() {
-        return Ok(Vec::new());
-    }
-    let safe = look.ctx.store.deletable_mails(look.row.id).await?;
-    let mut safe = looking::deletable(safe, &present.keys, &present.shared, sizes);
-    if safe.is_empty() {
-        return Ok(Vec::new());
-    }
-    // One of them may break the session each time: then they are deleted one by one, each in its
-    // turn.
-    if let Some(turn) = usize::try_from(memory.deletions_failed).ok().and_then(|n| n.checked_sub(1))
-    {
-        let turn = turn % safe.len();
-        safe = safe.into_iter().skip(turn).take(1).collect();
-    }
-    // Only now: a mail that the server does not delete must not stand before the others.
-    safe.truncate(DELETIONS_AT_ONCE);
-    let wanted = safe.len();
-    let safe = look.proven(session, safe).await?;
-    if safe.len() < wanted {
-        let kept = wanted - safe.len();
-        memory.deletion_failed(
-            look,
-            &format!("of {kept} mails their heads do not say which they are"),
-        );
-    }
-    if safe.is_empty() || session.mailbox.is_over() {
-        return Ok(Vec::new());
-    }
-    look.ctx.store.surely_ours().await?;
-    match session.delete(&safe).await {
-        Ok(agreed) => {
-            if agreed.len() < safe.len() {
-                let kept = safe.len() - agreed.len();
-                memory.deletion_failed(look, &format!("the server keeps {kept} mails"));
-            }
-            Ok(agreed)
-        }
-        Err(error) => {
-            memory.deletion_failed(look, &error);
-            Ok(Vec::new())
-        }
-    }
-}
-
-impl LookMemory {
-    fn deletion_failed(&mut self, look: &Look<'_>, why: &dyn std::fmt::Display) {
-        self.deletions_failed += 1;
-        let wait = look.inbox.patience.look_wait(self.deletions_failed).min(LOGIN_AGAIN_MAX);
-        self.deletions_from = Some(Instant::now() + wait);
-        warn!(channel.name = %look.channel, error = %why, "Mails could not be deleted; tried again in {} s", wait.as_secs());
     }
 }

@@ -1,4 +1,4 @@
-//! Fetching mails one by one, and what happens to those that do not come.
+//! Fetching mails one by one.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     mail::{self, Scanner, Skeleton},
-    model::{ChannelName, Defect, MailKey},
+    model::{ChannelName, MailKey},
     relay::{self, Ctx, Inbox},
     rules::looking::{Before, Errand, Marks},
-    store::{Aside, FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
-    transport::{Basket, Fault, Fetched, Head, KeyList, MailServerError, MailboxProtocol},
+    store::{FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
+    transport::{Basket, Fault, Fetched, Head, MailServerError, MailboxProtocol},
 };
 
 /// After this many mails of one look, their placing is woken.
@@ -30,15 +30,7 @@ const BREAKS_MAX: u32 = 10;
 const WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// Why a mail did not come: the gateway ended in the middle of it.
-pub(super) const INTERRUPTED: &str = "interrupted";
-/// Its server gives it no name.
-const NAMELESS: &str = "no_name";
-const TOO_LARGE: &str = "too_large";
-
-/// Stands for all mails of a list that have no name. Contains a blank, which no server's key does.
-pub(super) fn nameless() -> MailKey {
-    MailKey::stored("without a name".to_owned())
-}
+const INTERRUPTED: &str = "interrupted";
 
 /// A look at work.
 pub(super) struct Look<'a> {
@@ -65,6 +57,20 @@ enum FetchEnd {
     TooLarge,
     /// Why it did not come.
     Failed(&'static str),
+}
+
+/// How the other fetches go on after one.
+enum AfterFetch {
+    /// The mail came, so the session works.
+    Came,
+    /// There is nothing more to do about this mail.
+    Settled,
+    /// It did not come, and is tried again.
+    ToTryAgain,
+    /// It broke the session.
+    Broken,
+    /// The others wait for the next look.
+    NoMore,
 }
 
 impl Look<'_> {
@@ -104,11 +110,7 @@ impl Look<'_> {
                 return Ok(false);
             }
             let listed_bytes = sizes.get(&key).copied();
-            if before == Before::Nothing
-                && let Some(head) = self.is_older(session, &key).await?
-            {
-                let marks = Marks { head, listed_bytes };
-                self.ctx.store.mail_skipped(self.row.id, &key, marks, self.ctx.clock.now()).await?;
+            if before == Before::Nothing && self.skips_older(session, &key, listed_bytes).await? {
                 skipped += 1;
                 continue;
             }
@@ -127,46 +129,18 @@ impl Look<'_> {
             if is_in_doubt && matches!(end, FetchEnd::TooLarge | FetchEnd::Failed(_)) {
                 self.ctx.store.sizes_in_doubt(self.row.id).await?;
             }
-            match end {
-                FetchEnd::Saved(saved, head) => {
-                    breaks = 0;
-                    self.settle(&key, before, saved, Marks { head, listed_bytes }).await?;
-                }
-                FetchEnd::StillUndecrypted => {
-                    breaks = 0;
-                    self.still_undecrypted(&key, before).await?;
-                }
-                FetchEnd::Gone => {}
-                // Its letter is there, and says what can be said.
-                FetchEnd::TooLarge | FetchEnd::Failed(_)
-                    if matches!(before, Before::Undecrypted(_)) =>
-                {
-                    self.still_undecrypted(&key, before).await?;
-                    if session.mailbox.is_over() {
-                        return Ok(false);
-                    }
-                }
-                FetchEnd::TooLarge => {
-                    self.is_another(&key, before).await?;
-                    self.too_large(session, &key, listed_bytes).await?;
-                }
-                FetchEnd::Failed(reason) => {
+            match self.note_end(session, &key, before, end, listed_bytes).await? {
+                AfterFetch::Came => breaks = 0,
+                AfterFetch::Settled => {}
+                AfterFetch::ToTryAgain => is_complete = false,
+                AfterFetch::Broken => {
                     is_complete = false;
-                    self.is_another(&key, before).await?;
-                    let has_broken = session.mailbox.is_over();
-                    self.failed(session, &key, reason, listed_bytes).await?;
-                    if has_broken {
-                        breaks += 1;
-                        // Mails that were tried before come last and must not make new mails wait:
-                        // the next look begins with those.
-                        if matches!(before, Before::Tries(_) | Before::Aside) {
-                            return Ok(false);
-                        }
-                        if breaks >= BREAKS_MAX {
-                            return Err(LookError::Breaks);
-                        }
+                    breaks += 1;
+                    if breaks >= BREAKS_MAX {
+                        return Err(LookError::Breaks);
                     }
                 }
+                AfterFetch::NoMore => return Ok(false),
             }
         }
         if skipped > 0 {
@@ -175,9 +149,56 @@ impl Look<'_> {
         Ok(is_complete)
     }
 
+    /// Notes how a fetch ended, and says how the others go on.
+    async fn note_end(
+        &mut self,
+        session: &mut MailboxSession<'_>,
+        key: &MailKey,
+        before: Before,
+        end: FetchEnd,
+        listed_bytes: Option<u64>,
+    ) -> Result<AfterFetch, LookError> {
+        match end {
+            FetchEnd::Saved(saved, head) => {
+                self.settle(key, before, saved, Marks { head, listed_bytes }).await?;
+                Ok(AfterFetch::Came)
+            }
+            FetchEnd::StillUndecrypted => {
+                self.still_undecrypted(key, before).await?;
+                Ok(AfterFetch::Came)
+            }
+            FetchEnd::Gone => Ok(AfterFetch::Settled),
+            // Its letter is there, and says what can be said.
+            FetchEnd::TooLarge | FetchEnd::Failed(_)
+                if matches!(before, Before::Undecrypted(_)) =>
+            {
+                self.still_undecrypted(key, before).await?;
+                let is_over = session.mailbox.is_over();
+                Ok(if is_over { AfterFetch::NoMore } else { AfterFetch::Settled })
+            }
+            FetchEnd::TooLarge => {
+                self.is_another(key, before).await?;
+                self.too_large(session, key, listed_bytes).await?;
+                Ok(AfterFetch::Settled)
+            }
+            FetchEnd::Failed(reason) => {
+                self.is_another(key, before).await?;
+                let has_broken = session.mailbox.is_over();
+                self.failed(session, key, reason, listed_bytes).await?;
+                Ok(match before {
+                    _ if !has_broken => AfterFetch::ToTryAgain,
+                    // Mails that were tried before come last and must not make new mails wait: the
+                    // next look begins with those.
+                    Before::Tries(_) | Before::Aside => AfterFetch::NoMore,
+                    _ => AfterFetch::Broken,
+                })
+            }
+        }
+    }
+
     /// Before a mail that did not come is noted: if the noted mail of this name has another size,
     /// it is not the one we have.
-    pub(super) async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
+    async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
         if before != Before::OtherSize {
             return Ok(());
         }
@@ -208,14 +229,18 @@ impl Look<'_> {
         Ok(if seen.is_some() { MailUnderKey::Another } else { MailUnderKey::Unknown })
     }
 
-    /// The gateway ended in the middle of a fetch.
+    /// The gateway ended in the middle of a fetch: that mail comes last, or not at all any more.
     pub(super) async fn interrupted(
         &mut self,
         session: &mut MailboxSession<'_>,
         key: &MailKey,
-        before: Before,
-        listed_bytes: Option<u64>,
+        errands: &mut Vec<Errand>,
+        sizes: &HashMap<MailKey, u64>,
     ) -> Result<(), LookError> {
+        let Some(place) = errands.iter().position(|errand| errand.key == *key) else {
+            return Ok(());
+        };
+        let before = errands.remove(place).before;
         if matches!(before, Before::Undecrypted(_)) {
             return self.still_undecrypted(key, before).await;
         }
@@ -223,7 +248,7 @@ impl Look<'_> {
             self.ctx.store.key_gone_over(self.row.id, key, self.ctx.clock.now()).await?;
         }
         self.is_another(key, before).await?;
-        self.failed(session, key, INTERRUPTED, listed_bytes).await
+        self.failed(session, key, INTERRUPTED, sizes.get(key).copied()).await
     }
 
     /// Says when a mail that could not be decrypted is fetched again.
@@ -249,7 +274,7 @@ impl Look<'_> {
         self.came(key, Marks { head, listed_bytes: sizes.get(key).copied() }).await
     }
 
-    async fn came(&self, key: &MailKey, seen: Marks) -> Result<(), StoreError> {
+    pub(super) async fn came(&self, key: &MailKey, seen: Marks) -> Result<(), StoreError> {
         // UIDVALIDITY and UID name a mail for ever (RFC 9051 §2.3.1.1).
         let is_key_unique = self.inbox.protocol == MailboxProtocol::Imap;
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
@@ -265,41 +290,29 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Of the mails that are to be deleted, those whose heads show that they are the ones we have: a
-    /// server may have used their names again, for mails of the same length.
-    pub(super) async fn proven(
+    /// Opens the session again after a mail broke it. `false`: it is another mailbox now.
+    pub(super) async fn is_ready(
         &self,
         session: &mut MailboxSession<'_>,
-        keys: Vec<MailKey>,
-    ) -> Result<Vec<MailKey>, LookError> {
-        let store = &self.ctx.store;
-        let mut proven = Vec::new();
-        for key in keys {
-            let Some(letter) = store.letter_of(self.row.id, &key).await? else { continue };
-            // Once the session is over, the heads that came before justify no deletion any more.
-            if session.mailbox.is_over() {
-                break;
-            }
-            let Ok(Fetched::Mail(head)) = session.header(&key).await else { continue };
-            let Some(seen) = mail::head_identity(&head) else { continue };
-            let kept = relay::head_identity(store, letter).await?;
-            if kept == Some(seen) {
-                proven.push(key);
-            } else if kept.is_some() {
-                store.not_deletable(letter, self.ctx.clock.now()).await?;
-                warn!(channel.name = %self.channel, "A mail that was to be deleted is not the one that was fetched; it is fetched");
-            }
-        }
-        Ok(proven)
-    }
-
-    /// Opens the session again after a mail broke it. `false`: it is another mailbox now.
-    async fn is_ready(&self, session: &mut MailboxSession<'_>) -> Result<bool, LookError> {
+    ) -> Result<bool, LookError> {
         if session.mailbox.is_over() {
             let before = session.mailbox.validity();
             session.reopen().await?;
             return Ok(session.mailbox.validity() == before);
         }
+        Ok(true)
+    }
+
+    /// Notes that a mail is left in the mailbox, if it is older than the settings want.
+    async fn skips_older(
+        &self,
+        session: &mut MailboxSession<'_>,
+        key: &MailKey,
+        listed_bytes: Option<u64>,
+    ) -> Result<bool, LookError> {
+        let Some(head) = self.is_older(session, key).await? else { return Ok(false) };
+        let marks = Marks { head, listed_bytes };
+        self.ctx.store.mail_skipped(self.row.id, key, marks, self.ctx.clock.now()).await?;
         Ok(true)
     }
 
@@ -363,7 +376,11 @@ impl Look<'_> {
         })
     }
 
-    fn arrival<'k>(&'k self, key: &'k MailKey, listed_bytes: Option<u64>) -> FetchedFrom<'k> {
+    pub(super) fn arrival<'k>(
+        &'k self,
+        key: &'k MailKey,
+        listed_bytes: Option<u64>,
+    ) -> FetchedFrom<'k> {
         FetchedFrom {
             channel: self.channel,
             mailbox: self.row.id,
@@ -376,7 +393,7 @@ impl Look<'_> {
         }
     }
 
-    async fn save(
+    pub(super) async fn save(
         &self,
         letter: NewLetter<'_>,
         arrival: FetchedFrom<'_>,
@@ -413,128 +430,6 @@ impl Look<'_> {
         }
     }
 
-    /// Counts a failed try; after several, the mail is put aside and a person is told, once.
-    pub(super) async fn failed(
-        &mut self,
-        session: &mut MailboxSession<'_>,
-        key: &MailKey,
-        reason: &'static str,
-        listed_bytes: Option<u64>,
-    ) -> Result<(), LookError> {
-        let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
-        self.has_failed = true;
-        let tries = store.try_failed(self.row.id, key, reason, listed_bytes, now).await?;
-        let next = now + self.inbox.patience.wait(tries);
-        if tries < self.inbox.patience.tries {
-            self.is_well = false;
-            warn!(channel.name = %channel, reason, "A mail could not be fetched; it is tried again");
-            return Ok(store.try_again_at(self.row.id, key, next).await?);
-        }
-        // The server may have been away for the head, or the gateway may have died over it: one more
-        // try.
-        let head = if tries <= self.inbox.patience.tries + 1 {
-            self.head(session, key).await?
-        } else {
-            None
-        };
-        self.aside(key, head, reason, Some(next), listed_bytes).await
-    }
-
-    /// The head of a mail, if it can be fetched.
-    async fn head(
-        &self,
-        session: &mut MailboxSession<'_>,
-        key: &MailKey,
-    ) -> Result<Option<Vec<u8>>, LookError> {
-        if !self.is_ready(session).await? {
-            return Ok(None);
-        }
-        Ok(match session.header(key).await {
-            Ok(Fetched::Mail(head)) if is_head(&head) => Some(head),
-            _ => None,
-        })
-    }
-
-    async fn too_large(
-        &mut self,
-        session: &mut MailboxSession<'_>,
-        key: &MailKey,
-        listed_bytes: Option<u64>,
-    ) -> Result<(), LookError> {
-        let Some(head) = self.head(session, key).await? else {
-            return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
-        };
-        warn!(channel.name = %self.channel, "A mail is larger than mail_bytes_max; its head is shown");
-        let mut letter = NewLetter::new(&self.ctx.store);
-        letter.take(&head).await?;
-        let arrival =
-            FetchedFrom { head_only: true, too_large: true, ..self.arrival(key, listed_bytes) };
-        if self.save(letter, arrival).await? == Saved::StillOutOfReach {
-            // Its room waits for more of it. A person has to know that no more will come.
-            return self.aside(key, None, TOO_LARGE, None, listed_bytes).await;
-        }
-        let marks = Marks { head: mail::head_identity(&head), listed_bytes };
-        Ok(self.came(key, marks).await?)
-    }
-
-    /// Puts a mail aside: a letter with its head or without, and a parked row.
-    async fn aside(
-        &self,
-        key: &MailKey,
-        head: Option<Vec<u8>>,
-        reason: &'static str,
-        next: Option<time::OffsetDateTime>,
-        listed_bytes: Option<u64>,
-    ) -> Result<(), LookError> {
-        let (store, channel) = (&self.ctx.store, self.channel);
-        let head = head.unwrap_or_default();
-        let marks = Marks { head: mail::head_identity(&head), listed_bytes };
-        let too_large = reason == TOO_LARGE;
-        let mut letter = NewLetter::new(store);
-        letter.take(&head).await?;
-        let arrival = FetchedFrom {
-            head_only: true,
-            out_of_reach: true,
-            too_large,
-            ..self.arrival(key, None)
-        };
-        letter.finish(arrival).await?;
-        let now = self.ctx.clock.now();
-        if store.put_aside(channel, self.row.id, key, Aside { reason, next, marks }, now).await? {
-            metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
-            warn!(channel.name = %channel, reason, "A mail that cannot be fetched was put aside, and its room was told");
-        }
-        Ok(())
-    }
-
-    /// Tells a person of mails without a name: once, and again when there are more.
-    pub(super) async fn tell_of_nameless(&mut self, present: &KeyList) -> Result<(), LookError> {
-        let before = self.row.nameless;
-        if present.nameless <= before {
-            if present.nameless < before {
-                self.ctx.store.nameless_told(self.row.id, present.nameless).await?;
-                self.row.nameless = present.nameless;
-            }
-            return Ok(());
-        }
-        let (store, channel, now) = (&self.ctx.store, self.channel, self.ctx.clock.now());
-        warn!(channel.name = %channel, "{} mails bear no name; look into the mailbox", present.nameless);
-        let key = nameless();
-        // A person who was told of the earlier ones knows nothing of these.
-        store.mails_left(self.row.id, std::slice::from_ref(&key), &[], now).await?;
-        let arrival =
-            FetchedFrom { head_only: true, out_of_reach: true, ..self.arrival(&key, None) };
-        NewLetter::new(store).finish(arrival).await?;
-        let aside = Aside { reason: NAMELESS, next: None, marks: Marks::default() };
-        if store.put_aside(channel, self.row.id, &key, aside, now).await? {
-            metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(1);
-        }
-        store.wake(&Job::PlaceLetters(channel.clone()), None).await?;
-        store.nameless_told(self.row.id, present.nameless).await?;
-        self.row.nameless = present.nameless;
-        Ok(())
-    }
-
     /// How long the next look may wait: less than usual if a mail is to be tried again earlier.
     pub(super) async fn wait(&mut self, mails: &MailboxMails) -> Result<Duration, StoreError> {
         let poll = self.inbox.poll;
@@ -546,13 +441,6 @@ impl Look<'_> {
         let until = next.map(|next| Duration::try_from(next - now).unwrap_or_default());
         Ok(until.map_or(poll, |until| until.clamp(WAIT_MIN.min(poll), poll)))
     }
-}
-
-/// Whether something of a mail can be read there. If it is no head, it is worth nothing.
-fn is_head(head: &[u8]) -> bool {
-    let mut scanner = Scanner::default();
-    scanner.take(head);
-    !mail::parse_skeleton(&scanner.finish()).defects.contains(&Defect::NotAMail)
 }
 
 /// The word for it.
