@@ -46,8 +46,29 @@ pub(super) enum Hiding {
 }
 
 pub(super) fn shape(name: &str) -> Shape {
+    let (tag, gap) = tag_and_gap(name);
+    let marks = match name {
+        "b" | "strong" | "i" | "em" | "u" | "code" => Emphasis::of(name),
+        "ins" => Emphasis::of("u"),
+        "kbd" | "samp" | "tt" => Emphasis::of("code"),
+        _ => Emphasis::default(),
+    };
+    Shape {
+        tag,
+        gap,
+        marks,
+        hiding: hiding(name),
+        is_formatting: is_formatting(name),
+        is_boundary: is_boundary(name),
+        is_of_table: is_of_table(name),
+        is_heading: matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6"),
+    }
+}
+
+/// What an element becomes in the room, and what stands around it.
+fn tag_and_gap(name: &str) -> (Option<&'static str>, Gap) {
     use Gap::{Blank, Line, None as Joined, Paragraph};
-    let (tag, gap) = match name {
+    match name {
         "p" => (Some("p"), Paragraph),
         "h1" => (Some("h1"), Paragraph),
         "h2" => (Some("h2"), Paragraph),
@@ -78,44 +99,35 @@ pub(super) fn shape(name: &str) -> Shape {
         | "progress" | "select" | "svg" | "text" | "tspan" | "video" | "mi" | "mn" | "mo"
         | "ms" | "mtext" | "mtr" | "mtd" => (None, Blank),
         _ => (None, Joined),
-    };
-    let marks = match name {
-        "b" | "strong" | "i" | "em" | "u" | "code" => Emphasis::of(name),
-        "ins" => Emphasis::of("u"),
-        "kbd" | "samp" | "tt" => Emphasis::of("code"),
-        _ => Emphasis::default(),
-    };
-    let hiding = match name {
+    }
+}
+
+fn hiding(name: &str) -> Hiding {
+    match name {
         "script" | "style" | "title" | "rp" | "annotation" | "annotation-xml" | "desc"
         | "metadata" => Hiding::Quietly,
         "datalist" | "iframe" | "mphantom" | "noembed" | "noframes" | "template" => Hiding::Told,
         _ => Hiding::No,
-    };
-    Shape {
-        tag,
-        gap,
-        marks,
-        hiding,
-        is_formatting: matches!(
-            name,
-            "a" | "b"
-                | "big"
-                | "code"
-                | "em"
-                | "font"
-                | "i"
-                | "nobr"
-                | "s"
-                | "small"
-                | "strike"
-                | "strong"
-                | "tt"
-                | "u"
-        ),
-        is_boundary: is_boundary(name),
-        is_of_table: is_of_table(name),
-        is_heading: matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6"),
     }
+}
+
+fn is_formatting(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "b"
+            | "big"
+            | "code"
+            | "em"
+            | "font"
+            | "i"
+            | "nobr"
+            | "s"
+            | "small"
+            | "strike"
+            | "strong"
+            | "tt"
+            | "u"
+    )
 }
 
 /// Elements without content.
