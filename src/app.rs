@@ -282,23 +282,7 @@ impl Life {
         let (engine_of_now, engine) = watch::channel(None);
 
         // Doors first: the homeserver may connect as soon as it is told that we are here.
-        let doors = Doors {
-            hs_token: house.tokens.hs_token.clone(),
-            store: ctx.store.clone(),
-            clock: ctx.clock.clone(),
-            heard: {
-                let ctx = ctx.clone();
-                Arc::new(move |events: &[IncomingEvent]| {
-                    let is_ours = |event: &IncomingEvent| {
-                        UserId::parse(&event.sender).is_ok_and(|user| ctx.homeserver.is_ours(&user))
-                    };
-                    // What echoes our own posts can wait.
-                    if !events.iter().all(is_ours) {
-                        ctx.news.notify_one();
-                    }
-                })
-            },
-        };
+        let doors = homeserver_doors(house, &ctx);
         serve(parts, door, http::router(doors), stopped.clone())?;
 
         // Letters are fetched and saved whatever the homeserver does.
@@ -338,6 +322,27 @@ impl Life {
         });
         info!("Started");
         Ok(RunningLife { life: self, engine })
+    }
+}
+
+/// What the doors for the homeserver need.
+fn homeserver_doors(house: &House<'_>, ctx: &Arc<Ctx>) -> Doors {
+    Doors {
+        hs_token: house.tokens.hs_token.clone(),
+        store: ctx.store.clone(),
+        clock: ctx.clock.clone(),
+        heard: {
+            let ctx = ctx.clone();
+            Arc::new(move |events: &[IncomingEvent]| {
+                let is_ours = |event: &IncomingEvent| {
+                    UserId::parse(&event.sender).is_ok_and(|user| ctx.homeserver.is_ours(&user))
+                };
+                // What echoes our own posts can wait.
+                if !events.iter().all(is_ours) {
+                    ctx.news.notify_one();
+                }
+            })
+        },
     }
 }
 
