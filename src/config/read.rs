@@ -281,19 +281,22 @@ struct OnceOnly {
     inboxes: BTreeSet<(String, u16, String)>,
 }
 
+impl OnceOnly {
+    /// `false`: another channel has the same one.
+    fn add_inbox(&mut self, inbox: &InboxSettings) -> bool {
+        let server = &inbox.server;
+        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.login.user.clone());
+        self.inboxes.insert(mailbox)
+    }
+}
+
 fn channel(
     section: &Section<'_, '_>,
     default_language: Language,
     around: &SettingsSurroundings<'_>,
     seen: &mut OnceOnly,
 ) -> Option<ChannelSettings> {
-    let name = section.text("name", ChannelName::new);
-    let name = section.required("name", AdminPhrase::WantsChannelName, name);
-    if let Some(name) = &name
-        && !seen.names.insert(name.clone())
-    {
-        section.wrong("name", AdminPhrase::ChannelTwice { name: name.to_string() });
-    }
+    let name = channel_name(section, seen);
     let kind = section.text("kind", |text| match text {
         "kim" => Ok(ChannelKind::Kim),
         "fax" => Ok(ChannelKind::Fax),
@@ -323,33 +326,17 @@ fn channel(
     });
     let inbox_section = section.section("inbox");
     let inbox = inbox(&inbox_section, around);
-    if let Some(inbox) = &inbox {
-        let server = &inbox.server;
-        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.login.user.clone());
-        if !seen.inboxes.insert(mailbox) {
-            inbox_section.wrong("user", AdminPhrase::MailboxTwice);
-        }
+    if let Some(inbox) = &inbox
+        && !seen.add_inbox(inbox)
+    {
+        inbox_section.wrong("user", AdminPhrase::MailboxTwice);
     }
     let outbox_section = section.section("outbox");
     let mail_bytes_max =
         outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
     let outbox = mail_server::read(&outbox_section, around);
     outbox_section.close();
-    let fax_section = section.section("fax");
-    let dialect = match kind {
-        Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
-        Some(ChannelKind::Kim) => {
-            if fax_section.is_there() {
-                section.wrong("fax", AdminPhrase::FaxOnly);
-            }
-            let environment = address.as_ref().and_then(KimEnvironment::of);
-            environment.map(|environment| {
-                let mail_bytes_max = mail_bytes_max.unwrap_or(KimProfile::MAIL_BYTES_MAX);
-                Dialect::Kim(KimProfile { environment, mail_bytes_max })
-            })
-        }
-        None => None,
-    };
+    let dialect = dialect(section, kind, address.as_ref(), mail_bytes_max);
     section.close();
     let team = team?;
     Some(ChannelSettings {
@@ -369,6 +356,37 @@ fn channel(
         inbox: inbox?,
         outbox: outbox?,
     })
+}
+
+fn channel_name(section: &Section<'_, '_>, seen: &mut OnceOnly) -> Option<ChannelName> {
+    let name = section.text("name", ChannelName::new);
+    let name = section.required("name", AdminPhrase::WantsChannelName, name);
+    if let Some(name) = &name
+        && !seen.names.insert(name.clone())
+    {
+        section.wrong("name", AdminPhrase::ChannelTwice { name: name.to_string() });
+    }
+    name
+}
+
+fn dialect(
+    section: &Section<'_, '_>,
+    kind: Option<ChannelKind>,
+    address: Option<&MailAddress>,
+    mail_bytes_max: Option<u64>,
+) -> Option<Dialect> {
+    let fax_section = section.section("fax");
+    match kind? {
+        ChannelKind::Fax => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
+        ChannelKind::Kim => {
+            if fax_section.is_there() {
+                section.wrong("fax", AdminPhrase::FaxOnly);
+            }
+            let environment = address.and_then(KimEnvironment::of)?;
+            let mail_bytes_max = mail_bytes_max.unwrap_or(KimProfile::MAIL_BYTES_MAX);
+            Some(Dialect::Kim(KimProfile { environment, mail_bytes_max }))
+        }
+    }
 }
 
 fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option<InboxSettings> {
