@@ -68,67 +68,6 @@ impl Mailboxes {
                 rest = rest.get(escaped.len_utf8()..).unwrap_or_default();
             }
             within = match (within, c) {
-                (Within::Comment(depth), '(') => {
-                    entry.comment.push('(');
-                    Within::Comment(depth + 1)
-                }
-                (Within::Comment(0), ')') => Within::List,
-                (Within::Comment(depth), ')') => {
-                    entry.comment.push(')');
-                    Within::Comment(depth - 1)
-                }
-                (Within::Comment(depth), c) => {
-                    entry.comment.push(escaped.unwrap_or(c));
-                    Within::Comment(depth)
-                }
-                (Within::Quotes, '"') => {
-                    entry.bare.push('"');
-                    Within::List
-                }
-                (Within::Quotes, c) => {
-                    entry.bare.push(escaped.unwrap_or(c));
-                    entry.phrase.push(escaped.unwrap_or(c));
-                    Within::Quotes
-                }
-                (Within::Literal, ']') => {
-                    entry.bare.push(']');
-                    Within::List
-                }
-                (Within::Literal, c) => {
-                    entry.bare.push(c);
-                    Within::Literal
-                }
-                (Within::Angle, '>') => Within::List,
-                (Within::Angle, c) => {
-                    // Comments and quotes in here make an address that we do not accept.
-                    let angle = entry.angle.get_or_insert_default();
-                    angle.push(c);
-                    angle.extend(escaped);
-                    Within::Angle
-                }
-                (Within::List, '"') => {
-                    entry.is_odd |= entry.angle.is_some();
-                    entry.bare.push('"');
-                    Within::Quotes
-                }
-                (Within::List, '(') => {
-                    if !entry.comment.is_empty() {
-                        entry.comment.push(' ');
-                    }
-                    // Between two halves of an address it stays what it is: odd.
-                    entry.bare.push(' ');
-                    entry.phrase.push(' ');
-                    Within::Comment(0)
-                }
-                (Within::List, '<') => {
-                    entry.is_odd |= entry.angle.is_some();
-                    entry.angle = Some(String::new());
-                    Within::Angle
-                }
-                (Within::List, '[') => {
-                    entry.bare.push('[');
-                    Within::Literal
-                }
                 (Within::List, ',' | ';') => {
                     list.add(std::mem::take(&mut entry), &mut fragments);
                     Within::List
@@ -138,12 +77,7 @@ impl Mailboxes {
                     entry = ListEntry::default();
                     Within::List
                 }
-                (Within::List, c) => {
-                    entry.is_odd |= !c.is_whitespace() && entry.angle.is_some();
-                    entry.bare.push(escaped.unwrap_or(c));
-                    entry.phrase.push(escaped.unwrap_or(c));
-                    Within::List
-                }
+                (within, c) => entry.take(within, c, escaped),
             };
         }
         // An unclosed comment may hide who else is named.
@@ -191,6 +125,87 @@ impl ListEntry {
         self.is_odd |= self.angle.is_some();
         self.bare.push_str(word);
         self.phrase.push_str(word);
+    }
+
+    /// Takes the next character, and says where the reader is after it. `escaped`: the character
+    /// after it, if it is a backslash.
+    fn take(&mut self, within: Within, c: char, escaped: Option<char>) -> Within {
+        match (within, c) {
+            (Within::Comment(depth), '(') => {
+                self.comment.push('(');
+                Within::Comment(depth + 1)
+            }
+            (Within::Comment(0), ')') => Within::List,
+            (Within::Comment(depth), ')') => {
+                self.comment.push(')');
+                Within::Comment(depth - 1)
+            }
+            (Within::Comment(depth), c) => {
+                self.comment.push(escaped.unwrap_or(c));
+                Within::Comment(depth)
+            }
+            (Within::Quotes, '"') => {
+                self.bare.push('"');
+                Within::List
+            }
+            (Within::Quotes, c) => {
+                self.bare.push(escaped.unwrap_or(c));
+                self.phrase.push(escaped.unwrap_or(c));
+                Within::Quotes
+            }
+            (Within::Literal, ']') => {
+                self.bare.push(']');
+                Within::List
+            }
+            (Within::Literal, c) => {
+                self.bare.push(c);
+                Within::Literal
+            }
+            (Within::Angle, '>') => Within::List,
+            (Within::Angle, c) => {
+                // Comments and quotes in here make an address that we do not accept.
+                let angle = self.angle.get_or_insert_default();
+                angle.push(c);
+                angle.extend(escaped);
+                Within::Angle
+            }
+            (Within::List, c) => self.take_outside(c, escaped),
+        }
+    }
+
+    /// Takes the next character of the entry itself.
+    fn take_outside(&mut self, c: char, escaped: Option<char>) -> Within {
+        match c {
+            '"' => {
+                self.is_odd |= self.angle.is_some();
+                self.bare.push('"');
+                Within::Quotes
+            }
+            '(' => {
+                if !self.comment.is_empty() {
+                    self.comment.push(' ');
+                }
+                // Between two halves of an address it stays what it is: odd.
+                self.bare.push(' ');
+                self.phrase.push(' ');
+                Within::Comment(0)
+            }
+            '<' => {
+                self.is_odd |= self.angle.is_some();
+                self.angle = Some(String::new());
+                Within::Angle
+            }
+            '[' => {
+                self.bare.push('[');
+                Within::Literal
+            }
+            c => {
+                self.is_odd |= !c.is_whitespace() && self.angle.is_some();
+                self.bare.push(escaped.unwrap_or(c));
+                self.phrase.push(escaped.unwrap_or(c));
+                Within::List
+            }
+        }
     }
 }
 
