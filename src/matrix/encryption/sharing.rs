@@ -11,7 +11,10 @@ use matrix_sdk_crypto::{
 use ruma::{
     DeviceId, OwnedUserId, RoomId, SecondsSinceUnixEpoch, TransactionId, UserId,
     api::client::to_device::send_event_to_device,
-    events::{AnyMessageLikeEventContent, AnyToDeviceEventContent, ToDeviceEventType},
+    events::{
+        AnyMessageLikeEventContent, AnyToDeviceEventContent, ToDeviceEventType,
+        room::history_visibility::HistoryVisibility,
+    },
     serde::Raw,
 };
 use serde_json::{Value, json, value::to_raw_value};
@@ -234,14 +237,8 @@ impl OwnDevice {
         self.settle(state).await?;
         // Only now is it known who they are, and nothing tells of a change between here and the
         // end.
-        let mut readers = Vec::with_capacity(users.len());
-        for user in users {
-            if audience.trust == Trust::AnyDevice || self.is_as_known(user, audience.pins).await? {
-                readers.push(user);
-            }
-        }
-        let is_complete = readers.len() == audience.members.len();
-        let users = readers;
+        let users = self.as_known(users, audience).await?;
+        let is_complete = users.len() == audience.members.len();
         let claim = boxed(self.olm.get_missing_sessions(users.iter().copied()))
             .await
             .map_err(DeviceError::from)?;
@@ -258,18 +255,8 @@ impl OwnDevice {
         if used.is_some_and(|(used, _)| used.is_up(audience.rotation, Duration::ZERO)) {
             self.olm.discard_room_key(room).await.map_err(DeviceError::from)?;
         }
-        let settings = EncryptionSettings {
-            rotation_period: audience.rotation.period,
-            rotation_period_msgs: audience.rotation.posts,
-            history_visibility: ruma::events::room::history_visibility::HistoryVisibility::Invited,
-            sharing_strategy: match audience.trust {
-                Trust::CrossSigned => CollectStrategy::IdentityBasedStrategy,
-                Trust::AnyDevice => CollectStrategy::AllDevices,
-            },
-            ..EncryptionSettings::default()
-        };
         let requests =
-            boxed(self.olm.share_room_key(audience.room, users.iter().copied(), settings))
+            boxed(self.olm.share_room_key(room, users.iter().copied(), settings_for(audience)))
                 .await
                 .map_err(DeviceError::from)?;
         if !requests.is_empty()
@@ -298,6 +285,22 @@ impl OwnDevice {
         };
         state.shared.insert(room.to_string(), shared);
         Ok(())
+    }
+
+    /// Those of the members who have no identity other than the known one, where that counts.
+    async fn as_known<'a>(
+        &self,
+        members: Vec<&'a UserId>,
+        audience: &Audience<'_>,
+    ) -> Result<Vec<&'a UserId>, DeviceError> {
+        let mut readers = Vec::with_capacity(members.len());
+        for member in members {
+            if audience.trust == Trust::AnyDevice || self.is_as_known(member, audience.pins).await?
+            {
+                readers.push(member);
+            }
+        }
+        Ok(readers)
     }
 
     /// How far the session is used with which something in a room would be encrypted now, and whose
@@ -377,5 +380,19 @@ impl OwnDeviceState {
                 && shared.members == *audience.members
                 && !shared.session.is_up(audience.rotation, shared.since.elapsed())
         })
+    }
+}
+
+/// How a Megolm session for an audience is made, and which devices get its key.
+fn settings_for(audience: &Audience<'_>) -> EncryptionSettings {
+    EncryptionSettings {
+        rotation_period: audience.rotation.period,
+        rotation_period_msgs: audience.rotation.posts,
+        history_visibility: HistoryVisibility::Invited,
+        sharing_strategy: match audience.trust {
+            Trust::CrossSigned => CollectStrategy::IdentityBasedStrategy,
+            Trust::AnyDevice => CollectStrategy::AllDevices,
+        },
+        ..EncryptionSettings::default()
     }
 }
