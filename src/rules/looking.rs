@@ -190,18 +190,9 @@ pub fn plan(
                 plan.errands.push(Errand { key: key.clone(), before });
             }
             (_, Some(mail)) => {
-                let before = match mail.state {
-                    UnfetchedState::Trying => Before::Tries(mail.tries),
-                    // A person was told, and wants it tried no more, or no try would bring it.
-                    UnfetchedState::Aside if mail.next_try_at.is_some() => Before::Aside,
-                    UnfetchedState::Aside
-                    | UnfetchedState::Final
-                    | UnfetchedState::Dropped
-                    | UnfetchedState::Skipped => continue,
-                    // Its name is there again: a new mail.
-                    UnfetchedState::Gone | UnfetchedState::Undecrypted => Before::Tries(0),
-                };
-                if is_due(mail, now) {
+                if let Some(before) = tried_before(mail)
+                    && is_due(mail, now)
+                {
                     later.push((mail.next_try_at, Errand { key: key.clone(), before }));
                 }
             }
@@ -224,6 +215,21 @@ pub fn plan(
             .collect();
     }
     plan
+}
+
+/// What was tried before for a mail that is no letter; nothing when it is not tried any more.
+fn tried_before(mail: &UnfetchedMail) -> Option<Before> {
+    match mail.state {
+        UnfetchedState::Trying => Some(Before::Tries(mail.tries)),
+        // A person was told, and wants it tried no more, or no try would bring it.
+        UnfetchedState::Aside if mail.next_try_at.is_some() => Some(Before::Aside),
+        UnfetchedState::Aside
+        | UnfetchedState::Final
+        | UnfetchedState::Dropped
+        | UnfetchedState::Skipped => None,
+        // Its name is there again: a new mail.
+        UnfetchedState::Gone | UnfetchedState::Undecrypted => Some(Before::Tries(0)),
+    }
 }
 
 fn is_due(mail: &UnfetchedMail, now: OffsetDateTime) -> bool {

@@ -24,6 +24,16 @@ pub enum Placement {
     OpenDespiteClaim,
 }
 
+impl Placement {
+    /// The conversation it goes into; nothing for a new one.
+    pub fn conversation(self) -> Option<ConversationId> {
+        match self {
+            Self::Continue(conversation) => Some(conversation),
+            Self::Open | Self::OpenDespiteClaim => None,
+        }
+    }
+}
+
 /// Ancestors a letter may name. Longer chains exist only in attacks; the nearest ones decide.
 pub const ANCESTORS_MAX: usize = 100;
 
