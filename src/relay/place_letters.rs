@@ -174,7 +174,7 @@ async fn place_letter(
     let placement = superseded.map_or(placement, Placement::Continue);
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
-    let mut hints = letter_hints::hints(
+    let hints = letter_hints::hints(
         channel,
         &letter,
         placement,
@@ -182,22 +182,17 @@ async fn place_letter(
         &answers_to,
         doubt.as_ref(),
     );
-    if let Some(first) = first_hint(line, stored, is_undecrypted) {
-        hints.insert(0, first);
-    }
+    let hints = why_not_whole(line, stored, is_undecrypted).into_iter().chain(hints);
     let head: Vec<String> = letter_hints::head(channel, &letter, ctx.clock.now())
         .iter()
         .map(|phrase| Phrases::say(channel.language, phrase))
         .collect();
-    let hints: Vec<Notice> = hints.iter().map(|hint| notice(line, hint)).collect();
+    let hints: Vec<Notice> = hints.map(|hint| notice(line, &hint)).collect();
     let placing = Placing {
         letter: id,
         channel: &channel.name,
         correspondent,
-        conversation: match placement {
-            Placement::Continue(conversation) => Some(conversation),
-            Placement::Open | Placement::OpenDespiteClaim => None,
-        },
+        conversation: placement.conversation(),
         fingerprint,
         message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
         ancestors: &named,
@@ -225,14 +220,16 @@ async fn place_letter(
     Ok(())
 }
 
-/// What a room has to know first about a letter: that this is not the whole letter, and why.
-fn first_hint(line: &Line, stored: &StoredLetter, is_undecrypted: bool) -> Option<Phrase> {
+/// Why there is less of a letter than was sent.
+fn why_not_whole(line: &Line, stored: &StoredLetter, is_undecrypted: bool) -> Option<Phrase> {
     if stored.too_large {
         Some(Phrase::LetterTooLarge { limit_mib: limit_mib(line) })
     } else if stored.out_of_reach {
         Some(Phrase::LetterOutOfReach)
+    } else if is_undecrypted {
+        Some(Phrase::LetterUndecrypted)
     } else {
-        is_undecrypted.then_some(Phrase::LetterUndecrypted)
+        None
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{FreshLetter, Line, first_hint, park, place_as, place_letter};
+use super::{FreshLetter, Line, park, place_as, place_letter, why_not_whole};
 use crate::{
     model::{MessageId, Notice},
     phrases::{Phrase, Phrases},
@@ -58,7 +58,7 @@ async fn place_beside(
         .iter()
         .map(|phrase| Phrases::say(channel.language, phrase))
         .collect();
-    let hints: Vec<Notice> = first_hint(line, stored, false)
+    let hints: Vec<Notice> = why_not_whole(line, stored, false)
         .into_iter()
         .chain(letter_hints::of_defects(letter))
         .map(|hint| notice(line, &hint))
