@@ -145,19 +145,8 @@ async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<AfterSync, SyncErr
     let has_more = batch.device.to_device.len() >= MESSAGES_AT_ONCE;
     // Before the events that were encrypted with the keys that come here.
     relay::receive(ctx, batch.device).await?;
-    let (mut missing, mut events) = (Vec::new(), Vec::new());
-    // The very first sync has no past: older rooms are not ours. A new portal may not be noted yet; a
-    // room that the bot was removed from is.
-    let joined = batch.joined.iter().map(|room| (room, since.is_some()));
-    // What was said there before the bot was removed was said to us as well.
-    let left = batch.left.iter().map(|room| (room, false));
-    for (room, may_be_ours) in joined.chain(left) {
-        if room.limited && !room.begins() && (may_be_ours || is_portal(ctx, room).await?) {
-            missing.extend(gap(ctx, room, since.as_deref(), tries).await?);
-        }
-        events.extend(room.state.iter().map(incoming));
-        events.extend(room.timeline.iter().map(incoming));
-    }
+    let (mut missing, events) =
+        news_of_rooms(ctx, &batch.joined, &batch.left, since.as_deref(), tries).await?;
     missing.extend(fetched);
     // Before the position is saved: the homeserver tells of an invitation only once.
     for invite in &batch.invites {
@@ -183,6 +172,30 @@ async fn sync_once(ctx: &Ctx, tries: &mut GapTries) -> Result<AfterSync, SyncErr
     }
     tries.clear();
     Ok(if has_more { AfterSync::More } else { AfterSync::Pause })
+}
+
+/// What happened in the rooms, and the ids of the events between what we heard before and that.
+async fn news_of_rooms(
+    ctx: &Ctx,
+    joined: &[RoomNews],
+    left: &[RoomNews],
+    since: Option<&str>,
+    tries: &mut GapTries,
+) -> Result<(Vec<String>, Vec<IncomingEvent>), SyncError> {
+    let (mut missing, mut events) = (Vec::new(), Vec::new());
+    // The very first sync has no past: older rooms are not ours. A new portal may not be noted yet; a
+    // room that the bot was removed from is.
+    let joined = joined.iter().map(|room| (room, since.is_some()));
+    // What was said there before the bot was removed was said to us as well.
+    let left = left.iter().map(|room| (room, false));
+    for (room, may_be_ours) in joined.chain(left) {
+        if room.limited && !room.begins() && (may_be_ours || is_portal(ctx, room).await?) {
+            missing.extend(gap(ctx, room, since, tries).await?);
+        }
+        events.extend(room.state.iter().map(incoming));
+        events.extend(room.timeline.iter().map(incoming));
+    }
+    Ok((missing, events))
 }
 
 /// Portals are rooms we make, or their successors. People who want to write to a correspondent do
