@@ -146,19 +146,48 @@ impl Store {
         if known {
             return Ok(());
         }
+        new.close_others(connection).await?;
+        let dispatch = new.dispatch(connection, closes_at).await?;
+        sqlx::query!(
+            "insert into dispatch_parts (dispatch_id, event_id, content)
+             values ($1, $2, $3)",
+            dispatch,
+            new.event_id,
+            self.close_json(Purpose::DispatchPart, new.part),
+        )
+        .execute(&mut *connection)
+        .await?;
+        let job = Job::HandOver(new.conversation);
+        jobs::add(connection, &job, Some(closes_at)).await?;
+        Ok(())
+    }
+}
+
+impl NewPart<'_> {
+    /// Closes the dispatches of its conversation that still gather, and that it does not go into.
+    async fn close_others(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "update dispatches
              set closes_at = least(closes_at, $3)
              where conversation_id = $1
                and state = 'collecting'
                and (author <> $2 or letter_id is distinct from $4)",
-            new.conversation.0,
-            new.author,
-            new.at,
-            new.answers.map(|letter| letter.0),
+            self.conversation.0,
+            self.author,
+            self.at,
+            self.answers.map(|letter| letter.0),
         )
         .execute(&mut *connection)
         .await?;
+        Ok(())
+    }
+
+    /// The dispatch that it goes into: the open one, or a new one.
+    async fn dispatch(
+        &self,
+        connection: &mut PgConnection,
+        closes_at: OffsetDateTime,
+    ) -> Result<i64, sqlx::Error> {
         let open = sqlx::query_scalar!(
             "update dispatches
              set closes_at = least(opened_at + $4::interval, $5)
@@ -179,17 +208,17 @@ impl Store {
                    )
              )
              returning id",
-            new.conversation.0,
-            new.author,
-            new.at,
-            interval(new.collect_at_most),
+            self.conversation.0,
+            self.author,
+            self.at,
+            interval(self.collect_at_most),
             closes_at,
-            new.answers.map(|letter| letter.0),
+            self.answers.map(|letter| letter.0),
         )
         .fetch_optional(&mut *connection)
         .await?;
-        let dispatch = match open {
-            Some(dispatch) => dispatch,
+        match open {
+            Some(dispatch) => Ok(dispatch),
             None => {
                 sqlx::query_scalar!(
                     "insert into dispatches
@@ -197,31 +226,21 @@ impl Store {
                           letter_id)
                      values ($1, $2, $3, 'collecting', $4, $5, $6)
                      returning id",
-                    new.conversation.0,
-                    new.author,
-                    new.message_id.as_str(),
-                    new.at,
+                    self.conversation.0,
+                    self.author,
+                    self.message_id.as_str(),
+                    self.at,
                     closes_at,
-                    new.answers.map(|letter| letter.0),
+                    self.answers.map(|letter| letter.0),
                 )
                 .fetch_one(&mut *connection)
-                .await?
+                .await
             }
-        };
-        sqlx::query!(
-            "insert into dispatch_parts (dispatch_id, event_id, content)
-             values ($1, $2, $3)",
-            dispatch,
-            new.event_id,
-            self.close_json(Purpose::DispatchPart, new.part),
-        )
-        .execute(&mut *connection)
-        .await?;
-        let job = Job::HandOver(new.conversation);
-        jobs::add(connection, &job, Some(closes_at)).await?;
-        Ok(())
+        }
     }
+}
 
+impl Store {
     /// The oldest dispatch of a conversation that is not settled: the only one that may move. If it
     /// is damaged, the result is [`StoreError::Damaged`] with its row.
     pub async fn head_dispatch(

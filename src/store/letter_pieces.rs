@@ -1,6 +1,7 @@
 //! The bytes of letters: sealed piece by piece as they come, and read the same way.
 
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
@@ -163,7 +164,7 @@ impl<'s> NewLetter<'s> {
             self.rest,
             self.rest_pieces,
             digest,
-            arrival.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok()),
+            arrival.listed(),
             arrival.too_large,
         )
         .execute(&self.store.pool)
@@ -180,7 +181,6 @@ impl<'s> NewLetter<'s> {
         digest: &[u8],
     ) -> Result<Saved, StoreError> {
         let (mailbox, key) = (arrival.mailbox.0, arrival.key.as_str());
-        let listed_bytes = arrival.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok());
         let mut transaction = self.store.pool.begin().await?;
         // The mail that has the name now.
         let bearer = sqlx::query!(
@@ -215,7 +215,7 @@ impl<'s> NewLetter<'s> {
                      out_of_reach = out_of_reach and $3
                  where id = $1",
                 bearer.id,
-                listed_bytes,
+                arrival.listed(),
                 arrival.head_only,
             )
             .execute(&mut *transaction)
@@ -229,8 +229,73 @@ impl<'s> NewLetter<'s> {
                 .execute(&mut *transaction)
                 .await?;
         }
-        // A mail whose name was gone, of which we know no deletion: a list was incomplete, or the
-        // server renames its mails.
+        if arrival.name_again(&mut transaction, digest).await? {
+            transaction.commit().await?;
+            return Ok(Saved::Known);
+        }
+        let supersedes = bearer.filter(|bearer| bearer.out_of_reach).map(|bearer| bearer.id);
+        self.insert_after(&mut transaction, arrival, supersedes, first, digest).await?;
+        transaction.commit().await?;
+        Ok(Saved::New)
+    }
+
+    /// Saves it as a new letter. `supersedes`: the letter out of reach that it may turn out to be.
+    async fn insert_after(
+        &self,
+        connection: &mut PgConnection,
+        arrival: &FetchedFrom<'_>,
+        supersedes: Option<i64>,
+        first: &[u8],
+        digest: &[u8],
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into letters
+                 (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
+                  digest, listed_bytes, out_of_reach, too_large, supersedes)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            arrival.channel.as_str(),
+            arrival.mailbox.0,
+            arrival.key.as_str(),
+            arrival.at,
+            first,
+            arrival.head_only,
+            self.rest,
+            self.rest_pieces,
+            digest,
+            arrival.listed(),
+            arrival.out_of_reach,
+            arrival.too_large,
+            supersedes,
+        )
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Removes what was saved of a mail that did not come to its end.
+    pub async fn discard(self) -> Result<(), StoreError> {
+        if let Some(rest) = self.rest {
+            sqlx::query!("delete from letter_pieces where rest = $1", rest)
+                .execute(&self.store.pool)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl FetchedFrom<'_> {
+    /// Its length in the list, as it is saved.
+    fn listed(&self) -> Option<i64> {
+        self.listed_bytes.and_then(|bytes| i64::try_from(bytes).ok())
+    }
+
+    /// Gives the letter of these bytes its new name, when the earlier one was gone and we know of no
+    /// deletion: a list was incomplete, or the server renames its mails. `false`: there is none.
+    async fn name_again(
+        &self,
+        connection: &mut PgConnection,
+        digest: &[u8],
+    ) -> Result<bool, sqlx::Error> {
         let returned = sqlx::query_scalar!(
             "update letters
              set mail_key = $3,
@@ -249,52 +314,15 @@ impl<'s> NewLetter<'s> {
                  limit 1
              )
              returning id",
-            mailbox,
+            self.mailbox.0,
             digest,
-            key,
-            listed_bytes,
-            arrival.out_of_reach,
+            self.key.as_str(),
+            self.listed(),
+            self.out_of_reach,
         )
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await?;
-        if returned.is_some() {
-            transaction.commit().await?;
-            return Ok(Saved::Known);
-        }
-        let supersedes = bearer.filter(|bearer| bearer.out_of_reach).map(|bearer| bearer.id);
-        sqlx::query!(
-            "insert into letters
-                 (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, out_of_reach, too_large, supersedes)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            arrival.channel.as_str(),
-            mailbox,
-            key,
-            arrival.at,
-            first,
-            arrival.head_only,
-            self.rest,
-            self.rest_pieces,
-            digest,
-            listed_bytes,
-            arrival.out_of_reach,
-            arrival.too_large,
-            supersedes,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(Saved::New)
-    }
-
-    /// Removes what was saved of a mail that did not come to its end.
-    pub async fn discard(self) -> Result<(), StoreError> {
-        if let Some(rest) = self.rest {
-            sqlx::query!("delete from letter_pieces where rest = $1", rest)
-                .execute(&self.store.pool)
-                .await?;
-        }
-        Ok(())
+        Ok(returned.is_some())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What channels brought: saved raw under the mailbox's own key, then placed in one step.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
@@ -279,29 +280,11 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(repeat) = renamed else {
-            sqlx::query!(
-                "update letters
-                 set state = 'duplicate',
-                     repeats = $2
-                 where id = $1
-                   and state = any ($3)",
-                letter.0,
-                original.0,
-                &LetterState::Duplicate.before(),
-            )
-            .execute(&mut *transaction)
-            .await?;
+            is_duplicate(&mut transaction, letter, original).await?;
             transaction.commit().await?;
             return Ok(());
         };
-        sqlx::query!("delete from letters where id = $1", letter.0)
-            .execute(&mut *transaction)
-            .await?;
-        if let Some(rest) = repeat.rest {
-            sqlx::query!("delete from letter_pieces where rest = $1", rest)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        remove(&mut transaction, letter, repeat.rest).await?;
         sqlx::query!(
             "update letters
              set mail_key = $2,
@@ -342,59 +325,11 @@ impl Store {
                 open_conversation(&mut transaction, channel, correspondent, placing.at).await?
             }
         };
-        let placed = sqlx::query!(
-            "with heard as (
-                 update correspondents
-                 set last_seen_at = $7
-                 from conversations
-                 where conversations.id = $2
-                   and correspondents.id = conversations.correspondent_id
-                   and correspondents.last_seen_at < $7
-                   and $8::bigint is null
-             )
-             update letters
-             set state = 'placed',
-                 conversation_id = $2,
-                 fingerprint = $3,
-                 answer_to = $4,
-                 caller_doubt = $5,
-                 stays = $6,
-                 reports_on = $8
-             where id = $1
-               and state = 'stored'",
-            placing.letter.0,
-            conversation.0,
-            placing.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
-            placing.answer_to.map(MailAddress::as_str),
-            placing.caller_doubt,
-            placing.stays,
-            placing.at,
-            placing.reports_on.map(|dispatch| dispatch.0),
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        if placed == 0 {
+        if !placing.take_place(&mut transaction, conversation).await? {
             transaction.rollback().await?;
             return Ok(Placed::Before);
         }
-        if let Some(again_at) = placing.again_at {
-            sqlx::query!(
-                "insert into unfetched_mails
-                     (mailbox_id, mail_key, state, next_try_at, reason, noted_at, listed_bytes)
-                 select mailbox_id, mail_key, 'undecrypted', $2, 'undecrypted', $3, listed_bytes
-                 from letters
-                 where id = $1
-                   and mailbox_id is not null
-                   and left_at is null
-                 on conflict (mailbox_id, mail_key) do nothing",
-                placing.letter.0,
-                again_at,
-                placing.at,
-            )
-            .execute(&mut *transaction)
-            .await?;
-        }
+        placing.note_next_try(&mut transaction).await?;
         let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
             sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;
@@ -402,6 +337,24 @@ impl Store {
         let others: Vec<&MessageId> =
             placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();
         sighting.of_named(&mut transaction, &others).await?;
+        if !self.add_posts(&mut transaction, &placing, conversation).await? {
+            transaction.rollback().await?;
+            return Ok(Placed::NameTaken);
+        }
+        placing.note_whole(&mut transaction).await?;
+        jobs::add(&mut transaction, &Job::SendPosts(conversation), None).await?;
+        transaction.commit().await?;
+        Ok(Placed::In(conversation))
+    }
+
+    /// Saves the posts of a letter that was just given its place. `false`: one of them has the name
+    /// of another letter's post.
+    async fn add_posts(
+        &self,
+        connection: &mut PgConnection,
+        placing: &Placing<'_>,
+        conversation: ConversationId,
+    ) -> Result<bool, StoreError> {
         for post in placing.posts {
             let said = sqlx::query!(
                 "insert into posts
@@ -422,34 +375,15 @@ impl Store {
                 post.file_index,
                 post.substance.word(),
             )
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?
             .rows_affected();
             // A letter without a place has no posts, so the post is another letter's.
             if said == 0 {
-                transaction.rollback().await?;
-                return Ok(Placed::NameTaken);
+                return Ok(false);
             }
         }
-        // All of it may have been in the room since before the database was restored.
-        sqlx::query!(
-            "update letters
-             set state = 'posted'
-             where id = $1
-               and state = 'placed'
-               and not exists (
-                   select 1
-                   from posts
-                   where letter_id = $1
-                     and state in ('pending', 'parked')
-               )",
-            placing.letter.0,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        jobs::add(&mut transaction, &Job::SendPosts(conversation), None).await?;
-        transaction.commit().await?;
-        Ok(Placed::In(conversation))
+        Ok(true)
     }
 
     /// The conversation of a letter.
@@ -492,4 +426,126 @@ impl Store {
         }
         Ok(is_parked)
     }
+}
+
+impl Placing<'_> {
+    /// Gives the letter its place. `false`: it has one already, or gets none.
+    async fn take_place(
+        &self,
+        connection: &mut PgConnection,
+        conversation: ConversationId,
+    ) -> Result<bool, sqlx::Error> {
+        let placed = sqlx::query!(
+            "with heard as (
+                 update correspondents
+                 set last_seen_at = $7
+                 from conversations
+                 where conversations.id = $2
+                   and correspondents.id = conversations.correspondent_id
+                   and correspondents.last_seen_at < $7
+                   and $8::bigint is null
+             )
+             update letters
+             set state = 'placed',
+                 conversation_id = $2,
+                 fingerprint = $3,
+                 answer_to = $4,
+                 caller_doubt = $5,
+                 stays = $6,
+                 reports_on = $8
+             where id = $1
+               and state = 'stored'",
+            self.letter.0,
+            conversation.0,
+            self.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+            self.answer_to.map(MailAddress::as_str),
+            self.caller_doubt,
+            self.stays,
+            self.at,
+            self.reports_on.map(|dispatch| dispatch.0),
+        )
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+        Ok(placed == 1)
+    }
+
+    /// Notes when a mail that could not be decrypted is fetched again.
+    async fn note_next_try(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if let Some(again_at) = self.again_at {
+            sqlx::query!(
+                "insert into unfetched_mails
+                     (mailbox_id, mail_key, state, next_try_at, reason, noted_at, listed_bytes)
+                 select mailbox_id, mail_key, 'undecrypted', $2, 'undecrypted', $3, listed_bytes
+                 from letters
+                 where id = $1
+                   and mailbox_id is not null
+                   and left_at is null
+                 on conflict (mailbox_id, mail_key) do nothing",
+                self.letter.0,
+                again_at,
+                self.at,
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the letter is in its room, when none of its posts waits: all of it may have been
+    /// there since before the database was restored.
+    async fn note_whole(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update letters
+             set state = 'posted'
+             where id = $1
+               and state = 'placed'
+               and not exists (
+                   select 1
+                   from posts
+                   where letter_id = $1
+                     and state in ('pending', 'parked')
+               )",
+            self.letter.0,
+        )
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Notes that a letter repeats another one, and is kept.
+async fn is_duplicate(
+    connection: &mut PgConnection,
+    letter: LetterId,
+    original: LetterId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update letters
+         set state = 'duplicate',
+             repeats = $2
+         where id = $1
+           and state = any ($3)",
+        letter.0,
+        original.0,
+        &LetterState::Duplicate.before(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes a letter and its bytes.
+async fn remove(
+    connection: &mut PgConnection,
+    letter: LetterId,
+    rest: Option<i64>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from letters where id = $1", letter.0).execute(&mut *connection).await?;
+    if let Some(rest) = rest {
+        sqlx::query!("delete from letter_pieces where rest = $1", rest)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }

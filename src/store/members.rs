@@ -170,68 +170,8 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!(
-            "update room_readers as reader
-             set until = $3
-             from rooms as portal
-             join conversations as conversation on conversation.id = portal.conversation_id
-             where portal.room_id = reader.room_id
-               and portal.state = 'open'
-               and conversation.channel = $1
-               and reader.until is null
-               and not reader.user_id = any ($2)
-               and not exists (
-                   select 1
-                   from admitted
-                   where admitted.conversation_id = portal.conversation_id
-                     and admitted.user_id = reader.user_id
-                     and admitted.state = 'in'
-               )",
-            channel.as_str(),
-            team,
-            at,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        sqlx::query!(
-            "with gone as (
-                 select portal.id, array_agg(invited.user_id) as users
-                 from rooms as portal
-                 join conversations as conversation on conversation.id = portal.conversation_id
-                 cross join unnest(portal.invited) as invited (user_id)
-                 where portal.state = 'open'
-                   and conversation.channel = $1
-                   and not invited.user_id = any ($2)
-                   and not exists (
-                       select 1
-                       from admitted
-                       where admitted.conversation_id = portal.conversation_id
-                         and admitted.user_id = invited.user_id
-                         and admitted.state = 'in'
-                   )
-                   and not exists (
-                       select 1
-                       from room_members as member
-                       where member.room_id = portal.room_id
-                         and member.user_id = invited.user_id
-                         and member.membership in ('join', 'invite')
-                   )
-                 group by portal.id
-             )
-             update rooms
-             set invited = array(
-                     select user_id
-                     from unnest(rooms.invited) as user_id
-                     where not user_id = any (gone.users)
-                 ),
-                 former = rooms.former || gone.users
-             from gone
-             where rooms.id = gone.id",
-            channel.as_str(),
-            team,
-        )
-        .execute(&mut *transaction)
-        .await?;
+        stop_reading(&mut transaction, channel, team, at).await?;
+        forget_invitations(&mut transaction, channel, team).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -404,6 +344,89 @@ async fn is_former(
         at,
     )
     .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Who is no longer in a channel's team, and was let in by no speaker, reads nothing more in its
+/// rooms.
+async fn stop_reading(
+    connection: &mut PgConnection,
+    channel: &ChannelName,
+    team: &[String],
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update room_readers as reader
+         set until = $3
+         from rooms as portal
+         join conversations as conversation on conversation.id = portal.conversation_id
+         where portal.room_id = reader.room_id
+           and portal.state = 'open'
+           and conversation.channel = $1
+           and reader.until is null
+           and not reader.user_id = any ($2)
+           and not exists (
+               select 1
+               from admitted
+               where admitted.conversation_id = portal.conversation_id
+                 and admitted.user_id = reader.user_id
+                 and admitted.state = 'in'
+           )",
+        channel.as_str(),
+        team,
+        at,
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Who is no longer in a channel's team, and was let in by no speaker, counts as never invited to
+/// the rooms they are not in.
+async fn forget_invitations(
+    connection: &mut PgConnection,
+    channel: &ChannelName,
+    team: &[String],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "with gone as (
+             select portal.id, array_agg(invited.user_id) as users
+             from rooms as portal
+             join conversations as conversation on conversation.id = portal.conversation_id
+             cross join unnest(portal.invited) as invited (user_id)
+             where portal.state = 'open'
+               and conversation.channel = $1
+               and not invited.user_id = any ($2)
+               and not exists (
+                   select 1
+                   from admitted
+                   where admitted.conversation_id = portal.conversation_id
+                     and admitted.user_id = invited.user_id
+                     and admitted.state = 'in'
+               )
+               and not exists (
+                   select 1
+                   from room_members as member
+                   where member.room_id = portal.room_id
+                     and member.user_id = invited.user_id
+                     and member.membership in ('join', 'invite')
+               )
+             group by portal.id
+         )
+         update rooms
+         set invited = array(
+                 select user_id
+                 from unnest(rooms.invited) as user_id
+                 where not user_id = any (gone.users)
+             ),
+             former = rooms.former || gone.users
+         from gone
+         where rooms.id = gone.id",
+        channel.as_str(),
+        team,
+    )
+    .execute(&mut *connection)
     .await?;
     Ok(())
 }

@@ -286,34 +286,7 @@ impl Store {
         before: OffsetDateTime,
         at: OffsetDateTime,
     ) -> Result<usize, StoreError> {
-        // Somebody came between a look at the members and the note that nobody is there. In an
-        // encrypted portal, being there is not enough.
-        let attended = sqlx::query_scalar!(
-            r#"select portal.room_id as "room_id!"
-             from rooms as portal
-             join conversations as conversation on conversation.id = portal.conversation_id
-             where portal.deserted_since is not null
-               and portal.state = 'open'
-               and portal.encryption is null
-               and conversation.channel = $1
-               and exists (
-                   select 1
-                   from room_members as member
-                   left join admitted
-                       on admitted.conversation_id = portal.conversation_id
-                      and admitted.user_id = member.user_id
-                   where member.room_id = portal.room_id
-                     and member.membership = 'join'
-                     and (member.user_id = any ($2) or admitted.state = 'in')
-               )"#,
-            channel.as_str(),
-            team,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        for room in &attended {
-            self.portal_is_attended(room, at).await?;
-        }
+        self.note_attended(channel, team, at).await?;
         let deserted = sqlx::query!(
             r#"select
                  portal.id,
@@ -360,6 +333,43 @@ impl Store {
             transaction.commit().await?;
         }
         Ok(deserted.len())
+    }
+
+    /// Notes of unencrypted portals that somebody is there: they may have come between a look at the
+    /// members and the note that nobody is there. In an encrypted portal, being there is not enough.
+    async fn note_attended(
+        &self,
+        channel: &ChannelName,
+        team: &[String],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let attended = sqlx::query_scalar!(
+            r#"select portal.room_id as "room_id!"
+             from rooms as portal
+             join conversations as conversation on conversation.id = portal.conversation_id
+             where portal.deserted_since is not null
+               and portal.state = 'open'
+               and portal.encryption is null
+               and conversation.channel = $1
+               and exists (
+                   select 1
+                   from room_members as member
+                   left join admitted
+                       on admitted.conversation_id = portal.conversation_id
+                      and admitted.user_id = member.user_id
+                   where member.room_id = portal.room_id
+                     and member.membership = 'join'
+                     and (member.user_id = any ($2) or admitted.state = 'in')
+               )"#,
+            channel.as_str(),
+            team,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        for room in &attended {
+            self.portal_is_attended(room, at).await?;
+        }
+        Ok(())
     }
 
     /// Settles what was parked about portals that are gone and in which everything was readable or was
