@@ -165,9 +165,11 @@ async fn tim_14_edits_and_redactions_before_the_hand_over_count() {
 
     // Nothing is left of it: nothing leaves, and the room is told.
     let third = case.say("Bitte vergessen").await;
+    let states = "select string_agg(state, ' ' order by id) from dispatches";
+    // What is taken back before it is read was never going to leave, and nothing is said about it.
+    stage.database_says(states, "accepted collecting").await;
     stage.anna.redact(room, &third).await.unwrap();
     case.notice_at(&third, &Phrase::DispatchWithdrawn).await;
-    let states = "select string_agg(state, ' ' order by id) from dispatches";
     stage.database_says(states, "accepted withdrawn").await;
 
     // After that they are too late, and the room is told that as well.

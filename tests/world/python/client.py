@@ -14,11 +14,18 @@ invitations and tells of every event of every room once. It ends with its standa
 
 With "encryption": true at login it has a device with keys, reads encrypted events, and encrypts
 what it sends to encrypted rooms.
+
+The program is a nursery of such clients: for each line on its own standard input, which names a
+folder to work in, a log, and a socket, it forks one that speaks through two connections to the
+socket, for its input and for its output.
 """
 
 import asyncio
+import gc
 import json
 import os
+import signal
+import socket
 import sys
 import tempfile
 
@@ -305,4 +312,30 @@ async def main():
         await client.nio.close()
 
 
-asyncio.run(main())
+def leave_the_nursery(folder, log, door):
+    """Makes a fork a process of its own."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir(folder)
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None
+    for number in (0, 1):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(door)
+        os.dup2(connection.detach(), number)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+
+
+def nurse():
+    # Nobody waits for the forks.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # What is read by now stays shared.
+    gc.collect()
+    gc.freeze()
+    while line := sys.stdin.readline():
+        if os.fork() == 0:
+            leave_the_nursery(**json.loads(line))
+            asyncio.run(main())
+            return
+
+
+nurse()

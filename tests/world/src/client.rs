@@ -6,6 +6,7 @@
 //! test acts, then waits until the client has seen what it should.
 
 mod js;
+mod nursery;
 pub(crate) mod talk;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use self::talk::{NIO, Program, Talk, field};
+use self::talk::{Program, Talk, field};
 use crate::{
     error::{Result, WorldError},
     folder::Folder,
@@ -284,7 +285,8 @@ impl Client {
         password: &str,
         encryption: bool,
     ) -> Result<Self> {
-        let mut client = Self::start(&NIO, Arc::new(Folder::make("client")?))?;
+        let folder = Arc::new(Folder::make("client")?);
+        let mut client = Self::of(Talk::fork(&folder)?, folder);
         let answer = client
             .command(
                 "login",
@@ -301,8 +303,11 @@ impl Client {
 
     /// Starts the program; no user is logged in yet.
     fn start(program: &Program, folder: Arc<Folder>) -> Result<Self> {
-        let talk = Talk::start(program, &folder)?;
-        Ok(Self { user_id: String::new(), device_id: String::new(), talk, folder })
+        Ok(Self::of(Talk::start(program, &folder)?, folder))
+    }
+
+    fn of(talk: Talk, folder: Arc<Folder>) -> Self {
+        Self { user_id: String::new(), device_id: String::new(), talk, folder }
     }
 
     /// Says something in a room; returns the event id.

@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{ChildStdin, ChildStdout},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +18,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
-use super::SeenTimeline;
+use super::{SeenTimeline, nursery};
 use crate::{
     error::{Result, WorldError, log_end},
     folder::Folder,
@@ -27,28 +28,21 @@ use crate::{
 
 /// How long a client may take to carry out a command: an upload of 50 MB on a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+const DOING: &str = "start a Matrix client";
 /// The packages the programs for Node import, as Node looks for them: beside the program.
 const MODULES: &str = "node_modules";
 
-/// A program and the files it is made of; the first is the one to run.
+/// A program for Node and the files it is made of; the first is the one to run.
 pub(crate) struct Program {
-    pub(crate) interpreter: &'static str,
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// How to end it.
     pub(crate) end: Signal,
 }
 
 const LINES: (&str, &str) = ("lines.mjs", include_str!("../../clients/lines.mjs"));
-const PYTHON: &str = "venv/bin/python";
 const NODE: &str = "clients/node";
 
-pub(crate) const NIO: Program = Program {
-    interpreter: PYTHON,
-    files: &[("client.py", include_str!("../../python/client.py"))],
-    end: Signal::KILL,
-};
 pub(crate) const JS: Program = Program {
-    interpreter: NODE,
     files: &[
         ("js.mjs", include_str!("../../clients/js.mjs")),
         ("databases.mjs", include_str!("../../clients/databases.mjs")),
@@ -57,7 +51,6 @@ pub(crate) const JS: Program = Program {
     end: Signal::KILL,
 };
 pub(crate) const HYDROGEN: Program = Program {
-    interpreter: NODE,
     files: &[
         ("hydrogen.mjs", include_str!("../../clients/hydrogen.mjs")),
         ("hydrogen.html", include_str!("../../clients/hydrogen.html")),
@@ -71,10 +64,27 @@ pub(crate) const HYDROGEN: Program = Program {
 pub(crate) struct Talk {
     shared: Arc<TalkShared>,
     changes: watch::Receiver<u64>,
-    input: Mutex<ChildStdin>,
+    input: Mutex<Box<dyn Write + Send>>,
     next_id: AtomicU64,
     log: PathBuf,
-    _process: Process,
+    _running: Running,
+}
+
+/// What ends the program when it is dropped.
+enum Running {
+    Process {
+        _process: Process,
+    },
+    /// A fork ends when nothing can come any more.
+    Fork(UnixStream),
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Fork(stream) = self {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -102,21 +112,26 @@ impl fmt::Debug for Talk {
 }
 
 impl Talk {
+    /// Starts a client in Python.
+    pub(crate) fn fork(folder: &Folder) -> Result<Self> {
+        let log = folder.path().join("client.log");
+        let (input, output) = nursery::client(folder.path(), &log)?;
+        let end = input.try_clone().map_err(|error| WorldError::io(DOING, error))?;
+        Self::with(Box::new(input), output, Running::Fork(end), log)
+    }
+
     pub(crate) fn start(program: &Program, folder: &Folder) -> Result<Self> {
-        let doing = "start a Matrix client";
-        let failed = |error| WorldError::io(doing, error);
+        let failed = |error| WorldError::io(DOING, error);
         let folder = folder.path();
         let log = folder.join("client.log");
         for (name, text) in program.files {
             std::fs::write(folder.join(name), text).map_err(failed)?;
         }
-        if program.interpreter == NODE {
-            link(&installed("clients/node_modules")?, &folder.join(MODULES)).map_err(failed)?;
-        }
+        link(&installed("clients/node_modules")?, &folder.join(MODULES)).map_err(failed)?;
         let main = program.files.iter().map(|(name, _)| folder.join(name).display().to_string());
         let mut process = Process::start(&Launch {
             name: "client",
-            program: installed(program.interpreter)?,
+            program: installed(NODE)?,
             args: main.take(1).collect(),
             // What a browser leaves lying about goes with the folder.
             env: vec![("TMPDIR", folder.display().to_string())],
@@ -127,7 +142,16 @@ impl Talk {
             piped: true,
         })?;
         let (input, output) =
-            process.pipes().ok_or_else(|| WorldError::refused(doing, "it has no pipes"))?;
+            process.pipes().ok_or_else(|| WorldError::refused(DOING, "it has no pipes"))?;
+        Self::with(Box::new(input), output, Running::Process { _process: process }, log)
+    }
+
+    fn with(
+        input: Box<dyn Write + Send>,
+        output: impl Read + Send + 'static,
+        running: Running,
+        log: PathBuf,
+    ) -> Result<Self> {
         let shared = Arc::new(TalkShared::default());
         let (change, changes) = watch::channel(0);
         let listener = Arc::clone(&shared);
@@ -135,10 +159,10 @@ impl Talk {
         std::thread::Builder::new()
             .name("client".to_owned())
             .spawn(move || listen(output, &listener, &change))
-            .map_err(failed)?;
+            .map_err(|error| WorldError::io(DOING, error))?;
         let input = Mutex::new(input);
         let next_id = AtomicU64::new(1);
-        Ok(Self { shared, changes, input, next_id, log, _process: process })
+        Ok(Self { shared, changes, input, next_id, log, _running: running })
     }
 
     /// A number this program was not given before.
@@ -200,7 +224,7 @@ impl Talk {
 }
 
 /// Takes in what the client tells until it ends.
-fn listen(output: ChildStdout, shared: &TalkShared, change: &watch::Sender<u64>) {
+fn listen(output: impl Read, shared: &TalkShared, change: &watch::Sender<u64>) {
     for line in BufReader::new(output).lines() {
         let Ok(line) = line else { break };
         let Ok(mut told) = serde_json::from_str::<Value>(&line) else { continue };
