@@ -313,9 +313,15 @@ impl Phrase {
             Self::LetterSentBy { address: Some(address) } => {
                 ("letter-sent-by", [("address", foreign(address))].into_iter().collect())
             }
-            Self::ReportCame { from: None } => plain("report-came-from-nobody"),
-            Self::ReportCame { from: Some(address) } => {
-                with("report-came", "address", foreign(address))
+            Self::ReportCame { from, is_earlier } => {
+                let earlier = ("earlier", FluentValue::from(i32::from(*is_earlier)));
+                match from {
+                    None => ("report-came-from-nobody", [earlier].into_iter().collect()),
+                    Some(address) => {
+                        let address = ("address", foreign(address));
+                        ("report-came", [address, earlier].into_iter().collect())
+                    }
+                }
             }
             Self::FaxNumberClaimed { number } => {
                 with("fax-number-claimed", "number", foreign(number))

@@ -30,10 +30,17 @@ pub(super) fn about(block: &HeaderBlock<'_>, content: &[u8]) -> Vec<MessageId> {
     if media == "multipart/report" {
         let boundaries = content_type.all("boundary");
         let split = multipart::split_by_any(content, boundaries, PARTS_MAX);
+        let mut has_machine_part = false;
         for part in split.iter().flat_map(|split| &split.parts) {
             let (block, content) = HeaderBlock::split_part(part);
             let media = block.parameters("Content-Type").as_ref().map(media_type);
-            read_part(&block, content, &media.unwrap_or_default(), &mut said, &mut returned);
+            let media = media.unwrap_or_default();
+            has_machine_part |= is_machine_part(&media);
+            read_part(&block, content, &media, &mut said, &mut returned);
+        }
+        // A person's letter may call itself a report.
+        if !has_machine_part {
+            return Vec::new();
         }
     } else if is_machine_part(&media) {
         read_part(block, content, &media, &mut said, &mut returned);
@@ -129,6 +136,10 @@ mod tests {
             "From: a@x.de\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
              Content-Type: message/delivery-status\n\nOriginal-Message-ID: <1@x>\n--b--\n",
             "From: a@x.de\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@x>\n\nBin im Urlaub\n",
+            // L167: it has the form of a report and nothing that a machine says.
+            "From: a@x.de\nIn-Reply-To: <1@x>\nContent-Type: multipart/report; boundary=b\n\n\
+             --b\nContent-Type: text/plain\n\nBitte Marcumar absetzen\n\
+             --b\nContent-Type: application/pdf; name=befund.pdf\n\n%PDF-1.4\n--b--\n",
         ] {
             assert_eq!(about(mail), [""; 0], "{mail}");
         }
@@ -140,6 +151,7 @@ mod tests {
         let of_part = |kind: &str, part: &str| {
             format!(
                 "From: <>\nContent-Type: MULTIPART/Report; boundary=\"b\"\n\n--b\n\nText\n\
+                 --b\nContent-Type: message/delivery-status\n\n\
                  --b\nContent-Type: {kind}\n{part}\n--b--\n"
             )
         };
@@ -168,7 +180,7 @@ mod tests {
     fn a_report_of_many_ids_is_read_in_part() {
         let ids: String = (0..1_000).map(|number| format!("Message-ID: <{number}@x>\n")).collect();
         assert_eq!(about(&report("", "", &ids)).len(), REPORTED_MAX);
-        let parts = "--b\nContent-Type: message/rfc822\n\nMessage-ID: <1@x>\n\n".repeat(100_000);
+        let parts = "--b\nContent-Type: message/delivery-status\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <1@x>\n\n".repeat(100_000);
         let mail = format!("From: a@x.de\nContent-Type: multipart/report; boundary=b\n\n{parts}");
         assert!(about(&mail).len() <= REPORTED_MAX);
     }

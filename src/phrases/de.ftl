@@ -154,8 +154,20 @@ answers-wanted-elsewhere = Der Absender wünscht Antworten an eine andere Adress
     }. Was Sie antworten, geht an die Adresse, von der der Brief kam, und wird dort vielleicht nicht gelesen. Ist es wichtig, wählen Sie bitte einen anderen Weg.
 letter-sent-by = Verschickt hat diesen Brief { $address } im Auftrag der Person, von der er kommt – zum Beispiel ein Sekretariat oder eine Verteilerliste. Bitte prüfen Sie vor einer Antwort, für wen sie bestimmt ist.
 letter-sent-by-unknown = Verschickt hat diesen Brief laut seinen Angaben ein anderes Konto als das, von dem er kommt; welches, ist nicht zu lesen. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
-report-came = Zu dieser Nachricht ist ein Bericht gekommen, nach eigener Angabe von { $address }. Ein Programm hat ihn geschrieben. Bitte lesen Sie darin, ob die Nachricht angekommen ist. Der Bericht folgt:
-report-came-from-nobody = Zu dieser Nachricht ist ein Bericht gekommen; von wem, steht nicht darin. Ein Programm hat ihn geschrieben. Bitte lesen Sie darin, ob die Nachricht angekommen ist. Der Bericht folgt:
+report-came = { $earlier ->
+    [0] Zu dieser Nachricht
+   *[other] Zu einer früheren Fassung dieser Nachricht
+} ist ein Bericht gekommen, nach eigener Angabe von { $address }. Er steht in einem eigenen Raum. Bitte lesen Sie dort, ob { $earlier ->
+    [0] die Nachricht
+   *[other] diese Fassung
+} angekommen ist.
+report-came-from-nobody = { $earlier ->
+    [0] Zu dieser Nachricht
+   *[other] Zu einer früheren Fassung dieser Nachricht
+} ist ein Bericht gekommen; von wem, ist nicht zu erkennen. Er steht in einem eigenen Raum. Bitte lesen Sie dort, ob { $earlier ->
+    [0] die Nachricht
+   *[other] diese Fassung
+} angekommen ist.
 sender-reads-no-answers = Die Adresse, von der dieser Brief kam, nimmt ihrem Namen nach keine Antworten an. Bitte wählen Sie für eine Antwort einen anderen Weg.
 fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät selbst; der Fax-Dienst bestätigt sie nicht. Bitte prüfen Sie sie auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.
 fax-numbers-differ = Dieses Fax kam laut Fax-Dienst vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.

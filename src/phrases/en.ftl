@@ -154,8 +154,20 @@ answers-wanted-elsewhere = The sender wants answers at another address{ $readabl
     }. Your answer goes to the address the letter came from, and may not be read there. If it is important, please choose another way.
 letter-sent-by = { $address } sent this letter on behalf of its author – for example an office or a mailing list. Before you answer, please check whom the answer is meant for.
 letter-sent-by-unknown = This letter says that an account other than its author’s sent it; which one cannot be read. Please check the original: reply to the letter with !original.
-report-came = A report about this message has come. It says that it is from { $address }; a program wrote it. Please read in it whether the message arrived. The report follows:
-report-came-from-nobody = A report about this message has come. It does not say who it is from; a program wrote it. Please read in it whether the message arrived. The report follows:
+report-came = A report about { $earlier ->
+    [0] this message
+   *[other] an earlier version of this message
+} has come. It says that it is from { $address }, and has a room of its own. Please read there whether { $earlier ->
+    [0] the message
+   *[other] that version
+} arrived.
+report-came-from-nobody = A report about { $earlier ->
+    [0] this message
+   *[other] an earlier version of this message
+} has come; who it is from cannot be told. It has a room of its own. Please read there whether { $earlier ->
+    [0] the message
+   *[other] that version
+} arrived.
 sender-reads-no-answers = Judging by its name, the address this letter came from accepts no answers. Please choose another way to answer.
 fax-number-claimed = Only the sending fax machine itself names the number { $number }; the fax service does not confirm it. Please check it on the fax. An answer leaves only after a person who may answer here has written !confirm.
 fax-numbers-differ = According to the fax service this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after a person who may answer here has written !confirm.

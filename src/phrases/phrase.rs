@@ -225,9 +225,11 @@ pub enum Phrase {
     LetterSentBy {
         address: Option<String>,
     },
-    /// A report about this dispatch has come, and follows; who it says it is from.
+    /// A report about this dispatch has come, and has a room of its own; who it says it is from.
+    /// `is_earlier`: it is about what was said here before it was changed.
     ReportCame {
         from: Option<String>,
+        is_earlier: bool,
     },
     /// Only the fax machine says that it has this number.
     FaxNumberClaimed {
@@ -362,7 +364,7 @@ impl Phrase {
             | Self::AnswersGoElsewhere { .. }
             | Self::AnswersWantedElsewhere { address: Some(_) }
             | Self::LetterSentBy { address: Some(_) }
-            | Self::ReportCame { from: Some(_) }
+            | Self::ReportCame { from: Some(_), .. }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::FileNotFaxable { .. }

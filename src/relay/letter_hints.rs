@@ -25,18 +25,15 @@ pub(super) fn hints(
     if placement == Placement::OpenDespiteClaim {
         hints.push(Phrase::UnknownThread);
     }
-    hints.extend(of_defects(letter));
-    if letter.automatic {
-        hints.push(Phrase::AutomaticLetter);
-    }
+    hints.extend(defects_hints(letter));
     hints.extend(sent_by_hint(channel, letter));
     hints.extend(answers_hint(correspondent, answers_to));
     hints.extend(doubt.map(doubt_hint));
     hints
 }
 
-/// What is wrong with a letter or a report.
-pub(super) fn of_defects(letter: &Letter) -> Vec<Phrase> {
+/// What is wrong with a letter, and that a machine wrote it.
+fn defects_hints(letter: &Letter) -> Vec<Phrase> {
     let mut hints = Vec::new();
     for defect in &letter.defects {
         let hint = match defect {
@@ -63,6 +60,9 @@ pub(super) fn of_defects(letter: &Letter) -> Vec<Phrase> {
         if !hints.contains(&hint) {
             hints.push(hint);
         }
+    }
+    if letter.automatic {
+        hints.push(Phrase::AutomaticLetter);
     }
     hints
 }
@@ -124,7 +124,9 @@ pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> V
     if letter.urgent {
         head.push(Phrase::LetterUrgent);
     }
-    head.extend(written(letter, now));
+    if let Some(at) = letter.date.filter(|at| Phrases::day_of(*at) != Phrases::day_of(now)) {
+        head.push(Phrase::LetterWritten { at });
+    }
     // The recipients a fax gateway writes to are its own business.
     if channel.kind() == ChannelKind::Kim {
         let mut others: Vec<&NamedAddress> = Vec::new();
@@ -144,10 +146,4 @@ pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> V
         }
     }
     head
-}
-
-/// When a letter or a report was written, if not today.
-pub(super) fn written(letter: &Letter, now: OffsetDateTime) -> Option<Phrase> {
-    let at = letter.date.filter(|at| Phrases::day_of(*at) != Phrases::day_of(now))?;
-    Some(Phrase::LetterWritten { at })
 }

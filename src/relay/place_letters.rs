@@ -4,7 +4,7 @@ mod reports;
 
 use tracing::{info, warn};
 
-use self::reports::place_report;
+use self::reports::tell_of_report;
 use super::{
     Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
@@ -101,14 +101,13 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     };
 
     match arrival::judge(channel, &read.letter, stored.out_of_reach) {
-        Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
-            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-            None => Ok(()),
-        },
-        Arrival::Report(about) => match unless_repeat(ctx, line, &stored, read).await? {
-            Some(new) => place_report(ctx, line, &stored, new, &about).await,
-            None => Ok(()),
-        },
+        // A report is shown as a letter of its author; the dispatch's room is told of it.
+        Arrival::Letter(correspondent) | Arrival::Report(correspondent) => {
+            match unless_repeat(ctx, line, &stored, read).await? {
+                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+                None => Ok(()),
+            }
+        }
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
         Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, read).await? {
             Some(_) => park(ctx, line, id, why).await,
@@ -172,6 +171,7 @@ async fn place_letter(
     // If a mail could not be fetched at first, the room already has its head, with its id.
     let superseded = superseded(ctx, new.head, &channel.name, correspondent).await?;
     let placement = superseded.map_or(placement, Placement::Continue);
+    tell_of_report(ctx, line, &letter, placement.conversation()).await?;
     let answers_to = channel.answers_to(&letter);
     let doubt = channel.doubt_of(&letter);
     let hints = letter_hints::hints(
@@ -201,7 +201,6 @@ async fn place_letter(
             AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
         },
         caller_doubt: doubt.as_ref().map(CallerDoubt::key),
-        reports_on: None,
         posts: &[],
         stays: is_undecrypted,
         again_at: is_undecrypted.then(|| {
@@ -243,7 +242,7 @@ async fn place_as(
     posts: impl Fn(&str) -> Vec<NewPost>,
 ) -> Result<Option<ConversationId>, StoreError> {
     for taken in 0..NAMES_MAX {
-        let name = name_of(ctx, line, stored, placing.fingerprint.as_ref(), taken).await?;
+        let name = name_of(ctx, stored, placing.fingerprint.as_ref(), taken).await?;
         let placing = Placing { posts: &posts(&name), ..placing.clone() };
         match ctx.store.place_letter(placing).await? {
             Placed::In(conversation) => return Ok(Some(conversation)),
@@ -259,21 +258,20 @@ async fn place_as(
 /// A letter's name for all time. `taken`: how many of its names belong to other letters.
 async fn name_of(
     ctx: &Ctx,
-    line: &Line,
     stored: &StoredLetter,
     fingerprint: Option<&[u8; 32]>,
     taken: i64,
 ) -> Result<String, StoreError> {
-    let name = ctx.store.made_with(line.channel.name.as_str()).await?;
+    let name = &stored.made_with;
     let Some(digest) = &stored.digest else {
-        return Ok(stored_mail::name_of(&name, &stored.mail_key, None, taken));
+        return Ok(stored_mail::name_of(name, &stored.mail_key, None, taken));
     };
     // A letter with a fingerprint has no namesake: the second one is a repeat.
     let (content, namesakes) = match fingerprint {
         Some(fingerprint) => (fingerprint.as_slice(), 0),
         None => (digest.as_slice(), ctx.store.namesakes(stored.id).await?),
     };
-    Ok(stored_mail::name_of(&name, &stored.mail_key, Some(content), namesakes + taken))
+    Ok(stored_mail::name_of(name, &stored.mail_key, Some(content), namesakes + taken))
 }
 
 /// The largest size of a mail that is fetched.
@@ -335,7 +333,6 @@ async fn place_notice(
         ancestors: &[],
         answer_to: None,
         caller_doubt: None,
-        reports_on: None,
         posts: &[],
         stays: true,
         again_at: None,

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, WhyNot},
-    model::{ChannelKind, Correspondent, Defect, Letter, MessageId},
+    model::{ChannelKind, Correspondent, Defect, Letter},
 };
 
 /// What a mail is to the gateway.
@@ -10,10 +10,10 @@ use crate::{
 pub enum Arrival {
     /// A letter of this correspondent.
     Letter(Correspondent),
-    /// A report about the dispatch that bore one of these ids. Whose report it claims to be does not
-    /// matter: the dispatch is found by its channel and its Message-ID. If the channel has no such
-    /// dispatch, the report is judged [by its author](by_author).
-    Report(Vec<MessageId>),
+    /// A report about a dispatch that bore one of the Message-IDs it names (`Letter::reports_on`), and
+    /// whose letter it is. The dispatch is found by channel and Message-ID, never by the author:
+    /// whoever it is from, the dispatch's room is told of it.
+    Report(Correspondent),
     /// A mail of which not even the head could be fetched. The team is told of it, in one room of
     /// the channel, because its author is unknown.
     Missing(Correspondent),
@@ -29,23 +29,19 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
             ChannelKind::Fax => Correspondent::UnknownFax,
         });
     }
-    if !letter.reports_on.is_empty() {
-        return Arrival::Report(letter.reports_on.clone());
-    }
-    by_author(channel, letter)
-}
-
-/// Judges a mail that is no report about a dispatch of its channel.
-pub fn by_author(channel: &Channel, letter: &Letter) -> Arrival {
     match channel.correspondent_of(letter) {
-        Ok(correspondent) => Arrival::Letter(correspondent),
+        Ok(correspondent) => of(letter, correspondent),
         // It names no sender, so it cannot be answered; but a person can read it. A fax without its
         // gateway's name is another matter: anybody may have brought it (FAX-12).
         Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
-            Arrival::Letter(Correspondent::UnknownSender)
+            of(letter, Correspondent::UnknownSender)
         }
         Err(why) => Arrival::Parked(why.word()),
     }
+}
+
+fn of(letter: &Letter, author: Correspondent) -> Arrival {
+    if letter.reports_on.is_empty() { Arrival::Letter(author) } else { Arrival::Report(author) }
 }
 
 #[cfg(test)]
@@ -55,7 +51,7 @@ mod tests {
     use super::*;
     use crate::{
         channel::{Dialect, KimEnvironment, KimProfile, ThreadBy},
-        model::{ChannelName, Language, MailAddress, NamedAddress, Trust},
+        model::{ChannelName, Language, MailAddress, MessageId, NamedAddress, Trust},
     };
 
     fn mailbox(address: &str) -> NamedAddress {
@@ -101,18 +97,22 @@ mod tests {
         }
     }
 
-    /// KIM-29: what a report is about decides, whoever it is from.
+    /// KIM-29: a report is one whoever it is from; but what its channel does not take from its author
+    /// is no report either (FAX-12).
     #[test]
-    fn kim_29_a_report_is_known_before_its_author() {
-        let about = vec![MessageId::new("1@kim.local").unwrap()];
-        for from in [&["mds@post.kim.telematik"][..], &["erik@charite.kim.telematik"], &[]] {
+    fn kim_29_a_report_is_a_report_whoever_it_is_from() {
+        let erik = "erik@charite.kim.telematik";
+        for (from, author) in [
+            (&[erik][..], Correspondent::Mail(mailbox(erik).address)),
+            (&[], Correspondent::UnknownSender),
+            (&[erik, "anna@charite.kim.telematik"], Correspondent::UnknownSender),
+        ] {
             let letter = Letter {
                 from: from.iter().map(|address| mailbox(address)).collect(),
-                reports_on: about.clone(),
+                reports_on: vec![MessageId::new("1@kim.local").unwrap()],
                 ..Letter::default()
             };
-            assert_eq!(judge(&kim(), &letter, false), Arrival::Report(about.clone()));
-            assert!(matches!(by_author(&kim(), &letter), Arrival::Letter(_)));
+            assert_eq!(judge(&kim(), &letter, false), Arrival::Report(author));
         }
     }
 }

@@ -23,46 +23,21 @@ pub const CONTENT_BYTES_MAX: usize = 40_000;
 /// Subject and file names are only inside contents, which are encrypted in an encrypted room
 /// (TIM-29).
 pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) -> Vec<NewPost> {
-    let mut contents = written(letter, head, Speaker::Ghost);
-    contents.extend(hints.iter().map(|hint| (Speaker::Bot, hint.clone(), None)));
-    named(name, contents)
-}
-
-/// All posts of a report about a dispatch, in the order in which they are said.
-///
-/// The bot posts all of them: the ghost of the conversation did not write the report. What it is
-/// comes first (`opening`).
-pub fn report(
-    name: &str,
-    opening: &Notice,
-    letter: &Letter,
-    head: &[String],
-    hints: &[Notice],
-) -> Vec<NewPost> {
-    let mut contents = vec![(Speaker::Bot, opening.clone(), None)];
-    contents.extend(written(letter, head, Speaker::Bot));
-    contents.extend(hints.iter().map(|hint| (Speaker::Bot, hint.clone(), None)));
-    named(name, contents)
-}
-
-/// The words and the files of a letter.
-fn written(
-    letter: &Letter,
-    head: &[String],
-    speaker: Speaker,
-) -> Vec<(Speaker, Notice, Option<i32>)> {
-    let mut contents = Vec::new();
+    let mut contents: Vec<(Speaker, Notice, Option<i32>)> = Vec::new();
     let written = |content| Notice { substance: Substance::Content, content };
     let has_words =
         !letter.subject.is_empty() || !letter.body.text.trim().is_empty() || !head.is_empty();
     if has_words || letter.attachments.is_empty() {
-        contents.push((speaker, written(words(letter, head)), None));
+        contents.push((Speaker::Ghost, written(words(letter, head)), None));
     }
     for (index, attachment) in letter.attachments.iter().enumerate() {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
-        contents.push((speaker, written(file(attachment)), Some(index)));
+        contents.push((Speaker::Ghost, written(file(attachment)), Some(index)));
     }
-    contents
+    for hint in hints {
+        contents.push((Speaker::Bot, hint.clone(), None));
+    }
+    named(name, contents)
 }
 
 /// What the gateway says in the place of a letter of which nothing could be fetched.

@@ -7,21 +7,10 @@ use crate::model::{ConversationId, LetterId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredLetter {
     pub id: LetterId,
-    /// What came with the message that is replied to: this letter, or the report about an answer to
-    /// it.
-    pub original: LetterId,
     /// Its sender wants answers elsewhere, and they go there.
     pub goes_elsewhere: bool,
     /// What a person has to confirm first.
     pub open_doubt: Option<String>,
-}
-
-/// What is behind an event of a room.
-#[derive(Debug)]
-struct Behind {
-    letter: Option<i64>,
-    /// The report about an answer to that letter, where the event is one of its posts.
-    report: Option<i64>,
 }
 
 impl Store {
@@ -29,7 +18,7 @@ impl Store {
     /// one, else the newest that was in its room when it was written.
     ///
     /// A letter is behind its own posts, behind what was said about them, and behind the answers to
-    /// it and the notices and reports about those. The order of `/sync` tells what was written first: neither a
+    /// it and the notices about those. The order of `/sync` tells what was written first: neither a
     /// clock nor a faster door has a say.
     pub async fn answered_letter(
         &self,
@@ -37,12 +26,9 @@ impl Store {
         event_id: &str,
         relates_to: &[&str],
     ) -> Result<Option<AnsweredLetter>, StoreError> {
-        let mut report = None;
         for event in relates_to {
-            let Some(behind) = self.behind(conversation, event).await? else { continue };
-            report = report.or(behind.report);
-            if let Some(letter) = behind.letter {
-                return self.answered(conversation, letter, report).await;
+            if let Some(letter) = self.letter_behind(conversation, event).await? {
+                return self.answered(conversation, letter).await;
             }
         }
         let stood_there = sqlx::query_scalar!(
@@ -70,7 +56,6 @@ impl Store {
                  join posts as post on post.letter_id = letter.id
                  left join room_events as echo on echo.event_id = post.event_id
                  where letter.conversation_id = $1
-                   and letter.reports_on is null
                    and post.state = 'sent'
                    -- An echo that is not there any more came long ago; one without a place came
                    -- after all that have one.
@@ -95,32 +80,24 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         match stood_there {
-            Some(letter) => self.answered(conversation, letter, report).await,
+            Some(letter) => self.answered(conversation, letter).await,
             None => Ok(None),
         }
     }
 
-    async fn behind(
+    async fn letter_behind(
         &self,
         conversation: ConversationId,
         event_id: &str,
-    ) -> Result<Option<Behind>, StoreError> {
-        Ok(sqlx::query_as!(
-            Behind,
-            r#"select
-                 case
-                     when letter.reports_on is null then coalesce(letter.id, dispatch.letter_id)
-                     else dispatch.letter_id
-                 end as letter,
-                 case when letter.reports_on is not null then letter.id end as report
+    ) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select coalesce(post.letter_id, dispatch.letter_id) as "letter_id?"
              from posts as post
-             left join letters as letter on letter.id = post.letter_id
-             left join dispatches as dispatch
-                 on dispatch.id = coalesce(letter.reports_on, post.dispatch_id)
+             left join dispatches as dispatch on dispatch.id = post.dispatch_id
              where post.event_id = $2
                and post.conversation_id = $1
              union all
-             select dispatch.letter_id, null
+             select dispatch.letter_id
              from dispatch_parts as part
              join dispatches as dispatch on dispatch.id = part.dispatch_id
              where part.event_id = $2
@@ -130,14 +107,14 @@ impl Store {
             event_id,
         )
         .fetch_optional(&self.pool)
-        .await?)
+        .await?
+        .flatten())
     }
 
     async fn answered(
         &self,
         conversation: ConversationId,
         letter: i64,
-        report: Option<i64>,
     ) -> Result<Option<AnsweredLetter>, StoreError> {
         let row = sqlx::query!(
             r#"select
@@ -156,7 +133,6 @@ impl Store {
         .await?;
         Ok(row.map(|row| AnsweredLetter {
             id: LetterId(row.id),
-            original: LetterId(report.unwrap_or(row.id)),
             goes_elsewhere: row.goes_elsewhere,
             open_doubt: row.open_doubt,
         }))

@@ -103,11 +103,27 @@ impl Store {
         let (kind, key) = (correspondent.kind().word(), &*correspondent.key());
         let ids: Vec<String> = message_ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = sqlx::query!(
-            "select message_id, conversation_id, is_ambiguous
+            r#"with sender as (
+                 select id
+                 from correspondents
+                 where kind = $2
+                   and key = $3
+             )
+             select message_id as "message_id?", conversation_id as "conversation_id!",
+                 is_ambiguous as "is_ambiguous!"
              from thread_ids
              where channel = $1
-               and correspondent_id = (select id from correspondents where kind = $2 and key = $3)
-               and message_id = any ($4)",
+               and correspondent_id = (select id from sender)
+               and message_id = any ($4)
+             union all
+             (
+                 select null, id, false
+                 from conversations
+                 where channel = $1
+                   and correspondent_id = (select id from sender)
+                 order by id desc
+                 limit 1
+             )"#,
             channel.as_str(),
             kind,
             key,
@@ -115,31 +131,18 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let newest = sqlx::query_scalar!(
-            "select id
-             from conversations
-             where channel = $1
-               and correspondent_id = (select id from correspondents where kind = $2 and key = $3)
-             order by id desc
-             limit 1",
-            channel.as_str(),
-            kind,
-            key,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        let by_message_id = rows
-            .into_iter()
-            .filter_map(|row| {
-                let id = MessageId::new(&row.message_id).ok()?;
-                let seen = match row.is_ambiguous {
-                    true => Seen::Ambiguous,
-                    false => Seen::In(ConversationId(row.conversation_id)),
-                };
-                Some((id, seen))
-            })
-            .collect();
-        Ok(KnownThreads { by_message_id, newest: newest.map(ConversationId) })
+        let mut known = KnownThreads::default();
+        for row in rows {
+            let conversation = ConversationId(row.conversation_id);
+            let Some(id) = row.message_id else {
+                known.newest = Some(conversation);
+                continue;
+            };
+            let Ok(id) = MessageId::new(&id) else { continue };
+            let seen = if row.is_ambiguous { Seen::Ambiguous } else { Seen::In(conversation) };
+            known.by_message_id.insert(id, seen);
+        }
+        Ok(known)
     }
 
     pub async fn conversation(

@@ -8,8 +8,8 @@ use super::{
     correspondents::open_conversation, jobs, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, DispatchId, LetterId, LetterState, MailAddress,
-    MessageId, NewPost,
+    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MessageId,
+    NewPost, PostState,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -31,6 +31,8 @@ pub struct StoredLetter {
     pub received_at: OffsetDateTime,
     /// How many attempts there were to place it, including this one.
     pub attempts: i32,
+    /// What the names of its channel's letters are made with.
+    pub made_with: String,
 }
 
 struct LetterRow {
@@ -43,6 +45,7 @@ struct LetterRow {
     supersedes: Option<i64>,
     received_at: Moment,
     attempts: i32,
+    made_with: String,
 }
 
 impl TryFrom<LetterRow> for StoredLetter {
@@ -59,6 +62,7 @@ impl TryFrom<LetterRow> for StoredLetter {
             supersedes: row.supersedes.map(LetterId),
             received_at: row.received_at.read("letters", "received_at", row.id)?,
             attempts: row.attempts,
+            made_with: row.made_with,
         })
     }
 }
@@ -80,9 +84,6 @@ pub struct Placing<'a> {
     pub answer_to: Option<&'a MailAddress>,
     /// What a person has to confirm before anything is answered.
     pub caller_doubt: Option<&'a str>,
-    /// The dispatch of the same conversation that it reports on. It is then no letter of the
-    /// correspondent.
-    pub reports_on: Option<DispatchId>,
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
@@ -101,6 +102,15 @@ pub enum Placed {
     /// One of its posts has the name of another letter's post. Nothing was done: under that name
     /// the homeserver would take it for a repeat.
     NameTaken,
+}
+
+/// What became of the posts of a letter that was given its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AddedPosts {
+    /// At least one of them waits to be said.
+    Wait,
+    /// All of them are in the room since before the database was restored, or there are none.
+    AreThere,
 }
 
 impl Store {
@@ -136,7 +146,11 @@ impl Store {
                  too_large,
                  supersedes,
                  received_at as "received_at: Moment",
-                 attempts"#,
+                 attempts,
+                 coalesce(
+                     (select made_with from channels where channels.channel = letters.channel),
+                     channel
+                 ) as "made_with!""#,
             channel.as_str(),
         )
         .fetch_optional(&self.pool)
@@ -160,7 +174,11 @@ impl Store {
                  too_large,
                  supersedes,
                  received_at as "received_at: Moment",
-                 attempts
+                 attempts,
+                 coalesce(
+                     (select made_with from channels where channels.channel = letters.channel),
+                     channel
+                 ) as "made_with!"
              from letters
              where conversation_id = $1
              order by id desc
@@ -337,53 +355,66 @@ impl Store {
         let others: Vec<&MessageId> =
             placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();
         sighting.of_named(&mut transaction, &others).await?;
-        if !self.add_posts(&mut transaction, &placing, conversation).await? {
-            transaction.rollback().await?;
-            return Ok(Placed::NameTaken);
+        match self.add_posts(&mut transaction, &placing, conversation).await? {
+            Some(AddedPosts::Wait) => {}
+            Some(AddedPosts::AreThere) => placing.note_whole(&mut transaction).await?,
+            None => {
+                transaction.rollback().await?;
+                return Ok(Placed::NameTaken);
+            }
         }
-        placing.note_whole(&mut transaction).await?;
         jobs::add(&mut transaction, &Job::SendPosts(conversation), None).await?;
         transaction.commit().await?;
         Ok(Placed::In(conversation))
     }
 
-    /// Saves the posts of a letter that was just given its place. `false`: one of them has the name
-    /// of another letter's post.
+    /// Saves the posts of a letter that was just given its place. Nothing when one of them has the
+    /// name of another letter's post.
     async fn add_posts(
         &self,
         connection: &mut PgConnection,
         placing: &Placing<'_>,
         conversation: ConversationId,
-    ) -> Result<bool, StoreError> {
-        for post in placing.posts {
-            let said = sqlx::query!(
-                "insert into posts
-                     (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
-                      state, event_id, sent_at, echoed_at)
-                 select
-                     $1, $2, $3, $7, $4, $5, $6,
-                     case when found.event_id is null then 'pending' else 'sent' end,
-                     found.event_id, found.found_at, found.found_at
-                 from (select $4::text as txn_id) as new
-                 left join found_posts as found using (txn_id)
-                 on conflict (txn_id) do nothing",
-                conversation.0,
-                placing.letter.0,
-                post.speaker.word(),
-                post.txn_id,
-                self.close_json(Purpose::PostContent, &post.content),
-                post.file_index,
-                post.substance.word(),
-            )
-            .execute(&mut *connection)
-            .await?
-            .rows_affected();
-            // A letter without a place has no posts, so the post is another letter's.
-            if said == 0 {
-                return Ok(false);
-            }
+    ) -> Result<Option<AddedPosts>, StoreError> {
+        let posts = placing.posts;
+        let speakers: Vec<String> =
+            posts.iter().map(|post| post.speaker.word().to_owned()).collect();
+        let substances: Vec<String> =
+            posts.iter().map(|post| post.substance.word().to_owned()).collect();
+        let txn_ids: Vec<String> = posts.iter().map(|post| post.txn_id.clone()).collect();
+        let contents: Vec<Vec<u8>> =
+            posts.iter().map(|post| self.close_json(Purpose::PostContent, &post.content)).collect();
+        let files: Vec<Option<i32>> = posts.iter().map(|post| post.file_index).collect();
+        let states = sqlx::query_scalar!(
+            "insert into posts
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
+                  state, event_id, sent_at, echoed_at)
+             select
+                 $1, $2, speaker, substance, txn_id, content, file_index,
+                 case when found.event_id is null then 'pending' else 'sent' end,
+                 found.event_id, found.found_at, found.found_at
+             from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[])
+                 with ordinality as new (speaker, substance, txn_id, content, file_index, place)
+             left join found_posts as found using (txn_id)
+             order by new.place
+             on conflict (txn_id) do nothing
+             returning state",
+            conversation.0,
+            placing.letter.0,
+            &speakers,
+            &substances,
+            &txn_ids,
+            &contents,
+            &files as &[Option<i32>],
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        // A letter without a place has no posts, so one that is missing is another letter's.
+        if states.len() < posts.len() {
+            return Ok(None);
         }
-        Ok(true)
+        let waits = states.iter().any(|state| state == PostState::Pending.word());
+        Ok(Some(if waits { AddedPosts::Wait } else { AddedPosts::AreThere }))
     }
 
     /// The conversation of a letter.
@@ -443,7 +474,6 @@ impl Placing<'_> {
                  where conversations.id = $2
                    and correspondents.id = conversations.correspondent_id
                    and correspondents.last_seen_at < $7
-                   and $8::bigint is null
              )
              update letters
              set state = 'placed',
@@ -451,8 +481,7 @@ impl Placing<'_> {
                  fingerprint = $3,
                  answer_to = $4,
                  caller_doubt = $5,
-                 stays = $6,
-                 reports_on = $8
+                 stays = $6
              where id = $1
                and state = 'stored'",
             self.letter.0,
@@ -462,7 +491,6 @@ impl Placing<'_> {
             self.caller_doubt,
             self.stays,
             self.at,
-            self.reports_on.map(|dispatch| dispatch.0),
         )
         .execute(&mut *connection)
         .await?

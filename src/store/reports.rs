@@ -1,30 +1,30 @@
 //! The dispatch a report is about.
 
-use super::{Damaged, Harm, Store, StoreError};
-use crate::model::{
-    ChannelKind, ChannelName, ConversationId, Correspondent, DispatchId, MessageId,
-};
+use super::{Store, StoreError};
+use crate::model::{ChannelName, ConversationId, DispatchId, MessageId};
 
 /// A dispatch that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedDispatch {
     pub id: DispatchId,
     pub conversation: ConversationId,
-    /// Who the conversation is with.
-    pub correspondent: Correspondent,
-    /// Its first room message; nothing where it has none any more.
-    pub event_id: Option<String>,
+    /// The Message-ID that the report names.
+    pub message_id: String,
+    /// What was said under that Message-ID was changed since, and left under another one.
+    pub is_earlier: bool,
+    /// The first room message that it still contains: notices answer it.
+    pub first_event: Option<String>,
 }
 
 impl Store {
     /// The dispatch of a channel that bore one of these Message-IDs (KIM-29).
     ///
-    /// Nothing when there is none, and when they are those of several dispatches. That a letter bore
-    /// or named the same id does not matter: we made it.
+    /// Nothing when there is none, and when they do not say which one it was. That a letter bore or
+    /// named the same id does not matter: we made it.
     ///
     /// # Errors
     ///
-    /// When Postgres does not answer, or the correspondent's row is damaged.
+    /// When Postgres does not answer.
     pub async fn reported_dispatch(
         &self,
         channel: &ChannelName,
@@ -32,26 +32,34 @@ impl Store {
     ) -> Result<Option<ReportedDispatch>, StoreError> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = sqlx::query!(
-            r#"select distinct
+            r#"select
                  dispatch.id,
                  dispatch.conversation_id,
-                 correspondent.id as correspondent_id,
-                 correspondent.kind,
-                 correspondent.key,
+                 known.message_id,
+                 dispatch.message_id <> known.message_id as "is_earlier!",
                  (
-                     select event_id
-                     from dispatch_parts
-                     where dispatch_id = dispatch.id
-                     order by id
+                     select part.event_id
+                     from dispatch_parts as part
+                     where part.dispatch_id = dispatch.id
+                     -- What was deleted before it left did not leave.
+                     order by
+                         part.withdrawn
+                         or exists (
+                             select 1
+                             from room_acts as act
+                             join room_events as event
+                                 on event.event_id = act.target
+                                and event.room_id = act.room_id
+                             where act.target = part.event_id
+                               and act.kind = 'redaction'
+                         ),
+                         part.id
                      limit 1
-                 ) as event_id
+                 ) as first_event
              from thread_ids as known
              join dispatches as dispatch on dispatch.id = case
                  when known.bearer ~ '^d[0-9]{1,18}$' then substr(known.bearer, 2)::bigint
              end
-             join conversations as conversation on conversation.id = dispatch.conversation_id
-             join correspondents as correspondent
-               on correspondent.id = conversation.correspondent_id
              where known.channel = $1
                and known.message_id = any ($2)
                and known.bearer like 'd%'
@@ -62,16 +70,12 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let [row] = rows.as_slice() else { return Ok(None) };
-        let damaged =
-            |column, why| Damaged::new("correspondents", column, row.correspondent_id, why);
-        let kind = ChannelKind::from_word(&row.kind).ok_or_else(|| damaged("kind", Harm::Word))?;
-        let correspondent =
-            Correspondent::from_key(kind, &row.key).map_err(|_| damaged("key", Harm::Name))?;
         Ok(Some(ReportedDispatch {
             id: DispatchId(row.id),
             conversation: ConversationId(row.conversation_id),
-            correspondent,
-            event_id: row.event_id.clone(),
+            message_id: row.message_id.clone(),
+            is_earlier: row.is_earlier,
+            first_event: row.first_event.clone(),
         }))
     }
 }

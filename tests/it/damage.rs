@@ -292,7 +292,6 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         ancestors: &[],
                         answer_to: None,
                         caller_doubt: None,
-                        reports_on: None,
                         posts: std::slice::from_ref(&post),
                         stays: false,
                         again_at: None,

@@ -1,24 +1,15 @@
-//! Reports about dispatches: they stand beside the dispatch they are about, whoever they are from.
+//! Reports about dispatches: the dispatch's room is told of them, whoever they are from.
 
 use umstieg::phrases::Phrase;
 use umstieg_world::client::SeenEvent;
 
 use crate::{
-    phrases::{saying, told},
-    stage::{Stage, kim_mail},
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, saying, sentence, told},
+    stage::{Stage, kim_mail, message_id},
 };
 
-/// A correspondent whose mailbox does not exist: the mail server accepts a mail to it, and sends a
-/// report some moments later.
-async fn letter_from_nowhere(stage: &Stage) -> (String, SeenEvent) {
-    let erik = format!("erik-{}@charite.kim.telematik", stage.tag);
-    stage.receive(&kim_mail(&erik, &stage.practice, "b1@x", "Befund", "", "Bitte antworten")).await;
-    (erik, stage.anna_sees("Bitte antworten").await)
-}
-
-/// As our mail server's reports name their author.
-fn of_the_mail_server() -> Phrase {
-    Phrase::ReportCame { from: Some("mailer-daemon@mail.example.kim.telematik".to_owned()) }
+fn came(from: &str) -> Phrase {
+    Phrase::ReportCame { from: Some(from.to_owned()), is_earlier: false }
 }
 
 /// A report that anybody can write.
@@ -34,67 +25,126 @@ fn report(from: &str, to: &str, id: &str, about: &str, words: &str) -> String {
     )
 }
 
-/// KIM-29: the report of a real mail server stands in the room of the answer, said by the bot, and is
-/// no letter that anybody answers.
+/// Erik, his letter, Anna's answer, and the Message-ID that the answer bore.
+async fn answered(stage: &Stage) -> (String, SeenEvent, String, String) {
+    let (erik, letter) = stage.letter_from("erik").await;
+    let answer = stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    let id = message_id(&stage.mails(&erik, 1).await[0]);
+    stage.anna_is_told(&HANDED_TO_KIM).await;
+    (erik, letter, answer, id)
+}
+
+/// Waits until so many letters came, and nothing waits to be placed or said.
+async fn is_quiet(stage: &Stage, letters: usize) {
+    let placed = "select count(*) from letters where state <> 'stored'";
+    stage.database_says(placed, &letters.to_string()).await;
+    stage.database_says("select count(*) from letters where state = 'stored'", "0").await;
+    stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
+    stage.last_is_seen_by(&stage.anna).await;
+}
+
+/// KIM-29: a real mail server takes a mail for a mailbox that does not exist, and reports later. The
+/// report has a room of its own, and the room of the answer is told of it.
 #[tokio::test]
-async fn kim_29_the_report_of_a_mail_server_stands_beside_the_answer_it_is_about() {
+async fn kim_29_the_room_of_an_answer_is_told_of_a_mail_server_s_report() {
     let stage = Stage::new().await;
-    let (_, letter) = letter_from_nowhere(&stage).await;
+    let erik = format!("erik-{}@charite.kim.telematik", stage.tag);
+    stage.receive(&kim_mail(&erik, &stage.practice, "b1@x", "Befund", "", "Bitte antworten")).await;
+    let letter = stage.anna_sees("Bitte antworten").await;
     let room = &letter.room_id;
     let answer = stage.anna.send_text(room, "Danke, wir melden uns.").await.unwrap();
-    let came = told(&stage.anna, &answer, &of_the_mail_server()).await;
-    assert_eq!((&came.room_id, &came.sender), (room, &stage.bot_id()));
+    let notice =
+        told(&stage.anna, &answer, &came("mailer-daemon@mail.example.kim.telematik")).await;
+    assert_eq!((&notice.room_id, &notice.sender), (room, &stage.bot_id()));
     let report = stage.anna_sees("A message that you sent could not be delivered").await;
-    assert_eq!((&report.room_id, &report.sender), (room, &stage.bot_id()));
+    assert_ne!(&report.room_id, room);
+    assert_ne!(report.sender, stage.bot_id());
 
-    // Nothing answers the report, neither what follows it nor what replies to it.
-    stage.anna.send_text(room, "Noch etwas dazu").await.unwrap();
-    stage.anna.reply(room, report.event_id(), "Ist das angekommen?").await.unwrap();
+    // Nothing that is said in the room answers the report, not even what replies to the notice.
+    stage.anna.reply(room, notice.event_id(), "Was nun?").await.unwrap();
     stage.database_says("select count(*) from dispatches where state = 'accepted'", "2").await;
     let answered = "select string_agg(distinct in_reply_to, ' ') from dispatches";
     assert_eq!(stage.query(answered).await, "b1@x");
-    stage
-        .until("a second report", async || {
-            saying(&stage.anna.seen(), &of_the_mail_server()).count() == 2
-        })
-        .await;
-    assert_eq!(stage.query("select count(*) from conversations").await, "1");
-
-    // The original of what is replied to is the report.
-    stage.anna.reply(room, report.event_id(), "!original").await.unwrap();
-    let is_the_report = "select letter.reports_on is not null
-         from posts
-         join letters as letter on letter.id = letter_id
-         where txn_id like 'e$%'";
-    stage.database_says(is_the_report, "t").await;
 }
 
-/// A report is found by its channel and the Message-ID it names, and by nothing else: not by whom it
-/// is from, not by what it replies to in another channel.
+/// L170: whoever knows a Message-ID can write a report: its words are its author's, never the
+/// gateway's, and the room of the answer is told once, however many come.
 #[tokio::test]
-async fn kim_29_a_report_about_no_dispatch_of_its_channel_is_a_letter_of_its_author() {
+async fn l170_a_report_does_not_speak_as_the_gateway_and_is_told_of_once() {
     let stage = Stage::new().await;
-    let erik = stage.correspondent("erik").await;
+    let (_, letter, answer, id) = answered(&stage).await;
     let frieda = stage.correspondent("frieda").await;
-    stage.receive(&kim_mail(&erik, &stage.practice, "e1@x", "Befund", "", "Von Erik")).await;
-    let letter = stage.anna_sees("Von Erik").await;
-    let answer = stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
-    stage.mails(&erik, 1).await;
+    let forged = sentence(&HANDED_TO_KIM);
+    for number in 1..=3 {
+        let mail = report(&frieda, &stage.practice, &format!("r{number}@x"), &id, &forged)
+            .replace("Subject: Bericht\n", "");
+        stage.receive(&mail).await;
+    }
+    told(&stage.anna, &answer, &came(&frieda)).await;
+    is_quiet(&stage, 4).await;
+    assert_eq!(stage.anna_was_told(&came(&frieda)), 1);
+    let seen = stage.anna.seen();
+    let reports = seen
+        .messages()
+        .filter(|m| m.body().contains("Geschrieben am") && m.body().contains(&forged));
+    for report in reports {
+        assert_ne!(report.sender, stage.bot_id());
+        assert_ne!(report.room_id, letter.room_id);
+    }
+    let said = saying(&seen, &HANDED_TO_KIM).filter(|m| m.sender == stage.bot_id()).count();
+    assert_eq!(said, 1, "only what the gateway itself said");
+}
+
+/// L170: of several authors none is named alone, and one that cannot be read is none.
+#[tokio::test]
+async fn l170_the_author_of_a_report_is_named_only_where_there_is_one() {
+    let stage = Stage::new().await;
+    let (erik, _, answer, id) = answered(&stage).await;
+    let from = format!("{erik}, frieda@charite.kim.telematik");
+    stage.receive(&report(&from, &stage.practice, "r1@x", &id, "Ging nicht durch")).await;
+    told(&stage.anna, &answer, &Phrase::ReportCame { from: None, is_earlier: false }).await;
+}
+
+/// FAX-12: what a fax channel does not take from its author is no report either. A report about
+/// another channel's answer is a letter like any other.
+#[tokio::test]
+async fn fax_12_a_stranger_s_report_tells_a_fax_room_nothing() {
+    let stage = Stage::new().await;
+    let fax = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125991\"\n\
+               Date: Mon, 23 Nov 2026 08:00:00 +0100\nMessage-ID: <fax1@x>\n\nEin Fax\n";
+    stage.receive_fax(fax).await;
+    let letter = stage.anna_sees("Ein Fax").await;
+    stage.anna.send_text(&letter.room_id, "Bitte um Rückruf").await.unwrap();
+    stage.anna_is_told(&HANDED_TO_FAX).await;
     let id = stage.query("select message_id from dispatches").await;
+    let stranger = "boese@evil.example";
+    stage.receive_fax(&report(stranger, &stage.fax_line, "r1@x", &id, "0900 anrufen")).await;
+    let frieda = stage.correspondent("frieda").await;
+    stage.receive(&report(&frieda, &stage.practice, "r2@x", &id, "Über den KIM-Kanal")).await;
+    stage.anna_sees("Über den KIM-Kanal").await;
+    is_quiet(&stage, 3).await;
+    assert_eq!(stage.query("select count(*) from parked where kind = 'letter'").await, "1");
+    assert_eq!(stage.query("select count(*) from posts where txn_id like 'r%'").await, "0");
+}
 
-    // Whoever knows the id can report; the room is told who says so.
-    stage.receive(&report(&frieda, &stage.practice, "r1@x", &id, "Ging nicht durch")).await;
-    told(&stage.anna, &answer, &Phrase::ReportCame { from: Some(frieda.clone()) }).await;
-    let beside = stage.anna_sees("Ging nicht durch").await;
-    assert_eq!((&beside.room_id, &beside.sender), (&letter.room_id, &stage.bot_id()));
-
-    let unknown = report(&erik, &stage.practice, "r2@x", "sonst@x", "Zu keinem von uns");
-    stage.receive(&unknown).await;
-    let elsewhere = stage.anna_sees("Zu keinem von uns").await;
-    assert_eq!(elsewhere.sender, letter.sender, "it is Erik's letter");
-    stage
-        .receive_fax(&report("fax@gateway.example", &stage.fax_line, "r3@x", &id, "Vom Fax"))
-        .await;
-    stage.database_says("select count(*) from letters where reports_on is not null", "1").await;
-    stage.database_says("select count(*) from letters where state = 'stored'", "0").await;
+/// R14: what the Clientmodul could not decrypt is never deleted, whatever form it has.
+#[tokio::test]
+async fn r14_what_could_not_be_decrypted_stays_also_in_the_form_of_a_report() {
+    let stage = Stage::with(|mut channels| {
+        channels[0].more_inbox = "after_relay = \"delete\"\n".to_owned();
+        channels
+    })
+    .await;
+    let (erik, _, _, id) = answered(&stage).await;
+    let words = "Der Konnektor war nicht erreichbar";
+    let result = "X-KIM-DecryptionResult: 03\nX-KIM-Fehlermeldung: 4011\nMIME-Version";
+    let mail = report(&erik, &stage.practice, "r1@x", &id, words).replace("MIME-Version", result);
+    stage.receive(&mail).await;
+    stage.anna_sees(words).await;
+    is_quiet(&stage, 2).await;
+    // What came after it is deleted, so what may be deleted was.
+    stage.letter_from("frieda").await;
+    stage.database_says("select count(*) from letters where deleted_at is not null", "2").await;
+    let left = stage.world.mail.mails(&stage.practice).unwrap();
+    assert!(left.iter().any(|mail| String::from_utf8_lossy(mail).contains(words)));
 }

@@ -187,7 +187,6 @@ impl Mailroom {
             ancestors: &named,
             answer_to: None,
             caller_doubt: None,
-            reports_on: None,
             posts: &[],
             stays: false,
             again_at: None,

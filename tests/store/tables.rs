@@ -363,7 +363,6 @@ pub(crate) fn placing<'a>(
         ancestors: &[],
         answer_to: None,
         caller_doubt: None,
-        reports_on: None,
         posts: &[],
         stays: false,
         again_at: None,

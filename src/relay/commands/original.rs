@@ -1,4 +1,4 @@
-//! `!original`: a letter or a report as it came, as a file.
+//! `!original`: a letter as it came, as a file.
 
 use super::{Effect, Request};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) fn prepare(request: &Request<'_>) -> Result<Effect, Phrase> {
     let letter = request.answered.ok_or(Phrase::OriginalMissing)?;
-    Ok(Effect::Original(letter.original))
+    Ok(Effect::Original(letter.id))
 }
 
 pub(super) fn run() -> Phrase {

@@ -1,90 +1,53 @@
-//! A report about a dispatch finds the dispatch's conversation and becomes posts there.
+//! The room of a dispatch is told of a report about it.
 
 use tracing::info;
 
-use super::{FreshLetter, Line, park, place_as, place_letter, why_not_whole};
+use super::Line;
 use crate::{
-    model::{MessageId, Notice},
-    phrases::{Phrase, Phrases},
+    model::{ConversationId, Letter},
+    phrases::Phrase,
     relay::{
-        Ctx, letter_hints,
+        Ctx,
         notices::{notice, notice_to},
     },
-    rules::{
-        arrival::{self, Arrival},
-        posts,
-    },
-    store::{Placing, ReportedDispatch, StoreError, StoredLetter},
+    store::StoreError,
 };
 
-/// Gives a report its conversation and its posts. If it is about no dispatch of its channel, it is
-/// placed by its author.
-pub(super) async fn place_report(
+/// Tells the room of the dispatch that a report is about; does nothing for a letter that is no report.
+/// The report itself is a letter of its
+/// author, with a room of its own: anybody who knows the Message-ID can write one, so the gateway
+/// does not speak its words, and nothing said in the dispatch's room answers it.
+///
+/// The room is told once for each Message-ID, however many reports come. `goes_on_in`: the
+/// conversation in which the report itself will stand; its room need not be told.
+pub(super) async fn tell_of_report(
     ctx: &Ctx,
     line: &Line,
-    stored: &StoredLetter,
-    new: FreshLetter,
-    about: &[MessageId],
+    letter: &Letter,
+    goes_on_in: Option<ConversationId>,
 ) -> Result<(), StoreError> {
-    let channel = &line.channel;
-    let Some(dispatch) = ctx.store.reported_dispatch(&channel.name, about).await? else {
-        return match arrival::by_author(channel, &new.read.letter) {
-            Arrival::Parked(why) => park(ctx, line, stored.id, why).await,
-            Arrival::Letter(correspondent) | Arrival::Missing(correspondent) => {
-                place_letter(ctx, line, stored, new, &correspondent).await
-            }
-            Arrival::Report(_) => Ok(()),
-        };
+    if letter.reports_on.is_empty() {
+        return Ok(());
+    }
+    let channel = &line.channel.name;
+    let Some(dispatch) = ctx.store.reported_dispatch(channel, &letter.reports_on).await? else {
+        return Ok(());
     };
-    place_beside(ctx, line, stored, new, dispatch).await
-}
-
-/// Puts a report into the conversation of its dispatch. It opens no thread, and nothing answers it.
-async fn place_beside(
-    ctx: &Ctx,
-    line: &Line,
-    stored: &StoredLetter,
-    new: FreshLetter,
-    dispatch: ReportedDispatch,
-) -> Result<(), StoreError> {
-    let (channel, id, letter) = (&line.channel, stored.id, &new.read.letter);
-    let from = letter.from.first().map(|from| from.address.as_str().to_owned());
-    let came = Phrase::ReportCame { from };
-    let opening = match &dispatch.event_id {
+    if goes_on_in == Some(dispatch.conversation) {
+        return Ok(());
+    }
+    // One of several authors is never named alone.
+    let from = match letter.from.as_slice() {
+        [only] => Some(only.address.as_str().to_owned()),
+        _ => None,
+    };
+    let came = Phrase::ReportCame { from, is_earlier: dispatch.is_earlier };
+    let notice = match &dispatch.first_event {
         Some(event_id) => notice_to(line, &came, event_id),
         None => notice(line, &came),
     };
-    let head: Vec<String> = letter_hints::written(letter, ctx.clock.now())
-        .iter()
-        .map(|phrase| Phrases::say(channel.language, phrase))
-        .collect();
-    let hints: Vec<Notice> = why_not_whole(line, stored, false)
-        .into_iter()
-        .chain(letter_hints::of_defects(letter))
-        .map(|hint| notice(line, &hint))
-        .collect();
-    let placing = Placing {
-        letter: id,
-        channel: &channel.name,
-        correspondent: &dispatch.correspondent,
-        conversation: Some(dispatch.conversation),
-        fingerprint: new.read.fingerprint,
-        message_id: None,
-        ancestors: &[],
-        answer_to: None,
-        caller_doubt: None,
-        reports_on: Some(dispatch.id),
-        posts: &[],
-        stays: false,
-        again_at: None,
-        at: ctx.clock.now(),
-    };
-    let render = |name: &str| posts::report(name, &opening, letter, &head, &hints);
-    let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
-        return Ok(());
-    };
-    metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "report")
-        .increment(1);
-    info!(letter.id = %id, dispatch.id = %dispatch.id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}, a report about dispatch {}", dispatch.id);
+    let name = dispatch.message_id.split('@').next().unwrap_or_default();
+    ctx.store.add_bot_post(dispatch.conversation, &format!("r{name}"), &notice).await?;
+    info!(dispatch.id = %dispatch.id, channel.name = %channel, "A report about dispatch {} came", dispatch.id);
     Ok(())
 }
