@@ -155,7 +155,7 @@ enum Command {
     },
     /// Try every server the settings name, and say what to do
     ///
-    /// Changes nothing. Prints a table: what was tried, how it went, and how to fix what does not
+    /// Changes nothing, but makes the bot's account at the homeserver. Prints a table: what was tried, how it went, and how to fix what does not
     /// work. The exit code is 0 when nothing failed.
     Check,
     /// Prepare the database, or bring it up to date

@@ -60,7 +60,7 @@ homeserver-speaks = erreicht, spricht bis { $newest }
 no-version = keine Version
 start-homeserver = Starten Sie den Homeserver, und prüfen Sie homeserver.url: http oder https, Host, Port
 registration-known = Der Homeserver kennt die Registrierung
-name-registration = Nennen Sie die Registrierungsdatei in homeserver.yaml unter app_service_config_files, dieselbe, die hier appservice.registration nennt, und starten Sie den Homeserver neu
+name-registration = Nennen Sie in homeserver.yaml unter app_service_config_files eine Kopie der Registrierungsdatei, die hier appservice.registration nennt, und starten Sie den Homeserver neu. Nach einer neuen Registrierung kopieren Sie sie noch einmal
 team-unknown = Der Homeserver kennt { $names } nicht
 correct-team = Berichtigen Sie team und speakers in den Einstellungen, oder legen Sie die Konten an. Briefe in Räumen, die niemand betritt, liest niemand
 speakers-outside = Darf antworten und gehört nicht zum Team: { $names }
@@ -90,7 +90,7 @@ database-first = Bringen Sie zuerst die Datenbank in Ordnung
 door-closed = Die Tür ging wieder zu
 check-listen = Prüfen Sie appservice.listen
 ping-both-ways = hin und zurück in { $milliseconds } ms
-homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu
+homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu. Wurde sie neu geschrieben, starten Sie auch das Gateway neu
 inbox-works = Anmeldung gelingt, { $mails }
 outbox-reports = Anmeldung gelingt, Zustellungen werden gemeldet
 outbox-reports-not = Anmeldung gelingt, Zustellungen werden nicht gemeldet
@@ -219,7 +219,7 @@ registration-written =
     Sie den Homeserver neu:
 
     app_service_config_files:
-    {"  "}- { $file }
+    {"  "}- (Pfad der Kopie)
 
     Rufen Sie dann auf: umstieg check
 rekey-nothing = Alles ist schon mit dem Schlüssel { $mark } versiegelt; es wurde nichts geändert.
@@ -276,7 +276,7 @@ registration-unreadable = Die Registrierungsdatei { $file } ist nicht lesbar. Gi
 registration-foreign = { $file }, Zeile { $line }: So schreibt es `umstieg registration` nicht. Bitte berichtigen Sie es, oder schreiben Sie eine neue mit: umstieg registration --force
 registration-incomplete = { $file }: { $key } fehlt. Bitte ergänzen Sie es, oder schreiben Sie eine neue Datei mit: umstieg registration --force
 registration-example = { $file }: { $key } ist ein Platzhalter aus dem Beispiel. Bitte schreiben Sie eine Datei mit eigenen Tokens mit: umstieg registration --force
-registration-differs = { $file }: { $key } ist { $registered }, aber in den Einstellungen ergibt { $setting } { $set }. Bitte berichtigen Sie eines von beiden, und starten Sie den Homeserver neu, wenn es die Registrierung war
+registration-differs = { $file }: { $key } ist { $registered }, aber in den Einstellungen ergibt { $setting } { $set }. Bitte berichtigen Sie die Einstellungen, oder schreiben Sie die Registrierung neu (umstieg registration --force), geben Sie dem Homeserver seine Kopie, und starten Sie ihn neu
 without-exclusive = ohne ein regex mit exclusive
 prefix-and-server = appservice.user_prefix mit homeserver.server_name
 same-tokens = { $file }: as_token und hs_token sind gleich. Bitte schreiben Sie eine neue Datei mit: umstieg registration --force
@@ -288,7 +288,7 @@ missing-secret = Das fehlt: { $what }; stattdessen geht auch { $file } oder { $e
 wants-channel = Das fehlt: Bitte legen Sie mindestens einen Abschnitt [[channel]] an
 wants-database-url = wo Postgres ist, zum Beispiel postgres://umstieg@localhost/umstieg, auch als Umgebungsvariable UMSTIEG_DATABASE_URL
 wants-sealing-key = der Schlüssel, der versiegelt, was in der Datenbank liegt; Sie erzeugen einen mit: umstieg sealing-key
-wants-homeserver-url = wo der Homeserver ist, zum Beispiel https://127.0.0.1:8008
+wants-homeserver-url = wo der Homeserver ist, zum Beispiel http://127.0.0.1:8008
 wants-server-name = was in den Benutzerkennungen des Homeservers rechts steht, zum Beispiel praxis.example
 wants-listen = wo das Gateway horcht, zum Beispiel 127.0.0.1:9800
 wants-own-url = wo der Homeserver das Gateway erreicht, zum Beispiel http://127.0.0.1:9800

@@ -60,7 +60,7 @@ homeserver-speaks = reached, speaks up to { $newest }
 no-version = no version
 start-homeserver = start the homeserver, and check homeserver.url: http or https, host, port
 registration-known = the homeserver knows the registration
-name-registration = name the registration file under app_service_config_files in homeserver.yaml, the same file that appservice.registration names here, and restart the homeserver
+name-registration = name a copy of the registration file under app_service_config_files in homeserver.yaml, with the same content as the file that appservice.registration names here, and restart the homeserver; after a new registration, copy it again
 team-unknown = the homeserver does not know { $names }
 correct-team = correct team and speakers in the settings, or make the accounts; nobody reads the letters in rooms that nobody joins
 speakers-outside = may speak, but are not in the team: { $names }
@@ -87,7 +87,7 @@ database-first = fix the database first
 door-closed = closed
 check-listen = check appservice.listen
 ping-both-ways = both ways in { $milliseconds } ms
-homeserver-must-reach = the homeserver must reach { $url } (url in the registration) and send this hs_token; open the way, or correct appservice.url, write the registration again and restart the homeserver
+homeserver-must-reach = the homeserver must reach { $url } (url in the registration) and send this hs_token; open the way, or correct appservice.url, write the registration again and restart the homeserver; if it was written anew, restart the gateway as well
 inbox-works = login works, { $mails }
 outbox-reports = login works, reports delivery
 outbox-reports-not = login works, reports no delivery
@@ -203,7 +203,7 @@ registration-written =
     give the second a copy in a place that it may read. Name that copy in homeserver.yaml, and restart the homeserver:
 
     app_service_config_files:
-    {"  "}- { $file }
+    {"  "}- (the path of the copy)
 
     Then run: umstieg check
 rekey-nothing = Everything is sealed with the key { $mark } already; nothing was changed.
@@ -257,7 +257,7 @@ registration-unreadable = the registration file { $file } cannot be read; if the
 registration-foreign = { $file }, line { $line }: this is not what `umstieg registration` writes; correct it or write a new one with: umstieg registration --force
 registration-incomplete = { $file }: { $key } is missing; add it or write a new file with: umstieg registration --force
 registration-example = { $file }: { $key } is a placeholder of the example; write a file with your own tokens with: umstieg registration --force
-registration-differs = { $file }: { $key } is { $registered }, but the settings say { $setting } is { $set }; correct one of the two, and restart the homeserver if it was the registration
+registration-differs = { $file }: { $key } is { $registered }, but the settings say { $setting } is { $set }; correct the settings, or write the registration again (umstieg registration --force), give the homeserver its copy and restart it
 without-exclusive = without an exclusive regex
 prefix-and-server = appservice.user_prefix with homeserver.server_name
 same-tokens = { $file }: as_token and hs_token are the same; write a new file with: umstieg registration --force
@@ -269,7 +269,7 @@ missing-secret = is missing: { $what }; or { $file } or { $env }
 wants-channel = is missing: add at least one section [[channel]]
 wants-database-url = where Postgres is, for example postgres://umstieg@localhost/umstieg, also as the environment variable UMSTIEG_DATABASE_URL
 wants-sealing-key = the key that seals the contents of the database; make one with: umstieg sealing-key
-wants-homeserver-url = where the homeserver is, for example https://127.0.0.1:8008
+wants-homeserver-url = where the homeserver is, for example http://127.0.0.1:8008
 wants-server-name = the right side of the homeserver's user ids, for example praxis.example
 wants-listen = where the gateway listens, for example 127.0.0.1:9800
 wants-own-url = where the homeserver reaches the gateway, for example http://127.0.0.1:9800

@@ -68,7 +68,7 @@ registration-output = Wohin sie geschrieben wird [sonst appservice.registration 
 registration-force = Ersetzt eine vorhandene Datei; der Homeserver braucht dann die neue und einen Neustart
 check = Prüft jeden Server, den die Einstellungen nennen, und sagt, was zu tun ist
 check-long =
-    Ändert nichts. Zeigt eine Tabelle: was geprüft wurde, wie es ausging, und was gegen einen Fehler zu tun ist. Der Rückgabewert ist 0, wenn nichts fehlgeschlagen ist.
+    Ändert nichts, legt aber beim Homeserver das Konto des Bots an. Zeigt eine Tabelle: was geprüft wurde, wie es ausging, und was gegen einen Fehler zu tun ist. Der Rückgabewert ist 0, wenn nichts fehlgeschlagen ist.
 migrate = Bereitet die Datenbank vor, oder bringt sie auf den Stand dieser Version
 migrate-long =
     Darf jederzeit laufen, auch zweimal. `umstieg run` tut beim Start dasselbe.

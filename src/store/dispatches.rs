@@ -264,25 +264,7 @@ impl Store {
                  dispatch.said_as,
                  dispatch.next_attempt_at as "next_attempt_at: Moment",
                  dispatch.may_have_arrived,
-                 (
-                     select part.event_id
-                     from dispatch_parts as part
-                     where part.dispatch_id = dispatch.id
-                     -- What is deleted leaves no more, and is not answered.
-                     order by
-                         part.withdrawn
-                         or exists (
-                             select 1
-                             from room_acts as act
-                             join room_events as event
-                                 on event.event_id = act.target
-                                and event.room_id = act.room_id
-                             where act.target = part.event_id
-                               and act.kind = 'redaction'
-                         ),
-                         part.id
-                     limit 1
-                 ) as first_event
+                 first_event_of(dispatch.id) as first_event
              from dispatches as dispatch
              left join letters as letter on letter.id = dispatch.letter_id
              where dispatch.conversation_id = $1

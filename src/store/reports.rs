@@ -37,25 +37,7 @@ impl Store {
                  dispatch.conversation_id,
                  known.message_id,
                  dispatch.message_id <> known.message_id as "is_earlier!",
-                 (
-                     select part.event_id
-                     from dispatch_parts as part
-                     where part.dispatch_id = dispatch.id
-                     -- What was deleted before it left did not leave.
-                     order by
-                         part.withdrawn
-                         or exists (
-                             select 1
-                             from room_acts as act
-                             join room_events as event
-                                 on event.event_id = act.target
-                                and event.room_id = act.room_id
-                             where act.target = part.event_id
-                               and act.kind = 'redaction'
-                         ),
-                         part.id
-                     limit 1
-                 ) as first_event
+                 first_event_of(dispatch.id) as first_event
              from thread_ids as known
              join dispatches as dispatch on dispatch.id = case
                  when known.bearer ~ '^d[0-9]{1,18}$' then substr(known.bearer, 2)::bigint

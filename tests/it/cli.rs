@@ -101,7 +101,7 @@ fn the_registration_is_written_once_and_replaced_by_force_only() {
     let file = directory.path().join("registration.yaml");
     let (code, said, _) = told(&umstieg(directory.path(), &["registration"]));
     assert_eq!(code, Some(0));
-    assert!(said.contains("app_service_config_files:\n  - /"), "{said}");
+    assert!(said.contains("app_service_config_files:\n  - ("), "{said}");
     let first = fs::read_to_string(&file).unwrap();
     let (code, _, error) = told(&umstieg(directory.path(), &["registration"]));
     assert_eq!(code, Some(1));

@@ -108,7 +108,7 @@ fn a_registration_that_does_not_fit_the_settings_is_refused() {
     check_registration(without("sender_localpart:"), "sender_localpart is missing; add it");
     check_registration(
         |yaml| yaml.replace("id: 'umstieg'", "id: 'other'"),
-        "id is other, but the settings say appservice.id is umstieg; correct one of the two",
+        "id is other, but the settings say appservice.id is umstieg; correct the settings",
     );
     check_registration(
         |yaml| yaml.replace(":9800", ":9900"),

@@ -143,7 +143,7 @@ fn the_registration_is_written_refused_and_held_against_the_settings_in_german()
     assert!(said.contains("Gibt es keine, schreiben Sie eine mit: umstieg registration"), "{said}");
     let said = both(path, &["registration"], none);
     assert!(said.contains("registration.yaml ist geschrieben.\n"), "{said}");
-    assert!(said.contains("\n\napp_service_config_files:\n  - /"), "{said}");
+    assert!(said.contains("\n\napp_service_config_files:\n  - ("), "{said}");
     let said = both(path, &["registration"], || {});
     assert!(said.contains("Mit --force wird sie ersetzt"), "{said}");
     let said = both(path, &["registration", "--output", "no/such/file"], || {});
