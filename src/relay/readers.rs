@@ -78,6 +78,19 @@ pub(super) async fn note_unheard(
     Ok(())
 }
 
+/// Notes, after a post was said in an unencrypted portal that nobody had joined, if somebody has joined
+/// it by now: when they did, the post had not been said.
+pub(super) async fn note_heard_meanwhile(
+    ctx: &Ctx,
+    line: &Line,
+    room: &RoomId,
+) -> Result<(), StoreError> {
+    if members::is_attended(&members::readers(ctx, line, room).await?) {
+        ctx.store.portal_is_attended(room.as_str(), ctx.clock.now()).await?;
+    }
+    Ok(())
+}
+
 /// Says once more what nobody could read, if somebody can by now.
 pub(super) async fn say_again(
     ctx: &Ctx,

@@ -224,7 +224,9 @@ async fn send_post(
     let saying =
         Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
     // In an encrypted room, this is known when the post is encrypted.
-    if post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none() {
+    let is_unheard =
+        post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none();
+    if is_unheard {
         // Before it is said, so that nobody is forgotten after a crash.
         let room = portal.room.id.as_str();
         ctx.store.portal_is_deserted(room, &post.txn_id, ctx.clock.now()).await?;
@@ -239,6 +241,9 @@ async fn send_post(
                 ctx.store.posts_are_shown(std::slice::from_ref(&post.txn_id)).await?;
             }
             ctx.store.post_sent(post.id, event_id.as_str(), ctx.clock.now()).await?;
+            if is_unheard {
+                readers::note_heard_meanwhile(ctx, line, &portal.room.id).await?;
+            }
             metrics::counter!("umstieg_posts_total", "channel" => line.channel.name.to_string())
                 .increment(1);
             Ok(())
