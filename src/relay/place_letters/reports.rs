@@ -14,12 +14,13 @@ use crate::{
 };
 
 /// Tells the room of the dispatch that a report is about; does nothing for a letter that is no report.
-/// The report itself is a letter of its
-/// author, with a room of its own: anybody who knows the Message-ID can write one, so the gateway
-/// does not speak its words, and nothing said in the dispatch's room answers it.
 ///
-/// The room is told once for each Message-ID, however many reports come. `goes_on_in`: the
-/// conversation in which the report itself will stand; its room need not be told.
+/// The report itself is a letter of its author, with a room of its own: anybody who knows the
+/// Message-ID can write one, so the gateway does not speak its words, and nothing said in the
+/// dispatch's room answers it. The dispatch's room is told once for each Message-ID, however many
+/// reports come, and before the report has its place, so that a crash between the two loses nothing.
+///
+/// `goes_on_in`: the conversation in which the report itself will stand; its room need not be told.
 pub(super) async fn tell_of_report(
     ctx: &Ctx,
     line: &Line,
