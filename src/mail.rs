@@ -44,5 +44,6 @@ pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, header};
 pub use html::{HTML_BYTES_MAX, HTML_SOURCE_BYTES_MAX, body_of_message};
 pub use kim_result::is_undecrypted;
 pub use parse::{MAILBOXES_MAX, REFERENCES_MAX, parse, parse_skeleton};
+pub use report::FATES_MAX;
 pub use skeleton::{Keep, Scanner, Skeleton};
 pub use text::{NAME_CHARS_MAX, SUBJECT_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};

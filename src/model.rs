@@ -15,6 +15,7 @@ mod language;
 mod letter;
 mod post;
 mod reply;
+mod report;
 mod room_event;
 mod state;
 mod thread;
@@ -35,6 +36,7 @@ pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
+pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};
 pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,

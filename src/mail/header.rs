@@ -385,7 +385,7 @@ pub(super) fn is_garbled(value: &[u8]) -> bool {
 ///
 /// Long ids are folded on their way, even in the middle, or written as encoded words; RFC 2047
 /// allows neither for ids. No id has a blank, so those inside the brackets are left out.
-fn message_ids(value: &[u8]) -> Vec<MessageId> {
+pub(super) fn message_ids(value: &[u8]) -> Vec<MessageId> {
     let line = unfold(value);
     let ids = ids_of(&line);
     if ids.is_empty() && line.contains("=?") {

@@ -100,6 +100,10 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         list.truncate(MAILBOXES_MAX);
         list
     };
+    let report = report::read(&block, content);
+    if report.as_ref().is_some_and(|read| read.is_cut) {
+        defects.insert(Defect::TooManyParts);
+    }
     let mut references = block.message_ids("References");
     references.drain(..references.len().saturating_sub(REFERENCES_MAX));
     let mut in_reply_to = block.message_ids("In-Reply-To");
@@ -117,8 +121,9 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         references,
         body,
         attachments,
-        automatic: is_automatic(&block),
-        reports_on: report::about(&block, content),
+        // No machine answers a report, whatever its head says.
+        automatic: is_automatic(&block) || report.is_some(),
+        report: report.map(|read| read.report),
         urgent: is_urgent(&block),
         defects: defects.into_iter().collect(),
     }

@@ -1,15 +1,24 @@
-//! Which mail a report is about (RFC 3464, RFC 8098; KIM-29).
+//! What a machine says about a mail of ours (RFC 3464, RFC 8098; KIM-21, KIM-29 to KIM-31).
 //!
-//! A report about a mail of ours comes from a mail server or from the mail program that read it. It
-//! names that mail in several places, and in each of them only some do.
+//! A report comes from a mail server, from the mail program that showed the mail, or from the
+//! telematics infrastructure. It names the mail in several places, and in each of them only some do.
+//! What happened is read from fields and codes alone, never from words: they are in any language,
+//! and quote whatever the mail said.
+
+mod codes;
+mod kim_fault;
+mod machine;
+mod plain;
 
 use super::{
     decode,
-    header::{HeaderBlock, unfold},
+    header::{HeaderBlock, text, unfold},
     media_type::media_type,
     multipart,
 };
-use crate::model::MessageId;
+use crate::model::{Fate, FateEnd, MailAddress, MessageId, Report, ReportSource};
+
+use kim_fault::KimCodes;
 
 /// How many parts of a report are read: it has three.
 const PARTS_MAX: usize = 10;
@@ -17,171 +26,217 @@ const PARTS_MAX: usize = 10;
 /// Message-IDs of one report. One is the rule.
 const REPORTED_MAX: usize = 10;
 
-/// The Message-IDs of the mail that a report is about. Nothing for what is no report, and for a
-/// report that names no mail.
+/// Recipients of one report. A dispatch has one or a few; a list's report may have thousands.
+pub const FATES_MAX: usize = 100;
+
+/// Characters of a field of the head that is a word or a code.
+const WORD_CHARS_MAX: usize = 200;
+
+/// Where mails of a mail server come from (RFC 5321 §4.5.1, and habit). Only beside other marks.
+const DAEMONS: [&str; 5] = ["mailer-daemon", "postmaster", "mail-daemon", "maildaemon", "mds"];
+
+/// Fields that the systems of people add, or a Clientmodul to what it decrypted. No mail server
+/// encrypts its reports (KIM-14: inferred).
+const OF_PEOPLE: [&str; 5] = [
+    "X-KIM-DecryptionResult",
+    "X-KIM-IntegrityCheckResult",
+    "X-KIM-Sendersystem",
+    "X-TI-User-Agent",
+    "User-Agent",
+];
+
+/// A report, and whether there was more of it than is read.
+#[derive(Debug)]
+pub(super) struct ReportRead {
+    pub(super) report: Report,
+    pub(super) is_cut: bool,
+}
+
+/// What was found in the parts of a mail.
+#[derive(Debug, Default)]
+struct ReportParts {
+    /// Set by the first part that only machines write.
+    source: Option<ReportSource>,
+    /// The ids that such a part names, and those of the mail that came back.
+    said: Vec<MessageId>,
+    returned: Vec<MessageId>,
+    fates: Vec<Fate>,
+    is_cut: bool,
+}
+
+/// The report in a mail; nothing for a person's mail, also one that answers, forwards, quotes or
+/// imitates a report.
 ///
-/// The first of these that names any decides: what the machine part says, the mail that came back,
-/// what the report replies to.
-pub(super) fn about(block: &HeaderBlock<'_>, content: &[u8]) -> Vec<MessageId> {
-    let Some(content_type) = block.parameters("Content-Type") else { return Vec::new() };
-    let media = media_type(&content_type);
-    let mut said = Vec::new();
-    let mut returned = Vec::new();
-    if media == "multipart/report" {
+/// | source | what makes it one |
+/// |---|---|
+/// | `Delivery` | a `message/delivery-status` part; qmail's bounce; the failed recipients in the head of Exim's |
+/// | `Disposition` | a `message/disposition-notification` part |
+/// | `KimFault` | `X-KIM-Fehlermeldung` 4001 to 4005 in a mail that came unencrypted |
+/// | `Absence` | the Dienstkennung of absence notes; an automatic answer (RFC 3834) to a mail |
+///
+/// Of the places that name the mail, the first one that names any decides: what the machine part
+/// says, the mail that came back, what the report replies to.
+///
+/// At most [`FATES_MAX`] fates and ten ids; time and memory are linear in the size of the mail.
+pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead> {
+    let codes = KimCodes::of(block);
+    if codes.are_about_a_mail_to_us() {
+        return None;
+    }
+    let is_fault = codes.are_about_a_mail_of_ours() && !is_of_a_person(block);
+    let is_listed = block.has("X-Failed-Recipients");
+    let mut parts = ReportParts::default();
+    parts.read(block, content, says_a_machine(block) || is_fault || is_listed);
+    if is_fault {
+        parts.source = Some(ReportSource::KimFault);
+        let named = named_by_the_head(block, &parts);
+        kim_fault::complete(&codes, block, content, &named, &mut parts);
+    }
+    if parts.source.is_none() && says_a_machine(block) && !is_of_a_person(block) {
+        plain::read(block, content, &mut parts);
+    }
+    if parts.source.is_none() && is_absence(block) {
+        parts.source = Some(ReportSource::Absence);
+        parts.returned.clear();
+        parts.fates.push(Fate {
+            recipient: only_author(block),
+            end: FateEnd::Absent,
+            status: None,
+            why: None,
+        });
+    }
+    let source = parts.source?;
+    let about = named_by_the_head(block, &parts);
+    let is_cut = parts.is_cut || about.len() > REPORTED_MAX;
+    let about = about.into_iter().take(REPORTED_MAX).collect();
+    Some(ReportRead { report: Report { about, source, fates: parts.fates }, is_cut })
+}
+
+/// The ids of the first place that names any, the head last.
+fn named_by_the_head(block: &HeaderBlock<'_>, parts: &ReportParts) -> Vec<MessageId> {
+    let last = block.message_ids("References").pop().into_iter().collect();
+    let places = [
+        parts.said.clone(),
+        parts.returned.clone(),
+        block.message_ids("Original-Message-ID"),
+        block.message_ids("In-Reply-To"),
+        last,
+    ];
+    places.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default()
+}
+
+impl ReportParts {
+    /// Reads the parts of a report, and of what some servers and scanners put around one.
+    /// `is_of_a_machine`: the head says that no person wrote it, so its form needs not be exact.
+    fn read(&mut self, block: &HeaderBlock<'_>, content: &[u8], is_of_a_machine: bool) {
+        let Some(content_type) = block.parameters("Content-Type") else { return };
+        let media = media_type(&content_type);
+        if machine::is_machine_part(&media) {
+            self.read_part(block, content, &media);
+            return;
+        }
+        let is_report = media == "multipart/report";
+        let is_around = matches!(media.as_str(), "multipart/mixed" | "multipart/signed");
+        if !is_report && !(is_around && is_of_a_machine) {
+            return;
+        }
         let boundaries = content_type.all("boundary");
         let split = multipart::split_by_any(content, boundaries, PARTS_MAX);
-        let mut has_machine_part = false;
         for part in split.iter().flat_map(|split| &split.parts) {
-            let (block, content) = HeaderBlock::split_part(part);
-            let media = block.parameters("Content-Type").as_ref().map(media_type);
-            let media = media.unwrap_or_default();
-            has_machine_part |= is_machine_part(&media);
-            read_part(&block, content, &media, &mut said, &mut returned);
+            let (inner, content) = HeaderBlock::split_part(part);
+            let content_type = inner.parameters("Content-Type");
+            let media = content_type.as_ref().map(media_type).unwrap_or_default();
+            // One level: a report within a report is what came back.
+            if is_around && media == "multipart/report" {
+                self.read(&inner, content, false);
+            } else {
+                self.read_part(&inner, content, &media);
+            }
         }
-        // A person's letter may call itself a report.
-        if !has_machine_part {
-            return Vec::new();
-        }
-    } else if is_machine_part(&media) {
-        read_part(block, content, &media, &mut said, &mut returned);
-    } else {
-        return Vec::new();
     }
-    let replied_to = block.message_ids("In-Reply-To");
-    let last = block.message_ids("References").pop().into_iter().collect();
-    let named = [said, returned, replied_to, last].into_iter().find(|ids| !ids.is_empty());
-    let mut named = named.unwrap_or_default();
-    named.truncate(REPORTED_MAX);
-    named
+
+    fn read_part(&mut self, block: &HeaderBlock<'_>, content: &[u8], media: &str) {
+        let is_mail = matches!(
+            media,
+            "message/rfc822" | "message/global" | "text/rfc822-headers" | "message/global-headers"
+        );
+        let is_machine_part = machine::is_machine_part(media);
+        if !is_mail && !is_machine_part {
+            return;
+        }
+        let written = block.first("Content-Transfer-Encoding").map(unfold).unwrap_or_default();
+        let (bytes, _) = decode::transfer(content, decode::encoding(&written).0);
+        if is_mail {
+            self.returned.extend(HeaderBlock::split(&bytes).0.message_ids("Message-ID"));
+        } else if media.ends_with("delivery-status") {
+            self.source.get_or_insert(ReportSource::Delivery);
+            machine::read_delivery(&bytes, self);
+        } else {
+            self.source.get_or_insert(ReportSource::Disposition);
+            machine::read_disposition(&bytes, self);
+        }
+    }
+
+    /// Takes what is said of one more recipient, if there is room.
+    fn push(&mut self, fate: Fate) {
+        if self.fates.len() < FATES_MAX {
+            self.fates.push(fate);
+        } else {
+            self.is_cut = true;
+        }
+    }
 }
 
-fn is_machine_part(media: &str) -> bool {
-    matches!(
-        media,
-        "message/delivery-status"
-            | "message/global-delivery-status"
-            | "message/disposition-notification"
-            | "message/global-disposition-notification"
-    )
+/// Whether the head alone says that a mail server or another machine wrote it.
+fn says_a_machine(block: &HeaderBlock<'_>) -> bool {
+    let is_null = |path: String| path.replace([' ', '\t'], "") == "<>";
+    let has_no_return = block.first("Return-Path").map(unfold).is_some_and(is_null);
+    let answers = auto_submitted(block);
+    has_no_return || answers.is_some_and(|word| word != "no") || is_from_a_daemon(block)
 }
 
-fn read_part(
-    block: &HeaderBlock<'_>,
-    content: &[u8],
-    media: &str,
-    said: &mut Vec<MessageId>,
-    returned: &mut Vec<MessageId>,
-) {
-    let is_mail = matches!(
-        media,
-        "message/rfc822" | "message/global" | "text/rfc822-headers" | "message/global-headers"
-    );
-    if !is_mail && !is_machine_part(media) {
-        return;
+fn is_from_a_daemon(block: &HeaderBlock<'_>) -> bool {
+    only_author(block).is_some_and(|address| DAEMONS.contains(&address.local()))
+}
+
+/// Whether a person's system wrote it.
+fn is_of_a_person(block: &HeaderBlock<'_>) -> bool {
+    OF_PEOPLE.iter().any(|name| block.has(name))
+}
+
+/// Whether it is an absence note, or another answer that a machine gave for its recipient (KIM-21).
+///
+/// How the provider writes an absence note is not published; the Dienstkennung is. Servers outside
+/// write `auto-replied`, with the mail that they answer (RFC 3834 §3.1.5 and §5).
+fn is_absence(block: &HeaderBlock<'_>) -> bool {
+    let identifiers = block.first("X-KIM-Dienstkennung");
+    let identifier = identifiers.map(|value| word(value).replace(' ', "")).unwrap_or_default();
+    let mut words = identifier.split(';');
+    if (words.next(), words.next()) == (Some("kim-mail"), Some("abwesend")) {
+        return true;
     }
-    let written = block.first("Content-Transfer-Encoding").map(unfold).unwrap_or_default();
-    let (bytes, _) = decode::transfer(content, decode::encoding(&written).0);
-    let (fields, _) = HeaderBlock::split(&bytes);
-    if is_mail {
-        returned.extend(fields.message_ids("Message-ID"));
-    } else {
-        for name in ["Original-Message-ID", "X-Original-Message-ID"] {
-            said.extend(fields.message_ids(name));
-        }
+    auto_submitted(block).is_some_and(|word| word == "auto-replied")
+        && !block.message_ids("In-Reply-To").is_empty()
+        && !is_from_a_daemon(block)
+}
+
+fn auto_submitted(block: &HeaderBlock<'_>) -> Option<String> {
+    let value = word(block.first("Auto-Submitted")?);
+    value.split([';', '(', ' ']).next().map(str::to_owned)
+}
+
+fn only_author(block: &HeaderBlock<'_>) -> Option<MailAddress> {
+    let from = block.named("From").mailboxes;
+    match from.read.as_slice() {
+        [only] if from.unreadable == 0 => Some(only.address.clone()),
+        _ => None,
     }
+}
+
+/// A field of one word or code, in lower case.
+fn word(value: &[u8]) -> String {
+    text(value, WORD_CHARS_MAX).text.trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn about(mail: &str) -> Vec<String> {
-        let letter = crate::mail::parse(mail.as_bytes());
-        letter.reports_on.into_iter().map(|id| id.as_str().to_owned()).collect()
-    }
-
-    /// A report; `machine` and `returned` are the fields of its second and third part.
-    fn report(head: &str, machine: &str, returned: &str) -> String {
-        format!(
-            "From: MAILER-DAEMON@mail.telematik\nSubject: Bericht\n{head}\
-             Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
-             --b\nContent-Type: text/plain\n\nEs ging nicht.\n\
-             --b\nContent-Type: message/delivery-status\n\n{machine}\
-             --b\nContent-Type: text/rfc822-headers\n\n{returned}--b--\n"
-        )
-    }
-
-    #[test]
-    fn kim_29_the_most_certain_place_that_names_a_mail_decides() {
-        let said = "Reporting-MTA: dns; mail\nOriginal-Message-ID: <gesagt@x>\n\n";
-        let returned = "Subject: Befund\nMessage-ID: <zurück@x>\nIn-Reply-To: <alt@x>\n\n";
-        let head = "In-Reply-To: <antwort@x>\nReferences: <erst@x> <letzt@x>\n";
-        for (mail, expected) in [
-            (report(head, said, returned), &["gesagt@x"][..]),
-            (report(head, "Action: failed\n\n", "Message-ID: <zurueck@x>\n\n"), &["zurueck@x"]),
-            (report(head, "", ""), &["antwort@x"]),
-            (report("References: <erst@x> <letzt@x>\n", "", ""), &["letzt@x"]),
-            (report("", "", ""), &[]),
-        ] {
-            assert_eq!(about(&mail), expected, "{mail}");
-        }
-    }
-
-    /// A letter that only answers, forwards or quotes a mail is no report about it.
-    #[test]
-    fn what_is_no_report_is_about_nothing() {
-        for mail in [
-            "From: a@x.de\nIn-Reply-To: <1@x>\n\nHallo\n",
-            "From: a@x.de\nIn-Reply-To: <1@x>\nContent-Type: message/rfc822\n\nMessage-ID: <1@x>\n\nHallo\n",
-            "From: a@x.de\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\
-             Content-Type: message/delivery-status\n\nOriginal-Message-ID: <1@x>\n--b--\n",
-            "From: a@x.de\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@x>\n\nBin im Urlaub\n",
-            // L167: it has the form of a report and nothing that a machine says.
-            "From: a@x.de\nIn-Reply-To: <1@x>\nContent-Type: multipart/report; boundary=b\n\n\
-             --b\nContent-Type: text/plain\n\nBitte Marcumar absetzen\n\
-             --b\nContent-Type: application/pdf; name=befund.pdf\n\n%PDF-1.4\n--b--\n",
-        ] {
-            assert_eq!(about(mail), [""; 0], "{mail}");
-        }
-    }
-
-    /// KIM-30: what real reports make of the form.
-    #[test]
-    fn kim_30_sloppy_reports_are_read() {
-        let of_part = |kind: &str, part: &str| {
-            format!(
-                "From: <>\nContent-Type: MULTIPART/Report; boundary=\"b\"\n\n--b\n\nText\n\
-                 --b\nContent-Type: message/delivery-status\n\n\
-                 --b\nContent-Type: {kind}\n{part}\n--b--\n"
-            )
-        };
-        for (mail, expected) in [
-            (of_part("message/rfc822", "\nMESSAGE-ID:\n <1@x>\nSubject: a\n\nText"), "1@x"),
-            (of_part("message/rfc822; charset=utf-8", "\r\nMessage-Id:<1@x>\r\n\r\nText"), "1@x"),
-            (
-                of_part(
-                    "message/disposition-notification",
-                    "Content-Transfer-Encoding: base64\n\nT3JpZ2luYWwtTWVzc2FnZS1JRDogPDFAeD4K",
-                ),
-                "1@x",
-            ),
-            (
-                "From: a@x.de\nContent-Type: message/disposition-notification\n\n\
-                 Original-Message-ID: <1@x>\n"
-                    .to_owned(),
-                "1@x",
-            ),
-        ] {
-            assert_eq!(about(&mail), [expected], "{mail}");
-        }
-    }
-
-    #[test]
-    fn a_report_of_many_ids_is_read_in_part() {
-        let ids: String = (0..1_000).map(|number| format!("Message-ID: <{number}@x>\n")).collect();
-        assert_eq!(about(&report("", "", &ids)).len(), REPORTED_MAX);
-        let parts = "--b\nContent-Type: message/delivery-status\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <1@x>\n\n".repeat(100_000);
-        let mail = format!("From: a@x.de\nContent-Type: multipart/report; boundary=b\n\n{parts}");
-        assert!(about(&mail).len() <= REPORTED_MAX);
-    }
-}
+mod tests;

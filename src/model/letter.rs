@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use time::OffsetDateTime;
 
-use super::{MailAddress, MessageId};
+use super::{MailAddress, MessageId, Report};
 
 /// A mail or fax as `crate::mail::parse` read it. Made from hostile bytes: every text is decoded,
 /// free of control characters (line ends and tabs in bodies excepted) and of bounded length.
@@ -29,9 +29,9 @@ pub struct Letter {
     /// Whether a machine wrote it: a report, an absence note, a list (RFC 3834, KIM-21). Such a
     /// letter is shown and never answered by a machine.
     pub automatic: bool,
-    /// A report is about the mail that bore one of these ids (RFC 3464, RFC 8098; KIM-29). Nothing
-    /// for what is no report, and for a report that names no mail.
-    pub reports_on: Vec<MessageId>,
+    /// What it says about a mail of ours, if a machine wrote it to say that (RFC 3464, RFC 8098;
+    /// KIM-29). A person's letter never is one.
+    pub report: Option<Report>,
     /// Whether its sender marked it as urgent.
     pub urgent: bool,
     /// What could not be read, so that a person looks at the original.
@@ -114,7 +114,8 @@ pub enum Defect {
     HeaderCut,
     /// A body longer than the limit; the post shows its beginning, the original is whole.
     BodyCut,
-    /// More parts or deeper nesting than the limit; the rest was not read.
+    /// More parts, deeper nesting or a report of more recipients than the limit; the rest was not
+    /// read.
     TooManyParts,
     /// It wants answers elsewhere, at an address that cannot be read.
     ReplyToUnreadable,

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, WhyNot},
-    model::{ChannelKind, Correspondent, Defect, Letter},
+    model::{ChannelKind, Correspondent, Defect, Letter, Report, ReportSource},
 };
 
 /// What a mail is to the gateway.
@@ -10,8 +10,8 @@ use crate::{
 pub enum Arrival {
     /// A letter of this correspondent.
     Letter(Correspondent),
-    /// A report about a dispatch that bore one of the Message-IDs it names (`Letter::reports_on`), and
-    /// whose letter it is. The dispatch is found by channel and Message-ID, never by the author:
+    /// A report about a dispatch that bore one of the Message-IDs it names (`Report::about`), and whose
+    /// letter it is. The dispatch is found by channel and Message-ID, never by the author:
     /// whoever it is from, the dispatch's room is told of it.
     Report(Correspondent),
     /// A mail of which not even the head could be fetched. The team is told of it, in one room of
@@ -41,7 +41,15 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
 }
 
 fn of(letter: &Letter, author: Correspondent) -> Arrival {
-    if letter.reports_on.is_empty() { Arrival::Letter(author) } else { Arrival::Report(author) }
+    if told_of(letter).is_some() { Arrival::Report(author) } else { Arrival::Letter(author) }
+}
+
+/// The report in a letter of which the room of a dispatch is told. An absence note is
+/// no more than a letter to it, and so is a report that names no mail.
+pub fn told_of(letter: &Letter) -> Option<&Report> {
+    let is_told =
+        |report: &&Report| report.source != ReportSource::Absence && !report.about.is_empty();
+    letter.report.as_ref().filter(is_told)
 }
 
 #[cfg(test)]
@@ -56,6 +64,11 @@ mod tests {
 
     fn mailbox(address: &str) -> NamedAddress {
         NamedAddress { name: None, address: MailAddress::new(address).unwrap() }
+    }
+
+    fn report(source: ReportSource, about: &[&str]) -> Report {
+        let about = about.iter().map(|id| MessageId::new(id).unwrap()).collect();
+        Report { about, source, fates: Vec::new() }
     }
 
     fn kim() -> Channel {
@@ -109,10 +122,27 @@ mod tests {
         ] {
             let letter = Letter {
                 from: from.iter().map(|address| mailbox(address)).collect(),
-                reports_on: vec![MessageId::new("1@kim.local").unwrap()],
+                report: Some(report(ReportSource::Delivery, &["1@kim.local"])),
                 ..Letter::default()
             };
             assert_eq!(judge(&kim(), &letter, false), Arrival::Report(author));
         }
+    }
+
+    /// KIM-21: an absence note stays a letter, and so does a report about nothing.
+    #[test]
+    fn kim_21_the_room_of_an_answer_is_told_of_what_names_it_and_is_no_absence_note() {
+        use ReportSource::{Absence, Delivery, Disposition, KimFault};
+        for (source, about, expected) in [
+            (Delivery, &["1@kim.local"][..], true),
+            (Disposition, &["1@kim.local"], true),
+            (KimFault, &["1@kim.local"], true),
+            (Absence, &["1@kim.local"], false),
+            (Delivery, &[], false),
+        ] {
+            let letter = Letter { report: Some(report(source, about)), ..Letter::default() };
+            assert_eq!(told_of(&letter).is_some(), expected, "{source:?} {about:?}");
+        }
+        assert_eq!(told_of(&Letter::default()), None);
     }
 }

@@ -114,7 +114,7 @@ fn shown(raw: &[u8], letter: &Letter) -> String {
         ("in reply to", ids(&letter.in_reply_to)),
         ("references", ids(&letter.references)),
         ("automatic", if letter.automatic { "yes".to_owned() } else { String::new() }),
-        ("reports on", ids(&letter.reports_on)),
+        ("reports on", letter.report.as_ref().map(|report| ids(&report.about)).unwrap_or_default()),
         ("defects", defects.join(" ")),
     ];
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {

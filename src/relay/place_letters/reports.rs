@@ -10,6 +10,7 @@ use crate::{
         Ctx,
         notices::{notice, notice_to},
     },
+    rules::arrival,
     store::StoreError,
 };
 
@@ -27,11 +28,9 @@ pub(super) async fn tell_of_report(
     letter: &Letter,
     goes_on_in: Option<ConversationId>,
 ) -> Result<(), StoreError> {
-    if letter.reports_on.is_empty() {
-        return Ok(());
-    }
+    let Some(report) = arrival::told_of(letter) else { return Ok(()) };
     let channel = &line.channel.name;
-    let Some(dispatch) = ctx.store.reported_dispatch(channel, &letter.reports_on).await? else {
+    let Some(dispatch) = ctx.store.reported_dispatch(channel, &report.about).await? else {
         return Ok(());
     };
     if goes_on_in == Some(dispatch.conversation) {
