@@ -13,7 +13,7 @@ ALL = --locked --workspace --all-features
 # Clippy for all that is ours, warnings are errors.
 CLIPPY = $(CARGO) clippy $(ALL) --all-targets -- -D warnings
 # Tests that read the tree and need no server.
-READING = docs:: house:: layers:: letters::
+READING = docs:: house:: layers:: letters:: reports_read::
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick unit store test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
@@ -90,7 +90,7 @@ hooks: ## let git check each commit before it is made (scripts/hooks)
 
 fuzz: setup ## feed every door with mutations, an hour in all (SECONDS=…, SEED=… for others); see fuzz/README.md
 	@$(CARGO) test --locked --release --all-features --test it --no-run
-	@UMSTIEG_FUZZ_SECONDS=$$(( $(or $(SECONDS),3600) / 6 )) UMSTIEG_FUZZ_SEED=$(or $(SEED),$$(date +%s)) \
+	@UMSTIEG_FUZZ_SECONDS=$$(( $(or $(SECONDS),3600) / 7 )) UMSTIEG_FUZZ_SEED=$(or $(SEED),$$(date +%s)) \
 		$(CARGO) test --locked --release --all-features --test it -- --nocapture --test-threads 1 fuzz::
 
 bench: setup ## the gateway beside the homeserver driven directly; report in target/bench/report.json

@@ -10,6 +10,7 @@ use tokio::{
 use umstieg::{
     document::{self, DocumentError},
     mail, matrix,
+    model::FateEnd,
     rules::posts,
     transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode},
 };
@@ -31,6 +32,30 @@ pub(crate) fn mail(data: &[u8]) {
         if let Some(html) = post.content["formatted_body"].as_str() {
             is_allowed(html);
         }
+    }
+}
+
+/// A mail is a report, or is none; the same bytes as the part of a report that only machines write.
+pub(crate) fn report(data: &[u8]) {
+    is_bounded_report(data);
+    for kind in ["delivery-status", "disposition-notification"] {
+        let head = format!(
+            "From: mailer-daemon@b.kim.telematik\nIn-Reply-To: <1@kim.local>\n\
+             X-KIM-Fehlermeldung: 4001\nContent-Type: message/{kind}\n\n"
+        );
+        is_bounded_report(&[head.as_bytes(), data].concat());
+    }
+}
+
+fn is_bounded_report(data: &[u8]) {
+    let letter = mail::parse(data);
+    let Some(report) = letter.report else { return };
+    assert!(letter.automatic, "a report that is answered");
+    assert!(report.about.len() <= 10, "a report about {} mails", report.about.len());
+    assert!(report.fates.len() <= mail::FATES_MAX, "a report of {} fates", report.fates.len());
+    for fate in &report.fates {
+        let is_bad = matches!(fate.end, FateEnd::Failed | FateEnd::Delayed);
+        assert_eq!(fate.why.is_some(), is_bad, "a reason for what ended well, or none");
     }
 }
 

@@ -35,6 +35,9 @@ const WORD_CHARS_MAX: usize = 200;
 /// Where mails of a mail server come from (RFC 5321 §4.5.1, and habit). Only beside other marks.
 const DAEMONS: [&str; 5] = ["mailer-daemon", "postmaster", "mail-daemon", "maildaemon", "mds"];
 
+/// Fields of the bounces of Exim and Gmail, and of Exchange.
+const OF_SERVERS: [&str; 2] = ["X-Failed-Recipients", "X-MS-Exchange-Message-Is-Ndr"];
+
 /// Fields that the systems of people add, or a Clientmodul to what it decrypted. No mail server
 /// encrypts its reports (KIM-14: inferred).
 const OF_PEOPLE: [&str; 5] = [
@@ -84,9 +87,8 @@ pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead
         return None;
     }
     let is_fault = codes.are_about_a_mail_of_ours() && !is_of_a_person(block);
-    let is_listed = block.has("X-Failed-Recipients");
     let mut parts = ReportParts::default();
-    parts.read(block, content, says_a_machine(block) || is_fault || is_listed);
+    parts.read(block, content, says_a_machine(block) || is_fault);
     if is_fault {
         parts.source = Some(ReportSource::KimFault);
         let named = named_by_the_head(block, &parts);
@@ -192,11 +194,14 @@ fn says_a_machine(block: &HeaderBlock<'_>) -> bool {
     let is_null = |path: String| path.replace([' ', '\t'], "") == "<>";
     let has_no_return = block.first("Return-Path").map(unfold).is_some_and(is_null);
     let answers = auto_submitted(block);
-    has_no_return || answers.is_some_and(|word| word != "no") || is_from_a_daemon(block)
+    has_no_return || answers.is_some_and(|word| word != "no") || is_of_a_mail_server(block)
 }
 
 fn is_from_a_daemon(block: &HeaderBlock<'_>) -> bool {
-    only_author(block).is_some_and(|address| DAEMONS.contains(&address.local()))
+    only_author(block).is_some_and(|address| {
+        let local = address.local();
+        DAEMONS.contains(&local) || local.starts_with("microsoftexchange")
+    })
 }
 
 /// Whether a person's system wrote it.
@@ -217,7 +222,19 @@ fn is_absence(block: &HeaderBlock<'_>) -> bool {
     }
     auto_submitted(block).is_some_and(|word| word == "auto-replied")
         && !block.message_ids("In-Reply-To").is_empty()
-        && !is_from_a_daemon(block)
+        && !is_of_a_mail_server(block)
+        && !claims_to_report(block)
+}
+
+/// Whether a mail server wrote it, in whatever form. Exchange calls its bounces automatic answers,
+/// too, and a bounce must not be taken for an absence note.
+fn is_of_a_mail_server(block: &HeaderBlock<'_>) -> bool {
+    OF_SERVERS.iter().any(|name| block.has(name)) || is_from_a_daemon(block)
+}
+
+fn claims_to_report(block: &HeaderBlock<'_>) -> bool {
+    let content_type = block.parameters("Content-Type");
+    content_type.is_some_and(|content_type| media_type(&content_type) == "multipart/report")
 }
 
 fn auto_submitted(block: &HeaderBlock<'_>) -> Option<String> {

@@ -46,8 +46,8 @@ impl ReportSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fate {
     /// The recipient as the mail was addressed, or as the mail server knows them if nothing says
-    /// that. Nothing when the report names none, or in a form that is no address of ours; then it
-    /// speaks of the only one.
+    /// that. Nothing when the report names none, or in a form that is no address of ours: if the
+    /// mail had one recipient, it speaks of that one, otherwise nobody can tell of whom.
     pub recipient: Option<MailAddress>,
     pub end: FateEnd,
     /// The code it gives; what happened is `end`, whatever the code's class.
@@ -74,7 +74,8 @@ pub enum FateEnd {
     Denied,
     /// A program dealt with it; nobody has to have seen it.
     Processed,
-    /// The recipient is away; the mail lies in their mailbox.
+    /// A machine answered in the recipient's place, as when they are away. It says nothing else, not
+    /// even that the mail arrived.
     Absent,
 }
 

@@ -38,6 +38,9 @@ fn feed(target: &str, more: Option<&str>, mutations: u64, entry: impl Fn(&[u8]))
     for folder in folders {
         for file in fs::read_dir(&folder).unwrap() {
             let file = file.unwrap().path();
+            if file.is_dir() {
+                continue;
+            }
             corpus.push(fs::read(&file).unwrap());
             entry(corpus.last().unwrap());
         }
@@ -64,6 +67,11 @@ fn feed(target: &str, more: Option<&str>, mutations: u64, entry: impl Fn(&[u8]))
 #[test]
 fn mails() {
     feed("mail", Some("tests/letters"), MUTATIONS, entries::mail);
+}
+
+#[test]
+fn reports() {
+    feed("report", Some("tests/reports"), MUTATIONS, entries::report);
 }
 
 #[test]

@@ -48,6 +48,7 @@ mod portals;
 mod proxy;
 mod renaming;
 mod reports;
+mod reports_read;
 mod restored;
 mod sandbox;
 mod sealing;

@@ -55,58 +55,100 @@ struct RecipientGroup {
     reply: Option<Reply>,
 }
 
-/// Reads all groups of a delivery status, however they are separated.
+/// Reads all groups of a delivery status, however they are separated and ordered.
 pub(super) fn read_delivery(bytes: &[u8], found: &mut ReportParts) {
-    let mut group = RecipientGroup::default();
-    for field in fields(bytes, found) {
-        if matches!(field.name.as_str(), "original-message-id" | "x-original-message-id") {
-            found.said.extend(message_ids(&field.value));
-            continue;
+    let fields = fields(bytes, found);
+    let mut groups: Vec<RecipientGroup> = Vec::new();
+    for block in fields.chunk_by(|_, next| !next.is_after_gap) {
+        for field in block {
+            if matches!(field.name.as_str(), "original-message-id" | "x-original-message-id") {
+                found.said.extend(message_ids(&field.value));
+            }
         }
-        if group.ends_before(&field) {
-            finish(std::mem::take(&mut group), found);
+        for group in groups_of(block) {
+            // Some servers put an empty line between a recipient and what happened.
+            match groups.last_mut() {
+                Some(last) if group.goes_on(last) => last.complete(group),
+                _ => groups.push(group),
+            }
         }
-        group.take(&field);
     }
-    finish(group, found);
-}
-
-fn finish(group: RecipientGroup, found: &mut ReportParts) {
-    if let Some(fate) = group.fate() {
+    for fate in groups.into_iter().filter_map(RecipientGroup::fate) {
         found.push(fate);
     }
 }
 
+/// The groups between two empty lines. There is one (RFC 3464 §2.1), its fields in any order; Exim
+/// begins with the action. Where a server forgets the empty line, the first field of a group comes
+/// again.
+fn groups_of(block: &[MachineField]) -> Vec<RecipientGroup> {
+    let count = |name: &str| block.iter().filter(|field| field.name == name).count();
+    let has_several =
+        ["original-recipient", "final-recipient", "action"].iter().any(|name| count(name) > 1);
+    let mut groups = vec![RecipientGroup::default()];
+    let mut first: Option<&str> = None;
+    for field in block {
+        let name = field.name.as_str();
+        let Some(group) = groups.last() else { break };
+        if has_several && (first == Some(name) || group.has(name)) {
+            groups.push(RecipientGroup::default());
+        }
+        let Some(group) = groups.last_mut() else { break };
+        // Whose it is cannot be said: it may stand behind one recipient or before the next.
+        let is_between = has_several
+            && first == Some("final-recipient")
+            && name == "original-recipient"
+            && group.says_something();
+        if !is_between && group.take(field) {
+            first.get_or_insert(name);
+        }
+    }
+    groups.retain(|group| group.is_named() || group.says_something());
+    groups
+}
+
 impl RecipientGroup {
+    fn is_named(&self) -> bool {
+        self.original.is_some() || self.last.is_some()
+    }
+
     fn says_something(&self) -> bool {
         self.action.is_some() || self.status.is_some() || self.reply.is_some()
     }
 
-    /// Whether a field belongs to the next recipient. Some servers forget the empty line between two
-    /// recipients, and others put one between a recipient and what happened.
-    fn ends_before(&self, field: &MachineField) -> bool {
-        match field.name.as_str() {
-            "original-recipient" => self.original.is_some() || self.says_something(),
-            "final-recipient" => self.last.is_some() || self.says_something(),
-            "action" => self.action.is_some() || (field.is_after_gap && self.says_something()),
-            "status" => field.is_after_gap && self.says_something() && self.status.is_some(),
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "original-recipient" => self.original.is_some(),
+            "final-recipient" => self.last.is_some(),
+            "action" => self.action.is_some(),
             _ => false,
         }
     }
 
-    fn take(&mut self, field: &MachineField) {
+    /// Whether it is the rest of the group before it.
+    fn goes_on(&self, before: &Self) -> bool {
+        !self.is_named() && !(self.action.is_some() && before.action.is_some())
+    }
+
+    fn complete(&mut self, rest: Self) {
+        self.action = self.action.take().or(rest.action);
+        self.status = self.status.or(rest.status);
+        self.reply = self.reply.take().or(rest.reply);
+    }
+
+    /// Takes a field, and says whether it is one of those that make a group.
+    fn take(&mut self, field: &MachineField) -> bool {
         match field.name.as_str() {
             "original-recipient" => self.original = Some(address(&field.line())),
             "final-recipient" => self.last = Some(address(&field.line())),
             "action" => self.action = Some(first_word(&field.line())),
-            "status" if self.status.is_none() => {
-                self.status = first_word(&field.line()).parse().ok();
-            }
+            "status" => self.status = self.status.or(first_word(&field.line()).parse().ok()),
             "diagnostic-code" if self.reply.is_none() => {
                 self.reply = codes::reply(&unfold(&field.value));
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// What happened: the action decides, also against its code (a provider of the telematics
@@ -147,7 +189,9 @@ pub(super) fn read_disposition(bytes: &[u8], found: &mut ReportParts) {
             "disposition" if disposition.is_none() => disposition = Some(field.line()),
             "reporting-ua" => has_agent = true,
             "x-msexch-correlation-key" => is_of_exchange = true,
-            _ => group.take(&field),
+            _ => {
+                group.take(&field);
+            }
         }
     }
     let Some(end) = disposition.as_deref().and_then(end_of_disposition) else { return };

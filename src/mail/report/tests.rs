@@ -89,3 +89,159 @@ fn a_report_of_many_ids_is_read_in_part() {
     let mail = format!("From: a@x.de\nContent-Type: multipart/report; boundary=b\n\n{parts}");
     assert!(about(&mail).len() <= REPORTED_MAX);
 }
+
+/// The fates of a delivery status, one on each line.
+fn fates(machine: &str) -> String {
+    let letter = crate::mail::parse(report("", machine, "").as_bytes());
+    let fates = letter.report.map(|report| report.fates).unwrap_or_default();
+    let shown = |fate: crate::model::Fate| {
+        let address = fate.recipient.map_or("-".to_owned(), |address| address.as_str().to_owned());
+        format!("{address} {}", fate.end.word())
+    };
+    fates.into_iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// KIM-30: the fields of one recipient stay together, and never become another's.
+#[test]
+fn kim_30_groups_are_told_apart_however_they_are_written() {
+    for (machine, expected) in [
+        (
+            "Action: failed\nFinal-Recipient: a@x\n\nAction: delayed\nFinal-Recipient: b@x\n\n",
+            "a@x failed, b@x delayed",
+        ),
+        (
+            "Action: failed\nFinal-Recipient: a@x\nAction: delayed\nFinal-Recipient: b@x\n\n",
+            "a@x failed, b@x delayed",
+        ),
+        (
+            "Final-Recipient: a@x\nAction: failed\nFinal-Recipient: b@x\nAction: delayed\n\n",
+            "a@x failed, b@x delayed",
+        ),
+        // Of whom the field in the middle speaks is open: both keep the server's name.
+        (
+            "Final-Recipient: a@x\nAction: failed\nOriginal-Recipient: b@x\n\
+             Final-Recipient: b2@x\nAction: delayed\n\n",
+            "a@x failed, b2@x delayed",
+        ),
+        (
+            "Original-Recipient: a@x\nFinal-Recipient: a2@x\nAction: failed\n\
+             Original-Recipient: b@x\nFinal-Recipient: b2@x\nAction: delayed\n\n",
+            "a@x failed, b@x delayed",
+        ),
+        ("Final-Recipient: a@x\n\nAction: failed\n\nStatus: 5.1.1\n\n", "a@x failed"),
+        ("Final-Recipient: a@x\n\n\n\nFinal-Recipient: b@x\nAction: failed\n\n", "b@x failed"),
+        ("\n\nReporting-MTA: dns; mail\n\nFinal-Recipient: a@x\nAction: failed\n", "a@x failed"),
+        ("Action: failed\n\n", "- failed"),
+        ("Final-Recipient: a@x\n\n", ""),
+        ("", ""),
+    ] {
+        assert_eq!(fates(machine), expected, "{machine}");
+    }
+}
+
+/// KIM-30: addresses in every form that servers write.
+#[test]
+fn kim_30_recipients_are_read_in_every_form() {
+    for (written, expected) in [
+        ("rfc822; a@x", "a@x failed"),
+        ("rfc822;a@x", "a@x failed"),
+        ("RFC822; <A@X>", "a@x failed"),
+        ("a@x", "a@x failed"),
+        ("rfc822; a@x (Frau A)", "a@x failed"),
+        ("rfc822; \"a\"@x", "- failed"),
+        ("rfc822; smtp:a@x", "a@x failed"),
+        ("rfc822;@weg.x,@weg.y:a@x", "a@x failed"),
+        ("rfc822; a+40x", "a@x failed"),
+        ("rfc822; a+40b@x", "a+40b@x failed"),
+        (r"utf-8; a\x{2B}b@x", "a+b@x failed"),
+        (r"utf-8; \x{FC}@x", "- failed"),
+        (r"utf-8; \x{@x", "- failed"),
+        ("X400; /G=Erik/", "- failed"),
+        ("rfc822; a@x, b@x", "- failed"),
+        ("", "- failed"),
+    ] {
+        let machine = format!("Final-Recipient: {written}\nAction: failed\n\n");
+        assert_eq!(fates(&machine), expected, "{written}");
+    }
+}
+
+/// A report of very many recipients is read in part, and leaves a trace.
+#[test]
+fn a_report_of_many_recipients_is_read_in_part_and_says_so() {
+    let of = |count: usize| -> crate::model::Letter {
+        let groups: String = (0..count)
+            .map(|number| format!("Final-Recipient: rfc822; {number}@x\nAction: failed\n\n"))
+            .collect();
+        crate::mail::parse(report("", &groups, "").as_bytes())
+    };
+    for (count, is_cut) in [(FATES_MAX, false), (FATES_MAX + 1, true), (100_000, true)] {
+        let letter = of(count);
+        assert_eq!(letter.report.map(|report| report.fates.len()), Some(FATES_MAX));
+        let defects = letter.defects;
+        assert_eq!(defects.contains(&crate::model::Defect::TooManyParts), is_cut, "{count}");
+    }
+}
+
+/// KIM-21: what made a mail an absence note, and what kept it from being one.
+#[test]
+fn kim_21_only_an_answer_in_the_recipient_s_place_is_an_absence() {
+    let source = |head: &str| {
+        let mail = format!("From: a@x.de\n{head}\n\nBin im Urlaub\n");
+        crate::mail::parse(mail.as_bytes()).report.map(|report| report.source)
+    };
+    let absence = Some(ReportSource::Absence);
+    for (head, expected) in [
+        ("Auto-Submitted: auto-replied\nIn-Reply-To: <1@x>", absence),
+        ("Auto-Submitted: Auto-Replied (vacation)\nIn-Reply-To: <1@x>", absence),
+        ("X-KIM-Dienstkennung: KIM-Mail;Abwesend;V1.0", absence),
+        ("X-KIM-Dienstkennung: kim-mail; abwesend", absence),
+        ("X-KIM-Dienstkennung: KIM-Mail;Default;V1.0", None),
+        ("Auto-Submitted: auto-replied", None),
+        ("Auto-Submitted: auto-generated\nIn-Reply-To: <1@x>", None),
+        ("Auto-Submitted: no\nIn-Reply-To: <1@x>", None),
+        ("In-Reply-To: <1@x>\nSubject: Abwesend", None),
+        // Bounces whose form got lost.
+        ("Auto-Submitted: auto-replied\nIn-Reply-To: <1@x>\nX-MS-Exchange-Message-Is-Ndr:", None),
+        (
+            "Auto-Submitted: auto-replied\nIn-Reply-To: <1@x>\n\
+             Content-Type: multipart/report; boundary=b",
+            None,
+        ),
+    ] {
+        assert_eq!(source(head), expected, "{head}");
+    }
+}
+
+/// KIM-29, KIM-31: the codes of the Clientmodul, for one recipient and for two.
+#[test]
+fn kim_29_the_codes_of_the_clientmodul_give_the_reason() {
+    use crate::model::FateWhy;
+    let why = |codes: &[&str], text: &str| {
+        let codes: String =
+            codes.iter().map(|code| format!("X-KIM-Fehlermeldung: {code}\n")).collect();
+        let mail = format!("From: mds@x.kim.telematik\nTo: p@x.kim.telematik\n{codes}\n{text}\n");
+        let letter = crate::mail::parse(mail.as_bytes());
+        letter.report.map(|report| {
+            report.fates.into_iter().filter_map(|fate| fate.why).collect::<Vec<FateWhy>>()
+        })
+    };
+    let one = "Nicht an a@y.kim.telematik";
+    let two = "Nicht an a@y.kim.telematik, b@y.kim.telematik-test";
+    for (codes, text, expected) in [
+        (&["4001"][..], one, Some(vec![FateWhy::RecipientCannotRead])),
+        (&["4002"], one, Some(vec![FateWhy::AttachmentService])),
+        (&["4003"], one, Some(vec![FateWhy::NoCertificate])),
+        (&["4004", "4005"], two, Some(vec![FateWhy::NoCertificate; 2])),
+        (&["4004", "4001"], one, Some(vec![FateWhy::RecipientCannotRead])),
+        (&["4004", "4001"], two, Some(vec![FateWhy::Unknown; 2])),
+        (&["4001, 4002"], one, Some(vec![FateWhy::Unknown])),
+        (&["4001", "X17"], "", Some(vec![FateWhy::RecipientCannotRead])),
+        (&["4006"], one, None),
+        (&["4018", "4009"], one, None),
+        (&["cmgerr_4"], one, None),
+        (&["X4001"], one, None),
+        (&[""], one, None),
+    ] {
+        assert_eq!(why(codes, text), expected, "{codes:?} {text}");
+    }
+}
