@@ -31,7 +31,7 @@ demo: setup ## show the whole gateway at work; stays up until Ctrl-C (ONCE=1: en
 	@exec $(BUILT)/debug/umstieg-demo $(if $(filter-out 0,$(ONCE)),--once)
 
 quick: format clippy unit ## the checks that need no servers: format, clippy, unit tests, documents, layers
-	@echo "== documents, layers, golden letters"
+	@echo "== documents, layers, golden letters and reports"
 	@$(CARGO) test $(ALL) --test it -- --quiet $(READING)
 
 unit: ## the unit tests of the libraries, without servers; ARGS names some of them

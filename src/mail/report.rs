@@ -72,7 +72,7 @@ struct ReportParts {
 ///
 /// | source | what makes it one |
 /// |---|---|
-/// | `Delivery` | a `message/delivery-status` part; qmail's bounce; the failed recipients in the head of Exim's |
+/// | `Delivery` | a `message/delivery-status` part; qmail's bounce; Exim's, which lists recipients in its head |
 /// | `Disposition` | a `message/disposition-notification` part |
 /// | `KimFault` | `X-KIM-Fehlermeldung` 4001 to 4005 in a mail that came unencrypted |
 /// | `Absence` | the Dienstkennung of absence notes; an automatic answer (RFC 3834) to a mail |
@@ -91,7 +91,7 @@ pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead
     parts.read(block, content, says_a_machine(block) || is_fault);
     if is_fault {
         parts.source = Some(ReportSource::KimFault);
-        let named = named_by_the_head(block, &parts);
+        let named = mail_named(block, &parts);
         kim_fault::complete(&codes, block, content, &named, &mut parts);
     }
     if parts.source.is_none() && says_a_machine(block) && !is_of_a_person(block) {
@@ -108,14 +108,14 @@ pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead
         });
     }
     let source = parts.source?;
-    let about = named_by_the_head(block, &parts);
+    let about = mail_named(block, &parts);
     let is_cut = parts.is_cut || about.len() > REPORTED_MAX;
     let about = about.into_iter().take(REPORTED_MAX).collect();
     Some(ReportRead { report: Report { about, source, fates: parts.fates }, is_cut })
 }
 
-/// The ids of the first place that names any, the head last.
-fn named_by_the_head(block: &HeaderBlock<'_>, parts: &ReportParts) -> Vec<MessageId> {
+/// The ids of the first place that names any: the mail that the report is about.
+fn mail_named(block: &HeaderBlock<'_>, parts: &ReportParts) -> Vec<MessageId> {
     let last = block.message_ids("References").pop().into_iter().collect();
     let places = [
         parts.said.clone(),
@@ -139,7 +139,7 @@ impl ReportParts {
         }
         let is_report = media == "multipart/report";
         let is_around = matches!(media.as_str(), "multipart/mixed" | "multipart/signed");
-        if !is_report && !(is_around && is_of_a_machine) {
+        if !(is_report || is_around && is_of_a_machine) {
             return;
         }
         let boundaries = content_type.all("boundary");

@@ -127,7 +127,7 @@ impl RecipientGroup {
 
     /// Whether it is the rest of the group before it.
     fn goes_on(&self, before: &Self) -> bool {
-        !self.is_named() && !(self.action.is_some() && before.action.is_some())
+        !self.is_named() && (self.action.is_none() || before.action.is_none())
     }
 
     fn complete(&mut self, rest: Self) {

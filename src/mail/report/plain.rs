@@ -1,4 +1,4 @@
-//! Reports without a part for machines: qmail's bounce, and those whose head lists the recipients.
+//! Reports without a part for machines: the bounces of qmail and of older Exim.
 
 use super::ReportParts;
 use crate::{
@@ -25,13 +25,17 @@ const PLACES_MAX: usize = 10;
 /// How qmail's bounces begin, letter by letter ("The qmail-send Bounce Message Format", §2).
 const QSBMF: &str = "Hi. This is the";
 
+/// How the line begins behind which Exim's bounces have the mail. Other servers list recipients in
+/// the head, too, and of mails that are still on their way.
+const EXIM: &str = "------ This is a copy of";
+
 /// Reads one of the forms; the caller has made sure that a machine sent it.
 pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8], found: &mut ReportParts) {
     let listed = block.named("X-Failed-Recipients").mailboxes.read;
     let text = first_text(block, content).unwrap_or_default();
     if text.trim_start().starts_with(QSBMF) {
         read_qmail(text.trim_start(), found);
-    } else if !listed.is_empty() {
+    } else if !listed.is_empty() && text.lines().any(|line| line.starts_with(EXIM)) {
         for named in listed {
             found.push(failed(Some(named.address), None));
         }
