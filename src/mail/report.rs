@@ -89,7 +89,8 @@ pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead
     let is_fault = codes.are_about_a_mail_of_ours() && !is_of_a_person(block);
     let mut parts = ReportParts::default();
     parts.read(block, content, says_a_machine(block) || is_fault);
-    if is_fault {
+    // A receipt is its reader's, whatever its head says.
+    if is_fault && parts.source != Some(ReportSource::Disposition) {
         parts.source = Some(ReportSource::KimFault);
         let named = mail_named(block, &parts);
         kim_fault::complete(&codes, block, content, &named, &mut parts);

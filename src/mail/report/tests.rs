@@ -212,7 +212,20 @@ fn kim_21_only_an_answer_in_the_recipient_s_place_is_an_absence() {
     }
 }
 
-/// KIM-29, KIM-31: the codes of the Clientmodul, for one recipient and for two.
+/// KIM-31: a code in the head makes no fault of a receipt.
+#[test]
+fn kim_31_a_receipt_with_a_code_stays_a_receipt() {
+    let mail = "From: a@x.kim.telematik\nX-KIM-Fehlermeldung: 4001\n\
+                Content-Type: message/disposition-notification\n\n\
+                Original-Message-ID: <1@x>\nFinal-Recipient: a@x.kim.telematik\n\
+                Disposition: manual-action/MDN-sent-manually; displayed\n";
+    let report = crate::mail::parse(mail.as_bytes()).report.unwrap();
+    assert_eq!(report.source, ReportSource::Disposition);
+    assert_eq!(report.fates.first().map(|fate| fate.end), Some(FateEnd::Read));
+    assert_eq!(report.fates.len(), 1);
+}
+
+/// KIM-29: the codes of the Clientmodul, for one recipient and for two.
 #[test]
 fn kim_29_the_codes_of_the_clientmodul_give_the_reason() {
     use crate::model::FateWhy;
