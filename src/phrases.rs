@@ -221,6 +221,17 @@ impl Phrase {
                 ("dispatch-failed", values.into_iter().collect())
             }
             Self::DispatchWaitsForAccount => plain("dispatch-waits-for-account"),
+            Self::DispatchDelivered { at } => ("dispatch-delivered", moment(language, *at)),
+            Self::DispatchRelayed { at } => ("dispatch-relayed", moment(language, *at)),
+            Self::DispatchDelayed { at } => ("dispatch-delayed", moment(language, *at)),
+            Self::DispatchRead { at } => ("dispatch-read", moment(language, *at)),
+            Self::DispatchDiscarded { at } => ("dispatch-discarded", moment(language, *at)),
+            Self::DispatchUndelivered { at, why } => {
+                let mut values = moment(language, *at);
+                values.set("why", FluentValue::from(why.word()));
+                ("dispatch-undelivered", values)
+            }
+            Self::DispatchContradicted => plain("dispatch-contradicted"),
             Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
             Self::DispatchUnclearInterrupted => plain("dispatch-unclear-interrupted"),
             Self::DispatchUnclearDamaged => plain("dispatch-unclear-damaged"),
@@ -421,10 +432,7 @@ impl Phrase {
             Self::FaxDate => plain("fax-date"),
             Self::FaxSubject => plain("fax-subject"),
             Self::FaxPage => plain("fax-page"),
-            Self::FaxMoment { at } => {
-                let values = [("day", FluentValue::from(day(language, *at))), ("time", time(*at))];
-                ("fax-moment", values.into_iter().collect())
-            }
+            Self::FaxMoment { at } => ("fax-moment", moment(language, *at)),
             Self::CheckHeading => plain("check-heading"),
             Self::CheckOk => plain("check-ok"),
             Self::CheckWarn => plain("check-warn"),
@@ -437,6 +445,12 @@ impl Phrase {
             }
         }
     }
+}
+
+/// The values `day` and `time`.
+fn moment(language: Language, at: OffsetDateTime) -> FluentArgs<'static> {
+    let values = [("day", day(language, at)), ("time", time_of_day(at))];
+    values.map(|(name, value)| (name, FluentValue::from(value))).into_iter().collect()
 }
 
 /// A number shown digit by digit, without grouping: `Vorgang 1234`.

@@ -24,6 +24,7 @@ mod put_off;
 mod read_room;
 mod reader;
 mod readers;
+mod reported;
 mod seats;
 mod send_posts;
 mod stop;

@@ -14,6 +14,7 @@ pub mod looking;
 pub mod names;
 pub mod posts;
 pub mod renaming;
+pub mod reported;
 pub mod retry;
 pub mod routing;
 pub mod threading;

@@ -136,7 +136,12 @@ impl FateWhy {
         Self::Unknown,
     ];
 
-    /// The word for it in logs and in the sentences.
+    /// The inverse of `word`; of another word, the reason is unknown.
+    pub fn from_word(word: &str) -> Self {
+        Self::ALL.into_iter().find(|why| why.word() == word).unwrap_or(Self::Unknown)
+    }
+
+    /// The word for it in SQL, logs and in the sentences.
     pub fn word(self) -> &'static str {
         match self {
             Self::NoSuchRecipient => "recipient",

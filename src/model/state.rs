@@ -103,21 +103,79 @@ states! {
     DeliveryState {
         /// Room messages are still being gathered into it.
         Collecting = "collecting" => [Waiting, Failed, Withdrawn],
-        /// Complete, and waiting for its (next) attempt.
-        Waiting = "waiting" => [HandingOver, Failed, Withdrawn],
+        /// Complete, and waiting for its (next) attempt. A report may say that an earlier attempt
+        /// reached the other side.
+        Waiting = "waiting" => [HandingOver, Relayed, Delivered, Read, Discarded, Failed, Withdrawn],
         /// An attempt is under way; nothing of the body has left yet.
-        HandingOver = "handing_over" => [SendingBody, Waiting, Failed, Withdrawn],
+        HandingOver = "handing_over" => [
+            SendingBody, Waiting, Relayed, Delivered, Read, Discarded, Failed, Withdrawn,
+        ],
         /// An attempt is under way and the body may have left: after a crash here only the server
         /// knows.
         SendingBody = "sending_body" => [Accepted, Waiting, Failed, Unclear],
         /// The channel took it over. Not yet delivered.
-        Accepted = "accepted" => [],
+        Accepted = "accepted" => [Delayed, Relayed, Delivered, Read, Discarded, Undelivered],
+        /// Reported: a server on the way could not pass it on yet, and goes on trying.
+        Delayed = "delayed" => [Relayed, Delivered, Read, Discarded, Undelivered],
+        /// Reported: it was passed on to where no more reports come from.
+        Relayed = "relayed" => [Delivered, Read, Discarded, Undelivered],
+        /// Reported: it lies in the recipient's mailbox.
+        Delivered = "delivered" => [Read, Discarded, Contradicted],
+        /// Reported: it was shown to the recipient.
+        Read = "read" => [],
+        /// Reported: the recipient's side deleted it and nobody read it.
+        Discarded = "discarded" => [Read],
+        /// Reported: the channel took it, and it did not arrive.
+        Undelivered = "undelivered" => [Waiting, Contradicted],
+        /// One report says that it arrived, and another one that it did not; a person decides.
+        Contradicted = "contradicted" => [Waiting],
         /// The channel refused it for good, or the attempts are used up.
-        Failed = "failed" => [Waiting, Withdrawn],
-        /// It is not known whether the channel took it; a person decides.
-        Unclear = "unclear" => [Waiting, Withdrawn],
+        Failed = "failed" => [Waiting, Withdrawn, Contradicted],
+        /// It is not known whether the channel took it: a person decides, or a report.
+        Unclear = "unclear" => [
+            Waiting, Withdrawn, Delayed, Relayed, Delivered, Read, Discarded, Undelivered,
+        ],
         /// Withdrawn by its author before it left.
         Withdrawn = "withdrawn" => [],
+    }
+}
+
+impl DeliveryState {
+    /// Whether a report says so, and not the channel's own answer.
+    pub fn is_reported(self) -> bool {
+        match self {
+            Self::Delayed
+            | Self::Relayed
+            | Self::Delivered
+            | Self::Read
+            | Self::Discarded
+            | Self::Undelivered
+            | Self::Contradicted => true,
+            Self::Collecting
+            | Self::Waiting
+            | Self::HandingOver
+            | Self::SendingBody
+            | Self::Accepted
+            | Self::Failed
+            | Self::Unclear
+            | Self::Withdrawn => false,
+        }
+    }
+
+    /// Whether no attempt is to come or under way.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Self::Collecting | Self::Waiting | Self::HandingOver | Self::SendingBody)
+    }
+
+    /// The words of all settled states.
+    pub fn settled_words() -> Vec<String> {
+        let settled = Self::ALL.into_iter().filter(|state| state.is_settled());
+        settled.map(|state| state.word().to_owned()).collect()
+    }
+
+    /// Whether it stays as it is until a person has looked, who may have it tried again.
+    pub fn needs_a_person(self) -> bool {
+        matches!(self, Self::Failed | Self::Unclear | Self::Undelivered | Self::Contradicted)
     }
 }
 
@@ -164,10 +222,18 @@ mod tests {
             DeliveryState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
         assert_eq!(
             lines(dispatches),
-            "collecting: waiting failed withdrawn\nwaiting: handing_over failed withdrawn\n\
-             handing_over: sending_body waiting failed withdrawn\n\
-             sending_body: accepted waiting failed unclear\naccepted: \n\
-             failed: waiting withdrawn\nunclear: waiting withdrawn\nwithdrawn: "
+            "collecting: waiting failed withdrawn\n\
+             waiting: handing_over relayed delivered read discarded failed withdrawn\n\
+             handing_over: sending_body waiting relayed delivered read discarded failed withdrawn\n\
+             sending_body: accepted waiting failed unclear\n\
+             accepted: delayed relayed delivered read discarded undelivered\n\
+             delayed: relayed delivered read discarded undelivered\n\
+             relayed: delivered read discarded undelivered\n\
+             delivered: read discarded contradicted\nread: \ndiscarded: read\n\
+             undelivered: waiting contradicted\ncontradicted: waiting\n\
+             failed: waiting withdrawn contradicted\n\
+             unclear: waiting withdrawn delayed relayed delivered read discarded undelivered\n\
+             withdrawn: "
         );
         let parked =
             ParkedState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
@@ -190,7 +256,9 @@ mod tests {
                 match state.to(next) {
                     Ok(taken) => {
                         prop_assert_eq!(taken, next);
-                        prop_assert!(state != DeliveryState::Accepted && state != DeliveryState::Withdrawn);
+                        prop_assert!(state != DeliveryState::Withdrawn);
+                        let goes_out_again = !state.is_reported() || state.needs_a_person();
+                        prop_assert!(taken != DeliveryState::Waiting || goes_out_again);
                         (before, state) = (state, taken);
                     }
                     Err(refused) => prop_assert_eq!(refused, WrongState { from: state.word(), to: next.word() }),
@@ -220,5 +288,23 @@ mod tests {
             }
         }
         assert_eq!(DeliveryState::Accepted.before(), ["sending_body"]);
+    }
+
+    /// KIM-29: no report leads back to where nothing was known, nor from read to anything.
+    #[test]
+    fn kim_29_no_report_moves_a_state_backwards() {
+        let order = |state| match state {
+            DeliveryState::Delayed => 1,
+            DeliveryState::Relayed => 2,
+            DeliveryState::Delivered => 3,
+            DeliveryState::Discarded => 4,
+            DeliveryState::Read => 5,
+            _ => 0,
+        };
+        for from in DeliveryState::ALL {
+            for to in from.next().iter().filter(|to| order(**to) > 0) {
+                assert!(order(*to) > order(from), "{} {}", from.word(), to.word());
+            }
+        }
     }
 }

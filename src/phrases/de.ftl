@@ -39,6 +39,24 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [yes] {" "}(Antwort des Servers: { $reply })
    *[no] {""}
     }
+dispatch-delivered = Zugestellt: Die Antwort liegt im Postfach der Gegenseite. Das meldete der Mailserver am { $day } um { $time } Uhr.
+dispatch-relayed = Weitergegeben: Die Antwort ging an einen Mailserver, der keine Zustellung bestätigt. Das wurde am { $day } um { $time } Uhr gemeldet. Ist sie dringend, fragen Sie bitte telefonisch nach.
+dispatch-delayed = Verzögert: Die Antwort konnte noch nicht zugestellt werden. Das wurde am { $day } um { $time } Uhr gemeldet; die Zustellung wird weiter versucht. Eilt es, rufen Sie bitte an.
+dispatch-read = Geöffnet: Die Antwort wurde bei der Gegenseite angezeigt. Das meldete ihr Mailprogramm am { $day } um { $time } Uhr.
+dispatch-discarded = Gelöscht: Bei der Gegenseite wurde die Antwort gelöscht, ohne dass sie angezeigt wurde. Das meldete ihr Mailprogramm am { $day } um { $time } Uhr. Bitte rufen Sie, wenn nötig, dort an.
+dispatch-undelivered = Nicht angekommen: { $why ->
+    [recipient] Diese Adresse gibt es bei der Gegenseite nicht. Bitte prüfen Sie die Adresse, oder wählen Sie einen anderen Weg.
+    [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [size] Die Antwort ist für die Gegenseite zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
+    [content] Der Mailserver hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien, oder wählen Sie einen anderen Weg.
+    [kim_version] Das KIM der Gegenseite kann diese Nachricht nicht empfangen, weil es zu alt ist oder keine großen Nachrichten annimmt. Bitte schicken Sie weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
+    [certificate] Die Antwort ließ sich für die Gegenseite nicht verschlüsseln: Ihr KIM-Zertifikat fehlt oder ist nicht eindeutig. Bitte rufen Sie dort an, oder wählen Sie einen anderen Weg.
+    [attachments] Der KIM-Dienst für große Dateien hat sie nicht angenommen. Bitte schreiben Sie später !erneut, oder schicken Sie weniger oder kleinere Dateien.
+    [unreachable] Der Mailserver der Gegenseite war zu lange nicht erreichbar. Bitte schreiben Sie später !erneut, oder wählen Sie einen anderen Weg.
+    [blocked] Die Gegenseite nimmt von unserer Adresse nichts an. Bitte rufen Sie dort an, oder wählen Sie einen anderen Weg.
+   *[unknown] Der Mailserver nennt keinen Grund. Bitte rufen Sie die Gegenseite an, oder wählen Sie einen anderen Weg.
+    } (Gemeldet am { $day } um { $time } Uhr.)
+dispatch-contradicted = Widersprüchlich: Ein Bericht sagt, dass die Antwort angekommen ist, ein anderer, dass sie es nicht ist. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
 dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Antwort ist möglicherweise angekommen; ein zweiter Versuch käme dann doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
 dispatch-unclear-interrupted = Unklar: Umstieg wurde unterbrochen, während die Antwort übergeben wurde, und weiß nicht, ob sie angekommen ist. Ist sie es, käme ein zweiter Versuch doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
 dispatch-unclear-damaged = Unklar: Diese Antwort ist im Speicher von Umstieg beschädigt. Ob sie angekommen ist, lässt sich hier nicht mehr feststellen. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie sie bitte noch einmal. Bitte informieren Sie auch Ihre Systemverwaltung.

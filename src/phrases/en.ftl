@@ -39,6 +39,24 @@ dispatch-failed = Not delivered: { $trouble ->
     [yes] {" "}(The server’s reply: { $reply })
    *[no] {""}
     }
+dispatch-delivered = Delivered: the answer is in the mailbox of the other side. The mail server reported this on { $day } at { $time }.
+dispatch-relayed = Passed on: the answer went to a mail server that confirms no delivery. This was reported on { $day } at { $time }. If it is urgent, please ask by telephone.
+dispatch-delayed = Delayed: the answer could not be delivered yet. This was reported on { $day } at { $time }; delivery is being tried again. If it is urgent, please call.
+dispatch-read = Opened: the answer was displayed on the other side. Their mail program reported this on { $day } at { $time }.
+dispatch-discarded = Deleted: on the other side the answer was deleted without being displayed. Their mail program reported this on { $day } at { $time }. If necessary, please call them.
+dispatch-undelivered = Not arrived: { $why ->
+    [recipient] the other side has no such address. Please check the address, or choose another way.
+    [mailbox] the mailbox of the other side is full. Please call them; then write !retry, or choose another way.
+    [size] the answer is too large for the other side. Please send fewer or smaller files.
+    [content] the mail server refused the content. Please check the files, or choose another way.
+    [kim_version] the other side's KIM cannot receive this message, because it is too old or takes no large messages. Please send fewer or smaller files, or choose another way.
+    [certificate] the answer could not be encrypted for the other side: their KIM certificate is missing or ambiguous. Please call them, or choose another way.
+    [attachments] the KIM service for large files did not take them. Please write !retry later, or send fewer or smaller files.
+    [unreachable] the mail server of the other side could not be reached for too long. Please write !retry later, or choose another way.
+    [blocked] the other side takes nothing from our address. Please call them, or choose another way.
+   *[unknown] the mail server gives no reason. Please call the other side, or choose another way.
+    } (Reported on { $day } at { $time }.)
+dispatch-contradicted = Contradictory: one report says that the answer arrived, another one that it did not. Please ask by telephone. If it did not arrive, write !retry.
 dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; a second attempt would then deliver it twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer was being handed over, and does not know whether it has arrived. If it has, a second attempt would arrive twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Umstieg can no longer find out whether it has arrived. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{EditTrouble, ParkedWhat, Trouble};
-use crate::model::{CommandRow, Substance};
+use crate::model::{CommandRow, FateWhy, Substance};
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,30 @@ pub enum Phrase {
         trouble: Trouble,
         reply: String,
     },
+    // What a report said of it, and when.
+    DispatchDelivered {
+        at: OffsetDateTime,
+    },
+    /// Passed on to where no reports come from.
+    DispatchRelayed {
+        at: OffsetDateTime,
+    },
+    DispatchDelayed {
+        at: OffsetDateTime,
+    },
+    DispatchRead {
+        at: OffsetDateTime,
+    },
+    /// Deleted unread.
+    DispatchDiscarded {
+        at: OffsetDateTime,
+    },
+    DispatchUndelivered {
+        at: OffsetDateTime,
+        why: FateWhy,
+    },
+    /// One report says that it arrived, and another one that it did not.
+    DispatchContradicted,
     /// No login is tried for now, because a login of its account was refused.
     DispatchWaitsForAccount,
     DispatchUnclear {

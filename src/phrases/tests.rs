@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::{CommandRow, Substance};
+use crate::model::{CommandRow, FateWhy, Substance};
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
@@ -36,6 +36,12 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
         Phrase::DispatchAcceptedFax { at: AT },
         Phrase::DispatchWaitsForAccount,
+        Phrase::DispatchDelivered { at: AT },
+        Phrase::DispatchRelayed { at: AT },
+        Phrase::DispatchDelayed { at: AT },
+        Phrase::DispatchRead { at: AT },
+        Phrase::DispatchDiscarded { at: AT },
+        Phrase::DispatchContradicted,
         Phrase::DispatchUnclear { at: AT },
         Phrase::DispatchUnclearInterrupted,
         Phrase::DispatchUnclearDamaged,
@@ -186,6 +192,7 @@ fn one_of_each() -> Vec<Phrase> {
     ];
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
+    phrases.extend(FateWhy::ALL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
     for trouble in Trouble::ALL {
         phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
         phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });
@@ -365,6 +372,10 @@ fn every_trouble_has_sentences_of_its_own() {
             let different: BTreeSet<String> = said.collect();
             assert_eq!(different.len(), Trouble::ALL.len(), "{different:#?}");
         }
+        let undelivered = FateWhy::ALL.map(|why| Phrase::DispatchUndelivered { at: AT, why });
+        let said = undelivered.iter().map(|phrase| Phrases::say(language, phrase));
+        let different: BTreeSet<String> = said.collect();
+        assert_eq!(different.len(), FateWhy::ALL.len(), "{different:#?}");
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Leaving, Ours},
     notices::{notice, notice_to, said_of},
-    stored_mail,
+    reported, stored_mail,
 };
 use crate::{
     channel::Writes,
@@ -69,6 +69,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
     let correspondent = Correspondent::from_key(kind, &conversation.correspondent).ok();
     attempts::give_back(ctx).await?;
     loop {
+        reported::catch_up(ctx, line, id).await?;
         let dispatch = match ctx.store.head_dispatch(id).await {
             Ok(Some(dispatch)) => dispatch,
             Ok(None) => return Ok(()),
@@ -110,10 +111,8 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                     return Ok(());
                 }
             }
-            DeliveryState::Accepted
-            | DeliveryState::Failed
-            | DeliveryState::Unclear
-            | DeliveryState::Withdrawn => return Ok(()),
+            // The store hands out none that is settled.
+            _ => return Ok(()),
         }
     }
 }

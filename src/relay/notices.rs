@@ -19,10 +19,17 @@ pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
         Phrase::EditWithoutKey => Phrase::EditWithoutKeyUnclear,
         Phrase::DispatchAcceptedKim { .. }
         | Phrase::DispatchAcceptedElsewhere { .. }
-        | Phrase::DispatchAcceptedFax { .. } => {
+        | Phrase::DispatchAcceptedFax { .. }
+        | Phrase::DispatchRelayed { .. }
+        | Phrase::DispatchDelayed { .. } => {
             Phrase::DispatchAcceptedAgain { said: Box::new(phrase) }
         }
-        Phrase::DispatchUnclear { .. }
+        // Which of the attempts arrived makes no difference.
+        Phrase::DispatchDelivered { .. }
+        | Phrase::DispatchRead { .. }
+        | Phrase::DispatchDiscarded { .. }
+        | Phrase::DispatchContradicted
+        | Phrase::DispatchUnclear { .. }
         | Phrase::DispatchUnclearInterrupted
         | Phrase::DispatchUnclearDamaged => phrase,
         _ => Phrase::DispatchAfterUnclear { said: Box::new(phrase) },

@@ -10,11 +10,15 @@ use super::{
     damage::{self, INTERRUPTED},
     letter_hints,
     notices::notice,
+    reported,
     stored_mail::{self, Read, Unread},
 };
 use crate::{
     channel::{AnswersTo, CallerDoubt},
-    model::{ChannelName, ConversationId, Correspondent, LetterId, MessageId, NewPost, Notice},
+    model::{
+        ChannelName, ConversationId, Correspondent, LetterId, MessageId, NewPost, Notice,
+        ReportSource,
+    },
     phrases::{Phrase, Phrases},
     rules::{
         arrival::{self, Arrival},
@@ -101,19 +105,40 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
     };
 
     match arrival::judge(channel, &read.letter, stored.out_of_reach) {
-        // A report is shown as a letter of its author; the dispatch's room is told of it.
-        Arrival::Letter(correspondent) | Arrival::Report(correspondent) => {
-            match unless_repeat(ctx, line, &stored, read).await? {
-                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-                None => Ok(()),
-            }
-        }
+        Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+            None => Ok(()),
+        },
+        // One that moves no dispatch is a letter of its author.
+        Arrival::Report(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
+            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+            None => Ok(()),
+        },
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
         Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, read).await? {
             Some(_) => park(ctx, line, id, why).await,
             None => Ok(()),
         },
     }
+}
+
+/// Whether a report is taken for what it says about a dispatch, and is no letter.
+async fn is_taken(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    new: &FreshLetter,
+) -> Result<bool, StoreError> {
+    let Read { letter, fingerprint, is_undecrypted } = &new.read;
+    let Some(report) = arrival::told_of(letter) else { return Ok(false) };
+    // What was not fetched whole or not decrypted comes once more, and says more then. A fault of a
+    // mail of ours bears the same mark as one that could not be decrypted.
+    let is_readable = !is_undecrypted || report.source == ReportSource::KimFault;
+    if stored.out_of_reach || stored.too_large || !is_readable {
+        return Ok(false);
+    }
+    reported::take(ctx, line, stored.id, report, *fingerprint).await
 }
 
 /// A new letter.

@@ -172,6 +172,43 @@ pub struct MessageStanding<'a> {
     pub shown: Shown<'a>,
 }
 
+/// Where a dispatch is, as far as it counts for what people do to its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Nothing of its body is on its way: what is shown when it leaves counts.
+    InHouse,
+    UnderWay,
+    /// The channel took it, whatever reports say since.
+    Gone,
+    Failed,
+    /// It may be with the other side. A dispatch that a report calls undelivered counts as one of
+    /// these: it has left, and a person decides whether it leaves again.
+    Unclear,
+    Withdrawn,
+}
+
+impl Whereabouts {
+    pub fn of(state: DeliveryState) -> Self {
+        match state {
+            DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => {
+                Self::InHouse
+            }
+            DeliveryState::SendingBody => Self::UnderWay,
+            DeliveryState::Accepted
+            | DeliveryState::Delayed
+            | DeliveryState::Relayed
+            | DeliveryState::Delivered
+            | DeliveryState::Read
+            | DeliveryState::Discarded => Self::Gone,
+            DeliveryState::Failed => Self::Failed,
+            DeliveryState::Unclear | DeliveryState::Undelivered | DeliveryState::Contradicted => {
+                Self::Unclear
+            }
+            DeliveryState::Withdrawn => Self::Withdrawn,
+        }
+    }
+}
+
 /// What follows from an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct After {
@@ -244,8 +281,8 @@ pub fn after(act: ActKind, now: MessageStanding<'_>) -> After {
         Shown::Nothing => taken_out(now, Say::Withdrawn, of_a_withdrawal(now)),
         Shown::Never(_) => {
             let stays = stays(now);
-            let say = match now.dispatch {
-                DeliveryState::SendingBody | DeliveryState::Accepted => of_an_edit(now),
+            let say = match Whereabouts::of(now.dispatch) {
+                Whereabouts::UnderWay | Whereabouts::Gone => of_an_edit(now),
                 _ => Some(stays),
             };
             taken_out(now, stays, say)
@@ -277,89 +314,73 @@ fn after_for_one_that_is_out(act: ActKind, now: MessageStanding<'_>) -> After {
 /// `else_say` otherwise.
 fn taken_out(now: MessageStanding<'_>, withdrawn: Say, else_say: Option<Say>) -> After {
     let (part, stays) = (PartAfter::GoesOut, DispatchAfter::Stays);
-    match now.dispatch {
-        DeliveryState::Accepted => After { part: PartAfter::Stays, dispatch: stays, say: else_say },
-        DeliveryState::SendingBody | DeliveryState::Withdrawn => {
+    match Whereabouts::of(now.dispatch) {
+        Whereabouts::Gone => After { part: PartAfter::Stays, dispatch: stays, say: else_say },
+        Whereabouts::UnderWay | Whereabouts::Withdrawn => {
             After { part, dispatch: stays, say: else_say }
         }
-        DeliveryState::Unclear if now.has_others => After { part, dispatch: stays, say: else_say },
-        DeliveryState::Unclear => After { part, dispatch: DispatchAfter::NotAgain, say: else_say },
-        DeliveryState::Collecting
-        | DeliveryState::Waiting
-        | DeliveryState::HandingOver
-        | DeliveryState::Failed
-            if !now.has_others =>
-        {
+        Whereabouts::InHouse | Whereabouts::Failed | Whereabouts::Unclear if now.has_others => {
+            After { part, dispatch: stays, say: else_say }
+        }
+        Whereabouts::Unclear => After { part, dispatch: DispatchAfter::NotAgain, say: else_say },
+        Whereabouts::InHouse | Whereabouts::Failed => {
             After { part, dispatch: DispatchAfter::Withdrawn, say: Some(withdrawn) }
         }
-        _ => After { part, dispatch: stays, say: else_say },
     }
 }
 
 /// Says that the edited version of a message cannot leave.
 fn stays(now: MessageStanding<'_>) -> Say {
-    match now.dispatch {
-        DeliveryState::Unclear => Say::EditStaysUnclear,
+    match Whereabouts::of(now.dispatch) {
+        Whereabouts::Unclear => Say::EditStaysUnclear,
         _ if now.may_have_arrived => Say::EditStaysUnclear,
         _ => Say::EditStays,
     }
 }
 
 fn of_an_edit(now: MessageStanding<'_>) -> Option<Say> {
-    match now.dispatch {
-        DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver
-            if now.may_have_arrived =>
-        {
-            Some(Say::EditNextTime)
-        }
+    match Whereabouts::of(now.dispatch) {
+        Whereabouts::InHouse if now.may_have_arrived => Some(Say::EditNextTime),
         // The next mail that is written says it.
-        DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => None,
-        DeliveryState::SendingBody => Some(Say::EditUnderWay),
-        DeliveryState::Accepted => Some(Say::EditTooLate),
-        DeliveryState::Failed if now.may_have_arrived => Some(Say::EditUnclear),
-        DeliveryState::Failed => Some(Say::EditAfterFailure),
-        DeliveryState::Unclear => Some(Say::EditUnclear),
-        DeliveryState::Withdrawn => Some(Say::MessageStayed),
+        Whereabouts::InHouse => None,
+        Whereabouts::UnderWay => Some(Say::EditUnderWay),
+        Whereabouts::Gone => Some(Say::EditTooLate),
+        Whereabouts::Failed if now.may_have_arrived => Some(Say::EditUnclear),
+        Whereabouts::Failed => Some(Say::EditAfterFailure),
+        Whereabouts::Unclear => Some(Say::EditUnclear),
+        Whereabouts::Withdrawn => Some(Say::MessageStayed),
     }
 }
 
 fn of_a_withdrawal(now: MessageStanding<'_>) -> Option<Say> {
-    match now.dispatch {
-        DeliveryState::Collecting
-        | DeliveryState::Waiting
-        | DeliveryState::HandingOver
-        | DeliveryState::Failed
-            if now.may_have_arrived =>
-        {
+    match Whereabouts::of(now.dispatch) {
+        Whereabouts::InHouse | Whereabouts::Failed if now.may_have_arrived => {
             Some(Say::WithdrawalUnclear)
         }
         // A person who deletes a message expects no more than that it does not leave.
-        DeliveryState::Collecting
-        | DeliveryState::Waiting
-        | DeliveryState::HandingOver
-        | DeliveryState::Withdrawn => None,
-        DeliveryState::SendingBody => Some(Say::WithdrawalUnderWay),
-        DeliveryState::Accepted => Some(Say::WithdrawalTooLate),
-        DeliveryState::Failed => Some(Say::WithdrawalAfterFailure),
-        DeliveryState::Unclear => Some(Say::WithdrawalUnclear),
+        Whereabouts::InHouse | Whereabouts::Withdrawn => None,
+        Whereabouts::UnderWay => Some(Say::WithdrawalUnderWay),
+        Whereabouts::Gone => Some(Say::WithdrawalTooLate),
+        Whereabouts::Failed => Some(Say::WithdrawalAfterFailure),
+        Whereabouts::Unclear => Some(Say::WithdrawalUnclear),
     }
 }
 
 /// What became of an act that came while the answer was under way, now that the attempt has ended.
 /// `None`: it has not. `may_have_arrived`: whether an earlier attempt may have.
 pub fn in_the_end(act: ActKind, dispatch: DeliveryState, may_have_arrived: bool) -> Option<Say> {
-    Some(match (act, dispatch) {
-        (_, DeliveryState::SendingBody) => return None,
-        (ActKind::Edit, DeliveryState::Accepted) => Say::EditTooLate,
-        (ActKind::Edit, DeliveryState::Unclear) => Say::EditUnclear,
-        (ActKind::Edit, DeliveryState::Failed) if may_have_arrived => Say::EditUnclear,
+    Some(match (act, Whereabouts::of(dispatch)) {
+        (_, Whereabouts::UnderWay) => return None,
+        (ActKind::Edit, Whereabouts::Gone) => Say::EditTooLate,
+        (ActKind::Edit, Whereabouts::Unclear) => Say::EditUnclear,
+        (ActKind::Edit, Whereabouts::Failed) if may_have_arrived => Say::EditUnclear,
         (ActKind::Edit, _) if may_have_arrived => Say::EditNextTime,
-        (ActKind::Edit, DeliveryState::Failed) => Say::EditAfterFailure,
+        (ActKind::Edit, Whereabouts::Failed) => Say::EditAfterFailure,
         (ActKind::Edit, _) => Say::EditInTime,
-        (ActKind::Redaction, DeliveryState::Accepted) => Say::WithdrawalTooLate,
-        (ActKind::Redaction, DeliveryState::Unclear) => Say::WithdrawalUnclear,
+        (ActKind::Redaction, Whereabouts::Gone) => Say::WithdrawalTooLate,
+        (ActKind::Redaction, Whereabouts::Unclear) => Say::WithdrawalUnclear,
         (ActKind::Redaction, _) if may_have_arrived => Say::WithdrawalUnclear,
-        (ActKind::Redaction, DeliveryState::Failed) => Say::WithdrawalAfterFailure,
+        (ActKind::Redaction, Whereabouts::Failed) => Say::WithdrawalAfterFailure,
         (ActKind::Redaction, _) => Say::WithdrawalInTime,
     })
 }

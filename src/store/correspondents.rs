@@ -4,7 +4,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::StoredDispatch;
+use super::{ReportedDispatch, StoredDispatch};
 use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState, MailAddress};
 
 /// Opens a conversation of a channel. A letter of its correspondent opens it.
@@ -36,18 +36,43 @@ pub(super) async fn open_conversation(
     Ok(ConversationId(id))
 }
 
-/// Notes what became of a dispatch, as far as it tells whether a correspondent can be reached: the one
-/// of the conversation, or the one at the address that a letter wanted its answer to go to. There may
-/// be none at it; then nothing is noted.
+/// Notes what became of a dispatch, as far as it tells whether a correspondent can be reached.
 pub(super) async fn note_reached(
     connection: &mut PgConnection,
     dispatch: &StoredDispatch,
     state: DeliveryState,
     at: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
-    if !matches!(state, DeliveryState::Accepted | DeliveryState::Failed) {
+    let addressee = (dispatch.conversation, dispatch.answer_to.as_ref());
+    match state {
+        DeliveryState::Accepted => note(connection, addressee, true, at).await,
+        DeliveryState::Failed => note(connection, addressee, false, at).await,
+        _ => Ok(()),
+    }
+}
+
+/// The same for what a report says: it adds only that a dispatch did not arrive.
+pub(super) async fn note_reported(
+    connection: &mut PgConnection,
+    dispatch: &ReportedDispatch,
+    state: DeliveryState,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    if state != DeliveryState::Undelivered {
         return Ok(());
     }
+    let addressee = (dispatch.conversation, dispatch.answer_to.as_ref());
+    note(connection, addressee, false, at).await
+}
+
+/// The addressee is the correspondent of the conversation, or the one at the address that a letter
+/// wanted its answer to go to. There may be none at it; then nothing is noted.
+async fn note(
+    connection: &mut PgConnection,
+    (conversation, answer_to): (ConversationId, Option<&MailAddress>),
+    was_taken: bool,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update correspondents as addressee
          set accepted_at = case
@@ -63,10 +88,10 @@ pub(super) async fn note_reached(
          where conversation.id = $1
            and addressee.kind = author.kind
            and addressee.key = coalesce($4, author.key)",
-        dispatch.conversation.0,
-        state == DeliveryState::Accepted,
+        conversation.0,
+        was_taken,
         at,
-        dispatch.answer_to.as_ref().map(MailAddress::as_str),
+        answer_to.map(MailAddress::as_str),
     )
     .execute(connection)
     .await?;

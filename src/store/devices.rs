@@ -285,7 +285,8 @@ impl Store {
         sqlx::query!(
             "update dispatches
              set may_have_arrived = true
-             where state not in ('accepted', 'withdrawn')"
+             where state not in
+                 ('accepted', 'delayed', 'relayed', 'delivered', 'read', 'discarded', 'withdrawn')"
         )
         .execute(&mut *transaction)
         .await?;

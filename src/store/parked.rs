@@ -154,7 +154,7 @@ pub(super) async fn dispatches_of(
              parked.channel,
              parked.reason,
              parked.parked_at as "parked_at: Moment",
-             dispatches.may_have_arrived or dispatches.state = 'unclear' as "may_have_arrived!"
+             dispatches.may_have_arrived or dispatches.state in ('unclear', 'contradicted') as "may_have_arrived!"
          from parked
          join dispatches on dispatches.id = parked.item_id
          where parked.kind = 'dispatch'

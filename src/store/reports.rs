@@ -1,19 +1,81 @@
-//! The dispatch a report is about.
+//! Reports: the dispatch one is about, and the step that its state takes.
 
-use super::{Store, StoreError};
-use crate::model::{ChannelName, ConversationId, DispatchId, MessageId};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
+use crate::model::{
+    ChannelName, ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId,
+    Notice,
+};
 
 /// A dispatch that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedDispatch {
     pub id: DispatchId,
     pub conversation: ConversationId,
+    /// The correspondent's key, and where the letter that it answers wanted answers, when that is
+    /// elsewhere: what is reported of others is not about it.
+    pub correspondent: String,
+    pub answer_to: Option<MailAddress>,
+    /// Nothing when its row is damaged; then nothing is reported of it.
+    pub state: Option<DeliveryState>,
+    /// The number of its attempt.
+    pub begun: i64,
     /// The Message-ID that the report names.
     pub message_id: String,
     /// What was said under that Message-ID was changed since, and left under another one.
     pub is_earlier: bool,
+    /// A body began to leave under its Message-ID.
+    pub has_left: bool,
+    pub may_have_arrived: bool,
     /// The first room message that it still contains: notices answer it.
     pub first_event: Option<String>,
+}
+
+/// A report that speaks of a dispatch.
+#[derive(Debug, Clone, Copy)]
+pub struct NewReport<'a> {
+    pub letter: LetterId,
+    pub fingerprint: Option<[u8; 32]>,
+    pub dispatch: &'a ReportedDispatch,
+    /// The state it leads to by itself.
+    pub said: DeliveryState,
+    /// Why, as a word.
+    pub why: Option<&'static str>,
+    pub at: OffsetDateTime,
+}
+
+/// What a report makes of its dispatch.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportStep<'a> {
+    pub to: DeliveryState,
+    pub notice: &'a Notice,
+    /// Whether the room hears of it by a new message, and not by a change of the earlier one.
+    pub is_news: bool,
+    /// Where a person has to look: the channel it waits under.
+    pub parked_for: Option<&'a ChannelName>,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportTaken {
+    Taken,
+    /// Its letter has a place already.
+    Before,
+    /// The dispatch moved meanwhile: the report has to be judged again. Nothing was done.
+    Moved,
+}
+
+/// A report that came while an attempt was under way, which has ended by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingReport {
+    pub id: i64,
+    pub dispatch: ReportedDispatch,
+    pub said: DeliveryState,
+    pub why: Option<String>,
+    /// Another attempt began since: what failed before it says nothing of it.
+    pub is_overtaken: bool,
 }
 
 impl Store {
@@ -31,17 +93,27 @@ impl Store {
         ids: &[MessageId],
     ) -> Result<Option<ReportedDispatch>, StoreError> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            ReportedRow,
             r#"select
                  dispatch.id,
                  dispatch.conversation_id,
+                 correspondent.key as correspondent,
+                 letter.answer_to as "answer_to?",
+                 dispatch.state,
+                 dispatch.begun,
                  known.message_id,
                  dispatch.message_id <> known.message_id as "is_earlier!",
+                 dispatch.said_as is not null as "has_left!",
+                 dispatch.may_have_arrived,
                  first_event_of(dispatch.id) as first_event
              from thread_ids as known
              join dispatches as dispatch on dispatch.id = case
                  when known.bearer ~ '^d[0-9]{1,18}$' then substr(known.bearer, 2)::bigint
              end
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
+             left join letters as letter on letter.id = dispatch.letter_id
              where known.channel = $1
                and known.message_id = any ($2)
                and known.bearer like 'd%'
@@ -51,13 +123,257 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let [row] = rows.as_slice() else { return Ok(None) };
-        Ok(Some(ReportedDispatch {
+        let mut rows = rows.into_iter();
+        Ok(match (rows.next(), rows.next()) {
+            (Some(only), None) => Some(only.into()),
+            _ => None,
+        })
+    }
+
+    /// Keeps a report, and takes the step that its dispatch takes for it: the state, the notice, what
+    /// a person has to look at. Without a step nothing moves: `waits` says whether it is to be judged
+    /// again when the attempt under way has ended.
+    pub async fn take_report(
+        &self,
+        new: NewReport<'_>,
+        step: Option<ReportStep<'_>>,
+        waits: bool,
+    ) -> Result<ReportTaken, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // It is in no conversation: nothing that is said anywhere answers it.
+        let is_first = sqlx::query!(
+            "update letters
+             set state = 'posted',
+                 fingerprint = $2
+             where id = $1
+               and state = 'stored'",
+            new.letter.0,
+            new.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if !is_first {
+            return Ok(ReportTaken::Before);
+        }
+        sqlx::query!(
+            "insert into reports (dispatch_id, letter_id, said, why, begun, state, reported_at)
+             values ($1, $2, $3, $4, $5, case when $6 then 'waiting' else 'done' end, $7)",
+            new.dispatch.id.0,
+            new.letter.0,
+            new.said.word(),
+            new.why,
+            new.dispatch.begun,
+            waits,
+            new.at,
+        )
+        .execute(&mut *transaction)
+        .await?;
+        let stands = match step {
+            Some(step) => self.move_on(&mut transaction, new.dispatch, step, new.at).await?,
+            None => still_stands(&mut transaction, new.dispatch).await?,
+        };
+        if !stands {
+            transaction.rollback().await?;
+            return Ok(ReportTaken::Moved);
+        }
+        transaction.commit().await?;
+        Ok(ReportTaken::Taken)
+    }
+
+    /// The oldest report that waited for the end of an attempt at a dispatch of a conversation, if that
+    /// attempt has ended.
+    pub async fn waiting_report(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<WaitingReport>, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                 report.id as report,
+                 report.said,
+                 report.why,
+                 report.begun < dispatch.begun as "is_overtaken!",
+                 dispatch.id,
+                 dispatch.conversation_id,
+                 correspondent.key as correspondent,
+                 letter.answer_to as "answer_to?",
+                 dispatch.state,
+                 dispatch.begun,
+                 dispatch.message_id,
+                 dispatch.said_as is not null as "has_left!",
+                 dispatch.may_have_arrived,
+                 first_event_of(dispatch.id) as first_event
+             from reports as report
+             join dispatches as dispatch on dispatch.id = report.dispatch_id
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
+             left join letters as letter on letter.id = dispatch.letter_id
+             where report.state = 'waiting'
+               and dispatch.conversation_id = $1
+               and dispatch.state = any ($2)
+             order by report.id
+             limit 1"#,
+            conversation.0,
+            &DeliveryState::settled_words(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.and_then(|row| {
+            let dispatch = ReportedRow {
+                id: row.id,
+                conversation_id: row.conversation_id,
+                correspondent: row.correspondent,
+                answer_to: row.answer_to,
+                state: row.state,
+                begun: row.begun,
+                message_id: row.message_id,
+                is_earlier: false,
+                has_left: row.has_left,
+                may_have_arrived: row.may_have_arrived,
+                first_event: row.first_event,
+            };
+            Some(WaitingReport {
+                id: row.report,
+                said: DeliveryState::from_word(&row.said)?,
+                dispatch: dispatch.into(),
+                why: row.why,
+                is_overtaken: row.is_overtaken,
+            })
+        }))
+    }
+
+    /// Takes the step that a report which waited leads to, if any. `false`: the dispatch moved
+    /// meanwhile, and nothing was done.
+    pub async fn end_waiting_report(
+        &self,
+        report: &WaitingReport,
+        step: Option<ReportStep<'_>>,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_first = sqlx::query!(
+            "update reports
+             set state = 'done'
+             where id = $1
+               and state = 'waiting'",
+            report.id,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if !is_first {
+            return Ok(true);
+        }
+        if let Some(step) = step
+            && !self.move_on(&mut transaction, &report.dispatch, step, at).await?
+        {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Moves a dispatch from the state in which it was judged, unless it moved meanwhile.
+    async fn move_on(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: &ReportedDispatch,
+        step: ReportStep<'_>,
+        at: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let Some(from) = dispatch.state.filter(|from| from.to(step.to).is_ok()) else {
+            return Ok(false);
+        };
+        let moved = sqlx::query!(
+            "update dispatches
+             set state = $2,
+                 settled_at = coalesce(settled_at, $5)
+             where id = $1
+               and state = $3
+               and begun = $4",
+            dispatch.id.0,
+            step.to.word(),
+            from.word(),
+            dispatch.begun,
+            at,
+        )
+        .execute(&mut *connection)
+        .await?
+        .rows_affected()
+            == 1;
+        if !moved {
+            return Ok(false);
+        }
+        note_reported(connection, dispatch, step.to, at).await?;
+        parked::settle(connection, ParkedKind::Dispatch, dispatch.id.0, at).await?;
+        if let Some(channel) = step.parked_for {
+            let (kind, channel) = (ParkedKind::Dispatch, channel.as_str());
+            parked::insert(connection, kind, dispatch.id.0, channel, step.to.word(), at).await?;
+        }
+        let (conversation, id) = (dispatch.conversation.0, dispatch.id);
+        if step.is_news {
+            self.insert_new_notice(connection, conversation, id, step.notice).await?;
+        } else {
+            self.insert_notice(connection, conversation, id, step.notice).await?;
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a dispatch is still as it was when a report about it was judged.
+async fn still_stands(
+    connection: &mut PgConnection,
+    dispatch: &ReportedDispatch,
+) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query_scalar!(
+        "select id
+         from dispatches
+         where id = $1
+           and state = $2
+           and begun = $3
+         for update",
+        dispatch.id.0,
+        dispatch.state.map(DeliveryState::word),
+        dispatch.begun,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.is_some())
+}
+
+struct ReportedRow {
+    id: i64,
+    conversation_id: i64,
+    correspondent: String,
+    answer_to: Option<String>,
+    state: String,
+    begun: i64,
+    message_id: String,
+    is_earlier: bool,
+    has_left: bool,
+    may_have_arrived: bool,
+    first_event: Option<String>,
+}
+
+impl From<ReportedRow> for ReportedDispatch {
+    fn from(row: ReportedRow) -> Self {
+        let answer_to = row.answer_to.as_deref().map(MailAddress::new).transpose();
+        Self {
             id: DispatchId(row.id),
             conversation: ConversationId(row.conversation_id),
-            message_id: row.message_id.clone(),
+            correspondent: row.correspondent,
+            // An address that cannot be read is nobody's.
+            state: DeliveryState::from_word(&row.state).filter(|_| answer_to.is_ok()),
+            answer_to: answer_to.unwrap_or_default(),
+            begun: row.begun,
+            message_id: row.message_id,
             is_earlier: row.is_earlier,
-            first_event: row.first_event.clone(),
-        }))
+            has_left: row.has_left,
+            may_have_arrived: row.may_have_arrived,
+            first_event: row.first_event,
+        }
     }
 }

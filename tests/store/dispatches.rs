@@ -215,6 +215,29 @@ async fn brought_to(
             store.settle_dispatch(&leaves, state, "x", &said, None, NOW).await.unwrap();
             StoredDispatch { state, ..leaves }
         }
+        DeliveryState::Delayed
+        | DeliveryState::Relayed
+        | DeliveryState::Delivered
+        | DeliveryState::Read
+        | DeliveryState::Discarded
+        | DeliveryState::Undelivered
+        | DeliveryState::Contradicted => {
+            let leaves = tables.leaves(conversation).await;
+            let accepted = DeliveryState::Accepted;
+            store.settle_dispatch(&leaves, accepted, "x", &said, None, NOW).await.unwrap();
+            let reports = match state {
+                DeliveryState::Contradicted => {
+                    &[DeliveryState::Delivered, DeliveryState::Undelivered][..]
+                }
+                _ => &[state],
+            };
+            for said in reports {
+                let letter = tables.letter().await;
+                let message_id = leaves.message_id.as_str();
+                assert!(tables.reported(message_id, letter, *said).await.unwrap());
+            }
+            StoredDispatch { state, ..leaves }
+        }
     }
 }
 

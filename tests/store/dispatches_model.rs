@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 use umstieg::{
     model::{ConversationId, DeliveryState, LetterId},
+    rules::reported::{Follows, follows, follows_late},
     store::{Attempt, MayLeave, Resolution, StoredDispatch},
 };
 
@@ -48,6 +49,12 @@ enum DispatchesStep {
     Decide {
         which: prop::sample::Index,
         resolution: Resolution,
+        taken: Taken,
+    },
+    /// A report about a dispatch comes, whatever it says.
+    Report {
+        which: prop::sample::Index,
+        said: DeliveryState,
         taken: Taken,
     },
     /// A task goes on with a dispatch in an old state.
@@ -97,8 +104,21 @@ fn step() -> impl Strategy<Value = DispatchesStep> {
         1 => taken().prop_map(|taken| DispatchesStep::Withdraw { taken }),
         3 => (which(), resolution, taken())
             .prop_map(|(which, resolution, taken)| DispatchesStep::Decide { which, resolution, taken }),
+        6 => (which(), said_by_reports(), taken())
+            .prop_map(|(which, said, taken)| DispatchesStep::Report { which, said, taken }),
         4 => (which(), with).prop_map(|(which, with)| DispatchesStep::Overtaken { which, with }),
     ]
+}
+
+fn said_by_reports() -> impl Strategy<Value = DeliveryState> {
+    prop::sample::select(vec![
+        DeliveryState::Delayed,
+        DeliveryState::Relayed,
+        DeliveryState::Delivered,
+        DeliveryState::Read,
+        DeliveryState::Discarded,
+        DeliveryState::Undelivered,
+    ])
 }
 
 /// A dispatch as it should be.
@@ -113,6 +133,11 @@ struct ModelDispatch {
     attempts: i32,
     begun: i64,
     may_have_arrived: bool,
+    /// Its Message-ID may be known outside, and a body began to leave under it.
+    is_named: bool,
+    has_left: bool,
+    /// What reports said while an attempt was under way, and the number of that attempt.
+    told_early: Vec<(DeliveryState, i64)>,
 }
 
 impl ModelDispatch {
@@ -121,8 +146,21 @@ impl ModelDispatch {
     }
 
     fn is_settled(&self) -> bool {
-        use DeliveryState::{Accepted, Failed, Unclear, Withdrawn};
-        matches!(self.state, Accepted | Failed | Unclear | Withdrawn)
+        use DeliveryState::{Collecting, HandingOver, SendingBody, Waiting};
+        !matches!(self.state, Collecting | Waiting | HandingOver | SendingBody)
+    }
+
+    /// What reports said early counts once the attempt has ended.
+    fn catches_up(&mut self) {
+        if !self.is_settled() {
+            return;
+        }
+        for (said, begun) in std::mem::take(&mut self.told_early) {
+            let follows = follows_late(self.state, self.has_left, said, begun < self.begun);
+            if let Follows::Becomes(to) = follows {
+                self.state = to;
+            }
+        }
     }
 }
 
@@ -194,6 +232,9 @@ impl DispatchesModel<'_> {
                 attempts: 0,
                 begun: 0,
                 may_have_arrived: false,
+                is_named: false,
+                has_left: false,
+                told_early: Vec::new(),
             }),
         }
     }
@@ -216,6 +257,9 @@ impl DispatchesModel<'_> {
             DispatchesStep::Decide { which, resolution, taken } => {
                 return self.decide(which, resolution, taken).await;
             }
+            DispatchesStep::Report { which, said, taken } => {
+                return self.is_reported(which, said, taken).await;
+            }
             DispatchesStep::Overtaken { which, with } => return self.overtaken(which, with).await,
             _ => {}
         }
@@ -227,6 +271,7 @@ impl DispatchesModel<'_> {
                 take(taken, async || store.close_dispatch(&head, now).await).await;
                 if state == DeliveryState::Collecting {
                     dispatch.state = DeliveryState::Waiting;
+                    dispatch.is_named = true;
                 }
             }
             DispatchesStep::Begin => {
@@ -244,6 +289,7 @@ impl DispatchesModel<'_> {
                 let leaves = store.body_leaves(&head, &composed).await.unwrap();
                 assert_eq!(leaves == MayLeave::Leaves, state == DeliveryState::HandingOver);
                 if leaves == MayLeave::Leaves {
+                    dispatch.has_left = true;
                     dispatch.state = DeliveryState::SendingBody;
                 }
             }
@@ -281,8 +327,36 @@ impl DispatchesModel<'_> {
             DispatchesStep::SpokenPart { .. }
             | DispatchesStep::SaysAgain { .. }
             | DispatchesStep::Decide { .. }
+            | DispatchesStep::Report { .. }
             | DispatchesStep::Overtaken { .. } => {}
         }
+    }
+
+    async fn is_reported(&mut self, which: prop::sample::Index, said: DeliveryState, taken: Taken) {
+        if self.dispatches.is_empty() {
+            return;
+        }
+        let at = which.index(self.dispatches.len());
+        let dispatch = &mut self.dispatches[at];
+        let message_id = dispatch.events[0].trim_start_matches('$').to_owned();
+        let letter = self.tables.letter().await;
+        let reported = async || self.tables.reported(&message_id, letter, said).await;
+        let told = take(taken, reported).await;
+        let follows = match dispatch.is_named {
+            true => follows(dispatch.state, dispatch.has_left, said),
+            false => Follows::Impossible,
+        };
+        if let Some(told) = told {
+            assert_eq!(told, follows != Follows::Impossible);
+        }
+        match follows {
+            Follows::Becomes(to) => dispatch.state = to,
+            Follows::Waits => dispatch.told_early.push((said, dispatch.begun)),
+            Follows::IsKnown | Follows::Impossible => {}
+        }
+        let is_kept = format!("select count(*) from reports where letter_id = {letter}");
+        let kept = if follows == Follows::Impossible { "0" } else { "1" };
+        assert_eq!(self.tables.sql(&is_kept).await, kept);
     }
 
     async fn decide(&mut self, which: prop::sample::Index, resolution: Resolution, taken: Taken) {
@@ -297,8 +371,9 @@ impl DispatchesModel<'_> {
         let at = ids.iter().position(|id| *id == item.item).unwrap();
         take(taken, async || store.resolve_parked(item.id, resolution, NOW).await).await;
         let dispatch = &mut self.dispatches[at];
-        let is_unclear = dispatch.state == DeliveryState::Unclear;
-        assert!(is_unclear || dispatch.state == DeliveryState::Failed);
+        let is_unclear =
+            matches!(dispatch.state, DeliveryState::Unclear | DeliveryState::Contradicted);
+        assert!(dispatch.state.needs_a_person());
         if resolution == Resolution::Retry {
             dispatch.state = DeliveryState::Waiting;
             (dispatch.attempts, dispatch.begun) = (0, dispatch.begun + 1);
@@ -373,6 +448,8 @@ fn dispatches_are_what_the_model_says_after_each_step() {
             DispatchesModel { tables, conversation, letters, now, dispatches, hands, said };
         for step in steps {
             model.take(step).await;
+            tables.caught_up(conversation).await.unwrap();
+            model.dispatches.iter_mut().for_each(ModelDispatch::catches_up);
             model.compare().await;
         }
     });

@@ -1,8 +1,8 @@
 //! Which dispatch a report is about.
 
 use umstieg::{
-    model::{ConversationId, DispatchId},
-    store::{Placing, ReportedDispatch},
+    model::{ConversationId, DeliveryState, DispatchId},
+    store::{Placing, ReportedDispatch, Resolution},
 };
 
 use crate::tables::{NOW, StoreTables, erik, id, name, placing};
@@ -30,8 +30,14 @@ async fn kim_29_a_dispatch_is_found_by_its_channel_and_its_message_id() {
     let expected = ReportedDispatch {
         id: DispatchId(first),
         conversation,
+        correspondent: erik().key().to_string(),
+        answer_to: None,
+        state: Some(DeliveryState::Accepted),
+        begun: 1,
         message_id: "1@kim.local".to_owned(),
         is_earlier: false,
+        has_left: true,
+        may_have_arrived: false,
         first_event: Some("$1@kim.local".to_owned()),
     };
     assert_eq!(reported(&tables, "kim", &["1@kim.local"]).await, Some(expected.clone()));
@@ -78,4 +84,52 @@ async fn l169_a_report_answers_what_left() {
     assert_eq!(closed.first_event.as_deref(), Some("$2@kim.local"), "as its notices have it");
     let found = reported(&tables, "kim", &["1@kim.local"]).await.unwrap();
     assert_eq!(found.first_event.as_deref(), Some("$2@kim.local"));
+}
+
+/// KIM-29: one report, one step: the state, the notice, what a person has to look at; and nothing when
+/// it comes again, when another letter says the same, or when the report is broken off.
+#[tokio::test]
+async fn kim_29_a_report_moves_its_dispatch_once() {
+    use DeliveryState::{Delivered, Undelivered};
+    let tables = StoreTables::new().await;
+    let conversation = tables.conversation().await;
+    handed_over(&tables, conversation, "1@kim.local").await;
+    let letter = tables.letter().await;
+    tables.all_or_nothing(async || tables.reported("1@kim.local", letter, Delivered).await).await;
+    assert_eq!(tables.states("dispatches").await, "delivered");
+    let notices = "select count(*), count(replaces) from posts where dispatch_id is not null";
+    let said = tables.sql(notices).await;
+    assert!(tables.unchanged(tables.reported("1@kim.local", letter, Delivered)).await);
+    let copy = tables.letter().await;
+    assert!(tables.reported("1@kim.local", copy, Delivered).await.unwrap());
+    assert_eq!(tables.sql(notices).await, said);
+    assert_eq!(tables.sql("select count(*) from reports").await, "2");
+
+    // It contradicts: a person looks, and the room hears of it by a new message.
+    let other = tables.letter().await;
+    assert!(tables.reported("1@kim.local", other, Undelivered).await.unwrap());
+    assert_eq!(tables.states("dispatches").await, "contradicted");
+    let parked = tables.store.parked().await.unwrap();
+    assert_eq!(
+        parked.iter().map(|item| item.reason.as_str()).collect::<Vec<_>>(),
+        ["contradicted"]
+    );
+}
+
+/// KIM-29: what a report calls undelivered becomes another mail when a person has it tried again, so
+/// that later reports about the first are not about it.
+#[tokio::test]
+async fn kim_29_what_did_not_arrive_leaves_again_as_another_mail() {
+    let tables = StoreTables::new().await;
+    let conversation = tables.conversation().await;
+    handed_over(&tables, conversation, "1@kim.local").await;
+    let letter = tables.letter().await;
+    let undelivered = DeliveryState::Undelivered;
+    assert!(tables.reported("1@kim.local", letter, undelivered).await.unwrap());
+    let parked = tables.store.parked().await.unwrap();
+    assert!(tables.store.resolve_parked(parked[0].id, Resolution::Retry, NOW).await.unwrap());
+    let again = tables.head(conversation).await.unwrap();
+    assert!(!again.may_have_arrived, "it did not arrive");
+    let composed = tables.store.composition(again.id).await.unwrap();
+    assert_ne!(again.said_as, Some(composed.mark()), "so it gets another Message-ID");
 }

@@ -16,9 +16,11 @@ use umstieg::{
         ChannelName, ConversationId, Correspondent, DeliveryState, LetterId, MailAddress, MailKey,
         MailboxId, MessageId, NewPost, Notice, Speaker, Substance,
     },
+    rules::reported::{Follows, follows, follows_late, is_news},
     store::{
-        Database, FetchedFrom, MailboxPlace, MayLeave, NewLetter, NewPart, Placed, Placing, Portal,
-        Saved, Store, StoreError, StoredDispatch, StoredPart, StoredPost, seal::OuterKey,
+        Database, FetchedFrom, MailboxPlace, MayLeave, NewLetter, NewPart, NewReport, Placed,
+        Placing, Portal, ReportStep, ReportTaken, Saved, Store, StoreError, StoredDispatch,
+        StoredPart, StoredPost, seal::OuterKey,
     },
 };
 use umstieg_world::{Cluster, Postgres, broken_off};
@@ -304,6 +306,57 @@ impl StoreTables {
         self.store.settle_dispatch(&attempt, accepted, "250", &said, None, NOW).await.unwrap();
     }
 
+    /// Judges a report about the dispatch of a Message-ID, and takes it, as the gateway does. `false`:
+    /// no report can be about it.
+    pub(crate) async fn reported(
+        &self,
+        message_id: &str,
+        letter: LetterId,
+        said: DeliveryState,
+    ) -> Result<bool, StoreError> {
+        let (kim, notice) = (name("kim"), notice("reported"));
+        loop {
+            let found = self.store.reported_dispatch(&kim, &[id(message_id)]).await?;
+            let Some(dispatch) = found else { return Ok(false) };
+            let new = NewReport {
+                letter,
+                fingerprint: None,
+                dispatch: &dispatch,
+                said,
+                why: None,
+                at: NOW,
+            };
+            let taken = match follows(dispatch.state.unwrap(), dispatch.has_left, said) {
+                Follows::Impossible => return Ok(false),
+                Follows::Becomes(to) => {
+                    let step = report_step(to, &notice, &kim);
+                    self.store.take_report(new, Some(step), false).await?
+                }
+                Follows::Waits => self.store.take_report(new, None, true).await?,
+                Follows::IsKnown => self.store.take_report(new, None, false).await?,
+            };
+            if taken != ReportTaken::Moved {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Judges the reports that waited for the end of an attempt, as the gateway does.
+    pub(crate) async fn caught_up(&self, conversation: ConversationId) -> Result<(), StoreError> {
+        let (kim, notice) = (name("kim"), notice("reported"));
+        while let Some(report) = self.store.waiting_report(conversation).await? {
+            let dispatch = &report.dispatch;
+            let state = dispatch.state.unwrap();
+            let judged = follows_late(state, dispatch.has_left, report.said, report.is_overtaken);
+            let step = match judged {
+                Follows::Becomes(to) => Some(report_step(to, &notice, &kim)),
+                _ => None,
+            };
+            self.store.end_waiting_report(&report, step, NOW).await?;
+        }
+        Ok(())
+    }
+
     /// An open room of a conversation.
     pub(crate) async fn room(&self, conversation: ConversationId, room: &str) -> Portal {
         let portal = self.store.add_portal(conversation, Uuid::new_v4(), NOW).await.unwrap();
@@ -311,6 +364,15 @@ impl StoreTables {
         self.store.portal_is_open(portal.id).await.unwrap();
         self.store.portal(conversation).await.unwrap().unwrap()
     }
+}
+
+fn report_step<'a>(
+    to: DeliveryState,
+    notice: &'a Notice,
+    channel: &'a ChannelName,
+) -> ReportStep<'a> {
+    let parked_for = to.needs_a_person().then_some(channel);
+    ReportStep { to, notice, is_news: is_news(to), parked_for }
 }
 
 pub(crate) fn name(channel: &str) -> ChannelName {

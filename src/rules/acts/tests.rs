@@ -215,7 +215,7 @@ fn what_is_not_shown_goes_out_of_its_dispatch_in_every_state() {
     for (act, now) in every_case() {
         let After { part, .. } = after(act, now);
         let is_gone = matches!(now.shown, Shown::Nothing | Shown::Never(_));
-        if is_gone && !now.is_out && now.dispatch != DeliveryState::Accepted {
+        if is_gone && !now.is_out && Whereabouts::of(now.dispatch) != Whereabouts::Gone {
             assert_eq!(part, PartAfter::GoesOut, "{act:?} {now:?}");
         }
         if !is_gone {
@@ -226,13 +226,12 @@ fn what_is_not_shown_goes_out_of_its_dispatch_in_every_state() {
 
 #[test]
 fn what_is_said_is_true_of_the_state() {
-    use DeliveryState as State;
     for (act, now) in every_case() {
         let After { dispatch, say, part } = after(act, now);
-        let state = now.dispatch;
+        let state = Whereabouts::of(now.dispatch);
         let case = format!("{act:?} {now:?}");
         if dispatch == DispatchAfter::Withdrawn {
-            let untouched = [State::Collecting, State::Waiting, State::HandingOver, State::Failed];
+            let untouched = [Whereabouts::InHouse, Whereabouts::Failed];
             assert!(untouched.contains(&state) && !now.has_others, "{case}");
             let told = if now.may_have_arrived {
                 [Say::WithdrawalUnclear, Say::EditStaysUnclear]
@@ -242,7 +241,7 @@ fn what_is_said_is_true_of_the_state() {
             assert!(say.is_some_and(|say| told.contains(&say)), "{case}");
         }
         // L120: what was unclear once is never called "not handed over".
-        if now.may_have_arrived || state == State::Unclear {
+        if now.may_have_arrived || state == Whereabouts::Unclear {
             let untrue = [
                 Say::Withdrawn,
                 Say::EditStays,
@@ -254,25 +253,23 @@ fn what_is_said_is_true_of_the_state() {
             assert!(say.is_none_or(|say| !untrue.contains(&say)), "{case}");
         }
         if dispatch == DispatchAfter::NotAgain {
-            assert!(state == State::Unclear && !now.has_others, "{case}");
+            assert!(state == Whereabouts::Unclear && !now.has_others, "{case}");
         }
         match say {
             Some(Say::EditTooLate | Say::WithdrawalTooLate) => {
-                assert_eq!(state, State::Accepted, "{case}");
+                assert_eq!(state, Whereabouts::Gone, "{case}");
             }
             Some(Say::EditUnderWay | Say::WithdrawalUnderWay) => {
-                assert_eq!(state, State::SendingBody, "{case}");
+                assert_eq!(state, Whereabouts::UnderWay, "{case}");
             }
             Some(Say::EditUnclear | Say::WithdrawalUnclear | Say::EditStaysUnclear) => {
-                assert!(now.may_have_arrived || state == State::Unclear, "{case}");
+                assert!(now.may_have_arrived || state == Whereabouts::Unclear, "{case}");
             }
             Some(Say::EditNextTime) => {
-                let is_tried =
-                    [State::Collecting, State::Waiting, State::HandingOver].contains(&state);
-                assert!(now.may_have_arrived && is_tried, "{case}");
+                assert!(now.may_have_arrived && state == Whereabouts::InHouse, "{case}");
             }
             Some(Say::EditAfterFailure | Say::WithdrawalAfterFailure) => {
-                assert_eq!(state, State::Failed, "{case}");
+                assert_eq!(state, Whereabouts::Failed, "{case}");
             }
             Some(Say::Withdrawn) => assert_eq!(dispatch, DispatchAfter::Withdrawn, "{case}"),
             Some(Say::EditReadableNow) => assert_eq!(part, PartAfter::ComesBack, "{case}"),
@@ -294,7 +291,9 @@ fn what_is_said_is_true_of_the_state() {
 #[test]
 fn what_is_withdrawn_after_it_left_is_said_in_every_state() {
     use DeliveryState as State;
-    for state in [State::SendingBody, State::Accepted, State::Unclear] {
+    let out_of_the_house =
+        [State::SendingBody, State::Accepted, State::Unclear, State::Undelivered, State::Read];
+    for state in out_of_the_house {
         for shown in [Shown::Nothing, Shown::Never("$1"), Shown::Version(Some("$1"))] {
             for has_others in [false, true] {
                 let now = MessageStanding {

@@ -160,10 +160,11 @@ impl Store {
                  end,
                  settled_at = $2
              where id = $1
-               and state not in ('accepted', 'failed', 'unclear', 'withdrawn')
+               and state <> all ($3)
              returning state, conversation_id",
             dispatch.0,
             at,
+            &DeliveryState::settled_words(),
         )
         .fetch_optional(&mut *transaction)
         .await?;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::EventStep;
 use crate::{
     model::{ConversationId, DeliveryState, DispatchId, Notice},
-    rules::acts::{ActKind, Shown},
+    rules::acts::{ActKind, Shown, Whereabouts},
     store::{Store, StoreError, parked, parked::ParkedKind},
 };
 
@@ -74,17 +74,14 @@ impl Store {
         if stood.part.is_out || stood.shown() != Shown::Waits(edit) {
             return Ok(WaitForEdit::NotWaitedFor);
         }
-        match stood.state {
-            DeliveryState::SendingBody => return Ok(WaitForEdit::UnderWay),
-            DeliveryState::Accepted => return Ok(WaitForEdit::Accepted),
+        match Whereabouts::of(stood.state) {
+            Whereabouts::UnderWay => return Ok(WaitForEdit::UnderWay),
+            Whereabouts::Gone => return Ok(WaitForEdit::Accepted),
             // If it were taken out, it would come back with the key, and leave without a person's
             // word.
-            DeliveryState::Unclear => return Ok(WaitForEdit::Unclear),
-            DeliveryState::Withdrawn => return Ok(WaitForEdit::NotWaitedFor),
-            DeliveryState::Collecting
-            | DeliveryState::Waiting
-            | DeliveryState::HandingOver
-            | DeliveryState::Failed => {}
+            Whereabouts::Unclear => return Ok(WaitForEdit::Unclear),
+            Whereabouts::Withdrawn => return Ok(WaitForEdit::NotWaitedFor),
+            Whereabouts::InHouse | Whereabouts::Failed => {}
         }
         sqlx::query!(
             "update dispatch_parts

@@ -204,6 +204,30 @@ impl Store {
         dispatch: DispatchId,
         notice: &Notice,
     ) -> Result<(), sqlx::Error> {
+        let replaced = self.noticed(connection, dispatch, notice).await?;
+        self.insert_notice_as(connection, conversation, dispatch, notice, replaced).await
+    }
+
+    /// Adds a notice about a dispatch that the room has to hear: a new message, beside the earlier
+    /// one. Later notices replace it.
+    pub(in crate::store) async fn insert_new_notice(
+        &self,
+        connection: &mut PgConnection,
+        conversation: i64,
+        dispatch: DispatchId,
+        notice: &Notice,
+    ) -> Result<(), sqlx::Error> {
+        self.insert_notice_as(connection, conversation, dispatch, notice, None).await
+    }
+
+    async fn insert_notice_as(
+        &self,
+        connection: &mut PgConnection,
+        conversation: i64,
+        dispatch: DispatchId,
+        notice: &Notice,
+        replaced: Option<i64>,
+    ) -> Result<(), sqlx::Error> {
         // The random part of its Message-ID tells which dispatch it is about, even after the database
         // was restored from an older copy and counts its rows again. And a notice that this copy does
         // not know may say something else: so no two share a name.
@@ -218,7 +242,6 @@ impl Store {
         )
         .fetch_one(&mut *connection)
         .await?;
-        let replaced = self.noticed(connection, dispatch, notice).await?;
         sqlx::query!(
             "insert into posts
                  (conversation_id, dispatch_id, speaker, substance, txn_id, content, replaces)

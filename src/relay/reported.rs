@@ -1,0 +1,174 @@
+//! Reports move dispatches on: the state is looked up by Message-ID and recipient, moves forwards
+//! only, and is shown where the message stands (KIM-29; `rules::reported`).
+
+use tracing::{info, warn};
+
+use super::{
+    Ctx, Line,
+    notices::{notice, notice_to, said_of},
+};
+use crate::{
+    model::{
+        ChannelKind, ConversationId, Correspondent, DeliveryState, FateWhy, LetterId, MailAddress,
+        Notice, Report,
+    },
+    phrases::Phrase,
+    rules::reported::{self, Follows, Said},
+    store::{NewReport, ReportStep, ReportTaken, ReportedDispatch, StoreError},
+};
+
+/// Takes a report for what it says about its dispatch. `false`: it moves none, and is a letter like
+/// any other.
+pub(super) async fn take(
+    ctx: &Ctx,
+    line: &Line,
+    letter: LetterId,
+    report: &Report,
+    fingerprint: Option<[u8; 32]>,
+) -> Result<bool, StoreError> {
+    loop {
+        let channel = &line.channel.name;
+        let Some(dispatch) = ctx.store.reported_dispatch(channel, &report.about).await? else {
+            return Ok(false);
+        };
+        let Some(said) = about(line, &dispatch, report) else { return Ok(false) };
+        let Some(state) = dispatch.state else { return Ok(false) };
+        let has_left = dispatch.has_left && !dispatch.is_earlier;
+        let follows = reported::follows(state, has_left, said.state);
+        if follows == Follows::Impossible {
+            return Ok(false);
+        }
+        let at = ctx.clock.now();
+        let new = NewReport {
+            letter,
+            fingerprint,
+            dispatch: &dispatch,
+            said: said.state,
+            why: said.why.map(FateWhy::word),
+            at,
+        };
+        let taken = match follows {
+            Follows::Becomes(to) => {
+                let shown = Shown { line, dispatch: &dispatch, to, why: said.why };
+                ctx.store.take_report(new, Some(shown.step(&shown.notice(ctx))), false).await?
+            }
+            Follows::Waits => ctx.store.take_report(new, None, true).await?,
+            Follows::IsKnown | Follows::Impossible => {
+                ctx.store.take_report(new, None, false).await?
+            }
+        };
+        match taken {
+            ReportTaken::Taken => tell(line, &dispatch, said.state, follows),
+            ReportTaken::Before => {}
+            ReportTaken::Moved => continue,
+        }
+        return Ok(true);
+    }
+}
+
+/// Judges the reports that came while an attempt at one of a conversation's dispatches was under way,
+/// and that attempt has ended.
+pub(super) async fn catch_up(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+) -> Result<(), StoreError> {
+    while let Some(report) = ctx.store.waiting_report(conversation).await? {
+        let dispatch = &report.dispatch;
+        let follows = match dispatch.state {
+            Some(state) => {
+                reported::follows_late(state, dispatch.has_left, report.said, report.is_overtaken)
+            }
+            None => Follows::IsKnown,
+        };
+        let why = report.why.as_deref().map(FateWhy::from_word);
+        let ended = match follows {
+            Follows::Becomes(to) => {
+                let shown = Shown { line, dispatch, to, why };
+                let notice = shown.notice(ctx);
+                ctx.store
+                    .end_waiting_report(&report, Some(shown.step(&notice)), ctx.clock.now())
+                    .await?
+            }
+            _ => ctx.store.end_waiting_report(&report, None, ctx.clock.now()).await?,
+        };
+        if ended {
+            tell(line, dispatch, report.said, follows);
+        }
+    }
+    Ok(())
+}
+
+/// What a report says of the recipient of a dispatch.
+fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<Said> {
+    reported::said_of(report, &recipient(line, dispatch)?)
+}
+
+/// Whom a dispatch was handed over for.
+fn recipient(line: &Line, dispatch: &ReportedDispatch) -> Option<MailAddress> {
+    let channel = &line.channel;
+    let correspondent = match &dispatch.answer_to {
+        Some(elsewhere) if channel.kind() == ChannelKind::Kim => {
+            Correspondent::Mail(elsewhere.clone())
+        }
+        _ => Correspondent::from_key(channel.kind(), &dispatch.correspondent).ok()?,
+    };
+    channel.recipient(&correspondent).ok()
+}
+
+fn tell(line: &Line, dispatch: &ReportedDispatch, said: DeliveryState, follows: Follows) {
+    let (id, channel) = (dispatch.id, &line.channel.name);
+    metrics::counter!("umstieg_reports_total", "channel" => channel.to_string(), "said" => said.word())
+        .increment(1);
+    match follows {
+        Follows::Becomes(to @ (DeliveryState::Undelivered | DeliveryState::Contradicted)) => {
+            metrics::counter!("umstieg_parked_total", "kind" => "dispatch").increment(1);
+            warn!(dispatch.id = %id, channel.name = %channel, "By a report dispatch {id} is {}", to.word());
+        }
+        Follows::Becomes(to) => {
+            info!(dispatch.id = %id, channel.name = %channel, "By a report dispatch {id} is {}", to.word());
+        }
+        _ => {
+            info!(dispatch.id = %id, channel.name = %channel, "A report about dispatch {id} changes nothing")
+        }
+    }
+}
+
+/// The state that a report gives to a dispatch, as its room sees it.
+struct Shown<'a> {
+    line: &'a Line,
+    dispatch: &'a ReportedDispatch,
+    to: DeliveryState,
+    why: Option<FateWhy>,
+}
+
+impl Shown<'_> {
+    fn notice(&self, ctx: &Ctx) -> Notice {
+        let at = ctx.clock.now();
+        let phrase = match self.to {
+            DeliveryState::Delayed => Phrase::DispatchDelayed { at },
+            DeliveryState::Relayed => Phrase::DispatchRelayed { at },
+            DeliveryState::Read => Phrase::DispatchRead { at },
+            DeliveryState::Discarded => Phrase::DispatchDiscarded { at },
+            DeliveryState::Undelivered => {
+                Phrase::DispatchUndelivered { at, why: self.why.unwrap_or(FateWhy::Unknown) }
+            }
+            DeliveryState::Contradicted => Phrase::DispatchContradicted,
+            _ => Phrase::DispatchDelivered { at },
+        };
+        let phrase = said_of(phrase, self.dispatch.may_have_arrived);
+        match &self.dispatch.first_event {
+            Some(event_id) => notice_to(self.line, &phrase, event_id),
+            None => notice(self.line, &phrase),
+        }
+    }
+
+    fn step<'n>(&'n self, notice: &'n Notice) -> ReportStep<'n> {
+        ReportStep {
+            to: self.to,
+            notice,
+            is_news: reported::is_news(self.to),
+            parked_for: self.to.needs_a_person().then_some(&self.line.channel.name),
+        }
+    }
+}

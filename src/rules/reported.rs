@@ -1,0 +1,249 @@
+//! What a report does to the dispatch it is about (KIM-29, RFC 3464, RFC 8098).
+//!
+//! A report proves little: whoever knows the Message-ID and the recipient can write one, and reports
+//! are lost, doubled and overtake each other. So a state moves forwards only, and where two reports
+//! contradict each other a person asks the other side.
+
+use crate::model::{DeliveryState, Fate, FateEnd, FateWhy, MailAddress, Report, ReportSource};
+
+/// What a report says of one recipient, as a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    pub state: DeliveryState,
+    /// Only of what did not arrive, or not yet.
+    pub why: Option<FateWhy>,
+}
+
+/// What a report says of the recipient of a dispatch. Nothing when it does not speak of them: without
+/// the recipient it does not show that its author knows more than a Message-ID, which stands in
+/// every answer and every forwarded copy.
+pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<Said> {
+    // An absence note is a letter: it has words for people.
+    if report.source == ReportSource::Absence {
+        return None;
+    }
+    let fates = report.fates.iter().filter(|fate| fate.recipient.as_ref() == Some(recipient));
+    // A report may speak of one recipient several times, as when a copy was forwarded.
+    fates.filter_map(state_of).max_by_key(|said| weight(said.state))
+}
+
+fn state_of(fate: &Fate) -> Option<Said> {
+    let state = match fate.end {
+        FateEnd::Delivered | FateEnd::Processed | FateEnd::Denied => DeliveryState::Delivered,
+        FateEnd::Relayed => DeliveryState::Relayed,
+        FateEnd::Delayed => DeliveryState::Delayed,
+        FateEnd::Failed => DeliveryState::Undelivered,
+        FateEnd::Read => DeliveryState::Read,
+        FateEnd::Discarded => DeliveryState::Discarded,
+        FateEnd::Absent => return None,
+    };
+    Some(Said { state, why: fate.why })
+}
+
+/// Bad news first, then what says most.
+fn weight(state: DeliveryState) -> u8 {
+    match state {
+        DeliveryState::Undelivered => 5,
+        DeliveryState::Read => 4,
+        DeliveryState::Discarded => 3,
+        DeliveryState::Delivered => 2,
+        DeliveryState::Relayed => 1,
+        _ => 0,
+    }
+}
+
+/// What follows from a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// The dispatch gets this state, and its room is told.
+    Becomes(DeliveryState),
+    /// The room knows it, or knows more.
+    IsKnown,
+    /// It is kept until the attempt that is under way has ended.
+    Waits,
+    /// No report can be about this dispatch: nothing of it left under this Message-ID, or it was
+    /// withdrawn. The report is somebody's letter.
+    Impossible,
+}
+
+/// Judges a report about a dispatch in this state. `has_left`: a body began to leave under the
+/// Message-ID that the report names.
+pub fn follows(state: DeliveryState, has_left: bool, said: DeliveryState) -> Follows {
+    if !has_left {
+        return Follows::Impossible;
+    }
+    match state {
+        DeliveryState::Collecting | DeliveryState::Withdrawn => Follows::Impossible,
+        DeliveryState::SendingBody => Follows::Waits,
+        _ if state.next().contains(&said) => Follows::Becomes(said),
+        // Another attempt comes; what it does not change is told after it.
+        DeliveryState::Waiting | DeliveryState::HandingOver => Follows::Waits,
+        _ if contradict(state, said) => Follows::Becomes(DeliveryState::Contradicted),
+        _ => Follows::IsKnown,
+    }
+}
+
+/// The same for a report that came while an attempt was under way, which has ended by now.
+/// `is_overtaken`: another attempt began since; what failed before it says nothing of it.
+pub fn follows_late(
+    state: DeliveryState,
+    has_left: bool,
+    said: DeliveryState,
+    is_overtaken: bool,
+) -> Follows {
+    let is_of_before = matches!(said, DeliveryState::Undelivered | DeliveryState::Delayed);
+    match follows(state, has_left, said) {
+        Follows::Becomes(_) if is_overtaken && is_of_before => Follows::IsKnown,
+        follows => follows,
+    }
+}
+
+/// Whether one says that it arrived, and the other that it did not. That a mail bounced which was read
+/// is no contradiction: a copy was forwarded.
+fn contradict(state: DeliveryState, said: DeliveryState) -> bool {
+    let arrived = |state| {
+        matches!(state, DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Discarded)
+    };
+    match state {
+        DeliveryState::Delivered => said == DeliveryState::Undelivered,
+        DeliveryState::Undelivered | DeliveryState::Failed => arrived(said),
+        _ => false,
+    }
+}
+
+/// Whether the room hears of it by a new message, and not only by a change of the earlier one: a
+/// person has to act.
+pub fn is_news(state: DeliveryState) -> bool {
+    matches!(
+        state,
+        DeliveryState::Undelivered | DeliveryState::Contradicted | DeliveryState::Discarded
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn report(source: ReportSource, fates: &[(Option<&str>, FateEnd)]) -> Report {
+        let fates = fates.iter().map(|(to, end)| Fate {
+            recipient: to.map(|to| MailAddress::new(to).unwrap()),
+            end: *end,
+            status: None,
+            why: None,
+        });
+        Report { about: Vec::new(), source, fates: fates.collect() }
+    }
+
+    #[test]
+    fn kim_29_only_what_is_said_of_the_recipient_counts() {
+        let erik = "erik@charite.kim.telematik";
+        let frieda = "frieda@charite.kim.telematik";
+        let delivery = ReportSource::Delivery;
+        for (source, fates, expected) in [
+            (delivery, &[(Some(erik), FateEnd::Delivered)][..], Some(DeliveryState::Delivered)),
+            (
+                delivery,
+                &[(Some("ERIK@Charite.kim.telematik"), FateEnd::Failed)],
+                Some(DeliveryState::Undelivered),
+            ),
+            // KIM-29: of several recipients ours failed, or another one.
+            (
+                delivery,
+                &[(Some(frieda), FateEnd::Delivered), (Some(erik), FateEnd::Failed)],
+                Some(DeliveryState::Undelivered),
+            ),
+            (delivery, &[(Some(frieda), FateEnd::Failed)], None),
+            // Who does not name the recipient shows no knowledge of the dispatch.
+            (delivery, &[(None, FateEnd::Failed)], None),
+            (delivery, &[], None),
+            // Of what is said twice the worse counts.
+            (
+                delivery,
+                &[(Some(erik), FateEnd::Delivered), (Some(erik), FateEnd::Failed)],
+                Some(DeliveryState::Undelivered),
+            ),
+            (ReportSource::Disposition, &[(Some(erik), FateEnd::Read)], Some(DeliveryState::Read)),
+            // Who does not want to say whether they read it has it.
+            (
+                ReportSource::Disposition,
+                &[(Some(erik), FateEnd::Denied)],
+                Some(DeliveryState::Delivered),
+            ),
+            (ReportSource::Absence, &[(Some(erik), FateEnd::Absent)], None),
+        ] {
+            let report = report(source, fates);
+            let said = said_of(&report, &MailAddress::new(erik).unwrap());
+            assert_eq!(said.map(|said| said.state), expected, "{report:?}");
+        }
+    }
+
+    /// All cases, to be read by a person: what a report makes of a state.
+    #[test]
+    fn kim_29_what_each_report_makes_of_each_state() {
+        let said = [
+            DeliveryState::Delayed,
+            DeliveryState::Relayed,
+            DeliveryState::Delivered,
+            DeliveryState::Read,
+            DeliveryState::Discarded,
+            DeliveryState::Undelivered,
+        ];
+        let line = |state: DeliveryState| {
+            let words = said.map(|said| match follows(state, true, said) {
+                Follows::Becomes(state) => state.word(),
+                Follows::IsKnown => "-",
+                Follows::Waits => "later",
+                Follows::Impossible => "letter",
+            });
+            format!("{}: {}", state.word(), words.join(" "))
+        };
+        assert_eq!(
+            DeliveryState::ALL.map(line).join("\n"),
+            "collecting: letter letter letter letter letter letter\n\
+             waiting: later relayed delivered read discarded later\n\
+             handing_over: later relayed delivered read discarded later\n\
+             sending_body: later later later later later later\n\
+             accepted: delayed relayed delivered read discarded undelivered\n\
+             delayed: - relayed delivered read discarded undelivered\n\
+             relayed: - - delivered read discarded undelivered\n\
+             delivered: - - - read discarded contradicted\n\
+             read: - - - - - -\n\
+             discarded: - - - read - -\n\
+             undelivered: - - contradicted contradicted contradicted -\n\
+             contradicted: - - - - - -\n\
+             failed: - - contradicted contradicted contradicted -\n\
+             unclear: delayed relayed delivered read discarded undelivered\n\
+             withdrawn: letter letter letter letter letter letter"
+        );
+        for state in DeliveryState::ALL {
+            for said in said {
+                assert_eq!(follows(state, false, said), Follows::Impossible);
+            }
+        }
+    }
+
+    proptest! {
+        /// KIM-29: whatever reports come, in whatever order and however often: each step is one that
+        /// the states allow, a report that comes again changes nothing, and what is undelivered,
+        /// contradicted or read is not called delivered afterwards.
+        #[test]
+        fn kim_29_reports_in_any_order_lead_forwards(
+            begins in prop::sample::select(DeliveryState::ALL.to_vec()),
+            said in prop::collection::vec(prop::sample::select(DeliveryState::ALL.to_vec()), 0..12),
+        ) {
+            let mut state = begins;
+            for said in said.into_iter().filter(|said| said.is_reported() && *said != DeliveryState::Contradicted) {
+                let Follows::Becomes(next) = follows(state, true, said) else { continue };
+                prop_assert!(state.to(next).is_ok());
+                prop_assert!(!matches!(follows(next, true, said), Follows::Becomes(_)));
+                if next == DeliveryState::Delivered {
+                    let untrue = [DeliveryState::Undelivered, DeliveryState::Contradicted, DeliveryState::Read];
+                    prop_assert!(!untrue.contains(&state));
+                }
+                state = next;
+            }
+        }
+    }
+}
