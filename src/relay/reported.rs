@@ -49,7 +49,7 @@ pub(super) async fn take(
         };
         let taken = match follows {
             Follows::Becomes(to) => {
-                let shown = Shown { line, dispatch: &dispatch, to, why: said.why };
+                let shown = ShownReport { line, dispatch: &dispatch, to, why: said.why };
                 ctx.store.take_report(new, Some(shown.step(&shown.notice(ctx))), false).await?
             }
             Follows::Waits => ctx.store.take_report(new, None, true).await?,
@@ -84,7 +84,7 @@ pub(super) async fn catch_up(
         let why = report.why.as_deref().map(FateWhy::from_word);
         let ended = match follows {
             Follows::Becomes(to) => {
-                let shown = Shown { line, dispatch, to, why };
+                let shown = ShownReport { line, dispatch, to, why };
                 let notice = shown.notice(ctx);
                 ctx.store
                     .end_waiting_report(&report, Some(shown.step(&notice)), ctx.clock.now())
@@ -135,14 +135,14 @@ fn tell(line: &Line, dispatch: &ReportedDispatch, said: DeliveryState, follows: 
 }
 
 /// The state that a report gives to a dispatch, as its room sees it.
-struct Shown<'a> {
+struct ShownReport<'a> {
     line: &'a Line,
     dispatch: &'a ReportedDispatch,
     to: DeliveryState,
     why: Option<FateWhy>,
 }
 
-impl Shown<'_> {
+impl ShownReport<'_> {
     fn notice(&self, ctx: &Ctx) -> Notice {
         let at = ctx.clock.now();
         let phrase = match self.to {

@@ -169,3 +169,21 @@ async fn a_room_has_what_its_kind_has() {
         assert_eq!(counted.lines().last(), Some(rooms), "{fields} {values}");
     }
 }
+
+/// States that only reports bring are words that the tables take, and dispatches keep theirs.
+#[tokio::test]
+async fn dispatches_keep_their_states_and_get_more() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(19).await;
+    tables.sql(BEFORE_CORRESPONDENTS).await;
+    let states = "select string_agg(state, ' ' order by id) from dispatches";
+    let before = tables.sql(states).await;
+    assert!(before.contains("accepted"), "{before}");
+    tables.up_to(i64::MAX).await;
+    assert_eq!(tables.sql(states).await, before);
+    for state in umstieg::model::DeliveryState::ALL {
+        let word = state.word();
+        tables.sql(&format!("update dispatches set state = '{word}' where id = 1")).await;
+        assert_eq!(tables.sql("select state from dispatches where id = 1").await, word);
+    }
+}
