@@ -55,8 +55,8 @@ dispatch-undelivered = Not arrived: { $why ->
     [unreachable] the mail server of the other side could not be reached for too long. Please write !retry later, or choose another way.
     [blocked] the other side takes nothing from our address. Please call them, or choose another way.
    *[unknown] the mail server gives no reason. Please call the other side, or choose another way.
-    } (Reported on { $day } at { $time }.)
-dispatch-contradicted = Contradictory: one report says that the answer arrived, another one that it did not. Please ask by telephone. If it did not arrive, write !retry.
+    } (Reported on { $day } at { $time }. For the report itself, reply to this with !original.)
+dispatch-contradicted = Contradictory: one report says that the answer arrived, another one that it did not. Please ask by telephone. If it did not arrive, write !retry. For the last report, reply to this with !original.
 dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; a second attempt would then deliver it twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer was being handed over, and does not know whether it has arrived. If it has, a second attempt would arrive twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Umstieg can no longer find out whether it has arrived. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.

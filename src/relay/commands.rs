@@ -11,7 +11,7 @@ mod trust;
 
 use super::{Ctx, Line};
 use crate::{
-    model::{LetterId, RoomCommand, RoomMessage},
+    model::{ConversationId, LetterId, RoomCommand, RoomMessage},
     phrases::Phrase,
     rules::commands::Asked,
     store::{AnsweredLetter, Conversation, EventStep, StoreError},
@@ -50,6 +50,7 @@ impl Effect {
 pub(super) struct Request<'a> {
     pub ctx: &'a Ctx,
     pub line: &'a Line,
+    pub conversation: ConversationId,
     pub message: &'a RoomMessage,
     /// The letter that an answer in this place would answer.
     pub answered: Option<&'a AnsweredLetter>,
@@ -64,7 +65,7 @@ impl Request<'_> {
         };
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
-            RoomCommand::Original => original::prepare(self),
+            RoomCommand::Original => original::prepare(self).await?,
             RoomCommand::Retry => Ok(Effect::Retry),
             RoomCommand::Admit => admit::prepare(self, person),
             RoomCommand::Dismiss => dismiss::prepare(self, person),

@@ -243,6 +243,28 @@ impl Store {
         }))
     }
 
+    /// The report behind what was said of a dispatch in its room: the newest one about it.
+    pub async fn report_behind(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<LetterId>, StoreError> {
+        let letter = sqlx::query_scalar!(
+            "select report.letter_id
+             from posts as notice
+             join reports as report on report.dispatch_id = notice.dispatch_id
+             where notice.event_id = $2
+               and notice.conversation_id = $1
+             order by report.id desc
+             limit 1",
+            conversation.0,
+            event_id,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(letter.map(LetterId))
+    }
+
     /// Takes the step that a report which waited leads to, if any. `false`: the dispatch moved
     /// meanwhile, and nothing was done.
     pub async fn end_waiting_report(

@@ -2,10 +2,10 @@
 //! shows; everything else is a letter.
 
 use umstieg::{model::FateWhy, phrases::Phrase};
-use umstieg_world::client::SeenEvent;
+use umstieg_world::client::{SeenEvent, SeenTimeline};
 
 use crate::{
-    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, SOME_TIME, saying, says, sentence, told},
+    phrases::{HANDED_TO_FAX, HANDED_TO_KIM, SOME_TIME, hears, saying, says, sentence, told},
     stage::{Stage, kim_mail, message_id},
 };
 
@@ -120,6 +120,14 @@ async fn kim_29_what_a_mail_server_could_not_deliver_is_said_at_the_answer() {
     have_come(&stage, 2).await;
     assert_eq!(stage.query("select count(*) from conversations").await, "1");
     assert_eq!(stage.query("select reason from parked").await, "undelivered");
+
+    // The report itself is to be had, as it came.
+    stage.anna.reply(room, notice.event_id(), "!original").await.unwrap();
+    hears(&stage.anna, &Phrase::OriginalFollows).await;
+    let is_file = |seen: &SeenTimeline| seen.messages_in(room).find(|m| m.has_file()).cloned();
+    let file = stage.anna.wait_for("the report", is_file).await.unwrap();
+    let report = stage.anna.download(&file).await.unwrap();
+    assert!(String::from_utf8_lossy(&report).contains("message/delivery-status"));
 
     // It leaves again when a person says so, as another mail: the report is not about that one.
     let first = stage.query("select message_id from dispatches").await;

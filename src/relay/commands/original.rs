@@ -1,4 +1,5 @@
-//! `!original`: a letter as it came, as a file.
+//! `!original`: a letter as it came, as a file; in reply to what is said of an answer, the report that
+//! says so.
 
 use super::{Effect, Request};
 use crate::{
@@ -7,9 +8,15 @@ use crate::{
     store::{EventStep, StoreError},
 };
 
-pub(super) fn prepare(request: &Request<'_>) -> Result<Effect, Phrase> {
-    let letter = request.answered.ok_or(Phrase::OriginalMissing)?;
-    Ok(Effect::Original(letter.id))
+pub(super) async fn prepare(request: &Request<'_>) -> Result<Result<Effect, Phrase>, StoreError> {
+    let (store, conversation) = (&request.ctx.store, request.conversation);
+    if let Some(event) = &request.message.replies_to
+        && let Some(report) = store.report_behind(conversation, event.as_str()).await?
+    {
+        return Ok(Ok(Effect::Original(report)));
+    }
+    let letter = request.answered.ok_or(Phrase::OriginalMissing);
+    Ok(letter.map(|letter| Effect::Original(letter.id)))
 }
 
 pub(super) fn run() -> Phrase {

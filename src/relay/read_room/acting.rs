@@ -197,7 +197,8 @@ impl PortalReader<'_> {
         let (Route::Command(asked), RoomEvent::Message(message)) = (route, event) else {
             return Ok(None);
         };
-        let request = Request { ctx: self.ctx, line: self.line, message, answered };
+        let conversation = self.conversation.id;
+        let request = Request { ctx: self.ctx, line: self.line, conversation, message, answered };
         request.prepare(asked).await.map(Some)
     }
 
