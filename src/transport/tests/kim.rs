@@ -112,8 +112,7 @@ async fn kim_6_a_wrong_call_context_is_a_mistake_in_the_settings_and_tried_once_
             .hear_nothing_more()
     };
     let server = account();
-    let error =
-        refuses().play(async |io| probe_login_over(io, &server).await).await.unwrap_err();
+    let error = refuses().play(async |io| probe_login_over(io, &server).await).await.unwrap_err();
     assert_eq!(error.kind(), MailServerErrorKind::UserName, "{}", chain(&error));
     assert_eq!(error.trouble(), Some(AccountTrouble::Settings));
     let hour = Duration::from_secs(3600);
