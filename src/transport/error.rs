@@ -98,11 +98,9 @@ impl MailServerError {
             Self::Waits { .. } => None,
             Self::Settings { .. } | Self::UserName { .. } => Some(AccountTrouble::Settings),
             Self::Credentials { .. } => Some(AccountTrouble::Login),
-            // A server refuses our certificate, or the lack of one, by an alert.
-            Self::Tls {
-                source: Fault::Tls { source: rustls::Error::AlertReceived(_) }, ..
-            } => Some(AccountTrouble::OwnCertificate),
-            Self::Tls { .. } => Some(AccountTrouble::Certificate),
+            Self::Tls { source, .. } => {
+                Some(trouble_with_tls(source).unwrap_or(AccountTrouble::Certificate))
+            }
             Self::Unreachable { .. } | Self::Busy { .. } | Self::Broken { .. } => {
                 Some(AccountTrouble::Away)
             }
@@ -128,5 +126,18 @@ impl MailServerError {
         } else {
             Self::Broken { host, source }
         }
+    }
+}
+
+/// What a fault says about the certificates; nothing if it is about something else.
+pub(super) fn trouble_with_tls(fault: &Fault) -> Option<AccountTrouble> {
+    match fault {
+        // A server refuses our certificate, or the lack of one, by an alert. With TLS 1.3 it does so
+        // after the handshake.
+        Fault::Tls { source: rustls::Error::AlertReceived(_) } => {
+            Some(AccountTrouble::OwnCertificate)
+        }
+        Fault::Tls { .. } => Some(AccountTrouble::Certificate),
+        _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use super::lines::ReplyLines;
 use crate::model::{Outcome, Reached, Why};
 use crate::transport::{
-    error::MailServerError,
+    error::{MailServerError, trouble_with_tls},
     reply::{Names, presentable},
     server::MailServer,
     wire::Fault,
@@ -83,7 +83,14 @@ impl DialogueStop {
             }
             WhyStopped::TooLarge(sentence) => Outcome::Refused { at, why: Why::TooLarge(sentence) },
             WhyStopped::Unfit(sentence) => Outcome::Refused { at, why: Why::Fault(sentence) },
-            WhyStopped::Fault(fault) => later(at, sentence(&fault, names)),
+            WhyStopped::Fault(fault) => {
+                let sentence = sentence(&fault, names);
+                let why = match trouble_with_tls(&fault) {
+                    Some(trouble) if at < Reached::Sender => Why::NoSession(trouble, sentence),
+                    _ => Why::Fault(sentence),
+                };
+                Outcome::TryLater { at, why }
+            }
             WhyStopped::Server(error) => {
                 let sentence = sentence(&error, &Names::default());
                 let why = match error.trouble() {
