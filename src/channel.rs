@@ -8,13 +8,15 @@
 mod caller;
 mod fax;
 mod kim;
+mod kim_user;
 mod number;
 mod subject;
 
 use std::{fmt, time::Duration};
 
 pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
-pub use kim::{KimEnvironment, KimProfile};
+pub use kim::{KimEnvironment, KimProfile, KimSystems, Receipts};
+pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
 pub use number::{Country, CountryError};
 pub use subject::{Says, SubjectForm};
 
@@ -229,7 +231,7 @@ impl Channel {
     /// ASCII.
     pub fn extra_headers(&self) -> Vec<(String, String)> {
         match &self.dialect {
-            Dialect::Kim(profile) => profile.extra_headers(),
+            Dialect::Kim(profile) => profile.extra_headers(&self.address),
             Dialect::Fax(_) => Vec::new(),
         }
     }

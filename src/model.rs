@@ -3,6 +3,7 @@
 //! Knows no other module. Every value is checked where it is made, so that code that holds one need
 //! not check again; what names a person does not print.
 
+mod account;
 mod address;
 mod chance;
 mod clock;
@@ -21,6 +22,7 @@ mod state;
 mod thread;
 mod trust;
 
+pub use account::{AccountSide, AccountTrouble};
 pub use address::{AddressError, FaxNumber, MailAddress};
 pub use chance::Rng;
 pub use clock::Clock;

@@ -290,6 +290,17 @@ impl Phrase {
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::NumberNotDialable => plain("number-not-dialable"),
             Self::FileLost { file_name } => with("file-lost", "file", foreign(file_name)),
+            Self::AccountTrouble { side, trouble, is_kim } => {
+                let values = [
+                    ("side", FluentValue::from(side.word())),
+                    ("trouble", FluentValue::from(trouble.word())),
+                    ("kim", FluentValue::from(if *is_kim { "yes" } else { "no" })),
+                ];
+                ("account-trouble", values.into_iter().collect())
+            }
+            Self::AccountWorks { side } => {
+                with("account-works", "side", FluentValue::from(side.word()))
+            }
             Self::NoSender => plain("no-sender"),
             Self::SeveralSenders => plain("several-senders"),
             Self::LetterDefects => plain("letter-defects"),

@@ -4,6 +4,7 @@
 //! stopped at any line and run again: its results are in Postgres, and its effects outside bear a
 //! name that was saved before.
 
+mod accounts;
 mod acts;
 mod attempts;
 mod budget;
@@ -42,6 +43,7 @@ use ruma::{OwnedUserId, UserId};
 use time::Date;
 use tokio::sync::{Notify, Semaphore};
 
+pub use accounts::note_account;
 pub use acts::{hold_what_waits, tell_of_gap, tell_what_became};
 pub use attempts::Owed;
 pub use budget::{Budget, HELD_BYTES_MAX};

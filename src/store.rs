@@ -9,6 +9,7 @@
               chrono); with `time` switched on they always take `time`, which is what we want"
 )]
 
+mod accounts;
 mod acts;
 mod answered;
 mod arrivals;

@@ -31,7 +31,7 @@ pub use account::{Account, Accounts};
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
 pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use mailbox::{Mailbox, MailboxProtocol};
-pub use server::{Login, MailServer, PACE_MIN, Timeouts, TlsMode};
+pub use server::{Login, MailServer, PACE_MIN, ReportsBreak, Timeouts, TlsMode};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
 pub use trust::{
     ClientCertificate, Fingerprint, ServerTrust, TrustError, certificates, is_server_name,

@@ -89,6 +89,9 @@ impl Tells for MailServerError {
             Self::Credentials { host, source } => {
                 at(|host| AdminPhrase::MailServerRefuses { host }, host, source)
             }
+            Self::UserName { host, source } => {
+                at(|host| AdminPhrase::MailServerUserName { host }, host, source)
+            }
             Self::Waits { host, wait } => {
                 AdminPhrase::MailServerWaits { host: host.clone(), seconds: wait.as_secs() }.into()
             }

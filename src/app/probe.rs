@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::{check::Finding, start};
 use crate::{
-    channel::Channel,
+    channel::{Channel, Dialect},
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
@@ -36,6 +36,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
     let mailboxes = store.clone();
     homeserver(settings, tokens, store, &mut findings).await;
     for channel in &settings.channels {
+        findings.extend(kim_headers(&channel.channel));
         mail_servers(channel, mailboxes.as_ref(), &mut findings).await;
     }
     findings
@@ -373,6 +374,20 @@ async fn mail_servers(
     });
 }
 
+/// Whether a mail of this channel names all that KIM demands (KIM-23).
+fn kim_headers(channel: &Channel) -> Option<Finding> {
+    let Dialect::Kim(profile) = &channel.dialect else { return None };
+    let what = AdminPhrase::TriedHeaders { channel: channel.name.to_string() };
+    let missing = profile.systems.missing();
+    if missing.is_empty() {
+        return Some(Finding::ok(what, AdminPhrase::HeadersComplete));
+    }
+    let (names, keys): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
+    let (names, keys) = (names.join(", "), keys.join(", "));
+    let detail = AdminPhrase::HeadersMissing { names };
+    Some(Finding::warn(what, detail, AdminPhrase::GiveHeaders { keys }))
+}
+
 fn no_answer() -> AdminPhrase {
     AdminPhrase::NoAnswerInTime { seconds: PROBE.as_secs() }
 }
@@ -401,6 +416,7 @@ fn advice(error: &MailServerError) -> AdminPhrase {
         MailServerErrorKind::Unreachable => AdminPhrase::CheckServer,
         MailServerErrorKind::Tls => AdminPhrase::TrustServer,
         MailServerErrorKind::Credentials => AdminPhrase::CheckLogin,
+        MailServerErrorKind::UserName => AdminPhrase::CheckUserName,
         MailServerErrorKind::Busy => AdminPhrase::MailboxBusy,
         _ => AdminPhrase::LookIntoMailServer,
     }

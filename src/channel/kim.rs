@@ -38,6 +38,49 @@ pub struct KimProfile {
     pub environment: KimEnvironment,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
+    pub systems: KimSystems,
+    pub receipts: Receipts,
+}
+
+/// The systems that a KIM mail names (KIM-23). The headers are unencrypted: nothing here names a person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KimSystems {
+    /// Who wrote the mail: name and version, with `;` between.
+    pub system: String,
+    /// Whom to ask about that system. Mandatory; nobody but its operator knows it.
+    pub support: Option<MailAddress>,
+    /// The product's id at gematik and its version, with `/` between. Mandatory as well; gematik gives
+    /// it to each product.
+    pub user_agent: Option<String>,
+    /// What the mail passed on its way to the Clientmodul: name and version, with `;` between.
+    pub middleware: Option<String>,
+}
+
+impl Default for KimSystems {
+    fn default() -> Self {
+        let system = concat!("Umstieg;", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { system, support: None, user_agent: None, middleware: None }
+    }
+}
+
+impl KimSystems {
+    /// The mandatory headers that the settings leave out, each with its key in the settings.
+    pub fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        let mandatory = [
+            ("X-KIM-Support", "support", self.support.is_some()),
+            ("X-TI-User-Agent", "user_agent", self.user_agent.is_some()),
+        ];
+        let missing = mandatory.into_iter().filter(|(_, _, is_given)| !is_given);
+        missing.map(|(header, key, _)| (header, key)).collect()
+    }
+}
+
+/// Whether the recipient is asked to confirm that the mail was read (MDN, RFC 8098).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipts {
+    Requested,
+    #[default]
+    NotRequested,
 }
 
 impl KimProfile {
@@ -45,20 +88,45 @@ impl KimProfile {
     /// can read (KIM-27).
     pub const MAIL_BYTES_MAX: u64 = 15 * 1024 * 1024;
 
-    /// The entry for a chat's words in KIM's list of applications (KIM-33).
+    /// The largest mail that KIM transports at all, in bytes as sent: about 500 MB before base64.
+    pub const LARGE_MAIL_BYTES_MAX: u64 = 734_003_200;
+
+    /// The entry for a chat's words in KIM's list of applications: the only one that the gateway writes
+    /// (KIM-33).
     const SERVICE: &str = "KIM-Mail;Default;V1.0";
 
     pub fn new(environment: KimEnvironment) -> Self {
-        Self { environment, mail_bytes_max: Self::MAIL_BYTES_MAX }
+        Self {
+            environment,
+            mail_bytes_max: Self::MAIL_BYTES_MAX,
+            systems: KimSystems::default(),
+            receipts: Receipts::default(),
+        }
     }
 
-    /// The outer mail shows these unencrypted to the mail services: nothing here names a person.
-    pub(super) fn extra_headers(&self) -> Vec<(String, String)> {
-        let system = concat!("Umstieg;", env!("CARGO_PKG_VERSION"));
-        vec![
-            ("X-KIM-Dienstkennung".to_owned(), Self::SERVICE.to_owned()),
-            ("X-KIM-Sendersystem".to_owned(), system.to_owned()),
-        ]
+    /// The outer mail shows these unencrypted to the mail services: nothing here names a person but the
+    /// sender, whom the envelope names as well.
+    pub(super) fn extra_headers(&self, own: &MailAddress) -> Vec<(String, String)> {
+        self.headers_of(Self::SERVICE, own)
+    }
+
+    fn headers_of(&self, service: &str, own: &MailAddress) -> Vec<(String, String)> {
+        let systems = &self.systems;
+        // Machines that read other services answer by rules of their own, and some forbid the request
+        // (KIM-31).
+        let asks = self.receipts == Receipts::Requested && service == Self::SERVICE;
+        let headers = [
+            ("X-KIM-Dienstkennung", Some(service)),
+            ("X-KIM-Sendersystem", Some(systems.system.as_str())),
+            ("X-KIM-Support", systems.support.as_ref().map(MailAddress::as_str)),
+            ("X-TI-User-Agent", systems.user_agent.as_deref()),
+            ("X-KIM-Middleware", systems.middleware.as_deref()),
+            ("Disposition-Notification-To", asks.then_some(own.as_str())),
+        ];
+        headers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect()
     }
 
     pub(super) fn recipient(&self, address: &MailAddress) -> Result<MailAddress, WhyNot> {
@@ -66,6 +134,54 @@ impl KimProfile {
             Some(environment) if environment == self.environment => Ok(address.clone()),
             Some(_) => Err(WhyNot::OtherEnvironment),
             None => Err(WhyNot::NotKim),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> MailAddress {
+        MailAddress::new("praxis@mueller.kim.telematik").unwrap()
+    }
+
+    fn headers(change: fn(&mut KimProfile), service: &str) -> Vec<String> {
+        let mut profile = KimProfile::new(KimEnvironment::Production);
+        profile.systems.system = "Umstieg;1".to_owned();
+        change(&mut profile);
+        let headers = profile.headers_of(service, &own());
+        headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn kim_23_a_mail_names_the_systems_of_the_settings() {
+        let all = |profile: &mut KimProfile| {
+            let systems = &mut profile.systems;
+            systems.support = MailAddress::new("hilfe@hersteller.example").ok();
+            systems.user_agent = Some("Umstieg-gemApproved/1.0.0".to_owned());
+            systems.middleware = Some("Praxisserver;2".to_owned());
+        };
+        assert_eq!(
+            headers(all, KimProfile::SERVICE),
+            [
+                "X-KIM-Dienstkennung: KIM-Mail;Default;V1.0",
+                "X-KIM-Sendersystem: Umstieg;1",
+                "X-KIM-Support: hilfe@hersteller.example",
+                "X-TI-User-Agent: Umstieg-gemApproved/1.0.0",
+                "X-KIM-Middleware: Praxisserver;2",
+            ]
+        );
+    }
+
+    #[test]
+    fn kim_31_a_receipt_is_asked_for_by_setting_and_of_no_other_service() {
+        let asks = |profile: &mut KimProfile| profile.receipts = Receipts::Requested;
+        let asked = "Disposition-Notification-To: praxis@mueller.kim.telematik".to_owned();
+        assert!(headers(asks, KimProfile::SERVICE).contains(&asked));
+        assert!(!headers(|_| {}, KimProfile::SERVICE).contains(&asked));
+        for service in ["eEB;Anfrage;V1.1", "1ClickAbrechnung;Lieferung;V2.0"] {
+            assert!(!headers(asks, service).contains(&asked), "{service}");
         }
     }
 }

@@ -18,9 +18,10 @@ use crate::{
     },
 };
 
-/// Reads the keys an inbox and an outbox share.
+/// Reads the keys an inbox and an outbox share. `built`: the user name where the section gives none.
 pub(super) fn read(
     section: &Section<'_, '_>,
+    built: Option<String>,
     around: &SettingsSurroundings<'_>,
 ) -> Option<MailServer> {
     let host = section.text("host", host_name);
@@ -38,7 +39,10 @@ pub(super) fn read(
     let silence = section.whole("timeout_seconds", 10..=3_600).map(Duration::from_secs);
     let client_certificate = client_certificate(section, around);
     let user = section.text("user", |text| one_line(text, AdminPhrase::AUserName));
-    let user = section.required("user", AdminPhrase::WantsUser, user);
+    let user = match built {
+        Some(built) if !section.has("user") => Some(built),
+        _ => section.required("user", AdminPhrase::WantsUser, user),
+    };
     let password = secret(section, &secrets::PASSWORD, AdminPhrase::WantsPassword, around);
     if tls_is_wrong {
         return None;

@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
     HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
-    Settings, SettingsError, WorkerSettings, mail_server,
+    Settings, SettingsError, WorkerSettings, kim, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
@@ -21,13 +21,13 @@ use super::{
 };
 use crate::{
     channel::{
-        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimProfile,
+        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimUserForm,
         SenderRule, ThreadBy,
     },
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
     phrases::AdminPhrase,
     store::seal::OuterKey,
-    transport::MailboxProtocol,
+    transport::{MailServer, MailboxProtocol},
 };
 
 /// Replaces `[database]` if it is set, so that one file serves several machines.
@@ -324,19 +324,7 @@ fn channel(
     let trust = section.text("trust", |text| {
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
-    let inbox_section = section.section("inbox");
-    let inbox = inbox(&inbox_section, around);
-    if let Some(inbox) = &inbox
-        && !seen.add_inbox(inbox)
-    {
-        inbox_section.wrong("user", AdminPhrase::MailboxTwice);
-    }
-    let outbox_section = section.section("outbox");
-    let mail_bytes_max =
-        outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
-    let outbox = mail_server::read(&outbox_section, around);
-    outbox_section.close();
-    let dialect = dialect(section, kind, address.as_ref(), mail_bytes_max);
+    let (inbox, outbox, dialect) = servers(section, kind, address.as_ref(), around, seen);
     section.close();
     let team = team?;
     Some(ChannelSettings {
@@ -369,27 +357,50 @@ fn channel_name(section: &Section<'_, '_>, seen: &mut OnceOnly) -> Option<Channe
     name
 }
 
-fn dialect(
+/// The inbox, the outbox, and what differs from kind to kind.
+fn servers(
     section: &Section<'_, '_>,
     kind: Option<ChannelKind>,
     address: Option<&MailAddress>,
-    mail_bytes_max: Option<u64>,
-) -> Option<Dialect> {
-    let fax_section = section.section("fax");
-    match kind? {
-        ChannelKind::Fax => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
-        ChannelKind::Kim => {
-            if fax_section.is_there() {
-                section.wrong("fax", AdminPhrase::FaxOnly);
-            }
-            let environment = address.and_then(KimEnvironment::of)?;
-            let mail_bytes_max = mail_bytes_max.unwrap_or(KimProfile::MAIL_BYTES_MAX);
-            Some(Dialect::Kim(KimProfile { environment, mail_bytes_max }))
-        }
+    around: &SettingsSurroundings<'_>,
+    seen: &mut OnceOnly,
+) -> (Option<InboxSettings>, Option<MailServer>, Option<Dialect>) {
+    let (inbox_section, outbox_section) = (section.section("inbox"), section.section("outbox"));
+    let kim = kim::read(section, kind, address, (&inbox_section, &outbox_section));
+    let inbox = inbox(&inbox_section, kim.users.as_ref().map(KimUserForm::pop3), around);
+    if let Some(inbox) = &inbox
+        && !seen.add_inbox(inbox)
+    {
+        inbox_section.wrong("user", AdminPhrase::MailboxTwice);
     }
+    let mail_bytes_max =
+        outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
+    let built = kim.users.as_ref().map(KimUserForm::smtp);
+    let mut outbox = mail_server::read(&outbox_section, built, around);
+    if let Some(outbox) = &mut outbox {
+        outbox.ask_for_reports = kim.delivery_reports;
+    }
+    outbox_section.close();
+    let fax_section = section.section("fax");
+    if kind == Some(ChannelKind::Kim) && fax_section.is_there() {
+        section.wrong("fax", AdminPhrase::FaxOnly);
+    }
+    let dialect = match kind {
+        None => None,
+        Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
+        Some(ChannelKind::Kim) => address
+            .and_then(KimEnvironment::of)
+            .map(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
+            .map(Dialect::Kim),
+    };
+    (inbox, outbox, dialect)
 }
 
-fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option<InboxSettings> {
+fn inbox(
+    section: &Section<'_, '_>,
+    built: Option<String>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<InboxSettings> {
     let protocol = section.text("protocol", |text| match text {
         "pop3" => Ok(MailboxProtocol::Pop3),
         "imap" => Ok(MailboxProtocol::Imap),
@@ -404,7 +415,7 @@ fn inbox(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Option
     });
     let mail_bytes_max = section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
     let since = section.text("since", day);
-    let server = mail_server::read(section, around);
+    let server = mail_server::read(section, built, around);
     section.close();
     Some(InboxSettings {
         since,

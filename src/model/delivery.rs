@@ -1,6 +1,6 @@
 //! The outcome of one attempt to hand a dispatch over.
 
-use super::Reply;
+use super::{AccountTrouble, Reply};
 
 /// The outcome of one attempt to hand a dispatch over.
 ///
@@ -8,8 +8,9 @@ use super::Reply;
 /// nothing was accepted and a repeat is harmless; after it only the server knows (KIM-28).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A 2xx to the end of DATA: handed over, which is not yet delivered.
-    Accepted { reply: Reply },
+    /// A 2xx to the end of DATA: handed over, which is not yet delivered. `reports_requested`: the
+    /// server agreed to report what becomes of the mail (KIM-30).
+    Accepted { reply: Reply, reports_requested: bool },
     /// A 5xx: the same mail would be refused again.
     Refused { at: Reached, why: Why },
     /// A 4xx, or the connection failed before the final dot.
@@ -25,6 +26,8 @@ pub enum Why {
     Reply(Reply),
     /// The mail is larger than the server's announced limit. One sentence.
     TooLarge(String),
+    /// There was no session with the server. One sentence, without addresses.
+    NoSession(AccountTrouble, String),
     /// The connection failed, or something on our own side: one sentence, without addresses.
     Fault(String),
 }
@@ -33,7 +36,9 @@ impl std::fmt::Display for Why {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reply(reply) => reply.fmt(f),
-            Self::TooLarge(sentence) | Self::Fault(sentence) => f.write_str(sentence),
+            Self::TooLarge(sentence) | Self::NoSession(_, sentence) | Self::Fault(sentence) => {
+                f.write_str(sentence)
+            }
         }
     }
 }
@@ -52,7 +57,7 @@ impl Outcome {
     /// What the server said, or what happened, without addresses.
     pub fn reply(&self) -> String {
         match self {
-            Self::Accepted { reply } => reply.to_string(),
+            Self::Accepted { reply, .. } => reply.to_string(),
             Self::Refused { why, .. } | Self::TryLater { why, .. } | Self::Unclear { why } => {
                 why.to_string()
             }

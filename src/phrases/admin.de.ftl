@@ -92,6 +92,10 @@ check-listen = Prüfen Sie appservice.listen
 ping-both-ways = hin und zurück in { $milliseconds } ms
 homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu. Wurde sie neu geschrieben, starten Sie auch das Gateway neu
 inbox-works = Anmeldung gelingt, { $mails }
+tried-headers = KIM-Kopfzeilen { $channel }
+headers-complete = vollständig
+headers-missing = Es fehlen Angaben, die KIM in jeder Mail verlangt: { $names }
+give-headers = Tragen Sie in [channel.kim] ein: { $keys }. Die Adresse ist die des Supports für dieses System, die Produktkennung vergibt die gematik
 outbox-reports = Anmeldung gelingt, Zustellungen werden gemeldet
 outbox-reports-not = Anmeldung gelingt, Zustellungen werden nicht gemeldet
 no-mails = keine Mails
@@ -114,6 +118,7 @@ no-answer-in-time = Keine Antwort innerhalb von { $seconds } s
 check-server = Prüfen Sie host, port und tls, bei einem Posteingang auch protocol, und ob der Server läuft
 trust-server = Prüfen Sie tls, und vertrauen Sie dem Zertifikat des Servers mit ca_file oder pin_sha256
 check-login = Prüfen Sie user und password, bei KIM auch die Karte im Terminal und den Aufrufkontext hinter # im Benutzernamen
+check-user-name = Prüfen Sie den Benutzernamen: Bei KIM müssen Mandant, Clientsystem und Arbeitsplatz so heißen wie im Konnektor (user, oder [channel.kim])
 mailbox-busy = Jemand anders liest dieses Postfach gerade. Prüfen Sie in einer Minute noch einmal
 look-into-mail-server = Sehen Sie im Log des Mailservers nach
 
@@ -175,6 +180,7 @@ mail-server-settings = Die Einstellungen dieses Mailservers sind nicht zu benutz
 mail-server-unreachable = Der Mailserver { $host } ist nicht erreichbar
 mail-server-tls = Der Mailserver { $host } bietet keine TLS-Verbindung, der man trauen kann
 mail-server-refuses = Der Mailserver { $host } lehnt die Anmeldung ab
+mail-server-user-name = Der Mailserver { $host } versteht den Benutzernamen nicht
 mail-server-waits = Die Anmeldung am Mailserver { $host } wurde abgelehnt und wird { $seconds } s lang nicht wieder versucht
 mail-server-busy = Der Mailserver { $host } ist beschäftigt
 mail-server-broke = Das Gespräch mit dem Mailserver { $host } brach ab
@@ -342,6 +348,17 @@ not-a-filter = Hier gehört error, warn, info, debug, trace oder eine Liste wie 
 channel-twice = Es gibt noch einen Kanal { $name }. Bitte geben Sie jedem einen eigenen Namen
 team-empty = Die Liste darf nicht leer sein: Niemand sähe, was ankommt. Bitte nennen Sie mindestens ein Konto
 mailbox-twice = Ein anderer Kanal liest dasselbe Postfach; jede Mail käme doppelt an. Bitte nennen Sie ein anderes Postfach
+kim-only = Das gehört nur zu einem Kanal mit kind = "kim". Bitte nehmen Sie es heraus
+user-given-twice = Der Benutzername steht schon als Ganzes unter user in { $of }. Bitte nehmen Sie eines von beiden heraus: user dort oder diese Angabe hier
+context-incomplete = Das fehlt: Zum Aufrufkontext gehören mandant, client_system und workplace, wie sie im Konnektor heißen. Bitte nennen Sie alle drei oder keines
+an-id = eine Kennung
+not-a-context-id = Hier gehört die Kennung hin, wie sie im Konnektor steht: höchstens 64 Zeichen, ohne # und ohne Leerzeichen am Rand. Was es nicht gibt, lassen Sie bitte weg (auch kein *)
+not-a-server-part = Hier gehört der Mailserver des KIM-Anbieters mit Port hin, zum Beispiel mail.anbieter.kim.telematik:995, oder "*" oder "", wenn das Clientmodul das so verlangt
+not-a-separator = Hier gehört ein einzelnes Satzzeichen hin, zum Beispiel ":"; nicht erlaubt sind # * . - und _
+not-a-product = Hier gehören Name und Version mit ; dazwischen hin, zum Beispiel Praxisserver;2.1, ohne Umlaute und ohne @
+not-a-user-agent = Hier gehören die Produktkennung der gematik und die Version mit / dazwischen hin, zum Beispiel MeinProdukt-gemApproved/2.0.0
+not-a-support-address = Hier gehört eine Mailadresse ohne Umlaute hin
+wants-large-mails = Über 15 MiB (15728640) nimmt KIM eine Mail nur für Empfänger an, die große Nachrichten freigeschaltet haben; mehr als 734003200 nimmt es nie an. Bitte nennen Sie hier weniger, oder setzen Sie large_mails = true in [channel.kim]
 fax-only = Das gehört nur zu einem Kanal mit kind = "fax". Bitte nehmen Sie es heraus
 not-a-day = Hier gehört ein Tag in Anführungszeichen hin, zum Beispiel "2026-11-01"
 senders-empty = Die Liste darf nicht leer sein: Kein Fax würde angenommen. Bitte nennen Sie mindestens einen Absender

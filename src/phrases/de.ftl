@@ -159,6 +159,32 @@ unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; 
 letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 letter-undecrypted = Das Clientmodul konnte diesen Brief nicht entschlüsseln; zu sehen ist nur, was es dazu meldet. Er liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er als neuer Brief. Bitte prüfen Sie, ob die Praxiskarte (SMC-B) freigeschaltet ist und der Konnektor läuft, oder wenden Sie sich an Ihre Systemverwaltung.
+account-trouble = { $side ->
+    [inbox] Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen:
+   *[outbox] Antworten dieses Kanals gehen zurzeit nicht hinaus:
+    } { $trouble ->
+    [login] Der Mailserver lehnt die Anmeldung ab. { $kim ->
+        [yes] Bitte sehen Sie nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN). Ist sie das, lassen Sie bitte Ihre Systemverwaltung Benutzername und Passwort prüfen.
+       *[no] Bitte lassen Sie Ihre Systemverwaltung Benutzername und Passwort prüfen.
+        } Damit das Konto nicht gesperrt wird, versucht Umstieg die Anmeldung nur wenige Male in der Stunde.
+    [settings] Der Mailserver kann mit dem Benutzernamen nichts anfangen. Bitte lassen Sie Ihre Systemverwaltung die Einstellungen prüfen{ $kim ->
+        [yes] {""}, auch Mandant, Clientsystem und Arbeitsplatz im Konnektor.
+       *[no] .
+        }
+    [certificate] Der Mailserver weist sich nicht so aus, wie es vereinbart ist; vielleicht hat er ein neues Zertifikat. Bitte lassen Sie das Ihre Systemverwaltung prüfen (Befehl dort: umstieg check). Bis dahin überträgt Umstieg nichts.
+    [own_certificate] Der Mailserver nimmt das Zertifikat nicht an, mit dem Umstieg sich ausweist, oder es fehlt. Bitte lassen Sie das Ihre Systemverwaltung prüfen (Befehl dort: umstieg check).
+   *[away] Der Mailserver ist seit mindestens einer Viertelstunde nicht zu erreichen. { $kim ->
+        [yes] Bitte sehen Sie nach, ob Clientmodul und Konnektor laufen, und informieren Sie sonst Ihre Systemverwaltung.
+       *[no] Bitte informieren Sie Ihre Systemverwaltung.
+        }
+    } { $side ->
+    [inbox] Was für Sie ankommt, bleibt so lange im Postfach.
+   *[outbox] Was hinaus soll, wartet; bei jeder Antwort steht in ihrem Raum, was daraus wird.
+    }
+account-works = { $side ->
+    [inbox] Umstieg kann das Postfach dieses Kanals wieder abrufen. Sie müssen nichts tun.
+   *[outbox] Die Anmeldung am Mailserver gelingt wieder: Wartende Antworten dieses Kanals gehen von selbst hinaus.
+    }
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.

@@ -159,6 +159,32 @@ unknown-thread = This letter may belong to another matter; it is not certain. So
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
 letter-undecrypted = The Clientmodul could not decrypt this letter; only what the Clientmodul says about it is shown here. It stays in the mailbox and is fetched again now and then; when that works, it appears as a new letter. Please check whether the card of the practice (SMC-B) is unlocked and the Konnektor is up, or tell your administrator.
+account-trouble = { $side ->
+    [inbox] Umstieg cannot fetch from the mailbox of this channel now:
+   *[outbox] Answers of this channel are not leaving now:
+    } { $trouble ->
+    [login] The mail server refuses the login. { $kim ->
+        [yes] Please check that the practice card (SMC-B) is in the terminal and unlocked (PIN). If it is, please have your administrator check user name and password.
+       *[no] Please have your administrator check user name and password.
+        } So that the account is not locked, Umstieg tries the login only a few times an hour.
+    [settings] The mail server does not understand the user name. Please have your administrator check the settings{ $kim ->
+        [yes] {""}, and mandant, client system and workplace in the Konnektor.
+       *[no] .
+        }
+    [certificate] The mail server does not identify itself as agreed; it may have a new certificate. Please have your administrator check that (command there: umstieg check). Until then Umstieg transfers nothing.
+    [own_certificate] The mail server does not accept the certificate that Umstieg shows, or it is missing. Please have your administrator check that (command there: umstieg check).
+   *[away] The mail server has been out of reach for at least a quarter of an hour. { $kim ->
+        [yes] Please check that Clientmodul and Konnektor are running, and otherwise tell your administrator.
+       *[no] Please tell your administrator.
+        }
+    } { $side ->
+    [inbox] What arrives for you stays in the mailbox until then.
+   *[outbox] What shall leave waits; the room of each answer says what becomes of it.
+    }
+account-works = { $side ->
+    [inbox] Umstieg can fetch from the mailbox of this channel again. You need not do anything.
+   *[outbox] The login at the mail server works again: answers of this channel that wait leave by themselves.
+    }
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.

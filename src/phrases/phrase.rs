@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{EditTrouble, ParkedWhat, Trouble};
-use crate::model::{CommandRow, FateWhy, Substance};
+use crate::model::{AccountSide, AccountTrouble, CommandRow, FateWhy, Substance};
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +206,18 @@ pub enum Phrase {
     },
     /// What nobody could read is repeated after this.
     LettersAgain,
+
+    // The channel itself.
+    /// What keeps the gateway out of an account of the channel.
+    AccountTrouble {
+        side: AccountSide,
+        trouble: AccountTrouble,
+        is_kim: bool,
+    },
+    /// It can be used again.
+    AccountWorks {
+        side: AccountSide,
+    },
 
     // What came with a letter.
     NoSender,

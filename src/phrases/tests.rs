@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::{CommandRow, FateWhy, Substance};
+use crate::model::{AccountSide, AccountTrouble, CommandRow, FateWhy, Substance};
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
@@ -83,6 +83,8 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::OtherKimEnvironment,
         Phrase::NumberNotDialable,
         Phrase::FileLost { file_name: text() },
+        Phrase::AccountWorks { side: AccountSide::Inbox },
+        Phrase::AccountWorks { side: AccountSide::Outbox },
         Phrase::NoSender,
         Phrase::SeveralSenders,
         Phrase::LetterDefects,
@@ -193,6 +195,12 @@ fn one_of_each() -> Vec<Phrase> {
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::ALL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
+    for trouble in AccountTrouble::ALL {
+        for side in [AccountSide::Inbox, AccountSide::Outbox] {
+            phrases.push(Phrase::AccountTrouble { side, trouble, is_kim: true });
+            phrases.push(Phrase::AccountTrouble { side, trouble, is_kim: false });
+        }
+    }
     for trouble in Trouble::ALL {
         phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
         phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });
@@ -377,6 +385,37 @@ fn every_trouble_has_sentences_of_its_own() {
         let different: BTreeSet<String> = said.collect();
         assert_eq!(different.len(), FateWhy::ALL.len(), "{different:#?}");
     }
+}
+
+/// KIM-6: a person of the practice knows what to do, and the card is named where there is one.
+#[test]
+fn kim_6_every_trouble_of_an_account_says_what_to_do() {
+    for language in Language::ALL {
+        let mut said = BTreeSet::new();
+        for trouble in AccountTrouble::ALL {
+            for side in [AccountSide::Inbox, AccountSide::Outbox] {
+                let say = |is_kim| {
+                    Phrases::say(language, &Phrase::AccountTrouble { side, trouble, is_kim })
+                };
+                let speaks_of_kim =
+                    |text: &str| ["SMC-B", "Konnektor"].iter().any(|word| text.contains(word));
+                assert!(!speaks_of_kim(&say(false)), "{trouble:?}");
+                said.insert(say(true));
+            }
+        }
+        assert_eq!(said.len(), 2 * AccountTrouble::ALL.len(), "{said:#?}");
+    }
+    check(
+        Phrase::AccountTrouble {
+            side: AccountSide::Inbox,
+            trouble: AccountTrouble::Settings,
+            is_kim: true,
+        },
+        "Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen: Der Mailserver kann mit dem \
+         Benutzernamen nichts anfangen. Bitte lassen Sie Ihre Systemverwaltung die Einstellungen \
+         prüfen, auch Mandant, Clientsystem und Arbeitsplatz im Konnektor. Was für Sie ankommt, \
+         bleibt so lange im Postfach.",
+    );
 }
 
 fn check(phrase: Phrase, german: &str) {

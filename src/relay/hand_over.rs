@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use self::dispatch_mail::NoMail;
 use super::{
-    Ctx, Line, acts, attempts,
+    Ctx, Line,
+    accounts::note_account,
+    acts, attempts,
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Leaving, Ours},
     notices::{notice, notice_to, said_of},
@@ -22,11 +24,12 @@ use super::{
 use crate::{
     channel::Writes,
     model::{
-        ConversationId, Correspondent, DeliveryState, DispatchId, Envelope, Notice, Outcome,
-        Trouble,
+        AccountSide, ConversationId, Correspondent, DeliveryState, DispatchId, Envelope, Notice,
+        Outcome, Trouble,
     },
     phrases::Phrase,
     rules::{
+        accounts::sight_of,
         answer::{self, Answers},
         delivery::trouble,
         retry::{
@@ -287,6 +290,9 @@ impl DispatchCase<'_> {
             Some(Ok(MayLeave::Leaves) | Err(_)) | None => {}
         }
         self.record_in_the_end(dispatch, &outcome).await?;
+        if let Some(sight) = sight_of(&outcome) {
+            note_account(self.ctx, self.line, AccountSide::Outbox, sight).await?;
+        }
         acts::tell_what_became(self.ctx).await
     }
 
@@ -386,11 +392,9 @@ impl DispatchCase<'_> {
                     Writes::OnePdf => Phrase::DispatchAcceptedFax { at: now },
                 };
                 let notice = self.notice(dispatch, &phrase);
-                let state = DeliveryState::Accepted;
-                self.ctx
-                    .store
-                    .settle_dispatch(dispatch, state, &outcome.reply(), &notice, None, now)
-                    .await
+                let asked = matches!(outcome, Outcome::Accepted { reports_requested: true, .. });
+                let reply = outcome.reply();
+                self.ctx.store.settle_accepted(dispatch, &reply, asked, &notice, now).await
             }
             Verdict::Again(wait) => {
                 let (reached, trouble) = (outcome.reached(), trouble(outcome));

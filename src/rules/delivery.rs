@@ -16,7 +16,7 @@ fn of(at: Reached, why: &Why, is_final: bool) -> Trouble {
     let coded = match why {
         Why::Reply(reply) => by_code(reply),
         Why::TooLarge(_) => Some(Trouble::TooLarge),
-        Why::Fault(_) => None,
+        Why::NoSession(..) | Why::Fault(_) => None,
     };
     match (at, coded) {
         (Reached::Login, _) => Trouble::Login,

@@ -142,6 +142,9 @@ mod tests {
         let refused = Outcome::Refused { at: Reached::Body, why: why() };
         assert_eq!(judge(&refused, 1, 3), Verdict::GiveUp);
         let reply = Reply { code: 250, enhanced: None, text: String::new() };
-        assert_eq!(judge(&Outcome::Accepted { reply }, 1, 3), Verdict::Done);
+        assert_eq!(
+            judge(&Outcome::Accepted { reply, reports_requested: true }, 1, 3),
+            Verdict::Done
+        );
     }
 }

@@ -110,6 +110,14 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        // So does what was met at its account.
+        sqlx::query!(
+            "delete from account_troubles where channel = any ($1) and not channel = any ($2)",
+            &to,
+            &from,
+        )
+        .execute(&mut *transaction)
+        .await?;
         for (from, to) in [(&from, &between), (&between, &to)] {
             for table in &tables {
                 let sql = format!(

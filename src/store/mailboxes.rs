@@ -382,20 +382,29 @@ impl Store {
         letter: LetterId,
     ) -> Result<Option<crate::model::ConversationId>, StoreError> {
         let id = sqlx::query_scalar!(
-            r#"select conversation_id as "id!"
-             from letters
-             where channel = $1
-               and out_of_reach
-               and octet_length(raw) <= $3
-               and id <> $2
-               and conversation_id is not null
-             order by id desc
-             limit 1"#,
+            r#"select coalesce(
+                 (
+                     select conversation_id
+                     from letters
+                     where channel = $1
+                       and out_of_reach
+                       and octet_length(raw) <= $3
+                       and id <> $2
+                       and conversation_id is not null
+                     order by id desc
+                     limit 1
+                 ),
+                 (
+                     select conversation_id
+                     from channel_notices
+                     where channel = $1
+                 )
+             ) as id"#,
             channel.as_str(),
             letter.0,
             super::seal::SEAL_BYTES as i32,
         )
-        .fetch_optional(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
         Ok(id.map(crate::model::ConversationId))
     }

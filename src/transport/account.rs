@@ -22,6 +22,11 @@ const REFUSED_FIRST: Duration = Duration::from_secs(30);
 /// Longest wait. An admin who corrects the password restarts the gateway, which tries at once.
 const REFUSED_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// Wait after a login whose user name the server does not understand: trying again gets no further
+/// before a person has corrected it. It may be corrected at the Konnektor, where nobody tells us, so
+/// there is one try an hour.
+const WRONG_NAME: Duration = REFUSED_MAX;
+
 /// Longest wait for a server that takes no login for now, right or wrong: its provider is away, and
 /// no provider locks an account for asking when it is back.
 const AWAY_MAX: Duration = Duration::from_secs(5 * 60);
@@ -176,6 +181,13 @@ impl Account {
         self.state().failed(door, AWAY_MAX);
     }
 
+    /// Says nothing about the password either, and is no reason to try soon.
+    fn note_wrong_name(&self, door: ServerDoor) {
+        let mut state = self.state();
+        state.failed(door, REFUSED_MAX);
+        state.until = Some(Instant::now() + WRONG_NAME);
+    }
+
     fn note_accepted(&self, door: ServerDoor) {
         let mut state = self.state();
         state.failing.remove(&door);
@@ -211,6 +223,10 @@ impl LoginTurn {
 
     pub(super) fn refused(self) {
         self.account.refused(self.door.clone());
+    }
+
+    pub(super) fn wrong_name(self) {
+        self.account.note_wrong_name(self.door.clone());
     }
 
     pub(super) fn away(self) {

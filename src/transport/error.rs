@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::wire::Fault;
+use crate::model::AccountTrouble;
 
 /// Settings of a server that we refuse to use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,10 @@ pub enum MailServerError {
     /// times an hour at most, and tell an operator (KIM-6).
     #[error("the mail server {host} refuses the login")]
     Credentials { host: String, source: Fault },
+    /// The user name is incomplete, or its call context is unknown (501): the settings are wrong,
+    /// and no repeat gets further (KIM-6).
+    #[error("the mail server {host} does not understand the user name")]
+    UserName { host: String, source: Fault },
     /// A login was refused a moment ago, here or elsewhere, and nothing was tried.
     #[error("the account on {host} was refused, and is not tried again for {} s", wait.as_secs())]
     Waits { host: String, wait: Duration },
@@ -54,6 +59,7 @@ pub enum MailServerErrorKind {
     Unreachable,
     Tls,
     Credentials,
+    UserName,
     Busy,
     Broken,
 }
@@ -66,6 +72,7 @@ impl MailServerErrorKind {
             Self::Unreachable => "unreachable",
             Self::Tls => "tls",
             Self::Credentials => "credentials",
+            Self::UserName => "user_name",
             Self::Busy => "busy",
             Self::Broken => "broken",
         }
@@ -79,8 +86,24 @@ impl MailServerError {
             Self::Unreachable { .. } => MailServerErrorKind::Unreachable,
             Self::Tls { .. } => MailServerErrorKind::Tls,
             Self::Credentials { .. } | Self::Waits { .. } => MailServerErrorKind::Credentials,
+            Self::UserName { .. } => MailServerErrorKind::UserName,
             Self::Busy { .. } => MailServerErrorKind::Busy,
             Self::Broken { .. } => MailServerErrorKind::Broken,
+        }
+    }
+
+    /// What keeps us out of the account; nothing if no login was tried.
+    pub fn trouble(&self) -> Option<AccountTrouble> {
+        match self {
+            Self::Waits { .. } => None,
+            Self::Settings { .. } | Self::UserName { .. } => Some(AccountTrouble::Settings),
+            Self::Credentials { .. } => Some(AccountTrouble::Login),
+            Self::Tls { source, .. } => {
+                Some(trouble_with_tls(source).unwrap_or(AccountTrouble::Certificate))
+            }
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Broken { .. } => {
+                Some(AccountTrouble::Away)
+            }
         }
     }
 
@@ -103,5 +126,18 @@ impl MailServerError {
         } else {
             Self::Broken { host, source }
         }
+    }
+}
+
+/// What a fault says about the certificates; nothing if it is about something else.
+pub(super) fn trouble_with_tls(fault: &Fault) -> Option<AccountTrouble> {
+    match fault {
+        // A server refuses our certificate, or the lack of one, by an alert. With TLS 1.3 it does so
+        // after the handshake.
+        Fault::Tls { source: rustls::Error::AlertReceived(_) } => {
+            Some(AccountTrouble::OwnCertificate)
+        }
+        Fault::Tls { .. } => Some(AccountTrouble::Certificate),
+        _ => None,
     }
 }

@@ -1,6 +1,14 @@
 //! Where a mail server is, how to reach it, and what can be wrong with it.
 
-use std::{fmt, io, net::IpAddr, time::Duration};
+use std::{
+    fmt, io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use socket2::{SockRef, TcpKeepalive};
@@ -32,7 +40,13 @@ pub struct MailServer {
     /// Whether to ask for reports of delivery and failure, where the server lists DSN (KIM-30).
     /// Used by SMTP only.
     pub ask_for_reports: bool,
+    /// The server hung up when it was asked for reports, so it is not asked again before a restart.
+    pub reports_break: ReportsBreak,
 }
+
+/// Whether a server hung up when it was asked for reports; shared by all tasks that use it.
+#[derive(Debug, Clone, Default)]
+pub struct ReportsBreak(Arc<AtomicBool>);
 
 impl fmt::Debug for MailServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,6 +129,7 @@ impl MailServer {
             account: Account::default(),
             timeouts: Timeouts::default(),
             ask_for_reports: false,
+            reports_break: ReportsBreak::default(),
         }
     }
 
@@ -158,6 +173,16 @@ impl MailServer {
     /// The right to log in now, or how long to wait for it.
     pub(super) async fn login_turn(&self) -> Result<LoginTurn, Duration> {
         self.account.turn(self.door()).await
+    }
+
+    /// Whether to ask a server for reports that lists DSN.
+    pub(super) fn asks_for_reports(&self) -> bool {
+        self.ask_for_reports && !self.reports_break.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a session did not survive the request for reports.
+    pub(super) fn note_reports_break(&self) {
+        self.reports_break.0.store(true, Ordering::Relaxed);
     }
 
     /// Notes that this server, which had taken the login, says later that it did not.

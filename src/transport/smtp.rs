@@ -13,17 +13,15 @@
 mod dotting;
 mod ending;
 mod lines;
+mod parties;
 
 use std::{fmt::Display, net::Ipv4Addr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
-use lettre::{
-    Address,
-    transport::smtp::{
-        commands::{Data, Ehlo, Mail, Quit, Rcpt, Starttls},
-        extension::{ClientId, MailBodyParameter, MailParameter, RcptParameter},
-    },
+use lettre::transport::smtp::{
+    commands::{Data, Ehlo, Quit, Starttls},
+    extension::ClientId,
 };
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -40,7 +38,7 @@ use super::{
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };
-use crate::model::{Envelope, MailAddress, Outcome, Reached, Why};
+use crate::model::{Envelope, Outcome, Reached, Why};
 
 /// Who we say we are. A client without its own host name gives an address literal (RFC 5321
 /// §4.1.4); the true address would tell the other side how the practice's network is laid out.
@@ -106,7 +104,9 @@ pub(super) async fn submit_over<E>(
         ended
     };
     match handed_over.await {
-        Ok(DialogueEnd::Accepted(lines)) => Outcome::Accepted { reply: lines.reply(&names) },
+        Ok(DialogueEnd::Accepted(lines, reports_requested)) => {
+            Outcome::Accepted { reply: lines.reply(&names), reports_requested }
+        }
         Ok(DialogueEnd::Unclear(sentence)) => Outcome::Unclear { why: Why::Fault(sentence) },
         Err(stop) => stop.outcome(&names),
     }
@@ -205,6 +205,10 @@ impl Smtp {
                 turn.away();
                 return Err(stop);
             }
+            Err(stop) if stop.is_wrong_user_name() => {
+                turn.wrong_name();
+                return Err(stop);
+            }
             // Even one that broke off: repeated tries look the same to the other side.
             Err(stop) => {
                 turn.refused();
@@ -291,32 +295,7 @@ impl Smtp {
     ) -> Result<DialogueEnd, DialogueStop> {
         let size = mail.size();
         self.check_fit(size, mail.is_ascii())?;
-        let ask_for_reports = server.ask_for_reports && self.facts.reports;
-
-        let from = |parameters| Mail::new(Some(address(&envelope.from)), parameters);
-        let mut parameters = Vec::new();
-        if self.facts.lists_size {
-            parameters.push(MailParameter::Size(size));
-        }
-        if !mail.is_ascii() {
-            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-        }
-        let plain = from(parameters.clone());
-        if ask_for_reports {
-            let (keyword, value) = ("RET".into(), Some("HDRS".into()));
-            parameters.push(MailParameter::Other { keyword, value });
-        }
-        self.ask_or(Reached::Sender, from(parameters), plain).await?.positive(Reached::Sender)?;
-
-        let to = |parameters| Rcpt::new(address(&envelope.to), parameters);
-        let mut parameters = Vec::new();
-        if ask_for_reports {
-            let (keyword, value) = ("NOTIFY".into(), Some("SUCCESS,FAILURE".into()));
-            parameters.push(RcptParameter::Other { keyword, value });
-        }
-        self.ask_or(Reached::Recipient, to(parameters), to(vec![]))
-            .await?
-            .positive(Reached::Recipient)?;
+        let reports_requested = self.name_parties(server, envelope, size, mail.is_ascii()).await?;
 
         let go = self.ask(Reached::Body, Data).await?;
         if go.code != 354 {
@@ -329,7 +308,7 @@ impl Smtp {
             return Err(DialogueStop { at: Reached::Body, why: WhyStopped::HeldBack });
         }
         self.send_body(size, mail).await?;
-        self.end_body(names).await
+        self.end_body(names, reports_requested).await
     }
 
     fn check_fit(&self, size: usize, is_ascii: bool) -> Result<(), DialogueStop> {
@@ -380,7 +359,11 @@ impl Smtp {
     /// The final dot, and the server's answer to it. From the first byte of the dot on, anything
     /// but a reply leaves the mail's fate open. So does one reply too many, because it is unknown
     /// which of them is the mail's.
-    async fn end_body(&mut self, names: &Names) -> Result<DialogueEnd, DialogueStop> {
+    async fn end_body(
+        &mut self,
+        names: &Names,
+        reports_requested: bool,
+    ) -> Result<DialogueEnd, DialogueStop> {
         // Without its dot the server has accepted nothing, whatever it says.
         let quiet = self.wire.expect_quiet().await;
         quiet.map_err(|fault| DialogueStop { at: Reached::Body, why: WhyStopped::Fault(fault) })?;
@@ -395,7 +378,7 @@ impl Smtp {
             return Ok(DialogueEnd::Unclear("more than one reply to the mail".into()));
         }
         match reply {
-            Ok(reply) if reply.is_positive() => Ok(DialogueEnd::Accepted(reply)),
+            Ok(reply) if reply.is_positive() => Ok(DialogueEnd::Accepted(reply, reports_requested)),
             Ok(reply) if reply.is_negative() => {
                 Err(DialogueStop { at: Reached::Body, why: WhyStopped::Reply(reply) })
             }
@@ -405,21 +388,6 @@ impl Smtp {
                 sentence(&fault, names)
             ))),
         }
-    }
-
-    /// Asks without the optional parameters if the server does not accept them (KIM-30: 504 and
-    /// 555).
-    async fn ask_or<C: Display + PartialEq>(
-        &mut self,
-        at: Reached,
-        command: C,
-        plain: C,
-    ) -> Result<ReplyLines, DialogueStop> {
-        let reply = self.ask(at, &command).await?;
-        if command != plain && matches!(reply.code, 504 | 555) {
-            return self.ask(at, plain).await;
-        }
-        Ok(reply)
     }
 
     /// `command` ends with its CRLF.
@@ -531,12 +499,6 @@ impl SmtpFacts {
         }
         facts
     }
-}
-
-/// Not checked again: [`MailAddress`] lets no character through that could end the command, and
-/// takes addresses that `lettre` would not, such as one with two dots in a row.
-fn address(address: &MailAddress) -> Address {
-    Address::new_dangerous(address.local(), address.domain())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! about.
 
 mod imap;
+mod kim;
 mod pop3;
 mod scripted;
 mod smtp;

@@ -22,9 +22,12 @@ use self::{
 };
 use super::Shop;
 use crate::{
-    model::{ChannelName, MailKey},
-    relay::Inbox,
-    rules::looking::{self, Errand},
+    model::{AccountSide, AccountTrouble, ChannelName, MailKey},
+    relay::{self, Inbox},
+    rules::{
+        accounts::AccountSight,
+        looking::{self, Errand},
+    },
     store::{MailboxMails, StoreError},
     transport::{KeyList, MailServerError, MailServerErrorKind, MailboxProtocol, Waited},
 };
@@ -52,6 +55,7 @@ pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
                 if !matches!(error, LookError::Store(StoreError::Again(_))) {
                     tell(shop, channel, false);
                 }
+                note_trouble(shop, channel, &error).await;
                 let wait = wait_after(inbox, &error, failures);
                 warn!(
                     channel.name = %channel,
@@ -109,6 +113,22 @@ impl LookError {
     }
 }
 
+/// Notes what the failed look says about the account.
+async fn note_trouble(shop: &Shop, channel: &ChannelName, error: &LookError) {
+    let trouble = match error {
+        LookError::Mailbox(error) => error.trouble(),
+        LookError::Endless => Some(AccountTrouble::Away),
+        // The login works, or nothing is known of it.
+        LookError::Breaks | LookError::Store(_) | LookError::Panicked => None,
+    };
+    let (Some(trouble), Some(line)) = (trouble, shop.ctx.channels.get(channel)) else { return };
+    let (side, sight) = (AccountSide::Inbox, AccountSight::Trouble(trouble));
+    if let Err(error) = relay::note_account(&shop.ctx, line, side, sight).await {
+        // The next look says the same.
+        warn!(channel.name = %channel, error = %error, "The trouble with an account could not be noted");
+    }
+}
+
 fn wait_after(inbox: &Inbox, error: &LookError, failures: u32) -> Duration {
     let longest = match error {
         LookError::Mailbox(MailServerError::Waits { wait, .. }) => return *wait,
@@ -146,6 +166,11 @@ async fn look(
     }
     loop {
         let present = session.keys().await?;
+        // A server that only takes the login is of no use yet.
+        if let Some(line) = ctx.channels.get(channel) {
+            let side = AccountSide::Inbox;
+            relay::note_account(ctx, line, side, AccountSight::Works).await?;
+        }
         let sizes = sizes(&mut session, &look, memory).await?;
         look.tell_of_nameless(&present).await?;
         look.meet(&present).await?;

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use umstieg::{
-    model::{ConversationId, MessageId},
+    model::{AccountSide, AccountTrouble, ConversationId, MessageId},
     phrases::{Phrase, Trouble},
     store::{NewPart, StoredPart},
 };
@@ -243,6 +243,109 @@ async fn inbox_and_outbox_share_what_was_refused() {
         })
         .await;
     assert!(server.logins() <= 3, "{} wrong logins within a minute", server.logins());
+}
+
+/// KIM-6: the team is told once, a restart tells nothing again, and the end is told once.
+#[tokio::test]
+async fn kim_6_the_team_is_told_once_that_an_account_cannot_be_used_and_once_that_it_can() {
+    let server = CountingServer::start().await;
+    let mut stage = Stage::with(|mut channels| {
+        channels[0].outbox_port = Some(server.smtp);
+        channels
+    })
+    .await;
+    let trouble = Phrase::AccountTrouble {
+        side: AccountSide::Outbox,
+        trouble: AccountTrouble::Login,
+        is_kim: true,
+    };
+    let works = Phrase::AccountWorks { side: AccountSide::Outbox };
+    let mut rooms = Vec::new();
+    for number in 0..3 {
+        rooms.push(stage.letter_from(&format!("karte{number}")).await.1.room_id);
+    }
+    for room in &rooms {
+        stage.anna.send_text(room, "Antwort").await.unwrap();
+    }
+    let notice = stage.anna_is_told(&trouble).await;
+    assert_eq!(notice.sender, stage.bot_id());
+    assert!(!rooms.contains(&notice.room_id), "it is about the channel, not about a letter");
+    let figure = "umstieg_account_trouble{channel=\"kim\",side=\"outbox\",trouble=\"login\"} 1";
+    stage
+        .until("the figure says so", async || stage.gateway.metrics().await.contains(figure))
+        .await;
+    let logins = server.logins();
+
+    // Whenever the answers would be tried next, it is now.
+    let now = "update dispatches set next_attempt_at = null where state = 'waiting'";
+    stage.gateway.stop();
+    stage.query(now).await;
+    stage.gateway.start().await.unwrap();
+    stage.until("it was tried again", async || server.logins() > logins).await;
+    stage.lives_on().await;
+    assert_eq!(stage.anna_was_told(&trouble), 1);
+
+    server.take_all();
+    stage.gateway.stop();
+    stage.query(now).await;
+    stage.gateway.start().await.unwrap();
+    let over = stage.anna_is_told(&works).await;
+    assert_eq!(over.room_id, notice.room_id);
+    stage.database_says("select count(*) from dispatches where state = 'accepted'", "3").await;
+    assert_eq!((stage.anna_was_told(&trouble), stage.anna_was_told(&works)), (1, 1));
+    let stands = "select count(*) from account_troubles where stands or since is not null";
+    assert_eq!(stage.query(stands).await, "0");
+    stage.gateway.stop();
+    let log = stage.gateway.log();
+    assert!(log.contains("Told the team that an account cannot be used"));
+    for secret in ["KOM_LE", "mueller.kim", umstieg_world::gateway::PASSWORD] {
+        assert!(!log.contains(secret), "KIM-36: {secret} in the log");
+    }
+}
+
+/// KIM-37: a Clientmodul that takes the connection and says nothing holds its own account alone, on both
+/// sides.
+#[tokio::test]
+async fn kim_37_an_account_that_stalls_holds_up_no_other() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (taken, heard) = tokio::sync::watch::channel(0);
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            held.push(connection);
+            taken.send_replace(held.len());
+        }
+    });
+    let mut stage = Stage::before_start(|mut channels| {
+        let mut stalls = channels[0].clone();
+        stalls.name = "stockt".to_owned();
+        stalls.address = format!("stockt-{}", stalls.address);
+        stalls.outbox_port = Some(port);
+        channels.insert(0, stalls);
+        channels
+    })
+    .await;
+    let settings = std::fs::read_to_string(stage.gateway.settings_file()).unwrap();
+    let (before, inbox) = settings.split_once("[channel.inbox]\n").unwrap();
+    let (inbox, after) = inbox.split_once("[channel.outbox]").unwrap();
+    let inbox: Vec<String> = inbox
+        .lines()
+        .map(|line| match line.split(' ').next().unwrap_or_default() {
+            "port" => format!("port = {port}\ntls = \"none\""),
+            "ca_file" => String::new(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let inbox = inbox.join("\n");
+    let settings = format!("{before}[channel.inbox]\n{inbox}\n[channel.outbox]{after}");
+    std::fs::write(stage.gateway.settings_file(), settings).unwrap();
+    stage.gateway.start().await.unwrap();
+    stage.until("the silent server is asked", async || *heard.borrow() > 0).await;
+    let (address, letter) = stage.letter_from("erik").await;
+    stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    stage.mails(&address, 1).await;
 }
 
 /// A mail server that takes connections and says nothing holds its own channel's answers, and nothing

@@ -371,7 +371,11 @@ async fn a_long_text_is_one_mail() {
 async fn a_large_file_leaves_and_a_larger_one_is_refused() {
     let mut stage = Stage::before_start(|channels| channels).await;
     let limit = "[channel.outbox]\nmail_bytes_max = 20971520\n";
-    stage.restart_with(|settings| settings.replace("[channel.outbox]\n", limit)).await;
+    let large = "[channel.kim]\nlarge_mails = true\n";
+    let with_limit = |settings: &str| {
+        settings.replace("[channel.outbox]\n", limit).replace("[channel.kim]\n", large)
+    };
+    stage.restart_with(|settings| with_limit(&settings)).await;
     let case = LetterStage::on(stage).await;
     let large: Vec<u8> =
         (0..14_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -116,6 +116,31 @@ async fn the_other_commands_speak_the_language_of_who_runs_them() {
     }
 }
 
+/// KIM-23: a warning, because KIM takes the mails all the same.
+#[tokio::test]
+async fn kim_23_check_names_the_mandatory_headers_that_the_settings_leave_out() {
+    let stage = Stage::before_start(|channels| channels).await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let (code, table) = check(&stage).await;
+    assert_eq!(code, Some(0), "{table}");
+    let row = |table: &str| {
+        let lines = table.lines().skip_while(|line| !line.contains("KIM headers kim"));
+        lines.take(2).collect::<Vec<_>>().join("\n")
+    };
+    assert!(row(&table).contains("complete"), "{table}");
+    let file = settings_with(&stage, "headers", |settings| {
+        let is_given = |line: &&str| !line.starts_with("support = ");
+        settings.lines().filter(is_given).collect::<Vec<_>>().join("\n")
+    });
+    let (code, table) = check_with(&stage, &file).await;
+    assert_eq!(code, Some(0), "{table}");
+    let said = row(&table);
+    assert!(said.contains("X-KIM-Support") && said.contains("set in [channel.kim]: support;"));
+    assert!(!said.contains("X-TI-User-Agent"), "{said}");
+    let table = german(&stage, &["--settings", &file.display().to_string()]).await;
+    assert!(table.contains("Tragen Sie in [channel.kim] ein: support."), "{table}");
+}
+
 #[tokio::test]
 async fn check_says_what_is_missing_and_then_that_all_is_well_before_the_first_start() {
     let mut stage = Stage::before_start(|channels| channels).await;

@@ -65,6 +65,7 @@ async fn a_file_of_100_mib_goes_both_ways_with_little_memory() {
     stage.edit_settings(&[
         ("poll_seconds = 1\n", "poll_seconds = 1\nmail_bytes_max = 157286400\n"),
         ("[channel.outbox]\n", "[channel.outbox]\nmail_bytes_max = 157286400\n"),
+        ("[channel.kim]\n", "[channel.kim]\nlarge_mails = true\n"),
     ]);
     let name = stage.anna_id.trim_start_matches('@').split(':').next().unwrap().to_owned();
     let anna = Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap();

@@ -35,6 +35,7 @@ mod heard;
 mod house;
 mod html;
 mod keys_lost;
+mod kim_sending;
 mod large_files;
 mod layers;
 mod letters;

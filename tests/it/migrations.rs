@@ -139,6 +139,34 @@ async fn correspondents_and_rooms_are_carried_over() {
     assert_eq!(tables.sql("select user_id from former_members").await, "@anna:x");
 }
 
+/// What was handed over before does not claim that reports were agreed on, and a gateway of the version
+/// before still hands over.
+#[tokio::test]
+async fn dispatches_of_before_say_nothing_about_reports() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(24).await;
+    let dispatch = |id: &str| {
+        format!(
+            "insert into dispatches
+                 (conversation_id, author, message_id, state, opened_at, closes_at, settled_at)
+             select id, '@anna:x', '{id}', 'accepted', now(), now(), now() from conversations"
+        )
+    };
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('kim', 'erik@charite.kim.telematik', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'kim', id, now() from correspondents",
+        )
+        .await;
+    tables.sql(&dispatch("d1@x")).await;
+    tables.up_to(i64::MAX).await;
+    tables.sql(&dispatch("d2@x")).await;
+    let known = "select count(*) || ' ' || count(reports_requested) from dispatches";
+    assert_eq!(tables.sql(known).await, "2 0");
+}
+
 /// A channel's own room belongs to no conversation, and there is one of it.
 #[tokio::test]
 async fn a_room_has_what_its_kind_has() {

@@ -10,6 +10,16 @@ use crate::store::{
     seal::Purpose,
 };
 
+/// How a dispatch ended.
+struct DispatchSettled<'a> {
+    state: DeliveryState,
+    reply: &'a str,
+    notice: &'a Notice,
+    /// Where and why a person has to look.
+    parked_for: Option<(&'a ChannelName, &'a str)>,
+    at: OffsetDateTime,
+}
+
 impl Store {
     /// Nothing is left of a dispatch that could leave: it is withdrawn, and `notice` says so.
     pub async fn withdraw_empty(
@@ -108,6 +118,46 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
+        let end = DispatchSettled { state, reply, notice, parked_for, at };
+        self.settle_in(&mut transaction, dispatch, end).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Settles a dispatch that its server took. `reports_requested`: the server agreed to report what
+    /// becomes of it.
+    pub async fn settle_accepted(
+        &self,
+        dispatch: &StoredDispatch,
+        reply: &str,
+        reports_requested: bool,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let state = DeliveryState::Accepted;
+        let end = DispatchSettled { state, reply, notice, parked_for: None, at };
+        if self.settle_in(&mut transaction, dispatch, end).await? {
+            sqlx::query!(
+                "update dispatches set reports_requested = $2 where id = $1",
+                dispatch.id.0,
+                reports_requested,
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// `false`: another task settled it.
+    async fn settle_in(
+        &self,
+        connection: &mut PgConnection,
+        dispatch: &StoredDispatch,
+        end: DispatchSettled<'_>,
+    ) -> Result<bool, StoreError> {
+        let DispatchSettled { state, reply, notice, parked_for, at } = end;
         let settled = sqlx::query!(
             "update dispatches
              set state = $2,
@@ -123,21 +173,19 @@ impl Store {
             &state.before(),
             dispatch.begun,
         )
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?
         .rows_affected();
-        if settled == 1 {
-            note_reached(&mut transaction, dispatch, state, at).await?;
-            self.insert_notice(&mut transaction, dispatch.conversation.0, dispatch.id, notice)
-                .await?;
-            if let Some((channel, reason)) = parked_for {
-                let kind = ParkedKind::Dispatch;
-                parked::insert(&mut transaction, kind, dispatch.id.0, channel.as_str(), reason, at)
-                    .await?;
-            }
+        if settled != 1 {
+            return Ok(false);
         }
-        transaction.commit().await?;
-        Ok(())
+        note_reached(&mut *connection, dispatch, state, at).await?;
+        self.insert_notice(&mut *connection, dispatch.conversation.0, dispatch.id, notice).await?;
+        if let Some((channel, reason)) = parked_for {
+            let kind = ParkedKind::Dispatch;
+            parked::insert(connection, kind, dispatch.id.0, channel.as_str(), reason, at).await?;
+        }
+        Ok(true)
     }
 
     /// Settles a dispatch whose row cannot be read: if it may have left, it is unclear, otherwise

@@ -3,15 +3,20 @@
 use super::lines::ReplyLines;
 use crate::model::{Outcome, Reached, Why};
 use crate::transport::{
-    error::MailServerError,
+    error::{MailServerError, trouble_with_tls},
     reply::{Names, presentable},
     server::MailServer,
     wire::Fault,
 };
 
+/// A Clientmodul's answer to a user name that is incomplete, or whose call context the Konnektor does
+/// not know (gemSpec_CM_KOMLE Tab_SMTP_Verbindung).
+pub(super) const WRONG_USER_NAME: u16 = 501;
+
 /// How a dialogue that reached the final dot ended.
 pub(super) enum DialogueEnd {
-    Accepted(ReplyLines),
+    /// `bool`: the server agreed to report what becomes of the mail.
+    Accepted(ReplyLines, bool),
     Unclear(String),
 }
 
@@ -57,6 +62,11 @@ impl DialogueStop {
         matches!(&self.why, WhyStopped::Reply(reply) if (400..500).contains(&reply.code))
     }
 
+    /// Whether the server does not understand the user name.
+    pub(super) fn is_wrong_user_name(&self) -> bool {
+        matches!(&self.why, WhyStopped::Reply(reply) if reply.code == WRONG_USER_NAME)
+    }
+
     pub(super) fn outcome(self, names: &Names) -> Outcome {
         let Self { at, why } = self;
         let later = |at, sentence| Outcome::TryLater { at, why: Why::Fault(sentence) };
@@ -73,8 +83,22 @@ impl DialogueStop {
             }
             WhyStopped::TooLarge(sentence) => Outcome::Refused { at, why: Why::TooLarge(sentence) },
             WhyStopped::Unfit(sentence) => Outcome::Refused { at, why: Why::Fault(sentence) },
-            WhyStopped::Fault(fault) => later(at, sentence(&fault, names)),
-            WhyStopped::Server(error) => later(at, sentence(&error, &Names::default())),
+            WhyStopped::Fault(fault) => {
+                let sentence = sentence(&fault, names);
+                let why = match trouble_with_tls(&fault) {
+                    Some(trouble) if at < Reached::Sender => Why::NoSession(trouble, sentence),
+                    _ => Why::Fault(sentence),
+                };
+                Outcome::TryLater { at, why }
+            }
+            WhyStopped::Server(error) => {
+                let sentence = sentence(&error, &Names::default());
+                let why = match error.trouble() {
+                    Some(trouble) => Why::NoSession(trouble, sentence),
+                    None => Why::Fault(sentence),
+                };
+                Outcome::TryLater { at, why }
+            }
             WhyStopped::Lost => later(
                 at,
                 "broken off before its end: the rest of the mail could not be read".into(),
@@ -94,6 +118,8 @@ impl DialogueStop {
                 let source = Fault::Refused { reply: reply.reply(&names).to_string() };
                 if reply.code < 500 {
                     MailServerError::Busy { host, source }
+                } else if reply.code == WRONG_USER_NAME {
+                    MailServerError::UserName { host, source }
                 } else {
                     MailServerError::Credentials { host, source }
                 }

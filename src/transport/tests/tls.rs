@@ -15,11 +15,15 @@ use tokio_rustls::TlsAcceptor;
 
 use super::scripted::{PLAIN, ScriptedServer, account, chain};
 use crate::{
-    model::{Envelope, MailAddress, Outcome, Reached},
+    model::{AccountTrouble, Envelope, MailAddress, Outcome, Reached},
+    rules::accounts::{AccountSight, sight_of},
     transport::{
         ClientCertificate, Fingerprint, MailServer, MailServerError, MailServerErrorKind, Mailbox,
         MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, certificates, private_key,
-        probe_login, smtp::probe_login_over, submit,
+        probe_login,
+        smtp::{probe_login_over, submit_over},
+        submit,
+        wire::BoxedIo,
     },
 };
 
@@ -196,6 +200,43 @@ async fn kim_3_a_server_that_wants_a_certificate_gets_ours_and_nobody_else_s() {
         assert!(is_untrusted(&acceptor, &with(Some(client(&foreign)))).await);
         assert!(is_untrusted(&acceptor, &with(None)).await);
     }
+}
+
+/// The team is told what to look at: the server's certificate, or ours.
+#[tokio::test]
+async fn kim_3_6_a_changed_certificate_is_told_from_one_of_ours_that_is_refused() {
+    let (ours, foreign) = (authority(), authority());
+    let today = identity(&ours, "mail.praxis.example", 2999);
+    let tomorrow = identity(&ours, "mail.praxis.example", 2999);
+    let pinned = || trusting(ServerTrust::Pins(vec![today.pin()]), TlsMode::Implicit);
+    let trouble = async |acceptor: &TlsAcceptor, account: &MailServer| {
+        log_in(acceptor, account).await.unwrap_err().trouble()
+    };
+    let rotated = trouble(&tomorrow.acceptor(), &pinned()).await;
+    assert_eq!(rotated, Some(AccountTrouble::Certificate));
+    let stranger = client_certificate(&identity(&foreign, "gateway", 2999));
+    for version in [&TLS12, &TLS13] {
+        let acceptor = today.acceptor_for(&[version], Some(&ours));
+        for own in [None, Some(stranger.clone())] {
+            let account = MailServer { client_certificate: own, ..pinned() };
+            let refused = trouble(&acceptor, &account).await;
+            assert_eq!(refused, Some(AccountTrouble::OwnCertificate), "{version:?}");
+            let smtp = ScriptedServer::new().encrypt(&acceptor).say("220 x\r\n");
+            let outcome = smtp.play(async |io| submitted(io, &account).await).await;
+            let sight = AccountSight::Trouble(AccountTrouble::OwnCertificate);
+            assert_eq!(sight_of(&outcome), Some(sight), "{outcome:?}");
+        }
+    }
+    let smtp = ScriptedServer::new().encrypt(&tomorrow.acceptor());
+    let outcome = smtp.play(async |io| submitted(io, &pinned()).await).await;
+    let sight = AccountSight::Trouble(AccountTrouble::Certificate);
+    assert_eq!(sight_of(&outcome), Some(sight), "{outcome:?}");
+}
+
+async fn submitted(io: BoxedIo, account: &MailServer) -> Outcome {
+    let address = |text| MailAddress::new(text).unwrap();
+    let envelope = Envelope { from: address("a@b.example"), to: address("c@d.example") };
+    submit_over(io, account, &envelope, &b"A: b\n\nc\n"[..], async || Ok::<_, Infallible>(())).await
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub struct PracticeChannel {
     pub more: String,
     /// Further lines for `[channel.inbox]`, such as `after_relay = "delete"`.
     pub more_inbox: String,
+    /// The lines for `[channel.kim]`. Without reports of delivery, unless a test is about them: each would
+    /// be one more letter.
+    pub more_kim: String,
     /// Where answers go when it is not Exim: host and port of a server without TLS.
     pub outbox_port: Option<u16>,
 }
@@ -56,6 +59,9 @@ impl PracticeChannel {
             collect_seconds: 1,
             more: String::new(),
             more_inbox: String::new(),
+            more_kim: "delivery_reports = false\nsupport = \"hilfe@hersteller.example\"\n\
+                       user_agent = \"Umstieg-Test/1\"\n"
+                .to_owned(),
             outbox_port: None,
         }
     }
@@ -118,6 +124,9 @@ impl PracticeChannel {
                 user(other)
             ),
         };
+        if self.kind == "kim" {
+            let _ = write!(toml, "[channel.kim]\n{}\n", self.more_kim);
+        }
         if self.kind == "fax" {
             let domain = self.address.split('@').nth(1).unwrap_or_default();
             let _ = write!(
