@@ -207,6 +207,15 @@ impl Channel {
         }
     }
 
+    /// How long a mail server that agreed to report may be silent before the room is told. Nothing where
+    /// no server is asked.
+    pub fn report_wait(&self) -> Option<Duration> {
+        match &self.dialect {
+            Dialect::Kim(profile) => Some(profile.report_wait),
+            Dialect::Fax(_) => None,
+        }
+    }
+
     /// The mail address a dispatch to this correspondent is handed over for.
     pub fn recipient(&self, correspondent: &Correspondent) -> Result<MailAddress, WhyNot> {
         match (&self.dialect, correspondent) {

@@ -231,6 +231,7 @@ impl Phrase {
                 values.set("why", FluentValue::from(why.word()));
                 ("dispatch-undelivered", values)
             }
+            Self::DispatchUnreported { at } => ("dispatch-unreported", moment(language, *at)),
             Self::DispatchContradicted => plain("dispatch-contradicted"),
             Self::DispatchUnclear { at } => with("dispatch-unclear", "time", time(*at)),
             Self::DispatchUnclearInterrupted => plain("dispatch-unclear-interrupted"),

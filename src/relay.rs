@@ -57,6 +57,7 @@ pub use hand_over::hand_over;
 pub use hearing::Hearing;
 pub use place_letters::place_letters;
 pub use read_room::read_room;
+pub use reported::tell_of_silence;
 pub use seats::Seats;
 pub use send_posts::send_posts;
 pub use stored_mail::head_identity;

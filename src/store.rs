@@ -75,7 +75,9 @@ pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
 pub use rekey::{RekeyError, RekeyProgress, SEALED, SealedColumn, UNSEALED, rekey};
-pub use reports::{NewReport, ReportStep, ReportTaken, ReportedDispatch, WaitingReport};
+pub use reports::{
+    NewReport, ReportStep, ReportTaken, ReportedDispatch, UnreportedDispatch, WaitingReport,
+};
 pub use room_events::{StoredEvent, UnreadableEvent};
 pub use server_names::NamesError;
 pub use strangers::StrangeDispatch;

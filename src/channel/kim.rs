@@ -1,5 +1,7 @@
 //! KIM: mail between health care providers, behind a Clientmodul.
 
+use std::time::Duration;
+
 use super::WhyNot;
 use crate::model::MailAddress;
 
@@ -40,6 +42,8 @@ pub struct KimProfile {
     pub mail_bytes_max: u64,
     pub systems: KimSystems,
     pub receipts: Receipts,
+    /// How long a mail server that agreed to report may be silent before the room is told.
+    pub report_wait: Duration,
 }
 
 /// The systems that a KIM mail names (KIM-23). The headers are unencrypted: nothing here names a person.
@@ -91,6 +95,9 @@ impl KimProfile {
     /// The largest mail that KIM transports at all, in bytes as sent: about 500 MB before base64.
     pub const LARGE_MAIL_BYTES_MAX: u64 = 734_003_200;
 
+    /// Most reports come within minutes; a server that cannot deliver tries for days.
+    pub const REPORT_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// The entry for a chat's words in KIM's list of applications: the only one that the gateway writes
     /// (KIM-33).
     const SERVICE: &str = "KIM-Mail;Default;V1.0";
@@ -101,6 +108,7 @@ impl KimProfile {
             mail_bytes_max: Self::MAIL_BYTES_MAX,
             systems: KimSystems::default(),
             receipts: Receipts::default(),
+            report_wait: Self::REPORT_WAIT,
         }
     }
 

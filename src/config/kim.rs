@@ -1,5 +1,7 @@
 //! `[channel.kim]`: what a KIM account has besides its two servers.
 
+use std::time::Duration;
+
 use super::{
     mail_server::{host_name, one_line},
     reader::Section,
@@ -41,6 +43,7 @@ pub(super) struct KimSection {
     pub(super) delivery_reports: bool,
     systems: KimSystems,
     receipts: Receipts,
+    report_wait: Duration,
     large_mails: bool,
 }
 
@@ -68,8 +71,11 @@ pub(super) fn read(
         Some(false) | None => Receipts::NotRequested,
     };
     let large_mails = section.flag("large_mails").unwrap_or(false);
+    let report_wait = section
+        .whole("report_hours", 1..=720)
+        .map_or(KimProfile::REPORT_WAIT, |hours| Duration::from_secs(60 * 60 * hours));
     section.close();
-    KimSection { users, delivery_reports, systems, receipts, large_mails }
+    KimSection { users, delivery_reports, systems, receipts, report_wait, large_mails }
 }
 
 /// A user name that is given as a whole is not built. What would be built for nothing is a mistake: one
@@ -108,7 +114,7 @@ impl KimSection {
         environment: KimEnvironment,
         mail_bytes_max: Option<u64>,
     ) -> KimProfile {
-        let KimSection { systems, receipts, large_mails, .. } = self;
+        let KimSection { systems, receipts, report_wait, large_mails, .. } = self;
         let most = match large_mails {
             true => KimProfile::LARGE_MAIL_BYTES_MAX,
             false => KimProfile::MAIL_BYTES_MAX,
@@ -117,7 +123,7 @@ impl KimSection {
             outbox.wrong("mail_bytes_max", AdminPhrase::WantsLargeMails);
         }
         let mail_bytes_max = mail_bytes_max.unwrap_or(most);
-        KimProfile { environment, mail_bytes_max, systems, receipts }
+        KimProfile { environment, mail_bytes_max, systems, receipts, report_wait }
     }
 }
 

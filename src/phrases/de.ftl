@@ -56,6 +56,7 @@ dispatch-undelivered = Nicht angekommen: { $why ->
     [blocked] Die Gegenseite nimmt von unserer Adresse nichts an. Bitte rufen Sie dort an, oder wählen Sie einen anderen Weg.
    *[unknown] Der Mailserver nennt keinen Grund. Bitte rufen Sie die Gegenseite an, oder wählen Sie einen anderen Weg.
     } (Gemeldet am { $day } um { $time } Uhr. Den Bericht selbst erhalten Sie, wenn Sie hierauf mit !original antworten.)
+dispatch-unreported = An KIM übergeben am { $day } um { $time } Uhr. Seither kam kein Zustellbericht; ob die Antwort angekommen ist, ist nicht bekannt. Ist sie wichtig, fragen Sie bitte telefonisch nach.
 dispatch-contradicted = Widersprüchlich: Ein Bericht sagt, dass die Antwort angekommen ist, ein anderer, dass sie es nicht ist. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut. Den letzten Bericht erhalten Sie, wenn Sie hierauf mit !original antworten.
 dispatch-unclear = Unklar: Die Verbindung brach um { $time } Uhr ab, nachdem alles übertragen war. Die Antwort ist möglicherweise angekommen; ein zweiter Versuch käme dann doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.
 dispatch-unclear-interrupted = Unklar: Umstieg wurde unterbrochen, während die Antwort übergeben wurde, und weiß nicht, ob sie angekommen ist. Ist sie es, käme ein zweiter Versuch doppelt an. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut.

@@ -56,6 +56,7 @@ dispatch-undelivered = Not arrived: { $why ->
     [blocked] the other side takes nothing from our address. Please call them, or choose another way.
    *[unknown] the mail server gives no reason. Please call the other side, or choose another way.
     } (Reported on { $day } at { $time }. For the report itself, reply to this with !original.)
+dispatch-unreported = Handed over to KIM on { $day } at { $time }. No delivery report has come since; it is not known whether the answer arrived. If it is important, please ask by telephone.
 dispatch-contradicted = Contradictory: one report says that the answer arrived, another one that it did not. Please ask by telephone. If it did not arrive, write !retry. For the last report, reply to this with !original.
 dispatch-unclear = Unclear: the connection broke at { $time } after everything had been sent. The answer may have arrived; a second attempt would then deliver it twice. Please ask by telephone. If it has not arrived, write !retry.
 dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer was being handed over, and does not know whether it has arrived. If it has, a second attempt would arrive twice. Please ask by telephone. If it has not arrived, write !retry.

@@ -52,6 +52,10 @@ pub enum Phrase {
     },
     /// One report says that it arrived, and another one that it did not.
     DispatchContradicted,
+    /// It was handed over then, and nobody has reported what became of it, as was asked.
+    DispatchUnreported {
+        at: OffsetDateTime,
+    },
     /// No login is tried for now, because a login of its account was refused.
     DispatchWaitsForAccount,
     DispatchUnclear {

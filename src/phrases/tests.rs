@@ -42,6 +42,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::DispatchRead { at: AT },
         Phrase::DispatchDiscarded { at: AT },
         Phrase::DispatchContradicted,
+        Phrase::DispatchUnreported { at: AT },
         Phrase::DispatchUnclear { at: AT },
         Phrase::DispatchUnclearInterrupted,
         Phrase::DispatchUnclearDamaged,

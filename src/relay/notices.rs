@@ -20,6 +20,7 @@ pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
         Phrase::DispatchAcceptedKim { .. }
         | Phrase::DispatchAcceptedElsewhere { .. }
         | Phrase::DispatchAcceptedFax { .. }
+        | Phrase::DispatchUnreported { .. }
         | Phrase::DispatchRelayed { .. }
         | Phrase::DispatchDelayed { .. } => {
             Phrase::DispatchAcceptedAgain { said: Box::new(phrase) }

@@ -17,6 +17,9 @@ use crate::{
     store::{NewReport, ReportStep, ReportTaken, ReportedDispatch, StoreError},
 };
 
+/// Rooms told of silence in one step of the sweep: after a day without reports there may be hundreds.
+const SILENT_AT_ONCE: i64 = 50;
+
 /// Takes a report for what it says about its dispatch. `false`: it moves none, and is a letter like
 /// any other.
 pub(super) async fn take(
@@ -94,6 +97,26 @@ pub(super) async fn catch_up(
         };
         if ended {
             tell(line, dispatch, report.said, follows);
+        }
+    }
+    Ok(())
+}
+
+/// Tells the rooms of dispatches whose mail server agreed to report and has been silent for as long as
+/// the channel sets. It is said once, in the place of "handed over": nothing has gone wrong for certain.
+pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
+    let now = ctx.clock.now();
+    for (name, line) in &ctx.channels {
+        let Some(wait) = line.channel.report_wait() else { continue };
+        for dispatch in ctx.store.unreported(name, now - wait, SILENT_AT_ONCE).await? {
+            let phrase = Phrase::DispatchUnreported { at: dispatch.taken_at };
+            let phrase = said_of(phrase, dispatch.may_have_arrived);
+            let notice = match &dispatch.first_event {
+                Some(event_id) => notice_to(line, &phrase, event_id),
+                None => notice(line, &phrase),
+            };
+            ctx.store.tell_unreported(&dispatch, &notice, now).await?;
+            info!(dispatch.id = %dispatch.id, channel.name = %name, "Nobody reported what became of dispatch {}", dispatch.id);
         }
     }
     Ok(())

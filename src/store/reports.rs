@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
+use super::{Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
 use crate::model::{
     ChannelName, ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId,
     Notice,
@@ -76,6 +76,16 @@ pub struct WaitingReport {
     pub why: Option<String>,
     /// Another attempt began since: what failed before it says nothing of it.
     pub is_overtaken: bool,
+}
+
+/// A dispatch that was taken over, and of which nobody has reported anything since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreportedDispatch {
+    pub id: DispatchId,
+    pub conversation: ConversationId,
+    pub taken_at: OffsetDateTime,
+    pub may_have_arrived: bool,
+    pub first_event: Option<String>,
 }
 
 impl Store {
@@ -296,6 +306,79 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Dispatches of a channel that their mail server took before this moment, having agreed to report
+    /// what becomes of them, and of which nobody has reported anything; the room was not told. At most
+    /// `limit`, the oldest first.
+    pub async fn unreported(
+        &self,
+        channel: &ChannelName,
+        before: OffsetDateTime,
+        limit: i64,
+    ) -> Result<Vec<UnreportedDispatch>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select
+                 dispatch.id,
+                 dispatch.conversation_id,
+                 dispatch.settled_at as "settled_at!: Moment",
+                 dispatch.may_have_arrived,
+                 first_event_of(dispatch.id) as first_event
+             from dispatches as dispatch
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             where dispatch.state = 'accepted'
+               and dispatch.reports_requested
+               and dispatch.silence_told_at is null
+               and dispatch.settled_at < $2
+               and conversation.channel = $1
+             order by dispatch.settled_at
+             limit $3"#,
+            channel.as_str(),
+            before,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(UnreportedDispatch {
+                    id: DispatchId(row.id),
+                    conversation: ConversationId(row.conversation_id),
+                    taken_at: row.settled_at.read("dispatches", "settled_at", row.id)?,
+                    may_have_arrived: row.may_have_arrived,
+                    first_event: row.first_event,
+                })
+            })
+            .collect()
+    }
+
+    /// Tells the room of a dispatch, once, that nobody has reported what became of it.
+    pub async fn tell_unreported(
+        &self,
+        dispatch: &UnreportedDispatch,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_news = sqlx::query!(
+            "update dispatches
+             set silence_told_at = $2
+             where id = $1
+               and state = 'accepted'
+               and silence_told_at is null",
+            dispatch.id.0,
+            at,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if is_news {
+            let conversation = dispatch.conversation.0;
+            self.insert_notice(&mut transaction, conversation, dispatch.id, notice).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Moves a dispatch from the state in which it was judged, unless it moved meanwhile.

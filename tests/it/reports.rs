@@ -322,3 +322,25 @@ async fn r14_what_could_not_be_decrypted_stays_also_in_the_form_of_a_report() {
     let left = stage.world.mail.mails(&stage.practice).unwrap();
     assert!(left.iter().any(|mail| String::from_utf8_lossy(mail).contains(words)));
 }
+
+/// KIM-29: the sweep tells the room of an answer that nobody has reported what became of it, in the
+/// place of "handed over".
+#[tokio::test]
+async fn kim_29_an_answer_without_a_report_says_so_after_a_while() {
+    let stage = Stage::with(|mut channels| {
+        channels[0].more_kim = "report_hours = 5\n".to_owned();
+        channels
+    })
+    .await;
+    let (_, _, answer, _) = answered(&stage).await;
+    let notice = told(&stage.anna, &answer, &HANDED_TO_KIM).await;
+    stage
+        .query("update dispatches set reports_requested = true, settled_at = now() - interval '6 hours'")
+        .await;
+    stage
+        .database_says("select count(*) from dispatches where silence_told_at is not null", "1")
+        .await;
+    is_quiet(&stage).await;
+    let shown = stage.anna.seen().shown_body(notice.event_id()).unwrap().to_owned();
+    assert!(says(&shown, &Phrase::DispatchUnreported { at: SOME_TIME }), "{shown}");
+}

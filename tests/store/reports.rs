@@ -5,7 +5,7 @@ use umstieg::{
     store::{Placing, ReportedDispatch, Resolution},
 };
 
-use crate::tables::{NOW, StoreTables, erik, id, name, placing};
+use crate::tables::{NOW, StoreTables, after, erik, id, name, notice, placing};
 
 async fn reported(tables: &StoreTables, channel: &str, ids: &[&str]) -> Option<ReportedDispatch> {
     let ids: Vec<_> = ids.iter().map(|text| id(text)).collect();
@@ -132,4 +132,32 @@ async fn kim_29_what_did_not_arrive_leaves_again_as_another_mail() {
     assert!(!again.may_have_arrived, "it did not arrive");
     let composed = tables.store.composition(again.id).await.unwrap();
     assert_ne!(again.said_as, Some(composed.mark()), "so it gets another Message-ID");
+}
+
+/// KIM-29: of a server that agreed to report and is silent the room is told once.
+#[tokio::test]
+async fn kim_29_silence_is_told_once() {
+    let tables = StoreTables::new().await;
+    let (store, kim, said) = (&tables.store, name("kim"), notice("silent"));
+    let conversation = tables.conversation().await;
+    for (number, asked) in [("1", true), ("2", false), ("3", true)] {
+        tables.says(conversation, "@anna:x", &format!("{number}@kim.local")).await;
+        tables.closed(conversation).await;
+        let attempt = tables.leaves(conversation).await;
+        store.settle_accepted(&attempt, "250", asked, &notice("accepted"), NOW).await.unwrap();
+    }
+    let letter = tables.letter().await;
+    assert!(tables.reported("3@kim.local", letter, DeliveryState::Delivered).await.unwrap());
+
+    assert_eq!(store.unreported(&kim, NOW, 9).await.unwrap(), [], "not yet");
+    assert_eq!(store.unreported(&name("kim2"), after(1), 9).await.unwrap(), []);
+    let silent = store.unreported(&kim, after(1), 9).await.unwrap();
+    let [dispatch] = silent.as_slice() else { panic!("{silent:?}") };
+    assert_eq!((dispatch.first_event.as_deref(), dispatch.taken_at), (Some("$1@kim.local"), NOW));
+    tables.all_or_nothing(async || store.tell_unreported(dispatch, &said, after(1)).await).await;
+    tables.unchanged(store.tell_unreported(dispatch, &said, after(2))).await;
+    assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap(), []);
+    // A report that comes late still counts.
+    let late = tables.letter().await;
+    assert!(tables.reported("1@kim.local", late, DeliveryState::Read).await.unwrap());
 }
