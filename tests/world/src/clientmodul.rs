@@ -8,9 +8,9 @@
 //! Who wants to learn KIM may read the files in this order:
 //! * [`user_name`]: the strange user names, and what they stand for
 //! * [`account`]: accounts, cards, Konnektors, and what the directory knows
-//! * [`smtp`] and its `submission`: the dialogue, and what becomes of a mail behind its final dot
-//! * [`outer`]: the sealed mail around a mail
-//! * [`pop3`], [`maildrop`]: the dialogue, and what lies at the Fachdienst
+//! * `smtp` and its `submission`: the dialogue, and what becomes of a mail behind its final dot
+//! * `outer`: the sealed mail around a mail
+//! * `pop3`, `maildrop`: the dialogue, and what lies at the Fachdienst
 //! * [`handed_out`]: what RETR makes of a mail: results, notes, warnings, error mails
 //! * [`reports`], [`ready_made`]: mails of machines, and mails of all kinds to begin with
 //! * [`switches`]: how it is set up, and what goes wrong when
@@ -25,7 +25,7 @@
 //! let mail = ready_made::chat("klinik@nord.kim.telematik", "praxis@mueller.kim.telematik", "Befund", "1@kim.local", "Guten Tag");
 //! let uidl = cm.deliver("praxis@mueller.kim.telematik", KimDelivery::sealed(&mail))?;
 //! cm.set_card("praxis@mueller.kim.telematik", CardState::Locked)?;
-//! cm.goes_wrong(MishapRule::once(Step::EndOfData, Mishap::HangUpUnanswered));
+//! cm.goes_wrong(MishapRule::once(CmStep::EndOfData, Mishap::HangUpUnanswered));
 //! // … the gateway talks to cm.ports().pop3s and cm.ports().smtps, trusting cm.pin() …
 //! cm.until("the mail is deleted", |it| it.mail("praxis@mueller.kim.telematik", &uidl).deleted).await?;
 //! # Ok(())
@@ -65,8 +65,8 @@ pub use self::{
     core::{CmCore, KimDelivery},
     handed_out::{AsRead, IntegrityForm, NoteForm, ReadTrouble},
     journal::{CmJournal, MailUse, Submission},
-    reports::{DsnFacts, DsnForm},
-    switches::{AuthMechanism, Mishap, MishapRule, RecipientCheck, Step, Switches},
+    reports::{DsnFacts, DsnForm, NotSentTo},
+    switches::{AuthMechanism, CmStep, Mishap, MishapRule, RecipientCheck, Switches},
     user_name::{KimProtocol, NameGrammar},
 };
 use crate::error::{Result, WorldError};
@@ -103,11 +103,11 @@ impl Clientmodul {
         let core = Arc::new(CmCore::new()?);
         let mut doors = JoinSet::new();
         let ports = CmPorts {
-            smtps: open(&mut doors, &core, Door::Mail(KimProtocol::Smtp, true)).await?,
-            smtp_starttls: open(&mut doors, &core, Door::Mail(KimProtocol::Smtp, false)).await?,
-            pop3s: open(&mut doors, &core, Door::Mail(KimProtocol::Pop3, true)).await?,
-            pop3_stls: open(&mut doors, &core, Door::Mail(KimProtocol::Pop3, false)).await?,
-            control: open(&mut doors, &core, Door::Control).await?,
+            smtps: open(&mut doors, &core, CmDoor::Mail(KimProtocol::Smtp, true)).await?,
+            smtp_starttls: open(&mut doors, &core, CmDoor::Mail(KimProtocol::Smtp, false)).await?,
+            pop3s: open(&mut doors, &core, CmDoor::Mail(KimProtocol::Pop3, true)).await?,
+            pop3_stls: open(&mut doors, &core, CmDoor::Mail(KimProtocol::Pop3, false)).await?,
+            control: open(&mut doors, &core, CmDoor::Control).await?,
         };
         Ok(Self { core, ports, _doors: doors })
     }
@@ -127,13 +127,13 @@ impl Deref for Clientmodul {
 
 /// What a port is for.
 #[derive(Clone, Copy)]
-enum Door {
+enum CmDoor {
     /// And whether TLS begins with the first byte.
     Mail(KimProtocol, bool),
     Control,
 }
 
-async fn open(doors: &mut JoinSet<()>, core: &Arc<CmCore>, door: Door) -> Result<u16> {
+async fn open(doors: &mut JoinSet<()>, core: &Arc<CmCore>, door: CmDoor) -> Result<u16> {
     let failed = |error| WorldError::io("listen as a Clientmodul", error);
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
@@ -155,8 +155,8 @@ async fn open(doors: &mut JoinSet<()>, core: &Arc<CmCore>, door: Door) -> Result
 }
 
 /// A session to its end, whichever way that comes.
-async fn serve(door: Door, tcp: TcpStream, core: Arc<CmCore>) {
-    let Door::Mail(protocol, is_implicit) = door else { return control::serve(tcp, core).await };
+async fn serve(door: CmDoor, tcp: TcpStream, core: Arc<CmCore>) {
+    let CmDoor::Mail(protocol, is_implicit) = door else { return control::serve(tcp, core).await };
     let talk = CmTalk::new(tcp, core, protocol);
     let talk = if is_implicit { talk.encrypted().await } else { Ok(talk) };
     if let Ok(talk) = talk {

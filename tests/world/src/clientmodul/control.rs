@@ -30,7 +30,7 @@ use super::{
     core::{CmCore, KimDelivery},
     handed_out::AsRead,
     ready_made,
-    reports::{self, DsnFacts, DsnForm},
+    reports::{self, DsnFacts, DsnForm, NotSentTo},
     switches::{MAIL_BYTES_MAX, MishapRule, Switches},
     user_name::KimProtocol,
 };
@@ -123,6 +123,8 @@ enum DeliverKind {
     Receipt,
     Absence,
     Dsn,
+    /// The Clientmodul's error mail that `from` could not get a mail (4003).
+    NotSent,
     /// `text` is the mail inside.
     Sealed,
     /// `text` is the mail, without encryption.
@@ -248,6 +250,10 @@ fn delivery(core: &CmCore, order: &DeliverOrder) -> KimDelivery {
         }
         DeliverKind::Absence => KimDelivery::plain(&reports::absence(from, &facts, text, false)),
         DeliverKind::Dsn => KimDelivery::plain(&reports::dsn(&facts, DsnForm::Clean)),
+        DeliverKind::NotSent => {
+            let refused = [NotSentTo { recipient: from, code: "4003" }];
+            KimDelivery::plain(&reports::not_sent(&facts, &refused, true))
+        }
         DeliverKind::Sealed => KimDelivery::sealed(text.as_bytes()),
         DeliverKind::Plain => KimDelivery::plain(text.as_bytes()),
     };

@@ -15,9 +15,9 @@ use super::{
     handed_out::AsRead,
     head,
     journal::{AskedCommand, CmJournal, LoginTry},
-    maildrop::{KeptMail, Maildrop},
+    maildrop::{Maildrop, MaildropMail},
     outer::{OuterFacts, OuterMail},
-    switches::{Mishap, MishapRule, Step, Switches},
+    switches::{CmStep, Mishap, MishapRule, Switches},
     user_name::KimProtocol,
 };
 use crate::{
@@ -71,7 +71,7 @@ impl KimDelivery {
         self
     }
 
-    /// Another X-KOM-LE-Version than `1.5`.
+    /// Another X-KOM-LE-Version than `1.5`; RETR of any but this and `1.0` brings an error mail (4008).
     #[must_use]
     pub fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);
@@ -133,7 +133,7 @@ impl CmState {
             let facts = OuterFacts { time, days_kept, from, to, kas_size, version };
             Arc::new(OuterMail::around(&delivery.mail, &facts))
         });
-        let mail = KeptMail {
+        let mail = MaildropMail {
             uidl: uidl.clone(),
             inner: Arc::new(delivery.mail),
             outer,
@@ -344,7 +344,7 @@ impl CmCore {
     /// Notes a command, and says what goes wrong with it; beside it, how often was released so far.
     ///
     /// In one step: who has read of the command in the journal may release it at once.
-    pub(super) fn asked(&self, at: Step, command: AskedCommand) -> (Option<Mishap>, u64) {
+    pub(super) fn asked(&self, at: CmStep, command: AskedCommand) -> (Option<Mishap>, u64) {
         let mut state = self.state();
         let (account, uidl) = (command.account.as_deref(), command.uidl.as_deref());
         let mishap = state

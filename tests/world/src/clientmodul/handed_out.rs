@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     account::{CardState, KonnektorState},
     head,
-    maildrop::KeptMail,
+    maildrop::MaildropMail,
 };
 
 /// How a mail is handed out.
@@ -116,6 +116,9 @@ pub enum ReadTrouble {
     LargeOff,
 }
 
+/// The X-KOM-LE-Version that can be read.
+const KNOWN_VERSIONS: [&str; 2] = ["1.0", "1.5"];
+
 /// Code, result of decryption, subject, text.
 struct TroubleRow(&'static str, &'static str, &'static str, &'static str);
 
@@ -167,7 +170,7 @@ pub(super) struct HandedOut {
 
 /// The mail as RETR brings it now: cards come and go between two tries.
 pub(super) fn handed_out(
-    mail: &KeptMail,
+    mail: &MaildropMail,
     as_read: &AsRead,
     card: CardState,
     konnektor: KonnektorState,
@@ -176,7 +179,10 @@ pub(super) fn handed_out(
         return HandedOut { bytes: mail.inner.to_vec(), is_error: false };
     };
     let trouble = match (konnektor, card) {
-        (KonnektorState::Reachable, CardState::Unlocked) => as_read.trouble,
+        (KonnektorState::Reachable, CardState::Unlocked) => {
+            let is_known = KNOWN_VERSIONS.contains(&outer.version.as_str());
+            as_read.trouble.or((!is_known).then_some(ReadTrouble::Version))
+        }
         (KonnektorState::Reachable, CardState::Locked) => Some(ReadTrouble::Key),
         _ => Some(ReadTrouble::Konnektor),
     };

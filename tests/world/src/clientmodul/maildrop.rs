@@ -15,7 +15,7 @@ const GONE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A mail in a maildrop.
 #[derive(Clone, Debug)]
-pub(super) struct KeptMail {
+pub(super) struct MaildropMail {
     /// Never changes, and never comes again.
     pub uidl: String,
     /// The mail itself: what is inside the outer one, or what is passed through.
@@ -28,7 +28,7 @@ pub(super) struct KeptMail {
     pub expires: i64,
 }
 
-impl KeptMail {
+impl MaildropMail {
     /// As LIST has it: the size of the outer mail.
     pub(super) fn size(&self) -> usize {
         self.outer.as_ref().map_or(self.inner.len(), |outer| outer.size())
@@ -38,15 +38,15 @@ impl KeptMail {
 /// The mails of one account, and whether somebody reads them.
 #[derive(Debug, Default)]
 pub(super) struct Maildrop {
-    mails: Vec<KeptMail>,
-    gone: Vec<KeptMail>,
+    mails: Vec<MaildropMail>,
+    gone: Vec<MaildropMail>,
     /// A session holds the lock (RFC 1939, 4).
     pub is_locked: bool,
 }
 
 impl Maildrop {
     /// `false`: it is full.
-    pub(super) fn add(&mut self, mail: KeptMail) -> bool {
+    pub(super) fn add(&mut self, mail: MaildropMail) -> bool {
         let bytes: usize = self.mails.iter().map(|mail| mail.inner.len()).sum();
         let fits = self.mails.len() < MAILS_MAX && bytes + mail.inner.len() <= BYTES_MAX;
         if fits {
@@ -56,13 +56,13 @@ impl Maildrop {
     }
 
     /// What is there now; what is too old for the Fachdienst vanishes here.
-    pub(super) fn mails(&mut self, now: i64) -> Vec<KeptMail> {
+    pub(super) fn mails(&mut self, now: i64) -> Vec<MaildropMail> {
         self.mails.retain(|mail| mail.expires > now);
         self.mails.clone()
     }
 
     /// A mail that is there, or was deleted not long ago.
-    pub(super) fn find(&self, uidl: &str) -> Option<&KeptMail> {
+    pub(super) fn find(&self, uidl: &str) -> Option<&MaildropMail> {
         self.mails.iter().chain(&self.gone).find(|mail| mail.uidl == uidl)
     }
 
@@ -70,7 +70,7 @@ impl Maildrop {
         self.mails.iter().any(|mail| mail.uidl == uidl)
     }
 
-    pub(super) fn get_mut(&mut self, uidl: &str) -> Option<&mut KeptMail> {
+    pub(super) fn get_mut(&mut self, uidl: &str) -> Option<&mut MaildropMail> {
         self.mails.iter_mut().find(|mail| mail.uidl == uidl)
     }
 

@@ -37,6 +37,8 @@ pub(super) struct OuterFacts {
 pub(super) struct OuterMail {
     /// With the line end of its last field.
     pub head: Vec<u8>,
+    /// X-KOM-LE-Version.
+    pub version: String,
     body_bytes: usize,
 }
 
@@ -80,7 +82,7 @@ impl OuterMail {
             Some(_) => KAS_BODY_BYTES,
             None => encoded(inner.len() + CMS_BYTES),
         };
-        Self { head: out, body_bytes }
+        Self { head: out, version: facts.version.clone(), body_bytes }
     }
 
     /// What LIST says. No measure of what RETR brings.

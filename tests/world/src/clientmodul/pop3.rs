@@ -10,8 +10,8 @@ use super::{
     head,
     journal::LoginTry,
     login::{self, LoginOutcome},
-    maildrop::KeptMail,
-    switches::Step,
+    maildrop::MaildropMail,
+    switches::CmStep,
     talk::{CmTalk, UntilEnd},
     user_name::KimProtocol,
 };
@@ -35,7 +35,7 @@ impl Drop for MaildropLock {
 struct OpenMaildrop {
     lock: MaildropLock,
     /// As they were at the login; numbers in commands count from one.
-    mails: Vec<KeptMail>,
+    mails: Vec<MaildropMail>,
     /// Marked with DELE, by place.
     marked: BTreeSet<usize>,
 }
@@ -50,7 +50,7 @@ struct Pop3Talk {
 pub(super) async fn serve(talk: CmTalk) -> UntilEnd {
     let mut pop3 = Pop3Talk { talk, user: None, open: None };
     let greeting = |_: &mut CmTalk| b"+OK KOM-LE Clientmodul POP3\r\n".to_vec();
-    pop3.talk.answer(Step::Pop3Greeting, "(connected)", None, greeting).await?;
+    pop3.talk.answer(CmStep::Pop3Greeting, "(connected)", None, greeting).await?;
     loop {
         let line = pop3.talk.line().await?;
         let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
@@ -82,7 +82,7 @@ impl Pop3Talk {
             lines.push("STLS");
         }
         let answer = format!("{}\r\n.\r\n", lines.join("\r\n"));
-        self.talk.answer(Step::Capa, "CAPA", None, |_| answer.into_bytes()).await.map(drop)
+        self.talk.answer(CmStep::Capa, "CAPA", None, |_| answer.into_bytes()).await.map(drop)
     }
 
     async fn refuses(&mut self, verb: &str) -> UntilEnd {
@@ -153,7 +153,7 @@ impl Pop3Talk {
             });
             format!("{answer}\r\n").into_bytes()
         };
-        self.talk.answer(Step::Pop3Login, verb, None, work).await?;
+        self.talk.answer(CmStep::Pop3Login, verb, None, work).await?;
         self.open = open;
         Ok(())
     }
@@ -166,42 +166,42 @@ impl Pop3Talk {
         let uidl = asked.as_ref().map(|(_, mail)| mail.uidl.clone());
         let uidl = uidl.as_deref();
         let step = match verb {
-            "STAT" => Step::Stat,
-            "LIST" => Step::List,
-            "UIDL" => Step::Uidl,
-            "TOP" => Step::Top,
-            "RETR" => Step::Retr,
-            "DELE" => Step::Dele,
-            "RSET" => Step::Rset,
-            "NOOP" => Step::Noop,
+            "STAT" => CmStep::Stat,
+            "LIST" => CmStep::List,
+            "UIDL" => CmStep::Uidl,
+            "TOP" => CmStep::Top,
+            "RETR" => CmStep::Retr,
+            "DELE" => CmStep::Dele,
+            "RSET" => CmStep::Rset,
+            "NOOP" => CmStep::Noop,
             _ => return self.refuses(verb).await,
         };
         let has_argument = !argument.is_empty();
         let work = |talk: &mut CmTalk| match (step, asked) {
-            (Step::Stat, _) => {
+            (CmStep::Stat, _) => {
                 let bytes: usize = open.there().map(|(_, mail)| mail.size()).sum();
                 format!("+OK {} {bytes}\r\n", open.there().count()).into_bytes()
             }
-            (Step::List, None) if !has_argument => open.listing(|mail| mail.size().to_string()),
-            (Step::Uidl, None) if !has_argument => open.listing(|mail| mail.uidl.clone()),
-            (Step::List, Some((at, mail))) => {
+            (CmStep::List, None) if !has_argument => open.listing(|mail| mail.size().to_string()),
+            (CmStep::Uidl, None) if !has_argument => open.listing(|mail| mail.uidl.clone()),
+            (CmStep::List, Some((at, mail))) => {
                 format!("+OK {} {}\r\n", at + 1, mail.size()).into_bytes()
             }
-            (Step::Uidl, Some((at, mail))) => {
+            (CmStep::Uidl, Some((at, mail))) => {
                 format!("+OK {} {}\r\n", at + 1, mail.uidl).into_bytes()
             }
-            (Step::Top, Some((_, mail))) => open.top(talk, &mail),
-            (Step::Retr, Some((_, mail))) => open.retr(talk, &mail),
-            (Step::Dele, Some((at, mail))) => {
+            (CmStep::Top, Some((_, mail))) => open.top(talk, &mail),
+            (CmStep::Retr, Some((_, mail))) => open.retr(talk, &mail),
+            (CmStep::Dele, Some((at, mail))) => {
                 open.marked.insert(at);
                 talk.core.state().journal.use_of(&open.lock.address, &mail.uidl).dele += 1;
                 b"+OK\r\n".to_vec()
             }
-            (Step::Rset, _) => {
+            (CmStep::Rset, _) => {
                 open.marked.clear();
                 b"+OK\r\n".to_vec()
             }
-            (Step::Noop, _) => b"+OK\r\n".to_vec(),
+            (CmStep::Noop, _) => b"+OK\r\n".to_vec(),
             _ => b"-ERR\r\n".to_vec(),
         };
         self.talk.answer(step, verb, uidl, work).await.map(drop)
@@ -217,7 +217,7 @@ impl Pop3Talk {
             drop(open);
             b"+OK\r\n".to_vec()
         };
-        self.talk.answer(Step::Pop3Quit, "QUIT", None, work).await?;
+        self.talk.answer(CmStep::Pop3Quit, "QUIT", None, work).await?;
         self.talk.close().await;
         Ok(())
     }
@@ -235,24 +235,24 @@ impl OpenMaildrop {
     }
 
     /// The mail at a place, unless it is marked or has vanished meanwhile.
-    fn mail(&self, place: usize) -> Option<&KeptMail> {
+    fn mail(&self, place: usize) -> Option<&MaildropMail> {
         let mail = self.mails.get(place).filter(|_| !self.marked.contains(&place))?;
         let state = self.lock.core.state();
         let is_there = state.accounts.get(&self.lock.address)?.maildrop.has(&mail.uidl);
         is_there.then_some(mail)
     }
 
-    fn there(&self) -> impl Iterator<Item = (usize, &KeptMail)> {
+    fn there(&self) -> impl Iterator<Item = (usize, &MaildropMail)> {
         (0..self.mails.len()).filter_map(|place| Some((place, self.mail(place)?)))
     }
 
-    fn listing(&self, said: impl Fn(&KeptMail) -> String) -> Vec<u8> {
+    fn listing(&self, said: impl Fn(&MaildropMail) -> String) -> Vec<u8> {
         let lines = self.there().map(|(place, mail)| format!("{} {}\r\n", place + 1, said(mail)));
         format!("+OK\r\n{}.\r\n", lines.collect::<String>()).into_bytes()
     }
 
     /// The head of the outer mail, however many lines were asked for (A_2041).
-    fn top(&self, talk: &CmTalk, mail: &KeptMail) -> Vec<u8> {
+    fn top(&self, talk: &CmTalk, mail: &MaildropMail) -> Vec<u8> {
         talk.core.state().journal.use_of(&self.lock.address, &mail.uidl).top += 1;
         let mail_head = match &mail.outer {
             Some(outer) => outer.head.as_slice(),
@@ -261,7 +261,7 @@ impl OpenMaildrop {
         several(&[mail_head, b"\r\n"].concat())
     }
 
-    fn retr(&self, talk: &CmTalk, mail: &KeptMail) -> Vec<u8> {
+    fn retr(&self, talk: &CmTalk, mail: &MaildropMail) -> Vec<u8> {
         let mut state = talk.core.state();
         let all_as_read = state.switches.as_read.clone();
         let Some(known) = state.accounts.get(&self.lock.address) else {
@@ -270,11 +270,14 @@ impl OpenMaildrop {
         // As it is set now, which may be otherwise than at the login.
         let now = known.maildrop.find(&mail.uidl).and_then(|mail| mail.as_read.clone());
         let (card, konnektor) = (known.account.card, known.account.konnektor);
-        let used = state.journal.use_of(&self.lock.address, &mail.uidl);
-        used.retr += 1;
-        let out = handed_out(mail, &now.unwrap_or(all_as_read), card, konnektor);
-        used.unreadable += u32::from(out.is_error);
+        state.journal.use_of(&self.lock.address, &mail.uidl).retr += 1;
+        // A large mail takes its time, and others want to go on meanwhile.
         drop(state);
+        let out = handed_out(mail, &now.unwrap_or(all_as_read), card, konnektor);
+        if out.is_error {
+            let mut state = talk.core.state();
+            state.journal.use_of(&self.lock.address, &mail.uidl).unreadable += 1;
+        }
         several(&out.bytes)
     }
 

@@ -88,6 +88,7 @@ pub fn dsn(facts: &DsnFacts<'_>, form: DsnForm) -> Vec<u8> {
 }
 
 /// Who could not get a mail, and why (S7): the code of X-KIM-Fehlermeldung.
+#[derive(Clone, Copy, Debug)]
 pub struct NotSentTo<'a> {
     pub recipient: &'a str,
     pub code: &'a str,

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{
     journal::{LoginTry, SubmittedRecipient},
     login::{self, LoginOutcome},
-    switches::{AuthMechanism, MAIL_BYTES_MAX, RecipientCheck, SERVICE_AWAY, Step, Switches},
+    switches::{AuthMechanism, CmStep, MAIL_BYTES_MAX, RecipientCheck, SERVICE_AWAY, Switches},
     talk::{CmEnd, CmTalk, UntilEnd},
     user_name::{KimProtocol, NameTrouble},
 };
@@ -33,7 +33,7 @@ struct SmtpTalk {
 
 pub(super) async fn serve(talk: CmTalk) -> UntilEnd {
     let mut smtp = SmtpTalk { talk, mail: None };
-    smtp.says(Step::SmtpGreeting, "(connected)", "220 KOM-LE-Clientmodul ESMTP").await?;
+    smtp.says(CmStep::SmtpGreeting, "(connected)", "220 KOM-LE-Clientmodul ESMTP").await?;
     loop {
         let line = smtp.talk.line().await?;
         if smtp.talk.has_more() {
@@ -51,14 +51,14 @@ pub(super) async fn serve(talk: CmTalk) -> UntilEnd {
         }
         match (verb.as_str(), smtp.talk.account.is_some()) {
             ("EHLO", _) => smtp.ehlo().await?,
-            ("HELO", _) => smtp.says(Step::Ehlo, &verb, "250 KOM-LE-Clientmodul").await?,
-            ("NOOP", _) => smtp.says(Step::Noop, &verb, "250 2.0.0 OK").await?,
+            ("HELO", _) => smtp.says(CmStep::Ehlo, &verb, "250 KOM-LE-Clientmodul").await?,
+            ("NOOP", _) => smtp.says(CmStep::Noop, &verb, "250 2.0.0 OK").await?,
             ("RSET", _) => {
                 smtp.mail = None;
-                smtp.says(Step::Rset, &verb, "250 2.0.0 OK").await?;
+                smtp.says(CmStep::Rset, &verb, "250 2.0.0 OK").await?;
             }
             ("QUIT", _) => {
-                smtp.says(Step::SmtpQuit, &verb, "221 2.0.0 Bye").await?;
+                smtp.says(CmStep::SmtpQuit, &verb, "221 2.0.0 Bye").await?;
                 smtp.talk.close().await;
                 return Ok(());
             }
@@ -80,7 +80,7 @@ impl SmtpTalk {
         self.talk.core.switches()
     }
 
-    async fn says(&mut self, at: Step, verb: &str, line: &str) -> UntilEnd {
+    async fn says(&mut self, at: CmStep, verb: &str, line: &str) -> UntilEnd {
         self.talk.answer(at, verb, None, |_| format!("{line}\r\n").into_bytes()).await.map(drop)
     }
 
@@ -112,7 +112,7 @@ impl SmtpTalk {
             format!("250{mark}{line}\r\n")
         });
         let answer: String = lines.collect();
-        self.talk.answer(Step::Ehlo, "EHLO", None, |_| answer.into_bytes()).await.map(drop)
+        self.talk.answer(CmStep::Ehlo, "EHLO", None, |_| answer.into_bytes()).await.map(drop)
     }
 
     async fn auth(&mut self, argument: &str) -> UntilEnd {
@@ -163,7 +163,7 @@ impl SmtpTalk {
             }
             format!("{answer}\r\n").into_bytes()
         };
-        self.talk.answer(Step::SmtpLogin, "AUTH", None, work).await?;
+        self.talk.answer(CmStep::SmtpLogin, "AUTH", None, work).await?;
         // As in the example of the specification.
         if is_malformed { Err(CmEnd) } else { Ok(()) }
     }
@@ -186,7 +186,7 @@ impl SmtpTalk {
         }
         let order = MailOrder { from, parameters, recipients: Vec::new() };
         let work = |_: &mut CmTalk| b"250 2.1.0 Sender OK\r\n".to_vec();
-        if self.talk.answer(Step::MailFrom, "MAIL", None, work).await? {
+        if self.talk.answer(CmStep::MailFrom, "MAIL", None, work).await? {
             self.mail = Some(order);
         }
         Ok(())
@@ -211,7 +211,7 @@ impl SmtpTalk {
             return self.refuses("RCPT", "550 5.1.1 No valid encryption certificate").await;
         }
         let work = |_: &mut CmTalk| b"250 2.1.5 Recipient OK\r\n".to_vec();
-        let is_taken = self.talk.answer(Step::RcptTo, "RCPT", None, work).await?;
+        let is_taken = self.talk.answer(CmStep::RcptTo, "RCPT", None, work).await?;
         if let (Some(order), true) = (&mut self.mail, is_taken) {
             order.recipients.push(SubmittedRecipient { address, parameters, refusal: None });
         }
@@ -223,7 +223,7 @@ impl SmtpTalk {
             return self.refuses("DATA", "503 5.5.1 RCPT first").await;
         };
         let work = |_: &mut CmTalk| b"354 Start mail input; end with <CRLF>.<CRLF>\r\n".to_vec();
-        if !self.talk.answer(Step::Data, "DATA", None, work).await? {
+        if !self.talk.answer(CmStep::Data, "DATA", None, work).await? {
             return Ok(());
         }
         let bytes_max = self.switches().size_max.min(MAIL_BYTES_MAX);
@@ -232,7 +232,7 @@ impl SmtpTalk {
             let answer = submitted.decide(&talk.core, talk.account.as_deref().unwrap_or_default());
             format!("{answer}\r\n").into_bytes()
         };
-        let ended = self.talk.answer(Step::EndOfData, "END", None, work).await;
+        let ended = self.talk.answer(CmStep::EndOfData, "END", None, work).await;
         submitted.note_if_undecided(&self.talk.core, self.talk.account.as_deref());
         ended.map(drop)
     }

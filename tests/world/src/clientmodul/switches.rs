@@ -103,7 +103,7 @@ pub enum RecipientCheck {
 /// Where in a dialogue something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub enum CmStep {
     SmtpGreeting,
     Ehlo,
     /// The last line of AUTH, when the password is there.
@@ -125,6 +125,7 @@ pub enum Step {
     Top,
     Retr,
     Dele,
+    /// Of both protocols, as is RSET.
     Noop,
     Rset,
     Pop3Quit,
@@ -163,7 +164,7 @@ impl Mishap {
 
     /// The directory has no certificate of the sender.
     pub fn no_sender_certificate() -> Self {
-        Self::Say("553 5.7.1 No encryption certificate of the sender".to_owned())
+        Self::Say(NO_SENDER_CERTIFICATE.to_owned())
     }
 
     /// The quota for large mails is used up.
@@ -191,6 +192,7 @@ impl Mishap {
     }
 }
 
+pub(super) const NO_SENDER_CERTIFICATE: &str = "553 5.7.1 No encryption certificate of the sender";
 pub(super) const NOT_SENT: &str = "451 4.3.0 The mail could not be signed or encrypted";
 pub(super) const TOO_LARGE: &str = "552 5.3.4 Message too big for the mail server";
 pub(super) const SERVICE_AWAY: &str = "454 4.7.0 Mail server not reachable";
@@ -199,7 +201,7 @@ pub(super) const SERVICE_AWAY: &str = "454 4.7.0 Mail server not reachable";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MishapRule {
-    pub at: Step,
+    pub at: CmStep,
     pub mishap: Mishap,
     /// Only in sessions of this account; else in any.
     #[serde(default)]
@@ -214,12 +216,12 @@ pub struct MishapRule {
 
 impl MishapRule {
     /// Goes wrong once, at whoever comes first.
-    pub fn once(at: Step, mishap: Mishap) -> Self {
+    pub fn once(at: CmStep, mishap: Mishap) -> Self {
         Self { at, mishap, account: None, uidl: None, times: Some(1) }
     }
 
     /// Goes wrong every time until [`Clientmodul::behaves`](super::Clientmodul).
-    pub fn always(at: Step, mishap: Mishap) -> Self {
+    pub fn always(at: CmStep, mishap: Mishap) -> Self {
         Self { at, mishap, account: None, uidl: None, times: None }
     }
 
@@ -238,7 +240,12 @@ impl MishapRule {
     }
 
     /// Whether it happens now; if so, it is counted.
-    pub(super) fn happens(&mut self, at: Step, account: Option<&str>, uidl: Option<&str>) -> bool {
+    pub(super) fn happens(
+        &mut self,
+        at: CmStep,
+        account: Option<&str>,
+        uidl: Option<&str>,
+    ) -> bool {
         let fits = self.at == at
             && (self.account.is_none() || self.account.as_deref() == account)
             && (self.uidl.is_none() || self.uidl.as_deref() == uidl)

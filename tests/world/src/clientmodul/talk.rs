@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     core::CmCore,
     journal::AskedCommand,
-    switches::{Mishap, Step},
+    switches::{CmStep, Mishap},
     user_name::KimProtocol,
 };
 
@@ -116,7 +116,7 @@ impl CmTalk {
     /// Does something and says its answer, or lets go wrong what has to. `true`: it was done.
     pub(super) async fn answer(
         &mut self,
-        at: Step,
+        at: CmStep,
         verb: &str,
         uidl: Option<&str>,
         work: impl FnOnce(&mut Self) -> Vec<u8>,

@@ -10,7 +10,7 @@ use crate::clientmodul::{
     journal::{Submission, SubmittedRecipient},
     outer::{self, KAS_THRESHOLD},
     reports::{self, DsnFacts, DsnForm, NotSentTo},
-    switches::{Mishap, NOT_SENT, TOO_LARGE},
+    switches::{NO_SENDER_CERTIFICATE, NOT_SENT, TOO_LARGE},
 };
 
 const TAKEN: &str = "250 2.0.0 Handed to the mail server";
@@ -79,8 +79,7 @@ impl Submitted {
         let known = state.accounts.get(account).map(|known| &known.account);
         let Some(sender) = known else { return Err(WRONG_SENDER.to_owned()) };
         if sender.recipient == RecipientState::NoCertificate {
-            let refusal = Mishap::no_sender_certificate();
-            return Err(if let Mishap::Say(line) = refusal { line } else { NOT_SENT.to_owned() });
+            return Err(NO_SENDER_CERTIFICATE.to_owned());
         }
         let can_sign =
             sender.card == CardState::Unlocked && sender.konnektor == KonnektorState::Reachable;

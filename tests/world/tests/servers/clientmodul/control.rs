@@ -44,6 +44,7 @@ async fn kim_38_everything_can_be_ordered_from_outside() {
         "receipt",
         "absence",
         "dsn",
+        "not_sent",
     ] {
         let order =
             json!({"deliver": {"to": address, "kind": kind, "text": "Guten Tag", "subject": "x"}});

@@ -64,7 +64,7 @@ impl PlainTls {
 
     async fn over(&self, stream: Box<dyn BothWays>) -> Option<PlainClient> {
         let provider = Arc::new(provider::default_provider());
-        let verifier = Pinned { pin: self.pin.clone(), provider: provider.clone() };
+        let verifier = PinVerifier { pin: self.pin.clone(), provider: provider.clone() };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
             .unwrap()
@@ -201,12 +201,12 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// Takes the certificate of this fingerprint, whatever name is in it.
 #[derive(Debug)]
-struct Pinned {
+struct PinVerifier {
     pin: String,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,

@@ -180,6 +180,12 @@ async fn kim_38_j_other_troubles_have_codes_and_subjects_of_their_own() {
         assert_eq!(values(&mail, "X-KIM-Fehlermeldung"), [code]);
         assert!(parsed(&mail).subject().unwrap().starts_with(subject), "{trouble:?}");
     }
+    let old = module.deliver(PRACTICE, KimDelivery::sealed(&chat()).version("2.7")).unwrap();
+    let mut client = PlainClient::pop3(&module, PRACTICE).await;
+    assert_eq!(values(&client.ask("TOP 2 0").await, "X-KOM-LE-Version"), ["2.7"]);
+    assert_eq!(values(&client.ask("RETR 2").await, "X-KIM-Fehlermeldung"), ["4008"]);
+    client.say("QUIT").await;
+    module.vanishes(PRACTICE, &old).unwrap();
     let codes = ["X4711", "cmgerr_4"].map(str::to_owned).to_vec();
     let as_read = AsRead { codes: Some(codes.clone()), ..AsRead::trouble(ReadTrouble::Key) };
     module.read_as(PRACTICE, &uidl, as_read).unwrap();

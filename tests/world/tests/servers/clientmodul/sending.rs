@@ -3,8 +3,8 @@
 use umstieg_world::{
     Clientmodul,
     clientmodul::{
-        CardState, DsnForm, KimProtocol, Mishap, MishapRule, RecipientCheck, RecipientState, Step,
-        ready_made,
+        CardState, CmStep, DsnForm, KimProtocol, Mishap, MishapRule, RecipientCheck,
+        RecipientState, ready_made,
     },
 };
 
@@ -94,7 +94,7 @@ async fn kim_38_g_all_that_may_be_said_after_data() {
         (Mishap::HangUp, "", true),
         (Mishap::Delay(1), "250 ", false),
     ] {
-        module.goes_wrong(MishapRule::once(Step::EndOfData, mishap.clone()).of(PRACTICE));
+        module.goes_wrong(MishapRule::once(CmStep::EndOfData, mishap.clone()).of(PRACTICE));
         let mut client = PlainClient::smtp(&module, PRACTICE).await;
         let answer = client.submit(PRACTICE, &[CLINIC], &mail()).await;
         assert!(answer.starts_with(expected), "{mishap:?}: {answer}");
@@ -121,7 +121,7 @@ async fn kim_38_g_all_that_may_be_said_after_data() {
 async fn kim_38_g_a_mail_may_be_taken_and_nobody_told() {
     let module = practice_and_clinic().await;
     for (mishap, heard) in [(Mishap::HangUpUnanswered, ""), (Mishap::HangUpAnswered, "250 ")] {
-        module.goes_wrong(MishapRule::once(Step::EndOfData, mishap));
+        module.goes_wrong(MishapRule::once(CmStep::EndOfData, mishap));
         let mut client = PlainClient::smtp(&module, PRACTICE).await;
         let answer = client.submit(PRACTICE, &[CLINIC], &mail()).await;
         assert!(answer.starts_with(heard) && answer.is_empty() == heard.is_empty(), "{answer}");
@@ -134,7 +134,7 @@ async fn kim_38_g_a_mail_may_be_taken_and_nobody_told() {
 #[tokio::test]
 async fn kim_38_g_an_answer_is_held_until_it_is_released() {
     let module = practice_and_clinic().await;
-    module.goes_wrong(MishapRule::once(Step::EndOfData, Mishap::Hold));
+    module.goes_wrong(MishapRule::once(CmStep::EndOfData, Mishap::Hold));
     let mut client = PlainClient::smtp(&module, PRACTICE).await;
     let submits = async { client.submit(PRACTICE, &[CLINIC], &mail()).await };
     let releases = async {

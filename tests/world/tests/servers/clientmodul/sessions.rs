@@ -2,7 +2,7 @@
 
 use umstieg_world::{
     Clientmodul,
-    clientmodul::{KimDelivery, KimProtocol, Mishap, MishapRule, Step, ready_made},
+    clientmodul::{CmStep, KimDelivery, KimProtocol, Mishap, MishapRule, ready_made},
 };
 
 use super::plain_client::{CLINIC, PASSWORD, PRACTICE, PlainClient, practice_and_clinic};
@@ -73,11 +73,11 @@ async fn kim_38_i_mails_are_deleted_at_quit_and_never_before() {
 async fn kim_38_i_a_session_breaks_off_at_any_step() {
     let (module, uidls) = with_mails(1).await;
     let cases = [
-        (Step::Retr, Mishap::HangUp, "RETR 1", "", false),
-        (Step::Retr, Mishap::pop3_timeout(), "RETR 1", "-ERR timeout", false),
-        (Step::Uidl, Mishap::Say("-ERR".to_owned()), "UIDL", "-ERR", true),
-        (Step::Dele, Mishap::HangUpAnswered, "DELE 1", "+OK", false),
-        (Step::Pop3Quit, Mishap::HangUp, "QUIT", "", false),
+        (CmStep::Retr, Mishap::HangUp, "RETR 1", "", false),
+        (CmStep::Retr, Mishap::pop3_timeout(), "RETR 1", "-ERR timeout", false),
+        (CmStep::Uidl, Mishap::Say("-ERR".to_owned()), "UIDL", "-ERR", true),
+        (CmStep::Dele, Mishap::HangUpAnswered, "DELE 1", "+OK", false),
+        (CmStep::Pop3Quit, Mishap::HangUp, "QUIT", "", false),
     ];
     for (step, mishap, says, expected, lives) in cases {
         module.goes_wrong(MishapRule::once(step, mishap.clone()).of(PRACTICE));
@@ -91,7 +91,7 @@ async fn kim_38_i_a_session_breaks_off_at_any_step() {
     }
     assert_eq!(module.uidls(PRACTICE).unwrap(), uidls);
 
-    let rule = MishapRule::once(Step::Retr, Mishap::BreakOff).at_mail(&uidls[0]);
+    let rule = MishapRule::once(CmStep::Retr, Mishap::BreakOff).at_mail(&uidls[0]);
     module.goes_wrong(rule);
     let mut client = next_session(&module).await;
     assert_eq!(client.say("RETR 1").await, "+OK");
@@ -101,7 +101,7 @@ async fn kim_38_i_a_session_breaks_off_at_any_step() {
     }
     assert!(lines > 3, "it had begun");
 
-    module.goes_wrong(MishapRule::once(Step::Pop3Quit, Mishap::HangUpUnanswered));
+    module.goes_wrong(MishapRule::once(CmStep::Pop3Quit, Mishap::HangUpUnanswered));
     let mut client = next_session(&module).await;
     client.say("DELE 1").await;
     assert_eq!(client.say("QUIT").await, "", "deleted, and nobody was told");
@@ -111,14 +111,14 @@ async fn kim_38_i_a_session_breaks_off_at_any_step() {
 #[tokio::test]
 async fn kim_5_the_ok_comes_early_and_the_mail_late() {
     let (module, _) = with_mails(1).await;
-    module.goes_wrong(MishapRule::once(Step::Retr, Mishap::Stall));
+    module.goes_wrong(MishapRule::once(CmStep::Retr, Mishap::Stall));
     let mut client = PlainClient::pop3(&module, PRACTICE).await;
     assert_eq!(client.say("RETR 1").await, "+OK");
     module.release();
     assert!(client.lines().await.join("\n").contains("Guten Tag"));
 
     // Who gives up on a stalled mail gets the mailbox back.
-    module.goes_wrong(MishapRule::once(Step::Retr, Mishap::Stall));
+    module.goes_wrong(MishapRule::once(CmStep::Retr, Mishap::Stall));
     assert_eq!(client.say("RETR 1").await, "+OK");
     drop(client);
     next_session(&module).await;

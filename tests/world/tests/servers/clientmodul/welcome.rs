@@ -2,7 +2,7 @@
 
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use umstieg_world::clientmodul::{
-    AuthMechanism, KimAccount, KimProtocol, KonnektorState, Mishap, MishapRule, Step,
+    AuthMechanism, CmStep, KimAccount, KimProtocol, KonnektorState, Mishap, MishapRule,
 };
 
 use super::plain_client::{
@@ -112,7 +112,7 @@ async fn kim_38_d_ehlo_lists_what_kim_has_and_nothing_else() {
     }
     let expected =
         ["SIZE 734003200", "AUTH LOGIN PLAIN", "8BITMIME", "ENCHANCEDSTATUSCODES", "DSN"];
-    assert_eq!(said.iter().skip(1).map(|line| &line[4..]).collect::<Vec<_>>(), expected);
+    assert_eq!(said.iter().skip(1).map(|line| line.split_at(4).1).collect::<Vec<_>>(), expected);
 
     module.switch(|it| it.dsn_offered = false);
     assert_eq!(client.say("EHLO praxis").await, "250 ENCHANCEDSTATUSCODES");
@@ -203,7 +203,7 @@ async fn kim_38_g_who_cannot_be_asked_is_away() {
     module.set_konnektor(PRACTICE, KonnektorState::AwayForCards).unwrap();
     assert!(smtp_login().await.starts_with("235"));
     assert_eq!(pop3_login().await, "+OK");
-    module.goes_wrong(MishapRule::once(Step::Pop3Login, Mishap::pop3_timeout()));
+    module.goes_wrong(MishapRule::once(CmStep::Pop3Login, Mishap::pop3_timeout()));
     assert_eq!(pop3_login().await, "-ERR timeout");
 }
 
