@@ -34,11 +34,11 @@
 
 pub mod account;
 pub mod control;
-pub mod core;
 pub mod handed_out;
 pub mod journal;
 pub mod ready_made;
 pub mod reports;
+pub mod state;
 pub mod switches;
 pub mod user_name;
 
@@ -62,10 +62,10 @@ use tokio::{
 use self::talk::CmTalk;
 pub use self::{
     account::{CardState, KimAccount, KonnektorState, RecipientState},
-    core::{CmCore, KimDelivery},
     handed_out::{AsRead, IntegrityForm, NoteForm, ReadTrouble},
     journal::{CmJournal, MailUse, Submission},
     reports::{DsnFacts, DsnForm, NotSentTo},
+    state::{CmCore, KimDelivery},
     switches::{AuthMechanism, CmStep, Mishap, MishapRule, RecipientCheck, Switches},
     user_name::{KimProtocol, NameGrammar},
 };

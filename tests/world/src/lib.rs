@@ -15,7 +15,8 @@
 //! [`Clientmodul`] is no part of a world: it lives in the test's own process, knows the accounts the
 //! test gives it, and does what no stock mail server does. POP3 and SMTP as KIM has them, cards that
 //! are locked, error mails, everything that can go wrong: [`clientmodul`] begins to tell.
-//! `umstieg-world clientmodul` starts one to talk to by hand.
+//! [`PracticeChannel::behind`] puts a gateway's account behind it, and `umstieg-world clientmodul`
+//! starts one to talk to by hand.
 //!
 //! A test that needs only tables asks for [`Postgres::shared`].
 //!

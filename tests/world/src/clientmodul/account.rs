@@ -16,7 +16,8 @@ pub struct KimAccount {
     pub client_system_id: String,
     #[serde(default = "workplace")]
     pub workplace_id: String,
-    /// The doctor's own card (HBA) reads this mailbox: POP3 has to name this user. `None`: the card
+    /// The doctor's own card (HBA) reads this mailbox: POP3 has to name this user, and so does SMTP
+    /// where its names have a place for it. `None`: the card
     /// of the practice (SMC-B) does, whoever is named.
     #[serde(default)]
     pub user_id: Option<String>,
@@ -139,8 +140,8 @@ impl KimAccount {
     }
 
     /// Whether the Konnektor finds the card that this login asks for.
-    pub(super) fn knows(&self, protocol: KimProtocol, name: &KimUserName) -> bool {
-        let asks_for_card = protocol == KimProtocol::Pop3 && name.context.is_some();
+    pub(super) fn knows(&self, name: &KimUserName) -> bool {
+        let asks_for_card = name.has_user_place && name.context.is_some();
         name.fits(self)
             && (!asks_for_card || self.user_id.is_none() || self.user_id == name.user_id)
     }

@@ -27,10 +27,10 @@ use tokio::{
 
 use super::{
     account::{CardState, KimAccount, KonnektorState, RecipientState},
-    core::{CmCore, KimDelivery},
     handed_out::AsRead,
     ready_made,
     reports::{self, DsnFacts, DsnForm, NotSentTo},
+    state::{CmCore, KimDelivery},
     switches::{MAIL_BYTES_MAX, MishapRule, Switches},
     user_name::KimProtocol,
 };

@@ -1,10 +1,10 @@
 //! The head of a mail as bytes: fields are found, added and left out, never rewritten.
 //!
-//! Lines end with CRLF; [`with_crlf`] sees to it at every door.
+//! Lines end with CRLF, and every head with an empty line; [`with_crlf`] sees to it at every door.
 
 use mail_parser::{Address, MessageParser};
 
-/// Gives every bare line feed its carriage return.
+/// Gives every bare line feed its carriage return, and a mail without a body its empty line.
 pub(super) fn with_crlf(mail: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(mail.len() + mail.len() / 32);
     let mut before = 0;
@@ -14,6 +14,10 @@ pub(super) fn with_crlf(mail: &[u8]) -> Vec<u8> {
         }
         out.push(byte);
         before = byte;
+    }
+    if !out.starts_with(b"\r\n") && !out.windows(4).any(|four| four == b"\r\n\r\n") {
+        let missing: &[u8] = if out.ends_with(b"\r\n") { b"\r\n" } else { b"\r\n\r\n" };
+        out.extend(missing);
     }
     out
 }
@@ -147,6 +151,7 @@ mod tests {
         assert_eq!(addresses(head, "from"), ["a@b.kim.telematik"]);
         assert_eq!(addresses(head, "to"), ["c@d.kim.telematik", "e@f.example"]);
         assert_eq!(with_crlf(&mail), mail);
+        assert_eq!(with_crlf(b"X: 1"), b"X: 1\r\n\r\n");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     account::KonnektorState,
-    core::CmCore,
+    state::CmCore,
     user_name::{KimProtocol, NameTrouble},
 };
 
@@ -40,7 +40,7 @@ pub(super) fn log_in(
     if known.as_ref().is_some_and(|known| known.account.konnektor == KonnektorState::Away) {
         return LoginOutcome::Away;
     }
-    if known.as_ref().is_some_and(|known| !known.account.knows(protocol, &name)) {
+    if known.as_ref().is_some_and(|known| !known.account.knows(&name)) {
         return LoginOutcome::Misnamed(NameTrouble::UnknownContext);
     }
     if switches.fachdienst_away {

@@ -59,9 +59,7 @@ impl OuterMail {
         out.extend(head::only(inner_head, |name| {
             copied.contains(&name) || name.starts_with("x-kim-")
         }));
-        let sent = head::first(inner_head, "date");
-        let sent = sent.and_then(|date| DateTime::parse_rfc822(&date));
-        let expires = sent.map_or(facts.time, |sent| sent.to_timestamp()) + facts.days_kept * DAY;
+        let expires = facts.time + facts.days_kept * DAY;
         out.extend(
             format!(
                 "X-KOM-LE-Version: {}\r\nX-KIM-CMVersion: UMST_1.5.0-0\r\nX-KIM-PTVersion: 1.5.0-2\r\nX-KIM-KONVersion: <simulated konnektor 2.0.0><Konnektor\r\n PTV5><5.0.2><2.0.0><5.0.5><null>\r\nExpires: {}\r\n",

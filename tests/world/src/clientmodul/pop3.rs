@@ -5,14 +5,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    core::CmCore,
     handed_out::handed_out,
     head,
     journal::LoginTry,
     login::{self, LoginOutcome},
     maildrop::MaildropMail,
+    state::CmCore,
     switches::CmStep,
-    talk::{CmTalk, UntilEnd},
+    talk::{CmEnd, CmTalk, UntilEnd},
     user_name::KimProtocol,
 };
 
@@ -53,6 +53,11 @@ pub(super) async fn serve(talk: CmTalk) -> UntilEnd {
     pop3.talk.answer(CmStep::Pop3Greeting, "(connected)", None, greeting).await?;
     loop {
         let line = pop3.talk.line().await?;
+        if pop3.talk.has_more() {
+            // As in SMTP: CAPA does not list PIPELINING.
+            pop3.talk.say(b"-ERR\r\n").await?;
+            return Err(CmEnd);
+        }
         let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
         let verb = verb.to_ascii_uppercase();
         if verb == "STLS" && !pop3.talk.is_encrypted {

@@ -220,7 +220,7 @@ impl MishapRule {
         Self { at, mishap, account: None, uidl: None, times: Some(1) }
     }
 
-    /// Goes wrong every time until [`Clientmodul::behaves`](super::Clientmodul).
+    /// Goes wrong every time until [`CmCore::behaves`](super::CmCore::behaves).
     pub fn always(at: CmStep, mishap: Mishap) -> Self {
         Self { at, mishap, account: None, uidl: None, times: None }
     }

@@ -12,8 +12,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    core::CmCore,
     journal::AskedCommand,
+    state::CmCore,
     switches::{CmStep, Mishap},
     user_name::KimProtocol,
 };

@@ -57,6 +57,8 @@ pub struct KimUserName {
     pub context: Option<[String; 3]>,
     pub user_id: Option<String>,
     pub konnektor_id: Option<String>,
+    /// A UserId has its place in this name, filled or not.
+    pub has_user_place: bool,
 }
 
 /// Why a user name is not taken. SMTP says `501` to both, POP3 a bare `-ERR`.
@@ -82,8 +84,15 @@ impl NameGrammar {
             return Err(NameTrouble::Malformed);
         }
         let address = address.to_ascii_lowercase();
-        let mut read =
-            KimUserName { address, server: None, context: None, user_id: None, konnektor_id: None };
+        let with_user = protocol == KimProtocol::Pop3 || self.user_id_in_smtp;
+        let mut read = KimUserName {
+            address,
+            server: None,
+            context: None,
+            user_id: None,
+            konnektor_id: None,
+            has_user_place: with_user,
+        };
         let [server, mandant, client_system, workplace, optional @ ..] = rest else {
             let alone = rest.is_empty() && self.address_alone;
             return if alone { Ok(read) } else { Err(NameTrouble::Malformed) };
@@ -94,7 +103,6 @@ impl NameGrammar {
             return Err(NameTrouble::Malformed);
         }
         read.context = Some(context);
-        let with_user = protocol == KimProtocol::Pop3 || self.user_id_in_smtp;
         (read.user_id, read.konnektor_id) = match optional {
             [] => (None, None),
             [user] if with_user => (given(user)?, None),

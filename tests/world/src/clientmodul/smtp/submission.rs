@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::MailOrder;
 use crate::clientmodul::{
     account::{CardState, KonnektorState, RecipientState},
-    core::{CmCore, CmState, KimDelivery},
     head,
     journal::{Submission, SubmittedRecipient},
     outer::{self, KAS_THRESHOLD},
     reports::{self, DsnFacts, DsnForm, NotSentTo},
+    state::{CmCore, CmState, KimDelivery},
     switches::{NO_SENDER_CERTIFICATE, NOT_SENT, TOO_LARGE},
 };
 

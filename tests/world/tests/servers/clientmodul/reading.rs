@@ -41,6 +41,7 @@ async fn retr(module: &Clientmodul) -> String {
 #[tokio::test]
 async fn kim_38_i_top_shows_the_outer_mail_and_retr_brings_the_one_inside() {
     let module = practice_and_clinic().await;
+    module.switch(|it| it.now = Some(1_700_000_000));
     let uidl = module.deliver(PRACTICE, KimDelivery::sealed(&chat())).unwrap();
     let mut client = PlainClient::pop3(&module, PRACTICE).await;
     let outer = client.ask("TOP 1 50").await;
@@ -48,7 +49,7 @@ async fn kim_38_i_top_shows_the_outer_mail_and_retr_brings_the_one_inside() {
     assert_eq!(values(&outer, "X-KOM-LE-Version"), ["1.5"]);
     assert_eq!(values(&outer, "X-KIM-Dienstkennung"), ["KIM-Mail;Default;V1.0"]);
     assert_eq!(values(&outer, "X-KIM-Sendersystem"), ["Simulierte Praxis;1.0"]);
-    assert_eq!(values(&outer, "Expires"), ["Sun, 31 Jan 2027 08:15:00 +0000"]);
+    assert_eq!(values(&outer, "Expires"), ["Mon, 12 Feb 2024 22:13:20 +0000"]);
     assert_eq!(values(&outer, "Message-ID"), ["<letter-1@kim.local>"]);
     assert!(outer.ends_with("Content-Transfer-Encoding: base64\r\n"), "no line of the body");
 

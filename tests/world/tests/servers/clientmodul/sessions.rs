@@ -109,6 +109,15 @@ async fn kim_38_i_a_session_breaks_off_at_any_step() {
 }
 
 #[tokio::test]
+async fn kim_4_commands_in_advance_end_the_session() {
+    let (module, _) = with_mails(1).await;
+    let mut client = PlainClient::pop3(&module, PRACTICE).await;
+    client.write(b"UIDL\r\nLIST\r\n").await;
+    assert_eq!(client.line().await, "-ERR");
+    assert_eq!(client.line().await, "");
+}
+
+#[tokio::test]
 async fn kim_5_the_ok_comes_early_and_the_mail_late() {
     let (module, _) = with_mails(1).await;
     module.goes_wrong(MishapRule::once(CmStep::Retr, Mishap::Stall));
