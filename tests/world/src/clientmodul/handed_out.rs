@@ -18,7 +18,8 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AsRead {
-    /// The values of X-KIM-DecryptionResult, one field each; none: the field is missing.
+    /// The values of X-KIM-DecryptionResult, one field each; none: the field is missing. An error mail
+    /// has that of its trouble, unless this is something else than `00`.
     pub decryption: Vec<String>,
     /// The values of X-KIM-IntegrityCheckResult: `01` is good, `02` to `09` and `X…` are not.
     pub integrity: Vec<String>,
@@ -259,7 +260,11 @@ fn error_mail(trouble: ReadTrouble, as_read: &AsRead, outer_head: &[u8], outer: 
     let TroubleRow(code, decryption, subject, text) = trouble.row();
     let mut out = head::only(outer_head, |name| COPIED.contains(&name));
     out.extend(format!("Subject: {}\r\n", note::encoded_word(subject)).into_bytes());
-    out.extend(format!("X-KIM-DecryptionResult: {decryption}\r\n").into_bytes());
+    let is_changed = as_read.decryption != ["00"];
+    let given = if is_changed { as_read.decryption.clone() } else { vec![decryption.to_owned()] };
+    for decryption in given {
+        out.extend(format!("X-KIM-DecryptionResult: {decryption}\r\n").into_bytes());
+    }
     let codes = as_read.codes.clone().unwrap_or_else(|| vec![code.to_owned()]);
     for code in codes {
         out.extend(format!("X-KIM-Fehlermeldung: {code}\r\n").into_bytes());

@@ -31,7 +31,7 @@ pub struct LoginTry {
     pub address: String,
     /// PLAIN, LOGIN or PASS.
     pub mechanism: String,
-    /// `235`, `535`, `+OK`, `-ERR [IN-USE]`… up to the first blank that is followed by words.
+    /// The code of SMTP; `+OK`, `-ERR` or `-ERR [IN-USE]` of POP3.
     pub answer: String,
 }
 

@@ -12,7 +12,8 @@ const SENTENCES: [&str; 2] =
     ["Die Nachricht wurde entschlüsselt.", "Die Signatur wurde erfolgreich geprüft."];
 const BASE64_LINE: usize = 76;
 
-/// The mail with the note in each of its text parts. A mail without text has no place for one.
+/// The mail with the note in its first plain and its first HTML part. A mail without text has no place
+/// for one; that none is made for it is assumed.
 pub(super) fn appended(mail: &[u8], form: NoteForm) -> Vec<u8> {
     let parsed = MessageParser::default().parse(mail);
     let (Some(parsed), true) = (parsed, form != NoteForm::Absent) else { return mail.to_vec() };
@@ -21,15 +22,19 @@ pub(super) fn appended(mail: &[u8], form: NoteForm) -> Vec<u8> {
     ids.dedup();
     let mut out = Vec::with_capacity(mail.len() + 1024);
     let mut copied = 0;
+    let mut noted = [false; 2];
     for part in ids.iter().filter_map(|id| parsed.part(*id)) {
         let is_html = match part.body {
             PartType::Text(_) => false,
             PartType::Html(_) => true,
             _ => continue,
         };
-        if part.content_disposition().is_some_and(|it| it.is_attachment()) {
+        let [plain, html] = &mut noted;
+        let was_noted = if is_html { html } else { plain };
+        if *was_noted || part.content_disposition().is_some_and(|it| it.is_attachment()) {
             continue;
         }
+        *was_noted = true;
         let charset = part.content_type().and_then(|it| it.attribute("charset")).unwrap_or("utf-8");
         let note = in_charset(&text(is_html), charset, form);
         let (begin, end) = (part.offset_body as usize, part.offset_end as usize);
@@ -164,6 +169,8 @@ fn report_part() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{NoteForm, appended, encoded_word, quoted_latin1, with_report};
 
     /// The texts of a mail after the note, decoded.
@@ -171,11 +178,9 @@ mod tests {
         let mail = mail.replace('\n', "\r\n");
         let noted = appended(mail.as_bytes(), form);
         let parsed = mail_parser::MessageParser::default().parse(&noted).unwrap();
-        let ids = parsed.text_body.iter().chain(&parsed.html_body);
-        let mut texts: Vec<String> =
-            ids.filter_map(|id| parsed.part(*id)?.text_contents().map(str::to_owned)).collect();
-        texts.dedup();
-        texts
+        let ids: BTreeSet<_> = parsed.text_body.iter().chain(&parsed.html_body).collect();
+        let parts = ids.into_iter().filter_map(|id| parsed.part(*id));
+        parts.filter_map(|part| part.text_contents().map(str::to_owned)).collect()
     }
 
     #[test]
@@ -187,6 +192,7 @@ mod tests {
             "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\nSGFsbG8=\n",
             "Content-Type: text/html; charset=windows-1252\n\n<p>Hallo</p>",
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nHallo\n--b\nContent-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nanother\n--b--\n",
+            "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nHallo\n--b\n\nanother\n--b--\n",
         ] {
             let texts = texts(mail, NoteForm::AsText);
             assert!(texts[0].contains("Hallo") && texts[0].contains(note), "{texts:?}");

@@ -68,6 +68,20 @@ async fn kim_38_i_top_shows_the_outer_mail_and_retr_brings_the_one_inside() {
 }
 
 #[tokio::test]
+async fn kim_8_two_mails_of_one_message_id_have_two_names_that_last() {
+    let module = practice_and_clinic().await;
+    let first = module.deliver(PRACTICE, KimDelivery::sealed(&chat())).unwrap();
+    let second = module.deliver(PRACTICE, KimDelivery::sealed(&chat())).unwrap();
+    let nameless = module.deliver(PRACTICE, KimDelivery::sealed(b"Subject: x\n\ntext")).unwrap();
+    for _ in 0..2 {
+        let mut client = PlainClient::pop3(&module, PRACTICE).await;
+        let listed = client.ask("UIDL").await;
+        assert_eq!(listed, format!("1 {first}\r\n2 {second}\r\n3 {nameless}"));
+        client.say("QUIT").await;
+    }
+}
+
+#[tokio::test]
 async fn kim_38_j_the_note_comes_in_several_forms_or_not_at_all() {
     let module = practice_and_clinic().await;
     let uidl = module.deliver(PRACTICE, KimDelivery::sealed(&chat())).unwrap();
@@ -191,6 +205,10 @@ async fn kim_38_j_other_troubles_have_codes_and_subjects_of_their_own() {
     let as_read = AsRead { codes: Some(codes.clone()), ..AsRead::trouble(ReadTrouble::Key) };
     module.read_as(PRACTICE, &uidl, as_read).unwrap();
     assert_eq!(values(&retr(&module).await, "X-KIM-Fehlermeldung"), codes);
+    // As the oldest ones wrote it.
+    let as_read = AsRead { decryption: Vec::new(), ..AsRead::trouble(ReadTrouble::Key) };
+    module.read_as(PRACTICE, &uidl, as_read).unwrap();
+    assert!(values(&retr(&module).await, "X-KIM-DecryptionResult").is_empty());
 }
 
 #[tokio::test]
