@@ -31,6 +31,10 @@ pub struct Switches {
     pub recipients_checked: RecipientCheck,
     /// What comes back when NOTIFY asked for success.
     pub dsn_form: DsnForm,
+    /// Whether the error mail about recipients has a part for machines, or names them in its text alone.
+    pub error_mail_has_status: bool,
+    /// Whether absence notes say Auto-Submitted and In-Reply-To.
+    pub absence_is_marked: bool,
     /// How many days the Fachdienst keeps a mail; the outer `Expires` says so.
     pub days_kept: i64,
     /// Whether a second session is told `[IN-USE]`, or a bare `-ERR`.
@@ -59,6 +63,8 @@ impl Default for Switches {
             parameter_refusal: 555,
             recipients_checked: RecipientCheck::default(),
             dsn_form: DsnForm::default(),
+            error_mail_has_status: true,
+            absence_is_marked: false,
             days_kept: 90,
             in_use_code: true,
             as_read: AsRead::default(),

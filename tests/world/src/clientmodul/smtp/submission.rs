@@ -123,8 +123,9 @@ impl Submitted {
                     code: it.refusal.as_deref().unwrap_or_default(),
                 })
                 .collect();
+            let has_status = state.switches.error_mail_has_status;
             self.report(state, account, &inner, "", |facts, _| {
-                reports::not_sent(facts, &refused, true)
+                reports::not_sent(facts, &refused, has_status)
             });
         }
     }
@@ -149,9 +150,9 @@ impl Submitted {
             });
         }
         if let Some(text) = here.and_then(|here| here.absence).filter(|_| !is_full) {
-            let from = to.address.clone();
+            let (from, is_marked) = (to.address.clone(), state.switches.absence_is_marked);
             self.report(state, account, inner, &to.address, |facts, _| {
-                reports::absence(&from, facts, &text, true)
+                reports::absence(&from, facts, &text, is_marked)
             });
         }
     }

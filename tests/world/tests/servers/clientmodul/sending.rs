@@ -64,6 +64,11 @@ async fn kim_38_f_a_new_one_takes_them_out_later_and_writes_a_mail() {
         let error = newest(&module, PRACTICE).await;
         assert!(error.contains(&format!("X-KIM-Fehlermeldung: {code}")), "{error}");
     }
+    module.switch(|it| it.error_mail_has_status = false);
+    client.submit(PRACTICE, &[CLINIC, UNKNOWN], &mail()).await;
+    let error = newest(&module, PRACTICE).await;
+    assert!(error.contains("versendet werden an: niemand@nirgends"), "{error}");
+    assert!(!error.contains("Final-Recipient"), "{error}");
     let journal = module.journal();
     let refusals: Vec<_> =
         journal.submissions[0].recipients.iter().map(|it| it.refusal.as_deref()).collect();
@@ -242,6 +247,10 @@ async fn kim_29_a_full_mailbox_is_reported_later_and_absence_is_noted() {
     client.submit(PRACTICE, &[CLINIC], &mail()).await;
     let note = newest(&module, PRACTICE).await;
     assert!(note.contains("KIM-Mail;Abwesend;V1.0") && note.contains("Urlaub"), "{note}");
+    assert!(!note.contains("Auto-Submitted"), "{note}");
+    module.switch(|it| it.absence_is_marked = true);
+    client.submit(PRACTICE, &[CLINIC], &mail()).await;
+    assert!(newest(&module, PRACTICE).await.contains("Auto-Submitted: auto-replied"));
 }
 
 #[tokio::test]
