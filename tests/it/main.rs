@@ -17,6 +17,7 @@ mod black_hole;
 mod both_roads;
 mod check;
 mod cli;
+mod clientmodul;
 mod clocks;
 mod commands;
 mod crypto_store;

@@ -12,7 +12,8 @@ use base64::Engine as _;
 use rustix::process::Signal;
 
 use crate::{
-    Mail, Slot,
+    Clientmodul, Mail, Slot,
+    clientmodul::{KimAccount, KimProtocol},
     error::{Result, WorldError},
     process::{Launch, Server},
     synapse::SynapseAccess,
@@ -41,6 +42,18 @@ pub struct PracticeChannel {
     pub more_kim: String,
     /// Where answers go when it is not Exim: host and port of a server without TLS.
     pub outbox_port: Option<u16>,
+    /// The Clientmodul that stands in the place of Dovecot and Exim.
+    pub clientmodul: Option<BehindClientmodul>,
+}
+
+/// What the settings of a channel behind a Clientmodul say of it.
+#[derive(Clone, Debug)]
+pub struct BehindClientmodul {
+    pop3s: u16,
+    smtps: u16,
+    pin: String,
+    pop3_user: String,
+    smtp_user: String,
 }
 
 /// The password of every mailbox the settings name.
@@ -63,7 +76,24 @@ impl PracticeChannel {
                        user_agent = \"Umstieg-Test/1\"\n"
                 .to_owned(),
             outbox_port: None,
+            clientmodul: None,
         }
+    }
+
+    /// The same account behind a Clientmodul, which is told of it; by its ports and its pin of now.
+    ///
+    /// # Errors
+    /// None but those of [`CmCore::user_name`](crate::clientmodul::CmCore::user_name).
+    pub fn behind(mut self, module: &Clientmodul) -> Result<Self> {
+        module.add_account(KimAccount::new(&self.address, PASSWORD));
+        self.clientmodul = Some(BehindClientmodul {
+            pop3s: module.ports().pop3s,
+            smtps: module.ports().smtps,
+            pin: module.pin(),
+            pop3_user: module.user_name(KimProtocol::Pop3, &self.address)?,
+            smtp_user: module.user_name(KimProtocol::Smtp, &self.address)?,
+        });
+        Ok(self)
     }
 
     /// A fax line behind IMAP; its gateway takes mail for `<digits>@<domain of the address>`.
@@ -79,14 +109,7 @@ impl PracticeChannel {
         let list = |users: &[String]| {
             users.iter().map(|user| format!("{user:?}")).collect::<Vec<_>>().join(", ")
         };
-        let (port, other) = match self.protocol.as_str() {
-            "imap" => (mail.ports.imaps, mail.ports.smtps),
-            _ => (mail.ports.pop3s, mail.ports.smtps),
-        };
-        let user = |port: u16| match self.kind.as_str() {
-            "kim" => format!("{}#{}:{port}#m1#KOM_LE#wp1", self.address, mail.host),
-            _ => self.address.clone(),
-        };
+        let (inbox, outbox) = self.servers(mail);
         let mut toml = format!(
             "\n[[channel]]\nname = {:?}\nkind = {:?}\nlabel = {:?}\naddress = {:?}\n\
              team = [{}]\ncollect_seconds = {}\n",
@@ -100,30 +123,12 @@ impl PracticeChannel {
         if !self.speakers.is_empty() {
             let _ = writeln!(toml, "speakers = [{}]", list(&self.speakers));
         }
-        let ca = mail.ca_file.display().to_string();
         let _ = write!(
             toml,
-            "{}\n[channel.inbox]\nprotocol = {:?}\nhost = \"127.0.0.1\"\nport = {port}\n\
-             ca_file = {ca:?}\nuser = {:?}\npassword = {PASSWORD:?}\npoll_seconds = 1\n{}\n",
-            self.more,
-            self.protocol,
-            user(port),
-            self.more_inbox,
+            "{}\n[channel.inbox]\nprotocol = {:?}\n{inbox}poll_seconds = 1\n{}\n\
+             [channel.outbox]\n{outbox}",
+            self.more, self.protocol, self.more_inbox,
         );
-        let _ = match self.outbox_port {
-            Some(port) => write!(
-                toml,
-                "[channel.outbox]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\n\
-                 user = {:?}\npassword = {PASSWORD:?}\n",
-                user(port)
-            ),
-            None => write!(
-                toml,
-                "[channel.outbox]\nhost = \"127.0.0.1\"\nport = {other}\nca_file = {ca:?}\n\
-                 user = {:?}\npassword = {PASSWORD:?}\n",
-                user(other)
-            ),
-        };
         if self.kind == "kim" {
             let _ = write!(toml, "[channel.kim]\n{}\n", self.more_kim);
         }
@@ -136,6 +141,37 @@ impl PracticeChannel {
             );
         }
         toml
+    }
+
+    /// The lines that say where mail comes from, and where it goes.
+    fn servers(&self, mail: &Mail) -> (String, String) {
+        let server = |port: u16, trust: &str, user: &str| {
+            format!(
+                "host = \"127.0.0.1\"\nport = {port}\n{trust}\nuser = {user:?}\n\
+                 password = {PASSWORD:?}\n"
+            )
+        };
+        if let Some(module) = &self.clientmodul {
+            let trust = format!("pin_sha256 = [{:?}]", module.pin);
+            return (
+                server(module.pop3s, &trust, &module.pop3_user),
+                server(module.smtps, &trust, &module.smtp_user),
+            );
+        }
+        let user = |port: u16| match self.kind.as_str() {
+            "kim" => format!("{}#{}:{port}#m1#KOM_LE#wp1", self.address, mail.host),
+            _ => self.address.clone(),
+        };
+        let trust = format!("ca_file = {:?}", mail.ca_file.display().to_string());
+        let inbox = match self.protocol.as_str() {
+            "imap" => mail.ports.imaps,
+            _ => mail.ports.pop3s,
+        };
+        let outbox = match self.outbox_port {
+            Some(port) => server(port, "tls = \"none\"", &user(port)),
+            None => server(mail.ports.smtps, &trust, &user(mail.ports.smtps)),
+        };
+        (server(inbox, &trust, &user(inbox)), outbox)
     }
 }
 

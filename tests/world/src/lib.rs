@@ -12,12 +12,19 @@
 //!   in it, each with its own application service ([`Slot`]), database and mailboxes.
 //! * [`World::start`]: a separate world, for tests that kill its servers, and for the demo.
 //!
+//! [`Clientmodul`] is no part of a world: it lives in the test's own process, knows the accounts the
+//! test gives it, and does what no stock mail server does. POP3 and SMTP as KIM has them, cards that
+//! are locked, error mails, everything that can go wrong: [`clientmodul`] begins to tell.
+//! [`PracticeChannel::behind`] puts a gateway's account behind it, and `umstieg-world clientmodul`
+//! starts one to talk to by hand.
+//!
 //! A test that needs only tables asks for [`Postgres::shared`].
 //!
 //! `scripts/setup` installs what is started here.
 
 pub mod broken_off;
 pub mod client;
+pub mod clientmodul;
 pub mod companion;
 pub mod error;
 pub mod folder;
@@ -44,6 +51,7 @@ use tokio::sync::OnceCell;
 pub use crate::{
     broken_off::broken_off,
     client::{Client, ClientTrust, JsClient, JsOptions},
+    clientmodul::Clientmodul,
     companion::Companion,
     error::{Result, WorldError},
     folder::Folder,

@@ -11,7 +11,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use umstieg_world::{
-    Folder, Postgres, Result, WORLD_VARIABLE, World, WorldError, WorldOptions, client::Client,
+    Clientmodul, Folder, Postgres, Result, WORLD_VARIABLE, World, WorldError, WorldOptions,
+    client::Client,
+    clientmodul::{KimAccount, KimProtocol},
     mail::FAX_GATEWAY,
 };
 
@@ -25,6 +27,9 @@ Starts the servers the gateway lives among: Postgres, Synapse, Dovecot and Exim,
       starts them, shows where they are, and ends them on Ctrl-C
   umstieg-world database [--migrations FOLDER] [--] COMMAND…
       starts Postgres alone, applies the migrations, and runs the command with DATABASE_URL
+  umstieg-world clientmodul
+      starts a simulated KIM Clientmodul with one account, shows its ports, its pin and how to
+      control it, and ends it on Ctrl-C
 
 --slots says how many application services Synapse is to be prepared for (40).
 UMSTIEG_WORLD_KEEP=1 keeps the folder with all logs.
@@ -38,6 +43,7 @@ async fn main() -> ExitCode {
     let result = match Order::read(std::env::args_os().skip(1)) {
         Some(Order::Exec { slots, command }) => exec(slots, &command).await,
         Some(Order::Up { slots }) => up(slots).await,
+        Some(Order::Clientmodul) => clientmodul().await,
         Some(Order::Database { migrations, command }) => database(&migrations, &command).await,
         None => {
             eprint!("{HELP}");
@@ -58,6 +64,7 @@ async fn main() -> ExitCode {
 enum Order {
     Exec { slots: usize, command: Vec<OsString> },
     Up { slots: usize },
+    Clientmodul,
     Database { migrations: OsString, command: Vec<OsString> },
 }
 
@@ -82,6 +89,7 @@ impl Order {
         match (verb.to_str()?, command.is_empty()) {
             ("exec", false) => Some(Self::Exec { slots, command }),
             ("up", true) => Some(Self::Up { slots }),
+            ("clientmodul", true) => Some(Self::Clientmodul),
             ("database", false) => Some(Self::Database { migrations, command }),
             _ => None,
         }
@@ -121,6 +129,39 @@ async fn up(slots: usize) -> Result<ExitCode> {
         _ = terminate.recv() => {}
     }
     tell("ending the world");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn clientmodul() -> Result<ExitCode> {
+    const ADDRESS: &str = "praxis@mueller.kim.telematik";
+    const PASSWORD: &str = "geheim";
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let module = Clientmodul::start().await?;
+    module.add_account(KimAccount::new(ADDRESS, PASSWORD));
+    let ports = module.ports();
+    tell(&format!("SMTP     {} (STARTTLS: {})", ports.smtps, ports.smtp_starttls));
+    tell(&format!("POP3     {} (STLS: {})", ports.pop3s, ports.pop3_stls));
+    tell(&format!("pin      {}", module.pin()));
+    tell(&format!("SMTP as  {}", module.user_name(KimProtocol::Smtp, ADDRESS)?));
+    tell(&format!("POP3 as  {}", module.user_name(KimProtocol::Pop3, ADDRESS)?));
+    tell(&format!("password {PASSWORD}"));
+    tell(&format!(
+        "control  {}: one order in JSON a line, answered in one line, as",
+        ports.control
+    ));
+    tell(&format!(
+        r#"  echo '{{"deliver":{{"to":"{ADDRESS}","kind":"chat","text":"Guten Tag"}}}}' | nc -q1 127.0.0.1 {}"#,
+        ports.control
+    ));
+    tell(&format!(r#"  {{"card":{{"address":"{ADDRESS}","state":"locked"}}}}"#));
+    tell(r#"  {"mishap":{"at":"end_of_data","mishap":"hang_up_unanswered","times":1}}"#);
+    tell(r#"  {"switches":{}}   "journal"   (all orders: tests/world/src/clientmodul/control.rs)"#);
+    tell("up until Ctrl-C");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -58,10 +58,37 @@ impl Authority {
         Ok(Issued { certificate, key: key.serialize_pem() })
     }
 
+    /// A certificate for a client of this name.
+    ///
+    /// # Errors
+    /// When the name is not one.
+    pub fn issue_to_client(&self, name: &str) -> Result<Issued> {
+        let mut params = params(&[name])?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?.pem();
+        Ok(Issued { certificate, key: key.serialize_pem() })
+    }
+
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         std::fs::write(file, &self.pem)
             .map_err(|error| WorldError::io("write the certificate of the authority", error))
     }
+}
+
+/// A server certificate that nothing but its fingerprint vouches for.
+///
+/// # Errors
+/// When the name is not one.
+pub fn self_signed(name: &str) -> Result<Issued> {
+    let mut params = params(&[name])?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = params.self_signed(&key).map_err(failed)?.pem();
+    Ok(Issued { certificate, key: key.serialize_pem() })
 }
 
 fn params(names: &[&str]) -> Result<CertificateParams> {

@@ -8,6 +8,7 @@
 
 mod servers {
     mod client;
+    mod clientmodul;
     mod encrypted;
     mod ending;
     mod mail;
