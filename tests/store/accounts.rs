@@ -39,7 +39,8 @@ async fn kim_6_a_trouble_is_told_in_one_step_and_once() {
     let inbox = AccountSide::Inbox;
     tables.unchanged(tables.sees("kim", inbox, WORKS, NOW)).await;
     tables.all_or_nothing(async || tables.sees("kim", inbox, LOGIN, NOW).await).await;
-    assert_eq!(tables.jobs().await, "send_posts 1");
+    let room = tables.sql("select conversation_id from channel_notices").await;
+    assert_eq!(tables.jobs().await, format!("send_posts {room}"));
     // As often as it is seen, and after a restart, which knows only the tables.
     for seconds in [0, 60, 7200] {
         let again = tables.unchanged(tables.sees("kim", inbox, LOGIN, after(seconds))).await;
@@ -48,7 +49,8 @@ async fn kim_6_a_trouble_is_told_in_one_step_and_once() {
     let over = async || tables.sees("kim", inbox, WORKS, after(7300)).await;
     tables.all_or_nothing(over).await;
     assert_eq!(tables.unchanged(over()).await, None);
-    assert_eq!(tables.sql("select speaker, conversation_id from posts").await, "bot|1, bot|1");
+    let posts = tables.sql("select speaker, conversation_id from posts").await;
+    assert_eq!(posts, format!("bot|{room}, bot|{room}"));
 }
 
 /// KIM-37: each side and each channel is told of for itself; a channel has one room for it, together with
