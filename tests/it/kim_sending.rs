@@ -10,10 +10,11 @@ use umstieg::{
         ChannelName, Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Language,
         MailAddress, MessageId, Trust,
     },
+    phrases::Phrase,
 };
 
 use crate::{
-    phrases::{HANDED_TO_KIM, told},
+    phrases::{HANDED_TO_KIM, SOME_TIME, hears, told},
     stage::Stage,
 };
 
@@ -159,11 +160,12 @@ async fn kim_30_whether_reports_were_agreed_is_kept_with_the_answer() {
     let (address, letter) = stage.letter_from("erik").await;
     let event = stage.anna.send_text(&letter.room_id, "Danke, kommt an").await.unwrap();
     told(&stage.anna, &event, &HANDED_TO_KIM).await;
-    assert_eq!(stage.query(ASKED).await, "true");
+    stage.database_says(ASKED, "true").await;
     let mails = stage.mails(&address, 1).await;
     assert!(!mails[0].contains("Disposition-Notification-To"), "{}", mails[0]);
-    // The server's report of success is a mail like any other.
-    stage.anna_sees("successful delivery").await;
+    // The server's report of success moves the state.
+    stage.database_says("select state from dispatches", "delivered").await;
+    hears(&stage.anna, &Phrase::DispatchDelivered { at: SOME_TIME }).await;
 
     stage.restart_with(|settings| settings.replace("reports = true", "reports = false")).await;
     let event = stage.anna.send_text(&letter.room_id, "Noch etwas").await.unwrap();

@@ -328,7 +328,7 @@ async fn r14_what_could_not_be_decrypted_stays_also_in_the_form_of_a_report() {
 #[tokio::test]
 async fn kim_29_an_answer_without_a_report_says_so_after_a_while() {
     let stage = Stage::with(|mut channels| {
-        channels[0].more_kim = "report_hours = 5\n".to_owned();
+        channels[0].more_kim = "delivery_reports = false\nreport_hours = 5\n".to_owned();
         channels
     })
     .await;

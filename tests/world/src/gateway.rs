@@ -37,8 +37,8 @@ pub struct PracticeChannel {
     pub more: String,
     /// Further lines for `[channel.inbox]`, such as `after_relay = "delete"`.
     pub more_inbox: String,
-    /// The lines for `[channel.kim]`. Without reports of delivery, unless a test is about them: each would
-    /// be one more letter.
+    /// The lines for `[channel.kim]`. Without reports of delivery, unless a test is about them: each
+    /// moves the state of an answer.
     pub more_kim: String,
     /// Where answers go when it is not Exim: host and port of a server without TLS.
     pub outbox_port: Option<u16>,
