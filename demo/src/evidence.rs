@@ -133,14 +133,19 @@ impl Story<'_> {
         Ok((words, file))
     }
 
-    /// Waits for the gateway's notice at Anna's message.
-    pub(crate) async fn anna_is_told(&self, tale: &mut Tale, said: &str) -> Result<(), DemoError> {
+    /// Waits until the gateway's notice at Anna's message holds these words.
+    pub(crate) async fn anna_is_told(
+        &self,
+        tale: &mut Tale,
+        said: &str,
+        holds: &str,
+    ) -> Result<(), DemoError> {
         let seen = self.practice.anna.wait_for_within(WITHIN, "a notice at her message", |seen| {
             let mut messages = seen.messages();
             let told = messages
                 .find(|event| event.msgtype() == "m.notice" && event.reply_to() == Some(said))?;
             let words = seen.shown_body(told.event_id())?.to_owned();
-            words.contains("übergeben um").then_some(words)
+            words.contains(holds).then_some(words)
         });
         let words =
             tale.step("Anna reads at her message what became of it", async { Ok(seen.await?) });

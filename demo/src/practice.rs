@@ -206,8 +206,6 @@ poll_seconds = 1
 [channel.kim]
 support = "support@hersteller.example"
 user_agent = "Umstieg-Demo/1.0"
-# Each report would be one more letter.
-delivery_reports = false
 [[channel]]
 name = "fax"
 kind = "fax"

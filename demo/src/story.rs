@@ -183,7 +183,8 @@ impl<'a> Story<'a> {
                 Ok(first(mail.message_id()))
             })
             .await?;
-        self.anna_is_told(tale, &said).await?;
+        // The hospital's mail server has put it into the mailbox, and reported that.
+        self.anna_is_told(tale, &said, "Zugestellt: ").await?;
         Ok(id)
     }
 
@@ -278,7 +279,7 @@ impl<'a> Story<'a> {
             expect("words beside the PDF", "", &text_of(&mail))
         })
         .await?;
-        self.anna_is_told(tale, &said).await
+        self.anna_is_told(tale, &said, "übergeben um").await
     }
 
     async fn nobody_read_along(&self, tale: &mut Tale) -> Result<(), DemoError> {
