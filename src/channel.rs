@@ -2,13 +2,14 @@
 //!
 //! Pure. The flows ask a channel who wrote a letter, where an answer goes, which headers a mail of
 //! this channel carries and how large it may be; this is the only place for the differences between
-//! KIM and fax. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`, further
-//! gateways are further rows of [`FAX_FORMS`].
+//! KIM and fax. What a Dienstkennung means is in `service`, further gateways are further rows of
+//! [`FAX_FORMS`].
 
 mod caller;
 mod fax;
 mod kim;
 mod number;
+mod service;
 mod subject;
 
 use std::{fmt, time::Duration};
@@ -16,6 +17,7 @@ use std::{fmt, time::Duration};
 pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
 pub use kim::{KimEnvironment, KimProfile};
 pub use number::{Country, CountryError};
+pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
 pub use subject::{Says, SubjectForm};
 
 use crate::model::{

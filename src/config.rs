@@ -5,6 +5,7 @@
 //! file, which the homeserver reads as well; passwords are in the settings, in files beside them,
 //! or in the environment.
 
+mod kim;
 mod mail_server;
 mod read;
 mod reader;

@@ -16,6 +16,7 @@ mod letter;
 mod post;
 mod reply;
 mod room_event;
+mod service;
 mod state;
 mod thread;
 mod trust;
@@ -39,6 +40,8 @@ pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub(crate) use service::is_word as is_service_word;
+pub use service::{OuterHead, SaidService, ServiceId};
 pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
 pub use thread::Seen;
 pub use trust::Trust;

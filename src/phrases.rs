@@ -346,6 +346,17 @@ impl Phrase {
             }
             Self::LetterOutOfReach => plain("letter-out-of-reach"),
             Self::LetterUndecrypted => plain("letter-undecrypted"),
+            Self::LetterForMachines { service, application } => {
+                let values = [
+                    ("service", foreign(service)),
+                    ("application", foreign(&format!("app-{application}"))),
+                ];
+                ("letter-for-machines", values.into_iter().collect())
+            }
+            Self::LetterServiceUnknown { service } => {
+                let service = service.as_deref().map_or("none".into(), foreign);
+                with("letter-service-unknown", "service", service)
+            }
             Self::MailOutOfReach => plain("mail-out-of-reach"),
             Self::MailTooLarge { limit_mib } => with("mail-too-large", "limit", whole(*limit_mib)),
             Self::MessageWithoutKey => plain("message-without-key"),

@@ -16,4 +16,5 @@ pub mod posts;
 pub mod renaming;
 pub mod retry;
 pub mod routing;
+pub mod service;
 pub mod threading;

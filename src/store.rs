@@ -32,6 +32,7 @@ mod letters;
 mod mailboxes;
 mod members;
 mod moment;
+mod outer_heads;
 mod parked;
 mod portals;
 mod posts;
@@ -70,6 +71,7 @@ pub use letter_pieces::{FetchedFrom, LetterPieces, NewLetter, PIECE_BYTES, Saved
 pub use letters::{Placed, Placing, StoredLetter};
 pub use mailboxes::{Aside, MailboxMails, MailboxPlace, MailboxRow};
 pub use members::{PresentMember, STRANGERS_A_DAY_MAX, StoredIdentity, ToldOf};
+pub use outer_heads::{LeftAlone, OuterOfLetter, SeenOuterHead};
 pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};

@@ -1,6 +1,6 @@
 //! KIM: mail between health care providers, behind a Clientmodul.
 
-use super::WhyNot;
+use super::{MailboxUse, ServiceClasses, WhyNot};
 use crate::model::MailAddress;
 
 /// The two worlds of KIM. They share no mail: an address of one is unknown to the other.
@@ -38,6 +38,10 @@ pub struct KimProfile {
     pub environment: KimEnvironment,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
+    /// Which programs use its mailbox.
+    pub mailbox: MailboxUse,
+    /// What a Dienstkennung means.
+    pub classes: ServiceClasses,
 }
 
 impl KimProfile {
@@ -49,7 +53,12 @@ impl KimProfile {
     const SERVICE: &str = "KIM-Mail;Default;V1.0";
 
     pub fn new(environment: KimEnvironment) -> Self {
-        Self { environment, mail_bytes_max: Self::MAIL_BYTES_MAX }
+        Self {
+            environment,
+            mail_bytes_max: Self::MAIL_BYTES_MAX,
+            mailbox: MailboxUse::default(),
+            classes: ServiceClasses::default(),
+        }
     }
 
     /// The outer mail shows these unencrypted to the mail services: nothing here names a person.

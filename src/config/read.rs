@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
     HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
-    Settings, SettingsError, WorkerSettings, mail_server,
+    Settings, SettingsError, WorkerSettings, kim, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     channel::{
-        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimProfile,
-        SenderRule, ThreadBy,
+        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, SenderRule,
+        ThreadBy,
     },
     model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
     phrases::AdminPhrase,
@@ -336,7 +336,9 @@ fn channel(
         outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
     let outbox = mail_server::read(&outbox_section, around);
     outbox_section.close();
-    let dialect = dialect(section, kind, address.as_ref(), mail_bytes_max);
+    let after_relay = inbox.as_ref().map(|inbox| inbox.after_relay);
+    let special = DialectFacts { address: address.as_ref(), mail_bytes_max, after_relay };
+    let dialect = dialect(section, kind, &special, around);
     section.close();
     let team = team?;
     Some(ChannelSettings {
@@ -369,22 +371,35 @@ fn channel_name(section: &Section<'_, '_>, seen: &mut OnceOnly) -> Option<Channe
     name
 }
 
+/// What the rest of a channel says about what is special about it.
+struct DialectFacts<'a> {
+    address: Option<&'a MailAddress>,
+    mail_bytes_max: Option<u64>,
+    after_relay: Option<AfterRelay>,
+}
+
 fn dialect(
     section: &Section<'_, '_>,
     kind: Option<ChannelKind>,
-    address: Option<&MailAddress>,
-    mail_bytes_max: Option<u64>,
+    facts: &DialectFacts<'_>,
+    around: &SettingsSurroundings<'_>,
 ) -> Option<Dialect> {
-    let fax_section = section.section("fax");
+    let DialectFacts { address, mail_bytes_max, after_relay } = *facts;
+    let (fax_section, kim_section) = (section.section("fax"), section.section("kim"));
     match kind? {
-        ChannelKind::Fax => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
+        ChannelKind::Fax => {
+            if kim_section.is_there() {
+                section.wrong("kim", AdminPhrase::KimOnly);
+            }
+            fax(&fax_section, mail_bytes_max).map(Dialect::Fax)
+        }
         ChannelKind::Kim => {
             if fax_section.is_there() {
                 section.wrong("fax", AdminPhrase::FaxOnly);
             }
-            let environment = address.and_then(KimEnvironment::of)?;
-            let mail_bytes_max = mail_bytes_max.unwrap_or(KimProfile::MAIL_BYTES_MAX);
-            Some(Dialect::Kim(KimProfile { environment, mail_bytes_max }))
+            let environment = address.and_then(KimEnvironment::of);
+            kim::profile(&kim_section, environment, mail_bytes_max, after_relay, around)
+                .map(Dialect::Kim)
         }
     }
 }

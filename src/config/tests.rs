@@ -1,3 +1,4 @@
+mod kim;
 mod mistakes;
 mod registration;
 

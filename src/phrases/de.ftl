@@ -140,6 +140,28 @@ letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, w
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; sicher ist es nicht. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie selbst, wohin er gehört.
 letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+letter-for-machines =
+    Diese KIM-Nachricht ist { $application ->
+        [app-eau] eine Arbeitsunfähigkeitsbescheinigung
+        [app-eeb] eine elektronische Ersatzbescheinigung einer Krankenkasse
+        [app-erezept] eine Nachricht zu einem E-Rezept
+        [app-ldt-auftrag] ein Laborauftrag
+        [app-ldt-befund] ein Laborbefund für die Praxissoftware
+        [app-ebz] ein Antrag oder eine Antwort im zahnärztlichen Genehmigungsverfahren
+        [app-dale-uv] eine Nachricht der Unfallversicherung
+        [app-edmp] eine Dokumentation zu einem Behandlungsprogramm (DMP)
+        [app-1clickabrechnung] eine Nachricht zur Abrechnung
+        [app-1clickhybriddrg] eine Nachricht zur Abrechnung
+        [app-kzvabr] eine Nachricht zur Abrechnung
+        [app-pfl] eine Nachricht zur Abrechnung in der Pflege
+        [app-mio] ein medizinisches Informationsobjekt (MIO)
+        [app-selbsttest] ein Selbsttest der Praxissoftware
+       *[other] nicht für Menschen gedacht, sondern für ein Programm
+    } (Dienstkennung { $service }). Ihr Inhalt ist für die Praxissoftware bestimmt und lässt sich hier vielleicht nicht lesen. Bitte prüfen Sie, ob sie dort verarbeitet werden muss.
+letter-service-unknown = { $service ->
+    [none] Diese KIM-Nachricht sagt nicht in lesbarer Form, wofür sie gedacht ist (Dienstkennung). Bitte prüfen Sie, ob ein anderes Programm sie braucht.
+   *[other] Wofür diese KIM-Nachricht gedacht ist, ist hier nicht bekannt (Dienstkennung { $service }). Bitte prüfen Sie, ob ein anderes Programm sie braucht.
+}
 letter-undecrypted = Das Clientmodul konnte diesen Brief nicht entschlüsseln; zu sehen ist nur, was es dazu meldet. Er liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er als neuer Brief. Bitte prüfen Sie, ob die Praxiskarte (SMC-B) freigeschaltet ist und der Konnektor läuft, oder wenden Sie sich an Ihre Systemverwaltung.
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).

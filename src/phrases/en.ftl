@@ -140,6 +140,28 @@ letter-cut = This is only the beginning of the letter. You receive all of it whe
 unknown-thread = This letter may belong to another matter; it is not certain. So it has its own room. Please check yourself where it belongs.
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
+letter-for-machines =
+    This KIM message is { $application ->
+        [app-eau] a certificate of incapacity for work
+        [app-eeb] an electronic proof of insurance
+        [app-erezept] a message about an e-prescription
+        [app-ldt-auftrag] a laboratory order
+        [app-ldt-befund] a laboratory result for the practice's software
+        [app-ebz] a request or an answer in the dental approval procedure
+        [app-dale-uv] a message of the accident insurance
+        [app-edmp] a documentation for a disease management programme (DMP)
+        [app-1clickabrechnung] a message about billing
+        [app-1clickhybriddrg] a message about billing
+        [app-kzvabr] a message about billing
+        [app-pfl] a message about billing in nursing care
+        [app-mio] a medical information object (MIO)
+        [app-selbsttest] a self-test of the practice's software
+       *[other] not meant for people, but for a program
+    } (Dienstkennung { $service }). Its content is for the practice's software, and perhaps cannot be read here. Please check whether it has to be processed there.
+letter-service-unknown = { $service ->
+    [none] This KIM message does not say in a readable form what it is for (Dienstkennung). Please check whether another program needs it.
+   *[other] It is not known here what this KIM message is for (Dienstkennung { $service }). Please check whether another program needs it.
+}
 letter-undecrypted = The Clientmodul could not decrypt this letter; only what the Clientmodul says about it is shown here. It stays in the mailbox and is fetched again now and then; when that works, it appears as a new letter. Please check whether the card of the practice (SMC-B) is unlocked and the Konnektor is up, or tell your administrator.
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).

@@ -256,6 +256,16 @@ pub enum Phrase {
     LetterOutOfReach,
     /// The Clientmodul could not decrypt it; fetching is tried again.
     LetterUndecrypted,
+    /// The practice's software should read it. `service`: its Dienstkennung. `application`: the part
+    /// of it that says what it is for, in lower case.
+    LetterForMachines {
+        service: String,
+        application: String,
+    },
+    /// Its Dienstkennung is in no table; `None` if it has not the form of one.
+    LetterServiceUnknown {
+        service: Option<String>,
+    },
     /// A mail could not be fetched in several tries, and nothing is known of it.
     MailOutOfReach,
     /// The same for a mail that is too large.
@@ -371,7 +381,9 @@ impl Phrase {
             | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
-            | Self::UnknownCommand { .. } => Substance::Content,
+            | Self::UnknownCommand { .. }
+            | Self::LetterForMachines { .. }
+            | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::DispatchAfterUnclear { said } | Self::DispatchAcceptedAgain { said } => {
                 said.substance()
             }

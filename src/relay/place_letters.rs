@@ -157,7 +157,7 @@ async fn place_letter(
     correspondent: &Correspondent,
 ) -> Result<(), StoreError> {
     let (channel, id) = (&line.channel, stored.id);
-    let Read { letter, fingerprint, is_undecrypted } = new.read;
+    let Read { letter, fingerprint, is_undecrypted, service } = new.read;
     let ancestors = Ancestors::of(&letter);
     let named: Vec<MessageId> = ancestors.ids().cloned().collect();
     let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
@@ -182,7 +182,11 @@ async fn place_letter(
         &answers_to,
         doubt.as_ref(),
     );
-    let hints = why_not_whole(line, stored, is_undecrypted).into_iter().chain(hints);
+    let outer = ctx.store.outer_of_letter(id).await?;
+    let hints = why_not_whole(line, stored, is_undecrypted)
+        .into_iter()
+        .chain(letter_hints::service_hint(channel, &outer.service, &service))
+        .chain(hints);
     let head: Vec<String> = letter_hints::head(channel, &letter, ctx.clock.now())
         .iter()
         .map(|phrase| Phrases::say(channel.language, phrase))

@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 use super::{Ctx, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
-    model::{Attachment, ConversationId, Letter, LetterId, TransferEncoding},
+    model::{Attachment, ConversationId, Letter, LetterId, SaidService, TransferEncoding},
     store::{LetterPieces, Store, StoreError},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Read {
     pub(super) fingerprint: Option<[u8; 32]>,
     /// The Clientmodul could not decrypt it, but may do so later.
     pub(super) is_undecrypted: bool,
+    /// What it says of its Dienstkennung.
+    pub(super) service: SaidService,
 }
 
 /// Why a letter was not read.
@@ -164,11 +166,12 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
             return Ok(None);
         }
     }
-    let (letter, mut hash, is_undecrypted) = spawn_blocking(move || {
+    let (letter, mut hash, is_undecrypted, service) = spawn_blocking(move || {
         let skeleton = scanner.finish();
         let letter = mail::parse_skeleton(&skeleton);
         let hash = Fingerprinting::begin(&skeleton, &letter);
-        (letter, hash, mail::is_undecrypted(&skeleton))
+        let service = mail::said_service(&skeleton);
+        (letter, hash, mail::is_undecrypted(&skeleton), service)
     })
     .await?;
     for number in 0..pieces.lengths().len() {
@@ -181,7 +184,7 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         .await?;
     }
     let fingerprint = hash.map(Fingerprinting::finish);
-    Ok(Some(Read { letter, fingerprint, is_undecrypted }))
+    Ok(Some(Read { letter, fingerprint, is_undecrypted, service }))
 }
 
 /// The same for a letter of one piece, as most are.
@@ -198,7 +201,8 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
         hash.finish()
     });
     let is_undecrypted = mail::is_undecrypted(&skeleton);
-    Some(Read { letter: read, fingerprint, is_undecrypted })
+    let service = mail::said_service(&skeleton);
+    Some(Read { letter: read, fingerprint, is_undecrypted, service })
 }
 
 /// The most that [`pour`] holds in memory.

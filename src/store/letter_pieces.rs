@@ -145,8 +145,15 @@ impl<'s> NewLetter<'s> {
         let inserted = sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, too_large)
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+                  digest, listed_bytes, too_large, outer_service, outer_encrypted)
+             select
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 (
+                     select service from outer_heads where mailbox_id = $2 and mail_key = $3
+                 ),
+                 (
+                     select is_encrypted from outer_heads where mailbox_id = $2 and mail_key = $3
+                 )
              where not exists (
                  select 1
                  from letters
@@ -251,8 +258,17 @@ impl<'s> NewLetter<'s> {
         sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, out_of_reach, too_large, supersedes)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                  digest, listed_bytes, out_of_reach, too_large, supersedes, outer_service,
+                  outer_encrypted)
+             values (
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                 (
+                     select service from outer_heads where mailbox_id = $2 and mail_key = $3
+                 ),
+                 (
+                     select is_encrypted from outer_heads where mailbox_id = $2 and mail_key = $3
+                 )
+             )",
             arrival.channel.as_str(),
             arrival.mailbox.0,
             arrival.key.as_str(),

@@ -7,7 +7,8 @@ use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
 use super::{Clock, DELETES, MailboxChannel, MailboxPractice, Manner, letter};
 
-const SINCE: Manner = Manner { deletes: false, since: Some("2026-11-24"), patient: false };
+const SINCE: Manner =
+    Manner { deletes: false, since: Some("2026-11-24"), patient: false, owned: false };
 
 fn of_day(id: &str, words: &str, day: u32) -> Vec<u8> {
     let mail = String::from_utf8(letter(id, words)).unwrap();
