@@ -11,6 +11,8 @@ mod correspondent;
 mod delivery;
 mod dispatch;
 mod ids;
+mod kept_back;
+mod kim_results;
 mod language;
 mod letter;
 mod post;
@@ -32,6 +34,8 @@ pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MailboxId, MessageId, MessageIdError, PostId,
 };
+pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
+pub use kim_results::KimResults;
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};

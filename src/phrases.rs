@@ -345,7 +345,21 @@ impl Phrase {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
             Self::LetterOutOfReach => plain("letter-out-of-reach"),
-            Self::LetterUndecrypted => plain("letter-undecrypted"),
+            Self::LetterUndecrypted { trouble, sender, at } => {
+                ("letter-undecrypted", unseen(language, trouble.word(), sender.as_deref(), *at))
+            }
+            Self::LetterDecrypted => plain("letter-decrypted"),
+            Self::LetterWithheld { doubt, sender, at } => {
+                ("letter-withheld", unseen(language, doubt.word(), sender.as_deref(), *at))
+            }
+            Self::LetterReleased { doubt } => {
+                with("letter-released", "why", FluentValue::from(doubt.word()))
+            }
+            Self::LetterUnconfirmed => plain("letter-unconfirmed"),
+            Self::LetterChecked { has_report } => {
+                let report = if *has_report { "yes" } else { "no" };
+                with("letter-checked", "report", FluentValue::from(report))
+            }
             Self::LetterForMachines { service, application } => {
                 let values = [
                     ("service", foreign(service)),
@@ -416,6 +430,10 @@ impl Phrase {
             Self::TrustNotAsked => plain("trust-not-asked"),
             Self::CallerConfirmed => plain("caller-confirmed"),
             Self::NothingToConfirm => plain("nothing-to-confirm"),
+            Self::NothingToRelease => plain("nothing-to-release"),
+            Self::ReleaseAnswersWarning => plain("release-answers-warning"),
+            Self::ReleasedBy { user_id } => member("released-by", user_id),
+            Self::OriginalWithheld => plain("original-withheld"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())
@@ -448,6 +466,25 @@ impl Phrase {
             }
         }
     }
+}
+
+/// What is said of a letter whose words are not: why, and what its head says.
+fn unseen(
+    language: Language,
+    why: &'static str,
+    sender: Option<&str>,
+    at: Option<OffsetDateTime>,
+) -> FluentArgs<'static> {
+    let day = at.map_or_else(|| "none".to_owned(), |at| date(language, at));
+    let time = at.map(time_of_day).unwrap_or_default();
+    [
+        ("why", FluentValue::from(why)),
+        ("sender", FluentValue::from(one_line(sender.unwrap_or("none")))),
+        ("day", FluentValue::from(day)),
+        ("time", FluentValue::from(time)),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// A number shown digit by digit, without grouping: `Vorgang 1234`.

@@ -10,6 +10,7 @@ pub mod arrival;
 pub mod audience;
 pub mod commands;
 pub mod delivery;
+pub mod kim_trust;
 pub mod looking;
 pub mod names;
 pub mod posts;

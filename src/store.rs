@@ -26,6 +26,7 @@ mod event_step;
 mod ghosts;
 mod identities;
 mod jobs;
+mod kept_back;
 mod leases;
 mod letter_pieces;
 mod letters;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::{CommandRow, Substance};
+use crate::model::{CommandRow, KimDoubt, KimTrouble, Substance};
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
@@ -31,6 +31,20 @@ fn what_people_wrote_or_named_is_content() {
 fn one_of_each() -> Vec<Phrase> {
     let text = || "Ein Text".to_owned();
     let member = || "@anna:praxis.example".to_owned();
+    let of_kim = KimTrouble::ALL.into_iter().flat_map(|trouble| {
+        [(Some(text()), Some(AT)), (None, None)].map(|(sender, at)| Phrase::LetterUndecrypted {
+            trouble,
+            sender,
+            at,
+        })
+    });
+    let of_kim = of_kim.chain(KimDoubt::ALL.into_iter().flat_map(|doubt| {
+        [
+            Phrase::LetterWithheld { doubt, sender: Some(text()), at: Some(AT) },
+            Phrase::LetterWithheld { doubt, sender: None, at: None },
+            Phrase::LetterReleased { doubt },
+        ]
+    }));
     let mut phrases = vec![
         Phrase::DispatchAcceptedKim { at: AT },
         Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
@@ -112,7 +126,14 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
         Phrase::LetterTooLarge { limit_mib: 50 },
         Phrase::LetterOutOfReach,
-        Phrase::LetterUndecrypted,
+        Phrase::LetterDecrypted,
+        Phrase::LetterUnconfirmed,
+        Phrase::LetterChecked { has_report: false },
+        Phrase::LetterChecked { has_report: true },
+        Phrase::NothingToRelease,
+        Phrase::ReleaseAnswersWarning,
+        Phrase::ReleasedBy { user_id: member() },
+        Phrase::OriginalWithheld,
         Phrase::LetterForMachines { service: text(), application: "eau".to_owned() },
         Phrase::LetterForMachines { service: text(), application: "x".to_owned() },
         Phrase::LetterServiceUnknown { service: Some(text()) },
@@ -188,6 +209,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::CheckNotWell { failures: 1, warnings: 0 },
         Phrase::CheckNotWell { failures: 0, warnings: 2 },
     ];
+    phrases.extend(of_kim);
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     for trouble in Trouble::ALL {

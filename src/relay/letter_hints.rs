@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::{
-    channel::{AnswersTo, CallerDoubt, Channel, Dialect},
+    channel::{AnswersTo, CallerDoubt, Channel, Dialect, ServiceClass},
     model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress, SaidService},
     phrases::{Phrase, Phrases},
     rules::{
@@ -33,6 +33,14 @@ pub(super) fn hints(
     hints.extend(answers_hint(correspondent, answers_to));
     hints.extend(doubt.map(doubt_hint));
     hints
+}
+
+/// What a KIM mail is for; nothing when it does not say.
+pub(super) fn class_of(channel: &Channel, said: &SaidService) -> Option<ServiceClass> {
+    match &channel.dialect {
+        Dialect::Kim(profile) => profile.classes.class_of(said),
+        Dialect::Fax(_) => None,
+    }
 }
 
 /// What a KIM mail is for, when that is nothing that people read (KIM-9, KIM-22).

@@ -194,6 +194,7 @@ impl<'s> NewLetter<'s> {
             r#"select
                  id,
                  out_of_reach,
+                 coalesce(kept_back = 'undecrypted', false) as "is_undecrypted!",
                  deleted_at is not null as "is_deleted!",
                  coalesce(digest = $3, false) as "is_same!"
              from letters
@@ -240,13 +241,15 @@ impl<'s> NewLetter<'s> {
             transaction.commit().await?;
             return Ok(Saved::Known);
         }
-        let supersedes = bearer.filter(|bearer| bearer.out_of_reach).map(|bearer| bearer.id);
+        let told = bearer.filter(|bearer| bearer.out_of_reach || bearer.is_undecrypted);
+        let supersedes = told.map(|bearer| bearer.id);
         self.insert_after(&mut transaction, arrival, supersedes, first, digest).await?;
         transaction.commit().await?;
         Ok(Saved::New)
     }
 
-    /// Saves it as a new letter. `supersedes`: the letter out of reach that it may turn out to be.
+    /// Saves it as a new letter. `supersedes`: the letter, out of reach or not decrypted, that it may
+    /// turn out to be.
     async fn insert_after(
         &self,
         connection: &mut PgConnection,

@@ -40,6 +40,8 @@ pub struct OuterOfLetter {
     pub service: SaidService,
     /// Nothing: its outer head was not seen.
     pub is_encrypted: Option<bool>,
+    /// What identified its mail by the outer head, if its key still names it.
+    pub identity: Option<[u8; 32]>,
 }
 
 impl Store {
@@ -141,9 +143,18 @@ impl Store {
     /// What was seen of a letter's outer head before it was fetched.
     pub async fn outer_of_letter(&self, letter: LetterId) -> Result<OuterOfLetter, StoreError> {
         let row = sqlx::query!(
-            "select outer_service, outer_encrypted
+            r#"select
+                 outer_service,
+                 outer_encrypted,
+                 (
+                     select outer_head.head_digest
+                     from outer_heads as outer_head
+                     where outer_head.mailbox_id = letters.mailbox_id
+                       and outer_head.mail_key = letters.mail_key
+                       and letters.left_at is null
+                 ) as head_digest
              from letters
-             where id = $1",
+             where id = $1"#,
             letter.0,
         )
         .fetch_optional(&self.pool)
@@ -151,6 +162,7 @@ impl Store {
         Ok(row.map_or_else(OuterOfLetter::default, |row| OuterOfLetter {
             service: SaidService::from_stored(row.outer_service.as_deref()),
             is_encrypted: row.outer_encrypted,
+            identity: marks(None, row.head_digest).head,
         }))
     }
 

@@ -2,6 +2,7 @@
 //! fetched.
 
 mod kim;
+mod kim_trust;
 mod misdeeds;
 mod names;
 mod other_mails;

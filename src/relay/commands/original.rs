@@ -9,6 +9,10 @@ use crate::{
 
 pub(super) fn prepare(request: &Request<'_>) -> Result<Effect, Phrase> {
     let letter = request.answered.ok_or(Phrase::OriginalMissing)?;
+    // The original holds what is withheld.
+    if letter.is_withheld {
+        return Err(Phrase::OriginalWithheld);
+    }
     Ok(Effect::Original(letter.id))
 }
 

@@ -17,7 +17,10 @@ use crate::{
     mail::{self, Scanner, Skeleton},
     model::{ChannelName, MailKey},
     relay::{self, Ctx, Inbox},
-    rules::looking::{Before, Errand, Marks},
+    rules::{
+        kim_trust::{self, KimVerdict},
+        looking::{Before, Errand, Marks},
+    },
     store::{FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
     transport::{Basket, Fault, Fetched, Head, MailServerError, MailboxProtocol},
 };
@@ -420,9 +423,7 @@ impl Look<'_> {
         let Coming { letter, head, error } = coming;
         if matches!(fetched, Ok(Fetched::Mail(()))) {
             let head = head.all();
-            if matches!(before, Before::Undecrypted(_))
-                && mail::is_undecrypted(&Skeleton::whole(&head))
-            {
+            if matches!(before, Before::Undecrypted(_)) && self.is_still_undecrypted(key, &head) {
                 letter.discard().await?;
                 return Ok(FetchEnd::StillUndecrypted);
             }
@@ -443,6 +444,14 @@ impl Look<'_> {
             Ok(Fetched::Mail(()) | Fetched::NotKept) => FetchEnd::Failed("not_kept"),
             Err(fault) => FetchEnd::Failed(reason(&fault)),
         })
+    }
+
+    /// Whether the Clientmodul still says of a mail that it could not decrypt it.
+    fn is_still_undecrypted(&self, key: &MailKey, head: &[u8]) -> bool {
+        let seen = self.gatekeeper.as_ref().and_then(|keeper| keeper.known(key, None));
+        let is_encrypted = seen.map(|seen| seen.head.is_encrypted);
+        let results = mail::kim_results(&Skeleton::whole(head));
+        matches!(kim_trust::verdict(is_encrypted, &results), KimVerdict::Undecrypted(_))
     }
 
     pub(super) fn arrival<'k>(

@@ -17,7 +17,7 @@ fn of_service(id: &str, service: &str, words: &str) -> Vec<u8> {
 }
 
 /// What TOP says of a mail that the Clientmodul has to decrypt.
-fn outer(id: &str, service: &str) -> Misdeed {
+pub(super) fn outer(id: &str, service: &str) -> Misdeed {
     Misdeed::Say(
         format!(
             "+OK\r\nFrom: <erik@charite.kim.telematik>\r\nTo: <praxis@mueller.kim.telematik>\r\n\
