@@ -6,6 +6,7 @@ mod errors;
 pub mod help;
 mod hold;
 pub mod identities;
+pub mod kim;
 pub mod parked;
 mod probe;
 pub mod rekey;

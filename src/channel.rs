@@ -2,14 +2,15 @@
 //!
 //! Pure. The flows ask a channel who wrote a letter, where an answer goes, which headers a mail of
 //! this channel carries and how large it may be; this is the only place for the differences between
-//! KIM and fax. The rest of the KIM rules (receipts, service identifiers) belongs in `kim`, further
-//! gateways are further rows of [`FAX_FORMS`].
+//! KIM and fax. What a Dienstkennung means is in `service`, further gateways are further rows of
+//! [`FAX_FORMS`].
 
 mod caller;
 mod fax;
 mod kim;
 mod kim_user;
 mod number;
+mod service;
 mod subject;
 
 use std::{fmt, time::Duration};
@@ -18,6 +19,7 @@ pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
 pub use kim::{KimEnvironment, KimProfile, KimSystems, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
 pub use number::{Country, CountryError};
+pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
 pub use subject::{Says, SubjectForm};
 
 use crate::model::{

@@ -98,6 +98,7 @@ Examples:
   umstieg parked list
   umstieg parked retry 17
   umstieg identities list
+  umstieg kim classes
   umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
 Exit codes:
@@ -174,6 +175,11 @@ enum Command {
         #[command(subcommand)]
         action: Identities,
     },
+    /// Look after what is special about KIM mailboxes
+    Kim {
+        #[command(subcommand)]
+        action: Kim,
+    },
     /// Look after what failed for good and waits for a person
     ///
     /// The gateway drops nothing by itself: it parks a letter, a post or an answer that failed too
@@ -190,6 +196,12 @@ enum Identities {
     List,
     /// Believe the new identity of a user, for example @anna:praxis.example
     Confirm { user: String },
+}
+
+#[derive(Subcommand)]
+enum Kim {
+    /// Show which mails were left to other programs, since when and why
+    Classes,
 }
 
 #[derive(Subcommand)]
@@ -331,6 +343,9 @@ impl Call {
                 // A closed standard output is no reason to stop.
                 let tell = |sentence: &AdminPhrase| drop(self.say(sentence));
                 in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
+            }
+            Command::Kim { action: Kim::Classes } => {
+                print(&in_runtime(app::kim::classes(&settings, &key, self.language))?)?;
             }
             Command::Parked { action: Parked::List } => {
                 print(&in_runtime(app::parked::list(&settings, &key, self.language))?)?;

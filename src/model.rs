@@ -12,12 +12,15 @@ mod correspondent;
 mod delivery;
 mod dispatch;
 mod ids;
+mod kept_back;
+mod kim_results;
 mod language;
 mod letter;
 mod post;
 mod reply;
 mod report;
 mod room_event;
+mod service;
 mod state;
 mod thread;
 mod trust;
@@ -34,6 +37,8 @@ pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MailboxId, MessageId, MessageIdError, PostId,
 };
+pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
+pub use kim_results::KimResults;
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
@@ -43,6 +48,8 @@ pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub(crate) use service::is_word as is_service_word;
+pub use service::{OuterHead, SaidService, ServiceId};
 pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
 pub use thread::Seen;
 pub use trust::Trust;

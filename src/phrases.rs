@@ -368,7 +368,32 @@ impl Phrase {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
             Self::LetterOutOfReach => plain("letter-out-of-reach"),
-            Self::LetterUndecrypted => plain("letter-undecrypted"),
+            Self::LetterUndecrypted { trouble, sender, at } => {
+                ("letter-undecrypted", unseen(language, trouble.word(), sender.as_deref(), *at))
+            }
+            Self::LetterDecrypted => plain("letter-decrypted"),
+            Self::LetterWithheld { doubt, sender, at } => {
+                ("letter-withheld", unseen(language, doubt.word(), sender.as_deref(), *at))
+            }
+            Self::LetterReleased { doubt } => {
+                with("letter-released", "why", FluentValue::from(doubt.word()))
+            }
+            Self::LetterUnconfirmed => plain("letter-unconfirmed"),
+            Self::LetterChecked { has_report } => {
+                let report = if *has_report { "yes" } else { "no" };
+                with("letter-checked", "report", FluentValue::from(report))
+            }
+            Self::LetterForMachines { service, application } => {
+                let values = [
+                    ("service", foreign(service)),
+                    ("application", foreign(&format!("app-{application}"))),
+                ];
+                ("letter-for-machines", values.into_iter().collect())
+            }
+            Self::LetterServiceUnknown { service } => {
+                let service = service.as_deref().map_or("none".into(), foreign);
+                with("letter-service-unknown", "service", service)
+            }
             Self::MailOutOfReach => plain("mail-out-of-reach"),
             Self::MailTooLarge { limit_mib } => with("mail-too-large", "limit", whole(*limit_mib)),
             Self::MessageWithoutKey => plain("message-without-key"),
@@ -428,6 +453,10 @@ impl Phrase {
             Self::TrustNotAsked => plain("trust-not-asked"),
             Self::CallerConfirmed => plain("caller-confirmed"),
             Self::NothingToConfirm => plain("nothing-to-confirm"),
+            Self::NothingToRelease => plain("nothing-to-release"),
+            Self::ReleaseAnswersWarning => plain("release-answers-warning"),
+            Self::ReleasedBy { user_id } => member("released-by", user_id),
+            Self::OriginalWithheld => plain("original-withheld"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())
@@ -463,6 +492,25 @@ impl Phrase {
 fn moment(language: Language, at: OffsetDateTime) -> FluentArgs<'static> {
     let values = [("day", day(language, at)), ("time", time_of_day(at))];
     values.map(|(name, value)| (name, FluentValue::from(value))).into_iter().collect()
+}
+
+/// What is said of a letter whose words are not: why, and what its head says.
+fn unseen(
+    language: Language,
+    why: &'static str,
+    sender: Option<&str>,
+    at: Option<OffsetDateTime>,
+) -> FluentArgs<'static> {
+    let day = at.map_or_else(|| "none".to_owned(), |at| date(language, at));
+    let time = at.map(time_of_day).unwrap_or_default();
+    [
+        ("why", FluentValue::from(why)),
+        ("sender", FluentValue::from(one_line(sender.unwrap_or("none")))),
+        ("day", FluentValue::from(day)),
+        ("time", FluentValue::from(time)),
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// A number shown digit by digit, without grouping: `Vorgang 1234`.

@@ -2,7 +2,7 @@
 //!
 //! The log says the same in English, in the errors' own words.
 
-use super::{RunError, identities::IdentitiesError, parked::ParkedError};
+use super::{RunError, identities::IdentitiesError, kim::KimError, parked::ParkedError};
 use crate::{
     app::start::StartError,
     matrix::HomeserverAccessError,
@@ -290,6 +290,16 @@ impl Tells for ParkedError {
             Self::Open(error) => error.telling(),
             Self::Store(error) => error.telling(),
             Self::NoSuch(id) => AdminPhrase::NoSuchParked { id: id.to_string() }.into(),
+            Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
+        }
+    }
+}
+
+impl Tells for KimError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Open(error) => error.telling(),
+            Self::Store(error) => error.telling(),
             Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
         }
     }

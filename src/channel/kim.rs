@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::WhyNot;
+use super::{MailboxUse, ServiceClasses, WhyNot};
 use crate::model::MailAddress;
 
 /// The two worlds of KIM. They share no mail: an address of one is unknown to the other.
@@ -44,6 +44,10 @@ pub struct KimProfile {
     pub receipts: Receipts,
     /// How long a mail server that agreed to report may be silent before the room is told.
     pub report_wait: Duration,
+    /// Which programs use its mailbox.
+    pub mailbox: MailboxUse,
+    /// What a Dienstkennung means.
+    pub classes: ServiceClasses,
 }
 
 /// The systems that a KIM mail names (KIM-23). The headers are unencrypted: nothing here names a person.
@@ -109,6 +113,8 @@ impl KimProfile {
             systems: KimSystems::default(),
             receipts: Receipts::default(),
             report_wait: Self::REPORT_WAIT,
+            mailbox: MailboxUse::default(),
+            classes: ServiceClasses::default(),
         }
     }
 

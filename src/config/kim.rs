@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::{
+    AfterRelay, kim_services,
     mail_server::{host_name, one_line},
     reader::Section,
+    surroundings::SettingsSurroundings,
 };
 use crate::{
     channel::{
         KimCallContext, KimEnvironment, KimProfile, KimServerPart, KimSystems, KimUserForm,
-        Receipts,
+        MailboxUse, Receipts, ServiceClasses,
     },
     model::{ChannelKind, MailAddress},
     phrases::AdminPhrase,
@@ -45,6 +47,9 @@ pub(super) struct KimSection {
     receipts: Receipts,
     report_wait: Duration,
     large_mails: bool,
+    mailbox: Option<MailboxUse>,
+    /// Nothing where the table of the settings cannot be used.
+    classes: Option<ServiceClasses>,
 }
 
 /// Reads the section of a channel; nothing for a channel of another kind. `servers`: the sections of its
@@ -54,6 +59,7 @@ pub(super) fn read(
     kind: Option<ChannelKind>,
     address: Option<&MailAddress>,
     servers: (&Section<'_, '_>, &Section<'_, '_>),
+    around: &SettingsSurroundings<'_>,
 ) -> KimSection {
     let section = &channel.section("kim");
     if kind == Some(ChannelKind::Fax) {
@@ -74,8 +80,19 @@ pub(super) fn read(
     let report_wait = section
         .whole("report_hours", 1..=720)
         .map_or(KimProfile::REPORT_WAIT, |hours| Duration::from_secs(60 * 60 * hours));
+    let mailbox = kim_services::mailbox(section);
+    let classes = kim_services::classes(section, around);
     section.close();
-    KimSection { users, delivery_reports, systems, receipts, report_wait, large_mails }
+    KimSection {
+        users,
+        delivery_reports,
+        systems,
+        receipts,
+        report_wait,
+        large_mails,
+        mailbox,
+        classes,
+    }
 }
 
 /// A user name that is given as a whole is not built. What would be built for nothing is a mistake: one
@@ -107,14 +124,22 @@ fn check_given_once(
 }
 
 impl KimSection {
+    /// Notes a mistake where the gateway would delete what another program has not read yet (KIM-9,
+    /// KIM-11).
+    pub(super) fn check_deletes(&self, channel: &Section<'_, '_>, after_relay: Option<AfterRelay>) {
+        if after_relay == Some(AfterRelay::Delete) && self.mailbox != Some(MailboxUse::Owned) {
+            channel.section("kim").wrong("mailbox", AdminPhrase::DeletesInSharedMailbox);
+        }
+    }
+
     /// `mail_bytes_max`: the limit of the outbox, and where it is given.
     pub(super) fn profile(
         self,
         outbox: &Section<'_, '_>,
         environment: KimEnvironment,
         mail_bytes_max: Option<u64>,
-    ) -> KimProfile {
-        let KimSection { systems, receipts, report_wait, large_mails, .. } = self;
+    ) -> Option<KimProfile> {
+        let KimSection { systems, receipts, report_wait, large_mails, mailbox, classes, .. } = self;
         let most = match large_mails {
             true => KimProfile::LARGE_MAIL_BYTES_MAX,
             false => KimProfile::MAIL_BYTES_MAX,
@@ -123,7 +148,15 @@ impl KimSection {
             outbox.wrong("mail_bytes_max", AdminPhrase::WantsLargeMails);
         }
         let mail_bytes_max = mail_bytes_max.unwrap_or(most);
-        KimProfile { environment, mail_bytes_max, systems, receipts, report_wait }
+        Some(KimProfile {
+            environment,
+            mail_bytes_max,
+            systems,
+            receipts,
+            report_wait,
+            mailbox: mailbox.unwrap_or_default(),
+            classes: classes?,
+        })
     }
 }
 

@@ -366,12 +366,16 @@ fn servers(
     seen: &mut OnceOnly,
 ) -> (Option<InboxSettings>, Option<MailServer>, Option<Dialect>) {
     let (inbox_section, outbox_section) = (section.section("inbox"), section.section("outbox"));
-    let kim = kim::read(section, kind, address, (&inbox_section, &outbox_section));
+    let servers = (&inbox_section, &outbox_section);
+    let kim = kim::read(section, kind, address, servers, around);
     let inbox = inbox(&inbox_section, kim.users.as_ref().map(KimUserForm::pop3), around);
     if let Some(inbox) = &inbox
         && !seen.add_inbox(inbox)
     {
         inbox_section.wrong("user", AdminPhrase::MailboxTwice);
+    }
+    if kind == Some(ChannelKind::Kim) {
+        kim.check_deletes(section, inbox.as_ref().map(|inbox| inbox.after_relay));
     }
     let mail_bytes_max =
         outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
@@ -390,7 +394,7 @@ fn servers(
         Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
         Some(ChannelKind::Kim) => address
             .and_then(KimEnvironment::of)
-            .map(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
+            .and_then(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
             .map(Dialect::Kim),
     };
     (inbox, outbox, dialect)

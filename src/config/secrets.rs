@@ -76,7 +76,7 @@ pub(super) fn secret(
     }
 }
 
-fn not_empty(text: &str) -> Result<String, AdminPhrase> {
+pub(super) fn not_empty(text: &str) -> Result<String, AdminPhrase> {
     if text.is_empty() { Err(AdminPhrase::IsEmpty) } else { Ok(text.to_owned()) }
 }
 

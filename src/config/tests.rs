@@ -1,4 +1,5 @@
 mod kim;
+mod kim_services;
 mod mistakes;
 mod registration;
 

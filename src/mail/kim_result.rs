@@ -1,32 +1,41 @@
 //! What a Clientmodul says about its own work, in the head of what it delivers.
 
-use super::{header::header, skeleton::Skeleton};
+use super::{
+    header::{HEADER_BYTES_MAX, HeaderBlock, text},
+    skeleton::Skeleton,
+};
+use crate::model::KimResults;
 
-/// The value of a mail that was decrypted (gemSpec_CM_KOMLE, Tab_Fehlertext_Entschl).
-const DECRYPTED: &str = "00";
-
-/// Whether the Clientmodul could not do its work on a mail: a later fetch may succeed, once the card
-/// is there or the Konnektor is up, so the mail must stay in its mailbox.
-///
-/// Presence counts, not the code: vendors have their own codes (KIM-15). A mail without these fields
-/// was not encrypted, or was decrypted without a word.
-pub fn is_undecrypted(mail: &Skeleton<'_>) -> bool {
-    let raw = mail.bytes();
-    !header(raw, "X-KIM-Fehlermeldung").is_empty()
-        || header(raw, "X-KIM-DecryptionResult").iter().any(|result| result.trim() != DECRYPTED)
+/// Reads these fields, each with all its values, blanks at their ends removed.
+pub fn kim_results(mail: &Skeleton<'_>) -> KimResults {
+    let (block, _) = HeaderBlock::split(mail.bytes());
+    let mut is_cut = block.too_many;
+    let mut read = |name: &str| -> Vec<String> {
+        let values = block.values(name).map(|value| text(value, HEADER_BYTES_MAX).text);
+        let values: Vec<String> = values.map(|value| value.trim().to_owned()).collect();
+        is_cut |= values.len() < block.count(name);
+        values
+    };
+    let decryption = read("X-KIM-DecryptionResult");
+    let integrity = read("X-KIM-IntegrityCheckResult");
+    let errors = read("X-KIM-Fehlermeldung");
+    KimResults { decryption, integrity, errors, is_cut }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn results(head: &str) -> KimResults {
+        let mail = format!("From: a@x.kim.telematik\r\n{head}\r\nText\r\n");
+        kim_results(&Skeleton::whole(mail.as_bytes()))
+    }
+
     /// `R14`.
     #[test]
     fn only_what_was_decrypted_may_go() {
         let check = |head: &str, expected: bool| {
-            let mail = format!("From: a@x.kim.telematik\r\n{head}\r\nText\r\n");
-            let is_undecrypted = is_undecrypted(&Skeleton::whole(mail.as_bytes()));
-            assert_eq!(is_undecrypted, expected, "{head:?}");
+            assert_eq!(results(head).say_undecrypted(), expected, "{head:?}");
         };
         check("", false);
         check("X-KIM-DecryptionResult: 00\r\n", false);
@@ -41,6 +50,26 @@ mod tests {
         // What is in the body does not count.
         check("\r\nX-KIM-Fehlermeldung: 4009\r\n", false);
         let real = include_bytes!("../../tests/letters/kim_could_not_decrypt.eml");
-        assert!(is_undecrypted(&Skeleton::whole(real)));
+        assert!(kim_results(&Skeleton::whole(real)).say_undecrypted());
+    }
+
+    #[test]
+    fn kim_13_every_value_is_read_folded_or_repeated() {
+        let read = results(
+            "X-KIM-IntegrityCheckResult:\r\n 01\r\nx-kim-integritycheckresult: X9 \r\n\
+             X-KIM-DecryptionResult: 00\r\n",
+        );
+        assert_eq!(read.integrity, ["01", "X9"]);
+        assert!(read.say_decrypted() && !read.is_cut && !read.are_absent());
+        assert!(results("").are_absent() && !results("").say_decrypted());
+    }
+
+    /// What the Clientmodul says must not drown in what the sender wrote before it.
+    #[test]
+    fn kim_13_more_values_than_are_read_are_told_of() {
+        let many = "X-KIM-IntegrityCheckResult: 01\r\n".repeat(100);
+        assert!(results(&format!("{many}X-KIM-IntegrityCheckResult: 02\r\n")).is_cut);
+        assert!(results(&"X-A: b\r\n".repeat(2_000)).is_cut);
+        assert!(!results("X-KIM-IntegrityCheckResult: 01\r\n").is_cut);
     }
 }

@@ -23,6 +23,8 @@ pub enum RoomCommand {
     Trust,
     /// A fax number is right: answers may go there.
     Confirm,
+    /// Show a letter that KIM does not vouch for.
+    Release,
     /// Which commands there are.
     Help,
 }
@@ -58,7 +60,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 7] = [
+pub static COMMANDS: [CommandRow; 8] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -106,6 +108,14 @@ pub static COMMANDS: [CommandRow; 7] = [
         may_ask: MayAsk::Speakers,
         takes: Takes::Nothing,
         help: "command-confirm",
+    },
+    CommandRow {
+        command: RoomCommand::Release,
+        german: &["freigeben"],
+        english: &["release"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-release",
     },
     CommandRow {
         command: RoomCommand::Help,

@@ -95,6 +95,8 @@ states! {
         Parked = "parked" => [Pending, Sent, Dropped],
         /// A person gave it up.
         Dropped = "dropped" => [Sent],
+        /// It waits until a speaker releases its letter.
+        Held = "held" => [Pending, Sent],
     }
 }
 
@@ -216,7 +218,8 @@ mod tests {
         let posts = PostState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
         assert_eq!(
             lines(posts),
-            "pending: sent parked dropped\nsent: \nparked: pending sent dropped\ndropped: sent"
+            "pending: sent parked dropped\nsent: \nparked: pending sent dropped\ndropped: sent\n\
+             held: pending sent"
         );
         let dispatches =
             DeliveryState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));

@@ -268,6 +268,15 @@ kind-event = Ereignis
 kind-gap = Lücke
 kind-mail = Mail
 kind-unknown = unbekannt
+nothing-left-alone = Es gibt keine Mail, die das Gateway anderen Programmen überlassen hat.
+head-service = Dienstkennung
+head-mails = Mails
+left-to-others = Sie ist für die Software der Praxis bestimmt, und das Postfach wird geteilt (mailbox = "shared")
+left-alone-next = Das Gateway ruft diese Mails nicht ab und löscht sie nicht. Soll eine dieser Anwendungen in die Räume kommen, geben Sie ihr in der Datei classes_file eine andere Klasse. Liest kein anderes Programm das Postfach, schreiben Sie mailbox = "owned" in [channel.kim].
+left-alone-more = { $mails ->
+    [one] Eine weitere Mail hat eine Dienstkennung, die hier nicht gezeigt wird.
+   *[other] { $mails } weitere Mails haben Dienstkennungen, die hier nicht gezeigt werden.
+}
 nobody-changed = Alle sind, wer sie waren; nichts wartet auf Bestätigung.
 ask-changed =
     Bitte fragen Sie jede dieser Personen selbst oder am Telefon, ob sie ihre Verschlüsselung zurückgesetzt hat.
@@ -360,6 +369,14 @@ not-a-user-agent = Hier gehören die Produktkennung der gematik und die Version 
 not-a-support-address = Hier gehört eine Mailadresse ohne Umlaute hin
 wants-large-mails = Über 15 MiB (15728640) nimmt KIM eine Mail nur für Empfänger an, die große Nachrichten freigeschaltet haben; mehr als 734003200 nimmt es nie an. Bitte nennen Sie hier weniger, oder setzen Sie large_mails = true in [channel.kim]
 fax-only = Das gehört nur zu einem Kanal mit kind = "fax". Bitte nehmen Sie es heraus
+deletes-in-shared-mailbox = Mit after_relay = "delete" löscht das Gateway Mails, die andere Programme der Praxis vielleicht noch nicht gelesen haben. Wenn nur das Gateway dieses Postfach liest, schreiben Sie mailbox = "owned" in den Abschnitt [channel.kim]. Wenn auch das Praxisverwaltungssystem es liest, nehmen Sie after_relay heraus
+classes-too-long = Die Datei { $file } ist zu groß für eine Tabelle von Dienstkennungen. Bitte prüfen Sie, ob es die richtige ist
+classes-row = { $file }, Zeile { $line }: { $why }
+classes-no-equals = Hier gehört „Anwendung;Typ = Klasse“ oder „Anwendung = Klasse“ hin
+classes-no-service = Links vom Gleichheitszeichen gehört „Anwendung;Typ“ oder „Anwendung“ hin, ohne Version und ohne Leerzeichen in den Wörtern
+classes-no-class = Die Klasse ist „chat“, „receipt“, „absence“ oder „machine“
+classes-twice = Für diese Anwendung und diesen Typ steht schon weiter oben eine Zeile. Bitte nehmen Sie eine der beiden heraus
+classes-too-many = Die Tabelle hat mehr als 10000 Zeilen. Bitte prüfen Sie, ob es die richtige Datei ist
 not-a-day = Hier gehört ein Tag in Anführungszeichen hin, zum Beispiel "2026-11-01"
 senders-empty = Die Liste darf nicht leer sein: Kein Fax würde angenommen. Bitte nennen Sie mindestens einen Absender
 own-user = Hier steht einer der eigenen Benutzer des Gateways ({ $prefix }…). Bitte nehmen Sie ihn heraus

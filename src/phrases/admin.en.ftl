@@ -249,6 +249,15 @@ kind-event = event
 kind-gap = gap
 kind-mail = mail
 kind-unknown = unknown
+nothing-left-alone = There is no mail that the gateway has left to other programs.
+head-service = Dienstkennung (service)
+head-mails = mails
+left-to-others = it is for the practice's software, and the mailbox is shared (mailbox = "shared")
+left-alone-next = The gateway neither fetches nor deletes these mails. If one of these applications should come into the rooms, give it another class in the file classes_file. If no other program reads the mailbox, write mailbox = "owned" into [channel.kim].
+left-alone-more = { $mails ->
+    [one] One more mail has a Dienstkennung that is not shown here.
+   *[other] { $mails } more mails have Dienstkennungen that are not shown here.
+}
 nobody-changed = Everybody is who they were; nothing waits to be confirmed.
 ask-changed =
     Ask each of them, in person or by telephone, whether they reset their encryption themselves.
@@ -341,6 +350,14 @@ not-a-user-agent = expected gematik's id of the product and the version with / b
 not-a-support-address = expected a mail address in ASCII
 wants-large-mails = above 15 MiB (15728640) KIM takes a mail only for recipients who have large mails switched on, and above 734003200 never; give less, or set large_mails = true in [channel.kim]
 fax-only = belongs to a channel of kind "fax" only
+deletes-in-shared-mailbox = with after_relay = "delete" the gateway deletes mails that other programs of the practice may not have read yet. If only the gateway reads this mailbox, write mailbox = "owned" into [channel.kim]; if the practice's software reads it too, remove after_relay
+classes-too-long = { $file } is too long for a table of Dienstkennungen; check whether it is the right file
+classes-row = { $file }, line { $line }: { $why }
+classes-no-equals = this should be "Anwendung;Typ = class" or "Anwendung = class"
+classes-no-service = left of the equals sign should be "Anwendung;Typ" or "Anwendung", without a version and without blanks in the words
+classes-no-class = the class is "chat", "receipt", "absence" or "machine"
+classes-twice = an earlier line is for the same application and type; remove one of the two
+classes-too-many = the table has more than 10000 lines; check whether it is the right file
 not-a-day = expected a day in quotes, for example "2026-11-01"
 senders-empty = must not be empty: no fax would be accepted
 own-user = names one of the gateway's own users ({ $prefix }…)

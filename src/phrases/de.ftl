@@ -157,9 +157,51 @@ letter-elsewhere = Ein Teil dieses Briefs wurde nicht mitgeschickt; der Brief ne
 letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt, oder eine Gestaltung, die sich hier nicht sicher wiedergeben lässt (zum Beispiel Durchgestrichenes). Bitte vergleichen Sie mit dem Original: Antworten Sie auf den Brief mit !original.
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; sicher ist es nicht. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie selbst, wohin er gehört.
+letter-undecrypted =
+    Das Clientmodul konnte einen Brief nicht entschlüsseln. { $sender ->
+        [none] Absender: nicht angegeben
+       *[other] Absender nach eigener Angabe: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , geschrieben am { $day } um { $time } Uhr
+    }. { $why ->
+        [key] Die Karte mit dem Schlüssel (SMC-B oder HBA) ist gesperrt oder steckt nicht. Bitte schalten Sie sie frei.
+        [konnektor] Der Konnektor ist nicht erreichbar. Bitte prüfen Sie, ob er läuft.
+        [attachments] Der Dienst, bei dem große Nachrichten liegen, hat den Inhalt nicht vollständig geliefert. Meist hilft es, zu warten.
+        [version] Der Brief setzt eine neuere KIM-Version voraus. Bitte lassen Sie das Clientmodul aktualisieren.
+        [large-mails] Der Brief ist groß, und der Empfang großer Nachrichten ist für diese Adresse nicht eingeschaltet. Bitte lassen Sie ihn einschalten.
+        [form] Die Nachricht ist nicht so verschlüsselt, wie KIM es vorsieht. Bitte fragen Sie beim Absender nach.
+       *[other] Einen genauen Grund nennt das Clientmodul nicht. Bitte wenden Sie sich an Ihre Systemverwaltung.
+    } Der Brief liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er hier oder in dem Raum, zu dem er gehört.
+letter-decrypted = Ein Brief, der sich zuerst nicht entschlüsseln ließ, ist inzwischen entschlüsselt. Er steht hier oder in dem Raum, zu dem er gehört.
+letter-withheld =
+    Vorsicht: KIM bestätigt diesen Brief nicht. { $sender ->
+        [none] Absender: nicht angegeben
+       *[other] Absender nach eigener Angabe: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , geschrieben am { $day } um { $time } Uhr
+    }. { $why ->
+        [altered] Der Inhalt oder die Angaben zu Absender und Empfängern stimmen nicht mit dem überein, was unterschrieben wurde.
+        [unsigned] Der Brief trägt keine Signatur.
+        [certificate] Ob das Zertifikat der Signatur gültig ist, konnte nicht bestätigt werden.
+        [unclear] Die Prüfung der Signatur hatte kein klares Ergebnis.
+       *[silent] Das Clientmodul hat kein eindeutiges Ergebnis seiner Prüfung genannt.
+    } Sein Inhalt wird deshalb nicht gezeigt. Bitte fragen Sie auf einem anderen Weg beim Absender nach. Wer hier antworten darf, kann den Inhalt trotzdem zeigen lassen: mit !freigeben als Antwort auf diese Meldung.
+letter-released = Vorsicht, von KIM nicht bestätigt ({ $why ->
+        [altered] Inhalt oder Angaben verändert
+        [unsigned] keine Signatur
+        [certificate] Zertifikat nicht bestätigt
+        [unclear] Prüfung ohne klares Ergebnis
+       *[silent] kein eindeutiges Prüfergebnis
+    })
+letter-unconfirmed = Dieser Brief kam unverschlüsselt; KIM bestätigt weder Absender noch Inhalt.
+letter-checked = Vom Clientmodul entschlüsselt, Signatur geprüft{ $report ->
+    [yes] {""} (der Prüfbericht ist im !original)
+   *[no] {""}
+}
 letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
-letter-undecrypted = Das Clientmodul konnte diesen Brief nicht entschlüsseln; zu sehen ist nur, was es dazu meldet. Er liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er als neuer Brief. Bitte prüfen Sie, ob die Praxiskarte (SMC-B) freigeschaltet ist und der Konnektor läuft, oder wenden Sie sich an Ihre Systemverwaltung.
 account-trouble = { $side ->
     [inbox] Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen:
    *[outbox] Antworten dieses Kanals gehen zurzeit nicht hinaus:
@@ -186,6 +228,28 @@ account-works = { $side ->
     [inbox] Umstieg kann das Postfach dieses Kanals wieder abrufen. Sie müssen nichts tun.
    *[outbox] Die Anmeldung am Mailserver gelingt wieder: Wartende Antworten dieses Kanals gehen von selbst hinaus.
     }
+letter-for-machines =
+    Diese KIM-Nachricht ist { $application ->
+        [app-eau] eine Arbeitsunfähigkeitsbescheinigung
+        [app-eeb] eine elektronische Ersatzbescheinigung einer Krankenkasse
+        [app-erezept] eine Nachricht zu einem E-Rezept
+        [app-ldt-auftrag] ein Laborauftrag
+        [app-ldt-befund] ein Laborbefund für die Praxissoftware
+        [app-ebz] ein Antrag oder eine Antwort im zahnärztlichen Genehmigungsverfahren
+        [app-dale-uv] eine Nachricht der Unfallversicherung
+        [app-edmp] eine Dokumentation zu einem Behandlungsprogramm (DMP)
+        [app-1clickabrechnung] eine Nachricht zur Abrechnung
+        [app-1clickhybriddrg] eine Nachricht zur Abrechnung
+        [app-kzvabr] eine Nachricht zur Abrechnung
+        [app-pfl] eine Nachricht zur Abrechnung in der Pflege
+        [app-mio] ein medizinisches Informationsobjekt (MIO)
+        [app-selbsttest] ein Selbsttest der Praxissoftware
+       *[other] nicht für Menschen gedacht, sondern für ein Programm
+    } (Dienstkennung { $service }). Ihr Inhalt ist für die Praxissoftware bestimmt und lässt sich hier vielleicht nicht lesen. Bitte prüfen Sie, ob sie dort verarbeitet werden muss.
+letter-service-unknown = { $service ->
+    [none] Diese KIM-Nachricht sagt nicht in lesbarer Form, wofür sie gedacht ist (Dienstkennung). Bitte prüfen Sie, ob ein anderes Programm sie braucht.
+   *[other] Wofür diese KIM-Nachricht gedacht ist, ist hier nicht bekannt (Dienstkennung { $service }). Bitte prüfen Sie, ob ein anderes Programm sie braucht.
+}
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
@@ -245,6 +309,7 @@ command-admit = lässt jemanden hier mitlesen, der nicht zum Team gehört
 command-dismiss = beendet, dass jemand hier mitliest, der eingelassen wurde
 command-trust = bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
 command-confirm = die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
+command-release = zeigt den Inhalt eines Briefs, den KIM nicht bestätigt (als Antwort auf die Warnung)
 command-help = diese Übersicht
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
 original-follows = Das Original des Briefs, wie es ankam:
@@ -263,6 +328,10 @@ trust-not-yourself = Die eigene Verschlüsselung kann niemand selbst bestätigen
 trust-not-asked = In diesem Raum wird jedem Gerät eines Mitglieds geglaubt; es gibt nichts zu bestätigen.
 retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
 caller-confirmed = Danke, die Nummer ist bestätigt. Bitte schicken Sie Ihre Antwort jetzt noch einmal.
+nothing-to-release = Hier gibt es nichts freizugeben.
+release-answers-warning = Bitte antworten Sie mit !freigeben auf die Warnung selbst, damit klar ist, welcher Brief gemeint ist.
+released-by = { $member } hat den Inhalt dieses Briefs freigegeben. Bitte verlassen Sie sich nicht auf Absender und Inhalt, bevor sie auf einem anderen Weg bestätigt sind.
+original-withheld = Der Inhalt dieses Briefs wird nicht gezeigt, weil KIM ihn nicht bestätigt. Das Original gibt es erst, nachdem ihn jemand mit !freigeben freigegeben hat.
 nothing-to-confirm = Hier gibt es nichts zu bestätigen.
 
 # Namen

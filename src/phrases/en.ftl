@@ -157,9 +157,51 @@ letter-elsewhere = A part of this letter was not sent with it; the letter only n
 letter-markup = This letter contains words that a mail program does not show, or a layout that cannot be rendered reliably here (for example struck words). Please compare it with the original: reply to the letter with !original.
 letter-cut = This is only the beginning of the letter. You receive all of it when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter; it is not certain. So it has its own room. Please check yourself where it belongs.
+letter-undecrypted =
+    The Clientmodul could not decrypt a letter. { $sender ->
+        [none] Sender: not given
+       *[other] Sender by its own account: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , written on { $day } at { $time }
+    }. { $why ->
+        [key] The card with the key (SMC-B or HBA) is locked or missing. Please unlock it.
+        [konnektor] The Konnektor cannot be reached. Please check whether it is up.
+        [attachments] The service that keeps large messages did not deliver all of the content. Mostly, it helps to wait.
+        [version] The letter needs a newer version of KIM. Please have the Clientmodul updated.
+        [large-mails] The letter is large, and receiving large messages is not switched on for this address. Please have it switched on.
+        [form] The message is not encrypted as KIM requires. Please ask the sender.
+       *[other] The Clientmodul gives no exact reason. Please tell your administrator.
+    } The letter stays in the mailbox and is fetched again now and then; when that works, it appears here or in the room it belongs to.
+letter-decrypted = A letter that could not be decrypted at first has been decrypted. It is here or in the room it belongs to.
+letter-withheld =
+    Caution: KIM does not confirm this letter. { $sender ->
+        [none] Sender: not given
+       *[other] Sender by its own account: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , written on { $day } at { $time }
+    }. { $why ->
+        [altered] The content, or what it says about its sender and recipients, is not what was signed.
+        [unsigned] The letter bears no signature.
+        [certificate] Whether the certificate of the signature is valid could not be confirmed.
+        [unclear] The check of the signature had no clear result.
+       *[silent] The Clientmodul gave no clear result of its check.
+    } So its content is not shown. Please ask the sender in another way. Anyone who may answer here can have the content shown all the same: with !release, as a reply to this message.
+letter-released = Caution, not confirmed by KIM ({ $why ->
+        [altered] content or details altered
+        [unsigned] no signature
+        [certificate] certificate not confirmed
+        [unclear] no clear result of the check
+       *[silent] the check gave no result
+    })
+letter-unconfirmed = This letter came unencrypted; KIM confirms neither sender nor content.
+letter-checked = Decrypted by the Clientmodul, signature checked{ $report ->
+    [yes] {""} (the report is in the !original)
+   *[no] {""}
+}
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
-letter-undecrypted = The Clientmodul could not decrypt this letter; only what the Clientmodul says about it is shown here. It stays in the mailbox and is fetched again now and then; when that works, it appears as a new letter. Please check whether the card of the practice (SMC-B) is unlocked and the Konnektor is up, or tell your administrator.
 account-trouble = { $side ->
     [inbox] Umstieg cannot fetch from the mailbox of this channel now:
    *[outbox] Answers of this channel are not leaving now:
@@ -186,6 +228,28 @@ account-works = { $side ->
     [inbox] Umstieg can fetch from the mailbox of this channel again. You need not do anything.
    *[outbox] The login at the mail server works again: answers of this channel that wait leave by themselves.
     }
+letter-for-machines =
+    This KIM message is { $application ->
+        [app-eau] a certificate of incapacity for work
+        [app-eeb] an electronic proof of insurance
+        [app-erezept] a message about an e-prescription
+        [app-ldt-auftrag] a laboratory order
+        [app-ldt-befund] a laboratory result for the practice's software
+        [app-ebz] a request or an answer in the dental approval procedure
+        [app-dale-uv] a message of the accident insurance
+        [app-edmp] a documentation for a disease management programme (DMP)
+        [app-1clickabrechnung] a message about billing
+        [app-1clickhybriddrg] a message about billing
+        [app-kzvabr] a message about billing
+        [app-pfl] a message about billing in nursing care
+        [app-mio] a medical information object (MIO)
+        [app-selbsttest] a self-test of the practice's software
+       *[other] not meant for people, but for a program
+    } (Dienstkennung { $service }). Its content is for the practice's software, and perhaps cannot be read here. Please check whether it has to be processed there.
+letter-service-unknown = { $service ->
+    [none] This KIM message does not say in a readable form what it is for (Dienstkennung). Please check whether another program needs it.
+   *[other] It is not known here what this KIM message is for (Dienstkennung { $service }). Please check whether another program needs it.
+}
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
@@ -245,6 +309,7 @@ command-admit = lets somebody from outside the team read along here
 command-dismiss = stops somebody who was let in from reading along
 command-trust = confirms that somebody has reset the encryption themselves
 command-confirm = says that a fax number is right and answers may go there
+command-release = shows the content of a letter that KIM does not confirm (as a reply to the warning)
 command-help = this list
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
 original-follows = The original letter as it arrived:
@@ -263,6 +328,10 @@ trust-not-yourself = You cannot confirm your own encryption. Please ask another 
 trust-not-asked = In this room every device of a member is believed; there is nothing to confirm.
 retry-may-double = The answer is being handed over once more. If the first attempt did arrive, the other side receives it twice.
 caller-confirmed = Thank you, the number is confirmed. Please send your answer again now.
+nothing-to-release = There is nothing to release here.
+release-answers-warning = Please reply with !release to the warning itself, so that it is clear which letter is meant.
+released-by = { $member } released the content of this letter. Please do not rely on its sender and content before they are confirmed in another way.
+original-withheld = The content of this letter is not shown because KIM does not confirm it. The original is available once somebody has released it with !release.
 nothing-to-confirm = There is nothing to confirm here.
 
 # Names

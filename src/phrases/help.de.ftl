@@ -23,6 +23,7 @@ program-after =
       umstieg parked list
       umstieg parked retry 17
       umstieg identities list
+      umstieg kim classes
       umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
     Rückgabewerte:
@@ -78,6 +79,8 @@ identities-long =
 identities-list = Zeigt, wessen Identität auf Bestätigung wartet
 identities-confirm = Glaubt der neuen Identität eines Benutzers, zum Beispiel @anna:praxis.example
 identities-confirm-user = Die Matrix-Benutzerkennung
+kim = Kümmert sich um das, was an KIM-Postfächern besonders ist
+kim-classes = Zeigt, welche Mails anderen Programmen überlassen wurden, seit wann und warum
 parked = Kümmert sich um das, was endgültig fehlgeschlagen ist und auf einen Menschen wartet
 parked-long =
     Nichts wird von selbst verworfen: Ein Brief, eine Nachricht oder eine Antwort, die zu oft fehlgeschlagen ist, wird zurückgestellt, mit einem Hinweis in ihrem Raum.

@@ -3,7 +3,9 @@
 use time::OffsetDateTime;
 
 use super::{EditTrouble, ParkedWhat, Trouble};
-use crate::model::{AccountSide, AccountTrouble, CommandRow, FateWhy, Substance};
+use crate::model::{
+    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance,
+};
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,7 +297,40 @@ pub enum Phrase {
     /// It could not be fetched in several tries; here is its head.
     LetterOutOfReach,
     /// The Clientmodul could not decrypt it; fetching is tried again.
-    LetterUndecrypted,
+    /// In its place; `sender` is whom its head names, `at` is its date.
+    LetterUndecrypted {
+        trouble: KimTrouble,
+        sender: Option<String>,
+        at: Option<OffsetDateTime>,
+    },
+    /// In place of that, once it could be decrypted.
+    LetterDecrypted,
+    /// KIM does not vouch for it, and its words wait for a speaker.
+    LetterWithheld {
+        doubt: KimDoubt,
+        sender: Option<String>,
+        at: Option<OffsetDateTime>,
+    },
+    /// Above its words, once a speaker released them.
+    LetterReleased {
+        doubt: KimDoubt,
+    },
+    /// It came unencrypted.
+    LetterUnconfirmed,
+    /// In place of what the Clientmodul added to it.
+    LetterChecked {
+        has_report: bool,
+    },
+    /// The practice's software should read it. `service`: its Dienstkennung. `application`: the part
+    /// of it that says what it is for, in lower case.
+    LetterForMachines {
+        service: String,
+        application: String,
+    },
+    /// Its Dienstkennung is in no table; `None` if it has not the form of one.
+    LetterServiceUnknown {
+        service: Option<String>,
+    },
     /// A mail could not be fetched in several tries, and nothing is known of it.
     MailOutOfReach,
     /// The same for a mail that is too large.
@@ -352,6 +387,13 @@ pub enum Phrase {
     TrustNotAsked,
     CallerConfirmed,
     NothingToConfirm,
+    NothingToRelease,
+    /// The command has to answer the warning.
+    ReleaseAnswersWarning,
+    ReleasedBy {
+        user_id: String,
+    },
+    OriginalWithheld,
 
     // Names.
     RoomName {
@@ -411,7 +453,11 @@ impl Phrase {
             | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
-            | Self::UnknownCommand { .. } => Substance::Content,
+            | Self::UnknownCommand { .. }
+            | Self::LetterUndecrypted { sender: Some(_), .. }
+            | Self::LetterWithheld { sender: Some(_), .. }
+            | Self::LetterForMachines { .. }
+            | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::DispatchAfterUnclear { said } | Self::DispatchAcceptedAgain { said } => {
                 said.substance()
             }

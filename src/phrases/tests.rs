@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use time::macros::datetime;
 
 use super::*;
-use crate::model::{AccountSide, AccountTrouble, CommandRow, FateWhy, Substance};
+use crate::model::{
+    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance,
+};
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
 
@@ -31,6 +33,20 @@ fn what_people_wrote_or_named_is_content() {
 fn one_of_each() -> Vec<Phrase> {
     let text = || "Ein Text".to_owned();
     let member = || "@anna:praxis.example".to_owned();
+    let of_kim = KimTrouble::ALL.into_iter().flat_map(|trouble| {
+        [(Some(text()), Some(AT)), (None, None)].map(|(sender, at)| Phrase::LetterUndecrypted {
+            trouble,
+            sender,
+            at,
+        })
+    });
+    let of_kim = of_kim.chain(KimDoubt::ALL.into_iter().flat_map(|doubt| {
+        [
+            Phrase::LetterWithheld { doubt, sender: Some(text()), at: Some(AT) },
+            Phrase::LetterWithheld { doubt, sender: None, at: None },
+            Phrase::LetterReleased { doubt },
+        ]
+    }));
     let mut phrases = vec![
         Phrase::DispatchAcceptedKim { at: AT },
         Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
@@ -121,7 +137,18 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
         Phrase::LetterTooLarge { limit_mib: 50 },
         Phrase::LetterOutOfReach,
-        Phrase::LetterUndecrypted,
+        Phrase::LetterDecrypted,
+        Phrase::LetterUnconfirmed,
+        Phrase::LetterChecked { has_report: false },
+        Phrase::LetterChecked { has_report: true },
+        Phrase::NothingToRelease,
+        Phrase::ReleaseAnswersWarning,
+        Phrase::ReleasedBy { user_id: member() },
+        Phrase::OriginalWithheld,
+        Phrase::LetterForMachines { service: text(), application: "eau".to_owned() },
+        Phrase::LetterForMachines { service: text(), application: "x".to_owned() },
+        Phrase::LetterServiceUnknown { service: Some(text()) },
+        Phrase::LetterServiceUnknown { service: None },
         Phrase::MailOutOfReach,
         Phrase::MailTooLarge { limit_mib: 50 },
         Phrase::MessageWithoutKey,
@@ -193,6 +220,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::CheckNotWell { failures: 1, warnings: 0 },
         Phrase::CheckNotWell { failures: 0, warnings: 2 },
     ];
+    phrases.extend(of_kim);
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::ALL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));

@@ -6,6 +6,7 @@ mod confirm;
 mod dismiss;
 mod help;
 pub(super) mod original;
+mod release;
 mod retry;
 mod trust;
 
@@ -34,6 +35,8 @@ pub(super) enum Effect {
     Trust(String, String),
     /// The doubt about a caller.
     Confirm(String),
+    /// The letter, and who releases it.
+    Release(LetterId, String),
 }
 
 impl Effect {
@@ -57,6 +60,11 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// Whether it answers a message of the room.
+    fn is_reply(&self) -> bool {
+        self.message.replies_to.is_some()
+    }
+
     /// Looks up what is asked for; changes nothing.
     pub(super) async fn prepare(&self, asked: &Asked) -> Result<Effect, StoreError> {
         let (command, person) = match asked {
@@ -71,6 +79,7 @@ impl Request<'_> {
             RoomCommand::Dismiss => dismiss::prepare(self, person),
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),
+            RoomCommand::Release => release::prepare(self),
         };
         Ok(effect.unwrap_or_else(Effect::Refused))
     }
@@ -94,5 +103,6 @@ pub(super) async fn run(
         Effect::Dismiss(user_id) => dismiss::run(step, id, user_id).await,
         Effect::Trust(user_id, key) => trust::run(step, id, user_id, &key).await,
         Effect::Confirm(doubt) => confirm::run(step, id, &doubt).await,
+        Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
     }
 }

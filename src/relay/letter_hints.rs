@@ -3,10 +3,13 @@
 use time::OffsetDateTime;
 
 use crate::{
-    channel::{AnswersTo, CallerDoubt, Channel},
-    model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress},
+    channel::{AnswersTo, CallerDoubt, Channel, Dialect, ServiceClass},
+    model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress, SaidService},
     phrases::{Phrase, Phrases},
-    rules::threading::Placement,
+    rules::{
+        service::{self, ServiceNote},
+        threading::Placement,
+    },
 };
 
 /// How many other recipients of a letter are named.
@@ -30,6 +33,32 @@ pub(super) fn hints(
     hints.extend(answers_hint(correspondent, answers_to));
     hints.extend(doubt.map(doubt_hint));
     hints
+}
+
+/// What a KIM mail is for; nothing when it does not say.
+pub(super) fn class_of(channel: &Channel, said: &SaidService) -> Option<ServiceClass> {
+    match &channel.dialect {
+        Dialect::Kim(profile) => profile.classes.class_of(said),
+        Dialect::Fax(_) => None,
+    }
+}
+
+/// What a KIM mail is for, when that is nothing that people read (KIM-9, KIM-22).
+pub(super) fn service_hint(
+    channel: &Channel,
+    outer: &SaidService,
+    inner: &SaidService,
+) -> Option<Phrase> {
+    let Dialect::Kim(profile) = &channel.dialect else { return None };
+    Some(match service::note(&profile.classes, outer, inner)? {
+        ServiceNote::Machine(service) => Phrase::LetterForMachines {
+            application: service.application(),
+            service: service.as_str().to_owned(),
+        },
+        ServiceNote::Unknown(service) => Phrase::LetterServiceUnknown {
+            service: service.map(|service| service.as_str().to_owned()),
+        },
+    })
 }
 
 /// What is wrong with a letter, and that a machine wrote it.

@@ -1,5 +1,6 @@
 //! Road (a), first half: a letter finds its conversation and becomes posts.
 
+mod kim;
 mod reports;
 
 use tracing::{info, warn};
@@ -16,13 +17,14 @@ use super::{
 use crate::{
     channel::{AnswersTo, CallerDoubt},
     model::{
-        ChannelName, ConversationId, Correspondent, LetterId, MessageId, NewPost, Notice,
-        ReportSource,
+        ChannelName, ConversationId, Correspondent, KeptBack, Letter, LetterId, MessageId, NewPost,
+        Notice, ReportSource, SaidService,
     },
     phrases::{Phrase, Phrases},
     rules::{
         arrival::{self, Arrival},
-        posts,
+        kim_trust::KimVerdict,
+        posts::{self, Said},
         retry::is_suspect,
         threading::{self, Ancestors, Known, Placement},
     },
@@ -130,12 +132,22 @@ async fn is_taken(
     stored: &StoredLetter,
     new: &FreshLetter,
 ) -> Result<bool, StoreError> {
-    let Read { letter, fingerprint, is_undecrypted } = &new.read;
+    let Read { letter, fingerprint, results, .. } = &new.read;
     let Some(report) = arrival::told_of(letter) else { return Ok(false) };
-    // What was not fetched whole or not decrypted comes once more, and says more then. A fault of a
-    // mail of ours bears the same mark as one that could not be decrypted.
-    let is_readable = !is_undecrypted || report.source == ReportSource::KimFault;
-    if stored.out_of_reach || stored.too_large || !is_readable {
+    // What was not fetched whole comes once more, and says more then.
+    if stored.out_of_reach || stored.too_large {
+        return Ok(false);
+    }
+    // A fault of a mail of ours bears the same mark as a letter that could not be decrypted.
+    let outer = ctx.store.outer_of_letter(stored.id).await?;
+    let is_believed = match kim::judge(&line.channel, &outer, results) {
+        Some(KimVerdict::Undecrypted(_)) => {
+            report.source == ReportSource::KimFault && outer.is_encrypted != Some(true)
+        }
+        Some(KimVerdict::Withheld(_)) => false,
+        Some(KimVerdict::Checked | KimVerdict::Unconfirmed) | None => true,
+    };
+    if !is_believed {
         return Ok(false);
     }
     reported::take(ctx, line, stored.id, report, *fingerprint).await
@@ -182,59 +194,87 @@ async fn place_letter(
     correspondent: &Correspondent,
 ) -> Result<(), StoreError> {
     let (channel, id) = (&line.channel, stored.id);
-    let Read { letter, fingerprint, is_undecrypted } = new.read;
-    let ancestors = Ancestors::of(&letter);
+    let outer = ctx.store.outer_of_letter(id).await?;
+    let verdict = kim::judge(channel, &outer, &new.read.results);
+    if let Some(KimVerdict::Undecrypted(trouble)) = verdict {
+        return kim::place_undecrypted(ctx, line, stored, new, (correspondent, trouble)).await;
+    }
+    let doubt = match verdict {
+        Some(KimVerdict::Withheld(doubt)) => Some(doubt),
+        _ => None,
+    };
+    let Read { mut letter, fingerprint, results, service } = new.read;
+    // What nobody vouches for belongs to no thread that it names, and no thread to it.
+    let ancestors = if doubt.is_some() { Ancestors::default() } else { Ancestors::of(&letter) };
+    let own_id = letter.message_id.clone().filter(|_| doubt.is_none());
     let named: Vec<MessageId> = ancestors.ids().cloned().collect();
     let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
     let facts = Known {
         is_nameless: correspondent.is_unknown(),
-        own: letter.message_id.as_ref(),
+        own: own_id.as_ref(),
         seen: &known.by_message_id,
         newest: known.newest,
     };
     let placement = threading::place(channel.thread_by, &ancestors, facts);
-    // If a mail could not be fetched at first, the room already has its head, with its id.
-    let superseded = superseded(ctx, new.head, &channel.name, correspondent).await?;
+    // If a mail could not be fetched or decrypted at first, a room already knows of it.
+    let told = kim::told_before(ctx, stored).await?;
+    let placement =
+        kim::goes_on(ctx, line, stored, (told, &outer), (placement, correspondent)).await?;
+    let superseded =
+        superseded(ctx, new.head.filter(|_| told.is_none()), &channel.name, correspondent).await?;
     let placement = superseded.map_or(placement, Placement::Continue);
-    tell_of_report(ctx, line, &letter, placement.conversation()).await?;
+    if doubt.is_none() {
+        tell_of_report(ctx, line, &letter, placement.conversation()).await?;
+    }
+    let (left_out, additions) = kim::take_out_additions(&mut letter, verdict);
     let answers_to = channel.answers_to(&letter);
-    let doubt = channel.doubt_of(&letter);
-    let hints = letter_hints::hints(
-        channel,
-        &letter,
+    let caller_doubt = channel.doubt_of(&letter);
+    let facing = Facing {
         placement,
         correspondent,
-        &answers_to,
-        doubt.as_ref(),
-    );
-    let hints = why_not_whole(line, stored, is_undecrypted).into_iter().chain(hints);
-    let head: Vec<String> = letter_hints::head(channel, &letter, ctx.clock.now())
-        .iter()
-        .map(|phrase| Phrases::say(channel.language, phrase))
+        answers_to: &answers_to,
+        caller_doubt: caller_doubt.as_ref(),
+        service: (&outer.service, &service),
+        verdict,
+    };
+    let hints = facing.hints(line, stored, &letter);
+    let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
+    let written = letter_hints::head(channel, &letter, ctx.clock.now());
+    let head: Vec<String> = released
+        .into_iter()
+        .chain(written)
+        .chain(additions)
+        .map(|phrase| Phrases::say(channel.language, &phrase))
         .collect();
-    let hints: Vec<Notice> = hints.map(|hint| notice(line, &hint)).collect();
+    let warning = doubt.map(|doubt| {
+        let (sender, at) = (kim::sender_of(&letter), letter.date);
+        notice(line, &Phrase::LetterWithheld { doubt, sender, at })
+    });
     let placing = Placing {
         letter: id,
         channel: &channel.name,
         correspondent,
         conversation: placement.conversation(),
         fingerprint,
-        message_id: letter.message_id.as_ref().filter(|_| superseded.is_none()),
+        message_id: own_id.as_ref().filter(|_| superseded.is_none()),
         ancestors: &named,
         answer_to: match &answers_to {
             AnswersTo::Elsewhere { to, .. } => Some(to),
             AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
         },
-        caller_doubt: doubt.as_ref().map(CallerDoubt::key),
+        caller_doubt: caller_doubt.as_ref().map(CallerDoubt::key),
         posts: &[],
-        stays: is_undecrypted,
-        again_at: is_undecrypted.then(|| {
-            let patience = &line.inbox.patience;
-            ctx.clock.now() + patience.wait(patience.tries)
-        }),
+        // The mailbox holds what the sender really sent.
+        stays: doubt.is_some() || results.say_undecrypted(),
+        kept_back: doubt.map(|_| KeptBack::Withheld),
+        again_at: None,
         at: ctx.clock.now(),
     };
-    let render = |name: &str| posts::render(name, &letter, &head, &hints);
+    kim::has_come(ctx, line, told).await?;
+    let render = |name: &str| {
+        let said = Said { head: &head, hints: &hints, left_out: &left_out };
+        posts::render_all(name, &letter, warning.as_ref(), &said)
+    };
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());
     };
@@ -244,14 +284,46 @@ async fn place_letter(
     Ok(())
 }
 
+/// What decides about the hints of a letter.
+struct Facing<'a> {
+    placement: Placement,
+    correspondent: &'a Correspondent,
+    answers_to: &'a AnswersTo,
+    caller_doubt: Option<&'a CallerDoubt>,
+    /// The outer and the inner one.
+    service: (&'a SaidService, &'a SaidService),
+    verdict: Option<KimVerdict>,
+}
+
+impl Facing<'_> {
+    fn hints(&self, line: &Line, stored: &StoredLetter, letter: &Letter) -> Vec<Notice> {
+        let channel = &line.channel;
+        let (outer, inner) = self.service;
+        let class = letter_hints::class_of(channel, inner);
+        let of_letter = letter_hints::hints(
+            channel,
+            letter,
+            self.placement,
+            self.correspondent,
+            self.answers_to,
+            self.caller_doubt,
+        );
+        why_not_whole(line, stored)
+            .into_iter()
+            .chain(kim::unconfirmed_hint(letter, self.verdict, class))
+            .chain(letter_hints::service_hint(channel, outer, inner))
+            .chain(of_letter)
+            .map(|hint| notice(line, &hint))
+            .collect()
+    }
+}
+
 /// Why there is less of a letter than was sent.
-fn why_not_whole(line: &Line, stored: &StoredLetter, is_undecrypted: bool) -> Option<Phrase> {
+fn why_not_whole(line: &Line, stored: &StoredLetter) -> Option<Phrase> {
     if stored.too_large {
         Some(Phrase::LetterTooLarge { limit_mib: limit_mib(line) })
     } else if stored.out_of_reach {
         Some(Phrase::LetterOutOfReach)
-    } else if is_undecrypted {
-        Some(Phrase::LetterUndecrypted)
     } else {
         None
     }
@@ -360,6 +432,7 @@ async fn place_notice(
         caller_doubt: None,
         posts: &[],
         stays: true,
+        kept_back: None,
         again_at: None,
         at: ctx.clock.now(),
     };

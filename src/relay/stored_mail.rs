@@ -9,7 +9,9 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 use super::{Ctx, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
-    model::{Attachment, ConversationId, Letter, LetterId, TransferEncoding},
+    model::{
+        Attachment, ConversationId, KimResults, Letter, LetterId, SaidService, TransferEncoding,
+    },
     store::{LetterPieces, Store, StoreError},
 };
 
@@ -29,8 +31,10 @@ pub(super) const PIECES_WAITING_MAX: usize = 1;
 pub(super) struct Read {
     pub(super) letter: Letter,
     pub(super) fingerprint: Option<[u8; 32]>,
-    /// The Clientmodul could not decrypt it, but may do so later.
-    pub(super) is_undecrypted: bool,
+    /// What a Clientmodul says of its work.
+    pub(super) results: KimResults,
+    /// What it says of its Dienstkennung.
+    pub(super) service: SaidService,
 }
 
 /// Why a letter was not read.
@@ -164,11 +168,12 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
             return Ok(None);
         }
     }
-    let (letter, mut hash, is_undecrypted) = spawn_blocking(move || {
+    let (letter, mut hash, results, service) = spawn_blocking(move || {
         let skeleton = scanner.finish();
         let letter = mail::parse_skeleton(&skeleton);
         let hash = Fingerprinting::begin(&skeleton, &letter);
-        (letter, hash, mail::is_undecrypted(&skeleton))
+        let service = mail::said_service(&skeleton);
+        (letter, hash, mail::kim_results(&skeleton), service)
     })
     .await?;
     for number in 0..pieces.lengths().len() {
@@ -181,7 +186,7 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         .await?;
     }
     let fingerprint = hash.map(Fingerprinting::finish);
-    Ok(Some(Read { letter, fingerprint, is_undecrypted }))
+    Ok(Some(Read { letter, fingerprint, results, service }))
 }
 
 /// The same for a letter of one piece, as most are.
@@ -197,8 +202,9 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
         hash.take(letter);
         hash.finish()
     });
-    let is_undecrypted = mail::is_undecrypted(&skeleton);
-    Some(Read { letter: read, fingerprint, is_undecrypted })
+    let results = mail::kim_results(&skeleton);
+    let service = mail::said_service(&skeleton);
+    Some(Read { letter: read, fingerprint, results, service })
 }
 
 /// The most that [`pour`] holds in memory.

@@ -23,15 +23,42 @@ pub const CONTENT_BYTES_MAX: usize = 40_000;
 /// Subject and file names are only inside contents, which are encrypted in an encrypted room
 /// (TIM-29).
 pub fn render(name: &str, letter: &Letter, head: &[String], hints: &[Notice]) -> Vec<NewPost> {
+    render_all(name, letter, None, &Said { head, hints, left_out: &[] })
+}
+
+/// What is said with a letter.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Lines between its subject and its words.
+    pub head: &'a [String],
+    pub hints: &'a [Notice],
+    /// The places of files that the room does not need, such as a Clientmodul's report.
+    pub left_out: &'a [i32],
+}
+
+/// The same. With a `warning`, which the bot says, it comes first: what follows may be held back.
+pub fn render_all(
+    name: &str,
+    letter: &Letter,
+    warning: Option<&Notice>,
+    said: &Said<'_>,
+) -> Vec<NewPost> {
+    let Said { head, hints, left_out } = *said;
     let mut contents: Vec<(Speaker, Notice, Option<i32>)> = Vec::new();
+    if let Some(warning) = warning {
+        contents.push((Speaker::Bot, warning.clone(), None));
+    }
     let written = |content| Notice { substance: Substance::Content, content };
     let has_words =
         !letter.subject.is_empty() || !letter.body.text.trim().is_empty() || !head.is_empty();
-    if has_words || letter.attachments.is_empty() {
+    if has_words || letter.attachments.len() <= left_out.len() {
         contents.push((Speaker::Ghost, written(words(letter, head)), None));
     }
     for (index, attachment) in letter.attachments.iter().enumerate() {
         let index = i32::try_from(index).unwrap_or(i32::MAX);
+        if left_out.contains(&index) {
+            continue;
+        }
         contents.push((Speaker::Ghost, written(file(attachment)), Some(index)));
     }
     for hint in hints {

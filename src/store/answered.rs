@@ -11,6 +11,8 @@ pub struct AnsweredLetter {
     pub goes_elsewhere: bool,
     /// What a person has to confirm first.
     pub open_doubt: Option<String>,
+    /// Its words wait for a speaker who releases them.
+    pub is_withheld: bool,
 }
 
 impl Store {
@@ -120,6 +122,8 @@ impl Store {
             r#"select
                  letter.id,
                  letter.answer_to is not null as "goes_elsewhere!",
+                 coalesce(letter.kept_back = 'withheld', false)
+                     and letter.released_at is null as "is_withheld!",
                  case when settled.doubt is null then letter.caller_doubt end as open_doubt
              from letters as letter
              left join settled_doubts as settled
@@ -135,6 +139,7 @@ impl Store {
             id: LetterId(row.id),
             goes_elsewhere: row.goes_elsewhere,
             open_doubt: row.open_doubt,
+            is_withheld: row.is_withheld,
         }))
     }
 }

@@ -145,8 +145,15 @@ impl<'s> NewLetter<'s> {
         let inserted = sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, too_large)
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+                  digest, listed_bytes, too_large, outer_service, outer_encrypted)
+             select
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 (
+                     select service from outer_heads where mailbox_id = $2 and mail_key = $3
+                 ),
+                 (
+                     select is_encrypted from outer_heads where mailbox_id = $2 and mail_key = $3
+                 )
              where not exists (
                  select 1
                  from letters
@@ -187,6 +194,7 @@ impl<'s> NewLetter<'s> {
             r#"select
                  id,
                  out_of_reach,
+                 coalesce(kept_back = 'undecrypted', false) as "is_undecrypted!",
                  deleted_at is not null as "is_deleted!",
                  coalesce(digest = $3, false) as "is_same!"
              from letters
@@ -233,13 +241,15 @@ impl<'s> NewLetter<'s> {
             transaction.commit().await?;
             return Ok(Saved::Known);
         }
-        let supersedes = bearer.filter(|bearer| bearer.out_of_reach).map(|bearer| bearer.id);
+        let told = bearer.filter(|bearer| bearer.out_of_reach || bearer.is_undecrypted);
+        let supersedes = told.map(|bearer| bearer.id);
         self.insert_after(&mut transaction, arrival, supersedes, first, digest).await?;
         transaction.commit().await?;
         Ok(Saved::New)
     }
 
-    /// Saves it as a new letter. `supersedes`: the letter out of reach that it may turn out to be.
+    /// Saves it as a new letter. `supersedes`: the letter, out of reach or not decrypted, that it may
+    /// turn out to be.
     async fn insert_after(
         &self,
         connection: &mut PgConnection,
@@ -251,8 +261,17 @@ impl<'s> NewLetter<'s> {
         sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, out_of_reach, too_large, supersedes)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                  digest, listed_bytes, out_of_reach, too_large, supersedes, outer_service,
+                  outer_encrypted)
+             values (
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                 (
+                     select service from outer_heads where mailbox_id = $2 and mail_key = $3
+                 ),
+                 (
+                     select is_encrypted from outer_heads where mailbox_id = $2 and mail_key = $3
+                 )
+             )",
             arrival.channel.as_str(),
             arrival.mailbox.0,
             arrival.key.as_str(),

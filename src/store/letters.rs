@@ -8,8 +8,8 @@ use super::{
     correspondents::open_conversation, jobs, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, LetterId, LetterState, MailAddress, MessageId,
-    NewPost, PostState,
+    ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MailAddress,
+    MessageId, NewPost, PostState,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -87,6 +87,8 @@ pub struct Placing<'a> {
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
+    /// What is not said of it, and why. If it is withheld, the first post alone is said.
+    pub kept_back: Option<KeptBack>,
     /// When its mail, which the Clientmodul could not decrypt, is fetched again.
     pub again_at: Option<OffsetDateTime>,
     pub at: OffsetDateTime,
@@ -391,7 +393,11 @@ impl Store {
                   state, event_id, sent_at, echoed_at)
              select
                  $1, $2, speaker, substance, txn_id, content, file_index,
-                 case when found.event_id is null then 'pending' else 'sent' end,
+                 case
+                     when found.event_id is not null then 'sent'
+                     when $8 and new.place > 1 then 'held'
+                     else 'pending'
+                 end,
                  found.event_id, found.found_at, found.found_at
              from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[])
                  with ordinality as new (speaker, substance, txn_id, content, file_index, place)
@@ -406,6 +412,7 @@ impl Store {
             &txn_ids,
             &contents,
             &files as &[Option<i32>],
+            placing.kept_back == Some(KeptBack::Withheld),
         )
         .fetch_all(&mut *connection)
         .await?;
@@ -481,7 +488,8 @@ impl Placing<'_> {
                  fingerprint = $3,
                  answer_to = $4,
                  caller_doubt = $5,
-                 stays = $6
+                 stays = $6,
+                 kept_back = $8
              where id = $1
                and state = 'stored'",
             self.letter.0,
@@ -491,6 +499,7 @@ impl Placing<'_> {
             self.caller_doubt,
             self.stays,
             self.at,
+            self.kept_back.map(KeptBack::word),
         )
         .execute(&mut *connection)
         .await?

@@ -3,6 +3,8 @@
 mod deleting;
 mod fetching;
 
+pub(super) use fetching::settle;
+
 use std::collections::HashSet;
 
 use sha2::{Digest as _, Sha256};
@@ -449,7 +451,7 @@ async fn free_key(
     Ok(())
 }
 
-fn marks(listed_bytes: Option<i64>, head: Option<Vec<u8>>) -> Marks {
+pub(super) fn marks(listed_bytes: Option<i64>, head: Option<Vec<u8>>) -> Marks {
     Marks { head: head.and_then(|head| head.try_into().ok()), listed_bytes: unsigned(listed_bytes) }
 }
 
@@ -457,7 +459,7 @@ fn unsigned(bytes: Option<i64>) -> Option<u64> {
     bytes.and_then(|bytes| u64::try_from(bytes).ok())
 }
 
-fn bigint(bytes: Option<u64>) -> Option<i64> {
+pub(super) fn bigint(bytes: Option<u64>) -> Option<i64> {
     bytes.and_then(|bytes| i64::try_from(bytes).ok())
 }
 

@@ -50,6 +50,7 @@ pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
     ("letters", "digest"),
     ("unfetched_mails", "head_digest"),
+    ("outer_heads", "head_digest"),
     ("mailboxes", "place"),
     ("seal_keys", "wrapped"),
     ("crypto_records", "part_of"),

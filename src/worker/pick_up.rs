@@ -5,8 +5,10 @@
 //! its own turn, and nothing else: it is counted, and after several tries put aside with its head.
 
 mod aside;
+mod at_the_gate;
 mod deleting;
 mod fetching;
+mod gate;
 mod session;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
@@ -18,6 +20,7 @@ use tracing::{info, warn};
 use self::{
     deleting::{close, delete},
     fetching::Look,
+    gate::Gatekeeper,
     session::MailboxSession,
 };
 use super::Shop;
@@ -158,8 +161,17 @@ async fn look(
     let mut session = MailboxSession::open(inbox).await?;
     let validity = session.mailbox.validity();
     let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;
-    let mut look =
-        Look { ctx, channel, inbox, row, first_keys: None, is_well: true, has_failed: false };
+    let line = ctx.channels.get(channel);
+    let mut look = Look {
+        ctx,
+        channel,
+        inbox,
+        row,
+        first_keys: None,
+        is_well: true,
+        has_failed: false,
+        gatekeeper: line.and_then(|line| Gatekeeper::of(&line.channel, inbox.protocol)),
+    };
     let mut interrupted = ctx.store.take_interrupted(row.id).await?;
     if std::mem::take(&mut memory.is_excused) {
         interrupted = None;
@@ -174,6 +186,7 @@ async fn look(
         let sizes = sizes(&mut session, &look, memory).await?;
         look.tell_of_nameless(&present).await?;
         look.meet(&present).await?;
+        look.open_gate(&present).await?;
         let mails = ctx.store.mailbox_mails(row.id).await?;
         let mut errands = look.plan(&present, &sizes, &mails).await?;
         if let Some(key) = interrupted.take() {

@@ -144,6 +144,9 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
     let stage = Stage::with(|mut channels| {
         for channel in &mut channels {
             channel.more_inbox = "mail_bytes_max = 1_048_576\nafter_relay = \"delete\"".to_owned();
+            if channel.kind == "kim" {
+                channel.more = "[channel.kim]\nmailbox = \"owned\"\n".to_owned();
+            }
         }
         channels
     })

@@ -1,6 +1,8 @@
 //! Real mailboxes: they change their place, use their names again, and have mails that cannot be
 //! fetched.
 
+mod kim;
+mod kim_trust;
 mod misdeeds;
 mod names;
 mod other_mails;
@@ -84,10 +86,12 @@ struct Manner {
     since: Option<&'static str>,
     /// The gateway waits long for a server: a try ends when the test ends it, however slow it is.
     patient: bool,
+    /// No other program uses the mailbox; so it is where the gateway deletes.
+    owned: bool,
 }
 
 /// It deletes what is read.
-const DELETES: Manner = Manner { deletes: true, since: None, patient: false };
+const DELETES: Manner = Manner { deletes: true, since: None, patient: false, owned: true };
 
 impl MailboxChannel {
     /// A channel that looks into this mailbox, under a name that is not used yet.
@@ -111,6 +115,8 @@ impl MailboxChannel {
         let protocol = if protocol == Protocol::Pop3 { "pop3" } else { "imap" };
         let since = manner.since.map(|day| format!("since = {day:?}\n")).unwrap_or_default();
         let after = if manner.deletes { "delete" } else { "keep" };
+        let owned = manner.deletes || manner.owned;
+        let mailbox = if owned { "owned" } else { "shared" };
         let key = OuterKey::random_base64();
         let settings = format!(
             "[database]\nurl = \"postgres://unused\"\n[sealing]\nkey = \"{}\"\n\
@@ -118,6 +124,7 @@ impl MailboxChannel {
              [appservice]\nlisten = \"127.0.0.1:1\"\nurl = \"http://127.0.0.1:1\"\n\
              [[channel]]\nname = {name:?}\nkind = \"kim\"\nlabel = \"Praxis\"\n\
              address = \"praxis@mueller.kim.telematik\"\nteam = [\"@anna:praxis.example\"]\n\
+             [channel.kim]\nmailbox = {mailbox:?}\n\
              [channel.inbox]\nprotocol = {protocol:?}\nhost = \"127.0.0.1\"\nport = {}\n\
              tls = \"none\"\nuser = \"praxis\"\npassword = \"x\"\nafter_relay = {after:?}\n\
              mail_bytes_max = 65536\n{since}\

@@ -215,3 +215,26 @@ async fn dispatches_keep_their_states_and_get_more() {
         assert_eq!(tables.sql("select state from dispatches where id = 1").await, word);
     }
 }
+
+/// Letters and posts of before know nothing of outer heads, and nothing of them is kept back; a post
+/// can be held from then on.
+#[tokio::test]
+async fn letters_of_before_have_no_outer_head_and_nothing_kept_back() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(24).await;
+    tables
+        .sql(
+            "insert into letters (channel, mail_key, received_at, raw, head_only, stays)
+             values ('kim', 'a', '2026-02-01Z', '', false, true)",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    let letters =
+        "select string_agg(concat_ws(' ', mail_key, stays, outer_service, outer_encrypted,
+             kept_back, released_by, released_at), ' ')
+         from letters";
+    assert_eq!(tables.sql(letters).await, "a t");
+    let states = "select pg_get_constraintdef(oid) like '%held%'
+         from pg_constraint where conname = 'posts_state_check'";
+    assert_eq!(tables.sql(states).await, "t");
+}

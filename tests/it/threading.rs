@@ -189,6 +189,7 @@ impl Mailroom {
             caller_doubt: None,
             posts: &[],
             stays: false,
+            kept_back: None,
             again_at: None,
             at: NOW,
         };

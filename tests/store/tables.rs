@@ -427,6 +427,7 @@ pub(crate) fn placing<'a>(
         caller_doubt: None,
         posts: &[],
         stays: false,
+        kept_back: None,
         again_at: None,
         at: NOW,
     }

@@ -15,8 +15,12 @@ pub(super) async fn prepare(request: &Request<'_>) -> Result<Result<Effect, Phra
     {
         return Ok(Ok(Effect::Original(report)));
     }
-    let letter = request.answered.ok_or(Phrase::OriginalMissing);
-    Ok(letter.map(|letter| Effect::Original(letter.id)))
+    Ok(match request.answered {
+        None => Err(Phrase::OriginalMissing),
+        // The original holds what is withheld.
+        Some(letter) if letter.is_withheld => Err(Phrase::OriginalWithheld),
+        Some(letter) => Ok(Effect::Original(letter.id)),
+    })
 }
 
 pub(super) fn run() -> Phrase {

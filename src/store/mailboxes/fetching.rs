@@ -1,5 +1,6 @@
 //! The fetch of a mail: begun, interrupted, failed, put aside, done.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Aside, bigint, free_key};
@@ -227,30 +228,7 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let id = sqlx::query_scalar!(
-            "delete from unfetched_mails
-             where mailbox_id = $1
-               and mail_key = $2
-             returning id",
-            mailbox.0,
-            key.as_str(),
-        )
-        .fetch_optional(&mut *transaction)
-        .await?;
-        if let Some(id) = id {
-            sqlx::query!(
-                "update parked
-                 set resolved_at = $2,
-                     resolution = 'settled'
-                 where kind = 'mail'
-                   and item_id = $1
-                   and resolved_at is null",
-                id,
-                at,
-            )
-            .execute(&mut *transaction)
-            .await?;
-        }
+        settle(&mut transaction, mailbox, key, at).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -309,4 +287,38 @@ impl Store {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// The same, within the caller's transaction.
+pub(in crate::store) async fn settle(
+    connection: &mut PgConnection,
+    mailbox: MailboxId,
+    key: &MailKey,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    let id = sqlx::query_scalar!(
+        "delete from unfetched_mails
+             where mailbox_id = $1
+               and mail_key = $2
+             returning id",
+        mailbox.0,
+        key.as_str(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(id) = id {
+        sqlx::query!(
+            "update parked
+                 set resolved_at = $2,
+                     resolution = 'settled'
+                 where kind = 'mail'
+                   and item_id = $1
+                   and resolved_at is null",
+            id,
+            at,
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
 }

@@ -146,7 +146,7 @@ impl Look<'_> {
 }
 
 /// Whether something of a mail can be read there. If it is no head, it is worth nothing.
-fn is_head(head: &[u8]) -> bool {
+pub(super) fn is_head(head: &[u8]) -> bool {
     let mut scanner = Scanner::default();
     scanner.take(head);
     !mail::parse_skeleton(&scanner.finish()).defects.contains(&Defect::NotAMail)

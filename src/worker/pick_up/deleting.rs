@@ -121,6 +121,7 @@ impl Look<'_> {
                 proven.push(key);
             } else if kept.is_some() {
                 store.not_deletable(letter, self.ctx.clock.now()).await?;
+                store.forget_outer_heads(self.row.id, std::slice::from_ref(&key)).await?;
                 warn!(channel.name = %self.channel, "A mail that was to be deleted is not the one that was fetched; it is fetched");
             }
         }

@@ -5,17 +5,22 @@ use std::{
     time::Duration,
 };
 
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::{
     LookError,
+    gate::{Gated, Gatekeeper},
     session::{FetchFault, MailboxSession},
 };
 use crate::{
     mail::{self, Scanner, Skeleton},
     model::{ChannelName, MailKey},
     relay::{self, Ctx, Inbox},
-    rules::looking::{Before, Errand, Marks},
+    rules::{
+        kim_trust::{self, KimVerdict},
+        looking::{Before, Errand, Marks},
+    },
     store::{FetchedFrom, Job, MailboxMails, MailboxRow, NewLetter, Saved, StoreError},
     transport::{Basket, Fault, Fetched, Head, MailServerError, MailboxProtocol},
 };
@@ -44,6 +49,8 @@ pub(super) struct Look<'a> {
     pub(super) is_well: bool,
     /// Something waits for another try.
     pub(super) has_failed: bool,
+    /// For mailboxes in which other programs' mails lie, too.
+    pub(super) gatekeeper: Option<Gatekeeper<'a>>,
 }
 
 /// How a fetch ended.
@@ -57,6 +64,18 @@ enum FetchEnd {
     TooLarge,
     /// Why it did not come.
     Failed(&'static str),
+}
+
+/// What became of one mail of a look.
+enum Tried {
+    /// How its fetch ended, and whether it is in doubt which mail it is.
+    Ended(FetchEnd, bool),
+    /// It stays in the mailbox, because it is older than the settings want.
+    Older,
+    /// There was nothing to fetch.
+    Nothing,
+    /// It is another mailbox now.
+    NoMore,
 }
 
 /// How the other fetches go on after one.
@@ -100,7 +119,9 @@ impl Look<'_> {
         sizes: &HashMap<MailKey, u64>,
     ) -> Result<bool, LookError> {
         let (mut breaks, mut skipped, mut is_complete) = (0, 0_usize, true);
-        for (number, Errand { key, before }) in errands.into_iter().enumerate() {
+        for (number, errand) in errands.into_iter().enumerate() {
+            let Errand { key, before } = &errand;
+            let before = *before;
             // The first need not wait for the others, and a wake-up for each would cost as much as
             // all the rest.
             if number % WAKE_EVERY == 1 {
@@ -109,27 +130,20 @@ impl Look<'_> {
             if !self.is_ready(session).await? {
                 return Ok(false);
             }
-            let listed_bytes = sizes.get(&key).copied();
-            if before == Before::Nothing && self.skips_older(session, &key, listed_bytes).await? {
-                skipped += 1;
-                continue;
-            }
-            let mut is_in_doubt = false;
-            if before == Before::OtherThanNoted {
-                match self.tell_apart(session, &key, listed_bytes).await? {
-                    MailUnderKey::Same => continue,
-                    MailUnderKey::Another => {}
-                    MailUnderKey::Unknown => is_in_doubt = true,
+            let listed_bytes = sizes.get(key).copied();
+            let (end, is_in_doubt) = match self.try_one(session, &errand, listed_bytes).await? {
+                Tried::Ended(end, is_in_doubt) => (end, is_in_doubt),
+                Tried::Older => {
+                    skipped += 1;
+                    continue;
                 }
-            }
-            if !self.is_ready(session).await? {
-                return Ok(false);
-            }
-            let end = self.fetch(session, &key, before, listed_bytes).await?;
+                Tried::Nothing => continue,
+                Tried::NoMore => return Ok(false),
+            };
             if is_in_doubt && matches!(end, FetchEnd::TooLarge | FetchEnd::Failed(_)) {
                 self.ctx.store.sizes_in_doubt(self.row.id).await?;
             }
-            match self.note_end(session, &key, before, end, listed_bytes).await? {
+            match self.note_end(session, key, before, end, listed_bytes).await? {
                 AfterFetch::Came => breaks = 0,
                 AfterFetch::Settled => {}
                 AfterFetch::ToTryAgain => is_complete = false,
@@ -143,10 +157,49 @@ impl Look<'_> {
                 AfterFetch::NoMore => return Ok(false),
             }
         }
+        self.tell_left_alone();
         if skipped > 0 {
             info!(channel.name = %self.channel, "Left {skipped} mails in the mailbox that are older than `since`");
         }
         Ok(is_complete)
+    }
+
+    /// Looks whether a mail is fetched at all, and fetches it.
+    async fn try_one(
+        &mut self,
+        session: &mut MailboxSession<'_>,
+        errand: &Errand,
+        listed_bytes: Option<u64>,
+    ) -> Result<Tried, LookError> {
+        let Errand { key, before } = errand;
+        if *before == Before::Nothing && self.skips_older(session, key, listed_bytes).await? {
+            return Ok(Tried::Older);
+        }
+        let (mut is_in_doubt, mut head) = (false, None);
+        if *before == Before::OtherThanNoted {
+            match self.tell_apart(session, key, listed_bytes).await? {
+                MailUnderKey::Same => return Ok(Tried::Nothing),
+                MailUnderKey::Another(seen) => head = Some(seen),
+                MailUnderKey::Unknown => is_in_doubt = true,
+            }
+        }
+        if !self.is_ready(session).await? {
+            return Ok(Tried::NoMore);
+        }
+        match self.at_the_gate(session, errand, listed_bytes, head).await? {
+            Gated::Fetch => {}
+            Gated::Passed => return Ok(Tried::Nothing),
+            Gated::Older => return Ok(Tried::Older),
+            Gated::Gone => return Ok(Tried::Ended(FetchEnd::Gone, is_in_doubt)),
+            Gated::Failed(reason) => {
+                return Ok(Tried::Ended(FetchEnd::Failed(reason), is_in_doubt));
+            }
+        }
+        if !self.is_ready(session).await? {
+            return Ok(Tried::NoMore);
+        }
+        let end = self.fetch(session, key, *before, listed_bytes).await?;
+        Ok(Tried::Ended(end, is_in_doubt))
     }
 
     /// Notes how a fetch ended, and says how the others go on.
@@ -198,7 +251,7 @@ impl Look<'_> {
 
     /// Before a mail that did not come is noted: if the noted mail of this name has another size,
     /// it is not the one we have.
-    async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
+    pub(super) async fn is_another(&self, key: &MailKey, before: Before) -> Result<(), StoreError> {
         if before != Before::OtherSize {
             return Ok(());
         }
@@ -217,16 +270,20 @@ impl Look<'_> {
     ) -> Result<MailUnderKey, LookError> {
         let (store, now) = (&self.ctx.store, self.ctx.clock.now());
         let noted = store.marks(self.row.id, key).await?.unwrap_or_default().head;
-        let seen = match noted {
-            Some(_) => self.head(session, key).await?.and_then(|head| mail::head_identity(&head)),
+        let head = match noted {
+            Some(_) => self.head(session, key).await?,
             None => None,
         };
+        let seen = head.as_deref().and_then(mail::head_identity);
         if noted.is_some() && noted == seen {
             store.noted_size_was_false(self.row.id, key, listed_bytes).await?;
             return Ok(MailUnderKey::Same);
         }
         store.key_gone_over(self.row.id, key, now).await?;
-        Ok(if seen.is_some() { MailUnderKey::Another } else { MailUnderKey::Unknown })
+        Ok(match head {
+            Some(head) if seen.is_some() => MailUnderKey::Another(head),
+            _ => MailUnderKey::Unknown,
+        })
     }
 
     /// The gateway ended in the middle of a fetch: that mail comes last, or not at all any more.
@@ -310,6 +367,10 @@ impl Look<'_> {
         key: &MailKey,
         listed_bytes: Option<u64>,
     ) -> Result<bool, LookError> {
+        // At the gate, the same head is looked at anyway.
+        if self.gatekeeper.is_some() {
+            return Ok(false);
+        }
         let Some(head) = self.is_older(session, key).await? else { return Ok(false) };
         let marks = Marks { head, listed_bytes };
         self.ctx.store.mail_skipped(self.row.id, key, marks, self.ctx.clock.now()).await?;
@@ -323,17 +384,28 @@ impl Look<'_> {
         session: &mut MailboxSession<'_>,
         key: &MailKey,
     ) -> Result<Option<Option<[u8; 32]>>, LookError> {
-        let Some(since) = self.inbox.since.filter(|_| self.row.is_new) else { return Ok(None) };
-        // Mails that came since the first look were not there before us.
-        if !self.first_keys.as_ref().is_some_and(|keys| keys.contains(key)) {
+        if !self.was_there_before_us(key) {
             return Ok(None);
         }
         let Ok(Fetched::Mail(head)) = session.header(key).await else { return Ok(None) };
         let mut scanner = Scanner::default();
         scanner.take(&head);
         let written = mail::parse_skeleton(&scanner.finish()).date;
-        let is_older = written.is_some_and(|written| written.date() < since);
+        let is_older = self.is_too_old(key, written);
         Ok(is_older.then(|| mail::head_identity(&head)))
+    }
+
+    /// Whether the settings ask for the age of this mail.
+    fn was_there_before_us(&self, key: &MailKey) -> bool {
+        // Mails that came since the first look were not there before us.
+        let is_first = || self.first_keys.as_ref().is_some_and(|keys| keys.contains(key));
+        self.inbox.since.is_some() && self.row.is_new && is_first()
+    }
+
+    /// Whether a mail that was written then is older than the settings want.
+    pub(super) fn is_too_old(&self, key: &MailKey, written: Option<OffsetDateTime>) -> bool {
+        let since = self.inbox.since.filter(|_| self.was_there_before_us(key));
+        since.zip(written).is_some_and(|(since, written)| written.date() < since)
     }
 
     /// Fetches one mail and saves it.
@@ -351,9 +423,7 @@ impl Look<'_> {
         let Coming { letter, head, error } = coming;
         if matches!(fetched, Ok(Fetched::Mail(()))) {
             let head = head.all();
-            if matches!(before, Before::Undecrypted(_))
-                && mail::is_undecrypted(&Skeleton::whole(&head))
-            {
+            if matches!(before, Before::Undecrypted(_)) && self.is_still_undecrypted(key, &head) {
                 letter.discard().await?;
                 return Ok(FetchEnd::StillUndecrypted);
             }
@@ -374,6 +444,14 @@ impl Look<'_> {
             Ok(Fetched::Mail(()) | Fetched::NotKept) => FetchEnd::Failed("not_kept"),
             Err(fault) => FetchEnd::Failed(reason(&fault)),
         })
+    }
+
+    /// Whether the Clientmodul still says of a mail that it could not decrypt it.
+    fn is_still_undecrypted(&self, key: &MailKey, head: &[u8]) -> bool {
+        let seen = self.gatekeeper.as_ref().and_then(|keeper| keeper.known(key, None));
+        let is_encrypted = seen.map(|seen| seen.head.is_encrypted);
+        let results = mail::kim_results(&Skeleton::whole(head));
+        matches!(kim_trust::verdict(is_encrypted, &results), KimVerdict::Undecrypted(_))
     }
 
     pub(super) fn arrival<'k>(
@@ -444,7 +522,7 @@ impl Look<'_> {
 }
 
 /// The word for it.
-fn reason(fault: &FetchFault) -> &'static str {
+pub(super) fn reason(fault: &FetchFault) -> &'static str {
     match fault {
         FetchFault::Endless => "endless",
         FetchFault::Server(MailServerError::Broken { source, .. }) => match source {
@@ -460,7 +538,8 @@ fn reason(fault: &FetchFault) -> &'static str {
 /// What is known about a key that names a mail of another size than the noted one.
 enum MailUnderKey {
     Same,
-    Another,
+    /// With its head.
+    Another(Vec<u8>),
     /// It counts as another mail.
     Unknown,
 }

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use umstieg::store::Resolution;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Clock, DELETES, MailboxChannel, MailboxPractice, Manner, letter};
+use super::{Clock, DELETES, MailboxChannel, MailboxPractice, Manner, kim::outer, letter};
 
-const SINCE: Manner = Manner { deletes: false, since: Some("2026-11-24"), patient: false };
+const SINCE: Manner =
+    Manner { deletes: false, since: Some("2026-11-24"), patient: false, owned: false };
 
 fn of_day(id: &str, words: &str, day: u32) -> Vec<u8> {
     let mail = String::from_utf8(letter(id, words)).unwrap();
@@ -202,6 +203,7 @@ async fn what_could_not_be_decrypted_comes_once_it_can_be() {
         sealed.push(b' ');
     }
     let server = Misbehaving::start(Protocol::Pop3, &[("1", &sealed)]).await.unwrap();
+    server.does("TOP", None, outer("klar", "KIM-Mail;Default;V1.0"));
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     ctx.channels.values_mut().next().unwrap().inbox.patience.aside_first = Duration::from_secs(2);

@@ -6,15 +6,17 @@ use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 use crate::stage::{Stage, conversations, kim_mail};
 
 /// The settings of the first channel, with this mailbox for its own.
-fn with_mailbox(settings: &str, server: &Misbehaving, more: &str) -> String {
+pub(super) fn with_mailbox(settings: &str, server: &Misbehaving, more: &str) -> String {
     let (before, after) = settings.split_once("[channel.inbox]\n").unwrap();
     let (inbox, rest) = after.split_once("[channel.outbox]\n").unwrap();
     let is_other = |line: &&str| {
         !["port", "ca_file", "tls", "after_relay"].iter().any(|key| line.starts_with(key))
     };
     let kept: Vec<&str> = inbox.lines().filter(is_other).collect();
+    let owned =
+        if more.contains("\"delete\"") { "[channel.kim]\nmailbox = \"owned\"\n" } else { "" };
     format!(
-        "{before}[channel.inbox]\nport = {}\ntls = \"none\"\n{more}\n{}\n[channel.outbox]\n{rest}",
+        "{before}{owned}[channel.inbox]\nport = {}\ntls = \"none\"\n{more}\n{}\n[channel.outbox]\n{rest}",
         server.port(),
         kept.join("\n")
     )

@@ -181,6 +181,15 @@ dovecot:
   protocol = lmtp
   port = {lmtp}
   hosts_try_fastopen =
+  # What a Clientmodul says of its work on each mail of KIM. Reports, error mails and absence notes it hands
+  # on as they come.
+  headers_add = ${{if and {{{{match_domain{{$domain}}{{*.kim.telematik}}}}\
+    {{!def:h_X-KIM-Fehlermeldung:}}\
+    {{!match{{$h_Content-Type:}}{{(?i)multipart/report}}}}\
+    {{!match{{$h_X-KIM-Dienstkennung:}}{{(?i);Abwesend}}}}}}\
+    {{${{if def:h_X-KOM-LE-Version:{{}}{{X-KOM-LE-Version: 1.5\n}}}}\
+      ${{if def:h_X-KIM-DecryptionResult:{{}}{{X-KIM-DecryptionResult: 00\n}}}}\
+      ${{if def:h_X-KIM-IntegrityCheckResult:{{}}{{X-KIM-IntegrityCheckResult: 01\n}}}}}}}}
 
 begin retry
 * * F,1h,1s

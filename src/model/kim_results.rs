@@ -1,0 +1,40 @@
+//! What a Clientmodul says of its work on a mail, in fields of its head.
+
+/// The value of a mail that was decrypted (gemSpec_CM_KOMLE, Tab_Fehlertext_Entschl).
+const DECRYPTED: &str = "00";
+
+/// The fields as they stand, each with all its values, blanks at their ends removed.
+///
+/// Anybody may write them into a mail. They mean something only in a mail that the Clientmodul had to
+/// decrypt, which its outer head shows (KIM-14).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KimResults {
+    /// X-KIM-DecryptionResult.
+    pub decryption: Vec<String>,
+    /// X-KIM-IntegrityCheckResult.
+    pub integrity: Vec<String>,
+    /// X-KIM-Fehlermeldung.
+    pub errors: Vec<String>,
+    /// There are more of them, or more fields at all, than are read: what the Clientmodul said may be
+    /// among the rest.
+    pub is_cut: bool,
+}
+
+impl KimResults {
+    /// None of the fields is there.
+    pub fn are_absent(&self) -> bool {
+        self.decryption.is_empty() && self.integrity.is_empty() && self.errors.is_empty()
+    }
+
+    /// Whether a field says that the Clientmodul could not do its work.
+    ///
+    /// Presence counts, not the code: vendors have their own codes (KIM-15).
+    pub fn say_undecrypted(&self) -> bool {
+        !self.errors.is_empty() || self.decryption.iter().any(|result| result != DECRYPTED)
+    }
+
+    /// Whether the mail was decrypted, as far as these fields say.
+    pub fn say_decrypted(&self) -> bool {
+        !self.decryption.is_empty() && self.decryption.iter().all(|result| result == DECRYPTED)
+    }
+}

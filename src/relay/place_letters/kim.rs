@@ -1,0 +1,152 @@
+//! KIM letters are believed as far as the Clientmodul vouches for them (KIM-13, 14, 15, 17).
+
+use tracing::info;
+
+use super::{FreshLetter, place_as, superseded};
+use crate::{
+    channel::{Channel, ServiceClass},
+    mail,
+    model::{
+        ChannelKind, Correspondent, KeptBack, KimResults, KimTrouble, Letter, LetterId, Notice,
+    },
+    phrases::Phrase,
+    relay::{Ctx, Line, notices::notice, stored_mail},
+    rules::{
+        kim_trust::{KimVerdict, verdict},
+        posts,
+        threading::Placement,
+    },
+    store::{OuterOfLetter, Placing, StoreError, StoredLetter},
+};
+
+/// How far a letter is believed; nothing on a fax channel.
+pub(super) fn judge(
+    channel: &Channel,
+    outer: &OuterOfLetter,
+    results: &KimResults,
+) -> Option<KimVerdict> {
+    (channel.kind() == ChannelKind::Kim).then(|| verdict(outer.is_encrypted, results))
+}
+
+/// What the Clientmodul added to a letter is taken out of what the room shows. Returns the places of
+/// the files that are left out, and a line that says so.
+pub(super) fn take_out_additions(
+    letter: &mut Letter,
+    verdict: Option<KimVerdict>,
+) -> (Vec<i32>, Option<Phrase>) {
+    // Of any other mail, the sender wrote them.
+    if !matches!(verdict, Some(KimVerdict::Checked | KimVerdict::Withheld(_))) {
+        return (Vec::new(), None);
+    }
+    let had_note = mail::without_kim_note(&mut letter.body);
+    let files = letter.attachments.iter().enumerate();
+    let reports: Vec<i32> = files
+        .filter(|(_, file)| mail::is_kim_report(file))
+        .filter_map(|(place, _)| i32::try_from(place).ok())
+        .collect();
+    let is_checked = verdict == Some(KimVerdict::Checked);
+    let line = (is_checked && (had_note || !reports.is_empty()))
+        .then_some(Phrase::LetterChecked { has_report: !reports.is_empty() });
+    (reports, line)
+}
+
+/// The hint that nobody vouches for a letter. Reports and absence notes come unencrypted by their
+/// nature, and say already that a machine wrote them.
+pub(super) fn unconfirmed_hint(
+    letter: &Letter,
+    verdict: Option<KimVerdict>,
+    class: Option<ServiceClass>,
+) -> Option<Phrase> {
+    let is_known_to_be = letter.automatic
+        || letter.report.is_some()
+        || matches!(class, Some(ServiceClass::Absence | ServiceClass::Receipt));
+    (verdict == Some(KimVerdict::Unconfirmed) && !is_known_to_be)
+        .then_some(Phrase::LetterUnconfirmed)
+}
+
+/// Who a letter says it is from, if that is one.
+pub(super) fn sender_of(letter: &Letter) -> Option<String> {
+    match letter.from.as_slice() {
+        [only] => Some(only.address.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// Tells the correspondent's room of a mail that could not be decrypted. The Clientmodul's words bear
+/// the sender's name and are not said: the gateway says what happened (KIM-15).
+pub(super) async fn place_undecrypted(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    new: FreshLetter,
+    (correspondent, trouble): (&Correspondent, KimTrouble),
+) -> Result<(), StoreError> {
+    let (channel, id) = (&line.channel, stored.id);
+    let letter = &new.read.letter;
+    let phrase = Phrase::LetterUndecrypted { trouble, sender: sender_of(letter), at: letter.date };
+    let notice = notice(line, &phrase);
+    let patience = &line.inbox.patience;
+    let placing = Placing {
+        letter: id,
+        channel: &channel.name,
+        correspondent,
+        conversation: superseded(ctx, new.head, &channel.name, correspondent).await?,
+        fingerprint: new.read.fingerprint,
+        // Whose they are is not known, and the letter itself will bring them.
+        message_id: None,
+        ancestors: &[],
+        answer_to: None,
+        caller_doubt: None,
+        posts: &[],
+        stays: true,
+        kept_back: Some(KeptBack::Undecrypted),
+        again_at: Some(ctx.clock.now() + patience.wait(patience.tries)),
+        at: ctx.clock.now(),
+    };
+    let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
+    if let Some(conversation) = place_as(ctx, line, stored, placing, render).await? {
+        info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told a room of a mail that could not be decrypted");
+    }
+    Ok(())
+}
+
+/// The letter that told of this mail while it could not be decrypted.
+pub(super) async fn told_before(
+    ctx: &Ctx,
+    stored: &StoredLetter,
+) -> Result<Option<LetterId>, StoreError> {
+    let Some(earlier) = stored.supersedes else { return Ok(None) };
+    Ok(ctx.store.is_undecrypted(earlier).await?.then_some(earlier))
+}
+
+/// A letter that opened no conversation of others goes on where the room was told of it, if its outer
+/// head shows that it is that mail.
+pub(super) async fn goes_on(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    (told, outer): (Option<LetterId>, &OuterOfLetter),
+    (placement, correspondent): (Placement, &Correspondent),
+) -> Result<Placement, StoreError> {
+    if told.is_none() || placement != Placement::Open {
+        return Ok(placement);
+    }
+    let own = stored_mail::head_identity(&ctx.store, stored.id).await?;
+    if own.is_none() || own != outer.identity {
+        return Ok(placement);
+    }
+    let there = superseded(ctx, told, &line.channel.name, correspondent).await?;
+    Ok(there.map_or(placement, Placement::Continue))
+}
+
+/// Replaces what the room was told while the mail could not be decrypted. Before the letter has its
+/// place: a crash between the two loses nothing.
+pub(super) async fn has_come(
+    ctx: &Ctx,
+    line: &Line,
+    told: Option<LetterId>,
+) -> Result<(), StoreError> {
+    let Some(told) = told else { return Ok(()) };
+    let notice: Notice = notice(line, &Phrase::LetterDecrypted);
+    ctx.store.replace_notice_of(told, &notice).await
+}
