@@ -91,6 +91,7 @@ fn because_of(word: &str) -> AdminPhrase {
         "broken_off" | "silent" | "endless" | "garbled" | "withheld" | "nothing_came"
         | "not_kept" => AdminPhrase::ReasonNotFetched,
         "too_large" => AdminPhrase::ReasonTooLarge,
+        "expires_soon" => AdminPhrase::ReasonExpires,
         "no_name" => AdminPhrase::ReasonNoName,
         "unreadable" => AdminPhrase::ReasonUnreadable,
         "interrupted" => AdminPhrase::ReasonInterrupted,

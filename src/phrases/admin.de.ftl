@@ -422,6 +422,7 @@ reason-several-senders = nennt mehrere Absender
 reason-nobody-joined = niemand hat den Raum betreten
 reason-nobody-reads = wer den Raum betreten hat, kann dort nicht lesen
 reason-not-fetched = der Mailserver gibt sie nicht heraus
+reason-expires = Der Mailserver löscht diese Mail bald, und sie konnte noch nicht abgerufen oder entschlüsselt werden. Bitte prüfen Sie Karte, Konnektor und Clientmodul
 reason-too-large = größer als mail_bytes_max
 reason-no-name = der Mailserver führt sie ohne Namen
 reason-unreadable = die Mail ist nicht zu lesen

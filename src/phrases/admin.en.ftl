@@ -403,6 +403,7 @@ reason-several-senders = names more than one sender
 reason-nobody-joined = nobody has joined its room
 reason-nobody-reads = no member who has joined its room can read there
 reason-not-fetched = the mail server does not hand it out
+reason-expires = the mail server deletes this mail soon, and it could not be fetched or decrypted yet; check card, Konnektor and Clientmodul
 reason-too-large = larger than mail_bytes_max
 reason-no-name = the mail server lists it without a name
 reason-unreadable = the parser cannot read it

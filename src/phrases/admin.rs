@@ -421,6 +421,7 @@ sentences! {
         ReasonNobodyReads = "reason-nobody-reads",
         ReasonNotFetched = "reason-not-fetched",
         ReasonTooLarge = "reason-too-large",
+        ReasonExpires = "reason-expires",
         ReasonNoName = "reason-no-name",
         ReasonUnreadable = "reason-unreadable",
         ReasonInterrupted = "reason-interrupted",

@@ -9,7 +9,7 @@ use super::{
     mailboxes::{bigint, marks, names, settle},
 };
 use crate::{
-    model::{LetterId, MailKey, MailboxId, OuterHead, SaidService},
+    model::{ChannelName, LetterId, MailKey, MailboxId, OuterHead, SaidService},
     rules::looking::Marks,
 };
 
@@ -226,6 +226,47 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Parks, once each, the mails that did not come or were not decrypted, and that their server
+    /// deletes before `until`: as their heads say, or 90 days after they were written (KIM-12).
+    /// Returns how many there are.
+    pub async fn park_expiring(
+        &self,
+        channel: &ChannelName,
+        mailbox: MailboxId,
+        until: OffsetDateTime,
+        at: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        Ok(sqlx::query!(
+            "insert into parked (kind, item_id, channel, reason, parked_at)
+             select 'mail', mail.id, $2, 'expires_soon', $4
+             from unfetched_mails as mail
+             join outer_heads as outer_head
+                 on outer_head.mailbox_id = mail.mailbox_id
+                and outer_head.mail_key = mail.mail_key
+             where mail.mailbox_id = $1
+               and mail.state in ('trying', 'undecrypted')
+               and coalesce(
+                       outer_head.expires_at,
+                       coalesce(outer_head.written_at, mail.noted_at) + interval '90 days'
+                   ) < $3
+               -- A person who was told of it, and settled that, knows.
+               and not exists (
+                   select 1
+                   from parked as told
+                   where told.kind = 'mail'
+                     and told.item_id = mail.id
+               )
+             on conflict (kind, item_id) where resolved_at is null do nothing",
+            mailbox.0,
+            channel.as_str(),
+            until,
+            at,
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected())
     }
 
     /// What is left alone in the mailboxes at these places, by channel and Dienstkennung.

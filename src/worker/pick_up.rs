@@ -187,6 +187,7 @@ async fn look(
         look.tell_of_nameless(&present).await?;
         look.meet(&present).await?;
         look.open_gate(&present).await?;
+        look.tell_of_expiring().await?;
         let mails = ctx.store.mailbox_mails(row.id).await?;
         let mut errands = look.plan(&present, &sizes, &mails).await?;
         if let Some(key) = interrupted.take() {

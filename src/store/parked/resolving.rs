@@ -166,6 +166,18 @@ async fn resolve_mail(
         mail,
         state.word(),
     )
+    .execute(&mut *connection)
+    .await?;
+    // Its letter only says that it was not decrypted: it stays what it is until it is given up.
+    sqlx::query!(
+        "update unfetched_mails
+         set state = case when $2 then 'dropped' else state end,
+             next_try_at = null
+         where id = $1
+           and state = 'undecrypted'",
+        mail,
+        resolution == Resolution::Drop,
+    )
     .execute(connection)
     .await?;
     Ok(())

@@ -1,9 +1,9 @@
 //! Before a KIM mail is fetched, its outer head says whether it is: what is for another program stays
 //! untouched in a shared mailbox (KIM-9).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     LookError,
@@ -22,6 +22,10 @@ use crate::{
     store::{SeenOuterHead, StoreError},
     transport::{Fetched, KeyList},
 };
+
+/// How long before its end a person is told of a mail: time enough to have a card or a Konnektor put
+/// right. A mail service keeps mails for 10 days at least.
+const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 
 /// Why a mail was not fetched: its server does not show the head by which to decide it.
 const HEAD_WITHHELD: &str = "withheld";
@@ -56,6 +60,21 @@ impl Look<'_> {
         if !back.is_empty() {
             store.not_left_alone(row, &back).await?;
             info!(channel.name = %self.channel, "Fetches {} mails that were left to other programs", back.len());
+        }
+        Ok(())
+    }
+
+    /// Tells a person of mails that did not come and that their server deletes soon (KIM-12).
+    pub(super) async fn tell_of_expiring(&self) -> Result<(), StoreError> {
+        if self.gatekeeper.is_none() {
+            return Ok(());
+        }
+        let now = self.ctx.clock.now();
+        let until = now + EXPIRES_SOON;
+        let parked = self.ctx.store.park_expiring(self.channel, self.row.id, until, now).await?;
+        if parked > 0 {
+            metrics::counter!("umstieg_parked_total", "kind" => "mail").increment(parked);
+            warn!(channel.name = %self.channel, "Their server deletes {parked} mails soon that could not be fetched or decrypted");
         }
         Ok(())
     }

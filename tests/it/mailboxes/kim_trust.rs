@@ -168,3 +168,29 @@ async fn kim_15_once_it_is_decrypted_the_letter_comes_and_the_notice_is_replaced
     assert_eq!(server.was_asked("RETR", None), asked);
     assert_eq!((server.was_asked("TOP", None), server.was_asked("DELE", None)), (1, 0));
 }
+
+/// The mail service deletes it soon, and nobody could read it.
+#[tokio::test]
+async fn kim_12_a_mail_that_cannot_be_read_is_told_of_once_before_it_expires() {
+    let practice = MailboxPractice::new().await;
+    let failed = String::from_utf8(letter("klar", "Kein Schlüssel")).unwrap().replacen(
+        "Subject:",
+        "X-KIM-DecryptionResult: 01\r\nX-KOM-LE-Version: 1.5\r\nExpires: Mon, 01 Jan 2024 08:00:00 +0100\r\nSubject:",
+        1,
+    );
+    let far = failed.replace("Jan 2024", "Jan 2099").replace("klar@x", "fern@x");
+    let mails: [(&str, &[u8]); 2] = [("1", failed.as_bytes()), ("2", far.as_bytes())];
+    let server = Misbehaving::start(Protocol::Pop3, &mails).await.unwrap();
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    channel.start();
+    channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
+    assert_eq!(practice.query("select reason from parked").await, "expires_soon");
+    // A person knows, and gives it up: it is not told of again.
+    let row = practice.query("select id from parked").await.parse().unwrap();
+    let now = super::Clock::of_the_machine().now();
+    let drop = umstieg::store::Resolution::Drop;
+    assert!(practice.store.resolve_parked(row, drop, now).await.unwrap());
+    let sessions = server.sessions();
+    channel.until(|| async { server.sessions() > sessions + 5 }).await.unwrap();
+    assert_eq!((channel.parked().await, server.was_asked("RETR", None)), (0, 2));
+}
