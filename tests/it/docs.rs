@@ -479,6 +479,28 @@ fn has_function(code: &[(String, String)], named: &str) -> bool {
     })
 }
 
+/// `docs/kim.md`: every requirement has one row, and what is met has tests that exist.
+#[test]
+fn every_kim_requirement_has_its_state_and_its_tests() {
+    let code = code_by_place();
+    let document = read("docs/kim.md");
+    let mut numbers = Vec::new();
+    for row in document.lines().filter(|line| line.starts_with("| KIM-")) {
+        let fields: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [number, what, state, tests] = fields.as_slice() else { panic!("{row}") };
+        numbers.push((*number).to_owned());
+        assert!(!what.is_empty(), "{row}");
+        let has_state = ["met", "in part: ", "open"].iter().any(|begin| state.starts_with(begin));
+        assert!(has_state, "{number}: {state}");
+        let tests: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(state.starts_with("open") || !tests.is_empty(), "{number} has no test");
+        for test in tests {
+            assert!(has_function(&code, test), "{number}: there is no test {test}");
+        }
+    }
+    assert_eq!(numbers, (1..=38).map(|number| format!("KIM-{number}")).collect::<Vec<_>>());
+}
+
 /// `docs/tried.md`: every case there is kept by a test that exists, and no case is missing.
 #[test]
 fn every_case_that_was_tried_has_its_test() {
