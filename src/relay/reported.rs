@@ -13,7 +13,7 @@ use crate::{
         Notice, Report,
     },
     phrases::Phrase,
-    rules::reported::{self, Follows, Said},
+    rules::reported::{self, Follows, ReportSays},
     store::{NewReport, ReportStep, ReportTaken, ReportedDispatch, StoreError},
 };
 
@@ -123,7 +123,7 @@ pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
 }
 
 /// What a report says of the recipient of a dispatch.
-fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<Said> {
+fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<ReportSays> {
     reported::said_of(report, &recipient(line, dispatch)?)
 }
 

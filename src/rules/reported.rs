@@ -8,7 +8,7 @@ use crate::model::{DeliveryState, Fate, FateEnd, FateWhy, MailAddress, Report, R
 
 /// What a report says of one recipient, as a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Said {
+pub struct ReportSays {
     pub state: DeliveryState,
     /// Only of what did not arrive, or not yet.
     pub why: Option<FateWhy>,
@@ -17,7 +17,7 @@ pub struct Said {
 /// What a report says of the recipient of a dispatch. Nothing when it does not speak of them: without
 /// the recipient it does not show that its author knows more than a Message-ID, which stands in
 /// every answer and every forwarded copy.
-pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<Said> {
+pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<ReportSays> {
     // An absence note is a letter: it has words for people.
     if report.source == ReportSource::Absence {
         return None;
@@ -27,7 +27,7 @@ pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<Said> {
     fates.filter_map(state_of).max_by_key(|said| weight(said.state))
 }
 
-fn state_of(fate: &Fate) -> Option<Said> {
+fn state_of(fate: &Fate) -> Option<ReportSays> {
     let state = match fate.end {
         FateEnd::Delivered | FateEnd::Processed | FateEnd::Denied => DeliveryState::Delivered,
         FateEnd::Relayed => DeliveryState::Relayed,
@@ -37,7 +37,7 @@ fn state_of(fate: &Fate) -> Option<Said> {
         FateEnd::Discarded => DeliveryState::Discarded,
         FateEnd::Absent => return None,
     };
-    Some(Said { state, why: fate.why })
+    Some(ReportSays { state, why: fate.why })
 }
 
 /// Bad news first, then what says most.

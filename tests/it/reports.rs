@@ -306,7 +306,7 @@ async fn fax_12_a_stranger_s_report_tells_a_fax_room_nothing() {
 async fn r14_what_could_not_be_decrypted_stays_also_in_the_form_of_a_report() {
     let stage = Stage::with(|mut channels| {
         channels[0].more_inbox = "after_relay = \"delete\"\n".to_owned();
-        channels[0].more = "[channel.kim]\nmailbox = \"owned\"\n".to_owned();
+        channels[0].more_kim.push_str("mailbox = \"owned\"\n");
         channels
     })
     .await;

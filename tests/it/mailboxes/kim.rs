@@ -246,11 +246,7 @@ async fn kim_22_a_person_learns_what_a_mail_is_and_an_admin_what_was_left_alone(
     assert_eq!(stage.anna_saw("Nur für Programme"), 0);
     // From now on the gateway alone reads the mailbox.
     let owned = |settings: String| {
-        settings.replacen(
-            "[channel.inbox]",
-            "[channel.kim]\nmailbox = \"owned\"\n[channel.inbox]",
-            1,
-        )
+        settings.replacen("[channel.kim]\n", "[channel.kim]\nmailbox = \"owned\"\n", 1)
     };
     stage.restart_with(owned).await;
     stage.anna_sees("Nur für Programme").await;

@@ -13,10 +13,10 @@ pub(super) fn with_mailbox(settings: &str, server: &Misbehaving, more: &str) -> 
         !["port", "ca_file", "tls", "after_relay"].iter().any(|key| line.starts_with(key))
     };
     let kept: Vec<&str> = inbox.lines().filter(is_other).collect();
-    let owned =
-        if more.contains("\"delete\"") { "[channel.kim]\nmailbox = \"owned\"\n" } else { "" };
+    let owned = if more.contains("\"delete\"") { "mailbox = \"owned\"\n" } else { "" };
+    let rest = rest.replacen("[channel.kim]\n", &format!("[channel.kim]\n{owned}"), 1);
     format!(
-        "{before}{owned}[channel.inbox]\nport = {}\ntls = \"none\"\n{more}\n{}\n[channel.outbox]\n{rest}",
+        "{before}[channel.inbox]\nport = {}\ntls = \"none\"\n{more}\n{}\n[channel.outbox]\n{rest}",
         server.port(),
         kept.join("\n")
     )

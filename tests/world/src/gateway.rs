@@ -72,7 +72,7 @@ impl PracticeChannel {
             collect_seconds: 1,
             more: String::new(),
             more_inbox: String::new(),
-            more_kim: "delivery_reports = false\nsupport = \"hilfe@hersteller.example\"\n\
+            more_kim: "delivery_reports = false\nsupport = \"support@hersteller.example\"\n\
                        user_agent = \"Umstieg-Test/1\"\n"
                 .to_owned(),
             outbox_port: None,

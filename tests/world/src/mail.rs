@@ -123,7 +123,8 @@ impl Mail {
 
     /// Puts a mail into the mailbox of `to`, through LMTP: within milliseconds, past Exim.
     ///
-    /// Line ends may be LF or CRLF. Dovecot adds `Return-Path`, `Delivered-To` and `Received`.
+    /// Line ends may be LF or CRLF. Dovecot adds `Return-Path`, `Delivered-To` and `Received`. In a KIM
+    /// mailbox a mail bears what a Clientmodul says of its work, as after Exim.
     ///
     /// # Errors
     /// When there is no such mailbox, or Dovecot is down.
@@ -136,7 +137,10 @@ impl Mail {
     /// # Errors
     /// When there is no such mailbox, or Dovecot is down; mails before it are delivered.
     pub async fn deliver_all(&self, mails: &[(&[u8], &str)]) -> Result<()> {
-        lmtp::deliver(SocketAddr::from(([127, 0, 0, 1], self.ports.lmtp)), mails).await
+        let checked: Vec<Vec<u8>> = mails.iter().map(|(mail, to)| as_checked(mail, to)).collect();
+        let mails: Vec<(&[u8], &str)> =
+            checked.iter().zip(mails).map(|(mail, (_, to))| (mail.as_slice(), *to)).collect();
+        lmtp::deliver(SocketAddr::from(([127, 0, 0, 1], self.ports.lmtp)), &mails).await
     }
 
     /// The mails in the inbox of an address, oldest first, as the server keeps them.
@@ -316,4 +320,35 @@ fn write(account: &UnixAccount, file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text)
         .map_err(|error| WorldError::io(format!("write {}", file.display()), error))?;
     account.give(file)
+}
+
+/// A field of a mail that comes as it is, in lower case.
+const UNTOUCHED: &str = "x-world-untouched";
+
+/// A mail as a Clientmodul hands it out that decrypted it and found it well, with the mark of the outer
+/// mail: a stock server has only one head. Reports and absence notes come unencrypted, and what speaks
+/// of a Clientmodul itself stays as it is.
+fn as_checked(mail: &[u8], to: &str) -> Vec<u8> {
+    const CHECKED: &[u8] = b"X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\n\
+        X-KIM-IntegrityCheckResult: 01\n";
+    let text = String::from_utf8_lossy(mail.get(..4_096).unwrap_or(mail)).to_ascii_lowercase();
+    let is_kim = to.ends_with(".kim.telematik") || to.ends_with(".kim.telematik-test");
+    let has_head = text.split_once(':').is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    let as_it_is = [
+        "x-kom-le-version",
+        "x-kim-decryptionresult",
+        "x-kim-integritycheckresult",
+        "x-kim-fehlermeldung",
+        "multipart/report",
+        ";abwesend",
+        UNTOUCHED,
+    ];
+    if !is_kim || !has_head || as_it_is.iter().any(|mark| text.contains(mark)) {
+        return mail.to_vec();
+    }
+    let line_ends = if mail.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" };
+    let checked = String::from_utf8_lossy(CHECKED).replace('\n', line_ends);
+    [checked.as_bytes(), mail].concat()
 }
