@@ -17,7 +17,7 @@ use crate::{
     stage::{Stage, kim_mail},
 };
 
-/// What a Clientmodul delivers, from a sender of its own.
+/// What a Clientmodul delivers, from a sender of its own. The server has to be kept: without it nothing comes.
 struct Delivered {
     stage: Stage,
     server: Misbehaving,
@@ -45,7 +45,7 @@ impl Delivered {
 async fn kim_13_what_kim_does_not_vouch_for_waits_for_a_speaker() {
     let results = "X-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n\
                    X-KIM-IntegrityCheckResult: 07\n";
-    let Delivered { stage, from, .. } =
+    let Delivered { stage, from, server: _server } =
         Delivered::new(results, "Bitte überweisen Sie sofort", true).await;
     let doubt = KimDoubt::Certificate;
     let at = Some(time::macros::datetime!(2026-11-23 08:00 +1));
@@ -84,7 +84,8 @@ async fn kim_13_what_kim_does_not_vouch_for_waits_for_a_speaker() {
 #[tokio::test]
 async fn kim_14_what_came_unencrypted_is_shown_and_nobody_vouches_for_it() {
     let results = "X-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n";
-    let Delivered { stage, .. } = Delivered::new(results, "Guten Tag", false).await;
+    let Delivered { stage, server: _server, .. } =
+        Delivered::new(results, "Guten Tag", false).await;
     let words = stage.anna_sees("Guten Tag").await;
     let hint = stage.anna_is_told(&Phrase::LetterUnconfirmed).await;
     assert_eq!(hint.room_id, words.room_id);
@@ -97,7 +98,7 @@ async fn kim_17_the_note_of_a_clientmodul_becomes_one_quiet_line() {
     let note = format!(
         "{rule}\nDie Nachricht wurde entschlüsselt.\nDie Signatur wurde erfolgreich geprüft."
     );
-    let Delivered { stage, .. } =
+    let Delivered { stage, server: _server, .. } =
         Delivered::new(results, &format!("Guten Tag\n\n{note}"), true).await;
     let words = stage.anna_sees("Guten Tag").await;
     let body = words.body();
