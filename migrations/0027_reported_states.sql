@@ -12,9 +12,14 @@ create table reports (
     letter_id     bigint not null unique references letters,
     -- The state that it leads to by itself.
     said          text not null check (said in
-                      ('delayed', 'relayed', 'delivered', 'read', 'discarded', 'undelivered')),
+                      ('delayed', 'relayed', 'delivered', 'read', 'discarded', 'undelivered',
+                       'contradicted')),
     -- Why it did not arrive, or not yet: a word, never what somebody wrote.
     why           text,
+    -- The Message-ID that it names: the dispatch may have become another mail since.
+    message_id    text not null,
+    -- Whether the state moved for it.
+    moved         boolean not null default false,
     -- The attempt during which it came, or the last one before it.
     begun         bigint not null,
     -- waiting: the attempt that is under way has to end first.

@@ -107,20 +107,22 @@ states! {
         Collecting = "collecting" => [Waiting, Failed, Withdrawn],
         /// Complete, and waiting for its (next) attempt. A report may say that an earlier attempt
         /// reached the other side.
-        Waiting = "waiting" => [HandingOver, Relayed, Delivered, Read, Discarded, Failed, Withdrawn],
+        Waiting = "waiting" => [HandingOver, Delivered, Read, Discarded, Failed, Withdrawn],
         /// An attempt is under way; nothing of the body has left yet.
         HandingOver = "handing_over" => [
-            SendingBody, Waiting, Relayed, Delivered, Read, Discarded, Failed, Withdrawn,
+            SendingBody, Waiting, Delivered, Read, Discarded, Failed, Withdrawn,
         ],
         /// An attempt is under way and the body may have left: after a crash here only the server
         /// knows.
         SendingBody = "sending_body" => [Accepted, Waiting, Failed, Unclear],
         /// The channel took it over. Not yet delivered.
-        Accepted = "accepted" => [Delayed, Relayed, Delivered, Read, Discarded, Undelivered],
+        Accepted = "accepted" => [
+            Delayed, Relayed, Delivered, Read, Discarded, Undelivered, Contradicted,
+        ],
         /// Reported: a server on the way could not pass it on yet, and goes on trying.
-        Delayed = "delayed" => [Relayed, Delivered, Read, Discarded, Undelivered],
+        Delayed = "delayed" => [Relayed, Delivered, Read, Discarded, Undelivered, Contradicted],
         /// Reported: it was passed on to where no more reports come from.
-        Relayed = "relayed" => [Delivered, Read, Discarded, Undelivered],
+        Relayed = "relayed" => [Delivered, Read, Discarded, Undelivered, Contradicted],
         /// Reported: it lies in the recipient's mailbox.
         Delivered = "delivered" => [Read, Discarded, Contradicted],
         /// Reported: it was shown to the recipient.
@@ -135,7 +137,7 @@ states! {
         Failed = "failed" => [Waiting, Withdrawn, Contradicted],
         /// It is not known whether the channel took it: a person decides, or a report.
         Unclear = "unclear" => [
-            Waiting, Withdrawn, Delayed, Relayed, Delivered, Read, Discarded, Undelivered,
+            Waiting, Withdrawn, Delayed, Relayed, Delivered, Read, Discarded, Undelivered, Contradicted,
         ],
         /// Withdrawn by its author before it left.
         Withdrawn = "withdrawn" => [],
@@ -226,16 +228,17 @@ mod tests {
         assert_eq!(
             lines(dispatches),
             "collecting: waiting failed withdrawn\n\
-             waiting: handing_over relayed delivered read discarded failed withdrawn\n\
-             handing_over: sending_body waiting relayed delivered read discarded failed withdrawn\n\
+             waiting: handing_over delivered read discarded failed withdrawn\n\
+             handing_over: sending_body waiting delivered read discarded failed withdrawn\n\
              sending_body: accepted waiting failed unclear\n\
-             accepted: delayed relayed delivered read discarded undelivered\n\
-             delayed: relayed delivered read discarded undelivered\n\
-             relayed: delivered read discarded undelivered\n\
+             accepted: delayed relayed delivered read discarded undelivered contradicted\n\
+             delayed: relayed delivered read discarded undelivered contradicted\n\
+             relayed: delivered read discarded undelivered contradicted\n\
              delivered: read discarded contradicted\nread: \ndiscarded: read\n\
              undelivered: waiting contradicted\ncontradicted: waiting\n\
              failed: waiting withdrawn contradicted\n\
-             unclear: waiting withdrawn delayed relayed delivered read discarded undelivered\n\
+             unclear: waiting withdrawn delayed relayed delivered read discarded undelivered \
+             contradicted\n\
              withdrawn: "
         );
         let parked =

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     channel::{AnswersTo, CallerDoubt},
     model::{
-        ChannelName, ConversationId, Correspondent, KeptBack, Letter, LetterId, MessageId, NewPost,
-        Notice, ReportSource, SaidService,
+        Attachment, ChannelName, ConversationId, Correspondent, KeptBack, Letter, LetterId,
+        MessageId, NewPost, Notice, ReportSource, SaidService,
     },
     phrases::{Phrase, Phrases},
     rules::{
@@ -134,8 +134,12 @@ async fn is_taken(
 ) -> Result<bool, StoreError> {
     let Read { letter, fingerprint, results, .. } = &new.read;
     let Some(report) = arrival::told_of(letter) else { return Ok(false) };
-    // What was not fetched whole comes once more, and says more then.
-    if stored.out_of_reach || stored.too_large {
+    // What was not fetched whole comes once more, and says more then. Files beside those of a report are
+    // for people: findings may bring the receipt for their request along.
+    let is_for_people = |file: &Attachment| {
+        !file.media_type.starts_with("message/") && file.media_type != "text/rfc822-headers"
+    };
+    if stored.out_of_reach || stored.too_large || letter.attachments.iter().any(is_for_people) {
         return Ok(false);
     }
     // A fault of a mail of ours bears the same mark as a letter that could not be decrypted.

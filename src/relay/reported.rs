@@ -37,7 +37,10 @@ pub(super) async fn take(
         let Some(said) = about(line, &dispatch, report) else { return Ok(false) };
         let Some(state) = dispatch.state else { return Ok(false) };
         let has_left = dispatch.has_left && !dispatch.is_earlier;
-        let follows = reported::follows(state, has_left, said.state);
+        let follows = match reported::follows(state, has_left, said.state) {
+            Follows::Becomes(_) if is_changed(ctx, &dispatch, state).await? => Follows::Impossible,
+            follows => follows,
+        };
         if follows == Follows::Impossible {
             return Ok(false);
         }
@@ -79,6 +82,7 @@ pub(super) async fn catch_up(
     while let Some(report) = ctx.store.waiting_report(conversation).await? {
         let dispatch = &report.dispatch;
         let follows = match dispatch.state {
+            Some(state) if is_changed(ctx, dispatch, state).await? => Follows::IsKnown,
             Some(state) => {
                 reported::follows_late(state, dispatch.has_left, report.said, report.is_overtaken)
             }
@@ -122,8 +126,30 @@ pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a report says of the recipient of a dispatch.
+/// Whether a dispatch waits to leave with other words than those that a report can be about: its author
+/// corrected it, and the correction still leaves.
+async fn is_changed(
+    ctx: &Ctx,
+    dispatch: &ReportedDispatch,
+    state: DeliveryState,
+) -> Result<bool, StoreError> {
+    if !matches!(state, DeliveryState::Waiting | DeliveryState::HandingOver) {
+        return Ok(false);
+    }
+    let shown = match ctx.store.composition(dispatch.id).await {
+        // Its next attempt meets the damage, and tells of it.
+        Err(StoreError::Damaged(_)) => return Ok(true),
+        shown => shown?,
+    };
+    Ok(shown.waits || dispatch.said_as.as_deref() != Some(shown.mark().as_str()))
+}
+
+/// What a report says of the recipient of a dispatch. Nothing on a fax line: a report of mail servers is
+/// about the mail to the fax gateway, and the other side has no part in it.
 fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<ReportSays> {
+    if line.channel.kind() != ChannelKind::Kim {
+        return None;
+    }
     reported::said_of(report, &recipient(line, dispatch)?)
 }
 

@@ -23,8 +23,14 @@ pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<ReportSays> {
         return None;
     }
     let fates = report.fates.iter().filter(|fate| fate.recipient.as_ref() == Some(recipient));
-    // A report may speak of one recipient several times, as when a copy was forwarded.
-    fates.filter_map(state_of).max_by_key(|said| weight(said.state))
+    // A report may speak of one recipient several times: their address leads to several mailboxes, and
+    // one of them may have it while another one does not.
+    let said: Vec<ReportSays> = fates.filter_map(state_of).collect();
+    let is_lost = said.iter().any(|said| said.state == DeliveryState::Undelivered);
+    if is_lost && said.iter().any(|said| arrived(said.state)) {
+        return Some(ReportSays { state: DeliveryState::Contradicted, why: None });
+    }
+    said.into_iter().max_by_key(|said| weight(said.state))
 }
 
 fn state_of(fate: &Fate) -> Option<ReportSays> {
@@ -91,7 +97,10 @@ pub fn follows_late(
     said: DeliveryState,
     is_overtaken: bool,
 ) -> Follows {
-    let is_of_before = matches!(said, DeliveryState::Undelivered | DeliveryState::Delayed);
+    let is_of_before = matches!(
+        said,
+        DeliveryState::Undelivered | DeliveryState::Delayed | DeliveryState::Relayed
+    );
     match follows(state, has_left, said) {
         Follows::Becomes(_) if is_overtaken && is_of_before => Follows::IsKnown,
         follows => follows,
@@ -101,14 +110,15 @@ pub fn follows_late(
 /// Whether one says that it arrived, and the other that it did not. That a mail bounced which was read
 /// is no contradiction: a copy was forwarded.
 fn contradict(state: DeliveryState, said: DeliveryState) -> bool {
-    let arrived = |state| {
-        matches!(state, DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Discarded)
-    };
     match state {
         DeliveryState::Delivered => said == DeliveryState::Undelivered,
         DeliveryState::Undelivered | DeliveryState::Failed => arrived(said),
         _ => false,
     }
+}
+
+fn arrived(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Discarded)
 }
 
 /// Whether the room hears of it by a new message, and not only by a change of the earlier one: a
@@ -158,11 +168,11 @@ mod tests {
             // Who does not name the recipient shows no knowledge of the dispatch.
             (delivery, &[(None, FateEnd::Failed)], None),
             (delivery, &[], None),
-            // Of what is said twice the worse counts.
+            // Their address leads to two mailboxes: one has it, the other one does not.
             (
                 delivery,
                 &[(Some(erik), FateEnd::Delivered), (Some(erik), FateEnd::Failed)],
-                Some(DeliveryState::Undelivered),
+                Some(DeliveryState::Contradicted),
             ),
             (ReportSource::Disposition, &[(Some(erik), FateEnd::Read)], Some(DeliveryState::Read)),
             // Who does not want to say whether they read it has it.
@@ -202,8 +212,8 @@ mod tests {
         assert_eq!(
             DeliveryState::ALL.map(line).join("\n"),
             "collecting: letter letter letter letter letter letter\n\
-             waiting: later relayed delivered read discarded later\n\
-             handing_over: later relayed delivered read discarded later\n\
+             waiting: later later delivered read discarded later\n\
+             handing_over: later later delivered read discarded later\n\
              sending_body: later later later later later later\n\
              accepted: delayed relayed delivered read discarded undelivered\n\
              delayed: - relayed delivered read discarded undelivered\n\

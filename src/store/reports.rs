@@ -28,6 +28,8 @@ pub struct ReportedDispatch {
     pub is_earlier: bool,
     /// A body began to leave under its Message-ID.
     pub has_left: bool,
+    /// What began to leave under its Message-ID, as a `Composition` marks it.
+    pub said_as: Option<String>,
     pub may_have_arrived: bool,
     /// The first room message that it still contains: notices answer it.
     pub first_event: Option<String>,
@@ -114,7 +116,9 @@ impl Store {
                  dispatch.begun,
                  known.message_id,
                  dispatch.message_id <> known.message_id as "is_earlier!",
-                 dispatch.said_as is not null as "has_left!",
+                 -- A person has it sent again as another mail: what is reported of the first one is of it.
+                 coalesce(dispatch.said_as <> 'again', false) as "has_left!",
+                 dispatch.said_as,
                  dispatch.may_have_arrived,
                  first_event_of(dispatch.id) as first_event
              from thread_ids as known
@@ -168,8 +172,9 @@ impl Store {
             return Ok(ReportTaken::Before);
         }
         sqlx::query!(
-            "insert into reports (dispatch_id, letter_id, said, why, begun, state, reported_at)
-             values ($1, $2, $3, $4, $5, case when $6 then 'waiting' else 'done' end, $7)",
+            "insert into reports
+                 (dispatch_id, letter_id, said, why, begun, state, reported_at, message_id, moved)
+             values ($1, $2, $3, $4, $5, case when $6 then 'waiting' else 'done' end, $7, $8, $9)",
             new.dispatch.id.0,
             new.letter.0,
             new.said.word(),
@@ -177,6 +182,8 @@ impl Store {
             new.dispatch.begun,
             waits,
             new.at,
+            new.dispatch.message_id,
+            step.is_some(),
         )
         .execute(&mut *transaction)
         .await?;
@@ -211,7 +218,10 @@ impl Store {
                  dispatch.state,
                  dispatch.begun,
                  dispatch.message_id,
-                 dispatch.said_as is not null as "has_left!",
+                 -- What left under another Message-ID is another mail.
+                 coalesce(dispatch.said_as <> 'again', false)
+                     and report.message_id = dispatch.message_id as "has_left!",
+                 dispatch.said_as,
                  dispatch.may_have_arrived,
                  first_event_of(dispatch.id) as first_event
              from reports as report
@@ -221,7 +231,16 @@ impl Store {
              left join letters as letter on letter.id = dispatch.letter_id
              where report.state = 'waiting'
                and dispatch.conversation_id = $1
-               and dispatch.state = any ($2)
+               and (
+                   dispatch.state = any ($2)
+                   -- It arrived, so it need not leave once more.
+                   or (
+                       dispatch.state in ('waiting', 'handing_over')
+                       and report.said in ('delivered', 'read', 'discarded')
+                       and report.message_id = dispatch.message_id
+                       and dispatch.said_as <> 'again'
+                   )
+               )
              order by report.id
              limit 1"#,
             conversation.0,
@@ -240,6 +259,7 @@ impl Store {
                 message_id: row.message_id,
                 is_earlier: false,
                 has_left: row.has_left,
+                said_as: row.said_as,
                 may_have_arrived: row.may_have_arrived,
                 first_event: row.first_event,
             };
@@ -253,7 +273,7 @@ impl Store {
         }))
     }
 
-    /// The report behind what was said of a dispatch in its room: the newest one about it.
+    /// The report behind what was said of a dispatch in its room: the last one for which its state moved.
     pub async fn report_behind(
         &self,
         conversation: ConversationId,
@@ -265,6 +285,7 @@ impl Store {
              join reports as report on report.dispatch_id = notice.dispatch_id
              where notice.event_id = $2
                and notice.conversation_id = $1
+               and report.moved
              order by report.id desc
              limit 1",
             conversation.0,
@@ -286,10 +307,12 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let is_first = sqlx::query!(
             "update reports
-             set state = 'done'
+             set state = 'done',
+                 moved = $2
              where id = $1
                and state = 'waiting'",
             report.id,
+            step.is_some(),
         )
         .execute(&mut *transaction)
         .await?
@@ -419,10 +442,12 @@ impl Store {
             parked::insert(connection, kind, dispatch.id.0, channel, step.to.word(), at).await?;
         }
         let (conversation, id) = (dispatch.conversation.0, dispatch.id);
+        // What an earlier report said stands no longer.
+        if !step.is_news || from.is_reported() {
+            self.insert_notice(connection, conversation, id, step.notice).await?;
+        }
         if step.is_news {
             self.insert_new_notice(connection, conversation, id, step.notice).await?;
-        } else {
-            self.insert_notice(connection, conversation, id, step.notice).await?;
         }
         Ok(true)
     }
@@ -459,6 +484,7 @@ struct ReportedRow {
     message_id: String,
     is_earlier: bool,
     has_left: bool,
+    said_as: Option<String>,
     may_have_arrived: bool,
     first_event: Option<String>,
 }
@@ -477,6 +503,7 @@ impl From<ReportedRow> for ReportedDispatch {
             message_id: row.message_id,
             is_earlier: row.is_earlier,
             has_left: row.has_left,
+            said_as: row.said_as,
             may_have_arrived: row.may_have_arrived,
             first_event: row.first_event,
         }

@@ -50,6 +50,7 @@ mod portals;
 mod proxy;
 mod renaming;
 mod reports;
+mod reports_attacked;
 mod reports_read;
 mod restored;
 mod sandbox;

@@ -150,12 +150,19 @@ impl ModelDispatch {
         !matches!(self.state, Collecting | Waiting | HandingOver | SendingBody)
     }
 
-    /// What reports said early counts once the attempt has ended.
+    /// What reports said early counts once the attempt has ended; that it arrived, before the next one.
     fn catches_up(&mut self) {
-        if !self.is_settled() {
-            return;
-        }
-        for (said, begun) in std::mem::take(&mut self.told_early) {
+        use DeliveryState::{Delivered, Discarded, HandingOver, Read, Waiting};
+        loop {
+            let is_settled = self.is_settled();
+            let waits = matches!(self.state, Waiting | HandingOver) && self.has_left;
+            let counts = |said: DeliveryState| {
+                is_settled || waits && matches!(said, Delivered | Read | Discarded)
+            };
+            let Some(at) = self.told_early.iter().position(|(said, _)| counts(*said)) else {
+                return;
+            };
+            let (said, begun) = self.told_early.remove(at);
             let follows = follows_late(self.state, self.has_left, said, begun < self.begun);
             if let Follows::Becomes(to) = follows {
                 self.state = to;
@@ -371,13 +378,15 @@ impl DispatchesModel<'_> {
         let at = ids.iter().position(|id| *id == item.item).unwrap();
         take(taken, async || store.resolve_parked(item.id, resolution, NOW).await).await;
         let dispatch = &mut self.dispatches[at];
-        let is_unclear =
-            matches!(dispatch.state, DeliveryState::Unclear | DeliveryState::Contradicted);
+        let is_unclear = dispatch.state != DeliveryState::Failed;
+        let is_another =
+            matches!(dispatch.state, DeliveryState::Undelivered | DeliveryState::Contradicted);
         assert!(dispatch.state.needs_a_person());
         if resolution == Resolution::Retry {
             dispatch.state = DeliveryState::Waiting;
             (dispatch.attempts, dispatch.begun) = (0, dispatch.begun + 1);
             dispatch.may_have_arrived |= is_unclear;
+            dispatch.has_left &= !is_another;
         }
     }
 

@@ -27,6 +27,7 @@ async fn kim_29_a_dispatch_is_found_by_its_channel_and_its_message_id() {
     let conversation = tables.conversation().await;
     let first = handed_over(&tables, conversation, "1@kim.local").await;
     handed_over(&tables, conversation, "2@kim.local").await;
+    let said_as = tables.sql(&format!("select said_as from dispatches where id = {first}")).await;
     let expected = ReportedDispatch {
         id: DispatchId(first),
         conversation,
@@ -37,6 +38,7 @@ async fn kim_29_a_dispatch_is_found_by_its_channel_and_its_message_id() {
         message_id: "1@kim.local".to_owned(),
         is_earlier: false,
         has_left: true,
+        said_as: Some(said_as.clone()),
         may_have_arrived: false,
         first_event: Some("$1@kim.local".to_owned()),
     };
@@ -129,7 +131,6 @@ async fn kim_29_what_did_not_arrive_leaves_again_as_another_mail() {
     let parked = tables.store.parked().await.unwrap();
     assert!(tables.store.resolve_parked(parked[0].id, Resolution::Retry, NOW).await.unwrap());
     let again = tables.head(conversation).await.unwrap();
-    assert!(!again.may_have_arrived, "it did not arrive");
     let composed = tables.store.composition(again.id).await.unwrap();
     assert_ne!(again.said_as, Some(composed.mark()), "so it gets another Message-ID");
 }
@@ -160,4 +161,103 @@ async fn kim_29_silence_is_told_once() {
     // A report that comes late still counts.
     let late = tables.letter().await;
     assert!(tables.reported("1@kim.local", late, DeliveryState::Read).await.unwrap());
+}
+
+/// L175: what a report says of the mail that a person has sent again is not about the next one, and stops
+/// nothing; both are told of where the mail that reports it stands.
+#[tokio::test]
+async fn l175_reports_about_a_mail_that_is_sent_again_move_nothing() {
+    use DeliveryState::{Delivered, Relayed, Undelivered};
+    for before in [&[Undelivered][..], &[Delivered, Undelivered]] {
+        for late in [Relayed, Delivered, Undelivered] {
+            let tables = StoreTables::new().await;
+            let conversation = tables.conversation().await;
+            handed_over(&tables, conversation, "1@kim.local").await;
+            for said in before {
+                let letter = tables.letter().await;
+                assert!(tables.reported("1@kim.local", letter, *said).await.unwrap());
+            }
+            let parked = tables.store.parked().await.unwrap();
+            assert!(
+                tables.store.resolve_parked(parked[0].id, Resolution::Retry, NOW).await.unwrap()
+            );
+            let letter = tables.letter().await;
+            assert!(!tables.reported("1@kim.local", letter, late).await.unwrap(), "{late:?}");
+            assert_eq!(tables.states("dispatches").await, "waiting");
+        }
+    }
+}
+
+/// L176: a report that the first mail arrived, and came while the second attempt was under way, counts
+/// before a third one; about words that were changed since it says nothing.
+#[tokio::test]
+async fn l176_what_arrived_after_all_does_not_leave_once_more() {
+    for is_renamed in [false, true] {
+        let tables = StoreTables::new().await;
+        let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
+        let conversation = tables.conversation().await;
+        tables.says(conversation, "@anna:x", "1@kim.local").await;
+        tables.closed(conversation).await;
+        let first = tables.leaves(conversation).await;
+        let (unclear, parked) = (DeliveryState::Unclear, Some((&kim, "unclear")));
+        store.settle_dispatch(&first, unclear, "x", &said, parked, NOW).await.unwrap();
+        let item = store.parked().await.unwrap()[0].id;
+        assert!(store.resolve_parked(item, Resolution::Retry, NOW).await.unwrap());
+        let second = tables.leaves(conversation).await;
+        let letter = tables.letter().await;
+        assert!(tables.reported("1@kim.local", letter, DeliveryState::Delivered).await.unwrap());
+        store.dispatch_again_at(&second, NOW, "451", None).await.unwrap();
+        if is_renamed {
+            let changed = tables.head(conversation).await.unwrap();
+            store.name_anew(&changed, &id("1b@kim.local"), NOW).await.unwrap().unwrap();
+        }
+        tables.caught_up(conversation).await.unwrap();
+        assert_eq!(tables.head(conversation).await.is_some(), is_renamed);
+        if is_renamed {
+            tables.hands_over(conversation).await;
+            tables.caught_up(conversation).await.unwrap();
+            assert_eq!(tables.states("dispatches").await, "accepted");
+        }
+    }
+}
+
+/// L177: `!original` brings the report for which the state moved, and none that changed nothing.
+#[tokio::test]
+async fn l177_the_report_behind_a_notice_is_the_one_that_brought_it_about() {
+    let tables = StoreTables::new().await;
+    let conversation = tables.conversation().await;
+    handed_over(&tables, conversation, "1@kim.local").await;
+    let bounce = tables.letter().await;
+    assert!(tables.reported("1@kim.local", bounce, DeliveryState::Undelivered).await.unwrap());
+    tables
+        .sql(
+            "update posts set event_id = '$notice', state = 'sent'
+             where id = (select max(id) from posts where dispatch_id is not null)",
+        )
+        .await;
+    let stranger = tables.letter().await;
+    assert!(tables.reported("1@kim.local", stranger, DeliveryState::Relayed).await.unwrap());
+    let behind = tables.store.report_behind(conversation, "$notice").await.unwrap();
+    assert_eq!(behind, Some(bounce));
+}
+
+/// L178: silence is told of each mail, not of the first only.
+#[tokio::test]
+async fn l178_silence_is_told_of_the_mail_that_left_again() {
+    let tables = StoreTables::new().await;
+    let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
+    let conversation = tables.conversation().await;
+    tables.says(conversation, "@anna:x", "1@kim.local").await;
+    tables.closed(conversation).await;
+    let first = tables.leaves(conversation).await;
+    store.settle_accepted(&first, "250", true, &said, NOW).await.unwrap();
+    let silent = store.unreported(&kim, after(1), 9).await.unwrap();
+    store.tell_unreported(&silent[0], &said, after(1)).await.unwrap();
+    let letter = tables.letter().await;
+    assert!(tables.reported("1@kim.local", letter, DeliveryState::Undelivered).await.unwrap());
+    let item = store.parked().await.unwrap()[0].id;
+    assert!(store.resolve_parked(item, Resolution::Retry, NOW).await.unwrap());
+    let second = tables.leaves(conversation).await;
+    store.settle_accepted(&second, "250", true, &said, after(2)).await.unwrap();
+    assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap().len(), 1);
 }

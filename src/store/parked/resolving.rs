@@ -298,9 +298,11 @@ async fn resolve_dispatch(
              next_attempt_at = null,
              settled_at = null,
              -- Whatever is said of the next attempts.
-             may_have_arrived = may_have_arrived or state in ('unclear', 'contradicted'),
+             may_have_arrived = may_have_arrived or state in ('unclear', 'undelivered', 'contradicted'),
              -- It becomes another mail: reports about the one that did not arrive are not about it.
-             said_as = case when state = 'undelivered' then 'undelivered' else said_as end
+             said_as = case when state in ('undelivered', 'contradicted') then 'again' else said_as end,
+             reports_requested = null,
+             silence_told_at = null
          where id = $1
            and state in ('failed', 'unclear', 'undelivered', 'contradicted')
          returning conversation_id",
