@@ -82,8 +82,8 @@ pub fn follows(state: DeliveryState, has_left: bool, said: DeliveryState) -> Fol
         DeliveryState::Collecting | DeliveryState::Withdrawn => Follows::Impossible,
         DeliveryState::SendingBody => Follows::Waits,
         _ if state.next().contains(&said) => Follows::Becomes(said),
-        // Another attempt comes; what it does not change is told after it.
-        DeliveryState::Waiting | DeliveryState::HandingOver => Follows::Waits,
+        // Another attempt comes: that the first one failed or is under way is past.
+        DeliveryState::Waiting | DeliveryState::HandingOver => Follows::IsKnown,
         _ if contradict(state, said) => Follows::Becomes(DeliveryState::Contradicted),
         _ => Follows::IsKnown,
     }
@@ -212,8 +212,8 @@ mod tests {
         assert_eq!(
             DeliveryState::ALL.map(line).join("\n"),
             "collecting: letter letter letter letter letter letter\n\
-             waiting: later later delivered read discarded later\n\
-             handing_over: later later delivered read discarded later\n\
+             waiting: - - delivered read discarded -\n\
+             handing_over: - - delivered read discarded -\n\
              sending_body: later later later later later later\n\
              accepted: delayed relayed delivered read discarded undelivered\n\
              delayed: - relayed delivered read discarded undelivered\n\

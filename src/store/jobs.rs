@@ -152,11 +152,18 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         let dispatches = sqlx::query_scalar!(
-            "select distinct conversation_id
+            r#"select conversation_id as "conversation_id!"
              from dispatches
              where state in ('collecting', 'waiting', 'handing_over', 'sending_body')
                and (closes_at <= $1 or closes_at > $3)
-               and (coalesce(next_attempt_at, $1) <= $1 or next_attempt_at > $2)",
+               and (coalesce(next_attempt_at, $1) <= $1 or next_attempt_at > $2)
+             union
+             -- A report came while an attempt was under way, which has ended.
+             select dispatch.conversation_id
+             from reports as report
+             join dispatches as dispatch on dispatch.id = report.dispatch_id
+             where report.state = 'waiting'
+               and dispatch.state not in ('collecting', 'waiting', 'handing_over', 'sending_body')"#,
             at,
             at + WAIT_MAX,
             at + COLLECT_MAX,

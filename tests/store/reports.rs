@@ -261,3 +261,24 @@ async fn l178_silence_is_told_of_the_mail_that_left_again() {
     store.settle_accepted(&second, "250", true, &said, after(2)).await.unwrap();
     assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap().len(), 1);
 }
+
+/// L185: a report came while the body was under way, and the wake-up was lost before it was judged: the
+/// sweep finds it.
+#[tokio::test]
+async fn l185_the_sweep_wakes_a_report_that_waits_for_an_attempt_that_has_ended() {
+    let tables = StoreTables::new().await;
+    let conversation = tables.conversation().await;
+    tables.says(conversation, "@anna:x", "1@kim.local").await;
+    tables.closed(conversation).await;
+    let attempt = tables.leaves(conversation).await;
+    let letter = tables.letter().await;
+    assert!(tables.reported("1@kim.local", letter, DeliveryState::Undelivered).await.unwrap());
+    let (accepted, said) = (DeliveryState::Accepted, notice("accepted"));
+    tables.store.settle_dispatch(&attempt, accepted, "250", &said, None, NOW).await.unwrap();
+    let jobs = tables.wakes(tables.store.wake_what_waits(after(1))).await;
+    assert!(jobs.contains(&format!("hand_over {conversation}")), "{jobs}");
+    tables.caught_up(conversation).await.unwrap();
+    assert_eq!(tables.states("dispatches").await, "undelivered");
+    let jobs = tables.wakes(tables.store.wake_what_waits(after(1))).await;
+    assert!(!jobs.contains("hand_over"), "{jobs}");
+}
