@@ -66,11 +66,22 @@ fn names_a_file(value: &Value) -> bool {
     }
 }
 
+/// Longest name of a server, in bytes (Matrix 1.11, appendices, "Server name").
+const SERVER_NAME_BYTES_MAX: usize = 230;
+
+/// Whether the server of a media URI has a name of legal length. With 250 bytes the library that takes
+/// the URI apart panics, and the URI may be anybody's.
+fn has_a_short_server(uri: &str) -> bool {
+    let server = uri.strip_prefix("mxc://").and_then(|rest| rest.split('/').next());
+    server.is_none_or(|server| server.len() <= SERVER_NAME_BYTES_MAX)
+}
+
 /// A file counts only if we can fetch it. An encrypted file has its place beside its key.
 pub(super) fn file(form: FileForm, content: &Value) -> Option<RoomFile> {
     let encryption = content.get("file").filter(|file| file.is_object()).cloned();
     let place = encryption.as_ref().map_or_else(|| text(content, "url"), |file| text(file, "url"));
-    let uri: OwnedMxcUri = <&MxcUri>::from(place?).to_owned();
+    let place = place.filter(|place| has_a_short_server(place))?;
+    let uri: OwnedMxcUri = <&MxcUri>::from(place).to_owned();
     uri.parts().ok()?;
     let body = text(content, "body").unwrap_or_default();
     // Since Matrix 1.10 the body beside a different `filename` is the sender's caption.

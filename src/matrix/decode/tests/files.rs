@@ -133,3 +133,16 @@ fn b47_a_voice_message_is_called_as_its_file() {
     });
     assert_eq!(name(named), "Diktat.mp3");
 }
+
+/// L186: the server of a file has a name without an end.
+#[test]
+fn l186_a_file_of_a_server_with_an_endless_name_is_none_that_can_be_fetched() {
+    let of = |bytes: usize| {
+        let url = format!("mxc://{}/png", "a".repeat(bytes));
+        file(FileForm::File, &json!({ "body": "a.png", "url": url })).is_some()
+    };
+    assert!(of(1) && of(230));
+    for bytes in [231, 249, 250, 251, 255, 506, 70_000] {
+        assert!(!of(bytes), "{bytes}");
+    }
+}
