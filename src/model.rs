@@ -38,7 +38,7 @@ pub use ids::{
     MailboxId, MessageId, MessageIdError, PostId,
 };
 pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
-pub use kim_results::KimResults;
+pub use kim_results::{KIM_SENDING_FAULTS, KimResults};
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};

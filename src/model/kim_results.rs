@@ -1,7 +1,13 @@
 //! What a Clientmodul says of its work on a mail, in fields of its head.
 
+use std::ops::RangeInclusive;
+
 /// The value of a mail that was decrypted (gemSpec_CM_KOMLE, Tab_Fehlertext_Entschl).
 const DECRYPTED: &str = "00";
+
+/// The codes of `X-KIM-Fehlermeldung` about a mail of ours that was not sent to everybody; all others
+/// are about a mail to us (gemSpec_CM_KOMLE, Tab_Fehlercodes).
+pub const KIM_SENDING_FAULTS: RangeInclusive<u16> = 4001..=4005;
 
 /// The fields as they stand, each with all its values, blanks at their ends removed.
 ///

@@ -173,8 +173,13 @@ impl DeliveryState {
 
     /// The words of all settled states.
     pub fn settled_words() -> Vec<String> {
-        let settled = Self::ALL.into_iter().filter(|state| state.is_settled());
-        settled.map(|state| state.word().to_owned()).collect()
+        Self::words_of(Self::is_settled)
+    }
+
+    /// The words of the states of which this holds.
+    pub fn words_of(holds: impl Fn(Self) -> bool) -> Vec<String> {
+        let those = Self::ALL.into_iter().filter(|state| holds(*state));
+        those.map(|state| state.word().to_owned()).collect()
     }
 
     /// Whether it stays as it is until a person has looked, who may have it tried again.

@@ -18,7 +18,7 @@ use super::{
     acts, attempts,
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Leaving, Ours},
-    notices::{notice, notice_to, said_of},
+    notices::{notice_about, said_of},
     reported, stored_mail,
 };
 use crate::{
@@ -71,8 +71,9 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
     let kind = line.channel.kind();
     let correspondent = Correspondent::from_key(kind, &conversation.correspondent).ok();
     attempts::give_back(ctx).await?;
+    // What came while an earlier run was under way, and it could not say.
+    reported::catch_up(ctx, line, id).await?;
     loop {
-        reported::catch_up(ctx, line, id).await?;
         let dispatch = match ctx.store.head_dispatch(id).await {
             Ok(Some(dispatch)) => dispatch,
             Ok(None) => return Ok(()),
@@ -103,6 +104,7 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
             // A crash left it here while the body may have been on its way.
             DeliveryState::SendingBody => {
                 case.hold(&dispatch, INTERRUPTED, &Phrase::DispatchUnclearInterrupted).await?;
+                reported::catch_up(ctx, line, id).await?;
             }
             DeliveryState::Waiting => {
                 let next =
@@ -113,6 +115,8 @@ pub async fn hand_over(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> 
                 if case.attempt_in_seat(&dispatch).await? == AttemptEnd::Waits {
                     return Ok(());
                 }
+                // Reports may have overtaken the mail server's reply.
+                reported::catch_up(ctx, line, id).await?;
             }
             // The store hands out none that is settled.
             _ => return Ok(()),
@@ -507,10 +511,7 @@ impl DispatchCase<'_> {
 
     fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> Notice {
         let phrase = said_of(phrase.clone(), dispatch.may_have_arrived);
-        match &dispatch.first_event {
-            Some(event_id) => notice_to(self.line, &phrase, event_id),
-            None => notice(self.line, &phrase),
-        }
+        notice_about(self.line, &phrase, dispatch.first_event.as_deref())
     }
 }
 

@@ -49,6 +49,14 @@ pub(super) fn notice_to(line: &Line, phrase: &Phrase, event_id: &str) -> Notice 
     Notice { substance: phrase.substance(), content: posts::notice_to(&sentence, event_id) }
 }
 
+/// A sentence about a dispatch: it answers the first room message that is still in it, if one is.
+pub(super) fn notice_about(line: &Line, phrase: &Phrase, first_event: Option<&str>) -> Notice {
+    match first_event {
+        Some(event_id) => notice_to(line, phrase, event_id),
+        None => notice(line, phrase),
+    }
+}
+
 /// A sentence for one member.
 pub(super) fn notice_for(line: &Line, phrase: &Phrase, user_id: &str) -> Notice {
     let sentence = Phrases::say(line.channel.language, phrase);

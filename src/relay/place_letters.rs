@@ -3,6 +3,7 @@
 mod kim;
 mod reports;
 
+use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use self::reports::tell_of_report;
@@ -17,8 +18,8 @@ use super::{
 use crate::{
     channel::{AnswersTo, CallerDoubt},
     model::{
-        Attachment, ChannelName, ConversationId, Correspondent, KeptBack, Letter, LetterId,
-        MessageId, NewPost, Notice, ReportSource, SaidService,
+        Attachment, ChannelKind, ChannelName, ConversationId, Correspondent, KeptBack, Letter,
+        LetterId, MessageId, NewPost, Notice, ReportSource, SaidService,
     },
     phrases::{Phrase, Phrases},
     rules::{
@@ -28,7 +29,7 @@ use crate::{
         retry::is_suspect,
         threading::{self, Ancestors, Known, Placement},
     },
-    store::{Attempt, Placed, Placing, StoreError, StoredLetter},
+    store::{Attempt, OuterOfLetter, Placed, Placing, StoreError, StoredLetter},
 };
 
 /// How many of a letter's possible names may belong to other letters: each is a mail of the same
@@ -143,10 +144,9 @@ async fn is_taken(
         return Ok(false);
     }
     // A fault of a mail of ours bears the same mark as a letter that could not be decrypted.
-    let outer = ctx.store.outer_of_letter(stored.id).await?;
-    let is_believed = match kim::judge(&line.channel, &outer, results) {
+    let is_believed = match kim::judge(&line.channel, &new.outer, results) {
         Some(KimVerdict::Undecrypted(_)) => {
-            report.source == ReportSource::KimFault && outer.is_encrypted != Some(true)
+            report.source == ReportSource::KimFault && new.outer.is_encrypted != Some(true)
         }
         Some(KimVerdict::Withheld(_)) => false,
         Some(KimVerdict::Checked | KimVerdict::Unconfirmed) | None => true,
@@ -160,6 +160,8 @@ async fn is_taken(
 /// A new letter.
 struct FreshLetter {
     read: Read,
+    /// Nothing is known of it on a fax channel.
+    outer: OuterOfLetter,
     /// The letter out of reach that this one turns out to be, now that it could be fetched.
     head: Option<LetterId>,
 }
@@ -186,7 +188,60 @@ async fn unless_repeat(
         return Ok(None);
     }
     let fingerprint = read.fingerprint.filter(|_| !is_of_its_head);
-    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, head }))
+    let outer = match line.channel.kind() {
+        ChannelKind::Kim => ctx.store.outer_of_letter(id).await?,
+        ChannelKind::Fax => OuterOfLetter::default(),
+    };
+    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, outer, head }))
+}
+
+/// Where a letter goes.
+struct LetterPlace {
+    placement: Placement,
+    /// The Message-IDs that it names, each once.
+    named: Vec<MessageId>,
+    /// Its own one, if its room does not know it yet.
+    own_id: Option<MessageId>,
+    /// The letter that told of this mail while it could not be decrypted.
+    told: Option<LetterId>,
+}
+
+impl LetterPlace {
+    /// `is_doubted`: nobody vouches for the letter. It belongs to no thread that it names, and no
+    /// thread to it.
+    async fn find(
+        ctx: &Ctx,
+        line: &Line,
+        stored: &StoredLetter,
+        new: &FreshLetter,
+        correspondent: &Correspondent,
+        is_doubted: bool,
+    ) -> Result<Self, StoreError> {
+        let (channel, letter) = (&line.channel, &new.read.letter);
+        let ancestors = if is_doubted { Ancestors::default() } else { Ancestors::of(letter) };
+        let own_id = letter.message_id.clone().filter(|_| !is_doubted);
+        let named: Vec<MessageId> = ancestors.ids().cloned().collect();
+        let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
+        let facts = Known {
+            is_nameless: correspondent.is_unknown(),
+            own: own_id.as_ref(),
+            seen: &known.by_message_id,
+            newest: known.newest,
+        };
+        let placement = threading::place(channel.thread_by, &ancestors, facts);
+        // If a mail could not be fetched or decrypted at first, a room already knows of it.
+        let told = kim::told_before(ctx, stored).await?;
+        let whose = (placement, correspondent);
+        let placement = kim::goes_on(ctx, line, stored, (told, &new.outer), whose).await?;
+        let head = new.head.filter(|_| told.is_none());
+        let superseded = superseded(ctx, head, &channel.name, correspondent).await?;
+        Ok(Self {
+            placement: superseded.map_or(placement, Placement::Continue),
+            named,
+            own_id: own_id.filter(|_| superseded.is_none()),
+            told,
+        })
+    }
 }
 
 /// Gives a letter of a correspondent its conversation and its posts.
@@ -198,43 +253,24 @@ async fn place_letter(
     correspondent: &Correspondent,
 ) -> Result<(), StoreError> {
     let (channel, id) = (&line.channel, stored.id);
-    let outer = ctx.store.outer_of_letter(id).await?;
-    let verdict = kim::judge(channel, &outer, &new.read.results);
-    if let Some(KimVerdict::Undecrypted(trouble)) = verdict {
-        return kim::place_undecrypted(ctx, line, stored, new, (correspondent, trouble)).await;
-    }
+    let verdict = kim::judge(channel, &new.outer, &new.read.results);
     let doubt = match verdict {
+        Some(KimVerdict::Undecrypted(trouble)) => {
+            return kim::place_undecrypted(ctx, line, stored, new, (correspondent, trouble)).await;
+        }
         Some(KimVerdict::Withheld(doubt)) => Some(doubt),
         _ => None,
     };
-    let Read { mut letter, fingerprint, results, service } = new.read;
-    // What nobody vouches for belongs to no thread that it names, and no thread to it.
-    let ancestors = if doubt.is_some() { Ancestors::default() } else { Ancestors::of(&letter) };
-    let own_id = letter.message_id.clone().filter(|_| doubt.is_none());
-    let named: Vec<MessageId> = ancestors.ids().cloned().collect();
-    let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
-    let facts = Known {
-        is_nameless: correspondent.is_unknown(),
-        own: own_id.as_ref(),
-        seen: &known.by_message_id,
-        newest: known.newest,
-    };
-    let placement = threading::place(channel.thread_by, &ancestors, facts);
-    // If a mail could not be fetched or decrypted at first, a room already knows of it.
-    let told = kim::told_before(ctx, stored).await?;
-    let placement =
-        kim::goes_on(ctx, line, stored, (told, &outer), (placement, correspondent)).await?;
-    let superseded =
-        superseded(ctx, new.head.filter(|_| told.is_none()), &channel.name, correspondent).await?;
-    let placement = superseded.map_or(placement, Placement::Continue);
+    let place = LetterPlace::find(ctx, line, stored, &new, correspondent, doubt.is_some()).await?;
+    let FreshLetter { read: Read { mut letter, fingerprint, results, service }, outer, .. } = new;
     if doubt.is_none() {
-        tell_of_report(ctx, line, &letter, placement.conversation()).await?;
+        tell_of_report(ctx, line, &letter, place.placement.conversation()).await?;
     }
     let (left_out, additions) = kim::take_out_additions(&mut letter, verdict);
     let answers_to = channel.answers_to(&letter);
     let caller_doubt = channel.doubt_of(&letter);
     let facing = Facing {
-        placement,
+        placement: place.placement,
         correspondent,
         answers_to: &answers_to,
         caller_doubt: caller_doubt.as_ref(),
@@ -258,10 +294,10 @@ async fn place_letter(
         letter: id,
         channel: &channel.name,
         correspondent,
-        conversation: placement.conversation(),
+        conversation: place.placement.conversation(),
         fingerprint,
-        message_id: own_id.as_ref().filter(|_| superseded.is_none()),
-        ancestors: &named,
+        message_id: place.own_id.as_ref(),
+        ancestors: &place.named,
         answer_to: match &answers_to {
             AnswersTo::Elsewhere { to, .. } => Some(to),
             AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
@@ -274,7 +310,7 @@ async fn place_letter(
         again_at: None,
         at: ctx.clock.now(),
     };
-    kim::has_come(ctx, line, told).await?;
+    kim::has_come(ctx, line, place.told).await?;
     let render = |name: &str| {
         let said = Said { head: &head, hints: &hints, left_out: &left_out };
         posts::render_all(name, &letter, warning.as_ref(), &said)
@@ -408,6 +444,33 @@ async fn superseded(
     Ok((is_theirs && !correspondent.is_unknown()).then_some(id))
 }
 
+/// The place of a letter of which its room gets only a notice: nothing in it is answered or followed, and
+/// its mail stays in the mailbox.
+fn of_a_notice<'a>(
+    letter: LetterId,
+    channel: &'a ChannelName,
+    correspondent: &'a Correspondent,
+    conversation: Option<ConversationId>,
+    at: OffsetDateTime,
+) -> Placing<'a> {
+    Placing {
+        letter,
+        channel,
+        correspondent,
+        conversation,
+        fingerprint: None,
+        message_id: None,
+        ancestors: &[],
+        answer_to: None,
+        caller_doubt: None,
+        posts: &[],
+        stays: true,
+        kept_back: None,
+        again_at: None,
+        at,
+    }
+}
+
 /// Tells of a mail of which not even the head could be fetched. All such mails are in one room of
 /// their channel, because their authors are unknown.
 async fn place_notice(
@@ -424,22 +487,9 @@ async fn place_notice(
             false => Phrase::MailOutOfReach,
         },
     );
-    let placing = Placing {
-        letter: id,
-        channel: &channel.name,
-        correspondent,
-        conversation: ctx.store.mailbox_notices(&channel.name, id).await?,
-        fingerprint: None,
-        message_id: None,
-        ancestors: &[],
-        answer_to: None,
-        caller_doubt: None,
-        posts: &[],
-        stays: true,
-        kept_back: None,
-        again_at: None,
-        at: ctx.clock.now(),
-    };
+    let conversation = ctx.store.mailbox_notices(&channel.name, id).await?;
+    let now = ctx.clock.now();
+    let placing = of_a_notice(id, &channel.name, correspondent, conversation, now);
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());

@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
-    notices::{notice, notice_to, said_of},
+    notices::{notice_about, said_of},
 };
 use crate::{
     model::{
@@ -36,33 +36,24 @@ pub(super) async fn take(
         };
         let Some(said) = about(line, &dispatch, report) else { return Ok(false) };
         let Some(state) = dispatch.state else { return Ok(false) };
-        let has_left = dispatch.has_left && !dispatch.is_earlier;
-        let follows = match reported::follows(state, has_left, said.state) {
+        let follows = match reported::follows(state, dispatch.has_left, said.state) {
             Follows::Becomes(_) if is_changed(ctx, &dispatch, state).await? => Follows::Impossible,
             follows => follows,
         };
         if follows == Follows::Impossible {
             return Ok(false);
         }
-        let at = ctx.clock.now();
         let new = NewReport {
             letter,
             fingerprint,
             dispatch: &dispatch,
             said: said.state,
             why: said.why.map(FateWhy::word),
-            at,
+            at: ctx.clock.now(),
         };
-        let taken = match follows {
-            Follows::Becomes(to) => {
-                let shown = ShownReport { line, dispatch: &dispatch, to, why: said.why };
-                ctx.store.take_report(new, Some(shown.step(&shown.notice(ctx))), false).await?
-            }
-            Follows::Waits => ctx.store.take_report(new, None, true).await?,
-            Follows::IsKnown | Follows::Impossible => {
-                ctx.store.take_report(new, None, false).await?
-            }
-        };
+        let shown = ShownReport::of(ctx, line, &dispatch, follows, said.why);
+        let step = shown.as_ref().map(ShownReport::step);
+        let taken = ctx.store.take_report(new, step, follows == Follows::Waits).await?;
         match taken {
             ReportTaken::Taken => tell(line, &dispatch, said.state, follows),
             ReportTaken::Before => {}
@@ -88,17 +79,14 @@ pub(super) async fn catch_up(
             }
             None => Follows::IsKnown,
         };
+        // Another attempt is under way by now.
+        if follows == Follows::Waits {
+            return Ok(());
+        }
         let why = report.why.as_deref().map(FateWhy::from_word);
-        let ended = match follows {
-            Follows::Becomes(to) => {
-                let shown = ShownReport { line, dispatch, to, why };
-                let notice = shown.notice(ctx);
-                ctx.store
-                    .end_waiting_report(&report, Some(shown.step(&notice)), ctx.clock.now())
-                    .await?
-            }
-            _ => ctx.store.end_waiting_report(&report, None, ctx.clock.now()).await?,
-        };
+        let shown = ShownReport::of(ctx, line, dispatch, follows, why);
+        let step = shown.as_ref().map(ShownReport::step);
+        let ended = ctx.store.end_waiting_report(&report, step, ctx.clock.now()).await?;
         if ended {
             tell(line, dispatch, report.said, follows);
         }
@@ -115,10 +103,7 @@ pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
         for dispatch in ctx.store.unreported(name, now - wait, SILENT_AT_ONCE).await? {
             let phrase = Phrase::DispatchUnreported { at: dispatch.taken_at };
             let phrase = said_of(phrase, dispatch.may_have_arrived);
-            let notice = match &dispatch.first_event {
-                Some(event_id) => notice_to(line, &phrase, event_id),
-                None => notice(line, &phrase),
-            };
+            let notice = notice_about(line, &phrase, dispatch.first_event.as_deref());
             ctx.store.tell_unreported(&dispatch, &notice, now).await?;
             info!(dispatch.id = %dispatch.id, channel.name = %name, "Nobody reported what became of dispatch {}", dispatch.id);
         }
@@ -186,36 +171,41 @@ fn tell(line: &Line, dispatch: &ReportedDispatch, said: DeliveryState, follows: 
 /// The state that a report gives to a dispatch, as its room sees it.
 struct ShownReport<'a> {
     line: &'a Line,
-    dispatch: &'a ReportedDispatch,
     to: DeliveryState,
-    why: Option<FateWhy>,
+    notice: Notice,
 }
 
-impl ShownReport<'_> {
-    fn notice(&self, ctx: &Ctx) -> Notice {
+impl<'a> ShownReport<'a> {
+    /// Nothing when the state stays.
+    fn of(
+        ctx: &Ctx,
+        line: &'a Line,
+        dispatch: &ReportedDispatch,
+        follows: Follows,
+        why: Option<FateWhy>,
+    ) -> Option<Self> {
+        let Follows::Becomes(to) = follows else { return None };
         let at = ctx.clock.now();
-        let phrase = match self.to {
+        let phrase = match to {
             DeliveryState::Delayed => Phrase::DispatchDelayed { at },
             DeliveryState::Relayed => Phrase::DispatchRelayed { at },
             DeliveryState::Read => Phrase::DispatchRead { at },
             DeliveryState::Discarded => Phrase::DispatchDiscarded { at },
             DeliveryState::Undelivered => {
-                Phrase::DispatchUndelivered { at, why: self.why.unwrap_or(FateWhy::Unknown) }
+                Phrase::DispatchUndelivered { at, why: why.unwrap_or(FateWhy::Unknown) }
             }
             DeliveryState::Contradicted => Phrase::DispatchContradicted,
             _ => Phrase::DispatchDelivered { at },
         };
-        let phrase = said_of(phrase, self.dispatch.may_have_arrived);
-        match &self.dispatch.first_event {
-            Some(event_id) => notice_to(self.line, &phrase, event_id),
-            None => notice(self.line, &phrase),
-        }
+        let phrase = said_of(phrase, dispatch.may_have_arrived);
+        let notice = notice_about(line, &phrase, dispatch.first_event.as_deref());
+        Some(Self { line, to, notice })
     }
 
-    fn step<'n>(&'n self, notice: &'n Notice) -> ReportStep<'n> {
+    fn step(&self) -> ReportStep<'_> {
         ReportStep {
             to: self.to,
-            notice,
+            notice: &self.notice,
             is_news: reported::is_news(self.to),
             parked_for: self.to.needs_a_person().then_some(&self.line.channel.name),
         }

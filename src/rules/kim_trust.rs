@@ -1,6 +1,6 @@
 //! How far a KIM letter is believed, by what the Clientmodul says of its work (KIM-13, 14, 15).
 
-use crate::model::{KimDoubt, KimResults, KimTrouble};
+use crate::model::{KIM_SENDING_FAULTS, KimDoubt, KimResults, KimTrouble};
 
 /// The one value of a signature that holds (gemSpec_CM_KOMLE, Tab_Verm_Sig_Prüf).
 const HOLDS: &str = "01";
@@ -50,7 +50,7 @@ fn judge(results: &KimResults) -> KimVerdict {
 /// Whether its errors are those of a mail of ours that did not leave for everybody: a report.
 fn is_of_sending(results: &KimResults) -> bool {
     let is_code =
-        |code: &String| matches!(code.as_str(), "4001" | "4002" | "4003" | "4004" | "4005");
+        |code: &String| KIM_SENDING_FAULTS.clone().any(|fault| *code == fault.to_string());
     !results.errors.is_empty()
         && results.errors.iter().all(is_code)
         && results.decryption.is_empty()

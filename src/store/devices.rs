@@ -4,6 +4,7 @@
 use time::OffsetDateTime;
 
 use super::{Damaged, Harm, Moment, Store, StoreError};
+use crate::{model::DeliveryState, rules::acts::Whereabouts};
 
 /// Our number of a device. Everything its encryption remembers depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -259,6 +260,9 @@ impl Store {
         has_keys: bool,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        let ended = DeliveryState::words_of(|state| {
+            matches!(Whereabouts::of(state), Whereabouts::Gone | Whereabouts::Withdrawn)
+        });
         let mut transaction = self.pool.begin().await?;
         sqlx::query!("update devices set state = 'retired' where $1", has_keys)
             .execute(&mut *transaction)
@@ -285,8 +289,8 @@ impl Store {
         sqlx::query!(
             "update dispatches
              set may_have_arrived = true
-             where state not in
-                 ('accepted', 'delayed', 'relayed', 'delivered', 'read', 'discarded', 'withdrawn')"
+             where state <> all ($1)",
+            &ended,
         )
         .execute(&mut *transaction)
         .await?;

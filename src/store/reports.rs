@@ -26,7 +26,7 @@ pub struct ReportedDispatch {
     pub message_id: String,
     /// What was said under that Message-ID was changed since, and left under another one.
     pub is_earlier: bool,
-    /// A body began to leave under its Message-ID.
+    /// A body began to leave under that Message-ID, and a person has not had it sent again.
     pub has_left: bool,
     /// What began to leave under its Message-ID, as a `Composition` marks it.
     pub said_as: Option<String>,
@@ -105,43 +105,73 @@ impl Store {
         ids: &[MessageId],
     ) -> Result<Option<ReportedDispatch>, StoreError> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let rows = sqlx::query_as!(
-            ReportedRow,
+        let bearers = sqlx::query!(
             r#"select
-                 dispatch.id,
-                 dispatch.conversation_id,
-                 correspondent.key as correspondent,
-                 letter.answer_to as "answer_to?",
-                 dispatch.state,
-                 dispatch.begun,
-                 known.message_id,
-                 dispatch.message_id <> known.message_id as "is_earlier!",
-                 -- A person has it sent again as another mail: what is reported of the first one is of it.
-                 coalesce(dispatch.said_as <> 'again', false) as "has_left!",
-                 dispatch.said_as,
-                 dispatch.may_have_arrived,
-                 first_event_of(dispatch.id) as first_event
-             from thread_ids as known
-             join dispatches as dispatch on dispatch.id = case
-                 when known.bearer ~ '^d[0-9]{1,18}$' then substr(known.bearer, 2)::bigint
-             end
-             join conversations as conversation on conversation.id = dispatch.conversation_id
-             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
-             left join letters as letter on letter.id = dispatch.letter_id
-             where known.channel = $1
-               and known.message_id = any ($2)
-               and known.bearer like 'd%'
+                 substr(bearer, 2)::bigint as "dispatch_id!",
+                 message_id
+             from thread_ids
+             where channel = $1
+               and message_id = any ($2)
+               and bearer like 'd%'
+               and bearer ~ '^d[0-9]{1,18}$'
              limit 2"#,
             channel.as_str(),
             &ids,
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut rows = rows.into_iter();
-        Ok(match (rows.next(), rows.next()) {
-            (Some(only), None) => Some(only.into()),
-            _ => None,
-        })
+        let [bearer] = bearers.as_slice() else { return Ok(None) };
+        self.dispatch_that_bore(DispatchId(bearer.dispatch_id), &bearer.message_id).await
+    }
+
+    /// What is reported of a dispatch under this Message-ID is judged by.
+    async fn dispatch_that_bore(
+        &self,
+        dispatch: DispatchId,
+        message_id: &str,
+    ) -> Result<Option<ReportedDispatch>, StoreError> {
+        let row = sqlx::query!(
+            r#"select
+                 dispatch.conversation_id,
+                 correspondent.key as correspondent,
+                 letter.answer_to as "answer_to?",
+                 dispatch.state,
+                 dispatch.begun,
+                 dispatch.message_id <> $2 as "is_earlier!",
+                 -- What left under another Message-ID is another mail, and so is what a person has sent
+                 -- again.
+                 dispatch.message_id = $2
+                     and coalesce(dispatch.said_as <> 'again', false) as "has_left!",
+                 dispatch.said_as,
+                 dispatch.may_have_arrived,
+                 first_event_of(dispatch.id) as first_event
+             from dispatches as dispatch
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
+             left join letters as letter on letter.id = dispatch.letter_id
+             where dispatch.id = $1"#,
+            dispatch.0,
+            message_id,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let answer_to = row.answer_to.as_deref().map(MailAddress::new).transpose();
+        Ok(Some(ReportedDispatch {
+            id: dispatch,
+            conversation: ConversationId(row.conversation_id),
+            correspondent: row.correspondent,
+            // An address that cannot be read is nobody's.
+            state: DeliveryState::from_word(&row.state).filter(|_| answer_to.is_ok()),
+            answer_to: answer_to.unwrap_or_default(),
+            begun: row.begun,
+            message_id: message_id.to_owned(),
+            is_earlier: row.is_earlier,
+            has_left: row.has_left,
+            said_as: row.said_as,
+            may_have_arrived: row.may_have_arrived,
+            first_event: row.first_event,
+        }))
     }
 
     /// Keeps a report, and takes the step that its dispatch takes for it: the state, the notice, what
@@ -207,28 +237,14 @@ impl Store {
     ) -> Result<Option<WaitingReport>, StoreError> {
         let row = sqlx::query!(
             r#"select
-                 report.id as report,
+                 report.id,
+                 report.dispatch_id,
+                 report.message_id,
                  report.said,
                  report.why,
-                 report.begun < dispatch.begun as "is_overtaken!",
-                 dispatch.id,
-                 dispatch.conversation_id,
-                 correspondent.key as correspondent,
-                 letter.answer_to as "answer_to?",
-                 dispatch.state,
-                 dispatch.begun,
-                 dispatch.message_id,
-                 -- What left under another Message-ID is another mail.
-                 coalesce(dispatch.said_as <> 'again', false)
-                     and report.message_id = dispatch.message_id as "has_left!",
-                 dispatch.said_as,
-                 dispatch.may_have_arrived,
-                 first_event_of(dispatch.id) as first_event
+                 report.begun < dispatch.begun as "is_overtaken!"
              from reports as report
              join dispatches as dispatch on dispatch.id = report.dispatch_id
-             join conversations as conversation on conversation.id = dispatch.conversation_id
-             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
-             left join letters as letter on letter.id = dispatch.letter_id
              where report.state = 'waiting'
                and dispatch.conversation_id = $1
                and (
@@ -248,28 +264,18 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.and_then(|row| {
-            let dispatch = ReportedRow {
-                id: row.id,
-                conversation_id: row.conversation_id,
-                correspondent: row.correspondent,
-                answer_to: row.answer_to,
-                state: row.state,
-                begun: row.begun,
-                message_id: row.message_id,
-                is_earlier: false,
-                has_left: row.has_left,
-                said_as: row.said_as,
-                may_have_arrived: row.may_have_arrived,
-                first_event: row.first_event,
-            };
-            Some(WaitingReport {
-                id: row.report,
-                said: DeliveryState::from_word(&row.said)?,
-                dispatch: dispatch.into(),
-                why: row.why,
-                is_overtaken: row.is_overtaken,
-            })
+        let Some(row) = row else { return Ok(None) };
+        let Some(said) = DeliveryState::from_word(&row.said) else { return Ok(None) };
+        let dispatch = DispatchId(row.dispatch_id);
+        let Some(dispatch) = self.dispatch_that_bore(dispatch, &row.message_id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(WaitingReport {
+            id: row.id,
+            dispatch,
+            said,
+            why: row.why,
+            is_overtaken: row.is_overtaken,
         }))
     }
 
@@ -472,40 +478,4 @@ async fn still_stands(
     .fetch_optional(connection)
     .await?;
     Ok(row.is_some())
-}
-
-struct ReportedRow {
-    id: i64,
-    conversation_id: i64,
-    correspondent: String,
-    answer_to: Option<String>,
-    state: String,
-    begun: i64,
-    message_id: String,
-    is_earlier: bool,
-    has_left: bool,
-    said_as: Option<String>,
-    may_have_arrived: bool,
-    first_event: Option<String>,
-}
-
-impl From<ReportedRow> for ReportedDispatch {
-    fn from(row: ReportedRow) -> Self {
-        let answer_to = row.answer_to.as_deref().map(MailAddress::new).transpose();
-        Self {
-            id: DispatchId(row.id),
-            conversation: ConversationId(row.conversation_id),
-            correspondent: row.correspondent,
-            // An address that cannot be read is nobody's.
-            state: DeliveryState::from_word(&row.state).filter(|_| answer_to.is_ok()),
-            answer_to: answer_to.unwrap_or_default(),
-            begun: row.begun,
-            message_id: row.message_id,
-            is_earlier: row.is_earlier,
-            has_left: row.has_left,
-            said_as: row.said_as,
-            may_have_arrived: row.may_have_arrived,
-            first_event: row.first_event,
-        }
-    }
 }

@@ -179,9 +179,8 @@ async fn look(
     loop {
         let present = session.keys().await?;
         // A server that only takes the login is of no use yet.
-        if let Some(line) = ctx.channels.get(channel) {
-            let side = AccountSide::Inbox;
-            relay::note_account(ctx, line, side, AccountSight::Works).await?;
+        if let Some(line) = line {
+            relay::note_account(ctx, line, AccountSide::Inbox, AccountSight::Works).await?;
         }
         let sizes = sizes(&mut session, &look, memory).await?;
         look.tell_of_nameless(&present).await?;

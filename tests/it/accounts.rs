@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -303,13 +304,12 @@ async fn kim_6_the_team_is_told_once_that_an_account_cannot_be_used_and_once_tha
     }
 }
 
-/// KIM-37: a Clientmodul that takes the connection and says nothing holds its own account alone, on both
-/// sides.
-#[tokio::test]
-async fn kim_37_an_account_that_stalls_holds_up_no_other() {
+/// A server that takes connections and says nothing for as long as it is kept: its port, and how many
+/// connections it has.
+async fn silent_server() -> (u16, watch::Receiver<usize>, JoinSet<()>) {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
-    let (taken, heard) = tokio::sync::watch::channel(0);
+    let (taken, heard) = watch::channel(0);
     let mut server = JoinSet::new();
     server.spawn(async move {
         let mut held = Vec::new();
@@ -318,6 +318,14 @@ async fn kim_37_an_account_that_stalls_holds_up_no_other() {
             taken.send_replace(held.len());
         }
     });
+    (port, heard, server)
+}
+
+/// KIM-37: a Clientmodul that takes the connection and says nothing holds its own account alone, on both
+/// sides.
+#[tokio::test]
+async fn kim_37_an_account_that_stalls_holds_up_no_other() {
+    let (port, heard, _server) = silent_server().await;
     let mut stage = Stage::before_start(|mut channels| {
         let mut stalls = channels[0].clone();
         stalls.name = "stockt".to_owned();
@@ -352,17 +360,7 @@ async fn kim_37_an_account_that_stalls_holds_up_no_other() {
 /// else: there are more of them than anything else may use at the same time.
 #[tokio::test]
 async fn a_silent_mail_server_of_one_channel_holds_up_no_other() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = silent.local_addr().unwrap().port();
-    let (taken, heard) = tokio::sync::watch::channel(0);
-    let mut server = JoinSet::new();
-    server.spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((connection, _)) = silent.accept().await {
-            held.push(connection);
-            taken.send_replace(held.len());
-        }
-    });
+    let (port, heard, _server) = silent_server().await;
     let mut stage = Stage::before_start(|mut channels| {
         channels[0].outbox_port = Some(port);
         channels

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The mail server's reply to the answer is lost.
-async fn its_word_got_lost(stage: &Stage) {
+pub(crate) async fn its_word_got_lost(stage: &Stage) {
     stage
         .query(
             "update dispatches set state = 'unclear';

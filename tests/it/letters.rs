@@ -17,6 +17,8 @@ use umstieg::{
     model::{Defect, Letter, NamedAddress},
 };
 
+use crate::golden::as_golden_files_say;
+
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
 }
@@ -40,20 +42,10 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
 fn kim_18_fax_1_every_letter_is_read_as_the_golden_file_says() {
     let letters = corpus();
     assert!(letters.len() >= 30, "only {} letters", letters.len());
-    let is_writing = std::env::var("UMSTIEG_GOLDEN").is_ok_and(|mode| mode == "write");
-    let mut wrong = Vec::new();
-    for (name, raw) in &letters {
+    as_golden_files_say(letters.iter().map(|(name, raw)| {
         let path = folder("golden").join(format!("letter_{name}.txt"));
-        let actual = shown(raw, &mail::parse(raw));
-        if is_writing {
-            fs::write(&path, &actual).unwrap();
-        }
-        let expected = fs::read_to_string(&path).unwrap_or_default();
-        if actual != expected {
-            wrong.push(format!("── {name}: expected\n{expected}── but read\n{actual}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        (name.clone(), path, shown(raw, &mail::parse(raw)))
+    }));
     let orphans: Vec<_> = names("golden", ".txt")
         .into_iter()
         .filter_map(|name| name.strip_prefix("letter_").map(str::to_owned))

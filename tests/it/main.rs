@@ -32,6 +32,7 @@ mod faults;
 mod foreign_rooms;
 mod fuzz;
 mod given_up;
+mod golden;
 mod heard;
 mod house;
 mod html;

@@ -5,6 +5,7 @@ use umstieg::{model::FateWhy, phrases::Phrase};
 use umstieg_world::client::{SeenEvent, SeenTimeline};
 
 use crate::{
+    after_unclear::its_word_got_lost,
     phrases::{HANDED_TO_FAX, HANDED_TO_KIM, SOME_TIME, hears, saying, says, sentence, told},
     stage::{Stage, kim_mail, message_id},
 };
@@ -39,15 +40,15 @@ fn report_of(from: &str, to: &str, id: &str, about: &str, words: &str, fields: &
 }
 
 /// What a mail server and a mail program say of an answer to somebody.
-struct Reports<'s> {
-    stage: &'s Stage,
-    recipient: String,
-    about: String,
+pub(crate) struct Reports<'s> {
+    pub(crate) stage: &'s Stage,
+    pub(crate) recipient: String,
+    pub(crate) about: String,
 }
 
 impl Reports<'_> {
     /// A delivery report (RFC 3464).
-    async fn delivery(&self, id: &str, action: &str, status: &str) {
+    pub(crate) async fn delivery(&self, id: &str, action: &str, status: &str) {
         let fields = format!(
             "Final-Recipient: rfc822; {}\nAction: {action}\nStatus: {status}\n",
             self.recipient
@@ -96,7 +97,7 @@ async fn is_quiet(stage: &Stage) {
 }
 
 /// Waits until so many letters came, and nothing waits to be placed or said.
-async fn have_come(stage: &Stage, letters: usize) {
+pub(crate) async fn have_come(stage: &Stage, letters: usize) {
     let placed = "select count(*) from letters where state <> 'stored'";
     stage.database_says(placed, &letters.to_string()).await;
     is_quiet(stage).await;
@@ -202,13 +203,7 @@ async fn kim_29_a_report_settles_what_was_unclear() {
     let stage = Stage::new().await;
     let (erik, _, answer, about) = answered(&stage).await;
     let notice = told(&stage.anna, &answer, &HANDED_TO_KIM).await;
-    stage
-        .query(
-            "update dispatches set state = 'unclear';
-             insert into parked (kind, item_id, channel, reason, parked_at)
-             select 'dispatch', id, 'kim', 'unclear', now() from dispatches",
-        )
-        .await;
+    its_word_got_lost(&stage).await;
     let reports = Reports { stage: &stage, recipient: erik, about };
     reports.delivery("r1@x", "delivered", "2.0.0").await;
     reports.are_kept(1).await;

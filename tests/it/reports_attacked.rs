@@ -4,7 +4,9 @@ use umstieg::{model::FateWhy, phrases::Phrase};
 use umstieg_world::AddressTrouble;
 
 use crate::{
+    after_unclear::its_word_got_lost,
     phrases::{HANDED_TO_FAX, HANDED_TO_KIM, SOME_TIME, hears, is_shown, says, told},
+    reports::{Reports, have_come},
     stage::{Stage, message_id},
 };
 
@@ -27,17 +29,8 @@ async fn answered(stage: &Stage, words: &str) -> Answered {
 
 /// A mail server says this of the answer.
 async fn delivery(stage: &Stage, of: &Answered, id: &str, action: &str, status: &str) {
-    let mail = format!(
-        "From: MAILER-DAEMON@charite.kim.telematik\nTo: {}\nSubject: Bericht\nMessage-ID: <{id}>\n\
-         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
-         Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
-         --b\nContent-Type: text/plain; charset=utf-8\n\nEin Bericht.\n\
-         --b\nContent-Type: message/delivery-status\n\n\
-         Reporting-MTA: dns; mail\nOriginal-Message-ID: <{}>\n\n\
-         Final-Recipient: rfc822; {}\nAction: {action}\nStatus: {status}\n--b--\n",
-        stage.practice, of.about, of.erik
-    );
-    stage.receive(&mail).await;
+    let (recipient, about) = (of.erik.clone(), of.about.clone());
+    Reports { stage, recipient, about }.delivery(id, action, status).await;
 }
 
 /// It waits for another attempt, which does not come during the test.
@@ -47,14 +40,6 @@ async fn waits_after_erneut(stage: &Stage, of: &Answered, expected: &Phrase) {
     told(&stage.anna, &again, expected).await;
     stage.database_says("select state from dispatches where attempts > 0", "waiting").await;
     stage.query("update dispatches set next_attempt_at = now() + interval '10 minutes'").await;
-}
-
-/// Waits until every mail has its place, and nothing waits to be said.
-async fn is_quiet(stage: &Stage, letters: usize) {
-    let placed = "select count(*) from letters where state <> 'stored'";
-    stage.database_says(placed, &letters.to_string()).await;
-    stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
-    stage.last_is_seen_by(&stage.anna).await;
 }
 
 /// Promise 1: a system answers with its findings and with the receipt for the request in one mail. What
@@ -91,7 +76,7 @@ async fn l179_findings_that_bring_a_receipt_along_are_shown() {
         );
         stage.receive(&mail).await;
     }
-    is_quiet(&stage, 3).await;
+    have_come(&stage, 3).await;
     let shown = mails.map(|(_, words)| stage.anna_saw(words));
     assert_eq!(shown, [1, 1], "the findings are in a room");
 }
@@ -103,18 +88,12 @@ async fn l179_findings_that_bring_a_receipt_along_are_shown() {
 async fn l180_a_report_about_the_earlier_words_does_not_swallow_the_correction() {
     let stage = Stage::new().await;
     let of = answered(&stage, "Bitte 50 mg geben").await;
-    stage
-        .query(
-            "update dispatches set state = 'unclear';
-             insert into parked (kind, item_id, channel, reason, parked_at)
-             select 'dispatch', id, 'kim', 'unclear', now() from dispatches",
-        )
-        .await;
+    its_word_got_lost(&stage).await;
     waits_after_erneut(&stage, &of, &Phrase::RetryMayDouble).await;
     stage.anna.edit(&of.room, &of.answer, "Bitte 5 mg geben").await.unwrap();
     hears(&stage.anna, &Phrase::EditNextTime).await;
     delivery(&stage, &of, "r1@x", "delivered", "2.0.0").await;
-    is_quiet(&stage, 2).await;
+    have_come(&stage, 2).await;
     let mails = stage.mails(&of.erik, 1).await.join("\n");
     assert!(!mails.contains("Bitte 5 mg"), "only the earlier words left:\n{mails}");
     assert_eq!(
@@ -136,7 +115,7 @@ async fn l181_what_bounced_and_is_deleted_after_erneut_is_not_called_not_handed_
     waits_after_erneut(&stage, &of, &Phrase::RetryQueued).await;
     stage.anna.redact(&of.room, &of.answer).await.unwrap();
     stage.database_says("select state from dispatches", "withdrawn").await;
-    is_quiet(&stage, 2).await;
+    have_come(&stage, 2).await;
     assert_eq!(stage.mails(&of.erik, 1).await.len(), 1, "it is with Dr. Muster");
     let seen = stage.anna.seen();
     for event in [&notice, &of.notice] {
@@ -156,7 +135,7 @@ async fn l182_what_is_contradicted_is_not_shown_as_delivered() {
     is_shown(&stage.anna, &of.notice, &delivered).await;
     delivery(&stage, &of, "r2@x", "failed", "5.1.1").await;
     told(&stage.anna, &of.answer, &Phrase::DispatchContradicted).await;
-    is_quiet(&stage, 3).await;
+    have_come(&stage, 3).await;
     let shown = stage.anna.seen().shown_body(&of.notice).unwrap().to_owned();
     assert!(!says(&shown, &delivered), "{shown}");
 }
@@ -185,7 +164,7 @@ async fn l184_what_reached_the_fax_service_is_not_called_delivered_to_the_other_
         stage.fax_line
     );
     stage.receive_fax(&mail).await;
-    is_quiet(&stage, 2).await;
+    have_come(&stage, 2).await;
     let shown = stage.anna.seen().shown_body(&notice).unwrap().to_owned();
     assert!(!says(&shown, &Phrase::DispatchDelivered { at: SOME_TIME }), "{shown}");
 }

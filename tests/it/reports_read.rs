@@ -15,6 +15,8 @@ use umstieg::{
     model::{Fate, Letter, ReportSource},
 };
 
+use crate::golden::as_golden_files_say;
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reports")
 }
@@ -38,20 +40,9 @@ fn corpus() -> BTreeMap<String, Letter> {
 fn kim_29_kim_30_kim_31_every_report_is_read_as_the_golden_file_says() {
     let letters = corpus();
     assert!(letters.len() >= 30, "only {} reports", letters.len());
-    let is_writing = std::env::var("UMSTIEG_GOLDEN").is_ok_and(|mode| mode == "write");
-    let mut wrong = Vec::new();
-    for (name, letter) in &letters {
-        let path = folder().join("golden").join(format!("{name}.txt"));
-        let actual = shown(letter);
-        if is_writing {
-            fs::write(&path, &actual).unwrap();
-        }
-        let expected = fs::read_to_string(&path).unwrap_or_default();
-        if actual != expected {
-            wrong.push(format!("── {name}: expected\n{expected}── but read\n{actual}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    as_golden_files_say(letters.iter().map(|(name, letter)| {
+        (name.clone(), folder().join("golden").join(format!("{name}.txt")), shown(letter))
+    }));
     let golden = names(folder().join("golden"), ".txt");
     assert_eq!(golden, letters.into_keys().collect(), "golden files and reports");
 }

@@ -1,7 +1,7 @@
 //! Which dispatch a report is about.
 
 use umstieg::{
-    model::{ConversationId, DeliveryState, DispatchId},
+    model::{ConversationId, DeliveryState, DispatchId, LetterId},
     store::{Placing, ReportedDispatch, Resolution},
 };
 
@@ -19,6 +19,22 @@ async fn handed_over(tables: &StoreTables, conversation: ConversationId, message
     tables.hands_over(conversation).await;
     let sql = format!("select id from dispatches where message_id = '{message_id}'");
     tables.sql(&sql).await.trim().parse().unwrap()
+}
+
+/// A report comes that says this, and is taken.
+async fn is_reported(tables: &StoreTables, message_id: &str, said: DeliveryState) -> LetterId {
+    let letter = tables.letter().await;
+    assert!(tables.reported(message_id, letter, said).await.unwrap());
+    letter
+}
+
+/// A person has everything tried again.
+async fn tried_again(tables: &StoreTables) {
+    let parked = tables.store.parked().await.unwrap();
+    assert!(!parked.is_empty());
+    for item in parked {
+        assert!(tables.store.resolve_parked(item.id, Resolution::Retry, NOW).await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -102,14 +118,12 @@ async fn kim_29_a_report_moves_its_dispatch_once() {
     let notices = "select count(*), count(replaces) from posts where dispatch_id is not null";
     let said = tables.sql(notices).await;
     assert!(tables.unchanged(tables.reported("1@kim.local", letter, Delivered)).await);
-    let copy = tables.letter().await;
-    assert!(tables.reported("1@kim.local", copy, Delivered).await.unwrap());
+    is_reported(&tables, "1@kim.local", Delivered).await;
     assert_eq!(tables.sql(notices).await, said);
     assert_eq!(tables.sql("select count(*) from reports").await, "2");
 
     // It contradicts: a person looks, and the room hears of it by a new message.
-    let other = tables.letter().await;
-    assert!(tables.reported("1@kim.local", other, Undelivered).await.unwrap());
+    is_reported(&tables, "1@kim.local", Undelivered).await;
     assert_eq!(tables.states("dispatches").await, "contradicted");
     let parked = tables.store.parked().await.unwrap();
     assert_eq!(
@@ -128,8 +142,7 @@ async fn kim_29_what_did_not_arrive_leaves_again_as_another_mail() {
     let letter = tables.letter().await;
     let undelivered = DeliveryState::Undelivered;
     assert!(tables.reported("1@kim.local", letter, undelivered).await.unwrap());
-    let parked = tables.store.parked().await.unwrap();
-    assert!(tables.store.resolve_parked(parked[0].id, Resolution::Retry, NOW).await.unwrap());
+    tried_again(&tables).await;
     let again = tables.head(conversation).await.unwrap();
     let composed = tables.store.composition(again.id).await.unwrap();
     assert_ne!(again.said_as, Some(composed.mark()), "so it gets another Message-ID");
@@ -147,8 +160,7 @@ async fn kim_29_silence_is_told_once() {
         let attempt = tables.leaves(conversation).await;
         store.settle_accepted(&attempt, "250", asked, &notice("accepted"), NOW).await.unwrap();
     }
-    let letter = tables.letter().await;
-    assert!(tables.reported("3@kim.local", letter, DeliveryState::Delivered).await.unwrap());
+    is_reported(&tables, "3@kim.local", DeliveryState::Delivered).await;
 
     assert_eq!(store.unreported(&kim, NOW, 9).await.unwrap(), [], "not yet");
     assert_eq!(store.unreported(&name("kim2"), after(1), 9).await.unwrap(), []);
@@ -159,8 +171,7 @@ async fn kim_29_silence_is_told_once() {
     tables.unchanged(store.tell_unreported(dispatch, &said, after(2))).await;
     assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap(), []);
     // A report that comes late still counts.
-    let late = tables.letter().await;
-    assert!(tables.reported("1@kim.local", late, DeliveryState::Read).await.unwrap());
+    is_reported(&tables, "1@kim.local", DeliveryState::Read).await;
 }
 
 /// L175: what a report says of the mail that a person has sent again is not about the next one, and stops
@@ -174,13 +185,9 @@ async fn l175_reports_about_a_mail_that_is_sent_again_move_nothing() {
             let conversation = tables.conversation().await;
             handed_over(&tables, conversation, "1@kim.local").await;
             for said in before {
-                let letter = tables.letter().await;
-                assert!(tables.reported("1@kim.local", letter, *said).await.unwrap());
+                is_reported(&tables, "1@kim.local", *said).await;
             }
-            let parked = tables.store.parked().await.unwrap();
-            assert!(
-                tables.store.resolve_parked(parked[0].id, Resolution::Retry, NOW).await.unwrap()
-            );
+            tried_again(&tables).await;
             let letter = tables.letter().await;
             assert!(!tables.reported("1@kim.local", letter, late).await.unwrap(), "{late:?}");
             assert_eq!(tables.states("dispatches").await, "waiting");
@@ -201,11 +208,9 @@ async fn l176_what_arrived_after_all_does_not_leave_once_more() {
         let first = tables.leaves(conversation).await;
         let (unclear, parked) = (DeliveryState::Unclear, Some((&kim, "unclear")));
         store.settle_dispatch(&first, unclear, "x", &said, parked, NOW).await.unwrap();
-        let item = store.parked().await.unwrap()[0].id;
-        assert!(store.resolve_parked(item, Resolution::Retry, NOW).await.unwrap());
+        tried_again(&tables).await;
         let second = tables.leaves(conversation).await;
-        let letter = tables.letter().await;
-        assert!(tables.reported("1@kim.local", letter, DeliveryState::Delivered).await.unwrap());
+        is_reported(&tables, "1@kim.local", DeliveryState::Delivered).await;
         store.dispatch_again_at(&second, NOW, "451", None).await.unwrap();
         if is_renamed {
             let changed = tables.head(conversation).await.unwrap();
@@ -227,16 +232,14 @@ async fn l177_the_report_behind_a_notice_is_the_one_that_brought_it_about() {
     let tables = StoreTables::new().await;
     let conversation = tables.conversation().await;
     handed_over(&tables, conversation, "1@kim.local").await;
-    let bounce = tables.letter().await;
-    assert!(tables.reported("1@kim.local", bounce, DeliveryState::Undelivered).await.unwrap());
+    let bounce = is_reported(&tables, "1@kim.local", DeliveryState::Undelivered).await;
     tables
         .sql(
             "update posts set event_id = '$notice', state = 'sent'
              where id = (select max(id) from posts where dispatch_id is not null)",
         )
         .await;
-    let stranger = tables.letter().await;
-    assert!(tables.reported("1@kim.local", stranger, DeliveryState::Relayed).await.unwrap());
+    is_reported(&tables, "1@kim.local", DeliveryState::Relayed).await;
     let behind = tables.store.report_behind(conversation, "$notice").await.unwrap();
     assert_eq!(behind, Some(bounce));
 }
@@ -253,10 +256,8 @@ async fn l178_silence_is_told_of_the_mail_that_left_again() {
     store.settle_accepted(&first, "250", true, &said, NOW).await.unwrap();
     let silent = store.unreported(&kim, after(1), 9).await.unwrap();
     store.tell_unreported(&silent[0], &said, after(1)).await.unwrap();
-    let letter = tables.letter().await;
-    assert!(tables.reported("1@kim.local", letter, DeliveryState::Undelivered).await.unwrap());
-    let item = store.parked().await.unwrap()[0].id;
-    assert!(store.resolve_parked(item, Resolution::Retry, NOW).await.unwrap());
+    is_reported(&tables, "1@kim.local", DeliveryState::Undelivered).await;
+    tried_again(&tables).await;
     let second = tables.leaves(conversation).await;
     store.settle_accepted(&second, "250", true, &said, after(2)).await.unwrap();
     assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap().len(), 1);
@@ -271,8 +272,7 @@ async fn l185_the_sweep_wakes_a_report_that_waits_for_an_attempt_that_has_ended(
     tables.says(conversation, "@anna:x", "1@kim.local").await;
     tables.closed(conversation).await;
     let attempt = tables.leaves(conversation).await;
-    let letter = tables.letter().await;
-    assert!(tables.reported("1@kim.local", letter, DeliveryState::Undelivered).await.unwrap());
+    is_reported(&tables, "1@kim.local", DeliveryState::Undelivered).await;
     let (accepted, said) = (DeliveryState::Accepted, notice("accepted"));
     tables.store.settle_dispatch(&attempt, accepted, "250", &said, None, NOW).await.unwrap();
     let jobs = tables.wakes(tables.store.wake_what_waits(after(1))).await;

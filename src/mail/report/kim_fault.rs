@@ -3,7 +3,7 @@
 use super::{ReportParts, plain, word};
 use crate::{
     mail::header::HeaderBlock,
-    model::{Fate, FateEnd, FateWhy, MailAddress, MessageId},
+    model::{Fate, FateEnd, FateWhy, KIM_SENDING_FAULTS, MailAddress, MessageId},
 };
 
 /// The domains of KIM addresses (kim.md §4): no other recipient is possible in KIM.
@@ -56,7 +56,7 @@ impl KimCodes {
 }
 
 fn is_of_sending(code: &u16) -> bool {
-    (4001..=4005).contains(code)
+    KIM_SENDING_FAULTS.contains(code)
 }
 
 fn why(code: u16) -> FateWhy {

@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{FreshLetter, place_as, superseded};
+use super::{FreshLetter, of_a_notice, place_as, superseded};
 use crate::{
     channel::{Channel, ServiceClass},
     mail,
@@ -86,22 +86,14 @@ pub(super) async fn place_undecrypted(
     let phrase = Phrase::LetterUndecrypted { trouble, sender: sender_of(letter), at: letter.date };
     let notice = notice(line, &phrase);
     let patience = &line.inbox.patience;
+    let conversation = superseded(ctx, new.head, &channel.name, correspondent).await?;
+    let now = ctx.clock.now();
+    // Whose ids it bears is not known, and the letter itself will bring them.
     let placing = Placing {
-        letter: id,
-        channel: &channel.name,
-        correspondent,
-        conversation: superseded(ctx, new.head, &channel.name, correspondent).await?,
         fingerprint: new.read.fingerprint,
-        // Whose they are is not known, and the letter itself will bring them.
-        message_id: None,
-        ancestors: &[],
-        answer_to: None,
-        caller_doubt: None,
-        posts: &[],
-        stays: true,
         kept_back: Some(KeptBack::Undecrypted),
-        again_at: Some(ctx.clock.now() + patience.wait(patience.tries)),
-        at: ctx.clock.now(),
+        again_at: Some(now + patience.wait(patience.tries)),
+        ..of_a_notice(id, &channel.name, correspondent, conversation, now)
     };
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
     if let Some(conversation) = place_as(ctx, line, stored, placing, render).await? {

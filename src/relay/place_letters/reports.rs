@@ -6,10 +6,7 @@ use super::Line;
 use crate::{
     model::{ConversationId, Letter},
     phrases::Phrase,
-    relay::{
-        Ctx,
-        notices::{notice, notice_to},
-    },
+    relay::{Ctx, notices::notice_about},
     rules::arrival,
     store::StoreError,
 };
@@ -42,10 +39,7 @@ pub(super) async fn tell_of_report(
         _ => None,
     };
     let came = Phrase::ReportCame { from, is_earlier: dispatch.is_earlier };
-    let notice = match &dispatch.first_event {
-        Some(event_id) => notice_to(line, &came, event_id),
-        None => notice(line, &came),
-    };
+    let notice = notice_about(line, &came, dispatch.first_event.as_deref());
     let name = dispatch.message_id.split('@').next().unwrap_or_default();
     ctx.store.add_bot_post(dispatch.conversation, &format!("r{name}"), &notice).await?;
     info!(dispatch.id = %dispatch.id, channel.name = %channel, "A report about dispatch {} came", dispatch.id);
