@@ -20,7 +20,7 @@ pub(super) fn head(index: usize, file: &DispatchFile) -> String {
     let fallback = file_name::numbered(index + 1, &media_type);
     let name = file_name::clean(&file.file_name, &fallback);
     let name = file_name::with_ending(&name, &media_type);
-    let is_plain = name.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !name.contains("=?");
+    let is_plain = name.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !looks_encoded(&name);
     let (in_type, in_disposition) = if is_plain {
         (format!("name=\"{name}\""), format!("filename=\"{name}\""))
     } else {
@@ -33,6 +33,15 @@ pub(super) fn head(index: usize, file: &DispatchFile) -> String {
          Content-Disposition: attachment;\r\n {in_disposition}\r\n\
          Content-Transfer-Encoding: base64\r\n\r\n"
     )
+}
+
+/// Whether a reader may take a plain name for encoded words, or for the RFC 2231 form that has lost
+/// its star.
+fn looks_encoded(name: &str) -> bool {
+    let has_escape = name.as_bytes().windows(3).any(
+        |bytes| matches!(bytes, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()),
+    );
+    name.contains("=?") || name.contains('%') && name.contains('\'') || has_escape
 }
 
 /// A parameter in the form of RFC 2231, in pieces where it is long.

@@ -505,6 +505,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_that_looks_like_another_encoding_arrives_as_it_is() {
+        for (name, read) in [
+            ("=?utf-8?q?=0D=0ABcc:_x=40y.de?=%''", "=_utf-8_q_=0D=0ABcc__x=40y.de_=%''"),
+            ("utf-8''Befund 5%ab.pdf", "utf-8''Befund 5%ab.pdf"),
+            ("%C3%BCber 100%.pdf", "%C3%BCber 100%.pdf"),
+        ] {
+            let parts = vec![text("x"), file(name, "application/octet-stream", b"abc")];
+            let mail = compose(&dispatch("s", parts), &envelope(), &kim()).unwrap();
+            let letter = parse(&whole(&mail, &[b"abc"]));
+            assert_eq!(letter.attachments[0].file_name, read);
+        }
+    }
+
     /// Texts that try to leave their field, among all others.
     fn hostile() -> impl Strategy<Value = String> {
         let piece = prop_oneof![

@@ -221,7 +221,8 @@ fn unencoded(value: &str) -> (String, bool) {
         return (value.to_owned(), false);
     }
     let marked = value.split_once('\'').and_then(|(charset, rest)| {
-        charset::is_known(charset).then_some((charset, rest.split_once('\'')?.1))
+        let (_language, text) = rest.split_once('\'')?;
+        (is_charset_name(charset) && !text.is_empty()).then_some((charset, text))
     });
     let mut bytes = Vec::new();
     if let Some((charset, text)) = marked
@@ -235,6 +236,15 @@ fn unencoded(value: &str) -> (String, bool) {
         (false, Ok(text)) if !text.is_ascii() && value.is_ascii() => (text, false),
         _ => (value.to_owned(), false),
     }
+}
+
+/// Whether this is the name of a known set and nothing beside it: sets are recognised by a few
+/// letters, so that a file's name with `utf-8` in it would do as well.
+fn is_charset_name(text: &str) -> bool {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(is_legal)
+        && charset::is_known(text)
 }
 
 /// Appends the bytes of a text with percent escapes; returns whether one was invalid, which stays
@@ -350,6 +360,10 @@ mod tests {
         // There is no set of this name: this is the file's name.
         file_name("a; filename=\"Aa0''%aA.pdf\"", "Aa0''%aA.pdf");
         file_name("a; filename=\"Frau''s 5%ab.pdf\"", "Frau''s 5%ab.pdf");
+        // Nor does a set's name within a name, or before nothing, say how the rest is written.
+        file_name("a; filename=\"=_utf-8_q_=0D%''x%C3%BC\"", "=_utf-8_q_=0D%''x%C3%BC");
+        file_name("a; filename=\"utf-8%''\"", "utf-8%''");
+        file_name("a; filename=\"utf-8''\"; name=\"5%\"", "utf-8''");
         file_name("a; filename=Befund Frau Roth (2).pdf", "Befund Frau Roth (2).pdf");
         file_name("a; filename=\"C:\\Users\\x.pdf\"", "C:\\Users\\x.pdf");
         file_name(
