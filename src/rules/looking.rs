@@ -260,6 +260,20 @@ pub fn deletable(
         .collect()
 }
 
+/// So often a mail that the Clientmodul could not decrypt is fetched again out of turn because another
+/// one was decrypted. A mail that is broken for good is not asked for with each mail that comes.
+pub const OUT_OF_TURN_MAX: u32 = 8;
+
+/// Whether some of these mails are fetched again as soon as another one is decrypted: the card or the
+/// Konnektor is back, and nobody should wait for the next turn (KIM-15).
+pub fn waits_for_card(unfetched: &[UnfetchedMail], now: OffsetDateTime) -> bool {
+    unfetched.iter().any(|mail| {
+        mail.state == UnfetchedState::Undecrypted
+            && mail.tries < OUT_OF_TURN_MAX
+            && mail.next_try_at.is_some_and(|next| next > now)
+    })
+}
+
 /// How patient the gateway is with a mail that cannot be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -270,19 +284,23 @@ pub struct Patience {
     /// First wait of a mail that was put aside.
     pub aside_first: Duration,
     pub aside_max: Duration,
+    /// First wait of a mail that the Clientmodul could not decrypt.
+    pub undecrypted_first: Duration,
     /// First wait after a look that failed as a whole, and after failed deletions.
     pub look_first: Duration,
 }
 
 impl Default for Patience {
     /// Three tries within about a minute, then every hour to every day: a mail's own fault does not
-    /// pass within minutes, and a person should hear of it the same hour.
+    /// pass within minutes, and a person should hear of it the same hour. A locked card is another
+    /// matter: somebody in the practice is about to enter its PIN.
     fn default() -> Self {
         Self {
             tries: 3,
             first: Duration::from_secs(10),
             aside_first: Duration::from_secs(3_600),
             aside_max: ASIDE_MAX,
+            undecrypted_first: Duration::from_secs(60),
             look_first: Duration::from_secs(5),
         }
     }
@@ -295,6 +313,11 @@ impl Patience {
             None => doubled(self.first, failed.saturating_sub(1)),
             Some(times) => doubled(self.aside_first, times).min(self.aside_max),
         }
+    }
+
+    /// The wait of a mail that came undecrypted and was fetched again in vain this often.
+    pub fn undecrypted_wait(&self, again: u32) -> Duration {
+        doubled(self.undecrypted_first, again).min(self.aside_max)
     }
 
     /// The wait after this many failures of the whole, from 1.
@@ -447,6 +470,22 @@ mod tests {
         let due = UnfetchedMail { next_try_at: Some(NOW), ..later };
         let plan = check("1", &[kept("1")], &[due], "1");
         assert_eq!(plan.errands[0].before, Before::Undecrypted(1));
+    }
+
+    #[test]
+    fn kim_15_a_mail_that_was_not_decrypted_waits_for_the_card_so_often() {
+        let waits = |tries, next_try_at, state| {
+            waits_for_card(&[UnfetchedMail { tries, next_try_at, ..unfetched("1", state) }], NOW)
+        };
+        let later = Some(NOW + Duration::from_secs(1));
+        assert!(waits(0, later, UnfetchedState::Undecrypted));
+        assert!(waits(OUT_OF_TURN_MAX - 1, later, UnfetchedState::Undecrypted));
+        assert!(!waits(OUT_OF_TURN_MAX, later, UnfetchedState::Undecrypted));
+        assert!(!waits(0, Some(NOW), UnfetchedState::Undecrypted), "it is due anyway");
+        assert!(!waits(0, later, UnfetchedState::Aside));
+        let patience = Patience::default();
+        let minutes = [0, 1, 2, 10, 11, 12].map(|n| patience.undecrypted_wait(n).as_secs() / 60);
+        assert_eq!(minutes, [1, 2, 4, 1024, 1440, 1440]);
     }
 
     #[test]

@@ -170,6 +170,7 @@ async fn look(
         first_keys: None,
         is_well: true,
         has_failed: false,
+        waits_for_card: false,
         gatekeeper: line.and_then(|line| Gatekeeper::of(&line.channel, inbox.protocol)),
     };
     let mut interrupted = ctx.store.take_interrupted(row.id).await?;
@@ -188,6 +189,7 @@ async fn look(
         look.open_gate(&present).await?;
         look.tell_of_expiring().await?;
         let mails = ctx.store.mailbox_mails(row.id).await?;
+        look.waits_for_card = looking::waits_for_card(&mails.unfetched, ctx.clock.now());
         let mut errands = look.plan(&present, &sizes, &mails).await?;
         if let Some(key) = interrupted.take() {
             look.interrupted(&mut session, &key, &mut errands, &sizes).await?;

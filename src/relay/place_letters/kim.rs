@@ -85,14 +85,13 @@ pub(super) async fn place_undecrypted(
     let letter = &new.read.letter;
     let phrase = Phrase::LetterUndecrypted { trouble, sender: sender_of(letter), at: letter.date };
     let notice = notice(line, &phrase);
-    let patience = &line.inbox.patience;
     let conversation = superseded(ctx, new.head, &channel.name, correspondent).await?;
     let now = ctx.clock.now();
     // Whose ids it bears is not known, and the letter itself will bring them.
     let placing = Placing {
         fingerprint: new.read.fingerprint,
         kept_back: Some(KeptBack::Undecrypted),
-        again_at: Some(now + patience.wait(patience.tries)),
+        again_at: Some(now + line.inbox.patience.undecrypted_wait(0)),
         ..of_a_notice(id, &channel.name, correspondent, conversation, now)
     };
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{Aside, bigint, free_key};
 use crate::{
     model::{ChannelName, MailKey, MailboxId},
-    rules::looking::{Marks, UnfetchedState, is_same},
+    rules::looking::{Marks, OUT_OF_TURN_MAX, UnfetchedState, is_same},
     store::{Store, StoreError, parked, parked::ParkedKind},
 };
 
@@ -28,6 +28,28 @@ impl Store {
             mailbox.0,
             key.as_str(),
             next,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the mails due that were not decrypted, unless they were fetched in vain often enough.
+    pub async fn undecrypted_are_due(
+        &self,
+        mailbox: MailboxId,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update unfetched_mails
+             set next_try_at = $2
+             where mailbox_id = $1
+               and state = 'undecrypted'
+               and tries < $3
+               and next_try_at > $2",
+            mailbox.0,
+            now,
+            i32::try_from(OUT_OF_TURN_MAX).unwrap_or(i32::MAX),
         )
         .execute(&self.pool)
         .await?;

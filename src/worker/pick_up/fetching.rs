@@ -49,6 +49,8 @@ pub(super) struct Look<'a> {
     pub(super) is_well: bool,
     /// Something waits for another try.
     pub(super) has_failed: bool,
+    /// Mails that were not decrypted wait for the next one that is.
+    pub(super) waits_for_card: bool,
     /// For mailboxes in which other programs' mails lie, too.
     pub(super) gatekeeper: Option<Gatekeeper<'a>>,
 }
@@ -311,8 +313,7 @@ impl Look<'_> {
     /// Says when a mail that could not be decrypted is fetched again.
     async fn still_undecrypted(&mut self, key: &MailKey, before: Before) -> Result<(), LookError> {
         let Before::Undecrypted(tries) = before else { return Ok(()) };
-        let patience = &self.inbox.patience;
-        let wait = patience.wait(patience.tries.saturating_add(tries).saturating_add(1));
+        let wait = self.inbox.patience.undecrypted_wait(tries.saturating_add(1));
         self.has_failed = true;
         let next = self.ctx.clock.now() + wait;
         Ok(self.ctx.store.still_undecrypted(self.row.id, key, next).await?)
@@ -410,7 +411,7 @@ impl Look<'_> {
 
     /// Fetches one mail and saves it.
     async fn fetch(
-        &self,
+        &mut self,
         session: &mut MailboxSession<'_>,
         key: &MailKey,
         before: Before,
@@ -429,6 +430,7 @@ impl Look<'_> {
             }
             let arrival = self.arrival(key, listed_bytes);
             let saved = self.save(letter, arrival).await?;
+            self.card_is_back(&head).await?;
             return Ok(FetchEnd::Saved(saved, mail::head_identity(&head)));
         }
         // The saved pieces are of no use. If the database is away, the next start removes them.
@@ -444,6 +446,16 @@ impl Look<'_> {
             Ok(Fetched::Mail(()) | Fetched::NotKept) => FetchEnd::Failed("not_kept"),
             Err(fault) => FetchEnd::Failed(reason(&fault)),
         })
+    }
+
+    /// A mail was decrypted: those that could not be are due at the next look, which comes soon.
+    async fn card_is_back(&mut self, head: &[u8]) -> Result<(), StoreError> {
+        if !self.waits_for_card || !mail::kim_results(&Skeleton::whole(head)).say_decrypted() {
+            return Ok(());
+        }
+        self.waits_for_card = false;
+        self.has_failed = true;
+        self.ctx.store.undecrypted_are_due(self.row.id, self.ctx.clock.now()).await
     }
 
     /// Whether the Clientmodul still says of a mail that it could not decrypt it.

@@ -145,7 +145,7 @@ async fn kim_15_once_it_is_decrypted_the_letter_comes_and_the_notice_is_replaced
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     let patience = &mut ctx.channels.values_mut().next().unwrap().inbox.patience;
-    patience.aside_first = Duration::from_millis(300);
+    patience.undecrypted_first = Duration::from_millis(300);
     channel.start();
     channel
         .until(|| async { channel.count("kept_back = 'undecrypted'").await == 1 })
