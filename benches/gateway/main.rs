@@ -10,6 +10,7 @@
 
 mod direct;
 mod ghosts;
+mod kim_sizes;
 mod letters;
 mod measure;
 mod members;
@@ -35,9 +36,9 @@ use crate::{
 /// settings of the world give the gateway's worker.
 const CONCURRENCY: usize = 16;
 
-/// Application services: the gateway's, the direct driver's, one before the stub, and both once
+/// Application services: the gateway's, the direct driver's, two before the stub, and both once
 /// more with encryption.
-const SLOTS: usize = 5;
+const SLOTS: usize = 6;
 
 /// How much is done. The defaults take some nine minutes on two cores.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,7 @@ async fn bench(size: Size) {
     parsing::beside_the_library(size.rounds, &mut report);
     let reference = beside_direct(&surroundings, size, &mut report, &mut loads).await;
     before_stub(&surroundings, size, &mut report, reference).await;
+    kim_sizes::beside_the_library(&surroundings, size.rounds, &mut report).await;
     encrypted(&surroundings, size, &mut report, &mut loads).await;
 
     let file = report.write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench"));

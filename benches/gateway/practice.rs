@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 use umstieg::store::{Database, Store, seal::OuterKey};
 use umstieg_world::{
-    Gateway, PracticeChannel, Slot, SlotLease, Surroundings, SynapseAccess,
+    Clientmodul, Gateway, PracticeChannel, Slot, SlotLease, Surroundings, SynapseAccess,
     gateway::{ENCRYPTED, PASSWORD, UNENCRYPTED},
     synapse::User,
 };
@@ -86,7 +86,19 @@ impl<'a> MeasuredPractice<'a> {
     ) -> Self {
         let person =
             world.homeserver.register_user(&format!("anna-{name}"), "geheim").await.unwrap();
-        Self::open_for(world, name, homeserver, &[&person], UNENCRYPTED).await
+        Self::open_for(world, name, homeserver, &[&person], UNENCRYPTED, None).await
+    }
+
+    /// The same with its KIM account at this Clientmodul.
+    pub(crate) async fn open_behind(
+        world: &'a Surroundings,
+        name: &str,
+        homeserver: &SynapseAccess,
+        module: &Clientmodul,
+    ) -> Self {
+        let person =
+            world.homeserver.register_user(&format!("anna-{name}"), "geheim").await.unwrap();
+        Self::open_for(world, name, homeserver, &[&person], UNENCRYPTED, Some(module)).await
     }
 
     /// The same with encrypted rooms, into which everybody is invited; the first one of them is
@@ -97,7 +109,7 @@ impl<'a> MeasuredPractice<'a> {
         members: &Participants,
     ) -> Self {
         let team: Vec<&User> = members.people.iter().map(|member| &member.user).collect();
-        Self::open_for(world, name, &world.homeserver, &team, ENCRYPTED).await
+        Self::open_for(world, name, &world.homeserver, &team, ENCRYPTED, None).await
     }
 
     async fn open_for(
@@ -106,6 +118,7 @@ impl<'a> MeasuredPractice<'a> {
         homeserver: &SynapseAccess,
         team: &[&User],
         encryption: &str,
+        module: Option<&Clientmodul>,
     ) -> Self {
         let slot = world.homeserver.take_slot().await.unwrap();
         let person = (*team.first().unwrap()).clone();
@@ -120,6 +133,10 @@ impl<'a> MeasuredPractice<'a> {
         // Messages are not gathered: waiting for a second one is not what is measured.
         let channel =
             PracticeChannel { collect_seconds: 0, ..PracticeChannel::kim("kim", &address, &team) };
+        let channel = match module {
+            Some(module) => channel.behind(module).unwrap(),
+            None => channel,
+        };
         let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
         let mut gateway = Gateway::with_encryption(
             binary,
@@ -314,6 +331,20 @@ impl<'a> MeasuredPractice<'a> {
         self.thaw();
         self.posted(LETTERS_POSTED, self.letters.load(Ordering::Relaxed)).await;
         self.end(letters.len(), begun, before).await
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// So many mails were laid into the mailbox by somebody else while the gateway was halted; waits
+    /// until all of them are in their rooms.
+    pub(crate) async fn what_lies_there(&self, count: usize) -> RoundFigures {
+        let before = self.begin().await;
+        let begun = self.now().await;
+        let all = self.letters.fetch_add(count, Ordering::Relaxed) + count;
+        self.posted(LETTERS_POSTED, all).await;
+        self.end(count, begun, before).await
     }
 
     /// Requests of each kind and processor time so far.

@@ -11,7 +11,7 @@ use std::sync::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{Method, StatusCode, Uri},
 };
 use serde_json::{Value, json};
@@ -46,7 +46,10 @@ impl Stub {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(front);
+        let router = Router::new()
+            .fallback(answer)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(front);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let mut homeserver = real.clone();
@@ -92,6 +95,11 @@ async fn answer(
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
     let path: Vec<&str> = uri.path().trim_start_matches("/_matrix/client/").split('/').collect();
+    if uri.path() == "/_matrix/media/v3/upload" {
+        let number = front.number.fetch_add(1, Ordering::Relaxed);
+        let content_uri = format!("mxc://{}/{number}", front.server_name);
+        return (StatusCode::OK, Json(json!({ "content_uri": content_uri })));
+    }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let number = front.number.fetch_add(1, Ordering::Relaxed);
     let server = &front.server_name;

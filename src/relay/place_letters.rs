@@ -221,11 +221,14 @@ impl LetterPlace {
         let ancestors = if is_doubted { Ancestors::default() } else { Ancestors::of(letter) };
         let own_id = letter.message_id.clone().filter(|_| !is_doubted);
         let named: Vec<MessageId> = ancestors.ids().cloned().collect();
-        let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
+        let mut asked = named.clone();
+        asked.extend(own_id.clone());
+        let known = ctx.store.known_threads(&channel.name, correspondent, &asked).await?;
         let facts = Known {
             is_nameless: correspondent.is_unknown(),
             own: own_id.as_ref(),
             seen: &known.by_message_id,
+            awaited_in: own_id.as_ref().and_then(|id| known.awaiting(id)),
             newest: known.newest,
         };
         let placement = threading::place(channel.thread_by, &ancestors, facts);
@@ -308,6 +311,7 @@ async fn place_letter(
         stays: doubt.is_some() || results.say_undecrypted(),
         kept_back: doubt.map(|_| KeptBack::Withheld),
         again_at: None,
+        unread_id: None,
         at: ctx.clock.now(),
     };
     kim::has_come(ctx, line, place.told).await?;
@@ -467,6 +471,7 @@ fn of_a_notice<'a>(
         stays: true,
         kept_back: None,
         again_at: None,
+        unread_id: None,
         at,
     }
 }

@@ -88,6 +88,8 @@ pub struct Known<'a> {
     pub own: Option<&'a MessageId>,
     /// Where its ancestors were seen, bound to its channel and correspondent.
     pub seen: &'a HashMap<MessageId, Seen>,
+    /// Where letters of the correspondent answered this one before it came, if only there.
+    pub awaited_in: Option<ConversationId>,
     /// The newest conversation with the correspondent on this channel.
     pub newest: Option<ConversationId>,
 }
@@ -97,7 +99,8 @@ pub struct Known<'a> {
 /// With [`ThreadBy::Thread`] the nearest known ancestor decides. The sender of a letter chooses its
 /// id, and some systems give one id to several letters, so an ambiguous ancestor opens a new room.
 /// Nothing is looked for behind it, since the whole chain is the same sender's. The same happens to
-/// a letter whose parents contradict each other, or that names itself.
+/// a letter whose parents contradict each other, or that names itself. A letter whose ancestors are
+/// unknown goes where the letters are that answer it and came before it: mails overtake each other.
 ///
 /// With [`ThreadBy::Correspondent`] the newest conversation goes on, except for an unknown
 /// correspondent: two of those may be two people, so each letter gets its own room.
@@ -122,7 +125,8 @@ pub fn place(thread_by: ThreadBy, ancestors: &Ancestors, known: Known<'_>) -> Pl
     };
     match nearest {
         Some(Seen::In(conversation)) => Placement::Continue(conversation),
-        Some(Seen::Ambiguous) | None => open,
+        Some(Seen::Ambiguous) => open,
+        None => known.awaited_in.map_or(open, Placement::Continue),
     }
 }
 
@@ -163,6 +167,7 @@ mod tests {
             is_nameless: false,
             own: letter.message_id.as_ref(),
             seen: &seen,
+            awaited_in: None,
             newest: Some(ConversationId(99)),
         };
         place(thread_by, &Ancestors::of(letter), known)
@@ -240,13 +245,38 @@ mod tests {
         assert_eq!(placed(&garbled, ThreadBy::Thread, &[]), NEW);
     }
 
+    /// An answer overtook the letter that it answers.
+    #[test]
+    fn a_letter_goes_to_the_answer_that_came_before_it() {
+        let seen = HashMap::from([
+            (id("elsewhere"), Seen::In(ConversationId(2))),
+            (id("many"), Seen::Ambiguous),
+        ]);
+        let known = Known {
+            is_nameless: false,
+            own: None,
+            seen: &seen,
+            awaited_in: Some(ConversationId(1)),
+            newest: None,
+        };
+        let placed = |in_reply_to: &[&str]| {
+            let letter = letter("own", in_reply_to, &[]);
+            place(ThreadBy::Thread, &Ancestors::of(&letter), known)
+        };
+        assert_eq!(placed(&[]), ONE);
+        assert_eq!(placed(&["unknown"]), ONE);
+        assert_eq!(placed(&["elsewhere"]), TWO, "what it answers itself goes before");
+        assert_eq!(placed(&["many"]), NEW);
+    }
+
     #[test]
     fn a_fax_goes_to_the_room_of_its_number() {
         let fax = letter("own", &[], &[]);
         let newest = Placement::Continue(ConversationId(99));
         assert_eq!(placed(&fax, ThreadBy::Correspondent, &[]), newest);
         let seen = HashMap::new();
-        let known = Known { is_nameless: false, own: None, seen: &seen, newest: None };
+        let known =
+            Known { is_nameless: false, own: None, seen: &seen, awaited_in: None, newest: None };
         let first = place(ThreadBy::Correspondent, &Ancestors::default(), known);
         assert_eq!(first, Placement::Open);
     }
@@ -255,7 +285,7 @@ mod tests {
     fn letters_without_a_sender_share_no_room() {
         let seen = HashMap::from([(id("a"), Seen::In(ConversationId(1)))]);
         let newest = Some(ConversationId(7));
-        let known = Known { is_nameless: true, own: None, seen: &seen, newest };
+        let known = Known { is_nameless: true, own: None, seen: &seen, awaited_in: newest, newest };
         let placed = |letter: &Letter| place(ThreadBy::Thread, &Ancestors::of(letter), known);
         assert_eq!(placed(&letter("own", &[], &[])), Placement::Open);
         assert_eq!(placed(&letter("own", &["a"], &[])), NEW);

@@ -1,6 +1,6 @@
 //! Conversations, and the Message-IDs that lead back to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -24,8 +24,20 @@ pub struct Conversation {
 pub struct KnownThreads {
     /// Where the requested Message-IDs were seen.
     pub by_message_id: HashMap<MessageId, Seen>,
+    /// Those of them that letters named and no mail has borne.
+    pub unborne: HashSet<MessageId>,
     /// The newest conversation with the correspondent.
     pub newest: Option<ConversationId>,
+}
+
+impl KnownThreads {
+    /// Where letters answer a mail of this id that has not come yet, if only there.
+    pub fn awaiting(&self, id: &MessageId) -> Option<ConversationId> {
+        match self.by_message_id.get(id).filter(|_| self.unborne.contains(id))? {
+            Seen::In(conversation) => Some(*conversation),
+            Seen::Ambiguous => None,
+        }
+    }
 }
 
 /// In which conversation Message-IDs were seen, and whose it is. An id that was seen in another
@@ -59,6 +71,29 @@ impl Sighting {
             id.as_str(),
             self.at,
             bearer,
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// The outer head of a mail that nobody could read yet says that this is its id. Anybody may have
+    /// written it, so it makes no other sighting ambiguous.
+    pub(super) async fn of_unread(
+        self,
+        connection: &mut PgConnection,
+        id: &MessageId,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "insert into thread_ids
+                 (channel, correspondent_id, message_id, conversation_id, seen_at)
+             select channel, correspondent_id, $2, id, $3
+             from conversations
+             where id = $1
+             on conflict (channel, correspondent_id, message_id) do nothing",
+            self.conversation.0,
+            id.as_str(),
+            self.at,
         )
         .execute(connection)
         .await?;
@@ -110,14 +145,14 @@ impl Store {
                    and key = $3
              )
              select message_id as "message_id?", conversation_id as "conversation_id!",
-                 is_ambiguous as "is_ambiguous!"
+                 is_ambiguous as "is_ambiguous!", bearer is null as "is_unborne!"
              from thread_ids
              where channel = $1
                and correspondent_id = (select id from sender)
                and message_id = any ($4)
              union all
              (
-                 select null, id, false
+                 select null, id, false, false
                  from conversations
                  where channel = $1
                    and correspondent_id = (select id from sender)
@@ -139,6 +174,9 @@ impl Store {
                 continue;
             };
             let Ok(id) = MessageId::new(&id) else { continue };
+            if row.is_unborne {
+                known.unborne.insert(id.clone());
+            }
             let seen = if row.is_ambiguous { Seen::Ambiguous } else { Seen::In(conversation) };
             known.by_message_id.insert(id, seen);
         }

@@ -9,7 +9,7 @@ use super::{
     mailboxes::{bigint, marks, names, settle},
 };
 use crate::{
-    model::{ChannelName, LetterId, MailKey, MailboxId, OuterHead, SaidService},
+    model::{ChannelName, LetterId, MailKey, MailboxId, MessageId, OuterHead, SaidService},
     rules::looking::Marks,
 };
 
@@ -42,6 +42,8 @@ pub struct OuterOfLetter {
     pub is_encrypted: Option<bool>,
     /// What identified its mail by the outer head, if its key still names it.
     pub identity: Option<[u8; 32]>,
+    /// The id that the outer head gave it, under the same condition.
+    pub message_id: Option<MessageId>,
 }
 
 impl Store {
@@ -58,6 +60,7 @@ impl Store {
                  service,
                  is_encrypted,
                  has_error,
+                 message_id,
                  written_at as "written_at: Moment",
                  expires_at as "expires_at: Moment"
              from outer_heads
@@ -71,6 +74,7 @@ impl Store {
                 service: SaidService::from_stored(row.service.as_deref()),
                 is_encrypted: row.is_encrypted,
                 has_error: row.has_error,
+                message_id: row.message_id.as_deref().and_then(|id| MessageId::new(id).ok()),
                 written: row.written_at.and_then(|at| at.get()),
                 expires: row.expires_at.and_then(|at| at.get()),
             };
@@ -92,8 +96,8 @@ impl Store {
         sqlx::query!(
             "insert into outer_heads
                  (mailbox_id, mail_key, seen_at, listed_bytes, head_digest, service, is_encrypted,
-                  has_error, written_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                  has_error, written_at, expires_at, message_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              on conflict (mailbox_id, mail_key) do update
              set seen_at = excluded.seen_at,
                  listed_bytes = excluded.listed_bytes,
@@ -102,7 +106,8 @@ impl Store {
                  is_encrypted = excluded.is_encrypted,
                  has_error = excluded.has_error,
                  written_at = excluded.written_at,
-                 expires_at = excluded.expires_at",
+                 expires_at = excluded.expires_at,
+                 message_id = excluded.message_id",
             mailbox.0,
             key.as_str(),
             at,
@@ -113,6 +118,7 @@ impl Store {
             head.has_error,
             head.written,
             head.expires,
+            head.message_id.as_ref().map(MessageId::as_str),
         )
         .execute(&self.pool)
         .await?;
@@ -146,14 +152,13 @@ impl Store {
             r#"select
                  outer_service,
                  outer_encrypted,
-                 (
-                     select outer_head.head_digest
-                     from outer_heads as outer_head
-                     where outer_head.mailbox_id = letters.mailbox_id
-                       and outer_head.mail_key = letters.mail_key
-                       and letters.left_at is null
-                 ) as head_digest
+                 outer_head.head_digest as "head_digest?",
+                 outer_head.message_id as "message_id?"
              from letters
+             left join outer_heads as outer_head
+               on outer_head.mailbox_id = letters.mailbox_id
+              and outer_head.mail_key = letters.mail_key
+              and letters.left_at is null
              where id = $1"#,
             letter.0,
         )
@@ -163,6 +168,7 @@ impl Store {
             service: SaidService::from_stored(row.outer_service.as_deref()),
             is_encrypted: row.outer_encrypted,
             identity: marks(None, row.head_digest).head,
+            message_id: row.message_id.as_deref().and_then(|id| MessageId::new(id).ok()),
         }))
     }
 

@@ -48,6 +48,7 @@ mod notices;
 mod peers;
 mod phrases;
 mod portals;
+mod practice_day;
 mod proxy;
 mod renaming;
 mod reports;

@@ -53,7 +53,7 @@ fn holds(text: &str, timeless: &str) -> bool {
 }
 
 /// The same sign in the place of each time of day and each day.
-fn without_moments(text: &str) -> String {
+pub(crate) fn without_moments(text: &str) -> String {
     let words = text.split(' ').map(|word| {
         let bare = word.trim_end_matches([',', ';']);
         if is_moment(bare) { word.replacen(bare, "…", 1) } else { word.to_owned() }

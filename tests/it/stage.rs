@@ -31,6 +31,14 @@ pub(crate) struct Stage {
     _slot: SlotLease,
 }
 
+/// Channels that believe `trust`.
+fn trusting(trust: &str, mut channels: Vec<PracticeChannel>) -> Vec<PracticeChannel> {
+    for channel in &mut channels {
+        channel.more.push_str(&format!("trust = {trust:?}\n"));
+    }
+    channels
+}
+
 /// Distinguishes stages of one process; the process id distinguishes processes.
 static STAGES: AtomicU32 = AtomicU32::new(0);
 
@@ -84,15 +92,18 @@ impl Stage {
         Self::encrypted_in(World::shared().await.unwrap(), trust).await
     }
 
+    /// The same, with channels changed.
+    pub(crate) async fn encrypted_with(
+        trust: &str,
+        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
+    ) -> Self {
+        let all = |channels| trusting(trust, change(channels));
+        Self::made(World::shared().await.unwrap(), all, ENCRYPTED).await
+    }
+
     /// The same, in a world of the test's own.
     pub(crate) async fn encrypted_in(world: &'static Surroundings, trust: &str) -> Self {
-        let change = |mut channels: Vec<PracticeChannel>| {
-            for channel in &mut channels {
-                channel.more = format!("trust = {trust:?}\n");
-            }
-            channels
-        };
-        Self::made(world, change, ENCRYPTED).await
+        Self::made(world, |channels| trusting(trust, channels), ENCRYPTED).await
     }
 
     /// A practice without encryption, in a world of the test's own, with the gateway not yet started.

@@ -166,11 +166,13 @@ impl Mailroom {
         };
         let ancestors = Ancestors::of(&letter);
         let named: Vec<MessageId> = ancestors.ids().cloned().collect();
-        let known = self.store.known_threads(channel, sender, &named).await.unwrap();
+        let asked: Vec<MessageId> = named.iter().chain(&letter.message_id).cloned().collect();
+        let known = self.store.known_threads(channel, sender, &asked).await.unwrap();
         let facts = Known {
             is_nameless: false,
             own: letter.message_id.as_ref(),
             seen: &known.by_message_id,
+            awaited_in: letter.message_id.as_ref().and_then(|id| known.awaiting(id)),
             newest: known.newest,
         };
         let conversation = match place(ThreadBy::Thread, &ancestors, facts) {
@@ -191,6 +193,7 @@ impl Mailroom {
             stays: false,
             kept_back: None,
             again_at: None,
+            unread_id: None,
             at: NOW,
         };
         let Placed::In(placed) = self.store.place_letter(placing.clone()).await.unwrap() else {
@@ -221,6 +224,11 @@ impl Remembered {
             [only] if is_single => Some(*only),
             _ => None,
         }
+    }
+
+    /// Where letters answer a letter of this id, which has not come yet.
+    fn awaiting(&self, id: u8) -> Option<ConversationId> {
+        self.home(id).filter(|_| !self.bearers.contains_key(&id))
     }
 
     fn note(&mut self, sent: &Sent, conversation: ConversationId) {
@@ -254,6 +262,31 @@ async fn b78_letters_of_a_thread_whose_beginning_is_unknown_share_a_room() {
     assert_eq!(mailroom.place(&channel, &erik, &answer(2)).await, (room, true));
     let (others, is_led) = mailroom.place(&channel, &labor, &answer(3)).await;
     assert!(!is_led && others != room, "never another's");
+}
+
+/// L187: a mail server delivers an answer before the letter it answers. Both are one thread, and so are
+/// all that follow.
+#[tokio::test]
+async fn l187_a_letter_that_its_answer_overtook_comes_into_the_room_of_the_answer() {
+    let mut mailroom = Mailroom::new().await;
+    let channel = ChannelName::new("kim").unwrap();
+    let [erik, labor] = ["erik@a.kim.telematik", "labor@a.kim.telematik"]
+        .map(|address| Correspondent::Mail(MailAddress::new(address).unwrap()));
+    let letter = |own, answers: &[u8]| Sent {
+        channel: 0,
+        sender: 0,
+        own: Some(own),
+        in_reply_to: answers.to_vec(),
+        references: answers.to_vec(),
+    };
+    let (room, _) = mailroom.place(&channel, &erik, &letter(1, &[0])).await;
+    assert_eq!(mailroom.place(&channel, &erik, &letter(0, &[])).await, (room, true));
+    assert_eq!(mailroom.place(&channel, &erik, &letter(2, &[0])).await, (room, true));
+    let (others, is_led) = mailroom.place(&channel, &labor, &letter(0, &[])).await;
+    assert!(!is_led && others != room, "never another's");
+    // A second mail of this name is none that anybody waited for.
+    let (second, is_led) = mailroom.place(&channel, &erik, &letter(0, &[])).await;
+    assert!(!is_led && second != room);
 }
 
 /// R08: whatever ids two correspondents choose on two channels, a letter never comes into the
@@ -297,8 +330,11 @@ fn r08_no_choice_of_ids_leads_astray() {
                     .filter(|id| sent.own != Some(**id))
                     .filter_map(|id| own.home(*id))
                     .collect();
+                let awaited = sent.own.filter(|id| !named.contains(id));
+                let awaited = awaited.and_then(|id| own.awaiting(id));
                 if was_led {
-                    prop_assert!(sure.contains(&went), "led by an id that is not sure");
+                    let is_sure = sure.contains(&went) || awaited == Some(went);
+                    prop_assert!(is_sure, "led by an id that is not sure");
                 } else {
                     prop_assert!(!own.conversations.contains(&went), "not in a new room");
                 }
@@ -307,6 +343,9 @@ fn r08_no_choice_of_ids_leads_astray() {
                 });
                 if all_are_sure && sure.len() == 1 {
                     prop_assert!(was_led, "a thread that is sure was not followed");
+                }
+                if awaited.is_some() && !named.iter().any(|id| own.seen.contains_key(id)) {
+                    prop_assert!(was_led, "it was answered before it came, and went elsewhere");
                 }
                 own.note(sent, went);
             }

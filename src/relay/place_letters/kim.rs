@@ -87,10 +87,11 @@ pub(super) async fn place_undecrypted(
     let notice = notice(line, &phrase);
     let conversation = superseded(ctx, new.head, &channel.name, correspondent).await?;
     let now = ctx.clock.now();
-    // Whose ids it bears is not known, and the letter itself will bring them.
+    // Which ids it names is not known; its own one leads answers here that are readable before it is.
     let placing = Placing {
         fingerprint: new.read.fingerprint,
         kept_back: Some(KeptBack::Undecrypted),
+        unread_id: new.outer.message_id.as_ref(),
         again_at: Some(now + line.inbox.patience.undecrypted_wait(0)),
         ..of_a_notice(id, &channel.name, correspondent, conversation, now)
     };

@@ -226,6 +226,11 @@ impl CmCore {
         self.state().mishaps.push(rule);
     }
 
+    /// Whether something is still to go wrong there.
+    pub fn is_armed(&self, at: CmStep) -> bool {
+        self.state().mishaps.iter().any(|rule| rule.at == at)
+    }
+
     /// Nothing goes wrong any more; what is held is released.
     pub fn behaves(&self) {
         self.state().mishaps.clear();
