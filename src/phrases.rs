@@ -371,7 +371,9 @@ impl Phrase {
             Self::LetterUndecrypted { trouble, sender, at } => {
                 ("letter-undecrypted", unseen(language, trouble.word(), sender.as_deref(), *at))
             }
-            Self::LetterDecrypted => plain("letter-decrypted"),
+            Self::LetterDecrypted { sender, at } => {
+                ("letter-decrypted", unseen(language, "decrypted", sender.as_deref(), *at))
+            }
             Self::LetterWithheld { doubt, sender, at } => {
                 ("letter-withheld", unseen(language, doubt.word(), sender.as_deref(), *at))
             }

@@ -88,11 +88,11 @@ fn mail(to: &str, number: usize, bytes: usize, rng: &mut StdRng) -> Vec<u8> {
     rng.fill_bytes(&mut file);
     let (from, id) = ("klinik@nord.kim.telematik", format!("mess{number}@kim.local"));
     let service = "KIM-Mail;Default;V1.0";
-    let head =
-        KimHead { from, to, subject: "Befund", message_id: &id, dienstkennung: service };
+    let head = KimHead { from, to, subject: "Befund", message_id: &id, dienstkennung: service };
     let text = format!("Guten Tag, anbei Befund {number}.");
     let answers = "In-Reply-To: <faden@kim.local>\r\n";
-    let files: [(&str, &str, &str, &[u8]); 1] = [("application/pdf", "Befund.pdf", "Befund", &file)];
+    let files: [(&str, &str, &str, &[u8]); 1] =
+        [("application/pdf", "Befund.pdf", "Befund", &file)];
     [answers.as_bytes(), &ready_made::with_files(&head, &text, &files)].concat()
 }
 

@@ -46,10 +46,8 @@ impl Stub {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new()
-            .fallback(answer)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(front);
+        let router =
+            Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(front);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let mut homeserver = real.clone();

@@ -2,7 +2,7 @@
 
 use super::{
     date::date,
-    header::{HEADER_BYTES_MAX, HeaderBlock, message_ids, text},
+    header::{HEADER_BYTES_MAX, HeaderBlock, text},
     skeleton::Skeleton,
 };
 use crate::model::{OuterHead, SaidService, ServiceId};
@@ -18,9 +18,6 @@ pub fn outer_head(head: &[u8]) -> OuterHead {
         service: said(&block),
         is_encrypted: block.has("X-KOM-LE-Version"),
         has_error: block.has("X-KIM-Fehlermeldung"),
-        message_id: block
-            .first("Message-ID")
-            .and_then(|value| message_ids(value).into_iter().next()),
         written: block.first("Date").and_then(date),
         expires: block.first("Expires").and_then(date),
     }

@@ -104,6 +104,8 @@ pub enum Trouble {
     TooLarge,
     /// The recipient's own mailbox has no room.
     MailboxFull,
+    /// The store for large KIM mails (KAS) has no room for this account.
+    QuotaUsedUp,
     ContentRefused,
     Login,
     Unreachable,
@@ -119,11 +121,12 @@ pub enum Trouble {
 
 impl Trouble {
     /// Every trouble.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RecipientRefused,
         Self::SenderRefused,
         Self::TooLarge,
         Self::MailboxFull,
+        Self::QuotaUsedUp,
         Self::ContentRefused,
         Self::Login,
         Self::Unreachable,
@@ -140,6 +143,7 @@ impl Trouble {
             Self::SenderRefused => "sender",
             Self::TooLarge => "size",
             Self::MailboxFull => "mailbox",
+            Self::QuotaUsedUp => "quota",
             Self::ContentRefused => "content",
             Self::Login => "login",
             Self::Unreachable => "unreachable",

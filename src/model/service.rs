@@ -4,8 +4,6 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use super::MessageId;
-
 /// A Dienstkennung: `Anwendung;Typ;Version` (KIM-9), such as `KIM-Mail;Default;V1.0`.
 ///
 /// The sender writes it and nobody checks it, so it is kept only in its form: two or three words of
@@ -95,8 +93,6 @@ pub struct OuterHead {
     pub is_encrypted: bool,
     /// It bears X-KIM-Fehlermeldung.
     pub has_error: bool,
-    /// The id that the mail within has, too.
-    pub message_id: Option<MessageId>,
     /// Its Date.
     pub written: Option<OffsetDateTime>,
     /// When its mail service deletes it, as it says itself.

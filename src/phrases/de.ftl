@@ -9,6 +9,7 @@ dispatch-try-later = Noch nicht übergeben: { $trouble ->
     [sender] Der Mailserver nimmt von unserer Adresse zurzeit nichts an.
     [size] Der Mailserver hat zurzeit nicht genug Platz.
     [mailbox] Das Postfach der Gegenseite ist zurzeit voll.
+    [quota] Der Speicher für große KIM-Nachrichten ist zurzeit ausgeschöpft.
     [content] Der Mailserver konnte die Antwort zurzeit nicht verarbeiten.
     [login] Die Anmeldung am Mailserver gelingt zurzeit nicht. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung.
     [unreachable] Der Mailserver ist zurzeit nicht erreichbar.
@@ -28,6 +29,7 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [sender] Der Mailserver nimmt von unserer Adresse nichts an. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [size] Die Antwort ist zu groß. Bitte schicken Sie weniger oder kleinere Dateien.
     [mailbox] Das Postfach der Gegenseite ist voll. Bitte rufen Sie dort an; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
+    [quota] Der Speicher für große KIM-Nachrichten ist ausgeschöpft. Bitte schicken Sie kleinere Dateien, oder schreiben Sie später !erneut.
     [content] Der Mailserver hat den Inhalt abgelehnt. Bitte prüfen Sie die Dateien oder wählen Sie einen anderen Weg.
     [login] Die Anmeldung am Mailserver ist zu lange nicht gelungen. Bitte sehen Sie bei KIM nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN), und informieren Sie sonst Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
     [unreachable] Der Mailserver war zu lange nicht erreichbar. Bitte informieren Sie Ihre Systemverwaltung; schreiben Sie danach !erneut, oder wählen Sie einen anderen Weg.
@@ -172,8 +174,15 @@ letter-undecrypted =
         [large-mails] Der Brief ist groß, und der Empfang großer Nachrichten ist für diese Adresse nicht eingeschaltet. Bitte lassen Sie ihn einschalten.
         [form] Die Nachricht ist nicht so verschlüsselt, wie KIM es vorsieht. Bitte fragen Sie beim Absender nach.
        *[other] Einen genauen Grund nennt das Clientmodul nicht. Bitte wenden Sie sich an Ihre Systemverwaltung.
-    } Der Brief liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er hier oder in dem Raum, zu dem er gehört.
-letter-decrypted = Ein Brief, der sich zuerst nicht entschlüsseln ließ, ist inzwischen entschlüsselt. Er steht hier oder in dem Raum, zu dem er gehört.
+    } Der Brief liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er in dem Raum, zu dem er gehört.
+letter-decrypted =
+    Erledigt: Ein Brief, der sich zuerst nicht entschlüsseln ließ, ist inzwischen entschlüsselt und steht in dem Raum, zu dem er gehört. { $sender ->
+        [none] Absender: nicht angegeben
+       *[other] Absender nach eigener Angabe: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , geschrieben am { $day } um { $time } Uhr
+    }.
 letter-withheld =
     Vorsicht: KIM bestätigt diesen Brief nicht. { $sender ->
         [none] Absender: nicht angegeben

@@ -9,6 +9,7 @@ dispatch-try-later = Not yet handed over: { $trouble ->
     [sender] the mail server accepts nothing from our address at the moment.
     [size] the mail server does not have enough room at the moment.
     [mailbox] the other side’s mailbox is full at the moment.
+    [quota] the store for large KIM messages is used up at the moment.
     [content] the mail server could not process the answer at the moment.
     [login] the login at the mail server does not work at the moment. For KIM, please check that the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator.
     [unreachable] the mail server cannot be reached at the moment.
@@ -28,6 +29,7 @@ dispatch-failed = Not delivered: { $trouble ->
     [sender] the mail server accepts nothing from our address. Please tell your administrator; then write !retry, or choose another way.
     [size] the answer is too large. Please send fewer or smaller files.
     [mailbox] the other side’s mailbox is full. Please call them; then write !retry, or choose another way.
+    [quota] the store for large KIM messages is used up. Please send smaller files, or write !retry later.
     [content] the mail server refused the content. Please check the files or choose another way.
     [login] the login at the mail server has not worked for too long. For KIM, please check that the practice’s card (SMC-B) is in its terminal and unlocked (PIN); otherwise please tell your administrator. Then write !retry, or choose another way.
     [unreachable] the mail server could not be reached for too long. Please tell your administrator; then write !retry, or choose another way.
@@ -172,8 +174,15 @@ letter-undecrypted =
         [large-mails] The letter is large, and receiving large messages is not switched on for this address. Please have it switched on.
         [form] The message is not encrypted as KIM requires. Please ask the sender.
        *[other] The Clientmodul gives no exact reason. Please tell your administrator.
-    } The letter stays in the mailbox and is fetched again now and then; when that works, it appears here or in the room it belongs to.
-letter-decrypted = A letter that could not be decrypted at first has been decrypted. It is here or in the room it belongs to.
+    } The letter stays in the mailbox and is fetched again now and then; when that works, it appears in the room it belongs to.
+letter-decrypted =
+    Done: a letter that could not be decrypted at first has been decrypted, and is in the room it belongs to. { $sender ->
+        [none] Sender: not given
+       *[other] Sender by its own account: { $sender }
+    }{ $day ->
+        [none] {""}
+       *[other] , written on { $day } at { $time }
+    }.
 letter-withheld =
     Caution: KIM does not confirm this letter. { $sender ->
         [none] Sender: not given

@@ -304,7 +304,10 @@ pub enum Phrase {
         at: Option<OffsetDateTime>,
     },
     /// In place of that, once it could be decrypted.
-    LetterDecrypted,
+    LetterDecrypted {
+        sender: Option<String>,
+        at: Option<OffsetDateTime>,
+    },
     /// KIM does not vouch for it, and its words wait for a speaker.
     LetterWithheld {
         doubt: KimDoubt,
@@ -455,6 +458,7 @@ impl Phrase {
             | Self::FileLost { .. }
             | Self::UnknownCommand { .. }
             | Self::LetterUndecrypted { sender: Some(_), .. }
+            | Self::LetterDecrypted { sender: Some(_), .. }
             | Self::LetterWithheld { sender: Some(_), .. }
             | Self::LetterForMachines { .. }
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,

@@ -234,8 +234,6 @@ impl LetterPlace {
         let placement = threading::place(channel.thread_by, &ancestors, facts);
         // If a mail could not be fetched or decrypted at first, a room already knows of it.
         let told = kim::told_before(ctx, stored).await?;
-        let whose = (placement, correspondent);
-        let placement = kim::goes_on(ctx, line, stored, (told, &new.outer), whose).await?;
         let head = new.head.filter(|_| told.is_none());
         let superseded = superseded(ctx, head, &channel.name, correspondent).await?;
         Ok(Self {
@@ -311,10 +309,9 @@ async fn place_letter(
         stays: doubt.is_some() || results.say_undecrypted(),
         kept_back: doubt.map(|_| KeptBack::Withheld),
         again_at: None,
-        unread_id: None,
         at: ctx.clock.now(),
     };
-    kim::has_come(ctx, line, place.told).await?;
+    kim::has_come(ctx, line, place.told, &letter).await?;
     let render = |name: &str| {
         let said = Said { head: &head, hints: &hints, left_out: &left_out };
         posts::render_all(name, &letter, warning.as_ref(), &said)
@@ -471,7 +468,6 @@ fn of_a_notice<'a>(
         stays: true,
         kept_back: None,
         again_at: None,
-        unread_id: None,
         at,
     }
 }
@@ -492,9 +488,9 @@ async fn place_notice(
             false => Phrase::MailOutOfReach,
         },
     );
-    let conversation = ctx.store.mailbox_notices(&channel.name, id).await?;
     let now = ctx.clock.now();
-    let placing = of_a_notice(id, &channel.name, correspondent, conversation, now);
+    let conversation = ctx.store.channel_notices(&channel.name, channel.kind(), now).await?;
+    let placing = of_a_notice(id, &channel.name, correspondent, Some(conversation), now);
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());

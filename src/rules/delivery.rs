@@ -21,12 +21,19 @@ fn of(at: Reached, why: &Why, is_final: bool) -> Trouble {
     match (at, coded) {
         (Reached::Login, _) => Trouble::Login,
         (Reached::Connect, _) => Trouble::Unreachable,
+        (Reached::Body, _) if says_quota(why) => Trouble::QuotaUsedUp,
         (_, Some(trouble)) => trouble,
         _ if !is_final => Trouble::Busy,
         (Reached::Sender, None) => Trouble::SenderRefused,
         (Reached::Recipient, None) => Trouble::RecipientRefused,
         (Reached::Body, None) => Trouble::ContentRefused,
     }
+}
+
+/// A Clientmodul says so when its store for large mails has no room (507 of the KAS becomes 521),
+/// whatever enhanced code stands beside it. Mail servers say 521 before the body (RFC 7504).
+fn says_quota(why: &Why) -> bool {
+    matches!(why, Why::Reply(reply) if reply.code == 521)
 }
 
 /// What the codes alone say. The enhanced code is more exact: 552 alone means too much for the
@@ -80,6 +87,9 @@ mod tests {
         check(Recipient, 550, "5.2.3", Trouble::TooLarge);
         check(Recipient, 552, "5.2.2", Trouble::MailboxFull);
         check(Body, 452, "4.2.2", Trouble::MailboxFull);
+        check(Body, 521, "5.2.2", Trouble::QuotaUsedUp);
+        check(Body, 521, "", Trouble::QuotaUsedUp);
+        check(Recipient, 521, "", Trouble::RecipientRefused);
         check(Body, 550, "5.1.1", Trouble::RecipientRefused);
         check(Recipient, 553, "5.1.8", Trouble::SenderRefused);
         check(Recipient, 554, "5.6.1", Trouble::ContentRefused);

@@ -88,6 +88,21 @@ async fn troubles(
         .collect())
 }
 
+impl Store {
+    /// The conversation in whose room the team is told about its channel; a new one if there is none.
+    pub async fn channel_notices(
+        &self,
+        channel: &ChannelName,
+        kind: ChannelKind,
+        at: OffsetDateTime,
+    ) -> Result<ConversationId, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let conversation = notices_of(&mut transaction, channel, kind, at).await?;
+        transaction.commit().await?;
+        Ok(conversation)
+    }
+}
+
 async fn keep(
     connection: &mut PgConnection,
     channel: &ChannelName,
@@ -115,8 +130,8 @@ async fn keep(
     Ok(())
 }
 
-/// The conversation in whose room the team is told about its channel: the one that tells of mails that
-/// cannot be fetched, or a new one.
+/// The conversation in whose room the team is told about its channel: the one that told of mails that
+/// cannot be fetched before there was a note of it, or a new one.
 async fn notices_of(
     connection: &mut PgConnection,
     channel: &ChannelName,

@@ -77,29 +77,6 @@ impl Sighting {
         Ok(())
     }
 
-    /// The outer head of a mail that nobody could read yet says that this is its id. Anybody may have
-    /// written it, so it makes no other sighting ambiguous.
-    pub(super) async fn of_unread(
-        self,
-        connection: &mut PgConnection,
-        id: &MessageId,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query!(
-            "insert into thread_ids
-                 (channel, correspondent_id, message_id, conversation_id, seen_at)
-             select channel, correspondent_id, $2, id, $3
-             from conversations
-             where id = $1
-             on conflict (channel, correspondent_id, message_id) do nothing",
-            self.conversation.0,
-            id.as_str(),
-            self.at,
-        )
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-
     /// A letter names these ids, each once.
     pub(super) async fn of_named(
         self,

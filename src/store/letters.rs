@@ -91,8 +91,6 @@ pub struct Placing<'a> {
     pub kept_back: Option<KeptBack>,
     /// When its mail, which the Clientmodul could not decrypt, is fetched again.
     pub again_at: Option<OffsetDateTime>,
-    /// The Message-ID of such a mail, as its outer head has it.
-    pub unread_id: Option<&'a MessageId>,
     pub at: OffsetDateTime,
 }
 
@@ -355,9 +353,6 @@ impl Store {
         let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
             sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;
-        }
-        if let Some(unread) = placing.unread_id {
-            sighting.of_unread(&mut transaction, unread).await?;
         }
         let others: Vec<&MessageId> =
             placing.ancestors.iter().filter(|id| placing.message_id != Some(id)).collect();

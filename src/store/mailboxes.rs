@@ -376,40 +376,6 @@ impl Store {
         .await?;
         Ok(id.map(LetterId))
     }
-
-    /// The conversation that tells of mails of a channel of which not even a head could be fetched.
-    pub async fn mailbox_notices(
-        &self,
-        channel: &ChannelName,
-        letter: LetterId,
-    ) -> Result<Option<crate::model::ConversationId>, StoreError> {
-        let id = sqlx::query_scalar!(
-            r#"select coalesce(
-                 (
-                     select conversation_id
-                     from letters
-                     where channel = $1
-                       and out_of_reach
-                       and octet_length(raw) <= $3
-                       and id <> $2
-                       and conversation_id is not null
-                     order by id desc
-                     limit 1
-                 ),
-                 (
-                     select conversation_id
-                     from channel_notices
-                     where channel = $1
-                 )
-             ) as id"#,
-            channel.as_str(),
-            letter.0,
-            super::seal::SEAL_BYTES as i32,
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(id.map(crate::model::ConversationId))
-    }
 }
 
 /// Takes a key from what was noted under it.

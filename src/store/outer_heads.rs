@@ -9,7 +9,7 @@ use super::{
     mailboxes::{bigint, marks, names, settle},
 };
 use crate::{
-    model::{ChannelName, LetterId, MailKey, MailboxId, MessageId, OuterHead, SaidService},
+    model::{ChannelName, LetterId, MailKey, MailboxId, OuterHead, SaidService},
     rules::looking::Marks,
 };
 
@@ -40,10 +40,6 @@ pub struct OuterOfLetter {
     pub service: SaidService,
     /// Nothing: its outer head was not seen.
     pub is_encrypted: Option<bool>,
-    /// What identified its mail by the outer head, if its key still names it.
-    pub identity: Option<[u8; 32]>,
-    /// The id that the outer head gave it, under the same condition.
-    pub message_id: Option<MessageId>,
 }
 
 impl Store {
@@ -60,7 +56,6 @@ impl Store {
                  service,
                  is_encrypted,
                  has_error,
-                 message_id,
                  written_at as "written_at: Moment",
                  expires_at as "expires_at: Moment"
              from outer_heads
@@ -74,7 +69,6 @@ impl Store {
                 service: SaidService::from_stored(row.service.as_deref()),
                 is_encrypted: row.is_encrypted,
                 has_error: row.has_error,
-                message_id: row.message_id.as_deref().and_then(|id| MessageId::new(id).ok()),
                 written: row.written_at.and_then(|at| at.get()),
                 expires: row.expires_at.and_then(|at| at.get()),
             };
@@ -96,8 +90,8 @@ impl Store {
         sqlx::query!(
             "insert into outer_heads
                  (mailbox_id, mail_key, seen_at, listed_bytes, head_digest, service, is_encrypted,
-                  has_error, written_at, expires_at, message_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                  has_error, written_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              on conflict (mailbox_id, mail_key) do update
              set seen_at = excluded.seen_at,
                  listed_bytes = excluded.listed_bytes,
@@ -106,8 +100,7 @@ impl Store {
                  is_encrypted = excluded.is_encrypted,
                  has_error = excluded.has_error,
                  written_at = excluded.written_at,
-                 expires_at = excluded.expires_at,
-                 message_id = excluded.message_id",
+                 expires_at = excluded.expires_at",
             mailbox.0,
             key.as_str(),
             at,
@@ -118,7 +111,6 @@ impl Store {
             head.has_error,
             head.written,
             head.expires,
-            head.message_id.as_ref().map(MessageId::as_str),
         )
         .execute(&self.pool)
         .await?;
@@ -149,17 +141,7 @@ impl Store {
     /// What was seen of a letter's outer head before it was fetched.
     pub async fn outer_of_letter(&self, letter: LetterId) -> Result<OuterOfLetter, StoreError> {
         let row = sqlx::query!(
-            r#"select
-                 outer_service,
-                 outer_encrypted,
-                 outer_head.head_digest as "head_digest?",
-                 outer_head.message_id as "message_id?"
-             from letters
-             left join outer_heads as outer_head
-               on outer_head.mailbox_id = letters.mailbox_id
-              and outer_head.mail_key = letters.mail_key
-              and letters.left_at is null
-             where id = $1"#,
+            "select outer_service, outer_encrypted from letters where id = $1",
             letter.0,
         )
         .fetch_optional(&self.pool)
@@ -167,8 +149,6 @@ impl Store {
         Ok(row.map_or_else(OuterOfLetter::default, |row| OuterOfLetter {
             service: SaidService::from_stored(row.outer_service.as_deref()),
             is_encrypted: row.outer_encrypted,
-            identity: marks(None, row.head_digest).head,
-            message_id: row.message_id.as_deref().and_then(|id| MessageId::new(id).ok()),
         }))
     }
 

@@ -266,8 +266,8 @@ impl Day {
     async fn what_is_not_quite_right_comes_in_the_afternoon(&self) {
         let forms = [IntegrityForm::Replaced, IntegrityForm::Enclosed, IntegrityForm::Unchanged];
         let results: [&[&str]; 4] = [&["07"], &["01", "02"], &["X1"], &[]];
-        for (number, result) in results.into_iter().cycle().take(12).enumerate() {
-            let form = forms[number % forms.len()];
+        for (number, result) in results.iter().cycle().take(12).enumerate() {
+            let form = forms[number / results.len() % forms.len()];
             self.doubtful(number % PARTNERS.len(), AsRead::integrity(result, form));
         }
         for number in 0..8 {

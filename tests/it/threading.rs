@@ -193,7 +193,6 @@ impl Mailroom {
             stays: false,
             kept_back: None,
             again_at: None,
-            unread_id: None,
             at: NOW,
         };
         let Placed::In(placed) = self.store.place_letter(placing.clone()).await.unwrap() else {

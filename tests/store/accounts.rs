@@ -4,7 +4,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use umstieg::{
-    model::{AccountSide, AccountTrouble, ChannelKind, LetterId, Notice, Substance},
+    model::{AccountSide, AccountTrouble, ChannelKind, Notice, Substance},
     rules::accounts::{AccountNews, AccountSight},
     store::StoreError,
 };
@@ -69,9 +69,12 @@ async fn kim_6_37_each_account_is_told_of_for_itself_in_one_room_of_its_channel(
     assert_eq!(tables.sql(stand).await, "kim|inbox, labor|inbox");
     let rooms = "select channel, conversation_id from channel_notices order by 1";
     assert_eq!(tables.sql(rooms).await, "kim|1, labor|2");
-    let of_mails = tables.store.mailbox_notices(&name("kim"), LetterId(7)).await.unwrap();
-    assert_eq!(of_mails.map(|id| id.0), Some(1));
-    assert_eq!(tables.store.mailbox_notices(&name("fax"), LetterId(7)).await.unwrap(), None);
+    let of_mails = tables.store.channel_notices(&name("kim"), ChannelKind::Kim, NOW).await.unwrap();
+    assert_eq!(of_mails.0, 1);
+    let of_fax = tables.store.channel_notices(&name("fax"), ChannelKind::Fax, NOW).await.unwrap();
+    assert_eq!(of_fax.0, 3);
+    let again = tables.store.channel_notices(&name("fax"), ChannelKind::Fax, NOW).await.unwrap();
+    assert_eq!(again, of_fax);
 }
 
 /// KIM-36: the tables name the channel and a word, and nobody.

@@ -429,7 +429,6 @@ pub(crate) fn placing<'a>(
         stays: false,
         kept_back: None,
         again_at: None,
-        unread_id: None,
         at: NOW,
     }
 }

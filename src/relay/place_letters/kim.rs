@@ -10,11 +10,10 @@ use crate::{
         ChannelKind, Correspondent, KeptBack, KimResults, KimTrouble, Letter, LetterId, Notice,
     },
     phrases::Phrase,
-    relay::{Ctx, Line, notices::notice, stored_mail},
+    relay::{Ctx, Line, notices::notice},
     rules::{
         kim_trust::{KimVerdict, verdict},
         posts,
-        threading::Placement,
     },
     store::{OuterOfLetter, Placing, StoreError, StoredLetter},
 };
@@ -72,8 +71,9 @@ pub(super) fn sender_of(letter: &Letter) -> Option<String> {
     }
 }
 
-/// Tells the correspondent's room of a mail that could not be decrypted. The Clientmodul's words bear
-/// the sender's name and are not said: the gateway says what happened (KIM-15).
+/// Tells the team of a mail that could not be decrypted, in the room about the channel: to which thread it
+/// belongs nobody knows before it is read, and a locked card opens no room for each letter. The
+/// Clientmodul's words bear the sender's name and are not said: the gateway says what happened (KIM-15).
 pub(super) async fn place_undecrypted(
     ctx: &Ctx,
     line: &Line,
@@ -85,15 +85,17 @@ pub(super) async fn place_undecrypted(
     let letter = &new.read.letter;
     let phrase = Phrase::LetterUndecrypted { trouble, sender: sender_of(letter), at: letter.date };
     let notice = notice(line, &phrase);
-    let conversation = superseded(ctx, new.head, &channel.name, correspondent).await?;
     let now = ctx.clock.now();
-    // Which ids it names is not known; its own one leads answers here that are readable before it is.
+    let conversation = match superseded(ctx, new.head, &channel.name, correspondent).await? {
+        Some(conversation) => conversation,
+        None => ctx.store.channel_notices(&channel.name, channel.kind(), now).await?,
+    };
+    // Whose ids it bears is not known, and the letter itself will bring them.
     let placing = Placing {
         fingerprint: new.read.fingerprint,
         kept_back: Some(KeptBack::Undecrypted),
-        unread_id: new.outer.message_id.as_ref(),
         again_at: Some(now + line.inbox.patience.undecrypted_wait(0)),
-        ..of_a_notice(id, &channel.name, correspondent, conversation, now)
+        ..of_a_notice(id, &channel.name, correspondent, Some(conversation), now)
     };
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
     if let Some(conversation) = place_as(ctx, line, stored, placing, render).await? {
@@ -111,34 +113,16 @@ pub(super) async fn told_before(
     Ok(ctx.store.is_undecrypted(earlier).await?.then_some(earlier))
 }
 
-/// A letter that opened no conversation of others goes on where the room was told of it, if its outer
-/// head shows that it is that mail.
-pub(super) async fn goes_on(
-    ctx: &Ctx,
-    line: &Line,
-    stored: &StoredLetter,
-    (told, outer): (Option<LetterId>, &OuterOfLetter),
-    (placement, correspondent): (Placement, &Correspondent),
-) -> Result<Placement, StoreError> {
-    if told.is_none() || placement != Placement::Open {
-        return Ok(placement);
-    }
-    let own = stored_mail::head_identity(&ctx.store, stored.id).await?;
-    if own.is_none() || own != outer.identity {
-        return Ok(placement);
-    }
-    let there = superseded(ctx, told, &line.channel.name, correspondent).await?;
-    Ok(there.map_or(placement, Placement::Continue))
-}
-
 /// Replaces what the room was told while the mail could not be decrypted. Before the letter has its
 /// place: a crash between the two loses nothing.
 pub(super) async fn has_come(
     ctx: &Ctx,
     line: &Line,
     told: Option<LetterId>,
+    letter: &Letter,
 ) -> Result<(), StoreError> {
     let Some(told) = told else { return Ok(()) };
-    let notice: Notice = notice(line, &Phrase::LetterDecrypted);
+    let decrypted = Phrase::LetterDecrypted { sender: sender_of(letter), at: letter.date };
+    let notice: Notice = notice(line, &decrypted);
     ctx.store.replace_notice_of(told, &notice).await
 }

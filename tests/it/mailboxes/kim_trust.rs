@@ -123,7 +123,7 @@ async fn kim_15_a_mail_that_could_not_be_decrypted_is_told_of_by_the_gateway() {
     assert_eq!(server.was_asked("RETR", None), 1, "it waits before it is fetched again");
 }
 
-/// The card is unlocked: the letter comes, where the room was told of it, and the notice is replaced.
+/// The card is unlocked: the letter comes into a room with its sender, and the notice is replaced.
 #[tokio::test]
 async fn kim_15_once_it_is_decrypted_the_letter_comes_and_the_notice_is_replaced() {
     let practice = MailboxPractice::new().await;
@@ -157,8 +157,13 @@ async fn kim_15_once_it_is_decrypted_the_letter_comes_and_the_notice_is_replaced
     server.holds(&[("1", decrypted.as_bytes())]);
     channel.until(|| async { channel.has_all(&[decrypted.as_bytes()]).await }).await.unwrap();
     channel.until(|| async { channel.count("state = 'posted'").await == 2 }).await.unwrap();
-    let conversations = "select count(distinct conversation_id) from letters";
-    assert_eq!(practice.query(conversations).await, "1");
+    // The room about the channel was told; the letter has one with its sender.
+    let rooms = "select string_agg(key, ' ' order by letters.id)
+                 from letters
+                 join conversations on conversations.id = conversation_id
+                 join correspondents on correspondents.id = correspondent_id";
+    let rooms = practice.query(rooms).await;
+    assert!(rooms.starts_with("unknown ") && rooms.contains('@'), "{rooms}");
     let replaced = "select count(*) from posts as newer join posts as notice
                     on notice.id = newer.replaces and notice.speaker = 'bot'";
     assert_eq!(practice.query(replaced).await, "1");

@@ -206,7 +206,8 @@ async fn what_could_not_be_decrypted_comes_once_it_can_be() {
     server.does("TOP", None, outer("klar", "KIM-Mail;Default;V1.0"));
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
-    ctx.channels.values_mut().next().unwrap().inbox.patience.aside_first = Duration::from_secs(2);
+    ctx.channels.values_mut().next().unwrap().inbox.patience.undecrypted_first =
+        Duration::from_secs(2);
     channel.start();
     channel.until(|| async { channel.count("state = 'posted'").await == 1 }).await.unwrap();
     server.holds(&[("1", &decrypted)]);

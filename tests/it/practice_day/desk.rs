@@ -155,7 +155,7 @@ impl Day {
 
     /// Anna has asked at the other side, and releases every second letter that was held back.
     pub(super) async fn anna_releases_every_second(&self) {
-        let warnings: Vec<SeenEvent> = self
+        let mut warnings: Vec<SeenEvent> = self
             .anna
             .seen()
             .messages()
@@ -163,6 +163,8 @@ impl Day {
             .cloned()
             .collect();
         assert_eq!(warnings.len(), 12, "{warnings:#?}");
+        // The letters came one after the other, and their rooms with them.
+        warnings.sort_by_key(|warning| warning.origin_server_ts);
         for warning in warnings.iter().step_by(2) {
             let reply = self.anna.reply(&warning.room_id, warning.event_id(), "!freigeben");
             reply.await.unwrap();

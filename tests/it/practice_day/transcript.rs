@@ -20,40 +20,42 @@ async fn written(day: &Day) -> String {
     let seen = day.anna.seen();
     let mut texts = Vec::new();
     for room in day.anna.rooms().await.unwrap() {
-        let mut lines: Vec<_> = seen
-            .messages_in(&room.room_id)
-            .filter(|event| event.edit_of().is_none())
-            .map(|event| (place(&seen, event), line(day, &seen, event)))
-            .collect();
+        let mut lines = Vec::new();
+        let mut before = (usize::MAX, 0);
+        for event in seen.messages_in(&room.room_id).filter(|event| event.edit_of().is_none()) {
+            // What answers nothing, such as a hint, stands below what the room heard before it.
+            let place = place(&seen, event).unwrap_or((before.0, before.1 + 1));
+            if event.sender != day.anna.user_id {
+                before = place;
+            }
+            lines.push((place, line(day, &seen, event)));
+        }
         lines.sort();
         let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         let first = lines.first().cloned().unwrap_or_default();
-        let text = format!("══ {}\n{}\n", room.display_name, lines.join("\n"));
-        texts.push((first, text));
+        let (name, _number) = room.display_name.rsplit_once(' ').unwrap();
+        texts.push((first, format!("══ {name} …\n{}\n", lines.join("\n"))));
     }
     texts.sort();
     let all: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
     all.join("\n").replace(&format!("-{}", day.stage.tag), "")
 }
 
-/// Where an event stands: by the number of what it belongs to, then by its own kind.
-fn place(seen: &SeenTimeline, event: &SeenEvent) -> (usize, usize) {
+/// Where an event stands: by the number of what it belongs to, then by its own kind. Nothing where that
+/// is not said.
+fn place(seen: &SeenTimeline, event: &SeenEvent) -> Option<(usize, usize)> {
     let body = seen.shown_body(event.event_id()).unwrap_or_default();
     let own = number_of_words(body)
         .or_else(|| number_in(body, "Antwort "))
         .or_else(|| number_in(body, "Arztbrief-"))
         .or_else(|| number_in(body, "Aufnahme-"));
     if let Some(number) = own {
-        return (number, usize::from(event.has_file()));
+        return Some((number, usize::from(event.has_file())));
     }
-    let target = event.reply_to().and_then(|id| seen.messages().find(|it| it.event_id() == id));
-    match target {
-        Some(target) => {
-            let (number, depth) = place(seen, target);
-            (number, depth + 2)
-        }
-        None => (usize::MAX, 0),
-    }
+    let id = event.reply_to()?;
+    let target = seen.messages().find(|it| it.event_id() == id)?;
+    let (number, depth) = place(seen, target)?;
+    Some((number, depth + 2))
 }
 
 /// Who says what, as it is shown now.
