@@ -22,6 +22,7 @@ mod report;
 mod room_event;
 mod service;
 mod state;
+mod status;
 mod thread;
 mod trust;
 
@@ -51,5 +52,6 @@ pub use room_event::{
 pub(crate) use service::is_word as is_service_word;
 pub use service::{OuterHead, SaidService, ServiceId};
 pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
+pub use status::{StatusForm, StatusRequest};
 pub use thread::Seen;
 pub use trust::Trust;

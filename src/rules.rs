@@ -20,4 +20,5 @@ pub mod reported;
 pub mod retry;
 pub mod routing;
 pub mod service;
+pub mod status;
 pub mod threading;

@@ -45,6 +45,7 @@ pub mod seal;
 mod server_names;
 mod shown;
 mod sqlstate;
+mod statuses;
 mod strangers;
 mod takeover;
 
@@ -83,6 +84,7 @@ pub use reports::{
 };
 pub use room_events::{StoredEvent, UnreadableEvent};
 pub use server_names::NamesError;
+pub use statuses::StatusWish;
 pub use strangers::StrangeDispatch;
 pub use takeover::{Epoch, OneGateway, Sessions};
 

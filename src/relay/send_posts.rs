@@ -19,7 +19,7 @@ use super::{
 use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
     model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker, TransferEncoding},
-    rules::{posts, retry::is_suspect},
+    rules::{posts, retry::is_suspect, status},
     store::{Attempt, Conversation, Job, PostKind, StoreError, StoredPost},
 };
 
@@ -204,6 +204,9 @@ async fn send_post(
     portal: &OpenPortal,
     parsed: &mut ParsedLetter,
 ) -> Result<(), Stop> {
+    if post.until.is_some_and(|until| until <= ctx.clock.now()) {
+        return Ok(ctx.store.post_is_late(post.id).await?);
+    }
     let speaker = match post.speaker {
         Speaker::Ghost => portal.ghost.as_ref(),
         Speaker::Bot => ctx.homeserver.bot(),
@@ -220,9 +223,18 @@ async fn send_post(
         Some(None) => ctx.store.post_stands_alone(post.id).await?,
         None => {}
     }
+    if let Some(event_type) = &post.event_type {
+        let device = devices::device_id(ctx, speaker).await?;
+        content = status::completed(event_type, content, device.as_str());
+    }
     let content = posts::marked(content, &post.txn_id);
-    let saying =
-        Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
+    let saying = Saying {
+        speaker,
+        substance: post.substance,
+        event_type: post.event_type.as_deref().unwrap_or(posts::WORDS_TYPE),
+        content: &content,
+        txn_id: &post.txn_id,
+    };
     // In an encrypted room, this is known when the post is encrypted.
     let is_unheard =
         post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none();

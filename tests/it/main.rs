@@ -58,6 +58,7 @@ mod sandbox;
 mod sealing;
 mod secrecy;
 mod stage;
+mod statuses;
 mod store;
 mod structure;
 mod taken_back;

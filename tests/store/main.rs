@@ -19,5 +19,6 @@ mod posts_model;
 mod reports;
 mod rooms;
 mod rooms_model;
+mod statuses;
 mod tables;
 mod threads;
