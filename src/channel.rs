@@ -24,7 +24,7 @@ pub use subject::{Says, SubjectForm};
 
 use crate::model::{
     AddressError, ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter,
-    MailAddress, Trust,
+    MailAddress, ServiceId, Trust,
 };
 use caller::Caller;
 
@@ -243,6 +243,14 @@ impl Channel {
     pub fn extra_headers(&self) -> Vec<(String, String)> {
         match &self.dialect {
             Dialect::Kim(profile) => profile.extra_headers(&self.address),
+            Dialect::Fax(_) => Vec::new(),
+        }
+    }
+
+    /// The same of a receipt, for which a letter asked.
+    pub fn receipt_headers(&self, service: &ServiceId) -> Vec<(String, String)> {
+        match &self.dialect {
+            Dialect::Kim(profile) => profile.receipt_headers(service, &self.address),
             Dialect::Fax(_) => Vec::new(),
         }
     }

@@ -41,7 +41,9 @@ pub use ids::{
 pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
 pub use kim_results::{KIM_SENDING_FAULTS, KimResults};
 pub use language::Language;
-pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
+pub use letter::{
+    Attachment, Body, Defect, Layer, Letter, NamedAddress, ReceiptWish, TransferEncoding,
+};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};

@@ -15,6 +15,7 @@ pub mod kim_trust;
 pub mod looking;
 pub mod names;
 pub mod posts;
+pub mod receipts;
 pub mod renaming;
 pub mod reported;
 pub mod retry;

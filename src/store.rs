@@ -38,6 +38,7 @@ mod outer_heads;
 mod parked;
 mod portals;
 mod posts;
+mod receipts;
 mod rekey;
 mod reports;
 mod room_events;
@@ -78,6 +79,7 @@ pub use outer_heads::{LeftAlone, OuterOfLetter, SeenOuterHead};
 pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
+pub use receipts::{NewReceipt, ReceiptSent};
 pub use rekey::{RekeyError, RekeyProgress, SEALED, SealedColumn, UNSEALED, rekey};
 pub use reports::{
     NewReport, ReportStep, ReportTaken, ReportedDispatch, UnreportedDispatch, WaitingReport,

@@ -49,6 +49,7 @@ mod peers;
 mod phrases;
 mod portals;
 mod proxy;
+mod receipts;
 mod renaming;
 mod reports;
 mod reports_attacked;

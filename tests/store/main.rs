@@ -16,6 +16,7 @@ mod letters_model;
 mod model;
 mod posts;
 mod posts_model;
+mod receipts;
 mod reports;
 mod rooms;
 mod rooms_model;
