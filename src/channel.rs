@@ -48,6 +48,8 @@ pub struct Channel {
     pub language: Language,
     /// Which devices are believed in its rooms, and given the keys.
     pub trust: Trust,
+    /// Whether clients are told without being asked, in Beeper's form, what becomes of a message.
+    pub tells_clients: bool,
     /// How long a letter may lie in a room that no human has joined before there is an alarm.
     pub alarm: Duration,
     pub dialect: Dialect,
@@ -362,6 +364,7 @@ mod tests {
             collect: Duration::from_secs(20),
             language: Language::German,
             trust: Trust::CrossSigned,
+            tells_clients: false,
             alarm: Duration::from_secs(60),
             dialect,
         }

@@ -14,6 +14,15 @@ pub const ANSWER_TYPE: &str = "de.gematik.response.status";
 /// The block in which that answer stands.
 const ANSWER_BLOCK: &str = "de.gematik.response.status";
 
+/// The type of the event that tells clients what became of a message, as Beeper's bridges say it.
+pub const BRIDGED_TYPE: &str = "com.beeper.message_send_status";
+
+/// Whose network it is about.
+const NETWORK: &str = "umstieg";
+
+/// Stands for the correspondent's ghost until the event is sent.
+const GHOST: &str = "ghost";
+
 /// Something a client is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientStatus {
@@ -40,7 +49,8 @@ pub fn told(
         // It is answered once, whatever becomes of the dispatch later.
         StatusForm::Gematik if said.is_some() => None,
         StatusForm::Gematik => answer(state, may_have_arrived, message, words),
-        StatusForm::Beeper => None,
+        StatusForm::Beeper => bridged(state, may_have_arrived, message, words)
+            .filter(|news| goes_forward(said, news.said)),
     }
 }
 
@@ -82,16 +92,99 @@ fn answer(
     Some(ClientStatus { said, event_type: ANSWER_TYPE, content, has_words })
 }
 
+/// The same in the form of Beeper's bridges. There is no such event for what a report calls delayed, or
+/// where two reports contradict each other: what was said before it stands, and the room is told.
+///
+/// What failed is called retriable: `!erneut` hands it over again. What may have arrived is pending, so
+/// that no client offers to send it once more.
+fn bridged(
+    state: DeliveryState,
+    may_have_arrived: bool,
+    message: &str,
+    words: &str,
+) -> Option<ClientStatus> {
+    let pending = |said| (said, json!({ "status": "PENDING", "message": words }), true);
+    let (said, mut content, has_words) = match state {
+        DeliveryState::Accepted | DeliveryState::Delayed | DeliveryState::Relayed => {
+            (HANDED_OVER, json!({ "status": "SUCCESS", "delivered_to_users": [] }), false)
+        }
+        DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Discarded => {
+            (DELIVERED, json!({ "status": "SUCCESS", "delivered_to_users": [GHOST] }), false)
+        }
+        DeliveryState::Failed | DeliveryState::Undelivered if may_have_arrived => {
+            pending("unclear")
+        }
+        DeliveryState::Failed | DeliveryState::Undelivered => {
+            let failed = json!({
+                "status": "FAIL_RETRIABLE", "reason": "m.foreign_network_error", "message": words,
+            });
+            (FAILED, failed, true)
+        }
+        DeliveryState::Waiting => pending("waiting"),
+        DeliveryState::Unclear => pending("unclear"),
+        DeliveryState::Collecting
+        | DeliveryState::HandingOver
+        | DeliveryState::SendingBody
+        | DeliveryState::Contradicted
+        | DeliveryState::Withdrawn => return None,
+    };
+    if let Value::Object(fields) = &mut content {
+        fields.insert("network".to_owned(), json!(NETWORK));
+        fields.insert("m.relates_to".to_owned(), refers_to(message));
+    }
+    Some(ClientStatus { said, event_type: BRIDGED_TYPE, content, has_words })
+}
+
+const HANDED_OVER: &str = "handed_over";
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+
+/// Whether a client that was last told `before` may be told `next`: nothing twice, and nothing that takes
+/// back a success but that the mail did not arrive.
+fn goes_forward(before: Option<&str>, next: &str) -> bool {
+    match before {
+        Some(before) if before == next => false,
+        Some(DELIVERED) => false,
+        Some(HANDED_OVER) => matches!(next, DELIVERED | FAILED),
+        _ => true,
+    }
+}
+
 fn refers_to(message: &str) -> Value {
     json!({ "rel_type": "m.reference", "event_id": message })
 }
 
-/// The content of such an event as it leaves: with the device that says it.
-pub fn completed(event_type: &str, mut content: Value, device: &str) -> Value {
+/// What is known of such an event only when it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct StatusPlace<'a> {
+    /// The device that says it.
+    pub device: &'a str,
+    /// The correspondent's user, where there is one.
+    pub ghost: Option<&'a str>,
+    /// Whether anybody may report on its channel that a dispatch was delivered.
+    pub is_reported_on: bool,
+}
+
+/// The content of such an event as it leaves.
+pub fn completed(event_type: &str, mut content: Value, place: StatusPlace<'_>) -> Value {
     if event_type == ANSWER_TYPE
         && let Some(Value::Object(block)) = content.get_mut(ANSWER_BLOCK)
     {
-        block.insert("from_device".to_owned(), json!(device));
+        block.insert("from_device".to_owned(), json!(place.device));
+    }
+    if event_type == BRIDGED_TYPE
+        && let Value::Object(fields) = &mut content
+        && let Some(users) = fields.get("delivered_to_users").and_then(Value::as_array)
+    {
+        let is_delivered = !users.is_empty();
+        match place.ghost.filter(|_| is_delivered) {
+            Some(ghost) => fields.insert("delivered_to_users".to_owned(), json!([ghost])),
+            None if place.is_reported_on => {
+                fields.insert("delivered_to_users".to_owned(), json!([]))
+            }
+            // With a list, empty or not, a client would wait for it to be filled.
+            None => fields.remove("delivered_to_users"),
+        };
     }
     content
 }
@@ -157,7 +250,8 @@ mod tests {
     fn tim_15_an_answer_has_the_form_of_gematik_s_schema() {
         let content = |state, device| {
             let told = told(StatusForm::Gematik, (state, false), None, "$m", "Nicht zugestellt.");
-            completed(ANSWER_TYPE, told.unwrap().content, device)
+            let place = StatusPlace { device, ghost: None, is_reported_on: true };
+            completed(ANSWER_TYPE, told.unwrap().content, place)
         };
         let relation = json!({ "rel_type": "m.reference", "event_id": "$m" });
         assert_eq!(
@@ -211,5 +305,71 @@ mod tests {
         };
         assert!(is_for(None, None) && is_for(None, Some("A")) && is_for(Some("A"), Some("A")));
         assert!(!is_for(Some("B"), Some("A")) && !is_for(Some("A"), None));
+    }
+
+    #[test]
+    fn a_bridge_s_status_follows_the_dispatch() {
+        assert_eq!(
+            lines(StatusForm::Beeper, false, None),
+            [
+                "waiting: waiting",
+                "accepted: handed_over",
+                "delayed: handed_over",
+                "relayed: handed_over",
+                "delivered: delivered",
+                "read: delivered",
+                "discarded: delivered",
+                "undelivered: failed",
+                "failed: failed",
+                "unclear: unclear",
+            ]
+        );
+        let after_unclear = lines(StatusForm::Beeper, true, None).join(", ");
+        assert!(after_unclear.contains("failed: unclear, unclear: unclear"), "{after_unclear}");
+    }
+
+    /// The same is not said twice, and a success is taken back only by a failure.
+    #[test]
+    fn a_bridge_s_status_never_goes_backwards() {
+        let after = |said| lines(StatusForm::Beeper, false, Some(said)).join(", ");
+        assert_eq!(
+            after("handed_over"),
+            "delivered: delivered, read: delivered, discarded: delivered, \
+             undelivered: failed, failed: failed"
+        );
+        assert_eq!(after("delivered"), "");
+        assert!(!after("failed").contains("failed: failed"));
+        assert!(after("failed").contains("accepted: handed_over"), "it was tried again");
+    }
+
+    #[test]
+    fn a_bridge_s_status_has_the_fields_that_clients_know() {
+        let content = |state, ghost, is_reported_on| {
+            let told = told(StatusForm::Beeper, (state, false), None, "$m", "Worte").unwrap();
+            let place = StatusPlace { device: "D", ghost, is_reported_on };
+            completed(BRIDGED_TYPE, told.content, place)
+        };
+        let about = json!({ "rel_type": "m.reference", "event_id": "$m" });
+        let success = |users: Value| {
+            json!({
+                "network": "umstieg", "status": "SUCCESS", "delivered_to_users": users,
+                "m.relates_to": about,
+            })
+        };
+        let (ghost, none) = (Some("@kim_1:x"), None);
+        assert_eq!(content(DeliveryState::Accepted, ghost, true), success(json!([])));
+        assert_eq!(content(DeliveryState::Delivered, ghost, true), success(json!(["@kim_1:x"])));
+        assert_eq!(content(DeliveryState::Delivered, none, true), success(json!([])));
+        // A fax gateway's mail server reports nothing about the other side.
+        let mut without = success(json!([]));
+        without.as_object_mut().unwrap().remove("delivered_to_users");
+        assert_eq!(content(DeliveryState::Accepted, ghost, false), without);
+        assert_eq!(
+            content(DeliveryState::Failed, ghost, true),
+            json!({
+                "network": "umstieg", "status": "FAIL_RETRIABLE",
+                "reason": "m.foreign_network_error", "message": "Worte", "m.relates_to": about,
+            })
+        );
     }
 }

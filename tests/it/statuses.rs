@@ -2,16 +2,20 @@
 //! nothing.
 
 use serde_json::{Value, json};
-use umstieg::rules::status::ANSWER_TYPE;
+use umstieg::{
+    phrases::Phrase,
+    rules::status::{ANSWER_TYPE, BRIDGED_TYPE},
+};
 use umstieg_world::{
-    AddressTrouble, Client,
+    AddressTrouble, Client, PracticeChannel,
     client::{SeenEvent, SeenTimeline},
 };
 
 use crate::{
     encryption::{sees, strict_anna},
-    phrases::{HANDED_TO_KIM, told},
-    stage::{Stage, kim_mail},
+    phrases::{HANDED_TO_KIM, SOME_TIME, told},
+    reports::Reports,
+    stage::{Stage, kim_mail, message_id},
 };
 
 /// A text whose client asks for its status, with this lifetime.
@@ -103,4 +107,44 @@ async fn tim_15_what_cannot_leave_is_an_error_in_words() {
     let notice = stage.anna.seen();
     let notice = notice.messages().find(|m| m.reply_to() == Some(asked.as_str())).unwrap();
     assert_eq!(words, notice.body());
+}
+
+/// Where a setting says so, a client follows what becomes of its message: handed over, then delivered to
+/// the ghost. A report that comes twice says nothing new.
+#[tokio::test]
+async fn a_client_that_knows_bridges_follows_its_message() {
+    let stage = Stage::with(|mut channels: Vec<PracticeChannel>| {
+        for channel in &mut channels {
+            channel.more = "beeper_status = true\n".to_owned();
+        }
+        channels
+    })
+    .await;
+    let (erik, letter) = stage.letter_from("erik").await;
+    let asked = stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    told(&stage.anna, &asked, &HANDED_TO_KIM).await;
+    let reports = Reports {
+        stage: &stage,
+        recipient: erik.clone(),
+        about: message_id(&stage.mails(&erik, 1).await[0]),
+    };
+    reports.delivery("r1@x", "delivered", "2.0.0").await;
+    reports.delivery("r2@x", "delivered", "2.0.0").await;
+    stage.database_says("select count(*) from reports", "2").await;
+    stage.database_says("select count(*) from posts where state = 'pending'", "0").await;
+    let both = |seen: &SeenTimeline| {
+        let all: Vec<SeenEvent> =
+            seen.events.iter().filter(|event| event.kind == BRIDGED_TYPE).cloned().collect();
+        (all.len() >= 2).then_some(all)
+    };
+    let all = stage.anna.wait_for("both states of the message", both).await.unwrap();
+    let users: Vec<&Value> = all.iter().map(|event| &event.content["delivered_to_users"]).collect();
+    assert_eq!(users, [&json!([]), &json!([letter.sender])], "{all:#?}");
+    for event in &all {
+        assert_eq!(event.content["status"], json!("SUCCESS"));
+        assert_eq!(event.content["m.relates_to"]["event_id"], json!(asked));
+    }
+    stage.anna_is_told(&Phrase::DispatchDelivered { at: SOME_TIME }).await;
+    let said = "select count(*) from posts where event_type is not null";
+    assert_eq!(stage.query(said).await, "2");
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use umstieg::{
     model::{ConversationId, DeliveryState, StatusForm},
-    rules::status::ANSWER_TYPE,
+    rules::status::{ANSWER_TYPE, BRIDGED_TYPE},
     store::{IncomingEvent, NewPart, Resolution, StatusWish, StoredPart, StoredPost},
 };
 
@@ -64,6 +64,17 @@ impl Wishing<'_> {
         waiting
     }
 
+    /// What bridges would have said of an event, in order.
+    async fn bridged(&self, event: &str) -> Vec<Value> {
+        let told = self.told().await.into_iter();
+        told.filter(|post| {
+            post.event_type.as_deref() == Some(BRIDGED_TYPE)
+                && post.content["m.relates_to"]["event_id"] == json!(event)
+        })
+        .map(|post| post.content)
+        .collect()
+    }
+
     /// The answers of gematik's form: the event and the status of each.
     async fn answers(&self) -> Vec<(String, String)> {
         let text =
@@ -80,6 +91,7 @@ impl Wishing<'_> {
 }
 
 const ASKS: StatusWish = StatusWish { form: StatusForm::Gematik, until: None };
+const FOLLOWS: StatusWish = StatusWish { form: StatusForm::Beeper, until: None };
 
 #[tokio::test]
 async fn tim_15_who_asked_is_answered_once_and_nobody_else() {
@@ -214,7 +226,7 @@ fn tim_15_no_sequence_answers_twice_or_without_being_asked() {
             match step {
                 StatusStep::Says { asks } => {
                     let event = format!("${conversation}-{}", said.len());
-                    wishing.says(&event, if asks { &[ASKS] } else { &[] }).await;
+                    wishing.says(&event, if asks { &[ASKS, FOLLOWS] } else { &[] }).await;
                     said.push(event.clone());
                     asked.extend(asks.then_some(event));
                 }
@@ -253,9 +265,25 @@ fn tim_15_no_sequence_answers_twice_or_without_being_asked() {
             assert!(events.iter().all(|event| asked.contains(event)), "{events:?} of {asked:?}");
             let once = events.iter().enumerate().all(|(at, event)| !events[..at].contains(event));
             assert!(once, "{events:?}");
+            for event in &asked {
+                goes_forward(&wishing.bridged(event).await);
+            }
             agrees(tables, conversation).await;
         }
     });
+}
+
+/// Nothing is said twice in a row, and after a success only a delivery or a failure.
+fn goes_forward(said: &[Value]) {
+    for pair in said.windows(2) {
+        let [before, next] = pair else { continue };
+        assert_ne!(before, next);
+        if before["status"] == json!("SUCCESS") {
+            let is_delivered =
+                next["delivered_to_users"].as_array().is_some_and(|all| !all.is_empty());
+            assert!(is_delivered || next["status"] == json!("FAIL_RETRIABLE"), "{said:#?}");
+        }
+    }
 }
 
 /// Every message that asked, and whose dispatch is where an answer is certain, has one.
@@ -266,6 +294,7 @@ async fn agrees(tables: &StoreTables, conversation: ConversationId) {
          join dispatch_parts as part on part.event_id = wish.event_id
          join dispatches as dispatch on dispatch.id = part.dispatch_id
          where dispatch.conversation_id = {conversation}
+           and wish.form = 'gematik'
            and wish.said is null
            and (dispatch.state in ('accepted', 'delayed', 'relayed', 'delivered', 'read', 'discarded')
                or (dispatch.state in ('failed', 'undelivered') and not dispatch.may_have_arrived))"

@@ -59,6 +59,9 @@ impl PortalReader<'_> {
     /// What the client wants to be told that sent an event.
     async fn wishes(&self, json: &Value) -> Vec<StatusWish> {
         let mut wishes = Vec::new();
+        if self.line.channel.tells_clients {
+            wishes.push(StatusWish { form: StatusForm::Beeper, until: None });
+        }
         if let Some(request) = status_request(json) {
             // Which device ours is matters only to a client that names one.
             let own = match request.to_device {
