@@ -24,7 +24,7 @@ pub use subject::{Says, SubjectForm};
 
 use crate::model::{
     AddressError, ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter,
-    MailAddress, Trust,
+    MailAddress, ServiceId, Trust,
 };
 use caller::Caller;
 
@@ -48,6 +48,8 @@ pub struct Channel {
     pub language: Language,
     /// Which devices are believed in its rooms, and given the keys.
     pub trust: Trust,
+    /// Whether clients are told without being asked, in Beeper's form, what becomes of a message.
+    pub tells_clients: bool,
     /// How long a letter may lie in a room that no human has joined before there is an alarm.
     pub alarm: Duration,
     pub dialect: Dialect,
@@ -247,6 +249,14 @@ impl Channel {
         }
     }
 
+    /// The same of a receipt, for which a letter asked.
+    pub fn receipt_headers(&self, service: &ServiceId) -> Vec<(String, String)> {
+        match &self.dialect {
+            Dialect::Kim(profile) => profile.receipt_headers(service, &self.address),
+            Dialect::Fax(_) => Vec::new(),
+        }
+    }
+
     pub fn writes(&self) -> Writes {
         match self.dialect {
             Dialect::Kim(_) => Writes::MailWithAttachments,
@@ -354,6 +364,7 @@ mod tests {
             collect: Duration::from_secs(20),
             language: Language::German,
             trust: Trust::CrossSigned,
+            tells_clients: false,
             alarm: Duration::from_secs(60),
             dialect,
         }

@@ -16,7 +16,7 @@ mod sync;
 mod trial;
 
 pub use client::{Endpoint, Homeserver, HomeserverAccess, HomeserverAccessError};
-pub use decode::{decode, thread_root};
+pub use decode::{decode, status_request, thread_root};
 pub use encryption::{
     AttachmentError, Audience, Decrypted, DeviceError, DeviceNews, EncryptedContent, LockedOut,
     OwnDevice, RoomKey, Rotation, SeenMembers, SessionPlace, Spooled, Upload,

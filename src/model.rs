@@ -22,6 +22,7 @@ mod report;
 mod room_event;
 mod service;
 mod state;
+mod status;
 mod thread;
 mod trust;
 
@@ -40,7 +41,9 @@ pub use ids::{
 pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
 pub use kim_results::{KIM_SENDING_FAULTS, KimResults};
 pub use language::Language;
-pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
+pub use letter::{
+    Attachment, Body, Defect, Layer, Letter, NamedAddress, ReceiptWish, TransferEncoding,
+};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};
@@ -51,5 +54,6 @@ pub use room_event::{
 pub(crate) use service::is_word as is_service_word;
 pub use service::{OuterHead, SaidService, ServiceId};
 pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
+pub use status::{StatusForm, StatusRequest};
 pub use thread::Seen;
 pub use trust::Trust;

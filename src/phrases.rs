@@ -8,6 +8,7 @@ mod admin;
 mod help;
 mod local_time;
 mod phrase;
+mod receipt_standing;
 mod sentences;
 mod telling;
 
@@ -24,6 +25,7 @@ pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
 pub use phrase::Phrase;
+pub use receipt_standing::ReceiptStanding;
 pub use telling::{Telling, Tells};
 
 use local_time::in_germany;
@@ -242,6 +244,7 @@ impl Phrase {
             Self::DispatchAcceptedAgain { said } => {
                 with("dispatch-accepted-again", "said", nested(said))
             }
+            Self::DispatchOfReceipt { said } => with("dispatch-of-receipt", "said", nested(said)),
             Self::DispatchInterrupted => plain("dispatch-interrupted"),
             Self::DispatchDamaged => plain("dispatch-damaged"),
             Self::DispatchWithdrawn => plain("dispatch-withdrawn"),
@@ -364,6 +367,8 @@ impl Phrase {
                 let values = [("who", FluentValue::from(who.join(", "))), ("more", count(*more))];
                 ("letter-also-to", values.into_iter().collect())
             }
+            Self::LetterAsksReceipt { can_send: true } => plain("letter-asks-receipt"),
+            Self::LetterAsksReceipt { can_send: false } => plain("letter-asks-receipt-in-vain"),
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
@@ -459,6 +464,17 @@ impl Phrase {
             Self::ReleaseAnswersWarning => plain("release-answers-warning"),
             Self::ReleasedBy { user_id } => member("released-by", user_id),
             Self::OriginalWithheld => plain("original-withheld"),
+            Self::ReceiptNotAsked => plain("receipt-not-asked"),
+            Self::ReceiptAsked { user_id } => member("receipt-asked", user_id),
+            Self::ReceiptBefore { user_id, standing } => {
+                let standing = FluentValue::from(standing.word());
+                let values = [("member", foreign(user_id)), ("standing", standing)];
+                ("receipt-before", values.into_iter().collect())
+            }
+            Self::ReceiptSubject { subject } => {
+                with("receipt-subject", "subject", foreign(subject))
+            }
+            Self::ReceiptWords => plain("receipt-words"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())

@@ -38,6 +38,7 @@ mod outer_heads;
 mod parked;
 mod portals;
 mod posts;
+mod receipts;
 mod rekey;
 mod reports;
 mod room_events;
@@ -45,6 +46,7 @@ pub mod seal;
 mod server_names;
 mod shown;
 mod sqlstate;
+mod statuses;
 mod strangers;
 mod takeover;
 
@@ -77,12 +79,14 @@ pub use outer_heads::{LeftAlone, OuterOfLetter, SeenOuterHead};
 pub use parked::{ParkedItem, ParkedKind, Resolution};
 pub use portals::{Portal, PortalState};
 pub use posts::{PostKind, StoredPost};
+pub use receipts::{NewReceipt, ReceiptSent};
 pub use rekey::{RekeyError, RekeyProgress, SEALED, SealedColumn, UNSEALED, rekey};
 pub use reports::{
     NewReport, ReportStep, ReportTaken, ReportedDispatch, UnreportedDispatch, WaitingReport,
 };
 pub use room_events::{StoredEvent, UnreadableEvent};
 pub use server_names::NamesError;
+pub use statuses::StatusWish;
 pub use strangers::StrangeDispatch;
 pub use takeover::{Epoch, OneGateway, Sessions};
 

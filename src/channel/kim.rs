@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MailboxUse, ServiceClasses, WhyNot};
-use crate::model::MailAddress;
+use crate::model::{MailAddress, ServiceId};
 
 /// The two worlds of KIM. They share no mail: an address of one is unknown to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +103,11 @@ impl KimProfile {
     pub const REPORT_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// The entry for a chat's words in KIM's list of applications: the only one that the gateway writes
-    /// (KIM-33).
+    /// (KIM-33), but for receipts.
     const SERVICE: &str = "KIM-Mail;Default;V1.0";
+
+    /// The entry for receipts of messages that the KV's form carries, without its version.
+    const MESSAGE_RECEIPT: &str = "eNachricht;Eingangsbestaetigung";
 
     pub fn new(environment: KimEnvironment) -> Self {
         Self {
@@ -121,14 +124,47 @@ impl KimProfile {
     /// The outer mail shows these unencrypted to the mail services: nothing here names a person but the
     /// sender, whom the envelope names as well.
     pub(super) fn extra_headers(&self, own: &MailAddress) -> Vec<(String, String)> {
-        self.headers_of(Self::SERVICE, own)
-    }
-
-    fn headers_of(&self, service: &str, own: &MailAddress) -> Vec<(String, String)> {
-        let systems = &self.systems;
         // Machines that read other services answer by rules of their own, and some forbid the request
         // (KIM-31).
-        let asks = self.receipts == Receipts::Requested && service == Self::SERVICE;
+        self.headers_of(Self::SERVICE, own, self.receipts)
+    }
+
+    /// The same of a receipt, which asks for none itself (RFC 8098 §3).
+    pub(super) fn receipt_headers(
+        &self,
+        service: &ServiceId,
+        own: &MailAddress,
+    ) -> Vec<(String, String)> {
+        self.headers_of(service.as_str(), own, Receipts::NotRequested)
+    }
+
+    /// The Dienstkennung of a receipt for a mail of this one; nothing where a person sends none (KIM-31).
+    ///
+    /// KIM's list has `Eingangsbestaetigung` for messages of the KV alone. Assumed: a receipt for a KIM
+    /// mail between people is a KIM mail between people.
+    pub fn receipt_for(service: &ServiceId) -> Option<ServiceId> {
+        match (service.application().as_str(), service.kind().as_str()) {
+            ("kim-mail", "default") => ServiceId::new(Self::SERVICE),
+            ("enachricht", "lieferung") => {
+                let version = service.as_str().splitn(3, ';').nth(2);
+                let text = version.map_or_else(
+                    || Self::MESSAGE_RECEIPT.to_owned(),
+                    |version| format!("{};{version}", Self::MESSAGE_RECEIPT),
+                );
+                ServiceId::new(&text)
+            }
+            _ => None,
+        }
+    }
+
+    fn headers_of(
+        &self,
+        service: &str,
+        own: &MailAddress,
+        receipts: Receipts,
+    ) -> Vec<(String, String)> {
+        let systems = &self.systems;
+        let asks = receipts == Receipts::Requested && service == Self::SERVICE;
         let headers = [
             ("X-KIM-Dienstkennung", Some(service)),
             ("X-KIM-Sendersystem", Some(systems.system.as_str())),
@@ -164,7 +200,7 @@ mod tests {
         let mut profile = KimProfile::new(KimEnvironment::Production);
         profile.systems.system = "Umstieg;1".to_owned();
         change(&mut profile);
-        let headers = profile.headers_of(service, &own());
+        let headers = profile.headers_of(service, &own(), profile.receipts);
         headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
@@ -197,5 +233,27 @@ mod tests {
         for service in ["eEB;Anfrage;V1.1", "1ClickAbrechnung;Lieferung;V2.0"] {
             assert!(!headers(asks, service).contains(&asked), "{service}");
         }
+    }
+
+    #[test]
+    fn kim_31_a_receipt_has_its_own_dienstkennung_and_asks_for_none() {
+        let receipt = |service: &str| KimProfile::receipt_for(&ServiceId::new(service).unwrap());
+        for (service, expected) in [
+            ("KIM-Mail;Default;V1.0", Some("KIM-Mail;Default;V1.0")),
+            ("kim-mail;default;V2", Some("KIM-Mail;Default;V1.0")),
+            ("eNachricht;Lieferung;V2.1", Some("eNachricht;Eingangsbestaetigung;V2.1")),
+            ("eNachricht;Lieferung", Some("eNachricht;Eingangsbestaetigung")),
+            ("KIM-Mail;Abwesend;V1.0", None),
+            ("Arztbrief;VHitG-Versand;V1.2", None),
+            ("eEB;Anfrage;V1.1", None),
+        ] {
+            assert_eq!(receipt(service).as_ref().map(ServiceId::as_str), expected, "{service}");
+        }
+        let mut profile = KimProfile::new(KimEnvironment::Production);
+        profile.receipts = Receipts::Requested;
+        let service = receipt("KIM-Mail;Default;V1.0").unwrap();
+        let headers = profile.receipt_headers(&service, &own());
+        assert_eq!(headers.first().map(|(_, value)| value.as_str()), Some(service.as_str()));
+        assert!(headers.iter().all(|(name, _)| name != "Disposition-Notification-To"));
     }
 }

@@ -324,6 +324,7 @@ fn channel(
     let trust = section.text("trust", |text| {
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
+    let tells_clients = section.flag("beeper_status");
     let (inbox, outbox, dialect) = servers(section, kind, address.as_ref(), around, seen);
     section.close();
     let team = team?;
@@ -338,6 +339,7 @@ fn channel(
             collect: collect.unwrap_or(ChannelSettings::COLLECT_DEFAULT),
             language: language.unwrap_or(default_language),
             trust: trust.unwrap_or_default(),
+            tells_clients: tells_clients.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
             dialect: dialect?,
         },

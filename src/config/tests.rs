@@ -55,6 +55,7 @@ fn the_example_is_read_with_its_defaults() {
     assert_eq!(kim.channel.speakers, kim.channel.team);
     assert_eq!(kim.channel.collect, Duration::from_secs(20));
     assert_eq!(kim.channel.trust, Trust::CrossSigned);
+    assert!(!kim.channel.tells_clients, "clients of TI-M Pro show what they do not know");
     assert_eq!(kim.inbox.protocol, MailboxProtocol::Pop3);
     assert_eq!(kim.inbox.server.tls, TlsMode::Implicit);
     assert_eq!(kim.inbox.after_relay, AfterRelay::Keep, "KIM-11");

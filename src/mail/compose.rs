@@ -5,11 +5,12 @@ use mail_builder::{
     headers::content_type::ContentType,
     mime::{BodyPart, MimePart},
 };
-use sha2::{Digest, Sha256};
 use time::format_description::well_known::Rfc2822;
 
 use super::{
     attached,
+    boundary::boundary,
+    receipt::{DisplayedReceipt, with_receipt},
     text::{SUBJECT_CHARS_MAX, one_line, plain_lines},
     words,
 };
@@ -33,6 +34,8 @@ pub enum MailBody {
     /// This one document and nothing else: a fax gateway prints every text part as a page, or
     /// refuses the mail for it (FAX-23). `crate::document` made it from the dispatch's parts.
     Document(DispatchFile),
+    /// The dispatch's texts, and beside them for machines that a person was shown a mail (KIM-31).
+    Receipt(DisplayedReceipt),
 }
 
 /// Why a dispatch cannot become a mail. All are faults of the settings or of the caller; what a
@@ -122,11 +125,12 @@ pub fn compose(
     let files: Vec<&DispatchFile> = match &form.body {
         MailBody::Document(document) => vec![document],
         MailBody::Parts => dispatch.parts.iter().filter_map(file).collect(),
+        MailBody::Receipt(_) => Vec::new(),
     };
     let text = match &form.body {
         MailBody::Document(_) => None,
         MailBody::Parts if files.is_empty() && text.is_empty() => return Err(ComposeError::Empty),
-        MailBody::Parts => Some(text),
+        MailBody::Parts | MailBody::Receipt(_) => Some(text),
     };
 
     let mut mail = Vec::new();
@@ -150,6 +154,12 @@ pub fn compose(
     }
     line("Subject", &encoded(&one_line(&dispatch.subject, SUBJECT_CHARS_MAX).0));
     line("MIME-Version", "1.0");
+    if let MailBody::Receipt(receipt) = &form.body {
+        let words = text.unwrap_or_default();
+        let mail = with_receipt(mail, &words, receipt, &dispatch.message_id);
+        let bytes = mail.len() as u64;
+        return Ok(Composed { pieces: vec![Piece::Bytes(mail)], bytes });
+    }
     Ok(with_body(mail, text.as_deref(), &files, &dispatch.message_id))
 }
 
@@ -260,21 +270,6 @@ fn with_body(
     bytes = bytes.saturating_add(mail.len() as u64);
     pieces.push(Piece::Bytes(mail));
     Composed { pieces, bytes }
-}
-
-/// Derived from the Message-ID, so that it is the same on every attempt; `=_` occurs in neither
-/// base64 nor quoted-printable (RFC 2045 §6.7), and a plain text is searched for it.
-fn boundary(message_id: &MessageId, text: &str) -> String {
-    let mut seed = message_id.as_str().to_owned();
-    loop {
-        let digest = Sha256::digest(seed.as_bytes());
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let boundary = format!("=_{hex}");
-        if !text.contains(&boundary) {
-            return boundary;
-        }
-        seed = boundary;
-    }
 }
 
 /// The value of the subject: as it is if that is safe, else in encoded words (RFC 2047 §2), each on

@@ -11,7 +11,7 @@ use super::{
     skeleton::Skeleton,
     text::{SUBJECT_CHARS_MAX, body},
 };
-use crate::model::{Attachment, Body, Defect, Letter, NamedAddress, TransferEncoding};
+use crate::model::{Attachment, Body, Defect, Letter, NamedAddress, ReceiptWish, TransferEncoding};
 
 /// Addresses taken from all fields of one name.
 pub const MAILBOXES_MAX: usize = 1_000;
@@ -125,6 +125,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         automatic: is_automatic(&block) || report.is_some(),
         report: report.map(|read| read.report),
         urgent: is_urgent(&block),
+        receipt: receipt_wish(&block),
         defects: defects.into_iter().collect(),
     }
 }
@@ -197,6 +198,25 @@ fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
     }
 }
 
+/// Whether its sender wants a receipt, and where. Older fields that ask for one are no standard and are
+/// not read.
+fn receipt_wish(block: &HeaderBlock<'_>) -> ReceiptWish {
+    let wanted = block.named("Disposition-Notification-To");
+    let mailboxes = wanted.mailboxes;
+    // A receipt that is not made as its sender requires is none (RFC 8098 §2.2), and no way of making
+    // one is known here.
+    let is_demanding = block
+        .values("Disposition-Notification-Options")
+        .any(|value| unfold(value).to_ascii_lowercase().contains("required"));
+    match mailboxes.read.as_slice() {
+        [] if mailboxes.unreadable == 0 => ReceiptWish::Nothing,
+        [only] if mailboxes.unreadable == 0 && !wanted.cut && !is_demanding => {
+            ReceiptWish::To(only.address.clone())
+        }
+        _ => ReceiptWish::Unanswerable,
+    }
+}
+
 /// Whether its sender marked it as urgent, in any of the four ways mail programs know.
 fn is_urgent(block: &HeaderBlock<'_>) -> bool {
     let first_word = |name: &str| {
@@ -213,4 +233,43 @@ fn is_urgent(block: &HeaderBlock<'_>) -> bool {
         || says("X-Priority", &["1", "2", "highest", "high"])
         || says("X-MSMail-Priority", &["high", "highest"])
         || says("Priority", &["urgent"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MailAddress;
+
+    /// KIM-31: one address that can be read, and no requirement that nobody here knows how to meet.
+    #[test]
+    fn kim_31_a_wish_for_a_receipt_names_one_address() {
+        let wish = |fields: &str| parse(format!("From: a@x.de\n{fields}\nx").as_bytes()).receipt;
+        let to = |address: &str| ReceiptWish::To(MailAddress::new(address).unwrap());
+        for (fields, expected) in [
+            ("", ReceiptWish::Nothing),
+            ("Disposition-Notification-To:\n", ReceiptWish::Nothing),
+            ("Disposition-Notification-To: a@x.de\n", to("a@x.de")),
+            ("disposition-notification-to: \"A, B\" <a@x.de>\n", to("a@x.de")),
+            ("Disposition-Notification-To: a@x.de, b@x.de\n", ReceiptWish::Unanswerable),
+            (
+                "Disposition-Notification-To: a@x.de\nDisposition-Notification-To: b@x.de\n",
+                ReceiptWish::Unanswerable,
+            ),
+            ("Disposition-Notification-To: kein Postfach\n", ReceiptWish::Unanswerable),
+            (
+                "Disposition-Notification-To: a@x.de\n\
+                 Disposition-Notification-Options: signed-receipt=optional,pkcs7\n",
+                to("a@x.de"),
+            ),
+            (
+                "Disposition-Notification-To: a@x.de\n\
+                 Disposition-Notification-Options: signed-receipt=Required,pkcs7\n",
+                ReceiptWish::Unanswerable,
+            ),
+            // No standard: they ask the mail servers on the way, or nobody.
+            ("Return-Receipt-To: a@x.de\nX-Confirm-Reading-To: a@x.de\n", ReceiptWish::Nothing),
+        ] {
+            assert_eq!(wish(fields), expected, "{fields}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use self::{
 };
 use crate::model::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomMessage,
+    StatusRequest,
 };
 
 /// Types that a person does not write: they concern clients among themselves.
@@ -157,6 +158,23 @@ pub fn thread_root(event: &Value) -> Option<&str> {
         return None;
     }
     text(relation, "event_id")
+}
+
+/// What a client asks about a message of its own (TIM-15): the block `de.gematik.request.status` of its
+/// content, by gematik's `statusRequest.json`. A block that breaks the schema asks nothing.
+pub fn status_request(event: &Value) -> Option<StatusRequest> {
+    let block = event.get("content")?.get("de.gematik.request.status")?;
+    text(block, "from_device")?;
+    let to_device = match block.get("to_device") {
+        None => None,
+        Some(device) => Some(device.as_str()?.to_owned()),
+    };
+    let lifetime_ms = match block.get("lifetime") {
+        None => None,
+        Some(lifetime) => Some(lifetime.as_i64()?),
+    };
+    let sent_at_ms = event.get("origin_server_ts").and_then(Value::as_i64)?;
+    Some(StatusRequest { to_device, lifetime_ms, sent_at_ms })
 }
 
 fn kind_of_message(content: &Value, fallbacks: Fallbacks) -> Option<MessageKind> {

@@ -25,6 +25,8 @@ pub enum RoomCommand {
     Confirm,
     /// Show a letter that KIM does not vouch for.
     Release,
+    /// Send the receipt that a letter asks for.
+    Receipt,
     /// Which commands there are.
     Help,
 }
@@ -60,7 +62,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 8] = [
+pub static COMMANDS: [CommandRow; 9] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -116,6 +118,14 @@ pub static COMMANDS: [CommandRow; 8] = [
         may_ask: MayAsk::Speakers,
         takes: Takes::Nothing,
         help: "command-release",
+    },
+    CommandRow {
+        command: RoomCommand::Receipt,
+        german: &["quittung"],
+        english: &["receipt"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-receipt",
     },
     CommandRow {
         command: RoomCommand::Help,

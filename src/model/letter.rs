@@ -34,8 +34,21 @@ pub struct Letter {
     pub report: Option<Report>,
     /// Whether its sender marked it as urgent.
     pub urgent: bool,
+    /// Whether its sender wants to be told that a person was shown it.
+    pub receipt: ReceiptWish,
     /// What could not be read, so that a person looks at the original.
     pub defects: Vec<Defect>,
+}
+
+/// A sender's wish for a receipt (`Disposition-Notification-To`, RFC 8098 §2.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReceiptWish {
+    #[default]
+    Nothing,
+    /// A receipt to this address.
+    To(MailAddress),
+    /// One to several addresses or an unreadable one, or one that says more than the gateway can.
+    Unanswerable,
 }
 
 /// A name and an address from a header. The name is whatever the sender claims.

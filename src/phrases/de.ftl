@@ -65,6 +65,7 @@ dispatch-unclear-interrupted = Unklar: Umstieg wurde unterbrochen, während die 
 dispatch-unclear-damaged = Unklar: Diese Antwort ist im Speicher von Umstieg beschädigt. Ob sie angekommen ist, lässt sich hier nicht mehr feststellen. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie sie bitte noch einmal. Bitte informieren Sie auch Ihre Systemverwaltung.
 dispatch-after-unclear = Unklar: Bei einem früheren Versuch ist die Antwort möglicherweise schon angekommen. Bitte fragen Sie, wenn nötig, telefonisch nach. Seither gilt: { $said }
 dispatch-accepted-again = { $said } Bei einem früheren Versuch ist die Antwort möglicherweise auch schon angekommen; dann hat die Gegenseite sie doppelt.
+dispatch-of-receipt = Lesebestätigung: { $said }
 dispatch-interrupted = Nicht zugestellt: Umstieg ist bei jedem Versuch, diese Antwort zu übergeben, ausgefallen und versucht es deshalb nicht weiter. Bitte informieren Sie Ihre Systemverwaltung. Schicken Sie einstweilen weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
 dispatch-damaged = Nicht zugestellt: Diese Antwort ist im Speicher von Umstieg beschädigt und kann nicht mehr übergeben werden. Bitte schreiben Sie sie noch einmal, und informieren Sie Ihre Systemverwaltung.
 dispatch-withdrawn = Zurückgezogen: Ihre Antwort wurde nicht übergeben.
@@ -291,6 +292,8 @@ fax-number-claimed = Die Nummer { $number } nennt nur das absendende Faxgerät s
 fax-numbers-differ = Dieses Fax kam laut Fax-Dienst vom Anschluss { $number }, das absendende Gerät nennt sich aber { $station }. Antworten gehen an { $number }. Bitte prüfen Sie die Nummer auf dem Fax. Eine Antwort geht erst hinaus, wenn jemand, der hier antworten darf, !bestätigen geschrieben hat.
 letter-urgent = Vom Absender als dringend gekennzeichnet
 letter-written = Geschrieben am { $day } um { $time } Uhr
+letter-asks-receipt = Der Absender bittet um eine Lesebestätigung; sie geht erst hinaus, wenn jemand auf diesen Brief mit !quittung antwortet
+letter-asks-receipt-in-vain = Der Absender bittet um eine Lesebestätigung; von hier aus lässt sie sich nicht senden
 letter-also-to = Ging auch an: { $who }{ $more ->
     [0] {""}
    *[other] {" "}und { $more } weitere
@@ -319,6 +322,7 @@ command-dismiss = beendet, dass jemand hier mitliest, der eingelassen wurde
 command-trust = bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
 command-confirm = die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
 command-release = zeigt den Inhalt eines Briefs, den KIM nicht bestätigt (als Antwort auf die Warnung)
+command-receipt = als Antwort auf einen Brief: sendet die Lesebestätigung, um die der Absender bittet
 command-help = diese Übersicht
 unknown-command = Den Befehl „{ $command }“ gibt es nicht; die Nachricht bleibt im Raum. Die Befehle zeigt !hilfe.
 original-follows = Das Original des Briefs, wie es ankam:
@@ -341,6 +345,16 @@ nothing-to-release = Hier gibt es nichts freizugeben.
 release-answers-warning = Bitte antworten Sie mit !freigeben auf die Warnung selbst, damit klar ist, welcher Brief gemeint ist.
 released-by = { $member } hat den Inhalt dieses Briefs freigegeben. Bitte verlassen Sie sich nicht auf Absender und Inhalt, bevor sie auf einem anderen Weg bestätigt sind.
 original-withheld = Der Inhalt dieses Briefs wird nicht gezeigt, weil KIM ihn nicht bestätigt. Das Original gibt es erst, nachdem ihn jemand mit !freigeben freigegeben hat.
+receipt-not-asked = Zu diesem Brief lässt sich keine Lesebestätigung senden: Der Absender bittet nicht darum, oder es ist nicht sicher, an wen sie ginge. Sie können ihm stattdessen antworten.
+receipt-asked = { $member } bestätigt dem Absender, dass dieser Brief hier angezeigt wurde. Was aus der Lesebestätigung wird, steht gleich hier.
+receipt-before = { $standing ->
+    [under-way] Die Lesebestätigung zu diesem Brief ist schon unterwegs; veranlasst hat sie { $member }.
+    [failed] Die Lesebestätigung zu diesem Brief hat { $member } schon veranlasst, aber sie ist nicht angekommen. Mit !erneut wird sie noch einmal gesendet.
+    [unclear] Die Lesebestätigung zu diesem Brief hat { $member } schon veranlasst; ob sie angekommen ist, ist nicht bekannt. Mit !erneut wird sie noch einmal gesendet und kommt dann vielleicht doppelt an.
+   *[sent] Die Lesebestätigung zu diesem Brief ist schon gesendet; veranlasst hat sie { $member }. Sie wird nicht noch einmal gesendet.
+    }
+receipt-subject = Lesebestätigung: { $subject }
+receipt-words = Ihre Nachricht wurde bei uns angezeigt. Diese Bestätigung hat eine Person veranlasst. Sie sagt nicht, dass der Inhalt gelesen, verstanden oder bearbeitet wurde.
 nothing-to-confirm = Hier gibt es nichts zu bestätigen.
 
 # Namen

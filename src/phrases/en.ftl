@@ -65,6 +65,7 @@ dispatch-unclear-interrupted = Unclear: Umstieg was interrupted while the answer
 dispatch-unclear-damaged = Unclear: this answer is damaged in Umstieg’s storage. Umstieg can no longer find out whether it has arrived. Please ask by telephone. If it has not arrived, please write it again. Please tell your administrator as well.
 dispatch-after-unclear = Unclear: the answer may have arrived at an earlier attempt. If necessary, please ask by telephone. Since then: { $said }
 dispatch-accepted-again = { $said } An earlier attempt may have arrived as well; then the other side has the answer twice.
+dispatch-of-receipt = Receipt: { $said }
 dispatch-interrupted = Not delivered: Umstieg crashed at each attempt to hand this answer over, and has stopped trying. Please tell your administrator. Meanwhile, please send fewer or smaller files, or choose another way.
 dispatch-damaged = Not delivered: this answer is damaged in Umstieg’s storage and can no longer be handed over. Please write it again, and tell your administrator.
 dispatch-withdrawn = Withdrawn: your answer was not handed over.
@@ -291,6 +292,8 @@ fax-number-claimed = Only the sending fax machine itself names the number { $num
 fax-numbers-differ = According to the fax service this fax came from { $number }, but the sending machine calls itself { $station }. Answers go to { $number }. Please check the number on the fax. An answer leaves only after a person who may answer here has written !confirm.
 letter-urgent = Marked as urgent by its sender
 letter-written = Written on { $day } at { $time }
+letter-asks-receipt = Its sender asks for a receipt; it leaves only when somebody replies to this letter with !receipt
+letter-asks-receipt-in-vain = Its sender asks for a receipt; it cannot be sent from here
 letter-also-to = Also sent to: { $who }{ $more ->
     [0] {""}
    *[other] {" "}and { $more } more
@@ -319,6 +322,7 @@ command-dismiss = stops somebody who was let in from reading along
 command-trust = confirms that somebody has reset the encryption themselves
 command-confirm = says that a fax number is right and answers may go there
 command-release = shows the content of a letter that KIM does not confirm (as a reply to the warning)
+command-receipt = as a reply to a letter: sends the receipt that its sender asks for
 command-help = this list
 unknown-command = There is no command “{ $command }”; the message stays in the room. !help shows the commands.
 original-follows = The original letter as it arrived:
@@ -341,6 +345,16 @@ nothing-to-release = There is nothing to release here.
 release-answers-warning = Please reply with !release to the warning itself, so that it is clear which letter is meant.
 released-by = { $member } released the content of this letter. Please do not rely on its sender and content before they are confirmed in another way.
 original-withheld = The content of this letter is not shown because KIM does not confirm it. The original is available once somebody has released it with !release.
+receipt-not-asked = No receipt can be sent for this letter: its sender does not ask for one, or it is not certain to whom it would go. You can answer the letter instead.
+receipt-asked = { $member } confirms to the sender that this letter was shown here. What becomes of the receipt follows here.
+receipt-before = { $standing ->
+    [under-way] The receipt for this letter is under way already; { $member } asked for it.
+    [failed] { $member } had the receipt for this letter sent before, but it did not arrive. !retry sends it once more.
+    [unclear] { $member } had the receipt for this letter sent before; it is not known whether it arrived. !retry sends it once more, and then it may arrive twice.
+   *[sent] The receipt for this letter was sent before; { $member } asked for it. It is not sent again.
+    }
+receipt-subject = Receipt: { $subject }
+receipt-words = Your message was displayed here. A person decided to send this confirmation. It does not say that the content was read, understood or acted upon.
 nothing-to-confirm = There is nothing to confirm here.
 
 # Names

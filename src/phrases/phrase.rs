@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{EditTrouble, ParkedWhat, Trouble};
+use super::{EditTrouble, ParkedWhat, ReceiptStanding, Trouble};
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance,
 };
@@ -73,6 +73,10 @@ pub enum Phrase {
     },
     /// The same, for one that was handed over.
     DispatchAcceptedAgain {
+        said: Box<Phrase>,
+    },
+    /// What is said about a dispatch that is a receipt for a letter.
+    DispatchOfReceipt {
         said: Box<Phrase>,
     },
     /// The gateway ended in the middle of each attempt.
@@ -291,6 +295,10 @@ pub enum Phrase {
         who: Vec<String>,
         more: u64,
     },
+    /// Its sender wants to be told that a person was shown it.
+    LetterAsksReceipt {
+        can_send: bool,
+    },
     LetterTooLarge {
         limit_mib: u64,
     },
@@ -397,6 +405,21 @@ pub enum Phrase {
         user_id: String,
     },
     OriginalWithheld,
+    /// The letter asks for no receipt, or for none that can be sent.
+    ReceiptNotAsked,
+    ReceiptAsked {
+        user_id: String,
+    },
+    /// This person had it sent before.
+    ReceiptBefore {
+        user_id: String,
+        standing: ReceiptStanding,
+    },
+    // What a receipt itself says, to whoever asked for it.
+    ReceiptSubject {
+        subject: String,
+    },
+    ReceiptWords,
 
     // Names.
     RoomName {
@@ -452,6 +475,7 @@ impl Phrase {
             | Self::ReportCame { from: Some(_), .. }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
+            | Self::ReceiptSubject { .. }
             | Self::FileNotFaxable { .. }
             | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
@@ -462,9 +486,9 @@ impl Phrase {
             | Self::LetterWithheld { sender: Some(_), .. }
             | Self::LetterForMachines { .. }
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
-            Self::DispatchAfterUnclear { said } | Self::DispatchAcceptedAgain { said } => {
-                said.substance()
-            }
+            Self::DispatchAfterUnclear { said }
+            | Self::DispatchAcceptedAgain { said }
+            | Self::DispatchOfReceipt { said } => said.substance(),
             _ => Substance::Word,
         }
     }

@@ -66,6 +66,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::DispatchAcceptedAgain {
             said: Box::new(Phrase::DispatchAcceptedElsewhere { at: AT, address: text() }),
         },
+        Phrase::DispatchOfReceipt { said: Box::new(Phrase::DispatchInterrupted) },
         Phrase::DispatchInterrupted,
         Phrase::DispatchDamaged,
         Phrase::DispatchWithdrawn,
@@ -135,6 +136,8 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::LetterWritten { at: AT },
         Phrase::LetterAlsoTo { who: vec![text(), text()], more: 0 },
         Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
+        Phrase::LetterAsksReceipt { can_send: true },
+        Phrase::LetterAsksReceipt { can_send: false },
         Phrase::LetterTooLarge { limit_mib: 50 },
         Phrase::LetterOutOfReach,
         Phrase::LetterDecrypted { sender: Some(text()), at: Some(AT) },
@@ -146,6 +149,10 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::ReleaseAnswersWarning,
         Phrase::ReleasedBy { user_id: member() },
         Phrase::OriginalWithheld,
+        Phrase::ReceiptNotAsked,
+        Phrase::ReceiptAsked { user_id: member() },
+        Phrase::ReceiptSubject { subject: text() },
+        Phrase::ReceiptWords,
         Phrase::LetterForMachines { service: text(), application: "eau".to_owned() },
         Phrase::LetterForMachines { service: text(), application: "x".to_owned() },
         Phrase::LetterServiceUnknown { service: Some(text()) },
@@ -222,6 +229,10 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::CheckNotWell { failures: 0, warnings: 2 },
     ];
     phrases.extend(of_kim);
+    let user_id = member;
+    phrases.extend(
+        ReceiptStanding::ALL.map(|standing| Phrase::ReceiptBefore { user_id: user_id(), standing }),
+    );
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::ALL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));

@@ -6,6 +6,7 @@ mod confirm;
 mod dismiss;
 mod help;
 pub(super) mod original;
+mod receipt;
 mod release;
 mod retry;
 mod trust;
@@ -37,6 +38,7 @@ pub(super) enum Effect {
     Confirm(String),
     /// The letter, and who releases it.
     Release(LetterId, String),
+    Receipt(Box<receipt::AskedReceipt>),
 }
 
 impl Effect {
@@ -80,6 +82,7 @@ impl Request<'_> {
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),
             RoomCommand::Release => release::prepare(self),
+            RoomCommand::Receipt => receipt::prepare(self),
         };
         Ok(effect.unwrap_or_else(Effect::Refused))
     }
@@ -104,5 +107,6 @@ pub(super) async fn run(
         Effect::Trust(user_id, key) => trust::run(step, id, user_id, &key).await,
         Effect::Confirm(doubt) => confirm::run(step, id, &doubt).await,
         Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
+        Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
     }
 }

@@ -18,7 +18,7 @@ use super::{
     acts, attempts,
     damage::{self, DAMAGED, INTERRUPTED, UNCLEAR},
     leaving::{Leaving, Ours},
-    notices::{notice_about, said_of},
+    notices::{notice_about, said_of_kind},
     reported, stored_mail,
 };
 use crate::{
@@ -167,12 +167,14 @@ impl DispatchCase<'_> {
             // A fax carries no thread, and a mail from its gateway is nothing to answer.
             Writes::OnePdf => None,
         };
+        let of_receipt = answered.as_ref().filter(|_| dispatch.receipt_as.is_some());
+        let receipt_subject = of_receipt.map(|letter| self.receipt_subject(&letter.subject));
         let answers = match answered {
             Some(letter) => answer::to(&letter),
             None if self.line.channel.writes() == Writes::MailWithAttachments => Answers::default(),
             None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },
         };
-        dispatch.subject = answers.subject;
+        dispatch.subject = receipt_subject.unwrap_or(answers.subject);
         dispatch.in_reply_to = answers.in_reply_to;
         dispatch.ancestors = answers.references;
         self.ctx.store.close_dispatch(&dispatch, self.ctx.clock.now()).await
@@ -207,7 +209,7 @@ impl DispatchCase<'_> {
             // too long.
             return Ok(AttemptEnd::Waits);
         }
-        if composed.parts.is_empty() {
+        if composed.parts.is_empty() && dispatch.receipt_as.is_none() {
             let notice = self.notice(dispatch, &Phrase::DispatchWithdrawn);
             store.withdraw_empty(dispatch, &notice, self.ctx.clock.now()).await?;
             return Ok(AttemptEnd::Ended);
@@ -510,7 +512,8 @@ impl DispatchCase<'_> {
     }
 
     fn notice(&self, dispatch: &StoredDispatch, phrase: &Phrase) -> Notice {
-        let phrase = said_of(phrase.clone(), dispatch.may_have_arrived);
+        let is_receipt = dispatch.receipt_as.is_some();
+        let phrase = said_of_kind(phrase.clone(), dispatch.may_have_arrived, is_receipt);
         notice_about(self.line, &phrase, dispatch.first_event.as_deref())
     }
 }

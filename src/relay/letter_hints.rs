@@ -7,6 +7,7 @@ use crate::{
     model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress, SaidService},
     phrases::{Phrase, Phrases},
     rules::{
+        receipts::{self, ReceiptFacts, ReceiptOffer},
         service::{self, ServiceNote},
         threading::Placement,
     },
@@ -59,6 +60,19 @@ pub(super) fn service_hint(
             service: service.map(|service| service.as_str().to_owned()),
         },
     })
+}
+
+/// Whether a person may send the receipt that a KIM letter asks for (KIM-31).
+pub(super) fn receipt_offer(
+    channel: &Channel,
+    letter: &Letter,
+    service: (&SaidService, &SaidService),
+    (is_checked, is_whole): (bool, bool),
+) -> ReceiptOffer {
+    let Dialect::Kim(profile) = &channel.dialect else { return ReceiptOffer::Nothing };
+    let (outer, inner) = service;
+    let facts = ReceiptFacts { classes: &profile.classes, outer, inner, is_checked, is_whole };
+    receipts::offer(letter, facts)
 }
 
 /// What is wrong with a letter, and that a machine wrote it.
@@ -147,8 +161,13 @@ fn doubt_hint(doubt: &CallerDoubt) -> Phrase {
 }
 
 /// What comes between a letter's subject and its words: that it is urgent, when it was written if
-/// not today, and to whom else it went.
-pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> Vec<Phrase> {
+/// not today, to whom else it went, and that its sender asks for a receipt.
+pub(super) fn head(
+    channel: &Channel,
+    letter: &Letter,
+    receipt: &ReceiptOffer,
+    now: OffsetDateTime,
+) -> Vec<Phrase> {
     let mut head = Vec::new();
     if letter.urgent {
         head.push(Phrase::LetterUrgent);
@@ -173,6 +192,11 @@ pub(super) fn head(channel: &Channel, letter: &Letter, now: OffsetDateTime) -> V
             let more = others.len().saturating_sub(ALSO_TO_MAX);
             head.push(Phrase::LetterAlsoTo { who: shown.collect(), more: more as u64 });
         }
+    }
+    match receipt {
+        ReceiptOffer::Nothing => {}
+        ReceiptOffer::CannotSend => head.push(Phrase::LetterAsksReceipt { can_send: false }),
+        ReceiptOffer::MaySend(_) => head.push(Phrase::LetterAsksReceipt { can_send: true }),
     }
     head
 }

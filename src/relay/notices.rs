@@ -13,6 +13,14 @@ pub(super) fn said_of(phrase: Phrase, may_have_arrived: bool) -> Phrase {
     if may_have_arrived { after_unclear(phrase) } else { phrase }
 }
 
+/// The same of a dispatch that is a receipt for a letter, if it is one.
+pub(super) fn said_of_kind(phrase: Phrase, may_have_arrived: bool, is_receipt: bool) -> Phrase {
+    match said_of(phrase, may_have_arrived) {
+        said if is_receipt => Phrase::DispatchOfReceipt { said: Box::new(said) },
+        said => said,
+    }
+}
+
 pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
     match phrase {
         Phrase::DispatchWithdrawn => Phrase::WithdrawalUnclear,

@@ -26,6 +26,7 @@ use crate::{
         arrival::{self, Arrival},
         kim_trust::KimVerdict,
         posts::{self, Said},
+        receipts::ReceiptOffer,
         retry::is_suspect,
         threading::{self, Ancestors, Known, Placement},
     },
@@ -280,7 +281,11 @@ async fn place_letter(
     };
     let hints = facing.hints(line, stored, &letter);
     let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
-    let written = letter_hints::head(channel, &letter, ctx.clock.now());
+    let is_checked = verdict == Some(KimVerdict::Checked);
+    let is_whole = !stored.too_large && !stored.out_of_reach;
+    let offer =
+        letter_hints::receipt_offer(channel, &letter, facing.service, (is_checked, is_whole));
+    let written = letter_hints::head(channel, &letter, &offer, ctx.clock.now());
     let head: Vec<String> = released
         .into_iter()
         .chain(written)
@@ -304,6 +309,10 @@ async fn place_letter(
             AnswersTo::Sender | AnswersTo::OutOfReach { .. } | AnswersTo::Nobody => None,
         },
         caller_doubt: caller_doubt.as_ref().map(CallerDoubt::key),
+        receipt_as: match &offer {
+            ReceiptOffer::MaySend(service) => Some(service),
+            ReceiptOffer::Nothing | ReceiptOffer::CannotSend => None,
+        },
         posts: &[],
         // The mailbox holds what the sender really sent.
         stays: doubt.is_some() || results.say_undecrypted(),
@@ -464,6 +473,7 @@ fn of_a_notice<'a>(
         ancestors: &[],
         answer_to: None,
         caller_doubt: None,
+        receipt_as: None,
         posts: &[],
         stays: true,
         kept_back: None,

@@ -225,7 +225,7 @@ async fn refuse(
     let device = devices::device_id(ctx, bot).await?;
     let voice = Voice { user: bot, device: &device };
     let txn_id = format!("x{}", portal.alias_token.simple());
-    match ctx.homeserver.send(voice, room_id, "m.room.message", &content, &txn_id).await {
+    match ctx.homeserver.send(voice, room_id, posts::WORDS_TYPE, &content, &txn_id).await {
         Ok(_) => Ok(()),
         Err(error) if is_no(&error) => Ok(()),
         Err(error) => Err(error.into()),
@@ -367,7 +367,8 @@ async fn say(
 ) -> Result<(), Stop> {
     let Notice { substance, content } = notice(line, phrase);
     let speaker = ctx.homeserver.bot();
-    let saying = Saying { speaker, substance, content: &content, txn_id };
+    let event_type = posts::WORDS_TYPE;
+    let saying = Saying { speaker, substance, event_type, content: &content, txn_id };
     devices::say(ctx, line, room_id, rotation, saying).await.map(|_| ())
 }
 

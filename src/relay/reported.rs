@@ -5,7 +5,7 @@ use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
-    notices::{notice_about, said_of},
+    notices::{notice_about, said_of_kind},
 };
 use crate::{
     model::{
@@ -102,7 +102,7 @@ pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
         let Some(wait) = line.channel.report_wait() else { continue };
         for dispatch in ctx.store.unreported(name, now - wait, SILENT_AT_ONCE).await? {
             let phrase = Phrase::DispatchUnreported { at: dispatch.taken_at };
-            let phrase = said_of(phrase, dispatch.may_have_arrived);
+            let phrase = said_of_kind(phrase, dispatch.may_have_arrived, dispatch.is_receipt);
             let notice = notice_about(line, &phrase, dispatch.first_event.as_deref());
             ctx.store.tell_unreported(&dispatch, &notice, now).await?;
             info!(dispatch.id = %dispatch.id, channel.name = %name, "Nobody reported what became of dispatch {}", dispatch.id);
@@ -197,7 +197,7 @@ impl<'a> ShownReport<'a> {
             DeliveryState::Contradicted => Phrase::DispatchContradicted,
             _ => Phrase::DispatchDelivered { at },
         };
-        let phrase = said_of(phrase, dispatch.may_have_arrived);
+        let phrase = said_of_kind(phrase, dispatch.may_have_arrived, dispatch.is_receipt);
         let notice = notice_about(line, &phrase, dispatch.first_event.as_deref());
         Some(Self { line, to, notice })
     }

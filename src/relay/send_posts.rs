@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ruma::UserId;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -19,7 +20,11 @@ use super::{
 use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
     model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker, TransferEncoding},
-    rules::{posts, retry::is_suspect},
+    rules::{
+        posts,
+        retry::is_suspect,
+        status::{self, StatusPlace},
+    },
     store::{Attempt, Conversation, Job, PostKind, StoreError, StoredPost},
 };
 
@@ -204,25 +209,22 @@ async fn send_post(
     portal: &OpenPortal,
     parsed: &mut ParsedLetter,
 ) -> Result<(), Stop> {
+    if post.until.is_some_and(|until| until <= ctx.clock.now()) {
+        return Ok(ctx.store.post_is_late(post.id).await?);
+    }
     let speaker = match post.speaker {
         Speaker::Ghost => portal.ghost.as_ref(),
         Speaker::Bot => ctx.homeserver.bot(),
     };
-    let mut content = post.content.clone();
-    if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
-        let is_encrypted = portal.room.rotation.is_some();
-        let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
-        content =
-            posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
-    }
-    match &post.replaces {
-        Some(Some(replaced)) => content = posts::replacing(&content, replaced),
-        Some(None) => ctx.store.post_stands_alone(post.id).await?,
-        None => {}
-    }
+    let content = content_of(ctx, line, post, portal, speaker, parsed).await?;
     let content = posts::marked(content, &post.txn_id);
-    let saying =
-        Saying { speaker, substance: post.substance, content: &content, txn_id: &post.txn_id };
+    let saying = Saying {
+        speaker,
+        substance: post.substance,
+        event_type: post.event_type.as_deref().unwrap_or(posts::WORDS_TYPE),
+        content: &content,
+        txn_id: &post.txn_id,
+    };
     // In an encrypted room, this is known when the post is encrypted.
     let is_unheard =
         post.letter.is_some() && !portal.room.is_attended && portal.room.rotation.is_none();
@@ -254,6 +256,40 @@ async fn send_post(
         }
         Err(stop) => Err(stop),
     }
+}
+
+/// What a post says, with what is known only when it is sent: where its file lies, what it replaces, who
+/// says it.
+async fn content_of(
+    ctx: &Ctx,
+    line: &Line,
+    post: &StoredPost,
+    portal: &OpenPortal,
+    speaker: &UserId,
+    parsed: &mut ParsedLetter,
+) -> Result<Value, Stop> {
+    let mut content = post.content.clone();
+    if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
+        let is_encrypted = portal.room.rotation.is_some();
+        let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
+        content =
+            posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
+    }
+    match &post.replaces {
+        Some(Some(replaced)) => content = posts::replacing(&content, replaced),
+        Some(None) => ctx.store.post_stands_alone(post.id).await?,
+        None => {}
+    }
+    if let Some(event_type) = &post.event_type {
+        let device = devices::device_id(ctx, speaker).await?;
+        let place = StatusPlace {
+            device: device.as_str(),
+            ghost: Some(portal.ghost.as_str()),
+            is_reported_on: line.channel.report_wait().is_some(),
+        };
+        content = status::completed(event_type, content, place);
+    }
+    Ok(content)
 }
 
 /// Where the file of a post lies, uploaded if it was not: its address, or for an encrypted room an

@@ -82,6 +82,7 @@ mod tests {
             collect: Duration::from_secs(20),
             language: Language::German,
             trust: Trust::CrossSigned,
+            tells_clients: false,
             alarm: Duration::from_secs(60),
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }

@@ -8,6 +8,9 @@ use crate::model::{Attachment, Letter, Media, NewPost, Notice, Speaker, Substanc
 /// answer to our request was lost. It is inside the content and means nothing to anybody.
 pub const POST_MARK: &str = "de.umstieg.post";
 
+/// The type of the event that words and files are in.
+pub const WORDS_TYPE: &str = "m.room.message";
+
 /// Largest content of a post we make, in bytes of JSON. A Matrix event is at most 65,536 bytes
 /// with all its envelope (and base64 of the ciphertext once it is encrypted).
 pub const CONTENT_BYTES_MAX: usize = 40_000;

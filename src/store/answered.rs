@@ -1,7 +1,7 @@
 //! Which letter a room message answers, and what has to be known before it does.
 
 use super::{Store, StoreError};
-use crate::model::{ConversationId, LetterId};
+use crate::model::{ConversationId, LetterId, ServiceId};
 
 /// The letter a room message answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct AnsweredLetter {
     pub open_doubt: Option<String>,
     /// Its words wait for a speaker who releases them.
     pub is_withheld: bool,
+    /// The Dienstkennung of the receipt that a person may send for it.
+    pub receipt_as: Option<ServiceId>,
 }
 
 impl Store {
@@ -124,6 +126,7 @@ impl Store {
                  letter.answer_to is not null as "goes_elsewhere!",
                  coalesce(letter.kept_back = 'withheld', false)
                      and letter.released_at is null as "is_withheld!",
+                 letter.receipt_as,
                  case when settled.doubt is null then letter.caller_doubt end as open_doubt
              from letters as letter
              left join settled_doubts as settled
@@ -140,6 +143,7 @@ impl Store {
             goes_elsewhere: row.goes_elsewhere,
             open_doubt: row.open_doubt,
             is_withheld: row.is_withheld,
+            receipt_as: row.receipt_as.as_deref().and_then(ServiceId::new),
         }))
     }
 }

@@ -14,7 +14,9 @@ use super::{
     Composition, Damaged, Harm, InRow as _, Job, Moment, Store, StoreError,
     conversations::Sighting, jobs, seal::Purpose,
 };
-use crate::model::{ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId};
+use crate::model::{
+    ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId, ServiceId,
+};
 
 /// A room message on its way into a dispatch.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +102,8 @@ pub struct StoredDispatch {
     pub first_event: Option<String>,
     /// An earlier attempt may have arrived, whatever becomes of this one.
     pub may_have_arrived: bool,
+    /// It is a receipt for the letter it answers, under this Dienstkennung: it has no room messages.
+    pub receipt_as: Option<ServiceId>,
 }
 
 impl StoredDispatch {
@@ -199,6 +203,7 @@ impl NewPart<'_> {
                    and letter_id is not distinct from $6
                    and state = 'collecting'
                    and closes_at > $3
+                   and receipt_as is null
                    -- What others stand behind was closed, also when the clock was set back since.
                    and not exists (
                        select 1
@@ -256,7 +261,9 @@ impl Store {
                  dispatch.closes_at as "closes_at: Moment",
                  dispatch.subject,
                  dispatch.letter_id,
-                 letter.answer_to as "answer_to?",
+                 -- A receipt goes to the letter's author.
+                 case when dispatch.receipt_as is null then letter.answer_to end as answer_to,
+                 dispatch.receipt_as,
                  dispatch.in_reply_to,
                  dispatch.ancestors as "ancestors: Vec<Option<String>>",
                  dispatch.attempts,
@@ -318,6 +325,13 @@ impl Store {
                 .transpose()?,
             first_event: row.first_event,
             may_have_arrived: row.may_have_arrived,
+            receipt_as: row
+                .receipt_as
+                .as_deref()
+                .map(|service| {
+                    ServiceId::new(service).ok_or_else(|| damaged("receipt_as", Harm::Word))
+                })
+                .transpose()?,
         }))
     }
 

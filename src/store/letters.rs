@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MailAddress,
-    MessageId, NewPost, PostState,
+    MessageId, NewPost, PostState, ServiceId,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -84,6 +84,8 @@ pub struct Placing<'a> {
     pub answer_to: Option<&'a MailAddress>,
     /// What a person has to confirm before anything is answered.
     pub caller_doubt: Option<&'a str>,
+    /// The Dienstkennung of the receipt that a person may send for it.
+    pub receipt_as: Option<&'a ServiceId>,
     pub posts: &'a [NewPost],
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
@@ -489,7 +491,8 @@ impl Placing<'_> {
                  answer_to = $4,
                  caller_doubt = $5,
                  stays = $6,
-                 kept_back = $8
+                 kept_back = $8,
+                 receipt_as = $9
              where id = $1
                and state = 'stored'",
             self.letter.0,
@@ -500,6 +503,7 @@ impl Placing<'_> {
             self.stays,
             self.at,
             self.kept_back.map(KeptBack::word),
+            self.receipt_as.map(ServiceId::as_str),
         )
         .execute(&mut *connection)
         .await?

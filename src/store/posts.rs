@@ -36,6 +36,8 @@ pub struct StoredPost {
     pub speaker: Speaker,
     pub substance: Substance,
     pub txn_id: String,
+    /// The type of its event; nothing for `m.room.message`.
+    pub event_type: Option<String>,
     pub content: Value,
     pub kind: PostKind,
     /// Where its file lies, when it was uploaded before.
@@ -47,6 +49,8 @@ pub struct StoredPost {
     /// How often it was tried before.
     pub attempts: i32,
     pub next_attempt_at: Option<OffsetDateTime>,
+    /// From then on it is not said any more.
+    pub until: Option<OffsetDateTime>,
 }
 
 impl Store {
@@ -105,7 +109,9 @@ impl Store {
                  ) as "replaced_event?",
                  post.unshown,
                  post.attempts,
-                 post.next_attempt_at as "next_attempt_at: Moment"
+                 post.next_attempt_at as "next_attempt_at: Moment",
+                 post.event_type,
+                 post.until as "until: Moment"
              from posts as post
              left join posts as replaced on replaced.id = post.replaces
              left join dispatches as dispatch on dispatch.id = post.dispatch_id
@@ -133,6 +139,7 @@ impl Store {
                     substance: Substance::from_word(&row.substance)
                         .ok_or_else(|| damaged("substance", Harm::Word))?,
                     txn_id: row.txn_id.clone(),
+                    event_type: row.event_type.clone(),
                     content: self.open_json(Purpose::PostContent, &row.content).in_row(row.id)?,
                     kind: kind(row.letter_id.map(LetterId), row.file_index)
                         .ok_or_else(|| damaged("file_index", Harm::Number))?,
@@ -151,6 +158,7 @@ impl Store {
                         .next_attempt_at
                         .map(|at| at.read("posts", "next_attempt_at", row.id))
                         .transpose()?,
+                    until: row.until.map(|at| at.read("posts", "until", row.id)).transpose()?,
                 })
             };
             match read() {
@@ -190,6 +198,20 @@ impl Store {
         sqlx::query!("update posts set media = $2 where id = $1", post.0, media)
             .execute(&self.pool)
             .await?;
+        Ok(())
+    }
+
+    /// Gives up a post for which nobody waits any more.
+    pub async fn post_is_late(&self, post: PostId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update posts
+             set state = 'dropped'
+             where id = $1
+               and state = 'pending'",
+            post.0,
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub struct ReportedDispatch {
     pub may_have_arrived: bool,
     /// The first room message that it still contains: notices answer it.
     pub first_event: Option<String>,
+    /// It is a receipt for a letter.
+    pub is_receipt: bool,
 }
 
 /// A report that speaks of a dispatch.
@@ -88,6 +90,8 @@ pub struct UnreportedDispatch {
     pub taken_at: OffsetDateTime,
     pub may_have_arrived: bool,
     pub first_event: Option<String>,
+    /// It is a receipt for a letter.
+    pub is_receipt: bool,
 }
 
 impl Store {
@@ -134,7 +138,8 @@ impl Store {
             r#"select
                  dispatch.conversation_id,
                  correspondent.key as correspondent,
-                 letter.answer_to as "answer_to?",
+                 case when dispatch.receipt_as is null then letter.answer_to end as answer_to,
+                 dispatch.receipt_as is not null as "is_receipt!",
                  dispatch.state,
                  dispatch.begun,
                  dispatch.message_id <> $2 as "is_earlier!",
@@ -171,6 +176,7 @@ impl Store {
             said_as: row.said_as,
             may_have_arrived: row.may_have_arrived,
             first_event: row.first_event,
+            is_receipt: row.is_receipt,
         }))
     }
 
@@ -352,6 +358,7 @@ impl Store {
                  dispatch.conversation_id,
                  dispatch.settled_at as "settled_at!: Moment",
                  dispatch.may_have_arrived,
+                 dispatch.receipt_as is not null as "is_receipt!",
                  first_event_of(dispatch.id) as first_event
              from dispatches as dispatch
              join conversations as conversation on conversation.id = dispatch.conversation_id
@@ -376,6 +383,7 @@ impl Store {
                     taken_at: row.settled_at.read("dispatches", "settled_at", row.id)?,
                     may_have_arrived: row.may_have_arrived,
                     first_event: row.first_event,
+                    is_receipt: row.is_receipt,
                 })
             })
             .collect()

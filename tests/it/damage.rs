@@ -292,6 +292,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         ancestors: &[],
                         answer_to: None,
                         caller_doubt: None,
+                        receipt_as: None,
                         posts: std::slice::from_ref(&post),
                         stays: false,
                         kept_back: None,
@@ -362,6 +363,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                 next_attempt_at: None,
                 first_event: None,
                 may_have_arrived: false,
+                receipt_as: None,
             };
             match step {
                 "begin" => drop(store.begin_attempt(&known).await.unwrap()),

@@ -39,6 +39,7 @@ fn channel(receipts: Receipts) -> Channel {
         collect: std::time::Duration::ZERO,
         language: Language::German,
         trust: Trust::CrossSigned,
+        tells_clients: false,
         alarm: std::time::Duration::from_secs(60),
         dialect: Dialect::Kim(profile),
     }

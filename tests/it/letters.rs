@@ -432,6 +432,7 @@ fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
         collect: Duration::from_secs(20),
         language: Language::German,
         trust: Trust::CrossSigned,
+        tells_clients: false,
         alarm: Duration::from_secs(60),
         dialect: Dialect::Fax(profile),
     };

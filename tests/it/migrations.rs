@@ -238,3 +238,37 @@ async fn letters_of_before_have_no_outer_head_and_nothing_kept_back() {
          from pg_constraint where conname = 'posts_state_check'";
     assert_eq!(tables.sql(states).await, "t");
 }
+
+/// Letters of before ask for no receipt, their answers are none, and notices still answer the first room
+/// message; posts of before are messages that may be said at any time.
+#[tokio::test]
+async fn what_was_there_before_receipts_stays_what_it_is() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(29).await;
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('kim', 'erik@charite.kim.telematik', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'kim', id, now() from correspondents;
+             insert into letters (channel, mail_key, received_at, raw, head_only, conversation_id)
+             values ('kim', 'a', '2026-02-01Z', '', false, 1);
+             insert into dispatches
+                 (conversation_id, author, message_id, state, opened_at, closes_at, letter_id)
+             values (1, '@anna:x', 'd1@x', 'accepted', now(), now(), 1),
+                    (1, '@anna:x', 'd2@x', 'accepted', now(), now(), 1);
+             insert into dispatch_parts (dispatch_id, event_id, content) values (1, '$e', '');
+             insert into posts (conversation_id, speaker, txn_id, content) values (1, 'bot', 't', '')",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    let letters = "select count(*) || ' ' || count(receipt_as) from letters";
+    assert_eq!(tables.sql(letters).await, "1 0");
+    let dispatches =
+        "select string_agg(concat_ws(' ', id, receipt_as, asked_in, first_event_of(id)),
+                          ', ' order by id)
+                      from dispatches";
+    assert_eq!(tables.sql(dispatches).await, "1 $e, 2");
+    let posts = "select concat_ws(' ', txn_id, event_type, until) from posts";
+    assert_eq!(tables.sql(posts).await, "t");
+}

@@ -189,6 +189,7 @@ impl Mailroom {
             ancestors: &named,
             answer_to: None,
             caller_doubt: None,
+            receipt_as: None,
             posts: &[],
             stays: false,
             kept_back: None,

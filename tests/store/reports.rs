@@ -57,6 +57,7 @@ async fn kim_29_a_dispatch_is_found_by_its_channel_and_its_message_id() {
         said_as: Some(said_as.clone()),
         may_have_arrived: false,
         first_event: Some("$1@kim.local".to_owned()),
+        is_receipt: false,
     };
     assert_eq!(reported(&tables, "kim", &["1@kim.local"]).await, Some(expected.clone()));
     // Ids that are no dispatch's say nothing; those of two dispatches do not say which.

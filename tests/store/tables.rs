@@ -425,6 +425,7 @@ pub(crate) fn placing<'a>(
         ancestors: &[],
         answer_to: None,
         caller_doubt: None,
+        receipt_as: None,
         posts: &[],
         stays: false,
         kept_back: None,

@@ -503,3 +503,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tim_15_a_client_asks_for_the_status_by_gematik_s_schema() {
+    let asked = |block: Value| {
+        let content =
+            json!({ "msgtype": "m.text", "body": "x", "de.gematik.request.status": block });
+        let event = json!({ "origin_server_ts": 5, "content": content });
+        status_request(&event).map(|asked| (asked.to_device, asked.lifetime_ms, asked.sent_at_ms))
+    };
+    assert_eq!(asked(json!({ "from_device": "A" })), Some((None, None, 5)));
+    let whole = json!({ "from_device": "A", "to_device": "B", "lifetime": 60_000, "more": [] });
+    assert_eq!(asked(whole), Some((Some("B".to_owned()), Some(60_000), 5)));
+    // What breaks the schema asks nothing.
+    for broken in [
+        json!({}),
+        json!({ "from_device": 1 }),
+        json!({ "from_device": "A", "to_device": null }),
+        json!({ "from_device": "A", "lifetime": "60" }),
+        json!({ "from_device": "A", "lifetime": 1e30 }),
+        json!("A"),
+        Value::Null,
+    ] {
+        assert_eq!(asked(broken.clone()), None, "{broken}");
+    }
+    assert_eq!(status_request(&json!({ "origin_server_ts": 5, "content": {} })), None);
+}

@@ -30,6 +30,7 @@ use crate::{
 pub(in crate::relay) struct Saying<'a> {
     pub(in crate::relay) speaker: &'a UserId,
     pub(in crate::relay) substance: Substance,
+    pub(in crate::relay) event_type: &'a str,
     pub(in crate::relay) content: &'a Value,
     pub(in crate::relay) txn_id: &'a str,
 }
@@ -45,7 +46,7 @@ pub(in crate::relay) async fn say(
     rotation: Option<Rotation>,
     saying: Saying<'_>,
 ) -> Result<OwnedEventId, Stop> {
-    let Saying { speaker, substance, content, txn_id } = saying;
+    let Saying { speaker, substance, event_type, content, txn_id } = saying;
     let Some(rotation) = rotation else {
         if ctx.devices.is_required {
             return Err(Stop::NotYet("not_encrypted"));
@@ -53,7 +54,7 @@ pub(in crate::relay) async fn say(
         let id = device_id(ctx, speaker).await?;
         let voice = Voice { user: speaker, device: &id };
         ctx.store.still_ours().await?;
-        return Ok(ctx.homeserver.send(voice, room, "m.room.message", content, txn_id).await?);
+        return Ok(ctx.homeserver.send(voice, room, event_type, content, txn_id).await?);
     };
     // A word may tell members why their device reads nothing else.
     let trust = match substance {
@@ -61,8 +62,9 @@ pub(in crate::relay) async fn say(
         Substance::Word => Trust::AnyDevice,
     };
     let place = SayingPlace { ctx, line, room, rotation, trust };
-    let EncryptedSaying { device, encrypted, known } = match place.encrypt(speaker, content).await {
-        Err(Stop::DeviceLost) => place.encrypt(speaker, content).await?,
+    let encrypt = async || place.encrypt(speaker, event_type, content).await;
+    let EncryptedSaying { device, encrypted, known } = match encrypt().await {
+        Err(Stop::DeviceLost) => encrypt().await?,
         encrypted => encrypted?,
     };
     tell_locked_out(ctx, line, room, &device).await?;
@@ -138,7 +140,12 @@ impl<'a> SayingPlace<'a> {
         }
     }
 
-    async fn encrypt(&self, speaker: &UserId, content: &Value) -> Result<EncryptedSaying, Stop> {
+    async fn encrypt(
+        &self,
+        speaker: &UserId,
+        event_type: &str,
+        content: &Value,
+    ) -> Result<EncryptedSaying, Stop> {
         let ctx = self.ctx;
         let loaded = loaded(ctx, speaker).await?;
         let device = loaded.device.clone();
@@ -151,8 +158,7 @@ impl<'a> SayingPlace<'a> {
         }
         let once = async |circle: &Circle| {
             let audience = self.audience(circle);
-            let encrypted =
-                device.encrypt(&audience, "m.room.message", content, count_on(ctx)).await;
+            let encrypted = device.encrypt(&audience, event_type, content, count_on(ctx)).await;
             unless_lost(ctx, &device, encrypted).await
         };
         let mut encrypted = once(&circle).await?;

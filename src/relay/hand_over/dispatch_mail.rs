@@ -7,9 +7,9 @@ use super::DispatchCase;
 use crate::{
     channel::{Dialect, WhyNot, Writes},
     document::{self, DocumentError, FaxLabels, FaxPage},
-    mail::{self, Composed, MailBody, MailForm},
+    mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
-    model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Trouble},
+    model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
     phrases::{Phrase, Phrases},
     relay::{
         budget::LentMemory,
@@ -41,6 +41,18 @@ impl From<StoreError> for NoMail {
 impl DispatchCase<'_> {
     /// The mail of a dispatch: the same bytes at every attempt.
     pub(super) async fn mail(
+        &self,
+        stored: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
+        match &stored.receipt_as {
+            Some(service) => self.receipt(stored, service).await,
+            None => self.answer(stored, composed).await,
+        }
+    }
+
+    /// The mail that room messages became.
+    async fn answer(
         &self,
         stored: &StoredDispatch,
         composed: &Composition,
@@ -107,6 +119,47 @@ impl DispatchCase<'_> {
         let form = MailForm { headers: channel.extra_headers(), body };
         let mail = self.written(stored, dispatch, &envelope, form).await?;
         Ok((envelope, Leaving::new(mail, files), held))
+    }
+
+    /// The receipt that a letter asks for and a person has sent (KIM-31): the same bytes at every attempt.
+    ///
+    /// RFC 8098 §3 asks for an empty envelope sender, and KIM refuses every sender but the account's own
+    /// address. So it leaves like every mail, and is reported on like every mail.
+    async fn receipt(
+        &self,
+        stored: &StoredDispatch,
+        service: &ServiceId,
+    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
+        let channel = &self.line.channel;
+        let to = channel
+            .recipient(self.correspondent)
+            .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
+        // The letter could not be read when the receipt was closed: it would name none.
+        let of = stored.in_reply_to.clone();
+        let of = of.ok_or(NoMail::Never(Phrase::DispatchDamaged, "receipt_of_nothing"))?;
+        let words = Phrases::say(channel.language, &Phrase::ReceiptWords);
+        let dispatch = Dispatch {
+            to: self.correspondent.clone(),
+            message_id: stored.message_id.clone(),
+            date: stored.opened_at,
+            subject: stored.subject.clone(),
+            in_reply_to: stored.in_reply_to.clone(),
+            references: stored.ancestors.clone(),
+            parts: vec![DispatchPart::Text(words)],
+        };
+        let reader = channel.address.clone();
+        let envelope = Envelope { from: reader.clone(), to };
+        let body = MailBody::Receipt(DisplayedReceipt { of, reader });
+        let form = MailForm { headers: channel.receipt_headers(service), body };
+        let mail = self.written(stored, dispatch, &envelope, form).await?;
+        let held = self.ctx.budget.take(0).await;
+        Ok((envelope, Leaving::new(mail, Vec::new()), held))
+    }
+
+    /// The subject of a receipt, from that of its letter.
+    pub(super) fn receipt_subject(&self, subject: &str) -> String {
+        let subject = subject.to_owned();
+        Phrases::say(self.line.channel.language, &Phrase::ReceiptSubject { subject })
     }
 
     /// Writes a mail: all of it but the content of its files.

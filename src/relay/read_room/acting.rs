@@ -1,17 +1,21 @@
 //! What a readable event asks for is done.
 
-use ruma::RoomId;
+use ruma::{DeviceId, RoomId};
 use serde_json::Value;
 use tracing::info;
 
 use super::{ReadingProgress, SaidBy, staying::refusal_phrase};
 use crate::{
-    matrix::{decode, thread_root},
-    model::{ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent},
+    matrix::{decode, status_request, thread_root},
+    model::{
+        ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent,
+        StatusForm,
+    },
     phrases::{EditTrouble, Phrase},
     relay::{
         Ctx, Line,
         acts::{self, ActTarget},
+        bot_device,
         commands::{self, Effect, Request},
         members,
         reader::PortalReader,
@@ -20,8 +24,12 @@ use crate::{
         acts::ActKind,
         posts,
         routing::{Refusal, RoomFacts, Route, WhatLeaves, route},
+        status,
     },
-    store::{AnsweredLetter, EditSays, EventStep, NewPart, StoreError, StoredEvent, StoredPart},
+    store::{
+        AnsweredLetter, EditSays, EventStep, NewPart, StatusWish, StoreError, StoredEvent,
+        StoredPart,
+    },
 };
 
 impl PortalReader<'_> {
@@ -44,7 +52,28 @@ impl PortalReader<'_> {
             return Ok(ReadingProgress::Done);
         }
         let answered = answered(self.ctx, self.conversation.id, &event, json).await?;
-        self.heed(stored, &event, &said, answered, is_readable_now).await
+        let wishes = self.wishes(json).await;
+        self.heed(stored, &event, &said, (answered, &wishes), is_readable_now).await
+    }
+
+    /// What the client wants to be told that sent an event.
+    async fn wishes(&self, json: &Value) -> Vec<StatusWish> {
+        let mut wishes = Vec::new();
+        if self.line.channel.tells_clients {
+            wishes.push(StatusWish { form: StatusForm::Beeper, until: None });
+        }
+        if let Some(request) = status_request(json) {
+            // Which device ours is matters only to a client that names one.
+            let own = match request.to_device {
+                Some(_) => bot_device(self.ctx).await.ok(),
+                None => None,
+            };
+            if status::is_for(&request, own.as_deref().map(DeviceId::as_str)) {
+                let until = status::until(&request, self.ctx.clock.now());
+                wishes.push(StatusWish { form: StatusForm::Gematik, until });
+            }
+        }
+        wishes
     }
 
     /// Notes what an event says about the room itself. `false`: it says nothing about it.
@@ -76,7 +105,7 @@ impl PortalReader<'_> {
         stored: &StoredEvent,
         event: &RoomEvent,
         said: &SaidBy,
-        answered: Option<AnsweredLetter>,
+        (answered, wishes): (Option<AnsweredLetter>, &[StatusWish]),
         is_readable_now: bool,
     ) -> Result<ReadingProgress, StoreError> {
         let (route, correspondent) = self.route(event, said, answered.as_ref());
@@ -102,12 +131,14 @@ impl PortalReader<'_> {
         match route {
             Route::Ignore => {}
             Route::Text(body) => {
-                self.collect(&mut step, said, StoredPart::Text(body), answers).await?;
+                self.collect(&mut step, said, StoredPart::Text(body), (answers, wishes)).await?;
             }
-            Route::File(file) => self.collect(&mut step, said, acts::file(file), answers).await?,
+            Route::File(file) => {
+                self.collect(&mut step, said, acts::file(file), (answers, wishes)).await?;
+            }
             Route::Gallery { caption, files } => {
                 let part = acts::part(WhatLeaves::Gallery { caption, files });
-                self.collect(&mut step, said, part, answers).await?;
+                self.collect(&mut step, said, part, (answers, wishes)).await?;
             }
             Route::Command(_) => {
                 if let Some(effect) = effect {
@@ -207,11 +238,12 @@ impl PortalReader<'_> {
         step: &mut EventStep<'_>,
         said: &SaidBy,
         part: StoredPart,
-        answers: Option<LetterId>,
+        (answers, wishes): (Option<LetterId>, &[StatusWish]),
     ) -> Result<(), StoreError> {
         let Some(message_id) = self.message_id() else { return Ok(()) };
         let new = self.new_part(said.sender.as_str(), &said.event_id, &part, &message_id);
-        step.collect(NewPart { answers, ..new }).await
+        step.collect(NewPart { answers, ..new }).await?;
+        step.wishes(&said.event_id, wishes).await
     }
 
     /// Does what a command asks for, and says what came of it.

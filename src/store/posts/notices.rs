@@ -255,6 +255,7 @@ impl Store {
         )
         .execute(&mut *connection)
         .await?;
+        self.tell_clients(connection, dispatch, notice).await?;
         let job = Job::SendPosts(ConversationId(conversation));
         jobs::add(connection, &job, None).await
     }
