@@ -42,7 +42,7 @@ pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
 pub use kim_results::{KIM_SENDING_FAULTS, KimResults};
 pub use language::Language;
 pub use letter::{Attachment, Body, Defect, Layer, Letter, NamedAddress, TransferEncoding};
-pub use listing::{KimEntry, KimVersion, Listing, Standing, WhyNotLarge};
+pub use listing::{AddressStanding, KimEntry, KimVersion, Listing, WhyNotLarge};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};

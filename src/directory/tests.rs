@@ -36,10 +36,10 @@ fn entry(attributes: &[(&str, &[&str])]) -> LdapSearchResultEntry {
 }
 
 /// Version, whether large mails are taken, Telematik-ID and name.
-type Said<'a> = (Option<&'a str>, bool, Option<&'a str>, Option<&'a str>);
+type EntrySays<'a> = (Option<&'a str>, bool, Option<&'a str>, Option<&'a str>);
 
 #[track_caller]
-fn check_all(entries: &[LdapSearchResultEntry], expected: Option<Said<'_>>) {
+fn check_all(entries: &[LdapSearchResultEntry], expected: Option<EntrySays<'_>>) {
     let listing = entry::listing(entries, &address());
     let said = match &listing {
         Listing::NotListed => None,
@@ -54,7 +54,7 @@ fn check_all(entries: &[LdapSearchResultEntry], expected: Option<Said<'_>>) {
 }
 
 #[track_caller]
-fn check(attributes: &[(&str, &[&str])], expected: Option<Said<'_>>) {
+fn check(attributes: &[(&str, &[&str])], expected: Option<EntrySays<'_>>) {
     check_all(&[entry(attributes)], expected);
 }
 

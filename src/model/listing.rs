@@ -59,7 +59,7 @@ impl KimVersion {
 
 /// What the gateway knows of an address when an answer is about to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum AddressStanding {
     /// The channel has no directory.
     Unasked,
     /// The directory could not be asked.

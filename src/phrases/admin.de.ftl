@@ -290,6 +290,7 @@ left-alone-next = Das Gateway ruft diese Mails nicht ab und löscht sie nicht. S
 left-alone-more = { $mails ->
     [one] Eine weitere Mail hat eine Dienstkennung, die hier nicht gezeigt wird.
    *[other] { $mails } weitere Mails haben Dienstkennungen, die hier nicht gezeigt werden.
+}
 no-directory = Kein Kanal, zu dem diese Adresse passt, hat in den Einstellungen ein Verzeichnis. Bitte nennen Sie eines in [channel.kim.directory]
 row-address = KIM-Adresse:
 row-directory = Verzeichnis:
@@ -302,7 +303,6 @@ is-not-listed = Die Adresse steht nicht darin
 takes-large = nimmt sie an (über 15 MiB)
 takes-no-large = nimmt sie nicht an (nur bis 15 MiB)
 not-said = nicht angegeben
-}
 nobody-changed = Alle sind, wer sie waren; nichts wartet auf Bestätigung.
 ask-changed =
     Bitte fragen Sie jede dieser Personen selbst oder am Telefon, ob sie ihre Verschlüsselung zurückgesetzt hat.

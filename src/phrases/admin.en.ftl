@@ -271,6 +271,7 @@ left-alone-next = The gateway neither fetches nor deletes these mails. If one of
 left-alone-more = { $mails ->
     [one] One more mail has a Dienstkennung that is not shown here.
    *[other] { $mails } more mails have Dienstkennungen that are not shown here.
+}
 no-directory = no channel that this address fits has a directory in the settings; give one in [channel.kim.directory]
 row-address = KIM address:
 row-directory = directory:
@@ -283,7 +284,6 @@ is-not-listed = the address is not in it
 takes-large = are taken (over 15 MiB)
 takes-no-large = are not taken (15 MiB at most)
 not-said = not said
-}
 nobody-changed = Everybody is who they were; nothing waits to be confirmed.
 ask-changed =
     Ask each of them, in person or by telephone, whether they reset their encryption themselves.

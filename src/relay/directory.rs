@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use super::{Ctx, Line};
 use crate::{
     directory::{self, DirectoryError},
-    model::{ChannelName, ConversationId, Correspondent, Listing, MailAddress, Standing},
+    model::{AddressStanding, ChannelName, ConversationId, Correspondent, Listing, MailAddress},
     rules::retry::back_off,
     store::{Job, StoreError},
     transport::{LdapConnectError, LdapServer},
@@ -178,20 +178,20 @@ pub(super) async fn standing(
     ctx: &Ctx,
     line: &Line,
     address: &MailAddress,
-) -> Result<Standing, StoreError> {
-    let Some(directory) = &line.directory else { return Ok(Standing::Unasked) };
+) -> Result<AddressStanding, StoreError> {
+    let Some(directory) = &line.directory else { return Ok(AddressStanding::Unasked) };
     // What no server of KIM would take is not asked about.
     if line.channel.recipient(&Correspondent::Mail(address.clone())).is_err() {
-        return Ok(Standing::Unasked);
+        return Ok(AddressStanding::Unasked);
     }
     if let Some(known) = known(ctx, address).await? {
         return Ok(known);
     }
     if directory.proxy.rests() {
-        return Ok(Standing::Away);
+        return Ok(AddressStanding::Away);
     }
     let Ok(Ok(turn)) = timeout(directory.patience, directory.proxy.turn.acquire()).await else {
-        return Ok(Standing::Away);
+        return Ok(AddressStanding::Away);
     };
     look(ctx, line, directory, address, &turn).await
 }
@@ -204,20 +204,20 @@ async fn look(
     directory: &Directory,
     address: &MailAddress,
     turn: &SemaphorePermit<'_>,
-) -> Result<Standing, StoreError> {
+) -> Result<AddressStanding, StoreError> {
     if let Some(known) = known(ctx, address).await? {
         return Ok(known);
     }
     if directory.proxy.rests() {
-        return Ok(Standing::Away);
+        return Ok(AddressStanding::Away);
     }
     match directory.ask(&line.channel.name, address, turn).await {
         Some(listing) => ctx.store.note_listing(address, &listing, ctx.clock.now()).await,
-        None => Ok(Standing::Away),
+        None => Ok(AddressStanding::Away),
     }
 }
 
-async fn known(ctx: &Ctx, address: &MailAddress) -> Result<Option<Standing>, StoreError> {
+async fn known(ctx: &Ctx, address: &MailAddress) -> Result<Option<AddressStanding>, StoreError> {
     let now = ctx.clock.now();
     ctx.store.standing(address, now - HOLDS_FOR, now).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, Dialect, KimProfile, LargeMails},
-    model::{Standing, WhyNotLarge},
+    model::{AddressStanding, WhyNotLarge},
 };
 
 /// The largest mail that leaves for a recipient.
@@ -16,17 +16,17 @@ pub struct MailLimit {
 
 /// Above 15 MiB a mail leaves where the settings say that it always does, or where the recipient's entry
 /// in the directory says that it is taken. What is not known is no yes.
-pub fn limit(channel: &Channel, standing: Standing) -> MailLimit {
+pub fn limit(channel: &Channel, standing: AddressStanding) -> MailLimit {
     let whole = MailLimit { bytes: channel.mail_bytes_max(), why: None };
     let Dialect::Kim(profile) = &channel.dialect else { return whole };
     if profile.large_mails != LargeMails::WhereListed || whole.bytes <= KimProfile::MAIL_BYTES_MAX {
         return whole;
     }
     let why = match standing {
-        Standing::Listed { takes_large: true } => return whole,
-        Standing::Listed { takes_large: false } => WhyNotLarge::NotTaken,
-        Standing::Unlisted { .. } => WhyNotLarge::NotListed,
-        Standing::Unasked | Standing::Away => WhyNotLarge::NotKnown,
+        AddressStanding::Listed { takes_large: true } => return whole,
+        AddressStanding::Listed { takes_large: false } => WhyNotLarge::NotTaken,
+        AddressStanding::Unlisted { .. } => WhyNotLarge::NotListed,
+        AddressStanding::Unasked | AddressStanding::Away => WhyNotLarge::NotKnown,
     };
     MailLimit { bytes: KimProfile::MAIL_BYTES_MAX, why: Some(why) }
 }
@@ -44,7 +44,7 @@ mod tests {
     fn check(
         large_mails: LargeMails,
         most: u64,
-        standing: Standing,
+        standing: AddressStanding,
         expected: (u64, Option<&str>),
     ) {
         let mut profile = KimProfile::new(KimEnvironment::Production);
@@ -69,18 +69,18 @@ mod tests {
 
     #[test]
     fn kim_27_the_entry_decides_unless_the_settings_do() {
-        let plus = Standing::Listed { takes_large: true };
-        let none = Standing::Listed { takes_large: false };
-        let gone = Standing::Unlisted { vanished: true };
+        let plus = AddressStanding::Listed { takes_large: true };
+        let none = AddressStanding::Listed { takes_large: false };
+        let gone = AddressStanding::Unlisted { vanished: true };
         check(LargeMails::WhereListed, 700, plus, (700, None));
         check(LargeMails::WhereListed, 700, none, (15, Some("not-taken")));
         check(LargeMails::WhereListed, 700, gone, (15, Some("not-listed")));
-        check(LargeMails::WhereListed, 700, Standing::Away, (15, Some("not-known")));
-        check(LargeMails::WhereListed, 700, Standing::Unasked, (15, Some("not-known")));
+        check(LargeMails::WhereListed, 700, AddressStanding::Away, (15, Some("not-known")));
+        check(LargeMails::WhereListed, 700, AddressStanding::Unasked, (15, Some("not-known")));
         // A limit of the settings that is lower holds for all, and is the reason then.
         check(LargeMails::WhereListed, 10, none, (10, None));
         check(LargeMails::WhereListed, 20, plus, (20, None));
-        for standing in [plus, none, gone, Standing::Away, Standing::Unasked] {
+        for standing in [plus, none, gone, AddressStanding::Away, AddressStanding::Unasked] {
             check(LargeMails::Always, 700, standing, (700, None));
             check(LargeMails::Never, 15, standing, (15, None));
         }

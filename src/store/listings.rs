@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{Store, StoreError};
-use crate::model::{ConversationId, KimVersion, Listing, MailAddress, Notice, Standing};
+use crate::model::{AddressStanding, ConversationId, KimVersion, Listing, MailAddress, Notice};
 
 impl Store {
     /// What is known of an address by a look that is newer than `after` and not later than `now`: a look
@@ -13,7 +13,7 @@ impl Store {
         address: &MailAddress,
         after: OffsetDateTime,
         now: OffsetDateTime,
-    ) -> Result<Option<Standing>, StoreError> {
+    ) -> Result<Option<AddressStanding>, StoreError> {
         let row = sqlx::query!(
             "select listed, takes_large, vanishings
              from listings
@@ -58,7 +58,7 @@ impl Store {
         address: &MailAddress,
         listing: &Listing,
         at: OffsetDateTime,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<AddressStanding, StoreError> {
         let entry = match listing {
             Listing::Listed(entry) => Some(entry),
             Listing::NotListed => None,
@@ -125,9 +125,9 @@ impl Store {
     }
 }
 
-fn standing(listed: bool, takes_large: bool, vanishings: i64) -> Standing {
+fn standing(listed: bool, takes_large: bool, vanishings: i64) -> AddressStanding {
     match listed {
-        true => Standing::Listed { takes_large },
-        false => Standing::Unlisted { vanished: vanishings > 0 },
+        true => AddressStanding::Listed { takes_large },
+        false => AddressStanding::Unlisted { vanished: vanishings > 0 },
     }
 }

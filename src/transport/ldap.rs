@@ -5,9 +5,8 @@ use std::{fmt, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
+    bare_server::{BareServer, TlsMode},
     error::ServerSettingsError,
-    peer::Peer,
-    server::TlsMode,
     tls::handshake,
     trust::{ClientCertificate, ServerTrust},
     wire::Fault,
@@ -57,26 +56,26 @@ impl LdapServer {
     pub async fn connect(
         &self,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, LdapConnectError> {
-        let peer = self.peer();
-        peer.check().map_err(|source| LdapConnectError::Settings { source })?;
+        let server = self.bare();
+        server.check().map_err(|source| LdapConnectError::Settings { source })?;
         if self.tls == TlsMode::StartTls {
             let source = Fault::Protocol("STARTTLS is not used with a directory");
             return Err(LdapConnectError::Tls { host: self.host.clone(), source });
         }
         let unreachable =
             |source| LdapConnectError::Unreachable { host: self.host.clone(), source };
-        let io = peer.dial().await.map_err(unreachable)?;
+        let io = server.dial().await.map_err(unreachable)?;
         if self.tls == TlsMode::None {
             return Ok(io);
         }
-        handshake(io, &peer).await.map_err(|fault| match fault {
+        handshake(io, &server).await.map_err(|fault| match fault {
             Fault::Silent => unreachable(fault),
             other => LdapConnectError::Tls { host: self.host.clone(), source: other },
         })
     }
 
-    fn peer(&self) -> Peer<'_> {
-        Peer {
+    fn bare(&self) -> BareServer<'_> {
+        BareServer {
             host: &self.host,
             port: self.port,
             tls: self.tls,
@@ -84,5 +83,42 @@ impl LdapServer {
             client_certificate: self.client_certificate.as_ref(),
             connect: self.connect,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(host: &str, tls: TlsMode, trust: ServerTrust) -> String {
+        let server = LdapServer {
+            host: host.to_owned(),
+            port: 1,
+            tls,
+            trust,
+            client_certificate: None,
+            connect: Duration::from_secs(5),
+        };
+        let connected = server.connect().await;
+        let error = connected.err().map(|error| {
+            (error.to_string(), std::error::Error::source(&error).map(ToString::to_string))
+        });
+        format!("{error:?}")
+    }
+
+    #[tokio::test]
+    async fn kim_3_nothing_is_asked_over_a_connection_that_others_can_read() {
+        let abroad =
+            refused("konnektor.praxis.example", TlsMode::None, ServerTrust::Platform).await;
+        assert!(
+            abroad.contains("cannot be used") && abroad.contains("this machine only"),
+            "{abroad}"
+        );
+        let upgraded = refused("127.0.0.1", TlsMode::StartTls, ServerTrust::Platform).await;
+        assert!(upgraded.contains("STARTTLS"), "{upgraded}");
+        let nobody = refused("127.0.0.1", TlsMode::Implicit, ServerTrust::Pins(Vec::new())).await;
+        assert!(nobody.contains("must not be empty"), "{nobody}");
+        let nothing_there = refused("127.0.0.1", TlsMode::None, ServerTrust::Platform).await;
+        assert!(nothing_there.contains("cannot be reached"), "{nothing_there}");
     }
 }

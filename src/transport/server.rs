@@ -13,8 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     account::{Account, Accounts, LoginTurn, ServerDoor},
+    bare_server::{BareServer, TlsMode},
     error::{MailServerError, ServerSettingsError},
-    peer::Peer,
     trust::{ClientCertificate, ServerTrust},
     wire::BoxedIo,
 };
@@ -50,18 +50,6 @@ impl fmt::Debug for MailServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MailServer(port {}, {:?})", self.port, self.tls)
     }
-}
-
-/// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The usual form.
-    Implicit,
-    /// STARTTLS (RFC 3207, RFC 3501 §6.2.1) or STLS (RFC 2595), and nothing else before it.
-    StartTls,
-    /// No encryption. Refused unless the host is the machine itself (gematik A_2066).
-    None,
 }
 
 /// A login. Does not print.
@@ -138,7 +126,7 @@ impl MailServer {
         if cuts(&self.login.user) || cuts(self.login.password.expose_secret()) {
             return Err(ServerSettingsError::LoginCharacter);
         }
-        self.peer().check()
+        self.bare().check()
     }
 
     /// Shares the account with all that log in by the same name.
@@ -182,8 +170,8 @@ impl MailServer {
     }
 
     /// The server, apart from the account.
-    pub(super) fn peer(&self) -> Peer<'_> {
-        Peer {
+    pub(super) fn bare(&self) -> BareServer<'_> {
+        BareServer {
             host: &self.host,
             port: self.port,
             tls: self.tls,
@@ -197,6 +185,6 @@ impl MailServer {
     pub(super) async fn dial(&self) -> Result<BoxedIo, MailServerError> {
         self.check().map_err(|source| MailServerError::Settings { source })?;
         let unreachable = |source| MailServerError::Unreachable { host: self.host.clone(), source };
-        self.peer().dial().await.map_err(unreachable)
+        self.bare().dial().await.map_err(unreachable)
     }
 }

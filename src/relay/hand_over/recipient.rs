@@ -2,7 +2,7 @@
 
 use super::DispatchCase;
 use crate::{
-    model::{Correspondent, Standing},
+    model::{AddressStanding, Correspondent},
     phrases::Phrase,
     relay::{directory, notices::notice_about},
     store::{StoreError, StoredDispatch},
@@ -19,12 +19,15 @@ impl DispatchCase<'_> {
 
     /// What the directory says of the address (KIM-35). That it has vanished from there is told, and holds
     /// up nothing: the Clientmodul looks itself.
-    pub(super) async fn standing(&self, dispatch: &StoredDispatch) -> Result<Standing, StoreError> {
+    pub(super) async fn standing(
+        &self,
+        dispatch: &StoredDispatch,
+    ) -> Result<AddressStanding, StoreError> {
         let Correspondent::Mail(address) = self.addressee(dispatch) else {
-            return Ok(Standing::Unasked);
+            return Ok(AddressStanding::Unasked);
         };
         let standing = directory::standing(self.ctx, self.line, &address).await?;
-        if standing == (Standing::Unlisted { vanished: true }) {
+        if standing == (AddressStanding::Unlisted { vanished: true }) {
             let first = dispatch.first_event.as_deref();
             let notice = notice_about(self.line, &Phrase::AddressVanished, first);
             self.ctx.store.tell_vanished(self.conversation.id, &address, &notice).await?;

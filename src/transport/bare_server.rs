@@ -7,13 +7,24 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     error::ServerSettingsError,
-    server::TlsMode,
     trust::{ClientCertificate, ServerTrust, is_server_name},
     wire::{BoxedIo, Fault},
 };
 
+/// How the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The usual form.
+    Implicit,
+    /// STARTTLS (RFC 3207, RFC 3501 §6.2.1) or STLS (RFC 2595), and nothing else before it.
+    StartTls,
+    /// No encryption. Refused unless the host is the machine itself (gematik A_2066).
+    None,
+}
+
 /// What a connection needs to know of a server.
-pub(super) struct Peer<'a> {
+pub(super) struct BareServer<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) tls: TlsMode,
@@ -23,7 +34,7 @@ pub(super) struct Peer<'a> {
     pub(super) connect: Duration,
 }
 
-impl Peer<'_> {
+impl BareServer<'_> {
     /// Whether the settings may be used at all.
     pub(super) fn check(&self) -> Result<(), ServerSettingsError> {
         if self.tls == TlsMode::None {
