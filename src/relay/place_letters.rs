@@ -318,12 +318,12 @@ async fn place_letter(
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());
     };
-    if verdict == Some(KimVerdict::Checked) {
-        directory::letter_came(ctx, line, conversation, correspondent).await?;
-    }
     metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
         .increment(1);
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
+    if verdict == Some(KimVerdict::Checked) {
+        directory::letter_came(ctx, line, conversation, correspondent).await?;
+    }
     Ok(())
 }
 
