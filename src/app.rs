@@ -1,12 +1,14 @@
 //! Builds everything once, starts it, drains it and stops it.
 
 pub mod check;
+pub mod directory;
 mod doors;
 mod errors;
 pub mod help;
 mod hold;
 pub mod identities;
 pub mod kim;
+pub mod log;
 pub mod parked;
 mod probe;
 pub mod rekey;

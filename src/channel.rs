@@ -16,7 +16,7 @@ mod subject;
 use std::{fmt, time::Duration};
 
 pub use fax::{FAX_FORMS, FaxForm, FaxProfile, SenderRule, SenderRuleError};
-pub use kim::{KimEnvironment, KimProfile, KimSystems, Receipts};
+pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
 pub use number::{Country, CountryError};
 pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};

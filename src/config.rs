@@ -5,6 +5,7 @@
 //! file, which the homeserver reads as well; passwords are in the settings, in files beside them,
 //! or in the environment.
 
+mod directory;
 mod kim;
 mod kim_services;
 mod mail_server;
@@ -25,8 +26,8 @@ pub use registration::{
 };
 pub use secrets::{not_a_key, write_new_secret};
 pub use settings::{
-    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
-    HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
-    Settings, WorkerSettings,
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
+    EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
+    MonitoringSettings, SealingSettings, Settings, WorkerSettings,
 };
 pub use surroundings::Environment;

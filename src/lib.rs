@@ -13,6 +13,7 @@ pub mod mail;
 pub mod phrases;
 pub mod rules;
 
+pub mod directory;
 pub mod matrix;
 pub mod sandbox;
 pub mod store;

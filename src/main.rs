@@ -2,10 +2,9 @@
 
 use std::{
     env,
-    error::Error,
     ffi::OsString,
     fs,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -17,7 +16,6 @@ use clap::{
 use rand::{SeedableRng as _, rngs::StdRng};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::Runtime;
-use tracing_subscriber::{EnvFilter, filter::Directive};
 use umstieg::{
     app::{
         self,
@@ -25,8 +23,8 @@ use umstieg::{
         help,
     },
     config::{
-        LogFormat, LogSettings, Registration, Settings, Tokens, load, not_a_key, read_registration,
-        registration_yaml, write_new_secret, write_registration,
+        Registration, Settings, Tokens, load, not_a_key, read_registration, registration_yaml,
+        write_new_secret, write_registration,
     },
     model::Language,
     phrases::{AdminPhrase, Telling, Tells},
@@ -99,6 +97,7 @@ Examples:
   umstieg parked retry 17
   umstieg identities list
   umstieg kim classes
+  umstieg kim lookup klinik@nord.kim.telematik
   umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
 Exit codes:
@@ -202,6 +201,8 @@ enum Identities {
 enum Kim {
     /// Show which mails were left to other programs, since when and why
     Classes,
+    /// Show what the directory says about a KIM address, for example klinik@nord.kim.telematik
+    Lookup { address: String },
 }
 
 #[derive(Subcommand)]
@@ -322,11 +323,17 @@ impl Call {
             self.write_registration_file(&settings, output.as_deref(), force, example)?;
             return Ok(ExitCode::SUCCESS);
         }
+        // This too, and the directory.
+        if let Command::Kim { action: Kim::Lookup { address } } = command {
+            let asked = app::directory::lookup(&settings, &address, self.language);
+            print(&in_runtime(asked)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let key = settings.sealing.key().map_err(|error| Failure::wrong(&error))?.clone();
         match command {
             Command::Run => {
                 let tokens = self.registration(&settings)?.tokens;
-                start_log(&settings.log)?;
+                app::log::start_log(&settings.log)?;
                 start_cryptography();
                 app::run(&settings, &tokens, &key).map_err(|error| Failure {
                     code: if error.is_lasting() { LASTING } else { FAILED },
@@ -362,7 +369,10 @@ impl Call {
             Command::Identities { action: Identities::Confirm { user } } => {
                 self.say(&in_runtime(app::identities::confirm(&settings, &key, &user))?)?;
             }
-            Command::SealingKey { .. } | Command::Registration { .. } | Command::Sandbox => {}
+            Command::SealingKey { .. }
+            | Command::Registration { .. }
+            | Command::Kim { action: Kim::Lookup { .. } }
+            | Command::Sandbox => {}
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -491,35 +501,6 @@ fn runtime() -> Result<Runtime, Telling> {
 fn in_runtime<T, E: Tells>(work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     start_cryptography();
     runtime()?.block_on(work).map_err(|error| Failure::failed(&error))
-}
-
-fn start_log(log: &LogSettings) -> Result<(), Telling> {
-    let no_log =
-        |sentence: AdminPhrase, error: &dyn Error| Telling::from(sentence).because_of(error);
-    let mut filter = EnvFilter::try_new(&log.filter)
-        .map_err(|error| no_log(AdminPhrase::NoLogFilter, &error))?;
-    // These libraries name users, and a ghost's name is its correspondent's address. So they stay
-    // silent whatever the settings say.
-    for library in ["matrix_sdk_crypto", "matrix_sdk_common", "vodozemac"] {
-        let directive = format!("{library}=off").parse::<Directive>();
-        let directive = directive.map_err(|error| no_log(AdminPhrase::NoLog, &error))?;
-        filter = filter.add_directive(directive);
-    }
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    let started = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
-    };
-    started.map_err(|error| no_log(AdminPhrase::NoLog, error.as_ref()))?;
-    // A panic message names what it met, which may come from a letter: only the place is logged.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(tracing::field::display);
-        tracing::error!(place, "Umstieg met a case it was not written for: this is a bug");
-    }));
-    Ok(())
 }
 
 fn print(text: &str) -> Result<(), Telling> {

@@ -16,6 +16,7 @@ mod kept_back;
 mod kim_results;
 mod language;
 mod letter;
+mod listing;
 mod post;
 mod reply;
 mod report;
@@ -44,6 +45,7 @@ pub use language::Language;
 pub use letter::{
     Attachment, Body, Defect, Layer, Letter, NamedAddress, ReceiptWish, TransferEncoding,
 };
+pub use listing::{AddressStanding, KimEntry, KimVersion, Listing, WhyNotLarge};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};

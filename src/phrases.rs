@@ -281,6 +281,11 @@ impl Phrase {
             Self::MessageTooLarge { limit_mib } => {
                 with("message-too-large", "limit", whole(*limit_mib))
             }
+            Self::LargeMailNotTaken { why, limit_mib } => {
+                let values = [("why", FluentValue::from(why.word())), ("limit", whole(*limit_mib))];
+                ("large-mail-not-taken", values.into_iter().collect())
+            }
+            Self::AddressVanished => plain("address-vanished"),
             Self::FaxSignsMissing { signs } => {
                 let shown: Vec<String> = signs.iter().map(|sign| sign_shown(*sign)).collect();
                 with("fax-signs-missing", "signs", foreign(&shown.join(" ")))

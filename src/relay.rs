@@ -11,6 +11,7 @@ mod budget;
 mod commands;
 mod damage;
 mod devices;
+mod directory;
 mod foreign_rooms;
 mod hand_over;
 mod hearing;
@@ -52,6 +53,7 @@ pub use devices::{
     Devices, KeysError, begin, bot_device, forget_read_messages, people_spoke, receive,
     renew_bot_device, tidy,
 };
+pub use directory::{Directory, LISTING_KEPT, LdapProxies, NoListing, look_up};
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
 pub use hand_over::hand_over;
 pub use hearing::Hearing;
@@ -116,6 +118,8 @@ pub struct Line {
     pub channel: Channel,
     pub inbox: Inbox,
     pub outbox: MailServer,
+    /// Where KIM addresses are looked up; nothing where the settings name no directory.
+    pub directory: Option<Directory>,
     /// Seats for answers that are being handed over.
     pub seats: Seats,
 }

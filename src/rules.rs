@@ -12,6 +12,7 @@ pub mod audience;
 pub mod commands;
 pub mod delivery;
 pub mod kim_trust;
+pub mod large_mails;
 pub mod looking;
 pub mod names;
 pub mod posts;

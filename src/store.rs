@@ -31,6 +31,7 @@ mod kept_back;
 mod leases;
 mod letter_pieces;
 mod letters;
+mod listings;
 mod mailboxes;
 mod members;
 mod moment;

@@ -12,9 +12,11 @@
 //! `imap` and `smtp` hold one dialogue each, `mailbox` gives the first two one face.
 
 mod account;
+mod bare_server;
 mod error;
 mod fetched;
 mod imap;
+mod ldap;
 mod mailbox;
 mod pop3;
 mod reply;
@@ -28,10 +30,12 @@ mod wire;
 mod tests;
 
 pub use account::{Account, Accounts};
+pub use bare_server::TlsMode;
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
 pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
+pub use ldap::{LdapConnectError, LdapServer};
 pub use mailbox::{Mailbox, MailboxProtocol};
-pub use server::{Login, MailServer, PACE_MIN, ReportsBreak, Timeouts, TlsMode};
+pub use server::{Login, MailServer, PACE_MIN, ReportsBreak, Timeouts};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
 pub use trust::{
     ClientCertificate, Fingerprint, ServerTrust, TrustError, certificates, is_server_name,

@@ -177,6 +177,7 @@ impl Shop {
         step("tidying", relay::tidy(&self.ctx).await);
         step("deserted", self.alarm_of_deserted().await);
         step("forgetting", self.ctx.store.forget_before(now - FORGET_AFTER).await);
+        step("listings", self.ctx.store.forget_listings(now - relay::LISTING_KEPT).await);
         step("figures", self.show_figures().await);
         if strangers_at.is_none_or(|at| now < at || now >= at + STRANGERS_EVERY) {
             *strangers_at = Some(now);
@@ -251,7 +252,8 @@ impl Shop {
     async fn flow(&self, job: &Job) -> Result<(), StoreError> {
         // Whatever waits there, the sweep of the node that has it wakes it. For a room the lease is
         // taken once it is known to be a portal: strangers make as many other rooms as they like.
-        let has_place = !matches!(job, Job::ReadRoom(_) | Job::Decline { .. });
+        // A look into the directory has none.
+        let has_place = !matches!(job, Job::ReadRoom(_) | Job::LookUp(_) | Job::Decline { .. });
         if has_place && !self.ctx.store.lease(&job.key()).await? {
             return Ok(());
         }
@@ -260,13 +262,14 @@ impl Shop {
             return Ok(());
         }
         let _seat = match job {
-            Job::HandOver(_) | Job::Decline { .. } => None,
+            Job::HandOver(_) | Job::LookUp(_) | Job::Decline { .. } => None,
             _ => self.others.acquire().await.ok(),
         };
         match job {
             Job::PlaceLetters(channel) => relay::place_letters(&self.ctx, channel).await,
             Job::SendPosts(conversation) => relay::send_posts(&self.ctx, *conversation).await,
             Job::ReadRoom(room) => relay::read_room(&self.ctx, room).await,
+            Job::LookUp(conversation) => relay::look_up(&self.ctx, *conversation).await,
             Job::HandOver(conversation) => relay::hand_over(&self.ctx, *conversation).await,
             Job::Decline { user, room } => relay::decline(&self.ctx, user, room).await,
         }
@@ -277,7 +280,7 @@ impl Shop {
 fn needs_to_have_heard(job: &Job) -> bool {
     match job {
         Job::HandOver(_) | Job::ReadRoom(_) => true,
-        Job::PlaceLetters(_) | Job::SendPosts(_) | Job::Decline { .. } => false,
+        Job::PlaceLetters(_) | Job::SendPosts(_) | Job::LookUp(_) | Job::Decline { .. } => false,
     }
 }
 

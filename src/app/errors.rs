@@ -2,17 +2,22 @@
 //!
 //! The log says the same in English, in the errors' own words.
 
-use super::{RunError, identities::IdentitiesError, kim::KimError, parked::ParkedError};
+use super::{
+    RunError, directory::LookupError, identities::IdentitiesError, kim::KimError,
+    parked::ParkedError,
+};
 use crate::{
     app::start::StartError,
+    directory::DirectoryError,
     matrix::HomeserverAccessError,
     phrases::{AdminPhrase, Telling, Tells},
+    relay::NoListing,
     rules::renaming::Unclear,
     sandbox::SandboxError,
     store::{
         Damaged, Harm, NamesError, OpenError, RekeyError, RenameError, StoreError, seal::Unsealable,
     },
-    transport::{Fault, MailServerError, ServerSettingsError},
+    transport::{Fault, LdapConnectError, MailServerError, ServerSettingsError},
 };
 
 impl Tells for RunError {
@@ -302,6 +307,62 @@ impl Tells for KimError {
             Self::Store(error) => error.telling(),
             Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
         }
+    }
+}
+
+impl Tells for LookupError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::NotKim => AdminPhrase::AddressNotKim.into(),
+            Self::NoDirectory => AdminPhrase::NoDirectory.into(),
+            Self::Unanswered(error) => error.telling(),
+            Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
+        }
+    }
+}
+
+impl Tells for NoListing {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Connect(error) => error.telling(),
+            Self::Session(error) => error.telling(),
+            Self::Silent => AdminPhrase::DirectorySilent.into(),
+        }
+    }
+}
+
+impl Tells for LdapConnectError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Settings { source } => {
+                Telling::from(AdminPhrase::DirectorySettings).because(settings_of_server(source))
+            }
+            Self::Unreachable { host, source } => {
+                Telling::from(AdminPhrase::DirectoryUnreachable { host: host.clone() })
+                    .because(source.telling())
+            }
+            Self::Tls { host, source } => {
+                Telling::from(AdminPhrase::DirectoryTls { host: host.clone() })
+                    .because(source.telling())
+            }
+        }
+    }
+}
+
+impl Tells for DirectoryError {
+    fn telling(&self) -> Telling {
+        let sentence = match self {
+            Self::Io(cause) => return Telling::from(AdminPhrase::WireFailed).because_of(cause),
+            Self::Closed => AdminPhrase::DirectoryClosed,
+            Self::Protocol => AdminPhrase::DirectoryNoLdap,
+            Self::TooMuch => AdminPhrase::DirectoryTooMuch,
+            Self::NoSuchBase => AdminPhrase::DirectoryNoBase,
+            Self::Elsewhere => AdminPhrase::DirectoryElsewhere,
+            Self::Refused { code } => {
+                AdminPhrase::DirectoryRefused { code: u64::try_from(*code).unwrap_or(u64::MAX) }
+            }
+        };
+        sentence.into()
     }
 }
 

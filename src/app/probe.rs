@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use ruma::UserId;
 use tokio::net::TcpListener;
 
-use super::{check::Finding, start};
+use super::{check::Finding, directory, start};
 use crate::{
     channel::{Channel, Dialect},
     config::{ChannelSettings, Settings, Tokens},
@@ -39,6 +39,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
         findings.extend(kim_headers(&channel.channel));
         mail_servers(channel, mailboxes.as_ref(), &mut findings).await;
     }
+    findings.extend(directory::probe(settings).await);
     findings
 }
 

@@ -9,12 +9,15 @@ use tracing::{info, warn};
 
 use crate::{
     channel::Channel,
-    config::{AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, Settings, Tokens},
+    config::{
+        AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
+        Settings, Tokens,
+    },
     matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
         self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, KeysError,
-        Line, Owed, Seats, Turns,
+        LdapProxies, Line, Owed, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -73,6 +76,7 @@ pub(super) fn line(settings: &ChannelSettings) -> Line {
             patience: Patience::default(),
         },
         outbox: settings.outbox.clone(),
+        directory: None,
         seats: Seats::new(1),
     }
 }
@@ -100,7 +104,7 @@ pub fn ctx(
     clock: Clock,
 ) -> Result<Ctx, StartError> {
     // Inbox and outbox are mostly one account, and two channels may share it.
-    let mut accounts = Accounts::default();
+    let (mut accounts, mut proxies) = (Accounts::default(), LdapProxies::default());
     let mut channels = BTreeMap::new();
     let concurrency = settings.worker.concurrency;
     for channel in &settings.channels {
@@ -108,6 +112,10 @@ pub fn ctx(
         line.seats = Seats::new(concurrency);
         line.inbox.server.join(&mut accounts);
         line.outbox.join(&mut accounts);
+        line.directory = channel.directory.as_ref().map(|settings| {
+            let DirectorySettings { server, base, timeout } = settings.clone();
+            proxies.directory(server, base, timeout)
+        });
         channels.insert(channel.channel.name.clone(), line);
     }
     Ok(Ctx {

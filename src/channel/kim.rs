@@ -40,6 +40,8 @@ pub struct KimProfile {
     pub environment: KimEnvironment,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
+    /// Which recipients get more than [`KimProfile::MAIL_BYTES_MAX`].
+    pub large_mails: LargeMails,
     pub systems: KimSystems,
     pub receipts: Receipts,
     /// How long a mail server that agreed to report may be silent before the room is told.
@@ -83,6 +85,18 @@ impl KimSystems {
     }
 }
 
+/// Which recipients get mails over 15 MiB (KIM-27).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LargeMails {
+    /// Nobody.
+    #[default]
+    Never,
+    /// Those whose entry in the directory says that they take them.
+    WhereListed,
+    /// Everybody: the settings say so, whatever the directory says.
+    Always,
+}
+
 /// Whether the recipient is asked to confirm that the mail was read (MDN, RFC 8098).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Receipts {
@@ -113,6 +127,7 @@ impl KimProfile {
         Self {
             environment,
             mail_bytes_max: Self::MAIL_BYTES_MAX,
+            large_mails: LargeMails::default(),
             systems: KimSystems::default(),
             receipts: Receipts::default(),
             report_wait: Self::REPORT_WAIT,

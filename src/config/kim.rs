@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    AfterRelay, kim_services,
+    AfterRelay, DirectorySettings, directory, kim_services,
     mail_server::{host_name, one_line},
     reader::Section,
     surroundings::SettingsSurroundings,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     channel::{
         KimCallContext, KimEnvironment, KimProfile, KimServerPart, KimSystems, KimUserForm,
-        MailboxUse, Receipts, ServiceClasses,
+        LargeMails, MailboxUse, Receipts, ServiceClasses,
     },
     model::{ChannelKind, MailAddress},
     phrases::AdminPhrase,
@@ -43,10 +43,11 @@ pub(super) struct KimSection {
     pub(super) users: Option<KimUserForm>,
     /// Whether a server is asked to report what becomes of a mail (KIM-30).
     pub(super) delivery_reports: bool,
+    pub(super) directory: Option<DirectorySettings>,
     systems: KimSystems,
     receipts: Receipts,
     report_wait: Duration,
-    large_mails: bool,
+    large_mails: LargeMails,
     mailbox: Option<MailboxUse>,
     /// Nothing where the table of the settings cannot be used.
     classes: Option<ServiceClasses>,
@@ -76,7 +77,12 @@ pub(super) fn read(
         Some(true) => Receipts::Requested,
         Some(false) | None => Receipts::NotRequested,
     };
-    let large_mails = section.flag("large_mails").unwrap_or(false);
+    let directory = directory::read(&section.section("directory"), around);
+    let large_mails = match (section.flag("large_mails"), &directory) {
+        (Some(true), _) => LargeMails::Always,
+        (Some(false) | None, Some(_)) => LargeMails::WhereListed,
+        (Some(false) | None, None) => LargeMails::Never,
+    };
     let report_wait = section
         .whole("report_hours", 1..=720)
         .map_or(KimProfile::REPORT_WAIT, |hours| Duration::from_secs(60 * 60 * hours));
@@ -86,6 +92,7 @@ pub(super) fn read(
     KimSection {
         users,
         delivery_reports,
+        directory,
         systems,
         receipts,
         report_wait,
@@ -141,8 +148,8 @@ impl KimSection {
     ) -> Option<KimProfile> {
         let KimSection { systems, receipts, report_wait, large_mails, mailbox, classes, .. } = self;
         let most = match large_mails {
-            true => KimProfile::LARGE_MAIL_BYTES_MAX,
-            false => KimProfile::MAIL_BYTES_MAX,
+            LargeMails::Always | LargeMails::WhereListed => KimProfile::LARGE_MAIL_BYTES_MAX,
+            LargeMails::Never => KimProfile::MAIL_BYTES_MAX,
         };
         if mail_bytes_max.is_some_and(|max| max > most) {
             outbox.wrong("mail_bytes_max", AdminPhrase::WantsLargeMails);
@@ -151,6 +158,7 @@ impl KimSection {
         Some(KimProfile {
             environment,
             mail_bytes_max,
+            large_mails,
             systems,
             receipts,
             report_wait,

@@ -56,7 +56,7 @@ pub(super) fn read(
     Some(server)
 }
 
-fn trust(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> ServerTrust {
+pub(super) fn trust(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> ServerTrust {
     let (ca, pin) = ("ca_file", "pin_sha256");
     let authorities = section.text(ca, |path| chain_in(path, around)).map(ServerTrust::Authorities);
     let read_pin = |text: &str| text.parse::<Fingerprint>().map_err(|_| AdminPhrase::NotAPin);
@@ -70,7 +70,7 @@ fn trust(section: &Section<'_, '_>, around: &SettingsSurroundings<'_>) -> Server
     pins.map(ServerTrust::Pins).or(authorities).unwrap_or(ServerTrust::Platform)
 }
 
-fn client_certificate(
+pub(super) fn client_certificate(
     section: &Section<'_, '_>,
     around: &SettingsSurroundings<'_>,
 ) -> Option<ClientCertificate> {

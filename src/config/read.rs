@@ -10,9 +10,9 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
-    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, EncryptionSettings,
-    HomeserverSettings, InboxSettings, LogFormat, LogSettings, MonitoringSettings, SealingSettings,
-    Settings, SettingsError, WorkerSettings, kim, mail_server,
+    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
+    EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
+    MonitoringSettings, SealingSettings, Settings, SettingsError, WorkerSettings, kim, mail_server,
     mail_server::{host_name, is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
@@ -325,7 +325,8 @@ fn channel(
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let tells_clients = section.flag("beeper_status");
-    let (inbox, outbox, dialect) = servers(section, kind, address.as_ref(), around, seen);
+    let (inbox, outbox, dialect, directory) =
+        servers(section, kind, address.as_ref(), around, seen);
     section.close();
     let team = team?;
     Some(ChannelSettings {
@@ -345,6 +346,7 @@ fn channel(
         },
         inbox: inbox?,
         outbox: outbox?,
+        directory,
     })
 }
 
@@ -366,10 +368,11 @@ fn servers(
     address: Option<&MailAddress>,
     around: &SettingsSurroundings<'_>,
     seen: &mut OnceOnly,
-) -> (Option<InboxSettings>, Option<MailServer>, Option<Dialect>) {
+) -> (Option<InboxSettings>, Option<MailServer>, Option<Dialect>, Option<DirectorySettings>) {
     let (inbox_section, outbox_section) = (section.section("inbox"), section.section("outbox"));
     let servers = (&inbox_section, &outbox_section);
-    let kim = kim::read(section, kind, address, servers, around);
+    let mut kim = kim::read(section, kind, address, servers, around);
+    let directory = kim.directory.take();
     let inbox = inbox(&inbox_section, kim.users.as_ref().map(KimUserForm::pop3), around);
     if let Some(inbox) = &inbox
         && !seen.add_inbox(inbox)
@@ -399,7 +402,7 @@ fn servers(
             .and_then(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
             .map(Dialect::Kim),
     };
-    (inbox, outbox, dialect)
+    (inbox, outbox, dialect, directory)
 }
 
 fn inbox(

@@ -11,7 +11,7 @@ use crate::{
     channel::Channel,
     model::Language,
     store::seal::OuterKey,
-    transport::{MailServer, MailboxProtocol},
+    transport::{LdapServer, MailServer, MailboxProtocol},
 };
 
 /// All settings, checked. `Debug` shows no secret and no address.
@@ -166,6 +166,25 @@ pub struct ChannelSettings {
     pub channel: Channel,
     pub inbox: InboxSettings,
     pub outbox: MailServer,
+    /// Where the directory of KIM addresses is asked; nothing on a fax channel, and where the settings
+    /// name none.
+    pub directory: Option<DirectorySettings>,
+}
+
+/// A directory of KIM addresses: the LDAP proxy of a Konnektor.
+#[derive(Debug, Clone)]
+pub struct DirectorySettings {
+    pub server: LdapServer,
+    /// The name below which entries are searched.
+    pub base: String,
+    /// The longest an answer may take, from the connection on.
+    pub timeout: Duration,
+}
+
+impl DirectorySettings {
+    /// A search by an exact value takes less than a second; an answer to a room message shall not wait
+    /// longer for a directory that is slow.
+    pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 }
 
 impl ChannelSettings {

@@ -30,6 +30,7 @@ tried-channel = Kanal { $channel }
 tried-inbox = Posteingang { $channel }
 tried-outbox = Postausgang { $channel }
 
+tried-directory = KIM-Verzeichnis { $channel }
 # Dieselbe: wie es ausging und was zu tun ist
 documents-shut-in = werden in einem Prozess ohne Dateien und Netz geöffnet
 documents-not-shut-in = werden mit Grenzen für Speicher und Zeit geöffnet, aber nicht abgeschottet (offen: { $ways })
@@ -94,6 +95,9 @@ homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Regis
 inbox-works = Anmeldung gelingt, { $mails }
 tried-headers = KIM-Kopfzeilen { $channel }
 headers-complete = vollständig
+directory-answers = antwortet
+check-directory = Prüfen Sie host, port und tls in [channel.kim.directory], und ob der LDAP-Proxy des Konnektors läuft. Briefe und Antworten gehen auch ohne ihn ihren Weg
+check-base = Prüfen Sie base_dn in [channel.kim.directory]
 headers-missing = Es fehlen Angaben, die KIM in jeder Mail verlangt: { $names }
 give-headers = Tragen Sie in [channel.kim] ein: { $keys }. Die Adresse ist die des Supports für dieses System, die Produktkennung vergibt die gematik
 outbox-reports = Anmeldung gelingt, Zustellungen werden gemeldet
@@ -193,6 +197,16 @@ wire-protocol = Der Server hat sich nicht an das Protokoll gehalten (Näheres au
 wire-refused = Der Server antwortet „{ $reply }“
 wire-over = Die Sitzung ist zu Ende
 
+directory-settings = Die Einstellungen dieses Verzeichnisses sind nicht zu benutzen
+directory-unreachable = Das Verzeichnis { $host } ist nicht erreichbar
+directory-tls = Das Verzeichnis { $host } bietet keine TLS-Verbindung, der man trauen kann
+directory-silent = Das Verzeichnis hat nicht rechtzeitig geantwortet
+directory-closed = Das Verzeichnis hat die Verbindung beendet
+directory-no-ldap = Das Verzeichnis antwortet etwas, das keine Antwort von LDAP auf diese Frage ist
+directory-too-much = Das Verzeichnis schickt mehr, als eine Antwort haben darf
+directory-no-base = Das Verzeichnis kennt den Namen nicht, unter dem gesucht wird
+directory-elsewhere = Das Verzeichnis verweist an einen anderen Server; dort fragt das Gateway nicht
+directory-refused = Das Verzeichnis lehnt die Frage ab (LDAP-Ergebnis { $code })
 # Der Homeserver, und der Prozess für fremde Dateien
 homeserver-unreachable = Der Homeserver war nicht zu erreichen (Anfrage { $asked })
 homeserver-hung-up = Der Homeserver hat die Verbindung abgebrochen (Anfrage { $asked })
@@ -277,6 +291,18 @@ left-alone-more = { $mails ->
     [one] Eine weitere Mail hat eine Dienstkennung, die hier nicht gezeigt wird.
    *[other] { $mails } weitere Mails haben Dienstkennungen, die hier nicht gezeigt werden.
 }
+no-directory = Kein Kanal, zu dem diese Adresse passt, hat in den Einstellungen ein Verzeichnis. Bitte nennen Sie eines in [channel.kim.directory]
+row-address = KIM-Adresse:
+row-directory = Verzeichnis:
+row-version = KIM-Version:
+row-large = Große Nachrichten:
+row-telematik-id = Telematik-ID:
+row-name = Name:
+is-listed = Die Adresse steht darin
+is-not-listed = Die Adresse steht nicht darin
+takes-large = nimmt sie an (über 15 MiB)
+takes-no-large = nimmt sie nicht an (nur bis 15 MiB)
+not-said = nicht angegeben
 nobody-changed = Alle sind, wer sie waren; nichts wartet auf Bestätigung.
 ask-changed =
     Bitte fragen Sie jede dieser Personen selbst oder am Telefon, ob sie ihre Verschlüsselung zurückgesetzt hat.
@@ -319,6 +345,7 @@ wants-fax-number = unsere eigene Faxnummer, zum Beispiel +49301234567
 wants-country = in welchem Land der Anschluss ist, zum Beispiel DE
 wants-senders = wer Faxe bringen darf, zum Beispiel ["fax@gateway.example"]
 wants-host = Name oder Adresse des Mailservers
+wants-directory-host = Name oder Adresse des LDAP-Proxys im Konnektor
 wants-port = der Port des Mailservers, zum Beispiel 995
 wants-user = der Name für die Anmeldung
 wants-password = das Passwort für die Anmeldung
@@ -367,7 +394,7 @@ not-a-separator = Hier gehört ein einzelnes Satzzeichen hin, zum Beispiel ":"; 
 not-a-product = Hier gehören Name und Version mit ; dazwischen hin, zum Beispiel Praxisserver;2.1, ohne Umlaute und ohne @
 not-a-user-agent = Hier gehören die Produktkennung der gematik und die Version mit / dazwischen hin, zum Beispiel MeinProdukt-gemApproved/2.0.0
 not-a-support-address = Hier gehört eine Mailadresse ohne Umlaute hin
-wants-large-mails = Über 15 MiB (15728640) nimmt KIM eine Mail nur für Empfänger an, die große Nachrichten freigeschaltet haben; mehr als 734003200 nimmt es nie an. Bitte nennen Sie hier weniger, oder setzen Sie large_mails = true in [channel.kim]
+wants-large-mails = Über 15 MiB (15728640) nimmt KIM eine Mail nur für Empfänger an, die große Nachrichten freigeschaltet haben; mehr als 734003200 nimmt es nie an. Bitte nennen Sie hier weniger, oder nennen Sie ein Verzeichnis in [channel.kim.directory], oder setzen Sie large_mails = true in [channel.kim]
 fax-only = Das gehört nur zu einem Kanal mit kind = "fax". Bitte nehmen Sie es heraus
 deletes-in-shared-mailbox = Mit after_relay = "delete" löscht das Gateway Mails, die andere Programme der Praxis vielleicht noch nicht gelesen haben. Wenn nur das Gateway dieses Postfach liest, schreiben Sie mailbox = "owned" in den Abschnitt [channel.kim]. Wenn auch das Praxisverwaltungssystem es liest, nehmen Sie after_relay heraus
 classes-too-long = Die Datei { $file } ist zu groß für eine Tabelle von Dienstkennungen. Bitte prüfen Sie, ob es die richtige ist
@@ -399,6 +426,8 @@ not-a-channel-name = Der Name eines Kanals hat 1 bis 32 Zeichen aus a-z, 0-9 und
 not-a-country = Bitte schreiben Sie ein Land mit zwei Großbuchstaben, zum Beispiel DE, AT oder CH (ISO 3166-1)
 not-a-sender = Bitte nennen Sie eine Adresse (fax@gateway.example) oder eine Domain (@gateway.example)
 not-a-host = Hier gehört ein Hostname oder eine IP-Adresse ohne Schema, Port und Pfad hin
+a-directory-name = ein Name im Verzeichnis
+not-a-directory-name = Hier gehört ein Name im Verzeichnis hin, zum Beispiel dc=data,dc=vzd
 plain-abroad = "none" ist nur zum eigenen Rechner erlaubt. Bitte nehmen Sie "implicit" oder "starttls"
 pins-empty = Die Liste darf nicht leer sein: Keinem Zertifikat würde vertraut
 ca-and-pin = Bitte nennen Sie entweder ca_file oder pin_sha256: Mit einem Pin zählt keine Zertifizierungsstelle

@@ -30,6 +30,7 @@ tried-channel = channel { $channel }
 tried-inbox = inbox { $channel }
 tried-outbox = outbox { $channel }
 
+tried-directory = KIM directory { $channel }
 # The same: how it went, and what to do
 documents-shut-in = opened in a process without files and network
 documents-not-shut-in = opened with limits of memory and time, but not shut in: { $ways }
@@ -91,6 +92,9 @@ homeserver-must-reach = the homeserver must reach { $url } (url in the registrat
 inbox-works = login works, { $mails }
 tried-headers = KIM headers { $channel }
 headers-complete = complete
+directory-answers = answers
+check-directory = check host, port and tls in [channel.kim.directory], and that the Konnektor's LDAP proxy runs; letters and answers go their way without it
+check-base = check base_dn in [channel.kim.directory]
 headers-missing = what KIM demands in every mail is missing: { $names }
 give-headers = set in [channel.kim]: { $keys }; the address is that of the support for this system, and gematik gives a product its id
 outbox-reports = login works, reports delivery
@@ -178,6 +182,16 @@ wire-protocol = the server broke the protocol: { $what }
 wire-refused = the server answered: { $reply }
 wire-over = the session is over
 
+directory-settings = the settings of this directory cannot be used
+directory-unreachable = the directory { $host } cannot be reached
+directory-tls = the directory { $host } offers no TLS connection that can be trusted
+directory-silent = the directory did not answer in time
+directory-closed = the directory closed the connection
+directory-no-ldap = the directory answers what is no answer of LDAP to this question
+directory-too-much = the directory sends more than an answer may have
+directory-no-base = the directory does not know the name below which is searched
+directory-elsewhere = the directory refers to another server, which the gateway does not ask
+directory-refused = the directory refuses the question (LDAP result { $code })
 # The homeserver, and the sandbox
 homeserver-unreachable = the homeserver could not be reached for { $asked }
 homeserver-hung-up = the homeserver hung up during { $asked }
@@ -258,6 +272,18 @@ left-alone-more = { $mails ->
     [one] One more mail has a Dienstkennung that is not shown here.
    *[other] { $mails } more mails have Dienstkennungen that are not shown here.
 }
+no-directory = no channel that this address fits has a directory in the settings; give one in [channel.kim.directory]
+row-address = KIM address:
+row-directory = directory:
+row-version = KIM version:
+row-large = large mails:
+row-telematik-id = Telematik ID:
+row-name = name:
+is-listed = the address is in it
+is-not-listed = the address is not in it
+takes-large = are taken (over 15 MiB)
+takes-no-large = are not taken (15 MiB at most)
+not-said = not said
 nobody-changed = Everybody is who they were; nothing waits to be confirmed.
 ask-changed =
     Ask each of them, in person or by telephone, whether they reset their encryption themselves.
@@ -300,6 +326,7 @@ wants-fax-number = our own fax number, for example +49301234567
 wants-country = where the line is, for example DE
 wants-senders = which addresses may bring faxes, for example ["fax@gateway.example"]
 wants-host = the mail server's name or address
+wants-directory-host = the name or address of the Konnektor's LDAP proxy
 wants-port = the mail server's port, for example 995
 wants-user = the name to log in with
 wants-password = the password to log in with
@@ -348,7 +375,7 @@ not-a-separator = expected one punctuation character, for example ":"; not allow
 not-a-product = expected name and version with ; between, for example Praxisserver;2.1, in ASCII and without @
 not-a-user-agent = expected gematik's id of the product and the version with / between, for example MyProduct-gemApproved/2.0.0
 not-a-support-address = expected a mail address in ASCII
-wants-large-mails = above 15 MiB (15728640) KIM takes a mail only for recipients who have large mails switched on, and above 734003200 never; give less, or set large_mails = true in [channel.kim]
+wants-large-mails = above 15 MiB (15728640) KIM takes a mail only for recipients who have large mails switched on, and above 734003200 never; give less, or name a directory in [channel.kim.directory], or set large_mails = true in [channel.kim]
 fax-only = belongs to a channel of kind "fax" only
 deletes-in-shared-mailbox = with after_relay = "delete" the gateway deletes mails that other programs of the practice may not have read yet. If only the gateway reads this mailbox, write mailbox = "owned" into [channel.kim]; if the practice's software reads it too, remove after_relay
 classes-too-long = { $file } is too long for a table of Dienstkennungen; check whether it is the right file
@@ -380,6 +407,8 @@ not-a-channel-name = a channel's name has 1 to 32 characters of a-z, 0-9 and -
 not-a-country = write a country as two capital letters, for example DE, AT or CH (ISO 3166-1)
 not-a-sender = write an address (fax@gateway.example) or a domain (@gateway.example)
 not-a-host = expected a host name or an IP address without scheme, port and path
+a-directory-name = a name in the directory
+not-a-directory-name = expected a name in the directory, for example dc=data,dc=vzd
 plain-abroad = "none" is allowed on loopback only; use "implicit" or "starttls"
 pins-empty = must not be empty: no certificate would be trusted
 ca-and-pin = give either ca_file or pin_sha256: with a pin, no authority counts

@@ -109,6 +109,12 @@ message-not-transferable = Diese Art von Nachricht lässt sich nicht weitergeben
 file-not-faxable = Die Datei „{ $file }“ lässt sich nicht faxen und bleibt im Raum. Bitte schicken Sie sie als PDF oder schreiben Sie den Inhalt als Text.
 file-too-costly = Die Datei „{ $file }“ bleibt im Raum: Sie braucht zum Öffnen zu viel Speicher oder Zeit, oder sie ist beschädigt. Bitte speichern Sie sie neu, zum Beispiel mit geringerer Auflösung oder als PDF, und schicken Sie sie noch einmal.
 message-too-large = Diese Nachricht ist zu groß und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } MB. Bitte schicken Sie weniger oder kleinere Dateien.
+large-mail-not-taken = { $why ->
+    [not-taken] Diese Nachricht ist für diesen Empfänger zu groß und wurde nicht übergeben: Über { $limit } MB nimmt bei KIM nur an, wer den Empfang großer Nachrichten eingeschaltet hat, und im Verzeichnis (VZD) steht das für diese Adresse nicht. Bitte schicken Sie weniger oder kleinere Dateien, oder bitten Sie den Empfänger, große Nachrichten einzuschalten; das Verzeichnis zeigt es hier spätestens einen Tag danach.
+    [not-listed] Diese Nachricht ist mehr als { $limit } MB groß und wurde nicht übergeben: Die KIM-Adresse steht zurzeit nicht im Verzeichnis (VZD), deshalb ist nicht bekannt, ob sie so große Nachrichten annimmt. Bitte schicken Sie weniger oder kleinere Dateien, oder wählen Sie einen anderen Weg.
+   *[not-known] Diese Nachricht ist mehr als { $limit } MB groß und wurde nicht übergeben: Das Verzeichnis (VZD), in dem steht, ob der Empfänger so große Nachrichten annimmt, war nicht zu erreichen. Bitte schreiben Sie später !erneut, oder schicken Sie weniger oder kleinere Dateien.
+    }
+address-vanished = Die KIM-Adresse, an die diese Antwort geht, steht nicht mehr im Verzeichnis (VZD). Das kann vorübergehen, zum Beispiel wenn dort eine Karte getauscht wird. Antworten gehen trotzdem weiter dorthin; was aus ihnen wird, steht jeweils bei der Antwort. Kommt eine nicht an, fragen Sie bitte nach der neuen Adresse.
 fax-signs-missing = Ihr Fax ist nicht abgeschickt worden und bleibt im Raum, denn diese Zeichen kann es nicht zeigen: { $signs }. Bitte schicken Sie den Text noch einmal und schreiben Sie statt der Zeichen Worte.
 fax-too-long = Dieses Fax ist mit { $pages } Seiten zu lang und bleibt im Raum: Auf diesem Weg gehen höchstens { $limit } Seiten. Bitte teilen Sie es auf.
 no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.

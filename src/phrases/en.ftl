@@ -109,6 +109,12 @@ message-not-transferable = This kind of message cannot be passed on and stays in
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
 file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it again, for example with a lower resolution or as PDF, and resend it.
 message-too-large = This message is too large and stays in the room: at most { $limit } MB go this way. Please send fewer or smaller files.
+large-mail-not-taken = { $why ->
+    [not-taken] This message is too large for this recipient and was not handed over: above { $limit } MB, KIM delivers only to those who have switched on large messages, and the directory (VZD) does not say so for this address. Please send fewer or smaller files, or ask the recipient to switch on large messages; the directory shows it here within a day.
+    [not-listed] This message is larger than { $limit } MB and was not handed over: the KIM address is not in the directory (VZD) at the moment, so it is not known whether it takes such large messages. Please send fewer or smaller files, or choose another way.
+   *[not-known] This message is larger than { $limit } MB and was not handed over: the directory (VZD), which says whether the recipient takes such large messages, could not be reached. Please write !retry later, or send fewer or smaller files.
+    }
+address-vanished = The KIM address to which this answer goes is no longer in the directory (VZD). This may pass, for example when a card is being replaced there. Answers still go there; what becomes of each stands at the answer. If one does not arrive, please ask for the new address.
 fax-signs-missing = Your fax was not sent and stays in the room, because it cannot show these characters: { $signs }. Please send the text once more, with words instead of these characters.
 fax-too-long = With { $pages } pages this fax is too long and stays in the room: at most { $limit } pages go this way. Please split it.
 no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.

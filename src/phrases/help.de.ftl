@@ -24,6 +24,7 @@ program-after =
       umstieg parked retry 17
       umstieg identities list
       umstieg kim classes
+      umstieg kim lookup klinik@nord.kim.telematik
       umstieg rekey --old-key-file /etc/umstieg/sealing.key.old
 
     Rückgabewerte:
@@ -81,6 +82,8 @@ identities-confirm = Glaubt der neuen Identität eines Benutzers, zum Beispiel @
 identities-confirm-user = Die Matrix-Benutzerkennung
 kim = Kümmert sich um das, was an KIM-Postfächern besonders ist
 kim-classes = Zeigt, welche Mails anderen Programmen überlassen wurden, seit wann und warum
+kim-lookup = Zeigt, was das Verzeichnis (VZD) über eine KIM-Adresse sagt, zum Beispiel klinik@nord.kim.telematik
+kim-lookup-address = Die KIM-Adresse
 parked = Kümmert sich um das, was endgültig fehlgeschlagen ist und auf einen Menschen wartet
 parked-long =
     Nichts wird von selbst verworfen: Ein Brief, eine Nachricht oder eine Antwort, die zu oft fehlgeschlagen ist, wird zurückgestellt, mit einem Hinweis in ihrem Raum.

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{EditTrouble, ParkedWhat, ReceiptStanding, Trouble};
 use crate::model::{
-    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance,
+    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
 };
 
 /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
@@ -139,6 +139,13 @@ pub enum Phrase {
     MessageTooLarge {
         limit_mib: u64,
     },
+    /// The channel takes larger mails, but not every recipient does (KIM-27).
+    LargeMailNotTaken {
+        why: WhyNotLarge,
+        limit_mib: u64,
+    },
+    /// The recipient's entry is in the directory no more (KIM-35). The answer leaves all the same.
+    AddressVanished,
     /// The text contains characters that cannot be printed.
     FaxSignsMissing {
         signs: Vec<char>,

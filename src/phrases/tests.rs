@@ -6,7 +6,7 @@ use time::macros::datetime;
 
 use super::*;
 use crate::model::{
-    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance,
+    AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
 };
 
 const AT: OffsetDateTime = datetime!(2026-11-23 13:05:59 UTC);
@@ -94,6 +94,10 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::FileNotFaxable { file_name: text() },
         Phrase::FileTooCostly { file_name: text() },
         Phrase::MessageTooLarge { limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotTaken, limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotListed, limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotKnown, limit_mib: 15 },
+        Phrase::AddressVanished,
         Phrase::FaxSignsMissing { signs: vec!['🚫', '\u{96}'] },
         Phrase::FaxTooLong { pages: 53, pages_max: 50 },
         Phrase::NoCorrespondentAddress,

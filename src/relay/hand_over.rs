@@ -5,6 +5,7 @@
 //! before `SendingBody` was saved, and after it only the server knows.
 
 mod dispatch_mail;
+mod recipient;
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ use crate::{
         accounts::sight_of,
         answer::{self, Answers},
         delivery::trouble,
+        large_mails,
         retry::{
             COLLECT_MAX, Verdict, WAIT_MAX, after_interruption, back_off, is_suspect, judge,
             not_before,
@@ -218,6 +220,7 @@ impl DispatchCase<'_> {
             self.wait_for_account(dispatch, wait).await?;
             return Ok(AttemptEnd::Ended);
         }
+        let limit = large_mails::limit(&self.line.channel, self.standing(dispatch).await?);
         let Some(dispatch) = self.rightly_named(dispatch, &composed).await? else {
             return Ok(AttemptEnd::Ended);
         };
@@ -227,7 +230,7 @@ impl DispatchCase<'_> {
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
             return Ok(AttemptEnd::Ended);
         };
-        let (envelope, mail, _held) = match self.mail(dispatch, &composed).await {
+        let (envelope, mail, _held) = match self.mail(dispatch, &composed, limit).await {
             Ok(made) => made,
             Err(why) => {
                 self.no_mail(dispatch, why).await?;

@@ -10,7 +10,7 @@ use self::reports::tell_of_report;
 use super::{
     Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
-    letter_hints,
+    directory, letter_hints,
     notices::notice,
     reported,
     stored_mail::{self, Read, Unread},
@@ -331,6 +331,9 @@ async fn place_letter(
     metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "placed")
         .increment(1);
     info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Placed letter {id}");
+    if verdict == Some(KimVerdict::Checked) {
+        directory::letter_came(ctx, line, conversation, correspondent).await?;
+    }
     Ok(())
 }
 

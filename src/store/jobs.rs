@@ -29,6 +29,8 @@ pub enum Job {
     ReadRoom(String),
     /// Dispatches of this conversation wait.
     HandOver(ConversationId),
+    /// The correspondent of this conversation was never looked up in the directory.
+    LookUp(ConversationId),
     /// A user of ours is invited to a room that is no portal.
     Decline { user: String, room: String },
 }
@@ -44,6 +46,7 @@ impl Job {
             Self::SendPosts(_) => "send_posts",
             Self::ReadRoom(_) => "read_room",
             Self::HandOver(_) => "hand_over",
+            Self::LookUp(_) => "look_up",
             Self::Decline { .. } => "decline",
         }
     }
@@ -54,9 +57,9 @@ impl Job {
         let word = self.word();
         match self {
             Self::PlaceLetters(channel) => format!("{word} {channel}"),
-            Self::SendPosts(conversation) | Self::HandOver(conversation) => {
-                format!("{word} {conversation}")
-            }
+            Self::SendPosts(conversation)
+            | Self::HandOver(conversation)
+            | Self::LookUp(conversation) => format!("{word} {conversation}"),
             Self::ReadRoom(room) => format!("{word} {room}"),
             Self::Decline { user, room } => format!("{word} {user} {room}"),
         }

@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout_at};
 
 use self::dialogue::{Features, LITERALS_MAX, Spill, done, line, parse, quoted};
 use super::{
+    bare_server::TlsMode,
     error::MailServerError,
     fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList, Waited},
     reply::Names,
-    server::{MailServer, TlsMode},
+    server::MailServer,
     tls,
     wire::{BoxedIo, Fault, Wire},
 };

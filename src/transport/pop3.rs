@@ -11,10 +11,11 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::ExposeSecret;
 
 use super::{
+    bare_server::TlsMode,
     error::MailServerError,
     fetched::{Basket, Fetched, HEADER_BYTES_MAX, Head, KeyList},
     reply::{Names, presentable},
-    server::{MailServer, TlsMode},
+    server::MailServer,
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };

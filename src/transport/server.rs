@@ -1,8 +1,7 @@
 //! Where a mail server is, how to reach it, and what can be wrong with it.
 
 use std::{
-    fmt, io,
-    net::IpAddr,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,14 +10,13 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     account::{Account, Accounts, LoginTurn, ServerDoor},
+    bare_server::{BareServer, TlsMode},
     error::{MailServerError, ServerSettingsError},
-    trust::{ClientCertificate, ServerTrust, is_server_name},
-    wire::{BoxedIo, Fault},
+    trust::{ClientCertificate, ServerTrust},
+    wire::BoxedIo,
 };
 
 /// One account on one mail server: all a session needs.
@@ -52,18 +50,6 @@ impl fmt::Debug for MailServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MailServer(port {}, {:?})", self.port, self.tls)
     }
-}
-
-/// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// TLS from the first byte (RFC 8314): SMTPS 465, POP3S 995, IMAPS 993. The usual form.
-    Implicit,
-    /// STARTTLS (RFC 3207, RFC 3501 §6.2.1) or STLS (RFC 2595), and nothing else before it.
-    StartTls,
-    /// No encryption. Refused unless the host is the machine itself (gematik A_2066).
-    None,
 }
 
 /// A login. Does not print.
@@ -136,22 +122,11 @@ impl MailServer {
     /// Whether these settings may be used at all. Also called before every connection, so that it
     /// cannot be bypassed; settings call it to refuse the start.
     pub fn check(&self) -> Result<(), ServerSettingsError> {
-        if self.tls == TlsMode::None && !self.is_this_machine() {
-            return Err(ServerSettingsError::PlaintextAbroad { host: self.host.clone() });
-        }
         let cuts = |text: &str| text.contains(['\r', '\n', '\0']);
         if cuts(&self.login.user) || cuts(self.login.password.expose_secret()) {
             return Err(ServerSettingsError::LoginCharacter);
         }
-        if self.tls != TlsMode::None {
-            if self.trust.is_empty() {
-                return Err(ServerSettingsError::NobodyTrusted);
-            }
-            if !is_server_name(&self.host) {
-                return Err(ServerSettingsError::HostName { host: self.host.clone() });
-            }
-        }
-        Ok(())
+        self.bare().check()
     }
 
     /// Shares the account with all that log in by the same name.
@@ -194,33 +169,22 @@ impl MailServer {
         (self.host.to_lowercase(), self.port)
     }
 
-    fn is_this_machine(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    /// The server, apart from the account.
+    pub(super) fn bare(&self) -> BareServer<'_> {
+        BareServer {
+            host: &self.host,
+            port: self.port,
+            tls: self.tls,
+            trust: &self.trust,
+            client_certificate: self.client_certificate.as_ref(),
+            connect: self.timeouts.connect,
+        }
     }
 
     /// The TCP connection, before any TLS.
     pub(super) async fn dial(&self) -> Result<BoxedIo, MailServerError> {
         self.check().map_err(|source| MailServerError::Settings { source })?;
         let unreachable = |source| MailServerError::Unreachable { host: self.host.clone(), source };
-        let connected =
-            timeout(self.timeouts.connect, TcpStream::connect((self.host.as_str(), self.port)))
-                .await
-                .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-                .map_err(|e| unreachable(Fault::from(e)))?;
-        prepare(&connected).map_err(|e| unreachable(Fault::from(e)))?;
-        Ok(Box::new(connected))
+        self.bare().dial().await.map_err(unreachable)
     }
-}
-
-/// A card may sign for minutes while nothing moves: firewalls forget such connections, and the
-/// death of a server meanwhile would not be noticed (KIM-5).
-fn prepare(connection: &TcpStream) -> io::Result<()> {
-    /// Below the five minutes after which common firewalls forget a silent connection.
-    const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-    const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
-    // Commands are small, and each waits for its answer.
-    connection.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
-    SockRef::from(connection).set_tcp_keepalive(&keepalive)
 }

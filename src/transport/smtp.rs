@@ -32,9 +32,10 @@ use self::{
     lines::ReplyLines,
 };
 use super::{
+    bare_server::TlsMode,
     error::MailServerError,
     reply::Names,
-    server::{MailServer, Timeouts, TlsMode},
+    server::{MailServer, Timeouts},
     tls,
     wire::{BoxedIo, Fault, LINE_MAX, Wire},
 };

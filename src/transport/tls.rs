@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{
+    bare_server::BareServer,
     error::MailServerError,
     server::MailServer,
     trust::{Fingerprint, ServerTrust},
@@ -29,27 +30,32 @@ use super::{
 
 /// The TLS handshake over a connection that has said nothing yet, or that has just agreed to it.
 pub(super) async fn secure(io: BoxedIo, server: &MailServer) -> Result<BoxedIo, MailServerError> {
-    let fail = |source| MailServerError::Tls { host: server.host.clone(), source };
-    let config = client_config(server).map_err(|source| fail(Fault::Tls { source }))?;
-    let name = ServerName::try_from(server.host.clone()).map_err(|_| {
-        fail(Fault::Tls { source: rustls::Error::General("no server name".into()) })
-    })?;
+    let host = server.host.clone();
+    handshake(io, &server.bare()).await.map_err(|fault| match fault {
+        Fault::Silent => MailServerError::Unreachable { host, source: fault },
+        other => MailServerError::Tls { host, source: other },
+    })
+}
+
+/// The same with any server. A fault is [`Fault::Silent`] where the server says nothing.
+pub(super) async fn handshake(io: BoxedIo, server: &BareServer<'_>) -> Result<BoxedIo, Fault> {
+    let config = client_config(server).map_err(|source| Fault::Tls { source })?;
+    let name = ServerName::try_from(server.host.to_owned())
+        .map_err(|_| Fault::Tls { source: rustls::Error::General("no server name".into()) })?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, io);
-    match timeout(server.timeouts.connect, handshake).await {
+    match timeout(server.connect, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(error)) => Err(fail(Fault::from(error))),
-        Err(_) => {
-            Err(MailServerError::Unreachable { host: server.host.clone(), source: Fault::Silent })
-        }
+        Ok(Err(error)) => Err(Fault::from(error)),
+        Err(_) => Err(Fault::Silent),
     }
 }
 
-fn client_config(server: &MailServer) -> Result<ClientConfig, rustls::Error> {
+fn client_config(server: &BareServer<'_>) -> Result<ClientConfig, rustls::Error> {
     // Given explicitly: a process may have several providers, and any of them as default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let builder = match &server.trust {
+    let builder = match server.trust {
         ServerTrust::Platform => builder.with_root_certificates(platform_authorities()),
         ServerTrust::Authorities(authorities) => {
             let mut roots = RootCertStore::empty();
@@ -62,7 +68,7 @@ fn client_config(server: &MailServer) -> Result<ClientConfig, rustls::Error> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Pinned { pins: pins.clone(), provider })),
     };
-    match &server.client_certificate {
+    match server.client_certificate {
         Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
         None => Ok(builder.with_no_client_auth()),
     }

@@ -13,7 +13,7 @@ const ROWS: [&[&str]; 6] = [
     &["app", "main"],
     &["http", "worker", "config"],
     &["relay"],
-    &["store", "matrix", "transport", "sandbox"],
+    &["store", "matrix", "transport", "directory", "sandbox"],
     &["rules", "mail", "document", "phrases", "channel"],
     &["model"],
 ];

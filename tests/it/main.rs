@@ -22,6 +22,7 @@ mod clocks;
 mod commands;
 mod crypto_store;
 mod damage;
+mod directory;
 mod docs;
 mod doors;
 mod encrypted_faults;

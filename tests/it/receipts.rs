@@ -47,7 +47,7 @@ async fn stage_behind(module: &Clientmodul) -> (Stage, JsClient) {
         let kim = channels.next().map(|kim| kim.behind(module).unwrap());
         kim.into_iter().chain(channels).collect()
     };
-    let mut stage = Stage::encrypted_with(behind).await;
+    let mut stage = Stage::encrypted_with("cross-signed", behind).await;
     let anna = strict_anna(&stage).await;
     stage.gateway.start().await.unwrap();
     (stage, anna)

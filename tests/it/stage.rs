@@ -106,13 +106,6 @@ impl Stage {
         Self::made(world, |channels| trusting(trust, channels), ENCRYPTED).await
     }
 
-    /// An encrypted practice with channels changed, with the gateway not yet started.
-    pub(crate) async fn encrypted_with(
-        change: impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel>,
-    ) -> Self {
-        Self::made(World::shared().await.unwrap(), change, ENCRYPTED).await
-    }
-
     /// A practice without encryption, in a world of the test's own, with the gateway not yet started.
     pub(crate) async fn in_world(
         world: &'static Surroundings,

@@ -13,6 +13,7 @@ mod dispatches;
 mod dispatches_model;
 mod letters;
 mod letters_model;
+mod listings;
 mod model;
 mod posts;
 mod posts_model;

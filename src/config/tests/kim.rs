@@ -1,7 +1,7 @@
 //! `[channel.kim]`.
 
 use super::*;
-use crate::channel::KimProfile;
+use crate::channel::{KimProfile, LargeMails};
 
 /// [`GOOD`] with these lines in a section `[channel.kim]`, and without the user names named here.
 fn with_kim(lines: &str, without: &[&str]) -> String {
@@ -147,6 +147,64 @@ fn kim_27_large_mails_leave_only_where_a_setting_says_so() {
     let [only] = found.as_slice() else { panic!("{found:?}") };
     assert!(only.contains("channel.outbox.mail_bytes_max: above 15 MiB"), "{only}");
     assert_eq!(limit("large_mails = true", "734003201").len(), 1);
+}
+
+const DIRECTORY: &str = "[channel.kim.directory]\nhost = \"konnektor.praxis.example\"";
+
+#[test]
+fn kim_27_with_a_directory_its_entries_say_to_whom_large_mails_leave() {
+    let large = |lines: &str| {
+        let profile = profile(kim(lines, &[]));
+        (profile.large_mails, profile.mail_bytes_max)
+    };
+    let whole = 734_003_200;
+    assert_eq!(large(""), (LargeMails::Never, 15 * 1024 * 1024));
+    assert_eq!(large(DIRECTORY), (LargeMails::WhereListed, whole));
+    let with = |flag: bool| large(&format!("large_mails = {flag}\n{DIRECTORY}"));
+    assert_eq!(with(false), (LargeMails::WhereListed, whole));
+    assert_eq!(with(true), (LargeMails::Always, whole));
+    let limit = "user = \"kim-out\"\nmail_bytes_max = 20971520";
+    let text = with_kim(DIRECTORY, &[]).replace("user = \"kim-out\"", limit);
+    assert_eq!(mistakes(&text), Vec::<String>::new());
+}
+
+#[test]
+fn kim_35_a_directory_is_asked_where_the_settings_name_one() {
+    assert!(kim("", &[]).directory.is_none());
+    assert!(kim("[channel.kim.directory]", &[]).directory.is_none(), "a section without keys");
+    let plain = kim(DIRECTORY, &[]).directory.unwrap();
+    assert_eq!((plain.server.port, plain.server.tls), (636, TlsMode::Implicit));
+    assert!(matches!(plain.server.trust, ServerTrust::Platform));
+    assert_eq!((plain.base.as_str(), plain.timeout), ("dc=data,dc=vzd", Duration::from_secs(10)));
+    let pin = "00:".repeat(31) + "00";
+    let all = format!(
+        "{DIRECTORY}\nport = 1636\npin_sha256 = [\"{pin}\"]\nbase_dn = \"dc=x\"\ntimeout_seconds = 3"
+    );
+    let all = kim(&all, &[]).directory.unwrap();
+    assert_eq!((all.server.port, all.base.as_str()), (1636, "dc=x"));
+    assert!(matches!(&all.server.trust, ServerTrust::Pins(pins) if pins.len() == 1));
+    assert_eq!((all.timeout, all.server.connect), (Duration::from_secs(3), Duration::from_secs(3)));
+    let near = kim("[channel.kim.directory]\nhost = \"127.0.0.1\"\ntls = \"none\"", &[]);
+    assert_eq!(near.directory.unwrap().server.tls, TlsMode::None);
+}
+
+#[test]
+fn kim_35_a_directory_that_cannot_be_asked_is_a_mistake() {
+    let only = |more: &str, key: &str| {
+        let found = mistakes(&with_kim(&format!("{DIRECTORY}\n{more}"), &[]));
+        let [only] = found.as_slice() else { panic!("{more}: {found:?}") };
+        assert!(only.contains(&format!("channel.kim.directory.{key}: ")), "{more}: {only}");
+    };
+    only("tls = \"none\"", "tls");
+    only("tls = \"starttls\"", "tls");
+    only("port = 0", "port");
+    only("base_dn = \"vzd\"", "base_dn");
+    only("base_dn = \"\"", "base_dn");
+    only("timeout_seconds = 61", "timeout_seconds");
+    only("pin_sha256 = []", "pin_sha256");
+    only("password = \"geheim\"", "password");
+    let found = mistakes(&with_kim("[channel.kim.directory]\nport = 636", &[]));
+    assert!(found.len() == 1 && found[0].contains("channel.kim.directory.host"), "{found:?}");
 }
 
 #[test]

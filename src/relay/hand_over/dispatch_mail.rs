@@ -9,12 +9,13 @@ use crate::{
     document::{self, DocumentError, FaxLabels, FaxPage},
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
-    model::{Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
+    model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
     phrases::{Phrase, Phrases},
     relay::{
         budget::LentMemory,
         leaving::{Content, Leaving},
     },
+    rules::large_mails::MailLimit,
     sandbox::SandboxError,
     store::{Composition, StoreError, StoredDispatch, StoredPart},
 };
@@ -44,10 +45,11 @@ impl DispatchCase<'_> {
         &self,
         stored: &StoredDispatch,
         composed: &Composition,
+        limit: MailLimit,
     ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
         match &stored.receipt_as {
-            Some(service) => self.receipt(stored, service).await,
-            None => self.answer(stored, composed).await,
+            Some(service) => self.receipt(stored, service, limit).await,
+            None => self.answer(stored, composed, limit).await,
         }
     }
 
@@ -56,14 +58,12 @@ impl DispatchCase<'_> {
         &self,
         stored: &StoredDispatch,
         composed: &Composition,
+        limit: MailLimit,
     ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
         let channel = &self.line.channel;
-        let addressee = match &stored.answer_to {
-            Some(elsewhere) => &Correspondent::Mail(elsewhere.clone()),
-            None => self.correspondent,
-        };
+        let addressee = self.addressee(stored);
         let to = channel
-            .recipient(addressee)
+            .recipient(&addressee)
             .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
         let said: Vec<StoredPart> =
             composed.parts.iter().flat_map(|leaving| leaving.part.clone().each()).collect();
@@ -72,15 +72,15 @@ impl DispatchCase<'_> {
             |part: &StoredPart| matches!(part, StoredPart::File { encryption: None, .. });
         let has_plain = said.iter().any(is_plain);
         let mut held = match has_plain {
-            true => self.ctx.budget.take(self.bytes_at_most()).await,
+            true => self.ctx.budget.take(self.bytes_at_most(limit)).await,
             false => self.ctx.budget.take(0).await,
         };
         let (mut parts, mut files) = (Vec::new(), Vec::new());
         for part in said {
-            self.part(part, &mut parts, &mut files).await?;
+            self.part(part, (&mut parts, &mut files), limit).await?;
         }
         let dispatch = Dispatch {
-            to: addressee.clone(),
+            to: addressee,
             message_id: stored.message_id.clone(),
             date: stored.opened_at,
             subject: stored.subject.clone(),
@@ -117,7 +117,7 @@ impl DispatchCase<'_> {
         };
         let held = held.keep(files.iter().map(whole).sum());
         let form = MailForm { headers: channel.extra_headers(), body };
-        let mail = self.written(stored, dispatch, &envelope, form).await?;
+        let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
         Ok((envelope, Leaving::new(mail, files), held))
     }
 
@@ -129,6 +129,7 @@ impl DispatchCase<'_> {
         &self,
         stored: &StoredDispatch,
         service: &ServiceId,
+        limit: MailLimit,
     ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
         let channel = &self.line.channel;
         let to = channel
@@ -151,7 +152,7 @@ impl DispatchCase<'_> {
         let envelope = Envelope { from: reader.clone(), to };
         let body = MailBody::Receipt(DisplayedReceipt { of, reader });
         let form = MailForm { headers: channel.receipt_headers(service), body };
-        let mail = self.written(stored, dispatch, &envelope, form).await?;
+        let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
         let held = self.ctx.budget.take(0).await;
         Ok((envelope, Leaving::new(mail, Vec::new()), held))
     }
@@ -167,15 +168,14 @@ impl DispatchCase<'_> {
         &self,
         stored: &StoredDispatch,
         dispatch: Dispatch,
-        envelope: &Envelope,
-        form: MailForm,
+        (envelope, form): (&Envelope, MailForm),
+        limit: MailLimit,
     ) -> Result<Composed, NoMail> {
         let envelope = envelope.clone();
         let composed =
             tokio::task::spawn_blocking(move || mail::compose(&dispatch, &envelope, &form)).await;
-        let limit = self.line.channel.mail_bytes_max();
         match composed {
-            Ok(Ok(mail)) if mail.bytes > limit => Err(too_large(limit)),
+            Ok(Ok(mail)) if mail.bytes > limit.bytes => Err(too_large(limit)),
             Ok(Ok(mail)) => Ok(mail),
             Ok(Err(error)) => {
                 error!(dispatch.id = %stored.id, error = %error, "A dispatch could not be written as a mail");
@@ -250,9 +250,9 @@ impl DispatchCase<'_> {
     }
 
     /// How much memory unencrypted files may take; for a fax, including the document made of them.
-    fn bytes_at_most(&self) -> u64 {
+    fn bytes_at_most(&self, limit: MailLimit) -> u64 {
         match self.line.channel.writes() {
-            Writes::MailWithAttachments => self.line.channel.mail_bytes_max(),
+            Writes::MailWithAttachments => limit.bytes,
             Writes::OnePdf => {
                 document::SOURCE_BYTES_MAX as u64 + self.line.channel.mail_bytes_max()
             }
@@ -263,8 +263,8 @@ impl DispatchCase<'_> {
     async fn part(
         &self,
         part: StoredPart,
-        parts: &mut Vec<DispatchPart>,
-        files: &mut Vec<Content>,
+        (parts, files): (&mut Vec<DispatchPart>, &mut Vec<Content>),
+        mail_limit: MailLimit,
     ) -> Result<(), NoMail> {
         let (media_uri, file_name, media_type, encryption) = match part {
             StoredPart::Text(body) => {
@@ -279,14 +279,14 @@ impl DispatchCase<'_> {
             }
         };
         // Neither disk nor memory fills with what will not leave.
-        let mail_max = self.line.channel.mail_bytes_max();
+        let mail_max = mail_limit.bytes;
         let whole_max = match self.line.channel.writes() {
             Writes::MailWithAttachments => mail_max,
             Writes::OnePdf => document::SOURCE_BYTES_MAX as u64,
         };
         let there: u64 = files.iter().map(Content::bytes).sum();
         let limit = mail_max.min(whole_max.saturating_sub(there));
-        let bytes_max = if limit < mail_max { whole_max } else { mail_max };
+        let exceeded = if limit < mail_max { channel_limit(whole_max) } else { mail_limit };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let uri = <&MxcUri>::from(media_uri.as_str());
         let homeserver = &self.ctx.homeserver;
@@ -313,7 +313,7 @@ impl DispatchCase<'_> {
             Err(DownloadError::Attachment(_)) => {
                 Err(NoMail::Never(Phrase::FileLost { file_name }, "media_altered"))
             }
-            Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(bytes_max)),
+            Err(DownloadError::Matrix(error)) if error.is_too_large() => Err(too_large(exceeded)),
             Err(DownloadError::Matrix(error)) if error.is_rate_limit() => {
                 Err(NoMail::HomeserverAway)
             }
@@ -331,8 +331,18 @@ impl DispatchCase<'_> {
     }
 }
 
-fn too_large(limit: u64) -> NoMail {
-    NoMail::Never(Phrase::MessageTooLarge { limit_mib: mebibytes(limit) }, "size")
+fn too_large(limit: MailLimit) -> NoMail {
+    let limit_mib = mebibytes(limit.bytes);
+    let phrase = match limit.why {
+        None => Phrase::MessageTooLarge { limit_mib },
+        Some(why) => Phrase::LargeMailNotTaken { why, limit_mib },
+    };
+    NoMail::Never(phrase, "size")
+}
+
+/// A limit that holds for every recipient.
+fn channel_limit(bytes: u64) -> MailLimit {
+    MailLimit { bytes, why: None }
 }
 
 fn mebibytes(bytes: u64) -> u64 {
@@ -347,7 +357,7 @@ fn not_faxable(error: &DocumentError, bytes_max: usize, names: &[String]) -> NoM
             return NoMail::Never(Phrase::FaxTooLong { pages, pages_max }, "pages");
         }
         DocumentError::TooLarge => {
-            return too_large(document::SOURCE_BYTES_MAX.min(bytes_max) as u64);
+            return too_large(channel_limit(document::SOURCE_BYTES_MAX.min(bytes_max) as u64));
         }
         DocumentError::Empty | DocumentError::NotWritten => {
             return NoMail::Never(Phrase::MessageNotTransferable, "document");

@@ -18,6 +18,8 @@
 //! [`PracticeChannel::behind`] puts a gateway's account behind it, and `umstieg-world clientmodul`
 //! starts one to talk to by hand.
 //!
+//! The same holds for [`Vzd`], the directory of KIM addresses: slapd, with what a test puts into it.
+//!
 //! A test that needs only tables asks for [`Postgres::shared`].
 //!
 //! `scripts/setup` installs what is started here.
@@ -37,6 +39,7 @@ pub mod postgres;
 pub mod process;
 pub mod synapse;
 pub mod tls;
+pub mod vzd;
 
 mod setup;
 
@@ -64,6 +67,7 @@ pub use crate::{
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres},
     synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions},
+    vzd::{Vzd, VzdEntry},
 };
 
 /// The variable that names the description of a running world (a JSON file).

@@ -15,4 +15,5 @@ mod servers {
     mod one_time_keys;
     mod postgres;
     mod synapse;
+    mod vzd;
 }
