@@ -319,6 +319,15 @@ impl Phrase {
             Self::LetterElsewhere => plain("letter-elsewhere"),
             Self::UnknownThread => plain("unknown-thread"),
             Self::AutomaticLetter => plain("automatic-letter"),
+            Self::AutomaticNote { sender, says_absent, again } => {
+                let absent = if *says_absent { "yes" } else { "no" };
+                let values = [
+                    ("sender", foreign(sender)),
+                    ("absent", FluentValue::from(absent)),
+                    ("again", count(*again)),
+                ];
+                ("automatic-note", values.into_iter().collect())
+            }
             Self::AnswersGoElsewhere { address, has_more } => {
                 let more = if *has_more { "yes" } else { "no" };
                 let values = [("address", foreign(address)), ("more", FluentValue::from(more))];
@@ -332,6 +341,7 @@ impl Phrase {
                 ("answers-wanted-elsewhere", values.into_iter().collect())
             }
             Self::SenderReadsNoAnswers => plain("sender-reads-no-answers"),
+            Self::LetterOwn => plain("letter-own"),
             Self::LetterSentBy { address: None } => plain("letter-sent-by-unknown"),
             Self::LetterSentBy { address: Some(address) } => {
                 ("letter-sent-by", [("address", foreign(address))].into_iter().collect())

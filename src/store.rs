@@ -9,6 +9,7 @@
               chrono); with `time` switched on they always take `time`, which is what we want"
 )]
 
+mod absence_notes;
 mod accounts;
 mod acts;
 mod answered;
@@ -54,6 +55,7 @@ use error::InRow;
 use moment::Moment;
 use seal::{Purpose, Seal, Unsealable};
 
+pub use absence_notes::ToldNote;
 pub use acts::{Composition, LeavingPart};
 pub use answered::AnsweredLetter;
 pub use arrivals::{ArrivedBy, IncomingEvent};

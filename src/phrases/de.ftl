@@ -253,6 +253,15 @@ letter-service-unknown = { $service ->
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+automatic-note = { $absent ->
+        [yes] { $sender } ist abwesend und hat diese automatische Notiz hinterlassen
+       *[no] Automatische Antwort von { $sender }, zum Beispiel eine Abwesenheitsnotiz
+    } (kein Brief; eine Antwort darauf ist nicht nötig).{ $again ->
+        [0] {""}
+        [one] {" "}Sie kam seit der letzten Anzeige noch einmal und wurde nicht wiederholt.
+       *[other] {" "}Sie kam seit der letzten Anzeige noch { $again }-mal und wurde nicht wiederholt.
+    }
+letter-own = Dieser Brief kommt von Ihrer eigenen Adresse: Eine Nachricht von Ihnen ist zurückgekommen (zum Beispiel weitergeleitet), oder ein anderes Programm schreibt unter dieser Adresse. Eine Antwort ginge an Sie selbst. Bitte fragen Sie bei Ihrer Systemverwaltung nach, wenn Sie das nicht erwartet haben.
 answers-go-elsewhere = Der Absender wünscht Antworten an eine andere Adresse: Was Sie auf diesen Brief antworten, geht an { $address } und nicht an die Adresse, von der er kam.{ $more ->
     [yes] {" "}Der Brief nennt dafür noch weitere Adressen; an sie geht nichts.
    *[no] {""}

@@ -253,6 +253,15 @@ letter-service-unknown = { $service ->
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
+automatic-note = { $absent ->
+        [yes] { $sender } is away and left this automatic note
+       *[no] Automatic answer of { $sender }, for example an absence note
+    } (no letter; it needs no answer).{ $again ->
+        [0] {""}
+        [one] {" "}It came once more since it was shown last and was not repeated.
+       *[other] {" "}It came { $again } more times since it was shown last and was not repeated.
+    }
+letter-own = This letter comes from your own address: a message of yours has come back (it may have been forwarded), or another program writes under this address. An answer would go to yourselves. Please ask your administrator if you did not expect this.
 answers-go-elsewhere = The sender wants answers at another address: your answer to this letter goes to { $address } and not to the address it came from.{ $more ->
     [yes] {" "}The letter names further addresses for answers; nothing goes there.
    *[no] {""}

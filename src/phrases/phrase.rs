@@ -253,6 +253,13 @@ pub enum Phrase {
     LetterElsewhere,
     UnknownThread,
     AutomaticLetter,
+    /// Above the words of an absence note, or of another answer of a machine in its author's place.
+    /// `again`: how often the same note came since it was told last.
+    AutomaticNote {
+        sender: String,
+        says_absent: bool,
+        again: u64,
+    },
     /// Its sender wants answers there, and they go there. It named other addresses as well.
     AnswersGoElsewhere {
         address: String,
@@ -263,6 +270,8 @@ pub enum Phrase {
         address: Option<String>,
     },
     SenderReadsNoAnswers,
+    /// It is from the channel's own address.
+    LetterOwn,
     /// Another account sent it than its author's; nothing if that account cannot be read.
     LetterSentBy {
         address: Option<String>,
@@ -447,6 +456,7 @@ impl Phrase {
             | Self::AnswersWantedElsewhere { address: Some(_) }
             | Self::LetterSentBy { address: Some(_) }
             | Self::ReportCame { from: Some(_), .. }
+            | Self::AutomaticNote { .. }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::FileNotFaxable { .. }

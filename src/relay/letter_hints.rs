@@ -29,6 +29,7 @@ pub(super) fn hints(
         hints.push(Phrase::UnknownThread);
     }
     hints.extend(defects_hints(letter));
+    hints.extend(own_hint(channel, letter));
     hints.extend(sent_by_hint(channel, letter));
     hints.extend(answers_hint(correspondent, answers_to));
     hints.extend(doubt.map(doubt_hint));
@@ -94,6 +95,13 @@ fn defects_hints(letter: &Letter) -> Vec<Phrase> {
         hints.push(Phrase::AutomaticLetter);
     }
     hints
+}
+
+/// Says that a letter is from the channel's own address: a mail of ours came back, or another program
+/// uses the address. Whoever answers it writes to themselves (KIM-21).
+fn own_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
+    let is_own = letter.from.iter().any(|from| from.address == channel.address);
+    (is_own && channel.kind() == ChannelKind::Kim).then_some(Phrase::LetterOwn)
 }
 
 /// Says that another account sent the letter than its author's. For a fax this is its gateway's

@@ -1,6 +1,7 @@
 //! Road (a), first half: a letter finds its conversation and becomes posts.
 
 mod kim;
+mod notes;
 mod reports;
 
 use time::OffsetDateTime;
@@ -109,6 +110,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), Store
 
     match arrival::judge(channel, &read.letter, stored.out_of_reach) {
         Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
+            Some(new) if notes::take(ctx, line, &stored, &new, &correspondent).await? => Ok(()),
             Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
             None => Ok(()),
         },
@@ -308,6 +310,7 @@ async fn place_letter(
         stays: doubt.is_some() || results.say_undecrypted(),
         kept_back: doubt.map(|_| KeptBack::Withheld),
         again_at: None,
+        note: None,
         at: ctx.clock.now(),
     };
     kim::has_come(ctx, line, place.told).await?;
@@ -467,6 +470,7 @@ fn of_a_notice<'a>(
         stays: true,
         kept_back: None,
         again_at: None,
+        note: None,
         at,
     }
 }

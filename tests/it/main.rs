@@ -6,6 +6,7 @@
     reason = "a test that panics has found what it looked for"
 )]
 
+mod absence;
 mod accounts;
 mod after_unclear;
 mod answered;
@@ -41,6 +42,7 @@ mod kim_sending;
 mod large_files;
 mod layers;
 mod letters;
+mod loops;
 mod mailboxes;
 mod migrations;
 mod nodes;

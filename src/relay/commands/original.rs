@@ -1,5 +1,5 @@
 //! `!original`: a letter as it came, as a file; in reply to what is said of an answer, the report that
-//! says so.
+//! says so; in reply to an absence note, the note.
 
 use super::{Effect, Request};
 use crate::{
@@ -10,10 +10,13 @@ use crate::{
 
 pub(super) async fn prepare(request: &Request<'_>) -> Result<Result<Effect, Phrase>, StoreError> {
     let (store, conversation) = (&request.ctx.store, request.conversation);
-    if let Some(event) = &request.message.replies_to
-        && let Some(report) = store.report_behind(conversation, event.as_str()).await?
-    {
-        return Ok(Ok(Effect::Original(report)));
+    if let Some(event) = &request.message.replies_to {
+        if let Some(report) = store.report_behind(conversation, event.as_str()).await? {
+            return Ok(Ok(Effect::Original(report)));
+        }
+        if let Some(note) = store.note_behind(conversation, event.as_str()).await? {
+            return Ok(Ok(Effect::Original(note)));
+        }
     }
     Ok(match request.answered {
         None => Err(Phrase::OriginalMissing),
