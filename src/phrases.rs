@@ -26,7 +26,7 @@ pub use help::{
 pub use phrase::Phrase;
 pub use telling::{Telling, Tells};
 
-use local_time::in_germany;
+use local_time::{date, day, in_germany, time_of_day};
 
 /// Why an edited room message cannot leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,6 +302,18 @@ impl Phrase {
             Self::AccountWorks { side } => {
                 with("account-works", "side", FluentValue::from(side.word()))
             }
+            Self::ScannerAway => plain("scanner-away"),
+            Self::ScannerWorks => plain("scanner-works"),
+            Self::LetterInfected { virus, files } => {
+                let values = [("virus", foreign(virus)), ("files", count(*files))];
+                ("letter-infected", values.into_iter().collect())
+            }
+            Self::FileInfected { file_name, virus } => {
+                let values = [("file", foreign(file_name)), ("virus", foreign(virus))];
+                ("file-infected", values.into_iter().collect())
+            }
+            Self::FileUnscanned { file_name } => with("file-unscanned", "file", foreign(file_name)),
+            Self::FilePassed { file_name } => with("file-passed", "file", foreign(file_name)),
             Self::NoSender => plain("no-sender"),
             Self::SeveralSenders => plain("several-senders"),
             Self::LetterDefects => plain("letter-defects"),
@@ -373,6 +385,16 @@ impl Phrase {
                 let who: Vec<String> = who.iter().map(|one| one_line(one)).collect();
                 let values = [("who", FluentValue::from(who.join(", "))), ("more", count(*more))];
                 ("letter-also-to", values.into_iter().collect())
+            }
+            Self::LetterUnknownFields { fields, more } => {
+                // Each is cut separately: none may hide the ones after it.
+                let field = |(name, value): &(String, String)| {
+                    format!("{}: {}", one_line(name), one_line(value))
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                let fields = FluentValue::from(fields.join("; "));
+                let values = [("fields", fields), ("more", count(*more))];
+                ("letter-unknown-fields", values.into_iter().collect())
             }
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
@@ -466,6 +488,8 @@ impl Phrase {
             Self::NothingToRelease => plain("nothing-to-release"),
             Self::ReleaseAnswersWarning => plain("release-answers-warning"),
             Self::ReleasedBy { user_id } => member("released-by", user_id),
+            Self::OriginalInfected { virus } => with("original-infected", "virus", foreign(virus)),
+            Self::OriginalUnscanned => plain("original-unscanned"),
             Self::OriginalWithheld => plain("original-withheld"),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
@@ -547,30 +571,6 @@ fn one_line(text: &str) -> String {
     match line.char_indices().nth(Phrases::FOREIGN_TEXT_MAX) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
         None => line,
-    }
-}
-
-/// `14:05`.
-fn time_of_day(at: OffsetDateTime) -> String {
-    let local = in_germany(at);
-    format!("{:02}:{:02}", local.hour(), local.minute())
-}
-
-/// `24.11.2026` or `24 November 2026`.
-fn date(language: Language, at: OffsetDateTime) -> String {
-    let year = in_germany(at).year();
-    match language {
-        Language::German => format!("{}{year}", day(language, at)),
-        Language::English => format!("{} {year}", day(language, at)),
-    }
-}
-
-/// `24.11.` or `24 November`.
-fn day(language: Language, at: OffsetDateTime) -> String {
-    let local = in_germany(at);
-    match language {
-        Language::German => format!("{}.{}.", local.day(), u8::from(local.month())),
-        Language::English => format!("{} {}", local.day(), local.month()),
     }
 }
 

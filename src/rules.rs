@@ -20,5 +20,6 @@ pub mod renaming;
 pub mod reported;
 pub mod retry;
 pub mod routing;
+pub mod scanning;
 pub mod service;
 pub mod threading;

@@ -48,6 +48,7 @@ mod shown;
 mod sqlstate;
 mod strangers;
 mod takeover;
+mod virus_scans;
 
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -8,10 +8,13 @@
 //! * No fallback to plaintext. An untrusted certificate ends the attempt.
 //! * No error, log line or reply text names a user, an address or a password; the host is named.
 //!
+//! A virus scanner is asked here as well (`clamd`).
+//!
 //! `wire` reads and writes with those limits, `tls` decides which certificates to trust, `pop3`,
 //! `imap` and `smtp` hold one dialogue each, `mailbox` gives the first two one face.
 
 mod account;
+mod clamd;
 mod error;
 mod fetched;
 mod imap;
@@ -28,6 +31,7 @@ mod wire;
 mod tests;
 
 pub use account::{Account, Accounts};
+pub use clamd::{ScanError, ScannerAddress, VirusScanner, test_virus};
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
 pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use mailbox::{Mailbox, MailboxProtocol};

@@ -14,7 +14,7 @@ use crate::{
     model::{Clock, Rng},
     relay::{
         self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, KeysError,
-        Line, Owed, Seats, Turns,
+        Line, Owed, Scanning, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -123,6 +123,10 @@ pub fn ctx(
         news: Arc::default(),
         hearing: Hearing::default(),
         budget: Budget::default(),
+        scanning: settings
+            .virus_scanner
+            .as_ref()
+            .map(|own| Scanning::new(own.scanner.clone(), own.large_files)),
         sandbox: Sandbox::default(),
         owed: Owed::default(),
         turns: Turns::default(),

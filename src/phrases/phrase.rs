@@ -225,7 +225,28 @@ pub enum Phrase {
         side: AccountSide,
     },
 
+    /// The virus scanner is away, and letters wait.
+    ScannerAway,
+    ScannerWorks,
+
     // What came with a letter.
+    /// The virus scanner found something in it, and in none of its files. So many files are not shown.
+    LetterInfected {
+        virus: String,
+        files: u64,
+    },
+    FileInfected {
+        file_name: String,
+        virus: String,
+    },
+    /// It is too large for the virus scanner, and not shown.
+    FileUnscanned {
+        file_name: String,
+    },
+    /// The same, and it is shown.
+    FilePassed {
+        file_name: String,
+    },
     NoSender,
     SeveralSenders,
     /// Characters that could not be read, or read only as well as possible.
@@ -298,6 +319,11 @@ pub enum Phrase {
     },
     LetterAlsoTo {
         who: Vec<String>,
+        more: u64,
+    },
+    /// Fields of KIM that nobody knows: names and values. There are `more` of them.
+    LetterUnknownFields {
+        fields: Vec<(String, String)>,
         more: u64,
     },
     LetterTooLarge {
@@ -403,6 +429,12 @@ pub enum Phrase {
         user_id: String,
     },
     OriginalWithheld,
+    /// The virus scanner found something in it.
+    OriginalInfected {
+        virus: String,
+    },
+    /// It is too large for the virus scanner.
+    OriginalUnscanned,
 
     // Names.
     RoomName {
@@ -459,10 +491,14 @@ impl Phrase {
             | Self::AutomaticNote { .. }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
+            | Self::LetterUnknownFields { .. }
             | Self::FileNotFaxable { .. }
             | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
+            | Self::FileInfected { .. }
+            | Self::FileUnscanned { .. }
+            | Self::FilePassed { .. }
             | Self::UnknownCommand { .. }
             | Self::LetterUndecrypted { sender: Some(_), .. }
             | Self::LetterWithheld { sender: Some(_), .. }

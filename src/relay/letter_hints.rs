@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     channel::{AnswersTo, CallerDoubt, Channel, Dialect, ServiceClass},
-    model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress, SaidService},
+    model::{ChannelKind, Correspondent, Defect, KimFields, Letter, NamedAddress, SaidService},
     phrases::{Phrase, Phrases},
     rules::{
         service::{self, ServiceNote},
@@ -60,6 +60,12 @@ pub(super) fn service_hint(
             service: service.map(|service| service.as_str().to_owned()),
         },
     })
+}
+
+/// A quiet line with the fields of KIM that nobody knows (KIM-19). On a fax line they mean nothing.
+pub(super) fn unknown_fields(channel: &Channel, fields: KimFields) -> Option<Phrase> {
+    let is_some = channel.kind() == ChannelKind::Kim && !fields.shown.is_empty();
+    is_some.then_some(Phrase::LetterUnknownFields { fields: fields.shown, more: fields.more })
 }
 
 /// What is wrong with a letter, and that a machine wrote it.

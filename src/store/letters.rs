@@ -494,7 +494,7 @@ impl Placing<'_> {
                  fingerprint = $3,
                  answer_to = $4,
                  caller_doubt = $5,
-                 stays = $6,
+                 stays = stays or $6,
                  kept_back = $8
              where id = $1
                and state = 'stored'",

@@ -65,4 +65,5 @@ mod structure;
 mod taken_back;
 mod takeover;
 mod threading;
+mod virus_scanner;
 mod words_kept;

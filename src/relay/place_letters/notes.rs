@@ -84,6 +84,10 @@ impl AbsenceNote {
         if channel.kind() != ChannelKind::Kim || stored.out_of_reach || stored.too_large {
             return Ok(None);
         }
+        // The room has to be told of what was found.
+        if new.scan.is_suspicious {
+            return Ok(None);
+        }
         let class = letter_hints::class_of(channel, &new.read.service);
         let Some(about) = absence::answered_by(&new.read.letter, class) else { return Ok(None) };
         let verdict = kim::judge(channel, &new.outer, &new.read.results);
@@ -132,7 +136,9 @@ impl AbsenceNote {
         };
         let what = Phrase::AutomaticNote { sender, says_absent: self.says_absent, again };
         let written = letter_hints::head(channel, &self.letter, now);
-        let lines = std::iter::once(what).chain(written).chain(self.additions.clone());
+        let unknown = letter_hints::unknown_fields(channel, new.read.unknown.clone());
+        let lines =
+            std::iter::once(what).chain(written).chain(self.additions.clone()).chain(unknown);
         lines.map(|phrase| Phrases::say(channel.language, &phrase)).collect()
     }
 }
