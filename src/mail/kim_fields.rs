@@ -102,6 +102,6 @@ mod tests {
         let long = fields(&format!("X-KIM-{}: {}", "n".repeat(500), "v".repeat(5_000)));
         assert_eq!(long, [format!("X-KIM-{}={}…", "n".repeat(34), "v".repeat(79))]);
         let marks = fields("X-KIM-Neu: a\u{202e}b\u{200b}c\x07d <b> @all");
-        assert_eq!(marks, ["X-KIM-Neu=a b c d <b> @all"]);
+        assert_eq!(marks, ["X-KIM-Neu=a bc d <b> @all"]);
     }
 }

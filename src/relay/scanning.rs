@@ -154,7 +154,8 @@ async fn why_not(scanner: &VirusScanner, error: &ScanError) -> ScanStop {
 }
 
 /// Whether a file of a letter may be uploaded. What was never scanned, because the scanner came into the
-/// settings later, is scanned now; a mail as it came is scanned each time, with the signatures of now.
+/// settings later, is scanned now; a mail as it came is scanned each time, with the signatures of now, unless
+/// there is no verdict now: then what was said of it when it came counts, and nothing behind it waits.
 pub(super) async fn before_upload(
     ctx: &Ctx,
     kind: &PostKind,
@@ -182,6 +183,7 @@ pub(super) async fn before_upload(
     match scan(ctx, scanning, &pieces, file).await {
         Ok(result) => stays(of_now(&result, scanning.large)),
         Err(ScanStop::Store(error)) => Err(error.into()),
+        Err(ScanStop::Away | ScanStop::NoVerdict) if known.is_some() => Ok(()),
         Err(ScanStop::Away) => Err(Stop::NotYet("virus_scanner")),
         // A person has to look; until then it stays where it is.
         Err(ScanStop::NoVerdict) => Err(Stop::Lost(UNSCANNABLE)),

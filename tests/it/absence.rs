@@ -141,3 +141,35 @@ async fn kim_21_what_only_says_that_it_is_an_absence_note_stays_a_letter() {
     assert_eq!(files, 2);
     assert!(saying(&seen, &Phrase::AutomaticLetter).count() >= 1);
 }
+
+/// A sender wants answers at a station of theirs, which is away: the room of the answer is told that a note
+/// came, and the note has a room of its author's, once a day as well.
+#[tokio::test]
+async fn kim_21_a_note_of_the_address_at_which_answers_are_wanted_has_its_author_s_room() {
+    let stage = Stage::new().await;
+    let (erik, station) = (stage.correspondent("erik").await, stage.correspondent("station").await);
+    let wanted = format!("Reply-To: <{station}>\n");
+    stage
+        .receive(&kim_mail(&erik, &stage.practice, "b1@x", "Befund", &wanted, "Bitte dorthin"))
+        .await;
+    let letter = stage.anna_sees("Bitte dorthin").await;
+    stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
+    let about = message_id(&stage.mails(&station, 1).await[0]);
+    let named = format!("In-Reply-To: <{about}>\n");
+    stage.receive(&note_of(&station, &stage, "n1@x", &named, "Station geschlossen")).await;
+    let came = Phrase::ReportCame { from: Some(station.clone()), is_earlier: false };
+    let hint = stage.anna_is_told(&came).await;
+    assert_eq!(hint.room_id, letter.room_id);
+    let note = stage.anna_sees("Station geschlossen").await;
+    assert_ne!(note.room_id, letter.room_id);
+    // It is known there from now on.
+    for number in 2..5 {
+        let id = format!("n{number}@x");
+        stage.receive(&note_of(&station, &stage, &id, &named, "Station geschlossen")).await;
+    }
+    have_come(&stage, 5).await;
+    assert_eq!(stage.query("select count(*), sum(again) from absence_notes").await, "1|2");
+    assert_eq!(stage.query("select count(*) from conversations").await, "2");
+    assert_eq!(stage.anna_was_told(&came), 1);
+    assert_eq!(stage.mails(&station, 1).await.len(), 1);
+}

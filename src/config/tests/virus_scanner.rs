@@ -41,7 +41,7 @@ fn kim_20_a_scanner_elsewhere_or_nowhere_is_a_mistake() {
     check(
         "[homeserver]",
         &with(""),
-        "line 4, virus_scanner.address: it is missing: the address of clamd, for example \
+        "line 4, virus_scanner.address: is missing: the address of clamd, for example \
          \"unix:/run/clamav/clamd.ctl\"",
     );
 }
