@@ -306,6 +306,14 @@ impl Life {
             }
         });
 
+        if let Some(scanning) = ctx.scanning.clone() {
+            let shop = shop.clone();
+            start_part(parts, async move {
+                shop.watch_scanner(&scanning).await;
+                Ok(())
+            });
+        }
+
         // Nothing is sent, and nothing can be followed, before the bot exists.
         let (appservice, tokens) = (house.settings.appservice.clone(), house.tokens.clone());
         let (introduced, mut is_introduced) = watch::channel(false);

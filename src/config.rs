@@ -17,6 +17,7 @@ mod settings;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod virus_scanner;
 
 pub use read::{LoadedSettings, load, parse};
 pub use reader::{Mistake, SettingsError};
@@ -28,6 +29,6 @@ pub use secrets::{not_a_key, write_new_secret};
 pub use settings::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
     EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
-    MonitoringSettings, SealingSettings, Settings, WorkerSettings,
+    MonitoringSettings, SealingSettings, Settings, VirusScannerSettings, WorkerSettings,
 };
 pub use surroundings::Environment;

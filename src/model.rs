@@ -21,6 +21,7 @@ mod post;
 mod reply;
 mod report;
 mod room_event;
+mod scan;
 mod service;
 mod state;
 mod status;
@@ -40,7 +41,7 @@ pub use ids::{
     MailboxId, MessageId, MessageIdError, PostId,
 };
 pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
-pub use kim_results::{KIM_SENDING_FAULTS, KimResults};
+pub use kim_results::{KIM_SENDING_FAULTS, KimFields, KimResults};
 pub use language::Language;
 pub use letter::{
     Attachment, Body, Defect, Layer, Letter, NamedAddress, ReceiptWish, TransferEncoding,
@@ -53,6 +54,7 @@ pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub use scan::{LargeFiles, LetterScan, ScanResult, VirusName};
 pub(crate) use service::is_word as is_service_word;
 pub use service::{OuterHead, SaidService, ServiceId};
 pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};

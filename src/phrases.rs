@@ -28,7 +28,7 @@ pub use phrase::Phrase;
 pub use receipt_standing::ReceiptStanding;
 pub use telling::{Telling, Tells};
 
-use local_time::in_germany;
+use local_time::{date, day, in_germany, time_of_day};
 
 /// Why an edited room message cannot leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,6 +310,18 @@ impl Phrase {
             Self::AccountWorks { side } => {
                 with("account-works", "side", FluentValue::from(side.word()))
             }
+            Self::ScannerAway => plain("scanner-away"),
+            Self::ScannerWorks => plain("scanner-works"),
+            Self::LetterInfected { virus, files } => {
+                let values = [("virus", foreign(virus)), ("files", count(*files))];
+                ("letter-infected", values.into_iter().collect())
+            }
+            Self::FileInfected { file_name, virus } => {
+                let values = [("file", foreign(file_name)), ("virus", foreign(virus))];
+                ("file-infected", values.into_iter().collect())
+            }
+            Self::FileUnscanned { file_name } => with("file-unscanned", "file", foreign(file_name)),
+            Self::FilePassed { file_name } => with("file-passed", "file", foreign(file_name)),
             Self::NoSender => plain("no-sender"),
             Self::SeveralSenders => plain("several-senders"),
             Self::LetterDefects => plain("letter-defects"),
@@ -327,6 +339,15 @@ impl Phrase {
             Self::LetterElsewhere => plain("letter-elsewhere"),
             Self::UnknownThread => plain("unknown-thread"),
             Self::AutomaticLetter => plain("automatic-letter"),
+            Self::AutomaticNote { sender, says_absent, again } => {
+                let absent = if *says_absent { "yes" } else { "no" };
+                let values = [
+                    ("sender", foreign(sender)),
+                    ("absent", FluentValue::from(absent)),
+                    ("again", count(*again)),
+                ];
+                ("automatic-note", values.into_iter().collect())
+            }
             Self::AnswersGoElsewhere { address, has_more } => {
                 let more = if *has_more { "yes" } else { "no" };
                 let values = [("address", foreign(address)), ("more", FluentValue::from(more))];
@@ -340,6 +361,7 @@ impl Phrase {
                 ("answers-wanted-elsewhere", values.into_iter().collect())
             }
             Self::SenderReadsNoAnswers => plain("sender-reads-no-answers"),
+            Self::LetterOwn => plain("letter-own"),
             Self::LetterSentBy { address: None } => plain("letter-sent-by-unknown"),
             Self::LetterSentBy { address: Some(address) } => {
                 ("letter-sent-by", [("address", foreign(address))].into_iter().collect())
@@ -374,6 +396,16 @@ impl Phrase {
             }
             Self::LetterAsksReceipt { can_send: true } => plain("letter-asks-receipt"),
             Self::LetterAsksReceipt { can_send: false } => plain("letter-asks-receipt-in-vain"),
+            Self::LetterUnknownFields { fields, more } => {
+                // Each is cut separately: none may hide the ones after it.
+                let field = |(name, value): &(String, String)| {
+                    format!("{}: {}", one_line(name), one_line(value))
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                let fields = FluentValue::from(fields.join("; "));
+                let values = [("fields", fields), ("more", count(*more))];
+                ("letter-unknown-fields", values.into_iter().collect())
+            }
             Self::LetterTooLarge { limit_mib } => {
                 with("letter-too-large", "limit", whole(*limit_mib))
             }
@@ -468,6 +500,8 @@ impl Phrase {
             Self::NothingToRelease => plain("nothing-to-release"),
             Self::ReleaseAnswersWarning => plain("release-answers-warning"),
             Self::ReleasedBy { user_id } => member("released-by", user_id),
+            Self::OriginalInfected { virus } => with("original-infected", "virus", foreign(virus)),
+            Self::OriginalUnscanned => plain("original-unscanned"),
             Self::OriginalWithheld => plain("original-withheld"),
             Self::ReceiptNotAsked => plain("receipt-not-asked"),
             Self::ReceiptAsked { user_id } => member("receipt-asked", user_id),
@@ -560,30 +594,6 @@ fn one_line(text: &str) -> String {
     match line.char_indices().nth(Phrases::FOREIGN_TEXT_MAX) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
         None => line,
-    }
-}
-
-/// `14:05`.
-fn time_of_day(at: OffsetDateTime) -> String {
-    let local = in_germany(at);
-    format!("{:02}:{:02}", local.hour(), local.minute())
-}
-
-/// `24.11.2026` or `24 November 2026`.
-fn date(language: Language, at: OffsetDateTime) -> String {
-    let year = in_germany(at).year();
-    match language {
-        Language::German => format!("{}{year}", day(language, at)),
-        Language::English => format!("{} {year}", day(language, at)),
-    }
-}
-
-/// `24.11.` or `24 November`.
-fn day(language: Language, at: OffsetDateTime) -> String {
-    let local = in_germany(at);
-    match language {
-        Language::German => format!("{}.{}.", local.day(), u8::from(local.month())),
-        Language::English => format!("{} {}", local.day(), local.month()),
     }
 }
 

@@ -27,6 +27,7 @@ mod read_room;
 mod reader;
 mod readers;
 mod reported;
+mod scanning;
 mod seats;
 mod send_posts;
 mod stop;
@@ -60,6 +61,7 @@ pub use hearing::Hearing;
 pub use place_letters::place_letters;
 pub use read_room::read_room;
 pub use reported::tell_of_silence;
+pub use scanning::{Scanning, look_at_scanner};
 pub use seats::Seats;
 pub use send_posts::send_posts;
 pub use stored_mail::head_identity;
@@ -100,6 +102,8 @@ pub struct Ctx {
     pub hearing: Hearing,
     /// How much of large mails and files may be in memory.
     pub budget: Budget,
+    /// What letters pass before anything of them is uploaded; nothing where there is no virus scanner.
+    pub scanning: Option<Scanning>,
     /// Where foreign documents are opened.
     pub sandbox: Sandbox,
     /// Attempts that do not count, and that still have to be given back.

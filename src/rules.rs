@@ -4,6 +4,7 @@
 //! Every rule is a total function from data to data. It knows no clock, no database and no network;
 //! `relay` loads what a rule needs and does what it says.
 
+pub mod absence;
 pub mod accounts;
 pub mod acts;
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod renaming;
 pub mod reported;
 pub mod retry;
 pub mod routing;
+pub mod scanning;
 pub mod service;
 pub mod status;
 pub mod threading;

@@ -9,6 +9,7 @@
               chrono); with `time` switched on they always take `time`, which is what we want"
 )]
 
+mod absence_notes;
 mod accounts;
 mod acts;
 mod answered;
@@ -50,6 +51,7 @@ mod sqlstate;
 mod statuses;
 mod strangers;
 mod takeover;
+mod virus_scans;
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -57,6 +59,7 @@ use error::InRow;
 use moment::Moment;
 use seal::{Purpose, Seal, Unsealable};
 
+pub use absence_notes::ToldNote;
 pub use acts::{Composition, LeavingPart};
 pub use answered::AnsweredLetter;
 pub use arrivals::{ArrivedBy, IncomingEvent};

@@ -8,11 +8,14 @@
 //! * No fallback to plaintext. An untrusted certificate ends the attempt.
 //! * No error, log line or reply text names a user, an address or a password; the host is named.
 //!
+//! A virus scanner is asked here as well (`clamd`).
+//!
 //! `wire` reads and writes with those limits, `tls` decides which certificates to trust, `pop3`,
 //! `imap` and `smtp` hold one dialogue each, `mailbox` gives the first two one face.
 
 mod account;
 mod bare_server;
+mod clamd;
 mod error;
 mod fetched;
 mod imap;
@@ -31,6 +34,7 @@ mod tests;
 
 pub use account::{Account, Accounts};
 pub use bare_server::TlsMode;
+pub use clamd::{ScanError, ScannerAddress, VirusScanner, test_virus};
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
 pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use ldap::{LdapConnectError, LdapServer};

@@ -25,7 +25,7 @@ pub use follow_sync::follow_sync;
 pub use pick_up::pick_up;
 
 use crate::{
-    relay::{self, Ctx, Line},
+    relay::{self, Ctx, Line, Scanning},
     store::{Job, StoreError},
 };
 
@@ -38,6 +38,9 @@ const PAUSE_BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
 
 /// Time between two checks for what waits without a wake-up.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Time between two questions whether the virus scanner is there.
+const SCANNER_EVERY: Duration = Duration::from_secs(10);
 
 /// Time between two checks for rows that no query asks for: they are rare, and all rows are
 /// checked.
@@ -142,6 +145,15 @@ impl Shop {
         loop {
             self.report("postgres", self.sweep_once(&mut strangers_at).await);
             tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    /// Asks a virus scanner, for ever, whether it is there.
+    pub async fn watch_scanner(&self, scanning: &Scanning) {
+        loop {
+            let is_there = relay::look_at_scanner(&self.ctx, scanning).await;
+            self.report("virus_scanner", is_there);
+            tokio::time::sleep(SCANNER_EVERY).await;
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     store::{
         Damaged, Harm, NamesError, OpenError, RekeyError, RenameError, StoreError, seal::Unsealable,
     },
-    transport::{Fault, LdapConnectError, MailServerError, ServerSettingsError},
+    transport::{Fault, LdapConnectError, MailServerError, ScanError, ServerSettingsError},
 };
 
 impl Tells for RunError {
@@ -127,6 +127,19 @@ impl Tells for Fault {
             Self::Over => AdminPhrase::WireOver,
         };
         sentence.into()
+    }
+}
+
+impl Tells for ScanError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Unreachable { source } => {
+                Telling::from(AdminPhrase::ScannerUnreachable).because_of(source)
+            }
+            Self::Silent | Self::BrokenOff | Self::NoVerdict | Self::Source => {
+                AdminPhrase::ScannerNoVerdict.into()
+            }
+        }
     }
 }
 

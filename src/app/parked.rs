@@ -95,6 +95,8 @@ fn because_of(word: &str) -> AdminPhrase {
         "no_name" => AdminPhrase::ReasonNoName,
         "unreadable" => AdminPhrase::ReasonUnreadable,
         "interrupted" => AdminPhrase::ReasonInterrupted,
+        "unscannable" => AdminPhrase::ReasonUnscannable,
+        "infected" | "too_large_to_scan" => AdminPhrase::ReasonInfected,
         "seal_broken" | "damaged" => AdminPhrase::ReasonDamaged,
         "portal_gone" | "ghost_refused" => AdminPhrase::ReasonRoom,
         "address_too_long" => AdminPhrase::ReasonAddress,

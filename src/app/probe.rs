@@ -12,13 +12,16 @@ use crate::{
     config::{ChannelSettings, Settings, Tokens},
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
-    model::{ChannelName, Clock, MailKey, Rng},
+    model::{ChannelName, Clock, MailKey, Rng, ScanResult},
     phrases::{AdminPhrase, Telling, Tells as _},
     relay::Line,
     rules::renaming::Renaming,
     sandbox::{Confinement, Escape, Sandbox},
     store::{Database, KeyState, MailboxPlace, OpenError, RenameError, Store, seal::OuterKey},
-    transport::{MailServerError, MailServerErrorKind, Mailbox, probe_login},
+    transport::{
+        MailServerError, MailServerErrorKind, Mailbox, ScanError, VirusScanner, probe_login,
+        test_virus,
+    },
 };
 
 /// How long one server may take to show that it works.
@@ -28,6 +31,9 @@ const PROBE: Duration = Duration::from_secs(30);
 pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(documents().await);
+    if let Some(own) = &settings.virus_scanner {
+        findings.push(virus_scanner(&own.scanner).await);
+    }
     let store = database(settings, key, &mut findings).await;
     if let Some(store) = &store {
         findings.extend(names(settings, store).await);
@@ -56,6 +62,29 @@ async fn documents() -> Finding {
             Finding::warn(what, detail, AdminPhrase::AllowSeccomp)
         }
         Err(error) => Finding::fail(what, error.telling(), AdminPhrase::AllowChild),
+    }
+}
+
+/// Whether the virus scanner answers, and finds what every scanner finds (KIM-20).
+async fn virus_scanner(scanner: &VirusScanner) -> Finding {
+    let what = AdminPhrase::TriedScanner;
+    let tried = async {
+        let version = scanner.version().await?;
+        Ok::<_, ScanError>((version, scanner.scan_bytes(test_virus()).await?))
+    };
+    match tried.await {
+        Ok((version, ScanResult::Infected(_))) => {
+            Finding::ok(what, AdminPhrase::ScannerAnswers { version })
+        }
+        Ok((version, ScanResult::Clean)) => {
+            let detail = AdminPhrase::ScannerBlind { version };
+            Finding::fail(what, detail, AdminPhrase::UpdateSignatures)
+        }
+        Ok((version, ScanResult::TooLarge)) => {
+            let detail = AdminPhrase::ScannerLimit { version };
+            Finding::fail(what, detail, AdminPhrase::UpdateSignatures)
+        }
+        Err(error) => Finding::fail(what, error.telling(), AdminPhrase::StartScanner),
     }
 }
 

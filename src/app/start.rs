@@ -17,7 +17,7 @@ use crate::{
     model::{Clock, Rng},
     relay::{
         self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, KeysError,
-        LdapProxies, Line, Owed, Seats, Turns,
+        LdapProxies, Line, Owed, Scanning, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -131,6 +131,10 @@ pub fn ctx(
         news: Arc::default(),
         hearing: Hearing::default(),
         budget: Budget::default(),
+        scanning: settings
+            .virus_scanner
+            .as_ref()
+            .map(|own| Scanning::new(own.scanner.clone(), own.large_files)),
         sandbox: Sandbox::default(),
         owed: Owed::default(),
         turns: Turns::default(),

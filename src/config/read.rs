@@ -18,6 +18,7 @@ use super::{
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
     surroundings::{Environment, SettingsSurroundings},
+    virus_scanner,
 };
 use crate::{
     channel::{
@@ -95,6 +96,7 @@ pub(super) fn settings(
         let section = top.section("monitoring");
         section.wrong("listen", AdminPhrase::SameListen);
     }
+    let virus_scanner = virus_scanner::read(&top.section("virus_scanner"));
     let log = log(&top.section("log"));
     let mut channels = Vec::new();
     let sections = top.sections("channel");
@@ -118,6 +120,7 @@ pub(super) fn settings(
             None => None,
             Some(monitoring) => Some(monitoring?),
         },
+        virus_scanner: virus_scanner?,
         log,
         channels: channels.into_iter().collect::<Option<_>>()?,
     };

@@ -9,9 +9,9 @@ use url::Url;
 use super::{Mistake, SettingsError};
 use crate::{
     channel::Channel,
-    model::Language,
+    model::{Language, LargeFiles},
     store::seal::OuterKey,
-    transport::{LdapServer, MailServer, MailboxProtocol},
+    transport::{LdapServer, MailServer, MailboxProtocol, VirusScanner},
 };
 
 /// All settings, checked. `Debug` shows no secret and no address.
@@ -26,6 +26,7 @@ pub struct Settings {
     pub encryption: EncryptionSettings,
     pub worker: WorkerSettings,
     pub monitoring: Option<MonitoringSettings>,
+    pub virus_scanner: Option<VirusScannerSettings>,
     pub log: LogSettings,
     /// At least one; names are unique.
     pub channels: Vec<ChannelSettings>,
@@ -140,6 +141,13 @@ impl EncryptionSettings {
 pub struct MonitoringSettings {
     /// Where metrics and health are served; not meant for the world.
     pub listen: SocketAddr,
+}
+
+/// What letters pass before anything of them is uploaded (KIM-20).
+#[derive(Debug, Clone)]
+pub struct VirusScannerSettings {
+    pub scanner: VirusScanner,
+    pub large_files: LargeFiles,
 }
 
 #[derive(Debug, Clone)]

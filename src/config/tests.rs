@@ -2,6 +2,7 @@ mod kim;
 mod kim_services;
 mod mistakes;
 mod registration;
+mod virus_scanner;
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 

@@ -297,6 +297,15 @@ impl<'a> HeaderBlock<'a> {
         })
     }
 
+    /// Name and raw value of the fields whose names begin with this, in their order.
+    pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let fields = self.fields.iter().filter(move |field| {
+            let own = field.name.get(..prefix.len());
+            own.is_some_and(|own| own.eq_ignore_ascii_case(prefix.as_bytes()))
+        });
+        fields.map(|field| (field.name, field.value().0))
+    }
+
     /// The people whom the fields of this name name.
     pub(super) fn named(&self, name: &str) -> Named {
         let mut named = Named {

@@ -1,10 +1,12 @@
 //! What keeps the gateway out of an account at a mail server.
 
-/// The two ways in which a channel uses its account.
+/// What a channel needs to work: its account from two sides, and the virus scanner if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AccountSide {
     Inbox,
     Outbox,
+    /// It is the same for all channels (KIM-20).
+    Scanner,
 }
 
 impl AccountSide {
@@ -13,6 +15,7 @@ impl AccountSide {
         match self {
             Self::Inbox => "inbox",
             Self::Outbox => "outbox",
+            Self::Scanner => "scanner",
         }
     }
 }

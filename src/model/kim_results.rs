@@ -26,6 +26,15 @@ pub struct KimResults {
     pub is_cut: bool,
 }
 
+/// Fields of KIM in a head that nobody knows, as they are shown: never interpreted (KIM-19).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KimFields {
+    /// Name and value of the first of them, cut and on one line.
+    pub shown: Vec<(String, String)>,
+    /// How many others there are.
+    pub more: u64,
+}
+
 impl KimResults {
     /// None of the fields is there.
     pub fn are_absent(&self) -> bool {

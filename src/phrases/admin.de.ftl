@@ -15,6 +15,7 @@ mistakes-in =
 # Tabelle von »umstieg check«: was geprüft wurde
 tried-settings = Einstellungen
 tried-registration = Registrierung
+tried-scanner = Virenscanner
 tried-documents = Dokumente
 tried-database = Datenbank
 tried-migrations = Datenbankstand
@@ -32,6 +33,13 @@ tried-outbox = Postausgang { $channel }
 
 tried-directory = KIM-Verzeichnis { $channel }
 # Dieselbe: wie es ausging und was zu tun ist
+scanner-answers = erkennt die Testdatei (EICAR); { $version }
+scanner-blind = antwortet, erkennt aber die Testdatei (EICAR) nicht; { $version }
+scanner-limit = nimmt keine Datei an, nicht einmal die kleine Testdatei; { $version }
+update-signatures = Holen Sie die Signaturen (freshclam) und sehen Sie in das Protokoll des Virenscanners
+start-scanner = Prüfen Sie address im Abschnitt [virus_scanner], ob clamd läuft und ob Umstieg den Socket öffnen darf. Bis dahin warten alle Briefe
+scanner-unreachable = nicht erreichbar
+scanner-no-verdict = antwortet nicht, wie clamd antwortet, oder nicht rechtzeitig
 documents-shut-in = werden in einem Prozess ohne Dateien und Netz geöffnet
 documents-not-shut-in = werden mit Grenzen für Speicher und Zeit geöffnet, aber nicht abgeschottet (offen: { $ways })
 allow-seccomp = Erlauben Sie dem Gateway seccomp: einen Kernel mit CONFIG_SECCOMP_FILTER und, in Unit oder Container, keinen Filter, der den Systemaufruf seccomp verbietet
@@ -428,6 +436,9 @@ not-a-sender = Bitte nennen Sie eine Adresse (fax@gateway.example) oder eine Dom
 not-a-host = Hier gehört ein Hostname oder eine IP-Adresse ohne Schema, Port und Pfad hin
 a-directory-name = ein Name im Verzeichnis
 not-a-directory-name = Hier gehört ein Name im Verzeichnis hin, zum Beispiel dc=data,dc=vzd
+wants-scanner = Adresse von clamd, zum Beispiel "unix:/run/clamav/clamd.ctl"
+not-a-scanner = Erlaubt sind "unix:" mit einem vollständigen Pfad und "tcp:" mit Host und Port, zum Beispiel "tcp:127.0.0.1:3310"
+scanner-abroad = Der Virenscanner muss auf diesem Rechner laufen: clamd verschlüsselt nicht. Nehmen Sie "unix:" oder "tcp:127.0.0.1:3310"
 plain-abroad = "none" ist nur zum eigenen Rechner erlaubt. Bitte nehmen Sie "implicit" oder "starttls"
 pins-empty = Die Liste darf nicht leer sein: Keinem Zertifikat würde vertraut
 ca-and-pin = Bitte nennen Sie entweder ca_file oder pin_sha256: Mit einem Pin zählt keine Zertifizierungsstelle
@@ -455,6 +466,8 @@ reason-expires = Der Mailserver löscht diese Mail bald, und sie konnte noch nic
 reason-too-large = größer als mail_bytes_max
 reason-no-name = der Mailserver führt sie ohne Namen
 reason-unreadable = die Mail ist nicht zu lesen
+reason-unscannable = der Virenscanner arbeitet, kam aber bei dieser Mail zu keinem Ergebnis
+reason-infected = der Virenscanner meldet einen Fund, oder sie ist zu groß für ihn
 reason-interrupted = das Gateway endete mitten in jedem Versuch
 reason-damaged = was die Datenbank davon hält, ist nicht zu lesen
 reason-room = der Raum war weder zu benutzen noch zu ersetzen

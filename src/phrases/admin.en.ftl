@@ -15,6 +15,7 @@ mistakes-in =
 # The table of “umstieg check”: what was tried
 tried-settings = settings
 tried-registration = registration
+tried-scanner = virus scanner
 tried-documents = documents
 tried-database = database
 tried-migrations = migrations
@@ -32,6 +33,13 @@ tried-outbox = outbox { $channel }
 
 tried-directory = KIM directory { $channel }
 # The same: how it went, and what to do
+scanner-answers = finds the test file (EICAR); { $version }
+scanner-blind = answers, but does not find the test file (EICAR); { $version }
+scanner-limit = takes no file, not even the small test file; { $version }
+update-signatures = fetch the signatures (freshclam), and look into the virus scanner's log
+start-scanner = check address in the section [virus_scanner], that clamd runs, and that Umstieg may open the socket; all letters wait until then
+scanner-unreachable = cannot be reached
+scanner-no-verdict = does not answer as clamd does, or not in time
 documents-shut-in = opened in a process without files and network
 documents-not-shut-in = opened with limits of memory and time, but not shut in: { $ways }
 allow-seccomp = let the gateway use seccomp: a kernel with CONFIG_SECCOMP_FILTER, and in the unit or container no filter that forbids the system call seccomp
@@ -409,6 +417,9 @@ not-a-sender = write an address (fax@gateway.example) or a domain (@gateway.exam
 not-a-host = expected a host name or an IP address without scheme, port and path
 a-directory-name = a name in the directory
 not-a-directory-name = expected a name in the directory, for example dc=data,dc=vzd
+wants-scanner = the address of clamd, for example "unix:/run/clamav/clamd.ctl"
+not-a-scanner = allowed are "unix:" with a full path and "tcp:" with host and port, for example "tcp:127.0.0.1:3310"
+scanner-abroad = the virus scanner has to be on this machine, because clamd does not encrypt; use "unix:" or "tcp:127.0.0.1:3310"
 plain-abroad = "none" is allowed on loopback only; use "implicit" or "starttls"
 pins-empty = must not be empty: no certificate would be trusted
 ca-and-pin = give either ca_file or pin_sha256: with a pin, no authority counts
@@ -436,6 +447,8 @@ reason-expires = the mail server deletes this mail soon, and it could not be fet
 reason-too-large = larger than mail_bytes_max
 reason-no-name = the mail server lists it without a name
 reason-unreadable = the parser cannot read it
+reason-unscannable = the virus scanner works, but reached no verdict about this mail
+reason-infected = the virus scanner reports something in it, or it is too large for the scanner
 reason-interrupted = the gateway ended in the middle of every attempt
 reason-damaged = what the database holds of it cannot be read
 reason-room = its room could be neither used nor replaced

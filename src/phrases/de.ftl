@@ -150,6 +150,18 @@ letters-missed = { $member }: { $letters ->
 letters-again = Was nun folgt, kam schon früher, als hier noch niemand lesen konnte. Deshalb steht es noch einmal da.
 
 # Was zu einem Brief zu sagen ist
+scanner-away = Der Virenscanner antwortet seit einiger Zeit nicht. Neue Briefe bleiben ungeprüft liegen und erscheinen erst, wenn er wieder arbeitet; verloren ist nichts. Was Sie schreiben, geht weiter hinaus. Bitte informieren Sie Ihre Systemverwaltung (Dienst clamd).
+scanner-works = Der Virenscanner arbeitet wieder. Briefe, die gewartet haben, erscheinen jetzt.
+letter-infected = Der Virenscanner meldet in diesem Brief „{ $virus }“, aber in keiner seiner Dateien.{ $files ->
+        [0] {""}
+        [one] {" "}Seine Datei wird vorsorglich nicht gezeigt.
+       *[other] {" "}Seine { $files } Dateien werden vorsorglich nicht gezeigt.
+    } Bitte folgen Sie keinem Link aus dem Brief, öffnen Sie ihn auch nicht in einem Mailprogramm, und fragen Sie beim Absender auf einem anderen Weg nach. Der Brief liegt weiter im Postfach; Ihre Systemverwaltung kann ihn dort prüfen.
+file-infected = Die Datei „{ $file }“ wird nicht gezeigt: Der Virenscanner meldet darin „{ $virus }“. Bitte öffnen Sie sie auch nicht in einem Mailprogramm, und bitten Sie den Absender auf einem anderen Weg um eine saubere Datei. Die Nachricht liegt weiter im Postfach; Ihre Systemverwaltung kann sie dort prüfen.
+file-unscanned = Die Datei „{ $file }“ wird nicht gezeigt: Sie ist zu groß für den Virenscanner. Bitte bitten Sie den Absender um eine kleinere Datei oder um mehrere, oder wenden Sie sich an Ihre Systemverwaltung. Die Nachricht liegt weiter im Postfach.
+file-passed = Die Datei „{ $file }“ wurde nicht auf Viren geprüft: Sie ist zu groß für den Virenscanner. Bitte öffnen Sie sie nur, wenn Sie sie erwartet haben.
+original-infected = Das Original wird nicht herausgegeben: Der Virenscanner meldet darin „{ $virus }“. Die Nachricht liegt weiter im Postfach; bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie sie brauchen.
+original-unscanned = Das Original wird nicht herausgegeben: Es ist zu groß für den Virenscanner. Bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie es brauchen.
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 several-senders = Dieser Brief nennt mehrere Absender, oder nicht alle sind lesbar; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.
 letter-defects = Teile dieses Briefs waren nicht lesbar; einzelne Zeichen oder Dateien können falsch sein. Bitte verlassen Sie sich nicht auf Zahlen und Namen, ohne das Original zu prüfen: Antworten Sie auf den Brief mit !original.
@@ -216,6 +228,11 @@ letter-checked = Vom Clientmodul entschlüsselt, Signatur geprüft{ $report ->
     [yes] {""} (der Prüfbericht ist im !original)
    *[no] {""}
 }
+letter-unknown-fields = Unbekannte KIM-Angaben des Absenders, hier nicht ausgewertet: { $fields }{ $more ->
+        [0] {""}
+        [one] {" "}(und eine weitere im !original)
+       *[other] {" "}(und { $more } weitere im !original)
+    }
 letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 account-trouble = { $side ->
@@ -269,6 +286,15 @@ letter-service-unknown = { $service ->
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+automatic-note = { $absent ->
+        [yes] { $sender } ist abwesend und hat diese automatische Notiz hinterlassen
+       *[no] Automatische Antwort von { $sender }, zum Beispiel eine Abwesenheitsnotiz
+    } (kein Brief; eine Antwort darauf ist nicht nötig).{ $again ->
+        [0] {""}
+        [one] {" "}Sie kam seit der letzten Anzeige noch einmal und wurde nicht wiederholt.
+       *[other] {" "}Sie kam seit der letzten Anzeige noch { $again }-mal und wurde nicht wiederholt.
+    }
+letter-own = Dieser Brief kommt von Ihrer eigenen Adresse: Eine Nachricht von Ihnen ist zurückgekommen (zum Beispiel weitergeleitet), oder ein anderes Programm schreibt unter dieser Adresse. Eine Antwort ginge an Sie selbst. Bitte fragen Sie bei Ihrer Systemverwaltung nach, wenn Sie das nicht erwartet haben.
 answers-go-elsewhere = Der Absender wünscht Antworten an eine andere Adresse: Was Sie auf diesen Brief antworten, geht an { $address } und nicht an die Adresse, von der er kam.{ $more ->
     [yes] {" "}Der Brief nennt dafür noch weitere Adressen; an sie geht nichts.
    *[no] {""}

@@ -150,6 +150,18 @@ letters-missed = { $member }: { $letters ->
 letters-again = What follows came earlier, when nobody could read here yet. That is why it is repeated here.
 
 # What there is to say about a letter
+scanner-away = The virus scanner has not answered for some time. New letters wait unscanned and appear once it works again; nothing is lost. What you write goes on leaving. Please tell your administrator (the service clamd).
+scanner-works = The virus scanner works again. Letters that waited appear now.
+letter-infected = The virus scanner reports “{ $virus }” in this letter, but in none of its files.{ $files ->
+        [0] {""}
+        [one] {" "}Its file is not shown, to be safe.
+       *[other] {" "}Its { $files } files are not shown, to be safe.
+    } Please follow no link in the letter, do not open it in a mail program either, and ask the sender in another way. The letter is still in the mailbox, where your administrator can examine it.
+file-infected = The file “{ $file }” is not shown: the virus scanner reports “{ $virus }” in it. Please do not open it in a mail program either, and ask the sender in another way for a clean file. The message is still in the mailbox, where your administrator can examine it.
+file-unscanned = The file “{ $file }” is not shown: it is too large for the virus scanner. Please ask the sender for a smaller file or for several, or ask your administrator. The message is still in the mailbox.
+file-passed = The file “{ $file }” was not scanned for viruses: it is too large for the virus scanner. Please open it only if you expected it.
+original-infected = The original is not handed out: the virus scanner reports “{ $virus }” in it. The message is still in the mailbox; please ask your administrator if you need it.
+original-unscanned = The original is not handed out: it is too large for the virus scanner. Please ask your administrator if you need it.
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
 several-senders = This letter names several senders, or not all of them can be read; it is not certain who wrote it. Please check the original before you rely on it: reply to the letter with !original.
 letter-defects = Parts of this letter could not be read; single characters or files may be wrong. Please do not rely on numbers and names without checking the original: reply to the letter with !original.
@@ -216,6 +228,11 @@ letter-checked = Decrypted by the Clientmodul, signature checked{ $report ->
     [yes] {""} (the report is in the !original)
    *[no] {""}
 }
+letter-unknown-fields = Unknown KIM fields of the sender, not interpreted here: { $fields }{ $more ->
+        [0] {""}
+        [one] {" "}(and one more in the !original)
+       *[other] {" "}(and { $more } more in the !original)
+    }
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
 account-trouble = { $side ->
@@ -269,6 +286,15 @@ letter-service-unknown = { $service ->
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
 automatic-letter = This message was written by a machine, for example as an absence note.
+automatic-note = { $absent ->
+        [yes] { $sender } is away and left this automatic note
+       *[no] Automatic answer of { $sender }, for example an absence note
+    } (no letter; it needs no answer).{ $again ->
+        [0] {""}
+        [one] {" "}It came once more since it was shown last and was not repeated.
+       *[other] {" "}It came { $again } more times since it was shown last and was not repeated.
+    }
+letter-own = This letter comes from your own address: a message of yours has come back (it may have been forwarded), or another program writes under this address. An answer would go to yourselves. Please ask your administrator if you did not expect this.
 answers-go-elsewhere = The sender wants answers at another address: your answer to this letter goes to { $address } and not to the address it came from.{ $more ->
     [yes] {" "}The letter names further addresses for answers; nothing goes there.
    *[no] {""}

@@ -2,6 +2,8 @@
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset, Weekday};
 
+use crate::model::Language;
+
 /// The same instant in German local time.
 ///
 /// Summer time runs from the last Sunday of March to the last Sunday of October, each at 01:00 UTC
@@ -15,6 +17,30 @@ pub(super) fn in_germany(at: OffsetDateTime) -> OffsetDateTime {
     match UtcOffset::from_hms(hours, 0, 0) {
         Ok(offset) => utc.checked_to_offset(offset).unwrap_or(utc),
         Err(_) => utc,
+    }
+}
+
+/// `14:05`.
+pub(super) fn time_of_day(at: OffsetDateTime) -> String {
+    let local = in_germany(at);
+    format!("{:02}:{:02}", local.hour(), local.minute())
+}
+
+/// `24.11.2026` or `24 November 2026`.
+pub(super) fn date(language: Language, at: OffsetDateTime) -> String {
+    let year = in_germany(at).year();
+    match language {
+        Language::German => format!("{}{year}", day(language, at)),
+        Language::English => format!("{} {year}", day(language, at)),
+    }
+}
+
+/// `24.11.` or `24 November`.
+pub(super) fn day(language: Language, at: OffsetDateTime) -> String {
+    let local = in_germany(at);
+    match language {
+        Language::German => format!("{}.{}.", local.day(), u8::from(local.month())),
+        Language::English => format!("{} {}", local.day(), local.month()),
     }
 }
 

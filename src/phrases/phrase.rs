@@ -236,7 +236,28 @@ pub enum Phrase {
         side: AccountSide,
     },
 
+    /// The virus scanner is away, and letters wait.
+    ScannerAway,
+    ScannerWorks,
+
     // What came with a letter.
+    /// The virus scanner found something in it, and in none of its files. So many files are not shown.
+    LetterInfected {
+        virus: String,
+        files: u64,
+    },
+    FileInfected {
+        file_name: String,
+        virus: String,
+    },
+    /// It is too large for the virus scanner, and not shown.
+    FileUnscanned {
+        file_name: String,
+    },
+    /// The same, and it is shown.
+    FilePassed {
+        file_name: String,
+    },
     NoSender,
     SeveralSenders,
     /// Characters that could not be read, or read only as well as possible.
@@ -264,6 +285,13 @@ pub enum Phrase {
     LetterElsewhere,
     UnknownThread,
     AutomaticLetter,
+    /// Above the words of an absence note, or of another answer of a machine in its author's place.
+    /// `again`: how often the same note came since it was told last.
+    AutomaticNote {
+        sender: String,
+        says_absent: bool,
+        again: u64,
+    },
     /// Its sender wants answers there, and they go there. It named other addresses as well.
     AnswersGoElsewhere {
         address: String,
@@ -274,6 +302,8 @@ pub enum Phrase {
         address: Option<String>,
     },
     SenderReadsNoAnswers,
+    /// It is from the channel's own address.
+    LetterOwn,
     /// Another account sent it than its author's; nothing if that account cannot be read.
     LetterSentBy {
         address: Option<String>,
@@ -305,6 +335,11 @@ pub enum Phrase {
     /// Its sender wants to be told that a person was shown it.
     LetterAsksReceipt {
         can_send: bool,
+    },
+    /// Fields of KIM that nobody knows: names and values. There are `more` of them.
+    LetterUnknownFields {
+        fields: Vec<(String, String)>,
+        more: u64,
     },
     LetterTooLarge {
         limit_mib: u64,
@@ -427,6 +462,12 @@ pub enum Phrase {
         subject: String,
     },
     ReceiptWords,
+    /// The virus scanner found something in it.
+    OriginalInfected {
+        virus: String,
+    },
+    /// It is too large for the virus scanner.
+    OriginalUnscanned,
 
     // Names.
     RoomName {
@@ -480,13 +521,18 @@ impl Phrase {
             | Self::AnswersWantedElsewhere { address: Some(_) }
             | Self::LetterSentBy { address: Some(_) }
             | Self::ReportCame { from: Some(_), .. }
+            | Self::AutomaticNote { .. }
             | Self::FaxNumbersDiffer { .. }
             | Self::LetterAlsoTo { .. }
             | Self::ReceiptSubject { .. }
+            | Self::LetterUnknownFields { .. }
             | Self::FileNotFaxable { .. }
             | Self::FaxSignsMissing { .. }
             | Self::FileTooCostly { .. }
             | Self::FileLost { .. }
+            | Self::FileInfected { .. }
+            | Self::FileUnscanned { .. }
+            | Self::FilePassed { .. }
             | Self::UnknownCommand { .. }
             | Self::LetterUndecrypted { sender: Some(_), .. }
             | Self::LetterDecrypted { sender: Some(_), .. }

@@ -23,6 +23,8 @@ pub async fn note_account(
         notice(
             line,
             &match news {
+                AccountNews::Trouble(_) if side == AccountSide::Scanner => Phrase::ScannerAway,
+                AccountNews::Works if side == AccountSide::Scanner => Phrase::ScannerWorks,
                 AccountNews::Trouble(trouble) => {
                     let is_kim = channel.kind() == ChannelKind::Kim;
                     Phrase::AccountTrouble { side, trouble, is_kim }

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     channel::{AnswersTo, CallerDoubt, Channel, Dialect, ServiceClass},
-    model::{ChannelKind, Correspondent, Defect, Letter, NamedAddress, SaidService},
+    model::{ChannelKind, Correspondent, Defect, KimFields, Letter, NamedAddress, SaidService},
     phrases::{Phrase, Phrases},
     rules::{
         receipts::{self, ReceiptFacts, ReceiptOffer},
@@ -30,6 +30,7 @@ pub(super) fn hints(
         hints.push(Phrase::UnknownThread);
     }
     hints.extend(defects_hints(letter));
+    hints.extend(own_hint(channel, letter));
     hints.extend(sent_by_hint(channel, letter));
     hints.extend(answers_hint(correspondent, answers_to));
     hints.extend(doubt.map(doubt_hint));
@@ -75,6 +76,12 @@ pub(super) fn receipt_offer(
     receipts::offer(letter, facts)
 }
 
+/// A quiet line with the fields of KIM that nobody knows (KIM-19). On a fax line they mean nothing.
+pub(super) fn unknown_fields(channel: &Channel, fields: KimFields) -> Option<Phrase> {
+    let is_some = channel.kind() == ChannelKind::Kim && !fields.shown.is_empty();
+    is_some.then_some(Phrase::LetterUnknownFields { fields: fields.shown, more: fields.more })
+}
+
 /// What is wrong with a letter, and that a machine wrote it.
 fn defects_hints(letter: &Letter) -> Vec<Phrase> {
     let mut hints = Vec::new();
@@ -108,6 +115,13 @@ fn defects_hints(letter: &Letter) -> Vec<Phrase> {
         hints.push(Phrase::AutomaticLetter);
     }
     hints
+}
+
+/// Says that a letter is from the channel's own address: a mail of ours came back, or another program
+/// uses the address. Whoever answers it writes to themselves (KIM-21).
+fn own_hint(channel: &Channel, letter: &Letter) -> Option<Phrase> {
+    let is_own = letter.from.iter().any(|from| from.address == channel.address);
+    (is_own && channel.kind() == ChannelKind::Kim).then_some(Phrase::LetterOwn)
 }
 
 /// Says that another account sent the letter than its author's. For a fax this is its gateway's

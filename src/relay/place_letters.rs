@@ -1,6 +1,7 @@
 //! Road (a), first half: a letter finds its conversation and becomes posts.
 
 mod kim;
+mod notes;
 mod reports;
 
 use time::OffsetDateTime;
@@ -13,6 +14,7 @@ use super::{
     directory, letter_hints,
     notices::notice,
     reported,
+    scanning::{self, SCANS_MAX, ScanStop, UNSCANNABLE},
     stored_mail::{self, Read, Unread},
 };
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
         posts::{self, Said},
         receipts::ReceiptOffer,
         retry::is_suspect,
+        scanning::ScanVerdict,
         threading::{self, Ancestors, Known, Placement},
     },
     store::{Attempt, OuterOfLetter, Placed, Placing, StoreError, StoredLetter},
@@ -46,6 +49,10 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
         warn!(channel.name = %channel, "Letters wait for a channel that is not in the settings");
         return Ok(());
     };
+    // The sweep wakes what waits.
+    if ctx.scanning.as_ref().is_some_and(|scanning| !scanning.is_there()) {
+        return Ok(());
+    }
     attempts::give_back(ctx).await?;
     let mut is_alone = false;
     loop {
@@ -66,7 +73,9 @@ pub async fn place_letters(ctx: &Ctx, channel: &ChannelName) -> Result<(), Store
             Err(error) => Err((None, error)),
         };
         match next {
-            Ok(()) => {}
+            Ok(PlaceProgress::Decided) => {}
+            // The sweep wakes what waits.
+            Ok(PlaceProgress::Waits) => return Ok(()),
             // The letters behind it shall pass.
             Err((id, StoreError::Damaged(damaged))) => {
                 let Some(id) = id.or_else(|| damaged.row_of("letters").map(LetterId)) else {
@@ -95,32 +104,71 @@ async fn park(
     Ok(())
 }
 
-async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<(), StoreError> {
-    let channel = &line.channel;
+/// How far an attempt to place a letter got.
+enum PlaceProgress {
+    Decided,
+    /// It waits for the virus scanner, and so do those behind it.
+    Waits,
+}
+
+async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProgress, StoreError> {
     let id = stored.id;
+    let parked = async |reason| {
+        park(ctx, line, id, reason).await?;
+        Ok(PlaceProgress::Decided)
+    };
     if stored.attempts > ctx.attempts_max {
-        return park(ctx, line, id, INTERRUPTED).await;
+        return parked(INTERRUPTED).await;
     }
     let read = match stored_mail::read(ctx, id).await {
         Ok(Some(read)) => read,
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(PlaceProgress::Decided),
         Err(Unread::Store(error)) => return Err(error),
-        Err(Unread::Panicked) => return park(ctx, line, id, "unreadable").await,
+        Err(Unread::Panicked) => return parked("unreadable").await,
     };
+    let scan = match scanning::of_letter(ctx, id, &read.letter).await {
+        Ok(scan) => scan,
+        Err(ScanStop::Store(error)) => return Err(error),
+        Err(ScanStop::Away) => {
+            attempts::is_none(ctx, Attempt::Letter(id)).await;
+            return Ok(PlaceProgress::Waits);
+        }
+        Err(ScanStop::NoVerdict) if stored.attempts < SCANS_MAX.min(ctx.attempts_max) => {
+            return Ok(PlaceProgress::Waits);
+        }
+        Err(ScanStop::NoVerdict) => return parked(UNSCANNABLE).await,
+    };
+    place_read(ctx, line, stored, read, scan).await?;
+    Ok(PlaceProgress::Decided)
+}
 
+/// Places a letter of which it is known what is in it.
+async fn place_read(
+    ctx: &Ctx,
+    line: &Line,
+    stored: StoredLetter,
+    read: Read,
+    scan: ScanVerdict,
+) -> Result<(), StoreError> {
+    let (channel, id) = (&line.channel, stored.id);
     match arrival::judge(channel, &read.letter, stored.out_of_reach) {
-        Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
-            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-            None => Ok(()),
-        },
+        Arrival::Letter(correspondent) => {
+            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+                Some(new) if notes::take(ctx, line, &stored, &new, &correspondent).await? => Ok(()),
+                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+                None => Ok(()),
+            }
+        }
         // One that moves no dispatch is a letter of its author.
-        Arrival::Report(correspondent) => match unless_repeat(ctx, line, &stored, read).await? {
-            Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
-            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-            None => Ok(()),
-        },
+        Arrival::Report(correspondent) => {
+            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+                Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
+                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+                None => Ok(()),
+            }
+        }
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
-        Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, read).await? {
+        Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, (read, scan)).await? {
             Some(_) => park(ctx, line, id, why).await,
             None => Ok(()),
         },
@@ -161,6 +209,8 @@ async fn is_taken(
 /// A new letter.
 struct FreshLetter {
     read: Read,
+    /// What follows from what a virus scanner says of it.
+    scan: ScanVerdict,
     /// Nothing is known of it on a fax channel.
     outer: OuterOfLetter,
     /// The letter out of reach that this one turns out to be, now that it could be fetched.
@@ -172,7 +222,7 @@ async fn unless_repeat(
     ctx: &Ctx,
     line: &Line,
     stored: &StoredLetter,
-    read: Read,
+    (read, scan): (Read, ScanVerdict),
 ) -> Result<Option<FreshLetter>, StoreError> {
     let (channel, id) = (&line.channel.name, stored.id);
     let original = ctx.store.repeated_by(channel, id, read.fingerprint.as_ref()).await?;
@@ -193,7 +243,7 @@ async fn unless_repeat(
         ChannelKind::Kim => ctx.store.outer_of_letter(id).await?,
         ChannelKind::Fax => OuterOfLetter::default(),
     };
-    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, outer, head }))
+    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, scan, outer, head }))
 }
 
 /// Where a letter goes.
@@ -264,11 +314,13 @@ async fn place_letter(
         _ => None,
     };
     let place = LetterPlace::find(ctx, line, stored, &new, correspondent, doubt.is_some()).await?;
-    let FreshLetter { read: Read { mut letter, fingerprint, results, service }, outer, .. } = new;
+    let FreshLetter { read, outer, scan, .. } = new;
+    let Read { mut letter, fingerprint, results, service, unknown } = read;
     if doubt.is_none() {
         tell_of_report(ctx, line, &letter, place.placement.conversation()).await?;
     }
-    let (left_out, additions) = kim::take_out_additions(&mut letter, verdict);
+    let (mut left_out, additions) = kim::take_out_additions(&mut letter, verdict);
+    left_out.extend(scan.held.iter().filter_map(|place| i32::try_from(*place).ok()));
     let answers_to = channel.answers_to(&letter);
     let caller_doubt = channel.doubt_of(&letter);
     let facing = Facing {
@@ -278,6 +330,7 @@ async fn place_letter(
         caller_doubt: caller_doubt.as_ref(),
         service: (&outer.service, &service),
         verdict,
+        scan: &scan,
     };
     let hints = facing.hints(line, stored, &letter);
     let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
@@ -290,6 +343,7 @@ async fn place_letter(
         .into_iter()
         .chain(written)
         .chain(additions)
+        .chain(letter_hints::unknown_fields(channel, unknown))
         .map(|phrase| Phrases::say(channel.language, &phrase))
         .collect();
     let warning = doubt.map(|doubt| {
@@ -315,9 +369,10 @@ async fn place_letter(
         },
         posts: &[],
         // The mailbox holds what the sender really sent.
-        stays: doubt.is_some() || results.say_undecrypted(),
+        stays: doubt.is_some() || results.say_undecrypted() || !scan.held.is_empty(),
         kept_back: doubt.map(|_| KeptBack::Withheld),
         again_at: None,
+        note: None,
         at: ctx.clock.now(),
     };
     kim::has_come(ctx, line, place.told, &letter).await?;
@@ -346,6 +401,7 @@ struct Facing<'a> {
     /// The outer and the inner one.
     service: (&'a SaidService, &'a SaidService),
     verdict: Option<KimVerdict>,
+    scan: &'a ScanVerdict,
 }
 
 impl Facing<'_> {
@@ -361,8 +417,9 @@ impl Facing<'_> {
             self.answers_to,
             self.caller_doubt,
         );
-        why_not_whole(line, stored)
+        scanning::hints(letter, self.scan)
             .into_iter()
+            .chain(why_not_whole(line, stored))
             .chain(kim::unconfirmed_hint(letter, self.verdict, class))
             .chain(letter_hints::service_hint(channel, outer, inner))
             .chain(of_letter)
@@ -481,6 +538,7 @@ fn of_a_notice<'a>(
         stays: true,
         kept_back: None,
         again_at: None,
+        note: None,
         at,
     }
 }

@@ -139,7 +139,7 @@ fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<Re
 }
 
 /// Whom a dispatch was handed over for.
-fn recipient(line: &Line, dispatch: &ReportedDispatch) -> Option<MailAddress> {
+pub(super) fn recipient(line: &Line, dispatch: &ReportedDispatch) -> Option<MailAddress> {
     let channel = &line.channel;
     let correspondent = match &dispatch.answer_to {
         Some(elsewhere) if channel.kind() == ChannelKind::Kim => {

@@ -13,13 +13,13 @@ use super::{
     devices::{self, Saying},
     portals::{self, OpenPortal},
     put_off::{self, PutOff},
-    readers,
+    readers, scanning,
     stop::Stop,
     stored_mail::{self, Unread},
 };
 use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
-    model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker, TransferEncoding},
+    model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker},
     rules::{
         posts,
         retry::is_suspect,
@@ -309,6 +309,7 @@ async fn media_of(
         Some(media @ Media::Encrypted(_)) if is_encrypted => return Ok(media.clone()),
         _ => {}
     }
+    scanning::before_upload(ctx, &post.kind, letter, file).await?;
     let media = upload(ctx, letter, file, speaker, is_encrypted).await?;
     ctx.store.post_uploaded(post.id, &media).await?;
     Ok(media)
@@ -354,15 +355,7 @@ async fn file_of(
         PostKind::Text => Ok(None),
         PostKind::Original { letter } => {
             let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
-            let original = Attachment {
-                file_name: format!("original-{letter}.eml"),
-                media_type: "message/rfc822".to_owned(),
-                bytes: pieces.bytes(),
-                place: 0..pieces.bytes(),
-                encoding: TransferEncoding::Identity,
-                within: Vec::new(),
-            };
-            Ok(Some((letter, original)))
+            Ok(Some((letter, scanning::whole(letter, &pieces))))
         }
         PostKind::Attachment { letter, index } => {
             if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {

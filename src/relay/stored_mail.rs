@@ -10,7 +10,8 @@ use super::{Ctx, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
     model::{
-        Attachment, ConversationId, KimResults, Letter, LetterId, SaidService, TransferEncoding,
+        Attachment, ConversationId, KimFields, KimResults, Letter, LetterId, SaidService,
+        TransferEncoding,
     },
     store::{LetterPieces, Store, StoreError},
 };
@@ -35,6 +36,8 @@ pub(super) struct Read {
     pub(super) results: KimResults,
     /// What it says of its Dienstkennung.
     pub(super) service: SaidService,
+    /// The fields of KIM that nobody knows.
+    pub(super) unknown: KimFields,
 }
 
 /// Why a letter was not read.
@@ -168,12 +171,12 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
             return Ok(None);
         }
     }
-    let (letter, mut hash, results, service) = spawn_blocking(move || {
+    let (letter, mut hash, results, (service, unknown)) = spawn_blocking(move || {
         let skeleton = scanner.finish();
         let letter = mail::parse_skeleton(&skeleton);
         let hash = Fingerprinting::begin(&skeleton, &letter);
-        let service = mail::said_service(&skeleton);
-        (letter, hash, mail::kim_results(&skeleton), service)
+        let said = (mail::said_service(&skeleton), mail::unknown_kim_fields(&skeleton));
+        (letter, hash, mail::kim_results(&skeleton), said)
     })
     .await?;
     for number in 0..pieces.lengths().len() {
@@ -186,7 +189,7 @@ async fn scan(ctx: &Ctx, pieces: &LetterPieces, skeleton_max: u64) -> Result<Opt
         .await?;
     }
     let fingerprint = hash.map(Fingerprinting::finish);
-    Ok(Some(Read { letter, fingerprint, results, service }))
+    Ok(Some(Read { letter, fingerprint, results, service, unknown }))
 }
 
 /// The same for a letter of one piece, as most are.
@@ -204,7 +207,8 @@ fn scan_short(letter: &[u8], skeleton_max: u64) -> Option<Read> {
     });
     let results = mail::kim_results(&skeleton);
     let service = mail::said_service(&skeleton);
-    Some(Read { letter: read, fingerprint, results, service })
+    let unknown = mail::unknown_kim_fields(&skeleton);
+    Some(Read { letter: read, fingerprint, results, service, unknown })
 }
 
 /// The most that [`pour`] holds in memory.

@@ -45,7 +45,7 @@ fn of(letter: &Letter, author: Correspondent) -> Arrival {
 }
 
 /// The report in a letter of which the room of a dispatch is told. An absence note is
-/// no more than a letter to it, and so is a report that names no mail.
+/// none: it is told in the thread itself (`rules::absence`), or is a letter like a report that names no mail.
 pub fn told_of(letter: &Letter) -> Option<&Report> {
     let is_told =
         |report: &&Report| report.source != ReportSource::Absence && !report.about.is_empty();
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// KIM-21: an absence note stays a letter, and so does a report about nothing.
+    /// KIM-21: an absence note is no report that its room is told of, and neither is one about nothing.
     #[test]
     fn kim_21_the_room_of_an_answer_is_told_of_what_names_it_and_is_no_absence_note() {
         use ReportSource::{Absence, Delivery, Disposition, KimFault};

@@ -70,6 +70,21 @@ pub fn render_all(
     named(name, contents)
 }
 
+/// The post of an absence note: the ghost says its words under `head`, which says what it is, as a notice
+/// (KIM-21). Nobody has to answer it, and machines do not (Matrix 1.11, `m.notice`).
+pub fn note(name: &str, letter: &Letter, head: &[String]) -> Vec<NewPost> {
+    let subject = (!letter.subject.is_empty()).then(|| letter.subject.clone());
+    // What it is stands above everything that its author wrote.
+    let lines: Vec<String> =
+        head.iter().take(1).cloned().chain(subject).chain(head.iter().skip(1).cloned()).collect();
+    let mut content = words(&Letter { subject: String::new(), ..letter.clone() }, &lines);
+    if let Value::Object(map) = &mut content {
+        map.insert("msgtype".to_owned(), json!("m.notice"));
+    }
+    let said = Notice { substance: Substance::Content, content };
+    named(name, vec![(Speaker::Ghost, said, None)])
+}
+
 /// What the gateway says in the place of a letter of which nothing could be fetched.
 pub fn notices(name: &str, notices: &[Notice]) -> Vec<NewPost> {
     named(name, notices.iter().map(|notice| (Speaker::Bot, notice.clone(), None)).collect())
@@ -328,6 +343,21 @@ mod tests {
              <em>Ging auch an: A &lt;a@b&gt;</em><br><br>Guten Tag"
         );
         assert_eq!(body("", "")["body"], "Dringend\nGing auch an: A <a@b>");
+    }
+
+    #[test]
+    fn kim_21_a_note_says_first_what_it_is() {
+        let head = ["Automatische Notiz von A".to_owned(), "Geschrieben am".to_owned()];
+        let posts = note("7", &letter("Abwesend", "Bis Montag <weg>\n", &[]), &head);
+        assert_eq!(posts.len(), 1);
+        let content = &posts[0].content;
+        assert_eq!(
+            content["body"],
+            "Automatische Notiz von A\nAbwesend\nGeschrieben am\n\nBis Montag <weg>"
+        );
+        assert_eq!((&content["msgtype"], posts[0].speaker), (&json!("m.notice"), Speaker::Ghost));
+        let html = content["formatted_body"].as_str().unwrap();
+        assert!(html.starts_with("<em>Automatische Notiz von A</em>"), "{html}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct ReportSays {
 /// the recipient it does not show that its author knows more than a Message-ID, which stands in
 /// every answer and every forwarded copy.
 pub fn said_of(report: &Report, recipient: &MailAddress) -> Option<ReportSays> {
-    // An absence note is a letter: it has words for people.
+    // An absence note moves nothing: it has words for people (`rules::absence`).
     if report.source == ReportSource::Absence {
         return None;
     }

@@ -22,7 +22,7 @@ impl Store {
     /// one, else the newest that was in its room when it was written.
     ///
     /// A letter is behind its own posts, behind what was said about them, and behind the answers to
-    /// it and the notices about those. The order of `/sync` tells what was written first: neither a
+    /// it and the notices about those. Nothing answers an absence note. The order of `/sync` tells what was written first: neither a
     /// clock nor a faster door has a say.
     pub async fn answered_letter(
         &self,
@@ -60,6 +60,9 @@ impl Store {
                  join posts as post on post.letter_id = letter.id
                  left join room_events as echo on echo.event_id = post.event_id
                  where letter.conversation_id = $1
+                   and not exists (
+                       select 1 from absence_notes as note where note.letter_id = letter.id
+                   )
                    and post.state = 'sent'
                    -- An echo that is not there any more came long ago; one without a place came
                    -- after all that have one.
@@ -76,7 +79,14 @@ impl Store {
                  -- A room in which no letter stands goes on where another one ended.
                  (select max(id) from stood),
                  -- The room was opened for the first.
-                 (select min(id) from letters where conversation_id = $1)
+                 (
+                     select min(id)
+                     from letters
+                     where conversation_id = $1
+                       and not exists (
+                           select 1 from absence_notes as note where note.letter_id = letters.id
+                       )
+                 )
              )"#,
             conversation.0,
             event_id,
@@ -100,6 +110,10 @@ impl Store {
              left join dispatches as dispatch on dispatch.id = post.dispatch_id
              where post.event_id = $2
                and post.conversation_id = $1
+               -- Nothing answers an absence note.
+               and not exists (
+                   select 1 from absence_notes as note where note.letter_id = post.letter_id
+               )
              union all
              select dispatch.letter_id
              from dispatch_parts as part

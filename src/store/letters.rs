@@ -93,6 +93,8 @@ pub struct Placing<'a> {
     pub kept_back: Option<KeptBack>,
     /// When its mail, which the Clientmodul could not decrypt, is fetched again.
     pub again_at: Option<OffsetDateTime>,
+    /// The SHA-256 of its words, if it is told as an absence note, which nothing answers.
+    pub note: Option<[u8; 32]>,
     pub at: OffsetDateTime,
 }
 
@@ -162,7 +164,7 @@ impl Store {
         Ok(row.map(StoredLetter::try_from).transpose()?)
     }
 
-    /// The newest letter of a conversation: the one an answer answers.
+    /// The newest letter of a conversation: the one an answer answers. Absence notes are not among them.
     pub async fn newest_letter(
         &self,
         conversation: ConversationId,
@@ -185,6 +187,9 @@ impl Store {
                  ) as "made_with!"
              from letters
              where conversation_id = $1
+               and not exists (
+                   select 1 from absence_notes as note where note.letter_id = letters.id
+               )
              order by id desc
              limit 1"#,
             conversation.0,
@@ -352,6 +357,7 @@ impl Store {
             return Ok(Placed::Before);
         }
         placing.note_next_try(&mut transaction).await?;
+        placing.note_absence(&mut transaction, conversation).await?;
         let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
             sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;
@@ -490,7 +496,7 @@ impl Placing<'_> {
                  fingerprint = $3,
                  answer_to = $4,
                  caller_doubt = $5,
-                 stays = $6,
+                 stays = stays or $6,
                  kept_back = $8,
                  receipt_as = $9
              where id = $1
@@ -556,12 +562,12 @@ impl Placing<'_> {
 }
 
 /// Notes that a letter repeats another one, and is kept.
-async fn is_duplicate(
+pub(super) async fn is_duplicate(
     connection: &mut PgConnection,
     letter: LetterId,
     original: LetterId,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+) -> Result<bool, sqlx::Error> {
+    let noted = sqlx::query!(
         "update letters
          set state = 'duplicate',
              repeats = $2
@@ -572,8 +578,9 @@ async fn is_duplicate(
         &LetterState::Duplicate.before(),
     )
     .execute(&mut *connection)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    Ok(noted == 1)
 }
 
 /// Removes a letter and its bytes.

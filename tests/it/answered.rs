@@ -243,3 +243,20 @@ async fn what_is_written_in_a_room_answers_a_letter_that_stands_in_that_room() {
     stage.anna.send_text(&second.room_id, "Zum zweiten").await.unwrap();
     answers(with(&stage.mails(&erik, 2).await, "Zum zweiten"), "Befund Lehmann", "z2@x");
 }
+
+/// KIM-19: what nobody knows is shown above the words, cut, and decides nothing.
+#[tokio::test]
+async fn kim_19_unknown_fields_of_kim_are_one_quiet_line() {
+    let stage = Stage::new().await;
+    let erik = stage.correspondent("erik").await;
+    let more = "X-KIM-Neu: Wert eins\nX-KIM-Auth: eyJhbGciOi\nX-KIM-Ziel: <b>zwei</b>\n";
+    stage.receive(&kim_mail(&erik, &stage.practice, "u1@x", "Befund", more, "Guten Tag")).await;
+    let letter = stage.anna_sees("Guten Tag").await;
+    let fields = [("X-KIM-Neu", "Wert eins"), ("X-KIM-Ziel", "<b>zwei</b>")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    let line = sentence(&Phrase::LetterUnknownFields { fields, more: 0 });
+    assert!(letter.body().contains(&line), "{}", letter.body());
+    let html = letter.content["formatted_body"].as_str().unwrap();
+    assert!(html.contains("&lt;b&gt;zwei") && !html.contains("eyJhbGciOi"), "{html}");
+}

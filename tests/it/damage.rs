@@ -297,6 +297,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         stays: false,
                         kept_back: None,
                         again_at: None,
+                        note: None,
                         at: now(),
                     };
                     store.place_letter(placing).await.unwrap();

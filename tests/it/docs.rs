@@ -205,7 +205,9 @@ fn every_make_target_that_is_named_exists() {
 fn settings() -> BTreeSet<String> {
     let (mut section, mut settings) = (String::new(), BTreeSet::new());
     for line in read("umstieg.example.toml").lines() {
-        if let Some(name) = line.strip_prefix('[') {
+        // An optional section is shown behind a `#`, too.
+        let heading = line.strip_prefix("# ").unwrap_or(line);
+        if let Some(name) = heading.strip_prefix('[').filter(|name| name.ends_with(']')) {
             name.trim_matches(['[', ']']).clone_into(&mut section);
             settings.insert(section.clone());
         } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")

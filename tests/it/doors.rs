@@ -220,7 +220,7 @@ async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled(
     assert_eq!(mails.matches("Satz ").count(), SAID, "each once");
 }
 
-async fn health(stage: &Stage, path: &str) -> (u16, Value) {
+pub(crate) async fn health(stage: &Stage, path: &str) -> (u16, Value) {
     let settings = std::fs::read_to_string(stage.gateway.settings_file()).unwrap();
     let (_, monitoring) = settings.split_once("[monitoring]\nlisten = \"").unwrap();
     let address = monitoring.split('"').next().unwrap();

@@ -6,6 +6,7 @@
     reason = "a test that panics has found what it looked for"
 )]
 
+mod absence;
 mod accounts;
 mod after_unclear;
 mod answered;
@@ -42,6 +43,7 @@ mod kim_sending;
 mod large_files;
 mod layers;
 mod letters;
+mod loops;
 mod mailboxes;
 mod migrations;
 mod nodes;
@@ -67,4 +69,5 @@ mod structure;
 mod taken_back;
 mod takeover;
 mod threading;
+mod virus_scanner;
 mod words_kept;

@@ -272,3 +272,37 @@ async fn what_was_there_before_receipts_stays_what_it_is() {
     let posts = "select concat_ws(' ', txn_id, event_type, until) from posts";
     assert_eq!(tables.sql(posts).await, "t");
 }
+
+/// Letters of before were told as no notes and were not scanned; a third thing can be in trouble, and what
+/// was told of the two others stays.
+#[tokio::test]
+async fn letters_of_before_are_no_notes_and_were_not_scanned() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(29).await;
+    tables
+        .sql(
+            "insert into letters (channel, mail_key, received_at, raw, head_only)
+             values ('kim', 'a', '2026-02-01Z', '', false);
+             insert into account_troubles (channel, side, trouble, since, told_at, stands)
+             values ('kim', 'inbox', 'login', '2026-02-01Z', '2026-02-01Z', true)",
+        )
+        .await;
+    let troubles = "select string_agg(concat_ws(' ', channel, side, trouble, stands), ', '
+             order by side) from account_troubles";
+    assert_eq!(tables.sql(troubles).await, "kim inbox login t");
+    tables.up_to(i64::MAX).await;
+    let of_letters = "select (select count(*) from absence_notes) || ' '
+             || (select count(*) from virus_scans) || ' ' || count(*) from letters";
+    assert_eq!(tables.sql(of_letters).await, "0 0 1");
+    tables
+        .sql(
+            "insert into account_troubles (channel, side, trouble) values ('kim', 'scanner', 'away');
+             insert into virus_scans (letter_id, file_index, result, virus, scanned_at)
+             select id, -1, 'infected', 'Eicar', now() from letters",
+        )
+        .await;
+    assert_eq!(tables.sql(troubles).await, "kim inbox login t, kim scanner away f");
+    // A letter that is removed takes along what was said of it.
+    tables.sql("delete from letters").await;
+    assert_eq!(tables.sql("select count(*) from virus_scans").await, "0");
+}

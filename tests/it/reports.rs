@@ -59,7 +59,7 @@ impl Reports<'_> {
     }
 
     /// The recipient's mail program says that the answer was displayed (RFC 8098).
-    async fn displayed(&self, id: &str) {
+    pub(crate) async fn displayed(&self, id: &str) {
         let mail = format!(
             "From: {0}\nTo: {1}\nSubject: Gelesen\nMessage-ID: <{id}>\n\
              Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\

@@ -194,6 +194,7 @@ impl Mailroom {
             stays: false,
             kept_back: None,
             again_at: None,
+            note: None,
             at: NOW,
         };
         let Placed::In(placed) = self.store.place_letter(placing.clone()).await.unwrap() else {

@@ -7,6 +7,7 @@
     reason = "a test that panics has found what it looked for"
 )]
 
+mod absence;
 mod accounts;
 mod bodies;
 mod dispatches;

@@ -430,6 +430,7 @@ pub(crate) fn placing<'a>(
         stays: false,
         kept_back: None,
         again_at: None,
+        note: None,
         at: NOW,
     }
 }

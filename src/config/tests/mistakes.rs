@@ -54,7 +54,7 @@ fn a_key_that_does_not_exist() {
         "language = \"de\"",
         "colour = 1",
         "line 1, colour: there is no such key; here are allowed: appservice, channel, database, \
-         encryption, homeserver, language, log, monitoring, sealing, worker",
+         encryption, homeserver, language, log, monitoring, sealing, virus_scanner, worker",
     );
     check(
         "label = \"KIM\"",

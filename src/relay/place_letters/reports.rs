@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::Line;
 use crate::{
-    model::{ConversationId, Letter},
+    model::{ConversationId, Letter, MessageId},
     phrases::Phrase,
     relay::{Ctx, notices::notice_about},
     rules::arrival,
@@ -25,9 +25,22 @@ pub(super) async fn tell_of_report(
     letter: &Letter,
     goes_on_in: Option<ConversationId>,
 ) -> Result<(), StoreError> {
-    let Some(report) = arrival::told_of(letter) else { return Ok(()) };
+    match arrival::told_of(letter) {
+        Some(report) => tell_of_mail(ctx, line, letter, &report.about, goes_on_in).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of whatever names the mails `about`.
+pub(super) async fn tell_of_mail(
+    ctx: &Ctx,
+    line: &Line,
+    letter: &Letter,
+    about: &[MessageId],
+    goes_on_in: Option<ConversationId>,
+) -> Result<(), StoreError> {
     let channel = &line.channel.name;
-    let Some(dispatch) = ctx.store.reported_dispatch(channel, &report.about).await? else {
+    let Some(dispatch) = ctx.store.reported_dispatch(channel, about).await? else {
         return Ok(());
     };
     if goes_on_in == Some(dispatch.conversation) {

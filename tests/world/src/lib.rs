@@ -25,6 +25,7 @@
 //! `scripts/setup` installs what is started here.
 
 pub mod broken_off;
+pub mod clamd;
 pub mod client;
 pub mod clientmodul;
 pub mod companion;
@@ -53,6 +54,7 @@ use tokio::sync::OnceCell;
 
 pub use crate::{
     broken_off::broken_off,
+    clamd::Clamd,
     client::{Client, ClientTrust, JsClient, JsOptions},
     clientmodul::Clientmodul,
     companion::Companion,

@@ -1,0 +1,172 @@
+//! Absence notes are told as what they are, in the thread of the answer they are about (KIM-21).
+
+use sha2::{Digest as _, Sha256};
+use tracing::info;
+
+use super::{FreshLetter, kim, of_a_notice, place_as, reports::tell_of_mail};
+use crate::{
+    channel::ServiceClass,
+    model::{ChannelKind, ConversationId, Correspondent, Letter},
+    phrases::{Phrase, Phrases},
+    relay::{Ctx, Line, letter_hints, reported},
+    rules::{
+        absence,
+        kim_trust::KimVerdict,
+        posts,
+        receipts::ReceiptOffer,
+        threading::{self, Ancestors, Known},
+    },
+    store::{Placing, ReportedDispatch, StoreError, StoredLetter},
+};
+
+/// Tells a room of a letter that is an absence note. `false`: it is a letter like any other.
+///
+/// It is one only in the recipient's place: it names a dispatch of this channel that went to its
+/// author, and holds nothing but words. The same words are told once a day in a thread; what is not told
+/// again is kept and counted.
+pub(super) async fn take(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    new: &FreshLetter,
+    correspondent: &Correspondent,
+) -> Result<bool, StoreError> {
+    let Some(note) = AbsenceNote::of(ctx, line, stored, new, correspondent).await? else {
+        return Ok(false);
+    };
+    let (channel, now) = (&line.channel, ctx.clock.now());
+    let words: [u8; 32] = Sha256::digest(absence::words(&note.letter)).into();
+    let told = ctx.store.told_note(note.conversation, &words).await?;
+    if let Some(told) = told.as_ref().filter(|told| !absence::is_told(Some(told.told_at), now)) {
+        ctx.store.note_came_again(stored.id, told.letter).await?;
+        metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "note_again")
+            .increment(1);
+        info!(letter.id = %stored.id, channel.name = %channel.name, conversation.id = %note.conversation, "Absence note {} says what its room was told today", stored.id);
+        return Ok(true);
+    }
+    let placing = Placing {
+        fingerprint: new.read.fingerprint,
+        // Whoever answers the note goes on in its thread.
+        message_id: note.letter.message_id.as_ref(),
+        note: Some(words),
+        stays: false,
+        ..of_a_notice(stored.id, &channel.name, correspondent, Some(note.conversation), now)
+    };
+    let head = note.head(line, new, told.map_or(0, |told| told.again), now);
+    let render = |name: &str| posts::note(name, &note.letter, &head);
+    if let Some(conversation) = place_as(ctx, line, stored, placing, render).await? {
+        metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "note")
+            .increment(1);
+        info!(letter.id = %stored.id, channel.name = %channel.name, conversation.id = %conversation, "Told a room of absence note {}", stored.id);
+    }
+    Ok(true)
+}
+
+/// A letter that is an absence note, and where it is told.
+struct AbsenceNote {
+    /// Without what the Clientmodul added to it.
+    letter: Letter,
+    conversation: ConversationId,
+    /// Whether it says so itself, and is not just an answer of a machine.
+    says_absent: bool,
+    additions: Option<Phrase>,
+}
+
+impl AbsenceNote {
+    async fn of(
+        ctx: &Ctx,
+        line: &Line,
+        stored: &StoredLetter,
+        new: &FreshLetter,
+        correspondent: &Correspondent,
+    ) -> Result<Option<Self>, StoreError> {
+        let channel = &line.channel;
+        // A fax line's mails are its gateway's, which is nobody's place.
+        if channel.kind() != ChannelKind::Kim || stored.out_of_reach || stored.too_large {
+            return Ok(None);
+        }
+        // The room has to be told of what was found.
+        if new.scan.is_suspicious {
+            return Ok(None);
+        }
+        let class = letter_hints::class_of(channel, &new.read.service);
+        let Some(about) = absence::answered_by(&new.read.letter, class) else { return Ok(None) };
+        let verdict = kim::judge(channel, &new.outer, &new.read.results);
+        if !matches!(verdict, Some(KimVerdict::Checked | KimVerdict::Unconfirmed)) {
+            return Ok(None);
+        }
+        let mut letter = new.read.letter.clone();
+        let (left_out, additions) = kim::take_out_additions(&mut letter, verdict);
+        let files = letter.attachments.len().saturating_sub(left_out.len());
+        if !absence::is_words_alone(&letter, files, &channel.answers_to(&letter)) {
+            return Ok(None);
+        }
+        let Some(dispatch) = ctx.store.reported_dispatch(&channel.name, &about).await? else {
+            return Ok(None);
+        };
+        let author = letter.from.first().map(|from| &from.address);
+        if author.is_none() || reported::recipient(line, &dispatch).as_ref() != author {
+            return Ok(None);
+        }
+        let Some(conversation) = thread_of(ctx, line, &letter, &dispatch, correspondent).await?
+        else {
+            // The answer went to another address than the letter's. The room of the answer is told, and
+            // the note opens a room of its author's.
+            tell_of_mail(ctx, line, &letter, &about, None).await?;
+            return Ok(None);
+        };
+        let says_absent = class == Some(ServiceClass::Absence);
+        Ok(Some(Self { letter, conversation, says_absent, additions }))
+    }
+
+    /// What stands above its words.
+    fn head(
+        &self,
+        line: &Line,
+        new: &FreshLetter,
+        again: u64,
+        now: time::OffsetDateTime,
+    ) -> Vec<String> {
+        let channel = &line.channel;
+        let sender = match new.read.letter.from.first() {
+            Some(from) => match &from.name {
+                Some(name) => format!("{name} <{}>", from.address.as_str()),
+                None => from.address.as_str().to_owned(),
+            },
+            None => String::new(),
+        };
+        let what = Phrase::AutomaticNote { sender, says_absent: self.says_absent, again };
+        let written = letter_hints::head(channel, &self.letter, &ReceiptOffer::Nothing, now);
+        let unknown = letter_hints::unknown_fields(channel, new.read.unknown.clone());
+        let lines =
+            std::iter::once(what).chain(written).chain(self.additions.clone()).chain(unknown);
+        lines.map(|phrase| Phrases::say(channel.language, &phrase)).collect()
+    }
+}
+
+/// The conversation in which a note is told: that of the dispatch, if its author is the correspondent
+/// there. Where answers go to another address, it is a conversation with that address that knows the
+/// dispatch, if there is one.
+async fn thread_of(
+    ctx: &Ctx,
+    line: &Line,
+    letter: &Letter,
+    dispatch: &ReportedDispatch,
+    correspondent: &Correspondent,
+) -> Result<Option<ConversationId>, StoreError> {
+    if dispatch.correspondent == correspondent.key() {
+        return Ok(Some(dispatch.conversation));
+    }
+    let ancestors = Ancestors::of(letter);
+    let named: Vec<_> = ancestors.ids().cloned().collect();
+    let channel = &line.channel;
+    let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
+    let facts = Known {
+        is_nameless: correspondent.is_unknown(),
+        own: letter.message_id.as_ref(),
+        seen: &known.by_message_id,
+        awaited_in: None,
+        newest: known.newest,
+    };
+    Ok(threading::place(channel.thread_by, &ancestors, facts).conversation())
+}
