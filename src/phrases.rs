@@ -11,6 +11,7 @@ mod phrase;
 mod receipt_standing;
 mod sentences;
 mod telling;
+mod values;
 
 use std::sync::OnceLock;
 
@@ -29,6 +30,7 @@ pub use receipt_standing::ReceiptStanding;
 pub use telling::{Telling, Tells};
 
 use local_time::{date, day, in_germany, time_of_day};
+use values::{count, moment, one_line, sign_shown, unseen, whole};
 
 /// Why an edited room message cannot leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -542,58 +544,6 @@ impl Phrase {
                 ("check-not-well", values.into_iter().collect())
             }
         }
-    }
-}
-
-/// The values `day` and `time`.
-fn moment(language: Language, at: OffsetDateTime) -> FluentArgs<'static> {
-    let values = [("day", day(language, at)), ("time", time_of_day(at))];
-    values.map(|(name, value)| (name, FluentValue::from(value))).into_iter().collect()
-}
-
-/// What is said of a letter whose words are not: why, and what its head says.
-fn unseen(
-    language: Language,
-    why: &'static str,
-    sender: Option<&str>,
-    at: Option<OffsetDateTime>,
-) -> FluentArgs<'static> {
-    let day = at.map_or_else(|| "none".to_owned(), |at| date(language, at));
-    let time = at.map(time_of_day).unwrap_or_default();
-    [
-        ("why", FluentValue::from(why)),
-        ("sender", FluentValue::from(one_line(sender.unwrap_or("none")))),
-        ("day", FluentValue::from(day)),
-        ("time", FluentValue::from(time)),
-    ]
-    .into_iter()
-    .collect()
-}
-
-/// A number shown digit by digit, without grouping: `Vorgang 1234`.
-fn whole(number: u64) -> FluentValue<'static> {
-    FluentValue::from(number.to_string())
-}
-
-/// A number that chooses between singular and plural.
-fn count(number: u64) -> FluentValue<'static> {
-    FluentValue::from(number)
-}
-
-/// A character, or its number if nothing would be seen.
-fn sign_shown(sign: char) -> String {
-    let is_seen = !sign.is_control() && !matches!(sign, '\u{202D}' | '\u{202E}');
-    if is_seen { sign.to_string() } else { format!("U+{:04X}", u32::from(sign)) }
-}
-
-/// On one line, without control characters, at most [`Phrases::FOREIGN_TEXT_MAX`] characters.
-fn one_line(text: &str) -> String {
-    let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words: Vec<&str> = flat.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(Phrases::FOREIGN_TEXT_MAX) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
-        None => line,
     }
 }
 

@@ -166,6 +166,14 @@ impl DeliveryState {
         }
     }
 
+    /// Whether nothing of it can have reached the other side.
+    pub fn surely_stayed_here(self) -> bool {
+        matches!(
+            self,
+            Self::Collecting | Self::Waiting | Self::HandingOver | Self::Failed | Self::Withdrawn
+        )
+    }
+
     /// Whether no attempt is to come or under way.
     pub fn is_settled(self) -> bool {
         !matches!(self, Self::Collecting | Self::Waiting | Self::HandingOver | Self::SendingBody)

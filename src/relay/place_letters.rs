@@ -279,7 +279,7 @@ impl LetterPlace {
             is_nameless: correspondent.is_unknown(),
             own: own_id.as_ref(),
             seen: &known.by_message_id,
-            awaited_in: own_id.as_ref().and_then(|id| known.awaiting(id)),
+            answered_in: own_id.as_ref().and_then(|id| known.awaiting(id)),
             newest: known.newest,
         };
         let placement = threading::place(channel.thread_by, &ancestors, facts);

@@ -14,18 +14,34 @@ use crate::{
 /// The same words are told at most once in this time.
 const TOLD_ONCE_IN: Duration = Duration::hours(24);
 
-/// The ids of the mail that an absence note answers; nothing when the letter is none by its marks.
+/// A note that names no mail is about what left for its sender last, at most so long ago.
+pub const ABOUT_LAST_WITHIN: Duration = Duration::hours(24);
+
+/// Which mail of ours an absence note answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoteAbout {
+    /// It bore one of these ids.
+    Named(Vec<MessageId>),
+    /// It names none. Whether a KIM provider's notes do is not published (assumed: not always), and they
+    /// come as soon as a mail arrives: it is the last one for the note's sender.
+    Last,
+}
+
+/// What an absence note answers; nothing when the letter is none by its marks.
 ///
 /// `class`: what its Dienstkennung says. A practice's own table of classes may call others than
 /// `KIM-Mail;Abwesend` absence notes.
-pub fn answered_by(letter: &Letter, class: Option<ServiceClass>) -> Option<Vec<MessageId>> {
+pub fn answered_by(letter: &Letter, class: Option<ServiceClass>) -> Option<NoteAbout> {
     let ids = match &letter.report {
         Some(report) if report.source == ReportSource::Absence => report.about.clone(),
         Some(_) => return None,
-        None if class == Some(ServiceClass::Absence) => letter.in_reply_to.clone(),
-        None => return None,
+        None if class != Some(ServiceClass::Absence) => return None,
+        None if letter.in_reply_to.is_empty() && letter.references.is_empty() => {
+            return Some(NoteAbout::Last);
+        }
+        None => letter.in_reply_to.clone(),
     };
-    (!ids.is_empty()).then_some(ids)
+    (!ids.is_empty()).then_some(NoteAbout::Named(ids))
 }
 
 /// Whether a letter may be told as a note: it is words alone, of one author, all of which can be read
@@ -103,15 +119,19 @@ mod tests {
         };
         let answer = Letter { in_reply_to: vec![id("1@kim.local")], ..note("Bin weg") };
         let with = |report| Letter { report, ..answer.clone() };
-        let own = vec![id("1@kim.local")];
+        let ids = vec![id("1@kim.local")];
+        let own = NoteAbout::Named(ids.clone());
+        let elsewhere = Letter { references: ids.clone(), ..note("Bin weg") };
         for (letter, class, expected) in [
-            (with(report(ReportSource::Absence, &own)), None, Some(own.clone())),
+            (with(report(ReportSource::Absence, &ids)), None, Some(own.clone())),
             (with(report(ReportSource::Absence, &[])), Some(ServiceClass::Absence), None),
-            (with(report(ReportSource::Delivery, &own)), Some(ServiceClass::Absence), None),
+            (with(report(ReportSource::Delivery, &ids)), Some(ServiceClass::Absence), None),
             (answer.clone(), Some(ServiceClass::Absence), Some(own.clone())),
             (answer.clone(), Some(ServiceClass::Chat), None),
             (answer.clone(), None, None),
-            (note("Bin weg"), Some(ServiceClass::Absence), None),
+            (note("Bin weg"), Some(ServiceClass::Absence), Some(NoteAbout::Last)),
+            (note("Bin weg"), None, None),
+            (elsewhere, Some(ServiceClass::Absence), None),
         ] {
             assert_eq!(answered_by(&letter, class), expected, "{class:?} {:?}", letter.report);
         }

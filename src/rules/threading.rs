@@ -89,7 +89,7 @@ pub struct Known<'a> {
     /// Where its ancestors were seen, bound to its channel and correspondent.
     pub seen: &'a HashMap<MessageId, Seen>,
     /// Where letters of the correspondent answered this one before it came, if only there.
-    pub awaited_in: Option<ConversationId>,
+    pub answered_in: Option<ConversationId>,
     /// The newest conversation with the correspondent on this channel.
     pub newest: Option<ConversationId>,
 }
@@ -126,7 +126,7 @@ pub fn place(thread_by: ThreadBy, ancestors: &Ancestors, known: Known<'_>) -> Pl
     match nearest {
         Some(Seen::In(conversation)) => Placement::Continue(conversation),
         Some(Seen::Ambiguous) => open,
-        None => known.awaited_in.map_or(open, Placement::Continue),
+        None => known.answered_in.map_or(open, Placement::Continue),
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
             is_nameless: false,
             own: letter.message_id.as_ref(),
             seen: &seen,
-            awaited_in: None,
+            answered_in: None,
             newest: Some(ConversationId(99)),
         };
         place(thread_by, &Ancestors::of(letter), known)
@@ -256,7 +256,7 @@ mod tests {
             is_nameless: false,
             own: None,
             seen: &seen,
-            awaited_in: Some(ConversationId(1)),
+            answered_in: Some(ConversationId(1)),
             newest: None,
         };
         let placed = |in_reply_to: &[&str]| {
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(placed(&fax, ThreadBy::Correspondent, &[]), newest);
         let seen = HashMap::new();
         let known =
-            Known { is_nameless: false, own: None, seen: &seen, awaited_in: None, newest: None };
+            Known { is_nameless: false, own: None, seen: &seen, answered_in: None, newest: None };
         let first = place(ThreadBy::Correspondent, &Ancestors::default(), known);
         assert_eq!(first, Placement::Open);
     }
@@ -285,7 +285,8 @@ mod tests {
     fn letters_without_a_sender_share_no_room() {
         let seen = HashMap::from([(id("a"), Seen::In(ConversationId(1)))]);
         let newest = Some(ConversationId(7));
-        let known = Known { is_nameless: true, own: None, seen: &seen, awaited_in: newest, newest };
+        let known =
+            Known { is_nameless: true, own: None, seen: &seen, answered_in: newest, newest };
         let placed = |letter: &Letter| place(ThreadBy::Thread, &Ancestors::of(letter), known);
         assert_eq!(placed(&letter("own", &[], &[])), Placement::Open);
         assert_eq!(placed(&letter("own", &["a"], &[])), NEW);

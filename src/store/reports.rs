@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
 use crate::model::{
-    ChannelName, ConversationId, DeliveryState, DispatchId, LetterId, MailAddress, MessageId,
-    Notice,
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, MailAddress,
+    MessageId, Notice,
 };
 
 /// A dispatch that a report is about.
@@ -126,6 +126,37 @@ impl Store {
         .await?;
         let [bearer] = bearers.as_slice() else { return Ok(None) };
         self.dispatch_that_bore(DispatchId(bearer.dispatch_id), &bearer.message_id).await
+    }
+
+    /// The dispatch that left last for a correspondent, since a moment.
+    pub async fn last_dispatch_to(
+        &self,
+        channel: &ChannelName,
+        correspondent: &Correspondent,
+        since: OffsetDateTime,
+    ) -> Result<Option<ReportedDispatch>, StoreError> {
+        let last = sqlx::query!(
+            r#"select dispatch.id, dispatch.message_id
+             from dispatches as dispatch
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
+             where conversation.channel = $1
+               and correspondent.kind = $2
+               and correspondent.key = $3
+               and dispatch.state <> all ($4)
+               and dispatch.closes_at >= $5
+             order by coalesce(dispatch.settled_at, 'infinity') desc, dispatch.id desc
+             limit 1"#,
+            channel.as_str(),
+            correspondent.kind().word(),
+            &*correspondent.key(),
+            &DeliveryState::words_of(DeliveryState::surely_stayed_here),
+            since,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(last) = last else { return Ok(None) };
+        self.dispatch_that_bore(DispatchId(last.id), &last.message_id).await
     }
 
     /// What is reported of a dispatch under this Message-ID is judged by.

@@ -27,8 +27,8 @@ use umstieg_world::{
 };
 
 use self::{
-    desk::Answer,
-    mails::{DayMail, Fate, PARTNERS, THREADS},
+    desk::DayAnswer,
+    mails::{DayFate, DayMail, PARTNERS, THREADS},
 };
 use crate::{phrases::hears, stage::Stage};
 
@@ -80,7 +80,7 @@ struct Day {
     /// Letters and answers are numbered as they happen.
     happened: Mutex<usize>,
     mails: Mutex<Vec<DayMail>>,
-    answers: Mutex<Vec<Answer>>,
+    answers: Mutex<Vec<DayAnswer>>,
     /// The rooms of threads, by the partner's number and the thread's.
     rooms: Mutex<BTreeMap<(usize, usize), String>>,
 }
@@ -324,8 +324,10 @@ impl Day {
         self.module.add_account(KimAccount::new(weber, "geheim"));
         let away = "Die Praxis ist bis zum 30. November geschlossen.";
         self.module.set_absence(weber, Some(away)).unwrap();
-        for thread in 0..3 {
+        for thread in [0, 1, 2, 2] {
             self.anna_answers(2, thread).await;
+            // A note that names nothing is about what left last.
+            self.all_answers_are_settled().await;
         }
         self.module.set_recipient(PARTNERS[1].address, RecipientState::MailboxFull);
         self.anna_answers(1, 0).await;

@@ -172,7 +172,7 @@ impl Mailroom {
             is_nameless: false,
             own: letter.message_id.as_ref(),
             seen: &known.by_message_id,
-            awaited_in: letter.message_id.as_ref().and_then(|id| known.awaiting(id)),
+            answered_in: letter.message_id.as_ref().and_then(|id| known.awaiting(id)),
             newest: known.newest,
         };
         let conversation = match place(ThreadBy::Thread, &ancestors, facts) {

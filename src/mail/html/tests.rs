@@ -115,6 +115,16 @@ fn links_that_run_or_read_something_are_only_text() {
     check(&format!("<a href=\"https://x/{}\">x</a>", "a".repeat(LINK_BYTES_MAX)), "x", "x");
 }
 
+/// A browser leaves a link open that has another one in a button within it.
+#[test]
+fn l188_a_link_in_a_link_hides_no_target() {
+    check(
+        "<a href=https://x.de>K<button>l<a href=https://y.de>M</a> z</button></a>",
+        "<a href=\"https://x.de/\">K l</a> (https://x.de/)<a href=\"https://y.de/\">M</a> (https://y.de/) z",
+        "K l (https://x.de/)M (https://y.de/) z",
+    );
+}
+
 #[test]
 fn attributes_cannot_break_out() {
     check(

@@ -302,7 +302,8 @@ impl Writer {
         let in_pre = self.stack.last().is_some_and(|entry| entry.in_pre);
         self.layout.push(text, look.space, look.is_struck, look.level);
         let mut target = "";
-        let mut in_link = look.in_link;
+        // A link that wrong nesting has ended already leads nowhere.
+        let mut in_link = false;
         if let Some(link) = self.link.as_mut().filter(|_| look.in_link) {
             in_link = link.is_written;
             if link.said.len() < LINK_BYTES_MAX {

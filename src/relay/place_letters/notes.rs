@@ -10,7 +10,7 @@ use crate::{
     phrases::{Phrase, Phrases},
     relay::{Ctx, Line, letter_hints, reported},
     rules::{
-        absence,
+        absence::{self, NoteAbout},
         kim_trust::KimVerdict,
         posts,
         receipts::ReceiptOffer,
@@ -70,6 +70,7 @@ struct AbsenceNote {
     /// Whether it says so itself, and is not just an answer of a machine.
     says_absent: bool,
     additions: Option<Phrase>,
+    doubt: Option<Phrase>,
 }
 
 impl AbsenceNote {
@@ -101,9 +102,14 @@ impl AbsenceNote {
         if !absence::is_words_alone(&letter, files, &channel.answers_to(&letter)) {
             return Ok(None);
         }
-        let Some(dispatch) = ctx.store.reported_dispatch(&channel.name, &about).await? else {
-            return Ok(None);
+        let dispatch = match &about {
+            NoteAbout::Named(ids) => ctx.store.reported_dispatch(&channel.name, ids).await?,
+            NoteAbout::Last => {
+                let since = ctx.clock.now() - absence::ABOUT_LAST_WITHIN;
+                ctx.store.last_dispatch_to(&channel.name, correspondent, since).await?
+            }
         };
+        let Some(dispatch) = dispatch else { return Ok(None) };
         let author = letter.from.first().map(|from| &from.address);
         if author.is_none() || reported::recipient(line, &dispatch).as_ref() != author {
             return Ok(None);
@@ -112,11 +118,16 @@ impl AbsenceNote {
         else {
             // The answer went to another address than the letter's. The room of the answer is told, and
             // the note opens a room of its author's.
-            tell_of_mail(ctx, line, &letter, &about, None).await?;
+            if let NoteAbout::Named(ids) = &about {
+                tell_of_mail(ctx, line, &letter, ids, None).await?;
+            }
             return Ok(None);
         };
         let says_absent = class == Some(ServiceClass::Absence);
-        Ok(Some(Self { letter, conversation, says_absent, additions }))
+        // Who names our mail has received it. Nothing says that of the others.
+        let doubt = (about == NoteAbout::Last && verdict == Some(KimVerdict::Unconfirmed))
+            .then_some(Phrase::LetterUnconfirmed);
+        Ok(Some(Self { letter, conversation, says_absent, additions, doubt }))
     }
 
     /// What stands above its words.
@@ -138,8 +149,11 @@ impl AbsenceNote {
         let what = Phrase::AutomaticNote { sender, says_absent: self.says_absent, again };
         let written = letter_hints::head(channel, &self.letter, &ReceiptOffer::Nothing, now);
         let unknown = letter_hints::unknown_fields(channel, new.read.unknown.clone());
-        let lines =
-            std::iter::once(what).chain(written).chain(self.additions.clone()).chain(unknown);
+        let lines = std::iter::once(what)
+            .chain(self.doubt.clone())
+            .chain(written)
+            .chain(self.additions.clone())
+            .chain(unknown);
         lines.map(|phrase| Phrases::say(channel.language, &phrase)).collect()
     }
 }
@@ -165,7 +179,7 @@ async fn thread_of(
         is_nameless: correspondent.is_unknown(),
         own: letter.message_id.as_ref(),
         seen: &known.by_message_id,
-        awaited_in: None,
+        answered_in: None,
         newest: known.newest,
     };
     Ok(threading::place(channel.thread_by, &ancestors, facts).conversation())

@@ -7,7 +7,7 @@ use std::{
 
 use umstieg::phrases::Phrase;
 
-use super::{Answer, Day, Fate, mails::number_of_words};
+use super::{Day, DayAnswer, DayFate, mails::number_of_words};
 use crate::phrases::{HANDED_TO_KIM, SOME_TIME, saying};
 
 /// The day in figures.
@@ -107,7 +107,7 @@ async fn letters(day: &Day, balance: &mut Balance) {
         let places = shown.get(&mail.number).cloned().unwrap_or_default();
         let used = journal.mail(&mail.account, &mail.uidl);
         match mail.fate {
-            Fate::Shown(partner, thread) => {
+            DayFate::Shown(partner, thread) => {
                 let room = day.room_of((partner, thread)).await;
                 rooms.insert((partner, thread), room.clone());
                 match places.as_slice() {
@@ -117,13 +117,13 @@ async fn letters(day: &Day, balance: &mut Balance) {
                     _ => balance.doubled.push(name.clone()),
                 }
             }
-            Fate::ShownSomewhere if places.is_empty() => balance.lost.push(name.clone()),
-            Fate::ShownSomewhere if places.len() > 1 => balance.doubled.push(name.clone()),
-            Fate::Untouched if (used.retr, used.dele) != (0, 0) => {
+            DayFate::ShownSomewhere if places.is_empty() => balance.lost.push(name.clone()),
+            DayFate::ShownSomewhere if places.len() > 1 => balance.doubled.push(name.clone()),
+            DayFate::Untouched if (used.retr, used.dele) != (0, 0) => {
                 balance.touched.push(name.clone())
             }
-            Fate::Unreadable if !places.is_empty() => balance.leaked.push(name.clone()),
-            Fate::Withheld if places.len() > 1 => balance.doubled.push(name.clone()),
+            DayFate::Unreadable if !places.is_empty() => balance.leaked.push(name.clone()),
+            DayFate::Withheld if places.len() > 1 => balance.doubled.push(name.clone()),
             _ => {}
         }
         let is_there = there[mail.account.as_str()].contains(&mail.uidl);
@@ -135,7 +135,7 @@ async fn letters(day: &Day, balance: &mut Balance) {
     if different.len() != rooms.len() {
         balance.misplaced.push("two threads in one room".to_owned());
     }
-    let withheld = mails.iter().filter(|mail| mail.fate == Fate::Withheld);
+    let withheld = mails.iter().filter(|mail| mail.fate == DayFate::Withheld);
     let of_these = withheld.filter(|mail| shown.contains_key(&mail.number)).count();
     // Those that stand in a warning of the Clientmodul's own have no words of their own.
     if of_these > 6 {
@@ -154,7 +154,7 @@ fn answers(day: &Day, balance: &mut Balance) {
     let at = SOME_TIME;
     let has_left = [HANDED_TO_KIM, Phrase::DispatchDelivered { at }, Phrase::DispatchRead { at }];
     for answer in day.answers.lock().unwrap().iter() {
-        let name = Answer::words(answer.number);
+        let name = DayAnswer::words(answer.number);
         let times = journal.accepted().filter(|sent| answer.is_in(&sent.bytes)).count();
         if times > 1 {
             balance.doubled.push(format!("{name} left {times} times"));

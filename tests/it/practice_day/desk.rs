@@ -6,13 +6,13 @@ use umstieg_world::client::SeenEvent;
 
 use super::{
     Day,
-    mails::{Fate, brief},
+    mails::{DayFate, brief},
 };
 use crate::encryption::sees;
 
 /// What Anna said in a room.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct DayAnswer {
     pub(super) number: usize,
     /// The partner and the thread.
     pub(super) thread: (usize, usize),
@@ -25,7 +25,7 @@ pub(super) struct Answer {
 /// How long all that was begun may take. A line that was cut is tried again after five seconds and more.
 const SETTLES_WITHIN: Duration = Duration::from_secs(120);
 
-impl Answer {
+impl DayAnswer {
     pub(super) fn words(number: usize) -> String {
         format!("Antwort {number:03}.")
     }
@@ -42,7 +42,7 @@ impl Day {
         if let Some(room) = self.rooms.lock().unwrap().get(&thread) {
             return room.clone();
         }
-        let is_first = |mail: &&super::DayMail| mail.fate == Fate::Shown(thread.0, thread.1);
+        let is_first = |mail: &&super::DayMail| mail.fate == DayFate::Shown(thread.0, thread.1);
         let number = self.mails.lock().unwrap().iter().find(is_first).unwrap().number;
         let room = sees(&self.anna, &brief(number)).await.room_id;
         self.rooms.lock().unwrap().insert(thread, room.clone());
@@ -53,9 +53,9 @@ impl Day {
     pub(super) async fn anna_answers(&self, partner: usize, thread: usize) {
         let room = self.room_of((partner, thread)).await;
         let number = self.next_number();
-        let words = format!("{} Danke, wir kümmern uns darum.", Answer::words(number));
+        let words = format!("{} Danke, wir kümmern uns darum.", DayAnswer::words(number));
         let event_id = self.anna.send_text(&room, &words).await.unwrap();
-        let answer = Answer {
+        let answer = DayAnswer {
             number,
             thread: (partner, thread),
             event_id,
@@ -134,7 +134,7 @@ impl Day {
             self.module.uidls(account).unwrap().iter().all(|uidl| {
                 let mails = self.mails.lock().unwrap();
                 let ours = mails.iter().find(|mail| mail.account == *account && mail.uidl == *uidl);
-                let is_untouched = ours.is_some_and(|mail| mail.fate == Fate::Untouched);
+                let is_untouched = ours.is_some_and(|mail| mail.fate == DayFate::Untouched);
                 let used = journal.mail(account, uidl);
                 if is_untouched { used.top > 0 } else { used.retr > 0 }
             })

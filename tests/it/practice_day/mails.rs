@@ -36,12 +36,12 @@ pub(super) struct DayMail {
     /// Whose mailbox it lies in.
     pub(super) account: String,
     pub(super) uidl: String,
-    pub(super) fate: Fate,
+    pub(super) fate: DayFate,
 }
 
 /// What has to become of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum DayFate {
     /// Its words are shown once, in the room of this thread.
     Shown(usize, usize),
     /// Its words are shown once, in whatever room.
@@ -70,7 +70,7 @@ impl Day {
         *happened
     }
 
-    fn lay(&self, number: usize, account: &str, delivery: KimDelivery, fate: Fate) {
+    fn lay(&self, number: usize, account: &str, delivery: KimDelivery, fate: DayFate) {
         let uidl = self.module.deliver(account, delivery).unwrap();
         let mail = DayMail { number, account: account.to_owned(), uidl, fate };
         self.mails.lock().unwrap().push(mail);
@@ -115,7 +115,7 @@ impl Day {
         let own_id = format!("<m{number}@kim.local>");
         let thread_id = format!("<{}>", self.thread_id(partner, thread));
         let mail = String::from_utf8(mail).unwrap().replace(&own_id, &thread_id);
-        self.lay(number, &to, as_delivered(mail.as_bytes()), Fate::Shown(partner, thread));
+        self.lay(number, &to, as_delivered(mail.as_bytes()), DayFate::Shown(partner, thread));
     }
 
     /// Another letter of a thread.
@@ -128,7 +128,7 @@ impl Day {
         let (number, to) = (self.next_number(), self.stage.practice.clone());
         let mail = self.text(&to, (partner, thread), number, "Noch etwas zu dieser Sache.");
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
-        self.lay(number, &to, as_delivered(&mail), Fate::Shown(partner, thread));
+        self.lay(number, &to, as_delivered(&mail), DayFate::Shown(partner, thread));
     }
 
     /// The laboratory's partner writes to the account that belongs to the gateway.
@@ -138,14 +138,14 @@ impl Day {
         let own_id = format!("<m{number}@kim.local>");
         let thread_id = format!("<{}>", self.thread_id(0, LABOR));
         let mail = String::from_utf8(mail).unwrap().replace(&own_id, &thread_id);
-        self.lay(number, &to, KimDelivery::sealed(mail.as_bytes()), Fate::Shown(0, LABOR));
+        self.lay(number, &to, KimDelivery::sealed(mail.as_bytes()), DayFate::Shown(0, LABOR));
     }
 
     pub(super) fn labor_goes_on(&self) {
         let (number, to) = (self.next_number(), self.labor.clone());
         let mail = self.text(&to, (0, LABOR), number, "Ein Nachtrag.");
         let mail = Self::replying(&self.thread_id(0, LABOR), mail);
-        self.lay(number, &to, KimDelivery::sealed(&mail), Fate::Shown(0, LABOR));
+        self.lay(number, &to, KimDelivery::sealed(&mail), DayFate::Shown(0, LABOR));
     }
 
     /// What the practice's software reads: three kinds in turn.
@@ -157,7 +157,7 @@ impl Day {
             1 => ready_made::billing(from, to, &id),
             _ => ready_made::insurance_proof(from, to, &id),
         };
-        self.lay(number, to, KimDelivery::sealed(&mail), Fate::Untouched);
+        self.lay(number, to, KimDelivery::sealed(&mail), DayFate::Untouched);
     }
 
     /// A letter that the Clientmodul does not vouch for.
@@ -165,7 +165,7 @@ impl Day {
         let (number, to) = (self.next_number(), self.stage.practice.clone());
         let mail = self.text(&to, (partner, 3), number, "Bitte überweisen Sie heute noch.");
         let mail = Self::replying(&self.thread_id(partner, 3), mail);
-        self.lay(number, &to, KimDelivery::sealed(&mail).read_as(as_read), Fate::Withheld);
+        self.lay(number, &to, KimDelivery::sealed(&mail).read_as(as_read), DayFate::Withheld);
     }
 
     /// A mail without encryption that says of itself that all is well.
@@ -175,7 +175,7 @@ impl Day {
         let claims = "X-KIM-DecryptionResult: 00\r\nX-KIM-IntegrityCheckResult: 01\r\n";
         let mail = [claims.as_bytes(), &mail].concat();
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
-        self.lay(number, &to, KimDelivery::plain(&mail), Fate::ShownSomewhere);
+        self.lay(number, &to, KimDelivery::plain(&mail), DayFate::ShownSomewhere);
     }
 
     /// An eArztbrief in a thread: a PDF, and the same for machines.
@@ -200,14 +200,14 @@ impl Day {
         let text = format!("{} Ein Arztbrief liegt bei.", brief(number));
         let mail = ready_made::with_files(&head, &text, &files);
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
-        self.lay(number, &to, KimDelivery::sealed(&mail), Fate::Shown(partner, thread));
+        self.lay(number, &to, KimDelivery::sealed(&mail), DayFate::Shown(partner, thread));
     }
 
     /// A letter that no unlocked card makes readable.
     pub(super) fn unreadable(&self, partner: usize, as_read: AsRead) {
         let (number, to) = (self.next_number(), self.stage.practice.clone());
         let mail = self.text(&to, (partner, 2), number, "Das liest niemand.");
-        self.lay(number, &to, KimDelivery::sealed(&mail).read_as(as_read), Fate::Unreadable);
+        self.lay(number, &to, KimDelivery::sealed(&mail).read_as(as_read), DayFate::Unreadable);
     }
 
     /// The same letter in two copies, as a mail server delivers it that lost its connection.
@@ -216,8 +216,8 @@ impl Day {
         let mail = self.text(&to, (partner, thread), number, "Das kommt zweimal.");
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
         let delivery = || KimDelivery::sealed(&mail).read_as(AsRead::with_note(NoteForm::Absent));
-        self.lay(number, &to, delivery(), Fate::Shown(partner, thread));
-        self.lay(number, &to, delivery(), Fate::Repeat);
+        self.lay(number, &to, delivery(), DayFate::Shown(partner, thread));
+        self.lay(number, &to, delivery(), DayFate::Repeat);
     }
 
     /// A mail of a Dienstkennung that no table has.
@@ -226,7 +226,12 @@ impl Day {
         let mail = self.text(&to, (partner, thread), number, "Was bin ich?");
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
         let mail = String::from_utf8(mail).unwrap().replace("KIM-Mail;Default;V1.0", service);
-        self.lay(number, &to, KimDelivery::sealed(mail.as_bytes()), Fate::Shown(partner, thread));
+        self.lay(
+            number,
+            &to,
+            KimDelivery::sealed(mail.as_bytes()),
+            DayFate::Shown(partner, thread),
+        );
     }
 
     /// A large letter, of which the Fachdienst lists a small mail that says a size of its own.
@@ -245,7 +250,7 @@ impl Day {
         let mail = ready_made::with_files(&head, &text, &files);
         let mail = Self::replying(&self.thread_id(partner, thread), mail);
         let delivery = KimDelivery::sealed(&mail).kas_size(20 * 1024 * 1024);
-        self.lay(number, &to, delivery, Fate::Shown(partner, thread));
+        self.lay(number, &to, delivery, DayFate::Shown(partner, thread));
     }
 
     /// Each answer that left gets a reply, once.
@@ -261,7 +266,7 @@ impl Day {
             let (partner, thread) = answer.thread;
             let mail = self.text(&to, answer.thread, number, "Danke für Ihre Antwort.");
             let mail = Self::replying(&id, mail);
-            self.lay(number, &to, KimDelivery::sealed(&mail), Fate::Shown(partner, thread));
+            self.lay(number, &to, KimDelivery::sealed(&mail), DayFate::Shown(partner, thread));
             answer.has_reply = true;
         }
         *self.answers.lock().unwrap() = answers;
@@ -293,7 +298,7 @@ impl Day {
             ..DsnFacts::default()
         };
         let mail = reports::receipt(from, &facts, "eNachricht", "displayed");
-        self.lay(number, &to, KimDelivery::sealed(&mail), Fate::Report);
+        self.lay(number, &to, KimDelivery::sealed(&mail), DayFate::Report);
     }
 
     /// Reports about mails that never left, and about one that did in another one's name.
@@ -318,7 +323,7 @@ impl Day {
                 ..DsnFacts::default()
             };
             let mail = reports::dsn(&facts, DsnForm::Clean);
-            self.lay(number, &to, KimDelivery::plain(&mail), Fate::Report);
+            self.lay(number, &to, KimDelivery::plain(&mail), DayFate::Report);
         }
     }
 }

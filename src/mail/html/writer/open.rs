@@ -415,6 +415,8 @@ impl Writer {
             "a" => match tag.get("href").and_then(safe_target) {
                 Some(target) => {
                     let is_written = !is_of_client(&target);
+                    // One that is still open around it, as within a button: its target is told here.
+                    self.end_link(self.look());
                     self.link = Some(OpenLink { target, is_written, said: String::new() });
                     if let Some(entry) = self.stack.last_mut() {
                         entry.look.in_link = true;

@@ -179,7 +179,7 @@ impl Writer {
     }
 
     /// The real target is put beside a link whose words say anything else.
-    fn end_link(&mut self, look: Appearance) {
+    pub(super) fn end_link(&mut self, look: Appearance) {
         let Some(link) = self.link.take() else { return };
         if link.says_its_target() || look.is_hidden() {
             return;
