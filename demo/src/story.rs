@@ -69,12 +69,16 @@ const FAX_ANSWER_FILE: &str = "Verordnung.pdf";
 const FAX_ANSWER_PAPER: &str =
     "Verordnung häuslicher Krankenpflege\nBlutdruckmessung, einmal täglich";
 
+const DOUBTFUL_SUBJECT: &str = "Neue Bankverbindung";
+const DOUBTFUL_TEXT: &str = "Bitte überweisen Sie ab heute auf unser neues Konto.";
+
 /// Tells it; ends at the first step that was not seen.
 pub(super) async fn tell(tale: &mut Tale, practice: &Practice) -> Result<(), DemoError> {
     let story = Story::prepare(practice).map_err(|miss| tale.missed("write the papers", miss))?;
     let letter = story.kim_mail_arrives(tale).await?;
     let answer = story.kim_mail_is_answered(tale, &letter).await?;
     story.kim_thread_goes_on(tale, &letter, &answer).await?;
+    story.kim_does_not_vouch(tale).await?;
     let fax = story.fax_arrives(tale, &letter).await?;
     story.fax_is_answered(tale, &fax).await?;
     story.nobody_read_along(tale).await
@@ -210,9 +214,39 @@ impl<'a> Story<'a> {
         .await
     }
 
+    /// A letter whose signature does not hold waits until Anna has asked its sender, and releases it.
+    async fn kim_does_not_vouch(&self, tale: &mut Tale) -> Result<(), DemoError> {
+        tale.heading("4. A letter comes that KIM does not vouch for")?;
+        let results = json!({
+            "X-KOM-LE-Version": "1.5",
+            "X-KIM-DecryptionResult": "00",
+            "X-KIM-IntegrityCheckResult": "07",
+        });
+        let letter = self.kim("kim-doubtful", DOUBTFUL_SUBJECT, DOUBTFUL_TEXT, &[], results);
+        tale.step("the Clientmodul delivers it, with its doubt in the head", letter).await?;
+        let warning = tale.step("Anna is warned", self.anna_sees("!freigeben")).await?;
+        self.quote_room(tale, &[&warning]).await?;
+        let anna = &self.practice.anna;
+        tale.step("of its words she sees none", async {
+            let seen = anna.seen();
+            match seen.message_with(DOUBTFUL_TEXT) {
+                None => Ok(()),
+                Some(_) => Err(Miss::new("no words before they are released", "the words")),
+            }
+        })
+        .await?;
+        tale.step("she asks the sender on another way, and releases it", async {
+            anna.reply(&warning.room_id, warning.event_id(), "!freigeben").await?;
+            Ok(())
+        })
+        .await?;
+        let words = tale.step("the letter is shown", self.anna_sees(DOUBTFUL_TEXT)).await?;
+        self.quote_room(tale, &[&words]).await
+    }
+
     /// Returns the fax as Anna sees it.
     async fn fax_arrives(&self, tale: &mut Tale, letter: &InRoom) -> Result<SeenEvent, DemoError> {
-        tale.heading("4. A nursing service sends a fax")?;
+        tale.heading("5. A nursing service sends a fax")?;
         tale.say(
             "  Its fax gateway makes a mail of it, with the caller's number in the subject:\n",
         )?;
@@ -252,7 +286,7 @@ impl<'a> Story<'a> {
     }
 
     async fn fax_is_answered(&self, tale: &mut Tale, fax: &SeenEvent) -> Result<(), DemoError> {
-        tale.heading("5. Anna answers the fax in the room, with text and a file")?;
+        tale.heading("6. Anna answers the fax in the room, with text and a file")?;
         let anna = &self.practice.anna;
         let said = tale
             .step("Anna writes, and attaches a PDF", async {
@@ -283,7 +317,7 @@ impl<'a> Story<'a> {
     }
 
     async fn nobody_read_along(&self, tale: &mut Tale) -> Result<(), DemoError> {
-        tale.heading("6. Nobody read along")?;
+        tale.heading("7. Nobody read along")?;
         let anna = &self.practice.anna;
         let said = tale
             .step("everything that was said came encrypted, and nothing with a warning", async {

@@ -32,16 +32,17 @@ pub enum NoteAbout {
 /// `class`: what its Dienstkennung says. A practice's own table of classes may call others than
 /// `KIM-Mail;Abwesend` absence notes.
 pub fn answered_by(letter: &Letter, class: Option<ServiceClass>) -> Option<NoteAbout> {
+    let is_of_class = class == Some(ServiceClass::Absence);
     let ids = match &letter.report {
         Some(report) if report.source == ReportSource::Absence => report.about.clone(),
-        Some(_) => return None,
-        None if class != Some(ServiceClass::Absence) => return None,
-        None if letter.in_reply_to.is_empty() && letter.references.is_empty() => {
-            return Some(NoteAbout::Last);
-        }
-        None => letter.in_reply_to.clone(),
+        None if is_of_class => letter.in_reply_to.clone(),
+        _ => return None,
     };
-    (!ids.is_empty()).then_some(NoteAbout::Named(ids))
+    if !ids.is_empty() {
+        return Some(NoteAbout::Named(ids));
+    }
+    let names_none = letter.in_reply_to.is_empty() && letter.references.is_empty();
+    (is_of_class && names_none).then_some(NoteAbout::Last)
 }
 
 /// Whether a letter may be told as a note: it is words alone, of one author, all of which can be read
@@ -124,7 +125,13 @@ mod tests {
         let elsewhere = Letter { references: ids.clone(), ..note("Bin weg") };
         for (letter, class, expected) in [
             (with(report(ReportSource::Absence, &ids)), None, Some(own.clone())),
+            // It names a mail, which is not read as one.
             (with(report(ReportSource::Absence, &[])), Some(ServiceClass::Absence), None),
+            (
+                Letter { report: report(ReportSource::Absence, &[]), ..note("Bin weg") },
+                Some(ServiceClass::Absence),
+                Some(NoteAbout::Last),
+            ),
             (with(report(ReportSource::Delivery, &ids)), Some(ServiceClass::Absence), None),
             (answer.clone(), Some(ServiceClass::Absence), Some(own.clone())),
             (answer.clone(), Some(ServiceClass::Chat), None),
