@@ -124,7 +124,6 @@ async fn kim_21_what_only_says_that_it_is_an_absence_note_stays_a_letter() {
         for mail in [
             note_of(&frieda, &stage, &id("fremd"), &named, "Marcumar absetzen"),
             with_file(&id("datei")),
-            note_of(&away.erik, &stage, &id("ohne"), "", "Bitte anrufen"),
             note_of(&away.erik, &stage, &id("falsch"), "In-Reply-To: <x@kim.local>\n", "Notfall"),
         ] {
             stage.receive(&mail).await;
@@ -132,7 +131,7 @@ async fn kim_21_what_only_says_that_it_is_an_absence_note_stays_a_letter() {
         }
     }
     have_come(&stage, letters).await;
-    let shown = ["Marcumar absetzen", "Kalium 7,1", "Bitte anrufen", "Notfall"];
+    let shown = ["Marcumar absetzen", "Kalium 7,1", "Notfall"];
     let is_shown = || async { shown.iter().all(|words| stage.anna_saw(words) == 2) };
     stage.until("each is shown as often as it came", is_shown).await;
     assert_eq!(stage.query("select count(*) from absence_notes").await, "0");
@@ -140,6 +139,27 @@ async fn kim_21_what_only_says_that_it_is_an_absence_note_stays_a_letter() {
     let files = seen.messages().filter(|m| m.body().contains("befund.pdf")).count();
     assert_eq!(files, 2);
     assert!(saying(&seen, &Phrase::AutomaticLetter).count() >= 1);
+}
+
+/// The Dienstkennung is all that is published of a provider's note: one without any id is about what left
+/// last for its sender, and nobody vouches for it.
+#[tokio::test]
+async fn kim_21_a_note_that_names_no_mail_is_about_the_last_one() {
+    let stage = Stage::new().await;
+    let away = Away::on(&stage).await;
+    let frieda = stage.correspondent("frieda").await;
+    for (number, from) in [&away.erik, &away.erik, &frieda, &frieda].into_iter().enumerate() {
+        let id = format!("ohne{number}@x");
+        stage.receive(&note_of(from, &stage, &id, "", "Bis Montag geschlossen")).await;
+    }
+    have_come(&stage, 5).await;
+    // Twice from whom nothing left, once from whom it did.
+    stage.until("all are shown", async || stage.anna_saw("Bis Montag geschlossen") == 3).await;
+    assert_eq!(stage.query("select count(*), sum(again) from absence_notes").await, "1|1");
+    let seen = stage.anna.seen();
+    let note = seen.message_with("hat diese automatische Notiz hinterlassen").unwrap();
+    assert_eq!(note.room_id, away.letter.room_id);
+    assert!(crate::phrases::says(note.body(), &Phrase::LetterUnconfirmed), "{}", note.body());
 }
 
 /// A sender wants answers at a station of theirs, which is away: the room of the answer is told that a note

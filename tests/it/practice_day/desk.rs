@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use umstieg_world::client::SeenEvent;
+use umstieg_world::client::SeenTimeline;
 
 use super::{
     Day,
@@ -155,16 +155,19 @@ impl Day {
 
     /// Anna has asked at the other side, and releases every second letter that was held back.
     pub(super) async fn anna_releases_every_second(&self) {
-        let mut warnings: Vec<SeenEvent> = self
-            .anna
-            .seen()
-            .messages()
-            .filter(|message| message.body().contains("!freigeben") && message.edit_of().is_none())
-            .cloned()
-            .collect();
+        let in_order = "select string_agg(room_id, ' ' order by letters.id)
+                        from letters
+                        join rooms using (conversation_id)
+                        where kept_back = 'withheld'";
+        let rooms = self.stage.query(in_order).await;
+        let mut warnings = Vec::new();
+        for room in rooms.split(' ') {
+            let is_it = |seen: &SeenTimeline| {
+                seen.messages_in(room).find(|it| it.body().contains("!freigeben")).cloned()
+            };
+            warnings.push(self.anna.wait_for("a warning", is_it).await.unwrap());
+        }
         assert_eq!(warnings.len(), 12, "{warnings:#?}");
-        // The letters came one after the other, and their rooms with them.
-        warnings.sort_by_key(|warning| warning.origin_server_ts);
         for warning in warnings.iter().step_by(2) {
             let reply = self.anna.reply(&warning.room_id, warning.event_id(), "!freigeben");
             reply.await.unwrap();

@@ -21,7 +21,7 @@ async fn written(day: &Day) -> String {
     let mut texts = Vec::new();
     for room in day.anna.rooms().await.unwrap() {
         let mut lines = Vec::new();
-        let mut before = (usize::MAX, 0);
+        let mut before = (0, 0);
         for event in seen.messages_in(&room.room_id).filter(|event| event.edit_of().is_none()) {
             // What answers nothing, such as a hint, stands below what the room heard before it.
             let place = place(&seen, event).unwrap_or((before.0, before.1 + 1));
