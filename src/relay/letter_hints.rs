@@ -72,7 +72,8 @@ pub(super) fn receipt_offer(
 ) -> ReceiptOffer {
     let Dialect::Kim(profile) = &channel.dialect else { return ReceiptOffer::Nothing };
     let (outer, inner) = service;
-    let facts = ReceiptFacts { classes: &profile.classes, outer, inner, is_checked, is_whole };
+    let (classes, own) = (&profile.classes, &channel.address);
+    let facts = ReceiptFacts { classes, own, outer, inner, is_checked, is_whole };
     receipts::offer(letter, facts)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{KimProfile, ServiceClass},
-    model::{Letter, ReceiptWish, SaidService, ServiceId},
+    model::{Letter, MailAddress, ReceiptWish, SaidService, ServiceId},
 };
 
 /// What a letter's wish for a receipt comes to.
@@ -20,6 +20,8 @@ pub enum ReceiptOffer {
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiptFacts<'a> {
     pub classes: &'a crate::channel::ServiceClasses,
+    /// Our own address: nobody asks oneself.
+    pub own: &'a MailAddress,
     /// What the outer head says the mail is for, which decided at the gate, and what the inner one says.
     pub outer: &'a SaidService,
     pub inner: &'a SaidService,
@@ -39,7 +41,11 @@ pub struct ReceiptFacts<'a> {
 /// refused), for a letter that the Clientmodul vouches for, and that can be named by its Message-ID.
 pub fn offer(letter: &Letter, facts: ReceiptFacts<'_>) -> ReceiptOffer {
     let is_for_people = facts.classes.class_of(facts.inner) == Some(ServiceClass::Chat);
-    let is_of_a_person = !letter.automatic && letter.report.is_none();
+    let is_ours = letter
+        .from
+        .iter()
+        .any(|from| from.address.as_str().eq_ignore_ascii_case(facts.own.as_str()));
+    let is_of_a_person = !letter.automatic && letter.report.is_none() && !is_ours;
     if letter.receipt == ReceiptWish::Nothing || !is_for_people || !is_of_a_person {
         return ReceiptOffer::Nothing;
     }
@@ -82,6 +88,7 @@ mod tests {
     };
 
     const ERIK: &str = "erik@charite.kim.telematik";
+    const OWN: &str = "praxis@mueller.kim.telematik";
 
     fn address(text: &str) -> MailAddress {
         MailAddress::new(text).unwrap()
@@ -119,14 +126,26 @@ mod tests {
         let (outer, inner) = (said(case.outer), said(case.inner));
         let classes = ServiceClasses::default();
         let (is_checked, is_whole) = (case.is_checked, case.is_whole);
-        let facts =
-            ReceiptFacts { classes: &classes, outer: &outer, inner: &inner, is_checked, is_whole };
+        let (classes, own, outer, inner) = (&classes, &address(OWN), &outer, &inner);
+        let facts = ReceiptFacts { classes, own, outer, inner, is_checked, is_whole };
         let offer = match offer(letter, facts) {
             ReceiptOffer::Nothing => "nothing".to_owned(),
             ReceiptOffer::CannotSend => "cannot".to_owned(),
             ReceiptOffer::MaySend(service) => service.as_str().to_owned(),
         };
         assert_eq!(offer, expected);
+    }
+
+    /// B93: what was sent to oneself asks for a receipt, and the second device of the practice sends one.
+    #[test]
+    fn b93_nobody_sends_a_receipt_to_oneself() {
+        let own = address("Praxis@mueller.kim.telematik");
+        let to_oneself = Letter {
+            from: vec![NamedAddress { name: None, address: own.clone() }],
+            receipt: ReceiptWish::To(own),
+            ..asking()
+        };
+        check(&to_oneself, &CHAT, "nothing");
     }
 
     #[test]

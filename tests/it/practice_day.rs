@@ -12,7 +12,11 @@ mod desk;
 mod mails;
 mod transcript;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
 
 use umstieg::{
     model::{AccountSide, AccountTrouble},
@@ -20,6 +24,7 @@ use umstieg::{
 };
 use umstieg_world::{
     Client, Clientmodul, PracticeChannel,
+    client::SeenTimeline,
     clientmodul::{
         AsRead, CardState, CmStep, DsnForm, IntegrityForm, KimAccount, KimDelivery, KonnektorState,
         Mishap, MishapRule, NoteForm, ReadTrouble, RecipientState,
@@ -30,7 +35,7 @@ use self::{
     desk::DayAnswer,
     mails::{DayFate, DayMail, PARTNERS, THREADS},
 };
-use crate::{phrases::hears, stage::Stage};
+use crate::{phrases::saying, stage::Stage};
 
 /// How often the gateway is killed, each time in the middle of another step.
 const KILLED_AT: [CmStep; 10] = [
@@ -87,26 +92,16 @@ struct Day {
 
 #[tokio::test]
 async fn kim_38_a_day_in_the_practice_loses_doubles_misplaces_and_misreports_nothing() {
-    let t0 = std::time::Instant::now();
     let mut day = Day::begins().await;
     day.the_card_is_locked_at_seven().await;
-    eprintln!("{:?} the_card_is_locked_at_seven", t0.elapsed());
     day.the_line_is_cut_in_the_forenoon().await;
-    eprintln!("{:?} the_line_is_cut_in_the_forenoon", t0.elapsed());
     day.answers_leave_over_a_bad_line().await;
-    eprintln!("{:?} answers_leave_over_a_bad_line", t0.elapsed());
     day.the_certificate_is_renewed_at_noon().await;
-    eprintln!("{:?} the_certificate_is_renewed_at_noon", t0.elapsed());
     day.the_gateway_is_killed_ten_times().await;
-    eprintln!("{:?} the_gateway_is_killed_ten_times", t0.elapsed());
     day.what_is_not_quite_right_comes_in_the_afternoon().await;
-    eprintln!("{:?} what_is_not_quite_right_comes_in_the_afternoon", t0.elapsed());
     day.the_card_is_locked_again().await;
-    eprintln!("{:?} the_card_is_locked_again", t0.elapsed());
     day.reports_come_in_the_evening().await;
-    eprintln!("{:?} reports_come_in_the_evening", t0.elapsed());
     day.everything_settles().await;
-    eprintln!("{:?} everything_settles", t0.elapsed());
 
     let balance = balance::of(&day).await;
     println!("{balance}");
@@ -229,15 +224,16 @@ impl Day {
         let old = self.module.pin();
         self.module.rotate_certificate().unwrap();
         self.goes_on(1, 1, KimDelivery::sealed);
-        let changed = |side| Phrase::AccountTrouble {
-            side,
+        let changed = Phrase::AccountTrouble {
+            side: AccountSide::Inbox,
             trouble: AccountTrouble::Certificate,
             is_kim: true,
         };
-        hears(&self.anna, &changed(AccountSide::Inbox)).await;
+        self.both_channels_are_told(&changed).await;
         let new = self.module.pin();
         self.stage.restart_with(|settings| settings.replace(&old, &new)).await;
         self.all_have_come().await;
+        self.both_channels_are_told(&Phrase::AccountWorks { side: AccountSide::Inbox }).await;
     }
 
     /// Each time in the middle of another step.
@@ -335,6 +331,16 @@ impl Day {
         self.some_are_read();
         self.forged_reports();
         self.all_have_come().await;
+    }
+
+    /// Waits until the team is told this of both channels, each in its own room.
+    async fn both_channels_are_told(&self, phrase: &Phrase) {
+        let in_two_rooms = |seen: &SeenTimeline| {
+            let rooms: BTreeSet<&str> =
+                saying(seen, phrase).map(|message| message.room_id.as_str()).collect();
+            (rooms.len() == 2).then_some(())
+        };
+        self.anna.wait_for("what is told of both channels", in_two_rooms).await.unwrap();
     }
 
     /// Waits until the Clientmodul was asked what is to go wrong.
