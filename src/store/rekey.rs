@@ -49,6 +49,7 @@ pub const SEALED: &[SealedColumn] = &[
 pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
     ("letters", "digest"),
+    ("absence_notes", "words"),
     ("unfetched_mails", "head_digest"),
     ("outer_heads", "head_digest"),
     ("mailboxes", "place"),
