@@ -1,23 +1,21 @@
 //! The two roads through a simulated Clientmodul, which does what no stock server does.
 
 use umstieg_world::{
-    Clientmodul, PracticeChannel,
+    Clientmodul,
     clientmodul::{CmJournal, KimDelivery, KimProtocol, RecipientState, ready_made},
 };
 
-use crate::{phrases::HANDED_TO_KIM, stage::Stage};
+use crate::{
+    phrases::HANDED_TO_KIM,
+    stage::{Stage, kim_behind},
+};
 
 const CLINIC: &str = "klinik@nord_haus.kim.telematik";
 
 /// A practice whose KIM account is behind this Clientmodul.
 async fn stage_behind(module: &Clientmodul) -> Stage {
     module.set_recipient(CLINIC, RecipientState::Usable);
-    let behind = |channels: Vec<PracticeChannel>| {
-        let mut channels = channels.into_iter();
-        let kim = channels.next().map(|kim| kim.behind(module).unwrap());
-        kim.into_iter().chain(channels).collect()
-    };
-    Stage::with(behind).await
+    Stage::with(kim_behind(module)).await
 }
 
 #[tokio::test]

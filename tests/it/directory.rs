@@ -14,7 +14,7 @@ use umstieg_world::{
 
 use crate::{
     phrases::{HANDED_TO_KIM, told},
-    stage::Stage,
+    stage::{Stage, kim_behind},
 };
 
 const CLINIC: &str = "klinik@nord_haus.kim.telematik";
@@ -40,13 +40,9 @@ impl DirectoryStage {
         let module = Clientmodul::start().await.unwrap();
         module.set_recipient(CLINIC, RecipientState::Usable);
         let behind = |channels: Vec<PracticeChannel>| {
-            let mut channels = channels.into_iter();
-            let kim = channels.next().map(|kim| {
-                let mut kim = kim.behind(&module).unwrap();
-                kim.more_kim.push_str(directory);
-                kim
-            });
-            kim.into_iter().chain(channels).collect()
+            let mut channels = kim_behind(&module)(channels);
+            channels[0].more_kim.push_str(directory);
+            channels
         };
         let stage = Stage::with(behind).await;
         let mail = ready_made::chat(CLINIC, &stage.practice, "Befund", "a1@kim.local", "Guten Tag");

@@ -2,7 +2,7 @@
 
 use umstieg::phrases::{Phrase, ReceiptStanding};
 use umstieg_world::{
-    Clientmodul, JsClient, PracticeChannel,
+    Clientmodul, JsClient,
     clientmodul::{
         CmStep, KimDelivery, Mishap, MishapRule, RecipientState, Submission, ready_made,
     },
@@ -11,7 +11,7 @@ use umstieg_world::{
 use crate::{
     encryption::{sees, strict_anna},
     phrases::{HANDED_TO_KIM, SOME_TIME, told},
-    stage::Stage,
+    stage::{Stage, kim_behind},
 };
 
 const CLINIC: &str = "klinik@nord_haus.kim.telematik";
@@ -42,12 +42,7 @@ fn asking(practice: &str, id: &str, text: &str, wanted: &str) -> Vec<u8> {
 /// A practice with encrypted rooms, its KIM account behind this Clientmodul, and Anna's client there.
 async fn stage_behind(module: &Clientmodul) -> (Stage, JsClient) {
     module.set_recipient(CLINIC, RecipientState::Usable);
-    let behind = |channels: Vec<PracticeChannel>| {
-        let mut channels = channels.into_iter();
-        let kim = channels.next().map(|kim| kim.behind(module).unwrap());
-        kim.into_iter().chain(channels).collect()
-    };
-    let mut stage = Stage::encrypted_with("cross-signed", behind).await;
+    let mut stage = Stage::encrypted_with("cross-signed", kim_behind(module)).await;
     let anna = strict_anna(&stage).await;
     stage.gateway.start().await.unwrap();
     (stage, anna)

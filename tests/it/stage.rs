@@ -9,7 +9,7 @@ use umstieg::{
     store::{Database, Store, StoredPart, seal::OuterKey},
 };
 use umstieg_world::{
-    Client, Gateway, SlotLease, Surroundings, World,
+    Client, Clientmodul, Gateway, SlotLease, Surroundings, World,
     client::{SeenEvent, SeenTimeline},
     gateway::{ENCRYPTED, PASSWORD, PracticeChannel, UNENCRYPTED},
     mail::FAX_DOMAIN,
@@ -37,6 +37,17 @@ fn trusting(trust: &str, mut channels: Vec<PracticeChannel>) -> Vec<PracticeChan
         channel.more.push_str(&format!("trust = {trust:?}\n"));
     }
     channels
+}
+
+/// The practice's KIM account is at this Clientmodul; its other channels are where they were.
+pub(crate) fn kim_behind(
+    module: &Clientmodul,
+) -> impl FnOnce(Vec<PracticeChannel>) -> Vec<PracticeChannel> + use<'_> {
+    |channels| {
+        let mut channels = channels.into_iter();
+        let kim = channels.next().map(|kim| kim.behind(module).unwrap());
+        kim.into_iter().chain(channels).collect()
+    }
 }
 
 /// Distinguishes stages of one process; the process id distinguishes processes.
