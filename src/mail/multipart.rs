@@ -20,6 +20,9 @@ const STOCK: [&str; 9] = [
     "cryptographically signed",
 ];
 
+/// Longest line that only tells such a reader so.
+const STOCK_LINE_BYTES_MAX: usize = 200;
+
 /// A multipart, taken apart.
 #[derive(Debug, Default)]
 pub(super) struct SplitMultipart<'a> {
@@ -137,11 +140,14 @@ pub(super) fn guess(content: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Whether words outside the parts are more than what every mail says there.
+/// Whether words outside the parts are more than what every mail says there. Lines may end in any
+/// way; one that is longer than a sentence of that kind has more to say.
 pub(super) fn says_something(outside: &str) -> bool {
-    outside.lines().any(|line| {
+    outside.split(['\r', '\n']).any(|line| {
         let line = line.to_lowercase();
-        line.contains(char::is_alphanumeric) && !STOCK.iter().any(|stock| line.contains(stock))
+        let is_stock =
+            line.len() <= STOCK_LINE_BYTES_MAX && STOCK.iter().any(|stock| line.contains(stock));
+        line.contains(char::is_alphanumeric) && !is_stock
     })
 }
 
@@ -263,6 +269,11 @@ mod tests {
         ] {
             assert!(!says_something(stock), "{stock}");
         }
-        assert!(says_something("This is a MIME message.\nBitte Marcumar absetzen.\n"));
+        for end in ["\n", "\r\n", "\r"] {
+            let words = format!("This is a MIME message.{end}Bitte Marcumar absetzen.{end}");
+            assert!(says_something(&words), "{words:?}");
+        }
+        let joined = "This is a MIME message. ".repeat(8) + "Bitte Marcumar absetzen.";
+        assert!(says_something(&joined));
     }
 }

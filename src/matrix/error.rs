@@ -40,8 +40,13 @@ pub(super) enum Cause {
     Broken(reqwest::Error),
     /// No answer in time.
     Timeout(reqwest::Error),
-    /// An answer other than 2xx.
-    Refused { status: u16, errcode: Option<String>, after: Option<Duration> },
+    /// An answer other than 2xx. `reason`: in which way the homeserver did not reach us; one word.
+    Refused {
+        status: u16,
+        errcode: Option<String>,
+        after: Option<Duration>,
+        reason: Option<String>,
+    },
     /// A 2xx whose body is not what the specification promises.
     Garbled,
     /// A body longer than the receiver's bound, in bytes.
@@ -81,13 +86,18 @@ impl MatrixError {
         #[derive(Deserialize)]
         struct ErrorBody {
             errcode: String,
+            #[serde(default)]
+            error: String,
             retry_after_ms: Option<serde_json::Value>,
         }
         let body: Option<ErrorBody> = serde_json::from_slice(body).ok();
         let wait = body.as_ref().and_then(|body| body.retry_after_ms.as_ref()?.as_u64());
+        // The sentences of other answers may name people.
+        let is_ping = endpoint == Endpoint::Ping;
+        let reason = body.as_ref().filter(|_| is_ping).and_then(|body| first_word(&body.error));
         let errcode = body.map(|body| body.errcode).filter(|errcode| is_errcode(errcode));
         let after = after.or(wait.map(Duration::from_millis));
-        Self { endpoint, cause: Cause::Refused { status, errcode, after } }
+        Self { endpoint, cause: Cause::Refused { status, errcode, after, reason } }
     }
 
     /// What to do next.
@@ -96,7 +106,7 @@ impl MatrixError {
         match &self.cause {
             Cause::Unreachable(_) | Cause::Broken(_) | Cause::Timeout(_) | Cause::Garbled => again,
             Cause::TooLarge { .. } | Cause::Unsendable => ErrorKind::Never,
-            Cause::Refused { status, errcode, after } => match (*status, errcode.as_deref()) {
+            Cause::Refused { status, errcode, after, .. } => match (*status, errcode.as_deref()) {
                 (429, _) | (_, Some("M_LIMIT_EXCEEDED")) => ErrorKind::Again { after: *after },
                 (408 | 500.., _) => ErrorKind::Again { after: *after },
                 // Our token: none of our requests succeeds until it is right, and then all of them
@@ -229,9 +239,10 @@ impl Tells for MatrixError {
             Cause::Timeout(cause) => {
                 return Telling::from(AdminPhrase::HomeserverLate { asked }).because_of(cause);
             }
-            Cause::Refused { status, errcode, .. } => {
+            Cause::Refused { status, errcode, reason, .. } => {
                 let status = status.to_string();
-                match errcode.clone() {
+                let reason = reason.iter().map(|word| format!(" ({word})")).collect::<String>();
+                match errcode.as_ref().map(|errcode| format!("{errcode}{reason}")) {
                     Some(errcode) => AdminPhrase::HomeserverRefused { asked, status, errcode },
                     None => AdminPhrase::HomeserverRefusedPlain { asked, status },
                 }
@@ -250,6 +261,14 @@ impl Tells for MatrixError {
 fn is_errcode(text: &str) -> bool {
     let is_legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_.".contains(&b);
     (1..=ERRCODE_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_legal)
+}
+
+/// Synapse begins with the name of what went wrong: `ConnectionRefusedError: Connection was …`.
+fn first_word(sentence: &str) -> Option<String> {
+    let (word, _) = sentence.split_once(':')?;
+    let is_word = (1..=ERRCODE_BYTES_MAX).contains(&word.len())
+        && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_word.then(|| word.to_owned())
 }
 
 #[cfg(test)]
@@ -324,6 +343,15 @@ mod tests {
         let body = r#"{"errcode":"M_FORBIDDEN","error":"User @geheim:hs not in room !geheim:hs"}"#;
         let error = refused(Endpoint::Send, 403, body);
         assert_eq!(error.to_string(), "the homeserver refused send: 403 M_FORBIDDEN");
+        assert!(!format!("{error:?}").contains("geheim"));
+        // Of a ping, the sentence is about the way to us; its first word tells what to look for.
+        let body = r#"{"errcode":"M_CONNECTION_FAILED","error":"DNSLookupError: geheim.example"}"#;
+        let error = refused(Endpoint::Ping, 502, body);
+        assert_eq!(
+            error.telling().to_string(),
+            "the homeserver refused ping: 502 M_CONNECTION_FAILED (DNSLookupError)"
+        );
+        let error = refused(Endpoint::Ping, 502, &body.replace("DNS", "geheim in "));
         assert!(!format!("{error:?}").contains("geheim"));
         let smuggled =
             refused(Endpoint::Send, 403, r#"{"errcode":"@geheim:hs is not in the room"}"#);

@@ -40,6 +40,8 @@ const AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// Longest wait after refused logins, and between tries to delete: KIM providers lock an account
 /// after too many (KIM-6).
 const LOGIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
+/// Sessions in a row that break at LIST before it is given up.
+const SIZES_FAILED_MAX: u32 = 3;
 
 /// Follows the mailbox of one channel until the task is dropped.
 pub async fn pick_up(shop: &Shop, channel: &ChannelName, inbox: &Inbox) {
@@ -78,8 +80,10 @@ struct LookMemory {
     /// The last look failed at the database: the mail is not to blame for a fetch that it broke
     /// off.
     is_excused: bool,
-    /// LIST is refused or breaks the session: it is not asked for any more.
+    /// LIST is refused, or breaks the session time and again: it is not asked for any more.
     has_no_sizes: bool,
+    /// Sessions in a row that broke at LIST.
+    sizes_failed: u32,
     /// Failed tries to delete in a row, and the time of the next try.
     deletions_failed: u32,
     deletions_from: Option<Instant>,
@@ -266,7 +270,7 @@ impl Look<'_> {
 }
 
 /// The sizes of the server's list, if they tell anything. A server that gives none, or breaks off
-/// at the request, is not asked again.
+/// at the request [`SIZES_FAILED_MAX`] times in a row, is not asked again.
 async fn sizes(
     session: &mut MailboxSession<'_>,
     look: &Look<'_>,
@@ -276,13 +280,18 @@ async fn sizes(
         return Ok(Default::default());
     }
     match session.sizes().await {
-        Ok(Some(sizes)) => Ok(sizes),
+        Ok(Some(sizes)) => {
+            memory.sizes_failed = 0;
+            Ok(sizes)
+        }
         Ok(None) => {
             memory.has_no_sizes = true;
             Ok(Default::default())
         }
+        // It may be the network: without sizes, one mail is hardly told from another of its name.
         Err(error) => {
-            memory.has_no_sizes = true;
+            memory.sizes_failed += 1;
+            memory.has_no_sizes = memory.sizes_failed >= SIZES_FAILED_MAX;
             Err(error)
         }
     }

@@ -305,6 +305,23 @@ proptest! {
     }
 }
 
+/// B02: any two lines of a mail changed places, with every line end.
+#[test]
+fn b02_words_outside_the_parts_are_shown_or_a_defect_is_noted() {
+    let lines = mail_of(&[4]);
+    for end in ["\n", "\r\n", "\r"] {
+        for (one, other) in (0..lines.len()).flat_map(|one| (0..one).map(move |n| (one, n))) {
+            let mut lines = lines.clone();
+            lines.swap(one, other);
+            let raw = lines.join(end);
+            let letter = mail::parse(raw.as_bytes());
+            let seen = shown(&letter);
+            let is_shown = ["Wort1x", "Wort2x"].iter().all(|word| seen.contains(word));
+            assert!(is_shown || !letter.defects.is_empty(), "{raw:?} in {seen}");
+        }
+    }
+}
+
 /// B91, B92: texts between the files of a mail, and text that only one of two versions has.
 #[test]
 fn b91_b92_no_text_between_files_is_lost() {

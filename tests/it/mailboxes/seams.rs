@@ -32,6 +32,27 @@ async fn tried_again(practice: &MailboxPractice, mail: &[u8]) -> (Misbehaving, M
     (server, channel)
 }
 
+/// `R06`: the connection breaks once at LIST, while a mail without a head is put aside. Sizes are
+/// all that tells that mail from another of its name, so they are asked for again.
+#[tokio::test]
+async fn r06_a_session_that_broke_once_at_list_leaves_a_mail_put_aside_recognizable() {
+    let practice = MailboxPractice::new().await;
+    let mail = letter("1", "Befund");
+    let server = Misbehaving::start(Protocol::Pop3, &[("1", &mail)]).await.unwrap();
+    for command in ["RETR", "TOP"] {
+        server.does(command, Some("1"), Misdeed::Refuse);
+    }
+    let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
+    channel.start();
+    channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
+    server.behaves();
+    server.does_times(1, "LIST", None, Misdeed::HangUp);
+    looks(&server, &channel, 2).await;
+    practice.run("update unfetched_mails set next_try_at = now()").await;
+    channel.until(|| async { channel.letters_of(&mail).await == 1 }).await.unwrap();
+    channel.until(|| async { channel.parked().await == 0 }).await.unwrap();
+}
+
 async fn looks(server: &Misbehaving, channel: &MailboxChannel, times: u32) {
     let sessions = server.sessions();
     channel.until(|| async { server.sessions() > sessions + times }).await.unwrap();
