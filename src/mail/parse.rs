@@ -79,30 +79,22 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         || [&to, &cc, &reply_to].iter().any(|list| list.mailboxes.broken)
         // The cut may be within a word.
         || (subject.broken && !block.cut);
+    let report = report::read(&block, content);
+    let is_unthreaded =
+        ["In-Reply-To", "References"].iter().any(|name| block.names_unreadably(name));
     for (is_so, defect) in [
         (subject.cut, Defect::HeaderCut),
         (is_broken, Defect::Encoding),
         // A second one is not shown.
         (block.count("Subject") > 1, Defect::Structure),
-        (
-            ["In-Reply-To", "References"].iter().any(|name| block.names_unreadably(name)),
-            Defect::AncestorsUnreadable,
-        ),
+        (is_unthreaded, Defect::AncestorsUnreadable),
         (reply_to.mailboxes.unreadable > 0, Defect::ReplyToUnreadable),
         (sender.mailboxes.unreadable > 0, Defect::SenderUnreadable),
+        (report.as_ref().is_some_and(|read| read.is_cut), Defect::TooManyParts),
     ] {
         if is_so {
             defects.insert(defect);
         }
-    }
-    let bounded = |named: Named| {
-        let mut list = named.mailboxes.read;
-        list.truncate(MAILBOXES_MAX);
-        list
-    };
-    let report = report::read(&block, content);
-    if report.as_ref().is_some_and(|read| read.is_cut) {
-        defects.insert(Defect::TooManyParts);
     }
     let mut references = block.message_ids("References");
     references.drain(..references.len().saturating_sub(REFERENCES_MAX));
@@ -128,6 +120,13 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         receipt: receipt_wish(&block),
         defects: defects.into_iter().collect(),
     }
+}
+
+/// As many mailboxes of a field as a letter holds.
+fn bounded(named: Named) -> Vec<NamedAddress> {
+    let mut list = named.mailboxes.read;
+    list.truncate(MAILBOXES_MAX);
+    list
 }
 
 /// Who wrote it, and what is wrong about that. One of several authors is never named alone: an

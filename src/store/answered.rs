@@ -22,8 +22,8 @@ impl Store {
     /// one, else the newest that was in its room when it was written.
     ///
     /// A letter is behind its own posts, behind what was said about them, and behind the answers to
-    /// it and the notices about those. Nothing answers an absence note. The order of `/sync` tells what was written first: neither a
-    /// clock nor a faster door has a say.
+    /// it and the notices about those. Nothing answers an absence note. The order of `/sync` tells
+    /// what was written first: neither a clock nor a faster door has a say.
     pub async fn answered_letter(
         &self,
         conversation: ConversationId,
@@ -35,7 +35,19 @@ impl Store {
                 return self.answered(conversation, letter).await;
             }
         }
-        let stood_there = sqlx::query_scalar!(
+        match self.newest_before(conversation, event_id).await? {
+            Some(letter) => self.answered(conversation, letter).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The newest letter that was in the room of an event when that was written.
+    async fn newest_before(
+        &self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar!(
             r#"with said as (
                  select room_id, place
                  from room_events
@@ -92,11 +104,7 @@ impl Store {
             event_id,
         )
         .fetch_one(&self.pool)
-        .await?;
-        match stood_there {
-            Some(letter) => self.answered(conversation, letter).await,
-            None => Ok(None),
-        }
+        .await?)
     }
 
     async fn letter_behind(

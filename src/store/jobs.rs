@@ -66,6 +66,32 @@ impl Job {
     }
 }
 
+/// The conversations in which an answer or a report about one waits and is due.
+async fn waiting_dispatches(
+    connection: &mut PgConnection,
+    at: OffsetDateTime,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select conversation_id as "conversation_id!"
+             from dispatches
+             where state in ('collecting', 'waiting', 'handing_over', 'sending_body')
+               and (closes_at <= $1 or closes_at > $3)
+               and (coalesce(next_attempt_at, $1) <= $1 or next_attempt_at > $2)
+             union
+             -- A report came while an attempt was under way, which has ended.
+             select dispatch.conversation_id
+             from reports as report
+             join dispatches as dispatch on dispatch.id = report.dispatch_id
+             where report.state = 'waiting'
+               and dispatch.state not in ('collecting', 'waiting', 'handing_over', 'sending_body')"#,
+        at,
+        at + WAIT_MAX,
+        at + COLLECT_MAX,
+    )
+    .fetch_all(connection)
+    .await
+}
+
 /// Adds a job within the caller's transaction, to run now or at `at`.
 ///
 /// It uses no queue of the engine: for each job the engine takes, it locks every free queue. That
@@ -154,25 +180,7 @@ impl Store {
         )
         .fetch_all(&mut *transaction)
         .await?;
-        let dispatches = sqlx::query_scalar!(
-            r#"select conversation_id as "conversation_id!"
-             from dispatches
-             where state in ('collecting', 'waiting', 'handing_over', 'sending_body')
-               and (closes_at <= $1 or closes_at > $3)
-               and (coalesce(next_attempt_at, $1) <= $1 or next_attempt_at > $2)
-             union
-             -- A report came while an attempt was under way, which has ended.
-             select dispatch.conversation_id
-             from reports as report
-             join dispatches as dispatch on dispatch.id = report.dispatch_id
-             where report.state = 'waiting'
-               and dispatch.state not in ('collecting', 'waiting', 'handing_over', 'sending_body')"#,
-            at,
-            at + WAIT_MAX,
-            at + COLLECT_MAX,
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
+        let dispatches = waiting_dispatches(&mut transaction, at).await?;
 
         let jobs = channels
             .iter()

@@ -26,12 +26,12 @@ use self::{
 use super::Shop;
 use crate::{
     model::{AccountSide, AccountTrouble, ChannelName, MailKey},
-    relay::{self, Inbox},
+    relay::{self, Ctx, Inbox},
     rules::{
         accounts::AccountSight,
         looking::{self, Errand},
     },
-    store::{MailboxMails, StoreError},
+    store::{MailboxMails, MailboxRow, StoreError},
     transport::{KeyList, MailServerError, MailServerErrorKind, MailboxProtocol, Waited},
 };
 
@@ -166,21 +166,9 @@ async fn look(
     let validity = session.mailbox.validity();
     let row = ctx.store.mailbox(channel, &inbox.place(), validity, ctx.clock.now()).await?;
     let line = ctx.channels.get(channel);
-    let mut look = Look {
-        ctx,
-        channel,
-        inbox,
-        row,
-        first_keys: None,
-        is_well: true,
-        has_failed: false,
-        waits_for_card: false,
-        gatekeeper: line.and_then(|line| Gatekeeper::of(&line.channel, inbox.protocol)),
-    };
-    let mut interrupted = ctx.store.take_interrupted(row.id).await?;
-    if std::mem::take(&mut memory.is_excused) {
-        interrupted = None;
-    }
+    let gatekeeper = line.and_then(|line| Gatekeeper::of(&line.channel, inbox.protocol));
+    let mut look = Look::of(ctx, channel, inbox, row, gatekeeper);
+    let mut interrupted = look.take_interrupted(memory).await?;
     loop {
         let present = session.keys().await?;
         // A server that only takes the login is of no use yet.
@@ -232,7 +220,37 @@ async fn look(
     }
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn of(
+        ctx: &'a Ctx,
+        channel: &'a ChannelName,
+        inbox: &'a Inbox,
+        row: MailboxRow,
+        gatekeeper: Option<Gatekeeper<'a>>,
+    ) -> Self {
+        Self {
+            ctx,
+            channel,
+            inbox,
+            row,
+            first_keys: None,
+            is_well: true,
+            has_failed: false,
+            waits_for_card: false,
+            gatekeeper,
+        }
+    }
+
+    /// The mail in whose fetch the gateway ended. If the database broke that off, the mail is not to
+    /// blame.
+    async fn take_interrupted(
+        &self,
+        memory: &mut LookMemory,
+    ) -> Result<Option<MailKey>, StoreError> {
+        let interrupted = self.ctx.store.take_interrupted(self.row.id).await?;
+        Ok(if std::mem::take(&mut memory.is_excused) { None } else { interrupted })
+    }
+
     /// Notes what a mailbox holds that was not looked through yet, and which of it we know from
     /// an earlier generation.
     async fn meet(&mut self, present: &KeyList) -> Result<(), StoreError> {
