@@ -5,14 +5,14 @@ use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
-    notices::{after_unclear, notice, notice_to, said_of},
+    notices::{after_unclear, notice, notice_to, said_of, said_of_kind},
     reader::PortalReader,
 };
 use crate::{
     model::{ConversationId, RoomFile},
     phrases::{EditTrouble, Phrase},
     rules::{
-        acts::{ActKind, DispatchAfter, PartAfter, Say, after, in_the_end},
+        acts::{ActKind, DispatchAfter, PartAfter, Say, Whereabouts, after, in_the_end},
         routing::{Refusal, WhatLeaves},
     },
     store::{EventStep, StoreError, StoredPart, UnderWay, WaitForEdit},
@@ -115,6 +115,7 @@ async fn no_part(
     act: &ReadAct<'_>,
 ) -> Result<ActTarget, StoreError> {
     if act.kind == ActKind::Redaction {
+        take_back_receipt(reader, step, act).await?;
         return Ok(ActTarget::Unknown);
     }
     if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {
@@ -128,6 +129,28 @@ async fn no_part(
         readable_now(reader, step, act.event_id).await?;
     }
     Ok(ActTarget::Unknown)
+}
+
+/// Stops the receipt that a deleted command had sent, or says that it has left.
+async fn take_back_receipt(
+    reader: &PortalReader<'_>,
+    step: &mut EventStep<'_>,
+    act: &ReadAct<'_>,
+) -> Result<(), StoreError> {
+    let conversation = reader.conversation.id;
+    let said = |phrase, may_have_arrived| said_of_kind(phrase, may_have_arrived, true);
+    let withdrawn = |may_have_arrived| {
+        let phrase = said(Phrase::DispatchWithdrawn, may_have_arrived);
+        notice_to(reader.line, &phrase, act.message)
+    };
+    let phrase = match step.take_back_receipt(conversation, act.message, withdrawn).await? {
+        None | Some(Whereabouts::InHouse | Whereabouts::Failed | Whereabouts::Withdrawn) => {
+            return Ok(());
+        }
+        Some(Whereabouts::Gone) => Phrase::WithdrawalTooLate,
+        Some(Whereabouts::UnderWay | Whereabouts::Unclear) => Phrase::WithdrawalUnclear,
+    };
+    reader.tell(step, act.event_id, act.message, &said(phrase, false)).await
 }
 
 /// The key of an edit came after its author was told that it had not.

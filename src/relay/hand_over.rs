@@ -211,7 +211,8 @@ impl DispatchCase<'_> {
             // too long.
             return Ok(AttemptEnd::Waits);
         }
-        if composed.parts.is_empty() && dispatch.receipt_as.is_none() {
+        let is_empty = composed.parts.is_empty() && dispatch.receipt_as.is_none();
+        if is_empty || composed.is_taken_back {
             let notice = self.notice(dispatch, &Phrase::DispatchWithdrawn);
             store.withdraw_empty(dispatch, &notice, self.ctx.clock.now()).await?;
             return Ok(AttemptEnd::Ended);

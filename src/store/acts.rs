@@ -4,7 +4,10 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{InRow as _, IncomingEvent, Store, StoreError, StoredPart, seal::Purpose};
+use super::{
+    InRow as _, IncomingEvent, Store, StoreError, StoredPart, receipts::is_receipt_taken_back,
+    seal::Purpose,
+};
 use crate::{
     model::DispatchId,
     rules::acts::{Act, ActKind, Deed, Newer, Shown, acts_of, shown},
@@ -16,6 +19,8 @@ pub struct Composition {
     pub parts: Vec<LeavingPart>,
     /// Whether an edit of one of its messages cannot be read yet.
     pub waits: bool,
+    /// Whether it is a receipt, and the command that had it sent is deleted.
+    pub is_taken_back: bool,
 }
 
 /// A room message on its way out.
@@ -33,7 +38,8 @@ impl Composition {
         let versions = |composition: &Self| -> Vec<(i64, String)> {
             composition.parts.iter().map(|part| (part.id, part.version.clone())).collect()
         };
-        self.waits == other.waits && versions(self) == versions(other)
+        (self.waits, self.is_taken_back) == (other.waits, other.is_taken_back)
+            && versions(self) == versions(other)
     }
 
     /// Tells it apart from everything else by which messages it has, each in which version.
@@ -104,7 +110,8 @@ impl Store {
     ) -> Result<Composition, StoreError> {
         let rows = parts_of(connection, dispatch).await?;
         let acts = acts_on(connection, dispatch).await?;
-        let mut composition = Composition { parts: Vec::new(), waits: false };
+        let is_taken_back = rows.is_empty() && is_receipt_taken_back(connection, dispatch).await?;
+        let mut composition = Composition { parts: Vec::new(), waits: false, is_taken_back };
         for row in rows.iter().filter(|row| !row.is_out) {
             match shown(&row.event_id, &row.author, &acts.acts) {
                 Shown::Version(version) => composition.parts.push(LeavingPart {

@@ -23,7 +23,7 @@ pub use under_way::{UnderWay, WaitForEdit, WaitedFor};
 /// An event that is being acted upon. Nothing counts before [`EventStep::commit`].
 #[derive(Debug)]
 pub struct EventStep<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     pub(super) transaction: Transaction<'static, Postgres>,
     pub(super) at: OffsetDateTime,
 }

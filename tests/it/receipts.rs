@@ -132,6 +132,34 @@ async fn kim_31_a_receipt_that_fails_or_is_unclear_is_called_so() {
     assert_eq!(stage.query(states).await, "accepted unclear");
 }
 
+/// Whoever deletes the command takes the receipt back while it waits, and may ask again. After it has
+/// left, the room says that it is too late.
+#[tokio::test]
+async fn kim_31_a_receipt_whose_command_is_deleted_does_not_leave() {
+    let module = Clientmodul::start().await.unwrap();
+    let (stage, anna) = stage_behind(&module).await;
+    let practice = stage.practice.clone();
+    let letter = asking(&practice, "q4@kim.local", "Guten Abend", CLINIC);
+    module.deliver(&practice, KimDelivery::sealed(&letter)).unwrap();
+    let letter = sees(&anna, "Guten Abend").await;
+
+    let busy = Mishap::Say("451 4.3.0 Bitte spaeter".to_owned());
+    module.goes_wrong(MishapRule::once(CmStep::EndOfData, busy));
+    let asked = anna.reply(&letter.room_id, letter.event_id(), "!quittung").await.unwrap();
+    told(&anna, &asked, &asked_by(&stage)).await;
+    let waits = "select string_agg(state || attempts, ' ' order by id) from dispatches";
+    stage.database_says(waits, "waiting1").await;
+    anna.redact(&letter.room_id, &asked).await.unwrap();
+    stage.database_says(waits, "withdrawn1").await;
+
+    let again = anna.reply(&letter.room_id, letter.event_id(), "!quittung").await.unwrap();
+    told(&anna, &again, &of_receipt(HANDED_TO_KIM)).await;
+    anna.redact(&letter.room_id, &again).await.unwrap();
+    let too_late = of_receipt(Phrase::WithdrawalTooLate);
+    told(&anna, &again, &too_late).await;
+    assert_eq!(module.journal().accepted().count(), 1);
+}
+
 /// A request for somebody else's address, or in a mail for machines, is never answered.
 #[tokio::test]
 async fn kim_31_no_receipt_goes_to_anybody_but_the_author_of_a_mail_for_people() {

@@ -2,6 +2,7 @@
 
 use umstieg::{
     model::{ConversationId, DeliveryState, LetterId, ServiceId},
+    rules::acts::Whereabouts,
     store::{IncomingEvent, MayLeave, NewReceipt, Placing, ReceiptSent, Resolution, StoreError},
 };
 
@@ -140,4 +141,69 @@ async fn kim_31_a_receipt_leaves_without_words_and_is_reported_on() {
     let report = tables.letter().await;
     assert!(tables.reported("q$1@kim.local", report, DeliveryState::Delivered).await.unwrap());
     assert_eq!(tables.states("dispatches").await, "delivered");
+}
+
+/// Keeps that Anna deleted this event, as a door tells of it, and does what follows from that.
+async fn deleted(
+    tables: &StoreTables,
+    conversation: ConversationId,
+    (event_id, of): (&str, &str),
+    is_read: bool,
+) -> Option<Whereabouts> {
+    let event = IncomingEvent {
+        event_id: event_id.to_owned(),
+        room_id: ROOM.to_owned(),
+        sender: ANNA.to_owned(),
+        event: serde_json::json!({
+            "event_id": event_id, "sender": ANNA, "type": "m.room.redaction", "redacts": of,
+        }),
+    };
+    tables.store.receive_sync("@bot:x", event_id, &[], &[event], NOW).await.unwrap();
+    if !is_read {
+        return None;
+    }
+    let events = tables.store.new_events(ROOM, 100).await.unwrap();
+    let row = events.iter().find(|event| event.event_id == event_id).unwrap().id;
+    let mut step = tables.store.event_step(row, NOW).await.unwrap().unwrap();
+    let said = |_| notice("withdrawn");
+    let was = step.take_back_receipt(conversation, of, said).await.unwrap();
+    step.commit().await.unwrap();
+    was
+}
+
+/// KIM-31: who deletes the command takes the receipt back while it is here, and may ask again. What
+/// leaves is decided when the body begins to leave, whether the deletion was read by then or not.
+#[tokio::test]
+async fn kim_31_a_receipt_whose_command_is_deleted_does_not_leave() {
+    let tables = StoreTables::new().await;
+    let of @ (conversation, _) = asked_for(&tables).await;
+    let row = command(&tables, "$1").await;
+    asks(&tables, of, row, (ANNA, "$1")).await.unwrap();
+    let other = deleted(&tables, conversation, ("$d0", "$0"), true).await;
+    assert_eq!((other, tables.states("dispatches").await), (None, "collecting".to_owned()));
+    let was = deleted(&tables, conversation, ("$d1", "$1"), true).await;
+    assert_eq!(was, Some(Whereabouts::InHouse));
+    assert_eq!(tables.states("dispatches").await, "withdrawn");
+
+    let row = command(&tables, "$2").await;
+    let again = asks(&tables, of, row, (ANNA, "$2")).await.unwrap();
+    assert_eq!(again, Some(ReceiptSent::Now));
+    tables.closed(conversation).await;
+    let head = tables.head(conversation).await.unwrap();
+    let attempt = tables.store.begin_attempt(&head).await.unwrap().unwrap();
+    let composed = tables.store.composition(attempt.id).await.unwrap();
+    assert!(!composed.is_taken_back);
+    deleted(&tables, conversation, ("$d2", "$2"), false).await;
+    let leaves = tables.store.body_leaves(&attempt, &composed).await.unwrap();
+    assert_eq!(leaves, MayLeave::Changed);
+    assert!(tables.store.composition(attempt.id).await.unwrap().is_taken_back);
+    tables.store.withdraw_empty(&attempt, &notice("withdrawn"), NOW).await.unwrap();
+
+    let row = command(&tables, "$3").await;
+    assert_eq!(asks(&tables, of, row, (ANNA, "$3")).await.unwrap(), Some(ReceiptSent::Now));
+    tables.closed(conversation).await;
+    tables.hands_over(conversation).await;
+    let was = deleted(&tables, conversation, ("$d3", "$3"), true).await;
+    assert_eq!(was, Some(Whereabouts::Gone));
+    assert_eq!(tables.states("dispatches").await, "withdrawn, withdrawn, accepted");
 }

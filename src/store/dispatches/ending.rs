@@ -247,7 +247,9 @@ pub(in crate::store) async fn withdraw(
     sqlx::query_scalar!(
         "update dispatches
              set state = 'withdrawn',
-                 settled_at = $2
+                 settled_at = $2,
+                 -- The letter may get a receipt again.
+                 letter_id = case when receipt_as is null then letter_id end
              where id = $1
                and state in ('collecting', 'waiting', 'handing_over', 'failed')
              returning conversation_id",
