@@ -110,12 +110,8 @@ impl Day {
         thread: usize,
         as_delivered: impl FnOnce(&[u8]) -> KimDelivery,
     ) {
-        let (number, to) = (self.next_number(), self.stage.practice.clone());
-        let mail = self.text(&to, (partner, thread), number, "Guten Tag, bitte um Durchsicht.");
-        let own_id = format!("<m{number}@kim.local>");
-        let thread_id = format!("<{}>", self.thread_id(partner, thread));
-        let mail = String::from_utf8(mail).unwrap().replace(&own_id, &thread_id);
-        self.lay(number, &to, as_delivered(mail.as_bytes()), DayFate::Shown(partner, thread));
+        let (to, words) = (&self.stage.practice, "Guten Tag, bitte um Durchsicht.");
+        self.lay_first(to, (partner, thread), words, as_delivered);
     }
 
     /// Another letter of a thread.
@@ -125,27 +121,46 @@ impl Day {
         thread: usize,
         as_delivered: impl FnOnce(&[u8]) -> KimDelivery,
     ) {
-        let (number, to) = (self.next_number(), self.stage.practice.clone());
-        let mail = self.text(&to, (partner, thread), number, "Noch etwas zu dieser Sache.");
-        let mail = Self::replying(&self.thread_id(partner, thread), mail);
-        self.lay(number, &to, as_delivered(&mail), DayFate::Shown(partner, thread));
+        let (to, words) = (&self.stage.practice, "Noch etwas zu dieser Sache.");
+        self.lay_next(to, (partner, thread), words, as_delivered);
     }
 
     /// The laboratory's partner writes to the account that belongs to the gateway.
     pub(super) fn labor_opens(&self) {
-        let (number, to) = (self.next_number(), self.labor.clone());
-        let mail = self.text(&to, (0, LABOR), number, "Die Werte von heute.");
-        let own_id = format!("<m{number}@kim.local>");
-        let thread_id = format!("<{}>", self.thread_id(0, LABOR));
-        let mail = String::from_utf8(mail).unwrap().replace(&own_id, &thread_id);
-        self.lay(number, &to, KimDelivery::sealed(mail.as_bytes()), DayFate::Shown(0, LABOR));
+        self.lay_first(&self.labor, (0, LABOR), "Die Werte von heute.", KimDelivery::sealed);
     }
 
     pub(super) fn labor_goes_on(&self) {
-        let (number, to) = (self.next_number(), self.labor.clone());
-        let mail = self.text(&to, (0, LABOR), number, "Ein Nachtrag.");
-        let mail = Self::replying(&self.thread_id(0, LABOR), mail);
-        self.lay(number, &to, KimDelivery::sealed(&mail), DayFate::Shown(0, LABOR));
+        self.lay_next(&self.labor, (0, LABOR), "Ein Nachtrag.", KimDelivery::sealed);
+    }
+
+    fn lay_first(
+        &self,
+        to: &str,
+        place: (usize, usize),
+        words: &str,
+        as_delivered: impl FnOnce(&[u8]) -> KimDelivery,
+    ) {
+        let number = self.next_number();
+        let mail = self.text(to, place, number, words);
+        let own_id = format!("<m{number}@kim.local>");
+        let thread_id = format!("<{}>", self.thread_id(place.0, place.1));
+        let mail = String::from_utf8(mail).unwrap().replace(&own_id, &thread_id);
+        let fate = DayFate::Shown(place.0, place.1);
+        self.lay(number, to, as_delivered(mail.as_bytes()), fate);
+    }
+
+    fn lay_next(
+        &self,
+        to: &str,
+        place: (usize, usize),
+        words: &str,
+        as_delivered: impl FnOnce(&[u8]) -> KimDelivery,
+    ) {
+        let number = self.next_number();
+        let mail = self.text(to, place, number, words);
+        let mail = Self::replying(&self.thread_id(place.0, place.1), mail);
+        self.lay(number, to, as_delivered(&mail), DayFate::Shown(place.0, place.1));
     }
 
     /// What the practice's software reads: three kinds in turn.
