@@ -340,7 +340,10 @@ impl Phrase {
             Self::LetterPartial => plain("letter-partial"),
             Self::LetterElsewhere => plain("letter-elsewhere"),
             Self::UnknownThread => plain("unknown-thread"),
-            Self::AutomaticLetter => plain("automatic-letter"),
+            Self::AutomaticLetter { is_report } => {
+                let report = if *is_report { "yes" } else { "no" };
+                with("automatic-letter", "report", FluentValue::from(report))
+            }
             Self::AutomaticNote { sender, says_absent, again } => {
                 let absent = if *says_absent { "yes" } else { "no" };
                 let values = [

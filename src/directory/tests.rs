@@ -374,3 +374,44 @@ async fn kim_35_the_probe_asks_for_the_base_alone() {
     assert_eq!((search.base.as_str(), search.sizelimit), ("dc=data,dc=vzd", 1));
     assert_eq!(search.attrs, ["1.1"]);
 }
+
+/// A value in BER, its length in four bytes, as Active Directory writes each of them.
+fn long_form(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x84][..], &length, content].concat()
+}
+
+/// An attribute with values that need be no text.
+fn attribute(name: &str, values: &[&[u8]]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|value| long_form(0x04, value)).collect();
+    long_form(0x30, &[long_form(0x04, name.as_bytes()), long_form(0x31, &values)].concat())
+}
+
+/// Entries of other servers than ours: long lengths, values that are no text, attributes and entries without
+/// any, names and addresses in capitals, references between them.
+#[tokio::test]
+async fn b96_entries_are_read_as_other_servers_write_them() {
+    let message = |op: Vec<u8>| long_form(0x30, &[long_form(0x02, &[2]), op].concat());
+    let entry = |attributes: &[Vec<u8>]| {
+        let attributes = long_form(0x30, &attributes.concat());
+        message(long_form(0x64, &[long_form(0x04, b"cn=a,dc=vzd"), attributes].concat()))
+    };
+    let done = [long_form(0x0A, &[0]), long_form(0x04, b""), long_form(0x04, b"")].concat();
+    let done = message(long_form(0x65, &done));
+    let refers = message(long_form(0x73, &long_form(0x04, b"ldap://other.example/dc=vzd")));
+    let (mail, row) = (ADDRESS.to_uppercase(), format!("{},1.5+", ADDRESS.to_uppercase()));
+    let whole = entry(&[
+        attribute("objectGUID", &[&[0xE4, 0x41, 0xBA, 0x85, 0xB7, 0xE3]]),
+        attribute("userCertificate;binary", &[]),
+        attribute("MAIL", &[&[0xFF, 0xFE], mail.as_bytes()]),
+        attribute("kimdata", &[row.as_bytes()]),
+        attribute("telematikID", &[b"1-2.3"]),
+        attribute("telematikID;x-old", &[&[0xFF]]),
+    ]);
+    let answer = [refers.clone(), entry(&[]), whole, refers, done].concat();
+    let Ok(Listing::Listed(listed)) = after_bind(&answer, 1).await else {
+        panic!("it is listed");
+    };
+    assert!(listed.takes_large);
+    assert_eq!(listed.telematik_id.as_deref(), Some("1-2.3"));
+}

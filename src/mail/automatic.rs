@@ -1,6 +1,9 @@
 //! Whether a machine wrote a letter.
 
-use super::header::{HeaderBlock, unfold};
+use super::{
+    header::{HeaderBlock, unfold},
+    parameters::without_comments,
+};
 
 /// Fields that only machines write, unless their value denies it. `X-Auto-Response-Suppress` is not
 /// among them: it asks others not to answer, and occurs in people's letters.
@@ -23,13 +26,19 @@ const MARKS: [&str; 16] = [
     "Feedback-ID",
 ];
 
+/// The keyword of a field such as `Auto-Submitted`: comments may stand before and behind it, parameters
+/// behind it (RFC 3834 §5.2).
+pub(super) fn keyword(value: &str) -> String {
+    let value = without_comments(value);
+    value.trim().split([';', ' ', '\t']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
 /// Whether a machine wrote it (RFC 3834 §2 and §5; KIM-21).
 pub(super) fn is_automatic(block: &HeaderBlock<'_>) -> bool {
     let any = |name: &str, says: &dyn Fn(&str) -> bool| {
         block.values(name).any(|value| says(unfold(value).trim().to_ascii_lowercase().as_str()))
     };
-    let first_word =
-        |value: &str| value.split([';', '(', ' ']).next().unwrap_or_default().to_owned();
+    let first_word = |value: &str| keyword(value);
     any("Auto-Submitted", &|value| first_word(value) != "no")
         || any("Return-Path", &|value| value.replace(' ', "") == "<>")
         || any("Precedence", &|value| {
@@ -56,4 +65,32 @@ pub(super) fn is_automatic(block: &HeaderBlock<'_>) -> bool {
                 "multipart/report" | "message/delivery-status" | "message/disposition-notification"
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every keyword but `no` is one of a machine, also those that are registered since, however it is written.
+    #[test]
+    fn b97_the_keyword_decides_whatever_stands_around_it() {
+        for (value, expected) in [
+            ("no", false),
+            ("No", false),
+            ("no; reason=manual", false),
+            ("no (a person)", false),
+            ("(a person) no", false),
+            ("(a (very) person)no", false),
+            ("auto-generated", true),
+            ("auto-replied", true),
+            ("AUTO-REPLIED", true),
+            ("auto-notified; owner-email=\"a@x.de\"", true),
+            ("(vacation) auto-replied", true),
+            ("auto-generated(cron)", true),
+            ("\t auto-replied", true),
+            ("not-manual", true),
+            ("", true),
+        ] {
+            let mail = format!("From: a@x.de\nAuto-Submitted: {value}\n\nText\n");
+            assert_eq!(crate::mail::parse(mail.as_bytes()).automatic, expected, "{value:?}");
+        }
+    }
 }

@@ -226,6 +226,10 @@ impl PartReader<'_> {
         let (content, encoding, own_name) = self.data(content, encoding);
         let (bytes, broken) = decode::transfer(content, encoding);
         self.note(broken, Defect::Encoding);
+        // KIM puts large mails elsewhere (KAS). What is here only says where, and with which key: no words.
+        let is_of_kas = disposition.value.eq_ignore_ascii_case("x-kas");
+        self.note(is_of_kas, Defect::Elsewhere);
+        let is_attached = is_attached || is_of_kas;
         let is_text = matches!(media, "text/plain" | "text/html");
         let mut named = None;
         if is_text && !is_attached {

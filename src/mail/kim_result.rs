@@ -19,7 +19,16 @@ pub fn kim_results(mail: &Skeleton<'_>) -> KimResults {
     let decryption = read("X-KIM-DecryptionResult");
     let integrity = read("X-KIM-IntegrityCheckResult");
     let errors = read("X-KIM-Fehlermeldung");
-    KimResults { decryption, integrity, errors, is_cut }
+    let is_sealed = is_sealed(&block);
+    KimResults { decryption, integrity, errors, is_sealed, is_cut }
+}
+
+/// Whether a head is that of a sealed mail (gemSMIME_KOMLE: `X-KOM-LE-Version` and the type of CMS).
+fn is_sealed(block: &HeaderBlock<'_>) -> bool {
+    let is_cms =
+        |media: &str| matches!(media, "application/pkcs7-mime" | "application/x-pkcs7-mime");
+    block.first("X-KOM-LE-Version").is_some()
+        && block.parameters("Content-Type").is_some_and(|it| is_cms(&it.value.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -51,6 +60,21 @@ mod tests {
         check("\r\nX-KIM-Fehlermeldung: 4009\r\n", false);
         let real = include_bytes!("../../tests/letters/kim_could_not_decrypt.eml");
         assert!(kim_results(&Skeleton::whole(real)).say_undecrypted());
+    }
+
+    #[test]
+    fn kim_15_a_mail_that_is_still_sealed_is_known_by_its_head() {
+        let version = "X-KOM-LE-Version: 1.5\r\n";
+        for (head, expected) in [
+            ("Content-Type: application/pkcs7-mime; name=smime.p7m\r\n", true),
+            ("content-type: Application/X-PKCS7-MIME\r\n", true),
+            ("Content-Type: text/plain\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(results(&format!("{version}{head}")).is_sealed, expected, "{head:?}");
+            // Anybody may send a file of that type.
+            assert!(!results(head).is_sealed, "{head:?}");
+        }
     }
 
     #[test]

@@ -279,7 +279,7 @@ fn split_at_any(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
 }
 
 /// RFC 5322 §3.2.2. An unclosed one does not count.
-fn without_comments(text: &str) -> String {
+pub(super) fn without_comments(text: &str) -> String {
     if !text.contains('(') {
         return text.to_owned();
     }

@@ -11,6 +11,7 @@ mod machine;
 mod plain;
 
 use super::{
+    automatic::keyword,
     decode,
     header::{HeaderBlock, text, unfold},
     media_type::media_type,
@@ -239,8 +240,7 @@ fn claims_to_report(block: &HeaderBlock<'_>) -> bool {
 }
 
 fn auto_submitted(block: &HeaderBlock<'_>) -> Option<String> {
-    let value = word(block.first("Auto-Submitted")?);
-    value.split([';', '(', ' ']).next().map(str::to_owned)
+    Some(keyword(&word(block.first("Auto-Submitted")?)))
 }
 
 fn only_author(block: &HeaderBlock<'_>) -> Option<MailAddress> {

@@ -21,6 +21,9 @@ pub struct KimResults {
     pub integrity: Vec<String>,
     /// X-KIM-Fehlermeldung.
     pub errors: Vec<String>,
+    /// The mail is still the sealed one, as the mail services keep it: an outer head around a content that
+    /// only the Clientmodul can open.
+    pub is_sealed: bool,
     /// There are more of them, or more fields at all, than are read: what the Clientmodul said may be
     /// among the rest.
     pub is_cut: bool,

@@ -41,7 +41,7 @@ dispatch-failed = Nicht zugestellt: { $trouble ->
     [yes] {" "}(Antwort des Servers: { $reply })
    *[no] {""}
     }
-dispatch-delivered = Zugestellt: Die Antwort liegt im Postfach der Gegenseite. Das meldete der Mailserver am { $day } um { $time } Uhr.
+dispatch-delivered = Zugestellt: Die Antwort liegt im Postfach der Gegenseite. Das wurde am { $day } um { $time } Uhr gemeldet.
 dispatch-relayed = Weitergegeben: Die Antwort ging an einen Mailserver, der keine Zustellung bestätigt. Das wurde am { $day } um { $time } Uhr gemeldet. Ist sie dringend, fragen Sie bitte telefonisch nach.
 dispatch-delayed = Verzögert: Die Antwort konnte noch nicht zugestellt werden. Das wurde am { $day } um { $time } Uhr gemeldet; die Zustellung wird weiter versucht. Eilt es, rufen Sie bitte an.
 dispatch-read = Geöffnet: Die Antwort wurde bei der Gegenseite angezeigt. Das meldete ihr Mailprogramm am { $day } um { $time } Uhr.
@@ -56,7 +56,7 @@ dispatch-undelivered = Nicht angekommen: { $why ->
     [attachments] Der KIM-Dienst für große Dateien hat sie nicht angenommen. Bitte schreiben Sie später !erneut, oder schicken Sie weniger oder kleinere Dateien.
     [unreachable] Der Mailserver der Gegenseite war zu lange nicht erreichbar. Bitte schreiben Sie später !erneut, oder wählen Sie einen anderen Weg.
     [blocked] Die Gegenseite nimmt von unserer Adresse nichts an. Bitte rufen Sie dort an, oder wählen Sie einen anderen Weg.
-   *[unknown] Der Mailserver nennt keinen Grund. Bitte rufen Sie die Gegenseite an, oder wählen Sie einen anderen Weg.
+   *[unknown] Einen eindeutigen Grund nennt der Bericht nicht. Bitte rufen Sie die Gegenseite an, oder wählen Sie einen anderen Weg.
     } (Gemeldet am { $day } um { $time } Uhr. Den Bericht selbst erhalten Sie, wenn Sie hierauf mit !original antworten.)
 dispatch-unreported = An KIM übergeben am { $day } um { $time } Uhr. Seither kam kein Zustellbericht; ob die Antwort angekommen ist, ist nicht bekannt. Ist sie wichtig, fragen Sie bitte telefonisch nach.
 dispatch-contradicted = Widersprüchlich: Ein Bericht sagt, dass die Antwort angekommen ist, ein anderer, dass sie es nicht ist. Bitte fragen Sie telefonisch nach. Ist sie nicht angekommen, schreiben Sie !erneut. Den letzten Bericht erhalten Sie, wenn Sie hierauf mit !original antworten.
@@ -233,8 +233,8 @@ letter-unknown-fields = Unbekannte KIM-Angaben des Absenders, hier nicht ausgewe
         [one] {" "}(und eine weitere im !original)
        *[other] {" "}(und { $more } weitere im !original)
     }
-letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
-letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
+letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und, soweit von außen lesbar, worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
+letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und, soweit von außen lesbar, worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 account-trouble = { $side ->
     [inbox] Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen:
    *[outbox] Antworten dieses Kanals gehen zurzeit nicht hinaus:
@@ -285,7 +285,10 @@ letter-service-unknown = { $service ->
 }
 mail-out-of-reach = Im Postfach liegt eine Nachricht, die sich nicht abrufen ließ; auch ihr Absender ist nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list). Gelingt der Abruf später doch, erscheint die Nachricht in ihrem eigenen Raum.
 mail-too-large = Im Postfach liegt eine Nachricht, die größer als { $limit } MB ist und deshalb nicht abgerufen wurde; auch ihr Absender war nicht zu lesen. Sie bleibt dort und ist nicht verloren. Bitte sehen Sie mit einem Mailprogramm nach oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
-automatic-letter = Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+automatic-letter = { $report ->
+    [yes] Diese Nachricht ist ein automatischer Bericht darüber, was aus einer Nachricht wurde. Zu keiner Antwort aus diesen Räumen passt er sicher; es kann auch um eine Nachricht aus einem anderen Programm gehen, zum Beispiel der Praxissoftware.
+   *[no] Diese Nachricht wurde automatisch erstellt, zum Beispiel als Abwesenheitsnotiz.
+}
 automatic-note = { $absent ->
         [yes] { $sender } ist abwesend und hat diese automatische Notiz hinterlassen
        *[no] Automatische Antwort von { $sender }, zum Beispiel eine Abwesenheitsnotiz

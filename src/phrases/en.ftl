@@ -41,7 +41,7 @@ dispatch-failed = Not delivered: { $trouble ->
     [yes] {" "}(The server’s reply: { $reply })
    *[no] {""}
     }
-dispatch-delivered = Delivered: the answer is in the mailbox of the other side. The mail server reported this on { $day } at { $time }.
+dispatch-delivered = Delivered: the answer is in the mailbox of the other side. This was reported on { $day } at { $time }.
 dispatch-relayed = Passed on: the answer went to a mail server that confirms no delivery. This was reported on { $day } at { $time }. If it is urgent, please ask by telephone.
 dispatch-delayed = Delayed: the answer could not be delivered yet. This was reported on { $day } at { $time }; delivery is being tried again. If it is urgent, please call.
 dispatch-read = Opened: the answer was displayed on the other side. Their mail program reported this on { $day } at { $time }.
@@ -56,7 +56,7 @@ dispatch-undelivered = Not arrived: { $why ->
     [attachments] the KIM service for large files did not take them. Please write !retry later, or send fewer or smaller files.
     [unreachable] the mail server of the other side could not be reached for too long. Please write !retry later, or choose another way.
     [blocked] the other side takes nothing from our address. Please call them, or choose another way.
-   *[unknown] the mail server gives no reason. Please call the other side, or choose another way.
+   *[unknown] the report gives no clear reason. Please call the other side, or choose another way.
     } (Reported on { $day } at { $time }. For the report itself, reply to this with !original.)
 dispatch-unreported = Handed over to KIM on { $day } at { $time }. No delivery report has come since; it is not known whether the answer arrived. If it is important, please ask by telephone.
 dispatch-contradicted = Contradictory: one report says that the answer arrived, another one that it did not. Please ask by telephone. If it did not arrive, write !retry. For the last report, reply to this with !original.
@@ -233,8 +233,8 @@ letter-unknown-fields = Unknown KIM fields of the sender, not interpreted here: 
         [one] {" "}(and one more in the !original)
        *[other] {" "}(and { $more } more in the !original)
     }
-letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
-letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
+letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and, as far as it can be read from outside, what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
+letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and, as far as it can be read from outside, what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
 account-trouble = { $side ->
     [inbox] Umstieg cannot fetch from the mailbox of this channel now:
    *[outbox] Answers of this channel are not leaving now:
@@ -285,7 +285,10 @@ letter-service-unknown = { $service ->
 }
 mail-out-of-reach = There is a message in the mailbox that could not be fetched; not even its sender can be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list). If it is fetched later after all, the message appears in its own room.
 mail-too-large = There is a message in the mailbox that is larger than { $limit } MB and was therefore not fetched; not even its sender could be read. It stays there and is not lost. Please look with a mail program or tell your administrator (command there: umstieg parked list).
-automatic-letter = This message was written by a machine, for example as an absence note.
+automatic-letter = { $report ->
+    [yes] This message is an automatic report on what became of a message. It does not fit any answer from these rooms for certain; it may also be about a message from another program, for example the practice's software.
+   *[no] This message was written by a machine, for example as an absence note.
+}
 automatic-note = { $absent ->
         [yes] { $sender } is away and left this automatic note
        *[no] Automatic answer of { $sender }, for example an absence note

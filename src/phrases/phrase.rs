@@ -284,7 +284,10 @@ pub enum Phrase {
     /// Some of it was not sent with it.
     LetterElsewhere,
     UnknownThread,
-    AutomaticLetter,
+    /// A machine wrote it. `is_report`: about a mail, which is none of ours or is not known for sure.
+    AutomaticLetter {
+        is_report: bool,
+    },
     /// Above the words of an absence note, or of another answer of a machine in its author's place.
     /// `again`: how often the same note came since it was told last.
     AutomaticNote {

@@ -4,7 +4,10 @@ use time::OffsetDateTime;
 
 use crate::{
     channel::{AnswersTo, CallerDoubt, Channel, Dialect, ServiceClass},
-    model::{ChannelKind, Correspondent, Defect, KimFields, Letter, NamedAddress, SaidService},
+    model::{
+        ChannelKind, Correspondent, Defect, KimFields, Letter, NamedAddress, ReportSource,
+        SaidService,
+    },
     phrases::{Phrase, Phrases},
     rules::{
         receipts::{self, ReceiptFacts, ReceiptOffer},
@@ -26,7 +29,8 @@ pub(super) fn hints(
     doubt: Option<&CallerDoubt>,
 ) -> Vec<Phrase> {
     let mut hints = Vec::new();
-    if placement == Placement::OpenDespiteClaim {
+    // A report says itself that it fits nothing here.
+    if placement == Placement::OpenDespiteClaim && !is_report(letter) {
         hints.push(Phrase::UnknownThread);
     }
     hints.extend(defects_hints(letter));
@@ -113,9 +117,14 @@ fn defects_hints(letter: &Letter) -> Vec<Phrase> {
         }
     }
     if letter.automatic {
-        hints.push(Phrase::AutomaticLetter);
+        hints.push(Phrase::AutomaticLetter { is_report: is_report(letter) });
     }
     hints
+}
+
+/// Whether a machine tells in it what became of a mail.
+fn is_report(letter: &Letter) -> bool {
+    letter.automatic && letter.report.as_ref().is_some_and(|it| it.source != ReportSource::Absence)
 }
 
 /// Says that a letter is from the channel's own address: a mail of ours came back, or another program

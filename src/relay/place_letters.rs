@@ -193,11 +193,11 @@ async fn is_taken(
         return Ok(false);
     }
     // A fault of a mail of ours bears the same mark as a letter that could not be decrypted.
-    let is_believed = match kim::judge(&line.channel, &new.outer, results) {
+    let is_believed = match kim::judge(&line.channel, stored, &new.outer, results) {
         Some(KimVerdict::Undecrypted(_)) => {
             report.source == ReportSource::KimFault && new.outer.is_encrypted != Some(true)
         }
-        Some(KimVerdict::Withheld(_)) => false,
+        Some(KimVerdict::Withheld(_) | KimVerdict::Unopened) => false,
         Some(KimVerdict::Checked | KimVerdict::Unconfirmed) | None => true,
     };
     if !is_believed {
@@ -305,7 +305,7 @@ async fn place_letter(
     correspondent: &Correspondent,
 ) -> Result<(), StoreError> {
     let (channel, id) = (&line.channel, stored.id);
-    let verdict = kim::judge(channel, &new.outer, &new.read.results);
+    let verdict = kim::judge(channel, stored, &new.outer, &new.read.results);
     let doubt = match verdict {
         Some(KimVerdict::Undecrypted(trouble)) => {
             return kim::place_undecrypted(ctx, line, stored, new, (correspondent, trouble)).await;
@@ -408,7 +408,6 @@ impl Facing<'_> {
     fn hints(&self, line: &Line, stored: &StoredLetter, letter: &Letter) -> Vec<Notice> {
         let channel = &line.channel;
         let (outer, inner) = self.service;
-        let class = letter_hints::class_of(channel, inner);
         let of_letter = letter_hints::hints(
             channel,
             letter,
@@ -420,7 +419,7 @@ impl Facing<'_> {
         scanning::hints(letter, self.scan)
             .into_iter()
             .chain(why_not_whole(line, stored))
-            .chain(kim::unconfirmed_hint(letter, self.verdict, class))
+            .chain(kim::unconfirmed_hint(self.verdict))
             .chain(letter_hints::service_hint(channel, outer, inner))
             .chain(of_letter)
             .map(|hint| notice(line, &hint))

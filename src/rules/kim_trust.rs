@@ -17,6 +17,8 @@ pub enum KimVerdict {
     /// The Clientmodul could not decrypt it. What came is the Clientmodul's word, although it bears
     /// the sender's name; a later fetch may bring the mail.
     Undecrypted(KimTrouble),
+    /// Only its outer head could be had, so nobody has opened it: there is nothing yet to vouch for.
+    Unopened,
 }
 
 /// Judges a letter. `is_encrypted`: whether its outer head says that the Clientmodul has to decrypt it;
@@ -33,12 +35,26 @@ pub fn verdict(is_encrypted: Option<bool>, results: &KimResults) -> KimVerdict {
     }
 }
 
+/// Judges a letter of which only the head was had: its mail is too large, or its server does not hand it
+/// out. That the Clientmodul says nothing of it is no doubt about it.
+pub fn verdict_of_head(is_encrypted: Option<bool>, results: &KimResults) -> KimVerdict {
+    if is_encrypted == Some(true) || results.is_sealed {
+        KimVerdict::Unopened
+    } else {
+        verdict(is_encrypted, results)
+    }
+}
+
 fn judge(results: &KimResults) -> KimVerdict {
     let doubt =
         results.integrity.iter().find(|result| *result != HOLDS).map(|result| doubt(result));
     match doubt {
         // The error is about the signature: the mail itself came, and no later fetch brings another.
         Some(doubt) if results.say_decrypted() => KimVerdict::Withheld(doubt),
+        // Nobody has opened it. A later fetch may bring what is inside.
+        None if results.are_absent() && results.is_sealed => {
+            KimVerdict::Undecrypted(KimTrouble::Other)
+        }
         _ if results.say_undecrypted() => KimVerdict::Undecrypted(trouble(results)),
         _ if !results.say_decrypted() || results.integrity.is_empty() || results.is_cut => {
             KimVerdict::Withheld(KimDoubt::Silent)
@@ -100,7 +116,13 @@ mod tests {
             let words = text.split_whitespace().filter_map(|word| word.strip_prefix(mark));
             words.map(str::to_owned).collect()
         };
-        KimResults { decryption: of("d"), integrity: of("i"), errors: of("e"), is_cut: false }
+        KimResults {
+            decryption: of("d"),
+            integrity: of("i"),
+            errors: of("e"),
+            is_sealed: text.contains("sealed"),
+            is_cut: false,
+        }
     }
 
     #[track_caller]
@@ -147,6 +169,33 @@ mod tests {
         }
         check(None, "", KimVerdict::Unconfirmed);
         check(None, "e4004 e4001", KimVerdict::Unconfirmed);
+    }
+
+    /// The Clientmodul handed out the mail as it lies at the mail service. Where nothing is known of an
+    /// outer head, there may be no Clientmodul at all: then it is a letter with an encrypted file.
+    #[test]
+    fn kim_15_what_is_still_sealed_was_not_decrypted() {
+        check(Some(true), "sealed", KimVerdict::Undecrypted(KimTrouble::Other));
+        check(Some(true), "sealed d03", KimVerdict::Undecrypted(KimTrouble::Konnektor));
+        // It was opened, and another one was inside.
+        check(Some(true), "sealed d00 i01", KimVerdict::Checked);
+        check(Some(true), "sealed d00", KimVerdict::Withheld(KimDoubt::Silent));
+        check(Some(false), "sealed", KimVerdict::Unconfirmed);
+        check(None, "sealed", KimVerdict::Unconfirmed);
+    }
+
+    #[test]
+    fn kim_13_a_head_alone_is_not_doubted_for_what_nobody_could_check() {
+        for (outer, text, expected) in [
+            (Some(true), "", KimVerdict::Unopened),
+            (Some(true), "sealed", KimVerdict::Unopened),
+            (None, "sealed", KimVerdict::Unopened),
+            (None, "", KimVerdict::Unconfirmed),
+            (Some(false), "", KimVerdict::Unconfirmed),
+            (None, "d01", KimVerdict::Undecrypted(KimTrouble::Key)),
+        ] {
+            assert_eq!(verdict_of_head(outer, &results(text)), expected, "{outer:?} {text}");
+        }
     }
 
     #[test]

@@ -192,7 +192,8 @@ async fn within(
     written.map_err(|_| ScanError::BrokenOff)
 }
 
-/// Reads an answer up to its end, which is a zero byte: without it, it may be half of another one.
+/// Reads an answer up to its end, which is a zero byte: without it, it may be half of another one. Where
+/// more comes with it, there are two answers, and which of them is meant nobody knows.
 async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, ScanError> {
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
@@ -205,6 +206,9 @@ async fn read_answer(from: &mut (impl AsyncRead + Unpin)) -> Result<String, Scan
         let end = bytes.iter().position(|byte| *byte == 0);
         answer.extend_from_slice(bytes.get(..end.unwrap_or(read)).unwrap_or_default());
         if answer.len() > ANSWER_BYTES_MAX {
+            return Err(ScanError::NoVerdict);
+        }
+        if end.is_some_and(|end| end + 1 < read) {
             return Err(ScanError::NoVerdict);
         }
         if end.is_some() {

@@ -138,7 +138,7 @@ async fn kim_21_what_only_says_that_it_is_an_absence_note_stays_a_letter() {
     let seen = stage.anna.seen();
     let files = seen.messages().filter(|m| m.body().contains("befund.pdf")).count();
     assert_eq!(files, 2);
-    assert!(saying(&seen, &Phrase::AutomaticLetter).count() >= 1);
+    assert!(saying(&seen, &Phrase::AutomaticLetter { is_report: false }).count() >= 1);
 }
 
 /// The Dienstkennung is all that is published of a provider's note: one without any id is about what left

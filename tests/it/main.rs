@@ -39,6 +39,7 @@ mod heard;
 mod house;
 mod html;
 mod keys_lost;
+mod kim_samples;
 mod kim_sending;
 mod large_files;
 mod layers;

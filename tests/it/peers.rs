@@ -500,7 +500,9 @@ async fn automatic_letters_are_shown_with_a_hint_and_never_answered() {
             .anna
             .wait_for("its hint", |seen| {
                 let mut messages = seen.messages_in(&letter.room_id);
-                messages.find(|m| says(m.body(), &Phrase::AutomaticLetter)).cloned()
+                messages
+                    .find(|m| says(m.body(), &Phrase::AutomaticLetter { is_report: false }))
+                    .cloned()
             })
             .await
             .unwrap();

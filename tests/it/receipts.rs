@@ -4,7 +4,7 @@ use umstieg::phrases::{Phrase, ReceiptStanding};
 use umstieg_world::{
     Clientmodul, JsClient,
     clientmodul::{
-        CmStep, KimDelivery, Mishap, MishapRule, RecipientState, Submission, ready_made,
+        CmJournal, CmStep, KimDelivery, Mishap, MishapRule, RecipientState, Submission, ready_made,
     },
 };
 
@@ -183,4 +183,29 @@ async fn kim_31_no_receipt_goes_to_anybody_but_the_author_of_a_mail_for_people()
     }
     assert_eq!(stage.query("select count(*) from dispatches").await, "0");
     assert_eq!(module.journal().accepted().count(), 0);
+}
+
+/// The letter is deleted from the mailbox as soon as it is in its room; the receipt needs it no more.
+#[tokio::test]
+async fn b98_a_receipt_leaves_after_its_letter_was_deleted_from_the_mailbox() {
+    let module = Clientmodul::start().await.unwrap();
+    module.set_recipient(CLINIC, RecipientState::Usable);
+    let stage = Stage::with(|channels| {
+        let mut kim = channels.into_iter().next().unwrap();
+        kim.more_inbox = "after_relay = \"delete\"\n".to_owned();
+        kim.more_kim.push_str("mailbox = \"owned\"\n");
+        vec![kim.behind(&module).unwrap()]
+    })
+    .await;
+    let practice = &stage.practice;
+    let letter = asking(practice, "q7@kim.local", "Zum Löschen", CLINIC);
+    let uidl = module.deliver(practice, KimDelivery::sealed(&letter)).unwrap();
+    let letter = stage.anna_sees("Zum Löschen").await;
+    let is_gone = |journal: &CmJournal| journal.mail(practice, &uidl).deleted;
+    module.until("the letter is deleted", is_gone).await.unwrap();
+    stage.anna.reply(&letter.room_id, letter.event_id(), "!quittung").await.unwrap();
+    stage.anna_is_told(&of_receipt(HANDED_TO_KIM)).await;
+    let journal = module.until("the receipt", |it| it.accepted().count() == 1).await.unwrap();
+    let receipt = text_of(journal.accepted().next().unwrap());
+    assert!(receipt.contains("Original-Message-ID: <q7@kim.local>"), "{receipt}");
 }

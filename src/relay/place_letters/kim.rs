@@ -4,15 +4,16 @@ use tracing::info;
 
 use super::{FreshLetter, of_a_notice, place_as, superseded};
 use crate::{
-    channel::{Channel, ServiceClass},
+    channel::Channel,
     mail,
     model::{
-        ChannelKind, Correspondent, KeptBack, KimResults, KimTrouble, Letter, LetterId, Notice,
+        ChannelKind, Correspondent, Defect, KeptBack, KimResults, KimTrouble, Letter, LetterId,
+        Notice,
     },
     phrases::Phrase,
     relay::{Ctx, Line, notices::notice},
     rules::{
-        kim_trust::{KimVerdict, verdict},
+        kim_trust::{KimVerdict, verdict, verdict_of_head},
         posts,
     },
     store::{OuterOfLetter, Placing, StoreError, StoredLetter},
@@ -21,46 +22,49 @@ use crate::{
 /// How far a letter is believed; nothing on a fax channel.
 pub(super) fn judge(
     channel: &Channel,
+    stored: &StoredLetter,
     outer: &OuterOfLetter,
     results: &KimResults,
 ) -> Option<KimVerdict> {
-    (channel.kind() == ChannelKind::Kim).then(|| verdict(outer.is_encrypted, results))
+    let is_head = stored.out_of_reach || stored.too_large;
+    let judge = if is_head { verdict_of_head } else { verdict };
+    (channel.kind() == ChannelKind::Kim).then(|| judge(outer.is_encrypted, results))
 }
 
-/// What the Clientmodul added to a letter is taken out of what the room shows. Returns the places of
-/// the files that are left out, and a line that says so.
+/// What the Clientmodul added to a letter is taken out of what the room shows, and so is what it has not
+/// opened. Returns the places of
+/// the files that are left out, and a line that says what the Clientmodul checked. The line stands in
+/// every letter that was checked: newer Clientmodule add nothing, and a letter without the line
+/// must not look like one of less worth, nor the other way round.
 pub(super) fn take_out_additions(
     letter: &mut Letter,
     verdict: Option<KimVerdict>,
 ) -> (Vec<i32>, Option<Phrase>) {
+    // An outer head alone announces a file that only the Clientmodul can open, and that is not there.
+    if verdict == Some(KimVerdict::Unopened) {
+        letter.attachments.clear();
+        letter.defects.retain(|defect| !matches!(defect, Defect::Unopened | Defect::Encrypted));
+    }
     // Of any other mail, the sender wrote them.
     if !matches!(verdict, Some(KimVerdict::Checked | KimVerdict::Withheld(_))) {
         return (Vec::new(), None);
     }
-    let had_note = mail::without_kim_note(&mut letter.body);
+    mail::without_kim_note(&mut letter.body);
     let files = letter.attachments.iter().enumerate();
     let reports: Vec<i32> = files
         .filter(|(_, file)| mail::is_kim_report(file))
         .filter_map(|(place, _)| i32::try_from(place).ok())
         .collect();
-    let is_checked = verdict == Some(KimVerdict::Checked);
-    let line = (is_checked && (had_note || !reports.is_empty()))
+    let line = (verdict == Some(KimVerdict::Checked))
         .then_some(Phrase::LetterChecked { has_report: !reports.is_empty() });
     (reports, line)
 }
 
-/// The hint that nobody vouches for a letter. Reports and absence notes come unencrypted by their
-/// nature, and say already that a machine wrote them.
-pub(super) fn unconfirmed_hint(
-    letter: &Letter,
-    verdict: Option<KimVerdict>,
-    class: Option<ServiceClass>,
-) -> Option<Phrase> {
-    let is_known_to_be = letter.automatic
-        || letter.report.is_some()
-        || matches!(class, Some(ServiceClass::Absence | ServiceClass::Receipt));
-    (verdict == Some(KimVerdict::Unconfirmed) && !is_known_to_be)
-        .then_some(Phrase::LetterUnconfirmed)
+/// The hint that nobody vouches for a letter. Reports and absence notes come unencrypted by their nature,
+/// and get it as well where they are shown as letters: their marks are the sender's own words, and
+/// whoever forges a letter can write them.
+pub(super) fn unconfirmed_hint(verdict: Option<KimVerdict>) -> Option<Phrase> {
+    (verdict == Some(KimVerdict::Unconfirmed)).then_some(Phrase::LetterUnconfirmed)
 }
 
 /// Who a letter says it is from, if that is one.

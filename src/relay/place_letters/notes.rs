@@ -92,7 +92,7 @@ impl AbsenceNote {
         }
         let class = letter_hints::class_of(channel, &new.read.service);
         let Some(about) = absence::answered_by(&new.read.letter, class) else { return Ok(None) };
-        let verdict = kim::judge(channel, &new.outer, &new.read.results);
+        let verdict = kim::judge(channel, stored, &new.outer, &new.read.results);
         if !matches!(verdict, Some(KimVerdict::Checked | KimVerdict::Unconfirmed)) {
             return Ok(None);
         }

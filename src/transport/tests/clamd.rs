@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{UnixListener, UnixStream},
+    net::{TcpListener, UnixListener, UnixStream},
     sync::mpsc,
     task::JoinSet,
 };
@@ -120,6 +120,53 @@ async fn kim_20_only_a_whole_ok_after_the_last_byte_lets_something_pass() {
     }
     let endless: &'static [u8] = Vec::leak(vec![b'x'; 100_000]);
     assert!(matches!(scan(ScannerManner::Says(endless), 10).await, Err(ScanError::NoVerdict)));
+}
+
+/// Answers as clamd's log, its other commands, its other modes and its troubles write them. One that tells
+/// of a trouble is neither clean nor a virus; of two, none counts.
+#[tokio::test]
+async fn b95_words_that_are_no_verdict_pass_for_none() {
+    for answer in [
+        &b"stream: Eicar FOUND\n"[..],
+        b"stream: Eicar FOUND\n\0",
+        b"stream: OK\n\0",
+        b"instream(127.0.0.1@46232): Eicar FOUND\0",
+        b"stream(127.0.0.1@1592): OK\0",
+        b"./4F2A.header/Access denied. ERROR\0",
+        b"stream: Access denied. ERROR\0",
+        b"COMMAND READ TIMED OUT\0",
+        b"stream: OK\0stream: OK\0",
+        b"stream: OK\0stream: Eicar FOUND\0",
+        b"stream: Eicar FOUND\0stream: OK\0",
+    ] {
+        let said = scan(ScannerManner::Says(answer), 1_000).await;
+        assert!(
+            matches!(said, Err(ScanError::NoVerdict | ScanError::BrokenOff)),
+            "{said:?} {}",
+            String::from_utf8_lossy(answer)
+        );
+    }
+}
+
+/// clamd says that it is too much and hangs up, while more is on its way: over TCP, the connection is then
+/// reset, and whoever goes on writing sees only that.
+#[tokio::test]
+async fn b94_what_a_scanner_says_before_it_hangs_up_is_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read_exact(&mut [0; 100_000]).await.unwrap();
+            stream.write_all(b"INSTREAM size limit exceeded. ERROR\0").await.unwrap();
+        }
+    });
+    let address = ScannerAddress::Tcp { host: "127.0.0.1".to_owned(), port };
+    let scanner = VirusScanner { address, ..at(PathBuf::new()) };
+    for _ in 0..20 {
+        let said = scanner.scan_bytes(vec![b'a'; 8 * 1024 * 1024]).await;
+        assert_eq!(said.unwrap(), ScanResult::TooLarge);
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub(super) struct MaildropMail {
     pub inner: Arc<Vec<u8>>,
     /// `None`: it came without encryption and is passed through as it is.
     pub outer: Option<Arc<OuterMail>>,
+    /// What TOP brings of a mail that RETR brings as it was recorded.
+    pub recorded_head: Option<Arc<Vec<u8>>>,
     /// What RETR makes of it, when it is not as for all.
     pub as_read: Option<AsRead>,
     /// When the Fachdienst deletes it, in seconds since 1970.

@@ -259,9 +259,10 @@ impl OpenMaildrop {
     /// The head of the outer mail, however many lines were asked for (A_2041).
     fn top(&self, talk: &CmTalk, mail: &MaildropMail) -> Vec<u8> {
         talk.core.state().journal.use_of(&self.lock.address, &mail.uidl).top += 1;
-        let mail_head = match &mail.outer {
-            Some(outer) => outer.head.as_slice(),
-            None => head::split(&mail.inner).0,
+        let mail_head = match (&mail.recorded_head, &mail.outer) {
+            (Some(recorded), _) => head::split(recorded).0,
+            (None, Some(outer)) => outer.head.as_slice(),
+            (None, None) => head::split(&mail.inner).0,
         };
         several(&[mail_head, b"\r\n"].concat())
     }

@@ -34,6 +34,7 @@ const DAY: i64 = 24 * 60 * 60;
 pub struct KimDelivery {
     mail: Vec<u8>,
     is_sealed: bool,
+    recorded_head: Option<Vec<u8>>,
     as_read: Option<AsRead>,
     kas_size: Option<u64>,
     version: String,
@@ -45,6 +46,7 @@ impl KimDelivery {
         Self {
             mail: head::with_crlf(inner),
             is_sealed: true,
+            recorded_head: None,
             as_read: None,
             kas_size: None,
             version: "1.5".to_owned(),
@@ -55,6 +57,12 @@ impl KimDelivery {
     /// whatever claims to have been checked.
     pub fn plain(mail: &[u8]) -> Self {
         Self { is_sealed: false, ..Self::sealed(mail) }
+    }
+
+    /// A mail as a Clientmodul handed it out once: TOP brings this outer head, RETR these bytes, whatever
+    /// cards and Konnektors do.
+    pub fn recorded(outer_head: &[u8], handed_out: &[u8]) -> Self {
+        Self { recorded_head: Some(head::with_crlf(outer_head)), ..Self::plain(handed_out) }
     }
 
     /// Handed out in its own way, whatever holds for all.
@@ -134,6 +142,7 @@ impl CmState {
             Arc::new(OuterMail::around(&delivery.mail, &facts))
         });
         let mail = MaildropMail {
+            recorded_head: delivery.recorded_head.map(Arc::new),
             uidl: uidl.clone(),
             inner: Arc::new(delivery.mail),
             outer,
