@@ -132,6 +132,8 @@ sentences! {
         NoAnswerInTime { seconds: u64 } = "no-answer-in-time",
         CheckServer = "check-server",
         TrustServer = "trust-server",
+        /// With the certificate that the server showed, by its SHA-256.
+        TrustCertificate { fingerprint: String } = "trust-certificate",
         CheckLogin = "check-login",
         CheckUserName = "check-user-name",
         MailboxBusy = "mailbox-busy",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::wire::Fault;
+use super::{trust::Fingerprint, wire::Fault};
 use crate::model::AccountTrouble;
 
 /// Settings of a server that we refuse to use.
@@ -89,6 +89,14 @@ impl MailServerError {
             Self::UserName { .. } => MailServerErrorKind::UserName,
             Self::Busy { .. } => MailServerErrorKind::Busy,
             Self::Broken { .. } => MailServerErrorKind::Broken,
+        }
+    }
+
+    /// The fingerprint of the certificate that the server showed and that is not trusted.
+    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Tls { source, .. } => source.shown_fingerprint(),
+            _ => None,
         }
     }
 

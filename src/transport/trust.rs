@@ -1,8 +1,11 @@
 //! What we trust, and who we are: certificates.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use rustls::{
+    CertificateError, OtherError,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 use sha2::{Digest, Sha256};
 
 /// Whose certificates we accept from a server.
@@ -88,6 +91,56 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// The server shows a certificate that is not pinned. The error names the fingerprint, so that an
+/// operator can compare it with the one the Clientmodul displays.
+#[derive(thiserror::Error)]
+#[error("the server's certificate has the SHA-256 fingerprint {0}, which is not pinned")]
+pub(super) struct NotPinned(pub(super) Fingerprint);
+
+/// In words: rustls shows the errors it is given by `Debug`.
+impl fmt::Debug for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<NotPinned> for rustls::Error {
+    fn from(error: NotPinned) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    }
+}
+
+/// No authority we trust stands behind the server's certificate, or it is for another name or time.
+#[derive(thiserror::Error)]
+#[error("{why}; the server's certificate has the SHA-256 fingerprint {seen}")]
+pub(super) struct NotTrusted {
+    pub(super) seen: Fingerprint,
+    pub(super) why: CertificateError,
+}
+
+/// In words, for the same reason as [`NotPinned`].
+impl fmt::Debug for NotTrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<NotTrusted> for rustls::Error {
+    fn from(error: NotTrusted) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    }
+}
+
+/// The fingerprint of the certificate that a server showed and that was not trusted, where an error
+/// is about that. An admin compares it with the one the server itself displays.
+pub(super) fn shown_fingerprint(error: &rustls::Error) -> Option<Fingerprint> {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error else {
+        return None;
+    };
+    let seen = why.downcast_ref::<NotPinned>().map(|NotPinned(seen)| *seen);
+    seen.or_else(|| why.downcast_ref::<NotTrusted>().map(|untrusted| untrusted.seen))
 }
 
 /// What we show to a server that asks who we are (mutual TLS). Does not print its key.

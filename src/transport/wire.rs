@@ -15,7 +15,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::fetched::{Basket, Fetched};
+use super::{
+    fetched::{Basket, Fetched},
+    trust::{Fingerprint, shown_fingerprint},
+};
 
 /// A connection, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -53,6 +56,16 @@ pub enum Fault {
     /// whose answer the next byte belongs to.
     #[error("the session is over")]
     Over,
+}
+
+impl Fault {
+    /// The fingerprint of a certificate that the server showed and that is not trusted.
+    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Tls { source } => shown_fingerprint(source),
+            _ => None,
+        }
+    }
 }
 
 impl From<io::Error> for Fault {

@@ -159,6 +159,35 @@ async fn kim_3_a_pin_takes_the_place_of_name_date_and_authority_and_of_nothing_e
     assert!(chain(&error).contains(&tomorrow.pin().to_string()), "{}", chain(&error));
 }
 
+/// The admin compares it with what the Clientmodul displays, and pins it; whatever was trusted so far.
+#[tokio::test]
+async fn kim_3_a_certificate_that_is_not_trusted_is_named_by_its_fingerprint() {
+    let (ours, foreign) = (authority(), authority());
+    let right = identity(&ours, "mail.praxis.example", 2999);
+    let other_name = identity(&ours, "kim.fachdienst.example", 2999);
+    let expired = identity(&ours, "mail.praxis.example", 2021);
+    let cases = [
+        ("unknown issuer", &right, only(&foreign)),
+        ("no authority of the system", &right, ServerTrust::Platform),
+        ("another name", &other_name, only(&ours)),
+        ("expired", &expired, only(&ours)),
+        ("not pinned", &right, ServerTrust::Pins(vec![expired.pin()])),
+    ];
+    for (case, shown, trust) in cases {
+        let account = trusting(trust, TlsMode::Implicit);
+        let error = log_in(&shown.acceptor(), &account).await.unwrap_err();
+        assert_eq!(error.shown_fingerprint(), Some(shown.pin()), "{case}");
+        assert!(chain(&error).contains(&shown.pin().to_string()), "{case}: {}", chain(&error));
+        // What it names is what opens the door.
+        let pinned = trusting(ServerTrust::Pins(vec![shown.pin()]), TlsMode::Implicit);
+        log_in(&shown.acceptor(), &pinned).await.unwrap();
+    }
+    let plain = ScriptedServer::new().say("+OK no TLS here\r\n");
+    let account = trusting(only(&ours), TlsMode::Implicit);
+    let open = async |io| Mailbox::open_over(io, MailboxProtocol::Pop3, &account).await.map(|_| ());
+    assert_eq!(plain.play(open).await.unwrap_err().shown_fingerprint(), None);
+}
+
 #[tokio::test]
 async fn kim_3_the_pinned_certificate_without_its_key_is_worth_nothing() {
     let ours = authority();
