@@ -142,6 +142,7 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
     let value = told(ContextKind::InvalidValue);
     let allowed = told(ContextKind::ValidValue);
     let command = told(ContextKind::InvalidSubcommand);
+    let commands = told(ContextKind::ValidSubcommand);
     let named =
         [("argument", argument.as_str()), ("text", value.as_str()), ("allowed", allowed.as_str())];
     let mut lines = vec![match error.kind() {
@@ -149,6 +150,10 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
         ErrorKind::InvalidSubcommand => german_help("wrong-command", &[("text", command.as_str())]),
+        ErrorKind::MissingSubcommand => german_help(
+            "wrong-no-command",
+            &[("command", command.as_str()), ("allowed", commands.as_str())],
+        ),
         ErrorKind::UnknownArgument => german_help("wrong-argument", &named),
         ErrorKind::InvalidValue if value.is_empty() => german_help("wrong-empty", &named),
         ErrorKind::InvalidValue => german_help("wrong-value", &named),
@@ -163,6 +168,8 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
     if let Some(similar) = similar.iter().find(|similar| !similar.is_empty()) {
         lines.extend(german_help("wrong-similar", &[("text", similar.as_str())]));
     }
-    lines.extend(german_help("wrong-help", &[("command", "umstieg")]));
+    // clap names the command whose own command is missing, with those above it.
+    let helped = if error.kind() == ErrorKind::MissingSubcommand { &command } else { "umstieg" };
+    lines.extend(german_help("wrong-help", &[("command", helped)]));
     Some(lines.join("\n  "))
 }
