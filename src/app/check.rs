@@ -5,7 +5,7 @@ use std::{fmt, fmt::Write as _};
 use crate::{
     model::Language,
     phrases::{AdminPhrase, Phrase, Phrases, Telling},
-    transport::Fingerprint,
+    transport::Untrusted,
 };
 
 /// The result of one probe.
@@ -50,9 +50,9 @@ pub fn is_well(findings: &[Finding]) -> bool {
 }
 
 /// How to trust a server, with the certificate that it showed.
-pub(super) fn trust(shown: Option<Fingerprint>) -> AdminPhrase {
+pub(super) fn trust(shown: Option<&Untrusted>) -> AdminPhrase {
     shown.map_or(AdminPhrase::TrustServer, |shown| AdminPhrase::TrustCertificate {
-        fingerprint: shown.to_string(),
+        fingerprint: shown.seen.to_string(),
     })
 }
 

@@ -71,7 +71,7 @@ pub(super) async fn probe(settings: &Settings) -> Vec<Finding> {
 fn advice(error: &NoListing) -> AdminPhrase {
     match error {
         NoListing::Connect(LdapConnectError::Tls { source, .. }) => {
-            check::trust(source.shown_fingerprint())
+            check::trust(source.untrusted())
         }
         NoListing::Session(DirectoryError::NoSuchBase) => AdminPhrase::CheckBase,
         NoListing::Connect(_) | NoListing::Session(_) | NoListing::Silent => {

@@ -447,7 +447,7 @@ async fn waiting_mails(
 fn advice(error: &MailServerError) -> AdminPhrase {
     match error.kind() {
         MailServerErrorKind::Unreachable => AdminPhrase::CheckServer,
-        MailServerErrorKind::Tls => check::trust(error.shown_fingerprint()),
+        MailServerErrorKind::Tls => check::trust(error.untrusted()),
         MailServerErrorKind::Credentials => AdminPhrase::CheckLogin,
         MailServerErrorKind::UserName => AdminPhrase::CheckUserName,
         MailServerErrorKind::Busy => AdminPhrase::MailboxBusy,

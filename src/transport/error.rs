@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{trust::Fingerprint, wire::Fault};
+use super::{trust::Untrusted, wire::Fault};
 use crate::model::AccountTrouble;
 
 /// Settings of a server that we refuse to use.
@@ -92,10 +92,10 @@ impl MailServerError {
         }
     }
 
-    /// The fingerprint of the certificate that the server showed and that is not trusted.
-    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
+    /// The certificate that the server showed, if it is not trusted.
+    pub fn untrusted(&self) -> Option<&Untrusted> {
         match self {
-            Self::Tls { source, .. } => source.shown_fingerprint(),
+            Self::Tls { source, .. } => source.untrusted(),
             _ => None,
         }
     }

@@ -23,7 +23,7 @@ use super::{
     bare_server::BareServer,
     error::MailServerError,
     server::MailServer,
-    trust::{Fingerprint, NotPinned, NotTrusted, ServerTrust},
+    trust::{Distrust, Fingerprint, ServerTrust, Untrusted},
     wire::{BoxedIo, Fault},
 };
 
@@ -94,16 +94,16 @@ fn by_authority(
     let checks = WebPkiServerVerifier::builder_with_provider(roots, provider)
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
-    Ok(Arc::new(Named { checks }))
+    Ok(Arc::new(ByAuthority { checks }))
 }
 
 /// Trusts by authority, name and date, and names the certificate where it does not.
 #[derive(Debug)]
-struct Named {
+struct ByAuthority {
     checks: Arc<WebPkiServerVerifier>,
 }
 
-impl ServerCertVerifier for Named {
+impl ServerCertVerifier for ByAuthority {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -115,7 +115,7 @@ impl ServerCertVerifier for Named {
         let checked = self.checks.verify_server_cert(certificate, issuers, name, ocsp, now);
         checked.map_err(|error| match error {
             rustls::Error::InvalidCertificate(why) => {
-                NotTrusted { seen: Fingerprint::of(certificate), why }.into()
+                Untrusted { seen: Fingerprint::of(certificate), why: Distrust::from(&why) }.into()
             }
             other => other,
         })
@@ -164,7 +164,7 @@ impl ServerCertVerifier for Pinned {
         if self.pins.contains(&seen) {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(NotPinned(seen).into())
+        Err(Untrusted { seen, why: Distrust::NotPinned }.into())
     }
 
     // A certificate is public: without the proof of its key a pin would be worth nothing.

@@ -93,54 +93,72 @@ impl<'de> serde::Deserialize<'de> for Fingerprint {
     }
 }
 
-/// The server shows a certificate that is not pinned. The error names the fingerprint, so that an
-/// operator can compare it with the one the Clientmodul displays.
-#[derive(thiserror::Error)]
-#[error("the server's certificate has the SHA-256 fingerprint {0}, which is not pinned")]
-pub(super) struct NotPinned(pub(super) Fingerprint);
-
-/// In words: rustls shows the errors it is given by `Debug`.
-impl fmt::Debug for NotPinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<NotPinned> for rustls::Error {
-    fn from(error: NotPinned) -> Self {
-        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
-    }
-}
-
-/// No authority we trust stands behind the server's certificate, or it is for another name or time.
+/// The server showed a certificate that is not trusted. It is named by its fingerprint, so that an admin
+/// can compare it with the one that the Clientmodul displays (KIM-3).
 #[derive(thiserror::Error)]
 #[error("{why}; the server's certificate has the SHA-256 fingerprint {seen}")]
-pub(super) struct NotTrusted {
-    pub(super) seen: Fingerprint,
-    pub(super) why: CertificateError,
+pub struct Untrusted {
+    pub seen: Fingerprint,
+    pub why: Distrust,
 }
 
-/// In words, for the same reason as [`NotPinned`].
-impl fmt::Debug for NotTrusted {
+/// Why a certificate is not trusted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    #[error("it is not pinned")]
+    NotPinned,
+    #[error("no authority that is trusted stands behind it")]
+    NoAuthority,
+    #[error("it is for another name")]
+    OtherName,
+    #[error("it has expired, or is not valid yet")]
+    OutOfDate,
+    /// What rustls has found, in its words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<&CertificateError> for Distrust {
+    fn from(error: &CertificateError) -> Self {
+        match error {
+            // A bad signature: another authority of the same name, as after a Clientmodul made its own anew.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::NoAuthority,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::OtherName
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::OutOfDate,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// In words: rustls shows the errors it is given by `Debug`.
+impl fmt::Debug for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl From<NotTrusted> for rustls::Error {
-    fn from(error: NotTrusted) -> Self {
+impl From<Untrusted> for rustls::Error {
+    fn from(error: Untrusted) -> Self {
         Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
     }
 }
 
-/// The fingerprint of the certificate that a server showed and that was not trusted, where an error
-/// is about that. An admin compares it with the one the server itself displays.
-pub(super) fn shown_fingerprint(error: &rustls::Error) -> Option<Fingerprint> {
-    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) = error else {
-        return None;
-    };
-    let seen = why.downcast_ref::<NotPinned>().map(|NotPinned(seen)| *seen);
-    seen.or_else(|| why.downcast_ref::<NotTrusted>().map(|untrusted| untrusted.seen))
+impl Untrusted {
+    /// What an error says about a certificate that the server showed; nothing if it is about something
+    /// else.
+    pub(super) fn told_by(error: &rustls::Error) -> Option<&Self> {
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
+                why.downcast_ref()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What we show to a server that asks who we are (mutual TLS). Does not print its key.

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     fetched::{Basket, Fetched},
-    trust::{Fingerprint, shown_fingerprint},
+    trust::Untrusted,
 };
 
 /// A connection, encrypted or not.
@@ -59,10 +59,10 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The fingerprint of a certificate that the server showed and that is not trusted.
-    pub fn shown_fingerprint(&self) -> Option<Fingerprint> {
+    /// The certificate that the server showed, if it is not trusted.
+    pub fn untrusted(&self) -> Option<&Untrusted> {
         match self {
-            Self::Tls { source } => shown_fingerprint(source),
+            Self::Tls { source } => Untrusted::told_by(source),
             _ => None,
         }
     }

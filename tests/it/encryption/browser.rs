@@ -65,22 +65,22 @@ async fn kim_13_kim_29_a_browser_shows_a_report_at_an_answer_and_a_letter_before
     let phone = JsClient::login(homeserver, &name, "geheim", JsOptions::default()).await.unwrap();
     let browser = Hydrogen::login(homeserver, &name, "geheim").await.unwrap();
     stage.gateway.start().await.unwrap();
-    let seat = Seat { stage: &stage, module: &module, phone: &phone, browser: &browser };
-    seat.sees_what_reports_say().await;
-    seat.releases_a_letter().await;
+    let desk = Desk { stage: &stage, module: &module, phone: &phone, browser: &browser };
+    desk.sees_what_reports_say().await;
+    desk.releases_a_letter().await;
 }
 
 const CLINIC: &str = "klinik@nord_haus.kim.telematik";
 
 /// Anna at her desk, with her phone beside her.
-struct Seat<'s> {
+struct Desk<'s> {
     stage: &'s Stage,
     module: &'s Clientmodul,
     phone: &'s JsClient,
     browser: &'s Hydrogen,
 }
 
-impl Seat<'_> {
+impl Desk<'_> {
     async fn sees_what_reports_say(&self) {
         let Self { stage, module, phone, browser } = self;
         let words = "Sehr geehrte Kollegin,\n\nbitte um Kontrolle in vier Wochen.";
