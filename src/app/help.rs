@@ -142,7 +142,6 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
     let value = told(ContextKind::InvalidValue);
     let allowed = told(ContextKind::ValidValue);
     let command = told(ContextKind::InvalidSubcommand);
-    let commands = told(ContextKind::ValidSubcommand);
     let named =
         [("argument", argument.as_str()), ("text", value.as_str()), ("allowed", allowed.as_str())];
     let mut lines = vec![match error.kind() {
@@ -150,10 +149,9 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
         ErrorKind::InvalidSubcommand => german_help("wrong-command", &[("text", command.as_str())]),
-        ErrorKind::MissingSubcommand => german_help(
-            "wrong-no-command",
-            &[("command", command.as_str()), ("allowed", commands.as_str())],
-        ),
+        ErrorKind::MissingSubcommand => {
+            german_help("wrong-no-command", &[("command", command.as_str())])
+        }
         ErrorKind::UnknownArgument => german_help("wrong-argument", &named),
         ErrorKind::InvalidValue if value.is_empty() => german_help("wrong-empty", &named),
         ErrorKind::InvalidValue => german_help("wrong-value", &named),
