@@ -42,7 +42,7 @@ pub use mailbox::{Mailbox, MailboxProtocol};
 pub use server::{Login, MailServer, PACE_MIN, ReportsBreak, Timeouts};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
 pub use trust::{
-    ClientCertificate, Fingerprint, ServerTrust, TrustError, certificates, is_server_name,
-    private_key,
+    ClientCertificate, Distrust, Fingerprint, ServerTrust, TrustError, Untrusted, certificates,
+    is_server_name, private_key,
 };
 pub use wire::Fault;

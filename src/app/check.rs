@@ -5,6 +5,7 @@ use std::{fmt, fmt::Write as _};
 use crate::{
     model::Language,
     phrases::{AdminPhrase, Phrase, Phrases, Telling},
+    transport::Untrusted,
 };
 
 /// The result of one probe.
@@ -46,6 +47,13 @@ impl Finding {
 /// Whether nothing failed; warnings are no failures.
 pub fn is_well(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.state != FindingState::Fail)
+}
+
+/// How to trust a server, with the certificate that it showed.
+pub(super) fn trust(shown: Option<&Untrusted>) -> AdminPhrase {
+    shown.map_or(AdminPhrase::TrustServer, |shown| AdminPhrase::TrustCertificate {
+        fingerprint: shown.seen.to_string(),
+    })
 }
 
 /// The findings as a plain-text table, in their order, with a last line that sums up.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::check::Finding;
+use super::check::{self, Finding};
 use crate::{
     channel::{Dialect, KimEnvironment},
     config::{ChannelSettings, DirectorySettings, Settings},
@@ -70,7 +70,9 @@ pub(super) async fn probe(settings: &Settings) -> Vec<Finding> {
 
 fn advice(error: &NoListing) -> AdminPhrase {
     match error {
-        NoListing::Connect(LdapConnectError::Tls { .. }) => AdminPhrase::TrustServer,
+        NoListing::Connect(LdapConnectError::Tls { source, .. }) => {
+            check::trust(source.untrusted())
+        }
         NoListing::Session(DirectoryError::NoSuchBase) => AdminPhrase::CheckBase,
         NoListing::Connect(_) | NoListing::Session(_) | NoListing::Silent => {
             AdminPhrase::CheckDirectory

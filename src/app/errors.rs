@@ -17,7 +17,10 @@ use crate::{
     store::{
         Damaged, Harm, NamesError, OpenError, RekeyError, RenameError, StoreError, seal::Unsealable,
     },
-    transport::{Fault, LdapConnectError, MailServerError, ScanError, ServerSettingsError},
+    transport::{
+        Distrust, Fault, LdapConnectError, MailServerError, ScanError, ServerSettingsError,
+        Untrusted,
+    },
 };
 
 impl Tells for RunError {
@@ -110,6 +113,18 @@ impl Tells for MailServerError {
     }
 }
 
+fn certificate(untrusted: &Untrusted) -> AdminPhrase {
+    let why = match &untrusted.why {
+        Distrust::NotPinned => AdminPhrase::CertificateNotPinned,
+        Distrust::NoAuthority => AdminPhrase::CertificateOfNobody,
+        Distrust::OtherName => AdminPhrase::CertificateOfOther,
+        Distrust::OutOfDate => AdminPhrase::CertificateOutOfDate,
+        Distrust::Other(words) => AdminPhrase::OfOthers { text: words.clone() },
+    };
+    let fingerprint = untrusted.seen.to_string();
+    AdminPhrase::WireUntrusted { why: Box::new(why), fingerprint }
+}
+
 impl Tells for Fault {
     fn telling(&self) -> Telling {
         let sentence = match self {
@@ -117,6 +132,9 @@ impl Tells for Fault {
                 return Telling::from(AdminPhrase::WireFailed).because_of(source);
             }
             Self::Tls { source } => {
+                if let Some(untrusted) = self.untrusted() {
+                    return certificate(untrusted).into();
+                }
                 return Telling::from(AdminPhrase::WireNotSecure).because_of(source);
             }
             Self::Closed => AdminPhrase::WireClosed,

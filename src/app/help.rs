@@ -149,6 +149,9 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
         ErrorKind::InvalidSubcommand => german_help("wrong-command", &[("text", command.as_str())]),
+        ErrorKind::MissingSubcommand => {
+            german_help("wrong-no-command", &[("command", command.as_str())])
+        }
         ErrorKind::UnknownArgument => german_help("wrong-argument", &named),
         ErrorKind::InvalidValue if value.is_empty() => german_help("wrong-empty", &named),
         ErrorKind::InvalidValue => german_help("wrong-value", &named),
@@ -163,6 +166,8 @@ pub fn mistake_in_german(error: &Error) -> Option<String> {
     if let Some(similar) = similar.iter().find(|similar| !similar.is_empty()) {
         lines.extend(german_help("wrong-similar", &[("text", similar.as_str())]));
     }
-    lines.extend(german_help("wrong-help", &[("command", "umstieg")]));
+    // clap names the command whose own command is missing, with those above it.
+    let helped = if error.kind() == ErrorKind::MissingSubcommand { &command } else { "umstieg" };
+    lines.extend(german_help("wrong-help", &[("command", helped)]));
     Some(lines.join("\n  "))
 }

@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use ruma::UserId;
 use tokio::net::TcpListener;
 
-use super::{check::Finding, directory, start};
+use super::{
+    check::{self, Finding},
+    directory, start,
+};
 use crate::{
     channel::{Channel, Dialect},
     config::{ChannelSettings, Settings, Tokens},
@@ -444,7 +447,7 @@ async fn waiting_mails(
 fn advice(error: &MailServerError) -> AdminPhrase {
     match error.kind() {
         MailServerErrorKind::Unreachable => AdminPhrase::CheckServer,
-        MailServerErrorKind::Tls => AdminPhrase::TrustServer,
+        MailServerErrorKind::Tls => check::trust(error.untrusted()),
         MailServerErrorKind::Credentials => AdminPhrase::CheckLogin,
         MailServerErrorKind::UserName => AdminPhrase::CheckUserName,
         MailServerErrorKind::Busy => AdminPhrase::MailboxBusy,

@@ -129,8 +129,9 @@ mails-unknown = { $count ->
 no-answer-in-time = Keine Antwort innerhalb von { $seconds } s
 check-server = Prüfen Sie host, port und tls, bei einem Posteingang auch protocol, und ob der Server läuft
 trust-server = Prüfen Sie tls, und vertrauen Sie dem Zertifikat des Servers mit ca_file oder pin_sha256
-check-login = Prüfen Sie user und password, bei KIM auch die Karte im Terminal und den Aufrufkontext hinter # im Benutzernamen
-check-user-name = Prüfen Sie den Benutzernamen: Bei KIM müssen Mandant, Clientsystem und Arbeitsplatz so heißen wie im Konnektor (user, oder [channel.kim])
+trust-certificate = Vergleichen Sie diesen Fingerabdruck mit dem, den die Verwaltung dieses Servers (bei KIM: des Clientmoduls oder des Konnektors) für sein Zertifikat anzeigt. Stimmen beide überein, tragen Sie ihn bei diesem Server ein: pin_sha256 = ["{ $fingerprint }"] – oder nennen Sie mit ca_file die Stelle, die das Zertifikat ausgestellt hat. Stimmen sie nicht überein, ist es ein anderer Server: Prüfen Sie host und port
+check-login = Prüfen Sie user und password, bei KIM auch, ob die Karte im Terminal steckt und ihre PIN eingegeben ist, und ob die Angaben hinter # im Benutzernamen stimmen (Server des Anbieters, Aufrufkontext)
+check-user-name = Prüfen Sie den Benutzernamen (user, oder [channel.kim]): Bei KIM müssen Mandant, Clientsystem und Arbeitsplatz so heißen wie im Konnektor, und ältere Clientmodule verlangen dazu den Server des Anbieters (pop3_server und smtp_server)
 mailbox-busy = Jemand anders liest dieses Postfach gerade. Prüfen Sie in einer Minute noch einmal
 look-into-mail-server = Sehen Sie im Log des Mailservers nach
 
@@ -197,6 +198,11 @@ mail-server-waits = Die Anmeldung am Mailserver { $host } wurde abgelehnt und wi
 mail-server-busy = Der Mailserver { $host } ist beschäftigt
 mail-server-broke = Das Gespräch mit dem Mailserver { $host } brach ab
 wire-failed = Die Verbindung kam nicht zustande oder brach ab
+wire-untrusted = Gezeigt wurde das Zertifikat mit dem SHA-256-Fingerabdruck { $fingerprint } ({ $why })
+certificate-not-pinned = keines von denen unter pin_sha256
+certificate-of-nobody = von keiner Stelle ausgestellt, der hier vertraut wird
+certificate-of-other = auf einen anderen Namen ausgestellt
+certificate-out-of-date = abgelaufen oder noch nicht gültig
 wire-not-secure = Die Verbindung ist nicht sicher
 wire-closed = Der Server hat die Verbindung beendet
 wire-silent = Der Server hat zu lange geschwiegen

@@ -114,8 +114,9 @@ mails-unknown = { $count } mails, { $unknown } of them would become letters in r
 no-answer-in-time = no answer in { $seconds } s
 check-server = check host, port and tls, for an inbox protocol as well, and that the server runs
 trust-server = check tls, and trust the server's certificate with ca_file or pin_sha256
-check-login = check user and password; for KIM also the card in the terminal and the call context behind # in the user name
-check-user-name = check the user name: for KIM, mandant, client system and workplace must be named as in the Konnektor (user, or [channel.kim])
+trust-certificate = compare this fingerprint with the one that the administration of this server (for KIM: of the Clientmodul or the Konnektor) shows for its certificate. If they agree, write for this server: pin_sha256 = ["{ $fingerprint }"] – or name, with ca_file, the authority that issued the certificate. If they do not agree, it is another server: check host and port
+check-login = check user and password; for KIM also whether the card is in its terminal and its PIN entered, and what is behind # in the user name (the provider's server, the call context)
+check-user-name = check the user name (user, or [channel.kim]): for KIM, mandant, client system and workplace must be named as in the Konnektor, and older Clientmodule want the provider's server as well (pop3_server and smtp_server)
 mailbox-busy = another program is reading this mailbox now; try again in a minute
 look-into-mail-server = look into the mail server's log
 
@@ -182,6 +183,11 @@ mail-server-waits = the account on { $host } was refused, and is not tried again
 mail-server-busy = the mail server { $host } is busy
 mail-server-broke = the dialogue with the mail server { $host } broke off
 wire-failed = the connection failed
+wire-untrusted = what was shown is the certificate with the SHA-256 fingerprint { $fingerprint } ({ $why })
+certificate-not-pinned = none of those in pin_sha256
+certificate-of-nobody = issued by no authority that is trusted here
+certificate-of-other = issued for another name
+certificate-out-of-date = expired, or not valid yet
 wire-not-secure = the connection is not secure
 wire-closed = the server closed the connection
 wire-silent = the server stayed silent for too long

@@ -158,7 +158,7 @@ letter-infected = Der Virenscanner meldet in diesem Brief „{ $virus }“, aber
        *[other] {" "}Seine { $files } Dateien werden vorsorglich nicht gezeigt.
     } Bitte folgen Sie keinem Link aus dem Brief, öffnen Sie ihn auch nicht in einem Mailprogramm, und fragen Sie beim Absender auf einem anderen Weg nach. Der Brief liegt weiter im Postfach; Ihre Systemverwaltung kann ihn dort prüfen.
 file-infected = Die Datei „{ $file }“ wird nicht gezeigt: Der Virenscanner meldet darin „{ $virus }“. Bitte öffnen Sie sie auch nicht in einem Mailprogramm, und bitten Sie den Absender auf einem anderen Weg um eine saubere Datei. Die Nachricht liegt weiter im Postfach; Ihre Systemverwaltung kann sie dort prüfen.
-file-unscanned = Die Datei „{ $file }“ wird nicht gezeigt: Sie ist zu groß für den Virenscanner. Bitte bitten Sie den Absender um eine kleinere Datei oder um mehrere, oder wenden Sie sich an Ihre Systemverwaltung. Die Nachricht liegt weiter im Postfach.
+file-unscanned = Die Datei „{ $file }“ wird nicht gezeigt: Sie ist zu groß für den Virenscanner. Bitte lassen Sie sich vom Absender eine kleinere Datei oder mehrere schicken, oder wenden Sie sich an Ihre Systemverwaltung. Die Nachricht liegt weiter im Postfach.
 file-passed = Die Datei „{ $file }“ wurde nicht auf Viren geprüft: Sie ist zu groß für den Virenscanner. Bitte öffnen Sie sie nur, wenn Sie sie erwartet haben.
 original-infected = Das Original wird nicht herausgegeben: Der Virenscanner meldet darin „{ $virus }“. Die Nachricht liegt weiter im Postfach; bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie sie brauchen.
 original-unscanned = Das Original wird nicht herausgegeben: Es ist zu groß für den Virenscanner. Bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie es brauchen.
@@ -179,23 +179,26 @@ letter-markup = Dieser Brief enthält Wörter, die ein Mailprogramm nicht zeigt,
 letter-cut = Hier steht nur der Anfang dieses Briefs. Den ganzen erhalten Sie, wenn Sie auf den Brief mit !original antworten.
 unknown-thread = Dieser Brief gehört möglicherweise zu einem anderen Vorgang; sicher ist es nicht. Deshalb steht er in einem eigenen Raum. Bitte prüfen Sie selbst, wohin er gehört.
 letter-undecrypted =
-    Das Clientmodul konnte einen Brief nicht entschlüsseln. { $sender ->
+    Ein KIM-Brief ließ sich nicht entschlüsseln. { $why ->
+        [key] Die Karte mit dem Schlüssel (SMC-B oder HBA) ist gesperrt oder steckt nicht. Bitte sehen Sie nach, ob sie im Kartenterminal steckt, und schalten Sie sie frei (PIN).
+        [konnektor] Der Konnektor ist nicht erreichbar. Bitte sehen Sie nach, ob er läuft, und informieren Sie sonst Ihre Systemverwaltung.
+        [attachments] Der Dienst, bei dem große Nachrichten liegen, hat den Inhalt nicht vollständig geliefert. Meist hilft es, zu warten.
+        [version] Der Brief setzt eine neuere KIM-Version voraus. Bitte lassen Sie Ihre Systemverwaltung das KIM-Clientmodul aktualisieren.
+        [large-mails] Der Brief ist groß, und der Empfang großer Nachrichten ist für Ihre Adresse nicht eingeschaltet. Bitte lassen Sie ihn von Ihrer Systemverwaltung einschalten.
+        [form] Die Nachricht ist nicht so verschlüsselt, wie KIM es vorsieht. Bitte fragen Sie beim Absender nach.
+       *[other] Ein genauer Grund ist nicht bekannt. Bitte wenden Sie sich an Ihre Systemverwaltung.
+    }
+    { $sender ->
         [none] Absender: nicht angegeben
        *[other] Absender nach eigener Angabe: { $sender }
     }{ $day ->
         [none] {""}
        *[other] , geschrieben am { $day } um { $time } Uhr
-    }. { $why ->
-        [key] Die Karte mit dem Schlüssel (SMC-B oder HBA) ist gesperrt oder steckt nicht. Bitte schalten Sie sie frei.
-        [konnektor] Der Konnektor ist nicht erreichbar. Bitte prüfen Sie, ob er läuft.
-        [attachments] Der Dienst, bei dem große Nachrichten liegen, hat den Inhalt nicht vollständig geliefert. Meist hilft es, zu warten.
-        [version] Der Brief setzt eine neuere KIM-Version voraus. Bitte lassen Sie das Clientmodul aktualisieren.
-        [large-mails] Der Brief ist groß, und der Empfang großer Nachrichten ist für diese Adresse nicht eingeschaltet. Bitte lassen Sie ihn einschalten.
-        [form] Die Nachricht ist nicht so verschlüsselt, wie KIM es vorsieht. Bitte fragen Sie beim Absender nach.
-       *[other] Einen genauen Grund nennt das Clientmodul nicht. Bitte wenden Sie sich an Ihre Systemverwaltung.
-    } Der Brief liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er in dem Raum, zu dem er gehört.
+    }.
+    Der Brief liegt weiter im Postfach und wird von Zeit zu Zeit wieder abgerufen; gelingt es, erscheint er in dem Raum, zu dem er gehört.
 letter-decrypted =
-    Erledigt: Ein Brief, der sich zuerst nicht entschlüsseln ließ, ist inzwischen entschlüsselt und steht in dem Raum, zu dem er gehört. { $sender ->
+    Erledigt: Ein KIM-Brief, der sich zuerst nicht entschlüsseln ließ, ist inzwischen entschlüsselt und steht in dem Raum, zu dem er gehört.
+    { $sender ->
         [none] Absender: nicht angegeben
        *[other] Absender nach eigener Angabe: { $sender }
     }{ $day ->
@@ -203,41 +206,43 @@ letter-decrypted =
        *[other] , geschrieben am { $day } um { $time } Uhr
     }.
 letter-withheld =
-    Vorsicht: KIM bestätigt diesen Brief nicht. { $sender ->
+    Vorsicht: KIM bestätigt diesen Brief nicht. { $why ->
+        [altered] Der Inhalt oder die Angaben zu Absender und Empfängern stimmen nicht mit dem überein, was unterschrieben wurde.
+        [unsigned] Der Brief ist nicht elektronisch unterschrieben.
+        [certificate] Ob das Zertifikat der elektronischen Unterschrift gültig ist, konnte nicht bestätigt werden.
+        [unclear] Die Prüfung der elektronischen Unterschrift hatte kein klares Ergebnis.
+       *[silent] Ein eindeutiges Ergebnis der Prüfung liegt nicht vor.
+    } Der Inhalt wird deshalb nicht gezeigt.
+    { $sender ->
         [none] Absender: nicht angegeben
        *[other] Absender nach eigener Angabe: { $sender }
     }{ $day ->
         [none] {""}
        *[other] , geschrieben am { $day } um { $time } Uhr
-    }. { $why ->
-        [altered] Der Inhalt oder die Angaben zu Absender und Empfängern stimmen nicht mit dem überein, was unterschrieben wurde.
-        [unsigned] Der Brief trägt keine Signatur.
-        [certificate] Ob das Zertifikat der Signatur gültig ist, konnte nicht bestätigt werden.
-        [unclear] Die Prüfung der Signatur hatte kein klares Ergebnis.
-       *[silent] Das Clientmodul hat kein eindeutiges Ergebnis seiner Prüfung genannt.
-    } Sein Inhalt wird deshalb nicht gezeigt. Bitte fragen Sie auf einem anderen Weg beim Absender nach. Wer hier antworten darf, kann den Inhalt trotzdem zeigen lassen: mit !freigeben als Antwort auf diese Meldung.
+    }.
+    Bitte fragen Sie auf einem anderen Weg beim Absender nach, zum Beispiel am Telefon. Wer hier antworten darf, kann den Inhalt trotzdem zeigen lassen: mit !freigeben als Antwort auf diese Meldung.
 letter-released = Vorsicht, von KIM nicht bestätigt ({ $why ->
         [altered] Inhalt oder Angaben verändert
-        [unsigned] keine Signatur
-        [certificate] Zertifikat nicht bestätigt
+        [unsigned] keine elektronische Unterschrift
+        [certificate] Zertifikat der Unterschrift nicht bestätigt
         [unclear] Prüfung ohne klares Ergebnis
        *[silent] kein eindeutiges Prüfergebnis
     })
-letter-unconfirmed = Dieser Brief kam unverschlüsselt; KIM bestätigt weder Absender noch Inhalt.
-letter-checked = Vom Clientmodul entschlüsselt, Signatur geprüft{ $report ->
-    [yes] {""} (der Prüfbericht ist im !original)
+letter-unconfirmed = Dieser Brief kam unverschlüsselt; KIM bestätigt weder Absender noch Inhalt. Bitte fragen Sie auf einem anderen Weg nach, bevor Sie sich darauf verlassen.
+letter-checked = Von KIM entschlüsselt, Unterschrift geprüft{ $report ->
+    [yes] {""} (der Prüfbericht liegt dem Original bei: !original)
    *[no] {""}
 }
 letter-unknown-fields = Unbekannte KIM-Angaben des Absenders, hier nicht ausgewertet: { $fields }{ $more ->
         [0] {""}
-        [one] {" "}(und eine weitere im !original)
-       *[other] {" "}(und { $more } weitere im !original)
+        [one] {" "}(und eine weitere, siehe !original)
+       *[other] {" "}(und { $more } weitere, siehe !original)
     }
 letter-too-large = Dieser Brief ist größer als { $limit } MB und wurde nicht abgerufen; hier steht nur, von wem er kam und, soweit von außen lesbar, worum es geht. Er liegt weiter im Postfach. Bitte wenden Sie sich an Ihre Systemverwaltung oder bitten Sie den Absender um kleinere Dateien.
 letter-out-of-reach = Dieser Brief ließ sich nicht aus dem Postfach abrufen; hier steht nur, von wem er kam und, soweit von außen lesbar, worum es geht. Er liegt weiter im Postfach. Der Abruf wird von Zeit zu Zeit wieder versucht; gelingt er, erscheint der Brief hier. Bitte sehen Sie bis dahin mit einem Mailprogramm nach, bitten Sie den Absender, ihn noch einmal zu schicken, oder wenden Sie sich an Ihre Systemverwaltung (Befehl dort: umstieg parked list).
 account-trouble = { $side ->
-    [inbox] Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen:
-   *[outbox] Antworten dieses Kanals gehen zurzeit nicht hinaus:
+    [inbox] Umstieg kann das Postfach, zu dem dieser Raum gehört, zurzeit nicht abrufen:
+   *[outbox] Antworten über das Postfach, zu dem dieser Raum gehört, gehen zurzeit nicht hinaus:
     } { $trouble ->
     [login] Der Mailserver lehnt die Anmeldung ab. { $kim ->
         [yes] Bitte sehen Sie nach, ob die Praxiskarte (SMC-B) steckt und freigeschaltet ist (PIN). Ist sie das, lassen Sie bitte Ihre Systemverwaltung Benutzername und Passwort prüfen.
@@ -258,8 +263,8 @@ account-trouble = { $side ->
    *[outbox] Was hinaus soll, wartet; bei jeder Antwort steht in ihrem Raum, was daraus wird.
     }
 account-works = { $side ->
-    [inbox] Umstieg kann das Postfach dieses Kanals wieder abrufen. Sie müssen nichts tun.
-   *[outbox] Die Anmeldung am Mailserver gelingt wieder: Wartende Antworten dieses Kanals gehen von selbst hinaus.
+    [inbox] Umstieg kann das Postfach, zu dem dieser Raum gehört, wieder abrufen. Sie müssen nichts tun.
+   *[outbox] Die Anmeldung am Mailserver gelingt wieder: Antworten über das Postfach, zu dem dieser Raum gehört, gehen von selbst hinaus. Sie müssen nichts tun.
     }
 letter-for-machines =
     Diese KIM-Nachricht ist { $application ->
@@ -376,12 +381,12 @@ trust-not-yourself = Die eigene Verschlüsselung kann niemand selbst bestätigen
 trust-not-asked = In diesem Raum wird jedem Gerät eines Mitglieds geglaubt; es gibt nichts zu bestätigen.
 retry-may-double = Die Antwort wird noch einmal übergeben. War der erste Versuch doch angekommen, erhält die Gegenseite sie doppelt.
 caller-confirmed = Danke, die Nummer ist bestätigt. Bitte schicken Sie Ihre Antwort jetzt noch einmal.
-nothing-to-release = Hier gibt es nichts freizugeben.
+nothing-to-release = Hier gibt es nichts freizugeben: Zu dieser Nachricht wird kein Inhalt zurückgehalten.
 release-answers-warning = Bitte antworten Sie mit !freigeben auf die Warnung selbst, damit klar ist, welcher Brief gemeint ist.
 released-by = { $member } hat den Inhalt dieses Briefs freigegeben. Bitte verlassen Sie sich nicht auf Absender und Inhalt, bevor sie auf einem anderen Weg bestätigt sind.
 original-withheld = Der Inhalt dieses Briefs wird nicht gezeigt, weil KIM ihn nicht bestätigt. Das Original gibt es erst, nachdem ihn jemand mit !freigeben freigegeben hat.
 receipt-not-asked = Zu diesem Brief lässt sich keine Lesebestätigung senden: Der Absender bittet nicht darum, oder es ist nicht sicher, an wen sie ginge. Sie können ihm stattdessen antworten.
-receipt-asked = { $member } bestätigt dem Absender, dass dieser Brief hier angezeigt wurde. Was aus der Lesebestätigung wird, steht gleich hier.
+receipt-asked = { $member } bestätigt dem Absender, dass dieser Brief hier angezeigt wurde (Lesebestätigung). Was aus der Lesebestätigung wird, steht gleich hier.
 receipt-before = { $standing ->
     [under-way] Die Lesebestätigung zu diesem Brief ist schon unterwegs; veranlasst hat sie { $member }.
     [failed] Die Lesebestätigung zu diesem Brief hat { $member } schon veranlasst, aber sie ist nicht angekommen. Mit !erneut wird sie noch einmal gesendet.
@@ -390,7 +395,7 @@ receipt-before = { $standing ->
     }
 receipt-subject = Lesebestätigung: { $subject }
 receipt-words = Ihre Nachricht wurde bei uns angezeigt. Diese Bestätigung hat eine Person veranlasst. Sie sagt nicht, dass der Inhalt gelesen, verstanden oder bearbeitet wurde.
-nothing-to-confirm = Hier gibt es nichts zu bestätigen.
+nothing-to-confirm = Hier gibt es nichts zu bestätigen: Auf eine Bestätigung wartet in diesem Raum keine Faxnummer.
 
 # Namen
 room-name = { $label } · Vorgang { $number }

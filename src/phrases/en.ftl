@@ -179,23 +179,26 @@ letter-markup = This letter contains words that a mail program does not show, or
 letter-cut = This is only the beginning of the letter. You receive all of it when you reply to the letter with !original.
 unknown-thread = This letter may belong to another matter; it is not certain. So it has its own room. Please check yourself where it belongs.
 letter-undecrypted =
-    The Clientmodul could not decrypt a letter. { $sender ->
+    A KIM letter could not be decrypted. { $why ->
+        [key] The card with the key (SMC-B or HBA) is locked or missing. Please check that it is in the card terminal, and unlock it (PIN).
+        [konnektor] The Konnektor cannot be reached. Please check whether it is up, and otherwise tell your administrator.
+        [attachments] The service that keeps large messages did not deliver all of the content. Mostly, it helps to wait.
+        [version] The letter needs a newer version of KIM. Please have your administrator update the KIM Clientmodul.
+        [large-mails] The letter is large, and receiving large messages is not switched on for your address. Please have your administrator switch it on.
+        [form] The message is not encrypted as KIM requires. Please ask the sender.
+       *[other] The exact reason is not known. Please tell your administrator.
+    }
+    { $sender ->
         [none] Sender: not given
        *[other] Sender by its own account: { $sender }
     }{ $day ->
         [none] {""}
        *[other] , written on { $day } at { $time }
-    }. { $why ->
-        [key] The card with the key (SMC-B or HBA) is locked or missing. Please unlock it.
-        [konnektor] The Konnektor cannot be reached. Please check whether it is up.
-        [attachments] The service that keeps large messages did not deliver all of the content. Mostly, it helps to wait.
-        [version] The letter needs a newer version of KIM. Please have the Clientmodul updated.
-        [large-mails] The letter is large, and receiving large messages is not switched on for this address. Please have it switched on.
-        [form] The message is not encrypted as KIM requires. Please ask the sender.
-       *[other] The Clientmodul gives no exact reason. Please tell your administrator.
-    } The letter stays in the mailbox and is fetched again now and then; when that works, it appears in the room it belongs to.
+    }.
+    The letter stays in the mailbox and is fetched again now and then; when that works, it appears in the room it belongs to.
 letter-decrypted =
-    Done: a letter that could not be decrypted at first has been decrypted, and is in the room it belongs to. { $sender ->
+    Done: a KIM letter that could not be decrypted at first has been decrypted, and is in the room it belongs to.
+    { $sender ->
         [none] Sender: not given
        *[other] Sender by its own account: { $sender }
     }{ $day ->
@@ -203,41 +206,43 @@ letter-decrypted =
        *[other] , written on { $day } at { $time }
     }.
 letter-withheld =
-    Caution: KIM does not confirm this letter. { $sender ->
+    Caution: KIM does not confirm this letter. { $why ->
+        [altered] The content, or what it says about its sender and recipients, is not what was signed.
+        [unsigned] The letter bears no signature.
+        [certificate] Whether the certificate of the signature is valid could not be confirmed.
+        [unclear] The check of the signature had no clear result.
+       *[silent] There is no clear result of the check.
+    } So its content is not shown.
+    { $sender ->
         [none] Sender: not given
        *[other] Sender by its own account: { $sender }
     }{ $day ->
         [none] {""}
        *[other] , written on { $day } at { $time }
-    }. { $why ->
-        [altered] The content, or what it says about its sender and recipients, is not what was signed.
-        [unsigned] The letter bears no signature.
-        [certificate] Whether the certificate of the signature is valid could not be confirmed.
-        [unclear] The check of the signature had no clear result.
-       *[silent] The Clientmodul gave no clear result of its check.
-    } So its content is not shown. Please ask the sender in another way. Anyone who may answer here can have the content shown all the same: with !release, as a reply to this message.
+    }.
+    Please ask the sender in another way, for example by telephone. Anyone who may answer here can have the content shown all the same: with !release, as a reply to this message.
 letter-released = Caution, not confirmed by KIM ({ $why ->
         [altered] content or details altered
         [unsigned] no signature
-        [certificate] certificate not confirmed
+        [certificate] certificate of the signature not confirmed
         [unclear] no clear result of the check
-       *[silent] the check gave no result
+       *[silent] no clear result of the check
     })
-letter-unconfirmed = This letter came unencrypted; KIM confirms neither sender nor content.
-letter-checked = Decrypted by the Clientmodul, signature checked{ $report ->
-    [yes] {""} (the report is in the !original)
+letter-unconfirmed = This letter came unencrypted; KIM confirms neither sender nor content. Please ask in another way before you rely on it.
+letter-checked = Decrypted by KIM, signature checked{ $report ->
+    [yes] {""} (the report is with the original: !original)
    *[no] {""}
 }
 letter-unknown-fields = Unknown KIM fields of the sender, not interpreted here: { $fields }{ $more ->
         [0] {""}
-        [one] {" "}(and one more in the !original)
-       *[other] {" "}(and { $more } more in the !original)
+        [one] {" "}(and one more, see !original)
+       *[other] {" "}(and { $more } more, see !original)
     }
 letter-too-large = This letter is larger than { $limit } MB and was not fetched; here is only who sent it and, as far as it can be read from outside, what it is about. It is still in the mailbox. Please tell your administrator, or ask the sender for smaller files.
 letter-out-of-reach = This letter could not be fetched from the mailbox; here is only who sent it and, as far as it can be read from outside, what it is about. It stays in the mailbox. Fetching it is tried again now and then; when that works, the letter appears here. Until then please look with a mail program, ask the sender to send it once more, or tell your administrator (command there: umstieg parked list).
 account-trouble = { $side ->
-    [inbox] Umstieg cannot fetch from the mailbox of this channel now:
-   *[outbox] Answers of this channel are not leaving now:
+    [inbox] Umstieg cannot fetch now from the mailbox that this room belongs to:
+   *[outbox] Answers through the mailbox that this room belongs to are not leaving now:
     } { $trouble ->
     [login] The mail server refuses the login. { $kim ->
         [yes] Please check that the practice card (SMC-B) is in the terminal and unlocked (PIN). If it is, please have your administrator check user name and password.
@@ -258,8 +263,8 @@ account-trouble = { $side ->
    *[outbox] What shall leave waits; the room of each answer says what becomes of it.
     }
 account-works = { $side ->
-    [inbox] Umstieg can fetch from the mailbox of this channel again. You need not do anything.
-   *[outbox] The login at the mail server works again: answers of this channel that wait leave by themselves.
+    [inbox] Umstieg can fetch again from the mailbox that this room belongs to. You need not do anything.
+   *[outbox] The login at the mail server works again: answers through the mailbox that this room belongs to leave by themselves. You need not do anything.
     }
 letter-for-machines =
     This KIM message is { $application ->
@@ -376,12 +381,12 @@ trust-not-yourself = You cannot confirm your own encryption. Please ask another 
 trust-not-asked = In this room every device of a member is believed; there is nothing to confirm.
 retry-may-double = The answer is being handed over once more. If the first attempt did arrive, the other side receives it twice.
 caller-confirmed = Thank you, the number is confirmed. Please send your answer again now.
-nothing-to-release = There is nothing to release here.
+nothing-to-release = There is nothing to release here: no content is held back for this message.
 release-answers-warning = Please reply with !release to the warning itself, so that it is clear which letter is meant.
 released-by = { $member } released the content of this letter. Please do not rely on its sender and content before they are confirmed in another way.
 original-withheld = The content of this letter is not shown because KIM does not confirm it. The original is available once somebody has released it with !release.
 receipt-not-asked = No receipt can be sent for this letter: its sender does not ask for one, or it is not certain to whom it would go. You can answer the letter instead.
-receipt-asked = { $member } confirms to the sender that this letter was shown here. What becomes of the receipt follows here.
+receipt-asked = { $member } confirms to the sender that this letter was shown here (receipt). What becomes of the receipt follows here.
 receipt-before = { $standing ->
     [under-way] The receipt for this letter is under way already; { $member } asked for it.
     [failed] { $member } had the receipt for this letter sent before, but it did not arrive. !retry sends it once more.
@@ -390,7 +395,7 @@ receipt-before = { $standing ->
     }
 receipt-subject = Receipt: { $subject }
 receipt-words = Your message was displayed here. A person decided to send this confirmation. It does not say that the content was read, understood or acted upon.
-nothing-to-confirm = There is nothing to confirm here.
+nothing-to-confirm = There is nothing to confirm here: no fax number in this room waits for it.
 
 # Names
 room-name = { $label } · Matter { $number }

@@ -95,6 +95,7 @@ parked-drop-id = Die Nummer aus `umstieg parked list`
 
 # Was an der Befehlszeile falsch ist
 wrong-command = Den Befehl „{ $text }“ gibt es nicht.
+wrong-no-command = Hinter „{ $command }“ fehlt ein Befehl; die Hilfe zeigt, welche es gibt.
 wrong-argument = „{ $argument }“ gibt es hier nicht.
 wrong-value = „{ $text }“ ist kein Wert für { $argument }. Erlaubt ist: { $allowed }
 wrong-form = „{ $text }“ ist kein Wert für { $argument }: Dort gehört eine Zahl hin.

@@ -474,15 +474,34 @@ fn kim_6_every_trouble_of_an_account_says_what_to_do() {
             trouble: AccountTrouble::Settings,
             is_kim: true,
         },
-        "Umstieg kann das Postfach dieses Kanals zurzeit nicht abrufen: Der Mailserver kann mit dem \
-         Benutzernamen nichts anfangen. Bitte lassen Sie Ihre Systemverwaltung die Einstellungen \
-         prüfen, auch Mandant, Clientsystem und Arbeitsplatz im Konnektor. Was für Sie ankommt, \
-         bleibt so lange im Postfach.",
+        "Umstieg kann das Postfach, zu dem dieser Raum gehört, zurzeit nicht abrufen: Der Mailserver \
+         kann mit dem Benutzernamen nichts anfangen. Bitte lassen Sie Ihre Systemverwaltung die \
+         Einstellungen prüfen, auch Mandant, Clientsystem und Arbeitsplatz im Konnektor. Was für Sie \
+         ankommt, bleibt so lange im Postfach.",
     );
 }
 
 fn check(phrase: Phrase, german: &str) {
     assert_eq!(Phrases::say(Language::German, &phrase), german);
+}
+
+/// Who reads it at the front desk sees at once what is wrong, whose letter it is, and what to do: a line
+/// each, and no word that only admins know.
+#[test]
+fn kim_13_a_warning_about_a_letter_has_a_line_for_each_thing() {
+    check(
+        Phrase::LetterWithheld {
+            doubt: KimDoubt::Certificate,
+            sender: Some("klinik@nord.kim.telematik".to_owned()),
+            at: None,
+        },
+        "Vorsicht: KIM bestätigt diesen Brief nicht. Ob das Zertifikat der elektronischen Unterschrift \
+         gültig ist, konnte nicht bestätigt werden. Der Inhalt wird deshalb nicht gezeigt.\n\
+         Absender nach eigener Angabe: klinik@nord.kim.telematik.\n\
+         Bitte fragen Sie auf einem anderen Weg beim Absender nach, zum Beispiel am Telefon. Wer hier \
+         antworten darf, kann den Inhalt trotzdem zeigen lassen: mit !freigeben als Antwort auf diese \
+         Meldung.",
+    );
 }
 
 #[test]

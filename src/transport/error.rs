@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::wire::Fault;
+use super::{trust::Untrusted, wire::Fault};
 use crate::model::AccountTrouble;
 
 /// Settings of a server that we refuse to use.
@@ -89,6 +89,14 @@ impl MailServerError {
             Self::UserName { .. } => MailServerErrorKind::UserName,
             Self::Busy { .. } => MailServerErrorKind::Busy,
             Self::Broken { .. } => MailServerErrorKind::Broken,
+        }
+    }
+
+    /// The certificate that the server showed, if it is not trusted.
+    pub fn untrusted(&self) -> Option<&Untrusted> {
+        match self {
+            Self::Tls { source, .. } => source.untrusted(),
+            _ => None,
         }
     }
 

@@ -5,15 +5,14 @@
 //! then is its name not checked. rustls has no brainpool curves: a server whose certificate uses
 //! one cannot be reached.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
@@ -24,7 +23,7 @@ use super::{
     bare_server::BareServer,
     error::MailServerError,
     server::MailServer,
-    trust::{Fingerprint, ServerTrust},
+    trust::{Distrust, Fingerprint, ServerTrust, Untrusted},
     wire::{BoxedIo, Fault},
 };
 
@@ -55,19 +54,18 @@ fn client_config(server: &BareServer<'_>) -> Result<ClientConfig, rustls::Error>
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let builder = match server.trust {
-        ServerTrust::Platform => builder.with_root_certificates(platform_authorities()),
+    let verifier: Arc<dyn ServerCertVerifier> = match server.trust {
+        ServerTrust::Platform => by_authority(platform_authorities(), provider)?,
         ServerTrust::Authorities(authorities) => {
             let mut roots = RootCertStore::empty();
             for authority in authorities {
                 roots.add(authority.clone())?;
             }
-            builder.with_root_certificates(roots)
+            by_authority(Arc::new(roots), provider)?
         }
-        ServerTrust::Pins(pins) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Pinned { pins: pins.clone(), provider })),
+        ServerTrust::Pins(pins) => Arc::new(Pinned { pins: pins.clone(), provider }),
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match server.client_certificate {
         Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
         None => Ok(builder.with_no_client_auth()),
@@ -88,24 +86,69 @@ fn platform_authorities() -> Arc<RootCertStore> {
     Arc::clone(AUTHORITIES.get_or_init(read))
 }
 
+/// As rustls checks by itself; only its error says more.
+fn by_authority(
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    let checks = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    Ok(Arc::new(ByAuthority { checks }))
+}
+
+/// Trusts by authority, name and date, and names the certificate where it does not.
+#[derive(Debug)]
+struct ByAuthority {
+    checks: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for ByAuthority {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let checked = self.checks.verify_server_cert(certificate, issuers, name, ocsp, now);
+        checked.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(why) => {
+                Untrusted { seen: Fingerprint::of(certificate), why: Distrust::from(&why) }.into()
+            }
+            other => other,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.checks.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.checks.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.checks.supported_verify_schemes()
+    }
+}
+
 /// Accepts the pinned certificates and proves that the server holds the key.
 #[derive(Debug)]
 struct Pinned {
     pins: Vec<Fingerprint>,
     provider: Arc<CryptoProvider>,
-}
-
-/// The server shows a certificate that is not pinned. The error names the fingerprint, so that an
-/// operator can compare it with the one the Clientmodul displays.
-#[derive(thiserror::Error)]
-#[error("the server's certificate has the SHA-256 fingerprint {0}, which is not pinned")]
-struct NotPinned(Fingerprint);
-
-/// In words: rustls shows the errors it is given by `Debug`.
-impl fmt::Debug for NotPinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 impl ServerCertVerifier for Pinned {
@@ -121,8 +164,7 @@ impl ServerCertVerifier for Pinned {
         if self.pins.contains(&seen) {
             return Ok(ServerCertVerified::assertion());
         }
-        let reason = CertificateError::Other(OtherError(Arc::new(NotPinned(seen))));
-        Err(rustls::Error::InvalidCertificate(reason))
+        Err(Untrusted { seen, why: Distrust::NotPinned }.into())
     }
 
     // A certificate is public: without the proof of its key a pin would be worth nothing.

@@ -1,8 +1,11 @@
 //! What we trust, and who we are: certificates.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use rustls::{
+    CertificateError, OtherError,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
 use sha2::{Digest, Sha256};
 
 /// Whose certificates we accept from a server.
@@ -87,6 +90,74 @@ impl fmt::Debug for Fingerprint {
 impl<'de> serde::Deserialize<'de> for Fingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The server showed a certificate that is not trusted. It is named by its fingerprint, so that an admin
+/// can compare it with the one that the Clientmodul displays (KIM-3).
+#[derive(thiserror::Error)]
+#[error("{why}; the server's certificate has the SHA-256 fingerprint {seen}")]
+pub struct Untrusted {
+    pub seen: Fingerprint,
+    pub why: Distrust,
+}
+
+/// Why a certificate is not trusted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    #[error("it is not pinned")]
+    NotPinned,
+    #[error("no authority that is trusted stands behind it")]
+    NoAuthority,
+    #[error("it is for another name")]
+    OtherName,
+    #[error("it has expired, or is not valid yet")]
+    OutOfDate,
+    /// What rustls has found, in its words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<&CertificateError> for Distrust {
+    fn from(error: &CertificateError) -> Self {
+        match error {
+            // A bad signature: another authority of the same name, as after a Clientmodul made its own anew.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::NoAuthority,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::OtherName
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::OutOfDate,
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// In words: rustls shows the errors it is given by `Debug`.
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Untrusted> for rustls::Error {
+    fn from(error: Untrusted) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    }
+}
+
+impl Untrusted {
+    /// What an error says about a certificate that the server showed; nothing if it is about something
+    /// else.
+    pub(super) fn told_by(error: &rustls::Error) -> Option<&Self> {
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
+                why.downcast_ref()
+            }
+            _ => None,
+        }
     }
 }
 

@@ -15,7 +15,10 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::fetched::{Basket, Fetched};
+use super::{
+    fetched::{Basket, Fetched},
+    trust::Untrusted,
+};
 
 /// A connection, encrypted or not.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -53,6 +56,16 @@ pub enum Fault {
     /// whose answer the next byte belongs to.
     #[error("the session is over")]
     Over,
+}
+
+impl Fault {
+    /// The certificate that the server showed, if it is not trusted.
+    pub fn untrusted(&self) -> Option<&Untrusted> {
+        match self {
+            Self::Tls { source } => Untrusted::told_by(source),
+            _ => None,
+        }
+    }
 }
 
 impl From<io::Error> for Fault {

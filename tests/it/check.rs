@@ -256,7 +256,7 @@ async fn check_says_of_each_thing_that_is_wrong_what_to_do() {
             format!("ca_file = {ca}"),
             format!("ca_file = {}", quoted(&other_ca.display().to_string())),
             "inbox kim",
-            "trust the server's certificate",
+            "pin_sha256 = [\"",
         ),
         (
             "outbox-port",

@@ -18,9 +18,9 @@ use crate::{
     model::{AccountTrouble, Envelope, MailAddress, Outcome, Reached},
     rules::accounts::{AccountSight, sight_of},
     transport::{
-        ClientCertificate, Fingerprint, MailServer, MailServerError, MailServerErrorKind, Mailbox,
-        MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, certificates, private_key,
-        probe_login,
+        ClientCertificate, Distrust, Fingerprint, MailServer, MailServerError, MailServerErrorKind,
+        Mailbox, MailboxProtocol, ServerSettingsError, ServerTrust, TlsMode, certificates,
+        private_key, probe_login,
         smtp::{probe_login_over, submit_over},
         submit,
         wire::BoxedIo,
@@ -157,6 +157,36 @@ async fn kim_3_a_pin_takes_the_place_of_name_date_and_authority_and_of_nothing_e
 
     let error = log_in(&tomorrow.acceptor(), &pinned(&[today.pin()])).await.unwrap_err();
     assert!(chain(&error).contains(&tomorrow.pin().to_string()), "{}", chain(&error));
+}
+
+/// The admin compares it with what the Clientmodul displays, and pins it; whatever was trusted so far.
+#[tokio::test]
+async fn kim_3_a_certificate_that_is_not_trusted_is_named_by_its_fingerprint() {
+    let (ours, foreign) = (authority(), authority());
+    let right = identity(&ours, "mail.praxis.example", 2999);
+    let other_name = identity(&ours, "kim.fachdienst.example", 2999);
+    let expired = identity(&ours, "mail.praxis.example", 2021);
+    let cases = [
+        (Distrust::NoAuthority, &right, only(&foreign)),
+        (Distrust::NoAuthority, &right, ServerTrust::Platform),
+        (Distrust::OtherName, &other_name, only(&ours)),
+        (Distrust::OutOfDate, &expired, only(&ours)),
+        (Distrust::NotPinned, &right, ServerTrust::Pins(vec![expired.pin()])),
+    ];
+    for (why, shown, trust) in cases {
+        let account = trusting(trust, TlsMode::Implicit);
+        let error = log_in(&shown.acceptor(), &account).await.unwrap_err();
+        let untrusted = error.untrusted().unwrap();
+        assert_eq!((&untrusted.why, untrusted.seen), (&why, shown.pin()));
+        assert!(chain(&error).contains(&shown.pin().to_string()), "{}", chain(&error));
+        // What it names is what opens the door.
+        let pinned = trusting(ServerTrust::Pins(vec![shown.pin()]), TlsMode::Implicit);
+        log_in(&shown.acceptor(), &pinned).await.unwrap();
+    }
+    let plain = ScriptedServer::new().say("+OK no TLS here\r\n");
+    let account = trusting(only(&ours), TlsMode::Implicit);
+    let open = async |io| Mailbox::open_over(io, MailboxProtocol::Pop3, &account).await.map(|_| ());
+    assert!(plain.play(open).await.unwrap_err().untrusted().is_none());
 }
 
 #[tokio::test]

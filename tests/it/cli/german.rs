@@ -231,6 +231,12 @@ fn a_wrong_command_line_is_named_in_german() {
         let is_short_help = words.is_empty() && said.contains("Befehle:");
         assert!(said.contains(expected) || is_short_help, "{expected}: {said}");
     }
+    // Where the environment names the settings, as for whoever runs several commands.
+    let environment = [("LANG", "de"), ("UMSTIEG_SETTINGS", "umstieg.toml")];
+    let (code, _, said) = told(&run(directory.path(), &environment, &["kim"]));
+    assert_eq!(code, Some(2));
+    assert!(said.contains("„umstieg kim“ fehlt ein Befehl"), "{said}");
+    assert!(said.contains("Hilfe: umstieg kim --help"), "{said}");
     // A language there is not: clear in either.
     let output = run(directory.path(), &[], &["--lang", "fr", "check"]);
     let (code, _, said) = told(&output);

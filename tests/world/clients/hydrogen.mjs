@@ -13,7 +13,12 @@ const { chromium } = await import("playwright-core");
 
 // A busy machine may take a minute for what takes seconds.
 const PATIENCE_MS = 60_000;
-const VIEW = { width: 1200, height: 800 };
+// As at a practice's desk: the gateway writes times of day as they are there.
+const PAGE = {
+    viewport: { width: 1200, height: 800 },
+    locale: "de-DE",
+    timezoneId: "Europe/Berlin",
+};
 const KINDS = {
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
@@ -50,7 +55,7 @@ const commands = {
         // No sandbox: root may not have one, and the page is ours.
         const options = { handleSIGTERM: false, args: ["--no-sandbox"] };
         browser = await chromium.launch({ executablePath: program, ...options });
-        page = await browser.newPage({ viewport: VIEW });
+        page = await browser.newPage(PAGE);
         page.setDefaultTimeout(PATIENCE_MS);
         page.on("pageerror", (error) => console.error("page:", error));
         page.on("console", (line) => line.type() === "error" && console.error("page:", line.text()));

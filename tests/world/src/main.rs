@@ -151,7 +151,7 @@ async fn clientmodul() -> Result<ExitCode> {
         ports.control
     ));
     tell(&format!(
-        r#"  echo '{{"deliver":{{"to":"{ADDRESS}","kind":"chat","text":"Guten Tag"}}}}' | nc -q1 127.0.0.1 {}"#,
+        r#"  echo '{{"deliver":{{"to":"{ADDRESS}","kind":"chat","text":"Guten Tag"}}}}' | nc -q1 127.0.0.1 {}   (nc: apt-get install netcat-openbsd)"#,
         ports.control
     ));
     tell(&format!(r#"  {{"card":{{"address":"{ADDRESS}","state":"locked"}}}}"#));
