@@ -273,6 +273,7 @@ impl Phrase {
             Self::NotASpeaker => plain("not-a-speaker"),
             Self::UnknownFaxNotAnswerable => plain("unknown-fax-not-answerable"),
             Self::CallerNotConfirmed => plain("caller-not-confirmed"),
+            Self::AnswerToWithheld => plain("answer-to-withheld"),
             Self::MessageNotTransferable => plain("message-not-transferable"),
             Self::FileNotFaxable { file_name } => {
                 with("file-not-faxable", "file", foreign(file_name))

@@ -90,6 +90,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::NotASpeaker,
         Phrase::UnknownFaxNotAnswerable,
         Phrase::CallerNotConfirmed,
+        Phrase::AnswerToWithheld,
         Phrase::MessageNotTransferable,
         Phrase::FileNotFaxable { file_name: text() },
         Phrase::FileTooCostly { file_name: text() },
