@@ -133,10 +133,12 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProg
             attempts::is_none(ctx, Attempt::Letter(id)).await;
             return Ok(PlaceProgress::Waits);
         }
-        Err(ScanStop::NoVerdict) if stored.attempts < SCANS_MAX.min(ctx.attempts_max) => {
+        Err(ScanStop::NoVerdict | ScanStop::Broke)
+            if stored.attempts < SCANS_MAX.min(ctx.attempts_max) =>
+        {
             return Ok(PlaceProgress::Waits);
         }
-        Err(ScanStop::NoVerdict) => return parked(UNSCANNABLE).await,
+        Err(ScanStop::NoVerdict | ScanStop::Broke) => return parked(UNSCANNABLE).await,
     };
     place_read(ctx, line, stored, read, scan).await?;
     Ok(PlaceProgress::Decided)

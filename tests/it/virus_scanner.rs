@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixListener,
     task::JoinSet,
+    time::{Duration, Instant},
 };
 use umstieg::{phrases::Phrase, transport::test_virus};
 use umstieg_world::{
@@ -199,6 +200,28 @@ async fn kim_20_a_letter_without_a_verdict_is_parked_and_never_shown() {
     stage.anna_sees("Ohne Urteil").await;
 }
 
+/// Promise 1: a hostile mail at which the scanner dies, again and again, is parked where a person sees it,
+/// and the letters behind it come.
+#[tokio::test]
+async fn l191_a_mail_at_which_the_scanner_dies_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("clamd");
+    let scanner = FragileClamd::at(&socket);
+    let address = format!("unix:{}", socket.display());
+    let mut stage = stage_with(&address, "").await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    let poison = String::from_utf8(POISON.to_vec()).unwrap();
+    stage.receive(&kim_mail(&erik, &stage.practice, "v1@x", "Frage", "", &poison)).await;
+    stage.until("the scanner died", async || scanner.deaths.load(Ordering::Relaxed) > 0).await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "v2@x", "Eilt", "", "Kalium 7,1")).await;
+    let within = std::time::Duration::from_secs(180);
+    let has_come = async || stage.anna_saw("Kalium 7,1") == 1;
+    stage.until_within(within, "the letter behind it comes", has_come).await;
+    assert_eq!(stage.query("select reason from parked").await, "unscannable");
+    assert!(scanner.deaths.load(Ordering::Relaxed) <= 10);
+}
+
 /// A scanner that answers questions, and says nonsense about files unless it is sane.
 struct ScriptedClamd {
     is_sane: Arc<AtomicBool>,
@@ -235,5 +258,49 @@ impl ScriptedClamd {
             }
         });
         Self { is_sane, _task: task }
+    }
+}
+
+/// A scanner that ends at a mail with these bytes in it, and is there again a moment later, as systemd has
+/// it.
+struct FragileClamd {
+    deaths: Arc<AtomicUsize>,
+    _task: JoinSet<()>,
+}
+
+const POISON: &[u8] = b"GIFTIGE-BYTES";
+
+impl FragileClamd {
+    fn at(socket: &std::path::Path) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let deaths = Arc::new(AtomicUsize::new(0));
+        let (died, mut task) = (deaths.clone(), JoinSet::new());
+        task.spawn(async move {
+            let mut away_until = Instant::now();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut word = [0; 6];
+                if Instant::now() < away_until || stream.read_exact(&mut word).await.is_err() {
+                    continue;
+                }
+                if &word == b"zPING\0" {
+                    let _ = stream.write_all(b"PONG\0").await;
+                    continue;
+                }
+                let mut rest = Vec::new();
+                while !rest.ends_with(&[0; 4]) {
+                    match stream.read_u8().await {
+                        Ok(byte) => rest.push(byte),
+                        Err(_) => break,
+                    }
+                }
+                if rest.windows(POISON.len()).any(|bytes| bytes == POISON) {
+                    died.fetch_add(1, Ordering::Relaxed);
+                    away_until = Instant::now() + Duration::from_secs(2);
+                } else {
+                    let _ = stream.write_all(b"stream: OK\0").await;
+                }
+            }
+        });
+        Self { deaths, _task: task }
     }
 }
