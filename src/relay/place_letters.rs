@@ -237,6 +237,9 @@ async fn unless_repeat(
         metrics::counter!("umstieg_letters_total", "channel" => channel.to_string(), "result" => "repeat")
             .increment(1);
         info!(letter.id = %id, channel.name = %channel, "Letter {id} had come before");
+        if !ctx.store.is_undecrypted(original).await? {
+            kim::has_come(ctx, line, stored, &read.letter).await?;
+        }
         ctx.store.mark_repeat(id, original).await?;
         return Ok(None);
     }
@@ -245,6 +248,10 @@ async fn unless_repeat(
         ChannelKind::Kim => ctx.store.outer_of_letter(id).await?,
         ChannelKind::Fax => OuterOfLetter::default(),
     };
+    if !matches!(kim::judge(&line.channel, &outer, &read.results), Some(KimVerdict::Undecrypted(_)))
+    {
+        kim::has_come(ctx, line, stored, &read.letter).await?;
+    }
     Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, scan, outer, head }))
 }
 
@@ -255,8 +262,6 @@ struct LetterPlace {
     named: Vec<MessageId>,
     /// Its own one, if its room does not know it yet.
     own_id: Option<MessageId>,
-    /// The letter that told of this mail while it could not be decrypted.
-    told: Option<LetterId>,
 }
 
 impl LetterPlace {
@@ -293,7 +298,6 @@ impl LetterPlace {
             placement: superseded.map_or(placement, Placement::Continue),
             named,
             own_id: own_id.filter(|_| superseded.is_none()),
-            told,
         })
     }
 }
@@ -377,7 +381,6 @@ async fn place_letter(
         note: None,
         at: ctx.clock.now(),
     };
-    kim::has_come(ctx, line, place.told, &letter).await?;
     let render = |name: &str| {
         let said = Said { head: &head, hints: &hints, left_out: &left_out };
         posts::render_all(name, &letter, warning.as_ref(), &said)

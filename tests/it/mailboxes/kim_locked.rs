@@ -100,3 +100,22 @@ async fn kim_15_another_mailbox_does_not_end_the_wait_for_the_card() {
     let has_come = moved.until(|| async { moved.has_all(&[&read]).await }).await;
     assert_eq!(has_come, Ok(()), "the mail is never fetched again");
 }
+
+/// The same mail lies there twice, as a sender's server may deliver it. One copy came while the card was
+/// locked. Once that one is read, nobody is told any more that it could not be.
+#[tokio::test]
+async fn l196_the_notice_of_a_second_copy_is_replaced_once_it_is_read() {
+    let practice = MailboxPractice::new().await;
+    let (locked, read) = locked_and_read();
+    let server = server_of("1", &locked).await;
+    server.does("LIST", None, Misdeed::Say(b"+OK\r\n1 900\r\n2 900\r\n.\r\n".to_vec()));
+    let channel = told_of(&practice, &server).await;
+    server.holds(&[("1", &locked), ("2", &read)]);
+    channel.until(|| async { channel.has_all(&[&read]).await }).await.unwrap();
+    server.holds(&[("1", &read), ("2", &read)]);
+    let is_kept = || async { channel.count("state = 'duplicate'").await == 1 };
+    channel.until(is_kept).await.unwrap();
+    let replaced = "select count(*) from posts as newer join posts as notice
+                    on notice.id = newer.replaces and notice.speaker = 'bot'";
+    assert_eq!(practice.query(replaced).await, "1");
+}
