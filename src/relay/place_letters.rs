@@ -341,7 +341,7 @@ async fn place_letter(
     let hints = facing.hints(line, stored, &letter);
     let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
     let is_checked = verdict == Some(KimVerdict::Checked);
-    let is_whole = !stored.too_large && !stored.out_of_reach;
+    let is_whole = !stored.too_large && !stored.out_of_reach && scan.held.is_empty();
     let offer =
         letter_hints::receipt_offer(channel, &letter, facing.service, (is_checked, is_whole));
     let written = letter_hints::head(channel, &letter, &offer, ctx.clock.now());

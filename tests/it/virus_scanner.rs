@@ -138,6 +138,29 @@ async fn kim_20_an_infected_file_stays_out_and_everything_else_comes() {
     }
 }
 
+/// Promise 4: a receipt says that the mail was shown. A file of this one was not.
+#[tokio::test]
+async fn l193_no_receipt_is_sent_for_a_mail_whose_file_is_not_shown() {
+    let mut clamd = Clamd::prepare().unwrap();
+    clamd.start().await.unwrap();
+    let mut stage = stage_with(&clamd.address(), "").await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    let asks = format!(
+        "X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n\
+         Disposition-Notification-To: <{erik}>\nFrom:"
+    );
+    for (id, bytes) in [("v1@x", b"Alles gut".to_vec()), ("v2@x", test_virus())] {
+        let words = format!("Anbei der Befund {id}");
+        let mail = with_files(&stage, &erik, id, &words, &[("befund.txt", bytes)]);
+        stage.receive(&mail.replacen("From:", &asks, 1)).await;
+        stage.anna_sees(&words).await;
+    }
+    let offered = "select string_agg(id::text, ' ' order by id) from letters
+                   where receipt_as is not null";
+    assert_eq!(stage.query(offered).await, "1");
+}
+
 /// While the scanner is away nothing passes: the letter waits, the team hears of it once, and once that it
 /// is over.
 #[tokio::test]
