@@ -42,7 +42,11 @@ pub async fn look_up(
     session.bind().await?;
     let found = session.search(question::about(base, address)).await?;
     session.end().await;
-    Ok(entry::listing(&found, address))
+    match entry::listing(&found.entries, address) {
+        // The entry that names it may be among those that were left out.
+        Listing::NotListed if !found.is_all => Err(DirectoryError::TooMuch),
+        listing => Ok(listing),
+    }
 }
 
 /// Whether the directory answers and has the name of the settings. Asks for that one entry, without its

@@ -30,7 +30,7 @@ pub use receipt_standing::ReceiptStanding;
 pub use telling::{Telling, Tells};
 
 use local_time::{date, day, in_germany, time_of_day};
-use values::{count, moment, one_line, sign_shown, unseen, whole};
+use values::{count, moment, one_line, quoted, sign_shown, unseen, whole};
 
 /// Why an edited room message cannot leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +196,7 @@ impl Phrase {
         let with =
             |id, name, value: FluentValue<'static>| (id, [(name, value)].into_iter().collect());
         let foreign = |text: &str| FluentValue::from(one_line(text));
+        let named = |name: &str| FluentValue::from(quoted(name));
         let member = |id, user_id: &str| with(id, "member", foreign(user_id));
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         let nested = |said: &Phrase| FluentValue::from(Phrases::say(language, said));
@@ -273,9 +274,10 @@ impl Phrase {
             Self::NotASpeaker => plain("not-a-speaker"),
             Self::UnknownFaxNotAnswerable => plain("unknown-fax-not-answerable"),
             Self::CallerNotConfirmed => plain("caller-not-confirmed"),
+            Self::AnswerToWithheld => plain("answer-to-withheld"),
             Self::MessageNotTransferable => plain("message-not-transferable"),
             Self::FileNotFaxable { file_name } => {
-                with("file-not-faxable", "file", foreign(file_name))
+                with("file-not-faxable", "file", named(file_name))
             }
             Self::FileTooCostly { file_name } => {
                 with("file-too-costly", "file", foreign(file_name))
@@ -300,7 +302,7 @@ impl Phrase {
             Self::NotAKimAddress => plain("not-a-kim-address"),
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::NumberNotDialable => plain("number-not-dialable"),
-            Self::FileLost { file_name } => with("file-lost", "file", foreign(file_name)),
+            Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [
                     ("side", FluentValue::from(side.word())),
@@ -319,11 +321,11 @@ impl Phrase {
                 ("letter-infected", values.into_iter().collect())
             }
             Self::FileInfected { file_name, virus } => {
-                let values = [("file", foreign(file_name)), ("virus", foreign(virus))];
+                let values = [("file", named(file_name)), ("virus", foreign(virus))];
                 ("file-infected", values.into_iter().collect())
             }
-            Self::FileUnscanned { file_name } => with("file-unscanned", "file", foreign(file_name)),
-            Self::FilePassed { file_name } => with("file-passed", "file", foreign(file_name)),
+            Self::FileUnscanned { file_name } => with("file-unscanned", "file", named(file_name)),
+            Self::FilePassed { file_name } => with("file-passed", "file", named(file_name)),
             Self::NoSender => plain("no-sender"),
             Self::SeveralSenders => plain("several-senders"),
             Self::LetterDefects => plain("letter-defects"),

@@ -33,6 +33,13 @@ pub(super) const MESSAGES_MAX: usize = 50;
 /// How much is read at a time, in bytes.
 const READ_BYTES: usize = 16 * 1024;
 
+/// What a search has found.
+pub(super) struct FoundEntries {
+    pub(super) entries: Vec<LdapSearchResultEntry>,
+    /// Nothing was left out, and no other server has more.
+    pub(super) is_all: bool,
+}
+
 /// A connection, and how much of it was read.
 pub(super) struct Session<I> {
     io: I,
@@ -64,7 +71,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Session<I> {
     pub(super) async fn search(
         &mut self,
         question: LdapSearchRequest,
-    ) -> Result<Vec<LdapSearchResultEntry>, DirectoryError> {
+    ) -> Result<FoundEntries, DirectoryError> {
         self.ask(LdapOp::SearchRequest(question)).await?;
         let (mut found, mut refers) = (Vec::new(), false);
         for _ in 0..MESSAGES_MAX {
@@ -73,7 +80,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Session<I> {
                 LdapOp::SearchResultEntry(entry) => {
                     found.push(entry);
                     if found.len() >= ENTRIES_MAX {
-                        return Ok(found);
+                        return Ok(FoundEntries { entries: found, is_all: false });
                     }
                 }
                 LdapOp::SearchResultReference(_) => refers = true,
@@ -148,10 +155,12 @@ fn ended(
     done: &LdapResult,
     found: Vec<LdapSearchResultEntry>,
     refers: bool,
-) -> Result<Vec<LdapSearchResultEntry>, DirectoryError> {
+) -> Result<FoundEntries, DirectoryError> {
     match done.code {
-        LdapResultCode::SizeLimitExceeded if !found.is_empty() => Ok(found),
+        LdapResultCode::SizeLimitExceeded if !found.is_empty() => {
+            Ok(FoundEntries { entries: found, is_all: false })
+        }
         LdapResultCode::Success if found.is_empty() && refers => Err(DirectoryError::Elsewhere),
-        _ => accepted(done).map(|()| found),
+        _ => accepted(done).map(|()| FoundEntries { entries: found, is_all: !refers }),
     }
 }

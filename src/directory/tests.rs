@@ -311,6 +311,28 @@ async fn kim_35_only_a_search_that_ended_well_says_not_listed() {
     assert!(matches!(cut, Err(DirectoryError::Closed)), "{cut:?}");
 }
 
+/// Other entries than the one that was asked for, and more that were left out: that says nothing.
+#[tokio::test]
+async fn l194_what_was_cut_off_before_the_address_came_is_not_called_not_listed() {
+    let other = || {
+        let row = "labor@mueller.kim.telematik,1.5+";
+        LdapOp::SearchResultEntry(entry(&[
+            ("mail", &["labor@mueller.kim.telematik"]),
+            ("kimData", &[row]),
+        ]))
+    };
+    let uris = vec!["ldap://other.example/dc=data".to_owned()];
+    let refers = LdapOp::SearchResultReference(LdapSearchResultReference { uris });
+    for cut in [
+        vec![other(), done(LdapResultCode::SizeLimitExceeded)],
+        vec![other(), other(), other(), other(), other(), found("+")],
+        vec![other(), refers, done(LdapResultCode::Success)],
+    ] {
+        let answered = answered(cut).await;
+        assert!(!matches!(answered, Ok(Listing::NotListed)), "{answered:?}");
+    }
+}
+
 #[tokio::test]
 async fn kim_35_an_answer_is_bounded() {
     // Entries without end.

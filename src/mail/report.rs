@@ -111,6 +111,10 @@ pub(super) fn read(block: &HeaderBlock<'_>, content: &[u8]) -> Option<ReportRead
     }
     let source = parts.source?;
     let about = mail_named(block, &parts);
+    // It brings another mail than the one it names: a letter for people, which no report may hide.
+    if !parts.returned.is_empty() && !parts.returned.iter().any(|id| about.contains(id)) {
+        parts.fates.clear();
+    }
     let is_cut = parts.is_cut || about.len() > REPORTED_MAX;
     let about = about.into_iter().take(REPORTED_MAX).collect();
     Some(ReportRead { report: Report { about, source, fates: parts.fates }, is_cut })

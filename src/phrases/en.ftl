@@ -105,6 +105,7 @@ dispatch-before-gap = Not handed over: this answer may have been changed or dele
 not-a-speaker = This message stays in the room: only the people named for it may answer for the practice here. Please let one of them answer, or ask your administrator to name you.
 unknown-fax-not-answerable = This message stays in the room: the fax came without a number and cannot be answered. Please look for the number on the fax and choose another way.
 caller-not-confirmed = This message stays in the room: it is not certain which line the fax came from. Please check the number on the fax. If it is right, write !confirm and then send the message again; otherwise please choose another way.
+answer-to-withheld = This message stays in the room: it would answer a letter that KIM does not confirm, and it is not certain to whom it would go. Please reply to another letter, or release this one first: reply to the warning with !release, and then send the message again.
 message-not-transferable = This kind of message cannot be passed on and stays in the room. Please send text or a file.
 file-not-faxable = The file “{ $file }” cannot be faxed and stays in the room. Please send it as PDF or write its content as text.
 file-too-costly = The file “{ $file }” stays in the room: opening it takes too much memory or time, or it is damaged. Please save it again, for example with a lower resolution or as PDF, and resend it.

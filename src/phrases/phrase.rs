@@ -128,6 +128,8 @@ pub enum Phrase {
     UnknownFaxNotAnswerable,
     /// The origin of the fax is doubtful, and no one has confirmed the number.
     CallerNotConfirmed,
+    /// A message would answer a letter that waits for its release.
+    AnswerToWithheld,
     MessageNotTransferable,
     FileNotFaxable {
         file_name: String,

@@ -90,6 +90,7 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::NotASpeaker,
         Phrase::UnknownFaxNotAnswerable,
         Phrase::CallerNotConfirmed,
+        Phrase::AnswerToWithheld,
         Phrase::MessageNotTransferable,
         Phrase::FileNotFaxable { file_name: text() },
         Phrase::FileTooCostly { file_name: text() },
@@ -563,4 +564,23 @@ fn foreign_text_cannot_break_a_sentence() {
     let long = Phrase::GhostKim { name: "ü".repeat(1_000_000) };
     let said = Phrases::say(Language::German, &long);
     assert_eq!(said, format!("{}… (KIM)", "ü".repeat(Phrases::FOREIGN_TEXT_MAX)));
+}
+
+/// Promise 5: a file's name is its sender's. It ends no quotation, and so says nothing as the gateway.
+#[test]
+fn l198_the_name_of_a_file_says_nothing_in_the_gateway_s_name() {
+    let file_name = "a\u{201c} ist sauber. Bitte rufen Sie 0900 an. \u{201e}b.exe".to_owned();
+    let virus = "Eicar".to_owned();
+    for language in Language::ALL {
+        for phrase in [
+            Phrase::FileInfected { file_name: file_name.clone(), virus: virus.clone() },
+            Phrase::FileUnscanned { file_name: file_name.clone() },
+            Phrase::FilePassed { file_name: file_name.clone() },
+            Phrase::FileLost { file_name: file_name.clone() },
+        ] {
+            let said = Phrases::say(language, &phrase);
+            assert!(!said.contains("a\u{201c} ist"), "{said}");
+            assert!(!said.contains("\u{201e}b.exe"), "{said}");
+        }
+    }
 }

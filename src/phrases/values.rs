@@ -50,6 +50,12 @@ pub(super) fn sign_shown(sign: char) -> String {
     if is_seen { sign.to_string() } else { format!("U+{:04X}", u32::from(sign)) }
 }
 
+/// What other people wrote, where a sentence quotes it: nothing in it ends the quotation, so that no name of
+/// a file goes on in the gateway's own words.
+pub(super) fn quoted(text: &str) -> String {
+    one_line(text).replace(['„', '“', '”', '‟', '«', '»', '"'], "'")
+}
+
 /// On one line, without control characters, at most [`Phrases::FOREIGN_TEXT_MAX`] characters.
 pub(super) fn one_line(text: &str) -> String {
     let flat: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -133,10 +133,12 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProg
             attempts::is_none(ctx, Attempt::Letter(id)).await;
             return Ok(PlaceProgress::Waits);
         }
-        Err(ScanStop::NoVerdict) if stored.attempts < SCANS_MAX.min(ctx.attempts_max) => {
+        Err(ScanStop::NoVerdict | ScanStop::Broke)
+            if stored.attempts < SCANS_MAX.min(ctx.attempts_max) =>
+        {
             return Ok(PlaceProgress::Waits);
         }
-        Err(ScanStop::NoVerdict) => return parked(UNSCANNABLE).await,
+        Err(ScanStop::NoVerdict | ScanStop::Broke) => return parked(UNSCANNABLE).await,
     };
     place_read(ctx, line, stored, read, scan).await?;
     Ok(PlaceProgress::Decided)
@@ -235,6 +237,9 @@ async fn unless_repeat(
         metrics::counter!("umstieg_letters_total", "channel" => channel.to_string(), "result" => "repeat")
             .increment(1);
         info!(letter.id = %id, channel.name = %channel, "Letter {id} had come before");
+        if !ctx.store.is_undecrypted(original).await? {
+            kim::has_come(ctx, line, stored, &read.letter).await?;
+        }
         ctx.store.mark_repeat(id, original).await?;
         return Ok(None);
     }
@@ -243,6 +248,10 @@ async fn unless_repeat(
         ChannelKind::Kim => ctx.store.outer_of_letter(id).await?,
         ChannelKind::Fax => OuterOfLetter::default(),
     };
+    let verdict = kim::judge(&line.channel, stored, &outer, &read.results);
+    if !matches!(verdict, Some(KimVerdict::Undecrypted(_) | KimVerdict::Unopened)) {
+        kim::has_come(ctx, line, stored, &read.letter).await?;
+    }
     Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, scan, outer, head }))
 }
 
@@ -253,8 +262,6 @@ struct LetterPlace {
     named: Vec<MessageId>,
     /// Its own one, if its room does not know it yet.
     own_id: Option<MessageId>,
-    /// The letter that told of this mail while it could not be decrypted.
-    told: Option<LetterId>,
 }
 
 impl LetterPlace {
@@ -291,7 +298,6 @@ impl LetterPlace {
             placement: superseded.map_or(placement, Placement::Continue),
             named,
             own_id: own_id.filter(|_| superseded.is_none()),
-            told,
         })
     }
 }
@@ -335,7 +341,7 @@ async fn place_letter(
     let hints = facing.hints(line, stored, &letter);
     let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
     let is_checked = verdict == Some(KimVerdict::Checked);
-    let is_whole = !stored.too_large && !stored.out_of_reach;
+    let is_whole = !stored.too_large && !stored.out_of_reach && scan.held.is_empty();
     let offer =
         letter_hints::receipt_offer(channel, &letter, facing.service, (is_checked, is_whole));
     let written = letter_hints::head(channel, &letter, &offer, ctx.clock.now());
@@ -375,7 +381,6 @@ async fn place_letter(
         note: None,
         at: ctx.clock.now(),
     };
-    kim::has_come(ctx, line, place.told, &letter).await?;
     let render = |name: &str| {
         let said = Said { head: &head, hints: &hints, left_out: &left_out };
         posts::render_all(name, &letter, warning.as_ref(), &said)

@@ -27,8 +27,9 @@ use crate::{
     transport::{ScanError, VirusScanner},
 };
 
-/// Attempts to scan a letter while the scanner answers, before a person is asked: whatever is in it, those
-/// behind it shall pass.
+/// Attempts to scan a letter that the scanner was given, before a person is asked: whatever is in it, those
+/// behind it shall pass. Also where the scanner is away after each of them: a letter at which it dies would
+/// otherwise hold up all others for ever.
 pub(super) const SCANS_MAX: i32 = 5;
 
 /// Why a letter is parked that could not be scanned, while others can be.
@@ -59,6 +60,8 @@ pub(super) enum ScanStop {
     Store(StoreError),
     /// The scanner is away: everything waits.
     Away,
+    /// The scanner was there, and is away since it was given this: it may have ended at it.
+    Broke,
     /// The scanner answers, and had no verdict about this letter.
     NoVerdict,
 }
@@ -148,9 +151,14 @@ fn count(result: ScanResult) -> ScanResult {
 
 async fn why_not(scanner: &VirusScanner, error: &ScanError) -> ScanStop {
     metrics::counter!("umstieg_virus_scans_total", "result" => "failed").increment(1);
-    let is_away = matches!(error, ScanError::Unreachable { .. }) || scanner.ping().await.is_err();
+    let stop = match error {
+        ScanError::Unreachable { .. } => ScanStop::Away,
+        _ if scanner.ping().await.is_err() => ScanStop::Broke,
+        _ => ScanStop::NoVerdict,
+    };
+    let is_away = !matches!(stop, ScanStop::NoVerdict);
     warn!(error = %error, is_away, "There is no verdict of the virus scanner");
-    if is_away { ScanStop::Away } else { ScanStop::NoVerdict }
+    stop
 }
 
 /// Whether a file of a letter may be uploaded. What was never scanned, because the scanner came into the
@@ -183,8 +191,8 @@ pub(super) async fn before_upload(
     match scan(ctx, scanning, &pieces, file).await {
         Ok(result) => stays(of_now(&result, scanning.large)),
         Err(ScanStop::Store(error)) => Err(error.into()),
-        Err(ScanStop::Away | ScanStop::NoVerdict) if known.is_some() => Ok(()),
-        Err(ScanStop::Away) => Err(Stop::NotYet("virus_scanner")),
+        Err(ScanStop::Away | ScanStop::Broke | ScanStop::NoVerdict) if known.is_some() => Ok(()),
+        Err(ScanStop::Away | ScanStop::Broke) => Err(Stop::NotYet("virus_scanner")),
         // A person has to look; until then it stays where it is.
         Err(ScanStop::NoVerdict) => Err(Stop::Lost(UNSCANNABLE)),
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{KimProfile, ServiceClass},
-    model::{Letter, MailAddress, ReceiptWish, SaidService, ServiceId},
+    model::{Defect, Letter, MailAddress, ReceiptWish, SaidService, ServiceId},
 };
 
 /// What a letter's wish for a receipt comes to.
@@ -27,7 +27,7 @@ pub struct ReceiptFacts<'a> {
     pub inner: &'a SaidService,
     /// The Clientmodul vouches for the letter (KIM-13).
     pub is_checked: bool,
-    /// All of it could be fetched.
+    /// All of it could be fetched, and none of its files is held back.
     pub is_whole: bool,
 }
 
@@ -68,7 +68,9 @@ pub fn offer(letter: &Letter, facts: ReceiptFacts<'_>) -> ReceiptOffer {
         }
         _ => false,
     };
+    let is_shown = !letter.defects.iter().any(hides_some_of_it);
     let can = agrees
+        && is_shown
         && is_to_its_author
         && facts.is_checked
         && facts.is_whole
@@ -76,6 +78,32 @@ pub fn offer(letter: &Letter, facts: ReceiptFacts<'_>) -> ReceiptOffer {
     match service.filter(|_| can) {
         Some(service) => ReceiptOffer::MaySend(service),
         None => ReceiptOffer::CannotSend,
+    }
+}
+
+/// Whether a defect says that the room shows less of a letter than its author sent: nobody has to have read
+/// the rest.
+fn hides_some_of_it(defect: &Defect) -> bool {
+    match defect {
+        Defect::NotAMail
+        | Defect::BodyCut
+        | Defect::TooManyParts
+        | Defect::Encrypted
+        | Defect::Unopened
+        | Defect::Partial
+        | Defect::Elsewhere => true,
+        Defect::NoSender
+        | Defect::SeveralSenders
+        | Defect::TooManyHeaders
+        | Defect::HeaderCut
+        | Defect::ReplyToUnreadable
+        | Defect::SenderUnreadable
+        | Defect::AncestorsUnreadable
+        | Defect::Encoding
+        | Defect::Markup
+        | Defect::Structure
+        | Defect::Renderings
+        | Defect::SignatureUnchecked => false,
     }
 }
 
@@ -176,6 +204,17 @@ mod tests {
         check(&asking(), &Case { outer: "eEB;Anfrage;V1.1", ..CHAT }, "cannot");
         let letter = "Arztbrief;VHitG-Versand;V1.2";
         check(&asking(), &Case { outer: letter, inner: letter, ..CHAT }, "cannot");
+    }
+
+    /// Promise 4: a receipt says that the mail was shown. Of these, nobody was shown all of it.
+    #[test]
+    fn l193_what_was_not_shown_as_a_whole_is_not_called_displayed() {
+        use crate::model::Defect::{
+            BodyCut, Elsewhere, Encrypted, NotAMail, Partial, TooManyParts,
+        };
+        for defect in [BodyCut, Elsewhere, Encrypted, NotAMail, Partial, TooManyParts] {
+            check(&Letter { defects: vec![defect], ..asking() }, &CHAT, "cannot");
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn told(
         StatusForm::Gematik if said.is_some() => None,
         StatusForm::Gematik => answer(state, may_have_arrived, message, words),
         StatusForm::Beeper => bridged(state, may_have_arrived, message, words)
-            .filter(|news| goes_forward(said, news.said)),
+            .filter(|news| goes_forward(said, news.said, state)),
     }
 }
 
@@ -111,9 +111,7 @@ fn bridged(
         DeliveryState::Delivered | DeliveryState::Read | DeliveryState::Discarded => {
             (DELIVERED, json!({ "status": "SUCCESS", "delivered_to_users": [GHOST] }), false)
         }
-        DeliveryState::Failed | DeliveryState::Undelivered if may_have_arrived => {
-            pending("unclear")
-        }
+        DeliveryState::Failed | DeliveryState::Undelivered if may_have_arrived => pending(UNCLEAR),
         DeliveryState::Failed | DeliveryState::Undelivered => {
             let failed = json!({
                 "status": "FAIL_RETRIABLE", "reason": "m.foreign_network_error", "message": words,
@@ -121,7 +119,7 @@ fn bridged(
             (FAILED, failed, true)
         }
         DeliveryState::Waiting => pending("waiting"),
-        DeliveryState::Unclear => pending("unclear"),
+        DeliveryState::Unclear => pending(UNCLEAR),
         DeliveryState::Collecting
         | DeliveryState::HandingOver
         | DeliveryState::SendingBody
@@ -138,14 +136,17 @@ fn bridged(
 const HANDED_OVER: &str = "handed_over";
 const DELIVERED: &str = "delivered";
 const FAILED: &str = "failed";
+const UNCLEAR: &str = "unclear";
 
 /// Whether a client that was last told `before` may be told `next`: nothing twice, and nothing that takes
-/// back a success but that the mail did not arrive.
-fn goes_forward(before: Option<&str>, next: &str) -> bool {
+/// back a success but that the mail did not arrive, or that nobody knows: it came back, and an earlier attempt
+/// may have arrived.
+fn goes_forward(before: Option<&str>, next: &str, state: DeliveryState) -> bool {
+    let came_back = matches!(state, DeliveryState::Failed | DeliveryState::Undelivered);
     match before {
         Some(before) if before == next => false,
         Some(DELIVERED) => false,
-        Some(HANDED_OVER) => matches!(next, DELIVERED | FAILED),
+        Some(HANDED_OVER) => next == DELIVERED || came_back,
         _ => true,
     }
 }
@@ -326,6 +327,14 @@ mod tests {
         );
         let after_unclear = lines(StatusForm::Beeper, true, None).join(", ");
         assert!(after_unclear.contains("failed: unclear, unclear: unclear"), "{after_unclear}");
+    }
+
+    /// Promise 4: a mail of which an earlier attempt may have arrived was handed over again, and that one
+    /// came back. No client goes on calling it sent.
+    #[test]
+    fn l192_what_came_back_after_an_unclear_attempt_is_not_called_sent() {
+        let after = lines(StatusForm::Beeper, true, Some("handed_over")).join(", ");
+        assert!(after.contains("undelivered: unclear"), "{after}");
     }
 
     /// The same is not said twice, and a success is taken back only by a failure.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     Damaged, Harm, Store, StoreError,
+    kept_back::CardWait,
     seal::{Purpose, SEAL_BYTES},
 };
 use crate::model::{ChannelName, LetterId, MailKey, MailboxId};
@@ -192,16 +193,21 @@ impl<'s> NewLetter<'s> {
         // The mail that has the name now.
         let bearer = sqlx::query!(
             r#"select
-                 id,
-                 out_of_reach,
-                 coalesce(kept_back = 'undecrypted', false) as "is_undecrypted!",
-                 deleted_at is not null as "is_deleted!",
-                 coalesce(digest = $3, false) as "is_same!"
-             from letters
-             where mailbox_id = $1
-               and mail_key = $2
-               and left_at is null
-             for update"#,
+                 bearer.id,
+                 bearer.out_of_reach,
+                 -- A repeat of such a letter is its mail under another name.
+                 coalesce(
+                     coalesce(original.kept_back, bearer.kept_back) = 'undecrypted',
+                     false
+                 ) as "is_undecrypted!",
+                 bearer.deleted_at is not null as "is_deleted!",
+                 coalesce(bearer.digest = $3, false) as "is_same!"
+             from letters as bearer
+             left join letters as original on original.id = bearer.repeats
+             where bearer.mailbox_id = $1
+               and bearer.mail_key = $2
+               and bearer.left_at is null
+             for update of bearer"#,
             mailbox,
             key,
             digest,
@@ -341,6 +347,9 @@ impl FetchedFrom<'_> {
         )
         .fetch_optional(&mut *connection)
         .await?;
+        if let Some(letter) = returned {
+            CardWait { letter: LetterId(letter), next: None }.note(connection).await?;
+        }
         Ok(returned.is_some())
     }
 }

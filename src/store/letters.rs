@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::{
     Damaged, Job, Moment, Store, StoreError, conversations::Sighting,
-    correspondents::open_conversation, jobs, parked, parked::ParkedKind, seal::Purpose,
+    correspondents::open_conversation, jobs, kept_back::CardWait, parked, parked::ParkedKind,
+    seal::Purpose,
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MailAddress,
@@ -308,6 +309,7 @@ impl Store {
         .await?;
         let Some(repeat) = renamed else {
             is_duplicate(&mut transaction, letter, original).await?;
+            CardWait { letter, next: None }.note(&mut transaction).await?;
             transaction.commit().await?;
             return Ok(());
         };
@@ -328,6 +330,7 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        CardWait { letter: original, next: None }.note(&mut transaction).await?;
         if repeat.has_same_name {
             // The list said another size of it, or it was to be deleted.
             sqlx::query!(
@@ -356,7 +359,10 @@ impl Store {
             transaction.rollback().await?;
             return Ok(Placed::Before);
         }
-        placing.note_next_try(&mut transaction).await?;
+        if placing.again_at.is_some() {
+            let wait = CardWait { letter: placing.letter, next: placing.again_at };
+            wait.note(&mut transaction).await?;
+        }
         placing.note_absence(&mut transaction, conversation).await?;
         let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
@@ -515,28 +521,6 @@ impl Placing<'_> {
         .await?
         .rows_affected();
         Ok(placed == 1)
-    }
-
-    /// Notes when a mail that could not be decrypted is fetched again.
-    async fn note_next_try(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if let Some(again_at) = self.again_at {
-            sqlx::query!(
-                "insert into unfetched_mails
-                     (mailbox_id, mail_key, state, next_try_at, reason, noted_at, listed_bytes)
-                 select mailbox_id, mail_key, 'undecrypted', $2, 'undecrypted', $3, listed_bytes
-                 from letters
-                 where id = $1
-                   and mailbox_id is not null
-                   and left_at is null
-                 on conflict (mailbox_id, mail_key) do nothing",
-                self.letter.0,
-                again_at,
-                self.at,
-            )
-            .execute(&mut *connection)
-            .await?;
-        }
-        Ok(())
     }
 
     /// Notes that the letter is in its room, when none of its posts waits: all of it may have been

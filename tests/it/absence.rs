@@ -193,3 +193,26 @@ async fn kim_21_a_note_of_the_address_at_which_answers_are_wanted_has_its_author
     assert_eq!(stage.anna_was_told(&came), 1);
     assert_eq!(stage.mails(&station, 1).await.len(), 1);
 }
+
+/// Promise 1: a partner's system answers each request by itself, with the same words. That it says of the
+/// second request what it said of the first is news.
+#[tokio::test]
+async fn l190_an_automatic_answer_to_another_request_is_told() {
+    let stage = Stage::new().await;
+    let away = Away::on(&stage).await;
+    stage.anna.send_text(&away.letter.room_id, "Bitte Rezept fuer Frau Schmidt").await.unwrap();
+    let mails = stage.mails(&away.erik, 2).await;
+    let second = message_id(&mails[1]);
+    assert_ne!(second, away.about);
+    for (number, about) in [&away.about, &second].into_iter().enumerate() {
+        let named = format!("In-Reply-To: <{about}>\nAuto-Submitted: auto-replied\n");
+        let id = format!("m{number}@x");
+        let words = "Ihre Anfrage wurde abgelehnt";
+        stage
+            .receive(&kim_mail(&away.erik, &stage.practice, &id, "Ihre Anfrage", &named, words))
+            .await;
+    }
+    have_come(&stage, 3).await;
+    stage.last_is_seen_by(&stage.anna).await;
+    assert_eq!(stage.anna_saw("Ihre Anfrage wurde abgelehnt"), 2);
+}

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 use time::macros::datetime;
-use umstieg::phrases::Phrase;
+use umstieg::{model::KimDoubt, phrases::Phrase};
 use umstieg_world::gateway::PracticeChannel;
 
 use crate::{
-    phrases::{HANDED_TO_FAX, SOME_TIME, sentence},
+    phrases::{HANDED_TO_FAX, SOME_TIME, sentence, told},
     stage::{Stage, kim_mail},
 };
 
@@ -259,4 +259,42 @@ async fn kim_19_unknown_fields_of_kim_are_one_quiet_line() {
     assert!(letter.body().contains(&line), "{}", letter.body());
     let html = letter.content["formatted_body"].as_str().unwrap();
     assert!(html.contains("&lt;b&gt;zwei") && !html.contains("eyJhbGciOi"), "{html}");
+}
+
+/// A letter that claims to be Erik's, of which the Clientmodul says that it is not (08), and that wants its
+/// answers at Eve's. What is said in a room that shows no more than the warning does not leave to Eve.
+async fn nothing_leaves_to_eve(mut stage: Stage, first: Option<&str>) {
+    stage.gateway.start().await.unwrap();
+    let (erik, eve) = (stage.correspondent("erik").await, stage.correspondent("eve").await);
+    if let Some(words) = first {
+        stage.receive(&kim_mail(&erik, &stage.practice, "b1@x", "Befund", "", words)).await;
+        stage.anna_sees(words).await;
+    }
+    let more = format!(
+        "X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 08\n\
+         Reply-To: <{eve}>\n"
+    );
+    stage.receive(&kim_mail(&erik, &stage.practice, "b2@x", "Frage", &more, "Bitte Befund")).await;
+    let at = Some(datetime!(2026-11-23 08:00 +1));
+    let (doubt, sender) = (KimDoubt::Altered, Some(erik));
+    let warning = stage.anna_is_told(&Phrase::LetterWithheld { doubt, sender, at }).await;
+    let said = stage.anna.send_text(&warning.room_id, "Frau Schmidt: HbA1c 9,1").await.unwrap();
+    told(&stage.anna, &said, &Phrase::AnswerToWithheld).await;
+    assert_eq!(stage.query("select count(*) from dispatches").await, "0");
+}
+
+#[tokio::test]
+async fn l195_what_is_said_beside_a_withheld_letter_does_not_leave_to_where_it_wants_answers() {
+    nothing_leaves_to_eve(Stage::before_start(|channels| channels).await, None).await;
+}
+
+/// One room for each correspondent: the answer was meant for the letter that everybody can read.
+#[tokio::test]
+async fn l195_a_withheld_letter_does_not_lead_the_answers_in_its_sender_s_room_astray() {
+    let stage = Stage::before_start(|mut channels| {
+        channels[0].more.push_str("thread_by = \"correspondent\"\n");
+        channels
+    })
+    .await;
+    nothing_leaves_to_eve(stage, Some("Wie geht es Frau Schmidt?")).await;
 }

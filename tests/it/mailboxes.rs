@@ -2,6 +2,7 @@
 //! fetched.
 
 mod kim;
+mod kim_locked;
 mod kim_trust;
 mod misdeeds;
 mod names;

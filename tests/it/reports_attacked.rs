@@ -81,6 +81,32 @@ async fn l179_findings_that_bring_a_receipt_along_are_shown() {
     assert_eq!(shown, [1, 1], "the findings are in a room");
 }
 
+/// Promise 1: the findings come as a letter within the receipt's mail. It is no mail of ours that came back:
+/// people have to see it.
+#[tokio::test]
+async fn l189_a_letter_within_a_receipt_is_shown() {
+    let stage = Stage::new().await;
+    let of = answered(&stage, "Bitte um den Befund").await;
+    let mail = format!(
+        "From: {0}\nTo: {1}\nSubject: Befund\nMessage-ID: <l1@x>\n\
+         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
+         Content-Type: multipart/report; boundary=b\n\n\
+         --b\nContent-Type: text/plain; charset=utf-8\n\nAngezeigt\n\
+         --b\nContent-Type: message/disposition-notification\n\n\
+         Final-Recipient: rfc822; {0}\nOriginal-Message-ID: <{2}>\n\
+         Disposition: automatic-action/MDN-sent-automatically; displayed\n\
+         --b\nContent-Type: message/rfc822\n\n\
+         From: labor@charite.kim.telematik\nSubject: Kalium 7,1\nMessage-ID: <befund@labor>\n\
+         Content-Type: text/plain; charset=utf-8\n\nBitte sofort anrufen\n--b--\n",
+        of.erik, stage.practice, of.about
+    );
+    stage.receive(&mail).await;
+    have_come(&stage, 2).await;
+    let seen = stage.anna.seen();
+    let has_findings = seen.messages().any(|m| m.has_file() || m.body().contains("sofort anrufen"));
+    assert!(has_findings, "the findings are in a room");
+}
+
 /// Promises 1 and 4: what was unclear waits for its next attempt, and its author corrects it; the room
 /// says that the next attempt takes the corrected words. A report that the first mail arrived is about
 /// the earlier words: the correction still leaves, and is not called delivered.

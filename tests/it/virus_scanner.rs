@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixListener,
     task::JoinSet,
+    time::{Duration, Instant},
 };
 use umstieg::{phrases::Phrase, transport::test_virus};
 use umstieg_world::{
@@ -137,6 +138,29 @@ async fn kim_20_an_infected_file_stays_out_and_everything_else_comes() {
     }
 }
 
+/// Promise 4: a receipt says that the mail was shown. A file of this one was not.
+#[tokio::test]
+async fn l193_no_receipt_is_sent_for_a_mail_whose_file_is_not_shown() {
+    let mut clamd = Clamd::prepare().unwrap();
+    clamd.start().await.unwrap();
+    let mut stage = stage_with(&clamd.address(), "").await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    let asks = format!(
+        "X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n\
+         Disposition-Notification-To: <{erik}>\nFrom:"
+    );
+    for (id, bytes) in [("v1@x", b"Alles gut".to_vec()), ("v2@x", test_virus())] {
+        let words = format!("Anbei der Befund {id}");
+        let mail = with_files(&stage, &erik, id, &words, &[("befund.txt", bytes)]);
+        stage.receive(&mail.replacen("From:", &asks, 1)).await;
+        stage.anna_sees(&words).await;
+    }
+    let offered = "select string_agg(id::text, ' ' order by id) from letters
+                   where receipt_as is not null";
+    assert_eq!(stage.query(offered).await, "1");
+}
+
 /// While the scanner is away nothing passes: the letter waits, the team hears of it once, and once that it
 /// is over.
 #[tokio::test]
@@ -199,6 +223,28 @@ async fn kim_20_a_letter_without_a_verdict_is_parked_and_never_shown() {
     stage.anna_sees("Ohne Urteil").await;
 }
 
+/// Promise 1: a hostile mail at which the scanner dies, again and again, is parked where a person sees it,
+/// and the letters behind it come.
+#[tokio::test]
+async fn l191_a_mail_at_which_the_scanner_dies_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("clamd");
+    let scanner = FragileClamd::at(&socket);
+    let address = format!("unix:{}", socket.display());
+    let mut stage = stage_with(&address, "").await;
+    stage.gateway.start().await.unwrap();
+    let erik = stage.correspondent("erik").await;
+    let poison = String::from_utf8(POISON.to_vec()).unwrap();
+    stage.receive(&kim_mail(&erik, &stage.practice, "v1@x", "Frage", "", &poison)).await;
+    stage.until("the scanner died", async || scanner.deaths.load(Ordering::Relaxed) > 0).await;
+    stage.receive(&kim_mail(&erik, &stage.practice, "v2@x", "Eilt", "", "Kalium 7,1")).await;
+    let within = std::time::Duration::from_secs(180);
+    let has_come = async || stage.anna_saw("Kalium 7,1") == 1;
+    stage.until_within(within, "the letter behind it comes", has_come).await;
+    assert_eq!(stage.query("select reason from parked").await, "unscannable");
+    assert!(scanner.deaths.load(Ordering::Relaxed) <= 10);
+}
+
 /// A scanner that answers questions, and says nonsense about files unless it is sane.
 struct ScriptedClamd {
     is_sane: Arc<AtomicBool>,
@@ -235,5 +281,49 @@ impl ScriptedClamd {
             }
         });
         Self { is_sane, _task: task }
+    }
+}
+
+/// A scanner that ends at a mail with these bytes in it, and is there again a moment later, as systemd has
+/// it.
+struct FragileClamd {
+    deaths: Arc<AtomicUsize>,
+    _task: JoinSet<()>,
+}
+
+const POISON: &[u8] = b"GIFTIGE-BYTES";
+
+impl FragileClamd {
+    fn at(socket: &std::path::Path) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let deaths = Arc::new(AtomicUsize::new(0));
+        let (died, mut task) = (deaths.clone(), JoinSet::new());
+        task.spawn(async move {
+            let mut away_until = Instant::now();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut word = [0; 6];
+                if Instant::now() < away_until || stream.read_exact(&mut word).await.is_err() {
+                    continue;
+                }
+                if &word == b"zPING\0" {
+                    let _ = stream.write_all(b"PONG\0").await;
+                    continue;
+                }
+                let mut rest = Vec::new();
+                while !rest.ends_with(&[0; 4]) {
+                    match stream.read_u8().await {
+                        Ok(byte) => rest.push(byte),
+                        Err(_) => break,
+                    }
+                }
+                if rest.windows(POISON.len()).any(|bytes| bytes == POISON) {
+                    died.fetch_add(1, Ordering::Relaxed);
+                    away_until = Instant::now() + Duration::from_secs(2);
+                } else {
+                    let _ = stream.write_all(b"stream: OK\0").await;
+                }
+            }
+        });
+        Self { deaths, _task: task }
     }
 }

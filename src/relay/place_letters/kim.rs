@@ -117,15 +117,16 @@ pub(super) async fn told_before(
     Ok(ctx.store.is_undecrypted(earlier).await?.then_some(earlier))
 }
 
-/// Replaces what the room was told while the mail could not be decrypted. Before the letter has its
-/// place: a crash between the two loses nothing.
+/// Replaces what the room was told while the mail could not be decrypted, whatever the mail turns out to be:
+/// a letter, a report, or one that came before. Before it has its place: a crash between the two loses
+/// nothing.
 pub(super) async fn has_come(
     ctx: &Ctx,
     line: &Line,
-    told: Option<LetterId>,
+    stored: &StoredLetter,
     letter: &Letter,
 ) -> Result<(), StoreError> {
-    let Some(told) = told else { return Ok(()) };
+    let Some(told) = told_before(ctx, stored).await? else { return Ok(()) };
     let decrypted = Phrase::LetterDecrypted { sender: sender_of(letter), at: letter.date };
     let notice: Notice = notice(line, &decrypted);
     ctx.store.replace_notice_of(told, &notice).await

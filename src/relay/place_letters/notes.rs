@@ -6,7 +6,7 @@ use tracing::info;
 use super::{FreshLetter, kim, of_a_notice, place_as, reports::tell_of_mail};
 use crate::{
     channel::ServiceClass,
-    model::{ChannelKind, ConversationId, Correspondent, Letter},
+    model::{ChannelKind, ConversationId, Correspondent, DispatchId, Letter},
     phrases::{Phrase, Phrases},
     relay::{Ctx, Line, letter_hints, reported},
     rules::{
@@ -35,8 +35,12 @@ pub(super) async fn take(
         return Ok(false);
     };
     let (channel, now) = (&line.channel, ctx.clock.now());
-    let words: [u8; 32] = Sha256::digest(absence::words(&note.letter)).into();
-    let told = ctx.store.told_note(note.conversation, &words).await?;
+    let words = note.words();
+    let mut told = ctx.store.told_note(note.conversation, &words).await?;
+    if told.is_none() && !note.says_absent {
+        // An absence note said the same.
+        told = ctx.store.told_note(note.conversation, &hash(&absence::words(&note.letter))).await?;
+    }
     if let Some(told) = told.as_ref().filter(|told| !absence::is_told(Some(told.told_at), now)) {
         ctx.store.note_came_again(stored.id, told.letter).await?;
         metrics::counter!("umstieg_letters_total", "channel" => channel.name.to_string(), "result" => "note_again")
@@ -67,6 +71,8 @@ struct AbsenceNote {
     /// Without what the Clientmodul added to it.
     letter: Letter,
     conversation: ConversationId,
+    /// What it answers.
+    dispatch: DispatchId,
     /// Whether it says so itself, and is not just an answer of a machine.
     says_absent: bool,
     additions: Option<Phrase>,
@@ -127,7 +133,24 @@ impl AbsenceNote {
         // Who names our mail has received it. Nothing says that of the others.
         let doubt = (about == NoteAbout::Last && verdict == Some(KimVerdict::Unconfirmed))
             .then_some(Phrase::LetterUnconfirmed);
-        Ok(Some(Self { letter, conversation, says_absent, additions, doubt }))
+        Ok(Some(Self {
+            letter,
+            conversation,
+            dispatch: dispatch.id,
+            says_absent,
+            additions,
+            doubt,
+        }))
+    }
+
+    /// The hash of what is told once a day. An absence note says the same of every mail. Any other answer
+    /// of a machine is about the one mail that it names: the same words about another one are news.
+    fn words(&self) -> [u8; 32] {
+        let words = absence::words(&self.letter);
+        match self.says_absent {
+            true => hash(&words),
+            false => hash(&format!("{}\n{words}", self.dispatch)),
+        }
     }
 
     /// What stands above its words.
@@ -156,6 +179,10 @@ impl AbsenceNote {
             .chain(unknown);
         lines.map(|phrase| Phrases::say(channel.language, &phrase)).collect()
     }
+}
+
+fn hash(words: &str) -> [u8; 32] {
+    Sha256::digest(words).into()
 }
 
 /// The conversation in which a note is told: that of the dispatch, if its author is the correspondent

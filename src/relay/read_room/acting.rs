@@ -215,6 +215,10 @@ impl PortalReader<'_> {
         if is_said && answered.is_some_and(|letter| letter.open_doubt.is_some()) {
             return Ok(Some(Phrase::CallerNotConfirmed));
         }
+        // To whom it would go is what nobody vouches for, and the room does not show it.
+        if is_said && answered.is_some_and(|letter| letter.is_withheld) {
+            return Ok(Some(Phrase::AnswerToWithheld));
+        }
         Ok(None)
     }
 
