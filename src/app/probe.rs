@@ -342,8 +342,7 @@ async fn knock(
         // A gateway runs and answers.
         (Err(_), _) => None,
     };
-    let transaction = Rng::from_os().uuid().to_string();
-    let ping = homeserver.ping(&settings.appservice.id, &transaction);
+    let ping = ping(homeserver, &settings.appservice.id);
     let answer = match door {
         Some((listener, router)) => {
             tokio::select! {
@@ -370,6 +369,22 @@ async fn knock(
                 AdminPhrase::HomeserverMustReach { url: settings.appservice.url.to_string() };
             Finding::fail(what, error.telling(), advice)
         }
+    }
+}
+
+/// Pings, and once more when the homeserver says that the connection failed.
+///
+/// Synapse keeps its connections for a next request. Where a door has closed since (that of a check a
+/// moment ago), it may stumble over the kept one (`AlreadyCancelled`), and does not repeat a `POST`. It
+/// forgets that connection thereby; the second ping gets one of its own.
+async fn ping(homeserver: &Homeserver, appservice_id: &str) -> Result<Duration, MatrixError> {
+    let ping_once = async || {
+        let transaction = Rng::from_os().uuid().to_string();
+        homeserver.ping(appservice_id, &transaction).await
+    };
+    match ping_once().await {
+        Err(error) if error.errcode() == Some("M_CONNECTION_FAILED") => ping_once().await,
+        answer => answer,
     }
 }
 

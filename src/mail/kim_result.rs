@@ -24,11 +24,21 @@ pub fn kim_results(mail: &Skeleton<'_>) -> KimResults {
 }
 
 /// Whether a head is that of a sealed mail (gemSMIME_KOMLE: `X-KOM-LE-Version` and the type of CMS).
-fn is_sealed(block: &HeaderBlock<'_>) -> bool {
+///
+/// The version alone proves nothing (KIM-14): whoever sends in the clear can write it, and what the
+/// Clientmodul would say beside it. Nor do two types, of which a program may read either.
+pub(super) fn is_sealed(block: &HeaderBlock<'_>) -> bool {
     let is_cms =
         |media: &str| matches!(media, "application/pkcs7-mime" | "application/x-pkcs7-mime");
+    // What only bears a signature can be read by anybody (RFC 8551 §3.2.2).
+    let is_closed = |kind: Option<&str>| {
+        kind.is_none_or(|kind| kind.to_ascii_lowercase().ends_with("enveloped-data"))
+    };
     block.first("X-KOM-LE-Version").is_some()
-        && block.parameters("Content-Type").is_some_and(|it| is_cms(&it.value.to_ascii_lowercase()))
+        && block.count("Content-Type") == 1
+        && block.parameters("Content-Type").is_some_and(|it| {
+            is_cms(&it.value.to_ascii_lowercase()) && is_closed(it.get("smime-type"))
+        })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     date::date,
     header::{HEADER_BYTES_MAX, HeaderBlock, text},
+    kim_result::is_sealed,
     skeleton::Skeleton,
 };
 use crate::model::{OuterHead, SaidService, ServiceId};
@@ -16,7 +17,7 @@ pub fn outer_head(head: &[u8]) -> OuterHead {
     let (block, _) = HeaderBlock::split(head);
     OuterHead {
         service: said(&block),
-        is_encrypted: block.has("X-KOM-LE-Version"),
+        is_encrypted: is_sealed(&block),
         has_error: block.has("X-KIM-Fehlermeldung"),
         written: block.first("Date").and_then(date),
         expires: block.first("Expires").and_then(date),
@@ -63,6 +64,29 @@ mod tests {
         let plain = outer_head(b"From: mds@x.kim.telematik\r\nX-KIM-Fehlermeldung: 4001\r\n\r\n");
         assert_eq!(plain, OuterHead { has_error: true, ..OuterHead::default() });
         assert_eq!(outer_head(b""), OuterHead::default());
+    }
+
+    /// KIM-14: what is no S/MIME passes a Clientmodul as it is, whatever its sender wrote into its head
+    /// (A_2042). That the version alone makes none decrypt it, is assumed. Its results are then the
+    /// sender's own.
+    #[test]
+    fn l199_a_mail_that_only_says_that_it_is_encrypted_is_not() {
+        let real = "application/pkcs7-mime; name=smime.p7m";
+        for (content_type, expected) in [
+            ("application/pkcs7-mime; smime-type=authenticated-enveloped-data", true),
+            ("Application/X-PKCS7-MIME; smime-type=\"Enveloped-Data\"", true),
+            ("text/plain; charset=utf-8", false),
+            ("multipart/mixed; boundary=b", false),
+            ("multipart/signed; protocol=\"application/pkcs7-signature\"", false),
+            ("application/pkcs7-mime; smime-type=signed-data", false),
+            ("application/pkcs7-mime\r\nContent-Type: text/plain", false),
+            ("text/plain\r\nContent-Type: application/pkcs7-mime", false),
+        ] {
+            let head = REAL.replace(real, content_type);
+            assert_eq!(outer_head(head.as_bytes()).is_encrypted, expected, "{content_type}");
+        }
+        let head = REAL.replace("X-KOM-LE-Version", "X-Other");
+        assert!(!outer_head(head.as_bytes()).is_encrypted);
     }
 
     #[test]

@@ -56,7 +56,11 @@ fn judge(results: &KimResults) -> KimVerdict {
             KimVerdict::Undecrypted(KimTrouble::Other)
         }
         _ if results.say_undecrypted() => KimVerdict::Undecrypted(trouble(results)),
-        _ if !results.say_decrypted() || results.integrity.is_empty() || results.is_cut => {
+        _ if !results.say_decrypted()
+            || results.integrity.is_empty()
+            || results.is_cut
+            || results.is_sealed =>
+        {
             KimVerdict::Withheld(KimDoubt::Silent)
         }
         _ => KimVerdict::Checked,
@@ -177,8 +181,8 @@ mod tests {
     fn kim_15_what_is_still_sealed_was_not_decrypted() {
         check(Some(true), "sealed", KimVerdict::Undecrypted(KimTrouble::Other));
         check(Some(true), "sealed d03", KimVerdict::Undecrypted(KimTrouble::Konnektor));
-        // It was opened, and another one was inside.
-        check(Some(true), "sealed d00 i01", KimVerdict::Checked);
+        // Of what it opens, a Clientmodul takes that head away: the sender wrote this one.
+        check(Some(true), "sealed d00 i01", KimVerdict::Withheld(KimDoubt::Silent));
         check(Some(true), "sealed d00", KimVerdict::Withheld(KimDoubt::Silent));
         check(Some(false), "sealed", KimVerdict::Unconfirmed);
         check(None, "sealed", KimVerdict::Unconfirmed);

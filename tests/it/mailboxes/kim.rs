@@ -23,7 +23,7 @@ pub(super) fn outer(id: &str, service: &str) -> Misdeed {
             "+OK\r\nFrom: <erik@charite.kim.telematik>\r\nTo: <praxis@mueller.kim.telematik>\r\n\
              Subject: KOM-LE-Nachricht\r\nMessage-ID: <{id}@x>\r\n\
              Date: Mon, 23 Nov 2026 08:00:00 +0100\r\nX-KIM-Dienstkennung: {service}\r\n\
-             X-KOM-LE-Version: 1.5\r\n\r\n.\r\n"
+             X-KOM-LE-Version: 1.5\r\nContent-Type: application/pkcs7-mime\r\n\r\n.\r\n"
         )
         .into_bytes(),
     )

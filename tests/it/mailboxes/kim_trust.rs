@@ -91,6 +91,21 @@ async fn kim_14_what_came_unencrypted_is_shown_and_nobody_vouches_for_it() {
     assert_eq!(hint.room_id, words.room_id);
 }
 
+/// The same, with the mark of a KIM mail outside: without S/MIME there is nothing to decrypt, and the results
+/// are the sender's own.
+#[tokio::test]
+async fn l199_a_mail_that_only_says_that_it_is_encrypted_is_not_checked() {
+    let results =
+        "X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n";
+    let Delivered { stage, server: _server, .. } =
+        Delivered::new(results, "Guten Tag", false).await;
+    let words = stage.anna_sees("Guten Tag").await;
+    let checked = crate::phrases::sentence(&Phrase::LetterChecked { has_report: false });
+    assert!(!words.body().contains(&checked), "{}", words.body());
+    let hint = stage.anna_is_told(&Phrase::LetterUnconfirmed).await;
+    assert_eq!(hint.room_id, words.room_id);
+}
+
 #[tokio::test]
 async fn kim_17_the_note_of_a_clientmodul_becomes_one_quiet_line() {
     let results = "X-KIM-DecryptionResult: 00\nX-KIM-IntegrityCheckResult: 01\n";
@@ -181,7 +196,7 @@ async fn kim_12_a_mail_that_cannot_be_read_is_told_of_once_before_it_expires() {
     let practice = MailboxPractice::new().await;
     let failed = String::from_utf8(letter("klar", "Kein Schlüssel")).unwrap().replacen(
         "Subject:",
-        "X-KIM-DecryptionResult: 01\r\nX-KOM-LE-Version: 1.5\r\nExpires: Mon, 01 Jan 2024 08:00:00 +0100\r\nSubject:",
+        "X-KIM-DecryptionResult: 01\r\nX-KOM-LE-Version: 1.5\r\nContent-Type: application/pkcs7-mime\r\nExpires: Mon, 01 Jan 2024 08:00:00 +0100\r\nSubject:",
         1,
     );
     let far = failed.replace("Jan 2024", "Jan 2099").replace("klar@x", "fern@x");

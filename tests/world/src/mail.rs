@@ -9,6 +9,7 @@ mod dovecot;
 mod exim;
 mod lmtp;
 pub mod misbehaving;
+mod outer_heads;
 
 use std::{
     collections::BTreeSet,
@@ -22,6 +23,7 @@ use std::{
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use self::outer_heads::OuterHeads;
 use crate::{
     error::{Result, WorldError},
     ports::Port,
@@ -44,7 +46,7 @@ pub struct MailPorts {
     pub smtps: u16,
     /// SMTP that offers AUTH only after STARTTLS.
     pub smtp_starttls: u16,
-    /// POP3, TLS from the first byte.
+    /// POP3, TLS from the first byte. Of a mail with the mark of KIM, TOP shows the head of a sealed one.
     pub pop3s: u16,
     /// POP3 with STLS. Dovecot takes a password before it as well, since it trusts loopback.
     pub pop3_stls: u16,
@@ -221,6 +223,7 @@ pub struct MailServers {
     mail: Mail,
     dovecot: Server,
     exim: Server,
+    _outer_heads: OuterHeads,
     _ports: [Port; 7],
 }
 
@@ -263,7 +266,8 @@ impl MailServers {
 
         let dovecot = Server::new(dovecot::launch(&mail.folder, ports, &account)?);
         let exim = Server::new(exim::launch(&mail.folder, ports, &account)?);
-        let mut servers = Self { mail, dovecot, exim, _ports: held };
+        let _outer_heads = OuterHeads::start(pop3s, pop3_stls, &issued)?;
+        let mut servers = Self { mail, dovecot, exim, _outer_heads, _ports: held };
         servers.start_dovecot().await?;
         servers.start_exim().await?;
         Ok(servers)
@@ -279,7 +283,7 @@ impl MailServers {
     /// # Errors
     /// When it does not come up.
     pub async fn start_dovecot(&mut self) -> Result<()> {
-        let port = self.mail.ports.pop3s;
+        let port = self.mail.ports.pop3_stls;
         self.dovecot.start(|| listens(port)).await
     }
 
@@ -326,7 +330,7 @@ fn write(account: &UnixAccount, file: &Path, text: &str) -> Result<()> {
 const UNTOUCHED: &str = "x-world-untouched";
 
 /// A mail as a Clientmodul hands it out that decrypted it and found it well, with the mark of the outer
-/// mail: a stock server has only one head. Reports and absence notes come unencrypted, and what speaks
+/// mail, by which TOP knows which head to show. Reports and absence notes come unencrypted, and what speaks
 /// of a Clientmodul itself stays as it is.
 fn as_checked(mail: &[u8], to: &str) -> Vec<u8> {
     const CHECKED: &[u8] = b"X-KOM-LE-Version: 1.5\nX-KIM-DecryptionResult: 00\n\

@@ -68,7 +68,7 @@ iterate_query = SELECT address AS user FROM mailbox
 }
 
 fn settings_text(folder: &Path, run: &Path, ports: MailPorts, account: &UnixAccount) -> String {
-    let MailPorts { pop3s, pop3_stls, imaps, imap_starttls, lmtp, .. } = ports;
+    let MailPorts { pop3_stls, imaps, imap_starttls, lmtp, .. } = ports;
     let UnixAccount { name, group, .. } = account;
     format!(
         r#"base_dir = {run}
@@ -134,9 +134,9 @@ service pop3-login {{
   inet_listener pop3 {{
     port = {pop3_stls}
   }}
+  # `outer_heads` stands there.
   inet_listener pop3s {{
-    port = {pop3s}
-    ssl = yes
+    port = 0
   }}
 }}
 service lmtp {{
