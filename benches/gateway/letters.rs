@@ -11,7 +11,7 @@ pub(crate) fn letter(from: &str, to: &str, id: &str, answers: Option<&str>) -> S
     format!(
         "From: \"Dr. Erik Muster\" <{from}>\r\nTo: <{to}>\r\nSubject: Befund\r\n\
          Message-ID: <{id}>\r\nDate: Mon, 23 Nov 2026 08:00:00 +0100\r\n{thread}\
-         X-KIM-Dienstkennung: Arztbrief;Eigenentwicklung;V1.0\r\nMIME-Version: 1.0\r\n\
+         X-KIM-Dienstkennung: KIM-Mail;Default;V1.0\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}",
         text(id)
     )
