@@ -54,18 +54,19 @@ fn client_config(server: &BareServer<'_>) -> Result<ClientConfig, rustls::Error>
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let verifier: Arc<dyn ServerCertVerifier> = match server.trust {
-        ServerTrust::Platform => by_authority(platform_authorities(), provider)?,
+    let by = match server.trust {
+        ServerTrust::Platform => by_authority(platform_authorities(), &provider)?,
         ServerTrust::Authorities(authorities) => {
             let mut roots = RootCertStore::empty();
             for authority in authorities {
                 roots.add(authority.clone())?;
             }
-            by_authority(Arc::new(roots), provider)?
+            by_authority(Arc::new(roots), &provider)?
         }
-        ServerTrust::Pins(pins) => Arc::new(Pinned { pins: pins.clone(), provider }),
+        ServerTrust::Pins(pins) => TrustedBy::Pins(pins.clone()),
     };
-    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let verifier = CertificateCheck { by, provider };
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
     match server.client_certificate {
         Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
         None => Ok(builder.with_no_client_auth()),
@@ -89,21 +90,31 @@ fn platform_authorities() -> Arc<RootCertStore> {
 /// As rustls checks by itself; only its error says more.
 fn by_authority(
     roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
-    let checks = WebPkiServerVerifier::builder_with_provider(roots, provider)
+    provider: &Arc<CryptoProvider>,
+) -> Result<TrustedBy, rustls::Error> {
+    let checks = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
-    Ok(Arc::new(ByAuthority { checks }))
+    Ok(TrustedBy::Authority(checks))
 }
 
-/// Trusts by authority, name and date, and names the certificate where it does not.
+/// By what a certificate is trusted.
 #[derive(Debug)]
-struct ByAuthority {
-    checks: Arc<WebPkiServerVerifier>,
+enum TrustedBy {
+    /// An authority, the name and the date.
+    Authority(Arc<WebPkiServerVerifier>),
+    Pins(Vec<Fingerprint>),
 }
 
-impl ServerCertVerifier for ByAuthority {
+/// Judges the server's certificate, names the one that is not trusted, and proves that the server holds
+/// the key.
+#[derive(Debug)]
+struct CertificateCheck {
+    by: TrustedBy,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for CertificateCheck {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -112,59 +123,20 @@ impl ServerCertVerifier for ByAuthority {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = self.checks.verify_server_cert(certificate, issuers, name, ocsp, now);
-        checked.map_err(|error| match error {
-            rustls::Error::InvalidCertificate(why) => {
-                Untrusted { seen: Fingerprint::of(certificate), why: Distrust::from(&why) }.into()
-            }
-            other => other,
-        })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.checks.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.checks.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.checks.supported_verify_schemes()
-    }
-}
-
-/// Accepts the pinned certificates and proves that the server holds the key.
-#[derive(Debug)]
-struct Pinned {
-    pins: Vec<Fingerprint>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _issuers: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
         let seen = Fingerprint::of(certificate);
-        if self.pins.contains(&seen) {
-            return Ok(ServerCertVerified::assertion());
+        match &self.by {
+            TrustedBy::Authority(checks) => {
+                let checked = checks.verify_server_cert(certificate, issuers, name, ocsp, now);
+                checked.map_err(|error| match error {
+                    rustls::Error::InvalidCertificate(why) => {
+                        Untrusted { seen, why: Distrust::from(&why) }.into()
+                    }
+                    other => other,
+                })
+            }
+            TrustedBy::Pins(pins) if pins.contains(&seen) => Ok(ServerCertVerified::assertion()),
+            TrustedBy::Pins(_) => Err(Untrusted { seen, why: Distrust::NotPinned }.into()),
         }
-        Err(Untrusted { seen, why: Distrust::NotPinned }.into())
     }
 
     // A certificate is public: without the proof of its key a pin would be worth nothing.

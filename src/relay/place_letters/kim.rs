@@ -31,11 +31,11 @@ pub(super) fn judge(
     (channel.kind() == ChannelKind::Kim).then(|| judge(outer.is_encrypted, results))
 }
 
-/// What the Clientmodul added to a letter is taken out of what the room shows, and so is what it has not
-/// opened. Returns the places of
-/// the files that are left out, and a line that says what the Clientmodul checked. The line stands in
-/// every letter that was checked: newer Clientmodule add nothing, and a letter without the line
-/// must not look like one of less worth, nor the other way round.
+/// What the Clientmodul added to a letter is taken out of what the room shows, and so is what it has
+/// not opened. Returns the places of the files that are left out, and a line that says what the
+/// Clientmodul checked. The line stands in every letter that was checked: newer Clientmodule add
+/// nothing, and a letter without the line must not look like one of less worth, nor the other way
+/// round.
 pub(super) fn take_out_additions(
     letter: &mut Letter,
     verdict: Option<KimVerdict>,
