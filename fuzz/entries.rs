@@ -8,9 +8,10 @@ use tokio::{
     time::timeout,
 };
 use umstieg::{
+    channel::{Country, FaxForm, FaxMail, proposed_profile},
     document::{self, DocumentError},
     mail, matrix,
-    model::FateEnd,
+    model::{FateEnd, Letter},
     rules::posts,
     transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode},
 };
@@ -57,6 +58,41 @@ fn is_bounded_report(data: &[u8]) {
         let is_bad = matches!(fate.end, FateEnd::Failed | FateEnd::Delayed);
         assert_eq!(fate.why.is_some(), is_bad, "a reason for what ended well, or none");
     }
+}
+
+/// A mail of a fax gateway, read with every profile; the same bytes as a profile.
+pub(crate) fn fax(data: &[u8]) {
+    let letter = mail::parse(data);
+    let country = Country::new("DE").expect("a country");
+    for form in FaxForm::shipped() {
+        is_bounded_fax(form, &letter, country);
+    }
+    if let Ok(own) = FaxForm::read("own", &String::from_utf8_lossy(data)) {
+        is_bounded_fax(&own, &letter, country);
+    }
+    let proposed = proposed_profile(&[letter], country);
+    FaxForm::read("own", &proposed).expect("a proposal is a profile");
+}
+
+fn is_bounded_fax(form: &FaxForm, letter: &Letter, country: Country) {
+    let is_reason = |reason: &Option<String>| {
+        reason.as_ref().is_none_or(|reason| {
+            reason.chars().count() <= 120 && !reason.contains(char::is_control)
+        })
+    };
+    match form.read_mail(letter, country) {
+        FaxMail::Fax(fax) => {
+            assert!(is_reason(&fax.incomplete), "a reason without an end");
+            assert!(fax.pages.is_none_or(|pages| pages <= 9_999), "endless pages");
+        }
+        FaxMail::Missed(call) => assert!(is_reason(&call.reason), "a reason without an end"),
+        FaxMail::Report(said) => {
+            assert!(is_reason(&said.reason), "a reason without an end");
+            assert!(said.to.is_none() || said.to_digits.is_none(), "two numbers");
+        }
+        FaxMail::Other => {}
+    }
+    let _ = form.number_of(letter, country);
 }
 
 /// The HTML of a mail becomes posts.

@@ -4,6 +4,7 @@ pub mod check;
 pub mod directory;
 mod doors;
 mod errors;
+pub mod fax;
 pub mod help;
 mod hold;
 pub mod identities;

@@ -6,6 +6,7 @@
 //! or in the environment.
 
 mod directory;
+mod fax;
 mod kim;
 mod kim_services;
 mod mail_server;

@@ -174,6 +174,11 @@ enum Command {
         #[command(subcommand)]
         action: Identities,
     },
+    /// Look after what is special about fax gateways
+    Fax {
+        #[command(subcommand)]
+        action: app::fax::FaxCommand,
+    },
     /// Look after what is special about KIM mailboxes
     Kim {
         #[command(subcommand)]
@@ -317,6 +322,11 @@ impl Call {
             self.make_sealing_key(output.as_deref())?;
             return Ok(ExitCode::SUCCESS);
         }
+        if let Command::Fax { action } = command {
+            let said = app::fax::carry_out(action, self.language);
+            print(&said.map_err(|error| Failure::failed(&error))?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let settings = self.settings()?;
         // This needs nothing but the settings.
         if let Command::Registration { output, force, example } = command {
@@ -372,6 +382,7 @@ impl Call {
             Command::SealingKey { .. }
             | Command::Registration { .. }
             | Command::Kim { action: Kim::Lookup { .. } }
+            | Command::Fax { .. }
             | Command::Sandbox => {}
         }
         Ok(ExitCode::SUCCESS)

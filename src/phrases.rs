@@ -5,6 +5,7 @@
 //! language are arguments, and times are shown as clocks in Germany show them.
 
 mod admin;
+mod fax_phrase;
 mod help;
 mod local_time;
 mod phrase;
@@ -22,6 +23,7 @@ use unic_langid::LanguageIdentifier;
 pub use crate::model::Trouble;
 use crate::model::{COMMANDS, Language};
 pub use admin::AdminPhrase;
+pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
@@ -156,8 +158,14 @@ struct Sentences {
 
 /// What rooms are told, one row for each language.
 static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
-    Sentences::new(Language::German, include_str!("phrases/de.ftl")),
-    Sentences::new(Language::English, include_str!("phrases/en.ftl")),
+    Sentences::new(
+        Language::German,
+        concat!(include_str!("phrases/de.ftl"), include_str!("phrases/fax.de.ftl")),
+    ),
+    Sentences::new(
+        Language::English,
+        concat!(include_str!("phrases/en.ftl"), include_str!("phrases/fax.en.ftl")),
+    ),
 ];
 
 /// What admins are told, one row for each language.
@@ -201,6 +209,7 @@ impl Phrase {
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         let nested = |said: &Phrase| FluentValue::from(Phrases::say(language, said));
         match self {
+            Self::OfFax(fax) => fax.id_and_args(language),
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
             Self::DispatchAcceptedElsewhere { at, address } => {
                 let values = [("time", time(*at)), ("address", foreign(address))];

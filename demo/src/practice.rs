@@ -222,7 +222,7 @@ poll_seconds = 1
 [channel.outbox]
 {fax_outbox}
 [channel.fax]
-profile = "number_at_domain"
+profile = "generic"
 domain = "{FAX_DOMAIN}"
 number = "{FAX_NUMBER}"
 country = "DE"

@@ -3,8 +3,8 @@
 //! The log says the same in English, in the errors' own words.
 
 use super::{
-    RunError, directory::LookupError, identities::IdentitiesError, kim::KimError,
-    parked::ParkedError,
+    RunError, directory::LookupError, fax::FaxCommandError, identities::IdentitiesError,
+    kim::KimError, parked::ParkedError,
 };
 use crate::{
     app::start::StartError,
@@ -326,6 +326,22 @@ impl Tells for ParkedError {
             Self::Open(error) => error.telling(),
             Self::Store(error) => error.telling(),
             Self::NoSuch(id) => AdminPhrase::NoSuchParked { id: id.to_string() }.into(),
+            Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
+        }
+    }
+}
+
+impl Tells for FaxCommandError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Unreadable { file, source } => {
+                Telling::from(AdminPhrase::MailUnreadable { file: file.clone() }).because_of(source)
+            }
+            Self::TooLarge { file } => AdminPhrase::MailTooLong { file: file.clone() }.into(),
+            Self::NoProfile { file, source } => {
+                let (file, message) = (file.clone(), source.to_string());
+                AdminPhrase::FaxProfileWrong { file, message }.into()
+            }
             Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
         }
     }

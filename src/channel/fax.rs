@@ -1,72 +1,38 @@
-//! Fax-to-email gateways: one row of data each (FAX-22).
+//! Fax lines: what is set for one, and what its gateway's mails say (FAX-22). What differs between the
+//! makes of gateways is in the files of `profiles/`.
 
-use super::{
-    Country, WhyNot,
-    caller::{self, Caller},
-    number,
-    subject::{SubjectForm, called, station},
+mod caller;
+mod form;
+mod proposing;
+mod reading;
+mod template;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Country, WhyNot, number};
+use crate::model::{AddressError, FaxNumber, Letter, MailAddress, MessageId};
+
+pub(super) use caller::Caller;
+pub use form::{
+    FaxForm, FaxFormAbout, FaxFormError, FaxMissed, FaxReason, FaxReceived, FaxReportForm,
+    FaxReportSays, FaxReports, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX,
 };
-use crate::model::{AddressError, FaxNumber, Letter, MailAddress};
-
-/// How one make of gateway writes addresses and subjects.
-#[derive(Debug, PartialEq, Eq)]
-pub struct FaxForm {
-    /// The word for it in settings.
-    pub name: &'static str,
-    /// The recipient of a fax. Filled in: `{domain}`, and the number as `{e164}` (`+4930…`),
-    /// `{digits}` (`4930…`), `{international}` (`004930…`) or `{national}` (`030…`).
-    pub address: &'static str,
-    /// Subjects of received faxes, the narrower first.
-    pub subjects: &'static [SubjectForm],
-}
-
-/// The forms that ship. A new gateway is a new row.
-pub const FAX_FORMS: [FaxForm; 1] = [FaxForm {
-    name: "number_at_domain",
-    address: "{digits}@{domain}",
-    subjects: &[
-        // HylaFAX (English, German) and HylaFAX+ name the station id.
-        station("Fax received from \"{number}\""),
-        station("Fax received with errors from \"{number}\""),
-        station("Fax received from {number}"),
-        station("Facsimile received from {number}"),
-        station("Fax empfangen von {number}"),
-        // FreePBX (English, German), FRITZ!Box, and unnamed gateways.
-        called("Neues Fax von {number}"),
-        called("Neues Fax empfangen von {number}"),
-        called("Neues Telefax von {number}"),
-        called("New fax from {number}"),
-        called("New fax received from {number}"),
-        called("New fax message from {number}"),
-        called("Sie haben ein Fax von {number} erhalten"),
-        called("Sie haben ein neues Fax von {number} erhalten"),
-        called("You have received a fax from {number}"),
-        called("You have a new fax from {number}"),
-        called("Eingehendes Fax von {number}"),
-        called("Incoming fax from {number}"),
-        called("Faxeingang von {number}"),
-        called("Fax-Eingang von {number}"),
-        called("Fax erhalten von {number}"),
-        called("Faxnachricht von {number}"),
-        called("Fax message from {number}"),
-        called("Telefax von {number}"),
-        called("Fax from {number}"),
-        called("Fax von {number}"),
-    ],
-}];
-
-impl FaxForm {
-    pub fn named(name: &str) -> Option<&'static Self> {
-        FAX_FORMS.iter().find(|form| form.name == name)
-    }
-}
+pub use proposing::proposed_profile;
+pub use reading::{FAX_ID_DOMAIN, FaxArrived, FaxMail, FaxMissedCall, FaxSaid, tag_of};
+pub use template::{Blank, Template, TemplateError};
 
 /// A fax line at a gateway.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct FaxProfile {
-    pub form: &'static FaxForm,
+    pub form: Arc<FaxForm>,
     /// The right side of recipient addresses.
     pub domain: String,
+    /// The recipient, if it is another one than the profile's.
+    pub address: Option<String>,
+    /// What the gateway wants to read for `{code}`: a password, or the like.
+    pub code: Option<SecretString>,
     /// Our own number.
     pub number: FaxNumber,
     /// The country of numbers without a country code.
@@ -92,22 +58,90 @@ impl FaxProfile {
         if !self.senders.iter().any(|rule| rule.allows(sender)) {
             return Err(WhyNot::SenderNotAllowed);
         }
-        Ok(caller::read(letter, self.form.subjects, self.country, &self.number))
+        Ok(self.form.caller(letter, self.country, &self.number))
+    }
+
+    /// What a mail of the gateway is.
+    pub(super) fn mail(&self, letter: &Letter) -> FaxMail {
+        self.form.read_mail(letter, self.country)
+    }
+
+    /// How long the gateway may be silent about a fax before nobody knows what became of it.
+    pub(super) fn report_wait(&self) -> Option<Duration> {
+        self.form.reports.wait()
     }
 
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
         number::check_dialable(number, &self.countries)?;
-        let address = self
-            .form
-            .address
-            .replace("{e164}", number.as_str())
+        if !self.form.sends.can {
+            return Err(WhyNot::GatewayOnlyReceives);
+        }
+        let address = self.address.as_ref().unwrap_or(&self.form.sends.address);
+        MailAddress::new(&self.filled(address, number, None)).map_err(WhyNot::Address)
+    }
+
+    /// The subject of a fax, and further fields of its head (FAX-22, FAX-27).
+    pub(super) fn head(
+        &self,
+        number: &FaxNumber,
+        own: &MailAddress,
+        id: &MessageId,
+    ) -> (String, Vec<(String, String)>) {
+        let sends = &self.form.sends;
+        let tagged = tag_of(id).map(|tag| (tag, own));
+        let filled = |text: &str| self.filled(text, number, tagged.as_ref());
+        // Without our tag a field would say nothing, or the wrong thing.
+        let names_tag = |value: &str| value.contains("{tag}") || value.contains("{sender}");
+        let fields = sends.fields.iter().filter(|(_, value)| tagged.is_some() || !names_tag(value));
+        let fields = fields.map(|(name, value)| (name.clone(), filled(value))).collect();
+        (filled(&sends.subject), fields)
+    }
+
+    fn filled(
+        &self,
+        text: &str,
+        number: &FaxNumber,
+        tagged: Option<&(String, &MailAddress)>,
+    ) -> String {
+        let (tag, sender) = match tagged {
+            Some((tag, own)) => (tag.clone(), format!("{}+{tag}@{}", own.local(), own.domain())),
+            None => (String::new(), String::new()),
+        };
+        let code = self.code.as_ref().map(|code| code.expose_secret().to_owned());
+        text.replace("{e164}", number.as_str())
             .replace("{digits}", number.digits())
             .replace("{international}", &format!("00{}", number.digits()))
             .replace("{national}", &number::national(number, self.country))
-            .replace("{domain}", &self.domain);
-        MailAddress::new(&address).map_err(WhyNot::Address)
+            .replace("{domain}", &self.domain)
+            .replace("{tag}", &tag)
+            .replace("{sender}", &sender)
+            // Last: it may hold anything.
+            .replace("{code}", &code.unwrap_or_default())
     }
 }
+
+impl PartialEq for FaxProfile {
+    fn eq(&self, other: &Self) -> bool {
+        let code =
+            |profile: &Self| profile.code.as_ref().map(|code| code.expose_secret().to_owned());
+        let plain = |profile: &Self| {
+            (
+                profile.form.clone(),
+                profile.domain.clone(),
+                profile.address.clone(),
+                profile.number.clone(),
+                profile.country,
+                profile.countries.clone(),
+                profile.senders.clone(),
+                profile.pages_max,
+                profile.mail_bytes_max,
+            )
+        };
+        plain(self) == plain(other) && code(self) == code(other)
+    }
+}
+
+impl Eq for FaxProfile {}
 
 /// An address, or a whole domain, whose mails count as faxes.
 #[derive(Clone, PartialEq, Eq)]
@@ -145,11 +179,13 @@ impl SenderRule {
 mod tests {
     use super::*;
 
-    fn profile(form: &'static FaxForm) -> FaxProfile {
+    fn profile(form: Arc<FaxForm>) -> FaxProfile {
         let germany = Country::new("DE").unwrap();
         FaxProfile {
+            domain: form.sends.domain.clone().unwrap_or("gateway.example".to_owned()),
             form,
-            domain: "gateway.example".to_owned(),
+            address: None,
+            code: Some(SecretString::from("geheim")),
             number: FaxNumber::new("+493011111111").unwrap(),
             country: germany,
             countries: vec![germany, Country::new("AT").unwrap()],
@@ -159,32 +195,70 @@ mod tests {
         }
     }
 
-    /// Each form that ships, with the address it makes from a number, and the subject of a fax from
-    /// there.
+    /// The mail that each profile asks for.
     #[test]
-    fn fax_22_every_form_writes_to_a_number_and_reads_it() {
-        let tried = [("number_at_domain", "49301234567@gateway.example", "Fax von 030 1234567")];
-        let names: Vec<&str> = FAX_FORMS.iter().map(|form| form.name).collect();
-        assert_eq!(tried.iter().map(|(name, ..)| *name).collect::<Vec<_>>(), names);
+    fn fax_22_every_profile_writes_to_a_number() {
         let number = FaxNumber::new("+49301234567").unwrap();
-        let sender = MailAddress::new("fax@gateway.example").unwrap();
-        for (name, address, subject) in tried {
-            let profile = profile(FaxForm::named(name).unwrap());
-            assert_eq!(profile.recipient(&number).unwrap().as_str(), address, "{name}");
-            let letter = Letter { subject: subject.to_owned(), ..Letter::default() };
-            let caller = profile.caller(&sender, &letter);
-            assert_eq!(caller, Ok(Caller::Sure(number.clone())), "{name}");
+        let own = MailAddress::new("praxis@praxis.example").unwrap();
+        let id = MessageId::new("0c0ffee0-1234-4567-89ab-000000000001@fax.local").unwrap();
+        let mut lines = Vec::new();
+        for form in FaxForm::shipped() {
+            let profile = profile(form.clone());
+            let line = match profile.recipient(&number) {
+                Ok(to) => {
+                    let (subject, fields) = profile.head(&number, &own, &id);
+                    let fields: Vec<String> =
+                        fields.iter().map(|(name, value)| format!(" | {name}: {value}")).collect();
+                    format!("{}: {} | {subject}{}", form.name, to.as_str(), fields.concat())
+                }
+                Err(why) => format!("{}: {why}", form.name),
+            };
+            lines.push(line);
+        }
+        assert_eq!(lines.join("\n"), SENT);
+    }
+
+    const SENT: &str = "\
+avantfax: the gateway sends no faxes that come by mail
+cisco_t37: fax=+49301234567@gateway.example | Fax
+efax: 49301234567@efaxsend.com | Fax
+exchange_um: the gateway sends no faxes that come by mail
+fax_plus: +49301234567@fax.plus | Fax
+faxstation: the gateway sends no faxes that come by mail
+freepbx: the gateway sends no faxes that come by mail
+fritzbox: the gateway sends no faxes that come by mail
+fusionpbx: fax@gateway.example | [geheim]0301234567
+generic: 49301234567@gateway.example | Fax
+gfi_faxmaker: +49301234567@faxmaker.com | Fax
+gnetx: 0049301234567@fax.gnetx.com | PASS:geheim
+hylafax: 0301234567@gateway.example | Fax \
+         | X-FAX-JobTag: u0c0ffee01234456789ab000000000001 \
+         | X-FAX-MailAddr: praxis+u0c0ffee01234456789ab000000000001@praxis.example \
+         | X-FAX-Notify: done \
+         | X-FAX-VRes: 196 \
+         | X-FAX-PageChop: none \
+         | X-FAX-AutoCoverPage: no
+ictfax: 49301234567@gateway.example | Fax
+interfax: 49301234567@fax.tc | u0c0ffee01234456789ab000000000001
+ixi_ums: +49301234567@gateway.example | Fax
+metrofax: the gateway sends no faxes that come by mail
+ringcentral: the gateway sends no faxes that come by mail
+simple_fax: 0049301234567@simple-fax.de | Fax
+t37: fax=+49301234567@gateway.example | Fax";
+
+    #[test]
+    fn fax_27_the_tag_of_a_fax_names_its_message_id() {
+        let id = MessageId::new("0c0ffee0-1234-4567-89ab-000000000001@fax.local").unwrap();
+        assert_eq!(tag_of(&id).unwrap(), "u0c0ffee01234456789ab000000000001");
+        for other in ["1@fax.local", "0c0ffee0-1234-4567-89ab-000000000001@kim.local"] {
+            assert_eq!(tag_of(&MessageId::new(other).unwrap()), None);
         }
     }
 
     #[test]
     fn fax_22_every_number_form_of_a_template_is_filled_in() {
-        static FORM: FaxForm = FaxForm {
-            name: "all",
-            address: "{e164}_{digits}_{international}_{national}@{domain}",
-            subjects: &[],
-        };
-        let profile = profile(&FORM);
+        let mut profile = profile(FaxForm::named("generic").unwrap());
+        profile.address = Some("{e164}_{digits}_{international}_{national}@{domain}".to_owned());
         let check = |number: &str, expected: &str| {
             let address = profile.recipient(&FaxNumber::new(number).unwrap()).unwrap();
             assert_eq!(address.as_str(), expected);

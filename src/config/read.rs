@@ -12,8 +12,9 @@ use url::Url;
 use super::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
     EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
-    MonitoringSettings, SealingSettings, Settings, SettingsError, WorkerSettings, kim, mail_server,
-    mail_server::{host_name, is_loopback, one_line},
+    MonitoringSettings, SealingSettings, Settings, SettingsError, WorkerSettings, fax, kim,
+    mail_server,
+    mail_server::{is_loopback, one_line},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
@@ -21,11 +22,8 @@ use super::{
     virus_scanner,
 };
 use crate::{
-    channel::{
-        Channel, Country, Dialect, FAX_FORMS, FaxForm, FaxProfile, KimEnvironment, KimUserForm,
-        SenderRule, ThreadBy,
-    },
-    model::{ChannelKind, ChannelName, FaxNumber, Language, MailAddress, Trust},
+    channel::{Channel, Dialect, KimEnvironment, KimUserForm, ThreadBy},
+    model::{ChannelKind, ChannelName, Language, MailAddress, Trust},
     phrases::AdminPhrase,
     store::seal::OuterKey,
     transport::{MailServer, MailboxProtocol},
@@ -399,7 +397,7 @@ fn servers(
     }
     let dialect = match kind {
         None => None,
-        Some(ChannelKind::Fax) => fax(&fax_section, mail_bytes_max).map(Dialect::Fax),
+        Some(ChannelKind::Fax) => fax::read(&fax_section, mail_bytes_max, around).map(Dialect::Fax),
         Some(ChannelKind::Kim) => address
             .and_then(KimEnvironment::of)
             .and_then(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
@@ -447,37 +445,6 @@ fn allowed(one: &str, other: &str) -> AdminPhrase {
     AdminPhrase::AllowedAre { one: one.to_owned(), other: other.to_owned() }
 }
 
-fn fax(section: &Section<'_, '_>, mail_bytes_max: Option<u64>) -> Option<FaxProfile> {
-    let form = section.text("profile", |text| FaxForm::named(text).ok_or_else(fax_forms));
-    let form = section.required("profile", fax_forms(), form);
-    let domain = section.text("domain", host_name);
-    let domain = section.required("domain", AdminPhrase::WantsFaxDomain, domain);
-    let number = section.text("number", FaxNumber::new);
-    let number = section.required("number", AdminPhrase::WantsFaxNumber, number);
-    let country = section.text("country", country);
-    let country = section.required("country", AdminPhrase::WantsCountry, country);
-    let countries = section.texts("countries", self::country);
-    let senders =
-        section.texts("senders", |text| SenderRule::new(text).map_err(|_| AdminPhrase::NotASender));
-    let senders = section.required("senders", AdminPhrase::WantsSenders, senders);
-    if senders.as_ref().is_some_and(Vec::is_empty) {
-        section.wrong("senders", AdminPhrase::SendersEmpty);
-    }
-    let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
-    section.close();
-    let country = country?;
-    Some(FaxProfile {
-        form: form?,
-        domain: domain?,
-        number: number?,
-        country,
-        countries: countries.unwrap_or_else(|| vec![country]),
-        senders: senders?,
-        pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
-        mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
-    })
-}
-
 /// No member of a team may be one of our users, and a user from another server deserves a warning.
 fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurroundings<'_>) {
     let server_name = settings.homeserver.server_name.as_str();
@@ -509,10 +476,6 @@ fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurro
 fn language(text: &str) -> Result<Language, AdminPhrase> {
     let words = || Language::ALL.map(|language| format!("\"{}\"", language.word())).join(", ");
     Language::from_word(text).ok_or_else(|| AdminPhrase::AllowedForms { names: words() })
-}
-
-fn country(text: &str) -> Result<Country, AdminPhrase> {
-    Country::new(text).map_err(|_| AdminPhrase::NotACountry)
 }
 
 fn web_url(text: &str) -> Result<Url, AdminPhrase> {
@@ -584,9 +547,4 @@ fn own_address(text: &str, kind: Option<ChannelKind>) -> Result<MailAddress, Adm
         return Err(AdminPhrase::AddressNotKim);
     }
     Ok(address)
-}
-
-fn fax_forms() -> AdminPhrase {
-    let names: Vec<&str> = FAX_FORMS.iter().map(|form| form.name).collect();
-    AdminPhrase::AllowedForms { names: names.join(", ") }
 }

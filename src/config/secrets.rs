@@ -26,7 +26,15 @@ pub(super) const SEALING: SecretKeys =
 
 pub(super) const URL: SecretKeys = SecretKeys { plain: "url", file: "url_file", env: "url_env" };
 
+pub(super) const CODE: SecretKeys =
+    SecretKeys { plain: "code", file: "code_file", env: "code_env" };
+
 impl SecretKeys {
+    /// Whether the secret was given at all.
+    pub(super) fn is_given(&self, section: &Section<'_, '_>) -> bool {
+        [self.plain, self.file, self.env].into_iter().any(|key| section.has(key))
+    }
+
     /// Where the secret was given.
     pub(super) fn given(&self, section: &Section<'_, '_>) -> &'static str {
         let keys = [self.plain, self.file, self.env];

@@ -109,7 +109,7 @@ fn the_example_shows_the_defaults() {
     let is_default = |line: &&str| {
         line.starts_with("# ") && line.contains(" = ") && !line.contains("for example")
     };
-    let is_other = ["pin_sha256", "client_key_file", "ca_file"];
+    let is_other = ["pin_sha256", "client_key_file", "ca_file", "code", "address ="];
     let mut text = String::new();
     for line in EXAMPLE.lines() {
         let shown = Some(line)
@@ -197,7 +197,7 @@ port = 587
 user = "fax-out"
 password = "geheim-4"
 [channel.fax]
-profile = "number_at_domain"
+profile = "generic"
 domain = "gateway.example"
 number = "+493023125000"
 country = "DE"

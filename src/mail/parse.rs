@@ -19,6 +19,12 @@ pub const MAILBOXES_MAX: usize = 1_000;
 /// How many references are kept, the newest: a thread is found by its nearest known ancestor.
 pub const REFERENCES_MAX: usize = 100;
 
+/// Fields that begin with `X-` that are kept, for the profiles of fax gateways.
+const EXTENSIONS_MAX: usize = 40;
+
+/// Longest value of one, in characters.
+const EXTENSION_CHARS_MAX: usize = 200;
+
 /// Texts with a file name that may be the body together; more are files.
 const NAMED_BODIES_MAX: usize = 3;
 
@@ -118,6 +124,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         report: report.map(|read| read.report),
         urgent: is_urgent(&block),
         receipt: receipt_wish(&block),
+        extension_fields: extension_fields(&block),
         defects: defects.into_iter().collect(),
     }
 }
@@ -195,6 +202,16 @@ fn not_a_mail(skeleton: &Skeleton<'_>) -> Letter {
         defects: vec![Defect::NotAMail],
         ..Letter::default()
     }
+}
+
+/// The fields of the head that no standard names.
+fn extension_fields(block: &HeaderBlock<'_>) -> Vec<(String, String)> {
+    let fields = block.with_prefix("X-").take(EXTENSIONS_MAX);
+    let fields = fields.map(|(name, value)| {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        (name, text(value, EXTENSION_CHARS_MAX).text)
+    });
+    fields.collect()
 }
 
 /// Whether its sender wants a receipt, and where. Older fields that ask for one are no standard and are

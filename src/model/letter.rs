@@ -36,6 +36,8 @@ pub struct Letter {
     pub urgent: bool,
     /// Whether its sender wants to be told that a person was shown it.
     pub receipt: ReceiptWish,
+    /// Fields of the head that begin with `X-`: the name in lower case, and the value. At most forty.
+    pub extension_fields: Vec<(String, String)>,
     /// What could not be read, so that a person looks at the original.
     pub defects: Vec<Defect>,
 }

@@ -96,8 +96,8 @@ impl FateEnd {
     }
 }
 
-/// Why a mail did not arrive, in the terms that a front desk needs to act. Read from codes, never
-/// from words.
+/// Why a mail or fax did not arrive, in the terms that a front desk needs to act. Of mails it is read from
+/// codes, never from words; fax gateways write words alone, and their profiles name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FateWhy {
     /// The mailbox does not exist, is closed, or has moved.
@@ -117,13 +117,30 @@ pub enum FateWhy {
     Unreachable,
     /// The recipient, or their server, does not take mail of ours.
     Blocked,
+    /// Faxes from here on (FAX-32). The line is busy.
+    Busy,
+    NoAnswer,
+    /// Something else than a fax machine answered.
+    NoFax,
+    /// The gateway has no line to dial on.
+    Line,
+    /// The connection broke off, or pages got lost on the way.
+    Transmission,
+    /// The gateway could not make a fax of the document.
+    Conversion,
+    /// The gateway does not take the order, or does not know us.
+    Gateway,
+    /// The gateway tried until its time was over.
+    Expired,
+    /// Somebody took it out of the gateway's queue.
+    Cancelled,
     /// No code says it.
     Unknown,
 }
 
 impl FateWhy {
-    /// Every reason.
-    pub const ALL: [Self; 10] = [
+    /// The reasons why a mail did not arrive.
+    pub const MAIL: [Self; 10] = [
         Self::NoSuchRecipient,
         Self::MailboxFull,
         Self::TooLarge,
@@ -136,9 +153,28 @@ impl FateWhy {
         Self::Unknown,
     ];
 
+    /// The reasons why a fax was not sent.
+    pub const FAX: [Self; 11] = [
+        Self::NoSuchRecipient,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::NoFax,
+        Self::Line,
+        Self::Transmission,
+        Self::Conversion,
+        Self::Gateway,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Unknown,
+    ];
+
     /// The inverse of `word`; of another word, the reason is unknown.
     pub fn from_word(word: &str) -> Self {
-        Self::ALL.into_iter().find(|why| why.word() == word).unwrap_or(Self::Unknown)
+        Self::MAIL
+            .into_iter()
+            .chain(Self::FAX)
+            .find(|why| why.word() == word)
+            .unwrap_or(Self::Unknown)
     }
 
     /// The word for it in SQL, logs and in the sentences.
@@ -153,6 +189,15 @@ impl FateWhy {
             Self::AttachmentService => "attachments",
             Self::Unreachable => "unreachable",
             Self::Blocked => "blocked",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::NoFax => "no_fax",
+            Self::Line => "line",
+            Self::Transmission => "transmission",
+            Self::Conversion => "conversion",
+            Self::Gateway => "gateway",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",
         }
     }
@@ -166,7 +211,10 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_word_of_its_own() {
-        let words: BTreeSet<_> = FateWhy::ALL.iter().map(|why| why.word()).collect();
-        assert_eq!(words.len(), FateWhy::ALL.len());
+        let all = || FateWhy::MAIL.into_iter().chain(FateWhy::FAX);
+        let words: BTreeSet<_> = all().map(FateWhy::word).collect();
+        // Both lists have "recipient" and "unknown".
+        assert_eq!(words.len(), all().count() - 2);
+        assert!(all().all(|why| FateWhy::from_word(why.word()) == why));
     }
 }

@@ -305,6 +305,34 @@ left-alone-more = { $mails ->
     [one] Eine weitere Mail hat eine Dienstkennung, die hier nicht gezeigt wird.
    *[other] { $mails } weitere Mails haben Dienstkennungen, die hier nicht gezeigt werden.
 }
+head-profile = Profil
+head-gateway = Fax-Dienst
+head-known-from = bekannt aus
+head-sends = sendet
+head-reports = meldet
+known-from-mails = Mails
+known-from-documents = Dokumenten
+known-from-others = Drittem
+yes = ja
+no = nein
+no-number = ohne Nummer
+number-claimed = { $number } (sagt das Gerät)
+reads-fax = Fax von { $number }, Seiten: { $pages }{ $part ->
+    [0] {""}
+   *[other] , unvollständig
+}
+reads-missed = Anruf ohne Fax, { $number }
+reads-report = Sendebericht an { $number }: { $says ->
+    [sent] gesendet
+    [failed] nicht gesendet
+    [again] noch nicht, weitere Versuche
+    [taken] angenommen
+   *[other] nichts Eindeutiges
+}, Seiten: { $pages }
+reads-other = unbekannte Form
+profile-proposed = Kein Profil kennt alle diese Mails. Ein Vorschlag; speichern Sie ihn neben den Einstellungen als eigene Datei (eigenes.toml), lesen und ergänzen Sie ihn, und nennen Sie ihn in [channel.fax]: profile = "eigenes.toml"
+mail-unreadable = { $file } lässt sich nicht lesen
+mail-too-long = { $file } ist zu groß für eine Mail
 no-directory = Kein Kanal, zu dem diese Adresse passt, hat in den Einstellungen ein Verzeichnis. Bitte nennen Sie eines in [channel.kim.directory]
 row-address = KIM-Adresse:
 row-directory = Verzeichnis:
@@ -355,6 +383,9 @@ wants-address = unsere eigene Mailadresse auf diesem Kanal
 wants-team = wer eingeladen wird, zum Beispiel ["@anna:praxis.example"]
 wants-protocol = "pop3" oder "imap"
 wants-fax-domain = was in den Adressen des Fax-Dienstes rechts steht
+wants-fax-code = das Kennwort oder Kürzel, das der Fax-Dienst in der Mail verlangt
+fax-address-form = Das ist keine Adresse mit einem @; welche Plätze sie haben darf, steht in docs/configuration.md
+fax-profile-wrong = Das Profil in { $file } lässt sich nicht lesen: { $message }
 wants-fax-number = unsere eigene Faxnummer, zum Beispiel +49301234567
 wants-country = in welchem Land der Anschluss ist, zum Beispiel DE
 wants-senders = wer Faxe bringen darf, zum Beispiel ["fax@gateway.example"]

@@ -286,6 +286,34 @@ left-alone-more = { $mails ->
     [one] One more mail has a Dienstkennung that is not shown here.
    *[other] { $mails } more mails have Dienstkennungen that are not shown here.
 }
+head-profile = profile
+head-gateway = gateway
+head-known-from = known from
+head-sends = sends
+head-reports = reports
+known-from-mails = mails
+known-from-documents = documents
+known-from-others = others
+yes = yes
+no = no
+no-number = no number
+number-claimed = { $number } (says the machine)
+reads-fax = fax from { $number }, pages: { $pages }{ $part ->
+    [0] {""}
+   *[other] , incomplete
+}
+reads-missed = a call without a fax, { $number }
+reads-report = report about { $number }: { $says ->
+    [sent] sent
+    [failed] not sent
+    [again] not yet, more attempts follow
+    [taken] taken over
+   *[other] nothing definite
+}, pages: { $pages }
+reads-other = unknown form
+profile-proposed = No profile knows all these mails. A proposal: save it beside the settings as a file of its own (own.toml), read it, complete it, and name it in [channel.fax]: profile = "own.toml"
+mail-unreadable = { $file } cannot be read
+mail-too-long = { $file } is too large for a mail
 no-directory = no channel that this address fits has a directory in the settings; give one in [channel.kim.directory]
 row-address = KIM address:
 row-directory = directory:
@@ -336,6 +364,9 @@ wants-address = our own mail address on this channel
 wants-team = who is invited, for example ["@anna:praxis.example"]
 wants-protocol = "pop3" or "imap"
 wants-fax-domain = the right side of the gateway's addresses
+wants-fax-code = the password or word that the gateway wants in a mail
+fax-address-form = this is no address with an @; docs/configuration.md says which places it may have
+fax-profile-wrong = the profile in { $file } cannot be read: { $message }
 wants-fax-number = our own fax number, for example +49301234567
 wants-country = where the line is, for example DE
 wants-senders = which addresses may bring faxes, for example ["fax@gateway.example"]

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{EditTrouble, ParkedWhat, ReceiptStanding, Trouble};
+use super::{EditTrouble, FaxPhrase, ParkedWhat, ReceiptStanding, Trouble};
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
 };
@@ -491,6 +491,9 @@ pub enum Phrase {
     GhostUnknownFax,
     GhostUnknownKim,
 
+    /// What came as a fax, and what became of one.
+    OfFax(FaxPhrase),
+
     // What is printed on a fax.
     FaxFrom,
     FaxTo,
@@ -544,6 +547,7 @@ impl Phrase {
             | Self::LetterWithheld { sender: Some(_), .. }
             | Self::LetterForMachines { .. }
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
+            Self::OfFax(fax) => fax.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     channel::Writes,
     model::{
-        AccountSide, ConversationId, Correspondent, DeliveryState, DispatchId, Envelope, Notice,
-        Outcome, Trouble,
+        AccountSide, ChannelKind, ConversationId, Correspondent, DeliveryState, DispatchId,
+        Envelope, Notice, Outcome, Trouble,
     },
     phrases::Phrase,
     rules::{
@@ -402,7 +402,10 @@ impl DispatchCase<'_> {
                     Writes::OnePdf => Phrase::DispatchAcceptedFax { at: now },
                 };
                 let notice = self.notice(dispatch, &phrase);
-                let asked = matches!(outcome, Outcome::Accepted { reports_requested: true, .. });
+                // A fax gateway reports by itself, if it does at all.
+                let asked = matches!(outcome, Outcome::Accepted { reports_requested: true, .. })
+                    || (self.line.channel.kind() == ChannelKind::Fax
+                        && self.line.channel.report_wait().is_some());
                 let reply = outcome.reply();
                 self.ctx.store.settle_accepted(dispatch, &reply, asked, &notice, now).await
             }

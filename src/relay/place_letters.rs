@@ -1,13 +1,17 @@
 //! Road (a), first half: a letter finds its conversation and becomes posts.
 
+mod faxes;
 mod kim;
 mod notes;
 mod reports;
+mod told;
 
-use time::OffsetDateTime;
 use tracing::{info, warn};
 
-use self::reports::tell_of_report;
+use self::{
+    reports::tell_of_report,
+    told::{of_a_notice, place_notice, tell_channel},
+};
 use super::{
     Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
@@ -170,6 +174,16 @@ async fn place_read(
             }
         }
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
+        Arrival::MissedFax(correspondent, call) => {
+            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+                Some(_) => faxes::tell_of_missed(ctx, line, &stored, &correspondent, call).await,
+                None => Ok(()),
+            }
+        }
+        Arrival::FaxReport(said) => match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+            Some(new) => faxes::take_report(ctx, line, &stored, &new, &said).await,
+            None => Ok(()),
+        },
         Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, (read, scan)).await? {
             Some(_) => park(ctx, line, id, why).await,
             None => Ok(()),
@@ -338,7 +352,10 @@ async fn place_letter(
         verdict,
         scan: &scan,
     };
-    let hints = facing.hints(line, stored, &letter);
+    let of_fax = faxes::told(line, &mut letter);
+    left_out.extend(of_fax.left_out);
+    let mut hints = facing.hints(line, stored, &letter);
+    hints.extend(of_fax.hints.iter().map(|hint| notice(line, hint)));
     let released = doubt.map(|doubt| Phrase::LetterReleased { doubt });
     let is_checked = verdict == Some(KimVerdict::Checked);
     let is_whole = !stored.too_large && !stored.out_of_reach && scan.held.is_empty();
@@ -347,6 +364,7 @@ async fn place_letter(
     let written = letter_hints::head(channel, &letter, &offer, ctx.clock.now());
     let head: Vec<String> = released
         .into_iter()
+        .chain(of_fax.head)
         .chain(written)
         .chain(additions)
         .chain(letter_hints::unknown_fields(channel, unknown))
@@ -516,60 +534,4 @@ async fn superseded(
             && conversation.correspondent == correspondent.key()
     });
     Ok((is_theirs && !correspondent.is_unknown()).then_some(id))
-}
-
-/// The place of a letter of which its room gets only a notice: nothing in it is answered or followed, and
-/// its mail stays in the mailbox.
-fn of_a_notice<'a>(
-    letter: LetterId,
-    channel: &'a ChannelName,
-    correspondent: &'a Correspondent,
-    conversation: Option<ConversationId>,
-    at: OffsetDateTime,
-) -> Placing<'a> {
-    Placing {
-        letter,
-        channel,
-        correspondent,
-        conversation,
-        fingerprint: None,
-        message_id: None,
-        ancestors: &[],
-        answer_to: None,
-        caller_doubt: None,
-        receipt_as: None,
-        posts: &[],
-        stays: true,
-        kept_back: None,
-        again_at: None,
-        note: None,
-        at,
-    }
-}
-
-/// Tells of a mail of which not even the head could be fetched. All such mails are in one room of
-/// their channel, because their authors are unknown.
-async fn place_notice(
-    ctx: &Ctx,
-    line: &Line,
-    stored: &StoredLetter,
-    correspondent: &Correspondent,
-) -> Result<(), StoreError> {
-    let (channel, id) = (&line.channel, stored.id);
-    let notice = notice(
-        line,
-        &match stored.too_large {
-            true => Phrase::MailTooLarge { limit_mib: limit_mib(line) },
-            false => Phrase::MailOutOfReach,
-        },
-    );
-    let now = ctx.clock.now();
-    let conversation = ctx.store.channel_notices(&channel.name, channel.kind(), now).await?;
-    let placing = of_a_notice(id, &channel.name, correspondent, Some(conversation), now);
-    let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));
-    let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
-        return Ok(());
-    };
-    info!(letter.id = %id, channel.name = %channel.name, conversation.id = %conversation, "Told a room of a mail that cannot be fetched");
-    Ok(())
 }

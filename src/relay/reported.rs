@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     model::{
-        ChannelKind, ConversationId, Correspondent, DeliveryState, FateWhy, LetterId, MailAddress,
-        Notice, Report,
+        ChannelKind, ConversationId, Correspondent, DeliveryState, FateWhy, FaxNumber, LetterId,
+        MailAddress, Notice, Report,
     },
-    phrases::Phrase,
+    phrases::{FaxPhrase, Phrase},
     rules::reported::{self, Follows, ReportSays},
     store::{NewReport, ReportStep, ReportTaken, ReportedDispatch, StoreError},
 };
@@ -35,32 +35,57 @@ pub(super) async fn take(
             return Ok(false);
         };
         let Some(said) = about(line, &dispatch, report) else { return Ok(false) };
-        let Some(state) = dispatch.state else { return Ok(false) };
-        let follows = match reported::follows(state, dispatch.has_left, said.state) {
-            Follows::Becomes(_) if is_changed(ctx, &dispatch, state).await? => Follows::Impossible,
-            follows => follows,
-        };
-        if follows == Follows::Impossible {
-            return Ok(false);
+        match take_step(ctx, line, (letter, fingerprint), &dispatch, (said, None)).await? {
+            ReportProgress::Taken => return Ok(true),
+            ReportProgress::Impossible => return Ok(false),
+            ReportProgress::Moved => {}
         }
-        let new = NewReport {
-            letter,
-            fingerprint,
-            dispatch: &dispatch,
-            said: said.state,
-            why: said.why.map(FateWhy::word),
-            at: ctx.clock.now(),
-        };
-        let shown = ShownReport::of(ctx, line, &dispatch, follows, said.why);
-        let step = shown.as_ref().map(ShownReport::step);
-        let taken = ctx.store.take_report(new, step, follows == Follows::Waits).await?;
-        match taken {
-            ReportTaken::Taken => tell(line, &dispatch, said.state, follows),
-            ReportTaken::Before => {}
-            ReportTaken::Moved => continue,
-        }
-        return Ok(true);
     }
+}
+
+/// What became of a report.
+pub(super) enum ReportProgress {
+    Taken,
+    /// It cannot be about this dispatch.
+    Impossible,
+    /// The dispatch moved meanwhile: the report has to be judged again.
+    Moved,
+}
+
+/// Lets a report move its dispatch. `pages`: how many a fax gateway says it sent.
+pub(super) async fn take_step(
+    ctx: &Ctx,
+    line: &Line,
+    (letter, fingerprint): (LetterId, Option<[u8; 32]>),
+    dispatch: &ReportedDispatch,
+    (said, pages): (ReportSays, Option<u32>),
+) -> Result<ReportProgress, StoreError> {
+    let Some(state) = dispatch.state else { return Ok(ReportProgress::Impossible) };
+    let follows = match reported::follows(state, dispatch.has_left, said.state) {
+        Follows::Becomes(_) if is_changed(ctx, dispatch, state).await? => Follows::Impossible,
+        follows => follows,
+    };
+    if follows == Follows::Impossible {
+        return Ok(ReportProgress::Impossible);
+    }
+    let new = NewReport {
+        letter,
+        fingerprint,
+        dispatch,
+        said: said.state,
+        why: said.why.map(FateWhy::word),
+        at: ctx.clock.now(),
+    };
+    let shown = ShownReport::of(ctx, line, dispatch, follows, (said.why, pages));
+    let step = shown.as_ref().map(ShownReport::step);
+    Ok(match ctx.store.take_report(new, step, follows == Follows::Waits).await? {
+        ReportTaken::Taken => {
+            tell(line, dispatch, said.state, follows);
+            ReportProgress::Taken
+        }
+        ReportTaken::Before => ReportProgress::Taken,
+        ReportTaken::Moved => ReportProgress::Moved,
+    })
 }
 
 /// Judges the reports that came while an attempt at one of a conversation's dispatches was under way,
@@ -84,7 +109,7 @@ pub(super) async fn catch_up(
             return Ok(());
         }
         let why = report.why.as_deref().map(FateWhy::from_word);
-        let shown = ShownReport::of(ctx, line, dispatch, follows, why);
+        let shown = ShownReport::of(ctx, line, dispatch, follows, (why, None));
         let step = shown.as_ref().map(ShownReport::step);
         let ended = ctx.store.end_waiting_report(&report, step, ctx.clock.now()).await?;
         if ended {
@@ -100,8 +125,15 @@ pub async fn tell_of_silence(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     for (name, line) in &ctx.channels {
         let Some(wait) = line.channel.report_wait() else { continue };
-        for dispatch in ctx.store.unreported(name, now - wait, SILENT_AT_ONCE).await? {
-            let phrase = Phrase::DispatchUnreported { at: dispatch.taken_at };
+        // A fax gateway that tries again has always an end.
+        let also_delayed = line.channel.kind() == ChannelKind::Fax;
+        for dispatch in ctx.store.unreported(name, now - wait, also_delayed, SILENT_AT_ONCE).await?
+        {
+            let at = dispatch.taken_at;
+            let phrase = match line.channel.kind() {
+                ChannelKind::Kim => Phrase::DispatchUnreported { at },
+                ChannelKind::Fax => Phrase::OfFax(FaxPhrase::Unreported { at }),
+            };
             let phrase = said_of_kind(phrase, dispatch.may_have_arrived, dispatch.is_receipt);
             let notice = notice_about(line, &phrase, dispatch.first_event.as_deref());
             ctx.store.tell_unreported(&dispatch, &notice, now).await?;
@@ -129,13 +161,14 @@ async fn is_changed(
     Ok(shown.waits || dispatch.said_as.as_deref() != Some(shown.mark().as_str()))
 }
 
-/// What a report says of the recipient of a dispatch. Nothing on a fax line: a report of mail servers is
-/// about the mail to the fax gateway, and the other side has no part in it.
+/// What a report says of the recipient of a dispatch. On a fax line it is about the mail to the gateway,
+/// and nobody but the gateway knows of the paper: that the mail arrived changes nothing (FAX-30).
 fn about(line: &Line, dispatch: &ReportedDispatch, report: &Report) -> Option<ReportSays> {
-    if line.channel.kind() != ChannelKind::Kim {
-        return None;
+    let said = reported::said_of(report, &recipient(line, dispatch)?)?;
+    match line.channel.kind() {
+        ChannelKind::Kim => Some(said),
+        ChannelKind::Fax => Some(reported::of_the_mail_to_a_gateway(said)),
     }
-    reported::said_of(report, &recipient(line, dispatch)?)
 }
 
 /// Whom a dispatch was handed over for.
@@ -148,6 +181,12 @@ pub(super) fn recipient(line: &Line, dispatch: &ReportedDispatch) -> Option<Mail
         _ => Correspondent::from_key(channel.kind(), &dispatch.correspondent).ok()?,
     };
     channel.recipient(&correspondent).ok()
+}
+
+/// The number that a fax went to.
+pub(super) fn recipient_number(line: &Line, dispatch: &ReportedDispatch) -> Option<FaxNumber> {
+    let kind = line.channel.kind();
+    Correspondent::from_key(kind, &dispatch.correspondent).ok()?.number().cloned()
 }
 
 fn tell(line: &Line, dispatch: &ReportedDispatch, said: DeliveryState, follows: Follows) {
@@ -182,18 +221,26 @@ impl<'a> ShownReport<'a> {
         line: &'a Line,
         dispatch: &ReportedDispatch,
         follows: Follows,
-        why: Option<FateWhy>,
+        (why, pages): (Option<FateWhy>, Option<u32>),
     ) -> Option<Self> {
         let Follows::Becomes(to) = follows else { return None };
         let at = ctx.clock.now();
+        let why = why.unwrap_or(FateWhy::Unknown);
         let phrase = match to {
+            DeliveryState::Delivered if line.channel.kind() == ChannelKind::Fax => {
+                Phrase::OfFax(FaxPhrase::Sent { at, pages })
+            }
+            DeliveryState::Undelivered if line.channel.kind() == ChannelKind::Fax => {
+                Phrase::OfFax(FaxPhrase::NotSent { at, why })
+            }
+            DeliveryState::Delayed if line.channel.kind() == ChannelKind::Fax => {
+                Phrase::OfFax(FaxPhrase::TriesAgain { at })
+            }
             DeliveryState::Delayed => Phrase::DispatchDelayed { at },
             DeliveryState::Relayed => Phrase::DispatchRelayed { at },
             DeliveryState::Read => Phrase::DispatchRead { at },
             DeliveryState::Discarded => Phrase::DispatchDiscarded { at },
-            DeliveryState::Undelivered => {
-                Phrase::DispatchUndelivered { at, why: why.unwrap_or(FateWhy::Unknown) }
-            }
+            DeliveryState::Undelivered => Phrase::DispatchUndelivered { at, why },
             DeliveryState::Contradicted => Phrase::DispatchContradicted,
             _ => Phrase::DispatchDelivered { at },
         };

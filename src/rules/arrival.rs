@@ -1,7 +1,7 @@
 //! What has come, judged before its author is asked.
 
 use crate::{
-    channel::{Channel, WhyNot},
+    channel::{Channel, FaxMail, FaxMissedCall, FaxSaid, WhyNot},
     model::{ChannelKind, Correspondent, Defect, Letter, Report, ReportSource},
 };
 
@@ -17,6 +17,10 @@ pub enum Arrival {
     /// A mail of which not even the head could be fetched. The team is told of it, in one room of
     /// the channel, because its author is unknown.
     Missing(Correspondent),
+    /// A call that brought no fax (FAX-5). The team is told of it in the same room.
+    MissedFax(Correspondent, FaxMissedCall),
+    /// What the fax gateway says of a fax of ours (FAX-28).
+    FaxReport(FaxSaid),
     /// Nothing that belongs into a room. A person has to look; the word says why.
     Parked(&'static str),
 }
@@ -30,7 +34,13 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
         });
     }
     match channel.correspondent_of(letter) {
-        Ok(correspondent) => of(letter, correspondent),
+        Ok(correspondent) => match channel.fax_mail(letter) {
+            // A report of mail servers is one whatever its words are.
+            _ if told_of(letter).is_some() => Arrival::Report(correspondent),
+            Some(FaxMail::Missed(call)) => Arrival::MissedFax(correspondent, call),
+            Some(FaxMail::Report(said)) => Arrival::FaxReport(said),
+            Some(FaxMail::Fax(_) | FaxMail::Other) | None => Arrival::Letter(correspondent),
+        },
         // It names no sender, so it cannot be answered; but a person can read it. A fax without its
         // gateway's name is another matter: anybody may have brought it (FAX-12).
         Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {

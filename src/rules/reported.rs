@@ -4,7 +4,10 @@
 //! are lost, doubled and overtake each other. So a state moves forwards only, and where two reports
 //! contradict each other a person asks the other side.
 
-use crate::model::{DeliveryState, Fate, FateEnd, FateWhy, MailAddress, Report, ReportSource};
+use crate::{
+    channel::{FaxReportSays, FaxSaid},
+    model::{DeliveryState, Fate, FateEnd, FateWhy, FaxNumber, MailAddress, Report, ReportSource},
+};
 
 /// What a report says of one recipient, as a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,64 @@ fn weight(state: DeliveryState) -> u8 {
     }
 }
 
+/// What a mail server's report says of a fax: that the gateway has the mail, or does not (FAX-30). A
+/// gateway that cannot be reached will not fax.
+pub fn of_the_mail_to_a_gateway(said: ReportSays) -> ReportSays {
+    match said.state {
+        DeliveryState::Undelivered => {
+            let why = match said.why {
+                Some(FateWhy::NoSuchRecipient) => FateWhy::NoSuchRecipient,
+                _ => FateWhy::Gateway,
+            };
+            ReportSays { state: DeliveryState::Undelivered, why: Some(why) }
+        }
+        DeliveryState::Delayed => said,
+        _ => TAKEN_BY_THE_GATEWAY,
+    }
+}
+
+/// The gateway has the fax. That is known since its mail server took it.
+pub const TAKEN_BY_THE_GATEWAY: ReportSays =
+    ReportSays { state: DeliveryState::Accepted, why: None };
+
+/// What a fax gateway's own report says (FAX-29 to FAX-32). `pages`: how many the fax had. Nothing of one
+/// that says nothing definite.
+pub fn said_by_gateway(said: &FaxSaid, pages: Option<u32>, pages_added: u32) -> Option<ReportSays> {
+    let state = match said.says {
+        FaxReportSays::Unclear => return None,
+        FaxReportSays::Taken => return Some(TAKEN_BY_THE_GATEWAY),
+        FaxReportSays::Again => DeliveryState::Delayed,
+        FaxReportSays::Failed => DeliveryState::Undelivered,
+        FaxReportSays::Sent => match (said.pages, pages) {
+            // Fewer, or more than the gateway adds: not what was to be sent.
+            (Some(sent), Some(pages)) if sent != pages && sent != pages + pages_added => {
+                return Some(ReportSays {
+                    state: DeliveryState::Undelivered,
+                    why: Some(FateWhy::Transmission),
+                });
+            }
+            _ => return Some(ReportSays { state: DeliveryState::Delivered, why: None }),
+        },
+    };
+    Some(ReportSays { state, why: Some(said.why) })
+}
+
+/// Whether a gateway's report can be about a fax to this number: it names the number, as it is or as it was
+/// dialled, or none.
+pub fn is_of_number(said: &FaxSaid, number: &FaxNumber) -> bool {
+    match (&said.to, &said.to_digits) {
+        (Some(to), _) => to == number,
+        (None, Some(dialled)) => {
+            let dialled = dialled.trim_start_matches('0');
+            dialled.len() >= DIALLED_DIGITS_MIN && number.digits().ends_with(dialled)
+        }
+        (None, None) => true,
+    }
+}
+
+/// From so many digits on, the end of a number is told from others.
+const DIALLED_DIGITS_MIN: usize = 5;
+
 /// What follows from a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follows {
@@ -81,6 +142,8 @@ pub fn follows(state: DeliveryState, has_left: bool, said: DeliveryState) -> Fol
     match state {
         DeliveryState::Collecting | DeliveryState::Withdrawn => Follows::Impossible,
         DeliveryState::SendingBody => Follows::Waits,
+        // That a gateway has the fax says nothing new.
+        _ if said == DeliveryState::Accepted => Follows::IsKnown,
         _ if state.next().contains(&said) => Follows::Becomes(said),
         // Another attempt comes: that the first one failed or is under way is past.
         DeliveryState::Waiting | DeliveryState::HandingOver => Follows::IsKnown,
@@ -186,6 +249,83 @@ mod tests {
             let report = report(source, fates);
             let said = said_of(&report, &MailAddress::new(erik).unwrap());
             assert_eq!(said.map(|said| said.state), expected, "{report:?}");
+        }
+    }
+
+    fn gateway_says(says: FaxReportSays, to: Option<&str>, pages: Option<u32>) -> FaxSaid {
+        FaxSaid {
+            says,
+            about: None,
+            to: to.map(|to| FaxNumber::new(to).unwrap()),
+            to_digits: None,
+            pages,
+            why: FateWhy::Busy,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn fax_28_a_report_of_another_number_is_not_about_a_fax() {
+        let number = FaxNumber::new("+49301234567").unwrap();
+        let sent = |to| gateway_says(FaxReportSays::Sent, to, None);
+        assert!(is_of_number(&sent(Some("+49301234567")), &number));
+        assert!(is_of_number(&sent(None), &number));
+        assert!(!is_of_number(&sent(Some("+49301234568")), &number));
+        for (dialled, is_it) in [
+            ("0301234567", true),
+            ("00301234567", true),
+            ("1234567", true),
+            ("1234568", false),
+            ("4567", false),
+            ("0", false),
+        ] {
+            let said = FaxSaid { to_digits: Some(dialled.to_owned()), ..sent(None) };
+            assert_eq!(is_of_number(&said, &number), is_it, "{dialled}");
+        }
+    }
+
+    /// FAX-29, FAX-30, FAX-33: requeued and taken are not final; that the mail arrived says nothing of the
+    /// paper; what the gateway could not get is not sent.
+    #[test]
+    fn fax_30_only_the_gateways_own_report_says_sent() {
+        use FaxReportSays::{Again, Failed, Sent, Taken, Unclear};
+        for (says, expected) in [
+            (Taken, Some(DeliveryState::Accepted)),
+            (Again, Some(DeliveryState::Delayed)),
+            (Sent, Some(DeliveryState::Delivered)),
+            (Failed, Some(DeliveryState::Undelivered)),
+            (Unclear, None),
+        ] {
+            let said = said_by_gateway(&gateway_says(says, None, None), Some(2), 0);
+            assert_eq!(said.map(|said| said.state), expected, "{says:?}");
+        }
+        for state in DeliveryState::ALL {
+            let said = of_the_mail_to_a_gateway(ReportSays { state, why: None }).state;
+            let moves = [DeliveryState::Delayed, DeliveryState::Undelivered].contains(&state);
+            assert_eq!(said, if moves { state } else { DeliveryState::Accepted }, "{state:?}");
+            if !matches!(state, DeliveryState::Collecting | DeliveryState::Withdrawn) {
+                let follows = follows(state, true, DeliveryState::Accepted);
+                assert!(matches!(follows, Follows::IsKnown | Follows::Waits), "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fax_31_fewer_pages_are_not_sent() {
+        for (sent, pages, added, expected) in [
+            (Some(2), Some(2), 0, DeliveryState::Delivered),
+            (Some(1), Some(2), 0, DeliveryState::Undelivered),
+            (Some(3), Some(2), 0, DeliveryState::Undelivered),
+            (Some(3), Some(2), 1, DeliveryState::Delivered),
+            (Some(1), Some(2), 1, DeliveryState::Undelivered),
+            (None, Some(2), 0, DeliveryState::Delivered),
+            (Some(2), None, 0, DeliveryState::Delivered),
+        ] {
+            let said = gateway_says(FaxReportSays::Sent, None, sent);
+            let said = said_by_gateway(&said, pages, added).unwrap();
+            assert_eq!(said.state, expected, "{sent:?} of {pages:?}");
+            let why = (expected == DeliveryState::Undelivered).then_some(FateWhy::Transmission);
+            assert_eq!(said.why, why);
         }
     }
 

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, MailAddress,
-    MessageId, Notice,
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, FaxNumber, LetterId,
+    MailAddress, MessageId, Notice,
 };
 
 /// A dispatch that a report is about.
@@ -157,6 +157,60 @@ impl Store {
         .await?;
         let Some(last) = last else { return Ok(None) };
         self.dispatch_that_bore(DispatchId(last.id), &last.message_id).await
+    }
+
+    /// How many pages a fax has, and had when it left.
+    pub async fn pages_of(&self, dispatch: DispatchId) -> Result<Option<u32>, StoreError> {
+        let pages =
+            sqlx::query_scalar!("select fax_pages from dispatches where id = $1", dispatch.0,)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(pages.flatten().and_then(|pages| u32::try_from(pages).ok()))
+    }
+
+    /// Notes how many pages a fax has, before it leaves.
+    pub async fn note_pages(&self, dispatch: DispatchId, pages: u32) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update dispatches set fax_pages = $2 where id = $1",
+            dispatch.0,
+            i32::try_from(pages).ok().filter(|pages| *pages > 0),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The only fax to this number that left the channel since a moment and of which the end is not known
+    /// (FAX-28). Nothing when there are several: a report without a tag does not say which one it is of.
+    pub async fn only_fax_underway(
+        &self,
+        channel: &ChannelName,
+        number: &FaxNumber,
+        since: OffsetDateTime,
+    ) -> Result<Option<ReportedDispatch>, StoreError> {
+        let (fax, claimed) = (
+            Correspondent::Fax(number.clone()).key().into_owned(),
+            Correspondent::ClaimedFax(number.clone()).key().into_owned(),
+        );
+        let rows = sqlx::query!(
+            r#"select dispatch.id, dispatch.message_id
+             from dispatches as dispatch
+             join conversations as conversation on conversation.id = dispatch.conversation_id
+             join correspondents as correspondent on correspondent.id = conversation.correspondent_id
+             where conversation.channel = $1
+               and correspondent.kind = 'fax'
+               and correspondent.key = any ($2)
+               and dispatch.state in ('sending_body', 'accepted', 'delayed', 'unclear')
+               and coalesce(dispatch.settled_at, 'infinity') >= $3
+             limit 2"#,
+            channel.as_str(),
+            &[fax, claimed],
+            since,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let [only] = rows.as_slice() else { return Ok(None) };
+        self.dispatch_that_bore(DispatchId(only.id), &only.message_id).await
     }
 
     /// What is reported of a dispatch under this Message-ID is judged by.
@@ -375,12 +429,14 @@ impl Store {
     }
 
     /// Dispatches of a channel that their mail server took before this moment, having agreed to report
-    /// what becomes of them, and of which nobody has reported anything; the room was not told. At most
+    /// what becomes of them, and of which nobody has reported anything; the room was not told.
+    /// `also_delayed`: or no more than that it is not sent yet. At most
     /// `limit`, the oldest first.
     pub async fn unreported(
         &self,
         channel: &ChannelName,
         before: OffsetDateTime,
+        also_delayed: bool,
         limit: i64,
     ) -> Result<Vec<UnreportedDispatch>, StoreError> {
         let rows = sqlx::query!(
@@ -393,7 +449,7 @@ impl Store {
                  first_event_of(dispatch.id) as first_event
              from dispatches as dispatch
              join conversations as conversation on conversation.id = dispatch.conversation_id
-             where dispatch.state = 'accepted'
+             where (dispatch.state = 'accepted' or (dispatch.state = 'delayed' and $4))
                and dispatch.reports_requested
                and dispatch.silence_told_at is null
                and dispatch.settled_at < $2
@@ -403,6 +459,7 @@ impl Store {
             channel.as_str(),
             before,
             limit,
+            also_delayed,
         )
         .fetch_all(&self.pool)
         .await?;

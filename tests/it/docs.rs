@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use umstieg::{channel::FAX_FORMS, model::Language};
+use umstieg::{channel::FaxForm, model::Language};
 
 use crate::layers::sources;
 
@@ -371,19 +371,19 @@ fn the_scans_see_what_they_should() {
     assert_eq!(named("select id = 'x' from letters.raw"), "");
 }
 
-/// What has a row in the code has words in the documents: `profile`s and languages.
+/// What has a row in the code has words in the documents: profiles and languages.
 #[test]
 fn every_fax_form_and_every_language_is_explained() {
+    let profiles = read("docs/fax.md");
+    for form in FaxForm::shipped() {
+        let row = format!("| `{}` | {} |", form.name, form.about.product);
+        assert!(profiles.contains(&row), "what {} is: {row}", form.name);
+    }
     let page = read("docs/configuration.md");
     let rows = |key: &str| -> Vec<&str> {
         let begin = format!("| `{key}` |");
         page.lines().filter(|line| line.starts_with(&begin)).collect()
     };
-    let profile = rows("profile").concat();
-    for form in FAX_FORMS {
-        assert!(profile.contains(&format!("`{}`:", form.name)), "what {} is", form.name);
-        assert!(profile.contains(&format!("`\"{}\"`", form.name)), "that {} goes", form.name);
-    }
     assert_eq!(rows("language").len(), 2);
     for row in rows("language") {
         for language in Language::ALL {
@@ -484,10 +484,20 @@ fn has_function(code: &[(String, String)], named: &str) -> bool {
 /// `docs/kim.md`: every requirement has one row, and what is met has tests that exist.
 #[test]
 fn every_kim_requirement_has_its_state_and_its_tests() {
+    every_requirement_has_its_state_and_its_tests("docs/kim.md", "KIM", 38);
+}
+
+/// `docs/fax.md`: the same.
+#[test]
+fn every_fax_requirement_has_its_state_and_its_tests() {
+    every_requirement_has_its_state_and_its_tests("docs/fax.md", "FAX", 42);
+}
+
+fn every_requirement_has_its_state_and_its_tests(file: &str, word: &str, last: u32) {
     let code = code_by_place();
-    let document = read("docs/kim.md");
+    let document = read(file);
     let mut numbers = Vec::new();
-    for row in document.lines().filter(|line| line.starts_with("| KIM-")) {
+    for row in document.lines().filter(|line| line.starts_with(&format!("| {word}-"))) {
         let fields: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [number, what, state, tests] = fields.as_slice() else { panic!("{row}") };
         numbers.push((*number).to_owned());
@@ -500,7 +510,8 @@ fn every_kim_requirement_has_its_state_and_its_tests() {
             assert!(has_function(&code, test), "{number}: there is no test {test}");
         }
     }
-    assert_eq!(numbers, (1..=38).map(|number| format!("KIM-{number}")).collect::<Vec<_>>());
+    let all: Vec<String> = (1..=last).map(|number| format!("{word}-{number}")).collect();
+    assert_eq!(numbers, all);
 }
 
 /// `docs/tried.md`: every case there is kept by a test that exists, and no case is missing.

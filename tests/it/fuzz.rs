@@ -75,6 +75,11 @@ fn reports() {
 }
 
 #[test]
+fn faxes() {
+    feed("fax", Some("tests/faxes"), MUTATIONS / 3, entries::fax);
+}
+
+#[test]
 fn html() {
     feed("html", None, MUTATIONS, entries::html);
 }

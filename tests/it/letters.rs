@@ -413,8 +413,10 @@ fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
     };
     let germany = Country::new("DE").unwrap();
     let profile = FaxProfile {
-        form: FaxForm::named("number_at_domain").unwrap(),
+        form: FaxForm::named("generic").unwrap(),
         domain: "gateway.example".to_owned(),
+        address: None,
+        code: None,
         number: FaxNumber::new("+493011111111").unwrap(),
         country: germany,
         countries: vec![germany],

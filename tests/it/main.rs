@@ -31,6 +31,8 @@ mod encryption;
 mod event_model;
 mod event_order;
 mod faults;
+mod fax_reports;
+mod faxes_read;
 mod foreign_rooms;
 mod fuzz;
 mod given_up;

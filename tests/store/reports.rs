@@ -163,14 +163,14 @@ async fn kim_29_silence_is_told_once() {
     }
     is_reported(&tables, "3@kim.local", DeliveryState::Delivered).await;
 
-    assert_eq!(store.unreported(&kim, NOW, 9).await.unwrap(), [], "not yet");
-    assert_eq!(store.unreported(&name("kim2"), after(1), 9).await.unwrap(), []);
-    let silent = store.unreported(&kim, after(1), 9).await.unwrap();
+    assert_eq!(store.unreported(&kim, NOW, false, 9).await.unwrap(), [], "not yet");
+    assert_eq!(store.unreported(&name("kim2"), after(1), false, 9).await.unwrap(), []);
+    let silent = store.unreported(&kim, after(1), false, 9).await.unwrap();
     let [dispatch] = silent.as_slice() else { panic!("{silent:?}") };
     assert_eq!((dispatch.first_event.as_deref(), dispatch.taken_at), (Some("$1@kim.local"), NOW));
     tables.all_or_nothing(async || store.tell_unreported(dispatch, &said, after(1)).await).await;
     tables.unchanged(store.tell_unreported(dispatch, &said, after(2))).await;
-    assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap(), []);
+    assert_eq!(store.unreported(&kim, after(9), false, 9).await.unwrap(), []);
     // A report that comes late still counts.
     is_reported(&tables, "1@kim.local", DeliveryState::Read).await;
 }
@@ -255,13 +255,13 @@ async fn l178_silence_is_told_of_the_mail_that_left_again() {
     tables.closed(conversation).await;
     let first = tables.leaves(conversation).await;
     store.settle_accepted(&first, "250", true, &said, NOW).await.unwrap();
-    let silent = store.unreported(&kim, after(1), 9).await.unwrap();
+    let silent = store.unreported(&kim, after(1), false, 9).await.unwrap();
     store.tell_unreported(&silent[0], &said, after(1)).await.unwrap();
     is_reported(&tables, "1@kim.local", DeliveryState::Undelivered).await;
     tried_again(&tables).await;
     let second = tables.leaves(conversation).await;
     store.settle_accepted(&second, "250", true, &said, after(2)).await.unwrap();
-    assert_eq!(store.unreported(&kim, after(9), 9).await.unwrap().len(), 1);
+    assert_eq!(store.unreported(&kim, after(9), false, 9).await.unwrap().len(), 1);
 }
 
 /// L185: a report came while the body was under way, and the wake-up was lost before it was judged: the

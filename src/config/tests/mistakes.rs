@@ -170,9 +170,11 @@ fn a_word_that_is_none_of_the_allowed() {
         "line 14, channel.thread_by: allowed are \"thread\" and \"correspondent\"",
     );
     check(
-        "profile = \"number_at_domain\"",
-        "profile = \"efax\"",
-        "line 45, channel.fax.profile: allowed is one of these: number_at_domain",
+        "profile = \"generic\"",
+        "profile = \"faxx\"",
+        "line 45, channel.fax.profile: allowed is one of these: avantfax, cisco_t37, efax, exchange_um, \
+         fax_plus, faxstation, freepbx, fritzbox, fusionpbx, generic, gfi_faxmaker, gnetx, hylafax, ictfax, \
+         interfax, ixi_ums, metrofax, ringcentral, simple_fax, t37",
     );
     check(
         "[homeserver]",

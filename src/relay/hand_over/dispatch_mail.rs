@@ -10,7 +10,7 @@ use crate::{
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
-    phrases::{Phrase, Phrases},
+    phrases::{FaxPhrase, Phrase, Phrases},
     relay::{
         budget::LentMemory,
         leaving::{Content, Leaving},
@@ -79,7 +79,7 @@ impl DispatchCase<'_> {
         for part in said {
             self.part(part, (&mut parts, &mut files), limit).await?;
         }
-        let dispatch = Dispatch {
+        let mut dispatch = Dispatch {
             to: addressee,
             message_id: stored.message_id.clone(),
             date: stored.opened_at,
@@ -116,7 +116,14 @@ impl DispatchCase<'_> {
             Content::Spooled(_) => 0,
         };
         let held = held.keep(files.iter().map(whole).sum());
-        let form = MailForm { headers: channel.extra_headers(), body };
+        let mut headers = channel.extra_headers();
+        // What people read stands on the paper; the mail's head is for the gateway alone.
+        if let Some((subject, fields)) = channel.fax_head(&dispatch.to, &dispatch.message_id) {
+            (dispatch.subject, dispatch.in_reply_to) = (subject, None);
+            dispatch.references.clear();
+            headers.extend(fields);
+        }
+        let form = MailForm { headers, body };
         let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
         Ok((envelope, Leaving::new(mail, files), held))
     }
@@ -391,6 +398,7 @@ fn recipient_phrase(why: WhyNot) -> Phrase {
         | WhyNot::ShortNumber
         | WhyNot::PremiumNumber
         | WhyNot::OtherCountry => Phrase::NumberNotDialable,
+        WhyNot::GatewayOnlyReceives => Phrase::OfFax(FaxPhrase::OnlyReceives),
         WhyNot::NoSender
         | WhyNot::SeveralSenders
         | WhyNot::SenderNotAllowed

@@ -5,10 +5,11 @@
 //! subject and in lines such as `CallID1: 030…` (FAX-7).
 
 use super::{
-    Country, number,
-    subject::{Says, SubjectForm, fill_of},
+    super::{Country, number},
+    form::{FaxReceived, FromSays},
+    template::{Blank, Template},
 };
-use crate::model::{FaxNumber, Letter};
+use crate::model::{FaxNumber, Letter, MailAddress};
 
 /// How many lines of a mail's text are searched; the gateways have about fifteen.
 const LINES_MAX: usize = 200;
@@ -19,72 +20,9 @@ const DIGITS_OF_A_TAIL: usize = 5;
 /// The longest station id that is shown, in characters; the protocol allows twenty.
 const STATION_CHARS_MAX: usize = 40;
 
-/// Lines in which a gateway names the calling number, in lower case.
-const CALLER_LABELS: [&str; 25] = [
-    "ani",
-    "anrufe id 1",
-    "anrufende nummer",
-    "anrufende rufnummer",
-    "anrufer",
-    "anrufernummer",
-    "anruf id 1",
-    "call id",
-    "call id 1",
-    "caller",
-    "caller id",
-    "caller number",
-    "caller's number",
-    "caller-id",
-    "callerid",
-    "callid",
-    "callid 1",
-    "callid1",
-    "calling line id",
-    "calling number",
-    "calling party",
-    "cid",
-    "clip",
-    "rufnummer des anrufers",
-    "übermittelte rufnummer",
-];
-
-/// Lines in which a gateway names the station id.
-const STATION_LABELS: [&str; 17] = [
-    "absenderkennung",
-    "csi",
-    "csid",
-    "fax id",
-    "fax-id",
-    "faxkennung",
-    "kennung",
-    "remote csid",
-    "remote id",
-    "remote station",
-    "remote station id",
-    "sender csid",
-    "sender id",
-    "station",
-    "station id",
-    "stationskennung",
-    "tsi",
-];
-
-/// Lines whose source is unknown.
-const SENDER_LABELS: [&str; 9] = [
-    "absender",
-    "enclosed from",
-    "fax from",
-    "fax number",
-    "fax von",
-    "faxnummer",
-    "from number",
-    "received from",
-    "sender",
-];
-
 /// The sender of a fax.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(in crate::channel) enum Caller {
     /// The gateway says so.
     Sure(FaxNumber),
     /// The gateway says so, and the machine contradicts it.
@@ -117,6 +55,10 @@ impl CallerClue {
         }
     }
 
+    fn is(&self, number: &FaxNumber) -> bool {
+        matches!(self, Self::Number(own) if own == number)
+    }
+
     fn shown(&self) -> String {
         let text = match self {
             Self::Number(number) => number.as_str(),
@@ -130,25 +72,35 @@ impl CallerClue {
 /// Reads a mail of a fax gateway. `own` is the number of our own line, which is never the caller.
 pub(super) fn read(
     letter: &Letter,
-    subjects: &[SubjectForm],
+    received: &FaxReceived,
     country: Country,
-    own: &FaxNumber,
+    own: Option<&FaxNumber>,
 ) -> Caller {
     let told = |raw: &str| {
-        tell(raw, country)
-            .filter(|told| told.is_number() && *told != CallerClue::Number(own.clone()))
+        tell(raw, country).filter(|told| told.is_number() && own.is_none_or(|own| !told.is(own)))
     };
-    let lines = |labels: &[&str]| -> Vec<CallerClue> {
+    let lines = |labels: &[String]| -> Vec<CallerClue> {
         labelled(&letter.body.text, labels).filter_map(told).collect()
     };
-    let subject = in_subject(&letter.subject, subjects, country);
-    let of_subject = subject.as_ref().and_then(|(_, raw)| told(raw));
-    let by_form = subject.as_ref().map(|(says, _)| *says);
-    let file_names = letter.attachments.iter().filter_map(|file| telefax_number(&file.file_name));
-    let mut callers = lines(&CALLER_LABELS);
-    callers.extend(file_names.filter_map(told));
-    let (stations, senders) = (lines(&STATION_LABELS), lines(&SENDER_LABELS));
-    let names_caller = labelled(&letter.body.text, &CALLER_LABELS).next().is_some();
+    let subject = in_subject(&letter.subject, &received.subjects);
+    let named = |blank| {
+        let raw = subject.iter().find(|(other, _)| *other == blank)?.1.as_str();
+        Some(number_in(raw, country))
+    };
+    let subject_caller = named(Blank::Caller).and_then(told);
+    let of_subject = subject_caller.clone().or_else(|| named(Blank::Station).and_then(told));
+    let mut callers = fields(letter, &received.caller_fields).filter_map(told).collect::<Vec<_>>();
+    callers.extend(lines(&received.caller_lines));
+    let (mut stations, senders) = (lines(&received.station_lines), lines(&received.number_lines));
+    match (received.from, letter.from.as_slice()) {
+        (FromSays::Nothing, _) => {}
+        (FromSays::NameCaller, [from]) => callers.extend(from.name.as_deref().and_then(told)),
+        (FromSays::AddressCaller, [from]) => callers.extend(told(number_of(&from.address))),
+        (FromSays::AddressStation, [from]) => stations.extend(told(number_of(&from.address))),
+        _ => {}
+    }
+    callers.extend(file_numbers(letter, &received.file_names).into_iter().filter_map(told));
+    let names_caller = labelled(&letter.body.text, &received.caller_lines).next().is_some();
     // What the machine may have said about itself, the most certain first.
     let claims = || stations.iter().chain(&of_subject).chain(&senders);
     let judged = |caller: FaxNumber| match claims().find(|claim| !agrees(&caller, claim)) {
@@ -172,7 +124,7 @@ pub(super) fn read(
     if let Some(CallerClue::Number(number)) = &of_subject {
         let has_lines = names_caller || !stations.is_empty() || !senders.is_empty();
         // If a separate line names the same number as the station id, the subject has it from there.
-        let is_by_form = by_form == Some(Says::Caller)
+        let is_by_form = subject_caller.is_some()
             && !names_caller
             && stations.iter().all(|station| !agrees(number, station));
         if is_by_form || !has_lines {
@@ -182,19 +134,27 @@ pub(super) fn read(
     claimed.map_or(Caller::Unknown, Caller::Claimed)
 }
 
-/// What the subject says about the caller, and whose word that is.
-fn in_subject(subject: &str, forms: &[SubjectForm], country: Country) -> Option<(Says, String)> {
+/// What the subject says about the caller: whose word it is, and what stands there.
+pub(super) fn in_subject(subject: &str, forms: &[Template]) -> Vec<(Blank, String)> {
     let subject = undecorated(subject);
-    let (says, raw) =
-        forms.iter().find_map(|form| Some((form.says, fill_of(form.pattern, &subject)?)))?;
-    let is_number = |raw: &str| matches!(tell(raw, country), Some(CallerClue::Number(_)));
-    let cut = (!is_number(raw)).then(|| without_tail(raw)).flatten();
-    Some((says, cut.filter(|cut| is_number(cut)).unwrap_or(raw).to_owned()))
+    let Some(filled) = forms.iter().find_map(|form| form.fits(&subject)) else { return Vec::new() };
+    let blanks = [Blank::Caller, Blank::Station, Blank::Name, Blank::Pages];
+    let filled = blanks.iter().filter_map(|blank| Some((*blank, filled.get(*blank)?.to_owned())));
+    filled.collect()
 }
 
-/// The subject without colons, and without the prefix that some gateways add: `[FAX]`,
-/// `FRITZ!Box - `.
-fn undecorated(subject: &str) -> String {
+/// The part of what stands in a subject that is a number; what follows it may be the line it came to, the
+/// time, or the number of pages.
+fn number_in(raw: &str, country: Country) -> &str {
+    let is_number = |raw: &str| matches!(tell(raw, country), Some(CallerClue::Number(_)));
+    if is_number(raw) {
+        return raw;
+    }
+    without_tail(raw).filter(|cut| is_number(cut)).unwrap_or(raw)
+}
+
+/// The subject without the prefix that some gateways add: `[FAX]`, `FRITZ!Box - `.
+pub(super) fn undecorated(subject: &str) -> String {
     let mut rest = subject.trim();
     while let Some((_, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         rest = after.trim_start();
@@ -203,7 +163,7 @@ fn undecorated(subject: &str) -> String {
         rest = rest.strip_prefix(front).unwrap_or(rest);
     }
     let words: Vec<&str> = rest.split_whitespace().collect();
-    words.join(" ").replace(": ", " ")
+    words.join(" ")
 }
 
 /// What precedes the line it came to, the time, or the number of pages.
@@ -286,23 +246,43 @@ fn notations(raw: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The values of lines such as `CallID1: 030…`, and of table cells.
-fn labelled<'t>(text: &'t str, labels: &[&str]) -> impl Iterator<Item = &'t str> {
+pub(super) fn labelled<'t>(text: &'t str, labels: &[String]) -> impl Iterator<Item = &'t str> {
     text.lines().take(LINES_MAX).filter_map(|line| {
         let (label, value) =
             line.split_once(':').or_else(|| line.trim().split_once(['\t', '|']))?;
         let label = label.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-        labels.contains(&label.as_str()).then(|| value.trim())
+        labels.contains(&label).then(|| value.trim())
     })
 }
 
-/// `23.11.26_13.00_Telefax.03012345678.pdf`, as a FRITZ!Box names its files.
-fn telefax_number(file_name: &str) -> Option<&str> {
-    let (_, rest) = file_name.split_once("_Telefax.")?;
-    let (number, _) = rest.rsplit_once('.')?;
-    // A second file of that name is ` (1)`. Anything else after the digits may be no number.
-    let (number, copy) = number.split_once(" (").unwrap_or((number, "1)"));
-    let is_copy = copy.strip_suffix(')').is_some_and(is_digits);
-    (is_copy && is_digits(number.strip_prefix('+').unwrap_or(number))).then_some(number)
+/// The values of fields of the head.
+pub(super) fn fields<'l>(letter: &'l Letter, names: &'l [String]) -> impl Iterator<Item = &'l str> {
+    let of_name =
+        |name: &'l String| letter.extension_fields.iter().filter(move |(other, _)| other == name);
+    names.iter().flat_map(of_name).map(|(_, value)| value.as_str())
+}
+
+/// The number in the left side of an address: as it is, or in the form of RFC 3192, which tolerates
+/// slashes and signs between the digits.
+fn number_of(address: &MailAddress) -> &str {
+    let local = address.local().trim_matches(['"', '/']);
+    let local = local.split('/').next().unwrap_or_default();
+    match local.get(..4) {
+        Some(head) if head.eq_ignore_ascii_case("FAX=") => local.get(4..).unwrap_or_default(),
+        _ => local,
+    }
+}
+
+/// The numbers in the names of files.
+fn file_numbers<'l>(letter: &'l Letter, forms: &[Template]) -> Vec<&'l str> {
+    let number = |file_name: &'l str| {
+        let number = forms.iter().find_map(|form| form.fits(file_name)?.get(Blank::Caller))?;
+        // A second file of that name is ` (1)`. Anything else after the digits may be no number.
+        let (number, copy) = number.split_once(" (").unwrap_or((number, "1)"));
+        let is_copy = copy.strip_suffix(')').is_some_and(is_digits);
+        (is_copy && is_digits(number.strip_prefix('+').unwrap_or(number))).then_some(number)
+    };
+    letter.attachments.iter().filter_map(|file| number(&file.file_name)).collect()
 }
 
 fn is_digits(text: &str) -> bool {
@@ -324,8 +304,8 @@ mod tests {
     }
 
     fn of(letter: &Letter) -> Caller {
-        let subjects = FaxForm::named("number_at_domain").unwrap().subjects;
-        read(letter, subjects, Country::new("DE").unwrap(), &number("+493011111111"))
+        let received = &FaxForm::named("generic").unwrap().received;
+        read(letter, received, Country::new("DE").unwrap(), Some(&number("+493011111111")))
     }
 
     fn check(subject: &str, text: &str, expected: &Caller) {

@@ -1,0 +1,112 @@
+//! What is set for a fax line: its gateway's profile, its number, and who may bring faxes.
+
+use std::{fs, sync::Arc};
+
+use super::{
+    mail_server::host_name,
+    reader::Section,
+    secrets::{self, secret},
+    surroundings::SettingsSurroundings,
+};
+use crate::{
+    channel::{Country, FaxForm, FaxProfile, PROFILE_BYTES_MAX, SenderRule},
+    model::FaxNumber,
+    phrases::AdminPhrase,
+};
+
+/// The table `[channel.fax]`.
+pub(super) fn read(
+    section: &Section<'_, '_>,
+    mail_bytes_max: Option<u64>,
+    around: &SettingsSurroundings<'_>,
+) -> Option<FaxProfile> {
+    let form = section.text("profile", |text| profile(text, around));
+    let form = section.required("profile", known_profiles(), form);
+    let domain = section.text("domain", host_name);
+    let own_domain = form.as_ref().and_then(|form| form.sends.domain.clone());
+    // A gateway that only receives has no addresses of faxes.
+    let needs_domain = own_domain.is_none() && form.as_ref().is_none_or(|form| form.sends.can);
+    let domain = match (domain, own_domain) {
+        (Some(domain), _) | (None, Some(domain)) => Some(domain),
+        (None, None) if needs_domain => {
+            section.required("domain", AdminPhrase::WantsFaxDomain, None)
+        }
+        (None, None) if section.has("domain") => None,
+        (None, None) => Some(String::new()),
+    };
+    let address = section.text("address", |text| match text.contains('@') {
+        true => Ok(text.to_owned()),
+        false => Err(AdminPhrase::FaxAddressForm),
+    });
+    let sends = form.as_ref().map(|form| &form.sends);
+    let fields = |name: &str| {
+        let field = |(_, value): &(String, String)| value.contains(name);
+        sends.is_some_and(|sends| {
+            sends.can
+                && (sends.address.contains(name)
+                    || sends.subject.contains(name)
+                    || sends.fields.iter().any(field))
+        })
+    };
+    let code = match fields("{code}") || secrets::CODE.is_given(section) {
+        true => Some(secret(section, &secrets::CODE, AdminPhrase::WantsFaxCode, around)),
+        false => None,
+    };
+    let number = section.text("number", FaxNumber::new);
+    let number = section.required("number", AdminPhrase::WantsFaxNumber, number);
+    let country = section.text("country", country);
+    let country = section.required("country", AdminPhrase::WantsCountry, country);
+    let countries = section.texts("countries", self::country);
+    let senders =
+        section.texts("senders", |text| SenderRule::new(text).map_err(|_| AdminPhrase::NotASender));
+    let senders = section.required("senders", AdminPhrase::WantsSenders, senders);
+    if senders.as_ref().is_some_and(Vec::is_empty) {
+        section.wrong("senders", AdminPhrase::SendersEmpty);
+    }
+    let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
+    section.close();
+    let country = country?;
+    Some(FaxProfile {
+        form: form?,
+        domain: domain?,
+        address,
+        code: match code {
+            None => None,
+            Some(code) => Some(code?),
+        },
+        number: number?,
+        country,
+        countries: countries.unwrap_or_else(|| vec![country]),
+        senders: senders?,
+        pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
+        mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
+    })
+}
+
+/// A profile that ships, by its name, or an admin's own, by its file.
+fn profile(text: &str, around: &SettingsSurroundings<'_>) -> Result<Arc<FaxForm>, AdminPhrase> {
+    let Some(path) = text.strip_suffix(".toml") else {
+        return FaxForm::named(text).ok_or_else(known_profiles);
+    };
+    let file = around.resolve(text);
+    let wrong = |message: String| AdminPhrase::FaxProfileWrong {
+        file: file.display().to_string(),
+        message,
+    };
+    let length = fs::metadata(&file).map_err(|error| wrong(error.to_string()))?.len();
+    if length > PROFILE_BYTES_MAX as u64 {
+        return Err(wrong(format!("a profile has at most {PROFILE_BYTES_MAX} bytes")));
+    }
+    let content = fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    FaxForm::read(name, &content).map(Arc::new).map_err(|error| wrong(error.to_string()))
+}
+
+fn known_profiles() -> AdminPhrase {
+    let names: Vec<&str> = FaxForm::shipped().iter().map(|form| form.name.as_str()).collect();
+    AdminPhrase::AllowedForms { names: names.join(", ") }
+}
+
+fn country(text: &str) -> Result<Country, AdminPhrase> {
+    Country::new(text).map_err(|_| AdminPhrase::NotACountry)
+}

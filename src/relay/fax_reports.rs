@@ -1,0 +1,72 @@
+//! What a fax gateway says of a fax of ours moves it on (FAX-28 to FAX-33).
+//!
+//! The tag in the report decides which fax it is about. Without one, the number does, if only one fax to
+//! it is underway. A report that fits none for certain moves nothing: the team is told of it.
+
+use time::Duration;
+
+use super::{
+    Ctx, Line,
+    reported::{self, ReportProgress, recipient_number},
+};
+use crate::{
+    channel::{Dialect, FaxReportSays, FaxSaid},
+    model::LetterId,
+    rules::reported as rule,
+    store::{ReportedDispatch, StoreError},
+};
+
+/// How long after a fax left a report without a tag may be about it.
+const WITHOUT_TAG: Duration = Duration::days(2);
+
+/// Takes a gateway's report. `false`: it fits no fax of ours for certain.
+pub(super) async fn take(
+    ctx: &Ctx,
+    line: &Line,
+    (letter, fingerprint): (LetterId, Option<[u8; 32]>),
+    said: &FaxSaid,
+) -> Result<bool, StoreError> {
+    let Dialect::Fax(profile) = &line.channel.dialect else { return Ok(false) };
+    loop {
+        let Some(dispatch) = dispatch_of(ctx, line, said).await? else { return Ok(false) };
+        let Some(number) = recipient_number(line, &dispatch) else { return Ok(false) };
+        if !rule::is_of_number(said, &number) {
+            return Ok(false);
+        }
+        let pages = ctx.store.pages_of(dispatch.id).await?;
+        let added = profile.form.reports.pages_added;
+        let Some(says) = rule::said_by_gateway(said, pages, added) else { return Ok(false) };
+        let step =
+            reported::take_step(ctx, line, (letter, fingerprint), &dispatch, (says, said.pages));
+        match step.await? {
+            ReportProgress::Taken => return Ok(true),
+            ReportProgress::Impossible => return Ok(false),
+            ReportProgress::Moved => {}
+        }
+    }
+}
+
+async fn dispatch_of(
+    ctx: &Ctx,
+    line: &Line,
+    said: &FaxSaid,
+) -> Result<Option<ReportedDispatch>, StoreError> {
+    let channel = &line.channel.name;
+    if let Some(about) = &said.about {
+        return ctx.store.reported_dispatch(channel, std::slice::from_ref(about)).await;
+    }
+    let Some(number) = &said.to else { return Ok(None) };
+    let since = ctx.clock.now() - WITHOUT_TAG;
+    ctx.store.only_fax_underway(channel, number, since).await
+}
+
+/// The word for what a report says, in the sentence about one that fits no fax.
+pub(super) fn word(says: FaxReportSays) -> &'static str {
+    match says {
+        FaxReportSays::Taken => "taken",
+        FaxReportSays::Again => "again",
+        FaxReportSays::Sent => "sent",
+        FaxReportSays::Failed => "failed",
+        FaxReportSays::Unclear => "unclear",
+    }
+}

@@ -1,0 +1,94 @@
+//! What a fax gateway's mail says besides its fax.
+
+use super::{FreshLetter, tell_channel};
+use crate::{
+    channel::{FaxArrived, FaxMail, FaxMissedCall, FaxSaid},
+    model::{Attachment, Body, Correspondent, Letter},
+    phrases::{FaxPhrase, Phrase},
+    relay::{Ctx, Line, fax_reports},
+    store::{StoreError, StoredLetter},
+};
+
+/// Tells the team of a call that brought no fax (FAX-5).
+pub(super) async fn tell_of_missed(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    correspondent: &Correspondent,
+    call: FaxMissedCall,
+) -> Result<(), StoreError> {
+    let number = correspondent.number().map(|number| number.as_str().to_owned());
+    let phrase = Phrase::OfFax(FaxPhrase::Missed { number, reason: call.reason });
+    tell_channel(ctx, line, stored, &Correspondent::UnknownFax, (&phrase, false)).await
+}
+
+/// Takes what the gateway says of a fax of ours. Its transcript and the document that it brings back
+/// stay out of the rooms (FAX-35).
+pub(super) async fn take_report(
+    ctx: &Ctx,
+    line: &Line,
+    stored: &StoredLetter,
+    new: &FreshLetter,
+    said: &FaxSaid,
+) -> Result<(), StoreError> {
+    if fax_reports::take(ctx, line, (stored.id, new.read.fingerprint), said).await? {
+        return Ok(());
+    }
+    let digits = || said.to_digits.clone();
+    let number = said.to.as_ref().map(|number| number.as_str().to_owned()).or_else(digits);
+    let says = fax_reports::word(said.says);
+    let phrase = Phrase::OfFax(FaxPhrase::ReportUnplaced { number, says });
+    tell_channel(ctx, line, stored, &Correspondent::UnknownFax, (&phrase, false)).await
+}
+
+/// What a fax's room is told of it besides its files.
+#[derive(Default)]
+pub(super) struct FaxTold {
+    /// Above its words.
+    pub(super) head: Vec<Phrase>,
+    pub(super) hints: Vec<Phrase>,
+    /// The places of files that are for machines: the transcript of a session (FAX-35).
+    pub(super) left_out: Vec<i32>,
+}
+
+/// Says what a room is told of a fax, and takes out of its words what the mail says for machines.
+pub(super) fn told(line: &Line, letter: &mut Letter) -> FaxTold {
+    let Some(mail) = line.channel.fax_mail(letter) else { return FaxTold::default() };
+    let mut hints = Vec::new();
+    let is_technical = matches!(&mail, FaxMail::Fax(fax) if fax.is_technical);
+    let is_left_out =
+        |file: &&(usize, &Attachment)| is_technical && file.1.media_type == "text/plain";
+    let files: Vec<(usize, &Attachment)> = letter.attachments.iter().enumerate().collect();
+    let left_out: Vec<i32> = files
+        .iter()
+        .filter(is_left_out)
+        .filter_map(|(place, _)| i32::try_from(*place).ok())
+        .collect();
+    let has_document = letter.attachments.len() > left_out.len();
+    let head = match mail {
+        FaxMail::Fax(FaxArrived { pages, incomplete, name, is_technical }) => {
+            if let Some(reason) = incomplete {
+                let reason = Some(reason).filter(|reason| !reason.is_empty());
+                hints.push(FaxPhrase::Incomplete { reason });
+            }
+            if !has_document {
+                hints.push(FaxPhrase::WithoutDocument);
+            }
+            if is_technical {
+                letter.body = Body::default();
+                letter.subject = String::new();
+            }
+            match is_technical || pages.is_some() {
+                true => vec![FaxPhrase::Came { name, pages }],
+                false => Vec::new(),
+            }
+        }
+        FaxMail::Other => {
+            hints.push(FaxPhrase::UnknownForm);
+            Vec::new()
+        }
+        FaxMail::Missed(_) | FaxMail::Report(_) => Vec::new(),
+    };
+    let phrases = |said: Vec<FaxPhrase>| said.into_iter().map(Phrase::OfFax).collect();
+    FaxTold { head: phrases(head), hints: phrases(hints), left_out }
+}
