@@ -11,7 +11,7 @@ use umstieg::{
     channel::{Country, FaxForm, FaxMail, proposed_profile},
     document::{self, DocumentError},
     mail, matrix,
-    model::{FateEnd, Letter},
+    model::{DocumentForm, FateEnd, Letter},
     rules::posts,
     transport::{Login, MailServer, Mailbox, MailboxProtocol, Timeouts, TlsMode},
 };
@@ -201,6 +201,25 @@ pub(crate) fn document(data: &[u8]) {
             | DocumentError::Annotated { index },
         )) => assert_eq!(index, 0),
         Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+/// A file that came by fax is looked at. Reading a TIFF never panics; a PDF's reader may, which the gateway's
+/// child survives.
+pub(crate) fn page(data: &[u8]) {
+    let looking = || {
+        let sight = document::look(data);
+        let sight = sight.checked().expect("a look that contradicts itself");
+        let picture = document::picture(data, 1, 600);
+        if sight.form == DocumentForm::Tiff {
+            assert_eq!(sight.pages > 0, picture.is_ok(), "{sight:?}");
+            assert_eq!(sight.pages > 0, document::all_pages(data).is_ok(), "{sight:?}");
+        }
+        assert!(picture.is_err() || sight.pages > 0, "a picture of no page");
+    };
+    match document::form_of(data) {
+        DocumentForm::Pdf => _ = std::panic::catch_unwind(looking),
+        _ => looking(),
     }
 }
 

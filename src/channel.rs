@@ -233,6 +233,14 @@ impl Channel {
         Some(profile.mail(letter))
     }
 
+    /// How many pages a fax should have, by what its mail says (FAX-6).
+    pub fn declared_pages(&self, letter: &Letter) -> Option<u32> {
+        match self.fax_mail(letter)? {
+            FaxMail::Fax(fax) => fax.pages,
+            FaxMail::Missed(_) | FaxMail::Report(_) | FaxMail::Other => None,
+        }
+    }
+
     /// The mail address a dispatch to this correspondent is handed over for.
     pub fn recipient(&self, correspondent: &Correspondent) -> Result<MailAddress, WhyNot> {
         match (&self.dialect, correspondent) {

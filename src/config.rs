@@ -7,6 +7,7 @@
 
 mod directory;
 mod fax;
+mod fax_showing;
 mod kim;
 mod kim_services;
 mod mail_server;

@@ -1,7 +1,17 @@
-//! Bytes to pages and back: the one PDF a fax gateway wants. Pure.
+//! Bytes to pages and back: the one PDF a fax gateway wants, and pages of received faxes to look at. Pure.
 
+mod eols;
+mod fax_pdf;
 mod join;
 mod layout;
+#[cfg(test)]
+mod page_tests;
+mod pdf_page;
+mod pixels;
+mod raster;
+mod seen;
+mod strips;
+mod tiff;
 
 use bytes::Bytes;
 use krilla::{
@@ -19,6 +29,7 @@ use layout::{LEFT, Layout, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, RULE_BELOW};
 
 pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
+pub use seen::{all_pages, form_of, look, picture};
 
 /// The sheet a text is faxed on. All of it is printed as given here; labels come from
 /// `crate::phrases`, in the practice's language.

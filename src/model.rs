@@ -11,6 +11,7 @@ mod command;
 mod correspondent;
 mod delivery;
 mod dispatch;
+mod document_sight;
 mod ids;
 mod kept_back;
 mod kim_results;
@@ -36,6 +37,10 @@ pub use command::{COMMAND_PREFIX, COMMANDS, CommandRow, MayAsk, RoomCommand, Tak
 pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
 pub use delivery::{Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
+pub use document_sight::{
+    DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, FaxPictures, FaxShowing, MadeFile, PageTrouble,
+    SEEN_PAGES_MAX,
+};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MailboxId, MessageId, MessageIdError, PostId,

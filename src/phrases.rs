@@ -8,6 +8,7 @@ mod admin;
 mod fax_phrase;
 mod help;
 mod local_time;
+mod page_phrase;
 mod phrase;
 mod receipt_standing;
 mod sentences;
@@ -27,6 +28,7 @@ pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
+pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
 pub use receipt_standing::ReceiptStanding;
 pub use telling::{Telling, Tells};
@@ -546,6 +548,7 @@ impl Phrase {
             Self::FaxDate => plain("fax-date"),
             Self::FaxSubject => plain("fax-subject"),
             Self::FaxPage => plain("fax-page"),
+            Self::OfPages(said) => said.id_and_args(language),
             Self::FaxMoment { at } => ("fax-moment", moment(language, *at)),
             Self::CheckHeading => plain("check-heading"),
             Self::CheckOk => plain("check-ok"),

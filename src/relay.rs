@@ -12,6 +12,7 @@ mod commands;
 mod damage;
 mod devices;
 mod directory;
+mod fax_pages;
 mod fax_reports;
 mod foreign_rooms;
 mod hand_over;

@@ -12,6 +12,7 @@ pub mod arrival;
 pub mod audience;
 pub mod commands;
 pub mod delivery;
+pub mod fax_pages;
 pub mod kim_trust;
 pub mod large_mails;
 pub mod looking;

@@ -28,7 +28,10 @@ pub use child::serve;
 pub use confine::{Confinement, MEMORY_MAX};
 pub use wire::Escape;
 
-use crate::document::{DocumentError, FaxPage};
+use crate::{
+    document::{DocumentError, FaxPage, SOURCE_BYTES_MAX},
+    model::DocumentSight,
+};
 use wire::{Answer, Greeting, Task};
 
 /// Children at work at a time. Further documents wait: each child may take [`MEMORY_MAX`].
@@ -46,6 +49,9 @@ const START_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// How many children one document may break. The first may have suffered from earlier documents.
 const CHILDREN_PER_TASK: u32 = 2;
+
+/// The largest picture of a page: many times what a printed page takes.
+const PICTURE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The program that runs, even if its file was replaced meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -92,10 +98,46 @@ struct Worker {
     at: Option<usize>,
 }
 
+/// What a child did.
+#[derive(Debug)]
+enum Opened {
+    Made(Vec<u8>),
+    Seen(DocumentSight),
+}
+
+/// A picture of a page, with its size in pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagePicture {
+    pub png: Vec<u8>,
+    pub width: u32,
+    pub height: u32,
+}
+
+impl PagePicture {
+    /// Nothing if it does not begin as a PNG does (PNG, 3rd edition, §5.2 and §11.2.1).
+    fn checked(png: Vec<u8>) -> Option<Self> {
+        let head = png.strip_prefix(b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR")?;
+        let number = |at: usize| {
+            let bytes = head.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(bytes)).filter(|pixels| *pixels > 0)
+        };
+        let (width, height) = (number(0)?, number(4)?);
+        Some(Self { png, width, height })
+    }
+}
+
 /// Why a child did not do its task.
 enum Failed {
     Broken { index: Option<usize> },
     Document(DocumentError),
+}
+
+/// A file that fits into a task.
+fn file_alone(file: &Bytes) -> Result<&[Bytes], SandboxError> {
+    if file.len() > SOURCE_BYTES_MAX {
+        return Err(DocumentError::TooLarge.into());
+    }
+    Ok(std::slice::from_ref(file))
 }
 
 impl Sandbox {
@@ -125,17 +167,77 @@ impl Sandbox {
     ) -> Result<Vec<u8>, SandboxError> {
         let lengths = files.iter().map(Bytes::len).collect();
         let task = Task::Fax { sheet: sheet.map(Box::new), files: lengths, pages_max, bytes_max };
+        self.made(&task, files).await
+    }
+
+    /// Looks at a file that came by fax: what it is, and which of its pages are there.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Broken`] is final for this file. A file of more than
+    /// [`SOURCE_BYTES_MAX`](crate::document::SOURCE_BYTES_MAX) bytes is refused unopened.
+    pub async fn look(&self, file: &Bytes) -> Result<DocumentSight, SandboxError> {
+        match self.open(&Task::Look { file: [file.len()] }, file_alone(file)?).await? {
+            Opened::Seen(sight) => Ok(sight),
+            Opened::Made(_) => Err(SandboxError::Broken { index: None }),
+        }
+    }
+
+    /// A picture of a page, counted from 1: a PNG with a long edge of `edge` pixels, more for a page
+    /// that is longer than A4.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Sandbox::look`]; [`SandboxError::Document`] is final as well.
+    pub async fn picture(
+        &self,
+        file: &Bytes,
+        page: u32,
+        edge: u32,
+    ) -> Result<PagePicture, SandboxError> {
+        let bytes_max = PICTURE_BYTES_MAX;
+        let task = Task::Picture { file: [file.len()], page, edge, bytes_max };
+        let png = self.made(&task, file_alone(file)?).await?;
+        // The child may be what a document made of it.
+        PagePicture::checked(png).ok_or(SandboxError::Broken { index: Some(0) })
+    }
+
+    /// One PDF of all pages of a TIFF, of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Sandbox::picture`].
+    pub async fn all_pages(&self, file: &Bytes, bytes_max: usize) -> Result<Vec<u8>, SandboxError> {
+        let task = Task::AllPages { file: [file.len()], bytes_max };
+        let pdf = self.made(&task, file_alone(file)?).await?;
+        if pdf.starts_with(b"%PDF-") {
+            Ok(pdf)
+        } else {
+            Err(SandboxError::Broken { index: Some(0) })
+        }
+    }
+
+    /// What a child makes, of no more bytes than the task allows.
+    async fn made(&self, task: &Task, files: &[Bytes]) -> Result<Vec<u8>, SandboxError> {
+        match self.open(task, files).await? {
+            Opened::Made(made) if made.len() <= task.bytes_max() => Ok(made),
+            Opened::Made(_) => Err(DocumentError::TooLarge.into()),
+            Opened::Seen(_) => Err(SandboxError::Broken { index: None }),
+        }
+    }
+
+    /// Has a child do a task.
+    async fn open(&self, task: &Task, files: &[Bytes]) -> Result<Opened, SandboxError> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let mut broken = None;
         for _ in 0..CHILDREN_PER_TASK {
             let mut worker = self.worker().await.map_err(SandboxError::Unavailable)?;
-            match timeout(TASK_TIME_MAX, worker.run(&task, files)).await {
-                Ok(Ok(pdf)) if pdf.len() <= bytes_max => {
+            match timeout(TASK_TIME_MAX, worker.run(task, files)).await {
+                Ok(Ok(opened)) => {
                     self.give_back(worker);
-                    return Ok(pdf);
+                    return Ok(opened);
                 }
-                Ok(Ok(_)) => return Err(DocumentError::TooLarge.into()),
                 Ok(Err(Failed::Document(error))) => {
                     self.give_back(worker);
                     return Err(error.into());
@@ -217,7 +319,7 @@ impl Worker {
         Ok(Self { _process: process, to, from, confinement, tasks: 0, at: None })
     }
 
-    async fn run(&mut self, task: &Task, files: &[Bytes]) -> Result<Vec<u8>, Failed> {
+    async fn run(&mut self, task: &Task, files: &[Bytes]) -> Result<Opened, Failed> {
         self.tasks += 1;
         self.at = None;
         let broken =
@@ -230,7 +332,10 @@ impl Worker {
                 Ok(Answer::At { index }) => self.at = Some(index),
                 Ok(Answer::Made { bytes }) => {
                     let made = wire::receive_bytes(&mut self.from, bytes, task.bytes_max()).await;
-                    return made.map_err(|_| broken(self.at));
+                    return made.map(Opened::Made).map_err(|_| broken(self.at));
+                }
+                Ok(Answer::Seen(sight)) => {
+                    return sight.checked().map(Opened::Seen).ok_or_else(|| broken(self.at));
                 }
                 Ok(Answer::Refused(refusal)) => {
                     let error = refusal.checked(files.len());

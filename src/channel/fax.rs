@@ -3,6 +3,7 @@
 
 mod caller;
 mod form;
+mod pages;
 mod proposing;
 mod reading;
 mod template;
@@ -12,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Country, WhyNot, number};
-use crate::model::{AddressError, FaxNumber, Letter, MailAddress, MessageId};
+use crate::model::{AddressError, FaxNumber, FaxShowing, Letter, MailAddress, MessageId};
 
 pub(super) use caller::Caller;
 pub use form::{
@@ -44,6 +45,8 @@ pub struct FaxProfile {
     pub pages_max: u32,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
+    /// How the pages of received faxes are shown.
+    pub showing: FaxShowing,
 }
 
 impl FaxProfile {
@@ -135,6 +138,7 @@ impl PartialEq for FaxProfile {
                 profile.senders.clone(),
                 profile.pages_max,
                 profile.mail_bytes_max,
+                profile.showing,
             )
         };
         plain(self) == plain(other) && code(self) == code(other)
@@ -192,6 +196,7 @@ mod tests {
             senders: vec![SenderRule::new("@gateway.example").unwrap()],
             pages_max: 1,
             mail_bytes_max: 1,
+            showing: FaxShowing::default(),
         }
     }
 

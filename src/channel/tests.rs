@@ -47,6 +47,7 @@ fn fax() -> Channel {
         ],
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
+        showing: Default::default(),
     };
     channel("praxis@gateway.example", Dialect::Fax(profile))
 }

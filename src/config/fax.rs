@@ -3,6 +3,7 @@
 use std::{fs, sync::Arc};
 
 use super::{
+    fax_showing,
     mail_server::host_name,
     reader::Section,
     secrets::{self, secret},
@@ -64,6 +65,7 @@ pub(super) fn read(
         section.wrong("senders", AdminPhrase::SendersEmpty);
     }
     let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
+    let showing = fax_showing::read(section);
     section.close();
     let country = country?;
     Some(FaxProfile {
@@ -80,6 +82,7 @@ pub(super) fn read(
         senders: senders?,
         pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
         mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
+        showing,
     })
 }
 

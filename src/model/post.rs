@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::MadeFile;
+
 /// Who says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
@@ -89,6 +91,8 @@ pub struct NewPost {
     pub content: Value,
     /// For a file: which attachment of the letter, or [`NewPost::ORIGINAL`].
     pub file_index: Option<i32>,
+    /// What is made of that file, if it is not the file itself.
+    pub made: Option<MadeFile>,
 }
 
 impl NewPost {

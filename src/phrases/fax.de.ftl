@@ -21,14 +21,7 @@ fax-not-sent = Nicht gefaxt: { $why ->
 } (Meldung vom { $day }, { $time } Uhr)
 fax-tries-again = Noch nicht gefaxt (Meldung vom { $day }, { $time } Uhr): Ein Versuch schlug fehl, der Fax-Dienst versucht es weiter. Sie müssen nichts tun.
 fax-unreported = Ungewiss: Am { $day } um { $time } Uhr ging es an den Fax-Dienst, und seither kam kein Sendebericht. Bitte fragen Sie nach, ob das Fax angekommen ist.
-fax-came = Fax{ $name ->
-    [none] {""}
-   *[other] {" "}von { $name }
-}{ $pages ->
-    [0] {""}
-    [1] , laut Fax-Dienst 1 Seite
-   *[other] , laut Fax-Dienst { $pages } Seiten
-}
+fax-came = Fax von { $name }
 fax-incomplete = ⚠ Unvollständig: Dieses Fax kam nicht ganz an; Seiten oder Teile davon fehlen. Bitte lassen Sie es noch einmal senden.{ $reason ->
     [none] {""}
    *[other] {" "}Der Fax-Dienst nennt als Grund: { $reason }
@@ -52,3 +45,40 @@ fax-report-unplaced = Ein Sendebericht des Fax-Dienstes passt zu keinem Fax, das
     [taken] der Auftrag ist angenommen.
    *[other] nichts Eindeutiges.
 } Der Stand Ihrer Faxe ändert sich dadurch nicht. Bitte prüfen Sie, ob ein anderes Programm über diese Leitung faxt.
+
+# Pages of a fax that came.
+fax-seen = { $pages ->
+        [one] Fax mit einer Seite
+       *[other] Fax mit { $pages } Seiten
+    }, eingegangen am { $at }.
+fax-damaged = ⚠ Dieses Fax ist beschädigt angekommen: Seite { $pages } ist nicht ganz lesbar. Bitte verlassen Sie sich nicht darauf, und bitten Sie den Absender, es noch einmal zu senden.
+fax-cut = ⚠ Dieses Fax ist vielleicht unvollständig: Das Ende der Datei fehlt, und mit ihm vielleicht weitere Seiten. Bitte fragen Sie beim Absender nach.
+fax-pages-differ = ⚠ Dieses Fax ist vielleicht unvollständig: Der Fax-Dienst nennt { $declared ->
+        [one] eine Seite
+       *[other] { $declared } Seiten
+    }, hier { $pages ->
+        [one] ist eine
+       *[other] sind { $pages }
+    }. Bitte fragen Sie beim Absender nach.
+fax-some-pictures = Als Bild sehen Sie { $shown ->
+        [one] die erste Seite
+       *[other] die ersten { $shown } Seiten
+    } von { $pages }; alle stehen in der Datei.
+fax-no-picture = Seite { $pages } lässt sich nicht als Bild zeigen. Bitte öffnen Sie die Datei.
+fax-not-shown = Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeigen: { $trouble ->
+        [encrypted] Sie ist mit einem Kennwort geschützt
+        [colour] Sie ist farbig oder in Graustufen
+        [coding] Sie ist in einem Verfahren gespeichert, das hier nicht gelesen wird
+        [too-many-pages] Sie hat zu viele Seiten
+        [too-large] Eine ihrer Seiten ist größer, als ein Fax sein kann
+       *[unreadable] Sie ist beschädigt oder unvollständig
+    }. Sie ist beigefügt, wie sie kam. Bitte versuchen Sie, sie zu öffnen, oder fragen Sie beim Absender nach.
+fax-broken = ⚠ Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeigen: Sie zu öffnen braucht zu viel Speicher oder Zeit. Sie ist beigefügt, wie sie kam. Bitte öffnen Sie sie nur, wenn Sie dieses Fax erwartet haben, und fragen Sie sonst beim Absender nach.
+fax-too-large = Die Seiten der Datei „{ $file }“ werden hier nicht gezeigt: Sie ist zu groß. Sie ist beigefügt, wie sie kam.
+fax-postscript = Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeigen: Sie ist eine PostScript-Datei. Sie ist beigefügt, wie sie kam. Bitte lassen Sie den Fax-Dienst auf PDF umstellen.
+fax-unknown-file = Die Datei „{ $file }“ ist weder PDF noch TIFF und wird hier nicht als Fax gezeigt. Sie ist beigefügt, wie sie kam. Bitte öffnen Sie sie nur, wenn Sie sie erwartet haben.
+fax-foreign-file = ⚠ Die Datei „{ $file }“ wird nicht gezeigt: Kein Faxgerät sendet solche Dateien, und sie kann Schaden anrichten. Bitte öffnen Sie sie auch nicht in einem Mailprogramm, und fragen Sie beim Absender nach. Die Nachricht liegt weiter im Postfach; Ihre Systemverwaltung kann sie dort prüfen.
+fax-unopened = Die Seiten dieses Fax werden nicht als Bild gezeigt, weil das Programm sie zurzeit nicht öffnen kann. Bitte öffnen Sie die Datei, und sagen Sie Ihrer Systemverwaltung Bescheid.
+fax-picture-name = Fax-Seite-{ $page }-von-{ $pages }.png
+fax-pdf-name = Fax.pdf
+fax-pdf-name-of = Fax-{ $number }.pdf

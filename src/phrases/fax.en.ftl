@@ -21,14 +21,7 @@ fax-not-sent = Not faxed: { $why ->
 } (Reported on { $day } at { $time })
 fax-tries-again = Not faxed yet (reported on { $day } at { $time }): an attempt failed, and the fax service goes on trying. You need not do anything.
 fax-unreported = Uncertain: it went to the fax service on { $day } at { $time }, and no report has come since. Please ask whether the fax arrived.
-fax-came = Fax{ $name ->
-    [none] {""}
-   *[other] {" "}from { $name }
-}{ $pages ->
-    [0] {""}
-    [1] , 1 page according to the fax service
-   *[other] , { $pages } pages according to the fax service
-}
+fax-came = Fax from { $name }
 fax-incomplete = ⚠ Incomplete: this fax did not arrive as a whole; pages or parts of them are missing. Please have it sent again.{ $reason ->
     [none] {""}
    *[other] {" "}The fax service gives as the reason: { $reason }
@@ -52,3 +45,40 @@ fax-report-unplaced = A report of the fax service fits no fax that left from her
     [taken] the order was taken.
    *[other] nothing definite.
 } The state of your faxes does not change. Please check whether another program faxes on this line.
+
+# Pages of a fax that came.
+fax-seen = { $pages ->
+        [one] Fax of one page
+       *[other] Fax of { $pages } pages
+    }, received on { $at }.
+fax-damaged = ⚠ This fax arrived damaged: page { $pages } cannot be read completely. Please do not rely on it, and ask the sender to send it again.
+fax-cut = ⚠ This fax may be incomplete: the end of the file is missing, and further pages may be with it. Please ask the sender.
+fax-pages-differ = ⚠ This fax may be incomplete: the fax gateway speaks of { $declared ->
+        [one] one page
+       *[other] { $declared } pages
+    }, here { $pages ->
+        [one] is one
+       *[other] are { $pages }
+    }. Please ask the sender.
+fax-some-pictures = You see { $shown ->
+        [one] the first page
+       *[other] the first { $shown } pages
+    } of { $pages } as a picture; all of them are in the file.
+fax-no-picture = Page { $pages } cannot be shown as a picture. Please open the file.
+fax-not-shown = The pages of the file “{ $file }” cannot be shown here: { $trouble ->
+        [encrypted] a password protects it
+        [colour] it is in colour or in shades of grey
+        [coding] it is stored in a way that is not read here
+        [too-many-pages] it has too many pages
+        [too-large] one of its pages is larger than a fax can be
+       *[unreadable] it is damaged or incomplete
+    }. It is attached as it came. Please try to open it, or ask the sender.
+fax-broken = ⚠ The pages of the file “{ $file }” cannot be shown here: opening it takes too much memory or time. It is attached as it came. Please open it only if you expected this fax, and ask the sender otherwise.
+fax-too-large = The pages of the file “{ $file }” are not shown here: it is too large. It is attached as it came.
+fax-postscript = The pages of the file “{ $file }” cannot be shown here: it is a PostScript file. It is attached as it came. Please have the fax gateway changed to PDF.
+fax-unknown-file = The file “{ $file }” is neither PDF nor TIFF and is not shown as a fax. It is attached as it came. Please open it only if you expected it.
+fax-foreign-file = ⚠ The file “{ $file }” is not shown: no fax machine sends such files, and it can do harm. Please do not open it in a mail program either, and ask the sender. The message is still in the mailbox, where your administrator can examine it.
+fax-unopened = The pages of this fax are not shown as a picture, because the program cannot open them at the moment. Please open the file, and tell your administrator.
+fax-picture-name = Fax-page-{ $page }-of-{ $pages }.png
+fax-pdf-name = fax.pdf
+fax-pdf-name-of = fax-{ $number }.pdf

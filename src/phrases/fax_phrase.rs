@@ -31,8 +31,7 @@ pub enum FaxPhrase {
 
     // About a fax that came.
     Came {
-        name: Option<String>,
-        pages: Option<u32>,
+        name: String,
     },
     Incomplete {
         reason: Option<String>,
@@ -56,7 +55,7 @@ pub enum FaxPhrase {
 impl FaxPhrase {
     pub(super) fn substance(&self) -> Substance {
         match self {
-            Self::Came { name: Some(_), .. }
+            Self::Came { .. }
             | Self::Incomplete { reason: Some(_) }
             | Self::Missed { .. }
             | Self::ReportUnplaced { number: Some(_), .. } => Substance::Content,
@@ -91,9 +90,8 @@ impl FaxPhrase {
                 args = moment(language, *at);
                 "fax-unreported"
             }
-            Self::Came { name, pages: came } => {
-                args.set("name", text(name));
-                args.set("pages", pages(*came));
+            Self::Came { name } => {
+                args.set("name", one_line(name));
                 "fax-came"
             }
             Self::Incomplete { reason } => {
@@ -137,11 +135,10 @@ pub(super) mod tests {
             FaxPhrase::Missed { number: text(), reason: text() },
             FaxPhrase::Incomplete { reason: None },
             FaxPhrase::Incomplete { reason: text() },
-            FaxPhrase::Came { name: text(), pages: Some(3) },
+            FaxPhrase::Came { name: "Ein Text".to_owned() },
         ];
         for pages in [None, Some(1), Some(2)] {
             phrases.push(FaxPhrase::Sent { at: AT, pages });
-            phrases.push(FaxPhrase::Came { name: None, pages });
         }
         for says in ["sent", "failed", "again", "taken", "unclear"] {
             phrases.push(FaxPhrase::ReportUnplaced { number: text(), says });

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{EditTrouble, FaxPhrase, ParkedWhat, ReceiptStanding, Trouble};
+use super::{EditTrouble, FaxPhrase, PagePhrase, ParkedWhat, ReceiptStanding, Trouble};
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
 };
@@ -503,6 +503,8 @@ pub enum Phrase {
     FaxMoment {
         at: OffsetDateTime,
     },
+    /// About the pages of a fax that came.
+    OfPages(PagePhrase),
 
     // The table of `umstieg check`.
     CheckHeading,
@@ -551,6 +553,7 @@ impl Phrase {
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),
+            Self::OfPages(said) => said.substance(),
             _ => Substance::Word,
         }
     }

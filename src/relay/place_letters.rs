@@ -15,7 +15,9 @@ use self::{
 use super::{
     Ctx, Line, attempts,
     damage::{self, INTERRUPTED},
-    directory, letter_hints,
+    directory,
+    fax_pages::{self, LOOKS_MAX, LookStop, ShownFax},
+    letter_hints,
     notices::notice,
     reported,
     scanning::{self, SCANS_MAX, ScanStop, UNSCANNABLE},
@@ -144,8 +146,23 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProg
         }
         Err(ScanStop::NoVerdict | ScanStop::Broke) => return parked(UNSCANNABLE).await,
     };
-    place_read(ctx, line, stored, read, scan).await?;
+    let is_last = stored.attempts >= LOOKS_MAX.min(ctx.attempts_max);
+    let fax = match fax_pages::of_letter(ctx, line, id, &read, (&scan.held, is_last)).await {
+        Ok(fax) => fax,
+        Err(LookStop::Store(error)) => return Err(error),
+        Err(LookStop::Unopened) => return Ok(PlaceProgress::Waits),
+    };
+    place_read(ctx, line, stored, JudgedLetter { read, scan, fax }).await?;
     Ok(PlaceProgress::Decided)
+}
+
+/// A letter, and what was seen of its files.
+struct JudgedLetter {
+    read: Read,
+    /// What follows from what a virus scanner says of it.
+    scan: ScanVerdict,
+    /// What of it is shown, if it is a fax.
+    fax: ShownFax,
 }
 
 /// Places a letter of which it is known what is in it.
@@ -153,38 +170,33 @@ async fn place_read(
     ctx: &Ctx,
     line: &Line,
     stored: StoredLetter,
-    read: Read,
-    scan: ScanVerdict,
+    judged: JudgedLetter,
 ) -> Result<(), StoreError> {
     let (channel, id) = (&line.channel, stored.id);
-    match arrival::judge(channel, &read.letter, stored.out_of_reach) {
-        Arrival::Letter(correspondent) => {
-            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
-                Some(new) if notes::take(ctx, line, &stored, &new, &correspondent).await? => Ok(()),
-                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-                None => Ok(()),
-            }
-        }
+    match arrival::judge(channel, &judged.read.letter, stored.out_of_reach) {
+        Arrival::Letter(correspondent) => match unless_repeat(ctx, line, &stored, judged).await? {
+            Some(new) if notes::take(ctx, line, &stored, &new, &correspondent).await? => Ok(()),
+            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+            None => Ok(()),
+        },
         // One that moves no dispatch is a letter of its author.
-        Arrival::Report(correspondent) => {
-            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
-                Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
-                Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
-                None => Ok(()),
-            }
-        }
+        Arrival::Report(correspondent) => match unless_repeat(ctx, line, &stored, judged).await? {
+            Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
+            Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
+            None => Ok(()),
+        },
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
         Arrival::MissedFax(correspondent, call) => {
-            match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+            match unless_repeat(ctx, line, &stored, judged).await? {
                 Some(_) => faxes::tell_of_missed(ctx, line, &stored, &correspondent, call).await,
                 None => Ok(()),
             }
         }
-        Arrival::FaxReport(said) => match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+        Arrival::FaxReport(said) => match unless_repeat(ctx, line, &stored, judged).await? {
             Some(new) => faxes::take_report(ctx, line, &stored, &new, &said).await,
             None => Ok(()),
         },
-        Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, (read, scan)).await? {
+        Arrival::Parked(why) => match unless_repeat(ctx, line, &stored, judged).await? {
             Some(_) => park(ctx, line, id, why).await,
             None => Ok(()),
         },
@@ -225,8 +237,8 @@ async fn is_taken(
 /// A new letter.
 struct FreshLetter {
     read: Read,
-    /// What follows from what a virus scanner says of it.
     scan: ScanVerdict,
+    fax: ShownFax,
     /// Nothing is known of it on a fax channel.
     outer: OuterOfLetter,
     /// The letter out of reach that this one turns out to be, now that it could be fetched.
@@ -238,7 +250,7 @@ async fn unless_repeat(
     ctx: &Ctx,
     line: &Line,
     stored: &StoredLetter,
-    (read, scan): (Read, ScanVerdict),
+    JudgedLetter { read, scan, fax }: JudgedLetter,
 ) -> Result<Option<FreshLetter>, StoreError> {
     let (channel, id) = (&line.channel.name, stored.id);
     let original = ctx.store.repeated_by(channel, id, read.fingerprint.as_ref()).await?;
@@ -266,7 +278,7 @@ async fn unless_repeat(
     if !matches!(verdict, Some(KimVerdict::Undecrypted(_) | KimVerdict::Unopened)) {
         kim::has_come(ctx, line, stored, &read.letter).await?;
     }
-    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, scan, outer, head }))
+    Ok(Some(FreshLetter { read: Read { fingerprint, ..read }, scan, fax, outer, head }))
 }
 
 /// Where a letter goes.
@@ -334,13 +346,14 @@ async fn place_letter(
         _ => None,
     };
     let place = LetterPlace::find(ctx, line, stored, &new, correspondent, doubt.is_some()).await?;
-    let FreshLetter { read, outer, scan, .. } = new;
+    let FreshLetter { read, outer, scan, fax, .. } = new;
     let Read { mut letter, fingerprint, results, service, unknown } = read;
     if doubt.is_none() {
         tell_of_report(ctx, line, &letter, place.placement.conversation()).await?;
     }
     let (mut left_out, additions) = kim::take_out_additions(&mut letter, verdict);
-    left_out.extend(scan.held.iter().filter_map(|place| i32::try_from(*place).ok()));
+    left_out
+        .extend(scan.held.iter().chain(&fax.held).filter_map(|place| i32::try_from(*place).ok()));
     let answers_to = channel.answers_to(&letter);
     let caller_doubt = channel.doubt_of(&letter);
     let facing = Facing {
@@ -393,7 +406,10 @@ async fn place_letter(
         },
         posts: &[],
         // The mailbox holds what the sender really sent.
-        stays: doubt.is_some() || results.say_undecrypted() || !scan.held.is_empty(),
+        stays: doubt.is_some()
+            || results.say_undecrypted()
+            || !scan.held.is_empty()
+            || !fax.held.is_empty(),
         kept_back: doubt.map(|_| KeptBack::Withheld),
         again_at: None,
         note: None,
@@ -401,7 +417,7 @@ async fn place_letter(
     };
     let render = |name: &str| {
         let said = Said { head: &head, hints: &hints, left_out: &left_out };
-        posts::render_all(name, &letter, warning.as_ref(), &said)
+        fax.among(name, posts::render_all(name, &letter, warning.as_ref(), &said))
     };
     let Some(conversation) = place_as(ctx, line, stored, placing, render).await? else {
         return Ok(());

@@ -174,7 +174,9 @@ pub(super) async fn before_upload(
     let of_now = |result: &ScanResult, large| scanning::original_stays(result, large);
     let known = known.as_ref().and_then(|scan| match kind {
         PostKind::Text => None,
-        PostKind::Attachment { index, .. } => scan.files().get(*index),
+        PostKind::Attachment { index, .. } | PostKind::Made { index, .. } => {
+            scan.files().get(*index)
+        }
         PostKind::Original { .. } => Some(scan.mail()),
     });
     let Some(scanning) = &ctx.scanning else {

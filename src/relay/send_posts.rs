@@ -11,6 +11,7 @@ use super::{
     Ctx, Line, attempts,
     damage::INTERRUPTED,
     devices::{self, Saying},
+    fax_pages,
     portals::{self, OpenPortal},
     put_off::{self, PutOff},
     readers, scanning,
@@ -271,9 +272,14 @@ async fn content_of(
     let mut content = post.content.clone();
     if let Some((letter, file)) = file_of(ctx, post, parsed).await? {
         let is_encrypted = portal.room.rotation.is_some();
-        let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
-        content =
-            posts::with_media(&posts::merged(&content, &posts::file(&file)), &media, file.bytes);
+        if let Some(made) = fax_pages::made_of(&post.kind) {
+            let (of, saying) = ((letter, &file, made), (speaker, is_encrypted));
+            content = fax_pages::content_of(ctx, line, post, of, saying).await?;
+        } else {
+            let media = media_of(ctx, post, letter, &file, speaker, is_encrypted).await?;
+            let whole = posts::merged(&content, &posts::file(&file));
+            content = posts::with_media(&whole, &media, file.bytes);
+        }
     }
     match &post.replaces {
         Some(Some(replaced)) => content = posts::replacing(&content, replaced),
@@ -357,7 +363,7 @@ async fn file_of(
             let pieces = ctx.store.letter_pieces(letter).await?.ok_or(Stop::Lost("letter_lost"))?;
             Ok(Some((letter, scanning::whole(letter, &pieces))))
         }
-        PostKind::Attachment { letter, index } => {
+        PostKind::Attachment { letter, index } | PostKind::Made { letter, index, .. } => {
             if parsed.0.as_ref().is_none_or(|(id, _)| *id != letter) {
                 let read = match stored_mail::read(ctx, letter).await {
                     Ok(read) => read.ok_or(Stop::Lost("letter_lost"))?,

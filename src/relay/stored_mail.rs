@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::{Ctx, damage};
+use super::{Ctx, budget::LentMemory, damage};
 use crate::{
     mail::{self, Decoder, Fingerprinting, Scanner},
     model::{
@@ -265,6 +265,28 @@ pub(super) async fn pour(
         let _ = into.send(Ok(last.into())).await;
     }
     Ok(())
+}
+
+/// The bytes of a file, all of them. What [`poured_bytes`] says is held, and they themselves, count towards
+/// the budget of the caller. Nothing where the letter is gone.
+pub(super) async fn bytes_of(
+    ctx: &Ctx,
+    letter: LetterId,
+    file: &Attachment,
+) -> Result<Option<(Bytes, LentMemory)>, StoreError> {
+    let Some(pieces) = ctx.store.letter_pieces(letter).await? else { return Ok(None) };
+    let held = ctx.budget.take(poured_bytes(&pieces, file) + 2 * file.bytes).await;
+    let (into, mut taken) = mpsc::channel::<io::Result<Bytes>>(PIECES_WAITING_MAX);
+    let gathering = async {
+        let mut bytes = Vec::new();
+        while let Some(Ok(piece)) = taken.recv().await {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes
+    };
+    let (poured, bytes) = tokio::join!(pour(ctx, &pieces, file, into), gathering);
+    poured?;
+    Ok(Some((bytes.into(), held.keep(2 * file.bytes))))
 }
 
 /// The part of a piece that belongs to a file, counted from the piece's beginning.

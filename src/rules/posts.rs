@@ -97,7 +97,8 @@ fn named(name: &str, contents: Vec<(Speaker, Notice, Option<i32>)>) -> Vec<NewPo
         .map(|(place, (speaker, said, file_index))| {
             let txn_id = format!("l{name}p{place}");
             let content = marked(said.content, &txn_id);
-            NewPost { speaker, substance: said.substance, txn_id, content, file_index }
+            let substance = said.substance;
+            NewPost { speaker, substance, txn_id, content, file_index, made: None }
         })
         .collect()
 }

@@ -10,11 +10,16 @@ use std::{
     process::Command,
 };
 
+use bytes::Bytes;
+
 use super::{
     confine::{MEMORY_MAX, confine},
     wire::{self, Answer, DocumentRefusal, Escape, Greeting, Task},
 };
-use crate::document::{self, DocumentError};
+use crate::{
+    document::{self, DocumentError},
+    model::DocumentSight,
+};
 
 /// Serves on standard input and output. Confines itself before it reads anything.
 ///
@@ -28,27 +33,49 @@ pub fn serve() -> io::Result<()> {
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     wire::write(&mut to, &Greeting { confinement }, b"")?;
     while let Some((task, files)) = wire::read_task(&mut from)? {
-        let Task::Fax { sheet, pages_max, bytes_max, .. } = task else {
-            wire::write(&mut to, &Answer::Escaped { by: escapes() }, b"")?;
-            continue;
-        };
+        let bytes_max = task.bytes_max();
         let at = Cell::new(None);
-        let made = {
-            let to = &mut to;
-            let at = &at;
-            // A panic harms this document alone.
-            catch_unwind(AssertUnwindSafe(|| {
-                document::fax(sheet.as_deref(), &files, pages_max, &mut |index| {
-                    at.set(Some(index));
-                    // If the parent is gone, the next message to it shows that.
-                    let _ = wire::write(to, &Answer::At { index }, b"");
-                })
-            }))
-        };
+        // A panic harms this document alone.
+        let made = catch_unwind(AssertUnwindSafe(|| work(&task, &files, &mut to, &at)));
         drop(files);
         answer(&mut to, made, at.get(), bytes_max)?;
     }
     Ok(())
+}
+
+/// What a child did.
+enum ChildDone {
+    Made(Vec<u8>),
+    Seen(DocumentSight),
+    Escaped(Vec<Escape>),
+}
+
+fn work(
+    task: &Task,
+    files: &[Bytes],
+    to: &mut impl Write,
+    at: &Cell<Option<usize>>,
+) -> Result<ChildDone, DocumentError> {
+    let one = || {
+        at.set(Some(0));
+        files.first().ok_or(DocumentError::Empty)
+    };
+    match task {
+        Task::Fax { sheet, pages_max, .. } => {
+            document::fax(sheet.as_deref(), files, *pages_max, &mut |index| {
+                at.set(Some(index));
+                // If the parent is gone, the next message to it shows that.
+                let _ = wire::write(to, &Answer::At { index }, b"");
+            })
+            .map(ChildDone::Made)
+        }
+        Task::Look { .. } => Ok(ChildDone::Seen(document::look(one()?))),
+        Task::Picture { page, edge, .. } => {
+            document::picture(one()?, *page, *edge).map(ChildDone::Made)
+        }
+        Task::AllPages { .. } => document::all_pages(one()?).map(ChildDone::Made),
+        Task::Escape => Ok(ChildDone::Escaped(escapes())),
+    }
 }
 
 /// Tries what a document must not be able to do, to find out how well this child is confined.
@@ -70,15 +97,17 @@ fn escapes() -> Vec<Escape> {
 
 fn answer(
     to: &mut impl Write,
-    made: Result<Result<Vec<u8>, DocumentError>, impl Sized>,
+    made: Result<Result<ChildDone, DocumentError>, impl Sized>,
     at: Option<usize>,
     bytes_max: usize,
 ) -> io::Result<()> {
     let refusal = match made {
-        Ok(Ok(pdf)) if pdf.len() <= bytes_max => {
-            return wire::write(to, &Answer::Made { bytes: pdf.len() }, &pdf);
+        Ok(Ok(ChildDone::Made(made))) if made.len() <= bytes_max => {
+            return wire::write(to, &Answer::Made { bytes: made.len() }, &made);
         }
-        Ok(Ok(_)) => DocumentRefusal::TooLarge,
+        Ok(Ok(ChildDone::Made(_))) => DocumentRefusal::TooLarge,
+        Ok(Ok(ChildDone::Seen(sight))) => return wire::write(to, &Answer::Seen(sight), b""),
+        Ok(Ok(ChildDone::Escaped(by))) => return wire::write(to, &Answer::Escaped { by }, b""),
         Ok(Err(error)) => DocumentRefusal::of(&error),
         Err(_) => {
             at.map_or(DocumentRefusal::NotWritten, |index| DocumentRefusal::Unreadable { index })

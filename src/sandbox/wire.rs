@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Confinement;
-use crate::document::{DocumentError, FaxPage, SOURCE_BYTES_MAX};
+use crate::{
+    document::{DocumentError, FaxPage, SOURCE_BYTES_MAX},
+    model::DocumentSight,
+};
 
 /// Longest JSON of a task. A sheet holds what people wrote within two minutes.
 const TASK_JSON_MAX: usize = 4 * 1024 * 1024;
@@ -30,6 +33,22 @@ pub(super) enum Task {
         pages_max: usize,
         bytes_max: usize,
     },
+    /// Says what a file is, and which of its pages are there.
+    Look {
+        file: [usize; 1],
+    },
+    /// A picture of a page, counted from 1.
+    Picture {
+        file: [usize; 1],
+        page: u32,
+        edge: u32,
+        bytes_max: usize,
+    },
+    /// One PDF of all pages of a TIFF.
+    AllPages {
+        file: [usize; 1],
+        bytes_max: usize,
+    },
     /// Tries what a document must not be able to do.
     Escape,
 }
@@ -38,14 +57,17 @@ impl Task {
     fn files(&self) -> &[usize] {
         match self {
             Self::Fax { files, .. } => files,
+            Self::Look { file } | Self::Picture { file, .. } | Self::AllPages { file, .. } => file,
             Self::Escape => &[],
         }
     }
 
     pub(super) fn bytes_max(&self) -> usize {
         match self {
-            Self::Fax { bytes_max, .. } => *bytes_max,
-            Self::Escape => 0,
+            Self::Fax { bytes_max, .. }
+            | Self::Picture { bytes_max, .. }
+            | Self::AllPages { bytes_max, .. } => *bytes_max,
+            Self::Look { .. } | Self::Escape => 0,
         }
     }
 }
@@ -61,6 +83,8 @@ pub(super) enum Answer {
     Made {
         bytes: usize,
     },
+    /// What a look found.
+    Seen(DocumentSight),
     Refused(DocumentRefusal),
     /// What was possible although it must not be.
     Escaped {

@@ -9,8 +9,8 @@ use super::{
     seal::Purpose,
 };
 use crate::model::{
-    ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MailAddress,
-    MessageId, NewPost, PostState, ServiceId,
+    ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MadeFile,
+    MailAddress, MessageId, NewPost, PostState, ServiceId,
 };
 
 /// A letter as it was saved; [`Store::letter_pieces`] tells where its bytes are.
@@ -401,20 +401,23 @@ impl Store {
         let contents: Vec<Vec<u8>> =
             posts.iter().map(|post| self.close_json(Purpose::PostContent, &post.content)).collect();
         let files: Vec<Option<i32>> = posts.iter().map(|post| post.file_index).collect();
+        let made: Vec<Option<i32>> =
+            posts.iter().map(|post| post.made.map(MadeFile::number)).collect();
         let states = sqlx::query_scalar!(
             "insert into posts
-                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index, made,
                   state, event_id, sent_at, echoed_at)
              select
-                 $1, $2, speaker, substance, txn_id, content, file_index,
+                 $1, $2, speaker, substance, txn_id, content, file_index, made,
                  case
                      when found.event_id is not null then 'sent'
                      when $8 and new.place > 1 then 'held'
                      else 'pending'
                  end,
                  found.event_id, found.found_at, found.found_at
-             from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[])
-                 with ordinality as new (speaker, substance, txn_id, content, file_index, place)
+             from unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::int[], $9::int[])
+                 with ordinality as new
+                     (speaker, substance, txn_id, content, file_index, made, place)
              left join found_posts as found using (txn_id)
              order by new.place
              on conflict (txn_id) do nothing
@@ -427,6 +430,7 @@ impl Store {
             &contents,
             &files as &[Option<i32>],
             placing.kept_back == Some(KeptBack::Withheld),
+            &made as &[Option<i32>],
         )
         .fetch_all(&mut *connection)
         .await?;

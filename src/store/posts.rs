@@ -10,7 +10,7 @@ use super::{
     Damaged, Harm, InRow as _, Moment, Store, StoreError, parked, parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
-    ConversationId, LetterId, Media, NewPost, PostId, PostState, Speaker, Substance,
+    ConversationId, LetterId, MadeFile, Media, NewPost, PostId, PostState, Speaker, Substance,
 };
 
 /// What kind of thing a post says.
@@ -21,6 +21,12 @@ pub enum PostKind {
     Attachment {
         letter: LetterId,
         index: usize,
+    },
+    /// What is made of an attachment for people to look at.
+    Made {
+        letter: LetterId,
+        index: usize,
+        made: MadeFile,
     },
     /// The letter itself, as it came.
     Original {
@@ -72,6 +78,7 @@ impl Store {
                  post.txn_id,
                  post.content,
                  post.file_index,
+                 post.made,
                  post.media,
                  post.replaces,
                  -- Only what stands in the room of now can be replaced there: neither what was said
@@ -141,7 +148,7 @@ impl Store {
                     txn_id: row.txn_id.clone(),
                     event_type: row.event_type.clone(),
                     content: self.open_json(Purpose::PostContent, &row.content).in_row(row.id)?,
-                    kind: kind(row.letter_id.map(LetterId), row.file_index)
+                    kind: kind(row.letter_id.map(LetterId), row.file_index, row.made)
                         .ok_or_else(|| damaged("file_index", Harm::Number))?,
                     media: row
                         .media
@@ -405,14 +412,18 @@ impl Store {
 }
 
 /// What kind of thing a post of these columns says; nothing if they make no sense.
-fn kind(letter: Option<LetterId>, file_index: Option<i32>) -> Option<PostKind> {
-    match (letter, file_index) {
-        (_, None) => Some(PostKind::Text),
-        (Some(letter), Some(NewPost::ORIGINAL)) => Some(PostKind::Original { letter }),
-        (Some(letter), Some(index)) => {
-            Some(PostKind::Attachment { letter, index: usize::try_from(index).ok()? })
+fn kind(letter: Option<LetterId>, file_index: Option<i32>, made: Option<i32>) -> Option<PostKind> {
+    match (letter, file_index, made) {
+        (_, None, None) => Some(PostKind::Text),
+        (Some(letter), Some(NewPost::ORIGINAL), None) => Some(PostKind::Original { letter }),
+        (Some(letter), Some(index), made) => {
+            let index = usize::try_from(index).ok()?;
+            Some(match made {
+                None => PostKind::Attachment { letter, index },
+                Some(made) => PostKind::Made { letter, index, made: MadeFile::from_number(made)? },
+            })
         }
-        (None, Some(_)) => None,
+        (_, None, Some(_)) | (None, Some(_), _) => None,
     }
 }
 

@@ -139,10 +139,10 @@ impl Store {
         // Its name is made of the old name: a database restored from an older copy finds it.
         sqlx::query!(
             "insert into posts
-                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index,
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index, made,
                   media, again, state, event_id, sent_at, echoed_at)
              select post.conversation_id, post.letter_id, post.speaker, post.substance,
-                 post.txn_id || 'r', post.content, post.file_index, post.media, post.again + 1,
+                 post.txn_id || 'r', post.content, post.file_index, post.made, post.media, post.again + 1,
                  case when found.event_id is null then 'pending' else 'sent' end,
                  found.event_id, found.found_at, found.found_at
              from posts as post

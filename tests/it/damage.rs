@@ -265,6 +265,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
         txn_id: "l1p0".to_owned(),
         content: json!({}),
         file_index: None,
+        made: None,
     };
     tables.fill().await;
     tables.sql("update posts set letter_id = 1 where id = 1").await;

@@ -40,6 +40,7 @@ fn channel(form: Arc<FaxForm>) -> Channel {
         senders: domains.map(|domain| SenderRule::new(&format!("@{domain}")).unwrap()).to_vec(),
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
+        showing: Default::default(),
     };
     Channel {
         name: ChannelName::new("fax").unwrap(),

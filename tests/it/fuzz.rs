@@ -15,7 +15,8 @@ use std::{
 };
 
 use umstieg::{
-    document::SOURCE_BYTES_MAX,
+    document::{self, SOURCE_BYTES_MAX},
+    model::DocumentForm,
     sandbox::{Sandbox, SandboxError},
 };
 
@@ -98,6 +99,25 @@ fn documents() {
         let files = [data.to_vec().into()];
         let made = runtime.block_on(sandbox.fax(None, &files, 50, SOURCE_BYTES_MAX));
         assert!(!matches!(made, Err(SandboxError::Unavailable(_))), "{made:?}");
+    });
+}
+
+/// FAX-14, FAX-16: in this process, where a panic fails the test, for TIFFs; each through the child as well.
+#[test]
+fn pages_of_faxes() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let sandbox = Sandbox::of(env!("CARGO_BIN_EXE_umstieg"));
+    feed("page", Some("tests/faxes"), MUTATIONS / 3, |data| {
+        if document::form_of(data) == DocumentForm::Tiff {
+            entries::page(data);
+        }
+        let file = data.to_vec().into();
+        let seen = runtime.block_on(sandbox.look(&file));
+        assert!(!matches!(seen, Err(SandboxError::Unavailable(_))), "{seen:?}");
+        if seen.is_ok_and(|sight| sight.pages > 0) {
+            let picture = runtime.block_on(sandbox.picture(&file, 1, 600));
+            assert!(!matches!(picture, Err(SandboxError::Unavailable(_))), "{picture:?}");
+        }
     });
 }
 

@@ -423,6 +423,7 @@ fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
         senders: vec![SenderRule::new("fax@gateway.example").unwrap()],
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
+        showing: Default::default(),
     };
     let fax = Channel {
         name: ChannelName::new("fax").unwrap(),

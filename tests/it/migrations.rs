@@ -306,3 +306,27 @@ async fn letters_of_before_are_no_notes_and_were_not_scanned() {
     tables.sql("delete from letters").await;
     assert_eq!(tables.sql("select count(*) from virus_scans").await, "0");
 }
+
+/// Posts of before are files themselves, and say so after the change as well.
+#[tokio::test]
+async fn posts_of_before_are_nothing_that_was_made() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(34).await;
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('fax', '+493012345', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'fax', id, now() from correspondents;
+             insert into letters (channel, mail_key, received_at, raw, head_only, conversation_id)
+             values ('fax', 'a', '2026-02-01Z', '', false, 1);
+             insert into posts
+                 (conversation_id, letter_id, speaker, substance, txn_id, content, file_index)
+             values (1, 1, 'ghost', 'content', 'l1p0', '', 0)",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    assert_eq!(tables.sql("select made is null and file_index = 0 from posts").await, "t");
+    tables.sql("update posts set made = 3").await;
+    assert_eq!(tables.sql("select made from posts").await, "3");
+}

@@ -124,6 +124,8 @@ async fn a_program_that_is_no_sandbox_is_told_from_a_document_at_fault() {
     for program in ["/bin/true", "/nonexistent/umstieg", "/bin/cat"] {
         let answer = fax(&Sandbox::of(program), &[Bytes::from_static(BROAD_PNG)]).await;
         assert!(matches!(answer, Err(SandboxError::Unavailable(_))), "{program}: {answer:?}");
+        let sight = Sandbox::of(program).look(&Bytes::from_static(BROAD_PNG)).await;
+        assert!(matches!(sight, Err(SandboxError::Unavailable(_))), "{program}: {sight:?}");
     }
 }
 
@@ -263,7 +265,7 @@ fn pdf(objects: &[Vec<u8>]) -> Bytes {
 }
 
 /// The page lies in an object stream whose bytes do not fit into memory.
-fn object_stream_bomb() -> Bytes {
+pub(crate) fn object_stream_bomb() -> Bytes {
     let stream = deflated(&[b' '; 1 << 20], 600);
     let head = format!(
         "<</Type/ObjStm/N 1/First 5/Filter[/FlateDecode/FlateDecode]/Length {}>>stream\n",
@@ -273,6 +275,21 @@ fn object_stream_bomb() -> Bytes {
         b"<</Type/Catalog/Pages 2 0 R>>".to_vec(),
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>".to_vec(),
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>".to_vec(),
+        [head.as_bytes(), &stream, b"\nendstream"].concat(),
+    ])
+}
+
+/// Three pages; drawing the third one takes more memory than a document may have.
+pub(crate) fn third_page_bomb() -> Bytes {
+    let stream = deflated(&[b' '; 1 << 20], 600);
+    let head = format!("<</Filter[/FlateDecode/FlateDecode]/Length {}>>stream\n", stream.len());
+    let page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>".to_vec();
+    pdf(&[
+        b"<</Type/Catalog/Pages 2 0 R>>".to_vec(),
+        b"<</Type/Pages/Kids[3 0 R 4 0 R 5 0 R]/Count 3>>".to_vec(),
+        page.clone(),
+        page,
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 6 0 R>>".to_vec(),
         [head.as_bytes(), &stream, b"\nendstream"].concat(),
     ])
 }

@@ -442,6 +442,7 @@ pub(crate) fn post(txn_id: &str) -> NewPost {
         txn_id: txn_id.to_owned(),
         content: json!({ "body": txn_id }),
         file_index: None,
+        made: None,
     }
 }
 

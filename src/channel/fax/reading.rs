@@ -5,6 +5,7 @@ use super::{
     super::{Country, number},
     caller::{self, Caller, fields, in_subject, labelled, undecorated},
     form::{FaxForm, FaxReportSays, FaxReports},
+    pages,
     template::{Blank, Filled, TAG_DIGITS},
 };
 use crate::model::{FateWhy, FaxNumber, Letter, MailAddress, MessageId};
@@ -97,7 +98,9 @@ impl FaxForm {
         let pages = of_subject(Blank::Pages)
             .and_then(|(_, pages)| pages.parse().ok())
             .or_else(|| counted(fields(letter, &received.page_fields)))
-            .or_else(|| counted(labelled(&letter.body.text, &received.page_lines)));
+            .or_else(|| counted(labelled(&letter.body.text, &received.page_lines)))
+            // Of a gateway whose subjects are not known, what any of them writes.
+            .or_else(|| pages::of_subject(&subject).filter(|_| received.any));
         let name = of_subject(Blank::Name).map(|(_, name)| name.clone());
         let is_cut = received.incomplete_subjects.iter().any(|form| form.fits(&subject).is_some());
         let incomplete = line_beginning(letter, &received.incomplete)
@@ -144,12 +147,9 @@ impl FaxForm {
     }
 }
 
-/// The first number.
+/// The first number of pages.
 fn counted<'t>(mut values: impl Iterator<Item = &'t str>) -> Option<u32> {
-    values.find_map(|value| {
-        let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-        value.get(..end)?.parse().ok().filter(|pages| (1..=9_999).contains(pages))
-    })
+    values.find_map(|value| pages::number(value.trim()))
 }
 
 /// The line that begins with one of these.

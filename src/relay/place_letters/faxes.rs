@@ -66,7 +66,7 @@ pub(super) fn told(line: &Line, letter: &mut Letter) -> FaxTold {
         .collect();
     let has_document = letter.attachments.len() > left_out.len();
     let head = match mail {
-        FaxMail::Fax(FaxArrived { pages, incomplete, name, is_technical }) => {
+        FaxMail::Fax(FaxArrived { incomplete, name, is_technical, .. }) => {
             if let Some(reason) = incomplete {
                 let reason = Some(reason).filter(|reason| !reason.is_empty());
                 hints.push(FaxPhrase::Incomplete { reason });
@@ -78,10 +78,7 @@ pub(super) fn told(line: &Line, letter: &mut Letter) -> FaxTold {
                 letter.body = Body::default();
                 letter.subject = String::new();
             }
-            match is_technical || pages.is_some() {
-                true => vec![FaxPhrase::Came { name, pages }],
-                false => Vec::new(),
-            }
+            name.map(|name| FaxPhrase::Came { name }).into_iter().collect()
         }
         FaxMail::Other => {
             hints.push(FaxPhrase::UnknownForm);

@@ -1,0 +1,171 @@
+//! What a file that came by fax is, and how people can look at it. Pure.
+//!
+//! The file is foreign, and may take any memory and time: this runs in `crate::sandbox`. One page is in
+//! memory at a time.
+
+use super::{
+    DocumentError,
+    fax_pdf::FaxPdf,
+    pdf_page::{self, PdfPages},
+    pixels::{PICTURE_PIXELS_MAX, picture_size},
+    strips::{self, DecodedPage},
+    tiff::{self, TiffPage, TiffPages},
+};
+use crate::model::{DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, PageTrouble};
+
+/// Judges by the first bytes of a file; 1 KiB of them is enough.
+pub fn form_of(file: &[u8]) -> DocumentForm {
+    let head = file.get(..1024).unwrap_or(file);
+    // Readers look for the mark within the first KiB, as old versions of the format allowed.
+    if head.windows(5).any(|mark| mark == b"%PDF-") {
+        return DocumentForm::Pdf;
+    }
+    if tiff::is_tiff(head) {
+        return DocumentForm::Tiff;
+    }
+    let starts = |marks: &[&[u8]]| marks.iter().any(|mark| head.starts_with(mark));
+    // DOS PostScript has a head of its own.
+    if starts(&[b"%!PS", b"\xC5\xD0\xD3\xC6", b"\x04%!PS"]) {
+        return DocumentForm::PostScript;
+    }
+    let is_webp = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP");
+    if is_webp || starts(&[b"\x89PNG\r\n\x1A\n", b"\xFF\xD8\xFF", b"GIF87a", b"GIF89a", b"BM"]) {
+        return DocumentForm::Image;
+    }
+    if starts(&FOREIGN) || is_markup(head) { DocumentForm::Foreign } else { DocumentForm::Other }
+}
+
+/// The first bytes of archives and of the documents that are archives, of older office documents, of RTF,
+/// and of programs.
+const FOREIGN: [&[u8]; 11] = [
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
+    b"{\\rtf",
+    b"Rar!\x1A\x07",
+    b"7z\xBC\xAF\x27\x1C",
+    b"\x1F\x8B",
+    b"MZ",
+    b"\x7FELF",
+    b"#!",
+    b"BZh",
+];
+
+/// Whether a file begins as a web page does.
+fn is_markup(head: &[u8]) -> bool {
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let begins =
+        |mark: &[u8]| text.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark));
+    begins(b"<!doctype html") || begins(b"<html") || begins(b"<script") || begins(b"<svg")
+}
+
+/// Looks at a file: what it is, and whether all of its pages are there. Every page of a TIFF is decoded
+/// once.
+pub fn look(file: &[u8]) -> DocumentSight {
+    let form = form_of(file);
+    let found = match form {
+        DocumentForm::Pdf => {
+            PdfPages::of(file).map(|pdf| (pdf.count(), Vec::new(), pdf_page::is_cut(file)))
+        }
+        DocumentForm::Tiff => look_at_tiff(file),
+        DocumentForm::PostScript
+        | DocumentForm::Image
+        | DocumentForm::Foreign
+        | DocumentForm::Other => {
+            return DocumentSight {
+                form,
+                pages: 0,
+                damaged: Vec::new(),
+                is_cut: false,
+                trouble: None,
+            };
+        }
+    };
+    match found {
+        Ok((pages, damaged, is_cut)) => {
+            DocumentSight { form, pages, damaged, is_cut, trouble: None }
+        }
+        Err(trouble) => DocumentSight {
+            form,
+            pages: 0,
+            damaged: Vec::new(),
+            is_cut: false,
+            trouble: Some(trouble),
+        },
+    }
+}
+
+fn look_at_tiff(file: &[u8]) -> Result<(u32, Vec<u32>, bool), PageTrouble> {
+    let (pages, is_cut) = whole_tiff(file)?;
+    let mut damaged = Vec::new();
+    for (number, page) in (1..).zip(&pages) {
+        if strips::decode_page(file, page).is_damaged {
+            damaged.push(number);
+        }
+    }
+    damaged.truncate(DAMAGED_NAMED_MAX);
+    Ok((u32::try_from(pages.len()).unwrap_or(u32::MAX), damaged, is_cut))
+}
+
+/// The pages of a TIFF all of whose pages can be shown. A file with one that cannot stays as it is: a fax
+/// without one of its pages would look whole.
+fn whole_tiff(file: &[u8]) -> Result<(Vec<TiffPage>, bool), PageTrouble> {
+    let TiffPages { pages, is_cut } = tiff::pages(file)?;
+    let mut whole = Vec::with_capacity(pages.len());
+    let last = pages.len().saturating_sub(1);
+    for (at, page) in pages.into_iter().enumerate() {
+        match page {
+            Ok(page) => whole.push(page),
+            // The end of the file went through it.
+            Err(_) if is_cut && at == last && at > 0 => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok((whole, is_cut))
+}
+
+/// A picture of a page, counted from 1: a PNG in shades of grey, with the proportions of the paper and a
+/// long edge of `edge` pixels (FAX-17). The same page gives the same bytes.
+///
+/// Errors: those of `file` 0, and [`DocumentError::Empty`] for a page that does not exist.
+pub fn picture(file: &[u8], page: u32, edge: u32) -> Result<Vec<u8>, DocumentError> {
+    let at = usize::try_from(page).ok().and_then(|page| page.checked_sub(1));
+    let at = at.ok_or(DocumentError::Empty)?;
+    match form_of(file) {
+        DocumentForm::Pdf => PdfPages::of(file).map_err(unreadable)?.picture(at, edge)?.png(),
+        DocumentForm::Tiff => {
+            let (pages, _) = whole_tiff(file).map_err(unreadable)?;
+            let page = pages.get(at).ok_or(DocumentError::Empty)?;
+            let DecodedPage { raster, .. } = strips::decode_page(file, page);
+            let (columns, rows) = page.per_inch;
+            let inches = (f64::from(raster.columns()) / columns, f64::from(raster.rows()) / rows);
+            let (width, height) = picture_size(inches, edge, columns);
+            if u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX {
+                return Err(DocumentError::ImageTooLarge { index: 0 });
+            }
+            raster.picture(width, height).png()
+        }
+        _ => Err(DocumentError::FileType { index: 0 }),
+    }
+}
+
+/// One PDF of all pages of a TIFF, each of the size of its paper, with its pixels as they are (FAX-19). The
+/// same file gives the same bytes.
+pub fn all_pages(file: &[u8]) -> Result<Vec<u8>, DocumentError> {
+    if form_of(file) != DocumentForm::Tiff {
+        return Err(DocumentError::FileType { index: 0 });
+    }
+    let (pages, _) = whole_tiff(file).map_err(unreadable)?;
+    let mut pdf = FaxPdf::new();
+    for page in &pages {
+        pdf.add(&strips::decode_page(file, page).raster, page.per_inch)?;
+    }
+    Ok(pdf.finish())
+}
+
+fn unreadable(trouble: PageTrouble) -> DocumentError {
+    match trouble {
+        PageTrouble::Encrypted => DocumentError::Encrypted { index: 0 },
+        _ => DocumentError::Unreadable { index: 0 },
+    }
+}

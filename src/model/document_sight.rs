@@ -1,0 +1,150 @@
+//! What a look at a file that came by fax found.
+
+use serde::{Deserialize, Serialize};
+
+/// Pages of which it is said by their number that they are damaged. A document with more of them is
+/// damaged as a whole.
+pub const DAMAGED_NAMED_MAX: usize = 20;
+
+/// Pages that are looked at in one file. The longest fax that a gateway is known to take in has a few
+/// hundred (FAX-14).
+pub const SEEN_PAGES_MAX: usize = 500;
+
+/// What a file is by its first bytes; neither its name nor its declared type counts (FAX-13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DocumentForm {
+    Pdf,
+    Tiff,
+    PostScript,
+    /// A picture of another form, such as the small one that some gateways put into the mail.
+    Image,
+    /// Something that no fax machine makes: a document of an office program, an archive, a web page, a
+    /// program (FAX-12).
+    Foreign,
+    Other,
+}
+
+/// What a look at a file found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSight {
+    pub form: DocumentForm,
+    /// The pages that are there; 0 where there are none to look at.
+    pub pages: u32,
+    /// The numbers of the pages that are not whole, at most [`DAMAGED_NAMED_MAX`] (FAX-18).
+    pub damaged: Vec<u32>,
+    /// The end of the file is missing, and pages may be with it.
+    pub is_cut: bool,
+    /// Why no page can be shown.
+    pub trouble: Option<PageTrouble>,
+}
+
+impl DocumentSight {
+    /// Nothing if it contradicts itself, or says more than a look can find: who made it may have been
+    /// what the document made of it.
+    pub fn checked(self) -> Option<Self> {
+        let is_shown =
+            matches!(self.form, DocumentForm::Pdf | DocumentForm::Tiff) && self.trouble.is_none();
+        let is_sane = (self.pages > 0) == is_shown
+            && usize::try_from(self.pages).is_ok_and(|pages| pages <= SEEN_PAGES_MAX)
+            && self.damaged.len() <= DAMAGED_NAMED_MAX
+            && self.damaged.iter().all(|page| (1..=self.pages).contains(page));
+        is_sane.then_some(self)
+    }
+}
+
+/// Why pages cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PageTrouble {
+    /// A password protects it (FAX-21).
+    Encrypted,
+    /// It is in colour, or in shades of grey (FAX-21).
+    Colour,
+    /// It is coded as no fax machine does, or in a way that is rare: JBIG (FAX-21).
+    Coding,
+    /// It has more pages than are looked at (FAX-14).
+    TooManyPages,
+    /// A page has more pixels than any fax (FAX-14).
+    TooLarge,
+    Unreadable,
+}
+
+impl PageTrouble {
+    /// Every trouble.
+    pub const ALL: [Self; 6] = [
+        Self::Encrypted,
+        Self::Colour,
+        Self::Coding,
+        Self::TooManyPages,
+        Self::TooLarge,
+        Self::Unreadable,
+    ];
+
+    /// The word for it in the sentences.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Encrypted => "encrypted",
+            Self::Colour => "colour",
+            Self::Coding => "coding",
+            Self::TooManyPages => "too-many-pages",
+            Self::TooLarge => "too-large",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What is made of a file of a fax for people to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MadeFile {
+    /// One PDF of all pages of a TIFF.
+    AllPages,
+    /// A picture of a page, counted from 1.
+    Page(u32),
+}
+
+impl MadeFile {
+    /// The number for it in SQL and in the names of posts: that of the page, or 0.
+    pub fn number(self) -> i32 {
+        match self {
+            Self::AllPages => 0,
+            Self::Page(page) => i32::try_from(page).unwrap_or(i32::MAX),
+        }
+    }
+
+    /// The inverse of [`MadeFile::number`].
+    pub fn from_number(number: i32) -> Option<Self> {
+        match u32::try_from(number).ok()? {
+            0 => Some(Self::AllPages),
+            page => Some(Self::Page(page)),
+        }
+    }
+}
+
+/// Which pages of a fax are shown as pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FaxPictures {
+    #[default]
+    First,
+    All,
+    None,
+}
+
+impl FaxPictures {
+    /// Each with its word in the settings.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::First, "first"), (Self::All, "all"), (Self::None, "none")];
+}
+
+/// How the pages of faxes are shown on a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaxShowing {
+    pub pictures: FaxPictures,
+    /// The long edge of a picture, in pixels.
+    pub edge: u32,
+}
+
+impl Default for FaxShowing {
+    /// 150 pixels per inch of an A4 page: text of 10 points can be read, and a picture has about 100 KB.
+    fn default() -> Self {
+        Self { pictures: FaxPictures::default(), edge: 1754 }
+    }
+}

@@ -1,0 +1,349 @@
+//! The pages of a fax are shown: its files are looked at before it gets its place, and what is shown of
+//! them is made anew when it is said. Nothing that is made is kept: the same file gives the same bytes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ruma::UserId;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::{
+    Ctx, Line,
+    budget::LentMemory,
+    scanning,
+    stop::Stop,
+    stored_mail::{self, Read},
+};
+use crate::{
+    channel::Dialect,
+    document::SOURCE_BYTES_MAX,
+    matrix::Upload,
+    model::{Attachment, DocumentForm, FaxShowing, LetterId, MadeFile, Media, NewPost},
+    phrases::{CameAt, PageNumbers, PagePhrase, Phrase, Phrases, QuotedName},
+    rules::{
+        fax_pages::{self, FaxNote, FaxView, FileSeen, MadePost, PageOfFile},
+        posts,
+    },
+    sandbox::SandboxError,
+    store::{PostKind, StoreError, StoredPost},
+};
+
+/// Attempts at a letter while files cannot be opened at all, before it is shown without its pages.
+pub(super) const LOOKS_MAX: i32 = 5;
+
+/// Files of one letter that may break the process they are opened in. Those behind them are not opened.
+const BROKEN_MAX: usize = 2;
+
+/// How long the files of one letter are opened, all together. Those behind it wait.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(180);
+
+/// The largest PDF that is made of a TIFF: a few times what the pages of the longest fax take.
+const PDF_BYTES_MAX: usize = SOURCE_BYTES_MAX;
+
+/// Why a fax was not looked at.
+#[derive(Debug)]
+pub(super) enum LookStop {
+    Store(StoreError),
+    /// No process could be started to open files in.
+    Unopened,
+}
+
+impl From<StoreError> for LookStop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What of a fax is shown.
+#[derive(Debug, Default)]
+pub(super) struct ShownFax {
+    made: Vec<MadePost>,
+    quiet: Vec<usize>,
+    /// The places of the files that are held back (FAX-12).
+    pub(super) held: Vec<usize>,
+    said: String,
+}
+
+impl ShownFax {
+    /// The posts of the letter, with what is shown of its pages.
+    pub(super) fn among(&self, name: &str, posts: Vec<NewPost>) -> Vec<NewPost> {
+        fax_pages::with_pages(name, posts, &self.made, &self.quiet, &self.said)
+    }
+}
+
+/// A letter whose files are looked at.
+struct LookedAt<'a> {
+    ctx: &'a Ctx,
+    line: &'a Line,
+    id: LetterId,
+    files: &'a [Attachment],
+    /// Whether this is the last attempt: what cannot be opened now is shown without its pages.
+    is_last: bool,
+}
+
+/// Looks at the files of a letter of a fax channel, and makes what is shown of them once, so that it is known
+/// to be possible. `held`: files that are not opened.
+pub(super) async fn of_letter(
+    ctx: &Ctx,
+    line: &Line,
+    id: LetterId,
+    read: &Read,
+    (held, is_last): (&[usize], bool),
+) -> Result<ShownFax, LookStop> {
+    let showing = showing(line).filter(|_| !read.letter.attachments.is_empty());
+    let Some(showing) = showing else { return Ok(ShownFax::default()) };
+    let looked_at = LookedAt { ctx, line, id, files: &read.letter.attachments, is_last };
+    let seen = looked_at.look(held).await?;
+    let declared = line.channel.declared_pages(&read.letter);
+    let view = fax_pages::view(&seen, showing.pictures, declared);
+    let (made, without) = looked_at.make(&view, showing.edge).await?;
+    let came = read.letter.date.unwrap_or_else(|| ctx.clock.now());
+    let mut said = Vec::new();
+    if view.pages > 0 {
+        said.push(PagePhrase::Seen { pages: view.pages.into(), at: CameAt(came) });
+    }
+    said.extend(view.notes.iter().map(|note| looked_at.phrase(note, view.pages)));
+    if !without.is_empty() {
+        said.push(PagePhrase::NoPicture { pages: PageNumbers(without) });
+    }
+    let said: Vec<String> = said.into_iter().map(|phrase| looked_at.say(phrase)).collect();
+    Ok(ShownFax { made, quiet: view.quiet, held: view.held, said: said.join("\n") })
+}
+
+/// How faxes are shown on this channel; nothing if it brings none.
+fn showing(line: &Line) -> Option<FaxShowing> {
+    match &line.channel.dialect {
+        Dialect::Fax(profile) => Some(profile.showing),
+        Dialect::Kim(_) => None,
+    }
+}
+
+impl LookedAt<'_> {
+    async fn look(&self, held: &[usize]) -> Result<Vec<FileSeen>, LookStop> {
+        let begun = self.ctx.clock.now();
+        let mut seen = Vec::with_capacity(self.files.len());
+        for (place, file) in self.files.iter().enumerate() {
+            let broken = seen.iter().filter(|seen| **seen == FileSeen::Broken).count();
+            let is_late = self.ctx.clock.now() - begun > LOOK_TIME_MAX;
+            seen.push(if held.contains(&place) || file.media_type.starts_with("message/") {
+                FileSeen::Passed
+            } else if broken >= BROKEN_MAX || is_late {
+                FileSeen::Broken
+            } else {
+                self.look_at(file).await?
+            });
+        }
+        Ok(seen)
+    }
+
+    async fn look_at(&self, file: &Attachment) -> Result<FileSeen, LookStop> {
+        let Some((bytes, _held)) = self.open(file).await? else { return Ok(FileSeen::TooLarge) };
+        match self.ctx.sandbox.look(&bytes).await {
+            // Words of the gateway, such as the protocol of the call.
+            Ok(sight)
+                if sight.form == DocumentForm::Other && file.media_type.starts_with("text/") =>
+            {
+                Ok(FileSeen::Passed)
+            }
+            Ok(sight) => Ok(FileSeen::Looked(sight)),
+            Err(SandboxError::Broken { .. }) => Ok(FileSeen::Broken),
+            Err(SandboxError::Document(_)) => Ok(FileSeen::TooLarge),
+            Err(SandboxError::Unavailable(error)) => {
+                self.unopened(&error)?;
+                Ok(FileSeen::Unopened)
+            }
+        }
+    }
+
+    /// The bytes of a file; nothing if it has too many.
+    async fn open(&self, file: &Attachment) -> Result<Option<(Bytes, LentMemory)>, LookStop> {
+        if usize::try_from(file.bytes).is_ok_and(|bytes| bytes <= SOURCE_BYTES_MAX) {
+            Ok(stored_mail::bytes_of(self.ctx, self.id, file).await?)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Nothing can be opened: the letter waits, unless it waited often enough.
+    fn unopened(&self, error: &std::io::Error) -> Result<(), LookStop> {
+        let id = self.id;
+        warn!(letter.id = %id, error = %error, "The process that opens documents could not be started");
+        if self.is_last { Ok(()) } else { Err(LookStop::Unopened) }
+    }
+
+    /// Makes the pictures and PDFs; returns the numbers of the pages without one as well.
+    async fn make(&self, view: &FaxView, edge: u32) -> Result<(Vec<MadePost>, Vec<u32>), LookStop> {
+        let (mut made, mut without) = (Vec::new(), Vec::new());
+        let mut opened: Option<(usize, Bytes, LentMemory)> = None;
+        for PageOfFile { file, page, number } in &view.pictures {
+            if opened.as_ref().is_none_or(|(place, ..)| place != file) {
+                // What one file holds is given back before the next one is asked for.
+                drop(opened.take());
+                opened = self.open_at(*file).await?;
+            }
+            let Some((_, bytes, _)) = &opened else { continue };
+            match self.ctx.sandbox.picture(bytes, *page, edge).await {
+                Ok(picture) => made.push(MadePost {
+                    file: *file,
+                    made: MadeFile::Page(*page),
+                    name: self.say(PagePhrase::PictureName {
+                        page: (*number).into(),
+                        pages: view.pages.into(),
+                    }),
+                    bytes: picture.png.len() as u64,
+                    size: Some((picture.width, picture.height)),
+                }),
+                Err(SandboxError::Unavailable(error)) => {
+                    self.unopened(&error)?;
+                    without.push(*number);
+                }
+                Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => {
+                    without.push(*number);
+                }
+            }
+        }
+        drop(opened);
+        for (number, file) in (1..).zip(&view.to_pdf) {
+            let Some((_, bytes, _held)) = self.open_at(*file).await? else { continue };
+            match self.ctx.sandbox.all_pages(&bytes, PDF_BYTES_MAX).await {
+                Ok(pdf) => made.push(MadePost {
+                    file: *file,
+                    made: MadeFile::AllPages,
+                    name: self.say(match number {
+                        1 => PagePhrase::PdfName,
+                        number => PagePhrase::PdfNameOf { number },
+                    }),
+                    bytes: pdf.len() as u64,
+                    size: None,
+                }),
+                Err(SandboxError::Unavailable(error)) => self.unopened(&error)?,
+                // The TIFF is there as it came.
+                Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => {}
+            }
+        }
+        Ok((made, without))
+    }
+
+    async fn open_at(&self, place: usize) -> Result<Option<(usize, Bytes, LentMemory)>, LookStop> {
+        let Some(file) = self.files.get(place) else { return Ok(None) };
+        Ok(self.open(file).await?.map(|(bytes, held)| (place, bytes, held)))
+    }
+
+    fn say(&self, phrase: PagePhrase) -> String {
+        Phrases::say(self.line.channel.language, &Phrase::OfPages(phrase))
+    }
+
+    fn phrase(&self, note: &FaxNote, pages: u32) -> PagePhrase {
+        let pages = u64::from(pages);
+        let file = |place: &usize| {
+            QuotedName(
+                self.files.get(*place).map(|file| file.file_name.clone()).unwrap_or_default(),
+            )
+        };
+        match note {
+            FaxNote::Damaged(pages) => PagePhrase::Damaged { pages: PageNumbers(pages.clone()) },
+            FaxNote::Cut => PagePhrase::Cut,
+            FaxNote::PagesDiffer { declared } => {
+                PagePhrase::PagesDiffer { declared: (*declared).into(), pages }
+            }
+            FaxNote::SomePictures { shown } => {
+                PagePhrase::SomePictures { shown: *shown as u64, pages }
+            }
+            FaxNote::NotShown(place, trouble) => {
+                PagePhrase::NotShown { file: file(place), trouble: *trouble }
+            }
+            FaxNote::Broken(place) => PagePhrase::Broken { file: file(place) },
+            FaxNote::TooLarge(place) => PagePhrase::TooLarge { file: file(place) },
+            FaxNote::PostScript(place) => PagePhrase::PostScript { file: file(place) },
+            FaxNote::Unknown(place) => PagePhrase::Unknown { file: file(place) },
+            FaxNote::Foreign(place) => PagePhrase::Foreign { file: file(place) },
+            FaxNote::Unopened => PagePhrase::Unopened,
+        }
+    }
+}
+
+/// What a post says that shows something made of a file: made again and uploaded, if it was not uploaded
+/// before.
+pub(super) async fn content_of(
+    ctx: &Ctx,
+    line: &Line,
+    post: &StoredPost,
+    (letter, file, made): (LetterId, &Attachment, MadeFile),
+    (speaker, is_encrypted): (&UserId, bool),
+) -> Result<Value, Stop> {
+    let mut content = post.content.clone();
+    let known = match &post.media {
+        Some(media @ Media::Plain(_)) if !is_encrypted => Some(media.clone()),
+        Some(media @ Media::Encrypted(_)) if is_encrypted => Some(media.clone()),
+        _ => None,
+    };
+    if let Some(media) = known {
+        let bytes = content.pointer("/info/size").and_then(Value::as_u64).unwrap_or_default();
+        return Ok(posts::with_media(&content, &media, bytes));
+    }
+    scanning::before_upload(ctx, &post.kind, letter, file).await?;
+    let (bytes, size) = make_again(ctx, line, letter, file, made).await?;
+    if let (Some((width, height)), Some(Value::Object(info))) = (size, content.get_mut("info")) {
+        info.insert("w".to_owned(), json!(width));
+        info.insert("h".to_owned(), json!(height));
+    }
+    let length = bytes.len() as u64;
+    let (into, pieces) = mpsc::channel(1);
+    // There is room for one piece.
+    let _ = into.try_send(Ok(bytes));
+    drop(into);
+    let upload = Upload { bytes: length, pieces };
+    let homeserver = &ctx.homeserver;
+    let media = if is_encrypted {
+        Media::Encrypted(homeserver.upload_encrypted(speaker, upload).await?)
+    } else {
+        let media_type = match made {
+            MadeFile::Page(_) => "image/png",
+            MadeFile::AllPages => "application/pdf",
+        };
+        Media::Plain(homeserver.upload(speaker, media_type, upload).await?.to_string())
+    };
+    ctx.store.post_uploaded(post.id, &media).await?;
+    Ok(posts::with_media(&content, &media, length))
+}
+
+/// Makes it, and says how large a picture is. It was possible when the letter got its place: if it is not
+/// now, a person has to look.
+async fn make_again(
+    ctx: &Ctx,
+    line: &Line,
+    letter: LetterId,
+    file: &Attachment,
+    made: MadeFile,
+) -> Result<(Bytes, Option<(u32, u32)>), Stop> {
+    let opened = stored_mail::bytes_of(ctx, letter, file).await?;
+    let (bytes, _held) = opened.ok_or(Stop::Lost("letter_lost"))?;
+    let edge = showing(line).unwrap_or_default().edge;
+    let again = match made {
+        MadeFile::Page(page) => {
+            let picture = ctx.sandbox.picture(&bytes, page, edge).await;
+            picture.map(|picture| (picture.png.into(), Some((picture.width, picture.height))))
+        }
+        MadeFile::AllPages => {
+            let pdf = ctx.sandbox.all_pages(&bytes, PDF_BYTES_MAX).await;
+            pdf.map(|pdf| (Bytes::from(pdf), None))
+        }
+    };
+    again.map_err(|error| match error {
+        SandboxError::Unavailable(error) => {
+            warn!(letter.id = %letter, error = %error, "The process that opens documents could not be started");
+            Stop::NotYet("documents")
+        }
+        SandboxError::Document(_) | SandboxError::Broken { .. } => Stop::Lost("page_lost"),
+    })
+}
+
+/// Which file of its letter a post is made of.
+pub(super) fn made_of(kind: &PostKind) -> Option<MadeFile> {
+    match kind {
+        PostKind::Made { made, .. } => Some(*made),
+        PostKind::Text | PostKind::Attachment { .. } | PostKind::Original { .. } => None,
+    }
+}

@@ -1,0 +1,348 @@
+//! Pages of faxes in the room: pictures, a PDF, the files as they came, and a mark when something is missing.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+use time::macros::datetime;
+use umstieg::{
+    document,
+    model::PageTrouble,
+    phrases::{CameAt, PageNumbers, PagePhrase, Phrase, QuotedName},
+};
+use umstieg_world::{Client, client::SeenEvent};
+
+use crate::{phrases::sentence, stage::Stage};
+
+/// When the faxes of these tests came.
+const CAME: CameAt = CameAt(datetime!(2026-11-23 07:00:00 UTC));
+
+fn tiff(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
+    fs::read(folder.join(format!("{name}.tif"))).unwrap()
+}
+
+/// A mail as HylaFAX writes it, with files of these names, types and bytes.
+fn fax(number: &str, words: &str, files: &[(&str, &str, &[u8])]) -> String {
+    let mut mail = format!(
+        "From: Fax <gateway@fax.example>\nSubject: Fax received from \"{number}\"\n\
+         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=xyz\n\n--xyz\nContent-Type: text/plain\n\n{words}\n"
+    );
+    for (name, kind, bytes) in files {
+        let encoded = BASE64_STANDARD.encode(bytes);
+        let lines: Vec<&str> =
+            encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+        mail.push_str(&format!(
+            "--xyz\nContent-Type: {kind}; name=\"{name}\"\nContent-Disposition: attachment; \
+             filename=\"{name}\"\nContent-Transfer-Encoding: base64\n\n{}\n",
+            lines.join("\n")
+        ));
+    }
+    mail + "--xyz--\n"
+}
+
+fn said(phrases: &[PagePhrase]) -> String {
+    let all = phrases.iter().map(|phrase| sentence(&Phrase::OfPages(phrase.clone())));
+    all.collect::<Vec<_>>().join("\n")
+}
+
+fn seen(pages: u64) -> PagePhrase {
+    PagePhrase::Seen { pages, at: CAME }
+}
+
+/// The messages of a room up to the one with these words, as kind and body.
+async fn told(client: &Client, words: &str) -> Vec<SeenEvent> {
+    let wanted = words.to_owned();
+    client
+        .wait_for(&format!("{words:?}"), |seen| {
+            let last = seen.messages().find(|event| event.body() == wanted)?.clone();
+            Some(seen.messages_in(&last.room_id).cloned().collect::<Vec<_>>())
+        })
+        .await
+        .unwrap()
+}
+
+fn kinds(events: &[SeenEvent]) -> Vec<(&str, &str)> {
+    events.iter().map(|event| (event.msgtype(), event.body())).collect()
+}
+
+async fn encrypted_stage() -> (Stage, Client) {
+    let mut stage = Stage::encrypted("any-device").await;
+    let name = stage.anna_id.trim_start_matches('@').split(':').next().unwrap().to_owned();
+    let anna = Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap();
+    stage.gateway.start().await.unwrap();
+    (stage, anna)
+}
+
+/// A TIFF of as many pages as this, all of one strip: 1728 times 2292 pixels of noise.
+fn long_fax(pages: u32) -> Vec<u8> {
+    let mut encoder = fax::encoder::Encoder::new(fax::VecWriter::new());
+    let mut state = 1_u32;
+    for _ in 0..2292 {
+        let pixels = (0..1728_u16).map(|column| {
+            if column % 27 == 0 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            }
+            if state >> 31 == 1 { fax::Color::Black } else { fax::Color::White }
+        });
+        encoder.encode_line(pixels, 1728).unwrap();
+    }
+    let strip = encoder.finish().unwrap().finish();
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    let entries = 5;
+    let directory = 2 + 12 * entries + 4;
+    let data = 8 + directory * pages;
+    for page in 1..=pages {
+        file.extend(u16::try_from(entries).unwrap().to_le_bytes());
+        let bytes = u32::try_from(strip.len()).unwrap();
+        for (tag, number) in [(256, 1728), (257, 2292), (259, 4), (273, data), (279, bytes)] {
+            file.extend(u16::to_le_bytes(tag));
+            file.extend(4_u16.to_le_bytes());
+            file.extend(1_u32.to_le_bytes());
+            file.extend(u32::to_le_bytes(number));
+        }
+        let next = if page < pages { 8 + directory * page } else { 0 };
+        file.extend(next.to_le_bytes());
+    }
+    file.extend(strip);
+    file
+}
+
+/// FAX-14: one page is in memory at a time, however many a fax has.
+#[test]
+fn fax_14_a_fax_of_fifty_pages_takes_less_than_64_mib_in_the_child() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_umstieg"))
+        .arg("sandbox")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let file = long_fax(50);
+    // As `sandbox::wire` says it: a length, JSON, bytes.
+    let mut said = || {
+        let mut length = [0; 4];
+        from.read_exact(&mut length).unwrap();
+        let mut json = vec![0; u32::from_be_bytes(length) as usize];
+        from.read_exact(&mut json).unwrap();
+        let said: Value = serde_json::from_slice(&json).unwrap();
+        let bytes = said["Made"]["bytes"].as_u64().unwrap_or_default();
+        std::io::copy(&mut from.by_ref().take(bytes), &mut std::io::sink()).unwrap();
+        said
+    };
+    said();
+    let length = file.len();
+    for task in [
+        json!({ "Look": { "file": [length] } }),
+        json!({ "Picture": { "file": [length], "page": 50, "edge": 1754, "bytes_max": 9_000_000 } }),
+        json!({ "AllPages": { "file": [length], "bytes_max": 50_000_000 } }),
+    ] {
+        let task = task.to_string();
+        to.write_all(&u32::try_from(task.len()).unwrap().to_be_bytes()).unwrap();
+        to.write_all(task.as_bytes()).unwrap();
+        to.write_all(&file).unwrap();
+        to.flush().unwrap();
+        let answer = said();
+        assert!(answer["Seen"]["pages"] == 50 || answer["Made"]["bytes"].is_u64(), "{answer}");
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < 64 * 1024, "the child took {peak} KiB");
+    drop(to);
+    child.wait().unwrap();
+}
+
+/// In an encrypted room: a picture of the first page, one PDF of all, the TIFF as it came, and the words.
+#[tokio::test]
+async fn fax_17_fax_19_a_tiff_is_a_picture_a_pdf_and_the_file_as_it_came() {
+    let (stage, anna) = encrypted_stage().await;
+    let file = tiff("g4_standard_hylafax");
+    let mail = fax("030 5550001", "Pages: 2", &[("fax1.tif", "image/tiff", &file)]);
+    stage.receive_fax(&mail).await;
+    let events = told(&anna, &said(&[seen(2)])).await;
+    let shown = [
+        ("m.image", "Fax-Seite-1-von-2.png"),
+        ("m.file", "Fax.pdf"),
+        ("m.file", "fax1.tif"),
+        ("m.notice", &said(&[seen(2)])),
+    ];
+    assert_eq!(kinds(&events)[1..5], shown);
+    let picture = &events[1];
+    let info = &picture.content["info"];
+    assert_eq!((info["w"].as_u64(), info["h"].as_u64()), (Some(1271), Some(1754)));
+    let png = anna.download(picture).await.unwrap();
+    assert_eq!(info["size"].as_u64(), Some(png.len() as u64));
+    assert_eq!(png, document::picture(&file, 1, 1754).unwrap());
+    assert_eq!(anna.download(&events[2]).await.unwrap(), document::all_pages(&file).unwrap());
+    assert_eq!(anna.download(&events[3]).await.unwrap(), file, "byte for byte");
+    assert!(picture.content.get("url").is_none(), "encrypted like every file");
+}
+
+/// FAX-3: the same pages twice, and a small picture of the first one besides.
+#[tokio::test]
+async fn fax_3_pdf_tiff_and_thumbnail_are_one_fax_and_all_pages_are_shown_once() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    stage.edit_settings(&[("[channel.fax]\n", "[channel.fax]\npictures = \"all\"\n")]);
+    stage.gateway.start().await.unwrap();
+    let file = tiff("g4_fine_hylafax");
+    let pdf = document::all_pages(&file).unwrap();
+    let small = document::picture(&file, 1, 600).unwrap();
+    let files: [(&str, &str, &[u8]); 3] = [
+        ("fax.tif", "image/tiff", &file),
+        ("seite1.png", "image/png", &small),
+        ("fax.pdf", "application/octet-stream", &pdf),
+    ];
+    stage.receive_fax(&fax("030 5550002", "Seiten: 2", &files)).await;
+    let events = told(&stage.anna, &said(&[seen(2)])).await;
+    let shown = [
+        ("m.image", "Fax-Seite-1-von-2.png"),
+        ("m.image", "Fax-Seite-2-von-2.png"),
+        ("m.file", "fax.tif"),
+        ("m.file", "seite1.png"),
+        ("m.file", "fax.pdf"),
+        ("m.notice", &said(&[seen(2)])),
+    ];
+    assert_eq!(kinds(&events)[1..7], shown);
+    assert_eq!(stage.anna.download(&events[5]).await.unwrap(), pdf, "byte for byte");
+}
+
+/// FAX-6, FAX-18: a file that was cut, from a gateway that says how many pages there were.
+#[tokio::test]
+async fn fax_6_fax_18_a_fax_that_is_not_whole_is_shown_and_marked() {
+    let stage = Stage::new().await;
+    let file = tiff("big_endian_g4");
+    let cut = &file[..file.len() * 19 / 20];
+    let sight = document::look(cut);
+    assert_eq!((sight.pages, sight.is_cut, sight.trouble), (1, true, None));
+    stage.receive_fax(&fax("030 5550003", "Pages: 2", &[("fax.tif", "image/tiff", cut)])).await;
+    let mut marks = vec![seen(1)];
+    if !sight.damaged.is_empty() {
+        marks.push(PagePhrase::Damaged { pages: PageNumbers(sight.damaged) });
+    }
+    marks.extend([PagePhrase::Cut, PagePhrase::PagesDiffer { declared: 2, pages: 1 }]);
+    let events = told(&stage.anna, &said(&marks)).await;
+    assert_eq!(kinds(&events)[1], ("m.image", "Fax-Seite-1-von-1.png"));
+    assert_eq!(stage.anna.download(&events[3]).await.unwrap(), cut, "as it came");
+}
+
+/// FAX-12, FAX-13, FAX-20, FAX-21: what is no page is held back or offered, with a sentence, and the next fax
+/// comes.
+#[tokio::test]
+async fn fax_12_fax_13_fax_20_fax_21_other_files_are_held_back_or_offered_with_a_sentence() {
+    let stage = Stage::new().await;
+    let office = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1 Rechnung".as_slice();
+    let files: [(&str, &str, &[u8]); 3] = [
+        ("fax.pdf", "application/pdf", office),
+        ("fax.ps", "application/postscript", b"%!PS-Adobe-3.0\nshowpage\n"),
+        ("zwei.pdf", "application/pdf", b"%PDF-1.4\nsonst nichts"),
+    ];
+    stage.receive_fax(&fax("030 5550004", "Sie haben ein Fax", &files)).await;
+    let quoted = |name: &str| QuotedName(name.to_owned());
+    let marks = said(&[
+        PagePhrase::Foreign { file: quoted("fax.pdf") },
+        PagePhrase::PostScript { file: quoted("fax.ps") },
+        PagePhrase::NotShown { file: quoted("zwei.pdf"), trouble: PageTrouble::Unreadable },
+    ]);
+    let events = told(&stage.anna, &marks).await;
+    assert_eq!(kinds(&events)[1..3], [("m.file", "fax.ps"), ("m.file", "zwei.pdf")]);
+    stage.database_says("select stays from letters", "t").await;
+    stage
+        .receive_fax(&fax("030 5550005", "Pages: 2", &[("a.tif", "image/tiff", &tiff("mh"))]))
+        .await;
+    told(&stage.anna, &said(&[seen(2)])).await;
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
+}
+
+/// FAX-14: a file that breaks every process it is opened in is offered as it came, and holds up no other.
+#[tokio::test]
+async fn fax_14_a_bomb_is_a_file_with_a_sentence_and_the_next_fax_comes() {
+    let stage = Stage::new().await;
+    let bomb = crate::sandbox::object_stream_bomb();
+    let files: [(&str, &str, &[u8]); 1] = [("fax.pdf", "application/pdf", &bomb)];
+    stage.receive_fax(&fax("030 5550006", "Fax", &files)).await;
+    let file = || QuotedName("fax.pdf".to_owned());
+    let broken = said(&[PagePhrase::Broken { file: file() }]);
+    let unread = said(&[PagePhrase::NotShown { file: file(), trouble: PageTrouble::Unreadable }]);
+    let told_of = stage
+        .anna
+        .wait_for("what became of it", |seen| {
+            let is_it = |body: &str| body == broken || body == unread;
+            seen.messages().find(|event| is_it(event.body())).cloned()
+        })
+        .await
+        .unwrap();
+    let events: Vec<SeenEvent> = stage.anna.seen().messages_in(&told_of.room_id).cloned().collect();
+    assert_eq!(kinds(&events)[1], ("m.file", "fax.pdf"));
+    assert_eq!(stage.anna.download(&events[1]).await.unwrap(), bomb.as_ref());
+    stage
+        .receive_fax(&fax("030 5550007", "Pages: 2", &[("a.tif", "image/tiff", &tiff("mh"))]))
+        .await;
+    told(&stage.anna, &said(&[seen(2)])).await;
+}
+
+/// FAX-14: the child ends at the third page. The others are shown, and the file is there.
+#[tokio::test]
+async fn fax_14_a_page_that_breaks_the_child_leaves_the_others() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    stage.edit_settings(&[("[channel.fax]\n", "[channel.fax]\npictures = \"all\"\n")]);
+    stage.gateway.start().await.unwrap();
+    let bomb = crate::sandbox::third_page_bomb();
+    stage.receive_fax(&fax("030 5550009", "Fax", &[("a.pdf", "application/pdf", &bomb)])).await;
+    let without = PagePhrase::NoPicture { pages: PageNumbers(vec![3]) };
+    let words = said(&[seen(3), without]);
+    let events = told(&stage.anna, &words).await;
+    let shown = [
+        ("m.image", "Fax-Seite-1-von-3.png"),
+        ("m.image", "Fax-Seite-2-von-3.png"),
+        ("m.file", "a.pdf"),
+        ("m.notice", &words),
+    ];
+    assert_eq!(kinds(&events)[1..5], shown);
+}
+
+/// Promises 1 and 2: the gateway is killed while the posts of a fax are said, and once more its database
+/// forgets that they were.
+#[tokio::test]
+async fn fax_19_pages_are_said_once_however_often_the_gateway_is_killed() {
+    let mut stage = Stage::before_start(|channels| channels).await;
+    stage.edit_settings(&[("[channel.fax]\n", "[channel.fax]\npictures = \"all\"\n")]);
+    stage.gateway.start().await.unwrap();
+    let file = tiff("g4_fine_hylafax");
+    let words = "Pages: 2";
+    stage.receive_fax(&fax("030 5550008", words, &[("fax.tif", "image/tiff", &file)])).await;
+    stage
+        .anna
+        .wait_for("the first picture", |seen| {
+            seen.messages().find(|event| event.msgtype() == "m.image").cloned()
+        })
+        .await
+        .unwrap();
+    stage.gateway.kill();
+    stage.gateway.start().await.unwrap();
+    let whole = said(&[seen(2)]);
+    let room = told(&stage.anna, &whole).await[0].room_id.clone();
+    stage.database_says("select state from letters", "posted").await;
+
+    stage.gateway.kill();
+    stage
+        .query(
+            "update posts set state = 'pending', event_id = null, sent_at = null, echoed_at = null,
+                 media = null where made is not null returning id",
+        )
+        .await;
+    stage.gateway.start().await.unwrap();
+    stage.database_says("select count(*) from posts where state <> 'sent'", "0").await;
+    stage.last_is_seen_by(&stage.anna).await;
+    let seen = stage.anna.seen();
+    let bodies: Vec<&str> = seen.messages_in(&room).map(SeenEvent::body).collect();
+    for once in ["Fax-Seite-1-von-2.png", "Fax-Seite-2-von-2.png", "Fax.pdf", "fax.tif", &whole] {
+        assert_eq!(bodies.iter().filter(|body| **body == once).count(), 1, "{once} in {bodies:?}");
+    }
+}
