@@ -5,6 +5,7 @@ pub mod directory;
 mod doors;
 mod errors;
 pub mod fax;
+mod fax_door;
 pub mod help;
 mod hold;
 pub mod identities;
@@ -36,7 +37,7 @@ use crate::{
     http::{self, Doors, Monitoring, PartState, Readiness},
     model::{Clock, Language},
     phrases::AdminPhrase,
-    relay::Ctx,
+    relay::{Ctx, Intake},
     rules::renaming::Renaming,
     store::{
         Database, IncomingEvent, NamesError, OneGateway, OpenError, RenameError, Sessions, Store,
@@ -159,6 +160,7 @@ struct House<'a> {
 struct OwnDoors {
     appservice: Door,
     monitoring: Option<Door>,
+    fax_servers: Option<Door>,
 }
 
 impl OwnDoors {
@@ -167,6 +169,7 @@ impl OwnDoors {
         Ok(Self {
             appservice: open(settings.appservice.listen)?,
             monitoring: settings.monitoring.as_ref().map(|own| open(own.listen)).transpose()?,
+            fax_servers: settings.listener.as_ref().map(|own| open(own.listen)).transpose()?,
         })
     }
 }
@@ -209,7 +212,7 @@ impl House<'_> {
         };
         let ctx = Arc::new(start::ctx(self.settings, self.tokens, store, Clock::of_the_machine())?);
         let life = Life { parts, readiness, stop, stopped };
-        life.begin(self, &doors.appservice, ctx, gate).await?.until_told_to_stop(told).await
+        life.begin(self, doors, ctx, gate).await?.until_told_to_stop(told).await
     }
 
     /// Takes the database and opens it. At the start of the process a database that is away ends it;
@@ -275,7 +278,7 @@ impl Life {
     async fn begin(
         mut self,
         house: &House<'_>,
-        door: &Door,
+        doors: &OwnDoors,
         ctx: Arc<Ctx>,
         hold: Hold,
     ) -> Result<RunningLife, RunError> {
@@ -286,13 +289,15 @@ impl Life {
         let (engine_of_now, engine) = watch::channel(None);
 
         // Doors first: the homeserver may connect as soon as it is told that we are here.
-        let doors = homeserver_doors(house, &ctx);
-        serve(parts, door, http::router(doors), stopped.clone())?;
+        let router = http::router(homeserver_doors(house, &ctx));
+        serve(parts, &doors.appservice, router, stopped.clone())?;
+        serve_fax_servers(parts, house.settings, doors, &ctx, stopped.clone())?;
 
         // Letters are fetched and saved whatever the homeserver does.
         for (name, line) in &ctx.channels {
+            // The others' are delivered.
+            let Intake::Mailbox(inbox) = line.intake.clone() else { continue };
             let (shop, name) = (shop.clone(), name.clone());
-            let inbox = line.inbox.clone();
             start_part(parts, async move {
                 pick_up(&shop, &name, &inbox).await;
                 Ok(())
@@ -435,6 +440,25 @@ fn serve(
     info!("Listening on {}", door.address);
     start_part(parts, async move {
         doors::serve(listener, router, stopped.clone()).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Lets fax servers deliver, if the settings have a door for them.
+fn serve_fax_servers(
+    parts: &mut JoinSet<Result<(), RunError>>,
+    settings: &Settings,
+    doors: &OwnDoors,
+    ctx: &Arc<Ctx>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let (Some(own), Some(door)) = (&settings.listener, &doors.fax_servers) else { return Ok(()) };
+    let listener = door.listener().map_err(|error| RunError::Listen(door.address, error))?;
+    let door = Arc::new(fax_door::made_from(own, ctx));
+    info!("Listening for fax servers on {}", own.listen);
+    start_part(parts, async move {
+        fax_door::serve(listener, door, stopped).await;
         Ok(())
     });
     Ok(())

@@ -5,6 +5,7 @@
 //! KIM and fax. What a Dienstkennung means is in `service`, further gateways are further files in
 //! `profiles/`.
 
+mod entrance;
 mod fax;
 mod kim;
 mod kim_user;
@@ -15,6 +16,7 @@ mod tests;
 
 use std::{fmt, time::Duration};
 
+pub use entrance::{DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entrance_for};
 pub use fax::{
     Blank, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail, FaxMissed,
     FaxMissedCall, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays, FaxReports,

@@ -8,8 +8,10 @@
 mod directory;
 mod fax;
 mod fax_showing;
+mod intake;
 mod kim;
 mod kim_services;
+mod listener;
 mod mail_server;
 mod read;
 mod reader;
@@ -30,7 +32,8 @@ pub use registration::{
 pub use secrets::{not_a_key, write_new_secret};
 pub use settings::{
     AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
-    EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
-    MonitoringSettings, SealingSettings, Settings, VirusScannerSettings, WorkerSettings,
+    EncryptionSettings, HomeserverSettings, InboxSettings, IntakeSettings, ListenerSettings,
+    LogFormat, LogSettings, MonitoringSettings, SealingSettings, Settings, VirusScannerSettings,
+    WorkerSettings,
 };
 pub use surroundings::Environment;

@@ -22,6 +22,7 @@ pub mod transport;
 pub mod relay;
 
 pub mod http;
+pub mod smtp_door;
 pub mod worker;
 
 pub mod app;

@@ -71,7 +71,7 @@ pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 
 use crate::{
-    channel::Channel,
+    channel::{Channel, Entrance, EntranceAddress},
     matrix::Homeserver,
     model::{ChannelName, Clock, MessageId, Rng},
     rules::looking::Patience,
@@ -122,12 +122,53 @@ pub struct Ctx {
 #[derive(Debug)]
 pub struct Line {
     pub channel: Channel,
-    pub inbox: Inbox,
+    pub intake: Intake,
     pub outbox: MailServer,
     /// Where KIM addresses are looked up; nothing where the settings name no directory.
     pub directory: Option<Directory>,
     /// Seats for answers that are being handed over.
     pub seats: Seats,
+}
+
+/// Where a channel's letters come from.
+#[derive(Debug, Clone)]
+pub enum Intake {
+    Mailbox(Box<Inbox>),
+    /// Fax servers deliver them by SMTP or LMTP. There is no mailbox.
+    Door {
+        entrance: Entrance,
+        /// The largest mail that is taken, in bytes.
+        mail_bytes_max: u64,
+    },
+}
+
+impl Intake {
+    /// Its place: it stays the same under another name of its channel.
+    pub fn place(&self) -> MailboxPlace {
+        match self {
+            Self::Mailbox(inbox) => inbox.place(),
+            Self::Door { entrance, .. } => {
+                let first = entrance.recipients.first().map(EntranceAddress::key);
+                MailboxPlace::new("smtp", "", 0, &first.unwrap_or_default(), "")
+            }
+        }
+    }
+
+    /// The largest mail that is taken, in bytes.
+    fn mail_bytes_max(&self) -> u64 {
+        match self {
+            Self::Mailbox(inbox) => u64::try_from(inbox.mail_bytes_max).unwrap_or(u64::MAX),
+            Self::Door { mail_bytes_max, .. } => *mail_bytes_max,
+        }
+    }
+
+    /// How often a mail that does not come is tried.
+    fn patience(&self) -> Patience {
+        match self {
+            Self::Mailbox(inbox) => inbox.patience,
+            Self::Door { .. } => Patience::default(),
+        }
+    }
 }
 
 /// The mailbox that a channel's letters come from.

@@ -8,7 +8,7 @@
 //! * No fallback to plaintext. An untrusted certificate ends the attempt.
 //! * No error, log line or reply text names a user, an address or a password; the host is named.
 //!
-//! A virus scanner is asked here as well (`clamd`).
+//! A virus scanner is asked here as well (`clamd`), and `listening` is what being a server takes.
 //!
 //! `wire` reads and writes with those limits, `tls` decides which certificates to trust, `pop3`,
 //! `imap` and `smtp` hold one dialogue each, `mailbox` gives the first two one face.
@@ -20,6 +20,7 @@ mod error;
 mod fetched;
 mod imap;
 mod ldap;
+mod listening;
 mod mailbox;
 mod pop3;
 mod reply;
@@ -38,6 +39,7 @@ pub use clamd::{ScanError, ScannerAddress, VirusScanner, test_virus};
 pub use error::{MailServerError, MailServerErrorKind, ServerSettingsError};
 pub use fetched::{Basket, Fetched, Head, KeyList, Waited};
 pub use ldap::{LdapConnectError, LdapServer};
+pub use listening::{DoorCertificate, DoorProtocol, DoorTls};
 pub use mailbox::{Mailbox, MailboxProtocol};
 pub use server::{Login, MailServer, PACE_MIN, ReportsBreak, Timeouts};
 pub use smtp::{MailSource, SmtpFacts, probe_login, submit};
@@ -45,4 +47,4 @@ pub use trust::{
     ClientCertificate, Distrust, Fingerprint, ServerTrust, TrustError, Untrusted, certificates,
     is_server_name, private_key,
 };
-pub use wire::Fault;
+pub use wire::{Fault, Undotted};

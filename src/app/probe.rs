@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::{
     check::{self, Finding},
-    directory, start,
+    directory, fax_door, start,
 };
 use crate::{
     channel::{Channel, Dialect},
@@ -17,7 +17,7 @@ use crate::{
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     model::{ChannelName, Clock, MailKey, Rng, ScanResult},
     phrases::{AdminPhrase, Telling, Tells as _},
-    relay::Line,
+    relay::{Inbox, Intake, Line},
     rules::renaming::Renaming,
     sandbox::{Confinement, Escape, Sandbox},
     store::{Database, KeyState, MailboxPlace, OpenError, RenameError, Store, seal::OuterKey},
@@ -42,6 +42,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
         findings.extend(names(settings, store).await);
         findings.extend(channels(settings, store).await);
     }
+    findings.extend(fax_door::probe(settings).await);
     let mailboxes = store.clone();
     homeserver(settings, tokens, store, &mut findings).await;
     for channel in &settings.channels {
@@ -394,24 +395,11 @@ async fn mail_servers(
     findings: &mut Vec<Finding>,
 ) {
     let name = &channel.channel.name;
-    let Line { inbox, outbox, .. } = start::line(channel);
+    let Line { intake, outbox, .. } = start::line(channel);
     let what = AdminPhrase::TriedInbox { channel: name.to_string() };
-    let looked = tokio::time::timeout(PROBE, async {
-        let mut mailbox = Mailbox::open(inbox.protocol, &inbox.server).await?;
-        let keys = mailbox.keys().await?.keys;
-        let validity = mailbox.validity();
-        mailbox.close().await?;
-        Ok::<_, MailServerError>((keys, validity))
-    })
-    .await;
-    findings.push(match looked {
-        Ok(Ok((keys, validity))) => {
-            let known_as = (name, &inbox.place());
-            let mails = Box::new(waiting_mails(known_as, validity, &keys, store).await);
-            Finding::ok(what, AdminPhrase::InboxWorks { mails })
-        }
-        Ok(Err(error)) => Finding::fail(what, error.telling(), advice(&error)),
-        Err(_) => Finding::fail(what, no_answer(), AdminPhrase::CheckServer),
+    findings.push(match intake {
+        Intake::Mailbox(inbox) => mailbox(name, &inbox, what, store).await,
+        Intake::Door { entrance, .. } => fax_door::who_may_deliver(&entrance, what),
     });
     let what = AdminPhrase::TriedOutbox { channel: name.to_string() };
     findings.push(match tokio::time::timeout(PROBE, probe_login(&outbox)).await {
@@ -420,6 +408,32 @@ async fn mail_servers(
         Ok(Err(error)) => Finding::fail(what, error.telling(), advice(&error)),
         Err(_) => Finding::fail(what, no_answer(), AdminPhrase::CheckServer),
     });
+}
+
+/// Looks into the mailbox of a channel.
+async fn mailbox(
+    name: &ChannelName,
+    inbox: &Inbox,
+    what: AdminPhrase,
+    store: Option<&Store>,
+) -> Finding {
+    let looked = tokio::time::timeout(PROBE, async {
+        let mut mailbox = Mailbox::open(inbox.protocol, &inbox.server).await?;
+        let keys = mailbox.keys().await?.keys;
+        let validity = mailbox.validity();
+        mailbox.close().await?;
+        Ok::<_, MailServerError>((keys, validity))
+    })
+    .await;
+    match looked {
+        Ok(Ok((keys, validity))) => {
+            let known_as = (name, &inbox.place());
+            let mails = Box::new(waiting_mails(known_as, validity, &keys, store).await);
+            Finding::ok(what, AdminPhrase::InboxWorks { mails })
+        }
+        Ok(Err(error)) => Finding::fail(what, error.telling(), advice(&error)),
+        Err(_) => Finding::fail(what, no_answer(), AdminPhrase::CheckServer),
+    }
 }
 
 /// Whether a mail of this channel names all that KIM demands (KIM-23).

@@ -11,13 +11,13 @@ use crate::{
     channel::Channel,
     config::{
         AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
-        Settings, Tokens,
+        IntakeSettings, Settings, Tokens,
     },
     matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
-        self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, KeysError,
-        LdapProxies, Line, Owed, Scanning, Seats, Turns,
+        self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, Intake,
+        KeysError, LdapProxies, Line, Owed, Scanning, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -63,17 +63,21 @@ pub(super) fn homeserver(settings: &Settings, tokens: &Tokens) -> Result<Homeser
 
 /// A channel with its servers.
 pub(super) fn line(settings: &ChannelSettings) -> Line {
-    let inbox = &settings.inbox;
     Line {
         channel: settings.channel.clone(),
-        inbox: Inbox {
-            protocol: inbox.protocol,
-            server: inbox.server.clone(),
-            poll: inbox.poll,
-            deletes: inbox.after_relay == AfterRelay::Delete,
-            mail_bytes_max: usize::try_from(inbox.mail_bytes_max).unwrap_or(usize::MAX),
-            since: inbox.since,
-            patience: Patience::default(),
+        intake: match &settings.intake {
+            IntakeSettings::Mailbox(inbox) => Intake::Mailbox(Box::new(Inbox {
+                protocol: inbox.protocol,
+                server: inbox.server.clone(),
+                poll: inbox.poll,
+                deletes: inbox.after_relay == AfterRelay::Delete,
+                mail_bytes_max: usize::try_from(inbox.mail_bytes_max).unwrap_or(usize::MAX),
+                since: inbox.since,
+                patience: Patience::default(),
+            })),
+            IntakeSettings::Door { entrance, mail_bytes_max } => {
+                Intake::Door { entrance: entrance.clone(), mail_bytes_max: *mail_bytes_max }
+            }
         },
         outbox: settings.outbox.clone(),
         directory: None,
@@ -81,13 +85,13 @@ pub(super) fn line(settings: &ChannelSettings) -> Line {
     }
 }
 
-/// Where the mailbox of each channel is.
+/// Where the letters of each channel come from.
 pub(super) fn places(channels: &[ChannelSettings]) -> Vec<ChannelPlace> {
     channels
         .iter()
         .map(|settings| {
             let Channel { name, .. } = &settings.channel;
-            let (kind, place) = (settings.channel.kind(), line(settings).inbox.place());
+            let (kind, place) = (settings.channel.kind(), line(settings).intake.place());
             ChannelPlace { name: name.clone(), kind, place }
         })
         .collect()
@@ -110,7 +114,9 @@ pub fn ctx(
     for channel in &settings.channels {
         let mut line = line(channel);
         line.seats = Seats::new(concurrency);
-        line.inbox.server.join(&mut accounts);
+        if let Intake::Mailbox(inbox) = &mut line.intake {
+            inbox.server.join(&mut accounts);
+        }
         line.outbox.join(&mut accounts);
         line.directory = channel.directory.as_ref().map(|settings| {
             let DirectorySettings { server, base, timeout } = settings.clone();

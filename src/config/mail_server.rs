@@ -1,6 +1,11 @@
 //! A mail server and how it is trusted.
 
-use std::{fs, io, net::IpAddr, path::Path, time::Duration};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
@@ -104,6 +109,14 @@ pub(super) fn host_name(text: &str) -> Result<String, AdminPhrase> {
     }
 }
 
+pub(super) fn allowed(one: &str, other: &str) -> AdminPhrase {
+    AdminPhrase::AllowedAre { one: one.to_owned(), other: other.to_owned() }
+}
+
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, AdminPhrase> {
+    text.parse().map_err(|_| AdminPhrase::NotASocket)
+}
+
 /// `what`: what it is, for example [`AdminPhrase::APath`].
 pub(super) fn one_line(text: &str, what: AdminPhrase) -> Result<String, AdminPhrase> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
@@ -118,7 +131,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn chain_in(
+pub(super) fn chain_in(
     path: &str,
     around: &SettingsSurroundings<'_>,
 ) -> Result<Vec<CertificateDer<'static>>, AdminPhrase> {
@@ -128,7 +141,7 @@ fn chain_in(
         .map_err(|_| AdminPhrase::NoCertificateIn { file: path.display().to_string() })
 }
 
-fn private_key_in(
+pub(super) fn private_key_in(
     path: &str,
     around: &SettingsSurroundings<'_>,
 ) -> Result<PrivateKeyDer<'static>, AdminPhrase> {

@@ -1,20 +1,20 @@
 //! From the settings file to the settings: section by section, in the order of the example.
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use ruma::{ServerName, UserId};
 use secrecy::{ExposeSecret, SecretString};
-use time::{Date, macros::format_description};
 use toml::de::DeTable;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
-    AfterRelay, AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings,
-    EncryptionSettings, HomeserverSettings, InboxSettings, LogFormat, LogSettings,
-    MonitoringSettings, SealingSettings, Settings, SettingsError, WorkerSettings, fax, kim,
-    mail_server,
-    mail_server::{is_loopback, one_line},
+    AppserviceSettings, ChannelSettings, DatabaseSettings, DirectorySettings, EncryptionSettings,
+    HomeserverSettings, InboxSettings, IntakeSettings, LogFormat, LogSettings, MonitoringSettings,
+    SealingSettings, Settings, SettingsError, WorkerSettings, fax, intake,
+    intake::OnceOnly,
+    kim, listener, mail_server,
+    mail_server::{allowed, is_loopback, one_line, socket_address},
     reader::{Mistake, Section, SettingsReader, line_at},
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
@@ -26,7 +26,7 @@ use crate::{
     model::{ChannelKind, ChannelName, Language, MailAddress, Trust},
     phrases::AdminPhrase,
     store::seal::OuterKey,
-    transport::{MailServer, MailboxProtocol},
+    transport::{DoorTls, MailServer},
 };
 
 /// Replaces `[database]` if it is set, so that one file serves several machines.
@@ -95,6 +95,8 @@ pub(super) fn settings(
         section.wrong("listen", AdminPhrase::SameListen);
     }
     let virus_scanner = virus_scanner::read(&top.section("virus_scanner"));
+    let listener_section = top.section("listener");
+    let listener = listener::read(&listener_section, around);
     let log = log(&top.section("log"));
     let mut channels = Vec::new();
     let sections = top.sections("channel");
@@ -102,6 +104,12 @@ pub(super) fn settings(
         top.wrong("channel", AdminPhrase::WantsChannel);
     }
     let mut seen = OnceOnly::default();
+    if listener_section.is_there() {
+        let door = listener.as_ref().and_then(Option::as_ref);
+        // A listener with a mistake is there all the same.
+        let of_default = (InboxSettings::MAIL_BYTES_DEFAULT, DoorTls::StartTls);
+        seen.door = Some(door.map_or(of_default, |door| (door.mail_bytes_max, door.tls)));
+    }
     for section in sections {
         channels.push(channel(&section, language, around, &mut seen));
     }
@@ -119,6 +127,7 @@ pub(super) fn settings(
             Some(monitoring) => Some(monitoring?),
         },
         virus_scanner: virus_scanner?,
+        listener: listener?,
         log,
         channels: channels.into_iter().collect::<Option<_>>()?,
     };
@@ -274,23 +283,6 @@ fn log(section: &Section<'_, '_>) -> LogSettings {
     }
 }
 
-/// Values that must be unique over all channels.
-#[derive(Default)]
-struct OnceOnly {
-    names: BTreeSet<ChannelName>,
-    /// Host, port and user of each inbox.
-    inboxes: BTreeSet<(String, u16, String)>,
-}
-
-impl OnceOnly {
-    /// `false`: another channel has the same one.
-    fn add_inbox(&mut self, inbox: &InboxSettings) -> bool {
-        let server = &inbox.server;
-        let mailbox = (server.host.to_ascii_lowercase(), server.port, server.login.user.clone());
-        self.inboxes.insert(mailbox)
-    }
-}
-
 fn channel(
     section: &Section<'_, '_>,
     default_language: Language,
@@ -326,7 +318,7 @@ fn channel(
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let tells_clients = section.flag("beeper_status");
-    let (inbox, outbox, dialect, directory) =
+    let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
     let team = team?;
@@ -345,7 +337,7 @@ fn channel(
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
             dialect: dialect?,
         },
-        inbox: inbox?,
+        intake: intake?,
         outbox: outbox?,
         directory,
     })
@@ -369,19 +361,16 @@ fn servers(
     address: Option<&MailAddress>,
     around: &SettingsSurroundings<'_>,
     seen: &mut OnceOnly,
-) -> (Option<InboxSettings>, Option<MailServer>, Option<Dialect>, Option<DirectorySettings>) {
+) -> (Option<IntakeSettings>, Option<MailServer>, Option<Dialect>, Option<DirectorySettings>) {
     let (inbox_section, outbox_section) = (section.section("inbox"), section.section("outbox"));
     let servers = (&inbox_section, &outbox_section);
     let mut kim = kim::read(section, kind, address, servers, around);
     let directory = kim.directory.take();
-    let inbox = inbox(&inbox_section, kim.users.as_ref().map(KimUserForm::pop3), around);
-    if let Some(inbox) = &inbox
-        && !seen.add_inbox(inbox)
-    {
-        inbox_section.wrong("user", AdminPhrase::MailboxTwice);
-    }
+    let built = kim.users.as_ref().map(KimUserForm::pop3);
+    let intake = intake::read(&inbox_section, kind, built, around, seen);
     if kind == Some(ChannelKind::Kim) {
-        kim.check_deletes(section, inbox.as_ref().map(|inbox| inbox.after_relay));
+        let inbox = intake.as_ref().and_then(IntakeSettings::inbox);
+        kim.check_deletes(section, inbox.map(|inbox| inbox.after_relay));
     }
     let mail_bytes_max =
         outbox_section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
@@ -403,46 +392,7 @@ fn servers(
             .and_then(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))
             .map(Dialect::Kim),
     };
-    (inbox, outbox, dialect, directory)
-}
-
-fn inbox(
-    section: &Section<'_, '_>,
-    built: Option<String>,
-    around: &SettingsSurroundings<'_>,
-) -> Option<InboxSettings> {
-    let protocol = section.text("protocol", |text| match text {
-        "pop3" => Ok(MailboxProtocol::Pop3),
-        "imap" => Ok(MailboxProtocol::Imap),
-        _ => Err(allowed("pop3", "imap")),
-    });
-    let protocol = section.required("protocol", AdminPhrase::WantsProtocol, protocol);
-    let poll = section.whole("poll_seconds", 1..=86_400).map(Duration::from_secs);
-    let after_relay = section.text("after_relay", |text| match text {
-        "keep" => Ok(AfterRelay::Keep),
-        "delete" => Ok(AfterRelay::Delete),
-        _ => Err(allowed("keep", "delete")),
-    });
-    let mail_bytes_max = section.whole("mail_bytes_max", 65_536..=InboxSettings::MAIL_BYTES_MOST);
-    let since = section.text("since", day);
-    let server = mail_server::read(section, built, around);
-    section.close();
-    Some(InboxSettings {
-        since,
-        protocol: protocol?,
-        server: server?,
-        poll: poll.unwrap_or(InboxSettings::POLL_DEFAULT),
-        after_relay: after_relay.unwrap_or(AfterRelay::Keep),
-        mail_bytes_max: mail_bytes_max.unwrap_or(InboxSettings::MAIL_BYTES_DEFAULT),
-    })
-}
-
-fn day(text: &str) -> Result<Date, AdminPhrase> {
-    Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| AdminPhrase::NotADay)
-}
-
-fn allowed(one: &str, other: &str) -> AdminPhrase {
-    AdminPhrase::AllowedAre { one: one.to_owned(), other: other.to_owned() }
+    (intake, outbox, dialect, directory)
 }
 
 /// No member of a team may be one of our users, and a user from another server deserves a warning.
@@ -500,10 +450,6 @@ fn user_id(text: &str) -> Result<String, AdminPhrase> {
     let user = UserId::parse(text).map_err(|_| AdminPhrase::NotAUserId)?;
     let is_strict = user.validate_strict().is_ok() && ServerName::parse(user.server_name()).is_ok();
     if is_strict { Ok(user.to_string()) } else { Err(AdminPhrase::NotAUserId) }
-}
-
-fn socket_address(text: &str) -> Result<SocketAddr, AdminPhrase> {
-    text.parse().map_err(|_| AdminPhrase::NotASocket)
 }
 
 fn appservice_id(text: &str) -> Result<String, AdminPhrase> {

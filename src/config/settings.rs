@@ -8,10 +8,13 @@ use url::Url;
 
 use super::{Mistake, SettingsError};
 use crate::{
-    channel::Channel,
+    channel::{Channel, Entrance},
     model::{Language, LargeFiles},
     store::seal::OuterKey,
-    transport::{LdapServer, MailServer, MailboxProtocol, VirusScanner},
+    transport::{
+        DoorCertificate, DoorProtocol, DoorTls, LdapServer, MailServer, MailboxProtocol,
+        VirusScanner,
+    },
 };
 
 /// All settings, checked. `Debug` shows no secret and no address.
@@ -27,6 +30,7 @@ pub struct Settings {
     pub worker: WorkerSettings,
     pub monitoring: Option<MonitoringSettings>,
     pub virus_scanner: Option<VirusScannerSettings>,
+    pub listener: Option<ListenerSettings>,
     pub log: LogSettings,
     /// At least one; names are unique.
     pub channels: Vec<ChannelSettings>,
@@ -150,6 +154,19 @@ pub struct VirusScannerSettings {
     pub large_files: LargeFiles,
 }
 
+/// The door for fax servers in the house.
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    /// On this machine, or in the house.
+    pub listen: SocketAddr,
+    pub protocol: DoorProtocol,
+    pub tls: DoorTls,
+    /// There unless `tls` is [`DoorTls::None`].
+    pub certificate: Option<DoorCertificate>,
+    /// The largest mail that is taken, in bytes.
+    pub mail_bytes_max: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     pub format: LogFormat,
@@ -172,7 +189,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct ChannelSettings {
     pub channel: Channel,
-    pub inbox: InboxSettings,
+    pub intake: IntakeSettings,
     pub outbox: MailServer,
     /// Where the directory of KIM addresses is asked; nothing on a fax channel, and where the settings
     /// name none.
@@ -200,6 +217,27 @@ impl ChannelSettings {
     pub const COLLECT_DEFAULT: Duration = Duration::from_secs(20);
     /// Within the working day, and longer than its breaks.
     pub const ALARM_DEFAULT: Duration = Duration::from_secs(4 * 3600);
+}
+
+/// Where the letters of a channel come from.
+#[derive(Debug, Clone)]
+pub enum IntakeSettings {
+    Mailbox(InboxSettings),
+    /// The listener.
+    Door {
+        entrance: Entrance,
+        mail_bytes_max: u64,
+    },
+}
+
+impl IntakeSettings {
+    /// The mailbox, if there is one.
+    pub fn inbox(&self) -> Option<&InboxSettings> {
+        match self {
+            Self::Mailbox(inbox) => Some(inbox),
+            Self::Door { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 mod kim;
 mod kim_services;
+mod listener;
 mod mistakes;
 mod registration;
 mod virus_scanner;
@@ -57,9 +58,9 @@ fn the_example_is_read_with_its_defaults() {
     assert_eq!(kim.channel.collect, Duration::from_secs(20));
     assert_eq!(kim.channel.trust, Trust::CrossSigned);
     assert!(!kim.channel.tells_clients, "clients of TI-M Pro show what they do not know");
-    assert_eq!(kim.inbox.protocol, MailboxProtocol::Pop3);
-    assert_eq!(kim.inbox.server.tls, TlsMode::Implicit);
-    assert_eq!(kim.inbox.after_relay, AfterRelay::Keep, "KIM-11");
+    assert_eq!(kim.intake.inbox().unwrap().protocol, MailboxProtocol::Pop3);
+    assert_eq!(kim.intake.inbox().unwrap().server.tls, TlsMode::Implicit);
+    assert_eq!(kim.intake.inbox().unwrap().after_relay, AfterRelay::Keep, "KIM-11");
     assert_eq!(kim.channel.mail_bytes_max(), 15 * 1024 * 1024);
     assert_eq!(fax.channel.kind(), ChannelKind::Fax);
     assert_eq!(fax.channel.thread_by, ThreadBy::Correspondent);
@@ -327,7 +328,7 @@ fn secrets_come_from_files_and_from_the_environment() {
     };
     let loaded = parse(&text, &directory.path().join("umstieg.toml"), &environment).unwrap();
     let kim = loaded.settings.channels.first().unwrap();
-    assert_eq!(kim.inbox.server.login.password.expose_secret(), "aus der Datei");
+    assert_eq!(kim.intake.inbox().unwrap().server.login.password.expose_secret(), "aus der Datei");
     assert_eq!(kim.outbox.login.password.expose_secret(), "aus der Umgebung");
     assert_eq!(loaded.settings.database.url.expose_secret(), "postgres://anders/umstieg");
     assert_eq!(said(&loaded.warnings), Vec::<String>::new());

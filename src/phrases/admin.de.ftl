@@ -522,3 +522,29 @@ way-write = Dateien schreiben
 way-network = das Netz
 way-process = andere Programme
 way-memory = mehr Speicher
+
+# Die Tür für Faxserver im Haus
+tried-door = Faxserver-Tür
+door-opens = { $address } kann geöffnet werden; { $protection }
+door-is-open = { $address } ist offen; { $protection }
+door-secured = verschlüsselt, Zertifikat gültig bis { $until }
+door-may-secure = verschlüsselt nur, wer es will; Zertifikat gültig bis { $until }
+door-plain = unverschlüsselt
+door-taken = Der Port ist belegt, und nicht von Umstieg
+choose-door = Prüfen Sie listen im Abschnitt [listener]: die Adresse muss zu diesem Rechner gehören und der Port frei sein
+renew-certificate = Erneuern Sie das Zertifikat vor dem { $until } und starten Sie Umstieg danach neu. Danach liefern Faxserver, die es prüfen, nichts mehr ab
+in-by-address = Abliefern darf, wer eine dieser Adressen hat: { $peers }. Das beweist wenig: Wer in Ihrem Netz eine solche Adresse annehmen kann, kann Faxe unterschieben. Der Absender (From) beweist nichts
+in-by-login = Abliefern darf, wer das Passwort von { $user } kennt, von überall, wo die Tür zu erreichen ist. Der Absender (From) beweist nichts
+in-by-both = Abliefern darf, wer das Passwort von { $user } kennt und eine dieser Adressen hat: { $peers }. Der Absender (From) beweist nichts
+wants-door-listen = wo Faxserver abliefern, zum Beispiel 127.0.0.1:2525
+door-in-public = Diese Adresse ist aus dem Internet zu erreichen. Nehmen Sie eine des Hauses (127.0.0.1, 10.…, 172.16.… bis 172.31.…, 192.168.…, fd…)
+door-everywhere = listener.listen öffnet die Tür für Faxserver auf allen Netzanschlüssen des Rechners. Sorgen Sie dafür, dass sie von außen nicht zu erreichen ist
+door-unprotected = Faxe kommen unverschlüsselt durch das Netz der Praxis (listener.tls): Wer dort mitliest, liest sie. Nehmen Sie "starttls" oder "implicit", wenn Ihre Geräte es können
+not-a-peer = Hier gehören Adressen oder Netze hin, zum Beispiel "192.168.1.20" oder "10.0.0.0/24"; alle Adressen der Welt sind nicht erlaubt
+wants-recipients = die Adressen, an die Faxserver für diesen Kanal schicken, zum Beispiel ["fax-praxis@umstieg.internal"]
+recipient-twice = Diese Adresse steht schon da. Jede darf nur einmal und nur bei einem Kanal stehen
+wants-proof = wer abliefern darf: Adressen (peers), eine Anmeldung (user und password) oder beides. Der Absender allein genügt nie
+only-with-smtp = Das gibt es nur mit protocol = "smtp"
+needs-listener = Dazu gehört der Abschnitt [listener]
+login-needs-tls = Eine Anmeldung braucht Verschlüsselung. Nehmen Sie im Abschnitt [listener] tls = "starttls", "implicit" oder "optional", oder lassen Sie user weg
+key-of-other-certificate = Dieser Schlüssel gehört nicht zu dem Zertifikat in cert_file, oder beide sind nicht zu gebrauchen

@@ -503,3 +503,29 @@ way-write = writing files
 way-network = the network
 way-process = other programs
 way-memory = more memory
+
+# The door for fax servers in the house
+tried-door = fax server door
+door-opens = { $address } can be opened; { $protection }
+door-is-open = { $address } is open; { $protection }
+door-secured = encrypted, certificate valid until { $until }
+door-may-secure = encrypted only by those who want it; certificate valid until { $until }
+door-plain = not encrypted
+door-taken = the port is in use, and not by Umstieg
+choose-door = check listen in the section [listener]: the address has to be one of this machine, and the port free
+renew-certificate = renew the certificate before { $until }, and then restart Umstieg; after that day, fax servers that check it deliver nothing more
+in-by-address = may deliver: whoever has one of these addresses: { $peers }. That proves little: anybody who can take such an address in your network can slip faxes in. The sender (From) proves nothing
+in-by-login = may deliver: whoever knows the password of { $user }, from anywhere the door can be reached. The sender (From) proves nothing
+in-by-both = may deliver: whoever knows the password of { $user } and has one of these addresses: { $peers }. The sender (From) proves nothing
+wants-door-listen = where fax servers deliver, for example 127.0.0.1:2525
+door-in-public = this address can be reached from the internet; use one of the house (127.0.0.1, 10.…, 172.16.… to 172.31.…, 192.168.…, fd…)
+door-everywhere = listener.listen opens the door for fax servers on every network of the machine; make sure that it cannot be reached from outside
+door-unprotected = faxes cross the practice's network unencrypted (listener.tls): whoever listens there reads them; use "starttls" or "implicit" if your devices can
+not-a-peer = expected addresses or networks, for example "192.168.1.20" or "10.0.0.0/24"; all addresses there are are not allowed
+wants-recipients = the addresses that fax servers use for this channel, for example ["fax-praxis@umstieg.internal"]
+recipient-twice = this address is there already; each may be given once, and for one channel only
+wants-proof = who may deliver: addresses (peers), a login (user and password), or both; the sender alone never suffices
+only-with-smtp = goes only with protocol = "smtp"
+needs-listener = needs the section [listener]
+login-needs-tls = a login needs encryption; use tls = "starttls", "implicit" or "optional" in the section [listener], or leave user out
+key-of-other-certificate = this key does not belong to the certificate in cert_file, or they cannot be used

@@ -157,11 +157,11 @@ letter-infected = Der Virenscanner meldet in diesem Brief „{ $virus }“, aber
         [0] {""}
         [one] {" "}Seine Datei wird vorsorglich nicht gezeigt.
        *[other] {" "}Seine { $files } Dateien werden vorsorglich nicht gezeigt.
-    } Bitte folgen Sie keinem Link aus dem Brief, öffnen Sie ihn auch nicht in einem Mailprogramm, und fragen Sie beim Absender auf einem anderen Weg nach. Der Brief liegt weiter im Postfach; Ihre Systemverwaltung kann ihn dort prüfen.
-file-infected = Die Datei „{ $file }“ wird nicht gezeigt: Der Virenscanner meldet darin „{ $virus }“. Bitte öffnen Sie sie auch nicht in einem Mailprogramm, und bitten Sie den Absender auf einem anderen Weg um eine saubere Datei. Die Nachricht liegt weiter im Postfach; Ihre Systemverwaltung kann sie dort prüfen.
-file-unscanned = Die Datei „{ $file }“ wird nicht gezeigt: Sie ist zu groß für den Virenscanner. Bitte lassen Sie sich vom Absender eine kleinere Datei oder mehrere schicken, oder wenden Sie sich an Ihre Systemverwaltung. Die Nachricht liegt weiter im Postfach.
+    } Bitte folgen Sie keinem Link aus dem Brief, öffnen Sie ihn auch nicht in einem Mailprogramm, und fragen Sie beim Absender auf einem anderen Weg nach. Der Brief ist nicht verloren; Ihre Systemverwaltung weiß, wo sie ihn findet.
+file-infected = Die Datei „{ $file }“ wird nicht gezeigt: Der Virenscanner meldet darin „{ $virus }“. Bitte öffnen Sie sie auch nicht in einem Mailprogramm, und bitten Sie den Absender auf einem anderen Weg um eine saubere Datei. Die Nachricht ist nicht verloren; Ihre Systemverwaltung weiß, wo sie sie findet.
+file-unscanned = Die Datei „{ $file }“ wird nicht gezeigt: Sie ist zu groß für den Virenscanner. Bitte lassen Sie sich vom Absender eine kleinere Datei oder mehrere schicken, oder wenden Sie sich an Ihre Systemverwaltung. Die Nachricht ist nicht verloren.
 file-passed = Die Datei „{ $file }“ wurde nicht auf Viren geprüft: Sie ist zu groß für den Virenscanner. Bitte öffnen Sie sie nur, wenn Sie sie erwartet haben.
-original-infected = Das Original wird nicht herausgegeben: Der Virenscanner meldet darin „{ $virus }“. Die Nachricht liegt weiter im Postfach; bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie sie brauchen.
+original-infected = Das Original wird nicht herausgegeben: Der Virenscanner meldet darin „{ $virus }“. Die Nachricht ist nicht verloren; bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie sie brauchen.
 original-unscanned = Das Original wird nicht herausgegeben: Es ist zu groß für den Virenscanner. Bitte wenden Sie sich an Ihre Systemverwaltung, wenn Sie es brauchen.
 no-sender = Dieser Brief nennt keinen lesbaren Absender und lässt sich von hier nicht beantworten. Bitte prüfen Sie das Original: Antworten Sie auf den Brief mit !original.
 several-senders = Dieser Brief nennt mehrere Absender, oder nicht alle sind lesbar; wer ihn geschrieben hat, ist nicht sicher. Bitte prüfen Sie das Original, bevor Sie sich darauf verlassen: Antworten Sie auf den Brief mit !original.

@@ -157,11 +157,11 @@ letter-infected = The virus scanner reports “{ $virus }” in this letter, but
         [0] {""}
         [one] {" "}Its file is not shown, to be safe.
        *[other] {" "}Its { $files } files are not shown, to be safe.
-    } Please follow no link in the letter, do not open it in a mail program either, and ask the sender in another way. The letter is still in the mailbox, where your administrator can examine it.
-file-infected = The file “{ $file }” is not shown: the virus scanner reports “{ $virus }” in it. Please do not open it in a mail program either, and ask the sender in another way for a clean file. The message is still in the mailbox, where your administrator can examine it.
-file-unscanned = The file “{ $file }” is not shown: it is too large for the virus scanner. Please ask the sender for a smaller file or for several, or ask your administrator. The message is still in the mailbox.
+    } Please follow no link in the letter, do not open it in a mail program either, and ask the sender in another way. The letter is not lost; your administrator knows where to find it.
+file-infected = The file “{ $file }” is not shown: the virus scanner reports “{ $virus }” in it. Please do not open it in a mail program either, and ask the sender in another way for a clean file. The message is not lost; your administrator knows where to find it.
+file-unscanned = The file “{ $file }” is not shown: it is too large for the virus scanner. Please ask the sender for a smaller file or for several, or ask your administrator. The message is not lost.
 file-passed = The file “{ $file }” was not scanned for viruses: it is too large for the virus scanner. Please open it only if you expected it.
-original-infected = The original is not handed out: the virus scanner reports “{ $virus }” in it. The message is still in the mailbox; please ask your administrator if you need it.
+original-infected = The original is not handed out: the virus scanner reports “{ $virus }” in it. The message is not lost; please ask your administrator if you need it.
 original-unscanned = The original is not handed out: it is too large for the virus scanner. Please ask your administrator if you need it.
 no-sender = This letter names no readable sender and cannot be answered from here. Please check the original: reply to the letter with !original.
 several-senders = This letter names several senders, or not all of them can be read; it is not certain who wrote it. Please check the original before you rely on it: reply to the letter with !original.

@@ -519,9 +519,9 @@ async fn name_of(
     Ok(stored_mail::name_of(name, &stored.mail_key, Some(content), namesakes + taken))
 }
 
-/// The largest size of a mail that is fetched.
+/// The largest size of a mail that is taken.
 fn limit_mib(line: &Line) -> u64 {
-    u64::try_from(line.inbox.mail_bytes_max).unwrap_or(u64::MAX) / (1024 * 1024)
+    line.intake.mail_bytes_max() / (1024 * 1024)
 }
 
 /// The letter out of reach that a letter turns out to be, now that it could be fetched. A common key

@@ -31,6 +31,14 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether Postgres has no room: its disk is full, or something else of it (class 53).
+    pub fn is_for_want_of_room(&self) -> bool {
+        matches!(self, Self::Again(sqlx::Error::Database(refusal))
+            if refusal.code().is_some_and(|code| code.starts_with("53")))
+    }
+}
+
 /// A value in the database that cannot be read or taken. Says where it is, never what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Damaged {

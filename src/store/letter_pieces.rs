@@ -5,11 +5,14 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Damaged, Harm, Store, StoreError,
+    Damaged, Harm, LetterEnvelope, Store, StoreError,
     kept_back::CardWait,
     seal::{Purpose, SEAL_BYTES},
 };
-use crate::model::{ChannelName, LetterId, MailKey, MailboxId};
+use crate::{
+    channel::DeliveryProof,
+    model::{ChannelName, LetterId, MailKey, MailboxId},
+};
 
 /// From this length on a piece is saved and the next one begins. Large enough that a mail of 100 MB
 /// costs a few hundred statements, small enough that a few in memory do not matter.
@@ -29,6 +32,16 @@ pub struct NewLetter<'s> {
     rest_pieces: i32,
     bytes: u64,
     digest: Sha256,
+    /// How it was delivered; nothing of a mail out of a mailbox.
+    delivered: DeliveryNote,
+}
+
+/// What is kept of a delivery.
+#[derive(Debug, Default)]
+struct DeliveryNote {
+    /// Sealed.
+    envelope: Option<Vec<u8>>,
+    let_in_by: Option<&'static str>,
 }
 
 /// Where a mail comes from, and how its fetch ended.
@@ -72,12 +85,27 @@ impl<'s> NewLetter<'s> {
             rest_pieces: 0,
             bytes: 0,
             digest: Sha256::new(),
+            delivered: DeliveryNote::default(),
         }
     }
 
     /// How much has come.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The SHA-256 of what has come.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest.clone().finalize().into()
+    }
+
+    /// Keeps, with the letter, what its envelope said (FAX-9), and by what its peer was let in (FAX-12).
+    pub fn in_envelope(mut self, envelope: &LetterEnvelope, proof: DeliveryProof) -> Self {
+        self.delivered = DeliveryNote {
+            envelope: Some(envelope.sealed(self.store)),
+            let_in_by: Some(proof.word()),
+        };
+        self
     }
 
     /// Takes the next bytes.
@@ -146,9 +174,10 @@ impl<'s> NewLetter<'s> {
         let inserted = sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, too_large, outer_service, outer_encrypted)
+                  digest, listed_bytes, too_large, envelope, let_in_by, outer_service,
+                  outer_encrypted)
              select
-                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                  (
                      select service from outer_heads where mailbox_id = $2 and mail_key = $3
                  ),
@@ -174,6 +203,8 @@ impl<'s> NewLetter<'s> {
             digest,
             arrival.listed(),
             arrival.too_large,
+            self.delivered.envelope,
+            self.delivered.let_in_by,
         )
         .execute(&self.store.pool)
         .await?
@@ -267,10 +298,10 @@ impl<'s> NewLetter<'s> {
         sqlx::query!(
             "insert into letters
                  (channel, mailbox_id, mail_key, received_at, raw, head_only, rest, rest_pieces,
-                  digest, listed_bytes, out_of_reach, too_large, supersedes, outer_service,
-                  outer_encrypted)
+                  digest, listed_bytes, out_of_reach, too_large, supersedes, envelope, let_in_by,
+                  outer_service, outer_encrypted)
              values (
-                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
                  (
                      select service from outer_heads where mailbox_id = $2 and mail_key = $3
                  ),
@@ -291,6 +322,8 @@ impl<'s> NewLetter<'s> {
             arrival.out_of_reach,
             arrival.too_large,
             supersedes,
+            self.delivered.envelope,
+            self.delivered.let_in_by,
         )
         .execute(&mut *connection)
         .await?;

@@ -34,6 +34,8 @@ pub enum Purpose {
     LetterRaw,
     /// A further piece of a mail.
     LetterPiece,
+    /// What a fax server said of a mail beside it.
+    LetterEnvelope,
     /// What a post says.
     PostContent,
     /// Where the file of a post lies, with the key to it.
@@ -55,6 +57,7 @@ impl Purpose {
         match self {
             Self::LetterRaw => "letter raw",
             Self::LetterPiece => "letter piece",
+            Self::LetterEnvelope => "letter envelope",
             Self::PostContent => "post content",
             Self::PostMedia => "post media",
             Self::RoomEvent => "room event",
@@ -293,9 +296,10 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Purpose; 9] = [
+    const ALL: [Purpose; 10] = [
         Purpose::LetterRaw,
         Purpose::LetterPiece,
+        Purpose::LetterEnvelope,
         Purpose::PostContent,
         Purpose::PostMedia,
         Purpose::RoomEvent,

@@ -273,7 +273,7 @@ impl Wire {
 /// Only CRLF ends a line. A bare LF is content: a mail may hold `\n.\n`, and taking that for the
 /// end would cut it and read its rest as answers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Undotted {
+pub enum Undotted {
     #[default]
     LineStart,
     Dot,
@@ -284,12 +284,13 @@ enum Undotted {
 }
 
 impl Undotted {
-    fn is_complete(self) -> bool {
+    /// Whether the line of a single dot has come.
+    pub fn is_complete(self) -> bool {
         self == Self::Complete
     }
 
     /// Appends the content of `chunk` to `into`; returns how many bytes of it were read.
-    fn take(&mut self, chunk: &[u8], into: &mut Vec<u8>) -> usize {
+    pub fn take(&mut self, chunk: &[u8], into: &mut Vec<u8>) -> usize {
         let mut place = 0;
         while let Some(&byte) = chunk.get(place) {
             if *self == Self::Within {

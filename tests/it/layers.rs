@@ -11,7 +11,7 @@ use std::{
 /// only where `BESIDE` says so: no shell knows another shell.
 const ROWS: [&[&str]; 6] = [
     &["app", "main"],
-    &["http", "worker", "config"],
+    &["http", "worker", "smtp_door", "config"],
     &["relay"],
     &["store", "matrix", "transport", "directory", "sandbox"],
     &["rules", "mail", "document", "phrases", "channel"],

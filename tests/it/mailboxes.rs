@@ -28,7 +28,7 @@ use umstieg::{
     app,
     config::{self, Tokens},
     model::{ChannelName, Clock},
-    relay::{self, Ctx},
+    relay::{self, Ctx, Inbox, Intake},
     rules::looking::Patience,
     store::{Database, Store, seal::OuterKey},
     worker::{Shop, pick_up},
@@ -40,6 +40,14 @@ use umstieg_world::{
 
 /// How long a mailbox may take until it is as it should be.
 const WAIT: Duration = Duration::from_secs(40);
+
+/// The mailbox of the only channel.
+fn inbox_of(ctx: &mut Ctx) -> &mut Inbox {
+    match &mut ctx.channels.values_mut().next().unwrap().intake {
+        Intake::Mailbox(inbox) => inbox,
+        Intake::Door { .. } => panic!("the channel has no mailbox"),
+    }
+}
 
 /// A database that looks into mailboxes and has no homeserver.
 #[derive(Clone)]
@@ -138,7 +146,7 @@ impl MailboxChannel {
         let tokens = Tokens::random(&loaded.settings, &mut StdRng::from_os_rng());
         let clock = Clock::of_the_machine();
         let mut ctx = app::ctx(&loaded.settings, &tokens, practice.store.clone(), clock).unwrap();
-        let inbox = &mut ctx.channels.values_mut().next().unwrap().inbox;
+        let inbox = inbox_of(&mut ctx);
         inbox.server.timeouts.silence =
             if manner.patient { WAIT } else { Duration::from_millis(300) };
         inbox.server.timeouts.connect = Duration::from_secs(5);
@@ -156,7 +164,7 @@ impl MailboxChannel {
     fn start(&mut self) {
         let shop = Shop::new(self.ctx.clone(), Arc::new(|_, _| {}));
         let name = ChannelName::new(&self.name).unwrap();
-        let inbox = self.ctx.channels[&name].inbox.clone();
+        let Intake::Mailbox(inbox) = self.ctx.channels[&name].intake.clone() else { return };
         self.looking.spawn(async move { pick_up(&shop, &name, &inbox).await });
     }
 

@@ -31,6 +31,7 @@ mod encryption;
 mod event_model;
 mod event_order;
 mod faults;
+mod fax_door;
 mod fax_pages;
 mod fax_reports;
 mod faxes_read;

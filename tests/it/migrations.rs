@@ -330,3 +330,22 @@ async fn posts_of_before_are_nothing_that_was_made() {
     tables.sql("update posts set made = 3").await;
     assert_eq!(tables.sql("select made from posts").await, "3");
 }
+
+/// Letters of before came out of a mailbox: they have no envelope, and nobody delivered them.
+#[tokio::test]
+async fn fax_9_letters_of_before_have_no_envelope() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(34).await;
+    tables
+        .sql(
+            "insert into letters (channel, mail_key, received_at, raw, head_only)
+             values ('fax', 'a', '2026-02-01Z', '', false)",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    let of_letters =
+        "select count(*) || ' ' || count(envelope) || ' ' || count(let_in_by) from letters";
+    assert_eq!(tables.sql(of_letters).await, "1 0 0");
+    tables.sql("update letters set envelope = '', let_in_by = 'login'").await;
+    assert_eq!(tables.sql(of_letters).await, "1 1 1");
+}

@@ -1,10 +1,13 @@
 //! Letters: saved whole and once, placed in one step and once, and a letter that cannot be placed
 //! blocks nothing.
 
+use time::{Duration, OffsetDateTime};
 use umstieg::{
+    channel::DeliveryProof,
     model::{LetterId, MailKey},
     store::{
-        Attempt, NewLetter, PIECE_BYTES, ParkedKind, Placed, Placing, Resolution, Saved, StoreError,
+        Attempt, FetchedFrom, LetterEnvelope, NewLetter, PIECE_BYTES, ParkedKind, Placed, Placing,
+        Resolution, Saved, StoreError,
     },
 };
 use umstieg_world::broken_off;
@@ -16,7 +19,11 @@ const OTHER: &str = "From: <erik@charite.kim.telematik>\r\nSubject: x\r\n\r\nZwe
 
 /// The letter that comes next, and which attempt at it that is.
 async fn next(tables: &StoreTables) -> Option<(LetterId, i32)> {
-    let next = tables.store.next_stored_letter(&name("kim")).await.unwrap();
+    next_of(tables, "kim").await
+}
+
+async fn next_of(tables: &StoreTables, channel: &str) -> Option<(LetterId, i32)> {
+    let next = tables.store.next_stored_letter(&name(channel)).await.unwrap();
     next.map(|letter| (letter.id, letter.attempts))
 }
 
@@ -336,4 +343,44 @@ async fn the_sweep_wakes_the_placing_of_what_waits_and_of_nothing_else() {
     store.add_bot_post(conversation, "n", &notice("x")).await.unwrap();
     let waits = format!("send_posts {conversation}");
     assert_eq!(tables.wakes(store.wake_what_waits(NOW)).await, waits);
+}
+
+/// FAX-2: what a fax server delivers has no name of its own, and comes again when the server did not hear that
+/// it was taken. FAX-9: what its envelope said is kept, sealed.
+#[tokio::test]
+async fn fax_2_fax_9_a_delivered_mail_is_named_by_its_bytes_and_keeps_its_envelope() {
+    let tables = StoreTables::new().await;
+    let (store, mailbox, fax) = (&tables.store, tables.mailbox("fax").await, name("fax"));
+    let envelope = LetterEnvelope {
+        sender: "hyla@praxis.internal".to_owned(),
+        recipients: vec!["fax+7@umstieg.internal".to_owned()],
+    };
+    let week = Duration::days(7);
+    let comes = async |mail: &str, at: OffsetDateTime| {
+        let mut letter = NewLetter::new(store);
+        letter.take(mail.as_bytes()).await.unwrap();
+        let key = store.delivery_key(mailbox, &letter.digest(), at - week).await.unwrap();
+        let letter = letter.in_envelope(&envelope, DeliveryProof::Both);
+        letter.finish(FetchedFrom { at, ..fetched(&fax, mailbox, &key) }).await.unwrap()
+    };
+    assert_eq!(comes(ONE, NOW).await, Saved::New);
+    assert_eq!(comes(OTHER, NOW).await, Saved::New);
+    assert_eq!(comes(ONE, NOW + Duration::days(6)).await, Saved::Known);
+    assert_eq!(comes(ONE, NOW + Duration::days(8)).await, Saved::New);
+    assert_eq!(comes(ONE, NOW + Duration::days(9)).await, Saved::Known);
+    assert_eq!(tables.sql("select count(*) from letters").await, "3");
+    let (letter, _) = next_of(&tables, "fax").await.unwrap();
+    let kept = store.letter_envelope(letter).await.unwrap().unwrap();
+    assert_eq!(kept, (envelope.clone(), "both".to_owned()));
+    let row = tables.sql("select string_agg(letters::text, ' ') from letters").await;
+    assert!(!row.contains("praxis") && !row.contains(&hex("umstieg.internal")), "{row}");
+    // What came out of a mailbox has none.
+    let mailbox = tables.mailbox("kim").await;
+    tables.comes("kim", mailbox, "1", ONE).await;
+    let (letter, _) = next(&tables).await.unwrap();
+    assert_eq!(store.letter_envelope(letter).await.unwrap(), None);
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

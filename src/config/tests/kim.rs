@@ -39,7 +39,7 @@ const SERVERS: &str =
 const BOTH: [&str; 2] = ["kim-in", "kim-out"];
 
 fn users(settings: &ChannelSettings) -> (&str, &str) {
-    (&settings.inbox.server.login.user, &settings.outbox.login.user)
+    (&settings.intake.inbox().unwrap().server.login.user, &settings.outbox.login.user)
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn kim_2_36_passwords_are_opaque_and_nothing_of_an_account_is_printed() {
         .replace("password = \"geheim-1\"", "password = \"a#b: c#ü\"");
     let settings = read(&text).unwrap().settings;
     let [kim, _] = settings.channels.as_slice() else { panic!("two channels") };
-    assert_eq!(kim.inbox.server.login.password.expose_secret(), "a#b: c#ü");
+    assert_eq!(kim.intake.inbox().unwrap().server.login.password.expose_secret(), "a#b: c#ü");
     let shown = format!("{settings:?}");
     for secret in ["a#b", "praxis@", "KOM_LE", "hrst"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");

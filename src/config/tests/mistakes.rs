@@ -54,7 +54,7 @@ fn a_key_that_does_not_exist() {
         "language = \"de\"",
         "colour = 1",
         "line 1, colour: there is no such key; here are allowed: appservice, channel, database, \
-         encryption, homeserver, language, log, monitoring, sealing, virus_scanner, worker",
+         encryption, homeserver, language, listener, log, monitoring, sealing, virus_scanner, worker",
     );
     check(
         "label = \"KIM\"",
@@ -407,7 +407,7 @@ fn a_pin_is_a_sha_256_fingerprint() {
     let pin = format!("0a:{}", "FF".repeat(31));
     let text = GOOD.replace("port = 995", &format!("port = 995\npin_sha256 = [\"{pin}\"]"));
     let settings = read(&text).unwrap().settings;
-    let trust = &settings.channels.first().unwrap().inbox.server.trust;
+    let trust = &settings.channels.first().unwrap().intake.inbox().unwrap().server.trust;
     let pinned = matches!(trust, ServerTrust::Pins(pins) if *pins == [pin.parse().unwrap()]);
     assert!(pinned, "{trust:?}");
 }
@@ -437,9 +437,12 @@ fn a_server_gets_every_key_it_is_described_by() {
     let text = GOOD.replace("port = 995", "port = 995\ntimeout_seconds = 12");
     let settings = read(&text).unwrap().settings;
     let kim = settings.channels.first().unwrap();
-    assert_eq!(kim.inbox.server.timeouts.silence, Duration::from_secs(12));
+    assert_eq!(kim.intake.inbox().unwrap().server.timeouts.silence, Duration::from_secs(12));
     assert_eq!(kim.outbox.timeouts, Timeouts::default());
-    assert_eq!((kim.inbox.server.port, kim.inbox.server.tls), (995, TlsMode::Implicit));
+    assert_eq!(
+        (kim.intake.inbox().unwrap().server.port, kim.intake.inbox().unwrap().server.tls),
+        (995, TlsMode::Implicit)
+    );
     for name in ["a..b", ".mail.example", "-", "a b", "[::1]"] {
         check(
             "host = \"127.0.0.1\"",
@@ -488,7 +491,7 @@ fn mistakes_are_told_in_german_too() {
         "umstieg.toml enthält 2 Fehler:\n  \
          Zeile 20, channel.inbox.colour: Diesen Schlüssel gibt es nicht. Erlaubt sind hier: \
          after_relay, ca_file, client_cert_file, client_key_file, host, mail_bytes_max, password, \
-         password_env, password_file, pin_sha256, poll_seconds, port, protocol, since, \
+         password_env, password_file, peers, pin_sha256, poll_seconds, port, protocol, recipients, since, \
          timeout_seconds, tls, user\n  \
          Zeile 34, channel.inbox.password: Das fehlt: das Passwort für die Anmeldung; \
          stattdessen geht auch password_file oder password_env"

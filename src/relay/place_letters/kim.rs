@@ -98,7 +98,7 @@ pub(super) async fn place_undecrypted(
     let placing = Placing {
         fingerprint: new.read.fingerprint,
         kept_back: Some(KeptBack::Undecrypted),
-        again_at: Some(now + line.inbox.patience.undecrypted_wait(0)),
+        again_at: Some(now + line.intake.patience().undecrypted_wait(0)),
         ..of_a_notice(id, &channel.name, correspondent, Some(conversation), now)
     };
     let render = |name: &str| posts::notices(name, std::slice::from_ref(&notice));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{MailboxChannel, MailboxPractice, Manner, kim::outer, letter};
+use super::{MailboxChannel, MailboxPractice, Manner, inbox_of, kim::outer, letter};
 
 /// What a Clientmodul says of a mail while its card is locked, and the mail itself.
 fn locked_and_read() -> (Vec<u8>, Vec<u8>) {
@@ -34,7 +34,7 @@ async fn server_of(name: &str, mail: &[u8]) -> Misbehaving {
 
 fn hasty(channel: &mut MailboxChannel) {
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
-    let patience = &mut ctx.channels.values_mut().next().unwrap().inbox.patience;
+    let patience = &mut inbox_of(ctx).patience;
     patience.undecrypted_first = Duration::from_millis(300);
 }
 

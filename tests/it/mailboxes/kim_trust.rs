@@ -10,7 +10,8 @@ use umstieg::{
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
 use super::{
-    MailboxChannel, MailboxPractice, Manner, kim::outer, letter, through_the_gateway::with_mailbox,
+    MailboxChannel, MailboxPractice, Manner, inbox_of, kim::outer, letter,
+    through_the_gateway::with_mailbox,
 };
 use crate::{
     phrases::told,
@@ -159,7 +160,7 @@ async fn kim_15_once_it_is_decrypted_the_letter_comes_and_the_notice_is_replaced
     server.does("LIST", None, Misdeed::Say(b"+OK\r\n1 900\r\n.\r\n".to_vec()));
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
-    let patience = &mut ctx.channels.values_mut().next().unwrap().inbox.patience;
+    let patience = &mut inbox_of(ctx).patience;
     patience.undecrypted_first = Duration::from_millis(300);
     channel.start();
     channel

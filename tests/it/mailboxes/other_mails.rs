@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use umstieg::store::Resolution;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{Clock, DELETES, MailboxChannel, MailboxPractice, Manner, kim::outer, letter};
+use super::{
+    Clock, DELETES, MailboxChannel, MailboxPractice, Manner, inbox_of, kim::outer, letter,
+};
 
 const SINCE: Manner =
     Manner { deletes: false, since: Some("2026-11-24"), patient: false, owned: false };
@@ -104,7 +106,7 @@ async fn has_a_room_of_its_own(second: &[u8]) {
     server.does("RETR", Some("1"), Misdeed::Refuse);
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
-    ctx.channels.values_mut().next().unwrap().inbox.patience.aside_first = Duration::from_secs(3);
+    inbox_of(ctx).patience.aside_first = Duration::from_secs(3);
     channel.start();
     channel.until(|| async { channel.parked().await == 1 }).await.unwrap();
     channel.until(|| async { channel.count("state = 'posted'").await == 1 }).await.unwrap();
@@ -144,7 +146,7 @@ async fn a_mail_that_comes_while_another_one_fails_is_not_older_than_since() {
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, SINCE);
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
     // As in real life, where the first wait is ten seconds.
-    ctx.channels.values_mut().next().unwrap().inbox.patience.first = Duration::from_secs(10);
+    inbox_of(ctx).patience.first = Duration::from_secs(10);
     channel.start();
     let tried = "select count(*) from unfetched_mails where state = 'trying'";
     channel.until(|| async { practice.query(tried).await == "1" }).await.unwrap();
@@ -206,8 +208,7 @@ async fn what_could_not_be_decrypted_comes_once_it_can_be() {
     server.does("TOP", None, outer("klar", "KIM-Mail;Default;V1.0"));
     let mut channel = MailboxChannel::of(&practice, &server, Protocol::Pop3, Manner::default());
     let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
-    ctx.channels.values_mut().next().unwrap().inbox.patience.undecrypted_first =
-        Duration::from_secs(2);
+    inbox_of(ctx).patience.undecrypted_first = Duration::from_secs(2);
     channel.start();
     channel.until(|| async { channel.count("state = 'posted'").await == 1 }).await.unwrap();
     server.holds(&[("1", &decrypted)]);

@@ -183,6 +183,15 @@ impl Mail {
         exim::set_trouble(&self.folder, address, trouble)
     }
 
+    /// From now on Exim delivers mail for a domain, one that ends with `.test`, by LMTP to this port on
+    /// loopback, and tries again every two seconds.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub fn add_door(&self, domain: &str, port: u16) -> Result<()> {
+        exim::add_door(&self.folder, domain, port)
+    }
+
     /// Whether Exim has taken over a mail that is not in its mailbox yet.
     ///
     /// # Errors

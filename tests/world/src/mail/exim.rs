@@ -1,6 +1,9 @@
 //! Exim: mail submission with login, delivery to Dovecot, bounces and delivery reports.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use rustix::process::Signal;
 
@@ -15,6 +18,7 @@ use crate::{
 /// Above the 100 MiB file of the tests, encoded.
 const MESSAGE_MIB_MAX: u32 = 160;
 const TROUBLES: &str = "exim-troubles";
+const DOORS: &str = "exim-doors";
 
 pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> Result<Launch> {
     let run = account.folder(folder.join("exim"))?;
@@ -25,6 +29,7 @@ pub(super) fn launch(folder: &Path, ports: MailPorts, account: &UnixAccount) -> 
     let settings = folder.join("exim.conf");
     write(account, &settings, &settings_text(folder, &run, &exim, ports))?;
     write(account, &folder.join(TROUBLES), "")?;
+    write(account, &folder.join(DOORS), "")?;
     let log = run.join("output.log");
     write(account, &log, "")?;
 
@@ -103,6 +108,15 @@ pub(super) fn set_trouble(
     std::fs::rename(&new, &file).map_err(failed)
 }
 
+/// From now on Exim delivers a domain by LMTP to this port on loopback.
+pub(super) fn add_door(folder: &Path, domain: &str, port: u16) -> Result<()> {
+    let failed = |error| WorldError::io("write the table of doors", error);
+    let mut file =
+        std::fs::OpenOptions::new().append(true).open(folder.join(DOORS)).map_err(failed)?;
+    // In one piece: Exim never reads half a line.
+    file.write_all(format!("{domain}: {port}\n").as_bytes()).map_err(failed)
+}
+
 fn name(trouble: AddressTrouble) -> &'static str {
     match trouble {
         AddressTrouble::TryLater => "try-later",
@@ -115,6 +129,7 @@ fn name(trouble: AddressTrouble) -> &'static str {
 fn settings_text(folder: &Path, run: &Path, exim: &Path, ports: MailPorts) -> String {
     let MailPorts { smtps, smtp_starttls, lmtp, .. } = ports;
     let lookup = format!("lsearch{{{}/{TROUBLES}}}", folder.display());
+    let doors = folder.join(DOORS);
     format!(
         r#"spool_directory = {run}/spool
 exim_path = {exim}
@@ -168,6 +183,12 @@ acl_data:
   accept
 
 begin routers
+doors:
+  driver = manualroute
+  domains = lsearch;{doors}
+  transport = door
+  route_list = * 127.0.0.1
+  self = send
 mailboxes:
   driver = manualroute
   domains = +local_domains
@@ -176,6 +197,11 @@ mailboxes:
   self = send
 
 begin transports
+door:
+  driver = smtp
+  protocol = lmtp
+  port = ${{lookup{{$domain}}lsearch{{{doors}}}}}
+  hosts_try_fastopen =
 dovecot:
   driver = smtp
   protocol = lmtp
@@ -207,6 +233,7 @@ login:
   server_set_id = $auth1
 "#,
         run = run.display(),
+        doors = doors.display(),
         folder = folder.display(),
         exim = exim.display(),
     )
