@@ -192,7 +192,7 @@ pub(crate) fn document(data: &[u8]) {
     let files = [data.to_vec().into()];
     let made = std::panic::catch_unwind(|| document::fax(None, &files, 50, &mut |_| {}));
     match made {
-        Ok(Ok(pdf)) => assert!(!pdf.is_empty()),
+        Ok(Ok(pdf)) => assert!(!pdf.bytes.is_empty()),
         Ok(Err(
             DocumentError::FileType { index }
             | DocumentError::Unreadable { index }

@@ -10,9 +10,11 @@ mod fax;
 mod kim;
 mod kim_user;
 mod number;
+mod refused;
 mod service;
 #[cfg(test)]
 mod tests;
+mod why_not;
 
 use std::{fmt, time::Duration};
 
@@ -20,17 +22,18 @@ pub use entrance::{DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entr
 pub use fax::{
     Blank, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail, FaxMissed,
     FaxMissedCall, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays, FaxReports,
-    FaxSaid, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX, SenderRule, SenderRuleError,
-    Template, TemplateError, proposed_profile, tag_of,
+    FaxSaid, FaxSend, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX, SenderRule,
+    SenderRuleError, Template, TemplateError, proposed_profile, tag_of,
 };
 pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
 pub use number::{Country, CountryError};
 pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
+pub use why_not::WhyNot;
 
 use crate::model::{
-    AddressError, ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter,
-    MailAddress, MessageId, ServiceId, Trust,
+    ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter, MailAddress,
+    MessageId, ServiceId, Trust,
 };
 use fax::Caller;
 
@@ -102,60 +105,6 @@ pub enum Writes {
     OnePdf,
 }
 
-/// Why a letter has no correspondent, or a correspondent cannot be written to.
-///
-/// Says what is wrong without naming a person: it goes to logs and tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WhyNot {
-    #[error("the letter names no sender")]
-    NoSender,
-    #[error("the letter names more than one sender")]
-    SeveralSenders,
-    #[error("the sender is not one of those who may bring faxes on this channel")]
-    SenderNotAllowed,
-    #[error("the correspondent belongs to another kind of channel")]
-    OtherKind,
-    #[error("the fax came without a usable caller's number")]
-    UnknownNumber,
-    #[error("the address is not a KIM address")]
-    NotKim,
-    #[error("the address belongs to another KIM environment than our own")]
-    OtherEnvironment,
-    #[error("the number is not one the numbering plan knows")]
-    NoSuchNumber,
-    #[error("the number is an emergency or short number")]
-    ShortNumber,
-    #[error("the number is charged at a premium")]
-    PremiumNumber,
-    #[error("the number is in a country this channel does not dial")]
-    OtherCountry,
-    #[error("the gateway sends no faxes that come by mail")]
-    GatewayOnlyReceives,
-    #[error("the gateway's address for this number is no mail address")]
-    Address(#[source] AddressError),
-}
-
-impl WhyNot {
-    /// The word for it in SQL and metrics.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::NoSender => "no_sender",
-            Self::SeveralSenders => "several_senders",
-            Self::SenderNotAllowed => "sender_not_allowed",
-            Self::OtherKind => "other_kind",
-            Self::UnknownNumber => "unknown_number",
-            Self::NotKim => "not_kim",
-            Self::OtherEnvironment => "other_environment",
-            Self::NoSuchNumber => "no_such_number",
-            Self::ShortNumber => "short_number",
-            Self::PremiumNumber => "premium_number",
-            Self::OtherCountry => "other_country",
-            Self::GatewayOnlyReceives => "gateway_only_receives",
-            Self::Address(_) => "address",
-        }
-    }
-}
-
 impl Channel {
     pub fn kind(&self) -> ChannelKind {
         match self.dialect {
@@ -195,6 +144,22 @@ impl Channel {
             Caller::Claimed(number) => Some(CallerDoubt::Claimed(number)),
             Caller::Differs { caller, station } => Some(CallerDoubt::Differs { caller, station }),
             Caller::Sure(_) | Caller::Unknown => None,
+        }
+    }
+
+    /// Whether faxes leave here; nothing on a channel that sends none.
+    pub fn fax_send(&self) -> Option<FaxSend> {
+        match &self.dialect {
+            Dialect::Kim(_) => None,
+            Dialect::Fax(profile) => Some(profile.send),
+        }
+    }
+
+    /// Our own fax number, as it stands on paper.
+    pub fn own_number(&self) -> Option<String> {
+        match &self.dialect {
+            Dialect::Kim(_) => None,
+            Dialect::Fax(profile) => Some(number_shown(&profile.number)),
         }
     }
 
@@ -313,6 +278,11 @@ impl Channel {
             Dialect::Fax(profile) => Some(profile.pages_max),
         }
     }
+}
+
+/// A fax number as people group it, with its country: `+49 30 23125999 (DE)`.
+pub fn number_shown(number: &FaxNumber) -> String {
+    number::shown(number)
 }
 
 /// What is doubtful about the number of a fax.

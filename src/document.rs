@@ -2,6 +2,7 @@
 
 mod eols;
 mod fax_pdf;
+mod head;
 mod join;
 mod layout;
 #[cfg(test)]
@@ -15,17 +16,15 @@ mod tiff;
 
 use bytes::Bytes;
 use krilla::{
-    Document, SerializeSettings,
+    SerializeSettings,
     configure::{ConfigurationBuilder, PdfVersion},
-    geom::{PathBuilder, Point},
     page::PageSettings,
-    paint::Stroke,
-    text::{Font, TextDirection},
 };
 
 use serde::{Deserialize, Serialize};
 
-use layout::{LEFT, Layout, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, RULE_BELOW};
+use head::PageHead;
+use layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH};
 
 pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
@@ -45,6 +44,13 @@ pub struct FaxPage {
     pub subject: String,
     pub text: String,
     pub labels: FaxLabels,
+}
+
+/// A document that is ready to be faxed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaxPdf {
+    pub bytes: Vec<u8>,
+    pub pages: u32,
 }
 
 /// The label before each field.
@@ -86,12 +92,14 @@ pub enum DocumentError {
 /// per inch.
 static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 
-/// The one PDF a fax gateway wants (FAX-23): a sheet with the texts, then files, in their order, of
-/// at most `pages_max` pages (and never more than [`PAGES_MAX`]).
+/// The one PDF a fax gateway wants (FAX-23): pages with the text of the sheet, if it has any, then files,
+/// in their order, of at most `pages_max` pages (and never more than [`PAGES_MAX`]).
 ///
-/// PDF pages are copied; PNG and JPEG each get an A4 page, turned as the camera was held. One PDF
-/// without a sheet stays as it is, byte for byte. A file's first bytes say what it is, not its
-/// name. Errors name the file by its index.
+/// Each page has the head of the sheet (FAX-36). Pages of a PDF are made a little smaller for it and fitted
+/// on A4; broad ones lie on their side; PNG and JPEG each get a page, turned as the camera was held. One
+/// PDF stays as it is, byte for byte, without a sheet; and without text if it has form fields or notes,
+/// which would be lost otherwise. A file's first bytes say what it is, not its name. Errors name the file
+/// by its index.
 ///
 /// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening` is
 /// told which file comes next.
@@ -100,9 +108,11 @@ pub fn fax(
     files: &[Bytes],
     pages_max: usize,
     opening: &mut dyn FnMut(usize),
-) -> Result<Vec<u8>, DocumentError> {
-    let cover = sheet.map(letter_pdf).transpose()?;
-    join::join(cover, files, pages_max.min(PAGES_MAX), opening)
+) -> Result<FaxPdf, DocumentError> {
+    let head = sheet.map(PageHead::of);
+    let written = sheet.filter(|sheet| !sheet.text.trim().is_empty());
+    let text = written.map(Layout::of).transpose()?;
+    join::join((head.as_ref(), text), files, pages_max.min(PAGES_MAX), opening)
 }
 
 /// The characters of a text that our faxes cannot show, each once: the font has Latin, Greek,
@@ -111,48 +121,23 @@ pub fn missing_signs(text: &str) -> Vec<char> {
     layout::missing(text)
 }
 
-/// Writes a text onto A4 pages: a line with sender, date and page number on each; number, recipient
-/// and subject on the first. Characters that the font lacks are shown as `□`.
+/// Writes a text onto A4 pages: the head on each; sender, number, date and subject on the first.
+/// Characters that the font lacks are shown as `□`.
 ///
 /// The same sheet gives the same bytes. Errors: [`DocumentError::TooManyPages`] and
 /// [`DocumentError::NotWritten`].
 pub fn letter_pdf(sheet: &FaxPage) -> Result<Vec<u8>, DocumentError> {
-    let layout = Layout::of(sheet)?;
-    // Only an embedded font that is damaged could fail here.
-    let font = Font::new(FONT.into(), 0).ok_or(DocumentError::Empty)?;
-    let mut document = Document::new_with(settings(PdfVersion::Pdf17));
-    for lines in &layout.pages {
-        let mut page = document.start_page_with(a4());
-        let mut surface = page.surface();
-        for line in lines {
-            surface.draw_text(
-                Point::from_xy(line.x, line.y),
-                font.clone(),
-                line.size,
-                &line.text,
-                false,
-                TextDirection::Auto,
-            );
-        }
-        let mut rule = PathBuilder::new();
-        rule.move_to(LEFT, RULE_BELOW);
-        rule.line_to(RIGHT, RULE_BELOW);
-        if let Some(rule) = rule.finish() {
-            surface.set_fill(None);
-            surface.set_stroke(Some(Stroke { width: 0.75, ..Stroke::default() }));
-            surface.draw_path(&rule);
-        }
-        surface.finish();
-        page.finish();
-    }
-    document.finish().map_err(|_| DocumentError::NotWritten)
+    let (head, text) = (PageHead::of(sheet), Layout::of(sheet)?);
+    let made = join::join((Some(&head), Some(text)), &[], PAGES_MAX, &mut |_| {});
+    made.map(|made| made.bytes)
 }
 
 fn settings(version: PdfVersion) -> SerializeSettings {
     // Without a validator every version is a configuration.
     let configuration =
         ConfigurationBuilder::new().with_version(version).finish().unwrap_or_default();
-    SerializeSettings { configuration, ..SerializeSettings::default() }
+    // A fax tells nothing but what is printed (FAX-26): no program, no time, no identifiers.
+    SerializeSettings { configuration, xmp_metadata: false, ..SerializeSettings::default() }
 }
 
 fn a4() -> PageSettings {
@@ -172,8 +157,8 @@ mod tests {
 
     use super::*;
 
-    fn join(cover: Option<Vec<u8>>, files: &[Bytes]) -> Result<Vec<u8>, DocumentError> {
-        join::join(cover, files, PAGES_MAX, &mut |_| {})
+    fn join(cover: Option<&FaxPage>, files: &[Bytes]) -> Result<Vec<u8>, DocumentError> {
+        fax(cover, files, PAGES_MAX, &mut |_| {}).map(|made| made.bytes)
     }
 
     fn sheet() -> FaxPage {
@@ -291,6 +276,31 @@ mod tests {
         assert_eq!(texts.concat().matches("Größe ≥ 5 µg €").count(), 100);
     }
 
+    /// FAX-26: neither what wrote the document nor what an attached file says about itself goes along.
+    #[test]
+    fn fax_26_a_document_has_nothing_that_is_not_printed() {
+        let talkative = sloppy_pdf("", "/Info<</Author(Geheim)/Producer(Geheim)/Title(Geheim)>>");
+        let made = join(Some(&sheet()), &[talkative]).unwrap();
+        let made = String::from_utf8_lossy(&made);
+        for word in ["Geheim", "/Producer", "/Creator", "/Author", "/Title", "Date", "xmpmeta"] {
+            assert!(!made.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn fax_36_pages_of_other_sizes_are_fitted_on_a4_below_the_head() {
+        let broad = sloppy_pdf("", "");
+        let without_text = FaxPage { text: String::new(), ..sheet() };
+        let made = join(Some(&without_text), &[broad, BROAD_PNG]).unwrap();
+        let pdf = Pdf::new(made.clone()).ok().unwrap();
+        for page in pdf.pages().iter() {
+            let (width, height) = page.render_dimensions();
+            assert_eq!((width.round(), height.round()), (595.0, 842.0));
+        }
+        let texts = texts(&made);
+        assert!(texts[0].contains("Seite 1/2") && texts[1].contains("Seite 2/2"), "{texts:?}");
+    }
+
     #[test]
     fn the_same_sheet_gives_the_same_bytes() {
         assert_eq!(letter_pdf(&sheet()).unwrap(), letter_pdf(&sheet()).unwrap());
@@ -298,27 +308,33 @@ mod tests {
 
     #[test]
     fn fax_23_a_text_and_files_leave_as_one_document_in_their_order() {
-        let cover = letter_pdf(&sheet()).unwrap();
         let other = letter_pdf(&FaxPage { text: "Anlage".to_owned(), ..FaxPage::default() });
         let files = [BROAD_PNG, other.unwrap().into(), UPRIGHT_JPEG];
-        let joined = join(Some(cover), &files).unwrap();
+        let joined = join(Some(&sheet()), &files).unwrap();
         let texts = texts(&joined);
         assert_eq!(texts.len(), 6);
         assert!(texts[0].contains("Befund"));
-        assert_eq!(texts[3], "");
-        assert!(texts[4].contains("Anlage"), "{}", texts[4]);
-        assert_eq!(texts[5], "");
+        for (number, text) in texts.iter().enumerate() {
+            assert!(text.contains(&format!("Seite {}/6", number + 1)), "{text}");
+            assert!(text.contains("Praxis Dr. Müller, +49301234567"), "{text}");
+            assert!(text.contains("An +49897654321"), "{text}");
+        }
     }
 
     #[test]
     fn a_single_pdf_leaves_byte_for_byte() {
         let pdf = sloppy_pdf("/Annots[4 0 R]", "");
-        assert_eq!(join(None, std::slice::from_ref(&pdf)), Ok(pdf.to_vec()));
+        let alone = std::slice::from_ref(&pdf);
+        assert_eq!(join(None, alone), Ok(pdf.to_vec()));
+        // What was filled in would be lost.
+        let without_text = FaxPage { text: String::new(), ..sheet() };
+        assert_eq!(join(Some(&without_text), alone), Ok(pdf.to_vec()));
     }
 
     #[test]
     fn links_may_be_lost_and_filled_forms_may_not() {
-        let cover = || Some(letter_pdf(&sheet()).unwrap());
+        let sheet = sheet();
+        let cover = || Some(&sheet);
         let form = join(cover(), &[sloppy_pdf("/Annots[5 0 R 4 0 R]", "")]);
         assert_eq!(form, Err(DocumentError::Annotated { index: 0 }));
         assert!(join(cover(), &[sloppy_pdf("/Annots[5 0 R]", "")]).is_ok());
@@ -377,13 +393,14 @@ mod tests {
 
     #[test]
     fn damaged_images_and_pdfs_are_errors_and_no_panics() {
-        let cover = letter_pdf(&FaxPage::default()).unwrap();
-        for original in [BROAD_PNG, UPRIGHT_JPEG, cover.clone().into()] {
+        let pdf = letter_pdf(&FaxPage::default()).unwrap();
+        let cover = FaxPage { text: "x".to_owned(), ..FaxPage::default() };
+        for original in [BROAD_PNG, UPRIGHT_JPEG, pdf.into()] {
             for at in (0..original.len()).step_by(31) {
                 let mut damaged = original.to_vec();
                 damaged[at] ^= 0x55;
-                _ = join(Some(cover.clone()), &[damaged.into(), original.slice(..at)]);
-                _ = join(Some(cover.clone()), &[original.slice(..at)]);
+                _ = join(Some(&cover), &[damaged.into(), original.slice(..at)]);
+                _ = join(Some(&cover), &[original.slice(..at)]);
             }
         }
     }

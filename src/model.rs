@@ -28,6 +28,7 @@ mod state;
 mod status;
 mod thread;
 mod trust;
+mod why_asked;
 
 pub use account::{AccountSide, AccountTrouble};
 pub use address::{AddressError, FaxNumber, MailAddress};
@@ -66,3 +67,4 @@ pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
 pub use status::{StatusForm, StatusRequest};
 pub use thread::Seen;
 pub use trust::Trust;
+pub use why_asked::WhyAsked;

@@ -11,6 +11,7 @@ mod local_time;
 mod page_phrase;
 mod phrase;
 mod receipt_standing;
+mod sending_phrase;
 mod sentences;
 mod telling;
 mod values;
@@ -31,6 +32,7 @@ pub use help::{
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
 pub use receipt_standing::ReceiptStanding;
+pub use sending_phrase::{HasText, SendingPhrase};
 pub use telling::{Telling, Tells};
 
 use local_time::{date, day, in_germany, time_of_day};
@@ -211,7 +213,6 @@ impl Phrase {
         let time = |at: OffsetDateTime| FluentValue::from(time_of_day(at));
         let nested = |said: &Phrase| FluentValue::from(Phrases::say(language, said));
         match self {
-            Self::OfFax(fax) => fax.id_and_args(language),
             Self::DispatchAcceptedKim { at } => with("dispatch-accepted-kim", "time", time(*at)),
             Self::DispatchAcceptedElsewhere { at, address } => {
                 let values = [("time", time(*at)), ("address", foreign(address))];
@@ -312,7 +313,8 @@ impl Phrase {
             Self::NoCorrespondentAddress => plain("no-correspondent-address"),
             Self::NotAKimAddress => plain("not-a-kim-address"),
             Self::OtherKimEnvironment => plain("other-kim-environment"),
-            Self::NumberNotDialable => plain("number-not-dialable"),
+            Self::OfFax(fax) => fax.id_and_args(language),
+            Self::OfSending(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

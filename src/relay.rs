@@ -58,7 +58,7 @@ pub use devices::{
 };
 pub use directory::{Directory, LISTING_KEPT, LdapProxies, NoListing, look_up};
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
-pub use hand_over::hand_over;
+pub use hand_over::{hand_over, remind_of_faxes};
 pub use hearing::Hearing;
 pub use place_letters::place_letters;
 pub use read_room::read_room;

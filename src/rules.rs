@@ -13,6 +13,7 @@ pub mod audience;
 pub mod commands;
 pub mod delivery;
 pub mod fax_pages;
+pub mod faxing;
 pub mod kim_trust;
 pub mod large_mails;
 pub mod looking;

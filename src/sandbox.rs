@@ -29,7 +29,7 @@ pub use confine::{Confinement, MEMORY_MAX};
 pub use wire::Escape;
 
 use crate::{
-    document::{DocumentError, FaxPage, SOURCE_BYTES_MAX},
+    document::{DocumentError, FaxPage, FaxPdf, SOURCE_BYTES_MAX},
     model::DocumentSight,
 };
 use wire::{Answer, Greeting, Task};
@@ -101,7 +101,8 @@ struct Worker {
 /// What a child did.
 #[derive(Debug)]
 enum Opened {
-    Made(Vec<u8>),
+    /// A document or a picture. Only that of a fax says how many pages it has.
+    Made(FaxPdf),
     Seen(DocumentSight),
 }
 
@@ -164,7 +165,7 @@ impl Sandbox {
         files: &[Bytes],
         pages_max: usize,
         bytes_max: usize,
-    ) -> Result<Vec<u8>, SandboxError> {
+    ) -> Result<FaxPdf, SandboxError> {
         let lengths = files.iter().map(Bytes::len).collect();
         let task = Task::Fax { sheet: sheet.map(Box::new), files: lengths, pages_max, bytes_max };
         self.made(&task, files).await
@@ -197,7 +198,7 @@ impl Sandbox {
     ) -> Result<PagePicture, SandboxError> {
         let bytes_max = PICTURE_BYTES_MAX;
         let task = Task::Picture { file: [file.len()], page, edge, bytes_max };
-        let png = self.made(&task, file_alone(file)?).await?;
+        let png = self.made(&task, file_alone(file)?).await?.bytes;
         // The child may be what a document made of it.
         PagePicture::checked(png).ok_or(SandboxError::Broken { index: Some(0) })
     }
@@ -209,7 +210,7 @@ impl Sandbox {
     /// As of [`Sandbox::picture`].
     pub async fn all_pages(&self, file: &Bytes, bytes_max: usize) -> Result<Vec<u8>, SandboxError> {
         let task = Task::AllPages { file: [file.len()], bytes_max };
-        let pdf = self.made(&task, file_alone(file)?).await?;
+        let pdf = self.made(&task, file_alone(file)?).await?.bytes;
         if pdf.starts_with(b"%PDF-") {
             Ok(pdf)
         } else {
@@ -218,9 +219,9 @@ impl Sandbox {
     }
 
     /// What a child makes, of no more bytes than the task allows.
-    async fn made(&self, task: &Task, files: &[Bytes]) -> Result<Vec<u8>, SandboxError> {
+    async fn made(&self, task: &Task, files: &[Bytes]) -> Result<FaxPdf, SandboxError> {
         match self.open(task, files).await? {
-            Opened::Made(made) if made.len() <= task.bytes_max() => Ok(made),
+            Opened::Made(made) if made.bytes.len() <= task.bytes_max() => Ok(made),
             Opened::Made(_) => Err(DocumentError::TooLarge.into()),
             Opened::Seen(_) => Err(SandboxError::Broken { index: None }),
         }
@@ -330,9 +331,10 @@ impl Worker {
         loop {
             match wire::receive(&mut self.from).await {
                 Ok(Answer::At { index }) => self.at = Some(index),
-                Ok(Answer::Made { bytes }) => {
+                Ok(Answer::Made { bytes, pages }) => {
                     let made = wire::receive_bytes(&mut self.from, bytes, task.bytes_max()).await;
-                    return made.map(Opened::Made).map_err(|_| broken(self.at));
+                    let made = made.map(|bytes| Opened::Made(FaxPdf { bytes, pages }));
+                    return made.map_err(|_| broken(self.at));
                 }
                 Ok(Answer::Seen(sight)) => {
                     return sight.checked().map(Opened::Seen).ok_or_else(|| broken(self.at));

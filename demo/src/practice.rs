@@ -222,7 +222,8 @@ poll_seconds = 1
 [channel.outbox]
 {fax_outbox}
 [channel.fax]
-profile = "generic"
+send = "on"
+profile = "hylafax"
 domain = "{FAX_DOMAIN}"
 number = "{FAX_NUMBER}"
 country = "DE"

@@ -54,7 +54,9 @@ const KIM_THANKS: &str = "Vielen Dank, damit ist der Fall bei uns abgeschlossen.
 
 const FAX_SUBJECT: &str = "Fax empfangen von 030 23125999";
 const FAX_CALLER: &str = "+493023125999";
-const FAX_RECIPIENT: &str = "493023125999@fax.example";
+const FAX_RECIPIENT: &str = "03023125999@fax.example";
+const FAX_TEXT: &str = "     Sender: 030 23125999\n     Seiten: 1\nAnrufe ID 1: 030 23125999\n";
+const FAX_PICTURE: &str = "Fax-Seite-1-von-1.png";
 const FAX_FILE: &str = "fax-0001.pdf";
 const FAX_PAPER: &str = "\
 Pflegedienst Abendstern
@@ -248,10 +250,10 @@ impl<'a> Story<'a> {
     async fn fax_arrives(&self, tale: &mut Tale, letter: &InRoom) -> Result<SeenEvent, DemoError> {
         tale.heading("5. A nursing service sends a fax")?;
         tale.say(
-            "  Its fax gateway makes a mail of it, with the caller's number in the subject:\n",
+            "  Its fax gateway, a HylaFAX, makes a mail of it that names the number that called:\n",
         )?;
         tale.quote(&format!(
-            "From: {FAX_GATEWAY}\nTo: {PRACTICE_FAX}\nSubject: {FAX_SUBJECT}\n\n[{FAX_FILE}, {}]",
+            "From: {FAX_GATEWAY}\nTo: {PRACTICE_FAX}\nSubject: {FAX_SUBJECT}\n\n{FAX_TEXT}\n[{FAX_FILE}, {}]",
             size(&self.fax_pdf)
         ))?;
         let letter_of_gateway = json!({
@@ -259,7 +261,7 @@ impl<'a> Story<'a> {
             "to": PRACTICE_FAX,
             "subject": FAX_SUBJECT,
             "headers": {},
-            "text": "",
+            "text": FAX_TEXT,
             "files": [FAX_FILE],
             "server": self.server(FAX_GATEWAY, FAX_GATEWAY_PASSWORD),
         });
@@ -267,7 +269,9 @@ impl<'a> Story<'a> {
         tale.step("the fax gateway hands it to Exim as a mail", sent).await?;
         let file = tale.step("Anna sees it in a room of its own", self.anna_sees_file(FAX_FILE));
         let file = file.await?;
-        self.quote_room(tale, &[&file]).await?;
+        let picture = tale.step("and its page as a picture", self.anna_sees_file(FAX_PICTURE));
+        let picture = picture.await?;
+        self.quote_room(tale, &[&picture, &file]).await?;
         tale.step(
             "it is the fax, from the caller's number, encrypted, not in the KIM room",
             async {
@@ -313,7 +317,20 @@ impl<'a> Story<'a> {
             expect("words beside the PDF", "", &text_of(&mail))
         })
         .await?;
-        self.anna_is_told(tale, &said, "übergeben um").await
+        self.anna_is_told(tale, &said, "übergeben um").await?;
+        let tag = mail.header_raw("X-FAX-JobTag").unwrap_or_default().trim().to_owned();
+        let report = json!({
+            "from": format!("Fax-Gateway <{FAX_GATEWAY}>"),
+            "to": PRACTICE_FAX,
+            "subject": format!("Fax Auftrag {tag} (1) an 030 23125999 abgeschlossen"),
+            "headers": {},
+            "text": "Ihr Fax Auftrag wurde erfolgreich abgeschlossen.\n\n  Seiten: 2\n",
+            "files": [],
+            "server": self.server(FAX_GATEWAY, FAX_GATEWAY_PASSWORD),
+        });
+        let sent = self.send("fax-report", &report);
+        tale.step("the fax gateway reports that it was sent, two pages", sent).await?;
+        self.anna_is_told(tale, &said, "Als Fax gesendet").await
     }
 
     async fn nobody_read_along(&self, tale: &mut Tale) -> Result<(), DemoError> {

@@ -42,11 +42,44 @@ pub struct FaxProfile {
     pub countries: Vec<Country>,
     /// Which addresses may bring faxes: the From of the gateway (FAX-12).
     pub senders: Vec<SenderRule>,
+    /// Whether faxes leave at all, and which are shown to a person first.
+    pub send: FaxSend,
     pub pages_max: u32,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
     /// How the pages of received faxes are shown.
     pub showing: FaxShowing,
+}
+
+/// Whether faxes leave. A wrong number is a breach of confidence, so the default is that none does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FaxSend {
+    /// What is said in the rooms of the channel stays there.
+    #[default]
+    Off,
+    /// Each fax is shown first, and leaves when a person has confirmed it.
+    Confirm,
+    /// Only a fax whose number is new or not certain is shown first.
+    On,
+}
+
+impl FaxSend {
+    /// In the order in which they let more leave.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Confirm, Self::On];
+
+    /// The word for it in settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Confirm => "confirm",
+            Self::On => "on",
+        }
+    }
+
+    /// The inverse of [`FaxSend::word`].
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|send| send.word() == word)
+    }
 }
 
 impl FaxProfile {
@@ -75,6 +108,10 @@ impl FaxProfile {
     }
 
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
+        // It would ring its own line, which is busy: and a copy would come back as a letter.
+        if *number == self.number {
+            return Err(WhyNot::OwnNumber);
+        }
         number::check_dialable(number, &self.countries)?;
         if !self.form.sends.can {
             return Err(WhyNot::GatewayOnlyReceives);
@@ -139,6 +176,7 @@ impl PartialEq for FaxProfile {
                 profile.pages_max,
                 profile.mail_bytes_max,
                 profile.showing,
+                profile.send,
             )
         };
         plain(self) == plain(other) && code(self) == code(other)
@@ -194,6 +232,7 @@ mod tests {
             country: germany,
             countries: vec![germany, Country::new("AT").unwrap()],
             senders: vec![SenderRule::new("@gateway.example").unwrap()],
+            send: FaxSend::On,
             pages_max: 1,
             mail_bytes_max: 1,
             showing: FaxShowing::default(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use phonenumber::{Mode, PhoneNumber, Type, country, metadata::DATABASE};
 
-use super::WhyNot;
+use super::{WhyNot, refused};
 use crate::model::FaxNumber;
 
 /// A country of the telephone world, by its two letters (ISO 3166-1).
@@ -192,14 +192,18 @@ fn are_one(groups: &[&str], signs: &[Option<Sign>], has_plus: bool) -> bool {
 
 /// Whether a fax may be sent there.
 pub(super) fn check_dialable(number: &FaxNumber, countries: &[Country]) -> Result<(), WhyNot> {
+    // First the rows, which need no plan: an exchange may ring before all digits are dialled.
+    if let Some(why) = refused::why(number) {
+        return Err(why);
+    }
     let number = phonenumber::parse(None, number.as_str()).map_err(|_| WhyNot::NoSuchNumber)?;
-    if is_short(&number) {
-        return Err(WhyNot::ShortNumber);
+    if is_emergency(&number) {
+        return Err(WhyNot::EmergencyNumber);
     }
     if !is_in_plan(&number) {
         return Err(WhyNot::NoSuchNumber);
     }
-    if number.number_type(&DATABASE) == Type::PremiumRate {
+    if matches!(number.number_type(&DATABASE), Type::PremiumRate | Type::SharedCost) {
         return Err(WhyNot::PremiumNumber);
     }
     let is_allowed = countries.iter().any(|country| number.country().id() == Some(country.0));
@@ -239,13 +243,33 @@ fn is_in_plan(number: &PhoneNumber) -> bool {
     number.is_valid() && !(dials_zero && number.national().zeros() > 0)
 }
 
-/// 110, 112, 115, 116 117 and the other short numbers, which some exchanges accept even after a
-/// country code. No German area code begins with 11, and 911 and 999 are emergency calls abroad.
+/// Whether it is no number of a fax, but a short one: some exchanges accept those even after a country
+/// code.
 fn is_short(number: &PhoneNumber) -> bool {
+    let e164 = FaxNumber::new(&number.format().mode(Mode::E164).to_string());
+    let row = e164.ok().and_then(|number| refused::why(&number));
+    is_emergency(number)
+        || matches!(row, Some(WhyNot::EmergencyNumber | WhyNot::ShortNumber))
+        // No German area code begins with 11.
+        || (number.country().code() == 49 && number.national().to_string().starts_with("11"))
+}
+
+/// The emergency calls of most of the world, whatever the country.
+fn is_emergency(number: &PhoneNumber) -> bool {
     const EMERGENCY: [&str; 5] = ["110", "112", "911", "999", "000"];
-    let national = number.national().to_string();
-    let is_german = number.country().code() == 49;
-    EMERGENCY.contains(&national.as_str()) || (is_german && national.starts_with("11"))
+    EMERGENCY.contains(&number.national().to_string().as_str())
+}
+
+/// A number as people group it, with its country: `+49 30 23125999 (DE)`.
+pub(super) fn shown(number: &FaxNumber) -> String {
+    let Ok(parsed) = phonenumber::parse(None, number.as_str()) else {
+        return number.as_str().to_owned();
+    };
+    let grouped = parsed.format().mode(Mode::International).to_string();
+    match parsed.country().id() {
+        Some(country) => format!("{grouped} ({})", country.as_ref()),
+        None => grouped,
+    }
 }
 
 #[cfg(test)]

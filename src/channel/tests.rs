@@ -45,6 +45,7 @@ fn fax() -> Channel {
             SenderRule::new("fax@gateway.example").unwrap(),
             SenderRule::new("@lines.example").unwrap(),
         ],
+        send: FaxSend::On,
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
@@ -215,8 +216,12 @@ fn fax_25_a_number_is_checked_before_it_is_dialled() {
         assert_eq!(fax().recipient(&to), expected.map(mail), "{number}");
     };
     check("+49301234567", Ok("49301234567@gateway.example"));
-    check("+4911011011", Err(WhyNot::ShortNumber));
-    check("+49116117", Err(WhyNot::ShortNumber));
+    check("+4911011011", Err(WhyNot::EmergencyNumber));
+    check("+49116117", Err(WhyNot::EmergencyNumber));
+    check("+49115000", Err(WhyNot::ShortNumber));
+    check("+491805123456", Err(WhyNot::PremiumNumber));
+    check("+870771234567", Err(WhyNot::SatelliteNumber));
+    check("+493011111111", Err(WhyNot::OwnNumber));
     check("+499001234567", Err(WhyNot::PremiumNumber));
     check("+43150100", Err(WhyNot::OtherCountry));
     check("+999123456789", Err(WhyNot::NoSuchNumber));

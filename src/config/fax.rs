@@ -10,7 +10,7 @@ use super::{
     surroundings::SettingsSurroundings,
 };
 use crate::{
-    channel::{Country, FaxForm, FaxProfile, PROFILE_BYTES_MAX, SenderRule},
+    channel::{Country, FaxForm, FaxProfile, FaxSend, PROFILE_BYTES_MAX, SenderRule},
     model::FaxNumber,
     phrases::AdminPhrase,
 };
@@ -66,6 +66,7 @@ pub(super) fn read(
     }
     let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
     let showing = fax_showing::read(section);
+    let send = section.text("send", |text| FaxSend::from_word(text).ok_or_else(send_words));
     section.close();
     let country = country?;
     Some(FaxProfile {
@@ -83,6 +84,7 @@ pub(super) fn read(
         pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
         mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
         showing,
+        send: send.unwrap_or_default(),
     })
 }
 
@@ -103,6 +105,10 @@ fn profile(text: &str, around: &SettingsSurroundings<'_>) -> Result<Arc<FaxForm>
     let content = fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
     let name = path.rsplit('/').next().unwrap_or(path);
     FaxForm::read(name, &content).map(Arc::new).map_err(|error| wrong(error.to_string()))
+}
+
+fn send_words() -> AdminPhrase {
+    AdminPhrase::AllowedForms { names: FaxSend::ALL.map(FaxSend::word).join(", ") }
 }
 
 fn known_profiles() -> AdminPhrase {

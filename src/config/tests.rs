@@ -13,7 +13,7 @@ use toml::de::DeTable;
 
 use super::*;
 use crate::{
-    channel::{Dialect, ThreadBy},
+    channel::{Dialect, FaxSend, ThreadBy},
     model::{ChannelKind, Language, Trust},
     phrases::{AdminPhrase, Tells as _},
     transport::{MailboxProtocol, ServerTrust, Timeouts, TlsMode},
@@ -67,6 +67,8 @@ fn the_example_is_read_with_its_defaults() {
     assert_eq!(fax.outbox.tls, TlsMode::StartTls);
     let Dialect::Fax(profile) = &fax.channel.dialect else { panic!("a fax profile") };
     assert_eq!(profile.countries, [profile.country]);
+    assert_eq!(profile.send, FaxSend::Confirm);
+    assert_eq!(FaxSend::default(), FaxSend::Off, "FAX-25");
 }
 
 fn is_key(text: &str) -> bool {

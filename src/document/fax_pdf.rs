@@ -9,7 +9,7 @@ use super::{DocumentError, raster::Raster};
 const POINTS: f64 = 72.0;
 
 /// A PDF that grows by pages.
-pub(super) struct FaxPdf {
+pub(super) struct PagesPdf {
     pdf: Pdf,
     pages: Vec<Ref>,
     next: Ref,
@@ -19,7 +19,7 @@ const CATALOG: Ref = Ref::new(1);
 const PAGE_TREE: Ref = Ref::new(2);
 const IMAGE: Name<'static> = Name(b"Im0");
 
-impl FaxPdf {
+impl PagesPdf {
     pub(super) fn new() -> Self {
         let mut pdf = Pdf::new();
         pdf.catalog(CATALOG).pages(PAGE_TREE);

@@ -15,11 +15,14 @@ use krilla::{
     geom::{Size, Transform},
     image::Image,
     pdf::PdfDocument,
+    surface::Surface,
+    text::Font,
 };
 
 use super::{
-    DocumentError, a4,
-    layout::{PAGE_HEIGHT, PAGE_WIDTH},
+    DocumentError, FONT, FaxPdf, a4,
+    head::{BELOW_HEAD, PageHead, print_lines},
+    layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH},
     settings,
 };
 
@@ -33,20 +36,19 @@ pub const IMAGE_PIXELS_MAX: u64 = 60_000_000;
 /// White around an image, in points; fax machines do not print to the edge.
 const IMAGE_MARGIN: f32 = 28.35;
 
-/// Makes one PDF of a cover (as [`super::letter_pdf`] writes it) and files; see [`super::fax`].
+/// Makes one PDF of pages of text and of files; see [`super::fax`].
 pub(super) fn join(
-    cover: Option<Vec<u8>>,
+    (head, text): (Option<&PageHead>, Option<Layout>),
     files: &[Bytes],
     pages_max: usize,
     opening: &mut dyn FnMut(usize),
-) -> Result<Vec<u8>, DocumentError> {
+) -> Result<FaxPdf, DocumentError> {
     let total: usize = files.iter().map(Bytes::len).sum();
     if total > SOURCE_BYTES_MAX {
         return Err(DocumentError::TooLarge);
     }
-    let cover = cover.map(|bytes| load(bytes).map_err(|error| error.of(0))).transpose()?;
     let mut sources = Vec::with_capacity(files.len().min(pages_max));
-    let mut pages = cover.as_ref().map_or(0, |pdf| pdf.pages().len());
+    let mut pages = text.as_ref().map_or(0, |text| text.pages.len());
     for (index, file) in files.iter().enumerate() {
         opening(index);
         let source = SourceFile::read(index, file)?;
@@ -59,40 +61,124 @@ pub(super) fn join(
     if pages > pages_max {
         return Err(DocumentError::TooManyPages { pages, pages_max });
     }
-    if let (None, [SourceFile::Pdf(_)], [only]) = (&cover, sources.as_slice(), files) {
-        return Ok(only.to_vec());
+    if let (None, [SourceFile::Pdf(pdf)], [only]) = (&text, sources.as_slice(), files)
+        && (head.is_none() || pdf.pages().iter().any(has_annotations))
+    {
+        return Ok(FaxPdf { bytes: only.to_vec(), pages: number(pages) });
     }
-
-    let is_new = |pdf: &Pdf| pdf.version() > SourceVersion::Pdf17;
-    let needs_new =
-        sources.iter().any(|source| matches!(source, SourceFile::Pdf(pdf) if is_new(pdf)));
-    let version = if needs_new { PdfVersion::Pdf20 } else { PdfVersion::Pdf17 };
-    let mut document = Document::new_with(settings(version));
-    if let Some(cover) = cover {
-        copy(&mut document, Arc::new(cover));
+    let mut sheets = Sheets::new(head, pages, &sources)?;
+    for lines in text.iter().flat_map(|text| &text.pages) {
+        sheets.add(|surface, font| print_lines(surface, font, lines));
     }
-    let mut images = Vec::new();
     for (index, source) in sources.into_iter().enumerate() {
         opening(index);
+        sheets.add_file(index, source)?;
+    }
+    sheets.finish()
+}
+
+fn number(pages: usize) -> u32 {
+    u32::try_from(pages).unwrap_or(u32::MAX)
+}
+
+/// The pages of a fax, one after the other.
+struct Sheets<'a> {
+    document: Document,
+    font: Font,
+    head: Option<&'a PageHead>,
+    /// How many there are, and will be.
+    at: usize,
+    count: usize,
+    images: Vec<(usize, Image)>,
+}
+
+impl<'a> Sheets<'a> {
+    fn new(
+        head: Option<&'a PageHead>,
+        count: usize,
+        sources: &[SourceFile],
+    ) -> Result<Self, DocumentError> {
+        let is_new = |pdf: &Pdf| pdf.version() > SourceVersion::Pdf17;
+        let needs_new =
+            sources.iter().any(|source| matches!(source, SourceFile::Pdf(pdf) if is_new(pdf)));
+        let version = if needs_new { PdfVersion::Pdf20 } else { PdfVersion::Pdf17 };
+        Ok(Self {
+            document: Document::new_with(settings(version)),
+            // Only an embedded font that is damaged could fail here.
+            font: Font::new(FONT.into(), 0).ok_or(DocumentError::NotWritten)?,
+            head,
+            at: 0,
+            count,
+            images: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, print: impl FnOnce(&mut Surface<'_>, &Font)) {
+        self.at += 1;
+        let mut page = self.document.start_page_with(a4());
+        let mut surface = page.surface();
+        print(&mut surface, &self.font);
+        if let Some(head) = self.head {
+            head.print(&mut surface, &self.font, (self.at, self.count));
+        }
+        surface.finish();
+        page.finish();
+    }
+
+    fn add_file(&mut self, index: usize, source: SourceFile) -> Result<(), DocumentError> {
+        let unreadable = || DocumentError::Unreadable { index };
         match source {
             SourceFile::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
-                return Err(DocumentError::Annotated { index });
+                Err(DocumentError::Annotated { index })
             }
-            SourceFile::Pdf(pdf) => copy(&mut document, Arc::new(pdf)),
+            SourceFile::Pdf(pdf) => {
+                let sizes: Vec<(f32, f32)> =
+                    pdf.pages().iter().map(|page| page.render_dimensions()).collect();
+                let pdf = PdfDocument::new(Arc::new(pdf));
+                let room = PageArea::of_page(self.head.is_some());
+                for (page, size) in sizes.into_iter().enumerate() {
+                    let turn = ImageTurn::None.upright(size.0, size.1);
+                    let fitted = room.fit(size, turn).ok_or_else(unreadable)?;
+                    self.add(|surface, _| {
+                        surface.push_transform(&fitted.transform);
+                        surface.draw_pdf_page(&pdf, fitted.size, page);
+                        surface.pop();
+                    });
+                }
+                Ok(())
+            }
             SourceFile::Image(picture) => {
-                let (image, turn) = picture.open().ok_or(DocumentError::Unreadable { index })?;
-                images.push((index, image.clone()));
-                place(&mut document, image, turn);
+                let (image, turn) = picture.open().ok_or_else(unreadable)?;
+                self.images.push((index, image.clone()));
+                let (width, height) = image.size();
+                #[expect(clippy::cast_precision_loss, reason = "a pixel more or less is not seen")]
+                let size = (width as f32, height as f32);
+                let turn = turn.upright(size.0, size.1);
+                let room = PageArea::of_image(self.head.is_some());
+                let fitted = room.fit(size, turn).ok_or_else(unreadable)?;
+                self.add(|surface, _| {
+                    surface.push_transform(&fitted.transform);
+                    surface.draw_image(image, fitted.size);
+                    surface.pop();
+                });
+                Ok(())
             }
         }
     }
-    document.finish().map_err(|error| match error {
-        KrillaError::Image(broken, ..) => images
-            .into_iter()
-            .find(|(_, image)| *image == broken)
-            .map_or(DocumentError::NotWritten, |(index, _)| DocumentError::Unreadable { index }),
-        _ => DocumentError::NotWritten,
-    })
+
+    fn finish(self) -> Result<FaxPdf, DocumentError> {
+        let Self { document, images, count, .. } = self;
+        let bytes = document.finish().map_err(|error| match error {
+            KrillaError::Image(broken, ..) => images
+                .into_iter()
+                .find(|(_, image)| *image == broken)
+                .map_or(DocumentError::NotWritten, |(index, _)| DocumentError::Unreadable {
+                    index,
+                }),
+            _ => DocumentError::NotWritten,
+        })?;
+        Ok(FaxPdf { bytes, pages: number(count) })
+    }
 }
 
 enum SourceFile {
@@ -169,11 +255,6 @@ fn load(bytes: Vec<u8>) -> Result<Pdf, LoadError> {
     }
 }
 
-fn copy(document: &mut Document, pdf: Arc<Pdf>) {
-    let indices: Vec<usize> = (0..pdf.pages().len()).collect();
-    document.embed_pdf_pages(&PdfDocument::new(pdf), &indices);
-}
-
 /// Whether something printable lies on top of the page: a filled form, a stamp, a note. Links print
 /// nothing themselves.
 fn has_annotations(page: &Page<'_>) -> bool {
@@ -184,36 +265,57 @@ fn has_annotations(page: &Page<'_>) -> bool {
     })
 }
 
-/// The image as large as the page allows, in its middle, on its side if that makes it larger.
-fn place(document: &mut Document, image: Image, turn: ImageTurn) {
-    let (width, height) = image.size();
-    #[expect(clippy::cast_precision_loss, reason = "a pixel more or less is not seen")]
-    let (width, height) = (width as f32, height as f32);
-    let turn = turn.upright(width, height);
-    let (shown_width, shown_height) = match turn {
-        ImageTurn::None | ImageTurn::Half => (width, height),
-        ImageTurn::Right | ImageTurn::Left => (height, width),
-    };
-    let room = (PAGE_WIDTH - 2.0 * IMAGE_MARGIN, PAGE_HEIGHT - 2.0 * IMAGE_MARGIN);
-    let scale = (room.0 / shown_width).min(room.1 / shown_height);
-    let (w, h) = (shown_width * scale, shown_height * scale);
-    let (x, y) = ((PAGE_WIDTH - w) / 2.0, (PAGE_HEIGHT - h) / 2.0);
-    // The directions of the image's own axes on the page, and the position of its corner.
-    let transform = match turn {
-        ImageTurn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
-        ImageTurn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
-        ImageTurn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
-        ImageTurn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
-    };
-    let mut page = document.start_page_with(a4());
-    let mut surface = page.surface();
-    surface.push_transform(&transform);
-    if let Some(size) = Size::from_wh(width * scale, height * scale) {
-        surface.draw_image(image, size);
+/// Where on a page something is printed.
+struct PageArea {
+    left: f32,
+    top: f32,
+    width: f32,
+    height: f32,
+}
+
+impl PageArea {
+    /// For a page of a document, which has a margin of its own.
+    fn of_page(has_head: bool) -> Self {
+        let top = if has_head { BELOW_HEAD } else { 0.0 };
+        Self { left: 0.0, top, width: PAGE_WIDTH, height: PAGE_HEIGHT - top }
     }
-    surface.pop();
-    surface.finish();
-    page.finish();
+
+    fn of_image(has_head: bool) -> Self {
+        let top = if has_head { BELOW_HEAD } else { IMAGE_MARGIN };
+        Self {
+            left: IMAGE_MARGIN,
+            top,
+            width: PAGE_WIDTH - 2.0 * IMAGE_MARGIN,
+            height: PAGE_HEIGHT - IMAGE_MARGIN - top,
+        }
+    }
+
+    /// Something of this size, turned, as large as there is room for, in the middle. Nothing for a size
+    /// that is none: documents say what they like.
+    fn fit(&self, (width, height): (f32, f32), turn: ImageTurn) -> Option<Fitted> {
+        let (shown_width, shown_height) = match turn {
+            ImageTurn::None | ImageTurn::Half => (width, height),
+            ImageTurn::Right | ImageTurn::Left => (height, width),
+        };
+        let scale = (self.width / shown_width).min(self.height / shown_height);
+        let (w, h) = (shown_width * scale, shown_height * scale);
+        let x = self.left + (self.width - w) / 2.0;
+        let y = self.top + (self.height - h) / 2.0;
+        // The directions of the thing's own axes on the page, and the position of its corner.
+        let transform = match turn {
+            ImageTurn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
+            ImageTurn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
+            ImageTurn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
+            ImageTurn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
+        };
+        let size = Size::from_wh(width * scale, height * scale)?;
+        (scale.is_finite() && scale > 0.0).then_some(Fitted { transform, size })
+    }
+}
+
+struct Fitted {
+    transform: Transform,
+    size: Size,
 }
 
 /// How far an image has to be turned, clockwise.

@@ -21,16 +21,20 @@ pub(super) const PAGE_HEIGHT: f32 = 841.89;
 pub(super) const LEFT: f32 = 56.7;
 pub(super) const RIGHT: f32 = PAGE_WIDTH - 56.7;
 
-const HEAD_BASELINE: f32 = 42.0;
-/// The line under the head of each page.
-pub(super) const RULE_BELOW: f32 = 48.0;
-const FIRST_BASELINE: f32 = 70.0;
+/// Below the head of each page.
+const FIRST_BASELINE: f32 = 72.0;
 const LAST_BASELINE: f32 = PAGE_HEIGHT - 56.7;
 
 /// Readable on a coarse fax (204 by 98 dots per inch) without trouble.
 const TEXT_SIZE: f32 = 11.0;
-const HEAD_SIZE: f32 = 9.0;
 const LINE_HEIGHT: f32 = 15.0;
+
+/// Space between two columns of a table that was written with tabs.
+const COLUMN_GAP: f32 = 14.0;
+
+/// Rows that are measured together, and the most columns.
+const ROWS_MAX: usize = 500;
+const COLUMNS_MAX: usize = 30;
 
 /// Where the fields of the first page start, after their labels.
 const FIELDS_LEFT: f32 = LEFT + 85.0;
@@ -41,7 +45,7 @@ const MISSING: char = '□';
 /// How many missing characters are named.
 const MISSING_NAMED_MAX: usize = 12;
 
-/// Each page with its lines, the head included.
+/// Each page with its lines, without its head.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) pages: Vec<Vec<TextLine>>,
@@ -66,7 +70,6 @@ impl Layout {
             let count = PAGES_MAX + pages.surplus;
             return Err(DocumentError::TooManyPages { pages: count, pages_max: PAGES_MAX });
         }
-        pages.heads(&Ruler::new(&font, HEAD_SIZE), sheet);
         Ok(Self { pages: pages.pages })
     }
 }
@@ -113,31 +116,57 @@ impl Pages {
     }
 
     fn text(&mut self, ruler: &Ruler<'_>, text: &str) {
-        // One paragraph at a time: a hostile text ends at the limit, not in memory.
-        for paragraph in text.trim_end().split('\n') {
-            let paragraph = ruler.printable(paragraph.trim_end());
-            for line in ruler.wrap(&paragraph, RIGHT - LEFT) {
-                self.start_page_if_full();
-                self.place(LEFT, TEXT_SIZE, line);
-                self.next += LINE_HEIGHT;
+        // A few lines at a time: a hostile text ends at the limit, not in memory.
+        let mut lines = text.trim_end().split('\n').map(str::trim_end).peekable();
+        while let Some(line) = lines.next() {
+            if !line.contains('\t') {
+                self.paragraph(ruler, line);
+                continue;
+            }
+            let mut rows = vec![line];
+            while rows.len() < ROWS_MAX {
+                let Some(row) = lines.next_if(|line| line.contains('\t')) else { break };
+                rows.push(row);
+            }
+            let columns = ruler.columns(&rows);
+            for row in rows {
+                match &columns {
+                    Some(columns) => self.row(ruler, row, columns),
+                    None => self.paragraph(ruler, row),
+                }
             }
         }
     }
 
-    fn heads(&mut self, ruler: &Ruler<'_>, sheet: &FaxPage) {
-        let parts = [&sheet.sender, &sheet.sender_number, &sheet.date];
-        let parts: Vec<&str> =
-            parts.into_iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
-        let from = ruler.printable(&parts.join("  |  "));
-        let count = self.pages.len();
-        for (index, page) in self.pages.iter_mut().enumerate() {
-            let number = format!("{} {}/{count}", sheet.labels.page, index + 1);
-            let number = ruler.printable(number.trim());
-            let x = RIGHT - ruler.width(&number);
-            let from = ruler.wrap(&from, x - LEFT - 10.0).into_iter().next().unwrap_or_default();
-            page.push(TextLine { x: LEFT, y: HEAD_BASELINE, size: HEAD_SIZE, text: from });
-            page.push(TextLine { x, y: HEAD_BASELINE, size: HEAD_SIZE, text: number });
+    fn paragraph(&mut self, ruler: &Ruler<'_>, paragraph: &str) {
+        let lines = ruler.wrap(&ruler.printable(paragraph), RIGHT - LEFT);
+        let count = lines.len();
+        for (index, line) in lines.into_iter().enumerate() {
+            self.start_page_if_full();
+            // Neither the first nor the last line of a paragraph stands alone on a page. Three lines stay
+            // together: either way one of them would.
+            let behind = match index {
+                0 if count <= 3 => count - 1,
+                0 => 1,
+                _ if index + 2 == count => 1,
+                _ => 0,
+            };
+            let places = (0..behind).fold(self.next, |next, _| next + LINE_HEIGHT);
+            if places > LAST_BASELINE {
+                self.start_page();
+            }
+            self.place(LEFT, TEXT_SIZE, line);
+            self.next += LINE_HEIGHT;
         }
+    }
+
+    /// A row of a table: each cell in its column, whatever stands in the others.
+    fn row(&mut self, ruler: &Ruler<'_>, row: &str, columns: &[f32]) {
+        self.start_page_if_full();
+        for (cell, x) in row.split('\t').zip(columns) {
+            self.place(*x, TEXT_SIZE, ruler.printable(cell.trim()));
+        }
+        self.next += LINE_HEIGHT;
     }
 
     fn place(&mut self, x: f32, size: f32, text: String) {
@@ -157,13 +186,17 @@ impl Pages {
 
     fn start_page_if_full(&mut self) {
         if self.next > LAST_BASELINE {
-            if self.pages.len() < PAGES_MAX {
-                self.pages.push(Vec::new());
-            } else {
-                self.surplus += 1;
-            }
-            self.next = FIRST_BASELINE;
+            self.start_page();
         }
+    }
+
+    fn start_page(&mut self) {
+        if self.pages.len() < PAGES_MAX {
+            self.pages.push(Vec::new());
+        } else {
+            self.surplus += 1;
+        }
+        self.next = FIRST_BASELINE;
     }
 }
 
@@ -194,13 +227,13 @@ pub(super) fn missing(text: &str) -> Vec<char> {
 }
 
 /// Knows the font: its characters, and their widths at one size.
-struct Ruler<'a> {
+pub(super) struct Ruler<'a> {
     charmap: Charmap<'a>,
     metrics: GlyphMetrics<'a>,
 }
 
 impl<'a> Ruler<'a> {
-    fn new(font: &FontRef<'a>, size: f32) -> Self {
+    pub(super) fn new(font: &FontRef<'a>, size: f32) -> Self {
         Self {
             charmap: font.charmap(),
             metrics: font.glyph_metrics(Size::new(size), LocationRef::default()),
@@ -209,7 +242,7 @@ impl<'a> Ruler<'a> {
 
     /// The text as it can be printed: tabs as blanks, missing characters as `□`, and without
     /// characters that have no shape.
-    fn printable(&self, text: &str) -> String {
+    pub(super) fn printable(&self, text: &str) -> String {
         let mut printable = String::with_capacity(text.len());
         for c in text.chars() {
             match self.print(c) {
@@ -242,7 +275,7 @@ impl<'a> Ruler<'a> {
         }
     }
 
-    fn width(&self, text: &str) -> f32 {
+    pub(super) fn width(&self, text: &str) -> f32 {
         text.chars().map(|c| self.advance(c)).sum()
     }
 
@@ -250,9 +283,32 @@ impl<'a> Ruler<'a> {
         self.charmap.map(c).and_then(|glyph| self.metrics.advance_width(glyph)).unwrap_or(0.0)
     }
 
+    /// Where the columns of a table begin, so that no cell reaches into the next. Nothing if they do not
+    /// fit on a page: its rows are wrapped like text then.
+    fn columns(&self, rows: &[&str]) -> Option<Vec<f32>> {
+        let mut widths: Vec<f32> = Vec::new();
+        for (place, cell) in rows.iter().flat_map(|row| row.split('\t').enumerate()) {
+            if place >= COLUMNS_MAX {
+                return None;
+            }
+            let width = self.width(&self.printable(cell.trim()));
+            match widths.get_mut(place) {
+                Some(widest) => *widest = widest.max(width),
+                None => widths.push(width),
+            }
+        }
+        let mut end = LEFT;
+        let mut columns = Vec::with_capacity(widths.len());
+        for width in widths {
+            columns.push(end);
+            end += width + COLUMN_GAP;
+        }
+        (end - COLUMN_GAP <= RIGHT).then_some(columns)
+    }
+
     /// Breaks one paragraph into lines of at most `width`, at blanks if there are any. An empty
     /// paragraph is one empty line.
-    fn wrap(&self, paragraph: &str, width: f32) -> Vec<String> {
+    pub(super) fn wrap(&self, paragraph: &str, width: f32) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
         let mut line_width = 0.0;
@@ -317,7 +373,7 @@ mod tests {
 
     #[test]
     fn what_the_font_lacks_is_seen_as_missing() {
-        assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}"), ["Größe ≥ 5 µg → ok    😀 □ □"]);
+        assert_eq!(lines("Größe ≥ 5 µg → ok\t😀 漢 👍🏽\u{FE0F}"), ["Größe ≥ 5 µg → ok", "😀 □ □"]);
         assert_eq!(lines("5\u{96}10 mg\0"), ["5□10 mg□"]);
     }
 
@@ -354,13 +410,46 @@ mod tests {
     }
 
     #[test]
-    fn every_page_has_its_number_and_no_line_below_the_margin() {
+    fn no_line_stands_below_the_margin() {
         let layout = Layout::of(&sheet(&"Zeile\n".repeat(120))).unwrap();
         assert_eq!(layout.pages.len(), 3);
-        for (index, page) in layout.pages.iter().enumerate() {
-            let number = format!("{}/3", index + 1);
-            assert!(page.iter().any(|line| line.text == number), "{number}");
-            assert!(page.iter().all(|line| line.y <= LAST_BASELINE));
+        for page in &layout.pages {
+            assert!(page.iter().all(|line| (FIRST_BASELINE..=LAST_BASELINE).contains(&line.y)));
+        }
+    }
+
+    /// The columns of a table stand below each other, however wide a cell is: a value that slips into the
+    /// next column is read as another one's.
+    #[test]
+    fn tabs_make_columns() {
+        let table = "Wert\tEinheit\tNorm\nHb\tg/dl\t12–16\nErythrozyten im Blut\tMio/µl\t4–5";
+        let layout = Layout::of(&sheet(table)).unwrap();
+        let columns = |row: usize| -> Vec<f32> {
+            layout.pages[0].iter().skip(row * 3).take(3).map(|line| line.x).collect()
+        };
+        assert_eq!(layout.pages[0].len(), 9);
+        assert_eq!((columns(1), columns(2)), (columns(0), columns(0)));
+        // What does not fit is wrapped like every text.
+        let wide = format!("{}\tEnde", "Wort ".repeat(40));
+        assert!(lines(&wide).len() > 1 && lines(&wide).concat().ends_with("Ende"));
+        let tabs = lines(&"\tx".repeat(COLUMNS_MAX + 1));
+        assert_eq!(tabs.concat().matches('x').count(), COLUMNS_MAX + 1);
+    }
+
+    /// Wherever the page ends, no line of a paragraph stands alone.
+    #[test]
+    fn a_page_never_ends_within_a_pair_of_lines() {
+        let paragraph =
+            "Die Patientin wurde heute stationär aufgenommen und untersucht. ".repeat(3);
+        let count = lines(&paragraph).len();
+        assert!(count >= 3);
+        for above in 30..50 {
+            let text = format!("{}{paragraph}", "x\n".repeat(above));
+            let layout = Layout::of(&sheet(&text)).unwrap();
+            let last: usize = layout.pages.get(1).map_or(count, Vec::len);
+            let shown = last.min(count);
+            let is_whole = layout.pages.len() == 1 || shown == count;
+            assert!(is_whole || (shown >= 2 && count - shown >= 2), "{above}: {shown} of {count}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::{
     DocumentError,
-    fax_pdf::FaxPdf,
+    fax_pdf::PagesPdf,
     pdf_page::{self, PdfPages},
     pixels::{PICTURE_PIXELS_MAX, picture_size},
     strips::{self, DecodedPage},
@@ -156,7 +156,7 @@ pub fn all_pages(file: &[u8]) -> Result<Vec<u8>, DocumentError> {
         return Err(DocumentError::FileType { index: 0 });
     }
     let (pages, _) = whole_tiff(file).map_err(unreadable)?;
-    let mut pdf = FaxPdf::new();
+    let mut pdf = PagesPdf::new();
     for page in &pages {
         pdf.add(&strips::decode_page(file, page).raster, page.per_inch)?;
     }

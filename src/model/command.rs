@@ -23,6 +23,8 @@ pub enum RoomCommand {
     Trust,
     /// A fax number is right: answers may go there.
     Confirm,
+    /// A fax that was shown may leave as it was shown.
+    SendFax,
     /// Show a letter that KIM does not vouch for.
     Release,
     /// Send the receipt that a letter asks for.
@@ -62,7 +64,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 9] = [
+pub static COMMANDS: [CommandRow; 10] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -110,6 +112,14 @@ pub static COMMANDS: [CommandRow; 9] = [
         may_ask: MayAsk::Speakers,
         takes: Takes::Nothing,
         help: "command-confirm",
+    },
+    CommandRow {
+        command: RoomCommand::SendFax,
+        german: &["faxen"],
+        english: &["fax"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-send-fax",
     },
     CommandRow {
         command: RoomCommand::Release,

@@ -110,8 +110,11 @@ states! {
         Waiting = "waiting" => [HandingOver, Delivered, Read, Discarded, Failed, Withdrawn],
         /// An attempt is under way; nothing of the body has left yet.
         HandingOver = "handing_over" => [
-            SendingBody, Waiting, Delivered, Read, Discarded, Failed, Withdrawn,
+            SendingBody, Waiting, Previewed, Delivered, Read, Discarded, Failed, Withdrawn,
         ],
+        /// A fax that was shown to its room as it would leave, and waits until a person confirms it.
+        /// It leaves by no time that passes. A report may speak of an earlier attempt.
+        Previewed = "previewed" => [Waiting, Delivered, Read, Discarded, Failed, Withdrawn],
         /// An attempt is under way and the body may have left: after a crash here only the server
         /// knows.
         SendingBody = "sending_body" => [Accepted, Waiting, Failed, Unclear],
@@ -158,6 +161,7 @@ impl DeliveryState {
             Self::Collecting
             | Self::Waiting
             | Self::HandingOver
+            | Self::Previewed
             | Self::SendingBody
             | Self::Accepted
             | Self::Failed
@@ -170,11 +174,16 @@ impl DeliveryState {
     pub fn surely_stayed_here(self) -> bool {
         matches!(
             self,
-            Self::Collecting | Self::Waiting | Self::HandingOver | Self::Failed | Self::Withdrawn
+            Self::Collecting
+                | Self::Waiting
+                | Self::HandingOver
+                | Self::Previewed
+                | Self::Failed
+                | Self::Withdrawn
         )
     }
 
-    /// Whether no attempt is to come or under way.
+    /// Whether no attempt is to come or under way. For a fax that waits to be confirmed, none is.
     pub fn is_settled(self) -> bool {
         !matches!(self, Self::Collecting | Self::Waiting | Self::HandingOver | Self::SendingBody)
     }
@@ -242,7 +251,9 @@ mod tests {
             lines(dispatches),
             "collecting: waiting failed withdrawn\n\
              waiting: handing_over delivered read discarded failed withdrawn\n\
-             handing_over: sending_body waiting delivered read discarded failed withdrawn\n\
+             handing_over: sending_body waiting previewed delivered read discarded failed \
+             withdrawn\n\
+             previewed: waiting delivered read discarded failed withdrawn\n\
              sending_body: accepted waiting failed unclear\n\
              accepted: delayed relayed delivered read discarded undelivered contradicted\n\
              delayed: relayed delivered read discarded undelivered contradicted\n\

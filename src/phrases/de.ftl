@@ -121,7 +121,48 @@ fax-too-long = Dieses Fax ist mit { $pages } Seiten zu lang und bleibt im Raum: 
 no-correspondent-address = Diese Nachricht bleibt im Raum: Zu diesem Vorgang ist keine Adresse bekannt, an die eine Antwort gehen könnte. Bitte wählen Sie einen anderen Weg.
 not-a-kim-address = Diese Nachricht bleibt im Raum: Die Adresse der Gegenseite ist keine KIM-Adresse, und KIM stellt nur an KIM-Adressen zu. Bitte wählen Sie einen anderen Weg.
 other-kim-environment = Diese Nachricht bleibt im Raum: Test- und Echtbetrieb von KIM sind getrennt, und die Adresse der Gegenseite gehört zum anderen. Bitte wählen Sie einen anderen Weg.
-number-not-dialable = Diese Nachricht bleibt im Raum: Diese Faxnummer darf nicht angewählt werden (ungültig, Notruf, Kurzwahl, kostenpflichtig oder Ausland). Bitte prüfen Sie die Nummer oder wenden Sie sich an Ihre Systemverwaltung.
+fax-off = Diese Nachricht bleibt im Raum: Auf diesem Anschluss verschickt Umstieg keine Faxe. Bitte antworten Sie auf einem anderen Weg oder bitten Sie Ihre Systemverwaltung, das Faxen einzuschalten.
+fax-emergency-number = Diese Nachricht bleibt im Raum: Das ist eine Notruf- oder Bereitschaftsnummer, und dorthin geht kein Fax. Im Notfall rufen Sie bitte dort an; für ein Fax erfragen Sie bitte die richtige Nummer.
+fax-short-number = Diese Nachricht bleibt im Raum: Das ist eine Kurzwahlnummer, und dorthin geht kein Fax. Bitte erfragen Sie die vollständige Faxnummer mit Vorwahl.
+fax-premium-number = Diese Nachricht bleibt im Raum: Diese Nummer kostet einen besonderen Preis, und Umstieg wählt sie nicht. Bitte erfragen Sie eine Faxnummer mit gewöhnlicher Vorwahl.
+fax-satellite-number = Diese Nachricht bleibt im Raum: Das ist die Nummer eines Satellitentelefons, und Umstieg wählt sie nicht. Bitte wählen Sie einen anderen Weg.
+fax-own-number = Diese Nachricht bleibt im Raum: Das ist Ihre eigene Faxnummer; das Fax käme zu Ihnen zurück. Bitte suchen Sie die Nummer auf dem Fax und wählen Sie einen anderen Weg.
+fax-other-country = Diese Nachricht bleibt im Raum: Die Nummer liegt in einem Land, in das von hier aus nicht gefaxt werden darf. Bitte prüfen Sie die Nummer oder bitten Sie Ihre Systemverwaltung, das Land freizugeben.
+fax-no-such-number = Diese Nachricht bleibt im Raum: Eine solche Faxnummer gibt es nicht. Bitte prüfen Sie die Nummer auf dem Fax und wählen Sie einen anderen Weg.
+fax-preview =
+    Noch nicht abgeschickt: Bitte prüfen Sie dieses Fax. So ginge es hinaus:
+    Nummer: { $number }
+    Umfang: { $pages ->
+        [one] eine Seite
+       *[other] { $pages } Seiten
+    }{ $text ->
+        [yes] , Ihr Text
+       *[no] {""}
+    }{ $files ->
+        [0] {""}
+        [one] , eine Datei
+       *[other] , { $files } Dateien
+    }
+    Warum Sie gefragt werden: { $why ->
+        [claimed] Die Nummer nennt nur das Faxgerät, von dem das Fax kam; der Fax-Dienst bestätigt sie nicht.
+        [differs] Das Faxgerät nennt sich anders, als der Fax-Dienst sagt.
+        [new] An diese Nummer ging von hier noch kein bestätigtes Fax.
+       *[always] Auf diesem Anschluss wird jedes Fax bestätigt.
+    }
+    Ein Fax kommt als Papier an und lässt sich nicht zurückholen. Stimmen Nummer und Seiten, schreiben Sie !faxen als Antwort auf diese Meldung. Sonst löschen oder ändern Sie Ihre Nachricht; nach einer Änderung kommt eine neue Vorschau.
+fax-preview-file = Vorschau-Fax.pdf
+fax-preview-too-large = Dieses Fax ist nicht abgeschickt worden: Es muss vorher bestätigt werden, und seine Vorschau ist größer, als der Chat-Server annimmt. Bitte schicken Sie weniger oder kleinere Dateien.
+fax-waits = Dieses Fax ist noch nicht abgeschickt: Es wartet darauf, dass jemand seine Vorschau mit !faxen beantwortet. Von selbst geht es nicht hinaus. Soll es nicht mehr hinaus, löschen Sie bitte die Nachricht.
+fax-confirmed = { $member } hat dieses Fax bestätigt; es wird jetzt verschickt.
+fax-confirmed-before = Dieses Fax ist schon von { $member } bestätigt und wird verschickt. Sie müssen nichts tun.
+fax-nothing-to-send = Hier wartet kein Fax auf eine Bestätigung. Bitte beantworten Sie mit !faxen die Vorschau eines Faxes oder die Nachricht, die gefaxt werden soll.
+fax-send-answers-preview = Es ist nicht zu erkennen, welches Fax gemeint ist; abgeschickt ist nichts. Bitte schreiben Sie !faxen als Antwort auf die Vorschau oder auf die Nachricht.
+fax-preview-is-old = Das Fax ist nicht abgeschickt worden, denn diese Vorschau gilt nicht mehr: Inzwischen wurde etwas geändert. Bitte prüfen Sie die neue Vorschau und beantworten Sie diese mit !faxen.
+fax-preview-follows = Das Fax ist noch nicht bestätigt, denn seine Vorschau stand noch nicht im Raum. Muss es bestätigt werden, kommt sie gleich; bitte beantworten Sie sie dann mit !faxen.
+fax-has-left = Dieses Fax ist schon an den Fax-Dienst übergeben; es geht nicht noch einmal hinaus. Soll es noch einmal hinaus, schicken Sie die Nachricht bitte neu.
+fax-send-failed = Dieses Fax ist gescheitert, oder es ist unklar, ob es ankam; was zu tun ist, steht an der Nachricht. Soll es noch einmal versucht werden, schreiben Sie bitte !erneut.
+fax-send-withdrawn = Dieses Fax wurde zurückgezogen und geht nicht hinaus. Soll es doch hinaus, schicken Sie die Nachricht bitte neu.
+fax-retry-waits = Gescheitert ist hier nichts; ein Fax wartet auf seine Bestätigung. Bitte beantworten Sie seine Vorschau mit !faxen.
 file-lost = Die Datei „{ $file }“ ist auf dem Chat-Server nicht mehr vorhanden; die Antwort wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
 message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen, sie wurde nicht weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie die Nachricht bitte noch einmal.
 message-before-copy = Nachdem diese Nachricht geschrieben war, wurde Umstieg aus einer Sicherung wiederhergestellt. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.
@@ -362,6 +403,7 @@ command-admit = lässt jemanden hier mitlesen, der nicht zum Team gehört
 command-dismiss = beendet, dass jemand hier mitliest, der eingelassen wurde
 command-trust = bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
 command-confirm = die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
+command-send-fax = als Antwort auf die Vorschau eines Faxes: bestätigt Nummer und Seiten und verschickt es
 command-release = zeigt den Inhalt eines Briefs, den KIM nicht bestätigt (als Antwort auf die Warnung)
 command-receipt = als Antwort auf einen Brief: sendet die Lesebestätigung, um die der Absender bittet
 command-help = diese Übersicht

@@ -121,7 +121,48 @@ fax-too-long = With { $pages } pages this fax is too long and stays in the room:
 no-correspondent-address = This message stays in the room: no address is known to which an answer could go. Please choose another way.
 not-a-kim-address = This message stays in the room: the other side’s address is not a KIM address, and KIM delivers to KIM addresses only. Please choose another way.
 other-kim-environment = This message stays in the room: KIM’s test and live environments are separate, and the other side’s address belongs to the other one. Please choose another way.
-number-not-dialable = This message stays in the room: this fax number may not be dialled (invalid, emergency, short, premium or abroad). Please check the number or ask your administrator.
+fax-off = This message stays in the room: no faxes are sent from this line. Please answer another way, or ask your administrator to switch faxing on.
+fax-emergency-number = This message stays in the room: that is an emergency or on-call number, and no fax goes there. In an emergency please call it; for a fax please ask for the right number.
+fax-short-number = This message stays in the room: that is a short number, and no fax goes there. Please ask for the whole fax number with its area code.
+fax-premium-number = This message stays in the room: that number is charged at a special rate and is not dialled from here. Please ask for a fax number with an ordinary area code.
+fax-satellite-number = This message stays in the room: that is the number of a satellite telephone and is not dialled from here. Please choose another way.
+fax-own-number = This message stays in the room: that is your own fax number, and the fax would come back to you. Please look for the number on the fax and choose another way.
+fax-other-country = This message stays in the room: the number is in a country that may not be faxed from here. Please check the number, or ask your administrator to allow that country.
+fax-no-such-number = This message stays in the room: there is no such fax number. Please check the number on the fax and choose another way.
+fax-preview =
+    Not sent yet: please check this fax. This is how it would leave:
+    Number: { $number }
+    Size: { $pages ->
+        [one] one page
+       *[other] { $pages } pages
+    }{ $text ->
+        [yes] , your text
+       *[no] {""}
+    }{ $files ->
+        [0] {""}
+        [one] , one file
+       *[other] , { $files } files
+    }
+    Why you are asked: { $why ->
+        [claimed] only the machine that sent the fax names this number; the fax service does not confirm it.
+        [differs] the machine that sent the fax names another number than the fax service.
+        [new] no confirmed fax has gone to this number from here.
+       *[always] on this line each fax is confirmed.
+    }
+    A fax arrives as paper and cannot be called back. If number and pages are right, write !fax as a reply to this message. Otherwise delete or edit your message; after an edit there is a new preview.
+fax-preview-file = fax-preview.pdf
+fax-preview-too-large = This fax was not sent: it has to be confirmed first, and its preview is larger than the chat server takes. Please send fewer or smaller files.
+fax-waits = This fax has not been sent yet: it waits for somebody to reply !fax to its preview. It does not leave by itself. If it shall not leave any more, please delete the message.
+fax-confirmed = { $member } has confirmed this fax; it is being sent now.
+fax-confirmed-before = This fax was confirmed by { $member } before and is being sent. You need not do anything.
+fax-nothing-to-send = No fax waits to be confirmed here. Please reply !fax to the preview of a fax, or to the message that shall be faxed.
+fax-send-answers-preview = It is not clear which fax is meant; nothing was sent. Please write !fax as a reply to the preview or to the message.
+fax-preview-is-old = The fax was not sent, because this preview is no longer true: something was changed since. Please check the new preview and reply !fax to that one.
+fax-preview-follows = The fax is not confirmed yet, because its preview was not in the room. If it has to be confirmed, the preview comes in a moment; please reply !fax to it then.
+fax-has-left = This fax was handed over to the fax service before; it does not leave once more. If it shall, please send the message anew.
+fax-send-failed = This fax failed, or it is unclear whether it arrived; what to do stands at the message. To try it once more, please write !retry.
+fax-send-withdrawn = This fax was withdrawn and does not leave. If it shall leave after all, please send the message anew.
+fax-retry-waits = Nothing has failed here; a fax waits to be confirmed. Please reply !fax to its preview.
 file-lost = The file “{ $file }” is no longer on the chat server; the answer was not handed over. Please send the file once more.
 message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send the message again.
 message-before-copy = After this message was written, Umstieg was restored from a back-up. The earlier notice about the message says whether it was passed on. If there is none, please send the message again.
@@ -362,6 +403,7 @@ command-admit = lets somebody from outside the team read along here
 command-dismiss = stops somebody who was let in from reading along
 command-trust = confirms that somebody has reset the encryption themselves
 command-confirm = says that a fax number is right and answers may go there
+command-send-fax = as a reply to the preview of a fax: confirms number and pages, and sends it
 command-release = shows the content of a letter that KIM does not confirm (as a reply to the warning)
 command-receipt = as a reply to a letter: sends the receipt that its sender asks for
 command-help = this list

@@ -2,7 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{EditTrouble, FaxPhrase, PagePhrase, ParkedWhat, ReceiptStanding, Trouble};
+use super::{
+    EditTrouble, FaxPhrase, PagePhrase, ParkedWhat, ReceiptStanding, SendingPhrase, Trouble,
+};
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
 };
@@ -159,7 +161,8 @@ pub enum Phrase {
     NoCorrespondentAddress,
     NotAKimAddress,
     OtherKimEnvironment,
-    NumberNotDialable,
+    /// What is said of a fax that leaves, or stays.
+    OfSending(SendingPhrase),
     FileLost {
         file_name: String,
     },
@@ -550,6 +553,7 @@ impl Phrase {
             | Self::LetterForMachines { .. }
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::OfFax(fax) => fax.substance(),
+            Self::OfSending(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

@@ -22,6 +22,7 @@ impl ReceiptStanding {
             DeliveryState::Collecting
             | DeliveryState::Waiting
             | DeliveryState::HandingOver
+            | DeliveryState::Previewed
             | DeliveryState::SendingBody => Self::UnderWay,
             DeliveryState::Accepted
             | DeliveryState::Delayed

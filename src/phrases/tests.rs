@@ -104,7 +104,6 @@ fn one_of_each() -> Vec<Phrase> {
         Phrase::NoCorrespondentAddress,
         Phrase::NotAKimAddress,
         Phrase::OtherKimEnvironment,
-        Phrase::NumberNotDialable,
         Phrase::FileLost { file_name: text() },
         Phrase::AccountWorks { side: AccountSide::Inbox },
         Phrase::AccountWorks { side: AccountSide::Outbox },
@@ -258,6 +257,7 @@ fn one_of_each() -> Vec<Phrase> {
     );
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(PagePhrase::one_of_each().into_iter().map(Phrase::OfPages));
+    phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::MAIL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
     phrases.extend(fax_phrase::tests::one_of_each().into_iter().map(Phrase::OfFax));

@@ -103,6 +103,7 @@ pub(super) async fn follow(
     if matches!(after.say, Some(Say::EditUnderWay | Say::WithdrawalUnderWay)) {
         step.is_told_under_way(act.event_id).await?;
     }
+    step.is_shown_anew(&stood).await?;
     // What waited for this edit need not wait any longer.
     step.wake_hand_over(conversation).await?;
     Ok(ActTarget::Part)

@@ -9,6 +9,7 @@ pub(super) mod original;
 mod receipt;
 mod release;
 mod retry;
+mod send_fax;
 mod trust;
 
 use super::{Ctx, Line};
@@ -39,6 +40,7 @@ pub(super) enum Effect {
     /// The letter, and who releases it.
     Release(LetterId, String),
     Receipt(Box<receipt::AskedReceipt>),
+    SendFax(Box<send_fax::WrittenConfirmation>),
 }
 
 impl Effect {
@@ -81,6 +83,7 @@ impl Request<'_> {
             RoomCommand::Dismiss => dismiss::prepare(self, person),
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),
+            RoomCommand::SendFax => send_fax::prepare(self),
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
         };
@@ -108,5 +111,6 @@ pub(super) async fn run(
         Effect::Confirm(doubt) => confirm::run(step, id, &doubt).await,
         Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
+        Effect::SendFax(written) => send_fax::run(step, id, &written).await,
     }
 }

@@ -5,6 +5,7 @@
 //! before `SendingBody` was saved, and after it only the server knows.
 
 mod dispatch_mail;
+mod preview;
 mod recipient;
 
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use self::dispatch_mail::NoMail;
+use self::dispatch_mail::{NoMail, ReadyMail};
+pub use self::preview::remind_of_faxes;
 use super::{
     Ctx, Line,
     accounts::note_account,
@@ -231,17 +233,35 @@ impl DispatchCase<'_> {
         let Some(dispatch) = &store.begin_attempt(&dispatch).await? else {
             return Ok(AttemptEnd::Ended);
         };
-        let (envelope, mail, _held) = match self.mail(dispatch, &composed, limit).await {
-            Ok(made) => made,
+        let ready = match self.let_go(dispatch, &composed, limit).await {
+            Ok(Some(ready)) => ready,
+            // It waits for a person, and those behind it pass.
+            Ok(None) => return Ok(AttemptEnd::Ended),
             Err(why) => {
                 self.no_mail(dispatch, why).await?;
                 return Ok(AttemptEnd::Ended);
             }
         };
+        let ReadyMail { envelope, mail, held: _held, .. } = ready;
         // A server that is silent for minutes must not hold up a task that wants to be alone.
         drop(turn);
         self.submit(dispatch, &composed, &envelope, mail).await?;
         Ok(AttemptEnd::Ended)
+    }
+
+    /// The mail of a dispatch; nothing if a person has to confirm it first.
+    async fn let_go(
+        &self,
+        dispatch: &StoredDispatch,
+        composed: &Composition,
+        limit: large_mails::MailLimit,
+    ) -> Result<Option<ReadyMail>, NoMail> {
+        let ready = self.mail(dispatch, composed, limit).await?;
+        let is_let_go = match &ready.paper {
+            Some(paper) => self.is_let_go(dispatch, composed, (paper, &ready.envelope.to)).await?,
+            None => true,
+        };
+        Ok(is_let_go.then_some(ready))
     }
 
     /// Does what follows when a dispatch, whose attempt began, could not become a mail.

@@ -2,8 +2,9 @@
 
 use super::Line;
 use crate::{
+    channel::WhyNot,
     model::Notice,
-    phrases::{Phrase, Phrases},
+    phrases::{FaxPhrase, Phrase, Phrases, SendingPhrase},
     rules::posts,
 };
 
@@ -42,6 +43,28 @@ pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
         | Phrase::DispatchUnclearInterrupted
         | Phrase::DispatchUnclearDamaged => phrase,
         _ => Phrase::DispatchAfterUnclear { said: Box::new(phrase) },
+    }
+}
+
+/// Why nothing goes to a correspondent: each reason has its own sentence.
+pub(super) fn unreachable_phrase(why: WhyNot) -> Phrase {
+    match why {
+        WhyNot::NotKim => Phrase::NotAKimAddress,
+        WhyNot::OtherEnvironment => Phrase::OtherKimEnvironment,
+        WhyNot::UnknownNumber => Phrase::UnknownFaxNotAnswerable,
+        WhyNot::EmergencyNumber => Phrase::OfSending(SendingPhrase::EmergencyNumber),
+        WhyNot::ShortNumber => Phrase::OfSending(SendingPhrase::ShortNumber),
+        WhyNot::PremiumNumber => Phrase::OfSending(SendingPhrase::PremiumNumber),
+        WhyNot::SatelliteNumber => Phrase::OfSending(SendingPhrase::SatelliteNumber),
+        WhyNot::OwnNumber => Phrase::OfSending(SendingPhrase::OwnNumber),
+        WhyNot::OtherCountry => Phrase::OfSending(SendingPhrase::OtherCountry),
+        WhyNot::NoSuchNumber => Phrase::OfSending(SendingPhrase::NoSuchNumber),
+        WhyNot::NoSender
+        | WhyNot::SeveralSenders
+        | WhyNot::SenderNotAllowed
+        | WhyNot::OtherKind
+        | WhyNot::Address(_) => Phrase::NoCorrespondentAddress,
+        WhyNot::GatewayOnlyReceives => Phrase::OfFax(FaxPhrase::OnlyReceives),
     }
 }
 

@@ -190,9 +190,10 @@ pub enum Whereabouts {
 impl Whereabouts {
     pub fn of(state: DeliveryState) -> Self {
         match state {
-            DeliveryState::Collecting | DeliveryState::Waiting | DeliveryState::HandingOver => {
-                Self::InHouse
-            }
+            DeliveryState::Collecting
+            | DeliveryState::Waiting
+            | DeliveryState::HandingOver
+            | DeliveryState::Previewed => Self::InHouse,
             DeliveryState::SendingBody => Self::UnderWay,
             DeliveryState::Accepted
             | DeliveryState::Delayed

@@ -216,31 +216,34 @@ const OWN_PLACES: i64 = 1_000_000;
 /// `name`: that of the letter. `said`: what the room is told; nothing if it is empty.
 pub fn with_pages(
     name: &str,
-    posts: Vec<NewPost>,
+    mut posts: Vec<NewPost>,
     made: &[MadePost],
     quiet: &[usize],
     said: &str,
 ) -> Vec<NewPost> {
-    let mut all = Vec::with_capacity(posts.len() + made.len() + 1);
-    let (words, files): (Vec<NewPost>, Vec<NewPost>) = posts.into_iter().partition(is_before);
-    let (files, hints): (Vec<NewPost>, Vec<NewPost>) =
-        files.into_iter().partition(|post| post.file_index.is_some());
-    all.extend(words);
-    all.extend(made.iter().filter_map(|made| post_of(name, made)));
-    all.extend(files.into_iter().map(|post| quietened(post, quiet)));
+    // Whatever is said before a file stays before it: the warning of a letter that is held back is the first.
+    let is_file = |post: &NewPost| post.file_index.is_some();
+    let behind_words = posts.iter().rposition(|post| post.speaker == Speaker::Ghost);
+    let first = posts.iter().position(is_file).or(behind_words.map(|at| at + 1));
+    let last = posts.iter().rposition(is_file).map(|at| at + 1).or(first);
+    let (first, last) = (first.unwrap_or(posts.len()), last.unwrap_or(posts.len()));
+    let hints = posts.split_off(last);
+    let files = posts.split_off(first);
+    posts.extend(made.iter().filter_map(|made| post_of(name, made)));
+    posts.extend(files.into_iter().map(|post| quietened(post, quiet)));
     if !said.is_empty() {
-        let txn_id = format!("l{name}p{}", OWN_PLACES - 1);
-        let content = marked(super::posts::notice(said), &txn_id);
-        let (speaker, substance) = (Speaker::Bot, Substance::Content);
-        all.push(NewPost { speaker, substance, txn_id, content, file_index: None, made: None });
+        posts.push(sentence_of(name, said));
     }
-    all.extend(hints);
-    all
+    posts.extend(hints);
+    posts
 }
 
-/// The words of the gateway that brought the fax stand first.
-fn is_before(post: &NewPost) -> bool {
-    post.speaker == Speaker::Ghost && post.file_index.is_none()
+/// What the room is told of the pages.
+fn sentence_of(name: &str, said: &str) -> NewPost {
+    let txn_id = format!("l{name}p{}", OWN_PLACES - 1);
+    let content = marked(super::posts::notice(said), &txn_id);
+    let (speaker, substance) = (Speaker::Bot, Substance::Content);
+    NewPost { speaker, substance, txn_id, content, file_index: None, made: None }
 }
 
 fn post_of(name: &str, made: &MadePost) -> Option<NewPost> {
@@ -429,5 +432,35 @@ mod tests {
         assert_eq!(with[3].content["msgtype"], "m.file", "shows the page once more");
         assert_eq!(with[4].content["msgtype"], "m.image");
         assert!(with.iter().all(|post| crate::rules::posts::name_of(&post.txn_id) == "l7"));
+    }
+
+    /// The warning of a letter that is held back is its first post: those behind it wait for a person.
+    #[test]
+    fn fax_12_what_is_not_of_a_page_keeps_its_order() {
+        let post = |speaker, file_index| NewPost {
+            speaker,
+            substance: Substance::Content,
+            txn_id: format!("{speaker:?}{file_index:?}"),
+            content: json!({}),
+            file_index,
+            made: None,
+        };
+        let posts = || {
+            vec![
+                post(Speaker::Bot, None),
+                post(Speaker::Ghost, None),
+                post(Speaker::Ghost, Some(0)),
+                post(Speaker::Bot, Some(9)),
+                post(Speaker::Bot, None),
+            ]
+        };
+        for count in 0..=5 {
+            let posts: Vec<NewPost> = posts().into_iter().take(count).collect();
+            assert_eq!(with_pages("n", posts.clone(), &[], &[], ""), posts);
+            let said = with_pages("n", posts.clone(), &[], &[], "Fax");
+            let others: Vec<NewPost> =
+                said.iter().filter(|post| !post.txn_id.starts_with('l')).cloned().collect();
+            assert_eq!((others, said.len()), (posts, count + 1));
+        }
     }
 }

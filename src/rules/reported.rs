@@ -146,7 +146,9 @@ pub fn follows(state: DeliveryState, has_left: bool, said: DeliveryState) -> Fol
         _ if said == DeliveryState::Accepted => Follows::IsKnown,
         _ if state.next().contains(&said) => Follows::Becomes(said),
         // Another attempt comes: that the first one failed or is under way is past.
-        DeliveryState::Waiting | DeliveryState::HandingOver => Follows::IsKnown,
+        DeliveryState::Waiting | DeliveryState::HandingOver | DeliveryState::Previewed => {
+            Follows::IsKnown
+        }
         _ if contradict(state, said) => Follows::Becomes(DeliveryState::Contradicted),
         _ => Follows::IsKnown,
     }
@@ -354,6 +356,7 @@ mod tests {
             "collecting: letter letter letter letter letter letter\n\
              waiting: - - delivered read discarded -\n\
              handing_over: - - delivered read discarded -\n\
+             previewed: - - delivered read discarded -\n\
              sending_body: later later later later later later\n\
              accepted: delayed relayed delivered read discarded undelivered\n\
              delayed: - relayed delivered read discarded undelivered\n\

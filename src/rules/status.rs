@@ -83,6 +83,7 @@ fn answer(
         | DeliveryState::Collecting
         | DeliveryState::Waiting
         | DeliveryState::HandingOver
+        | DeliveryState::Previewed
         | DeliveryState::SendingBody
         | DeliveryState::Contradicted
         | DeliveryState::Unclear
@@ -118,7 +119,7 @@ fn bridged(
             });
             (FAILED, failed, true)
         }
-        DeliveryState::Waiting => pending("waiting"),
+        DeliveryState::Waiting | DeliveryState::Previewed => pending("waiting"),
         DeliveryState::Unclear => pending(UNCLEAR),
         DeliveryState::Collecting
         | DeliveryState::HandingOver
@@ -314,6 +315,7 @@ mod tests {
             lines(StatusForm::Beeper, false, None),
             [
                 "waiting: waiting",
+                "previewed: waiting",
                 "accepted: handed_over",
                 "delayed: handed_over",
                 "relayed: handed_over",

@@ -17,7 +17,7 @@ use super::{
     wire::{self, Answer, DocumentRefusal, Escape, Greeting, Task},
 };
 use crate::{
-    document::{self, DocumentError},
+    document::{self, DocumentError, FaxPdf},
     model::DocumentSight,
 };
 
@@ -45,7 +45,7 @@ pub fn serve() -> io::Result<()> {
 
 /// What a child did.
 enum ChildDone {
-    Made(Vec<u8>),
+    Made(FaxPdf),
     Seen(DocumentSight),
     Escaped(Vec<Escape>),
 }
@@ -71,11 +71,16 @@ fn work(
         }
         Task::Look { .. } => Ok(ChildDone::Seen(document::look(one()?))),
         Task::Picture { page, edge, .. } => {
-            document::picture(one()?, *page, *edge).map(ChildDone::Made)
+            document::picture(one()?, *page, *edge).map(of_one_file)
         }
-        Task::AllPages { .. } => document::all_pages(one()?).map(ChildDone::Made),
+        Task::AllPages { .. } => document::all_pages(one()?).map(of_one_file),
         Task::Escape => Ok(ChildDone::Escaped(escapes())),
     }
+}
+
+/// What is made of one file; it says itself how many pages it has.
+fn of_one_file(bytes: Vec<u8>) -> ChildDone {
+    ChildDone::Made(FaxPdf { bytes, pages: 0 })
 }
 
 /// Tries what a document must not be able to do, to find out how well this child is confined.
@@ -102,8 +107,8 @@ fn answer(
     bytes_max: usize,
 ) -> io::Result<()> {
     let refusal = match made {
-        Ok(Ok(ChildDone::Made(made))) if made.len() <= bytes_max => {
-            return wire::write(to, &Answer::Made { bytes: made.len() }, &made);
+        Ok(Ok(ChildDone::Made(FaxPdf { bytes, pages }))) if bytes.len() <= bytes_max => {
+            return wire::write(to, &Answer::Made { bytes: bytes.len(), pages }, &bytes);
         }
         Ok(Ok(ChildDone::Made(_))) => DocumentRefusal::TooLarge,
         Ok(Ok(ChildDone::Seen(sight))) => return wire::write(to, &Answer::Seen(sight), b""),

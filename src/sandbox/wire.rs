@@ -82,6 +82,7 @@ pub(super) enum Answer {
     /// The document; this many bytes follow.
     Made {
         bytes: usize,
+        pages: u32,
     },
     /// What a look found.
     Seen(DocumentSight),
@@ -250,10 +251,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_lies_is_not_believed() {
-        let mut said = framed(&Answer::Made { bytes: 5 }).unwrap();
+        let mut said = framed(&Answer::Made { bytes: 5, pages: 1 }).unwrap();
         said.extend_from_slice(b"abc");
         let mut from = said.as_slice();
-        let Answer::Made { bytes } = receive(&mut from).await.unwrap() else { panic!() };
+        let Answer::Made { bytes, .. } = receive(&mut from).await.unwrap() else { panic!() };
         assert!(receive_bytes(&mut from, bytes, 10).await.is_err(), "shorter than announced");
         assert!(receive_bytes(&mut b"abcdef".as_slice(), 6, 5).await.is_err(), "too long");
         let endless = [u32::MAX.to_be_bytes().as_slice(), b"{}"].concat();

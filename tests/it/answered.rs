@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use time::macros::datetime;
-use umstieg::{model::KimDoubt, phrases::Phrase};
+use umstieg::{
+    model::{KimDoubt, WhyAsked},
+    phrases::{HasText, Phrase, SendingPhrase},
+};
 use umstieg_world::gateway::PracticeChannel;
 
 use crate::{
@@ -187,7 +190,14 @@ async fn b27_the_calling_number_decides_and_an_answer_in_doubt_is_confirmed_firs
     assert_eq!(refusal.reply_to(), Some(said.as_str()));
     stage.anna.send_text(room, "!bestätigen").await.unwrap();
     stage.anna_is_told(&Phrase::CallerConfirmed).await;
-    stage.anna.send_text(room, "Bestätigt gesagt").await.unwrap();
+    let said = stage.anna.send_text(room, "Bestätigt gesagt").await.unwrap();
+    // The first answer is shown before it leaves (FAX-25).
+    let why = WhyAsked::Differs;
+    let shown = "+49 30 5550123 (DE)".to_owned();
+    let phrase =
+        SendingPhrase::Preview { number: shown, why, pages: 1, files: 0, text: HasText(true) };
+    told(&stage.anna, &said, &Phrase::OfSending(phrase)).await;
+    stage.anna.reply(room, &said, "!faxen").await.unwrap();
     stage.anna_is_told(&HANDED_TO_FAX).await;
     stage.until("the fax is at its gateway", async || mine("To: 49305550123@").await == 1).await;
 

@@ -7,7 +7,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use umstieg::{
     channel::{
         CallerDoubt, Channel, Country, Dialect, FaxForm, FaxMail, FaxProfile, FaxReportSays,
-        SenderRule, ThreadBy,
+        FaxSend, SenderRule, ThreadBy,
     },
     mail,
     model::{ChannelName, FaxNumber, Language, Letter, MailAddress, ReportSource, Trust},
@@ -38,6 +38,7 @@ fn channel(form: Arc<FaxForm>) -> Channel {
         country: germany,
         countries: vec![germany],
         senders: domains.map(|domain| SenderRule::new(&format!("@{domain}")).unwrap()).to_vec(),
+        send: FaxSend::On,
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),

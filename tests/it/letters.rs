@@ -408,7 +408,7 @@ fn l143b_a_range_in_the_other_direction_is_noted() {
 #[test]
 fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
     use umstieg::{
-        channel::{Channel, Country, Dialect, FaxForm, FaxProfile, SenderRule, ThreadBy},
+        channel::{Channel, Country, Dialect, FaxForm, FaxProfile, FaxSend, SenderRule, ThreadBy},
         model::{ChannelName, Correspondent, FaxNumber, Language, MailAddress, Trust},
     };
     let germany = Country::new("DE").unwrap();
@@ -421,6 +421,7 @@ fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
         country: germany,
         countries: vec![germany],
         senders: vec![SenderRule::new("fax@gateway.example").unwrap()],
+        send: FaxSend::On,
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),

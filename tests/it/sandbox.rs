@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use bytes::Bytes;
 use umstieg::{
-    document::{DocumentError, FaxPage, SOURCE_BYTES_MAX, letter_pdf},
+    document::{DocumentError, FaxPage, FaxPdf, SOURCE_BYTES_MAX, letter_pdf},
     phrases::Phrase,
     sandbox::{CHILDREN_MAX, Confinement, Sandbox, SandboxError},
 };
@@ -26,7 +26,7 @@ fn sheet(text: &str) -> FaxPage {
     FaxPage { text: text.to_owned(), ..FaxPage::default() }
 }
 
-async fn fax(sandbox: &Sandbox, files: &[Bytes]) -> Result<Vec<u8>, SandboxError> {
+async fn fax(sandbox: &Sandbox, files: &[Bytes]) -> Result<FaxPdf, SandboxError> {
     sandbox.fax(Some(sheet("Guten Tag")), files, 200, SOURCE_BYTES_MAX).await
 }
 
@@ -48,7 +48,7 @@ async fn documents_are_the_same_as_without_it_and_one_process_opens_many() {
     }
     let alone = Bytes::from(letter_pdf(&text).unwrap());
     let kept = sandbox.fax(None, std::slice::from_ref(&alone), 200, SOURCE_BYTES_MAX).await;
-    assert_eq!(kept.unwrap(), alone, "a single PDF leaves byte for byte");
+    assert_eq!(kept.unwrap().bytes, alone, "a single PDF leaves byte for byte");
 }
 
 #[tokio::test]
@@ -98,7 +98,11 @@ async fn bombs_break_nothing_but_themselves() {
         assert!(bomb.len() < 3 * 1024 * 1024, "{name}: {} bytes", bomb.len());
         let begun = Instant::now();
         let refused = fax(&sandbox, &[good.clone(), bomb]).await;
-        println!("{name}: {:?} after {:?}", refused.as_ref().map(Vec::len), begun.elapsed());
+        println!(
+            "{name}: {:?} after {:?}",
+            refused.as_ref().map(|made| made.bytes.len()),
+            begun.elapsed()
+        );
         match refused {
             Err(SandboxError::Broken { index }) => assert_eq!(index, Some(1), "{name}"),
             Err(SandboxError::Document(_)) | Ok(_) => {}

@@ -3,7 +3,10 @@
 
 use umstieg::{
     model::{ConversationId, Correspondent, DeliveryState, LetterId, MailAddress},
-    store::{Attempt, MayLeave, ParkedKind, Placing, Resolution, StoreError, StoredDispatch},
+    store::{
+        Attempt, MayLeave, NewPreview, ParkedKind, Placing, Previewed, Resolution, StoreError,
+        StoredDispatch,
+    },
 };
 
 use crate::tables::{NOW, SpokenPart, StoreTables, after, erik, id, name, notice, placing};
@@ -205,6 +208,13 @@ async fn brought_to(
     match state {
         DeliveryState::Collecting | DeliveryState::Waiting => waiting,
         DeliveryState::HandingOver => store.begin_attempt(&waiting).await.unwrap().unwrap(),
+        DeliveryState::Previewed => {
+            let attempt = store.begin_attempt(&waiting).await.unwrap().unwrap();
+            let composed = &store.composition(attempt.id).await.unwrap();
+            let new = NewPreview { composed, shown: "x", file: &said, words: &said, at: NOW };
+            assert_eq!(store.preview_fax(&attempt, new).await.unwrap(), Previewed::Waits);
+            StoredDispatch { state, ..attempt }
+        }
         DeliveryState::SendingBody => tables.leaves(conversation).await,
         DeliveryState::Withdrawn => {
             store.withdraw_empty(&waiting, &said, NOW).await.unwrap();
@@ -245,7 +255,7 @@ async fn brought_to(
 /// as it was.
 #[tokio::test]
 async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
-    use DeliveryState::{Collecting, Failed, HandingOver, SendingBody, Waiting};
+    use DeliveryState::{Collecting, Failed, HandingOver, Previewed, SendingBody, Waiting};
     let tables = StoreTables::new().await;
     let (store, kim, said) = (&tables.store, name("kim"), notice("x"));
     let (kim, said) = (&kim, &said);
@@ -265,6 +275,11 @@ async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
                     "closes" => store.dispatch_closes(has.id).await.map(|_| ()),
                     "begin" => store.begin_attempt(&has).await.map(|_| ()),
                     "name anew" => store.name_anew(&has, &again, NOW).await.map(|_| ()),
+                    "preview" => {
+                        let (composed, shown) = (&composed, "x");
+                        let new = NewPreview { composed, shown, file: said, words: said, at: NOW };
+                        store.preview_fax(&has, new).await.map(|_| ())
+                    }
                     "leave" => store.body_leaves(&has, &composed).await.map(|_| ()),
                     "again" => store.dispatch_again_at(&has, after(5), "x", Some(said)).await,
                     "withdraw" => store.withdraw_empty(&has, said, NOW).await,
@@ -291,10 +306,11 @@ async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
     check("name anew", &[Waiting]).await;
     check("leave", &[HandingOver]).await;
     check("again", &[Waiting, HandingOver, SendingBody]).await;
-    check("withdraw", &[Collecting, Waiting, HandingOver, Failed]).await;
+    check("preview", &[HandingOver]).await;
+    check("withdraw", &[Collecting, Waiting, HandingOver, Previewed, Failed]).await;
     check("none", &[HandingOver, SendingBody]).await;
     check("accepted", &[SendingBody]).await;
-    check("failed", &[Collecting, Waiting, HandingOver, SendingBody]).await;
+    check("failed", &[Collecting, Waiting, HandingOver, Previewed, SendingBody]).await;
     check("unclear", &[SendingBody]).await;
 }
 

@@ -12,6 +12,7 @@ mod accounts;
 mod bodies;
 mod dispatches;
 mod dispatches_model;
+mod fax_previews;
 mod letters;
 mod letters_model;
 mod listings;

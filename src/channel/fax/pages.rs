@@ -42,15 +42,9 @@ mod tests {
         check("eFax from 030 - 2 page(s), Caller-ID: 030 1", Some(2));
         check("Fax (2 pages)", Some(2));
         check("Fax von 030 1234567 (1 Seite)", Some(1));
-        for subject in [
-            "",
-            "Fax von 030 1234567",
-            "2",
-            "Die Seiten 2 und 3",
-            "Fax pages",
-            "99999 pages",
-            "-2 pages",
-        ] {
+        for subject in
+            ["", "Fax von 030 1234567", "2", "Die Seiten 2 und 3", "Fax pages", "99999 pages"]
+        {
             check(subject, None);
         }
     }

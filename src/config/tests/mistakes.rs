@@ -294,6 +294,11 @@ fn an_address_that_is_none() {
         "senders = [\"gateway.example\"]",
         "line 49, channel.fax.senders: write an address (fax@gateway.example) or a domain (@gateway.example)",
     );
+    check(
+        "country = \"DE\"",
+        "country = \"DE\"\nsend = \"yes\"",
+        "line 49, channel.fax.send: allowed is one of these: off, confirm, on",
+    );
 }
 
 #[test]

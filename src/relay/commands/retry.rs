@@ -2,7 +2,7 @@
 
 use crate::{
     model::ConversationId,
-    phrases::Phrase,
+    phrases::{Phrase, SendingPhrase},
     relay::damage::UNCLEAR,
     store::{EventStep, StoreError},
 };
@@ -12,6 +12,9 @@ pub(super) async fn run(
     conversation: ConversationId,
 ) -> Result<Phrase, StoreError> {
     let parked = step.retry_parked(conversation).await?;
+    if parked.is_empty() && step.fax_waits(conversation).await? {
+        return Ok(Phrase::OfSending(SendingPhrase::RetryWaits));
+    }
     Ok(match parked.iter().any(|(item, may_double)| *may_double || item.reason == UNCLEAR) {
         _ if parked.is_empty() => Phrase::RetryNothing,
         true => Phrase::RetryMayDouble,

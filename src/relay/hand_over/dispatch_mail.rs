@@ -1,19 +1,21 @@
 //! What leaves: the mail of a dispatch, and the fax.
 
+use bytes::Bytes;
 use ruma::MxcUri;
 use tracing::error;
 
 use super::DispatchCase;
 use crate::{
-    channel::{Dialect, WhyNot, Writes},
-    document::{self, DocumentError, FaxLabels, FaxPage},
+    channel::{FaxSend, Writes, number_shown},
+    document::{self, DocumentError, FaxLabels, FaxPage, FaxPdf},
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
-    phrases::{FaxPhrase, Phrase, Phrases},
+    phrases::{Phrase, Phrases, SendingPhrase},
     relay::{
         budget::LentMemory,
         leaving::{Content, Leaving},
+        notices::unreachable_phrase,
     },
     rules::large_mails::MailLimit,
     sandbox::SandboxError,
@@ -39,6 +41,25 @@ impl From<StoreError> for NoMail {
     }
 }
 
+/// A fax as it leaves.
+pub(super) struct FaxPaper {
+    pub(super) pdf: Bytes,
+    pub(super) pages: u32,
+    /// How many files it holds, and whether words besides.
+    pub(super) files: usize,
+    pub(super) has_text: bool,
+}
+
+/// A mail that is ready to leave.
+pub(super) struct ReadyMail {
+    pub(super) envelope: Envelope,
+    pub(super) mail: Leaving,
+    /// The memory that it takes until it has left.
+    pub(super) held: LentMemory,
+    /// What is on it, if it becomes a fax.
+    pub(super) paper: Option<FaxPaper>,
+}
+
 impl DispatchCase<'_> {
     /// The mail of a dispatch: the same bytes at every attempt.
     pub(super) async fn mail(
@@ -46,7 +67,7 @@ impl DispatchCase<'_> {
         stored: &StoredDispatch,
         composed: &Composition,
         limit: MailLimit,
-    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
+    ) -> Result<ReadyMail, NoMail> {
         match &stored.receipt_as {
             Some(service) => self.receipt(stored, service, limit).await,
             None => self.answer(stored, composed, limit).await,
@@ -59,12 +80,16 @@ impl DispatchCase<'_> {
         stored: &StoredDispatch,
         composed: &Composition,
         limit: MailLimit,
-    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
+    ) -> Result<ReadyMail, NoMail> {
         let channel = &self.line.channel;
+        // The settings may have changed since it was said.
+        if channel.fax_send() == Some(FaxSend::Off) {
+            return Err(NoMail::Never(Phrase::OfSending(SendingPhrase::Off), "fax_off"));
+        }
         let addressee = self.addressee(stored);
         let to = channel
             .recipient(&addressee)
-            .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
+            .map_err(|why| NoMail::Never(unreachable_phrase(why), why.word()))?;
         let said: Vec<StoredPart> =
             composed.parts.iter().flat_map(|leaving| leaving.part.clone().each()).collect();
         // Files that are not encrypted are in memory from here on.
@@ -89,6 +114,7 @@ impl DispatchCase<'_> {
             parts,
         };
         let envelope = Envelope { from: channel.address.clone(), to };
+        let mut paper = None;
         let body = match channel.writes() {
             Writes::MailWithAttachments => MailBody::Parts,
             Writes::OnePdf => {
@@ -99,13 +125,16 @@ impl DispatchCase<'_> {
                     let bytes: u64 = files.iter().map(Content::bytes).sum();
                     held = self.ctx.budget.take(bytes + channel.mail_bytes_max()).await;
                 }
-                let pdf = self.fax(&dispatch, std::mem::take(&mut files)).await?;
+                let made = self.fax(&dispatch, std::mem::take(&mut files)).await?;
+                // A report that names another number of pages does not say that it was sent (FAX-31).
+                self.ctx.store.note_pages(stored.id, made.pages).await?;
                 let document = DispatchFile {
                     file_name: "fax.pdf".to_owned(),
                     media_type: "application/pdf".to_owned(),
-                    bytes: pdf.bytes(),
+                    bytes: made.pdf.len() as u64,
                 };
-                files.push(pdf);
+                files.push(Content::Whole(made.pdf.clone()));
+                paper = Some(made);
                 MailBody::Document(document)
             }
         };
@@ -125,7 +154,7 @@ impl DispatchCase<'_> {
         }
         let form = MailForm { headers, body };
         let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
-        Ok((envelope, Leaving::new(mail, files), held))
+        Ok(ReadyMail { envelope, mail: Leaving::new(mail, files), held, paper })
     }
 
     /// The receipt that a letter asks for and a person has sent (KIM-31): the same bytes at every attempt.
@@ -137,11 +166,11 @@ impl DispatchCase<'_> {
         stored: &StoredDispatch,
         service: &ServiceId,
         limit: MailLimit,
-    ) -> Result<(Envelope, Leaving, LentMemory), NoMail> {
+    ) -> Result<ReadyMail, NoMail> {
         let channel = &self.line.channel;
         let to = channel
             .recipient(self.correspondent)
-            .map_err(|why| NoMail::Never(recipient_phrase(why), why.word()))?;
+            .map_err(|why| NoMail::Never(unreachable_phrase(why), why.word()))?;
         // The letter could not be read when the receipt was closed: it would name none.
         let of = stored.in_reply_to.clone();
         let of = of.ok_or(NoMail::Never(Phrase::DispatchDamaged, "receipt_of_nothing"))?;
@@ -161,7 +190,7 @@ impl DispatchCase<'_> {
         let form = MailForm { headers: channel.receipt_headers(service), body };
         let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
         let held = self.ctx.budget.take(0).await;
-        Ok((envelope, Leaving::new(mail, Vec::new()), held))
+        Ok(ReadyMail { envelope, mail: Leaving::new(mail, Vec::new()), held, paper: None })
     }
 
     /// The subject of a receipt, from that of its letter.
@@ -193,7 +222,7 @@ impl DispatchCase<'_> {
     }
 
     /// The one document that a fax gateway wants (FAX-23): the texts on a sheet, then the files.
-    async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<Content, NoMail> {
+    async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<FaxPaper, NoMail> {
         let mut texts = Vec::new();
         let mut names = Vec::new();
         for part in &dispatch.parts {
@@ -207,7 +236,8 @@ impl DispatchCase<'_> {
         if !missing.is_empty() {
             return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
         }
-        let sheet = (!texts.is_empty()).then(|| self.sheet(dispatch, texts.join("\n\n")));
+        let has_text = !texts.is_empty();
+        let sheet = self.sheet(dispatch, texts.join("\n\n"));
         let read = tokio::task::spawn_blocking(move || {
             files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
         })
@@ -216,8 +246,10 @@ impl DispatchCase<'_> {
         let channel = &self.line.channel;
         let pages_max = channel.pages_max().map_or(document::PAGES_MAX, |max| max as usize);
         let bytes_max = usize::try_from(channel.mail_bytes_max()).unwrap_or(usize::MAX);
-        match self.ctx.sandbox.fax(sheet, &files, pages_max, bytes_max).await {
-            Ok(pdf) => Ok(Content::Whole(pdf.into())),
+        match self.ctx.sandbox.fax(Some(sheet), &files, pages_max, bytes_max).await {
+            Ok(FaxPdf { bytes, pages }) => {
+                Ok(FaxPaper { pdf: bytes.into(), pages, files: names.len(), has_text })
+            }
             Err(SandboxError::Document(error)) => Err(not_faxable(&error, bytes_max, &names)),
             Err(SandboxError::Broken { index }) => Err(too_costly(index, &names)),
             Err(SandboxError::Unavailable(error)) => {
@@ -230,18 +262,10 @@ impl DispatchCase<'_> {
     fn sheet(&self, dispatch: &Dispatch, text: String) -> FaxPage {
         let channel = &self.line.channel;
         let say = |phrase: Phrase| Phrases::say(channel.language, &phrase);
-        let own_number = match &channel.dialect {
-            Dialect::Fax(profile) => profile.number.as_str().to_owned(),
-            Dialect::Kim(_) => String::new(),
-        };
         FaxPage {
             sender: channel.label.clone(),
-            sender_number: own_number,
-            recipient_number: self
-                .correspondent
-                .number()
-                .map(|number| number.as_str().to_owned())
-                .unwrap_or_default(),
+            sender_number: channel.own_number().unwrap_or_default(),
+            recipient_number: self.correspondent.number().map(number_shown).unwrap_or_default(),
             date: say(Phrase::FaxMoment { at: dispatch.date }),
             // A fax gateway's subjects name numbers, not matters.
             subject: String::new(),
@@ -387,22 +411,4 @@ fn too_costly(index: Option<usize>, names: &[String]) -> NoMail {
         None => names.join("“, „"),
     };
     NoMail::Never(Phrase::FileTooCostly { file_name }, "document_too_costly")
-}
-
-fn recipient_phrase(why: WhyNot) -> Phrase {
-    match why {
-        WhyNot::NotKim => Phrase::NotAKimAddress,
-        WhyNot::OtherEnvironment => Phrase::OtherKimEnvironment,
-        WhyNot::UnknownNumber => Phrase::UnknownFaxNotAnswerable,
-        WhyNot::NoSuchNumber
-        | WhyNot::ShortNumber
-        | WhyNot::PremiumNumber
-        | WhyNot::OtherCountry => Phrase::NumberNotDialable,
-        WhyNot::GatewayOnlyReceives => Phrase::OfFax(FaxPhrase::OnlyReceives),
-        WhyNot::NoSender
-        | WhyNot::SeveralSenders
-        | WhyNot::SenderNotAllowed
-        | WhyNot::OtherKind
-        | WhyNot::Address(_) => Phrase::NoCorrespondentAddress,
-    }
 }

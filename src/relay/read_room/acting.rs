@@ -6,12 +6,13 @@ use tracing::info;
 
 use super::{ReadingProgress, SaidBy, staying::refusal_phrase};
 use crate::{
+    channel::FaxSend,
     matrix::{decode, status_request, thread_root},
     model::{
         ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent,
         StatusForm,
     },
-    phrases::{EditTrouble, Phrase},
+    phrases::{EditTrouble, Phrase, SendingPhrase},
     relay::{
         Ctx, Line,
         acts::{self, ActTarget},
@@ -211,6 +212,9 @@ impl PortalReader<'_> {
             matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });
         if !is_own_affair && self.is_outsider(said).await? {
             return Ok(Some(Phrase::NotASpeaker));
+        }
+        if is_said && self.line.channel.fax_send() == Some(FaxSend::Off) {
+            return Ok(Some(Phrase::OfSending(SendingPhrase::Off)));
         }
         if is_said && answered.is_some_and(|letter| letter.open_doubt.is_some()) {
             return Ok(Some(Phrase::CallerNotConfirmed));

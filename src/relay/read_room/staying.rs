@@ -7,6 +7,7 @@ use crate::{
     relay::{
         Line,
         acts::{self, ActTarget},
+        notices::unreachable_phrase,
         reader::PortalReader,
         unreadable,
     },
@@ -109,8 +110,11 @@ pub(super) fn refusal_phrase(
             Phrase::MessageTooLarge { limit_mib: line.channel.mail_bytes_max() / (1024 * 1024) }
         }
         Refusal::NotAnswerable => match correspondent {
+            Some(correspondent @ (Correspondent::Fax(_) | Correspondent::ClaimedFax(_))) => {
+                let why = line.channel.recipient(correspondent).err();
+                why.map_or(Phrase::NoCorrespondentAddress, unreachable_phrase)
+            }
             Some(Correspondent::UnknownFax) => Phrase::UnknownFaxNotAnswerable,
-            Some(Correspondent::Fax(_) | Correspondent::ClaimedFax(_)) => Phrase::NumberNotDialable,
             Some(Correspondent::Mail(_)) => Phrase::NotAKimAddress,
             Some(Correspondent::UnknownSender) | None => Phrase::NoCorrespondentAddress,
         },

@@ -202,7 +202,7 @@ impl Store {
         let row = sqlx::query!(
             "update dispatches
              set state = case
-                     when state in ('collecting', 'waiting', 'handing_over')
+                     when state in ('collecting', 'waiting', 'handing_over', 'previewed')
                          and not may_have_arrived then 'failed'
                      else 'unclear'
                  end,
@@ -251,7 +251,7 @@ pub(in crate::store) async fn withdraw(
                  -- The letter may get a receipt again.
                  letter_id = case when receipt_as is null then letter_id end
              where id = $1
-               and state in ('collecting', 'waiting', 'handing_over', 'failed')
+               and state in ('collecting', 'waiting', 'handing_over', 'previewed', 'failed')
              returning conversation_id",
         dispatch.0,
         at,

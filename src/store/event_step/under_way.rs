@@ -99,6 +99,7 @@ impl Store {
         step.say_instead(conversation, (txn_id, &format!("h{edit}")), &notice).await?;
         step.say(conversation, txn_id, &notice).await?;
         if stood.has_others {
+            step.is_shown_anew(&stood).await?;
             step.wake_hand_over(conversation).await?;
         } else {
             step.end(&stood, &notice).await?;
@@ -127,7 +128,7 @@ impl Store {
                and act.received_at < $1
                and act.id > $3
                and not part.withdrawn
-               and dispatch.state in ('collecting', 'waiting')
+               and dispatch.state in ('collecting', 'waiting', 'previewed')
              order by act.id
              limit $2",
             before,

@@ -41,7 +41,7 @@ impl Store {
              set state = 'failed',
                  settled_at = $2
              where conversation_id = $1
-               and state in ('collecting', 'waiting', 'handing_over')
+               and state in ('collecting', 'waiting', 'handing_over', 'previewed')
              returning id, may_have_arrived",
             conversation.0,
             at,

@@ -136,7 +136,7 @@ impl PracticeChannel {
             let domain = self.address.split('@').nth(1).unwrap_or_default();
             let _ = write!(
                 toml,
-                "[channel.fax]\nprofile = \"generic\"\ndomain = {domain:?}\n\
+                "[channel.fax]\nsend = \"on\"\nprofile = \"generic\"\ndomain = {domain:?}\n\
                  number = \"+493023125000\"\ncountry = \"DE\"\nsenders = [\"@{domain}\"]\n"
             );
         }

@@ -1,0 +1,54 @@
+//! `!faxen`: a fax that was shown may leave, as it was shown.
+
+use tracing::info;
+
+use super::{Effect, Request};
+use crate::{
+    model::ConversationId,
+    phrases::{Phrase, SendingPhrase},
+    store::{EventStep, FaxConfirmation, StoreError},
+};
+
+/// A confirmation that somebody wrote.
+pub(in crate::relay) struct WrittenConfirmation {
+    replies_to: String,
+    event_id: String,
+    speaker: String,
+}
+
+/// Only as an answer: a speaker says which fax is meant.
+pub(super) fn prepare(request: &Request<'_>) -> Result<Effect, Phrase> {
+    if request.line.channel.fax_send().is_none() {
+        return Err(Phrase::OfSending(SendingPhrase::NothingToSend));
+    }
+    let message = request.message;
+    let replies_to = message.replies_to.as_ref();
+    let replies_to = replies_to.ok_or(Phrase::OfSending(SendingPhrase::SendAnswersPreview))?;
+    Ok(Effect::SendFax(Box::new(WrittenConfirmation {
+        replies_to: replies_to.to_string(),
+        event_id: message.event_id.to_string(),
+        speaker: message.sender.to_string(),
+    })))
+}
+
+pub(super) async fn run(
+    step: &mut EventStep<'_>,
+    conversation: ConversationId,
+    written: &WrittenConfirmation,
+) -> Result<Phrase, StoreError> {
+    let WrittenConfirmation { replies_to, event_id, speaker } = written;
+    let confirmation = step.confirm_fax(conversation, replies_to, (event_id, speaker)).await?;
+    Ok(Phrase::OfSending(match confirmation {
+        FaxConfirmation::Now => {
+            info!(conversation.id = %conversation, "A speaker confirmed a fax of conversation {conversation}");
+            SendingPhrase::Confirmed { member: speaker.clone() }
+        }
+        FaxConfirmation::Before(member) => SendingPhrase::ConfirmedBefore { member },
+        FaxConfirmation::Nothing => SendingPhrase::NothingToSend,
+        FaxConfirmation::Old => SendingPhrase::PreviewIsOld,
+        FaxConfirmation::NotShown => SendingPhrase::PreviewFollows,
+        FaxConfirmation::Left => SendingPhrase::HasLeft,
+        FaxConfirmation::Failed => SendingPhrase::SendFailed,
+        FaxConfirmation::Withdrawn => SendingPhrase::SendWithdrawn,
+    }))
+}

@@ -1,0 +1,510 @@
+//! Faxes that are shown before they leave: what was shown, and who confirmed it.
+//!
+//! A preview is named by a hash of the paper and of where it goes. Only what bears the hash of the newest
+//! preview of its dispatch leaves, and only once that one is confirmed.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Composition, EventStep, Job, Stood, Store, StoreError, StoredDispatch, jobs};
+use crate::model::{
+    ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, Notice,
+};
+
+/// A fax that is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPreview<'a> {
+    pub composed: &'a Composition,
+    /// The hash of the paper and of where it goes.
+    pub shown: &'a str,
+    /// The file as it would leave, and what is said of it.
+    pub file: &'a Notice,
+    pub words: &'a Notice,
+    pub at: OffsetDateTime,
+}
+
+/// What became of a preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Previewed {
+    /// It waits for a person.
+    Waits,
+    /// The room shows something else by now; the dispatch waits to be composed again.
+    Changed,
+    /// The dispatch is not in the expected state any more.
+    Stopped,
+}
+
+/// What a confirmation comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaxConfirmation {
+    /// It leaves from now on.
+    Now,
+    /// This person confirmed it before.
+    Before(String),
+    /// Nothing of a fax stands behind the message.
+    Nothing,
+    /// A newer preview was made, or is being made.
+    Old,
+    /// The preview was not in the room yet.
+    NotShown,
+    Left,
+    /// It failed, or is unclear: `!erneut` decides.
+    Failed,
+    Withdrawn,
+}
+
+/// A fax that has waited for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnconfirmedFax {
+    pub preview: i64,
+    pub dispatch: DispatchId,
+    pub conversation: ConversationId,
+    pub first_event: Option<String>,
+}
+
+impl Store {
+    /// The hash that the newest preview of a dispatch bears, if a person confirmed that one.
+    pub async fn confirmed_preview(
+        &self,
+        dispatch: DispatchId,
+    ) -> Result<Option<String>, StoreError> {
+        let newest = sqlx::query!(
+            "select shown, confirmed_by
+             from fax_previews
+             where dispatch_id = $1
+             order by id desc
+             limit 1",
+            dispatch.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(newest.filter(|newest| newest.confirmed_by.is_some()).map(|newest| newest.shown))
+    }
+
+    /// Whether the machine that sent a letter contradicted its gateway, whoever settled that since.
+    pub async fn caller_differed(&self, letter: LetterId) -> Result<bool, StoreError> {
+        let is_doubtful = sqlx::query_scalar!(
+            r#"select caller_doubt is not null as "is_doubtful!" from letters where id = $1"#,
+            letter.0,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        // A letter that is gone vouches for nothing.
+        Ok(is_doubtful.unwrap_or(true))
+    }
+
+    /// Whether a fax that a person had confirmed was handed over for one of these parties on a channel,
+    /// and nothing bad was heard of it since.
+    pub async fn was_faxed_confirmed(
+        &self,
+        channel: &ChannelName,
+        parties: &[Correspondent],
+    ) -> Result<bool, StoreError> {
+        let keys: Vec<String> = parties.iter().map(|party| party.key().into_owned()).collect();
+        let is_good = |state| {
+            matches!(
+                state,
+                DeliveryState::Accepted
+                    | DeliveryState::Delayed
+                    | DeliveryState::Relayed
+                    | DeliveryState::Delivered
+                    | DeliveryState::Read
+                    | DeliveryState::Discarded
+            )
+        };
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from fax_previews as preview
+                 join dispatches as dispatch on dispatch.id = preview.dispatch_id
+                 join conversations as conversation on conversation.id = dispatch.conversation_id
+                 join correspondents as correspondent
+                     on correspondent.id = conversation.correspondent_id
+                 where preview.confirmed_at is not null
+                   and dispatch.state = any ($3)
+                   and conversation.channel = $1
+                   and correspondent.kind = 'fax'
+                   and correspondent.key = any ($2)
+             ) as "was!""#,
+            channel.as_str(),
+            &keys,
+            &DeliveryState::words_of(is_good),
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Shows a fax and lets its dispatch wait for a person, if the room still shows what is on it. The
+    /// same fax is shown once: after an act that changed nothing on paper its preview still counts.
+    pub async fn preview_fax(
+        &self,
+        attempt: &StoredDispatch,
+        new: NewPreview<'_>,
+    ) -> Result<Previewed, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let is_ours = sqlx::query_scalar!(
+            "select id
+             from dispatches
+             where id = $1
+               and state = 'handing_over'
+               and begun = $2
+             for update",
+            attempt.id.0,
+            attempt.begun,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?
+        .is_some();
+        if !is_ours {
+            return Ok(Previewed::Stopped);
+        }
+        let room_shows = self.composition_in(&mut transaction, attempt.id).await?;
+        let is_true = room_shows.is_as(new.composed);
+        let state = if is_true { DeliveryState::Previewed } else { DeliveryState::Waiting };
+        sqlx::query!(
+            "update dispatches
+             set state = $3,
+                 attempts = 0,
+                 next_attempt_at = null,
+                 reply = null
+             where id = $1
+               and state = 'handing_over'
+               and begun = $2",
+            attempt.id.0,
+            attempt.begun,
+            state.word(),
+        )
+        .execute(&mut *transaction)
+        .await?;
+        if is_true {
+            self.show_preview(&mut transaction, attempt, new).await?;
+        }
+        transaction.commit().await?;
+        Ok(if is_true { Previewed::Waits } else { Previewed::Changed })
+    }
+
+    async fn show_preview(
+        &self,
+        connection: &mut PgConnection,
+        attempt: &StoredDispatch,
+        new: NewPreview<'_>,
+    ) -> Result<(), StoreError> {
+        let newest = sqlx::query!(
+            "select shown, confirmed_by
+             from fax_previews
+             where dispatch_id = $1
+             order by id desc
+             limit 1",
+            attempt.id.0,
+        )
+        .fetch_optional(&mut *connection)
+        .await?;
+        if newest.is_some_and(|newest| newest.shown == new.shown && newest.confirmed_by.is_none()) {
+            return Ok(());
+        }
+        // Named like the notices of a dispatch, so that a restored database uses no name twice.
+        let name = sqlx::query_scalar!(
+            r#"select concat(
+                 'f', split_part(message_id, '@', 1), 'x', substr(md5(gen_random_uuid()::text), 1, 8)
+             ) as "name!"
+             from dispatches
+             where id = $1"#,
+            attempt.id.0,
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        let (file, words) = (format!("{name}p"), format!("{name}w"));
+        self.insert_bot_post(&mut *connection, attempt.conversation, &file, new.file).await?;
+        self.insert_bot_post(&mut *connection, attempt.conversation, &words, new.words).await?;
+        sqlx::query!(
+            "insert into fax_previews (dispatch_id, shown, file_txn_id, words_txn_id, made_at)
+             values ($1, $2, $3, $4, $5)",
+            attempt.id.0,
+            new.shown,
+            file,
+            words,
+            new.at,
+        )
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Faxes that were shown before `before`, were not confirmed, and of which nobody was reminded.
+    pub async fn unconfirmed_faxes(
+        &self,
+        before: OffsetDateTime,
+        limit: i64,
+    ) -> Result<Vec<UnconfirmedFax>, StoreError> {
+        let rows = sqlx::query!(
+            "select
+                 preview.id,
+                 preview.dispatch_id,
+                 dispatch.conversation_id,
+                 first_event_of(dispatch.id) as first_event
+             from fax_previews as preview
+             join dispatches as dispatch on dispatch.id = preview.dispatch_id
+             where preview.made_at < $1
+               and preview.reminded_at is null
+               and preview.confirmed_at is null
+               and dispatch.state = 'previewed'
+               and not exists (
+                   select 1
+                   from fax_previews as newer
+                   where newer.dispatch_id = preview.dispatch_id
+                     and newer.id > preview.id
+               )
+             order by preview.id
+             limit $2",
+            before,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let faxes = rows.into_iter().map(|row| UnconfirmedFax {
+            preview: row.id,
+            dispatch: DispatchId(row.dispatch_id),
+            conversation: ConversationId(row.conversation_id),
+            first_event: row.first_event,
+        });
+        Ok(faxes.collect())
+    }
+
+    /// Reminds a room, once, that a fax waits.
+    pub async fn remind_of_fax(
+        &self,
+        fax: &UnconfirmedFax,
+        notice: &Notice,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        // Locked first, as everything that moves a dispatch locks it.
+        let still_waits = sqlx::query_scalar!(
+            "select id from dispatches where id = $1 and state = 'previewed' for update",
+            fax.dispatch.0,
+        )
+        .fetch_optional(&mut *transaction)
+        .await?
+        .is_some();
+        let is_first = still_waits
+            && sqlx::query!(
+                "update fax_previews
+                 set reminded_at = $2
+                 where id = $1
+                   and reminded_at is null
+                   and confirmed_at is null",
+                fax.preview,
+                at,
+            )
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected()
+                == 1;
+        if is_first {
+            let conversation = fax.conversation.0;
+            self.insert_notice(&mut transaction, conversation, fax.dispatch, notice).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// The newest preview of a dispatch.
+struct NewestPreview {
+    id: i64,
+    file_txn_id: String,
+    words_txn_id: String,
+    confirmed_by: Option<String>,
+}
+
+impl EventStep<'_> {
+    /// A person confirms a fax: `replies_to` is the preview, a message that it holds, or a notice about
+    /// it, and `event_id` the command. Only the newest preview can be confirmed, and only when it stood in
+    /// the room before the command.
+    pub async fn confirm_fax(
+        &mut self,
+        conversation: ConversationId,
+        replies_to: &str,
+        (event_id, speaker): (&str, &str),
+    ) -> Result<FaxConfirmation, StoreError> {
+        let Some((dispatch, named)) = self.fax_behind(conversation, replies_to).await? else {
+            return Ok(FaxConfirmation::Nothing);
+        };
+        let state =
+            sqlx::query_scalar!("select state from dispatches where id = $1 for update", dispatch,)
+                .fetch_one(&mut *self.transaction)
+                .await?;
+        let newest = self.newest_preview(dispatch).await?;
+        let is_old = named.is_some_and(|named| newest.as_ref().is_none_or(|new| new.id != named));
+        match (DeliveryState::from_word(&state), newest) {
+            (Some(DeliveryState::Previewed), Some(_)) if is_old => Ok(FaxConfirmation::Old),
+            (Some(DeliveryState::Previewed), Some(newest)) => {
+                if !self.stood_before(&newest, event_id).await? {
+                    return Ok(FaxConfirmation::NotShown);
+                }
+                self.note_confirmed(conversation, dispatch, newest.id, (event_id, speaker)).await?;
+                Ok(FaxConfirmation::Now)
+            }
+            (
+                Some(
+                    DeliveryState::Collecting
+                    | DeliveryState::Waiting
+                    | DeliveryState::HandingOver
+                    | DeliveryState::SendingBody,
+                ),
+                newest,
+            ) => Ok(match newest.and_then(|newest| newest.confirmed_by) {
+                Some(by) if !is_old => FaxConfirmation::Before(by),
+                _ if is_old => FaxConfirmation::Old,
+                _ => FaxConfirmation::NotShown,
+            }),
+            (Some(DeliveryState::Withdrawn), _) => Ok(FaxConfirmation::Withdrawn),
+            (Some(state), _) if state.needs_a_person() => Ok(FaxConfirmation::Failed),
+            (Some(DeliveryState::Previewed), None) | (None, _) => Ok(FaxConfirmation::Nothing),
+            (Some(_), _) => Ok(FaxConfirmation::Left),
+        }
+    }
+
+    /// The dispatch that a message is about, and the preview that it is, if it is one.
+    async fn fax_behind(
+        &mut self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<(i64, Option<i64>)>, StoreError> {
+        let row = sqlx::query!(
+            r#"select preview.dispatch_id as "dispatch!", preview.id as "preview?"
+             from posts as post
+             join fax_previews as preview
+                 on post.txn_id in (preview.file_txn_id, preview.words_txn_id)
+             where post.event_id = $2
+               and post.conversation_id = $1
+             union all
+             select dispatch.id, null
+             from posts as post
+             join dispatches as dispatch on dispatch.id = post.dispatch_id
+             where post.event_id = $2
+               and post.conversation_id = $1
+             union all
+             select dispatch.id, null
+             from dispatch_parts as part
+             join dispatches as dispatch on dispatch.id = part.dispatch_id
+             where part.event_id = $2
+               and dispatch.conversation_id = $1
+             limit 1"#,
+            conversation.0,
+            event_id,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(row.map(|row| (row.dispatch, row.preview)))
+    }
+
+    async fn newest_preview(&mut self, dispatch: i64) -> Result<Option<NewestPreview>, StoreError> {
+        Ok(sqlx::query_as!(
+            NewestPreview,
+            "select id, file_txn_id, words_txn_id, confirmed_by
+             from fax_previews
+             where dispatch_id = $1
+             order by id desc
+             limit 1",
+            dispatch,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?)
+    }
+
+    /// Whether both posts of a preview were in the room when an event was written, by the order of
+    /// `/sync`: nobody confirms what could not be seen.
+    async fn stood_before(
+        &mut self,
+        preview: &NewestPreview,
+        event_id: &str,
+    ) -> Result<bool, StoreError> {
+        let stood = sqlx::query_scalar!(
+            r#"select count(*) as "stood!"
+             from posts as post
+             left join room_events as echo on echo.event_id = post.event_id
+             where post.txn_id in ($1, $2)
+               and post.state = 'sent'
+               -- An echo that is not there any more came long ago.
+               and case
+                   when echo.id is null then post.echoed_at is not null
+                   else echo.place < coalesce(
+                       (select place from room_events where event_id = $3),
+                       9223372036854775807
+                   )
+               end"#,
+            preview.file_txn_id,
+            preview.words_txn_id,
+            event_id,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        Ok(stood == 2)
+    }
+
+    async fn note_confirmed(
+        &mut self,
+        conversation: ConversationId,
+        dispatch: i64,
+        preview: i64,
+        (event_id, speaker): (&str, &str),
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "update fax_previews
+             set confirmed_by = $2,
+                 confirmed_in = $3,
+                 confirmed_at = $4
+             where id = $1
+               and confirmed_at is null",
+            preview,
+            speaker,
+            event_id,
+            self.at,
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        wait_again(&mut self.transaction, dispatch).await?;
+        jobs::add(&mut self.transaction, &Job::HandOver(conversation), None).await?;
+        Ok(())
+    }
+
+    /// Something was done to a message of a dispatch: a fax that waits is written anew, and shown anew if
+    /// it is another one.
+    pub async fn is_shown_anew(&mut self, stood: &Stood) -> Result<(), StoreError> {
+        Ok(wait_again(&mut self.transaction, stood.dispatch.0).await?)
+    }
+
+    /// Whether a fax of a conversation waits to be confirmed.
+    pub async fn fax_waits(&mut self, conversation: ConversationId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            r#"select exists (
+                 select 1
+                 from dispatches
+                 where conversation_id = $1
+                   and state = 'previewed'
+             ) as "waits!""#,
+            conversation.0,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?)
+    }
+}
+
+/// A fax that waits for a person waits for an attempt instead.
+pub(super) async fn wait_again(
+    connection: &mut PgConnection,
+    dispatch: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update dispatches
+         set state = 'waiting',
+             next_attempt_at = null
+         where id = $1
+           and state = 'previewed'",
+        dispatch,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
