@@ -107,6 +107,16 @@ impl FaxProfile {
         self.form.reports.wait()
     }
 
+    /// Whether the gateway is given our tag, so that its reports can bear it (FAX-27).
+    pub fn names_faxes(&self) -> bool {
+        let sends = &self.form.sends;
+        let names = |text: &str| text.contains("{tag}") || text.contains("{sender}");
+        let address = self.address.as_ref().unwrap_or(&sends.address);
+        names(&sends.subject)
+            || names(address)
+            || sends.fields.iter().any(|(_, value)| names(value))
+    }
+
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
         // It would ring its own line, which is busy: and a copy would come back as a letter.
         if *number == self.number {

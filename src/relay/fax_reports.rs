@@ -30,6 +30,12 @@ pub(super) async fn take(
     loop {
         let Some(dispatch) = dispatch_of(ctx, line, said).await? else { return Ok(false) };
         let Some(number) = recipient_number(line, &dispatch) else { return Ok(false) };
+        // Anybody can write a number. Where the gateway was given a word that nobody else knows, its good
+        // news bears it; bad news without it makes a person look, and hides nothing.
+        let is_named = said.about.is_some() || !profile.names_faxes();
+        if said.says == FaxReportSays::Sent && !is_named {
+            return Ok(false);
+        }
         if !rule::is_of_number(said, &number) {
             return Ok(false);
         }

@@ -78,6 +78,14 @@ async fn fax_29_a_gateways_reports_move_a_fax_on() {
     let (to, tag) = reports_of(mail);
     assert_eq!(to, stage.fax_line.replace('@', &format!("+{tag}@")));
 
+    // Whoever knows the number alone cannot say that it was sent.
+    let forged = format!("facsimile job 9 to {NUMBER} completed");
+    stage
+        .receive_fax(&report(&stage.fax_line, &forged, "Your job was completed.\n Pages: 1"))
+        .await;
+    stage.anna_is_told(&unplaced("+493023125999", "sent")).await;
+    assert_eq!(stage.query("select state from dispatches").await, "accepted");
+
     let of_another = "facsimile job 9 to 03023125998 completed";
     stage.receive_fax(&report(&to, of_another, "Your job was completed.\n Pages: 1")).await;
     stage.anna_is_told(&unplaced("+493023125998", "sent")).await;
@@ -99,7 +107,7 @@ async fn fax_29_a_gateways_reports_move_a_fax_on() {
     stage.receive_fax(&done.replace("08:00:00 +", "08:00:01 +")).await;
     stage.receive_fax(&report(&to, &requeued, &busy).replace("08:00:00 +", "08:00:02 +")).await;
     stage.database_says("select count(*) from letters where state <> 'posted'", "0").await;
-    stage.database_says("select count(*) from letters", "6").await;
+    stage.database_says("select count(*) from letters", "7").await;
     assert_eq!(stage.query("select state from dispatches").await, "delivered");
     nothing_of_machines_is_shown(&stage).await;
     assert_eq!(stage.query("select count(*) from parked").await, "0");
