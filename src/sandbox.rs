@@ -154,7 +154,7 @@ impl Sandbox {
     /// The one PDF that a fax gateway wants: the sheet, then the files, in their order.
     ///
     /// `pages_max`: the longest fax the channel takes. `bytes_max`: the longest PDF. The files
-    /// together are at most [`SOURCE_BYTES_MAX`](crate::document::SOURCE_BYTES_MAX) bytes.
+    /// together are at most [`SOURCE_BYTES_MAX`] bytes.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`SandboxError::Broken`] is final for this file. A file of more than
-    /// [`SOURCE_BYTES_MAX`](crate::document::SOURCE_BYTES_MAX) bytes is refused unopened.
+    /// [`SOURCE_BYTES_MAX`] bytes is refused unopened.
     pub async fn look(&self, file: &Bytes) -> Result<DocumentSight, SandboxError> {
         match self.open(&Task::Look { file: [file.len()] }, file_alone(file)?).await? {
             Opened::Seen(sight) => Ok(sight),
