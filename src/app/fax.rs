@@ -106,6 +106,7 @@ fn learn(
     for file in own {
         forms.push(own_form(file.as_ref())?);
     }
+    let own_names: Vec<String> = forms.iter().map(|form| form.name.clone()).collect();
     let mut said = String::new();
     let mut unknown = Vec::new();
     for file in mails {
@@ -116,10 +117,12 @@ fn learn(
         let mut is_known = false;
         for form in all {
             let read = form.read_mail(&letter, country);
-            if read == FaxMail::Other {
+            let knows = form.knows(&letter);
+            // A profile that takes every mail for a fax says nothing about this one.
+            if read == FaxMail::Other || !(knows || own_names.contains(&form.name)) {
                 continue;
             }
-            is_known |= form.knows(&letter);
+            is_known |= knows;
             writeln!(
                 said,
                 "  {:<14}  {}",
@@ -128,6 +131,7 @@ fn learn(
             )?;
         }
         if !is_known {
+            writeln!(said, "  {:<14}  {}", "-", AdminPhrase::ReadsOther.said(language))?;
             unknown.push(letter);
         }
     }

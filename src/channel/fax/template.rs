@@ -99,7 +99,7 @@ pub enum TemplateError {
 }
 
 /// A compiled template. It fits a whole line, without regard to case; where it has a blank, a line may
-/// have several, and a colon before them.
+/// have several, and a colon before them. A colon of the template has to be there.
 #[derive(Clone)]
 pub struct Template {
     text: String,
@@ -159,17 +159,18 @@ impl Template {
 
 /// Adds the words between two places. Tells whether there are any letters.
 fn push_words(expression: &mut String, words: &str) -> bool {
-    let mut is_first = true;
-    for word in words.split(char::is_whitespace) {
-        if !is_first {
-            expression.push_str(r"\s*:?\s+");
+    // A colon of the template has to be there; where it has none, a line may.
+    let mut colon = "";
+    for (place, word) in words.split(char::is_whitespace).enumerate() {
+        if place > 0 {
+            expression.push_str(if colon.is_empty() { r"\s*:?\s+" } else { r"\s*:\s+" });
         }
-        is_first = false;
-        // A colon before a blank is optional.
-        expression.push_str(&regex::escape(word.strip_suffix(':').unwrap_or(word)));
-        if word.ends_with(':') && words.ends_with(word) {
-            expression.push_str(r"\s*:?\s*");
-        }
+        let bare = word.strip_suffix(':').unwrap_or(word);
+        colon = if bare.len() < word.len() { ":" } else { "" };
+        expression.push_str(&regex::escape(bare));
+    }
+    if !colon.is_empty() {
+        expression.push_str(r"\s*:\s*");
     }
     words.chars().any(char::is_alphabetic)
 }
@@ -218,7 +219,9 @@ mod tests {
         for (template, line, expected) in [
             ("Fax from {caller}", "fax FROM  030 1 ", caller("030 1")),
             ("Fax from {caller}", "Fax from: 030 1", caller("030 1")),
-            ("Fax from: {caller}", "Fax from 030 1", caller("030 1")),
+            ("Fax from: {caller}", "Fax from 030 1", None),
+            ("Fax from: {caller}", "Fax from:030 1", None),
+            ("Fax from:{caller}", "Fax from: 030 1", caller("030 1")),
             ("Fax from \"{caller}\"", "Fax from \"030\"", caller("030")),
             ("Fax from \"{caller}\"", "Fax from \"", None),
             ("Fax from {caller}", "Re: Fax from 030", None),
