@@ -7,9 +7,7 @@ use std::{
 };
 
 use crate::{
-    channel::{
-        Blank, Country, FaxForm, FaxFormError, FaxMail, FaxReportSays, KnownFrom, proposed_profile,
-    },
+    channel::{Blank, Country, FaxForm, FaxFormError, FaxMail, KnownFrom, proposed_profile},
     mail,
     model::{Language, Letter},
     phrases::AdminPhrase,
@@ -184,14 +182,7 @@ fn reading(
         },
         FaxMail::Missed(_) => AdminPhrase::ReadsMissed { number },
         FaxMail::Report(report) => AdminPhrase::ReadsReport {
-            says: match report.says {
-                FaxReportSays::Taken => "taken",
-                FaxReportSays::Again => "again",
-                FaxReportSays::Sent => "sent",
-                FaxReportSays::Failed => "failed",
-                FaxReportSays::Unclear => "unclear",
-            }
-            .to_owned(),
+            says: report.says.word().to_owned(),
             number: report
                 .to
                 .as_ref()

@@ -65,14 +65,3 @@ async fn dispatch_of(
     let since = ctx.clock.now() - WITHOUT_TAG;
     ctx.store.only_fax_underway(channel, number, since).await
 }
-
-/// The word for what a report says, in the sentence about one that fits no fax.
-pub(super) fn word(says: FaxReportSays) -> &'static str {
-    match says {
-        FaxReportSays::Taken => "taken",
-        FaxReportSays::Again => "again",
-        FaxReportSays::Sent => "sent",
-        FaxReportSays::Failed => "failed",
-        FaxReportSays::Unclear => "unclear",
-    }
-}

@@ -6,6 +6,8 @@ use umstieg::{
     phrases::{FaxPhrase, Phrase},
 };
 
+use umstieg_world::client::{SeenEvent, SeenTimeline};
+
 use crate::{
     phrases::{HANDED_TO_FAX, SOME_TIME, told},
     stage::Stage,
@@ -30,6 +32,13 @@ fn fax(id: &str, words: &str, more: &str) -> String {
          --b\nContent-Type: application/pdf; name={id}.pdf\n\
          Content-Disposition: attachment; filename={id}.pdf\n\n%PDF-1.4 {id}\n{more}--b--\n"
     )
+}
+
+/// A fax comes; returns what Anna sees of it first.
+async fn a_fax_comes(stage: &Stage) -> SeenEvent {
+    stage.receive_fax(&fax("fax1", "", "")).await;
+    let first = |seen: &SeenTimeline| seen.messages().find(|event| event.has_file()).cloned();
+    stage.anna.wait_for("the fax", first).await.unwrap()
 }
 
 /// What HylaFAX writes about a fax, with the transcript that it adds.
@@ -59,12 +68,7 @@ fn reports_of(mail: &str) -> (String, String) {
 async fn fax_29_a_gateways_reports_move_a_fax_on() {
     let mut stage = stage().await;
     stage.gateway.start().await.unwrap();
-    stage.receive_fax(&fax("fax1", "", "")).await;
-    let file = stage
-        .anna
-        .wait_for("the fax", |seen| seen.messages().find(|event| event.has_file()).cloned())
-        .await
-        .unwrap();
+    let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
     told(&stage.anna, &answer, &HANDED_TO_FAX).await;
     let mails = stage.mails("gateway@fax.example", 1).await;
@@ -133,12 +137,7 @@ async fn nothing_of_machines_is_shown(stage: &Stage) {
 async fn fax_28_without_a_tag_the_only_fax_to_a_number_is_meant_and_no_other() {
     let mut stage = stage().await;
     stage.gateway.start().await.unwrap();
-    stage.receive_fax(&fax("fax1", "", "")).await;
-    let file = stage
-        .anna
-        .wait_for("the fax", |seen| seen.messages().find(|event| event.has_file()).cloned())
-        .await
-        .unwrap();
+    let file = a_fax_comes(&stage).await;
     let one = stage.anna.send_text(&file.room_id, "Eins").await.unwrap();
     told(&stage.anna, &one, &HANDED_TO_FAX).await;
     let two = stage.anna.send_text(&file.room_id, "Zwei").await.unwrap();

@@ -15,7 +15,8 @@ use umstieg::{
 
 use crate::golden::as_golden_files_say;
 
-fn channel(form: Arc<FaxForm>) -> Channel {
+/// A fax channel with this profile. All gateways of the samples may bring faxes to it.
+pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
     let germany = Country::new("DE").unwrap();
     let domains = [
         "gateway.example",

@@ -408,38 +408,10 @@ fn l143b_a_range_in_the_other_direction_is_noted() {
 #[test]
 fn l137_a_station_id_in_a_table_with_lines_does_not_pass_for_the_caller() {
     use umstieg::{
-        channel::{Channel, Country, Dialect, FaxForm, FaxProfile, FaxSend, SenderRule, ThreadBy},
-        model::{ChannelName, Correspondent, FaxNumber, Language, MailAddress, Trust},
+        channel::FaxForm,
+        model::{Correspondent, FaxNumber},
     };
-    let germany = Country::new("DE").unwrap();
-    let profile = FaxProfile {
-        form: FaxForm::named("generic").unwrap(),
-        domain: "gateway.example".to_owned(),
-        address: None,
-        code: None,
-        number: FaxNumber::new("+493011111111").unwrap(),
-        country: germany,
-        countries: vec![germany],
-        senders: vec![SenderRule::new("fax@gateway.example").unwrap()],
-        send: FaxSend::On,
-        pages_max: FaxProfile::PAGES_MAX,
-        mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
-        showing: Default::default(),
-    };
-    let fax = Channel {
-        name: ChannelName::new("fax").unwrap(),
-        label: "Praxis".to_owned(),
-        address: MailAddress::new("praxis@gateway.example").unwrap(),
-        team: Vec::new(),
-        speakers: Vec::new(),
-        thread_by: ThreadBy::Correspondent,
-        collect: Duration::from_secs(20),
-        language: Language::German,
-        trust: Trust::CrossSigned,
-        tells_clients: false,
-        alarm: Duration::from_secs(60),
-        dialect: Dialect::Fax(profile),
-    };
+    let fax = crate::faxes_read::channel(FaxForm::named("generic").unwrap());
     let raw = "From: Fax <fax@gateway.example>\r\nSubject: Neues Fax\r\nMessage-ID: <1@x>\r\n\
         Content-Type: text/html; charset=utf-8\r\n\r\n\
         <table><tr><td>Kennung<br>Anrufer</td><td>030 5550999<br>030 5550123</td></tr></table>\r\n";

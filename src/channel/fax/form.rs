@@ -180,8 +180,6 @@ pub struct FaxReports {
     pub to_lines: Vec<String>,
     /// The same for the pages that were sent.
     pub page_lines: Vec<String>,
-    /// The same for the pages that were to be sent.
-    pub total_lines: Vec<String>,
     /// Pages that the gateway adds to ours, such as a cover.
     pub pages_added: u32,
     /// Reasons, the narrower first. The first whose words stand in the subject or the first lines decides.
@@ -218,6 +216,19 @@ pub enum FaxReportSays {
     Failed,
     /// A report, but it does not say what became of the fax.
     Unclear,
+}
+
+impl FaxReportSays {
+    /// The word for it in sentences.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Again => "again",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Unclear => "unclear",
+        }
+    }
 }
 
 /// Words that say why a fax failed.

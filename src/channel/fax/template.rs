@@ -30,8 +30,6 @@ pub enum Blank {
     Name,
     /// Pages that came, or that were sent.
     Pages,
-    /// Pages that were to be sent.
-    Total,
     /// The gateway's own number for a fax.
     Job,
     /// Our tag.
@@ -43,12 +41,11 @@ pub enum Blank {
 }
 
 impl Blank {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 8] = [
         Self::Caller,
         Self::Station,
         Self::Name,
         Self::Pages,
-        Self::Total,
         Self::Job,
         Self::Tag,
         Self::To,
@@ -61,7 +58,6 @@ impl Blank {
             Self::Station => "station",
             Self::Name => "name",
             Self::Pages => "pages",
-            Self::Total => "total",
             Self::Job => "job",
             Self::Tag => "tag",
             Self::To => "to",
@@ -71,7 +67,7 @@ impl Blank {
 
     fn expression(self) -> String {
         let inner = match self {
-            Self::Pages | Self::Total => "[0-9]{1,4}".to_owned(),
+            Self::Pages => "[0-9]{1,4}".to_owned(),
             Self::Job => "[0-9A-Za-z_-]{1,40}".to_owned(),
             Self::Tag => format!("u[0-9a-f]{{{TAG_DIGITS}}}"),
             Self::Any => return ".*?".to_owned(),
@@ -85,7 +81,7 @@ impl Blank {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     #[error(
-        "there is no place {{{0}}}; the places are {{caller}}, {{station}}, {{name}}, {{pages}}, {{total}}, {{job}}, {{tag}}, {{to}} and {{any}}"
+        "there is no place {{{0}}}; the places are {{caller}}, {{station}}, {{name}}, {{pages}}, {{job}}, {{tag}}, {{to}} and {{any}}"
     )]
     UnknownBlank(String),
     #[error("a bracket {{ has no }}")]

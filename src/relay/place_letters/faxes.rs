@@ -36,7 +36,7 @@ pub(super) async fn take_report(
     }
     let digits = || said.to_digits.clone();
     let number = said.to.as_ref().map(|number| number.as_str().to_owned()).or_else(digits);
-    let says = fax_reports::word(said.says);
+    let says = said.says.word();
     let phrase = Phrase::OfFax(FaxPhrase::ReportUnplaced { number, says });
     tell_channel(ctx, line, stored, &Correspondent::UnknownFax, (&phrase, false)).await
 }
