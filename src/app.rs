@@ -6,6 +6,8 @@ mod doors;
 mod errors;
 pub mod fax;
 mod fax_door;
+pub mod fax_records;
+pub mod fax_test;
 pub mod help;
 mod hold;
 pub mod identities;

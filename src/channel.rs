@@ -21,8 +21,8 @@ use std::{fmt, time::Duration};
 pub use entrance::{DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entrance_for};
 pub use fax::{
     Blank, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail, FaxMissed,
-    FaxMissedCall, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays, FaxReports,
-    FaxSaid, FaxSend, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX, SenderRule,
+    FaxMissedCall, FaxOrder, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays,
+    FaxReports, FaxSaid, FaxSend, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX, SenderRule,
     SenderRuleError, Template, TemplateError, proposed_profile, tag_of,
 };
 pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
@@ -32,8 +32,8 @@ pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
 pub use why_not::WhyNot;
 
 use crate::model::{
-    ChannelKind, ChannelName, Correspondent, Defect, FaxNumber, Language, Letter, MailAddress,
-    MessageId, ServiceId, Trust,
+    ChannelKind, ChannelName, Correspondent, Defect, Envelope, FaxNumber, Language, Letter,
+    MailAddress, MessageId, ServiceId, Trust,
 };
 use fax::Caller;
 
@@ -155,6 +155,14 @@ impl Channel {
         }
     }
 
+    /// The fax number that a person means; nothing if it is none, and on other channels.
+    pub fn typed_number(&self, raw: &str) -> Option<FaxNumber> {
+        match &self.dialect {
+            Dialect::Kim(_) => None,
+            Dialect::Fax(profile) => number::to_e164(raw.trim(), profile.country),
+        }
+    }
+
     /// Our own fax number, as it stands on paper.
     pub fn own_number(&self) -> Option<String> {
         match &self.dialect {
@@ -237,15 +245,26 @@ impl Channel {
         }
     }
 
-    /// Subject and further fields of the mail that brings a fax to its gateway; nothing on other channels,
-    /// and without a number.
-    pub fn fax_head(
-        &self,
-        correspondent: &Correspondent,
-        id: &MessageId,
-    ) -> Option<(String, Vec<(String, String)>)> {
+    /// What the mail that brings a fax to its gateway says besides its document; nothing on other
+    /// channels, and without a number.
+    pub fn fax_order(&self, correspondent: &Correspondent, id: &MessageId) -> Option<FaxOrder> {
         let Dialect::Fax(profile) = &self.dialect else { return None };
-        Some(profile.head(correspondent.number()?, &self.address, id))
+        Some(profile.order(correspondent.number()?, &self.address, id))
+    }
+
+    /// The parties of a dispatch's mail, and by what its reports shall name it.
+    pub fn envelope(&self, to: MailAddress, id: &MessageId) -> Envelope {
+        let envelope = Envelope::new(self.address.clone(), to);
+        match &self.dialect {
+            Dialect::Kim(_) => envelope,
+            Dialect::Fax(profile) => Envelope {
+                sender: profile.envelope_sender(&self.address, id),
+                id: Some(id.clone()),
+                // That the gateway has the mail, its own report says, and better.
+                wants_success: false,
+                ..envelope
+            },
+        }
     }
 
     /// The same of a receipt, for which a letter asked.

@@ -7,6 +7,7 @@
 
 mod alternative;
 mod attached;
+mod authentication;
 mod automatic;
 mod boundary;
 mod charset;

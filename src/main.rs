@@ -20,6 +20,8 @@ use umstieg::{
     app::{
         self,
         check::{self, Finding},
+        fax::FaxCommand,
+        fax_test::FaxTestOrder,
         help,
     },
     config::{
@@ -177,7 +179,7 @@ enum Command {
     /// Look after what is special about fax gateways
     Fax {
         #[command(subcommand)]
-        action: app::fax::FaxCommand,
+        action: FaxCommand,
     },
     /// Look after what is special about KIM mailboxes
     Kim {
@@ -322,10 +324,12 @@ impl Call {
             self.make_sealing_key(output.as_deref())?;
             return Ok(ExitCode::SUCCESS);
         }
-        if let Command::Fax { action } = command {
+        if let Command::Fax { action } = &command {
             let said = app::fax::carry_out(action, self.language);
-            print(&said.map_err(|error| Failure::failed(&error))?)?;
-            return Ok(ExitCode::SUCCESS);
+            if let Some(said) = said.map_err(|error| Failure::failed(&error))? {
+                print(&said)?;
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         let settings = self.settings()?;
         // This needs nothing but the settings.
@@ -340,6 +344,8 @@ impl Call {
             return Ok(ExitCode::SUCCESS);
         }
         let key = settings.sealing.key().map_err(|error| Failure::wrong(&error))?.clone();
+        // A closed standard output is no reason to stop.
+        let tell = |sentence: &AdminPhrase| drop(self.say(sentence));
         match command {
             Command::Run => {
                 let tokens = self.registration(&settings)?.tokens;
@@ -357,9 +363,14 @@ impl Call {
             Command::Migrate => in_runtime(app::migrate(&settings, &key))?,
             Command::Rekey { old_key_file } => {
                 let old = old_key(old_key_file.as_deref())?;
-                // A closed standard output is no reason to stop.
-                let tell = |sentence: &AdminPhrase| drop(self.say(sentence));
                 in_runtime(app::rekey::rekey(&settings, &key, old.as_ref(), tell))?;
+            }
+            Command::Fax { action: FaxCommand::Test { number, channel, minutes } } => {
+                let order = FaxTestOrder { number, channel, minutes };
+                in_runtime(app::fax_test::send(&settings, &key, order, tell))?;
+            }
+            Command::Fax { action: FaxCommand::Records { days } } => {
+                print(&in_runtime(app::fax_records::list(&settings, &key, days, self.language))?)?;
             }
             Command::Kim { action: Kim::Classes } => {
                 print(&in_runtime(app::kim::classes(&settings, &key, self.language))?)?;

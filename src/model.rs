@@ -50,7 +50,8 @@ pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
 pub use kim_results::{KIM_SENDING_FAULTS, KimFields, KimResults};
 pub use language::Language;
 pub use letter::{
-    Attachment, Body, Defect, Layer, Letter, NamedAddress, ReceiptWish, TransferEncoding,
+    Attachment, Body, Defect, Layer, Letter, NamedAddress, OriginCheck, ReceiptWish,
+    TransferEncoding,
 };
 pub use listing::{AddressStanding, KimEntry, KimVersion, Listing, WhyNotLarge};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};

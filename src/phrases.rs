@@ -5,6 +5,7 @@
 //! language are arguments, and times are shown as clocks in Germany show them.
 
 mod admin;
+mod fax_admin_phrase;
 mod fax_phrase;
 mod help;
 mod local_time;
@@ -25,6 +26,7 @@ use unic_langid::LanguageIdentifier;
 pub use crate::model::Trouble;
 use crate::model::{COMMANDS, Language};
 pub use admin::AdminPhrase;
+pub use fax_admin_phrase::FaxAdminPhrase;
 pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,

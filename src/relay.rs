@@ -57,6 +57,7 @@ pub use devices::{
     renew_bot_device, tidy,
 };
 pub use directory::{Directory, LISTING_KEPT, LdapProxies, NoListing, look_up};
+pub use fax_pages::purge_fax_mails;
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
 pub use hand_over::{hand_over, remind_of_faxes};
 pub use hearing::Hearing;

@@ -191,6 +191,7 @@ impl Shop {
         step("deserted", self.alarm_of_deserted().await);
         step("forgetting", self.ctx.store.forget_before(now - FORGET_AFTER).await);
         step("listings", self.ctx.store.forget_listings(now - relay::LISTING_KEPT).await);
+        step("purging", relay::purge_fax_mails(&self.ctx).await);
         step("figures", self.show_figures().await);
         if strangers_at.is_none_or(|at| now < at || now >= at + STRANGERS_EVERY) {
             *strangers_at = Some(now);

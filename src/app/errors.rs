@@ -3,14 +3,14 @@
 //! The log says the same in English, in the errors' own words.
 
 use super::{
-    RunError, directory::LookupError, fax::FaxCommandError, identities::IdentitiesError,
-    kim::KimError, parked::ParkedError,
+    RunError, directory::LookupError, fax::FaxCommandError, fax_records::FaxRecordsError,
+    fax_test::FaxTestError, identities::IdentitiesError, kim::KimError, parked::ParkedError,
 };
 use crate::{
     app::start::StartError,
     directory::DirectoryError,
     matrix::HomeserverAccessError,
-    phrases::{AdminPhrase, Telling, Tells},
+    phrases::{AdminPhrase, FaxAdminPhrase, Telling, Tells},
     relay::NoListing,
     rules::renaming::Unclear,
     sandbox::SandboxError,
@@ -326,6 +326,40 @@ impl Tells for ParkedError {
             Self::Open(error) => error.telling(),
             Self::Store(error) => error.telling(),
             Self::NoSuch(id) => AdminPhrase::NoSuchParked { id: id.to_string() }.into(),
+            Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
+        }
+    }
+}
+
+impl Tells for FaxTestError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Open(error) => error.telling(),
+            Self::Store(error) => error.telling(),
+            Self::NoChannel => FaxAdminPhrase::FaxTestNoChannel.into(),
+            Self::NotANumber => FaxAdminPhrase::FaxTestNoNumber.into(),
+            Self::Off => FaxAdminPhrase::FaxTestOff.into(),
+            Self::Unreachable(why) => {
+                FaxAdminPhrase::FaxTestUnreachable { why: why.word().to_owned() }.into()
+            }
+            Self::NotSent(why) => {
+                FaxAdminPhrase::FaxTestNotSent { why: why.word().to_owned() }.into()
+            }
+            Self::Page(cause) => Telling::from(FaxAdminPhrase::FaxTestNotMade).because_of(cause),
+            Self::Mail(cause) => Telling::from(FaxAdminPhrase::FaxTestNotMade).because_of(cause),
+            Self::NotTaken(why) => {
+                Telling::from(FaxAdminPhrase::FaxTestNotTaken).because(AdminPhrase::as_it_is(why))
+            }
+            Self::Silent => FaxAdminPhrase::FaxTestSilent.into(),
+        }
+    }
+}
+
+impl Tells for FaxRecordsError {
+    fn telling(&self) -> Telling {
+        match self {
+            Self::Open(error) => error.telling(),
+            Self::Store(error) => error.telling(),
             Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
         }
     }

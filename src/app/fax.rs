@@ -48,13 +48,42 @@ pub enum FaxCommand {
         #[arg(long, default_value = "DE", value_name = "COUNTRY", value_parser = Country::new)]
         country: Country,
     },
+    /// Send a test page to a fax number, and follow it to the gateway's report
+    ///
+    /// It costs what a fax of a page costs. The gateway has to be running: it reads the report.
+    Test {
+        /// The number, with or without country code
+        number: String,
+        /// The fax channel; needed where there are several
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+        /// How many minutes to wait for the report
+        #[arg(long, default_value_t = 15, value_name = "MINUTES")]
+        minutes: u64,
+    },
+    /// Show what is kept of each fax: when, numbers, pages, bytes, SHA-256, and what became of it
+    ///
+    /// A line for each document that came or left. Nothing of what was on it is kept here.
+    Records {
+        /// How many days back
+        #[arg(long, default_value_t = 30, value_name = "DAYS")]
+        days: u32,
+    },
 }
 
 /// Carries out a command, and returns what it prints.
-pub fn carry_out(command: FaxCommand, language: Language) -> Result<String, FaxCommandError> {
+///
+/// Nothing for one that needs the settings and the database.
+pub fn carry_out(
+    command: &FaxCommand,
+    language: Language,
+) -> Result<Option<String>, FaxCommandError> {
     match command {
-        FaxCommand::Profiles => profiles(language),
-        FaxCommand::Learn { mails, profile, country } => learn(&mails, &profile, country, language),
+        FaxCommand::Profiles => profiles(language).map(Some),
+        FaxCommand::Learn { mails, profile, country } => {
+            learn(mails, profile, *country, language).map(Some)
+        }
+        FaxCommand::Records { .. } | FaxCommand::Test { .. } => Ok(None),
     }
 }
 

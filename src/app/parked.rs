@@ -84,6 +84,7 @@ fn kind(kind: ParkedKind) -> AdminPhrase {
 fn because_of(word: &str) -> AdminPhrase {
     let why = match word {
         "sender_not_allowed" => AdminPhrase::ReasonSender,
+        "sender_not_proven" => AdminPhrase::ReasonSenderNotProven,
         "no_sender" => AdminPhrase::ReasonNoSender,
         "several_senders" => AdminPhrase::ReasonSeveralSenders,
         "nobody_joined" => AdminPhrase::ReasonNobodyJoined,

@@ -16,7 +16,7 @@ use crate::{
     http::{self, Doors},
     matrix::{Homeserver, KeysNeed, KeysRefused, MatrixError},
     model::{ChannelName, Clock, MailKey, Rng, ScanResult},
-    phrases::{AdminPhrase, Telling, Tells as _},
+    phrases::{AdminPhrase, FaxAdminPhrase, Telling, Tells as _},
     relay::{Inbox, Intake, Line},
     rules::renaming::Renaming,
     sandbox::{Confinement, Escape, Sandbox},
@@ -397,6 +397,9 @@ async fn mail_servers(
     let name = &channel.channel.name;
     let Line { intake, outbox, .. } = start::line(channel);
     let what = AdminPhrase::TriedInbox { channel: name.to_string() };
+    if matches!(intake, Intake::Mailbox(_)) {
+        findings.extend(fax_origin(&channel.channel));
+    }
     findings.push(match intake {
         Intake::Mailbox(inbox) => mailbox(name, &inbox, what, store).await,
         Intake::Door { entrance, .. } => fax_door::who_may_deliver(&entrance, what),
@@ -448,6 +451,20 @@ fn kim_headers(channel: &Channel) -> Option<Finding> {
     let (names, keys) = (names.join(", "), keys.join(", "));
     let detail = AdminPhrase::HeadersMissing { names };
     Some(Finding::warn(what, detail, AdminPhrase::GiveHeaders { keys }))
+}
+
+/// What proves that the mails of a fax mailbox are its gateway's (FAX-12).
+fn fax_origin(channel: &Channel) -> Option<Finding> {
+    let Dialect::Fax(profile) = &channel.dialect else { return None };
+    let what = FaxAdminPhrase::TriedFaxOrigin { channel: channel.name.to_string() }.into();
+    Some(match &profile.authserv_id {
+        Some(server) => {
+            Finding::ok(what, FaxAdminPhrase::FaxOriginChecked { server: server.clone() })
+        }
+        None => {
+            Finding::warn(what, FaxAdminPhrase::FaxOriginUnchecked, FaxAdminPhrase::GiveAuthservId)
+        }
+    })
 }
 
 fn no_answer() -> AdminPhrase {

@@ -40,13 +40,21 @@ pub struct FaxProfile {
     pub country: Country,
     /// Which countries may be dialled.
     pub countries: Vec<Country>,
+    /// Whether the envelope's sender bears the tag of a fax behind a `+`, so that what comes back names the
+    /// fax (FAX-27). The mailbox has to take such addresses, and the mail server such senders.
+    pub tagged_sender: bool,
     /// Which addresses may bring faxes: the From of the gateway (FAX-12).
     pub senders: Vec<SenderRule>,
+    /// The mail server in front of the mailbox, by the name in its `Authentication-Results`: a fax counts only
+    /// if that server confirms the domain of its From (FAX-12). None: From alone counts.
+    pub authserv_id: Option<String>,
     /// Whether faxes leave at all, and which are shown to a person first.
     pub send: FaxSend,
     pub pages_max: u32,
     /// The largest mail as sent, in bytes.
     pub mail_bytes_max: u64,
+    /// After so many days the mails that brought faxes are deleted here (FAX-39). None: never.
+    pub keep_days: Option<u32>,
     /// How the pages of received faxes are shown.
     pub showing: FaxShowing,
 }
@@ -94,7 +102,24 @@ impl FaxProfile {
         if !self.senders.iter().any(|rule| rule.allows(sender)) {
             return Err(WhyNot::SenderNotAllowed);
         }
+        if !self.is_proven(sender, letter) {
+            return Err(WhyNot::SenderNotProven);
+        }
         Ok(self.form.caller(letter, self.country, &self.number))
+    }
+
+    /// Whether the mail is from its From's domain as far as the settings ask for it. Only the topmost field
+    /// of the server counts: those below may have come with the mail.
+    fn is_proven(&self, sender: &MailAddress, letter: &Letter) -> bool {
+        let Some(server) = &self.authserv_id else { return true };
+        let check = letter.origin_checks.iter().find(|check| check.server == *server);
+        let domain = sender.domain();
+        // A signature of the domain above it is as good (RFC 7489 §3.1, relaxed).
+        let is_of = |passed: &String| {
+            domain == passed
+                || domain.strip_suffix(passed.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        };
+        check.is_some_and(|check| check.domains.iter().any(is_of))
     }
 
     /// What a mail of the gateway is.
@@ -115,6 +140,7 @@ impl FaxProfile {
         names(&sends.subject)
             || names(address)
             || sends.fields.iter().any(|(_, value)| names(value))
+            || sends.lines.iter().any(|line| names(line))
     }
 
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
@@ -130,13 +156,15 @@ impl FaxProfile {
         MailAddress::new(&self.filled(address, number, None)).map_err(WhyNot::Address)
     }
 
-    /// The subject of a fax, and further fields of its head (FAX-22, FAX-27).
-    pub(super) fn head(
-        &self,
-        number: &FaxNumber,
-        own: &MailAddress,
-        id: &MessageId,
-    ) -> (String, Vec<(String, String)>) {
+    /// The sender of a fax's envelope.
+    pub(super) fn envelope_sender(&self, own: &MailAddress, id: &MessageId) -> MailAddress {
+        let tag = tag_of(id).filter(|_| self.tagged_sender);
+        let tagged = tag.and_then(|tag| MailAddress::new(&tagged_address(own, &tag)).ok());
+        tagged.unwrap_or_else(|| own.clone())
+    }
+
+    /// What the mail that brings a fax says besides its document (FAX-22, FAX-26, FAX-27).
+    pub(super) fn order(&self, number: &FaxNumber, own: &MailAddress, id: &MessageId) -> FaxOrder {
         let sends = &self.form.sends;
         let tagged = tag_of(id).map(|tag| (tag, own));
         let filled = |text: &str| self.filled(text, number, tagged.as_ref());
@@ -144,7 +172,9 @@ impl FaxProfile {
         let names_tag = |value: &str| value.contains("{tag}") || value.contains("{sender}");
         let fields = sends.fields.iter().filter(|(_, value)| tagged.is_some() || !names_tag(value));
         let fields = fields.map(|(name, value)| (name.clone(), filled(value))).collect();
-        (filled(&sends.subject), fields)
+        let lines = sends.lines.iter().filter(|line| tagged.is_some() || !names_tag(line));
+        let lines = lines.map(|line| filled(line)).collect();
+        FaxOrder { subject: filled(&sends.subject), fields, lines }
     }
 
     fn filled(
@@ -154,7 +184,7 @@ impl FaxProfile {
         tagged: Option<&(String, &MailAddress)>,
     ) -> String {
         let (tag, sender) = match tagged {
-            Some((tag, own)) => (tag.clone(), format!("{}+{tag}@{}", own.local(), own.domain())),
+            Some((tag, own)) => (tag.clone(), tagged_address(own, tag)),
             None => (String::new(), String::new()),
         };
         let code = self.code.as_ref().map(|code| code.expose_secret().to_owned());
@@ -170,6 +200,21 @@ impl FaxProfile {
     }
 }
 
+/// Our address, by which a mail that goes there names a fax.
+fn tagged_address(own: &MailAddress, tag: &str) -> String {
+    format!("{}+{tag}@{}", own.local(), own.domain())
+}
+
+/// What the mail that brings a fax to its gateway says besides its document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FaxOrder {
+    pub subject: String,
+    /// Further fields of its head, name and value.
+    pub fields: Vec<(String, String)>,
+    /// Lines of its text. None for most gateways: what stands there may be printed.
+    pub lines: Vec<String>,
+}
+
 impl PartialEq for FaxProfile {
     fn eq(&self, other: &Self) -> bool {
         let code =
@@ -182,11 +227,11 @@ impl PartialEq for FaxProfile {
                 profile.number.clone(),
                 profile.country,
                 profile.countries.clone(),
-                profile.senders.clone(),
+                (profile.senders.clone(), profile.authserv_id.clone()),
                 profile.pages_max,
                 profile.mail_bytes_max,
                 profile.showing,
-                profile.send,
+                (profile.send, profile.tagged_sender, profile.keep_days),
             )
         };
         plain(self) == plain(other) && code(self) == code(other)
@@ -238,6 +283,9 @@ mod tests {
             form,
             address: None,
             code: Some(SecretString::from("geheim")),
+            tagged_sender: true,
+            authserv_id: None,
+            keep_days: None,
             number: FaxNumber::new("+493011111111").unwrap(),
             country: germany,
             countries: vec![germany, Country::new("AT").unwrap()],
@@ -260,10 +308,12 @@ mod tests {
             let profile = profile(form.clone());
             let line = match profile.recipient(&number) {
                 Ok(to) => {
-                    let (subject, fields) = profile.head(&number, &own, &id);
+                    let FaxOrder { subject, fields, lines } = profile.order(&number, &own, &id);
                     let fields: Vec<String> =
                         fields.iter().map(|(name, value)| format!(" | {name}: {value}")).collect();
-                    format!("{}: {} | {subject}{}", form.name, to.as_str(), fields.concat())
+                    let fields = fields.concat();
+                    assert!(lines.is_empty(), "no profile that ships writes words");
+                    format!("{}: {} | {subject}{fields}", form.name, to.as_str())
                 }
                 Err(why) => format!("{}: {why}", form.name),
             };
@@ -307,6 +357,31 @@ t37: fax=+49301234567@gateway.example | Fax";
         for other in ["1@fax.local", "0c0ffee0-1234-4567-89ab-000000000001@kim.local"] {
             assert_eq!(tag_of(&MessageId::new(other).unwrap()), None);
         }
+    }
+
+    #[test]
+    fn fax_27_the_envelope_names_the_fax_where_the_settings_say_so() {
+        let own = MailAddress::new("praxis@praxis.example").unwrap();
+        let id = MessageId::new("0c0ffee0-1234-4567-89ab-000000000001@fax.local").unwrap();
+        let mut profile = profile(FaxForm::named("hylafax").unwrap());
+        let sender = profile.envelope_sender(&own, &id);
+        assert_eq!(sender.as_str(), "praxis+u0c0ffee01234456789ab000000000001@praxis.example");
+        profile.tagged_sender = false;
+        assert_eq!(profile.envelope_sender(&own, &id), own);
+    }
+
+    #[test]
+    fn fax_26_a_code_stands_in_the_mail_s_words_where_the_profile_says_so() {
+        let text = "product = \"Ruhrfax\"\nknown_from = \"documents\"\n[sends]\n\
+                    address = \"fax@{domain}\"\nsubject = \"{national}\"\n\
+                    lines = [\"FAXPASSWORD:{code}\", \"NOCOVERPAGE:true\"]\n";
+        let profile = profile(Arc::new(FaxForm::read("ruhrfax", text).unwrap()));
+        let number = FaxNumber::new("+49301234567").unwrap();
+        let own = MailAddress::new("praxis@praxis.example").unwrap();
+        let id = MessageId::new("0c0ffee0-1234-4567-89ab-000000000001@fax.local").unwrap();
+        let order = profile.order(&number, &own, &id);
+        assert_eq!(order.subject, "0301234567");
+        assert_eq!(order.lines, ["FAXPASSWORD:geheim", "NOCOVERPAGE:true"]);
     }
 
     #[test]

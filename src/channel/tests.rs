@@ -1,7 +1,7 @@
 //! Who wrote a letter, and where an answer goes.
 
 use super::*;
-use crate::model::{FaxNumber, NamedAddress};
+use crate::model::{FaxNumber, NamedAddress, OriginCheck};
 
 fn mail(text: &str) -> MailAddress {
     MailAddress::new(text).unwrap()
@@ -46,6 +46,9 @@ fn fax() -> Channel {
             SenderRule::new("@lines.example").unwrap(),
         ],
         send: FaxSend::On,
+        tagged_sender: false,
+        authserv_id: None,
+        keep_days: None,
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
@@ -58,6 +61,36 @@ fn letter(from: &[&str], subject: &str) -> Letter {
         from: from.iter().map(|a| NamedAddress { name: None, address: mail(a) }).collect(),
         subject: subject.to_owned(),
         ..Letter::default()
+    }
+}
+
+/// FAX-12: with `authserv_id` a fax counts only if that server confirms the domain of its From, and only the
+/// last word of that server does.
+#[test]
+fn fax_12_a_mail_server_that_is_named_has_to_confirm_the_sender() {
+    let mut channel = fax();
+    let Dialect::Fax(profile) = &mut channel.dialect else { panic!("a fax channel") };
+    profile.authserv_id = Some("mx.praxis.example".to_owned());
+    let check = |server: &str, domains: &[&str]| OriginCheck {
+        server: server.to_owned(),
+        domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
+    };
+    let (ours, other) = ("mx.praxis.example", "mx.evil.example");
+    for (from, checks, is_proven) in [
+        ("fax@gateway.example", vec![check(ours, &["gateway.example"])], true),
+        ("fax@gateway.example", vec![check(other, &[]), check(ours, &["gateway.example"])], true),
+        ("fax@gateway.example", vec![], false),
+        ("fax@gateway.example", vec![check(other, &["gateway.example"])], false),
+        ("fax@gateway.example", vec![check(ours, &["evil.example"])], false),
+        ("fax@gateway.example", vec![check(ours, &["way.example", "fax.gateway.example"])], false),
+        // What stands below may have come with the mail.
+        ("fax@gateway.example", vec![check(ours, &[]), check(ours, &["gateway.example"])], false),
+        ("030@lines.example", vec![check(ours, &["lines.example"])], true),
+    ] {
+        let letter = Letter { origin_checks: checks, ..letter(&[from], "Fax") };
+        let author = channel.correspondent_of(&letter);
+        assert_eq!(author.is_ok(), is_proven, "{letter:?}");
+        assert!(is_proven || author == Err(WhyNot::SenderNotProven), "{author:?}");
     }
 }
 

@@ -13,6 +13,8 @@ pub enum WhyNot {
     SeveralSenders,
     #[error("the sender is not one of those who may bring faxes on this channel")]
     SenderNotAllowed,
+    #[error("the mail server did not confirm that the mail is from its sender's domain")]
+    SenderNotProven,
     #[error("the correspondent belongs to another kind of channel")]
     OtherKind,
     #[error("the fax came without a usable caller's number")]
@@ -48,6 +50,7 @@ impl WhyNot {
             Self::NoSender => "no_sender",
             Self::SeveralSenders => "several_senders",
             Self::SenderNotAllowed => "sender_not_allowed",
+            Self::SenderNotProven => "sender_not_proven",
             Self::OtherKind => "other_kind",
             Self::UnknownNumber => "unknown_number",
             Self::NotKim => "not_kim",

@@ -18,7 +18,7 @@ use crate::{
 /// The table `[channel.fax]`.
 pub(super) fn read(
     section: &Section<'_, '_>,
-    mail_bytes_max: Option<u64>,
+    (mail_bytes_max, comes_by_door): (Option<u64>, bool),
     around: &SettingsSurroundings<'_>,
 ) -> Option<FaxProfile> {
     let form = section.text("profile", |text| profile(text, around));
@@ -46,13 +46,15 @@ pub(super) fn read(
             sends.can
                 && (sends.address.contains(name)
                     || sends.subject.contains(name)
-                    || sends.fields.iter().any(field))
+                    || sends.fields.iter().any(field)
+                    || sends.lines.iter().any(|line| line.contains(name)))
         })
     };
     let code = match fields("{code}") || secrets::CODE.is_given(section) {
         true => Some(secret(section, &secrets::CODE, AdminPhrase::WantsFaxCode, around)),
         false => None,
     };
+    let tagged_sender = section.flag("tagged_sender").unwrap_or(false);
     let number = section.text("number", FaxNumber::new);
     let number = section.required("number", AdminPhrase::WantsFaxNumber, number);
     let country = section.text("country", country);
@@ -64,7 +66,12 @@ pub(super) fn read(
     if senders.as_ref().is_some_and(Vec::is_empty) {
         section.wrong("senders", AdminPhrase::SendersEmpty);
     }
+    let authserv_id = section.text("authserv_id", |text| match host_name(text) {
+        Ok(_) if comes_by_door => Err(AdminPhrase::AuthservIdAtDoor),
+        name => name.map(|name| name.to_ascii_lowercase()),
+    });
     let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
+    let keep_days = section.whole("keep_days", 1..=36_500).and_then(|n| u32::try_from(n).ok());
     let showing = fax_showing::read(section);
     let send = section.text("send", |text| FaxSend::from_word(text).ok_or_else(send_words));
     section.close();
@@ -77,10 +84,13 @@ pub(super) fn read(
             None => None,
             Some(code) => Some(code?),
         },
+        tagged_sender,
         number: number?,
         country,
         countries: countries.unwrap_or_else(|| vec![country]),
         senders: senders?,
+        authserv_id,
+        keep_days,
         pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
         mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
         showing,

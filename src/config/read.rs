@@ -377,7 +377,7 @@ fn servers(
     let built = kim.users.as_ref().map(KimUserForm::smtp);
     let mut outbox = mail_server::read(&outbox_section, built, around);
     if let Some(outbox) = &mut outbox {
-        outbox.ask_for_reports = kim.delivery_reports;
+        outbox.ask_for_reports = kim.delivery_reports || kind == Some(ChannelKind::Fax);
     }
     outbox_section.close();
     let fax_section = section.section("fax");
@@ -386,7 +386,11 @@ fn servers(
     }
     let dialect = match kind {
         None => None,
-        Some(ChannelKind::Fax) => fax::read(&fax_section, mail_bytes_max, around).map(Dialect::Fax),
+        Some(ChannelKind::Fax) => {
+            let comes_by_door = matches!(intake, Some(IntakeSettings::Door { .. }));
+            let facts = (mail_bytes_max, comes_by_door);
+            fax::read(&fax_section, facts, around).map(Dialect::Fax)
+        }
         Some(ChannelKind::Kim) => address
             .and_then(KimEnvironment::of)
             .and_then(|environment| kim.profile(&outbox_section, environment, mail_bytes_max))

@@ -112,7 +112,15 @@ fn the_example_shows_the_defaults() {
     let is_default = |line: &&str| {
         line.starts_with("# ") && line.contains(" = ") && !line.contains("for example")
     };
-    let is_other = ["pin_sha256", "client_key_file", "ca_file", "code", "address ="];
+    let is_other = [
+        "pin_sha256",
+        "client_key_file",
+        "ca_file",
+        "code",
+        "address =",
+        "authserv_id",
+        "keep_days",
+    ];
     let mut text = String::new();
     for line in EXAMPLE.lines() {
         let shown = Some(line)

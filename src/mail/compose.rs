@@ -33,7 +33,8 @@ pub enum MailBody {
     Parts,
     /// This one document and nothing else: a fax gateway prints every text part as a page, or
     /// refuses the mail for it (FAX-23). `crate::document` made it from the dispatch's parts.
-    Document(DispatchFile),
+    /// The lines are commands to a gateway that reads them there (FAX-26), of ASCII.
+    Document(DispatchFile, Vec<String>),
     /// The dispatch's texts, and beside them for machines that a person was shown a mail (KIM-31).
     Receipt(DisplayedReceipt),
 }
@@ -123,12 +124,13 @@ pub fn compose(
     check_headers(&form.headers)?;
     let text = body_text(dispatch);
     let files: Vec<&DispatchFile> = match &form.body {
-        MailBody::Document(document) => vec![document],
+        MailBody::Document(document, _) => vec![document],
         MailBody::Parts => dispatch.parts.iter().filter_map(file).collect(),
         MailBody::Receipt(_) => Vec::new(),
     };
     let text = match &form.body {
-        MailBody::Document(_) => None,
+        MailBody::Document(_, lines) if lines.is_empty() => None,
+        MailBody::Document(_, lines) => Some(lines.join("\r\n") + "\r\n"),
         MailBody::Parts if files.is_empty() && text.is_empty() => return Err(ComposeError::Empty),
         MailBody::Parts | MailBody::Receipt(_) => Some(text),
     };
@@ -307,7 +309,7 @@ mod tests {
     }
 
     fn envelope() -> Envelope {
-        Envelope { from: address("praxis@a.kim.telematik"), to: address("klinik@b.kim.telematik") }
+        Envelope::new(address("praxis@a.kim.telematik"), address("klinik@b.kim.telematik"))
     }
 
     fn dispatch(subject: &str, parts: Vec<DispatchPart>) -> Dispatch {
@@ -440,7 +442,8 @@ mod tests {
         };
         let mut fax = dispatch("", vec![text("steht im PDF")]);
         fax.to = Correspondent::Fax(FaxNumber::new("+49301234567").unwrap());
-        let form = MailForm { headers: Vec::new(), body: MailBody::Document(pdf) };
+        let form =
+            MailForm { headers: Vec::new(), body: MailBody::Document(pdf.clone(), Vec::new()) };
         let mail = composed(&fax, &form, &[b"%PDF-1.7"]);
         let letter = parse(mail.as_bytes());
         assert_eq!(letter.body.text, "");
@@ -452,6 +455,14 @@ mod tests {
         assert_eq!(content(mail.as_bytes(), file), b"%PDF-1.7");
         assert_eq!(mail.matches("Content-Type:").count(), 2, "{mail}");
         assert!(mail.contains("\r\nSubject: \r\n"), "{mail}");
+
+        // A gateway that reads commands in the mail's text gets those, and none of a person's words.
+        let commands = vec!["FAXPASSWORD:geheim".to_owned(), "NOCOVERPAGE:true".to_owned()];
+        let form = MailForm { headers: Vec::new(), body: MailBody::Document(pdf, commands) };
+        let mail = composed(&fax, &form, &[b"%PDF-1.7"]);
+        let letter = parse(mail.as_bytes());
+        assert_eq!(letter.body.text.trim_end(), "FAXPASSWORD:geheim\nNOCOVERPAGE:true");
+        assert_eq!(letter.attachments.len(), 1);
     }
 
     #[test]

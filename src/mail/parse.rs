@@ -2,6 +2,7 @@
 
 use super::{
     alternative::Unit,
+    authentication::origin_checks,
     automatic::is_automatic,
     date::date,
     entity::{PartPlace, PartReader, PartSource, PartsFound},
@@ -125,6 +126,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         urgent: is_urgent(&block),
         receipt: receipt_wish(&block),
         extension_fields: extension_fields(&block),
+        origin_checks: origin_checks(&block),
         defects: defects.into_iter().collect(),
     }
 }

@@ -87,7 +87,7 @@ mod tests {
             parts: vec![DispatchPart::Text(words.to_owned())],
         };
         let reader = address(reader);
-        let envelope = Envelope { from: reader.clone(), to: address("klinik@b.kim.telematik") };
+        let envelope = Envelope::new(reader.clone(), address("klinik@b.kim.telematik"));
         let body = MailBody::Receipt(DisplayedReceipt { of, reader });
         let form = MailForm { headers: Vec::new(), body };
         let composed = compose(&dispatch, &envelope, &form).unwrap();

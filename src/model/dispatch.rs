@@ -45,6 +45,20 @@ impl std::fmt::Debug for DispatchFile {
 /// The parties that the SMTP dialogue names (RFC 5321 §2.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
+    /// The author, as the mail's own head says.
     pub from: MailAddress,
+    /// To whom reports go: the author, or an address of theirs that names the mail.
+    pub sender: MailAddress,
     pub to: MailAddress,
+    /// By what name reports shall know the mail (RFC 3461 §4.4), where the server can be told.
+    pub id: Option<MessageId>,
+    /// Whether the server shall also report that the mail arrived, and not only that it did not.
+    pub wants_success: bool,
+}
+
+impl Envelope {
+    /// The envelope of a mail that only its author is named in.
+    pub fn new(from: MailAddress, to: MailAddress) -> Self {
+        Self { sender: from.clone(), from, to, id: None, wants_success: true }
+    }
 }

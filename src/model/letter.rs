@@ -38,8 +38,20 @@ pub struct Letter {
     pub receipt: ReceiptWish,
     /// Fields of the head that begin with `X-`: the name in lower case, and the value. At most forty.
     pub extension_fields: Vec<(String, String)>,
+    /// What mail servers on the way say that they checked (RFC 8601), the last server's first. At most
+    /// twenty, and anybody can write one.
+    pub origin_checks: Vec<OriginCheck>,
     /// What could not be read, so that a person looks at the original.
     pub defects: Vec<Defect>,
+}
+
+/// What a mail server says of where a mail is from (`Authentication-Results`, RFC 8601 §2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginCheck {
+    /// The server's name for itself, in lower case (`authserv-id`).
+    pub server: String,
+    /// The domains that passed one of its checks (SPF, DKIM, DMARC), in lower case.
+    pub domains: Vec<String>,
 }
 
 /// A sender's wish for a receipt (`Disposition-Notification-To`, RFC 8098 §2.1).

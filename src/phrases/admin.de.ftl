@@ -3,6 +3,7 @@
 # Was andere sagen, und wie Sätze verbunden werden
 of-others = „{ $text }“
 as-it-is = { $text }
+of-fax-line = { $said }
 because = Ursache: { $cause }
 note = Hinweis: { $said }
 mistake-at = Zeile { $line }, { $key }: { $what }
@@ -102,6 +103,10 @@ ping-both-ways = hin und zurück in { $milliseconds } ms
 homeserver-must-reach = Der Homeserver muss { $url } erreichen (url in der Registrierung) und das hs_token der Registrierung schicken. Öffnen Sie den Weg, oder berichtigen Sie appservice.url, schreiben Sie die Registrierung neu, und starten Sie den Homeserver neu. Wurde sie neu geschrieben, starten Sie auch das Gateway neu
 inbox-works = Anmeldung gelingt, { $mails }
 tried-headers = KIM-Kopfzeilen { $channel }
+tried-fax-origin = Herkunft der Faxe { $channel }
+fax-origin-checked = zählt nur, was der Mailserver { $server } als echt bestätigt
+fax-origin-unchecked = nur die Absenderadresse: Wer in dieses Postfach schreiben kann, kann ein Fax vortäuschen
+give-authserv-id = Lassen Sie Ihren Mailserver die Mails des Faxdienstes prüfen (SPF, DKIM oder DMARC) und nennen Sie seinen Namen als authserv_id; docs/security.md sagt, was das wert ist
 headers-complete = vollständig
 directory-answers = antwortet
 check-directory = Prüfen Sie host, port und tls in [channel.kim.directory], und ob der LDAP-Proxy des Konnektors läuft. Briefe und Antworten gehen auch ohne ihn ihren Weg
@@ -309,6 +314,53 @@ head-profile = Profil
 head-gateway = Fax-Dienst
 head-known-from = bekannt aus
 head-sends = sendet
+fax-test-page = Dies ist eine Testseite. Bitte werfen Sie sie weg. Umlaute: ä ö ü ß Ä Ö Ü. Ziffern: 0123456789. Klein und fein: Befund, Überweisung, Größe, süß.
+fax-test-taken = Die Testseite an { $number } ist beim Fax-Dienst. Jetzt wird auf seinen Sendebericht gewartet …
+fax-test-no-reports = Dieser Fax-Dienst schreibt nach seinem Profil keine Sendeberichte. Bitte sehen Sie am Empfangsgerät nach
+fax-test-underway = Der Fax-Dienst hat das Fax angenommen
+fax-test-again = Ein Versuch schlug fehl; der Fax-Dienst versucht es weiter
+fax-test-sent = Gesendet, so meldet es der Fax-Dienst
+fax-test-not-sent = Nicht gesendet. { $why ->
+    [recipient] Diese Faxnummer gibt es nicht, meldet der Fax-Dienst
+    [busy] Der Anschluss war bei allen Versuchen besetzt
+    [no_answer] Am anderen Ende nahm kein Gerät ab
+    [no_fax] Am anderen Ende meldete sich kein Faxgerät
+    [line] Der Fax-Dienst hatte keine freie Leitung: Bitte prüfen Sie seinen Anschluss
+    [transmission] Die Übertragung brach ab, oder es kamen nicht alle Seiten an
+    [conversion] Der Fax-Dienst konnte aus dem Dokument kein Fax machen: Bitte prüfen Sie, was er annimmt
+    [gateway] Der Fax-Dienst hat den Auftrag abgelehnt: Bitte prüfen Sie Absender, Kennwort und Profil
+    [expired] Der Fax-Dienst hat es bis zum Ende seiner Zeit vergeblich versucht
+    [cancelled] Der Auftrag wurde beim Fax-Dienst gelöscht
+   *[other] Der Fax-Dienst nennt keinen Grund, den das Profil kennt: Bitte lesen Sie seinen Sendebericht
+}
+fax-test-unreachable = An diese Nummer geht von hier kein Fax: { $why ->
+    [emergency_number] Es ist eine Notrufnummer
+    [short_number] Es ist eine Kurzwahl
+    [premium_number] Sie kostet einen besonderen Preis
+    [satellite_number] Sie gehört zu einem Satelliten
+    [own_number] Es ist die eigene Nummer dieser Faxleitung
+    [other_country] Ihr Land steht nicht in countries
+    [gateway_only_receives] Dieser Fax-Dienst empfängt nur
+   *[other] Es gibt keine solche Nummer, oder aus ihr wird keine Adresse des Fax-Dienstes
+}
+fax-test-silent = In dieser Zeit kam kein endgültiger Sendebericht. Läuft das Gateway? Sieht `umstieg parked list` eine Mail des Fax-Dienstes, die nicht zugeordnet wurde? Passt das Profil (`umstieg fax learn` mit der gespeicherten Mail)? Mit --minutes wird länger gewartet
+fax-test-no-channel = Bitte nennen Sie mit --channel einen Kanal der Art fax
+fax-test-no-number = Das ist keine Faxnummer. Beispiel: +49 30 1234567
+fax-test-off = Dieser Kanal verschickt keine Faxe. Tragen Sie in [channel.fax] send = "confirm" oder "on" ein
+fax-test-not-made = Die Testseite konnte nicht gemacht werden
+fax-test-not-taken = Der Mailserver nahm das Fax nicht an
+head-time = Zeit (UTC)
+head-way = Weg
+head-fax-number = Faxnummer
+head-pages = Seiten
+head-bytes = Bytes
+head-state = Stand
+head-digest = Prüfsumme (SHA-256)
+way-in = ein
+way-out = aus
+no-fax-records = In den letzten { $days } Tagen kam und ging kein Fax
+gateway-wrote = Der Fax-Dienst schrieb: { $words }
+mail-is-purged = Die Mail ist gelöscht (keep_days)
 head-reports = meldet
 known-from-mails = Mails
 known-from-documents = Dokumenten
@@ -451,6 +503,7 @@ classes-twice = Für diese Anwendung und diesen Typ steht schon weiter oben eine
 classes-too-many = Die Tabelle hat mehr als 10000 Zeilen. Bitte prüfen Sie, ob es die richtige Datei ist
 not-a-day = Hier gehört ein Tag in Anführungszeichen hin, zum Beispiel "2026-11-01"
 senders-empty = Die Liste darf nicht leer sein: Kein Fax würde angenommen. Bitte nennen Sie mindestens einen Absender
+authserv-id-at-door = Das gilt nur für ein Postfach: Wer über den eigenen Eingang (protocol = "smtp") liefert, weist sich dort aus. Bitte nehmen Sie es heraus
 own-user = Hier steht einer der eigenen Benutzer des Gateways ({ $prefix }…). Bitte nehmen Sie ihn heraus
 other-server = Kanal { $channel }: { $key } nennt ein Konto auf { $server }, nicht auf { $server_name }. Das ist nur richtig, wenn die beiden Server föderieren
 not-a-web-url = Hier gehört eine URL mit Schema hin, zum Beispiel http://127.0.0.1:8008
@@ -494,6 +547,7 @@ world-readable = { $file } enthält ein Geheimnis, und jeder auf diesem Rechner 
 # Warum etwas zurückgestellt ist
 parked-for = { $code } ({ $why })
 reason-sender = kommt von jemandem, der nicht in senders steht
+reason-sender-not-proven = der Mailserver hat nicht bestätigt, dass die Mail von dieser Domain kommt
 reason-no-sender = nennt keinen Absender
 reason-several-senders = nennt mehrere Absender
 reason-nobody-joined = niemand hat den Raum betreten

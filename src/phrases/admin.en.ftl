@@ -3,6 +3,7 @@
 # What others say, and how sentences are joined
 of-others = { $text }
 as-it-is = { $text }
+of-fax-line = { $said }
 because = because: { $cause }
 note = note: { $said }
 mistake-at = line { $line }, { $key }: { $what }
@@ -99,6 +100,10 @@ ping-both-ways = both ways in { $milliseconds } ms
 homeserver-must-reach = the homeserver must reach { $url } (url in the registration) and send this hs_token; open the way, or correct appservice.url, write the registration again and restart the homeserver; if it was written anew, restart the gateway as well
 inbox-works = login works, { $mails }
 tried-headers = KIM headers { $channel }
+tried-fax-origin = origin of faxes { $channel }
+fax-origin-checked = only what the mail server { $server } confirms as genuine counts
+fax-origin-unchecked = the sender's address alone: anyone who can write to this mailbox can feign a fax
+give-authserv-id = let your mail server check the fax gateway's mails (SPF, DKIM or DMARC), and name that server as authserv_id; docs/security.md says what it is worth
 headers-complete = complete
 directory-answers = answers
 check-directory = check host, port and tls in [channel.kim.directory], and that the Konnektor's LDAP proxy runs; letters and answers go their way without it
@@ -290,6 +295,53 @@ head-profile = profile
 head-gateway = gateway
 head-known-from = known from
 head-sends = sends
+fax-test-page = This is a test page. Please throw it away. Umlauts: ä ö ü ß Ä Ö Ü. Digits: 0123456789. Small print: Befund, Überweisung, Größe, süß.
+fax-test-taken = the fax gateway has the test page to { $number }; waiting for its report …
+fax-test-no-reports = by its profile this fax gateway writes no reports; please look at the receiving machine
+fax-test-underway = the fax gateway has taken the fax over
+fax-test-again = an attempt failed; the fax gateway tries again
+fax-test-sent = sent, as the fax gateway reports
+fax-test-not-sent = not sent: { $why ->
+    [recipient] the fax gateway reports that there is no such number
+    [busy] the line was busy at every attempt
+    [no_answer] no machine answered
+    [no_fax] what answered was no fax machine
+    [line] the fax gateway had no free line; please check its connection
+    [transmission] the transmission broke off, or not all pages arrived
+    [conversion] the fax gateway could not make a fax of the document; please check what it takes
+    [gateway] the fax gateway refused the order; please check sender, password and profile
+    [expired] the fax gateway tried in vain until the end of its time
+    [cancelled] the order was deleted at the fax gateway
+   *[other] the fax gateway names no reason that the profile knows; please read its report
+}
+fax-test-unreachable = no fax goes to this number from here: { $why ->
+    [emergency_number] it is an emergency number
+    [short_number] it is a short number
+    [premium_number] it is charged at a premium
+    [satellite_number] it is a satellite's
+    [own_number] it is this fax line's own
+    [other_country] its country is not in countries
+    [gateway_only_receives] this fax gateway only receives
+   *[other] there is no such number, or it makes no address of the fax gateway
+}
+fax-test-silent = no final report came in this time. Is the gateway running? Does `umstieg parked list` show a mail of the fax gateway that was not placed? Does the profile fit (`umstieg fax learn` with the saved mail)? --minutes waits longer
+fax-test-no-channel = name a channel of kind fax with --channel
+fax-test-no-number = this is no fax number; an example is +49 30 1234567
+fax-test-off = this channel sends no faxes; write send = "confirm" or "on" in [channel.fax]
+fax-test-not-made = the test page could not be made
+fax-test-not-taken = the mail server did not take the fax
+head-time = time (UTC)
+head-way = way
+head-fax-number = fax number
+head-pages = pages
+head-bytes = bytes
+head-state = state
+head-digest = checksum (SHA-256)
+way-in = in
+way-out = out
+no-fax-records = no fax came or left in the last { $days } days
+gateway-wrote = the fax gateway wrote: { $words }
+mail-is-purged = its mail is deleted (keep_days)
 head-reports = reports
 known-from-mails = mails
 known-from-documents = documents
@@ -432,6 +484,7 @@ classes-twice = an earlier line is for the same application and type; remove one
 classes-too-many = the table has more than 10000 lines; check whether it is the right file
 not-a-day = expected a day in quotes, for example "2026-11-01"
 senders-empty = must not be empty: no fax would be accepted
+authserv-id-at-door = counts for a mailbox only: whoever delivers to the listener (protocol = "smtp") proves it there; please take it out
 own-user = names one of the gateway's own users ({ $prefix }…)
 other-server = channel { $channel }: { $key } names a user on { $server }, not on { $server_name }; that is right only when the two servers federate
 not-a-web-url = expected a URL with scheme, for example http://127.0.0.1:8008
@@ -475,6 +528,7 @@ world-readable = { $file } contains a secret and everybody on this machine can r
 # Why something is parked
 parked-for = { $code } ({ $why })
 reason-sender = from an address that is not in senders
+reason-sender-not-proven = its mail server did not confirm that it is from this domain
 reason-no-sender = names no sender
 reason-several-senders = names more than one sender
 reason-nobody-joined = nobody has joined its room

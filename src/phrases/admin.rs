@@ -5,6 +5,7 @@
 
 use fluent_bundle::FluentArgs;
 
+use super::FaxAdminPhrase;
 #[cfg(test)]
 use super::sentences::Sample;
 use super::sentences::{Inserted, Sentence, StackedSentences, filled, sentences};
@@ -29,6 +30,9 @@ sentences! {
             count: u64,
             mistakes: StackedSentences<AdminPhrase>,
         } = "mistakes-in",
+
+        /// About a fax line.
+        OfFaxLine { said: Box<FaxAdminPhrase> } = "of-fax-line",
 
         // The table of “umstieg check”: what was tried.
         TriedSettings = "tried-settings",
@@ -436,6 +440,7 @@ sentences! {
         ClassesTooMany = "classes-too-many",
         NotADay = "not-a-day",
         SendersEmpty = "senders-empty",
+        AuthservIdAtDoor = "authserv-id-at-door",
         OwnUser { prefix: String } = "own-user",
         OtherServer {
             channel: String,
@@ -510,6 +515,7 @@ sentences! {
         // Why something is parked.
         ParkedFor { code: String, why: Box<AdminPhrase> } = "parked-for",
         ReasonSender = "reason-sender",
+        ReasonSenderNotProven = "reason-sender-not-proven",
         ReasonNoSender = "reason-no-sender",
         ReasonSeveralSenders = "reason-several-senders",
         ReasonNobodyJoined = "reason-nobody-joined",

@@ -28,6 +28,7 @@ fax-incomplete = ⚠ Unvollständig: Dieses Fax kam nicht ganz an; Seiten oder T
 }
 fax-without-document = In dieser Mail des Fax-Dienstes ist kein Dokument. Bitte fragen Sie beim Absender nach, oder sehen Sie beim Fax-Dienst nach.
 fax-unknown-form = Die Form dieser Mail kennen wir von diesem Fax-Dienst nicht; deshalb ist keine Nummer angegeben. Bitte sehen Sie im Dokument nach, von wem sie ist, und geben Sie der Technik Bescheid.
+fax-mail-purged = Die Mail, die dieses Fax brachte, gibt es hier nicht mehr: Sie wurde gelöscht, wie es für diese Faxleitung eingestellt ist. Was in diesem Raum steht, bleibt. Wenn Sie das Fax noch einmal brauchen, bitten Sie die Gegenstelle, es erneut zu senden.
 fax-missed = Ein Anruf auf der Faxleitung brachte kein Fax{ $number ->
     [none] . Der Fax-Dienst nennt keine Nummer.
    *[other] . Er kam von { $number }.

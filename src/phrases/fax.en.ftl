@@ -28,6 +28,7 @@ fax-incomplete = ⚠ Incomplete: this fax did not arrive as a whole; pages or pa
 }
 fax-without-document = There is no document in this mail of the fax service. Please ask the sender, or look at the fax service itself.
 fax-unknown-form = We do not know this form of mail from this fax service, so no number is given. Please look into the document for its sender, and tell your admin.
+fax-mail-purged = The mail that brought this fax is no longer here: it was deleted, as is set for this fax line. What is in this room stays. If you need the fax once more, ask the sender to send it again.
 fax-missed = A call on the fax line brought no fax{ $number ->
     [none] . The fax service names no number.
    *[other] . It came from { $number }.

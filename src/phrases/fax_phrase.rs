@@ -45,6 +45,8 @@ pub enum FaxPhrase {
         number: Option<String>,
         reason: Option<String>,
     },
+    /// The mail of a fax, of a report or of a call is deleted, because of its age.
+    MailPurged,
     /// A report that fits no fax of ours for certain.
     ReportUnplaced {
         number: Option<String>,
@@ -72,6 +74,7 @@ impl FaxPhrase {
         let mut args = FluentArgs::new();
         let id = match self {
             Self::OnlyReceives => "fax-only-receives",
+            Self::MailPurged => "fax-mail-purged",
             Self::Sent { at, pages: sent } => {
                 args = moment(language, *at);
                 args.set("pages", pages(*sent));
@@ -128,6 +131,7 @@ pub(super) mod tests {
         let text = || Some("Ein Text".to_owned());
         let mut phrases = vec![
             FaxPhrase::OnlyReceives,
+            FaxPhrase::MailPurged,
             FaxPhrase::TriesAgain { at: AT },
             FaxPhrase::Unreported { at: AT },
             FaxPhrase::WithoutDocument,

@@ -309,9 +309,11 @@ fn every_file_says_exactly_what_the_phrases_need() {
     let rooms: BTreeSet<&str> =
         rooms.iter().map(|phrase| phrase.id_and_args(Language::German).0).collect();
     let phrases = AdminPhrase::one_of_each();
+    let of_fax = FaxAdminPhrase::one_of_each();
     let ids = phrases.iter().map(|phrase| phrase.id_and_args(Language::German).0);
+    let ids = ids.chain(of_fax.iter().map(|phrase| phrase.id_and_args(Language::German).0));
     let admins: BTreeSet<&str> = ids.collect();
-    assert_eq!(admins.len(), phrases.len(), "each has an id of its own");
+    assert_eq!(admins.len(), phrases.len() + of_fax.len(), "each has an id of its own");
     assert!(rooms.is_disjoint(&admins), "{:?}", rooms.intersection(&admins));
     for (files, needed) in [(&FOR_ROOMS, rooms), (&FOR_ADMINS, admins)] {
         assert_eq!(files.each_ref().map(|sentences| sentences.language), Language::ALL);
@@ -384,7 +386,8 @@ fn every_sentence_tells_the_same_in_every_language() {
 
 #[test]
 fn every_admin_phrase_is_said_without_error_in_every_language() {
-    for phrase in AdminPhrase::one_of_each() {
+    let of_fax = FaxAdminPhrase::one_of_each().into_iter().map(AdminPhrase::from);
+    for phrase in AdminPhrase::one_of_each().into_iter().chain(of_fax) {
         let said = Language::ALL.map(|language| {
             let (id, args) = phrase.id_and_args(language);
             let (text, errors) = text_or_errors(&FOR_ADMINS, language, id, &args);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ruma::UserId;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     Ctx, Line,
@@ -27,7 +28,7 @@ use crate::{
         posts,
     },
     sandbox::SandboxError,
-    store::{PostKind, StoreError, StoredPost},
+    store::{FaxFileSeen, PostKind, StoreError, StoredPost},
 };
 
 /// Attempts at a letter while files cannot be opened at all, before it is shown without its pages.
@@ -95,7 +96,8 @@ pub(super) async fn of_letter(
     let showing = showing(line).filter(|_| !read.letter.attachments.is_empty());
     let Some(showing) = showing else { return Ok(ShownFax::default()) };
     let looked_at = LookedAt { ctx, line, id, files: &read.letter.attachments, is_last };
-    let seen = looked_at.look(held).await?;
+    let (seen, noted) = looked_at.look(held).await?;
+    ctx.store.note_fax_files(&line.channel.name, id, &noted, ctx.clock.now()).await?;
     let declared = line.channel.declared_pages(&read.letter);
     let view = fax_pages::view(&seen, showing.pictures, declared);
     let (made, without) = looked_at.make(&view, showing.edge).await?;
@@ -121,26 +123,45 @@ fn showing(line: &Line) -> Option<FaxShowing> {
 }
 
 impl LookedAt<'_> {
-    async fn look(&self, held: &[usize]) -> Result<Vec<FileSeen>, LookStop> {
+    /// What is seen of each file, and what is kept of those that are no words of the gateway (FAX-39).
+    async fn look(&self, held: &[usize]) -> Result<(Vec<FileSeen>, Vec<FaxFileSeen>), LookStop> {
         let begun = self.ctx.clock.now();
         let mut seen = Vec::with_capacity(self.files.len());
+        let mut noted = Vec::new();
         for (place, file) in self.files.iter().enumerate() {
             let broken = seen.iter().filter(|seen| **seen == FileSeen::Broken).count();
             let is_late = self.ctx.clock.now() - begun > LOOK_TIME_MAX;
-            seen.push(if held.contains(&place) || file.media_type.starts_with("message/") {
-                FileSeen::Passed
-            } else if broken >= BROKEN_MAX || is_late {
-                FileSeen::Broken
-            } else {
-                self.look_at(file).await?
-            });
+            let (sight, digest) =
+                if held.contains(&place) || file.media_type.starts_with("message/") {
+                    (FileSeen::Passed, None)
+                } else if broken >= BROKEN_MAX || is_late {
+                    (FileSeen::Broken, None)
+                } else {
+                    self.look_at(file).await?
+                };
+            let pages = match &sight {
+                FileSeen::Looked(sight) => Some(sight.pages).filter(|pages| *pages > 0),
+                _ => None,
+            };
+            if sight != FileSeen::Passed {
+                noted.push(FaxFileSeen { file: place, pages, bytes: file.bytes, digest });
+            }
+            seen.push(sight);
         }
-        Ok(seen)
+        Ok((seen, noted))
     }
 
-    async fn look_at(&self, file: &Attachment) -> Result<FileSeen, LookStop> {
-        let Some((bytes, _held)) = self.open(file).await? else { return Ok(FileSeen::TooLarge) };
-        match self.ctx.sandbox.look(&bytes).await {
+    /// What is seen of a file, and its SHA-256.
+    async fn look_at(&self, file: &Attachment) -> Result<(FileSeen, Option<[u8; 32]>), LookStop> {
+        let Some((bytes, _held)) = self.open(file).await? else {
+            return Ok((FileSeen::TooLarge, None));
+        };
+        let digest = Some(Sha256::digest(&bytes).into());
+        Ok((self.sight_of(file, &bytes).await?, digest))
+    }
+
+    async fn sight_of(&self, file: &Attachment, bytes: &Bytes) -> Result<FileSeen, LookStop> {
+        match self.ctx.sandbox.look(bytes).await {
             // Words of the gateway, such as the protocol of the call.
             Ok(sight)
                 if sight.form == DocumentForm::Other && file.media_type.starts_with("text/") =>
@@ -338,6 +359,22 @@ async fn make_again(
         }
         SandboxError::Document(_) | SandboxError::Broken { .. } => Stop::Lost("page_lost"),
     })
+}
+
+/// Deletes the mails of faxes that are older than their channel keeps them (FAX-39).
+pub async fn purge_fax_mails(ctx: &Ctx) -> Result<(), StoreError> {
+    let now = ctx.clock.now();
+    for line in ctx.channels.values() {
+        let Dialect::Fax(profile) = &line.channel.dialect else { continue };
+        let Some(days) = profile.keep_days else { continue };
+        let name = &line.channel.name;
+        let before = now - time::Duration::days(days.into());
+        let purged = ctx.store.purge_mails(name, before, now).await?;
+        if purged > 0 {
+            info!(channel.name = %name, "Deleted the content of {purged} mails that are older than {days} days");
+        }
+    }
+    Ok(())
 }
 
 /// Which file of its letter a post is made of.

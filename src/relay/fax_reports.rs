@@ -10,10 +10,10 @@ use super::{
     reported::{self, ReportProgress, recipient_number},
 };
 use crate::{
-    channel::{Dialect, FaxReportSays, FaxSaid},
-    model::LetterId,
+    channel::{Dialect, FaxProfile, FaxReportSays, FaxSaid},
+    model::{FaxNumber, LetterId},
     rules::reported as rule,
-    store::{ReportedDispatch, StoreError},
+    store::{FaxTest, FaxTestSaid, ReportedDispatch, StoreError},
 };
 
 /// How long after a fax left a report without a tag may be about it.
@@ -28,7 +28,16 @@ pub(super) async fn take(
 ) -> Result<bool, StoreError> {
     let Dialect::Fax(profile) = &line.channel.dialect else { return Ok(false) };
     loop {
-        let Some(dispatch) = dispatch_of(ctx, line, said).await? else { return Ok(false) };
+        let dispatch = dispatch_of(ctx, line, said).await?;
+        let test = test_of(ctx, line, said).await?;
+        let dispatch = match (dispatch, test) {
+            (Some(dispatch), None) => dispatch,
+            (None, Some(test)) => {
+                return take_of_test(ctx, profile, (letter, fingerprint), &test, said).await;
+            }
+            // A number alone does not say which of the two.
+            (Some(_), Some(_)) | (None, None) => return Ok(false),
+        };
         let Some(number) = recipient_number(line, &dispatch) else { return Ok(false) };
         // Anybody can write a number. Where the gateway was given a word that nobody else knows, its good
         // news bears it; bad news without it makes a person look, and hides nothing.
@@ -42,14 +51,47 @@ pub(super) async fn take(
         let pages = ctx.store.pages_of(dispatch.id).await?;
         let added = profile.form.reports.pages_added;
         let Some(says) = rule::said_by_gateway(said, pages, added) else { return Ok(false) };
-        let step =
-            reported::take_step(ctx, line, (letter, fingerprint), &dispatch, (says, said.pages));
+        let words = (says, said.pages, said.reason.as_deref());
+        let step = reported::take_step(ctx, line, (letter, fingerprint), &dispatch, words);
         match step.await? {
             ReportProgress::Taken => return Ok(true),
             ReportProgress::Impossible => return Ok(false),
             ReportProgress::Moved => {}
         }
     }
+}
+
+/// The test fax of an admin that a report is about (`umstieg fax test`).
+async fn test_of(ctx: &Ctx, line: &Line, said: &FaxSaid) -> Result<Option<FaxTest>, StoreError> {
+    let channel = &line.channel.name;
+    match (&said.about, &said.to) {
+        (Some(about), _) => ctx.store.fax_test_named(channel, about).await,
+        (None, Some(number)) => {
+            let since = ctx.clock.now() - WITHOUT_TAG;
+            ctx.store.fax_test_underway(channel, number, since).await
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+async fn take_of_test(
+    ctx: &Ctx,
+    profile: &FaxProfile,
+    letter: (LetterId, Option<[u8; 32]>),
+    test: &FaxTest,
+    said: &FaxSaid,
+) -> Result<bool, StoreError> {
+    let is_named = said.about.is_some() || !profile.names_faxes();
+    let is_its = FaxNumber::new(&test.number).is_ok_and(|number| rule::is_of_number(said, &number));
+    if !is_its || (said.says == FaxReportSays::Sent && !is_named) {
+        return Ok(false);
+    }
+    let added = profile.form.reports.pages_added;
+    let Some(says) = rule::said_by_gateway(said, Some(test.pages), added) else { return Ok(false) };
+    let why = says.why.map(|why| why.word().to_owned());
+    let said = FaxTestSaid { state: says.state, why };
+    ctx.store.note_fax_test(test.id, letter, &said, ctx.clock.now()).await?;
+    Ok(true)
 }
 
 async fn dispatch_of(

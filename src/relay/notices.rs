@@ -62,6 +62,7 @@ pub(super) fn unreachable_phrase(why: WhyNot) -> Phrase {
         WhyNot::NoSender
         | WhyNot::SeveralSenders
         | WhyNot::SenderNotAllowed
+        | WhyNot::SenderNotProven
         | WhyNot::OtherKind
         | WhyNot::Address(_) => Phrase::NoCorrespondentAddress,
         WhyNot::GatewayOnlyReceives => Phrase::OfFax(FaxPhrase::OnlyReceives),

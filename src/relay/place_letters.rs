@@ -185,6 +185,11 @@ async fn place_read(
             Some(new) => place_letter(ctx, line, &stored, new, &correspondent).await,
             None => Ok(()),
         },
+        Arrival::ServerReport(why) => match unless_repeat(ctx, line, &stored, judged).await? {
+            Some(new) if is_taken(ctx, line, &stored, &new).await? => Ok(()),
+            Some(_) => park(ctx, line, id, why).await,
+            None => Ok(()),
+        },
         Arrival::Missing(correspondent) => place_notice(ctx, line, &stored, &correspondent).await,
         Arrival::MissedFax(correspondent, call) => {
             match unless_repeat(ctx, line, &stored, judged).await? {

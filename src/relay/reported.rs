@@ -35,7 +35,7 @@ pub(super) async fn take(
             return Ok(false);
         };
         let Some(said) = about(line, &dispatch, report) else { return Ok(false) };
-        match take_step(ctx, line, (letter, fingerprint), &dispatch, (said, None)).await? {
+        match take_step(ctx, line, (letter, fingerprint), &dispatch, (said, None, None)).await? {
             ReportProgress::Taken => return Ok(true),
             ReportProgress::Impossible => return Ok(false),
             ReportProgress::Moved => {}
@@ -52,13 +52,14 @@ pub(super) enum ReportProgress {
     Moved,
 }
 
-/// Lets a report move its dispatch. `pages`: how many a fax gateway says it sent.
+/// Lets a report move its dispatch. `pages`: how many a fax gateway says it sent; `words`:
+/// why it failed, as that wrote it.
 pub(super) async fn take_step(
     ctx: &Ctx,
     line: &Line,
     (letter, fingerprint): (LetterId, Option<[u8; 32]>),
     dispatch: &ReportedDispatch,
-    (said, pages): (ReportSays, Option<u32>),
+    (said, pages, words): (ReportSays, Option<u32>, Option<&str>),
 ) -> Result<ReportProgress, StoreError> {
     let Some(state) = dispatch.state else { return Ok(ReportProgress::Impossible) };
     let follows = match reported::follows(state, dispatch.has_left, said.state) {
@@ -74,6 +75,7 @@ pub(super) async fn take_step(
         dispatch,
         said: said.state,
         why: said.why.map(FateWhy::word),
+        words,
         at: ctx.clock.now(),
     };
     let shown = ShownReport::of(ctx, line, dispatch, follows, (said.why, pages));

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, FaxMail, FaxMissedCall, FaxSaid, WhyNot},
-    model::{ChannelKind, Correspondent, Defect, Letter, Report, ReportSource},
+    model::{ChannelKind, Correspondent, Defect, Fate, FateEnd, Letter, Report, ReportSource},
 };
 
 /// What a mail is to the gateway.
@@ -14,6 +14,10 @@ pub enum Arrival {
     /// letter it is. The dispatch is found by channel and Message-ID, never by the author:
     /// whoever it is from, the dispatch's room is told of it.
     Report(Correspondent),
+    /// A report of a mail server, on a channel whose letters come from others: a mail of ours did not reach
+    /// the fax gateway, or did. Only who had that mail knows the Message-ID that it names. One that moves
+    /// no dispatch is parked; the word says why.
+    ServerReport(&'static str),
     /// A mail of which not even the head could be fetched. The team is told of it, in one room of
     /// the channel, because its author is unknown.
     Missing(Correspondent),
@@ -46,8 +50,19 @@ pub fn judge(channel: &Channel, letter: &Letter, out_of_reach: bool) -> Arrival 
         Err(WhyNot::NoSender | WhyNot::SeveralSenders) if channel.kind() == ChannelKind::Kim => {
             of(letter, Correspondent::UnknownSender)
         }
+        Err(WhyNot::NoSender | WhyNot::SenderNotAllowed | WhyNot::SenderNotProven)
+            if told_of(letter).is_some_and(is_bad_news) =>
+        {
+            Arrival::ServerReport(WhyNot::SenderNotAllowed.word())
+        }
         Err(why) => Arrival::Parked(why.word()),
     }
+}
+
+/// Whether it says of its mail that it did not arrive, or not yet. Good news of a stranger hides a fault.
+fn is_bad_news(report: &Report) -> bool {
+    let is_bad = |fate: &Fate| matches!(fate.end, FateEnd::Failed | FateEnd::Delayed);
+    !report.fates.is_empty() && report.fates.iter().all(is_bad)
 }
 
 fn of(letter: &Letter, author: Correspondent) -> Arrival {

@@ -33,6 +33,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "room_events", column: "event", purpose: Purpose::RoomEvent },
     SealedColumn { table: "dispatches", column: "subject", purpose: Purpose::DispatchSubject },
     SealedColumn { table: "dispatches", column: "reply", purpose: Purpose::DispatchReply },
+    SealedColumn { table: "reports", column: "words", purpose: Purpose::ReportWords },
     SealedColumn { table: "dispatch_parts", column: "content", purpose: Purpose::DispatchPart },
     SealedColumn { table: "room_acts", column: "content", purpose: Purpose::DispatchPart },
     SealedColumn { table: "crypto_records", column: "sealed", purpose: Purpose::CryptoSecret },
@@ -50,6 +51,7 @@ pub const SEALED: &[SealedColumn] = &[
 pub const UNSEALED: &[(&str, &str)] = &[
     ("letters", "fingerprint"),
     ("letters", "digest"),
+    ("fax_records", "digest"),
     ("absence_notes", "words"),
     ("unfetched_mails", "head_digest"),
     ("outer_heads", "head_digest"),

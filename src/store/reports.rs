@@ -3,7 +3,10 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind};
+use super::{
+    Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind,
+    seal::Purpose,
+};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, FaxNumber, LetterId,
     MailAddress, MessageId, Notice,
@@ -47,6 +50,8 @@ pub struct NewReport<'a> {
     pub said: DeliveryState,
     /// Why, as a word.
     pub why: Option<&'static str>,
+    /// A fax gateway's own words for it.
+    pub words: Option<&'a str>,
     pub at: OffsetDateTime,
 }
 
@@ -294,8 +299,10 @@ impl Store {
         }
         sqlx::query!(
             "insert into reports
-                 (dispatch_id, letter_id, said, why, begun, state, reported_at, message_id, moved)
-             values ($1, $2, $3, $4, $5, case when $6 then 'waiting' else 'done' end, $7, $8, $9)",
+                 (dispatch_id, letter_id, said, why, begun, state, reported_at, message_id, moved,
+                  words)
+             values
+                 ($1, $2, $3, $4, $5, case when $6 then 'waiting' else 'done' end, $7, $8, $9, $10)",
             new.dispatch.id.0,
             new.letter.0,
             new.said.word(),
@@ -305,6 +312,7 @@ impl Store {
             new.at,
             new.dispatch.message_id,
             step.is_some(),
+            new.words.map(|words| self.seal.close(Purpose::ReportWords, words.as_bytes())),
         )
         .execute(&mut *transaction)
         .await?;

@@ -47,6 +47,8 @@ pub enum Purpose {
     DispatchPart,
     /// What a channel's server said last: servers often repeat addresses.
     DispatchReply,
+    /// What a fax gateway wrote about why a fax failed.
+    ReportWords,
     /// Keys and sessions of the gateway's devices.
     CryptoSecret,
 }
@@ -64,6 +66,7 @@ impl Purpose {
             Self::DispatchSubject => "dispatch subject",
             Self::DispatchPart => "dispatch part",
             Self::DispatchReply => "dispatch reply",
+            Self::ReportWords => "report words",
             Self::CryptoSecret => "crypto secret",
         }
     }
@@ -296,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Purpose; 10] = [
+    const ALL: [Purpose; 11] = [
         Purpose::LetterRaw,
         Purpose::LetterPiece,
         Purpose::LetterEnvelope,
@@ -306,6 +309,7 @@ mod tests {
         Purpose::DispatchSubject,
         Purpose::DispatchPart,
         Purpose::DispatchReply,
+        Purpose::ReportWords,
         Purpose::CryptoSecret,
     ];
 

@@ -87,6 +87,7 @@ pub(super) async fn submit_over<E>(
     before_body: impl AsyncFnOnce() -> Result<(), E>,
 ) -> Outcome {
     let names = Names::of_user(&server.login.user).and(&envelope.from).and(&envelope.to);
+    let names = names.and(&envelope.sender);
     let handed_over = async {
         let mut session = Smtp::open(io, server).await?;
         let ended = session.hand_over(server, envelope, &names, mail, before_body).await;

@@ -63,6 +63,44 @@ fn reports_of(mail: &str) -> (String, String) {
     (field("X-FAX-MailAddr:"), field("X-FAX-JobTag:"))
 }
 
+/// FAX-27, FAX-28: the own mail server could not hand a fax to its gateway, and says so under its own name. It
+/// is known by the name that the envelope bore; that the mail arrived, nobody is believed who is not the gateway.
+#[tokio::test]
+async fn fax_28_a_mail_server_that_cannot_reach_the_gateway_is_heard() {
+    let mut stage = stage().await;
+    stage.gateway.start().await.unwrap();
+    let file = a_fax_comes(&stage).await;
+    let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
+    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    let id = stage.query("select message_id from dispatches").await;
+    let bounce = |number: u8, action: &str, id: &str| {
+        format!(
+            "From: MAILER-DAEMON@relay.example\nTo: {line}\nSubject: Zustellung\n\
+             Date: Mon, 23 Nov 2026 08:0{number}:00 +0100\nMessage-ID: <b{number}@relay>\n\
+             MIME-Version: 1.0\n\
+             Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+             --b\nContent-Type: text/plain\n\nNotiz {number}.\n\
+             --b\nContent-Type: message/delivery-status\n\n\
+             Reporting-MTA: dns; relay.example\nOriginal-Envelope-Id: {id}\n\n\
+             Final-Recipient: rfc822; {NUMBER}@fax.example\nAction: {action}\n\
+             Status: {status}\n\n--b--\n",
+            line = stage.fax_line,
+            status = if action == "failed" { "5.4.4" } else { "2.0.0" },
+        )
+    };
+    stage.receive_fax(&bounce(1, "delivered", &id)).await;
+    let parked = "select count(*) from letters where state = 'parked'";
+    stage.database_says(parked, "1").await;
+    stage.receive_fax(&bounce(2, "failed", "fremd@fax.local")).await;
+    stage.database_says(parked, "2").await;
+    assert_eq!(stage.query("select state from dispatches").await, "accepted");
+    stage.receive_fax(&bounce(3, "failed", &id)).await;
+    stage.database_says("select state from dispatches", "undelivered").await;
+    assert_eq!(stage.query(parked).await, "2");
+    let failed = Phrase::OfFax(FaxPhrase::NotSent { at: SOME_TIME, why: FateWhy::Gateway });
+    stage.anna_is_told(&failed).await;
+}
+
 /// FAX-27 to FAX-33: the tag finds the fax, requeued is not final, a report that comes again changes nothing.
 #[tokio::test]
 async fn fax_29_a_gateways_reports_move_a_fax_on() {
@@ -187,4 +225,106 @@ async fn fax_5_what_did_not_come_is_told_and_what_came_in_part_is_marked() {
     let seen = stage.anna.seen();
     assert_eq!(seen.messages().filter(|message| message.has_file()).count(), 1);
     nothing_of_machines_is_shown(&stage).await;
+}
+
+/// FAX-32, FAX-39: what is kept of each fax, with the gateway's own words; and the mails go when they are as old
+/// as the settings say, with the rows as evidence.
+#[tokio::test]
+async fn fax_39_each_fax_is_recorded_and_its_mail_goes_when_it_is_old() {
+    let mut stage = stage().await;
+    stage.edit_settings(&[("profile = \"hylafax\"", "profile = \"hylafax\"\nkeep_days = 30")]);
+    stage.gateway.start().await.unwrap();
+    let file = a_fax_comes(&stage).await;
+    let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
+    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    let mails = stage.mails("gateway@fax.example", 1).await;
+    let (_, tag) = reports_of(mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap());
+    let failed = format!("facsimile job {tag} (7) to {NUMBER} failed");
+    let words = format!("Your job to {NUMBER} failed because:\n\nNo answer from remote");
+    stage.receive_fax(&report(&stage.fax_line, &failed, &words)).await;
+    let not_sent = FaxPhrase::NotSent { at: SOME_TIME, why: FateWhy::NoAnswer };
+    stage.anna_is_told(&Phrase::OfFax(not_sent)).await;
+
+    let records = records(&stage).await;
+    let rows: Vec<Vec<&str>> =
+        records.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let [came, left, wrote] = rows.as_slice() else { panic!("{records}") };
+    // Day, time, channel, way, number, other side, pages, bytes, state, digest.
+    assert_eq!(&came[2..4], ["fax", "in"]);
+    assert_eq!((came[5], came[8], came[9].len()), ("+493023125999", "posted", 64));
+    assert_eq!(&left[2..4], ["fax", "out"]);
+    assert_eq!((left[5], left[6], left[8]), ("+493023125999", "1", "undelivered"));
+    assert_eq!(left[9].len(), 64);
+    assert_eq!(wrote.join(" "), "the fax gateway wrote: No answer from remote");
+    assert!(!records.contains("Rückruf"), "nothing of what was on it");
+
+    let raw = "select string_agg(octet_length(raw)::text, ' ' order by id) from letters";
+    let before = stage.query(raw).await;
+    let purged = "select count(*) from letters where purged_at is not null";
+    stage.query("update letters set received_at = now() - interval '31 days' where id = 1").await;
+    stage.database_says(purged, "1").await;
+    let after = stage.query(raw).await;
+    assert!(before != after && before.split(' ').nth(1) == after.split(' ').nth(1), "{after}");
+    assert!(self::records(&stage).await.contains("its mail is deleted (keep_days)"));
+    stage.anna.reply(&file.room_id, file.event_id(), "!original").await.unwrap();
+    stage.anna_is_told(&Phrase::OfFax(FaxPhrase::MailPurged)).await;
+    // The mail is known still.
+    stage.receive_fax(&fax("fax1", "", "")).await;
+    stage.database_says("select count(*) from letters where state = 'duplicate'", "1").await;
+    stage.lives_on().await;
+}
+
+/// What `umstieg fax records` prints.
+async fn records(stage: &Stage) -> String {
+    let output = stage.gateway.command(&["--lang", "en", "fax", "records"]).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// `umstieg fax test`: the page leaves, and the command ends with what the gateway reports; no room hears of it.
+#[tokio::test]
+async fn fax_22_a_test_page_is_followed_to_its_report() {
+    let mut stage = stage().await;
+    stage.gateway.start().await.unwrap();
+    let file = a_fax_comes(&stage).await;
+    for (count, completed) in [("1", true), ("2", false)] {
+        let (output, ()) = tokio::join!(
+            stage.gateway.command(&["--lang", "de", "fax", "test", "030 23125997"]),
+            async {
+                stage.database_says("select count(*) from fax_tests", count).await;
+                let newest = "select message_id from fax_tests order by id desc limit 1";
+                let id = stage.query(newest).await;
+                let tag = format!("u{}", id.split('@').next().unwrap().replace('-', ""));
+                let subject = |word| format!("facsimile job {tag} (7) to 03023125997 {word}");
+                let (subject, words) = match completed {
+                    true => (subject("completed"), "Your job was completed.\n\n   Pages: 1\n"),
+                    false => (subject("failed"), "It failed because:\n\nBusy signal detected"),
+                };
+                stage.receive_fax(&report(&stage.fax_line, &subject, words)).await;
+            }
+        );
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.success(), completed, "{said}");
+        let expected =
+            if completed { "Gesendet, so meldet es" } else { "war bei allen Versuchen besetzt" };
+        assert!(said.contains(expected), "{said}");
+    }
+    assert_eq!(stage.query("select count(*) from dispatches").await, "0");
+    assert_eq!(stage.query("select count(*) from letters where state <> 'posted'").await, "0");
+
+    // Without a tag a number does not say whether the test or an answer was meant.
+    stage.query("update fax_tests set number = '+493023125999', said = null").await;
+    let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
+    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    let failed = format!("facsimile job 9 to {NUMBER} failed");
+    stage.receive_fax(&report(&stage.fax_line, &failed, "Busy signal detected")).await;
+    stage.anna_is_told(&unplaced("+493023125999", "failed")).await;
+    assert_eq!(stage.query("select state from dispatches").await, "accepted");
+
+    for (number, words) in [("0900 1234567", "besonderen Preis"), ("112", "keine Faxnummer")] {
+        let output = stage.gateway.command(&["--lang", "de", "fax", "test", number]).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{number}: {said}");
+    }
 }

@@ -59,7 +59,7 @@ fn mail(channel: &Channel, subject: &str, text: &str, (name, media_type): (&str,
         references: Vec::new(),
         parts: vec![DispatchPart::Text(text.to_owned()), DispatchPart::File(file)],
     };
-    let envelope = Envelope { from: channel.address.clone(), to };
+    let envelope = Envelope::new(channel.address.clone(), to);
     let form = MailForm { headers: channel.extra_headers(), body: MailBody::Parts };
     let composed = compose(&dispatch, &envelope, &form).unwrap();
     let pieces = composed.pieces.iter().map(|piece| match piece {

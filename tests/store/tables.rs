@@ -319,6 +319,7 @@ impl StoreTables {
             let found = self.store.reported_dispatch(&kim, &[id(message_id)]).await?;
             let Some(dispatch) = found else { return Ok(false) };
             let new = NewReport {
+                words: None,
                 letter,
                 fingerprint: None,
                 dispatch: &dispatch,

@@ -97,6 +97,9 @@ pub struct FaxSends {
     /// Further fields of the head, name and value. The same is filled in, and `{sender}`: the channel's
     /// address with the tag behind a `+`.
     pub fields: Vec<(String, String)>,
+    /// Lines of the mail's text, for a gateway that reads commands there. The same is filled in. Most
+    /// gateways print what stands there.
+    pub lines: Vec<String>,
 }
 
 impl Default for FaxSends {
@@ -107,6 +110,7 @@ impl Default for FaxSends {
             domain: None,
             subject: "Fax".to_owned(),
             fields: Vec::new(),
+            lines: Vec::new(),
         }
     }
 }
@@ -258,7 +262,7 @@ pub enum FaxFormError {
     #[error("a profile's name is its file's, of a-z, 0-9 and _")]
     Name,
     #[error(
-        "sends.address must hold the number ({{e164}}, {{digits}}, {{international}} or {{national}}), or sends.subject must"
+        "sends.address must hold the number ({{e164}}, {{digits}}, {{international}} or {{national}}), or sends.subject or sends.lines must"
     )]
     NoNumber,
     #[error(
@@ -271,6 +275,8 @@ pub enum FaxFormError {
         "{0} has a field that is none: a name of letters, digits and hyphens, and a value of ASCII"
     )]
     Field(&'static str),
+    #[error("sends.lines has a line that is empty or not of ASCII, or more than {LINES_MAX} lines")]
+    Lines,
     #[error(
         "reports.forms has a form without a subject and without lines, which every mail would fit"
     )]
@@ -325,10 +331,11 @@ fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
     }
     let number = ["{e164}", "{digits}", "{international}", "{national}"];
     let holds_number = |text: &str| number.iter().any(|place| text.contains(place));
-    if !holds_number(&sends.address) && !holds_number(&sends.subject) {
+    let said = [&sends.address, &sends.subject].into_iter().chain(&sends.lines);
+    if !said.into_iter().any(|text| holds_number(text)) {
         return Err(FaxFormError::NoNumber);
     }
-    let values = sends.fields.iter().map(|(_, value)| value);
+    let values = sends.fields.iter().map(|(_, value)| value).chain(&sends.lines);
     for text in [&sends.address, &sends.subject].into_iter().chain(values) {
         for piece in text.split('{').skip(1) {
             let place = piece.split('}').next().unwrap_or_default();
@@ -344,6 +351,9 @@ fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
     if !sends.fields.iter().all(|(name, value)| is_name(name) && is_value(value)) {
         return Err(FaxFormError::Field("sends.fields"));
     }
+    if sends.lines.len() > LINES_MAX || !sends.lines.iter().all(|line| is_value(line)) {
+        return Err(FaxFormError::Lines);
+    }
     let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
     match &sends.domain {
         Some(domain) if domain.is_empty() || !domain.bytes().all(is_host) => {
@@ -352,6 +362,9 @@ fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
         _ => Ok(()),
     }
 }
+
+/// Lines of commands in a mail, at most.
+const LINES_MAX: usize = 40;
 
 const SEND_PLACES: [&str; 8] =
     ["domain", "code", "e164", "digits", "international", "national", "tag", "sender"];

@@ -218,7 +218,7 @@ fn kim_30_31_reports_are_asked_for_and_receipts_are_not() {
     assert_eq!(of(""), (true, false));
     assert_eq!(of("delivery_reports = false\nread_receipts = true"), (false, true));
     let fax = read(GOOD).unwrap().settings.channels.into_iter().next_back().unwrap();
-    assert!(!fax.outbox.ask_for_reports);
+    assert!(fax.outbox.ask_for_reports, "of bad news");
 }
 
 /// KIM-34: what a KIM account has is no matter of a fax line.

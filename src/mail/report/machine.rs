@@ -64,6 +64,12 @@ pub(super) fn read_delivery(bytes: &[u8], found: &mut ReportParts) {
             if matches!(field.name.as_str(), "original-message-id" | "x-original-message-id") {
                 found.said.extend(message_ids(&field.value));
             }
+            // The name that we gave a mail for its reports is its Message-ID (RFC 3461 §4.4).
+            if field.name == "original-envelope-id" {
+                let id = field.line();
+                let id = id.split_once('@').map(|_| format!("<{id}>")).unwrap_or_default();
+                found.said.extend(message_ids(id.as_bytes()));
+            }
         }
         for group in groups_of(block) {
             // Some servers put an empty line between a recipient and what happened.

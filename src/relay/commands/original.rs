@@ -4,7 +4,7 @@
 use super::{Effect, Request};
 use crate::{
     model::{ConversationId, LetterId},
-    phrases::Phrase,
+    phrases::{FaxPhrase, Phrase},
     relay::scanning,
     store::{EventStep, StoreError},
 };
@@ -32,6 +32,9 @@ async fn unless_infected(
     request: &Request<'_>,
     letter: LetterId,
 ) -> Result<Result<Effect, Phrase>, StoreError> {
+    if request.ctx.store.is_purged(letter).await? {
+        return Ok(Err(Phrase::OfFax(FaxPhrase::MailPurged)));
+    }
     let stays = scanning::original_stays(request.ctx, letter).await?;
     Ok(stays.map_or(Ok(Effect::Original(letter)), Err))
 }

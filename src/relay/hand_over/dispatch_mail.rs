@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use ruma::MxcUri;
+use sha2::{Digest as _, Sha256};
 use tracing::error;
 
 use super::DispatchCase;
@@ -19,7 +20,7 @@ use crate::{
     },
     rules::large_mails::MailLimit,
     sandbox::SandboxError,
-    store::{Composition, StoreError, StoredDispatch, StoredPart},
+    store::{Composition, FaxFileSeen, StoreError, StoredDispatch, StoredPart},
 };
 
 /// Why a dispatch cannot become a mail.
@@ -113,7 +114,9 @@ impl DispatchCase<'_> {
             references: stored.ancestors.clone(),
             parts,
         };
-        let envelope = Envelope { from: channel.address.clone(), to };
+        let envelope = channel.envelope(to, &stored.message_id);
+        let order = channel.fax_order(&dispatch.to, &dispatch.message_id);
+        let commands = order.as_ref().map(|order| order.lines.clone()).unwrap_or_default();
         let mut paper = None;
         let body = match channel.writes() {
             Writes::MailWithAttachments => MailBody::Parts,
@@ -128,6 +131,14 @@ impl DispatchCase<'_> {
                 let made = self.fax(&dispatch, std::mem::take(&mut files)).await?;
                 // A report that names another number of pages does not say that it was sent (FAX-31).
                 self.ctx.store.note_pages(stored.id, made.pages).await?;
+                let noted = FaxFileSeen {
+                    file: 0,
+                    pages: Some(made.pages),
+                    bytes: made.pdf.len() as u64,
+                    digest: Some(Sha256::digest(&made.pdf).into()),
+                };
+                let now = self.ctx.clock.now();
+                self.ctx.store.note_fax_document(&channel.name, stored.id, &noted, now).await?;
                 let document = DispatchFile {
                     file_name: "fax.pdf".to_owned(),
                     media_type: "application/pdf".to_owned(),
@@ -135,7 +146,7 @@ impl DispatchCase<'_> {
                 };
                 files.push(Content::Whole(made.pdf.clone()));
                 paper = Some(made);
-                MailBody::Document(document)
+                MailBody::Document(document, commands)
             }
         };
         // While the mail leaves, which may take minutes, no task waits for memory that is no longer
@@ -147,10 +158,10 @@ impl DispatchCase<'_> {
         let held = held.keep(files.iter().map(whole).sum());
         let mut headers = channel.extra_headers();
         // What people read stands on the paper; the mail's head is for the gateway alone.
-        if let Some((subject, fields)) = channel.fax_head(&dispatch.to, &dispatch.message_id) {
-            (dispatch.subject, dispatch.in_reply_to) = (subject, None);
+        if let Some(order) = order {
+            (dispatch.subject, dispatch.in_reply_to) = (order.subject, None);
             dispatch.references.clear();
-            headers.extend(fields);
+            headers.extend(order.fields);
         }
         let form = MailForm { headers, body };
         let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;
@@ -185,7 +196,7 @@ impl DispatchCase<'_> {
             parts: vec![DispatchPart::Text(words)],
         };
         let reader = channel.address.clone();
-        let envelope = Envelope { from: reader.clone(), to };
+        let envelope = Envelope::new(reader.clone(), to);
         let body = MailBody::Receipt(DisplayedReceipt { of, reader });
         let form = MailForm { headers: channel.receipt_headers(service), body };
         let mail = self.written(stored, dispatch, (&envelope, form), limit).await?;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Smtp {
-    /// Names sender and recipient. Returns whether the server agreed to report what becomes of the mail:
+    /// Names sender and recipient. Returns whether the server agreed to report whatever becomes of the mail:
     /// it is asked where it lists DSN, and the mail leaves without the request where it refuses it
     /// (KIM-30).
     pub(super) async fn name_parties(
@@ -32,7 +32,7 @@ impl Smtp {
         is_ascii: bool,
     ) -> Result<bool, DialogueStop> {
         let asks = server.asks_for_reports() && self.facts.reports;
-        let from = |parameters| Mail::new(Some(address(&envelope.from)), parameters);
+        let from = |parameters| Mail::new(Some(address(&envelope.sender)), parameters);
         let mut parameters = Vec::new();
         if self.facts.lists_size {
             parameters.push(MailParameter::Size(size));
@@ -45,6 +45,10 @@ impl Smtp {
             // A report shall not carry the letter once more.
             let (keyword, value) = ("RET".into(), Some("HDRS".into()));
             parameters.push(MailParameter::Other { keyword, value });
+            if let Some(id) = &envelope.id {
+                let (keyword, value) = ("ENVID".into(), Some(id.as_str().to_owned()));
+                parameters.push(MailParameter::Other { keyword, value });
+            }
         }
         let (reply, _) = self.ask_or(server, Reached::Sender, from(parameters), plain).await?;
         reply.positive(Reached::Sender)?;
@@ -52,14 +56,21 @@ impl Smtp {
         let to = |parameters| Rcpt::new(address(&envelope.to), parameters);
         let mut parameters = Vec::new();
         if asks {
-            let (keyword, value) = ("NOTIFY".into(), Some("SUCCESS,FAILURE,DELAY".into()));
+            let of = if envelope.wants_success { "SUCCESS,FAILURE,DELAY" } else { "FAILURE,DELAY" };
+            let (keyword, value) = ("NOTIFY".into(), Some(of.into()));
             parameters.push(RcptParameter::Other { keyword, value });
+            if envelope.id.is_some() {
+                let address = format!("rfc822;{}", envelope.to.as_str());
+                let (keyword, value) = ("ORCPT".into(), Some(address));
+                parameters.push(RcptParameter::Other { keyword, value });
+            }
         }
         let (reply, is_plain) =
             self.ask_or(server, Reached::Recipient, to(parameters), to(vec![])).await?;
         reply.positive(Reached::Recipient)?;
         // Some servers report only what RCPT asked for: RET alone promises nothing.
-        Ok(!is_plain)
+        // Where it is asked for bad news only, its silence says nothing.
+        Ok(!is_plain && envelope.wants_success)
     }
 
     /// Asks, and once more without the optional parameters if the server does not accept them (501, 504,

@@ -7,9 +7,13 @@ use super::{
     smtp::{FROM, TO, clientmodul, send_mail},
 };
 use crate::{
-    model::{AccountTrouble, Envelope, MailAddress, Outcome, Reached, Reply, Why},
+    model::{AccountTrouble, Envelope, MailAddress, MessageId, Outcome, Reached, Reply, Why},
     rules::accounts::{AccountSight, sight_of},
-    transport::{MailServer, MailServerErrorKind, smtp::probe_login_over, submit},
+    transport::{
+        MailServer, MailServerErrorKind,
+        smtp::{probe_login_over, submit_over},
+        submit,
+    },
 };
 
 const MAIL: &[u8] = b"Subject: x\r\n\r\n.dot\r\n";
@@ -51,6 +55,36 @@ async fn kim_30_reports_are_asked_for_where_offered_and_the_outcome_says_so() {
     assert_eq!(send_mail(plain(without_dsn), &asking(), MAIL).await, accepted(false));
     let offered = clientmodul().on(FROM, "250 ok\r\n");
     assert_eq!(send_mail(plain(offered), &account(), MAIL).await, accepted(false));
+}
+
+/// FAX-27, FAX-37: the envelope names the fax, and to whom it was addressed.
+#[tokio::test(start_paused = true)]
+async fn fax_27_fax_37_the_envelope_bears_the_name_of_a_fax_and_its_address() {
+    let address = |text| MailAddress::new(text).unwrap();
+    let envelope = Envelope {
+        sender: address("praxis+u0c0f@praxis.example"),
+        id: Some(MessageId::new("0c0f+1@fax.local").unwrap()),
+        wants_success: false,
+        ..Envelope::new(address("praxis@praxis.example"), address("fax=+4930123@gw.example"))
+    };
+    let server = clientmodul()
+        .on(
+            "MAIL FROM:<praxis+u0c0f@praxis.example> SIZE=20 RET=HDRS ENVID=0c0f+2B1@fax.local",
+            "250 ok\r\n",
+        )
+        .on(
+            "RCPT TO:<fax=+4930123@gw.example> NOTIFY=FAILURE,DELAY \
+             ORCPT=rfc822;fax+3D+2B4930123@gw.example",
+            "250 ok\r\n",
+        )
+        .and(end());
+    let outcome = server
+        .play(async |io| {
+            submit_over(io, &asking(), &envelope, MAIL, async || Ok::<_, Infallible>(())).await
+        })
+        .await;
+    // Only what went wrong is reported: silence says nothing.
+    assert_eq!(outcome, accepted(false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +167,7 @@ async fn kim_6_a_server_that_cannot_be_reached_is_away() {
     drop(listener);
     let server = MailServer { host: "127.0.0.1".to_owned(), port, ..account() };
     let address = |text| MailAddress::new(text).unwrap();
-    let envelope = Envelope { from: address("a@b.example"), to: address("c@d.example") };
+    let envelope = Envelope::new(address("a@b.example"), address("c@d.example"));
     let outcome = submit(&server, &envelope, MAIL, async || Ok::<_, Infallible>(())).await;
     let Outcome::TryLater { at: Reached::Connect, why: Why::NoSession(trouble, sentence) } =
         outcome

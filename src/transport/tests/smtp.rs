@@ -18,7 +18,7 @@ const BODY: &[u8] = b"Subject: x\r\n\r\n..dot\r\n.\r\n";
 
 fn envelope() -> Envelope {
     let address = |text| MailAddress::new(text).unwrap();
-    Envelope { from: address("erik@hrst.kim.telematik"), to: address("labor@mvz.kim.telematik") }
+    Envelope::new(address("erik@hrst.kim.telematik"), address("labor@mvz.kim.telematik"))
 }
 
 /// A Clientmodul up to the login, with the keywords of gemSpec_CM_KOMLE Tab_SMTP_Ant_Init.

@@ -265,7 +265,7 @@ async fn kim_3_6_a_changed_certificate_is_told_from_one_of_ours_that_is_refused(
 
 async fn submitted(io: BoxedIo, account: &MailServer) -> Outcome {
     let address = |text| MailAddress::new(text).unwrap();
-    let envelope = Envelope { from: address("a@b.example"), to: address("c@d.example") };
+    let envelope = Envelope::new(address("a@b.example"), address("c@d.example"));
     submit_over(io, account, &envelope, &b"A: b\n\nc\n"[..], async || Ok::<_, Infallible>(())).await
 }
 
@@ -438,7 +438,7 @@ async fn a_dispatch_and_a_mailbox_over_tcp() {
     };
 
     let address = |text| MailAddress::new(text).unwrap();
-    let envelope = Envelope { from: address("a@b.example"), to: address("c@d.example") };
+    let envelope = Envelope::new(address("a@b.example"), address("c@d.example"));
     let (outcome, ()) = tokio::join!(
         submit(&account, &envelope, &b"A: b\n\nc\n"[..], async || Ok::<_, Infallible>(())),
         serve(
