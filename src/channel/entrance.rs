@@ -182,7 +182,8 @@ impl FaxLocalPart {
         }
         // What else it says is kept with the envelope, and decides nothing.
         let subaddress = parts.find_map(|part| part.strip_prefix("t33s=").map(str::to_owned));
-        Some(Self::Number { digits, subaddress })
+        // `+49…` and `49…` are one number: what an address names is whole.
+        Some(Self::Number { digits: plain.to_owned(), subaddress })
     }
 }
 

@@ -136,9 +136,7 @@ impl FaxProfile {
     pub fn names_faxes(&self) -> bool {
         let sends = &self.form.sends;
         let names = |text: &str| text.contains("{tag}") || text.contains("{sender}");
-        let address = self.address.as_ref().unwrap_or(&sends.address);
         names(&sends.subject)
-            || names(address)
             || sends.fields.iter().any(|(_, value)| names(value))
             || sends.lines.iter().any(|line| names(line))
     }

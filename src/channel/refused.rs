@@ -65,7 +65,30 @@ pub(super) fn why(number: &FaxNumber) -> Option<WhyNot> {
         let national = number.digits().strip_prefix(row.code);
         national.is_some_and(|national| row.begins.iter().any(|begin| national.starts_with(begin)))
     };
-    REFUSED.iter().find(is_about).map(|row| row.why)
+    let of_a_place = || is_german_service(number).then_some(WhyNot::EmergencyNumber);
+    REFUSED.iter().find(is_about).map(|row| row.why).or_else(of_a_place)
+}
+
+/// The German area codes of two and three digits; all others have four or five. Source: directory of area
+/// codes of the Bundesnetzagentur.
+const GERMAN_AREAS: [&str; 87] = [
+    "30", "40", "69", "89", "201", "202", "203", "208", "209", "211", "212", "214", "221", "228",
+    "231", "234", "251", "261", "271", "281", "291", "335", "340", "341", "345", "351", "355",
+    "361", "365", "371", "375", "381", "385", "391", "395", "421", "431", "441", "451", "461",
+    "471", "481", "491", "511", "521", "531", "541", "551", "561", "571", "581", "591", "611",
+    "621", "631", "641", "651", "661", "671", "681", "711", "721", "731", "741", "751", "761",
+    "771", "781", "791", "811", "821", "831", "841", "851", "861", "871", "881", "906", "911",
+    "921", "931", "941", "951", "961", "971", "981", "991",
+];
+
+/// Whether ambulance (19222) or poison centre (19240) of a German place answer: the area code, and that number.
+fn is_german_service(number: &FaxNumber) -> bool {
+    let Some(national) = number.digits().strip_prefix("49") else { return false };
+    let area = ["19222", "19240"].iter().find_map(|service| national.strip_suffix(service));
+    area.is_some_and(|area| {
+        let short = GERMAN_AREAS.iter().find(|code| area.starts_with(*code));
+        short.map_or_else(|| matches!(area.len(), 4 | 5), |code| code.len() == area.len())
+    })
 }
 
 #[cfg(test)]

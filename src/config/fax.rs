@@ -35,9 +35,13 @@ pub(super) fn read(
         (None, None) if section.has("domain") => None,
         (None, None) => Some(String::new()),
     };
-    let address = section.text("address", |text| match text.contains('@') {
-        true => Ok(text.to_owned()),
-        false => Err(AdminPhrase::FaxAddressForm),
+    let address = section.text("address", |text| match (text.contains('@'), &form) {
+        (false, _) => Err(AdminPhrase::FaxAddressForm),
+        (true, Some(form)) => match form.check_address(text) {
+            Ok(()) => Ok(text.to_owned()),
+            Err(_) => Err(AdminPhrase::FaxAddressForm),
+        },
+        (true, None) => Ok(text.to_owned()),
     });
     let sends = form.as_ref().map(|form| &form.sends);
     let fields = |name: &str| {

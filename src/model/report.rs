@@ -130,6 +130,8 @@ pub enum FateWhy {
     Conversion,
     /// The gateway does not take the order, or does not know us.
     Gateway,
+    /// The mail with the order does not reach the gateway: a mail server says so.
+    MailServer,
     /// The gateway tried until its time was over.
     Expired,
     /// Somebody took it out of the gateway's queue.
@@ -173,6 +175,7 @@ impl FateWhy {
         Self::MAIL
             .into_iter()
             .chain(Self::FAX)
+            .chain([Self::MailServer])
             .find(|why| why.word() == word)
             .unwrap_or(Self::Unknown)
     }
@@ -196,6 +199,7 @@ impl FateWhy {
             Self::Transmission => "transmission",
             Self::Conversion => "conversion",
             Self::Gateway => "gateway",
+            Self::MailServer => "mail_server",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Unknown => "unknown",

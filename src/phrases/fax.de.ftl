@@ -1,6 +1,8 @@
 # Was Räume über Faxe erfahren.
 
 fax-only-receives = Nicht gesendet: Dieser Fax-Dienst empfängt nur; Faxe zum Versenden nimmt er nicht als Mail an. Bitte faxen Sie auf anderem Weg, oder rufen Sie an.
+fax-handed-over = An den Fax-Dienst übergeben um { $time } Uhr. Dieser Fax-Dienst meldet nicht, ob ein Fax ankommt. Wenn es darauf ankommt, fragen Sie beim Empfänger nach.
+fax-mail-delayed = Noch nicht beim Fax-Dienst (Meldung vom { $day }, { $time } Uhr): Der Mailserver konnte ihn noch nicht erreichen und versucht es weiter. Gewählt wurde noch nicht. Sie müssen nichts tun.
 fax-sent = Als Fax gesendet am { $day } um { $time } Uhr{ $pages ->
     [0] {""}
     [1] , 1 Seite
@@ -14,6 +16,7 @@ fax-not-sent = Nicht gefaxt: { $why ->
     [line] Der Fax-Dienst hatte keine freie Leitung. Schreiben Sie !erneut, oder geben Sie der Technik Bescheid.
     [transmission] Die Übertragung brach ab; es können Seiten angekommen sein. Bitte rufen Sie an, bevor Sie mit !erneut alles noch einmal senden.
     [conversion] Der Fax-Dienst konnte aus dem Dokument kein Fax machen. Bitte geben Sie der Technik Bescheid.
+    [mail_server] Der Mailserver konnte den Auftrag nicht an den Fax-Dienst übergeben; gewählt wurde nicht. Bitte geben Sie der Technik Bescheid, und faxen Sie auf anderem Weg, oder rufen Sie an.
     [gateway] Der Fax-Dienst hat den Auftrag abgelehnt. Bitte geben Sie der Technik Bescheid.
     [expired] Der Fax-Dienst hat es bis zum Ende seiner Zeit vergeblich versucht. Schreiben Sie !erneut, oder rufen Sie an.
     [cancelled] Der Auftrag wurde beim Fax-Dienst gelöscht. Soll das Fax doch hinaus, schreiben Sie !erneut.

@@ -1,6 +1,8 @@
 # What rooms are told of faxes.
 
 fax-only-receives = Not sent: this fax service only receives; it takes no faxes by mail. Please fax it another way, or call.
+fax-handed-over = Handed over to the fax service at { $time }. This fax service does not report whether a fax arrives. If that matters, ask the recipient.
+fax-mail-delayed = Not at the fax service yet (reported on { $day } at { $time }): the mail server could not reach it yet and keeps trying. Nothing was dialled yet. You need not do anything.
 fax-sent = Sent as a fax on { $day } at { $time }{ $pages ->
     [0] {""}
     [1] , 1 page
@@ -14,6 +16,7 @@ fax-not-sent = Not faxed: { $why ->
     [line] the fax service had no free line. Write !retry, or tell your admin.
     [transmission] the transmission broke off; some pages may have arrived. Please call before you send everything again with !retry.
     [conversion] the fax service could not make a fax of the document. Please tell your admin.
+    [mail_server] The mail server could not hand the order to the fax service; nothing was dialled. Please tell your technical support, and send the fax another way, or call.
     [gateway] the fax service refused the order. Please tell your admin.
     [expired] the fax service tried in vain until its time was over. Write !retry, or call.
     [cancelled] the order was deleted at the fax service. If the fax is to leave after all, write !retry.

@@ -11,6 +11,14 @@ use crate::model::{FateWhy, Language, Substance};
 pub enum FaxPhrase {
     // About an answer. The gateway sends no faxes that come by mail.
     OnlyReceives,
+    /// The gateway has it, and writes no reports.
+    HandedOver {
+        at: OffsetDateTime,
+    },
+    /// A mail server has the mail with the order, and could not hand it to the gateway yet.
+    MailDelayed {
+        at: OffsetDateTime,
+    },
     /// The gateway reports that it was sent.
     Sent {
         at: OffsetDateTime,
@@ -75,6 +83,14 @@ impl FaxPhrase {
         let id = match self {
             Self::OnlyReceives => "fax-only-receives",
             Self::MailPurged => "fax-mail-purged",
+            Self::HandedOver { at } => {
+                args = moment(language, *at);
+                "fax-handed-over"
+            }
+            Self::MailDelayed { at } => {
+                args = moment(language, *at);
+                "fax-mail-delayed"
+            }
             Self::Sent { at, pages: sent } => {
                 args = moment(language, *at);
                 args.set("pages", pages(*sent));
@@ -132,6 +148,8 @@ pub(super) mod tests {
         let mut phrases = vec![
             FaxPhrase::OnlyReceives,
             FaxPhrase::MailPurged,
+            FaxPhrase::HandedOver { at: AT },
+            FaxPhrase::MailDelayed { at: AT },
             FaxPhrase::TriesAgain { at: AT },
             FaxPhrase::Unreported { at: AT },
             FaxPhrase::WithoutDocument,

@@ -39,10 +39,7 @@ pub(super) async fn take(
             (Some(_), Some(_)) | (None, None) => return Ok(false),
         };
         let Some(number) = recipient_number(line, &dispatch) else { return Ok(false) };
-        // Anybody can write a number. Where the gateway was given a word that nobody else knows, its good
-        // news bears it; bad news without it makes a person look, and hides nothing.
-        let is_named = said.about.is_some() || !profile.names_faxes();
-        if said.says == FaxReportSays::Sent && !is_named {
+        if !is_believed(profile, said) {
             return Ok(false);
         }
         if !rule::is_of_number(said, &number) {
@@ -59,6 +56,12 @@ pub(super) async fn take(
             ReportProgress::Moved => {}
         }
     }
+}
+
+/// Anybody can write a number. Where the gateway was given a word that nobody else knows, what calms the team
+/// bears it; that a fax failed makes a person look, and hides nothing.
+fn is_believed(profile: &FaxProfile, said: &FaxSaid) -> bool {
+    said.about.is_some() || said.says == FaxReportSays::Failed || !profile.names_faxes()
 }
 
 /// The test fax of an admin that a report is about (`umstieg fax test`).
@@ -81,9 +84,8 @@ async fn take_of_test(
     test: &FaxTest,
     said: &FaxSaid,
 ) -> Result<bool, StoreError> {
-    let is_named = said.about.is_some() || !profile.names_faxes();
     let is_its = FaxNumber::new(&test.number).is_ok_and(|number| rule::is_of_number(said, &number));
-    if !is_its || (said.says == FaxReportSays::Sent && !is_named) {
+    if !is_its || !is_believed(profile, said) {
         return Ok(false);
     }
     let added = profile.form.reports.pages_added;

@@ -30,7 +30,7 @@ use crate::{
         AccountSide, ChannelKind, ConversationId, Correspondent, DeliveryState, DispatchId,
         Envelope, Notice, Outcome, Trouble,
     },
-    phrases::Phrase,
+    phrases::{FaxPhrase, Phrase},
     rules::{
         accounts::sight_of,
         answer::{self, Answers},
@@ -419,6 +419,9 @@ impl DispatchCase<'_> {
                         }
                         None => Phrase::DispatchAcceptedKim { at: now },
                     },
+                    Writes::OnePdf if channel.report_wait().is_none() => {
+                        Phrase::OfFax(FaxPhrase::HandedOver { at: now })
+                    }
                     Writes::OnePdf => Phrase::DispatchAcceptedFax { at: now },
                 };
                 let notice = self.notice(dispatch, &phrase);

@@ -29,6 +29,7 @@ pub(super) fn after_unclear(phrase: Phrase) -> Phrase {
         Phrase::DispatchAcceptedKim { .. }
         | Phrase::DispatchAcceptedElsewhere { .. }
         | Phrase::DispatchAcceptedFax { .. }
+        | Phrase::OfFax(FaxPhrase::HandedOver { .. })
         | Phrase::DispatchUnreported { .. }
         | Phrase::DispatchRelayed { .. }
         | Phrase::DispatchDelayed { .. } => {

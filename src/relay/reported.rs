@@ -235,6 +235,9 @@ impl<'a> ShownReport<'a> {
             DeliveryState::Undelivered if line.channel.kind() == ChannelKind::Fax => {
                 Phrase::OfFax(FaxPhrase::NotSent { at, why })
             }
+            DeliveryState::Delayed if why == FateWhy::MailServer => {
+                Phrase::OfFax(FaxPhrase::MailDelayed { at })
+            }
             DeliveryState::Delayed if line.channel.kind() == ChannelKind::Fax => {
                 Phrase::OfFax(FaxPhrase::TriesAgain { at })
             }

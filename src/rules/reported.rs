@@ -66,13 +66,11 @@ fn weight(state: DeliveryState) -> u8 {
 pub fn of_the_mail_to_a_gateway(said: ReportSays) -> ReportSays {
     match said.state {
         DeliveryState::Undelivered => {
-            let why = match said.why {
-                Some(FateWhy::NoSuchRecipient) => FateWhy::NoSuchRecipient,
-                _ => FateWhy::Gateway,
-            };
-            ReportSays { state: DeliveryState::Undelivered, why: Some(why) }
+            ReportSays { state: DeliveryState::Undelivered, why: Some(FateWhy::MailServer) }
         }
-        DeliveryState::Delayed => said,
+        DeliveryState::Delayed => {
+            ReportSays { state: DeliveryState::Delayed, why: Some(FateWhy::MailServer) }
+        }
         _ => TAKEN_BY_THE_GATEWAY,
     }
 }
@@ -90,8 +88,8 @@ pub fn said_by_gateway(said: &FaxSaid, pages: Option<u32>, pages_added: u32) -> 
         FaxReportSays::Again => DeliveryState::Delayed,
         FaxReportSays::Failed => DeliveryState::Undelivered,
         FaxReportSays::Sent => match (said.pages, pages) {
-            // Fewer, or more than the gateway adds: not what was to be sent.
-            (Some(sent), Some(pages)) if sent != pages && sent != pages + pages_added => {
+            // Fewer, or more than the gateway adds: not what was to be sent. A page that it adds is none of ours.
+            (Some(sent), Some(pages)) if sent != pages.saturating_add(pages_added) => {
                 return Some(ReportSays {
                     state: DeliveryState::Undelivered,
                     why: Some(FateWhy::Transmission),
@@ -106,13 +104,15 @@ pub fn said_by_gateway(said: &FaxSaid, pages: Option<u32>, pages_added: u32) -> 
 /// Whether a gateway's report can be about a fax to this number: it names the number, as it is or as it was
 /// dialled, or none.
 pub fn is_of_number(said: &FaxSaid, number: &FaxNumber) -> bool {
+    // Behind an exchange a zero was dialled first: what looks like a number abroad may be one at home.
+    let ends_alike = |dialled: &String| {
+        let dialled = dialled.trim_start_matches('0');
+        dialled.len() >= DIALLED_DIGITS_MIN && number.digits().ends_with(dialled)
+    };
     match (&said.to, &said.to_digits) {
-        (Some(to), _) => to == number,
-        (None, Some(dialled)) => {
-            let dialled = dialled.trim_start_matches('0');
-            dialled.len() >= DIALLED_DIGITS_MIN && number.digits().ends_with(dialled)
-        }
         (None, None) => true,
+        (Some(to), _) if to == number => true,
+        (_, dialled) => dialled.as_ref().is_some_and(ends_alike),
     }
 }
 

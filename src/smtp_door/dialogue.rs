@@ -161,8 +161,18 @@ impl<'r> DoorDialogue<'r> {
 
     fn command(&mut self, line: &[u8]) -> DoorTurn {
         let line = [line, b"\r\n"].concat();
+        let nameless;
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request,
+            // Devices in the house write what they are: `<fax@[192.168.1.20]>` (RFC 5321 §4.1.3), `<printer>`.
+            // The sender of the envelope decides nothing here, and nothing is sent back to it.
+            Err(Error::InvalidSenderAddress) => {
+                nameless = without_sender(&line);
+                match Request::parse(&mut nameless.iter()) {
+                    Ok(request) => request,
+                    Err(error) => return DoorTurn::Say(why_not(&error)),
+                }
+            }
             Err(error) => return DoorTurn::Say(why_not(&error)),
         };
         let is_lmtp = self.rules.protocol == DoorProtocol::Lmtp;
@@ -381,6 +391,22 @@ impl<'r> DoorDialogue<'r> {
             return DoorTurn::End(DoorReply::new(421, "4.7.0", "Too many failed logins"));
         }
         DoorTurn::SayLater(DoorReply::new(535, "5.7.8", "User or password is wrong"))
+    }
+}
+
+/// `MAIL FROM:<…>` with nobody named, if there is one pair of brackets with visible characters between.
+fn without_sender(line: &[u8]) -> Vec<u8> {
+    let (open, close) = (memchr::memchr(b'<', line), memchr::memrchr(b'>', line));
+    match (open, close) {
+        (Some(open), Some(close)) if open < close => {
+            let inner = line.get(open + 1..close).unwrap_or_default();
+            let (before, after) = (line.get(..=open), line.get(close..));
+            if inner.iter().all(|byte| byte.is_ascii_graphic() && !b"<>".contains(byte)) {
+                return [before.unwrap_or_default(), after.unwrap_or_default()].concat();
+            }
+            line.to_vec()
+        }
+        _ => line.to_vec(),
     }
 }
 

@@ -399,7 +399,7 @@ async fn a_large_file_leaves_and_a_larger_one_is_refused() {
 async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
     let stage = Stage::with(|channels| gathering(channels, 3)).await;
     let number = format!("030 {:08}", std::process::id());
-    stage.receive_fax(&fax(&format!("Fax received from \"{number}\""))).await;
+    stage.receive_fax(&fax(&format!("Neues Fax von {number}"))).await;
     let first = stage
         .anna
         .wait_for("the fax", |seen| seen.messages().find(|event| event.has_file()).cloned())

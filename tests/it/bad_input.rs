@@ -158,7 +158,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
     let hint = stage.anna_is_told(&Phrase::LetterTooLarge { limit_mib: 1 }).await;
     assert_eq!(hint.room_id, letter.room_id);
     // IMAP.
-    let subject = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125998\"\n";
+    let subject = "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125998\n";
     let (fax, _) = mail_with_file("faxzugross", subject, 3_000_000);
     stage.receive_fax(&fax).await;
     let hint = stage
@@ -175,7 +175,7 @@ async fn kim_10_of_a_mail_above_the_limit_the_head_is_shown_and_later_mails_come
         .unwrap();
     stage
         .receive_fax(
-            "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125998\"\n\
+            "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125998\n\
                        Date: Mon, 23 Nov 2026 09:00:00 +0100\n\nDas naechste Fax\n",
         )
         .await;
@@ -355,7 +355,7 @@ async fn kim_18_html_reaches_clients_without_scripts_and_remote_images() {
 async fn fax_12_who_is_not_the_gateway_brings_no_fax() {
     let stage = Stage::new().await;
     let fax = |from: &str, words: &str| {
-        format!("{from}Subject: Fax received from \"030 23125997\"\n{}\n{words}\n", head(words))
+        format!("{from}Subject: Neues Fax von 030 23125997\n{}\n{words}\n", head(words))
     };
     for (from, words) in [
         ("From: Fax <fremd@evil.example>\n", "Falsches-Fax-1"),

@@ -47,7 +47,7 @@ async fn a_kim_letter_is_answered_and_the_next_one_comes_back_into_the_same_room
 #[tokio::test]
 async fn a_fax_is_answered_by_a_fax() {
     let stage = Stage::new().await;
-    let fax = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125999\"\n\
+    let fax = "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125999\n\
                Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
                Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
                1 page\n--b\nContent-Type: application/pdf; name=fax.pdf\n\

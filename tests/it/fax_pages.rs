@@ -30,7 +30,7 @@ fn tiff(name: &str) -> Vec<u8> {
 /// A mail as HylaFAX writes it, with files of these names, types and bytes.
 fn fax(number: &str, words: &str, files: &[(&str, &str, &[u8])]) -> String {
     let mut mail = format!(
-        "From: Fax <gateway@fax.example>\nSubject: Fax received from \"{number}\"\n\
+        "From: Fax <gateway@fax.example>\nSubject: Neues Fax von {number}\n\
          Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
          Content-Type: multipart/mixed; boundary=xyz\n\n--xyz\nContent-Type: text/plain\n\n{words}\n"
     );

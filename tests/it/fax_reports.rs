@@ -9,7 +9,7 @@ use umstieg::{
 use umstieg_world::client::{SeenEvent, SeenTimeline};
 
 use crate::{
-    phrases::{HANDED_TO_FAX, SOME_TIME, told},
+    phrases::{HANDED_TO_REPORTING_FAX, SOME_TIME, told},
     stage::Stage,
 };
 
@@ -71,7 +71,7 @@ async fn fax_28_a_mail_server_that_cannot_reach_the_gateway_is_heard() {
     stage.gateway.start().await.unwrap();
     let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
     let id = stage.query("select message_id from dispatches").await;
     let bounce = |number: u8, action: &str, id: &str| {
         format!(
@@ -97,7 +97,7 @@ async fn fax_28_a_mail_server_that_cannot_reach_the_gateway_is_heard() {
     stage.receive_fax(&bounce(3, "failed", &id)).await;
     stage.database_says("select state from dispatches", "undelivered").await;
     assert_eq!(stage.query(parked).await, "2");
-    let failed = Phrase::OfFax(FaxPhrase::NotSent { at: SOME_TIME, why: FateWhy::Gateway });
+    let failed = Phrase::OfFax(FaxPhrase::NotSent { at: SOME_TIME, why: FateWhy::MailServer });
     stage.anna_is_told(&failed).await;
 }
 
@@ -108,7 +108,7 @@ async fn fax_29_a_gateways_reports_move_a_fax_on() {
     stage.gateway.start().await.unwrap();
     let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
     let mails = stage.mails("gateway@fax.example", 1).await;
     let mail = mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap();
     assert!(mail.contains(&format!("To: {NUMBER}@fax.example")), "{mail}");
@@ -177,9 +177,9 @@ async fn fax_28_without_a_tag_the_only_fax_to_a_number_is_meant_and_no_other() {
     stage.gateway.start().await.unwrap();
     let file = a_fax_comes(&stage).await;
     let one = stage.anna.send_text(&file.room_id, "Eins").await.unwrap();
-    told(&stage.anna, &one, &HANDED_TO_FAX).await;
+    told(&stage.anna, &one, &HANDED_TO_REPORTING_FAX).await;
     let two = stage.anna.send_text(&file.room_id, "Zwei").await.unwrap();
-    told(&stage.anna, &two, &HANDED_TO_FAX).await;
+    told(&stage.anna, &two, &HANDED_TO_REPORTING_FAX).await;
     let failed = |job| format!("facsimile job {job} to {NUMBER} failed");
     let words =
         format!("Your job to {NUMBER} failed because:\n\nNo answer from remote; too many\n");
@@ -236,7 +236,7 @@ async fn fax_39_each_fax_is_recorded_and_its_mail_goes_when_it_is_old() {
     stage.gateway.start().await.unwrap();
     let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
     let mails = stage.mails("gateway@fax.example", 1).await;
     let (_, tag) = reports_of(mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap());
     let failed = format!("facsimile job {tag} (7) to {NUMBER} failed");
@@ -316,7 +316,7 @@ async fn fax_22_a_test_page_is_followed_to_its_report() {
     // Without a tag a number does not say whether the test or an answer was meant.
     stage.query("update fax_tests set number = '+493023125999', said = null").await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
-    told(&stage.anna, &answer, &HANDED_TO_FAX).await;
+    told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
     let failed = format!("facsimile job 9 to {NUMBER} failed");
     stage.receive_fax(&report(&stage.fax_line, &failed, "Busy signal detected")).await;
     stage.anna_is_told(&unplaced("+493023125999", "failed")).await;

@@ -31,6 +31,7 @@ mod encryption;
 mod event_model;
 mod event_order;
 mod faults;
+mod fax_attacked;
 mod fax_confirmed;
 mod fax_door;
 mod fax_pages;

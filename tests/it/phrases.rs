@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use umstieg::{
     model::Language,
-    phrases::{Phrase, Phrases, Trouble},
+    phrases::{FaxPhrase, Phrase, Phrases, Trouble},
 };
 use umstieg_world::{
     AddressTrouble, Client,
@@ -18,8 +18,11 @@ pub(crate) const SOME_TIME: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 /// An answer was handed over to KIM, at some time.
 pub(crate) const HANDED_TO_KIM: Phrase = Phrase::DispatchAcceptedKim { at: SOME_TIME };
 
-/// A fax was handed over, at some time.
-pub(crate) const HANDED_TO_FAX: Phrase = Phrase::DispatchAcceptedFax { at: SOME_TIME };
+/// A fax was handed over to a gateway that writes no reports, at some time.
+pub(crate) const HANDED_TO_FAX: Phrase = Phrase::OfFax(FaxPhrase::HandedOver { at: SOME_TIME });
+
+/// A fax was handed over to a gateway that will report, at some time.
+pub(crate) const HANDED_TO_REPORTING_FAX: Phrase = Phrase::DispatchAcceptedFax { at: SOME_TIME };
 
 /// What is said of an answer to an address that the world's mail server has this trouble with.
 pub(crate) fn of_trouble(trouble: AddressTrouble) -> Phrase {

@@ -279,7 +279,7 @@ async fn l170_the_author_of_a_report_is_named_only_where_there_is_one() {
 #[tokio::test]
 async fn fax_12_a_stranger_s_report_tells_a_fax_room_nothing() {
     let stage = Stage::new().await;
-    let fax = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125991\"\n\
+    let fax = "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125991\n\
                Date: Mon, 23 Nov 2026 08:00:00 +0100\nMessage-ID: <fax1@x>\n\nEin Fax\n";
     stage.receive_fax(fax).await;
     let letter = stage.anna_sees("Ein Fax").await;

@@ -171,7 +171,7 @@ async fn l182_what_is_contradicted_is_not_shown_as_delivered() {
 #[tokio::test]
 async fn l184_what_reached_the_fax_service_is_not_called_delivered_to_the_other_side() {
     let stage = Stage::new().await;
-    let fax = "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125973\"\n\
+    let fax = "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125973\n\
                Date: Mon, 23 Nov 2026 08:00:00 +0100\nMessage-ID: <fax73@x>\n\nEin Fax\n";
     stage.receive_fax(fax).await;
     let letter = stage.anna_sees("Ein Fax").await;

@@ -190,7 +190,7 @@ async fn fax_room(stage: &Stage) -> String {
     let number = format!("030 {:08}", std::process::id());
     stage
         .receive_fax(&format!(
-            "From: Fax <gateway@fax.example>\nSubject: Fax received from \"{number}\"\n\
+            "From: Fax <gateway@fax.example>\nSubject: Neues Fax von {number}\n\
              Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
              Content-Type: application/pdf; name=fax.pdf\n\
              Content-Disposition: attachment; filename=fax.pdf\n\

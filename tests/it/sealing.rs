@@ -152,7 +152,7 @@ async fn a_copy_of_the_database_tells_nothing_of_what_was_written() {
     stage.anna_sees("original-").await;
 
     let fax = format!(
-        "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 23125998\"\n\
+        "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 23125998\n\
          Message-ID: <fax@x>\nDate: Mon, 23 Nov 2026 08:00:00 +0100\n\n{IN_FAX}\n"
     );
     stage.receive_fax(&fax).await;

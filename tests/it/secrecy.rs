@@ -211,7 +211,7 @@ async fn full_run(stage: &Stage) {
     // Faxes: from the gateway, and from a stranger.
     let fax = |from: &str, id: &str| {
         format!(
-            "From: Fax <{from}>\nSubject: Fax received from \"030 {FAX_NUMBER_AS_WRITTEN}\"\n\
+            "From: Fax <{from}>\nSubject: Neues Fax von 030 {FAX_NUMBER_AS_WRITTEN}\n\
                  Message-ID: <{id}@x>\nDate: Mon, 23 Nov 2026 08:00:00 +0100\n\n{PATIENT_IN_FAX}\n"
         )
     };

@@ -269,6 +269,8 @@ pub enum FaxFormError {
         "{{{0}}} is no place of an outgoing mail; the places are {{domain}}, {{code}}, {{e164}}, {{digits}}, {{international}}, {{national}}, {{tag}} and {{sender}}"
     )]
     UnknownPlace(String),
+    #[error("sends.address cannot hold {{tag}} or {{sender}}; sends.subject and sends.fields can")]
+    TagInAddress,
     #[error("sends.domain is no host name")]
     Domain,
     #[error(
@@ -325,6 +327,22 @@ impl FaxForm {
     }
 }
 
+impl FaxForm {
+    /// Checks the address of settings, which takes the place of the profile's: the mail must still say which
+    /// number is meant.
+    pub fn check_address(&self, address: &str) -> Result<(), FaxFormError> {
+        let sends = &self.sends;
+        check_sends(&FaxSends {
+            can: true,
+            address: address.to_owned(),
+            domain: None,
+            subject: sends.subject.clone(),
+            fields: Vec::new(),
+            lines: sends.lines.clone(),
+        })
+    }
+}
+
 fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
     if !sends.can {
         return Ok(());
@@ -343,6 +361,10 @@ fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
                 return Err(FaxFormError::UnknownPlace(place.to_owned()));
             }
         }
+    }
+    // An address is made before there is a tag.
+    if ["{tag}", "{sender}"].iter().any(|place| sends.address.contains(place)) {
+        return Err(FaxFormError::TagInAddress);
     }
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

@@ -31,6 +31,17 @@ pub(super) fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|pages| is_number && (1..=PAGES_MAX).contains(pages))
 }
 
+/// How many pages were sent, by what a report says: `2`, `1 of 2`, `1/2`, `0`. Nothing for a text that begins
+/// with no number.
+pub(super) fn sent(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    // `2.5` and `2-3` are no number of pages.
+    let is_whole = rest.chars().next().is_none_or(|c| c.is_whitespace() || c == '/' || c == '(');
+    digits.parse().ok().filter(|pages| is_whole && *pages <= PAGES_MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +57,24 @@ mod tests {
             ["", "Fax von 030 1234567", "2", "Die Seiten 2 und 3", "Fax pages", "99999 pages"]
         {
             check(subject, None);
+        }
+    }
+
+    #[test]
+    fn fax_31_a_report_names_what_was_sent_of_all() {
+        for (text, expected) in [
+            ("2", Some(2)),
+            (" 02 ", Some(2)),
+            ("0", Some(0)),
+            ("1 of 2", Some(1)),
+            ("1/2", Some(1)),
+            ("1 (of 2)", Some(1)),
+            ("", None),
+            ("all", None),
+            ("1-2", None),
+            ("99999", None),
+        ] {
+            assert_eq!(sent(text), expected, "{text:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     pages,
     template::{Blank, Filled, TAG_DIGITS},
 };
-use crate::model::{FateWhy, FaxNumber, Letter, MailAddress, MessageId};
+use crate::model::{Attachment, FateWhy, FaxNumber, Letter, MailAddress, MessageId};
 
 /// How many lines of a mail's text are read for what it is. A transcript of the session follows them.
 const LINES_MAX: usize = 60;
@@ -62,7 +62,7 @@ pub struct FaxSaid {
     pub about: Option<MessageId>,
     /// The number that it names, in E.164.
     pub to: Option<FaxNumber>,
-    /// The digits that it names, where they are no whole number for certain: as they were dialled.
+    /// The digits of the number that it names, as they were dialled.
     pub to_digits: Option<String>,
     /// The pages that were sent.
     pub pages: Option<u32>,
@@ -77,8 +77,11 @@ impl FaxForm {
         let subject = undecorated(&letter.subject);
         let missed = &self.missed;
         let missed_line = line_beginning(letter, &missed.lines);
-        if missed.subjects.iter().any(|form| form.fits(&subject).is_some()) || missed_line.is_some()
-        {
+        let is_missed = missed.subjects.iter().any(|form| form.fits(&subject).is_some())
+            || missed_line.is_some();
+        // A call that brought a document brought a fax, whatever is said beside it; and a stranger may
+        // have said it.
+        if is_missed && !has_document(letter) {
             let reason = missed_line.and_then(|at| reason_at(letter, at, &missed.lines));
             return FaxMail::Missed(FaxMissedCall { reason });
         }
@@ -94,18 +97,27 @@ impl FaxForm {
         if !is_known && !received.any {
             return FaxMail::Other;
         }
+        // What a machine says of itself is nothing that the gateway counts.
+        let station = in_subject.iter().find(|(blank, _)| *blank == Blank::Station);
+        let without_station =
+            station.map_or(subject.clone(), |(_, name)| subject.replace(name, ""));
         let of_subject = |blank| in_subject.iter().find(|(other, _)| *other == blank);
         let pages = of_subject(Blank::Pages)
             .and_then(|(_, pages)| pages.parse().ok())
             .or_else(|| counted(fields(letter, &received.page_fields)))
             .or_else(|| counted(labelled(&letter.body.text, &received.page_lines)))
             // Of a gateway whose subjects are not known, what any of them writes.
-            .or_else(|| pages::of_subject(&subject).filter(|_| received.any));
+            .or_else(|| pages::of_subject(&without_station).filter(|_| received.any));
         let name = of_subject(Blank::Name).map(|(_, name)| name.clone());
         let is_cut = received.incomplete_subjects.iter().any(|form| form.fits(&subject).is_some());
         let incomplete = line_beginning(letter, &received.incomplete)
             .map(|at| reason_at(letter, at, &received.incomplete).unwrap_or_default())
-            .or_else(|| is_cut.then(String::new));
+            .or_else(|| is_cut.then(String::new))
+            // What a gateway's own words call no fax and is one came in part.
+            .or_else(|| {
+                let at = missed_line.filter(|_| received.technical)?;
+                Some(reason_at(letter, at, &missed.lines).unwrap_or_default())
+            });
         let is_technical = received.technical;
         FaxMail::Fax(FaxArrived { pages, incomplete, name, is_technical })
     }
@@ -145,6 +157,14 @@ impl FaxForm {
     pub(super) fn caller(&self, letter: &Letter, country: Country, own: &FaxNumber) -> Caller {
         caller::read(letter, &self.received, country, Some(own))
     }
+}
+
+/// Whether the mail brings a file that is no words of the gateway's.
+fn has_document(letter: &Letter) -> bool {
+    let is_document = |file: &Attachment| {
+        !["text/", "message/"].iter().any(|kind| file.media_type.starts_with(kind))
+    };
+    letter.attachments.iter().any(is_document)
 }
 
 /// The first number of pages.
@@ -204,21 +224,28 @@ impl FaxReports {
             Some((form.says, found))
         })?;
         let first = |blank| found.iter().find_map(|filled: &Filled<'_>| filled.get(blank));
-        let count = |blank| found.iter().find_map(|filled: &Filled<'_>| filled.count(blank));
         let text = &letter.body.text;
         let dialled = first(Blank::To)
             .or_else(|| labelled(text, &self.to_lines).find(|value| !value.is_empty()))
             .map(dialled);
         let to = dialled.and_then(|raw| number::to_e164(raw, country));
         let (reason, why) = self.why(letter, subject);
+        let counted = first(Blank::Pages)
+            .or_else(|| labelled(text, &self.page_lines).find(|value| !value.is_empty()));
+        let pages = counted.and_then(pages::sent);
+        // It names a number of pages that nobody can read: then it does not say that all were sent.
+        let says = match says {
+            FaxReportSays::Sent if counted.is_some() && pages.is_none() => FaxReportSays::Unclear,
+            says => says,
+        };
         Some(FaxSaid {
             says,
             about: first(Blank::Tag).and_then(id_of_tag).or_else(|| tag_in(letter)),
             to_digits: dialled
                 .map(|raw| raw.chars().filter(char::is_ascii_digit).collect::<String>())
-                .filter(|digits| to.is_none() && !digits.is_empty()),
+                .filter(|digits| !digits.is_empty()),
             to,
-            pages: count(Blank::Pages).or_else(|| counted(labelled(text, &self.page_lines))),
+            pages,
             why,
             reason,
         })

@@ -193,10 +193,6 @@ impl<'l> Filled<'l> {
     pub(super) fn get(&self, blank: Blank) -> Option<&'l str> {
         self.0.iter().find(|(other, _)| *other == blank).map(|(_, text)| *text)
     }
-
-    pub(super) fn count(&self, blank: Blank) -> Option<u32> {
-        self.get(blank)?.parse().ok()
-    }
 }
 
 #[cfg(test)]

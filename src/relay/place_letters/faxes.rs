@@ -2,7 +2,7 @@
 
 use super::{FreshLetter, tell_channel};
 use crate::{
-    channel::{FaxArrived, FaxMail, FaxMissedCall, FaxSaid},
+    channel::{FaxArrived, FaxMail, FaxMissedCall, FaxReportSays, FaxSaid},
     model::{Attachment, Body, Correspondent, Letter},
     phrases::{FaxPhrase, Phrase},
     relay::{Ctx, Line, fax_reports},
@@ -31,7 +31,12 @@ pub(super) async fn take_report(
     new: &FreshLetter,
     said: &FaxSaid,
 ) -> Result<(), StoreError> {
-    if fax_reports::take(ctx, line, (stored.id, new.read.fingerprint), said).await? {
+    // Of a report that brings the document back, perhaps only the head was fetched: it says that something was
+    // sent, and not how much (FAX-31).
+    let is_half = stored.too_large || stored.out_of_reach;
+    let is_counted = !(is_half && said.says == FaxReportSays::Sent);
+    let letter = (stored.id, new.read.fingerprint);
+    if is_counted && fax_reports::take(ctx, line, letter, said).await? {
         return Ok(());
     }
     let digits = || said.to_digits.clone();
@@ -51,9 +56,23 @@ pub(super) struct FaxTold {
     pub(super) left_out: Vec<i32>,
 }
 
+/// Takes the transcript of a session out of a mail's words, whatever gateway wrote it (FAX-35).
+fn without_transcript(body: &mut Body) {
+    let is_transcript = |line: &str| {
+        let line = line.to_lowercase();
+        line.contains("session begin") || line.contains("transcript of session")
+    };
+    let kept: Vec<&str> = body.text.lines().take_while(|line| !is_transcript(line)).collect();
+    if kept.len() < body.text.lines().count() {
+        // Formatted words would say the rest.
+        *body = Body { text: kept.join("\n").trim_end().to_owned(), html: None };
+    }
+}
+
 /// Says what a room is told of a fax, and takes out of its words what the mail says for machines.
 pub(super) fn told(line: &Line, letter: &mut Letter) -> FaxTold {
     let Some(mail) = line.channel.fax_mail(letter) else { return FaxTold::default() };
+    without_transcript(&mut letter.body);
     let mut hints = Vec::new();
     let is_technical = matches!(&mail, FaxMail::Fax(fax) if fax.is_technical);
     let is_left_out =

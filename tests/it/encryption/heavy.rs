@@ -69,7 +69,7 @@ async fn l160_a_member_with_endless_keys_keeps_nobody_else_from_being_heard() {
 
     stage
         .receive_fax(
-            "From: Fax <gateway@fax.example>\nSubject: Fax received from \"030 5550123\"\n\
+            "From: Fax <gateway@fax.example>\nSubject: Neues Fax von 030 5550123\n\
              Date: Mon, 23 Nov 2026 08:00:00 +0100\nMessage-ID: <f@x>\n\nPages: 1\n",
         )
         .await;
