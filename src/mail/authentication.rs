@@ -30,6 +30,13 @@ fn origin_check(value: &[u8]) -> Option<OriginCheck> {
     let (server, results) = results.split_first()?;
     // A version may follow the name (RFC 8601 §2.2).
     let server = server.first()?.to_ascii_lowercase();
+    // What speaks against the author's domain counts, whatever else passed.
+    let is_denied = |words: &Vec<String>| {
+        words.first().is_some_and(|word| word.eq_ignore_ascii_case("dmarc=fail"))
+    };
+    if results.iter().any(is_denied) {
+        return Some(OriginCheck { server, domains: Vec::new() });
+    }
     let domains = results.iter().filter_map(|words| passed(words)).take(DOMAINS_MAX).collect();
     Some(OriginCheck { server, domains })
 }
@@ -78,6 +85,9 @@ fn statements(text: &str) -> Option<Vec<Vec<String>>> {
             continue;
         }
         match c {
+            // A server that writes the sender's address into a comment as it came may let it end the comment,
+            // and say the rest in the server's name.
+            '"' if depth > 0 => return None,
             '\\' if is_quoted || depth > 0 => is_escaped = true,
             '"' if depth == 0 => is_quoted = !is_quoted,
             _ if is_quoted => word.push(c),
@@ -159,6 +169,23 @@ mod tests {
                 "mx.praxis.example",
                 &[],
             ),
+            // What one check failed, another one does not heal; what passed belongs to its own statement.
+            (
+                "mx.praxis.example; dkim=pass header.d=gateway.example; dmarc=fail header.from=gateway.example",
+                "mx.praxis.example",
+                &[],
+            ),
+            (
+                "mx.praxis.example; dkim=fail header.d=gateway.example; dkim=pass",
+                "mx.praxis.example",
+                &[],
+            ),
+            (
+                "mx.praxis.example; (note (x) dmarc=pass header.from=gateway.example) spf=fail",
+                "mx.praxis.example",
+                &[],
+            ),
+            ("dkim=pass header.d=gateway.example", "dkim=pass", &[]),
             (
                 "\"mx.praxis.example\"; dkim/1=pass header.d=gateway.example",
                 "mx.praxis.example",
@@ -168,9 +195,15 @@ mod tests {
             let domains: Vec<String> = domains.iter().map(|&domain| domain.to_owned()).collect();
             assert_eq!(read(field), Some((server.to_owned(), domains)), "{field}");
         }
-        for broken in
-            ["", ";", "mx.praxis.example; dkim=pass (header.d=gateway.example", "mx; \"dkim=pass"]
-        {
+        for broken in [
+            "",
+            ";",
+            "mx.praxis.example; dkim=pass (header.d=gateway.example",
+            "mx; \"dkim=pass",
+            // The sender's address in a comment ends the comment.
+            "mx.praxis.example; spf=pass (of \"a) dmarc=pass (b\"@evil.example) smtp.mailfrom=x",
+            "mx.praxis.example; spf=pass (of \"a); dmarc=pass header.from=gateway.example (b\"@x)",
+        ] {
             assert_eq!(read(broken), None, "{broken}");
         }
         let long = format!(

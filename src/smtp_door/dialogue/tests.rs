@@ -243,6 +243,11 @@ fn fax_14_an_announced_size_is_held_against_the_limit() {
         ("MAIL FROM: <a@b>", "250 2.1.0"),
         ("mail from:<@relay:a@b>", "250 2.1.0"),
         ("MAIL FROM:<a@b> RET=HDRS ENVID=x", "250 2.1.0"),
+        // What a device without a name says it is.
+        ("MAIL FROM:<fax@[192.168.1.20]> SIZE=1000", "250 2.1.0"),
+        ("MAIL FROM:<fax@[IPv6:2001:db8::25]>", "250 2.1.0"),
+        ("MAIL FROM:<printer>", "250 2.1.0"),
+        ("MAIL FROM:<fax@[192.168.1.20]> SIZE=1001", "552 5.3.4"),
     ] {
         assert_eq!(smtp_from(HOUSE, false, &["EHLO a", mail])[1], expected, "{mail}");
     }
@@ -250,6 +255,11 @@ fn fax_14_an_announced_size_is_held_against_the_limit() {
 
 #[test]
 fn fax_12_hostile_lines_and_recipients_are_refused() {
+    // A device's name for itself need not be one of the domain name system.
+    for hello in ["EHLO NPIF65E56", "EHLO [IPv6:2001:db8::25]", "EHLO [192.168.1.20]", "HELO fax_1"]
+    {
+        assert_eq!(smtp_from(HOUSE, false, &[hello]), ["250"], "{hello}");
+    }
     for line in ["RCPT TO:<\"fax\r\"@umstieg.internal>", "NOOP \0", "EHLO ü", "\u{1b}[2J"] {
         let rules = rules(DoorProtocol::Smtp);
         let mut dialogue = DoorDialogue::new(&rules, HOUSE.parse().unwrap(), false);
