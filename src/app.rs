@@ -1,5 +1,6 @@
 //! Builds everything once, starts it, drains it and stops it.
 
+mod address_books;
 pub mod check;
 pub mod directory;
 mod doors;

@@ -18,7 +18,9 @@ mod why_not;
 
 use std::{fmt, time::Duration};
 
-pub use entrance::{DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entrance_for};
+pub use entrance::{
+    DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entrance_for, subaddress_of,
+};
 pub use fax::{
     Blank, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail, FaxMissed,
     FaxMissedCall, FaxOrder, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays,
@@ -27,7 +29,7 @@ pub use fax::{
 };
 pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
-pub use number::{Country, CountryError};
+pub use number::{AreaCode, AreaCodeError, Country, CountryError, Home};
 pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
 pub use why_not::WhyNot;
 
@@ -113,6 +115,15 @@ impl Channel {
         }
     }
 
+    /// What makes one conversation with a correspondent. Faxes without a number have one room on each line,
+    /// whatever the settings say: nothing can be answered there, so no answer can go wrong.
+    pub fn gathers(&self, correspondent: &Correspondent) -> ThreadBy {
+        match correspondent {
+            Correspondent::UnknownFax => ThreadBy::Correspondent,
+            _ => self.thread_by,
+        }
+    }
+
     /// Whether what this user says in a portal leaves as mail or fax.
     pub fn lets_speak(&self, user_id: &str) -> bool {
         self.speakers.iter().any(|speaker| speaker == user_id)
@@ -159,7 +170,9 @@ impl Channel {
     pub fn typed_number(&self, raw: &str) -> Option<FaxNumber> {
         match &self.dialect {
             Dialect::Kim(_) => None,
-            Dialect::Fax(profile) => number::to_e164(raw.trim(), profile.country),
+            Dialect::Fax(profile) => {
+                Home { country: profile.country, area: profile.area.clone() }.number(raw.trim())
+            }
         }
     }
 

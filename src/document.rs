@@ -5,6 +5,7 @@ mod fax_pdf;
 mod head;
 mod join;
 mod layout;
+mod opaque;
 #[cfg(test)]
 mod page_tests;
 mod pdf_page;

@@ -29,6 +29,7 @@ mod status;
 mod thread;
 mod trust;
 mod why_asked;
+mod why_no_entry;
 
 pub use account::{AccountSide, AccountTrouble};
 pub use address::{AddressError, FaxNumber, MailAddress};
@@ -58,7 +59,7 @@ pub use post::{Media, NewPost, Notice, Speaker, Substance};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};
 pub use room_event::{
-    Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomFile,
+    Encrypted, FileForm, Member, Membership, MessageKind, Reaction, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
 pub use scan::{LargeFiles, LetterScan, ScanResult, VirusName};
@@ -69,3 +70,4 @@ pub use status::{StatusForm, StatusRequest};
 pub use thread::Seen;
 pub use trust::Trust;
 pub use why_asked::WhyAsked;
+pub use why_no_entry::WhyNoEntry;

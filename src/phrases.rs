@@ -9,6 +9,7 @@ mod fax_admin_phrase;
 mod fax_phrase;
 mod help;
 mod local_time;
+mod name_phrase;
 mod page_phrase;
 mod phrase;
 mod receipt_standing;
@@ -31,6 +32,7 @@ pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
+pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
 pub use receipt_standing::ReceiptStanding;
@@ -166,11 +168,19 @@ struct Sentences {
 static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
     Sentences::new(
         Language::German,
-        concat!(include_str!("phrases/de.ftl"), include_str!("phrases/fax.de.ftl")),
+        concat!(
+            include_str!("phrases/de.ftl"),
+            include_str!("phrases/fax.de.ftl"),
+            include_str!("phrases/names.de.ftl")
+        ),
     ),
     Sentences::new(
         Language::English,
-        concat!(include_str!("phrases/en.ftl"), include_str!("phrases/fax.en.ftl")),
+        concat!(
+            include_str!("phrases/en.ftl"),
+            include_str!("phrases/fax.en.ftl"),
+            include_str!("phrases/names.en.ftl")
+        ),
     ),
 ];
 
@@ -317,6 +327,7 @@ impl Phrase {
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::OfFax(fax) => fax.id_and_args(language),
             Self::OfSending(said) => said.id_and_args(language),
+            Self::OfName(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

@@ -12,6 +12,7 @@ mod commands;
 mod damage;
 mod devices;
 mod directory;
+mod fax_names;
 mod fax_pages;
 mod fax_reports;
 mod foreign_rooms;
@@ -57,6 +58,7 @@ pub use devices::{
     renew_bot_device, tidy,
 };
 pub use directory::{Directory, LISTING_KEPT, LdapProxies, NoListing, look_up};
+pub use fax_names::{AddressBooks, name_ghosts, read_book};
 pub use fax_pages::purge_fax_mails;
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
 pub use hand_over::{hand_over, remind_of_faxes};
@@ -109,6 +111,8 @@ pub struct Ctx {
     pub scanning: Option<Scanning>,
     /// Where foreign documents are opened.
     pub sandbox: Sandbox,
+    /// What fax numbers are called.
+    pub books: AddressBooks,
     /// Attempts that do not count, and that still have to be given back.
     pub owed: Owed,
     /// What is tried alone.

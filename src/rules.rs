@@ -7,6 +7,7 @@
 pub mod absence;
 pub mod accounts;
 pub mod acts;
+pub mod address_book;
 pub mod answer;
 pub mod arrival;
 pub mod audience;

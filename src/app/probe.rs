@@ -7,6 +7,7 @@ use ruma::UserId;
 use tokio::net::TcpListener;
 
 use super::{
+    address_books,
     check::{self, Finding},
     directory, fax_door, start,
 };
@@ -50,6 +51,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
         mail_servers(channel, mailboxes.as_ref(), &mut findings).await;
     }
     findings.extend(directory::probe(settings).await);
+    findings.extend(address_books::probe(settings));
     findings
 }
 

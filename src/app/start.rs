@@ -16,8 +16,8 @@ use crate::{
     matrix::{Homeserver, HomeserverAccess, HomeserverAccessError, MatrixError},
     model::{Clock, Rng},
     relay::{
-        self, Acquaintances, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox, Intake,
-        KeysError, LdapProxies, Line, Owed, Scanning, Seats, Turns,
+        self, Acquaintances, AddressBooks, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox,
+        Intake, KeysError, LdapProxies, Line, Owed, Scanning, Seats, Turns,
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::Sandbox,
@@ -142,6 +142,7 @@ pub fn ctx(
             .as_ref()
             .map(|own| Scanning::new(own.scanner.clone(), own.large_files)),
         sandbox: Sandbox::default(),
+        books: AddressBooks::default(),
         owed: Owed::default(),
         turns: Turns::default(),
         acquaintances: Acquaintances::default(),

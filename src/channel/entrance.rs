@@ -187,6 +187,21 @@ impl FaxLocalPart {
     }
 }
 
+/// Longest subaddress that is shown, in digits (ITU-T T.33).
+const SUBADDRESS_DIGITS_MAX: usize = 20;
+
+/// The subaddress that the sender of a fax dialled behind its number, as the envelope says it (RFC 3191
+/// `T33S`): a desk or a person of the house (FAX-9).
+pub fn subaddress_of(recipient: &MailAddress) -> Option<String> {
+    let FaxLocalPart::Number { subaddress, .. } = FaxLocalPart::of(recipient.local()) else {
+        return None;
+    };
+    subaddress.filter(|digits| {
+        (1..=SUBADDRESS_DIGITS_MAX).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// The entrance that a recipient is for: the one it fits best.
 pub fn entrance_for<'e>(
     entrances: impl IntoIterator<Item = &'e Entrance>,
@@ -269,5 +284,21 @@ mod tests {
     fn an_entrance_prints_no_address() {
         let shown = format!("{:?}", entrance(&["geheim@umstieg.internal"]));
         assert_eq!(shown, "Entrance(1 recipients, Address)");
+    }
+
+    #[test]
+    fn fax_9_the_subaddress_is_digits_and_nothing_else() {
+        for (recipient, expected) in [
+            ("FAX=+4930111111/T33S=1387@umstieg.internal", Some("1387")),
+            ("/fax=+49-30-111111/x=1/t33s=12/@umstieg.internal", Some("12")),
+            ("fax=+4930111111@umstieg.internal", None),
+            ("fax=+4930111111/t33s=@umstieg.internal", None),
+            ("fax=+4930111111/t33s=1a@umstieg.internal", None),
+            ("fax=+4930111111/t33s=123456789012345678901@umstieg.internal", None),
+            ("fax-praxis+77@umstieg.internal", None),
+        ] {
+            let address = MailAddress::new(recipient).unwrap();
+            assert_eq!(subaddress_of(&address).as_deref(), expected, "{recipient}");
+        }
     }
 }

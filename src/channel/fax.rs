@@ -8,11 +8,11 @@ mod proposing;
 mod reading;
 mod template;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Country, WhyNot, number};
+use super::{AreaCode, Country, Home, WhyNot, number};
 use crate::model::{AddressError, FaxNumber, FaxShowing, Letter, MailAddress, MessageId};
 
 pub(super) use caller::Caller;
@@ -38,6 +38,8 @@ pub struct FaxProfile {
     pub number: FaxNumber,
     /// The country of numbers without a country code.
     pub country: Country,
+    /// The area of callers that the gateway names without one; nothing where it always names it.
+    pub area: Option<AreaCode>,
     /// Which countries may be dialled.
     pub countries: Vec<Country>,
     /// Whether the envelope's sender bears the tag of a fax behind a `+`, so that what comes back names the
@@ -57,6 +59,8 @@ pub struct FaxProfile {
     pub keep_days: Option<u32>,
     /// How the pages of received faxes are shown.
     pub showing: FaxShowing,
+    /// The file that says what numbers are called; nothing where the settings name none.
+    pub address_book: Option<PathBuf>,
 }
 
 /// Whether faxes leave. A wrong number is a breach of confidence, so the default is that none does.
@@ -105,7 +109,8 @@ impl FaxProfile {
         if !self.is_proven(sender, letter) {
             return Err(WhyNot::SenderNotProven);
         }
-        Ok(self.form.caller(letter, self.country, &self.number))
+        let home = (self.country, self.area.as_ref());
+        Ok(self.form.caller(letter, home, &self.number))
     }
 
     /// Whether the mail is from its From's domain as far as the settings ask for it. Only the topmost field
@@ -125,6 +130,11 @@ impl FaxProfile {
     /// What a mail of the gateway is.
     pub(super) fn mail(&self, letter: &Letter) -> FaxMail {
         self.form.read_mail(letter, self.country)
+    }
+
+    /// What completes numbers that people write.
+    pub fn home(&self) -> Home {
+        Home { country: self.country, area: self.area.clone() }
     }
 
     /// How long the gateway may be silent about a fax before nobody knows what became of it.
@@ -223,13 +233,14 @@ impl PartialEq for FaxProfile {
                 profile.domain.clone(),
                 profile.address.clone(),
                 profile.number.clone(),
-                profile.country,
+                (profile.country, profile.area.clone()),
                 profile.countries.clone(),
                 (profile.senders.clone(), profile.authserv_id.clone()),
                 profile.pages_max,
                 profile.mail_bytes_max,
                 profile.showing,
                 (profile.send, profile.tagged_sender, profile.keep_days),
+                profile.address_book.clone(),
             )
         };
         plain(self) == plain(other) && code(self) == code(other)
@@ -286,12 +297,14 @@ mod tests {
             keep_days: None,
             number: FaxNumber::new("+493011111111").unwrap(),
             country: germany,
+            area: None,
             countries: vec![germany, Country::new("AT").unwrap()],
             senders: vec![SenderRule::new("@gateway.example").unwrap()],
             send: FaxSend::On,
             pages_max: 1,
             mail_bytes_max: 1,
             showing: FaxShowing::default(),
+            address_book: None,
         }
     }
 

@@ -34,6 +34,62 @@ impl fmt::Debug for Country {
     }
 }
 
+/// The area of a fax line, by the digits that are dialled before a number within its country, without the
+/// zero: `30` for Berlin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AreaCode(String);
+
+/// A text is no area code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write an area code in digits, for example 030")]
+pub struct AreaCodeError;
+
+impl AreaCode {
+    /// With or without the zero that is dialled first. The longest have five digits (`033232`).
+    pub fn new(text: &str) -> Result<Self, AreaCodeError> {
+        let digits = text.strip_prefix('0').unwrap_or(text);
+        let is_one = (1..=5).contains(&digits.len())
+            && digits.chars().all(|c| c.is_ascii_digit())
+            && !digits.starts_with('0');
+        if is_one { Ok(Self(digits.to_owned())) } else { Err(AreaCodeError) }
+    }
+}
+
+/// Where a fax line is: what completes numbers that people write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    pub country: Country,
+    pub area: Option<AreaCode>,
+}
+
+impl Home {
+    /// A number as people write it (FAX-8); `None` if that is not certain.
+    pub fn number(&self, raw: &str) -> Option<FaxNumber> {
+        let local = || local_to_e164(raw, self.country, self.area.as_ref()?);
+        to_e164(raw, self.country).or_else(local)
+    }
+}
+
+/// How many digits a number has within its area. Fewer are an extension of the house or a short
+/// number; more are a whole number that lost its zero on the way.
+const LOCAL_DIGITS: std::ops::RangeInclusive<usize> = 5..=8;
+
+/// Completes a number that a gateway gave as it is dialled within the line's own area (FAX-8); `None` if
+/// that is not certain.
+///
+/// Digits alone: groups may be a date or a count. No number within an area begins with 0, and those with
+/// 1 are services (`116117`, `19222`). Digits that begin with the area code or with the country's code may
+/// be the whole number without what is dialled before it. No number is better than a wrong one.
+pub(super) fn local_to_e164(raw: &str, country: Country, area: &AreaCode) -> Option<FaxNumber> {
+    let digits = raw.trim();
+    let is_local = LOCAL_DIGITS.contains(&digits.len())
+        && digits.chars().all(|c| c.is_ascii_digit())
+        && !digits.starts_with(['0', '1'])
+        && !digits.starts_with(&area.0)
+        && !digits.starts_with(&country.calling_code()?);
+    is_local.then(|| to_e164(&format!("0{}{digits}", area.0), country))?
+}
+
 /// `00`, a bracketed `0` and the 15 digits of E.164 fit; a subject made of digits does not.
 const DIGITS_MAX: usize = 20;
 
@@ -68,6 +124,15 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
     let is_one = unsigned.chars().all(|c| c.is_ascii_digit()) || is_of_its_length(&number);
     let is_usable = is_one && is_in_plan(&number) && !is_short(&number);
     is_usable.then(|| FaxNumber::new(&number.format().mode(Mode::E164).to_string()).ok())?
+}
+
+/// Whether digits alone are two numbers: one of the country with its code, and one within it that lost its
+/// zero. 04921 123456 (Emden) and +49 211 23456 (Düsseldorf) are both written 4921123456.
+pub(super) fn may_be_two(raw: &str, country: Country) -> bool {
+    let digits = raw.trim();
+    let is_bare = digits.chars().all(|c| c.is_ascii_digit()) && !digits.starts_with('0');
+    let as_dialled = || to_e164(&format!("0{digits}"), country);
+    is_bare && to_e164(digits, country).is_some() && as_dialled().is_some()
 }
 
 /// The most digits of a German number after its country code, as they are assigned.
@@ -398,6 +463,52 @@ mod tests {
             ["02.11.2026", "02 11 2026", "(2) 030 5550123", "1. 0305550123", "()0305550123"]
         {
             assert_eq!(to_e164(other, germany), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn fax_8_an_area_code_completes_what_is_certain_and_nothing_else() {
+        let germany = Country::new("DE").unwrap();
+        let berlin = AreaCode::new("030").unwrap();
+        assert_eq!(AreaCode::new("30"), Ok(berlin.clone()));
+        for wrong in ["", "0", "00", "0030", "+30", "3 0", "123456", "Berlin"] {
+            assert_eq!(AreaCode::new(wrong), Err(AreaCodeError), "{wrong}");
+        }
+        let check = |raw: &str, expected: Option<&str>| {
+            let read = local_to_e164(raw, germany, &berlin);
+            assert_eq!(read.as_ref().map(FaxNumber::as_str), expected, "{raw}");
+        };
+        check("5550123", Some("+49305550123"));
+        check(" 55501234 ", Some("+493055501234"));
+        check("55501", Some("+493055501"));
+        for other in [
+            // Extensions of the house.
+            "47",
+            "471",
+            "4711",
+            // Emergency calls and services, whole or with digits behind them.
+            "110",
+            "112",
+            "11012345",
+            "116117",
+            "19222",
+            "118338",
+            // The whole number without its zero, or without its plus.
+            "305550123",
+            "30555012",
+            "4930555",
+            "895550123",
+            // A date, a count, a name, nothing.
+            "2026-11",
+            "23.11.2026",
+            "555 0123",
+            "5550123 2",
+            "(5550123)",
+            "anonymous",
+            "",
+            "+5550123",
+        ] {
+            check(other, None);
         }
     }
 

@@ -40,6 +40,7 @@ fn fax() -> Channel {
         code: None,
         number: FaxNumber::new("+493011111111").unwrap(),
         country: germany,
+        area: None,
         countries: vec![germany],
         senders: vec![
             SenderRule::new("fax@gateway.example").unwrap(),
@@ -52,6 +53,7 @@ fn fax() -> Channel {
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
+        address_book: None,
     };
     channel("praxis@gateway.example", Dialect::Fax(profile))
 }

@@ -10,7 +10,7 @@ use super::{
     surroundings::SettingsSurroundings,
 };
 use crate::{
-    channel::{Country, FaxForm, FaxProfile, FaxSend, PROFILE_BYTES_MAX, SenderRule},
+    channel::{AreaCode, Country, FaxForm, FaxProfile, FaxSend, PROFILE_BYTES_MAX, SenderRule},
     model::FaxNumber,
     phrases::AdminPhrase,
 };
@@ -63,6 +63,8 @@ pub(super) fn read(
     let number = section.required("number", AdminPhrase::WantsFaxNumber, number);
     let country = section.text("country", country);
     let country = section.required("country", AdminPhrase::WantsCountry, country);
+    let area = section
+        .text("area_code", |text| AreaCode::new(text).map_err(|_| AdminPhrase::NotAnAreaCode));
     let countries = section.texts("countries", self::country);
     let senders =
         section.texts("senders", |text| SenderRule::new(text).map_err(|_| AdminPhrase::NotASender));
@@ -77,6 +79,11 @@ pub(super) fn read(
     let pages_max = section.whole("pages_max", 1..=1_000).and_then(|n| u32::try_from(n).ok());
     let keep_days = section.whole("keep_days", 1..=36_500).and_then(|n| u32::try_from(n).ok());
     let showing = fax_showing::read(section);
+    let address_book = section.text("address_book", |text| match text.is_empty() {
+        true => Err(AdminPhrase::IsEmpty),
+        // Whether it can be read is asked whenever it is: without it faxes come and go all the same.
+        false => Ok(around.resolve(text)),
+    });
     let send = section.text("send", |text| FaxSend::from_word(text).ok_or_else(send_words));
     section.close();
     let country = country?;
@@ -91,6 +98,7 @@ pub(super) fn read(
         tagged_sender,
         number: number?,
         country,
+        area,
         countries: countries.unwrap_or_else(|| vec![country]),
         senders: senders?,
         authserv_id,
@@ -98,6 +106,7 @@ pub(super) fn read(
         pages_max: pages_max.unwrap_or(FaxProfile::PAGES_MAX),
         mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
         showing,
+        address_book,
         send: send.unwrap_or_default(),
     })
 }

@@ -120,6 +120,7 @@ fn the_example_shows_the_defaults() {
         "address =",
         "authserv_id",
         "keep_days",
+        "address_book",
     ];
     let mut text = String::new();
     for line in EXAMPLE.lines() {

@@ -23,7 +23,7 @@ use super::{
     DocumentError, FONT, FaxPdf, a4,
     head::{BELOW_HEAD, PageHead, print_lines},
     layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH},
-    settings,
+    opaque, settings,
 };
 
 /// Bytes of all files together: more than any fax gateway takes.
@@ -195,6 +195,9 @@ struct Picture {
 impl Picture {
     fn open(self) -> Option<(Image, ImageTurn)> {
         let is_png = self.file.starts_with(PNG);
+        if is_png && let Some(image) = opaque::on_white(&self.file) {
+            return Some((image, self.turn));
+        }
         let data = self.file.to_vec().into();
         let image = if is_png { Image::from_png(data, true) } else { Image::from_jpeg(data, true) };
         Some((image.ok()?, self.turn))

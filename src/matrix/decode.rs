@@ -15,8 +15,8 @@ use self::{
     words::{Fallbacks, words},
 };
 use crate::model::{
-    Encrypted, FileForm, Member, Membership, MessageKind, Redaction, RoomEvent, RoomMessage,
-    StatusRequest,
+    Encrypted, FileForm, Member, Membership, MessageKind, Reaction, Redaction, RoomEvent,
+    RoomMessage, StatusRequest,
 };
 
 /// Types that a person does not write: they concern clients among themselves.
@@ -86,6 +86,17 @@ fn understood(event: &Value) -> Option<RoomEvent> {
             }))
         }
         (_, None) if is_redacted => None,
+        ("m.reaction", None) => {
+            let relation = content?.get("m.relates_to")?;
+            (text(relation, "rel_type")? == "m.annotation").then_some(())?;
+            Some(RoomEvent::Reaction(Reaction {
+                event_id: head.event_id,
+                room_id: head.room_id,
+                sender: head.sender,
+                target: EventId::parse(text(relation, "event_id")?).ok()?,
+                key: text(relation, "key")?.to_owned(),
+            }))
+        }
         ("m.room.encrypted", None) => Some(RoomEvent::Encrypted(Encrypted {
             event_id: head.event_id,
             room_id: head.room_id,

@@ -173,6 +173,22 @@ impl Homeserver {
         room: &RoomId,
         displayname: &str,
     ) -> Result<bool, MatrixError> {
+        match self.name_in_room(user, room, displayname).await {
+            Ok(()) => Ok(true),
+            Err(error) if is_not_allowed(&error) => {
+                self.join(user, room, &[]).await.map(|()| false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives one of our users another name in a room that it is in.
+    pub async fn name_in_room(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        displayname: &str,
+    ) -> Result<(), MatrixError> {
         use ruma::api::client::state::send_state_event::v3;
         let content = json!({ "membership": "join", "displayname": displayname });
         let request = v3::Request::new_raw(
@@ -181,13 +197,7 @@ impl Homeserver {
             user.as_str().to_owned(),
             raw(Endpoint::WriteState, &content)?,
         );
-        match self.ask(Endpoint::WriteState, As::User(user), request).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_not_allowed(&error) => {
-                self.join(user, room, &[]).await.map(|()| false)
-            }
-            Err(error) => Err(error),
-        }
+        self.ask(Endpoint::WriteState, As::User(user), request).await.map(|_| ())
     }
 
     /// Joins one of our users to a room. A user who is there already is fine, but loses the name it

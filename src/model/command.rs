@@ -25,6 +25,8 @@ pub enum RoomCommand {
     Confirm,
     /// A fax that was shown may leave as it was shown.
     SendFax,
+    /// What a fax number is called.
+    Name,
     /// Show a letter that KIM does not vouch for.
     Release,
     /// Send the receipt that a letter asks for.
@@ -48,6 +50,8 @@ pub enum Takes {
     Nothing,
     /// A Matrix user.
     Person,
+    /// Words, or none.
+    Name,
 }
 
 /// A row of the table.
@@ -64,7 +68,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 10] = [
+pub static COMMANDS: [CommandRow; 11] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -122,6 +126,14 @@ pub static COMMANDS: [CommandRow; 10] = [
         help: "command-send-fax",
     },
     CommandRow {
+        command: RoomCommand::Name,
+        german: &["name"],
+        english: &["name"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Name,
+        help: "command-name",
+    },
+    CommandRow {
         command: RoomCommand::Release,
         german: &["freigeben"],
         english: &["release"],
@@ -168,6 +180,7 @@ impl CommandRow {
         match self.takes {
             Takes::Nothing => format!("{COMMAND_PREFIX}{name}"),
             Takes::Person => format!("{COMMAND_PREFIX}{name} @name:server"),
+            Takes::Name => format!("{COMMAND_PREFIX}{name} Praxis Dr. Muster"),
         }
     }
 }

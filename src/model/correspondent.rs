@@ -70,6 +70,12 @@ impl Correspondent {
         matches!(self, Self::UnknownFax | Self::UnknownSender)
     }
 
+    /// Whether each letter has a room of its own, because two may be from two people. Faxes without a number
+    /// share one: what they have in common is the line, and nobody can answer them.
+    pub fn has_a_room_each(&self) -> bool {
+        matches!(self, Self::UnknownSender)
+    }
+
     /// The inverse of [`Correspondent::key`] for a channel of this kind.
     pub fn from_key(kind: ChannelKind, key: &str) -> Result<Self, AddressError> {
         match (kind, key) {

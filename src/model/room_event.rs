@@ -11,6 +11,8 @@ pub enum RoomEvent {
     Message(RoomMessage),
     /// A user took back an event.
     Redaction(Redaction),
+    /// A user put a sign to an event.
+    Reaction(Reaction),
     /// A user's membership or name in the room is now this.
     Member(Member),
     /// The room was upgraded; it goes on in another one (TIM-4).
@@ -19,7 +21,7 @@ pub enum RoomEvent {
     Encryption(serde_json::Value),
     /// A user said something that has to be decrypted before it is one of the above.
     Encrypted(Encrypted),
-    /// Nothing that concerns a gateway: a reaction, a receipt, a room's name, garbage.
+    /// Nothing that concerns a gateway: a receipt, a room's name, garbage.
     Other,
 }
 
@@ -107,6 +109,30 @@ pub struct Redaction {
     pub redacts: OwnedEventId,
 }
 
+/// A user put a sign, or a word, to an event. Clients send it unencrypted in every room.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reaction {
+    pub event_id: OwnedEventId,
+    pub room_id: OwnedRoomId,
+    pub sender: OwnedUserId,
+    pub target: OwnedEventId,
+    /// Whatever the client put there; clients offer pictographs and let people write words.
+    pub key: String,
+}
+
+/// The one sign that confirms a preview. A raised thumb only says that somebody has read it.
+const CONFIRMS: &str = "✅";
+
+/// Some clients add it, to ask for the coloured form of a pictograph.
+const VARIATION: char = '\u{FE0F}';
+
+impl Reaction {
+    /// Whether it is the sign that confirms what it is put to.
+    pub fn confirms(&self) -> bool {
+        self.key.trim_end_matches(VARIATION) == CONFIRMS
+    }
+}
+
 /// A message that only the room's members can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Encrypted {
@@ -183,6 +209,8 @@ impl fmt::Debug for RoomEvent {
             }
             Self::Encryption(_) => f.write_str("Encryption"),
             Self::Encrypted(encrypted) => encrypted.fmt(f),
+            // Neither who, nor which sign: clients let people write words.
+            Self::Reaction(_) => f.write_str("Reaction"),
             Self::Other => f.write_str("Other"),
         }
     }

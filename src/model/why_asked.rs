@@ -11,11 +11,14 @@ pub enum WhyAsked {
     Differs,
     /// No confirmed fax went there.
     NewNumber,
+    /// Somebody had confirmed it and took that back.
+    TakenBack,
 }
 
 impl WhyAsked {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Always, Self::Claimed, Self::Differs, Self::NewNumber];
+    pub const ALL: [Self; 5] =
+        [Self::Always, Self::Claimed, Self::Differs, Self::NewNumber, Self::TakenBack];
 
     /// The word for it in sentences.
     pub fn word(self) -> &'static str {
@@ -24,6 +27,7 @@ impl WhyAsked {
             Self::Claimed => "claimed",
             Self::Differs => "differs",
             Self::NewNumber => "new",
+            Self::TakenBack => "back",
         }
     }
 }

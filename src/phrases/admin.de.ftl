@@ -521,6 +521,7 @@ address-character = Eine Adresse darf keine Leerzeichen, Steuerzeichen, Anführu
 not-a-fax-number = Eine Faxnummer schreibt man in internationaler Form: + und 7 bis 15 Ziffern (E.164)
 address-not-kim = Hier gehört eine KIM-Adresse hin, am Ende .kim.telematik oder .kim.telematik-test, vor dem @ Buchstaben, Ziffern, . _ und -
 not-a-channel-name = Der Name eines Kanals hat 1 bis 32 Zeichen aus a-z, 0-9 und -
+not-an-area-code = Bitte schreiben Sie die Ortsvorwahl des Anschlusses in Ziffern, zum Beispiel "030"
 not-a-country = Bitte schreiben Sie ein Land mit zwei Großbuchstaben, zum Beispiel DE, AT oder CH (ISO 3166-1)
 not-a-sender = Bitte nennen Sie eine Adresse (fax@gateway.example) oder eine Domain (@gateway.example)
 not-a-host = Hier gehört ein Hostname oder eine IP-Adresse ohne Schema, Port und Pfad hin
@@ -602,3 +603,25 @@ only-with-smtp = Das gibt es nur mit protocol = "smtp"
 needs-listener = Dazu gehört der Abschnitt [listener]
 login-needs-tls = Eine Anmeldung braucht Verschlüsselung. Nehmen Sie im Abschnitt [listener] tls = "starttls", "implicit" oder "optional", oder lassen Sie user weg
 key-of-other-certificate = Dieser Schlüssel gehört nicht zu dem Zertifikat in cert_file, oder beide sind nicht zu gebrauchen
+
+tried-address-book = Adressbuch { $channel }
+book-numbers = { $numbers ->
+    [one] eine Nummer mit Namen
+   *[other] { $numbers } Nummern mit Namen
+} gelesen
+book-faults = { $numbers ->
+    [one] eine Nummer mit Namen
+   *[other] { $numbers } Nummern mit Namen
+} gelesen; { $faults ->
+    [one] eine Zeile ist
+   *[other] { $faults } Zeilen sind
+} nicht zu verwenden
+book-fault = Zeile { $line } in { $file }: { $why ->
+    [number] Hier ist keine Faxnummer zu erkennen. Bitte schreiben Sie sie mit Vorwahl, zum Beispiel 030 1234567
+    [name] Der Name fehlt. Bitte ergänzen Sie ihn
+    [shown] Der Name könnte mit einer Nummer oder Adresse verwechselt werden. Bitte schreiben Sie ihn mit höchstens vier Ziffern, ohne @ und ohne unsichtbare Zeichen
+    [twice] Dieselbe Nummer steht mit anderem Namen in Zeile { $first }; jener gilt. Bitte löschen Sie eine der beiden
+    [many] Das Adressbuch hat zu viele Nummern; ab hier gilt keine mehr. Bitte kürzen Sie es
+   *[broken] Ein Feld ist länger als erlaubt, oder ein Anführungszeichen ist nicht geschlossen. Bitte prüfen Sie die Zeile
+}
+make-book-readable = Bitte prüfen Sie Name, Größe und Rechte der Datei. Faxe kommen und gehen auch ohne sie, nur ohne Namen

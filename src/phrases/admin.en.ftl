@@ -502,6 +502,7 @@ address-character = an address must not contain white space, control characters,
 not-a-fax-number = a fax number is written in international form: + and 7 to 15 digits (E.164)
 address-not-kim = expected a KIM address, ending with .kim.telematik or .kim.telematik-test, with letters, digits, . _ and - before the @
 not-a-channel-name = a channel's name has 1 to 32 characters of a-z, 0-9 and -
+not-an-area-code = write the area code of the line in digits, for example "030"
 not-a-country = write a country as two capital letters, for example DE, AT or CH (ISO 3166-1)
 not-a-sender = write an address (fax@gateway.example) or a domain (@gateway.example)
 not-a-host = expected a host name or an IP address without scheme, port and path
@@ -583,3 +584,25 @@ only-with-smtp = goes only with protocol = "smtp"
 needs-listener = needs the section [listener]
 login-needs-tls = a login needs encryption; use tls = "starttls", "implicit" or "optional" in the section [listener], or leave user out
 key-of-other-certificate = this key does not belong to the certificate in cert_file, or they cannot be used
+
+tried-address-book = address book { $channel }
+book-numbers = { $numbers ->
+    [one] one number with a name
+   *[other] { $numbers } numbers with names
+} read
+book-faults = { $numbers ->
+    [one] one number with a name
+   *[other] { $numbers } numbers with names
+} read; { $faults ->
+    [one] one line
+   *[other] { $faults } lines
+} cannot be used
+book-fault = line { $line } of { $file }: { $why ->
+    [number] no fax number can be read here; write it with its area code, for example 030 1234567
+    [name] the name is missing; add it
+    [shown] the name could be taken for a number or an address; write it with at most four digits, without @ and without unseen characters
+    [twice] the same number has another name in line { $first }, which counts; delete one of the two
+    [many] the address book has too many numbers; none counts from here on. Shorten it
+   *[broken] a field is longer than allowed, or a quotation mark is not closed; check the line
+}
+make-book-readable = check the name, size and rights of the file. Faxes come and go without it, but without names

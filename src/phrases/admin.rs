@@ -9,7 +9,7 @@ use super::FaxAdminPhrase;
 #[cfg(test)]
 use super::sentences::Sample;
 use super::sentences::{Inserted, Sentence, StackedSentences, filled, sentences};
-use crate::model::{AddressError, ChannelNameError, Language};
+use crate::model::{AddressError, ChannelNameError, Language, WhyNoEntry};
 
 sentences! {
     /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
@@ -464,6 +464,7 @@ sentences! {
         AddressNotKim = "address-not-kim",
         NotAChannelName = "not-a-channel-name",
         NotACountry = "not-a-country",
+        NotAnAreaCode = "not-an-area-code",
         NotASender = "not-a-sender",
         NotAHost = "not-a-host",
         ADirectoryName = "a-directory-name",
@@ -485,6 +486,13 @@ sentences! {
         FirstLineEmpty { file: String } = "first-line-empty",
         VariableNotSet { variable: String } = "variable-not-set",
         WorldReadable { file: String } = "world-readable",
+
+        // Address books of fax channels.
+        TriedAddressBook { channel: String } = "tried-address-book",
+        BookNumbers { numbers: u64 } = "book-numbers",
+        BookFaults { numbers: u64, faults: u64 } = "book-faults",
+        BookFault { file: String, line: u64, why: WhyNoEntry, first: u64 } = "book-fault",
+        MakeBookReadable = "make-book-readable",
 
         // The door for fax servers: what was tried, what was seen, what to do, and mistakes.
         TriedDoor = "tried-door",

@@ -147,22 +147,25 @@ fax-preview =
         [claimed] Die Nummer nennt nur das Faxgerät, von dem das Fax kam; der Fax-Dienst bestätigt sie nicht.
         [differs] Das Faxgerät nennt sich anders, als der Fax-Dienst sagt.
         [new] An diese Nummer ging von hier noch kein bestätigtes Fax.
+        [back] Die Bestätigung dieses Faxes wurde zurückgenommen.
        *[always] Auf diesem Anschluss wird jedes Fax bestätigt.
     }
-    Ein Fax kommt als Papier an und lässt sich nicht zurückholen. Stimmen Nummer und Seiten, schreiben Sie !faxen als Antwort auf diese Meldung. Sonst löschen oder ändern Sie Ihre Nachricht; nach einer Änderung kommt eine neue Vorschau.
+    Ein Fax kommt als Papier an und lässt sich nicht zurückholen. Stimmen Nummer und Seiten, reagieren Sie mit ✅ auf diese Meldung, oder schreiben Sie !faxen als Antwort darauf. Sonst löschen oder ändern Sie Ihre Nachricht; nach einer Änderung kommt eine neue Vorschau.
 fax-preview-file = Vorschau-Fax.pdf
+fax-preview-picture = Vorschau-Fax-Seite-1.png
 fax-preview-too-large = Dieses Fax ist nicht abgeschickt worden: Es muss vorher bestätigt werden, und seine Vorschau ist größer, als der Chat-Server annimmt. Bitte schicken Sie weniger oder kleinere Dateien.
-fax-waits = Dieses Fax ist noch nicht abgeschickt: Es wartet darauf, dass jemand seine Vorschau mit !faxen beantwortet. Von selbst geht es nicht hinaus. Soll es nicht mehr hinaus, löschen Sie bitte die Nachricht.
+fax-waits = Dieses Fax ist noch nicht abgeschickt: Es wartet darauf, dass jemand seine Vorschau mit ✅ oder !faxen bestätigt. Von selbst geht es nicht hinaus. Soll es nicht mehr hinaus, löschen Sie bitte die Nachricht.
 fax-confirmed = { $member } hat dieses Fax bestätigt; es wird jetzt verschickt.
 fax-confirmed-before = Dieses Fax ist schon von { $member } bestätigt und wird verschickt. Sie müssen nichts tun.
 fax-nothing-to-send = Hier wartet kein Fax auf eine Bestätigung. Bitte beantworten Sie mit !faxen die Vorschau eines Faxes oder die Nachricht, die gefaxt werden soll.
 fax-send-answers-preview = Es ist nicht zu erkennen, welches Fax gemeint ist; abgeschickt ist nichts. Bitte schreiben Sie !faxen als Antwort auf die Vorschau oder auf die Nachricht.
-fax-preview-is-old = Das Fax ist nicht abgeschickt worden, denn diese Vorschau gilt nicht mehr: Inzwischen wurde etwas geändert. Bitte prüfen Sie die neue Vorschau und beantworten Sie diese mit !faxen.
-fax-preview-follows = Das Fax ist noch nicht bestätigt, denn seine Vorschau stand noch nicht im Raum. Muss es bestätigt werden, kommt sie gleich; bitte beantworten Sie sie dann mit !faxen.
+fax-preview-is-old = Das Fax ist nicht abgeschickt worden, denn diese Vorschau gilt nicht mehr: Inzwischen wurde etwas geändert. Bitte prüfen Sie die neue Vorschau und bestätigen Sie diese mit ✅ oder !faxen.
+fax-preview-follows = Das Fax ist noch nicht bestätigt, denn seine Vorschau stand noch nicht im Raum. Muss es bestätigt werden, kommt sie gleich; bitte bestätigen Sie sie dann mit ✅ oder !faxen.
 fax-has-left = Dieses Fax ist schon an den Fax-Dienst übergeben; es geht nicht noch einmal hinaus. Soll es noch einmal hinaus, schicken Sie die Nachricht bitte neu.
 fax-send-failed = Dieses Fax ist gescheitert, oder es ist unklar, ob es ankam; was zu tun ist, steht an der Nachricht. Soll es noch einmal versucht werden, schreiben Sie bitte !erneut.
 fax-send-withdrawn = Dieses Fax wurde zurückgezogen und geht nicht hinaus. Soll es doch hinaus, schicken Sie die Nachricht bitte neu.
-fax-retry-waits = Gescheitert ist hier nichts; ein Fax wartet auf seine Bestätigung. Bitte beantworten Sie seine Vorschau mit !faxen.
+fax-taken-back-too-late = Zu spät: Die Bestätigung ist zurückgenommen, aber das Fax ist schon beim Fax-Dienst oder auf dem Weg dorthin. Soll es nicht gelten, rufen Sie bitte den Empfänger an.
+fax-retry-waits = Gescheitert ist hier nichts; ein Fax wartet auf seine Bestätigung. Bitte bestätigen Sie seine Vorschau mit ✅ oder !faxen.
 file-lost = Die Datei „{ $file }“ ist auf dem Chat-Server nicht mehr vorhanden; die Antwort wurde nicht übergeben. Bitte schicken Sie die Datei noch einmal.
 message-without-key = Diese Nachricht ist hier noch nicht lesbar: Der Schlüssel dazu ist nicht angekommen, sie wurde nicht weitergegeben. Bitte lassen Sie die App einen Moment geöffnet, mit der Sie geschrieben haben. Wenn sich hier nichts ändert, schicken Sie die Nachricht bitte noch einmal.
 message-before-copy = Nachdem diese Nachricht geschrieben war, wurde Umstieg aus einer Sicherung wiederhergestellt. Ob sie weitergegeben wurde, sagt die frühere Meldung zu ihr. Gibt es keine, schicken Sie die Nachricht bitte noch einmal.

@@ -147,22 +147,25 @@ fax-preview =
         [claimed] only the machine that sent the fax names this number; the fax service does not confirm it.
         [differs] the machine that sent the fax names another number than the fax service.
         [new] no confirmed fax has gone to this number from here.
+        [back] the confirmation of this fax was taken back.
        *[always] on this line each fax is confirmed.
     }
-    A fax arrives as paper and cannot be called back. If number and pages are right, write !fax as a reply to this message. Otherwise delete or edit your message; after an edit there is a new preview.
+    A fax arrives as paper and cannot be called back. If number and pages are right, react with ✅ to this message, or write !fax as a reply to it. Otherwise delete or edit your message; after an edit there is a new preview.
 fax-preview-file = fax-preview.pdf
+fax-preview-picture = fax-preview-page-1.png
 fax-preview-too-large = This fax was not sent: it has to be confirmed first, and its preview is larger than the chat server takes. Please send fewer or smaller files.
-fax-waits = This fax has not been sent yet: it waits for somebody to reply !fax to its preview. It does not leave by itself. If it shall not leave any more, please delete the message.
+fax-waits = This fax has not been sent yet: it waits for somebody to confirm its preview with ✅ or !fax. It does not leave by itself. If it shall not leave any more, please delete the message.
 fax-confirmed = { $member } has confirmed this fax; it is being sent now.
 fax-confirmed-before = This fax was confirmed by { $member } before and is being sent. You need not do anything.
 fax-nothing-to-send = No fax waits to be confirmed here. Please reply !fax to the preview of a fax, or to the message that shall be faxed.
 fax-send-answers-preview = It is not clear which fax is meant; nothing was sent. Please write !fax as a reply to the preview or to the message.
-fax-preview-is-old = The fax was not sent, because this preview is no longer true: something was changed since. Please check the new preview and reply !fax to that one.
-fax-preview-follows = The fax is not confirmed yet, because its preview was not in the room. If it has to be confirmed, the preview comes in a moment; please reply !fax to it then.
+fax-preview-is-old = The fax was not sent, because this preview is no longer true: something was changed since. Please check the new preview and confirm that one with ✅ or !fax.
+fax-preview-follows = The fax is not confirmed yet, because its preview was not in the room. If it has to be confirmed, the preview comes in a moment; please confirm it then with ✅ or !fax.
 fax-has-left = This fax was handed over to the fax service before; it does not leave once more. If it shall, please send the message anew.
 fax-send-failed = This fax failed, or it is unclear whether it arrived; what to do stands at the message. To try it once more, please write !retry.
 fax-send-withdrawn = This fax was withdrawn and does not leave. If it shall leave after all, please send the message anew.
-fax-retry-waits = Nothing has failed here; a fax waits to be confirmed. Please reply !fax to its preview.
+fax-taken-back-too-late = Too late: the confirmation is taken back, but the fax is at the fax service or on its way there. If it shall not count, please call the recipient.
+fax-retry-waits = Nothing has failed here; a fax waits to be confirmed. Please confirm its preview with ✅ or !fax.
 file-lost = The file “{ $file }” is no longer on the chat server; the answer was not handed over. Please send the file once more.
 message-without-key = This message cannot be read here yet: its key has not arrived, and it was not passed on. Please keep the app you wrote it with open for a moment. If nothing changes here, please send the message again.
 message-before-copy = After this message was written, Umstieg was restored from a back-up. The earlier notice about the message says whether it was passed on. If there is none, please send the message again.

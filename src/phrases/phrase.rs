@@ -3,7 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, PagePhrase, ParkedWhat, ReceiptStanding, SendingPhrase, Trouble,
+    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReceiptStanding, SendingPhrase,
+    Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -163,6 +164,8 @@ pub enum Phrase {
     OtherKimEnvironment,
     /// What is said of a fax that leaves, or stays.
     OfSending(SendingPhrase),
+    /// What a fax number is called.
+    OfName(NamePhrase),
     FileLost {
         file_name: String,
     },
@@ -554,6 +557,7 @@ impl Phrase {
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::OfFax(fax) => fax.substance(),
             Self::OfSending(said) => said.substance(),
+            Self::OfName(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

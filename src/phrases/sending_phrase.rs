@@ -30,6 +30,8 @@ sentences! {
         } = "fax-preview",
         /// The name of that file.
         PreviewFile = "fax-preview-file",
+        /// The name of the picture of its first page.
+        PreviewPicture = "fax-preview-picture",
         /// The homeserver does not take the preview.
         PreviewTooLarge = "fax-preview-too-large",
         /// It has waited to be confirmed for a while.
@@ -48,6 +50,8 @@ sentences! {
         /// It failed, or is unclear.
         SendFailed = "fax-send-failed",
         SendWithdrawn = "fax-send-withdrawn",
+        /// A confirmation was taken back when the fax had left, or was leaving.
+        TakenBackTooLate = "fax-taken-back-too-late",
         /// Nothing failed; a fax waits to be confirmed.
         RetryWaits = "fax-retry-waits",
     }

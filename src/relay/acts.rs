@@ -9,8 +9,8 @@ use super::{
     reader::PortalReader,
 };
 use crate::{
-    model::{ConversationId, RoomFile},
-    phrases::{EditTrouble, Phrase},
+    model::{ConversationId, DeliveryState, RoomFile},
+    phrases::{EditTrouble, Phrase, SendingPhrase},
     rules::{
         acts::{ActKind, DispatchAfter, PartAfter, Say, Whereabouts, after, in_the_end},
         routing::{Refusal, WhatLeaves},
@@ -117,6 +117,7 @@ async fn no_part(
 ) -> Result<ActTarget, StoreError> {
     if act.kind == ActKind::Redaction {
         take_back_receipt(reader, step, act).await?;
+        take_back_confirmation(reader, step, act).await?;
         return Ok(ActTarget::Unknown);
     }
     if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {
@@ -152,6 +153,33 @@ async fn take_back_receipt(
         Some(Whereabouts::UnderWay | Whereabouts::Unclear) => Phrase::WithdrawalUnclear,
     };
     reader.tell(step, act.event_id, act.message, &said(phrase, false)).await
+}
+
+/// Says that a confirmation of a fax was taken back too late. In time nothing has to be said: the fax is
+/// shown anew, with the reason.
+async fn take_back_confirmation(
+    reader: &PortalReader<'_>,
+    step: &mut EventStep<'_>,
+    act: &ReadAct<'_>,
+) -> Result<(), StoreError> {
+    let state = step.confirmation_taken_back(reader.conversation.id, act.message).await?;
+    match state {
+        None
+        | Some(
+            DeliveryState::Collecting
+            | DeliveryState::Waiting
+            | DeliveryState::HandingOver
+            | DeliveryState::Previewed
+            | DeliveryState::Failed
+            | DeliveryState::Withdrawn,
+        ) => Ok(()),
+        Some(_) => {
+            let phrase = Phrase::OfSending(SendingPhrase::TakenBackTooLate);
+            let told = notice(reader.line, &phrase);
+            let txn_id = format!("a{}", act.event_id);
+            step.say(reader.conversation.id, &txn_id, &told).await
+        }
+    }
 }
 
 /// The key of an edit came after its author was told that it had not.

@@ -5,11 +5,12 @@ mod admit;
 mod confirm;
 mod dismiss;
 mod help;
+mod name;
 pub(super) mod original;
 mod receipt;
 mod release;
 mod retry;
-mod send_fax;
+pub(super) mod send_fax;
 mod trust;
 
 use super::{Ctx, Line};
@@ -41,6 +42,7 @@ pub(super) enum Effect {
     Release(LetterId, String),
     Receipt(Box<receipt::AskedReceipt>),
     SendFax(Box<send_fax::WrittenConfirmation>),
+    Name(Box<name::SpokenName>),
 }
 
 impl Effect {
@@ -71,9 +73,9 @@ impl Request<'_> {
 
     /// Looks up what is asked for; changes nothing.
     pub(super) async fn prepare(&self, asked: &Asked) -> Result<Effect, StoreError> {
-        let (command, person) = match asked {
+        let (command, person, name) = match asked {
             Asked::Unknown(word) => return Ok(Effect::Unknown(word.clone())),
-            Asked::Known { command, person } => (command.command, person.as_deref()),
+            Asked::Known { command, person, name } => (command.command, person.as_deref(), name),
         };
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
@@ -84,6 +86,7 @@ impl Request<'_> {
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),
             RoomCommand::SendFax => send_fax::prepare(self),
+            RoomCommand::Name => name::prepare(self, name.as_deref()).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
         };
@@ -112,5 +115,6 @@ pub(super) async fn run(
         Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
+        Effect::Name(spoken) => name::run(step, id, &spoken).await,
     }
 }

@@ -314,13 +314,13 @@ impl LetterPlace {
         asked.extend(own_id.clone());
         let known = ctx.store.known_threads(&channel.name, correspondent, &asked).await?;
         let facts = Known {
-            is_nameless: correspondent.is_unknown(),
+            is_nameless: correspondent.has_a_room_each(),
             own: own_id.as_ref(),
             seen: &known.by_message_id,
             answered_in: own_id.as_ref().and_then(|id| known.awaiting(id)),
             newest: known.newest,
         };
-        let placement = threading::place(channel.thread_by, &ancestors, facts);
+        let placement = threading::place(channel.gathers(correspondent), &ancestors, facts);
         // If a mail could not be fetched or decrypted at first, a room already knows of it.
         let told = kim::told_before(ctx, stored).await?;
         let head = new.head.filter(|_| told.is_none());
@@ -370,7 +370,8 @@ async fn place_letter(
         verdict,
         scan: &scan,
     };
-    let of_fax = faxes::told(line, &mut letter);
+    let mut of_fax = faxes::told(line, &mut letter);
+    of_fax.head.extend(faxes::subaddress(ctx, stored).await?);
     left_out.extend(of_fax.left_out);
     let mut hints = facing.hints(line, stored, &letter);
     hints.extend(of_fax.hints.iter().map(|hint| notice(line, hint)));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Ctx, Line, damage,
     devices::{self, Saying},
-    members,
+    fax_names, members,
     notices::notice,
     stop::Stop,
     stored_mail,
@@ -19,7 +19,9 @@ use crate::{
     matrix::{
         CreateError, ErrorKind, Invited, MatrixError, PortalPlan, Rotation, Voice, encryption,
     },
-    model::{ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker},
+    model::{
+        ChannelKind, ConversationId, Correspondent, GhostName, Letter, Membership, Notice, Speaker,
+    },
     phrases::{Phrase, Phrases},
     rules::{names, posts},
     store::{Conversation, Damaged, Portal, PortalState, StoreError},
@@ -281,6 +283,9 @@ async fn establish(
         }
         brought => brought?,
     }
+    if correspondent.kind() == ChannelKind::Fax {
+        ctx.store.ghost_is_named(portal.id, &display_name).await?;
+    }
     Ok((room_id, portal.room_id.is_none()))
 }
 
@@ -470,11 +475,11 @@ async fn display_name(
             };
             Phrase::GhostKim { name }
         }
-        Correspondent::Fax(number) => Phrase::GhostFax { number: number.as_str().to_owned() },
-        Correspondent::ClaimedFax(number) => {
-            Phrase::GhostClaimedFax { number: number.as_str().to_owned() }
+        Correspondent::Fax(_) | Correspondent::ClaimedFax(_) | Correspondent::UnknownFax => {
+            let team_name = ctx.store.team_name(conversation.id).await?;
+            let name = fax_names::name_of(ctx, line, correspondent, team_name.as_deref());
+            return Ok(fax_names::ghost_name(line, correspondent, name.as_deref()));
         }
-        Correspondent::UnknownFax => Phrase::GhostUnknownFax,
         Correspondent::UnknownSender => Phrase::GhostUnknownKim,
     };
     Ok(Phrases::say(line.channel.language, &phrase))
@@ -518,6 +523,9 @@ pub(super) async fn came_undone(
                 .map_err(|_| Stop::Lost("correspondent"))?;
         let name = display_name(ctx, line, conversation, &correspondent).await?;
         match bring_in(ctx, &portal.ghost, &portal.room.id, &name).await {
+            Ok(()) if correspondent.kind() == ChannelKind::Fax => {
+                return Ok(ctx.store.ghost_is_named(portal.room.row, &name).await?);
+            }
             Ok(()) => return Ok(()),
             Err(Stop::Lost(_)) => {}
             Err(Stop::Matrix(error)) if is_no(&error) => {}

@@ -210,10 +210,14 @@ impl PortalReader<'_> {
                 None => self.refuse(stored, said, &phrase).await,
             },
             Reading::Clear(clear) => {
-                let RoomEvent::Message(message) = decode(&clear) else {
+                let message = match decode(&clear) {
+                    RoomEvent::Message(message) => message,
+                    RoomEvent::Reaction(_) => {
+                        return self.act_on(stored, &clear, stored.was_announced).await;
+                    }
                     // A member may call anything it encrypts a membership or a redaction, without
                     // the homeserver having checked whether it may do that.
-                    return self.nothing(stored, Some(said)).await;
+                    _ => return self.nothing(stored, Some(said)).await,
                 };
                 let is_what_it_said = stored.edit_of.is_none()
                     || stored.edit_of.as_deref() == message.replaces.as_ref().map(|id| id.as_str());
@@ -308,6 +312,7 @@ impl SaidBy {
             RoomEvent::Message(message) => (&message.event_id, &message.sender),
             RoomEvent::Redaction(redaction) => (&redaction.event_id, &redaction.sender),
             RoomEvent::Encrypted(encrypted) => (&encrypted.event_id, &encrypted.sender),
+            RoomEvent::Reaction(reaction) => (&reaction.event_id, &reaction.sender),
             RoomEvent::Member(_)
             | RoomEvent::Tombstone { .. }
             | RoomEvent::Encryption(_)

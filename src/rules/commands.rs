@@ -13,6 +13,8 @@ pub enum Asked {
         command: &'static CommandRow,
         /// The user id of the named person, if the command takes one and one was given.
         person: Option<String>,
+        /// The name behind it, if the command takes one; nothing if none stands there.
+        name: Option<String>,
     },
     /// A word that is no command.
     Unknown(String),
@@ -52,20 +54,23 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let name = word.to_lowercase().replace("a\u{308}", "ä");
     let Some(row) = CommandRow::named(&name) else { return unknown() };
     let person = match row.takes {
-        Takes::Nothing => None,
+        Takes::Nothing | Takes::Name => None,
         Takes::Person => person(behind, words.html.as_deref()),
     };
+    let name = Some(behind.trim_start_matches([':', '=']).trim())
+        .filter(|name| row.takes == Takes::Name && !name.is_empty())
+        .map(str::to_owned);
     // "!Erneut-Vorstellung" is another word.
     let touching =
         behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
     let is_longer = touching.is_some_and(|touching| touching.contains(char::is_alphanumeric));
-    if is_direct && is_longer && row.takes == Takes::Nothing {
+    if is_direct && is_longer && row.takes != Takes::Person && !behind.starts_with([':', '=']) {
         return unknown();
     }
     // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
     // command.
     let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
-    (is_direct || is_alone).then_some(Asked::Known { command: row, person })
+    (is_direct || is_alone).then_some(Asked::Known { command: row, person, name })
 }
 
 /// The prefix for the forms of it that East Asian keyboards write.
@@ -146,7 +151,29 @@ mod tests {
 
     fn known(command: RoomCommand, person: Option<&str>) -> Option<Asked> {
         let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
-        Some(Asked::Known { command: row, person: person.map(str::to_owned) })
+        Some(Asked::Known { command: row, person: person.map(str::to_owned), name: None })
+    }
+
+    /// FAX-8: what stands behind it is the name, and nothing is one, too.
+    #[test]
+    fn fax_8_a_name_is_what_stands_behind_the_command() {
+        let named = |name: Option<&str>| {
+            let row = COMMANDS.iter().find(|row| row.command == RoomCommand::Name).unwrap();
+            Some(Asked::Known { command: row, person: None, name: name.map(str::to_owned) })
+        };
+        for (said, expected) in [
+            ("!name Praxis Dr. Weiß", named(Some("Praxis Dr. Weiß"))),
+            ("!Name: Praxis Dr. Weiß ", named(Some("Praxis Dr. Weiß"))),
+            ("!name", named(None)),
+            ("!name:", named(None)),
+            ("! name", named(None)),
+            ("!Namensänderung", unknown("Namensänderung")),
+            ("!Name-Tausch", unknown("Name")),
+            ("! Name des Patienten fehlt", None),
+            ("Name: Weiß", None),
+        ] {
+            assert_eq!(asked(&words(said)), expected, "{said}");
+        }
     }
 
     fn unknown(word: &str) -> Option<Asked> {

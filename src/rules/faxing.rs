@@ -15,12 +15,15 @@ pub struct FaxFacts {
     pub answers_fax: bool,
     /// A fax that a person had confirmed was handed over for this number before, on this channel.
     pub was_accepted: bool,
+    /// This fax was confirmed, and somebody took that back.
+    pub is_taken_back: bool,
 }
 
 /// Why a person is asked before a fax leaves; nothing if none is. Where no fax leaves at all, nothing
 /// comes here; if it did, a person would be asked.
 pub fn why_asked(facts: FaxFacts) -> Option<WhyAsked> {
     match facts.send {
+        _ if facts.is_taken_back => Some(WhyAsked::TakenBack),
         FaxSend::Off | FaxSend::Confirm => Some(WhyAsked::Always),
         FaxSend::On if facts.was_accepted => None,
         FaxSend::On if facts.is_claimed => Some(WhyAsked::Claimed),
@@ -43,6 +46,7 @@ mod tests {
             is_differing: false,
             answers_fax: true,
             was_accepted: false,
+            is_taken_back: false,
         };
         let check = |facts: FaxFacts, expected: Option<WhyAsked>| {
             assert_eq!(why_asked(facts), expected, "{facts:?}");
@@ -53,6 +57,9 @@ mod tests {
         check(FaxFacts { is_differing: true, ..sure }, Some(WhyAsked::Differs));
         let known = FaxFacts { was_accepted: true, is_claimed: true, is_differing: true, ..sure };
         check(known, None);
+        for send in FaxSend::ALL {
+            check(FaxFacts { send, is_taken_back: true, ..known }, Some(WhyAsked::TakenBack));
+        }
         for send in [FaxSend::Confirm, FaxSend::Off] {
             check(FaxFacts { send, ..known }, Some(WhyAsked::Always));
             check(FaxFacts { send, ..sure }, Some(WhyAsked::Always));

@@ -20,6 +20,15 @@ pub fn shown(name: &str) -> Option<String> {
     (!deceives).then(|| name.chars().take(CHARS_MAX).collect())
 }
 
+/// How many digits a name beside a number may have: with more it could pass for another number.
+const DIGITS_MAX: usize = 4;
+
+/// The name as it may precede a fax number, if it may: as [`shown`], and without what could be a number
+/// itself.
+pub fn of_number(name: &str) -> Option<String> {
+    shown(name).filter(|name| name.chars().filter(|c| c.is_numeric()).count() <= DIGITS_MAX)
+}
+
 /// `@` and what looks like it.
 fn is_at(c: char) -> bool {
     matches!(c, '@' | '\u{FF20}' | '\u{FE6B}' | 'ⓐ' | 'Ⓐ' | '\u{E0040}')

@@ -42,6 +42,11 @@ pub enum Route {
     Withdraw {
         event_id: String,
     },
+    /// The sign of a confirmation, put to an event. It counts if that is a preview.
+    Approve {
+        event_id: String,
+        may_confirm: bool,
+    },
     /// Does not leave, and the sender is told why.
     Refuse(Refusal),
 }
@@ -81,8 +86,13 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
         RoomEvent::Redaction(redaction) => {
             return Route::Withdraw { event_id: redaction.redacts.to_string() };
         }
+        RoomEvent::Reaction(reaction) if reaction.confirms() => {
+            let (event_id, may_confirm) = (reaction.target.to_string(), facts.may_speak);
+            return Route::Approve { event_id, may_confirm };
+        }
         RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
-        RoomEvent::Member(_)
+        RoomEvent::Reaction(_)
+        | RoomEvent::Member(_)
         | RoomEvent::Tombstone { .. }
         | RoomEvent::Encryption(_)
         | RoomEvent::Other => {
@@ -176,7 +186,7 @@ mod tests {
     use ruma::{owned_event_id, owned_room_id, owned_user_id};
 
     use super::*;
-    use crate::model::{CommandRow, FileForm, RoomMessage, Words};
+    use crate::model::{CommandRow, FileForm, Reaction, RoomMessage, Words};
 
     const OPEN: RoomFacts<'_> = RoomFacts {
         is_ours: false,
@@ -264,6 +274,25 @@ mod tests {
         for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
             assert_eq!(route(&text(command), facts), Route::Refuse(Refusal::MayNotSpeak));
         }
+    }
+
+    /// Whether it is a preview is asked where that is known.
+    #[test]
+    fn fax_25_one_sign_is_a_confirmation_and_no_ghost_gives_it() {
+        let sign = |key: &str| {
+            RoomEvent::Reaction(Reaction {
+                event_id: owned_event_id!("$r"),
+                room_id: owned_room_id!("!r:x"),
+                sender: owned_user_id!("@a:x"),
+                target: owned_event_id!("$p"),
+                key: key.to_owned(),
+            })
+        };
+        let approve = |may_confirm| Route::Approve { event_id: "$p".to_owned(), may_confirm };
+        assert_eq!(route(&sign("✅"), OPEN), approve(true));
+        assert_eq!(route(&sign("✅"), RoomFacts { may_speak: false, ..OPEN }), approve(false));
+        assert_eq!(route(&sign("✅"), RoomFacts { is_ours: true, ..OPEN }), Route::Ignore);
+        assert_eq!(route(&sign("👍"), OPEN), Route::Ignore);
     }
 
     /// B43, R edit_is_no_command: an edit says what an earlier message should have said.
@@ -360,6 +389,7 @@ mod tests {
             route(&text("!original"), facts),
             Route::Command(Asked::Known {
                 command: CommandRow::named("original").unwrap(),
+                name: None,
                 person: None,
             })
         );

@@ -102,8 +102,8 @@ pub struct Known<'a> {
 /// a letter whose parents contradict each other, or that names itself. A letter whose ancestors are
 /// unknown goes where the letters are that answer it and came before it: mails overtake each other.
 ///
-/// With [`ThreadBy::Correspondent`] the newest conversation goes on, except for an unknown
-/// correspondent: two of those may be two people, so each letter gets its own room.
+/// With [`ThreadBy::Correspondent`] the newest conversation goes on, except for mails without a clear
+/// sender: two of those may be from two people, so each letter gets its own room.
 pub fn place(thread_by: ThreadBy, ancestors: &Ancestors, known: Known<'_>) -> Placement {
     let claims = ancestors.len() > 0 || ancestors.is_garbled;
     let open = if claims { Placement::OpenDespiteClaim } else { Placement::Open };

@@ -21,6 +21,8 @@ pub struct Composition {
     pub waits: bool,
     /// Whether it is a receipt, and the command that had it sent is deleted.
     pub is_taken_back: bool,
+    /// How many confirmations of this fax were taken back: after one it is shown anew.
+    pub confirmations_taken_back: i64,
 }
 
 /// A room message on its way out.
@@ -38,8 +40,10 @@ impl Composition {
         let versions = |composition: &Self| -> Vec<(i64, String)> {
             composition.parts.iter().map(|part| (part.id, part.version.clone())).collect()
         };
-        (self.waits, self.is_taken_back) == (other.waits, other.is_taken_back)
-            && versions(self) == versions(other)
+        let besides = |composition: &Self| {
+            (composition.waits, composition.is_taken_back, composition.confirmations_taken_back)
+        };
+        besides(self) == besides(other) && versions(self) == versions(other)
     }
 
     /// Tells it apart from everything else by which messages it has, each in which version.
@@ -111,7 +115,22 @@ impl Store {
         let rows = parts_of(connection, dispatch).await?;
         let acts = acts_on(connection, dispatch).await?;
         let is_taken_back = rows.is_empty() && is_receipt_taken_back(connection, dispatch).await?;
-        let mut composition = Composition { parts: Vec::new(), waits: false, is_taken_back };
+        let confirmations_taken_back = sqlx::query_scalar!(
+            r#"select count(*) as "taken_back!"
+             from fax_previews
+             where dispatch_id = $1
+               and confirmed_in is not null
+               and was_taken_back(confirmed_in)"#,
+            dispatch.0,
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        let mut composition = Composition {
+            parts: Vec::new(),
+            waits: false,
+            is_taken_back,
+            confirmations_taken_back,
+        };
         for row in rows.iter().filter(|row| !row.is_out) {
             match shown(&row.event_id, &row.author, &acts.acts) {
                 Shown::Version(version) => composition.parts.push(LeavingPart {

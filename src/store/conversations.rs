@@ -133,6 +133,12 @@ impl Store {
                  from conversations
                  where channel = $1
                    and correspondent_id = (select id from sender)
+                   -- What the gateway says of a channel itself stands apart from unknown callers.
+                   and ($3 <> 'unknown' or not exists (
+                       select 1
+                       from channel_notices as notices
+                       where notices.conversation_id = conversations.id
+                   ))
                  order by id desc
                  limit 1
              )"#,

@@ -3,10 +3,12 @@
 //! A preview is named by a hash of the paper and of where it goes. Only what bears the hash of the newest
 //! preview of its dispatch leaves, and only once that one is confirmed.
 
+mod confirming;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Composition, EventStep, Job, Stood, Store, StoreError, StoredDispatch, jobs};
+use super::{Composition, Store, StoreError, StoredDispatch};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, Notice,
 };
@@ -17,7 +19,8 @@ pub struct NewPreview<'a> {
     pub composed: &'a Composition,
     /// The hash of the paper and of where it goes.
     pub shown: &'a str,
-    /// The file as it would leave, and what is said of it.
+    /// A picture of its first page, the file as it would leave, and what is said of it.
+    pub picture: Option<&'a Notice>,
     pub file: &'a Notice,
     pub words: &'a Notice,
     pub at: OffsetDateTime,
@@ -63,22 +66,25 @@ pub struct UnconfirmedFax {
 }
 
 impl Store {
-    /// The hash that the newest preview of a dispatch bears, if a person confirmed that one.
+    /// The hash that the newest preview of a dispatch bears, if a person confirmed that one and did not
+    /// take that back.
     pub async fn confirmed_preview(
         &self,
         dispatch: DispatchId,
     ) -> Result<Option<String>, StoreError> {
         let newest = sqlx::query!(
-            "select shown, confirmed_by
+            r#"select
+                 shown,
+                 confirmed_in is not null and not was_taken_back(confirmed_in) as "is_confirmed!"
              from fax_previews
              where dispatch_id = $1
              order by id desc
-             limit 1",
+             limit 1"#,
             dispatch.0,
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(newest.filter(|newest| newest.confirmed_by.is_some()).map(|newest| newest.shown))
+        Ok(newest.filter(|newest| newest.is_confirmed).map(|newest| newest.shown))
     }
 
     /// Whether the machine that sent a letter contradicted its gateway, whoever settled that since.
@@ -121,6 +127,7 @@ impl Store {
                  join correspondents as correspondent
                      on correspondent.id = conversation.correspondent_id
                  where preview.confirmed_at is not null
+                   and not was_taken_back(preview.confirmed_in)
                    and dispatch.state = any ($3)
                    and conversation.channel = $1
                    and correspondent.kind = 'fax'
@@ -135,7 +142,8 @@ impl Store {
     }
 
     /// Shows a fax and lets its dispatch wait for a person, if the room still shows what is on it. The
-    /// same fax is shown once: after an act that changed nothing on paper its preview still counts.
+    /// same fax is shown once: after an act that changed nothing on paper its preview still counts. One whose
+    /// confirmation was taken back does not: the fax is shown anew.
     pub async fn preview_fax(
         &self,
         attempt: &StoredDispatch,
@@ -214,13 +222,19 @@ impl Store {
         .fetch_one(&mut *connection)
         .await?;
         let (file, words) = (format!("{name}p"), format!("{name}w"));
+        let picture = new.picture.map(|notice| (format!("{name}i"), notice));
+        if let Some((name, notice)) = &picture {
+            self.insert_bot_post(&mut *connection, attempt.conversation, name, notice).await?;
+        }
         self.insert_bot_post(&mut *connection, attempt.conversation, &file, new.file).await?;
         self.insert_bot_post(&mut *connection, attempt.conversation, &words, new.words).await?;
         sqlx::query!(
-            "insert into fax_previews (dispatch_id, shown, file_txn_id, words_txn_id, made_at)
-             values ($1, $2, $3, $4, $5)",
+            "insert into fax_previews
+                 (dispatch_id, shown, picture_txn_id, file_txn_id, words_txn_id, made_at)
+             values ($1, $2, $3, $4, $5, $6)",
             attempt.id.0,
             new.shown,
+            picture.map(|(name, _)| name),
             file,
             words,
             new.at,
@@ -306,188 +320,6 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(())
-    }
-}
-
-/// The newest preview of a dispatch.
-struct NewestPreview {
-    id: i64,
-    file_txn_id: String,
-    words_txn_id: String,
-    confirmed_by: Option<String>,
-}
-
-impl EventStep<'_> {
-    /// A person confirms a fax: `replies_to` is the preview, a message that it holds, or a notice about
-    /// it, and `event_id` the command. Only the newest preview can be confirmed, and only when it stood in
-    /// the room before the command.
-    pub async fn confirm_fax(
-        &mut self,
-        conversation: ConversationId,
-        replies_to: &str,
-        (event_id, speaker): (&str, &str),
-    ) -> Result<FaxConfirmation, StoreError> {
-        let Some((dispatch, named)) = self.fax_behind(conversation, replies_to).await? else {
-            return Ok(FaxConfirmation::Nothing);
-        };
-        let state =
-            sqlx::query_scalar!("select state from dispatches where id = $1 for update", dispatch,)
-                .fetch_one(&mut *self.transaction)
-                .await?;
-        let newest = self.newest_preview(dispatch).await?;
-        let is_old = named.is_some_and(|named| newest.as_ref().is_none_or(|new| new.id != named));
-        match (DeliveryState::from_word(&state), newest) {
-            (Some(DeliveryState::Previewed), Some(_)) if is_old => Ok(FaxConfirmation::Old),
-            (Some(DeliveryState::Previewed), Some(newest)) => {
-                if !self.stood_before(&newest, event_id).await? {
-                    return Ok(FaxConfirmation::NotShown);
-                }
-                self.note_confirmed(conversation, dispatch, newest.id, (event_id, speaker)).await?;
-                Ok(FaxConfirmation::Now)
-            }
-            (
-                Some(
-                    DeliveryState::Collecting
-                    | DeliveryState::Waiting
-                    | DeliveryState::HandingOver
-                    | DeliveryState::SendingBody,
-                ),
-                newest,
-            ) => Ok(match newest.and_then(|newest| newest.confirmed_by) {
-                Some(by) if !is_old => FaxConfirmation::Before(by),
-                _ if is_old => FaxConfirmation::Old,
-                _ => FaxConfirmation::NotShown,
-            }),
-            (Some(DeliveryState::Withdrawn), _) => Ok(FaxConfirmation::Withdrawn),
-            (Some(state), _) if state.needs_a_person() => Ok(FaxConfirmation::Failed),
-            (Some(DeliveryState::Previewed), None) | (None, _) => Ok(FaxConfirmation::Nothing),
-            (Some(_), _) => Ok(FaxConfirmation::Left),
-        }
-    }
-
-    /// The dispatch that a message is about, and the preview that it is, if it is one.
-    async fn fax_behind(
-        &mut self,
-        conversation: ConversationId,
-        event_id: &str,
-    ) -> Result<Option<(i64, Option<i64>)>, StoreError> {
-        let row = sqlx::query!(
-            r#"select preview.dispatch_id as "dispatch!", preview.id as "preview?"
-             from posts as post
-             join fax_previews as preview
-                 on post.txn_id in (preview.file_txn_id, preview.words_txn_id)
-             where post.event_id = $2
-               and post.conversation_id = $1
-             union all
-             select dispatch.id, null
-             from posts as post
-             join dispatches as dispatch on dispatch.id = post.dispatch_id
-             where post.event_id = $2
-               and post.conversation_id = $1
-             union all
-             select dispatch.id, null
-             from dispatch_parts as part
-             join dispatches as dispatch on dispatch.id = part.dispatch_id
-             where part.event_id = $2
-               and dispatch.conversation_id = $1
-             limit 1"#,
-            conversation.0,
-            event_id,
-        )
-        .fetch_optional(&mut *self.transaction)
-        .await?;
-        Ok(row.map(|row| (row.dispatch, row.preview)))
-    }
-
-    async fn newest_preview(&mut self, dispatch: i64) -> Result<Option<NewestPreview>, StoreError> {
-        Ok(sqlx::query_as!(
-            NewestPreview,
-            "select id, file_txn_id, words_txn_id, confirmed_by
-             from fax_previews
-             where dispatch_id = $1
-             order by id desc
-             limit 1",
-            dispatch,
-        )
-        .fetch_optional(&mut *self.transaction)
-        .await?)
-    }
-
-    /// Whether both posts of a preview were in the room when an event was written, by the order of
-    /// `/sync`: nobody confirms what could not be seen.
-    async fn stood_before(
-        &mut self,
-        preview: &NewestPreview,
-        event_id: &str,
-    ) -> Result<bool, StoreError> {
-        let stood = sqlx::query_scalar!(
-            r#"select count(*) as "stood!"
-             from posts as post
-             left join room_events as echo on echo.event_id = post.event_id
-             where post.txn_id in ($1, $2)
-               and post.state = 'sent'
-               -- An echo that is not there any more came long ago.
-               and case
-                   when echo.id is null then post.echoed_at is not null
-                   else echo.place < coalesce(
-                       (select place from room_events where event_id = $3),
-                       9223372036854775807
-                   )
-               end"#,
-            preview.file_txn_id,
-            preview.words_txn_id,
-            event_id,
-        )
-        .fetch_one(&mut *self.transaction)
-        .await?;
-        Ok(stood == 2)
-    }
-
-    async fn note_confirmed(
-        &mut self,
-        conversation: ConversationId,
-        dispatch: i64,
-        preview: i64,
-        (event_id, speaker): (&str, &str),
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update fax_previews
-             set confirmed_by = $2,
-                 confirmed_in = $3,
-                 confirmed_at = $4
-             where id = $1
-               and confirmed_at is null",
-            preview,
-            speaker,
-            event_id,
-            self.at,
-        )
-        .execute(&mut *self.transaction)
-        .await?;
-        wait_again(&mut self.transaction, dispatch).await?;
-        jobs::add(&mut self.transaction, &Job::HandOver(conversation), None).await?;
-        Ok(())
-    }
-
-    /// Something was done to a message of a dispatch: a fax that waits is written anew, and shown anew if
-    /// it is another one.
-    pub async fn is_shown_anew(&mut self, stood: &Stood) -> Result<(), StoreError> {
-        Ok(wait_again(&mut self.transaction, stood.dispatch.0).await?)
-    }
-
-    /// Whether a fax of a conversation waits to be confirmed.
-    pub async fn fax_waits(&mut self, conversation: ConversationId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar!(
-            r#"select exists (
-                 select 1
-                 from dispatches
-                 where conversation_id = $1
-                   and state = 'previewed'
-             ) as "waits!""#,
-            conversation.0,
-        )
-        .fetch_one(&mut *self.transaction)
-        .await?)
     }
 }
 

@@ -36,6 +36,8 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "reports", column: "words", purpose: Purpose::ReportWords },
     SealedColumn { table: "dispatch_parts", column: "content", purpose: Purpose::DispatchPart },
     SealedColumn { table: "room_acts", column: "content", purpose: Purpose::DispatchPart },
+    SealedColumn { table: "fax_names", column: "name", purpose: Purpose::FaxName },
+    SealedColumn { table: "rooms", column: "ghost_name", purpose: Purpose::FaxName },
     SealedColumn { table: "crypto_records", column: "sealed", purpose: Purpose::CryptoSecret },
     SealedColumn { table: "crypto_room_keys", column: "sealed", purpose: Purpose::CryptoSecret },
     SealedColumn { table: "crypto_peer_devices", column: "sealed", purpose: Purpose::CryptoSecret },

@@ -49,6 +49,8 @@ pub enum Purpose {
     DispatchReply,
     /// What a fax gateway wrote about why a fax failed.
     ReportWords,
+    /// What a fax number is called.
+    FaxName,
     /// Keys and sessions of the gateway's devices.
     CryptoSecret,
 }
@@ -67,6 +69,7 @@ impl Purpose {
             Self::DispatchPart => "dispatch part",
             Self::DispatchReply => "dispatch reply",
             Self::ReportWords => "report words",
+            Self::FaxName => "fax name",
             Self::CryptoSecret => "crypto secret",
         }
     }
@@ -299,7 +302,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Purpose; 11] = [
+    const ALL: [Purpose; 12] = [
         Purpose::LetterRaw,
         Purpose::LetterPiece,
         Purpose::LetterEnvelope,
@@ -310,6 +313,7 @@ mod tests {
         Purpose::DispatchPart,
         Purpose::DispatchReply,
         Purpose::ReportWords,
+        Purpose::FaxName,
         Purpose::CryptoSecret,
     ];
 

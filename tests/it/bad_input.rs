@@ -386,28 +386,6 @@ async fn fax_12_who_is_not_the_gateway_brings_no_fax() {
 }
 
 #[tokio::test]
-async fn fax_7_an_anonymous_fax_is_shown_and_cannot_be_answered() {
-    let stage = Stage::new().await;
-    let fax = |words: &str| {
-        format!(
-            "From: Fax <gateway@fax.example>\nSubject: Fax received from \"anonymous\"\n{}\n{words}\n",
-            head(words)
-        )
-    };
-    stage.receive_fax(&fax("Anonym-eins")).await;
-    stage.receive_fax(&fax("Anonym-zwei")).await;
-    let first = stage.anna_sees("Anonym-eins").await;
-    let second = stage.anna_sees("Anonym-zwei").await;
-    assert_eq!(first.sender_name, sentence(&Phrase::GhostUnknownFax));
-    assert_ne!(first.room_id, second.room_id, "two anonymous callers may be two people");
-    let answer = stage.anna.send_text(&first.room_id, "Wer sind Sie?").await.unwrap();
-    let refusal = stage.anna_is_told(&Phrase::UnknownFaxNotAnswerable).await;
-    assert_eq!(refusal.reply_to(), Some(answer.as_str()));
-    assert_eq!(stage.query("select count(*) from dispatches").await, "0");
-    stage.lives_on().await;
-}
-
-#[tokio::test]
 async fn a_wrong_token_opens_no_door() {
     let stage = Stage::new().await;
     let (_, letter) = stage.letter_from("erik").await;

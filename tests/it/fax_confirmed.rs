@@ -1,6 +1,8 @@
 //! A fax that leaves is the right paper to the right number: it is shown first, and leaves when a person
 //! has confirmed what was shown.
 
+mod reactions;
+
 use umstieg::{
     model::WhyAsked,
     phrases::{HasText, Phrase, SendingPhrase},
@@ -59,7 +61,7 @@ impl Stage {
             .anna
             .seen()
             .messages()
-            .filter(|message| message.has_file() && message.sender == bot)
+            .filter(|message| message.msgtype() == "m.file" && message.sender == bot)
             .cloned()
             .collect();
         let mut papers = Vec::new();

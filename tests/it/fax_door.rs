@@ -9,9 +9,10 @@ use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
 };
+use umstieg::phrases::{NamePhrase, Phrase};
 use umstieg_world::{Surroundings, ports::Port};
 
-use crate::stage::Stage;
+use crate::{phrases::sentence, stage::Stage};
 
 /// A fax as HylaFAX hands it to `sendmail`: LF, no Date and no Message-ID (FAX-11).
 const RAW_PIPE: &str = include_str!("../fax_door/hylafax_raw_pipe.eml");
@@ -182,6 +183,8 @@ async fn fax_9_fax_11_fax_15_a_fax_without_a_mailbox_is_in_its_room() {
     let to = "/FAX=+49-30-23125000/T33S=12/@umstieg.internal";
     assert_eq!(door.connect().await.deliver(to, &door.fax("2")).await, "250 2.0.0 Saved");
     door.stage.database_says("select count(*) from letters where channel = 'fax'", "2").await;
+    let dialled = NamePhrase::Subaddress { subaddress: "12".to_owned() };
+    door.stage.anna_sees(&sentence(&Phrase::OfName(dialled))).await;
     assert!(door.stage.gateway.metric("umstieg_letters_received_total").await >= 3.0);
 }
 

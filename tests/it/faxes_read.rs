@@ -37,6 +37,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         code: None,
         number: FaxNumber::new("+4930222222").unwrap(),
         country: germany,
+        area: None,
         countries: vec![germany],
         senders: domains.map(|domain| SenderRule::new(&format!("@{domain}")).unwrap()).to_vec(),
         send: FaxSend::On,
@@ -46,6 +47,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         pages_max: FaxProfile::PAGES_MAX,
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
+        address_book: None,
     };
     Channel {
         name: ChannelName::new("fax").unwrap(),

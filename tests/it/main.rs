@@ -34,6 +34,7 @@ mod faults;
 mod fax_attacked;
 mod fax_confirmed;
 mod fax_door;
+mod fax_names;
 mod fax_pages;
 mod fax_paper;
 mod fax_reports;

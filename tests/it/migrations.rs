@@ -349,3 +349,40 @@ async fn fax_9_letters_of_before_have_no_envelope() {
     tables.sql("update letters set envelope = '', let_in_by = 'login'").await;
     assert_eq!(tables.sql(of_letters).await, "1 1 1");
 }
+
+/// Previews of before have no picture, and their confirmations stand; nobody has named a number.
+#[tokio::test]
+async fn fax_25_previews_of_before_have_no_picture_and_stay_confirmed() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(42).await;
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('fax', '+493012345', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'fax', id, now() from correspondents;
+             insert into rooms (conversation_id, alias_token, room_id, state, created_at)
+             values (1, gen_random_uuid(), '!fax:x', 'open', now());
+             insert into dispatches (conversation_id, author, message_id, state, opened_at, closes_at)
+             values (1, '@anna:x', 'd1@x', 'waiting', now(), now());
+             insert into fax_previews
+                 (dispatch_id, shown, file_txn_id, words_txn_id, made_at, confirmed_by, confirmed_in,
+                  confirmed_at)
+             values (1, 'x', 'f1p', 'f1w', now(), '@anna:x', '$yes', now())",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    let of_previews =
+        "select picture_txn_id is null, was_taken_back(confirmed_in) from fax_previews";
+    assert_eq!(tables.sql(of_previews).await, "t|f");
+    assert_eq!(tables.sql("select ghost_name is null from rooms").await, "t");
+    tables
+        .sql(
+            "insert into room_events (event_id, room_id, sender, event, door, received_at, state)
+             values ('$yes', '!fax:x', '@anna:x', null, 'sync', now(), 'done');
+             insert into room_acts (event_id, room_id, kind, author, target, received_at)
+             values ('$no', '!fax:x', 'redaction', '@anna:x', '$yes', now())",
+        )
+        .await;
+    assert_eq!(tables.sql(of_previews).await, "t|t");
+}

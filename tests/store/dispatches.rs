@@ -211,7 +211,14 @@ async fn brought_to(
         DeliveryState::Previewed => {
             let attempt = store.begin_attempt(&waiting).await.unwrap().unwrap();
             let composed = &store.composition(attempt.id).await.unwrap();
-            let new = NewPreview { composed, shown: "x", file: &said, words: &said, at: NOW };
+            let new = NewPreview {
+                composed,
+                shown: "x",
+                picture: None,
+                file: &said,
+                words: &said,
+                at: NOW,
+            };
             assert_eq!(store.preview_fax(&attempt, new).await.unwrap(), Previewed::Waits);
             StoredDispatch { state, ..attempt }
         }
@@ -277,7 +284,14 @@ async fn no_step_is_taken_from_a_state_that_does_not_allow_it() {
                     "name anew" => store.name_anew(&has, &again, NOW).await.map(|_| ()),
                     "preview" => {
                         let (composed, shown) = (&composed, "x");
-                        let new = NewPreview { composed, shown, file: said, words: said, at: NOW };
+                        let new = NewPreview {
+                            composed,
+                            shown,
+                            picture: None,
+                            file: said,
+                            words: said,
+                            at: NOW,
+                        };
                         store.preview_fax(&has, new).await.map(|_| ())
                     }
                     "leave" => store.body_leaves(&has, &composed).await.map(|_| ()),

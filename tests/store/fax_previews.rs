@@ -28,12 +28,18 @@ enum FaxStep {
     /// An attempt is made. With `edited`, the message changes while the paper is written.
     Try {
         edited: Option<u8>,
+        /// Whether the confirmation is taken back meanwhile.
+        taken_back: bool,
         ends: Ends,
     },
     /// The previews so far are in the room, and the gateway knows it.
     Echo,
     /// Somebody confirms: a preview, or without one the message.
     Confirm(Option<prop::sample::Index>),
+    /// Somebody puts the sign to a post of a preview, or without one to the message.
+    React(Option<(prop::sample::Index, u8)>),
+    /// The command or the sign that confirmed the newest preview is taken back.
+    TakeBack,
     Retry,
 }
 
@@ -54,12 +60,19 @@ fn step() -> impl Strategy<Value = FaxStep> {
         1 => Just(None),
         2 => any::<prop::sample::Index>().prop_map(Some),
     ];
+    let post = prop_oneof![
+        1 => Just(None),
+        4 => (any::<prop::sample::Index>(), 0..3_u8).prop_map(Some),
+    ];
     prop_oneof![
         3 => (0..3_u8).prop_map(FaxStep::Edit),
         1 => Just(FaxStep::Redact),
-        8 => (edited, ends).prop_map(|(edited, ends)| FaxStep::Try { edited, ends }),
+        8 => (edited, prop::bool::weighted(0.2), ends)
+            .prop_map(|(edited, taken_back, ends)| FaxStep::Try { edited, taken_back, ends }),
         6 => Just(FaxStep::Echo),
-        6 => which.prop_map(FaxStep::Confirm),
+        4 => which.prop_map(FaxStep::Confirm),
+        4 => post.prop_map(FaxStep::React),
+        2 => Just(FaxStep::TakeBack),
         1 => Just(FaxStep::Retry),
     ]
 }
@@ -75,8 +88,10 @@ struct FaxRoom<'t> {
     says: Option<String>,
     /// Each preview: its paper, and whether it is in the room.
     previews: Vec<(String, bool)>,
-    /// The paper that was confirmed last, as long as no newer one was shown.
+    /// The paper that was confirmed last, as long as no newer one was shown and nobody took that back.
     confirmed: Option<String>,
+    /// The event that confirmed the newest preview, taken back or not.
+    confirmed_in: Option<String>,
     retries: usize,
     left: Vec<String>,
 }
@@ -94,6 +109,7 @@ impl<'t> FaxRoom<'t> {
             events: 0,
             previews: Vec::new(),
             confirmed: None,
+            confirmed_in: None,
             retries: 0,
             left: Vec::new(),
         };
@@ -184,7 +200,37 @@ impl<'t> FaxRoom<'t> {
         words.collect()
     }
 
+    /// A sign that is put to something, and what comes of it.
+    async fn react(&mut self, target: &str) -> FaxConfirmation {
+        let relation = json!({ "rel_type": "m.annotation", "event_id": target, "key": "✅" });
+        let event = self.tell("m.reaction", json!({ "m.relates_to": relation }), ANNA).await;
+        let mut step = self.step(&event).await;
+        let said = step.approve_fax(self.conversation, target, (&event, ANNA)).await.unwrap();
+        step.commit().await.unwrap();
+        if said == FaxConfirmation::Now {
+            self.confirmed = self.previews.last().map(|(paper, _)| paper.clone());
+            self.confirmed_in = Some(event);
+        }
+        said
+    }
+
+    /// Returns the state in which the fax was when the gateway read of it.
+    async fn take_back(&mut self) -> Option<DeliveryState> {
+        let confirmed_in = self.confirmed_in.clone()?;
+        let content = json!({ "redacts": confirmed_in });
+        let redaction = self.tell("m.room.redaction", content, ANNA).await;
+        self.confirmed = None;
+        let mut step = self.step(&redaction).await;
+        let state = step.confirmation_taken_back(self.conversation, &confirmed_in).await.unwrap();
+        step.commit().await.unwrap();
+        state
+    }
+
     async fn attempt(&mut self, edited: Option<u8>, ends: Ends) {
+        self.attempt_while(edited, false, ends).await;
+    }
+
+    async fn attempt_while(&mut self, edited: Option<u8>, taken_back: bool, ends: Ends) {
         let store = &self.tables.store;
         let Some(head) = self.tables.head(self.conversation).await else { return };
         if head.state != DeliveryState::Waiting {
@@ -202,6 +248,9 @@ impl<'t> FaxRoom<'t> {
             return;
         }
         let confirmed = store.confirmed_preview(attempt.id).await.unwrap();
+        if taken_back {
+            self.take_back().await;
+        }
         if confirmed.as_ref() == Some(&paper) {
             self.leave(&attempt, (&composed, &paper), ends).await;
         } else {
@@ -210,8 +259,11 @@ impl<'t> FaxRoom<'t> {
     }
 
     async fn show(&mut self, attempt: &StoredDispatch, (composed, paper): (&Composition, &str)) {
-        let (file, words) = (notice("paper"), notice("look"));
-        let new = NewPreview { composed, shown: paper, file: &file, words: &words, at: NOW };
+        let (picture, file, words) = (notice("picture"), notice("paper"), notice("look"));
+        // Not of every page there is a picture.
+        let picture = paper.ends_with(['0', '1']).then_some(&picture);
+        let (file, words) = (&file, &words);
+        let new = NewPreview { composed, shown: paper, picture, file, words, at: NOW };
         match self.tables.store.preview_fax(attempt, new).await.unwrap() {
             Previewed::Waits => {
                 assert_eq!(
@@ -220,9 +272,10 @@ impl<'t> FaxRoom<'t> {
                     "a preview shows what the room shows"
                 );
                 let is_shown = self.previews.last().is_some_and(|(shown, _)| shown == paper)
-                    && self.confirmed.is_none();
+                    && self.confirmed_in.is_none();
                 if !is_shown {
                     self.previews.push((paper.to_owned(), false));
+                    self.confirmed_in = None;
                 }
                 self.confirmed = None;
             }
@@ -266,10 +319,11 @@ impl<'t> FaxRoom<'t> {
         }
     }
 
-    /// The names of the posts of each preview.
-    async fn names(&self) -> Vec<(String, String)> {
+    /// The names of the posts of each preview: file, words and, where there is one, picture.
+    async fn names(&self) -> Vec<(String, String, String)> {
         let sql = format!(
-            "select preview.file_txn_id, preview.words_txn_id
+            "select preview.file_txn_id, preview.words_txn_id,
+                 coalesce(preview.picture_txn_id, 'none')
              from fax_previews as preview
              join dispatches as dispatch on dispatch.id = preview.dispatch_id
              where dispatch.conversation_id = {}
@@ -277,18 +331,22 @@ impl<'t> FaxRoom<'t> {
             self.conversation
         );
         let rows = self.tables.sql(&sql).await;
-        let rows = rows.split(", ").filter_map(|row| row.split_once('|'));
-        rows.map(|(file, words)| (file.to_owned(), words.to_owned())).collect()
+        let row = |row: &str| {
+            let names: Vec<&str> = row.split('|').collect();
+            let [file, words, picture] = names.try_into().ok()?;
+            Some((file.to_owned(), words.to_owned(), picture.to_owned()))
+        };
+        rows.split(", ").filter_map(row).collect()
     }
 
     async fn echo(&mut self) {
         let names = self.names().await;
         assert_eq!(names.len(), self.previews.len(), "each paper is shown once");
-        for ((file, words), (_, in_room)) in names.iter().zip(&mut self.previews) {
+        for ((file, words, picture), (_, in_room)) in names.iter().zip(&mut self.previews) {
             if *in_room {
                 continue;
             }
-            for txn_id in [file, words] {
+            for txn_id in [picture, file, words].into_iter().filter(|name| *name != "none") {
                 let event_id = format!("${txn_id}");
                 let event = IncomingEvent {
                     event_id: event_id.clone(),
@@ -327,7 +385,34 @@ impl<'t> FaxRoom<'t> {
         assert_eq!(said == FaxConfirmation::Now, may, "{said:?}");
         if may {
             self.confirmed = newest.map(|(paper, _)| paper.clone());
+            self.confirmed_in = Some(event);
         }
+    }
+
+    /// The same by a sign: only on a post of the newest preview.
+    async fn approve(&mut self, which: Option<(prop::sample::Index, u8)>) {
+        let names = self.names().await;
+        let waits = self.state().await == "previewed";
+        let newest = self.previews.last().is_some_and(|(_, in_room)| *in_room);
+        let Some((which, post)) = which.filter(|_| !names.is_empty()) else {
+            let message = self.message.clone();
+            assert_eq!(self.react(&message).await, FaxConfirmation::Nothing);
+            return;
+        };
+        let place = which.index(names.len());
+        let (file, words, picture) = &names[place];
+        let target = match post {
+            0 if picture != "none" => picture,
+            1 => words,
+            _ => file,
+        };
+        // What is not in the room has no event that a sign could be put to.
+        let in_room = self.previews[place].1;
+        let target = if in_room { format!("${target}") } else { "$early".to_owned() };
+        let said = self.react(&target).await;
+        let may = waits && newest && place + 1 == names.len();
+        assert_eq!(said == FaxConfirmation::Now, may, "{said:?}");
+        assert_eq!(said == FaxConfirmation::Nothing, !in_room, "{said:?}");
     }
 
     async fn state(&self) -> String {
@@ -352,9 +437,15 @@ fn fax_25_what_leaves_is_what_was_confirmed_last_and_leaves_once() {
             match step {
                 FaxStep::Edit(version) => room.edit(version).await,
                 FaxStep::Redact => room.redact().await,
-                FaxStep::Try { edited, ends } => room.attempt(edited, ends).await,
+                FaxStep::Try { edited, taken_back, ends } => {
+                    room.attempt_while(edited, taken_back, ends).await;
+                }
                 FaxStep::Echo => room.echo().await,
                 FaxStep::Confirm(which) => room.confirm(which).await,
+                FaxStep::React(which) => room.approve(which).await,
+                FaxStep::TakeBack => {
+                    room.take_back().await;
+                }
                 FaxStep::Retry => room.retry().await,
             }
             assert!(room.left.len() <= 1 + room.retries, "{:?}", room.left);
@@ -402,6 +493,40 @@ async fn fax_25_each_confirmation_has_an_answer_of_its_own() {
     room.redact().await;
     let message = room.message.clone();
     assert_eq!(confirm(&mut room, &message).await, FaxConfirmation::Withdrawn);
+}
+
+/// A sign on the preview confirms, once; taken back before the fax leaves, the fax is shown anew, and
+/// signs of others that stand there count for nothing any more.
+#[tokio::test]
+async fn fax_25_a_sign_confirms_and_can_be_taken_back_until_the_fax_leaves() {
+    let tables = StoreTables::new().await;
+    let mut room = FaxRoom::new(&tables).await;
+    room.attempt(None, Ends::Accepted).await;
+    room.echo().await;
+    let (file, words, picture) = room.names().await[0].clone();
+    assert_eq!(room.react("$elsewhere").await, FaxConfirmation::Nothing);
+    assert_eq!(room.react(&format!("${picture}")).await, FaxConfirmation::Now);
+    let before = FaxConfirmation::Before(ANNA.to_owned());
+    assert_eq!(room.react(&format!("${words}")).await, before, "a second sign");
+    assert_eq!(room.take_back().await, Some(DeliveryState::Waiting));
+    assert_eq!(room.react(&format!("${file}")).await, FaxConfirmation::NotShown);
+    room.attempt(None, Ends::Accepted).await;
+    assert_eq!(room.state().await, "previewed", "it is shown anew");
+    room.echo().await;
+    assert_eq!(room.react(&format!("${file}")).await, FaxConfirmation::Old);
+    let anew = room.names().await[1].0.clone();
+    assert_eq!(room.react(&format!("${anew}")).await, FaxConfirmation::Now);
+    // While the paper is written and the gateway is on its way to the fax server.
+    room.attempt_while(None, true, Ends::Accepted).await;
+    assert_eq!(room.left, [""; 0]);
+    room.attempt(None, Ends::Accepted).await;
+    room.echo().await;
+    let last = room.names().await[2].0.clone();
+    assert_eq!(room.react(&format!("${last}")).await, FaxConfirmation::Now);
+    room.attempt(None, Ends::Accepted).await;
+    assert_eq!(room.left, ["v0"]);
+    assert_eq!(room.take_back().await, Some(DeliveryState::Accepted), "too late");
+    assert_eq!(room.react(&format!("${last}")).await, FaxConfirmation::Left);
 }
 
 /// One reminder for one preview, and none for what was confirmed.

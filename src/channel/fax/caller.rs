@@ -5,7 +5,7 @@
 //! subject and in lines such as `CallID1: 030…` (FAX-7).
 
 use super::{
-    super::{Country, number},
+    super::{AreaCode, Country, number},
     form::{FaxReceived, FromSays},
     template::{Blank, Template},
 };
@@ -69,15 +69,25 @@ impl CallerClue {
     }
 }
 
-/// Reads a mail of a fax gateway. `own` is the number of our own line, which is never the caller.
+/// Reads a mail of a fax gateway. `home`: the country of the line, and the area whose code the gateway
+/// leaves out. `own` is the number of our own line, which is never the caller.
 pub(super) fn read(
     letter: &Letter,
     received: &FaxReceived,
-    country: Country,
+    home: (Country, Option<&AreaCode>),
     own: Option<&FaxNumber>,
 ) -> Caller {
-    let told = |raw: &str| {
-        tell(raw, country).filter(|told| told.is_number() && own.is_none_or(|own| !told.is(own)))
+    let (country, area) = home;
+    let of_use = |told: &CallerClue| told.is_number() && own.is_none_or(|own| !told.is(own));
+    let told = |raw: &str| tell(raw, country).filter(of_use);
+    // Only the gateway speaks of our area: a machine was set up in its own.
+    let told_by_gateway = |raw: &str| {
+        let local = area.and_then(|area| number::local_to_e164(raw, country, area));
+        let told = match received.zero_omitted && number::may_be_two(raw, country) {
+            true => Some(CallerClue::Digits(raw.trim().to_owned())),
+            false => tell(raw, country),
+        };
+        local.map(CallerClue::Number).or(told).filter(of_use)
     };
     let lines = |labels: &[String]| -> Vec<CallerClue> {
         labelled(&letter.body.text, labels).filter_map(told).collect()
@@ -87,19 +97,25 @@ pub(super) fn read(
         let raw = subject.iter().find(|(other, _)| *other == blank)?.1.as_str();
         Some(number_in(raw, country))
     };
-    let subject_caller = named(Blank::Caller).and_then(told);
+    let subject_caller = named(Blank::Caller).and_then(told_by_gateway);
     let of_subject = subject_caller.clone().or_else(|| named(Blank::Station).and_then(told));
-    let mut callers = fields(letter, &received.caller_fields).filter_map(told).collect::<Vec<_>>();
-    callers.extend(lines(&received.caller_lines));
+    let caller_lines = labelled(&letter.body.text, &received.caller_lines);
+    let callers = fields(letter, &received.caller_fields).chain(caller_lines);
+    let mut callers = callers.filter_map(told_by_gateway).collect::<Vec<_>>();
     let (mut stations, senders) = (lines(&received.station_lines), lines(&received.number_lines));
     match (received.from, letter.from.as_slice()) {
         (FromSays::Nothing, _) => {}
-        (FromSays::NameCaller, [from]) => callers.extend(from.name.as_deref().and_then(told)),
-        (FromSays::AddressCaller, [from]) => callers.extend(told(number_of(&from.address))),
+        (FromSays::NameCaller, [from]) => {
+            callers.extend(from.name.as_deref().and_then(told_by_gateway))
+        }
+        (FromSays::AddressCaller, [from]) => {
+            callers.extend(told_by_gateway(number_of(&from.address)))
+        }
         (FromSays::AddressStation, [from]) => stations.extend(told(number_of(&from.address))),
         _ => {}
     }
-    callers.extend(file_numbers(letter, &received.file_names).into_iter().filter_map(told));
+    let in_names = file_numbers(letter, &received.file_names).into_iter();
+    callers.extend(in_names.filter_map(told_by_gateway));
     let names_caller = labelled(&letter.body.text, &received.caller_lines).next().is_some();
     // What the machine may have said about itself, the most certain first.
     let claims = || stations.iter().chain(&of_subject).chain(&senders);
@@ -115,21 +131,19 @@ pub(super) fn read(
         CallerClue::Number(number) => Some(number.clone()),
         CallerClue::Digits(_) | CallerClue::Words => None,
     });
-    // The gateway's caller id without its zero is the whole number that the machine claims.
+    // The gateway's caller id, without its zero or its plus, is the whole number that the machine claims.
     if let (Some(number), [CallerClue::Digits(digits)]) = (&claimed, callers.as_slice())
-        && number::national_digits(number) == *digits
+        && (number::national_digits(number) == *digits || number.digits() == digits)
     {
         return Caller::Sure(number.clone());
     }
-    if let Some(CallerClue::Number(number)) = &of_subject {
-        let has_lines = names_caller || !stations.is_empty() || !senders.is_empty();
-        // If a separate line names the same number as the station id, the subject has it from there.
-        let is_by_form = subject_caller.is_some()
-            && !names_caller
-            && stations.iter().all(|station| !agrees(number, station));
-        if is_by_form || !has_lines {
-            return judged(number.clone());
-        }
+    // What a subject calls the caller is the gateway's word, unless a separate line names the same number as the
+    // station id: then the subject has it from there. A station id is a claim wherever it stands.
+    if let Some(CallerClue::Number(number)) = &subject_caller
+        && !names_caller
+        && stations.iter().all(|station| !agrees(number, station))
+    {
+        return judged(number.clone());
     }
     claimed.map_or(Caller::Unknown, Caller::Claimed)
 }
@@ -304,8 +318,13 @@ mod tests {
     }
 
     fn of(letter: &Letter) -> Caller {
+        at_home(letter, None)
+    }
+
+    fn at_home(letter: &Letter, area: Option<&AreaCode>) -> Caller {
         let received = &FaxForm::named("generic").unwrap().received;
-        read(letter, received, Country::new("DE").unwrap(), Some(&number("+493011111111")))
+        let home = (Country::new("DE").unwrap(), area);
+        read(letter, received, home, Some(&number("+493011111111")))
     }
 
     fn check(subject: &str, text: &str, expected: &Caller) {
@@ -375,9 +394,33 @@ mod tests {
         check("Fax from 030 11111111", "CallID1: 030 11111111", &Caller::Unknown);
     }
 
+    /// The gateway speaks of callers of our area as they are dialled there; the machine's word is taken
+    /// as it is.
     #[test]
-    fn what_only_the_subject_says_is_the_gateway_s_word() {
-        check("Fax received from \"030 5550123\"", "1 page", &sure());
+    fn fax_8_the_area_code_completes_what_the_gateway_says_and_not_the_machine() {
+        let berlin = AreaCode::new("030").unwrap();
+        let check = |subject: &str, text: &str, expected: &Caller| {
+            let read = at_home(&fax(subject, text), Some(&berlin));
+            assert_eq!(read, *expected, "{subject} | {text}");
+        };
+        check("Fax von 5550123", "", &sure());
+        check("Fax received from \"\"", "Sender:\nCallID1: 5550123", &sure());
+        check("Fax received from \"+49 30 5550999\"", "CallID1: 5550123", &differs());
+        check("Fax received from \"5550123\"", "CallID1: 0895550123", &{
+            Caller::Sure(number("+49895550123"))
+        });
+        check("Fax received from \"5550123\"", "Sender: 5550123\nCallID1:", &Caller::Unknown);
+        // An extension, an emergency call, and the whole number without its zero.
+        for raw in ["4711", "112", "116117", "305550123"] {
+            check(&format!("Fax von {raw}"), &format!("CallID1: {raw}"), &Caller::Unknown);
+        }
+        check("Fax received from \"+49 30 5550123\"", "CallID1: 305550123", &sure());
+    }
+
+    #[test]
+    fn what_a_subject_calls_the_caller_is_the_gateway_s_word_and_a_station_id_is_a_claim() {
+        let claimed = Caller::Claimed(number("+49305550123"));
+        check("Fax received from \"030 5550123\"", "1 page", &claimed);
         check("Fax von 030 5550123", "Absender: 030 5550123", &sure());
     }
 

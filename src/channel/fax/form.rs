@@ -123,6 +123,9 @@ pub struct FaxReceived {
     pub any: bool,
     /// Whether subject and words are for machines only, so that the room need not see them.
     pub technical: bool,
+    /// Whether the calling number may come without the zero that is dialled within the country: then digits
+    /// that begin like the country's code may be two numbers, and count only where the machine says which.
+    pub zero_omitted: bool,
     /// Subjects, the narrower first.
     pub subjects: Vec<Template>,
     /// Names of files.

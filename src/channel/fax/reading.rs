@@ -2,7 +2,7 @@
 //! (FAX-1, FAX-4 to FAX-7, FAX-28 to FAX-32).
 
 use super::{
-    super::{Country, number},
+    super::{AreaCode, Country, number},
     caller::{self, Caller, fields, in_subject, labelled, undecorated},
     form::{FaxForm, FaxReportSays, FaxReports},
     pages,
@@ -145,7 +145,7 @@ impl FaxForm {
 
     /// The number that a mail is from, and whose word that is: the gateway's, or the sending machine's.
     pub fn number_of(&self, letter: &Letter, country: Country) -> Option<(FaxNumber, Blank)> {
-        match caller::read(letter, &self.received, country, None) {
+        match caller::read(letter, &self.received, (country, None), None) {
             Caller::Sure(number) | Caller::Differs { caller: number, .. } => {
                 Some((number, Blank::Caller))
             }
@@ -154,8 +154,13 @@ impl FaxForm {
         }
     }
 
-    pub(super) fn caller(&self, letter: &Letter, country: Country, own: &FaxNumber) -> Caller {
-        caller::read(letter, &self.received, country, Some(own))
+    pub(super) fn caller(
+        &self,
+        letter: &Letter,
+        home: (Country, Option<&AreaCode>),
+        own: &FaxNumber,
+    ) -> Caller {
+        caller::read(letter, &self.received, home, Some(own))
     }
 }
 

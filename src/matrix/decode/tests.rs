@@ -119,6 +119,38 @@ fn tim_11_a_message_whose_content_could_not_be_read_is_still_a_message() {
     assert!(message.kind == MessageKind::Other { fallback: None });
 }
 
+/// FAX-25: one sign confirms, with or without the mark that some clients add.
+#[test]
+fn fax_25_a_reaction_confirms_with_one_sign_only() {
+    let relation = |key: serde_json::Value| json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "$p", "key": key } });
+    for (key, confirms) in [
+        ("✅", true),
+        ("✅\u{FE0F}", true),
+        ("✔️", false),
+        ("☑️", false),
+        ("👍", false),
+        ("✅✅", false),
+        ("✅ ja", false),
+        ("!faxen", false),
+        ("", false),
+    ] {
+        let RoomEvent::Reaction(reaction) = decode(&event("m.reaction", relation(json!(key))))
+        else {
+            panic!("{key}")
+        };
+        assert_eq!(reaction.confirms(), confirms, "{key}");
+        assert_eq!(reaction.target, "$p");
+    }
+    for broken in [
+        relation(json!(1)),
+        json!({ "m.relates_to": { "rel_type": "m.reference", "event_id": "$p", "key": "✅" } }),
+        json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "p", "key": "✅" } }),
+        json!({ "m.relates_to": [] }),
+    ] {
+        assert_eq!(decode(&event("m.reaction", broken.clone())), RoomEvent::Other, "{broken}");
+    }
+}
+
 #[test]
 fn what_clients_say_to_each_other_is_no_message() {
     for (event_type, content) in [

@@ -38,11 +38,15 @@ pub(super) async fn run(
 ) -> Result<Phrase, StoreError> {
     let WrittenConfirmation { replies_to, event_id, speaker } = written;
     let confirmation = step.confirm_fax(conversation, replies_to, (event_id, speaker)).await?;
-    Ok(Phrase::OfSending(match confirmation {
-        FaxConfirmation::Now => {
-            info!(conversation.id = %conversation, "A speaker confirmed a fax of conversation {conversation}");
-            SendingPhrase::Confirmed { member: speaker.clone() }
-        }
+    if confirmation == FaxConfirmation::Now {
+        info!(conversation.id = %conversation, "A speaker confirmed a fax of conversation {conversation}");
+    }
+    Ok(phrase_of(confirmation, speaker))
+}
+
+fn phrase_of(confirmation: FaxConfirmation, speaker: &str) -> Phrase {
+    Phrase::OfSending(match confirmation {
+        FaxConfirmation::Now => SendingPhrase::Confirmed { member: speaker.to_owned() },
         FaxConfirmation::Before(member) => SendingPhrase::ConfirmedBefore { member },
         FaxConfirmation::Nothing => SendingPhrase::NothingToSend,
         FaxConfirmation::Old => SendingPhrase::PreviewIsOld,
@@ -50,5 +54,21 @@ pub(super) async fn run(
         FaxConfirmation::Left => SendingPhrase::HasLeft,
         FaxConfirmation::Failed => SendingPhrase::SendFailed,
         FaxConfirmation::Withdrawn => SendingPhrase::SendWithdrawn,
-    }))
+    })
+}
+
+/// What is said of a sign that was put to a preview. Where several people put theirs to it, or one does so
+/// late, nothing went wrong and nothing is said.
+pub(in crate::relay) fn phrase_of_sign(
+    confirmation: FaxConfirmation,
+    speaker: &str,
+) -> Option<Phrase> {
+    match confirmation {
+        FaxConfirmation::Nothing | FaxConfirmation::Before(_) | FaxConfirmation::Left => None,
+        FaxConfirmation::Now
+        | FaxConfirmation::Old
+        | FaxConfirmation::NotShown
+        | FaxConfirmation::Failed
+        | FaxConfirmation::Withdrawn => Some(phrase_of(confirmation, speaker)),
+    }
 }

@@ -1,29 +1,32 @@
 //! A fax that is shown before it leaves: the paper is written, posted in the room, and leaves only when a
 //! person has confirmed just this paper to just this number.
 
-use serde_json::json;
+use bytes::Bytes;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use time::Duration;
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{
     DispatchCase,
     dispatch_mail::{FaxPaper, NoMail},
 };
 use crate::{
-    channel::{FaxSend, number_shown},
+    channel::{Dialect, FaxSend, number_shown},
     matrix::{ErrorKind, MatrixError, Upload},
     model::{Correspondent, FaxNumber, MailAddress, Media, Notice, Substance, Trouble},
     phrases::{HasText, Phrase, Phrases, SendingPhrase},
     relay::{
         Ctx,
+        fax_names::name_of,
         notices::{notice_about, notice_to},
     },
     rules::{
         faxing::{FaxFacts, why_asked},
         posts,
     },
+    sandbox::SandboxError,
     store::{Composition, NewPreview, StoreError, StoredDispatch},
 };
 
@@ -34,6 +37,7 @@ const REMIND_AFTER: Duration = Duration::hours(4);
 const REMINDED_AT_ONCE: i64 = 100;
 
 const PDF: &str = "application/pdf";
+const PNG: &str = "image/png";
 
 /// Pieces of a preview on their way into the media repository.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -63,19 +67,28 @@ impl DispatchCase<'_> {
         }
         let (send, number) = (self.line.channel.fax_send(), self.correspondent.number());
         let (Some(send), Some(number)) = (send, number) else { return Ok(true) };
-        let facts = self.facts(dispatch, send, number).await?;
+        let facts = self.facts(dispatch, composed, (send, number)).await?;
         let Some(why) = why_asked(facts) else { return Ok(true) };
+        let team_name = store.team_name(self.conversation.id).await?;
+        let name = name_of(self.ctx, self.line, self.correspondent, team_name.as_deref());
+        // Whoever looks knows a name sooner than a number; the number goes first all the same.
+        let number = match name {
+            Some(name) => format!("{} · {name}", number_shown(number)),
+            None => number_shown(number),
+        };
         let phrase = Phrase::OfSending(SendingPhrase::Preview {
-            number: number_shown(number),
+            number,
             why,
             pages: paper.pages.into(),
             files: paper.files as u64,
             text: HasText(paper.has_text),
         });
+        let picture = self.preview_picture(paper).await?;
         let file = self.preview_file(paper).await?;
         let words = notice_about(self.line, &phrase, dispatch.first_event.as_deref());
         let at = self.ctx.clock.now();
-        let new = NewPreview { composed, shown: &shown, file: &file, words: &words, at };
+        let picture = picture.as_ref();
+        let new = NewPreview { composed, shown: &shown, picture, file: &file, words: &words, at };
         let became = store.preview_fax(dispatch, new).await?;
         info!(dispatch.id = %dispatch.id, "Dispatch {} was shown before it leaves: {became:?}", dispatch.id);
         Ok(false)
@@ -84,8 +97,8 @@ impl DispatchCase<'_> {
     async fn facts(
         &self,
         dispatch: &StoredDispatch,
-        send: FaxSend,
-        number: &FaxNumber,
+        composed: &Composition,
+        (send, number): (FaxSend, &FaxNumber),
     ) -> Result<FaxFacts, StoreError> {
         let store = &self.ctx.store;
         let parties =
@@ -98,41 +111,69 @@ impl DispatchCase<'_> {
                 None => false,
             },
             answers_fax: dispatch.answers.is_some(),
+            is_taken_back: composed.confirmations_taken_back > 0,
             was_accepted: store.was_faxed_confirmed(&self.line.channel.name, &parties).await?,
         })
     }
 
     /// The post that holds the paper.
-    ///
-    /// A picture of the first page may be added here.
     async fn preview_file(&self, paper: &FaxPaper) -> Result<Notice, NoMail> {
-        let bytes = paper.pdf.len() as u64;
-        let media = match self.upload(paper).await? {
+        let name = SendingPhrase::PreviewFile;
+        self.posted((paper.pdf.clone(), PDF), name, ("m.file", json!({ "mimetype": PDF }))).await
+    }
+
+    /// The post that shows the first page: a telephone opens a picture with one touch, and a PDF in
+    /// another program. A page of which there is no picture is in the file.
+    async fn preview_picture(&self, paper: &FaxPaper) -> Result<Option<Notice>, NoMail> {
+        let edge = match &self.line.channel.dialect {
+            Dialect::Fax(profile) => profile.showing.edge,
+            Dialect::Kim(_) => return Ok(None),
+        };
+        let picture = match self.ctx.sandbox.picture(&paper.pdf, 1, edge).await {
+            Ok(picture) => picture,
+            Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => return Ok(None),
+            Err(SandboxError::Unavailable(error)) => {
+                error!(error = %error, "The process that opens documents could not be started");
+                return Err(NoMail::Later(Trouble::Documents));
+            }
+        };
+        let info = json!({ "mimetype": PNG, "w": picture.width, "h": picture.height });
+        let name = SendingPhrase::PreviewPicture;
+        self.posted((picture.png.into(), PNG), name, ("m.image", info)).await.map(Some)
+    }
+
+    /// A post with a file that is in the media repository.
+    async fn posted(
+        &self,
+        (bytes, media_type): (Bytes, &str),
+        name: SendingPhrase,
+        (form, info): (&str, Value),
+    ) -> Result<Notice, NoMail> {
+        let length = bytes.len() as u64;
+        let media = match self.upload(bytes, media_type).await? {
             Ok(media) => media,
             Err(error) => return Err(self.not_uploaded(&error).await),
         };
-        let name = Phrase::OfSending(SendingPhrase::PreviewFile);
-        let name = Phrases::say(self.line.channel.language, &name);
-        let content = json!({
-            "msgtype": "m.file",
-            "body": name,
-            "filename": name,
-            "info": { "mimetype": PDF, "size": bytes },
-        });
-        let content = posts::with_media(&content, &media, bytes);
+        let name = Phrases::say(self.line.channel.language, &Phrase::OfSending(name));
+        let content = json!({ "msgtype": form, "body": name, "filename": name, "info": info });
+        let content = posts::with_media(&content, &media, length);
         Ok(Notice { substance: Substance::Content, content })
     }
 
-    /// Puts the paper into the media repository, encrypted unless its room is known not to be. An upload
+    /// Puts a file into the media repository, encrypted unless its room is known not to be. An upload
     /// that nothing follows is of no use to anybody.
-    async fn upload(&self, paper: &FaxPaper) -> Result<Result<Media, MatrixError>, StoreError> {
+    async fn upload(
+        &self,
+        bytes: Bytes,
+        media_type: &str,
+    ) -> Result<Result<Media, MatrixError>, StoreError> {
         let (ctx, homeserver) = (self.ctx, &self.ctx.homeserver);
         let portal = ctx.store.portal(self.conversation.id).await?;
         let is_clear = portal.is_some_and(|it| it.room_id.is_some() && it.encryption.is_none());
         let (into, pieces) = mpsc::channel(1);
-        let upload = Upload { bytes: paper.pdf.len() as u64, pieces };
+        let upload = Upload { bytes: bytes.len() as u64, pieces };
         let pour = async {
-            let mut rest = paper.pdf.clone();
+            let mut rest = bytes;
             while !rest.is_empty() {
                 let piece = rest.split_to(rest.len().min(PIECE_BYTES));
                 if into.send(Ok(piece)).await.is_err() {
@@ -143,7 +184,8 @@ impl DispatchCase<'_> {
         };
         let uploading = async {
             Ok(if is_clear && !ctx.devices.is_required() {
-                Media::Plain(homeserver.upload(homeserver.bot(), PDF, upload).await?.to_string())
+                let bot = homeserver.bot();
+                Media::Plain(homeserver.upload(bot, media_type, upload).await?.to_string())
             } else {
                 Media::Encrypted(homeserver.upload_encrypted(homeserver.bot(), upload).await?)
             })

@@ -2,9 +2,9 @@
 
 use super::{FreshLetter, tell_channel};
 use crate::{
-    channel::{FaxArrived, FaxMail, FaxMissedCall, FaxReportSays, FaxSaid},
-    model::{Attachment, Body, Correspondent, Letter},
-    phrases::{FaxPhrase, Phrase},
+    channel::{FaxArrived, FaxMail, FaxMissedCall, FaxReportSays, FaxSaid, subaddress_of},
+    model::{Attachment, Body, Correspondent, Letter, MailAddress},
+    phrases::{FaxPhrase, NamePhrase, Phrase},
     relay::{Ctx, Line, fax_reports},
     store::{StoreError, StoredLetter},
 };
@@ -44,6 +44,19 @@ pub(super) async fn take_report(
     let says = said.says.word();
     let phrase = Phrase::OfFax(FaxPhrase::ReportUnplaced { number, says });
     tell_channel(ctx, line, stored, &Correspondent::UnknownFax, (&phrase, false)).await
+}
+
+/// The subaddress of a fax, where its envelope names just one: in a house with several desks it says whose
+/// fax this is (FAX-9).
+pub(super) async fn subaddress(
+    ctx: &Ctx,
+    stored: &StoredLetter,
+) -> Result<Option<Phrase>, StoreError> {
+    let Some((envelope, _)) = ctx.store.letter_envelope(stored.id).await? else { return Ok(None) };
+    let recipients = envelope.recipients.iter();
+    let mut named = recipients.filter_map(|to| subaddress_of(&MailAddress::new(to).ok()?));
+    let phrase = named.next().map(|subaddress| NamePhrase::Subaddress { subaddress });
+    Ok(phrase.filter(|_| named.next().is_none()).map(Phrase::OfName))
 }
 
 /// What a fax's room is told of it besides its files.

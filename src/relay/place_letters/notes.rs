@@ -203,11 +203,11 @@ async fn thread_of(
     let channel = &line.channel;
     let known = ctx.store.known_threads(&channel.name, correspondent, &named).await?;
     let facts = Known {
-        is_nameless: correspondent.is_unknown(),
+        is_nameless: correspondent.has_a_room_each(),
         own: letter.message_id.as_ref(),
         seen: &known.by_message_id,
         answered_in: None,
         newest: known.newest,
     };
-    Ok(threading::place(channel.thread_by, &ancestors, facts).conversation())
+    Ok(threading::place(channel.gathers(correspondent), &ancestors, facts).conversation())
 }

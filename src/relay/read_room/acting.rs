@@ -93,6 +93,7 @@ impl PortalReader<'_> {
             }
             RoomEvent::Message(_)
             | RoomEvent::Redaction(_)
+            | RoomEvent::Reaction(_)
             | RoomEvent::Encrypted(_)
             | RoomEvent::Other => return Ok(false),
         }
@@ -110,6 +111,11 @@ impl PortalReader<'_> {
         is_readable_now: bool,
     ) -> Result<ReadingProgress, StoreError> {
         let (route, correspondent) = self.route(event, said, answered.as_ref());
+        if matches!(route, Route::Approve { .. })
+            && (stored.before_copy || self.is_outsider(said).await?)
+        {
+            return self.nothing(stored, Some(said)).await;
+        }
         if let Some(phrase) = self.why_it_stays(stored, said, &route, answered.as_ref()).await? {
             return self.refuse(stored, said, &phrase).await;
         }
@@ -159,6 +165,9 @@ impl PortalReader<'_> {
                 }
             }
             Route::Withdraw { event_id } => self.withdraw(&mut step, said, &event_id).await?,
+            Route::Approve { event_id, may_confirm } => {
+                self.approve(&mut step, said, (&event_id, may_confirm)).await?;
+            }
             Route::Refuse(refusal) => {
                 let phrase = refusal_phrase(refusal, self.line, correspondent.as_ref());
                 self.tell(&mut step, &said.event_id, &said.event_id, &phrase).await?;
@@ -208,8 +217,10 @@ impl PortalReader<'_> {
             return Ok(Some(Phrase::MessageBeforeCopy));
         }
         // What it took back or changed of its author's own still counts.
-        let is_own_affair =
-            matches!(route, Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. });
+        let is_own_affair = matches!(
+            route,
+            Route::Ignore | Route::Replace { .. } | Route::Withdraw { .. } | Route::Approve { .. }
+        );
         if !is_own_affair && self.is_outsider(said).await? {
             return Ok(Some(Phrase::NotASpeaker));
         }
@@ -270,6 +281,29 @@ impl PortalReader<'_> {
         }
     }
 
+    /// The sign of a confirmation: on the newest preview it is what `!faxen` is. What it comes to is said
+    /// at the preview, and only where somebody would go wrong without it.
+    async fn approve(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &SaidBy,
+        (preview, may_confirm): (&str, bool),
+    ) -> Result<(), StoreError> {
+        let id = self.conversation.id;
+        let phrase = if may_confirm {
+            let by = (said.event_id.as_str(), said.sender.as_str());
+            commands::send_fax::phrase_of_sign(step.approve_fax(id, preview, by).await?, by.1)
+        } else if step.is_preview(id, preview).await? {
+            Some(refusal_phrase(Refusal::MayNotSpeak, self.line, None))
+        } else {
+            None
+        };
+        match phrase {
+            Some(phrase) => self.tell(step, &said.event_id, preview, &phrase).await,
+            None => Ok(()),
+        }
+    }
+
     /// Notes what an edit says, and does what follows from it.
     async fn edit(
         &self,
@@ -315,7 +349,7 @@ impl PortalReader<'_> {
 fn readable_phrase(route: &Route) -> Phrase {
     match route {
         Route::Ignore | Route::Refuse(_) => Phrase::MessageReadableStays,
-        Route::Command(_) => Phrase::CommandReadableNow,
+        Route::Command(_) | Route::Approve { .. } => Phrase::CommandReadableNow,
         _ => Phrase::MessageReadableNow,
     }
 }

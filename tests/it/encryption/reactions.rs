@@ -1,4 +1,5 @@
-//! Reactions: the gateway sends none, and those of people lead to nothing (TIM-12, TIM-29).
+//! Reactions: the gateway sends none, and those of people lead to nothing (TIM-12, TIM-29), but for the one sign
+//! that confirms the preview of a fax (`fax_confirmed`).
 
 use serde_json::json;
 
