@@ -17,7 +17,7 @@ READING = docs:: house:: layers:: letters:: reports_read::
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick unit store test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
-	hooks bench fuzz
+	hooks bench fuzz test-fax
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -50,6 +50,12 @@ tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in A
 	@echo "== tests"
 	@$(CARGO) test $(ALL) --no-run
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} $(WORLD) exec -- $(CARGO) test $(ALL) $(ARGS)
+
+# What make test leaves out of fax_real, since it takes HylaFAX as a whole, root, and minutes.
+test-fax: setup ## real faxes, from room to room through two modems and HylaFAX, lines that fail too (root)
+	@echo "== real faxes"
+	@$(CARGO) test $(ALL) --no-run
+	@$(WORLD) exec -- $(CARGO) test $(ALL) --test it -- --include-ignored fax_real::
 
 lint: format check-changelog check-dependencies clippy docs ## formatting, changelog, dependencies, clippy and rustdoc, without tests
 

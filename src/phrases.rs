@@ -564,7 +564,12 @@ impl Phrase {
             Self::FaxSubject => plain("fax-subject"),
             Self::FaxPage => plain("fax-page"),
             Self::OfPages(said) => said.id_and_args(language),
-            Self::FaxMoment { at } => ("fax-moment", moment(language, *at)),
+            Self::FaxMoment { at } => {
+                // Paper is filed, and read years later: its day has the year.
+                let mut args = moment(language, *at);
+                args.set("day", date(language, *at));
+                ("fax-moment", args)
+            }
             Self::CheckHeading => plain("check-heading"),
             Self::CheckOk => plain("check-ok"),
             Self::CheckWarn => plain("check-warn"),

@@ -127,13 +127,31 @@ pub(super) fn to_e164(raw: &str, country: Country) -> Option<FaxNumber> {
 }
 
 /// Whether digits alone are two numbers: one of the country with its code, and one within it that lost its
-/// zero. 04921 123456 (Emden) and +49 211 23456 (Düsseldorf) are both written 4921123456.
+/// zero. 04921 223456 (Emden) and +49 212 23456 (Solingen) are both written 4921223456.
 pub(super) fn may_be_two(raw: &str, country: Country) -> bool {
     let digits = raw.trim();
     let is_bare = digits.chars().all(|c| c.is_ascii_digit()) && !digits.starts_with('0');
-    let as_dialled = || to_e164(&format!("0{digits}"), country);
-    is_bare && to_e164(digits, country).is_some() && as_dialled().is_some()
+    if !is_bare || to_e164(digits, country).is_none() {
+        return false;
+    }
+    if country.calling_code().as_deref() == Some("49") {
+        // The longest number of these places has seven digits, and none begins with 0 or 1: those are services.
+        let local = GERMAN_AREAS_IN_49.iter().find_map(|area| digits.strip_prefix(area));
+        return local
+            .is_some_and(|local| (3..=7).contains(&local.len()) && !local.starts_with(['0', '1']));
+    }
+    to_e164(&format!("0{digits}"), country).is_some()
 }
+
+/// The German area codes that begin like the country's code. Source: directory of area codes of the
+/// Bundesnetzagentur.
+const GERMAN_AREAS_IN_49: [&str; 52] = [
+    "4920", "4921", "4922", "4923", "4924", "4925", "4926", "4927", "4928", "4929", "4931", "4932",
+    "4933", "4934", "4935", "4936", "4938", "4939", "4941", "4942", "4943", "4944", "4945", "4946",
+    "4947", "4948", "4950", "4951", "4952", "4953", "4954", "4955", "4956", "4957", "4958", "4959",
+    "4961", "4962", "4963", "4964", "4965", "4966", "4967", "4968", "4971", "4972", "4973", "4974",
+    "4975", "4976", "4977", "491",
+];
 
 /// The most digits of a German number after its country code, as they are assigned.
 const GERMAN_DIGITS_MAX: usize = 11;

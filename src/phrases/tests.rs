@@ -495,6 +495,11 @@ fn check(phrase: Phrase, german: &str) {
 /// Who reads it at the front desk sees at once what is wrong, whose letter it is, and what to do: a line
 /// each, and no word that only admins know.
 #[test]
+fn fax_36_what_is_printed_bears_its_year() {
+    check(Phrase::FaxMoment { at: AT }, "23.11.2026, 14:05 Uhr");
+}
+
+#[test]
 fn kim_13_a_warning_about_a_letter_has_a_line_for_each_thing() {
     check(
         Phrase::LetterWithheld {

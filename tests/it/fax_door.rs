@@ -15,10 +15,10 @@ use umstieg_world::{Surroundings, ports::Port};
 use crate::{phrases::sentence, stage::Stage};
 
 /// A fax as HylaFAX hands it to `sendmail`: LF, no Date and no Message-ID (FAX-11).
-const RAW_PIPE: &str = include_str!("../fax_door/hylafax_raw_pipe.eml");
+pub(crate) const RAW_PIPE: &str = include_str!("../fax_door/hylafax_raw_pipe.eml");
 
 /// The caller in it.
-const CALLER: &str = "30111111";
+pub(crate) const CALLER: &str = "30111111";
 
 /// The recipients of the fax channel behind a door.
 const RECIPIENTS: [&str; 2] = ["fax-praxis@umstieg.internal", "FAX=+493023125000@umstieg.internal"];
@@ -89,7 +89,7 @@ impl AtTheDoor {
 }
 
 /// The settings with another inbox for the channel that has this line.
-fn with_inbox(settings: &str, of: &str, inbox: &str) -> String {
+pub(crate) fn with_inbox(settings: &str, of: &str, inbox: &str) -> String {
     let (before, channel) = settings.split_once(of).unwrap();
     let (head, rest) = channel.split_once("[channel.inbox]").unwrap();
     let (_, after) = rest.split_once("[channel.outbox]").unwrap();

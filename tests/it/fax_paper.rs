@@ -9,7 +9,7 @@ use umstieg::document::{FaxLabels, FaxPage, fax};
 /// What both programs are installed by; without them there is nothing to look with.
 const SETUP: &str = "scripts/setup installs poppler-utils, tesseract-ocr and tesseract-ocr-deu";
 
-const TEXT: &str = "Sehr geehrte Frau Kollegin Größmann,\n\n\
+pub(crate) const TEXT: &str = "Sehr geehrte Frau Kollegin Größmann,\n\n\
     für die Überweisung Ihrer Patientin bedanken wir uns herzlich. Die Untersuchung zeigte einen \
     regelmäßigen Befund; wir empfehlen eine Kontrolle in sechs Wochen. Die übrigen Werte:\n\n\
     Wert\tErgebnis\tEinheit\tNorm\n\
@@ -18,7 +18,7 @@ const TEXT: &str = "Sehr geehrte Frau Kollegin Größmann,\n\n\
     Kreatinin\t0,9\tmg/dl\tbis 1,1\n\n\
     Mit freundlichen Grüßen\nPraxis Müller";
 
-fn sheet(text: &str) -> FaxPage {
+pub(crate) fn sheet(text: &str) -> FaxPage {
     FaxPage {
         sender: "Praxis Müller".to_owned(),
         sender_number: "+49 30 23125000 (DE)".to_owned(),
@@ -36,7 +36,7 @@ fn sheet(text: &str) -> FaxPage {
     }
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     Command::new(program).arg("-v").output().is_ok()
 }
 
@@ -80,7 +80,7 @@ fn stretched(pbm: &[u8]) -> Vec<u8> {
 }
 
 /// The words that are read on a page.
-fn read(page: &Path) -> String {
+pub(crate) fn read(page: &Path) -> String {
     let read = Command::new("tesseract")
         .arg(page)
         .args(["-", "-l", "deu", "--psm", "6", "--dpi", "200"])

@@ -429,7 +429,7 @@ mod tests {
         for subject in [
             "Fax von 030 5550123 an 030 11111111",
             "Neues Fax von +49 30 5550123",
-            "Fax empfangen von: 030 5550123",
+            "Neues Telefax von: 030 5550123",
             "New fax received from 030 5550123",
             "Fax von 030 5550123 (1 Seite)",
             "Fax von 030 5550123, 3 Seiten",
@@ -478,7 +478,7 @@ mod tests {
         {
             let number = format!("030 5550123{tail}");
             let lines = [format!("Caller ID: {number}"), format!("CallID1: sip:{number}@x")];
-            let subjects = ["Fax von", "Fax received from", "Neues Fax von:", "Fax from Praxis"];
+            let subjects = ["Fax von", "Neues Fax von:", "Fax from Praxis"];
             let letters = subjects.iter().map(|subject| fax(&format!("{subject} {number}"), ""));
             for letter in letters.chain(lines.iter().map(|line| fax("Fax", line))) {
                 let read = of(&letter);

@@ -112,6 +112,12 @@ const commands = {
         return { text: await timeline().innerText() };
     },
 
+    /** Clicks on the latest picture of the open room, and waits until it fills the page. */
+    async open_picture() {
+        await page.locator(".Timeline a img.picture, .Timeline .picture a, .Timeline a img").last().click();
+        await page.locator(".lightbox .picture").waitFor();
+    },
+
     async screenshot({ path }) {
         await page.screenshot({ path });
     },

@@ -73,6 +73,14 @@ impl Hydrogen {
         Ok(field(&self.command("shown", json!({})).await?, "text"))
     }
 
+    /// Clicks on the latest picture of the open room, which then fills the page.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn open_picture(&self) -> Result<()> {
+        self.command("open_picture", json!({})).await.map(drop)
+    }
+
     /// Takes a picture of the page as `target/screenshots/{name}.png`; returns its path.
     ///
     /// # Errors

@@ -18,7 +18,8 @@
 //! [`PracticeChannel::behind`] puts a gateway's account behind it, and `umstieg-world clientmodul`
 //! starts one to talk to by hand.
 //!
-//! The same holds for [`Vzd`], the directory of KIM addresses: slapd, with what a test puts into it.
+//! The same holds for [`Vzd`], the directory of KIM addresses: slapd, with what a test puts into it; and for
+//! [`Telephone`] and [`Hylafax`], with which faxes are real ones.
 //!
 //! A test that needs only tables asks for [`Postgres::shared`].
 //!
@@ -33,12 +34,14 @@ pub mod error;
 pub mod folder;
 pub mod gateway;
 pub mod hydrogen;
+pub mod hylafax;
 pub mod mail;
 pub mod one_time_keys;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod synapse;
+pub mod telephone;
 pub mod tls;
 pub mod vzd;
 
@@ -62,6 +65,7 @@ pub use crate::{
     folder::Folder,
     gateway::{Gateway, PracticeChannel},
     hydrogen::Hydrogen,
+    hylafax::Hylafax,
     mail::{
         AddressTrouble, Mail, MailServers,
         misbehaving::{Misbehaving, Misdeed},
@@ -69,6 +73,7 @@ pub use crate::{
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres},
     synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions},
+    telephone::Telephone,
     vzd::{Vzd, VzdEntry},
 };
 
