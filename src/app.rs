@@ -14,6 +14,7 @@ mod hold;
 pub mod identities;
 pub mod kim;
 pub mod log;
+mod page_reader;
 pub mod parked;
 mod probe;
 pub mod rekey;

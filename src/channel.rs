@@ -22,10 +22,10 @@ pub use entrance::{
     DeliveryProof, Entrance, EntranceAddress, EntranceLogin, entrance_for, subaddress_of,
 };
 pub use fax::{
-    Blank, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail, FaxMissed,
-    FaxMissedCall, FaxOrder, FaxProfile, FaxReason, FaxReceived, FaxReportForm, FaxReportSays,
-    FaxReports, FaxSaid, FaxSend, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX, SenderRule,
-    SenderRuleError, Template, TemplateError, proposed_profile, tag_of,
+    Blank, DocumentNumber, FAX_ID_DOMAIN, FaxArrived, FaxForm, FaxFormAbout, FaxFormError, FaxMail,
+    FaxMissed, FaxMissedCall, FaxOrder, FaxProfile, FaxReason, FaxReceived, FaxReportForm,
+    FaxReportSays, FaxReports, FaxSaid, FaxSend, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX,
+    SenderRule, SenderRuleError, Template, TemplateError, proposed_profile, tag_of,
 };
 pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};

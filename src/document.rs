@@ -1,5 +1,6 @@
 //! Bytes to pages and back: the one PDF a fax gateway wants, and pages of received faxes to look at. Pure.
 
+mod codes;
 mod eols;
 mod fax_pdf;
 mod head;
@@ -14,6 +15,7 @@ mod raster;
 mod seen;
 mod strips;
 mod tiff;
+mod words;
 
 use bytes::Bytes;
 use krilla::{
@@ -27,9 +29,11 @@ use serde::{Deserialize, Serialize};
 use head::PageHead;
 use layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH};
 
+pub use codes::codes;
 pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
-pub use seen::{all_pages, form_of, look, picture};
+pub use seen::{all_pages, form_of, look, picture, scan};
+pub use words::words;
 
 /// The sheet a text is faxed on. All of it is printed as given here; labels come from
 /// `crate::phrases`, in the practice's language.

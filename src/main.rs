@@ -23,6 +23,7 @@ use umstieg::{
         fax::FaxCommand,
         fax_test::FaxTestOrder,
         help,
+        parked::ParkedCommand,
     },
     config::{
         Registration, Settings, Tokens, load, not_a_key, read_registration, registration_yaml,
@@ -166,7 +167,11 @@ enum Command {
     Migrate,
     /// Open documents for the gateway that started this process, and only for it
     #[command(hide = true)]
-    Sandbox,
+    Sandbox {
+        /// The program that reads pages, and its arguments: it takes the place of this one
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        reader: Vec<OsString>,
+    },
     /// Look after members who have another identity than before
     ///
     /// The gateway pins a member's identity (what signs its devices) when it first sees it. A member
@@ -192,7 +197,7 @@ enum Command {
     /// often, with a notice in its room.
     Parked {
         #[command(subcommand)]
-        action: Parked,
+        action: ParkedCommand,
     },
 }
 
@@ -210,16 +215,6 @@ enum Kim {
     Classes,
     /// Show what the directory says about a KIM address, for example klinik@nord.kim.telematik
     Lookup { address: String },
-}
-
-#[derive(Subcommand)]
-enum Parked {
-    /// Show what is parked, with ids and reasons
-    List,
-    /// Try one again
-    Retry { id: i64 },
-    /// Give one up; the row stays as evidence
-    Drop { id: i64 },
 }
 
 /// Why a command ended early, and the exit code that says so.
@@ -253,8 +248,9 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error, language),
     };
     // Before anything else: the sandbox limits itself, and reads no settings.
-    if matches!(cli.command, Command::Sandbox) {
-        return if sandbox::serve().is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    if let Command::Sandbox { reader } = &cli.command {
+        let served = sandbox::serve_as(reader);
+        return if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
     }
     let call = Call { language: cli.lang.unwrap_or(language), file: cli.settings };
     match call.carry_out(cli.command) {
@@ -375,13 +371,13 @@ impl Call {
             Command::Kim { action: Kim::Classes } => {
                 print(&in_runtime(app::kim::classes(&settings, &key, self.language))?)?;
             }
-            Command::Parked { action: Parked::List } => {
+            Command::Parked { action: ParkedCommand::List } => {
                 print(&in_runtime(app::parked::list(&settings, &key, self.language))?)?;
             }
-            Command::Parked { action: Parked::Retry { id } } => {
+            Command::Parked { action: ParkedCommand::Retry { id } } => {
                 self.say(&in_runtime(app::parked::retry(&settings, &key, id))?)?;
             }
-            Command::Parked { action: Parked::Drop { id } } => {
+            Command::Parked { action: ParkedCommand::Drop { id } } => {
                 self.say(&in_runtime(app::parked::drop(&settings, &key, id))?)?;
             }
             Command::Identities { action: Identities::List } => {
@@ -394,7 +390,7 @@ impl Call {
             | Command::Registration { .. }
             | Command::Kim { action: Kim::Lookup { .. } }
             | Command::Fax { .. }
-            | Command::Sandbox => {}
+            | Command::Sandbox { .. } => {}
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -18,7 +18,9 @@ mod kim_results;
 mod language;
 mod letter;
 mod listing;
+mod page_reading;
 mod post;
+mod practice_number;
 mod reply;
 mod report;
 mod room_event;
@@ -40,8 +42,8 @@ pub use correspondent::{ChannelKind, Correspondent, GhostName, GhostNameError};
 pub use delivery::{Outcome, Reached, Trouble, Why};
 pub use dispatch::{Dispatch, DispatchFile, DispatchPart, Envelope};
 pub use document_sight::{
-    DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, FaxPictures, FaxShowing, MadeFile, PageTrouble,
-    SEEN_PAGES_MAX,
+    DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, FaxPictures, FaxShowing,
+    MadeFile, PageTrouble, SEEN_PAGES_MAX,
 };
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
@@ -55,7 +57,12 @@ pub use letter::{
     TransferEncoding,
 };
 pub use listing::{AddressStanding, KimEntry, KimVersion, Listing, WhyNotLarge};
+pub use page_reading::{
+    CODE_BYTES_MAX, CODES_MAX, CodeForm, GreyPage, Legibility, PageCode, PageWord, WORD_CHARS_MAX,
+    WORDS_MAX,
+};
 pub use post::{Media, NewPost, Notice, Speaker, Substance};
+pub use practice_number::{HintKind, PageHint, PracticeNumber};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};
 pub use room_event::{

@@ -12,6 +12,7 @@ mod local_time;
 mod name_phrase;
 mod page_phrase;
 mod phrase;
+mod read_phrase;
 mod receipt_standing;
 mod sending_phrase;
 mod sentences;
@@ -35,6 +36,7 @@ pub use help::{
 pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
+pub use read_phrase::{PageWords, ReadPhrase};
 pub use receipt_standing::ReceiptStanding;
 pub use sending_phrase::{HasText, SendingPhrase};
 pub use telling::{Telling, Tells};
@@ -171,7 +173,8 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/de.ftl"),
             include_str!("phrases/fax.de.ftl"),
-            include_str!("phrases/names.de.ftl")
+            include_str!("phrases/names.de.ftl"),
+            include_str!("phrases/reading.de.ftl"),
         ),
     ),
     Sentences::new(
@@ -179,7 +182,8 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/en.ftl"),
             include_str!("phrases/fax.en.ftl"),
-            include_str!("phrases/names.en.ftl")
+            include_str!("phrases/names.en.ftl"),
+            include_str!("phrases/reading.en.ftl"),
         ),
     ),
 ];
@@ -564,6 +568,7 @@ impl Phrase {
             Self::FaxSubject => plain("fax-subject"),
             Self::FaxPage => plain("fax-page"),
             Self::OfPages(said) => said.id_and_args(language),
+            Self::OfReading(said) => said.id_and_args(language),
             Self::FaxMoment { at } => {
                 // Paper is filed, and read years later: its day has the year.
                 let mut args = moment(language, *at);

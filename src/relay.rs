@@ -14,6 +14,7 @@ mod devices;
 mod directory;
 mod fax_names;
 mod fax_pages;
+mod fax_reading;
 mod fax_reports;
 mod foreign_rooms;
 mod hand_over;
@@ -60,6 +61,7 @@ pub use devices::{
 pub use directory::{Directory, LISTING_KEPT, LdapProxies, NoListing, look_up};
 pub use fax_names::{AddressBooks, name_ghosts, read_book};
 pub use fax_pages::purge_fax_mails;
+pub use fax_reading::read_pages;
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
 pub use hand_over::{hand_over, remind_of_faxes};
 pub use hearing::Hearing;
@@ -78,7 +80,7 @@ use crate::{
     matrix::Homeserver,
     model::{ChannelName, Clock, MessageId, Rng},
     rules::looking::Patience,
-    sandbox::Sandbox,
+    sandbox::{PageReader, Sandbox},
     store::{MailboxPlace, Store},
     transport::{MailServer, MailboxProtocol},
 };
@@ -113,6 +115,8 @@ pub struct Ctx {
     pub sandbox: Sandbox,
     /// What fax numbers are called.
     pub books: AddressBooks,
+    /// What reads the pages of faxes.
+    pub page_reader: PageReader,
     /// Attempts that do not count, and that still have to be given back.
     pub owed: Owed,
     /// What is tried alone.

@@ -19,6 +19,7 @@ pub mod kim_trust;
 pub mod large_mails;
 pub mod looking;
 pub mod names;
+pub mod page_text;
 pub mod posts;
 pub mod receipts;
 pub mod renaming;

@@ -7,6 +7,7 @@
 
 mod child;
 mod confine;
+mod page_reader;
 mod wire;
 
 use std::{
@@ -26,6 +27,7 @@ use tracing::{info, warn};
 
 pub use child::serve;
 pub use confine::{Confinement, MEMORY_MAX};
+pub use page_reader::{PageReader, PageUnread, serve_as};
 pub use wire::Escape;
 
 use crate::{

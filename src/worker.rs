@@ -105,7 +105,8 @@ impl Shop {
     pub async fn engine(&self) -> Result<Worker, graphile_worker::WorkerBuildError> {
         // However many answers wait for silent mail servers, everything else has as many tasks as it
         // may use.
-        let tasks = self.ctx.concurrency.max(1) * (1 + self.ctx.channels.len());
+        // One more reads pages.
+        let tasks = self.ctx.concurrency.max(1) * (1 + self.ctx.channels.len()) + 1;
         WorkerOptions::default()
             .pg_pool(self.ctx.store.pool().clone())
             .schema("graphile_worker")
@@ -277,13 +278,15 @@ impl Shop {
             return Ok(());
         }
         let _seat = match job {
-            Job::HandOver(_) | Job::LookUp(_) | Job::Decline { .. } => None,
+            // A page takes seconds to read, and holds up nothing.
+            Job::HandOver(_) | Job::LookUp(_) | Job::Decline { .. } | Job::ReadPages => None,
             _ => self.others.acquire().await.ok(),
         };
         match job {
             Job::PlaceLetters(channel) => relay::place_letters(&self.ctx, channel).await,
             Job::SendPosts(conversation) => relay::send_posts(&self.ctx, *conversation).await,
             Job::ReadRoom(room) => relay::read_room(&self.ctx, room).await,
+            Job::ReadPages => relay::read_pages(&self.ctx).await,
             Job::LookUp(conversation) => relay::look_up(&self.ctx, *conversation).await,
             Job::HandOver(conversation) => relay::hand_over(&self.ctx, *conversation).await,
             Job::Decline { user, room } => relay::decline(&self.ctx, user, room).await,
@@ -296,6 +299,8 @@ fn needs_to_have_heard(job: &Job) -> bool {
     match job {
         Job::HandOver(_) | Job::ReadRoom(_) => true,
         Job::PlaceLetters(_) | Job::SendPosts(_) | Job::LookUp(_) | Job::Decline { .. } => false,
+        // Whether it was deleted meanwhile has to be known.
+        Job::ReadPages => true,
     }
 }
 

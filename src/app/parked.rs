@@ -25,6 +25,17 @@ pub enum ParkedError {
     Write(#[from] std::fmt::Error),
 }
 
+/// What `umstieg parked` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum ParkedCommand {
+    /// Show what is parked, with ids and reasons
+    List,
+    /// Try one again
+    Retry { id: i64 },
+    /// Give one up; the row stays as evidence
+    Drop { id: i64 },
+}
+
 /// Everything parked, as a table.
 pub async fn list(
     settings: &Settings,

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::{
     address_books,
     check::{self, Finding},
-    directory, fax_door, start,
+    directory, fax_door, page_reader, start,
 };
 use crate::{
     channel::{Channel, Dialect},
@@ -38,6 +38,7 @@ pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<
     if let Some(own) = &settings.virus_scanner {
         findings.push(virus_scanner(&own.scanner).await);
     }
+    findings.extend(page_reader::probe(settings).await);
     let store = database(settings, key, &mut findings).await;
     if let Some(store) = &store {
         findings.extend(names(settings, store).await);

@@ -3,6 +3,7 @@
 
 mod caller;
 mod form;
+mod in_document;
 mod pages;
 mod proposing;
 mod reading;
@@ -20,6 +21,7 @@ pub use form::{
     FaxForm, FaxFormAbout, FaxFormError, FaxMissed, FaxReason, FaxReceived, FaxReportForm,
     FaxReportSays, FaxReports, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX,
 };
+pub use in_document::DocumentNumber;
 pub use proposing::proposed_profile;
 pub use reading::{FAX_ID_DOMAIN, FaxArrived, FaxMail, FaxMissedCall, FaxSaid, tag_of};
 pub use template::{Blank, Template, TemplateError};
@@ -61,6 +63,8 @@ pub struct FaxProfile {
     pub showing: FaxShowing,
     /// The file that says what numbers are called; nothing where the settings name none.
     pub address_book: Option<PathBuf>,
+    /// Whether the document itself names the caller.
+    pub document_number: DocumentNumber,
 }
 
 /// Whether faxes leave. A wrong number is a breach of confidence, so the default is that none does.
@@ -110,7 +114,9 @@ impl FaxProfile {
             return Err(WhyNot::SenderNotProven);
         }
         let home = (self.country, self.area.as_ref());
-        Ok(self.form.caller(letter, home, &self.number))
+        let of_mail = self.form.caller(letter, home, &self.number);
+        let (line, says) = ((self.country, &self.number), letter.document.as_ref());
+        Ok(in_document::decide(of_mail, says, self.document_number, line))
     }
 
     /// Whether the mail is from its From's domain as far as the settings ask for it. Only the topmost field
@@ -238,7 +244,7 @@ impl PartialEq for FaxProfile {
                 (profile.senders.clone(), profile.authserv_id.clone()),
                 profile.pages_max,
                 profile.mail_bytes_max,
-                profile.showing,
+                (profile.showing, profile.document_number),
                 (profile.send, profile.tagged_sender, profile.keep_days),
                 profile.address_book.clone(),
             )
@@ -305,6 +311,7 @@ mod tests {
             mail_bytes_max: 1,
             showing: FaxShowing::default(),
             address_book: None,
+            document_number: DocumentNumber::Off,
         }
     }
 

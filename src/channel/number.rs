@@ -21,6 +21,11 @@ impl Country {
         letters.parse().map(Self).map_err(|_| CountryError)
     }
 
+    /// A number as people of that country write it, if it is certain which one is meant.
+    pub fn number(self, written: &str) -> Option<FaxNumber> {
+        to_e164(written, self)
+    }
+
     /// The code that is dialled for it after the `+`, for example `49`.
     fn calling_code(self) -> Option<String> {
         let metadata = DATABASE.by_id(self.0.as_ref())?;

@@ -54,6 +54,7 @@ fn fax() -> Channel {
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
         address_book: None,
+        document_number: Default::default(),
     };
     channel("praxis@gateway.example", Dialect::Fax(profile))
 }

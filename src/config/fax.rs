@@ -10,7 +10,10 @@ use super::{
     surroundings::SettingsSurroundings,
 };
 use crate::{
-    channel::{AreaCode, Country, FaxForm, FaxProfile, FaxSend, PROFILE_BYTES_MAX, SenderRule},
+    channel::{
+        AreaCode, Country, DocumentNumber, FaxForm, FaxProfile, FaxSend, PROFILE_BYTES_MAX,
+        SenderRule,
+    },
     model::FaxNumber,
     phrases::AdminPhrase,
 };
@@ -84,6 +87,13 @@ pub(super) fn read(
         // Whether it can be read is asked whenever it is: without it faxes come and go all the same.
         false => Ok(around.resolve(text)),
     });
+    let document_number = section.text("number_in_document", |text| {
+        let row = DocumentNumber::ALL.iter().find(|(_, word)| *word == text);
+        row.map(|(setting, _)| *setting).ok_or_else(|| {
+            let words = DocumentNumber::ALL.map(|(_, word)| format!("\"{word}\""));
+            AdminPhrase::AllowedForms { names: words.join(", ") }
+        })
+    });
     let send = section.text("send", |text| FaxSend::from_word(text).ok_or_else(send_words));
     section.close();
     let country = country?;
@@ -107,6 +117,7 @@ pub(super) fn read(
         mail_bytes_max: mail_bytes_max.unwrap_or(FaxProfile::MAIL_BYTES_MAX),
         showing,
         address_book,
+        document_number: document_number.unwrap_or_default(),
         send: send.unwrap_or_default(),
     })
 }

@@ -22,5 +22,6 @@ pub(super) fn read(section: &Section<'_, '_>) -> FaxShowing {
     FaxShowing {
         pictures: pictures.unwrap_or(default.pictures),
         edge: edge.unwrap_or(default.edge),
+        is_read: section.flag("read_pages").unwrap_or(default.is_read),
     }
 }

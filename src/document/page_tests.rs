@@ -418,11 +418,46 @@ fn fax_14_an_answer_that_lies_is_not_believed() {
         damaged: damaged.to_vec(),
         is_cut: false,
         trouble: None,
+        says: None,
     };
     assert!(said(2, &[1, 2]).checked().is_some());
     for lie in [said(0, &[]), said(2, &[3]), said(2, &[0]), said(9_000_000, &[]), said(9, &[1; 21])]
     {
         assert_eq!(lie.checked(), None);
+    }
+}
+
+/// The samples were received by HylaFAX, with a number that called and one that was called. Of two, only the
+/// first has the tag in four lines.
+#[test]
+fn fax_10_a_tiff_and_a_pdf_say_which_numbers_called_and_were_called() {
+    let says =
+        |file: &[u8]| look(file).says.map(|says| (says.station, says.caller, says.name, says.line));
+    let own = |text: &str| text.to_owned();
+    let expected =
+        Some((own("+49 30 111111"), own("30111111"), own("Test Praxis"), own("030222222")));
+    for name in ["g4_standard_hylafax", "g4_fine_hylafax"] {
+        assert_eq!(says(&sample(name)), expected, "{name}");
+    }
+    assert_eq!(says(&sample("g3_2d_real")), None);
+    let pdf = |subject: &str| {
+        format!(
+            "%PDF-1.4\n1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n\
+             2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1>> endobj\n\
+             3 0 obj <</Type/Page/Parent 2 0 R/MediaBox[0 0 200 300]>> endobj\n\
+             4 0 obj <</Subject {subject}>> endobj\n\
+             trailer <</Root 1 0 R/Info 4 0 R>>\n%%EOF\n"
+        )
+    };
+    let written = pdf("(+49 30 111111\\01230111111\\012Test Praxis\\012030222222)");
+    assert_eq!(says(written.as_bytes()), expected);
+    for other in [
+        "(Befund)",
+        "()",
+        &format!("({})", "\\012".repeat(9)),
+        &format!("(\\012\\012\\012{})", "1".repeat(2000)),
+    ] {
+        assert_eq!(says(pdf(other).as_bytes()), None, "{other}");
     }
 }
 
@@ -440,4 +475,9 @@ fn fax_17_the_pictures_of_the_samples_for_a_person() {
             fs::write(Path::new(&folder).join(format!("{name}_{kind}.png")), png).unwrap();
         }
     }
+}
+
+/// A TIFF of one page: columns, rows, its only strip; and how many of both an inch has.
+pub(super) fn tiff_of(page: (u32, u32, Vec<u8>), per_inch: (u32, u32)) -> Vec<u8> {
+    Form { resolution: Some(per_inch), ..Form::default() }.write(&[page])
 }

@@ -24,6 +24,9 @@ const PER_INCH_MAX: f64 = 204.0;
 /// How far from its end the mark of a PDF's end stands: some programs write something behind it.
 const END_WITHIN: usize = 2048;
 
+/// The longest subject that is looked at: four lines take less.
+const SUBJECT_BYTES_MAX: usize = 1024;
+
 /// A PDF whose pages can be counted, also one without a table or trailer: the reader then looks for
 /// its objects (FAX-20).
 pub(super) struct PdfPages(Pdf);
@@ -40,6 +43,20 @@ impl PdfPages {
 
     pub(super) fn count(&self) -> u32 {
         u32::try_from(self.0.pages().len()).unwrap_or(u32::MAX)
+    }
+
+    /// What the document says it is about, as a reader shows it: bytes as Latin-1, or UTF-16 behind its mark
+    /// (ISO 32000-1 §7.9.2.2). At most [`SUBJECT_BYTES_MAX`] bytes of it.
+    pub(super) fn subject(&self) -> Option<String> {
+        let subject = self.0.metadata().subject.as_ref()?;
+        let bytes = subject.get(..subject.len().min(SUBJECT_BYTES_MAX))?;
+        Some(match bytes.strip_prefix(b"\xFE\xFF") {
+            Some(units) => {
+                let units = units.as_chunks().0.iter().map(|unit| u16::from_be_bytes(*unit));
+                char::decode_utf16(units).map(|c| c.unwrap_or('\u{FFFD}')).collect()
+            }
+            None => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        })
     }
 
     /// A picture of the page at this place, from 0.

@@ -36,6 +36,17 @@ impl Grey {
         all
     }
 
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// A PGM: a short head and the shades as they are, so that who reads it needs to decode nothing.
+    pub(super) fn pgm(&self) -> Vec<u8> {
+        let mut made = format!("P5\n{} {}\n255\n", self.width, self.height).into_bytes();
+        made.append(&mut self.shades());
+        made
+    }
+
     /// A PNG of sixteen shades: what is printed looks the same in them, and takes half the bytes. The
     /// same picture gives the same bytes.
     pub(super) fn png(&self) -> Result<Vec<u8>, DocumentError> {

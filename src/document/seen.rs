@@ -7,11 +7,11 @@ use super::{
     DocumentError,
     fax_pdf::PagesPdf,
     pdf_page::{self, PdfPages},
-    pixels::{PICTURE_PIXELS_MAX, picture_size},
+    pixels::{Grey, PICTURE_PIXELS_MAX, picture_size},
     strips::{self, DecodedPage},
     tiff::{self, TiffPage, TiffPages},
 };
-use crate::model::{DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, PageTrouble};
+use crate::model::{DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, PageTrouble};
 
 /// Judges by the first bytes of a file; 1 KiB of them is enough.
 pub fn form_of(file: &[u8]) -> DocumentForm {
@@ -63,11 +63,16 @@ fn is_markup(head: &[u8]) -> bool {
 /// once.
 pub fn look(file: &[u8]) -> DocumentSight {
     let form = form_of(file);
+    let mut says = None;
     let found = match form {
-        DocumentForm::Pdf => {
-            PdfPages::of(file).map(|pdf| (pdf.count(), Vec::new(), pdf_page::is_cut(file)))
+        DocumentForm::Pdf => PdfPages::of(file).map(|pdf| {
+            says = pdf.subject().and_then(|text| DocumentWords::of_lines(&text));
+            (pdf.count(), Vec::new(), pdf_page::is_cut(file))
+        }),
+        DocumentForm::Tiff => {
+            says = tiff::description(file).and_then(|text| DocumentWords::of_lines(&text));
+            look_at_tiff(file)
         }
-        DocumentForm::Tiff => look_at_tiff(file),
         DocumentForm::PostScript
         | DocumentForm::Image
         | DocumentForm::Foreign
@@ -78,12 +83,13 @@ pub fn look(file: &[u8]) -> DocumentSight {
                 damaged: Vec::new(),
                 is_cut: false,
                 trouble: None,
+                says,
             };
         }
     };
     match found {
         Ok((pages, damaged, is_cut)) => {
-            DocumentSight { form, pages, damaged, is_cut, trouble: None }
+            DocumentSight { form, pages, damaged, is_cut, trouble: None, says }
         }
         Err(trouble) => DocumentSight {
             form,
@@ -91,6 +97,7 @@ pub fn look(file: &[u8]) -> DocumentSight {
             damaged: Vec::new(),
             is_cut: false,
             trouble: Some(trouble),
+            says,
         },
     }
 }
@@ -129,10 +136,23 @@ fn whole_tiff(file: &[u8]) -> Result<(Vec<TiffPage>, bool), PageTrouble> {
 ///
 /// Errors: those of `file` 0, and [`DocumentError::Empty`] for a page that does not exist.
 pub fn picture(file: &[u8], page: u32, edge: u32) -> Result<Vec<u8>, DocumentError> {
+    grey(file, page, edge)?.png()
+}
+
+/// A page as a machine reads it best, counted from 1: a PGM with as many columns as the fax has, and as many
+/// rows per inch as columns. Errors are those of [`picture`].
+pub fn scan(file: &[u8], page: u32) -> Result<Vec<u8>, DocumentError> {
+    Ok(grey(file, page, SCAN_EDGE)?.pgm())
+}
+
+/// The long edge of an A4 page with all columns of a fax: 204 pixels per inch.
+pub(super) const SCAN_EDGE: u32 = 2_400;
+
+pub(super) fn grey(file: &[u8], page: u32, edge: u32) -> Result<Grey, DocumentError> {
     let at = usize::try_from(page).ok().and_then(|page| page.checked_sub(1));
     let at = at.ok_or(DocumentError::Empty)?;
     match form_of(file) {
-        DocumentForm::Pdf => PdfPages::of(file).map_err(unreadable)?.picture(at, edge)?.png(),
+        DocumentForm::Pdf => PdfPages::of(file).map_err(unreadable)?.picture(at, edge),
         DocumentForm::Tiff => {
             let (pages, _) = whole_tiff(file).map_err(unreadable)?;
             let page = pages.get(at).ok_or(DocumentError::Empty)?;
@@ -143,7 +163,7 @@ pub fn picture(file: &[u8], page: u32, edge: u32) -> Result<Vec<u8>, DocumentErr
             if u64::from(width) * u64::from(height) > PICTURE_PIXELS_MAX {
                 return Err(DocumentError::ImageTooLarge { index: 0 });
             }
-            raster.picture(width, height).png()
+            Ok(raster.picture(width, height))
         }
         _ => Err(DocumentError::FileType { index: 0 }),
     }

@@ -96,6 +96,22 @@ pub(super) fn pages(file: &[u8]) -> Result<TiffPages, PageTrouble> {
     Ok(TiffPages { pages: in_order(pages), is_cut })
 }
 
+/// What the first page says of itself (`ImageDescription`), as Latin-1, at most [`DESCRIPTION_BYTES_MAX`]
+/// bytes of it (FAX-10).
+pub(super) fn description(file: &[u8]) -> Option<String> {
+    let tags = Tags { file, is_big_endian: file.starts_with(b"MM") };
+    let directory = PageDirectory::at(&tags, tags.long(4)?)?;
+    let (entry, kind) = directory.entry(IMAGE_DESCRIPTION)?;
+    let count = tags.long(entry + 4)?;
+    let at = if count <= 4 { entry + 8 } else { tags.long(entry + 8)? };
+    let end = at.checked_add(count.min(DESCRIPTION_BYTES_MAX))?.min(file.len());
+    let bytes = file.get(at..end).filter(|_| kind == 2)?;
+    Some(bytes.iter().map(|byte| char::from(*byte)).collect())
+}
+
+/// The longest description that is looked at: four lines take less.
+const DESCRIPTION_BYTES_MAX: usize = 1024;
+
 /// A writer may link pages in another order than theirs; they say their numbers then. Where two say
 /// the same, the numbers mean nothing.
 fn in_order<P>(mut pages: Vec<(Option<u32>, P)>) -> Vec<P> {
@@ -112,6 +128,7 @@ const BITS_PER_SAMPLE: u16 = 258;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const FILL_ORDER: u16 = 266;
+const IMAGE_DESCRIPTION: u16 = 270;
 const STRIP_OFFSETS: u16 = 273;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;

@@ -127,6 +127,7 @@ pub fn parse_skeleton(skeleton: &Skeleton<'_>) -> Letter {
         receipt: receipt_wish(&block),
         extension_fields: extension_fields(&block),
         origin_checks: origin_checks(&block),
+        document: None,
         defects: defects.into_iter().collect(),
     }
 }

@@ -36,6 +36,8 @@ pub struct DocumentSight {
     pub is_cut: bool,
     /// Why no page can be shown.
     pub trouble: Option<PageTrouble>,
+    /// What the document says of the call that brought it.
+    pub says: Option<DocumentWords>,
 }
 
 impl DocumentSight {
@@ -47,8 +49,58 @@ impl DocumentSight {
         let is_sane = (self.pages > 0) == is_shown
             && usize::try_from(self.pages).is_ok_and(|pages| pages <= SEEN_PAGES_MAX)
             && self.damaged.len() <= DAMAGED_NAMED_MAX
-            && self.damaged.iter().all(|page| (1..=self.pages).contains(page));
+            && self.damaged.iter().all(|page| (1..=self.pages).contains(page))
+            && self.says.as_ref().is_none_or(DocumentWords::is_sane);
         is_sane.then_some(self)
+    }
+}
+
+/// What a document says of the call that brought it: HylaFAX writes four lines into tag 270 of a TIFF
+/// (`ImageDescription`) and into the subject of a PDF (FAX-10). What is not known is empty.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentWords {
+    /// The id of the sending machine (TSI), as its owner typed it.
+    pub station: String,
+    /// The number that called, as the telephone network says.
+    pub caller: String,
+    pub name: String,
+    /// The number that was called (DNIS).
+    pub line: String,
+}
+
+impl DocumentWords {
+    /// The longest of the four, in characters: a station id has twenty, names are longer.
+    const CHARS_MAX: usize = 64;
+
+    /// Nothing if it is not four lines: then it is something else, which many programs write there.
+    pub fn of_lines(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches('\0');
+        let lines: Vec<String> = text
+            .split('\n')
+            .map(|line| line.trim().chars().filter(|c| !c.is_control()).collect())
+            .collect();
+        let [station, caller, name, line] = <[String; 4]>::try_from(lines).ok()?;
+        let words = Self { station, caller, name, line };
+        words.is_sane().then_some(words)
+    }
+
+    /// The number that was called, if it is one.
+    pub fn called(&self) -> Option<&str> {
+        let is_number = (2..=20).contains(&self.line.len())
+            && self.line.bytes().all(|byte| byte.is_ascii_digit() || byte == b'+');
+        is_number.then_some(self.line.as_str())
+    }
+
+    fn is_sane(&self) -> bool {
+        [&self.station, &self.caller, &self.name, &self.line].into_iter().all(|text| {
+            text.chars().count() <= Self::CHARS_MAX && !text.chars().any(char::is_control)
+        })
+    }
+}
+
+impl std::fmt::Debug for DocumentWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DocumentWords")
     }
 }
 
@@ -140,11 +192,13 @@ pub struct FaxShowing {
     pub pictures: FaxPictures,
     /// The long edge of a picture, in pixels.
     pub edge: u32,
+    /// Whether a machine reads them as well.
+    pub is_read: bool,
 }
 
 impl Default for FaxShowing {
     /// 150 pixels per inch of an A4 page: text of 10 points can be read, and a picture has about 100 KB.
     fn default() -> Self {
-        Self { pictures: FaxPictures::default(), edge: 1754 }
+        Self { pictures: FaxPictures::default(), edge: 1754, is_read: false }
     }
 }

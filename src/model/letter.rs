@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use time::OffsetDateTime;
 
-use super::{MailAddress, MessageId, Report};
+use super::{DocumentWords, MailAddress, MessageId, Report};
 
 /// A mail or fax as `crate::mail::parse` read it. Made from hostile bytes: every text is decoded,
 /// free of control characters (line ends and tabs in bodies excepted) and of bounded length.
@@ -41,6 +41,8 @@ pub struct Letter {
     /// What mail servers on the way say that they checked (RFC 8601), the last server's first. At most
     /// twenty, and anybody can write one.
     pub origin_checks: Vec<OriginCheck>,
+    /// What the document of a fax says of the call that brought it. A mail says nothing of it.
+    pub document: Option<DocumentWords>,
     /// What could not be read, so that a person looks at the original.
     pub defects: Vec<Defect>,
 }

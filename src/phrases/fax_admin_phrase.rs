@@ -22,6 +22,13 @@ sentences! {
         FaxOriginUnchecked = "fax-origin-unchecked",
         GiveAuthservId = "give-authserv-id",
 
+        // What reads pages.
+        TriedPageReader = "tried-page-reader",
+        PageReaderReady = "page-reader-ready",
+        PageReaderAway = "page-reader-away",
+        PageReaderLacks { models: String } = "page-reader-lacks",
+        InstallPageReader = "install-page-reader",
+
         // A test page.
         FaxTestPage = "fax-test-page",
         FaxTestTaken { number: String } = "fax-test-taken",

@@ -59,6 +59,8 @@ sentences! {
         Cut = "fax-cut",
         /// The gateway names another number of pages than came (FAX-6).
         PagesDiffer { declared: u64, pages: u64 } = "fax-pages-differ",
+        /// Which of our numbers was called, as the document says (FAX-10).
+        Called { line: QuotedName } = "fax-called",
         /// There are fewer pictures than pages.
         SomePictures { shown: u64, pages: u64 } = "fax-some-pictures",
         /// These pages are only in the file.
@@ -87,7 +89,8 @@ sentences! {
 impl PagePhrase {
     pub(super) fn substance(&self) -> Substance {
         match self {
-            Self::NotShown { .. }
+            Self::Called { .. }
+            | Self::NotShown { .. }
             | Self::Broken { .. }
             | Self::TooLarge { .. }
             | Self::PostScript { .. }

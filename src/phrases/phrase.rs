@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReceiptStanding, SendingPhrase,
-    Trouble,
+    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase, ReceiptStanding,
+    SendingPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -511,6 +511,8 @@ pub enum Phrase {
     },
     /// About the pages of a fax that came.
     OfPages(PagePhrase),
+    /// About what a machine read on a fax that came.
+    OfReading(ReadPhrase),
 
     // The table of `umstieg check`.
     CheckHeading,
@@ -562,6 +564,7 @@ impl Phrase {
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),
             Self::OfPages(said) => said.substance(),
+            Self::OfReading(said) => said.substance(),
             _ => Substance::Word,
         }
     }

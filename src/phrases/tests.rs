@@ -257,6 +257,7 @@ fn one_of_each() -> Vec<Phrase> {
     );
     phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
     phrases.extend(PagePhrase::one_of_each().into_iter().map(Phrase::OfPages));
+    phrases.extend(ReadPhrase::one_of_each().into_iter().map(Phrase::OfReading));
     phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
     phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));

@@ -18,10 +18,12 @@ use super::{
     stored_mail::{self, Read},
 };
 use crate::{
-    channel::Dialect,
+    channel::{Dialect, DocumentNumber},
     document::SOURCE_BYTES_MAX,
     matrix::Upload,
-    model::{Attachment, DocumentForm, FaxShowing, LetterId, MadeFile, Media, NewPost},
+    model::{
+        Attachment, DocumentForm, DocumentWords, FaxShowing, LetterId, MadeFile, Media, NewPost,
+    },
     phrases::{CameAt, PageNumbers, PagePhrase, Phrase, Phrases, QuotedName},
     rules::{
         fax_pages::{self, FaxNote, FaxView, FileSeen, MadePost, PageOfFile},
@@ -65,6 +67,10 @@ pub(super) struct ShownFax {
     /// The places of the files that are held back (FAX-12).
     pub(super) held: Vec<usize>,
     said: String,
+    /// What the document says of the call that brought it (FAX-10).
+    pub(super) document: Option<DocumentWords>,
+    /// How many pages can be looked at.
+    pub(super) pages: u32,
 }
 
 impl ShownFax {
@@ -106,12 +112,37 @@ pub(super) async fn of_letter(
     if view.pages > 0 {
         said.push(PagePhrase::Seen { pages: view.pages.into(), at: CameAt(came) });
     }
+    let document = document_of(&seen);
+    let called = document.as_ref().and_then(DocumentWords::called).filter(|_| names_line(line));
+    said.extend(called.map(|line| PagePhrase::Called { line: QuotedName(line.to_owned()) }));
     said.extend(view.notes.iter().map(|note| looked_at.phrase(note, view.pages)));
     if !without.is_empty() {
         said.push(PagePhrase::NoPicture { pages: PageNumbers(without) });
     }
     let said: Vec<String> = said.into_iter().map(|phrase| looked_at.say(phrase)).collect();
-    Ok(ShownFax { made, quiet: view.quiet, held: view.held, said: said.join("\n") })
+    let said = said.join("\n");
+    Ok(ShownFax { made, quiet: view.quiet, held: view.held, said, document, pages: view.pages })
+}
+
+/// What the first of these files that says anything says of the call.
+fn document_of(seen: &[FileSeen]) -> Option<DocumentWords> {
+    seen.iter().find_map(|file| match file {
+        FileSeen::Looked(sight) => sight.says.clone(),
+        _ => None,
+    })
+}
+
+/// Whether the room is told which number was called.
+fn names_line(line: &Line) -> bool {
+    match &line.channel.dialect {
+        Dialect::Fax(profile) => profile.document_number != DocumentNumber::Off,
+        Dialect::Kim(_) => false,
+    }
+}
+
+/// Whether a machine reads the faxes of this channel.
+pub(super) fn is_read(line: &Line) -> bool {
+    showing(line).is_some_and(|showing| showing.is_read)
 }
 
 /// How faxes are shown on this channel; nothing if it brings none.

@@ -126,7 +126,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProg
     if stored.attempts > ctx.attempts_max {
         return parked(INTERRUPTED).await;
     }
-    let read = match stored_mail::read(ctx, id).await {
+    let mut read = match stored_mail::read(ctx, id).await {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(PlaceProgress::Decided),
         Err(Unread::Store(error)) => return Err(error),
@@ -152,6 +152,7 @@ async fn place(ctx: &Ctx, line: &Line, stored: StoredLetter) -> Result<PlaceProg
         Err(LookStop::Store(error)) => return Err(error),
         Err(LookStop::Unopened) => return Ok(PlaceProgress::Waits),
     };
+    read.letter.document = fax.document.clone();
     place_read(ctx, line, stored, JudgedLetter { read, scan, fax }).await?;
     Ok(PlaceProgress::Decided)
 }
@@ -411,6 +412,7 @@ async fn place_letter(
             ReceiptOffer::Nothing | ReceiptOffer::CannotSend => None,
         },
         posts: &[],
+        is_read: fax.pages > 0 && fax_pages::is_read(line),
         // The mailbox holds what the sender really sent.
         stays: doubt.is_some()
             || results.say_undecrypted()

@@ -213,6 +213,12 @@ async fn send_post(
     if post.until.is_some_and(|until| until <= ctx.clock.now()) {
         return Ok(ctx.store.post_is_late(post.id).await?);
     }
+    // Whoever deleted a fax does not want to read it again.
+    if let Some(letter) = post.letter.filter(|_| posts::is_reading(&post.txn_id))
+        && ctx.store.reading_came_too_late(letter).await?
+    {
+        return Ok(ctx.store.post_is_late(post.id).await?);
+    }
     let speaker = match post.speaker {
         Speaker::Ghost => portal.ghost.as_ref(),
         Speaker::Bot => ctx.homeserver.bot(),

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     fn sight(form: DocumentForm, pages: u32) -> DocumentSight {
-        DocumentSight { form, pages, damaged: Vec::new(), is_cut: false, trouble: None }
+        DocumentSight { form, pages, damaged: Vec::new(), is_cut: false, trouble: None, says: None }
     }
 
     fn pdf(pages: u32) -> FileSeen {

@@ -146,6 +146,29 @@ pub fn notice_to(text: &str, event_id: &str) -> Value {
     })
 }
 
+/// The place of what a machine read among the posts of a letter. Files and sentences have lower ones, and
+/// what is made of a file higher ones.
+const READING_PLACE: i64 = 999_998;
+
+/// The name of what is said of a fax that a machine read, from the name of one of the fax's posts.
+pub fn reading_name(txn_id: &str) -> String {
+    format!("{}p{READING_PLACE}", name_of(txn_id))
+}
+
+/// Whether a post has that name.
+pub fn is_reading(txn_id: &str) -> bool {
+    reading_name(txn_id) == txn_id
+}
+
+/// What a machine read on a fax, beside the fax. It mentions nobody, whatever stands on the page.
+pub fn reading_of(text: &str, event_id: &str) -> Value {
+    let mut content = notice_to(text, event_id);
+    if let Value::Object(map) = &mut content {
+        map.insert("m.mentions".to_owned(), json!({}));
+    }
+    content
+}
+
 /// A notice for one member, who is mentioned.
 pub fn notice_for(text: &str, user_id: &str) -> Value {
     json!({ "msgtype": "m.notice", "body": text, "m.mentions": { "user_ids": [user_id] } })

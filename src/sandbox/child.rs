@@ -74,6 +74,11 @@ fn work(
             document::picture(one()?, *page, *edge).map(of_one_file)
         }
         Task::AllPages { .. } => document::all_pages(one()?).map(of_one_file),
+        Task::Scan { page, .. } => document::scan(one()?, *page).map(of_one_file),
+        Task::Codes { page, .. } => {
+            let codes = document::codes(one()?, *page)?;
+            serde_json::to_vec(&codes).map(of_one_file).map_err(|_| DocumentError::NotWritten)
+        }
         Task::Escape => Ok(ChildDone::Escaped(escapes())),
     }
 }

@@ -27,7 +27,7 @@ pub enum Confinement {
 
 /// The system calls of a child that computes and talks to its parent. The kernel refuses everything
 /// else: files, network, processes, other processes' memory.
-const SYSTEM_CALLS: [libc::c_long; 24] = [
+pub(super) const SYSTEM_CALLS: [libc::c_long; 24] = [
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_write,

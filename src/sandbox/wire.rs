@@ -49,6 +49,18 @@ pub(super) enum Task {
         file: [usize; 1],
         bytes_max: usize,
     },
+    /// A page in shades of grey, for a machine that reads.
+    Scan {
+        file: [usize; 1],
+        page: u32,
+        bytes_max: usize,
+    },
+    /// The barcodes of a page, as JSON.
+    Codes {
+        file: [usize; 1],
+        page: u32,
+        bytes_max: usize,
+    },
     /// Tries what a document must not be able to do.
     Escape,
 }
@@ -57,7 +69,11 @@ impl Task {
     fn files(&self) -> &[usize] {
         match self {
             Self::Fax { files, .. } => files,
-            Self::Look { file } | Self::Picture { file, .. } | Self::AllPages { file, .. } => file,
+            Self::Look { file }
+            | Self::Picture { file, .. }
+            | Self::AllPages { file, .. }
+            | Self::Scan { file, .. }
+            | Self::Codes { file, .. } => file,
             Self::Escape => &[],
         }
     }
@@ -66,7 +82,9 @@ impl Task {
         match self {
             Self::Fax { bytes_max, .. }
             | Self::Picture { bytes_max, .. }
-            | Self::AllPages { bytes_max, .. } => *bytes_max,
+            | Self::AllPages { bytes_max, .. }
+            | Self::Scan { bytes_max, .. }
+            | Self::Codes { bytes_max, .. } => *bytes_max,
             Self::Look { .. } | Self::Escape => 0,
         }
     }

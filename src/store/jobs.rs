@@ -31,6 +31,8 @@ pub enum Job {
     HandOver(ConversationId),
     /// The correspondent of this conversation was never looked up in the directory.
     LookUp(ConversationId),
+    /// Faxes that are in their rooms wait to be read, one after the other.
+    ReadPages,
     /// A user of ours is invited to a room that is no portal.
     Decline { user: String, room: String },
 }
@@ -47,6 +49,7 @@ impl Job {
             Self::ReadRoom(_) => "read_room",
             Self::HandOver(_) => "hand_over",
             Self::LookUp(_) => "look_up",
+            Self::ReadPages => "read_pages",
             Self::Decline { .. } => "decline",
         }
     }
@@ -61,6 +64,7 @@ impl Job {
             | Self::HandOver(conversation)
             | Self::LookUp(conversation) => format!("{word} {conversation}"),
             Self::ReadRoom(room) => format!("{word} {room}"),
+            Self::ReadPages => word.to_owned(),
             Self::Decline { user, room } => format!("{word} {user} {room}"),
         }
     }
@@ -89,6 +93,27 @@ async fn waiting_dispatches(
         at + COLLECT_MAX,
     )
     .fetch_all(connection)
+    .await
+}
+
+/// Whether a fax that is in its room waits to be read, and is due.
+async fn fax_waits_to_be_read(
+    connection: &mut PgConnection,
+    at: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (
+             select 1
+             from page_readings as reading
+             join letters as letter on letter.id = reading.letter_id
+             where reading.state = 'waiting'
+               and letter.state = 'posted'
+               and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
+         ) as "is_waiting!""#,
+        at,
+        at + WAIT_MAX,
+    )
+    .fetch_one(connection)
     .await
 }
 
@@ -181,6 +206,7 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         let dispatches = waiting_dispatches(&mut transaction, at).await?;
+        let faxes = fax_waits_to_be_read(&mut transaction, at).await?;
 
         let jobs = channels
             .iter()
@@ -188,7 +214,8 @@ impl Store {
             .map(Job::PlaceLetters)
             .chain(posts.into_iter().chain(portals).map(|id| Job::SendPosts(ConversationId(id))))
             .chain(rooms.into_iter().map(Job::ReadRoom))
-            .chain(dispatches.into_iter().map(|id| Job::HandOver(ConversationId(id))));
+            .chain(dispatches.into_iter().map(|id| Job::HandOver(ConversationId(id))))
+            .chain(faxes.then_some(Job::ReadPages));
         for job in jobs {
             if !is_queued(&mut transaction, &job).await? {
                 add(&mut transaction, &job, None).await?;

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{
     Damaged, Job, Moment, Store, StoreError, conversations::Sighting,
-    correspondents::open_conversation, jobs, kept_back::CardWait, parked, parked::ParkedKind,
-    seal::Purpose,
+    correspondents::open_conversation, jobs, kept_back::CardWait, page_readings, parked,
+    parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
     ChannelName, ConversationId, Correspondent, KeptBack, LetterId, LetterState, MadeFile,
@@ -88,6 +88,8 @@ pub struct Placing<'a> {
     /// The Dienstkennung of the receipt that a person may send for it.
     pub receipt_as: Option<&'a ServiceId>,
     pub posts: &'a [NewPost],
+    /// Whether a machine reads its pages, once it is in its room.
+    pub is_read: bool,
     /// Whether its mail is never deleted from the mailbox.
     pub stays: bool,
     /// What is not said of it, and why. If it is withheld, the first post alone is said.
@@ -364,6 +366,9 @@ impl Store {
             wait.note(&mut transaction).await?;
         }
         placing.note_absence(&mut transaction, conversation).await?;
+        if placing.is_read {
+            page_readings::wait(&mut transaction, placing.letter).await?;
+        }
         let sighting = Sighting { conversation, at: placing.at };
         if let Some(own) = placing.message_id {
             sighting.of_bearer(&mut transaction, own, &format!("l{}", placing.letter)).await?;

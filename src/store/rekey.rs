@@ -28,6 +28,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "letters", column: "raw", purpose: Purpose::LetterRaw },
     SealedColumn { table: "letter_pieces", column: "piece", purpose: Purpose::LetterPiece },
     SealedColumn { table: "letters", column: "envelope", purpose: Purpose::LetterEnvelope },
+    SealedColumn { table: "page_hints", column: "number", purpose: Purpose::PageHint },
     SealedColumn { table: "posts", column: "content", purpose: Purpose::PostContent },
     SealedColumn { table: "posts", column: "media", purpose: Purpose::PostMedia },
     SealedColumn { table: "room_events", column: "event", purpose: Purpose::RoomEvent },

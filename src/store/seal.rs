@@ -36,6 +36,8 @@ pub enum Purpose {
     LetterPiece,
     /// What a fax server said of a mail beside it.
     LetterEnvelope,
+    /// A number that a machine read on a page of a fax.
+    PageHint,
     /// What a post says.
     PostContent,
     /// Where the file of a post lies, with the key to it.
@@ -62,6 +64,7 @@ impl Purpose {
             Self::LetterRaw => "letter raw",
             Self::LetterPiece => "letter piece",
             Self::LetterEnvelope => "letter envelope",
+            Self::PageHint => "page hint",
             Self::PostContent => "post content",
             Self::PostMedia => "post media",
             Self::RoomEvent => "room event",

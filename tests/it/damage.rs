@@ -295,6 +295,7 @@ async fn every_step_in_the_database_is_one_that_the_types_allow() {
                         caller_doubt: None,
                         receipt_as: None,
                         posts: std::slice::from_ref(&post),
+                        is_read: false,
                         stays: false,
                         kept_back: None,
                         again_at: None,

@@ -28,7 +28,7 @@ fn tiff(name: &str) -> Vec<u8> {
 }
 
 /// A mail as HylaFAX writes it, with files of these names, types and bytes.
-fn fax(number: &str, words: &str, files: &[(&str, &str, &[u8])]) -> String {
+pub(crate) fn fax(number: &str, words: &str, files: &[(&str, &str, &[u8])]) -> String {
     let mut mail = format!(
         "From: Fax <gateway@fax.example>\nSubject: Neues Fax von {number}\n\
          Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
@@ -142,6 +142,8 @@ fn fax_14_a_fax_of_fifty_pages_takes_less_than_64_mib_in_the_child() {
         json!({ "Look": { "file": [length] } }),
         json!({ "Picture": { "file": [length], "page": 50, "edge": 1754, "bytes_max": 9_000_000 } }),
         json!({ "AllPages": { "file": [length], "bytes_max": 50_000_000 } }),
+        json!({ "Scan": { "file": [length], "page": 50, "bytes_max": 25_000_000 } }),
+        json!({ "Codes": { "file": [length], "page": 50, "bytes_max": 300_000 } }),
     ] {
         let task = task.to_string();
         to.write_all(&u32::try_from(task.len()).unwrap().to_be_bytes()).unwrap();

@@ -48,6 +48,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         mail_bytes_max: FaxProfile::MAIL_BYTES_MAX,
         showing: Default::default(),
         address_book: None,
+        document_number: Default::default(),
     };
     Channel {
         name: ChannelName::new("fax").unwrap(),

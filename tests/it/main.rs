@@ -37,6 +37,7 @@ mod fax_door;
 mod fax_names;
 mod fax_pages;
 mod fax_paper;
+mod fax_reading;
 mod fax_real;
 mod fax_reports;
 mod faxes_read;

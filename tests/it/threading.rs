@@ -191,6 +191,7 @@ impl Mailroom {
             caller_doubt: None,
             receipt_as: None,
             posts: &[],
+            is_read: false,
             stays: false,
             kept_back: None,
             again_at: None,

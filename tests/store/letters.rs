@@ -128,6 +128,7 @@ async fn a_letter_has_its_place_with_all_that_belongs_to_it_or_not_at_all() {
         ancestors: &named,
         posts: &posts,
         again_at: Some(after(60)),
+        is_read: false,
         stays: true,
         ..placing(letter, &kim, &erik)
     };

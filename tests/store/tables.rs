@@ -428,6 +428,7 @@ pub(crate) fn placing<'a>(
         caller_doubt: None,
         receipt_as: None,
         posts: &[],
+        is_read: false,
         stays: false,
         kept_back: None,
         again_at: None,

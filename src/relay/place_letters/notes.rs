@@ -53,6 +53,7 @@ pub(super) async fn take(
         // Whoever answers the note goes on in its thread.
         message_id: note.letter.message_id.as_ref(),
         note: Some(words),
+        is_read: false,
         stays: false,
         ..of_a_notice(stored.id, &channel.name, correspondent, Some(note.conversation), now)
     };

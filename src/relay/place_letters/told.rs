@@ -33,6 +33,7 @@ pub(super) fn of_a_notice<'a>(
         caller_doubt: None,
         receipt_as: None,
         posts: &[],
+        is_read: false,
         stays: true,
         kept_back: None,
         again_at: None,
