@@ -294,8 +294,18 @@ pub(super) fn check_dialable(number: &FaxNumber, countries: &[Country]) -> Resul
     if matches!(number.number_type(&DATABASE), Type::PremiumRate | Type::SharedCost) {
         return Err(WhyNot::PremiumNumber);
     }
-    let is_allowed = countries.iter().any(|country| number.country().id() == Some(country.0));
+    let is_allowed = countries.iter().any(|country| is_of(&number, *country));
     if is_allowed { Ok(()) } else { Err(WhyNot::OtherCountry) }
+}
+
+/// Whether a number is one of that country. Italy and the Vatican share a code and a network, and the plan does
+/// not tell which of them a number is of.
+fn is_of(number: &PhoneNumber, country: Country) -> bool {
+    let code = country.calling_code();
+    match number.country().id() {
+        Some(id) => id == country.0,
+        None => number.country().code() == 39 && code.as_deref() == Some("39"),
+    }
 }
 
 /// As dialled within `country`; in the `00` form if the number is abroad.
@@ -304,7 +314,7 @@ pub(super) fn check_dialable(number: &FaxNumber, countries: &[Country]) -> Resul
 /// has no pattern of groups for, and the gateway would dial another number.
 pub(super) fn national(number: &FaxNumber, country: Country) -> String {
     let parsed = phonenumber::parse(None, number.as_str());
-    let home = parsed.ok().filter(|parsed| parsed.country().id() == Some(country.0));
+    let home = parsed.ok().filter(|parsed| is_of(parsed, country));
     match home {
         Some(home) => {
             let prefix = home.metadata(&DATABASE).and_then(|metadata| metadata.national_prefix());
@@ -532,6 +542,29 @@ mod tests {
             "+5550123",
         ] {
             check(other, None);
+        }
+    }
+
+    #[test]
+    fn fax_8_a_country_that_shares_its_code_dials_its_own_numbers() {
+        for (country, number, dialled) in [
+            ("IT", "+390612345678", "0612345678"),
+            ("IT", "+390236714000", "0236714000"),
+            ("VA", "+390669812345", "0669812345"),
+            ("US", "+12125550123", "12125550123"),
+            ("CA", "+14165550123", "14165550123"),
+            ("KZ", "+77172701234", "87172701234"),
+        ] {
+            let (country, number) =
+                (Country::new(country).unwrap(), FaxNumber::new(number).unwrap());
+            let parsed = phonenumber::parse(None, number.as_str()).unwrap();
+            let seen = (check_dialable(&number, &[country]), national(&number, country));
+            assert_eq!(
+                seen,
+                (Ok(()), dialled.to_owned()),
+                "{country:?} {number:?} {:?}",
+                parsed.country().id()
+            );
         }
     }
 

@@ -160,6 +160,18 @@ pub static COMMANDS: [CommandRow; 11] = [
 ];
 
 impl CommandRow {
+    /// Whether nothing may be said behind it, because what it does cannot be taken back: words behind it may
+    /// mean the opposite.
+    pub fn stands_alone(&self) -> bool {
+        matches!(
+            self.command,
+            RoomCommand::SendFax
+                | RoomCommand::Receipt
+                | RoomCommand::Release
+                | RoomCommand::Confirm
+        )
+    }
+
     /// The row whose command has this name in one of the languages; the name in lower case.
     pub fn named(name: &str) -> Option<&'static Self> {
         let mut rows = COMMANDS.iter();

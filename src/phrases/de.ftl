@@ -161,6 +161,7 @@ fax-nothing-to-send = Hier wartet kein Fax auf eine Bestätigung. Bitte beantwor
 fax-send-answers-preview = Es ist nicht zu erkennen, welches Fax gemeint ist; abgeschickt ist nichts. Bitte schreiben Sie !faxen als Antwort auf die Vorschau oder auf die Nachricht.
 fax-preview-is-old = Das Fax ist nicht abgeschickt worden, denn diese Vorschau gilt nicht mehr: Inzwischen wurde etwas geändert. Bitte prüfen Sie die neue Vorschau und bestätigen Sie diese mit ✅ oder !faxen.
 fax-preview-follows = Das Fax ist noch nicht bestätigt, denn seine Vorschau stand noch nicht im Raum. Muss es bestätigt werden, kommt sie gleich; bitte bestätigen Sie sie dann mit ✅ oder !faxen.
+fax-being-rewritten = Das Fax ist noch nicht bestätigt, denn seine Nachricht wird gerade neu gefasst. Ändert sich dadurch das Fax, kommt gleich eine neue Vorschau. Bitte bestätigen Sie danach die neueste mit ✅ oder !faxen.
 fax-has-left = Dieses Fax ist schon an den Fax-Dienst übergeben; es geht nicht noch einmal hinaus. Soll es noch einmal hinaus, schicken Sie die Nachricht bitte neu.
 fax-send-failed = Dieses Fax ist gescheitert, oder es ist unklar, ob es ankam; was zu tun ist, steht an der Nachricht. Soll es noch einmal versucht werden, schreiben Sie bitte !erneut.
 fax-send-withdrawn = Dieses Fax wurde zurückgezogen und geht nicht hinaus. Soll es doch hinaus, schicken Sie die Nachricht bitte neu.

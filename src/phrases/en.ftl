@@ -161,6 +161,7 @@ fax-nothing-to-send = No fax waits to be confirmed here. Please reply !fax to th
 fax-send-answers-preview = It is not clear which fax is meant; nothing was sent. Please write !fax as a reply to the preview or to the message.
 fax-preview-is-old = The fax was not sent, because this preview is no longer true: something was changed since. Please check the new preview and confirm that one with ✅ or !fax.
 fax-preview-follows = The fax is not confirmed yet, because its preview was not in the room. If it has to be confirmed, the preview comes in a moment; please confirm it then with ✅ or !fax.
+fax-being-rewritten = The fax is not confirmed yet, because its message is being written anew. If the fax changes, a new preview comes in a moment. Please confirm the newest one then with ✅ or !fax.
 fax-has-left = This fax was handed over to the fax service before; it does not leave once more. If it shall, please send the message anew.
 fax-send-failed = This fax failed, or it is unclear whether it arrived; what to do stands at the message. To try it once more, please write !retry.
 fax-send-withdrawn = This fax was withdrawn and does not leave. If it shall leave after all, please send the message anew.

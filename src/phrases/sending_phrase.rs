@@ -46,6 +46,7 @@ sentences! {
         PreviewIsOld = "fax-preview-is-old",
         /// The preview was not in the room when the command was written, or there is none.
         PreviewFollows = "fax-preview-follows",
+        BeingRewritten = "fax-being-rewritten",
         HasLeft = "fax-has-left",
         /// It failed, or is unclear.
         SendFailed = "fax-send-failed",

@@ -70,7 +70,19 @@ pub fn asked(words: &Words) -> Option<Asked> {
     // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
     // command.
     let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
+    // "!faxen nicht" is no order to fax.
+    if is_direct && !is_polite_at_most(behind) && row.stands_alone() {
+        return unknown();
+    }
     (is_direct || is_alone).then_some(Asked::Known { command: row, person, name })
+}
+
+/// Whether words say no more than a polite person adds.
+fn is_polite_at_most(words: &str) -> bool {
+    let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words
+        .map(str::to_lowercase)
+        .all(|word| ["bitte", "danke", "jetzt", "please", "thanks", "now"].contains(&word.as_str()))
 }
 
 /// The prefix for the forms of it that East Asian keyboards write.

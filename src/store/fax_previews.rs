@@ -50,6 +50,8 @@ pub enum FaxConfirmation {
     Old,
     /// The preview was not in the room yet.
     NotShown,
+    /// The message is being written anew: what follows from it may be the fax that was shown, or another.
+    Rewritten,
     Left,
     /// It failed, or is unclear: `!erneut` decides.
     Failed,

@@ -474,7 +474,7 @@ async fn fax_25_each_confirmation_has_an_answer_of_its_own() {
     room.echo().await;
     let first = format!("${}", room.names().await[0].1);
     room.edit(1).await;
-    assert_eq!(confirm(&mut room, &first).await, FaxConfirmation::NotShown, "it is written anew");
+    assert_eq!(confirm(&mut room, &first).await, FaxConfirmation::Rewritten);
     room.attempt(None, Ends::Accepted).await;
     room.echo().await;
     assert_eq!(confirm(&mut room, &first).await, FaxConfirmation::Old);
@@ -551,4 +551,28 @@ async fn fax_25_a_room_is_reminded_once() {
     room.attempt(None, Ends::Accepted).await;
     assert_eq!(store.unconfirmed_faxes(after(9), 10).await.unwrap().len(), 1);
     assert_eq!(room.state().await, "previewed");
+}
+
+/// A person answers a preview while its message waits to be written anew. Where the edit changes nothing on paper
+/// no preview follows, and none is promised: the one that stands there can be confirmed afterwards.
+#[tokio::test]
+async fn fax_25_no_preview_is_promised_where_none_follows() {
+    let tables = StoreTables::new().await;
+    let mut room = FaxRoom::new(&tables).await;
+    room.attempt(None, Ends::Accepted).await;
+    room.echo().await;
+    let first = format!("${}", room.names().await[0].1);
+    room.edit(0).await;
+    let event = room.tell("m.room.message", json!({ "body": "!faxen" }), ANNA).await;
+    let mut step = room.step(&event).await;
+    let said = step.confirm_fax(room.conversation, &first, (&event, ANNA)).await.unwrap();
+    step.commit().await.unwrap();
+    assert_eq!(said, FaxConfirmation::Rewritten);
+    room.attempt(None, Ends::Accepted).await;
+    assert_eq!((room.state().await.as_str(), room.names().await.len()), ("previewed", 1));
+    let event = room.tell("m.room.message", json!({ "body": "!faxen" }), ANNA).await;
+    let mut step = room.step(&event).await;
+    let said = step.confirm_fax(room.conversation, &first, (&event, ANNA)).await.unwrap();
+    step.commit().await.unwrap();
+    assert_eq!(said, FaxConfirmation::Now);
 }

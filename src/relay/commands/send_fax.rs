@@ -51,6 +51,7 @@ fn phrase_of(confirmation: FaxConfirmation, speaker: &str) -> Phrase {
         FaxConfirmation::Nothing => SendingPhrase::NothingToSend,
         FaxConfirmation::Old => SendingPhrase::PreviewIsOld,
         FaxConfirmation::NotShown => SendingPhrase::PreviewFollows,
+        FaxConfirmation::Rewritten => SendingPhrase::BeingRewritten,
         FaxConfirmation::Left => SendingPhrase::HasLeft,
         FaxConfirmation::Failed => SendingPhrase::SendFailed,
         FaxConfirmation::Withdrawn => SendingPhrase::SendWithdrawn,
@@ -68,6 +69,7 @@ pub(in crate::relay) fn phrase_of_sign(
         FaxConfirmation::Now
         | FaxConfirmation::Old
         | FaxConfirmation::NotShown
+        | FaxConfirmation::Rewritten
         | FaxConfirmation::Failed
         | FaxConfirmation::Withdrawn => Some(phrase_of(confirmation, speaker)),
     }

@@ -110,10 +110,11 @@ impl EventStep<'_> {
                     | DeliveryState::SendingBody,
                 ),
                 newest,
-            ) => Ok(match newest.and_then(|newest| newest.confirmed_by) {
-                Some(by) if !is_old => FaxConfirmation::Before(by),
+            ) => Ok(match newest.map(|newest| newest.confirmed_by) {
                 _ if is_old => FaxConfirmation::Old,
-                _ => FaxConfirmation::NotShown,
+                Some(Some(by)) => FaxConfirmation::Before(by),
+                Some(None) => FaxConfirmation::Rewritten,
+                None => FaxConfirmation::NotShown,
             }),
             (Some(DeliveryState::Withdrawn), _) => Ok(FaxConfirmation::Withdrawn),
             (Some(state), _) if state.needs_a_person() => Ok(FaxConfirmation::Failed),
