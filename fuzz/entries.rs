@@ -88,7 +88,7 @@ fn is_bounded_fax(form: &FaxForm, letter: &Letter, country: Country) {
         FaxMail::Missed(call) => assert!(is_reason(&call.reason), "a reason without an end"),
         FaxMail::Report(said) => {
             assert!(is_reason(&said.reason), "a reason without an end");
-            assert!(said.to.is_none() || said.to_digits.is_none(), "two numbers");
+            assert!(said.to.is_none() || said.to_digits.is_some(), "a number without digits");
         }
         FaxMail::Other => {}
     }

@@ -4,12 +4,16 @@ mod codes;
 mod eols;
 mod fax_pdf;
 mod head;
+mod image_turn;
 mod join;
+mod layers;
 mod layout;
+mod on_top;
 mod opaque;
 #[cfg(test)]
 mod page_tests;
 mod pdf_page;
+mod pdf_sound;
 mod pixels;
 mod raster;
 mod seen;
@@ -32,7 +36,7 @@ use layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH};
 pub use codes::codes;
 pub use join::{IMAGE_PIXELS_MAX, SOURCE_BYTES_MAX};
 pub use layout::PAGES_MAX;
-pub use seen::{all_pages, form_of, look, picture, scan};
+pub use seen::{FORM_BYTES, all_pages, form_of, glance, look, picture, scan};
 pub use words::words;
 
 /// The sheet a text is faxed on. All of it is printed as given here; labels come from
@@ -86,9 +90,14 @@ pub enum DocumentError {
     Encrypted { index: usize },
     #[error("image {index} has more than {IMAGE_PIXELS_MAX} pixels")]
     ImageTooLarge { index: usize },
-    /// Joining copies what is printed on the pages, and would lose what lies on top of them.
-    #[error("file {index} has form fields or notes and can only be faxed alone")]
+    /// It is not certain how what lies on top of its pages is printed, and joining would lose it.
+    #[error(
+        "file {index} has form fields or notes that cannot be joined, and can only be faxed alone"
+    )]
     Annotated { index: usize },
+    /// Joining copies what is printed on the pages, and would show what the file hides.
+    #[error("file {index} has layers that are not shown, and would show them")]
+    HiddenLayers { index: usize },
     #[error("the document could not be written")]
     NotWritten,
 }
@@ -101,10 +110,10 @@ static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 /// in their order, of at most `pages_max` pages (and never more than [`PAGES_MAX`]).
 ///
 /// Each page has the head of the sheet (FAX-36). Pages of a PDF are made a little smaller for it and fitted
-/// on A4; broad ones lie on their side; PNG and JPEG each get a page, turned as the camera was held. One
-/// PDF stays as it is, byte for byte, without a sheet; and without text if it has form fields or notes,
-/// which would be lost otherwise. A file's first bytes say what it is, not its name. Errors name the file
-/// by its index.
+/// on A4; broad ones lie on their side; PNG and JPEG each get a page, turned as the camera was held. Filled
+/// form fields, stamps and notes are printed where they lie. One PDF stays as it is, byte for byte, without a
+/// sheet; and without text if it has form fields or notes of which it is not certain how they are printed. A
+/// file's first bytes say what it is, not its name. Errors name the file by its index.
 ///
 /// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening` is
 /// told which file comes next.
@@ -115,13 +124,14 @@ pub fn fax(
     opening: &mut dyn FnMut(usize),
 ) -> Result<FaxPdf, DocumentError> {
     let head = sheet.map(PageHead::of);
-    let written = sheet.filter(|sheet| !sheet.text.trim().is_empty());
+    let written = sheet.filter(|sheet| layout::is_seen(&sheet.text));
     let text = written.map(Layout::of).transpose()?;
     join::join((head.as_ref(), text), files, pages_max.min(PAGES_MAX), opening)
 }
 
 /// The characters of a text that our faxes cannot show, each once: the font has Latin, Greek,
-/// Cyrillic and many others, but not all. At most twelve are named.
+/// Cyrillic and many others, but not all, and nothing is written from right to left. At most twelve are
+/// named.
 pub fn missing_signs(text: &str) -> Vec<char> {
     layout::missing(text)
 }

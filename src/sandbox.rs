@@ -31,8 +31,8 @@ pub use page_reader::{PageReader, PageUnread, serve_as};
 pub use wire::Escape;
 
 use crate::{
-    document::{DocumentError, FaxPage, FaxPdf, SOURCE_BYTES_MAX},
-    model::DocumentSight,
+    document::{self, DocumentError, FaxPage, FaxPdf, SOURCE_BYTES_MAX},
+    model::{DocumentForm, DocumentSight},
 };
 use wire::{Answer, Greeting, Task};
 
@@ -180,7 +180,24 @@ impl Sandbox {
     /// [`SandboxError::Broken`] is final for this file. A file of more than
     /// [`SOURCE_BYTES_MAX`] bytes is refused unopened.
     pub async fn look(&self, file: &Bytes) -> Result<DocumentSight, SandboxError> {
-        match self.open(&Task::Look { file: [file.len()] }, file_alone(file)?).await? {
+        let lengths = [file.len()];
+        if document::form_of(file) != DocumentForm::Pdf {
+            return self.seen(&Task::Look { file: lengths }, file).await;
+        }
+        let sight = self.seen(&Task::Glance { file: lengths }, file).await?;
+        if sight.pages == 0 {
+            return Ok(sight);
+        }
+        // One page of a PDF may break the child, and the others can be shown nevertheless.
+        match self.seen(&Task::Look { file: lengths }, file).await {
+            Ok(thorough) if thorough.pages == sight.pages => Ok(thorough),
+            Err(SandboxError::Unavailable(error)) => Err(SandboxError::Unavailable(error)),
+            Ok(_) | Err(_) => Ok(sight),
+        }
+    }
+
+    async fn seen(&self, task: &Task, file: &Bytes) -> Result<DocumentSight, SandboxError> {
+        match self.open(task, file_alone(file)?).await? {
             Opened::Seen(sight) => Ok(sight),
             Opened::Made(_) => Err(SandboxError::Broken { index: None }),
         }

@@ -110,7 +110,8 @@ pub(super) fn print_lines(surface: &mut Surface<'_>, font: &Font, lines: &[TextL
             line.size,
             &line.text,
             false,
-            TextDirection::Auto,
+            // No other one comes here: `Ruler::printable` shows its signs as missing.
+            TextDirection::LeftToRight,
         );
     }
 }

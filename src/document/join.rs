@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hayro_syntax::{
-    LoadPdfError, Pdf, PdfVersion as SourceVersion,
-    object::{Array, Dict, Name},
-    page::Page,
-};
+use hayro_syntax::{LoadPdfError, Pdf, PdfVersion as SourceVersion};
 use krilla::{
     Document,
     configure::PdfVersion,
     error::KrillaError,
-    geom::{Size, Transform},
+    geom::{PathBuilder, Rect, Size, Transform},
     image::Image,
+    paint::FillRule,
     pdf::PdfDocument,
     surface::Surface,
     text::Font,
@@ -22,7 +19,10 @@ use krilla::{
 use super::{
     DocumentError, FONT, FaxPdf, a4,
     head::{BELOW_HEAD, PageHead, print_lines},
+    image_turn::{ImageTurn, Lie},
+    layers,
     layout::{Layout, PAGE_HEIGHT, PAGE_WIDTH},
+    on_top::{OnTop, PieceOnTop},
     opaque, settings,
 };
 
@@ -62,7 +62,7 @@ pub(super) fn join(
         return Err(DocumentError::TooManyPages { pages, pages_max });
     }
     if let (None, [SourceFile::Pdf(pdf)], [only]) = (&text, sources.as_slice(), files)
-        && (head.is_none() || pdf.pages().iter().any(has_annotations))
+        && (head.is_none() || (matches!(OnTop::of(pdf), OnTop::Unknown) && !layers::hides(pdf)))
     {
         return Ok(FaxPdf { bytes: only.to_vec(), pages: number(pages) });
     }
@@ -128,34 +128,16 @@ impl<'a> Sheets<'a> {
     fn add_file(&mut self, index: usize, source: SourceFile) -> Result<(), DocumentError> {
         let unreadable = || DocumentError::Unreadable { index };
         match source {
-            SourceFile::Pdf(pdf) if pdf.pages().iter().any(has_annotations) => {
-                Err(DocumentError::Annotated { index })
-            }
-            SourceFile::Pdf(pdf) => {
-                let sizes: Vec<(f32, f32)> =
-                    pdf.pages().iter().map(|page| page.render_dimensions()).collect();
-                let pdf = PdfDocument::new(Arc::new(pdf));
-                let room = PageArea::of_page(self.head.is_some());
-                for (page, size) in sizes.into_iter().enumerate() {
-                    let turn = ImageTurn::None.upright(size.0, size.1);
-                    let fitted = room.fit(size, turn).ok_or_else(unreadable)?;
-                    self.add(|surface, _| {
-                        surface.push_transform(&fitted.transform);
-                        surface.draw_pdf_page(&pdf, fitted.size, page);
-                        surface.pop();
-                    });
-                }
-                Ok(())
-            }
+            SourceFile::Pdf(pdf) => self.add_pdf(index, pdf),
             SourceFile::Image(picture) => {
-                let (image, turn) = picture.open().ok_or_else(unreadable)?;
+                let (image, lie) = picture.open().ok_or_else(unreadable)?;
                 self.images.push((index, image.clone()));
                 let (width, height) = image.size();
                 #[expect(clippy::cast_precision_loss, reason = "a pixel more or less is not seen")]
                 let size = (width as f32, height as f32);
-                let turn = turn.upright(size.0, size.1);
+                let lie = lie.upright(size.0, size.1);
                 let room = PageArea::of_image(self.head.is_some());
-                let fitted = room.fit(size, turn).ok_or_else(unreadable)?;
+                let fitted = room.fit(size, lie).ok_or_else(unreadable)?;
                 self.add(|surface, _| {
                     surface.push_transform(&fitted.transform);
                     surface.draw_image(image, fitted.size);
@@ -164,6 +146,45 @@ impl<'a> Sheets<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Each page, with what lies on top of it.
+    fn add_pdf(&mut self, index: usize, pdf: Pdf) -> Result<(), DocumentError> {
+        if layers::hides(&pdf) {
+            return Err(DocumentError::HiddenLayers { index });
+        }
+        let (on_top, pieces) = match OnTop::of(&pdf) {
+            OnTop::Nothing => (None, Vec::new()),
+            OnTop::Drawn { pdf, pieces } => (Some(PdfDocument::new(Arc::new(pdf))), pieces),
+            OnTop::Unknown => return Err(DocumentError::Annotated { index }),
+        };
+        let sizes: Vec<(f32, f32)> =
+            pdf.pages().iter().map(|page| page.render_dimensions()).collect();
+        let pdf = PdfDocument::new(Arc::new(pdf));
+        let room = PageArea::of_page(self.head.is_some());
+        for (page, size) in sizes.into_iter().enumerate() {
+            let lie = Lie::default().upright(size.0, size.1);
+            let fitted = room.fit(size, lie).ok_or(DocumentError::Unreadable { index })?;
+            let scale = f64::from(fitted.size.width() / size.0);
+            self.add(|surface, _| {
+                surface.push_transform(&fitted.transform);
+                surface.draw_pdf_page(&pdf, fitted.size, page);
+                // Nothing lies beside the page.
+                let area = Rect::from_xywh(0.0, 0.0, fitted.size.width(), fitted.size.height());
+                let mut edge = PathBuilder::new();
+                area.into_iter().for_each(|area| edge.push_rect(area));
+                let Some(edge) = edge.finish() else { return surface.pop() };
+                surface.push_clip_path(&edge, &FillRule::NonZero);
+                for (number, piece) in pieces.iter().enumerate() {
+                    if let (Some(drawings), true) = (&on_top, piece.page == page) {
+                        draw_piece(surface, drawings, (number, piece), scale);
+                    }
+                }
+                surface.pop();
+                surface.pop();
+            });
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<FaxPdf, DocumentError> {
@@ -189,18 +210,18 @@ enum SourceFile {
 /// A recognised picture that is opened only when its turn comes, because that takes memory.
 struct Picture {
     file: Bytes,
-    turn: ImageTurn,
+    lie: Lie,
 }
 
 impl Picture {
-    fn open(self) -> Option<(Image, ImageTurn)> {
+    fn open(self) -> Option<(Image, Lie)> {
         let is_png = self.file.starts_with(PNG);
         if is_png && let Some(image) = opaque::on_white(&self.file) {
-            return Some((image, self.turn));
+            return Some((image, self.lie));
         }
         let data = self.file.to_vec().into();
         let image = if is_png { Image::from_png(data, true) } else { Image::from_jpeg(data, true) };
-        Some((image.ok()?, self.turn))
+        Some((image.ok()?, self.lie))
     }
 }
 
@@ -214,10 +235,10 @@ impl SourceFile {
         if head.windows(5).any(|mark| mark == b"%PDF-") {
             return load(file.to_vec()).map(Self::Pdf).map_err(|error| error.of(index));
         }
-        let (size, turn) = if file.starts_with(PNG) {
-            (png_size(file), ImageTurn::None)
+        let (size, lie) = if file.starts_with(PNG) {
+            (png_size(file), Lie::default())
         } else if file.starts_with(b"\xFF\xD8\xFF") {
-            (jpeg_size(file), ImageTurn::of_jpeg(file))
+            (jpeg_size(file), lie_of_jpeg(file))
         } else {
             return Err(DocumentError::FileType { index });
         };
@@ -225,7 +246,7 @@ impl SourceFile {
         if u64::from(width) * u64::from(height) > IMAGE_PIXELS_MAX {
             return Err(DocumentError::ImageTooLarge { index });
         }
-        Ok(Self::Image(Picture { file: file.clone(), turn }))
+        Ok(Self::Image(Picture { file: file.clone(), lie }))
     }
 
     fn page_count(&self) -> usize {
@@ -258,14 +279,22 @@ fn load(bytes: Vec<u8>) -> Result<Pdf, LoadError> {
     }
 }
 
-/// Whether something printable lies on top of the page: a filled form, a stamp, a note. Links print
-/// nothing themselves.
-fn has_annotations(page: &Page<'_>) -> bool {
-    let Some(annotations) = page.raw().get::<Array<'_>>(b"Annots".as_slice()) else { return false };
-    annotations.iter::<Dict<'_>>().any(|annotation| {
-        let kind = annotation.get::<Name<'_>>(b"Subtype".as_slice());
-        !kind.is_some_and(|kind| [b"Link".as_slice(), b"Popup"].contains(&kind.as_ref()))
-    })
+/// Draws what lies on a page that is shown `scale` times as large.
+fn draw_piece(
+    surface: &mut Surface<'_>,
+    drawings: &PdfDocument,
+    (number, piece): (usize, &PieceOnTop),
+    scale: f64,
+) {
+    #[expect(clippy::cast_possible_truncation, reason = "places and sizes on a page")]
+    let [a, b, c, d, e, f] = piece.place.map(|number| (number * scale) as f32);
+    #[expect(clippy::cast_possible_truncation, reason = "places and sizes on a page")]
+    let size = Size::from_wh(piece.width as f32, piece.height as f32);
+    if let Some(size) = size {
+        surface.push_transform(&Transform::from_row(a, b, c, d, e, f));
+        surface.draw_pdf_page(drawings, size, number);
+        surface.pop();
+    }
 }
 
 /// Where on a page something is printed.
@@ -293,24 +322,29 @@ impl PageArea {
         }
     }
 
-    /// Something of this size, turned, as large as there is room for, in the middle. Nothing for a size
+    /// Something of this size, mirrored and turned, as large as there is room for, in the middle. Nothing for a size
     /// that is none: documents say what they like.
-    fn fit(&self, (width, height): (f32, f32), turn: ImageTurn) -> Option<Fitted> {
-        let (shown_width, shown_height) = match turn {
-            ImageTurn::None | ImageTurn::Half => (width, height),
-            ImageTurn::Right | ImageTurn::Left => (height, width),
-        };
+    fn fit(&self, (width, height): (f32, f32), lie: Lie) -> Option<Fitted> {
+        let (shown_width, shown_height) =
+            if lie.is_on_side() { (height, width) } else { (width, height) };
         let scale = (self.width / shown_width).min(self.height / shown_height);
         let (w, h) = (shown_width * scale, shown_height * scale);
         let x = self.left + (self.width - w) / 2.0;
         let y = self.top + (self.height - h) / 2.0;
         // The directions of the thing's own axes on the page, and the position of its corner.
-        let transform = match turn {
-            ImageTurn::None => Transform::from_row(1.0, 0.0, 0.0, 1.0, x, y),
-            ImageTurn::Half => Transform::from_row(-1.0, 0.0, 0.0, -1.0, x + w, y + h),
-            ImageTurn::Right => Transform::from_row(0.0, 1.0, -1.0, 0.0, x + w, y),
-            ImageTurn::Left => Transform::from_row(0.0, -1.0, 1.0, 0.0, x, y + h),
+        let (across, down, mut corner) = match lie.turn {
+            ImageTurn::None => ((1.0, 0.0), (0.0, 1.0), (x, y)),
+            ImageTurn::Half => ((-1.0, 0.0), (0.0, -1.0), (x + w, y + h)),
+            ImageTurn::Right => ((0.0, 1.0), (-1.0, 0.0), (x + w, y)),
+            ImageTurn::Left => ((0.0, -1.0), (1.0, 0.0), (x, y + h)),
         };
+        let mut across: (f32, f32) = across;
+        if lie.is_mirrored {
+            let long = width * scale;
+            corner = (corner.0 + across.0 * long, corner.1 + across.1 * long);
+            across = (-across.0, -across.1);
+        }
+        let transform = Transform::from_row(across.0, across.1, down.0, down.1, corner.0, corner.1);
         let size = Size::from_wh(width * scale, height * scale)?;
         (scale.is_finite() && scale > 0.0).then_some(Fitted { transform, size })
     }
@@ -321,39 +355,10 @@ struct Fitted {
     size: Size,
 }
 
-/// How far an image has to be turned, clockwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ImageTurn {
-    None,
-    Right,
-    Half,
-    Left,
-}
-
-impl ImageTurn {
-    /// A fax page is upright, so an image that is wide when shown lies on its side.
-    fn upright(self, width: f32, height: f32) -> Self {
-        let is_on_side = matches!(self, Self::Right | Self::Left);
-        let is_broad = if is_on_side { height > width } else { width > height };
-        match (is_broad, self) {
-            (false, turn) => turn,
-            (true, Self::None) => Self::Right,
-            (true, Self::Right) => Self::Half,
-            (true, Self::Half) => Self::Left,
-            (true, Self::Left) => Self::None,
-        }
-    }
-
-    /// From the Exif orientation (tag 0x0112, Exif 2.3 §4.6.4): telephones store what the sensor
-    /// saw and note how they were held. Cameras do not make mirrored images.
-    fn of_jpeg(file: &[u8]) -> Self {
-        match segments(file).find_map(|(kind, data)| exif_orientation(kind, data)) {
-            Some(3) => Self::Half,
-            Some(6) => Self::Right,
-            Some(8) => Self::Left,
-            _ => Self::None,
-        }
-    }
+/// How a photo lies, as its Exif data say.
+fn lie_of_jpeg(file: &[u8]) -> Lie {
+    let orientation = segments(file).find_map(|(kind, data)| exif_orientation(kind, data));
+    Lie::of(orientation.unwrap_or_default().into())
 }
 
 /// The segments of a JPEG before its image data (ISO 10918-1 annex B): kind and content.

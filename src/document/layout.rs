@@ -208,6 +208,27 @@ enum Print {
     Missing,
 }
 
+/// Whether a character is written from right to left, or belongs to a script that is: the blocks that
+/// Unicode sets aside for them (UAX #9, table 4). A line of both directions has to be cut into runs, which
+/// nothing here does: a dose behind such a word would be printed backwards.
+fn is_right_to_left(c: char) -> bool {
+    matches!(
+        c,
+        '\u{590}'..='\u{8FF}'
+            | '\u{FB1D}'..='\u{FDFF}'
+            | '\u{FE70}'..='\u{FEFE}'
+            | '\u{10800}'..='\u{10FFF}'
+            | '\u{1E800}'..='\u{1EFFF}'
+    )
+}
+
+/// Whether anything of a text is seen on a page.
+pub(super) fn is_seen(text: &str) -> bool {
+    // Only an embedded font that is damaged could fail here.
+    let Ok(font) = FontRef::new(FONT) else { return true };
+    !Ruler::new(&font, TEXT_SIZE).printable(text).trim().is_empty()
+}
+
 /// The characters of a text that would be [`MISSING`] on the page, each once, in their order; only
 /// the first few, if there are many.
 pub(super) fn missing(text: &str) -> Vec<char> {
@@ -259,15 +280,18 @@ impl<'a> Ruler<'a> {
     fn print(&self, c: char) -> Print {
         match c {
             c if c.is_whitespace() => Print::Sign,
-            // These reverse what follows them, figures too: it would be printed in another way than
-            // it was read.
-            '\u{202D}' | '\u{202E}' => Print::Missing,
+            // These change the direction of what follows them, figures too: it would be printed in another
+            // way than it was read.
+            '\u{61C}' | '\u{200F}' | '\u{202B}' | '\u{202D}' | '\u{202E}' | '\u{2067}' => {
+                Print::Missing
+            }
             // Joiners, variation selectors, skin tones and marks of direction have no shape, and
             // only change their neighbour.
-            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{200B}'..='\u{200F}' => Print::Nothing,
+            '\u{AD}' | '\u{34F}' | '\u{200B}'..='\u{200E}' => Print::Nothing,
             '\u{202A}'..='\u{202C}' | '\u{2060}'..='\u{206F}' => Print::Nothing,
             '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{1F3FB}'..='\u{1F3FF}' => Print::Nothing,
             '\u{E0100}'..='\u{E01EF}' => Print::Nothing,
+            c if is_right_to_left(c) => Print::Missing,
             // If it were left out, its neighbours would be joined.
             c if c.is_control() => Print::Missing,
             c if self.charmap.map(c).is_some_and(|glyph| glyph != GlyphId::NOTDEF) => Print::Sign,

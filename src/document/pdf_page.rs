@@ -10,7 +10,7 @@ use hayro::{
 };
 
 use super::{
-    DocumentError,
+    DocumentError, pdf_sound,
     pixels::{Grey, picture_size},
 };
 use crate::model::{PageTrouble, SEEN_PAGES_MAX};
@@ -57,6 +57,11 @@ impl PdfPages {
             }
             None => bytes.iter().map(|byte| char::from(*byte)).collect(),
         })
+    }
+
+    /// The numbers of the pages that are not whole, as far as that can be told (FAX-18).
+    pub(super) fn damaged(&self) -> Vec<u32> {
+        pdf_sound::damaged(&self.0)
     }
 
     /// A picture of the page at this place, from 0.

@@ -1,6 +1,6 @@
 //! A page of black and white, and its picture.
 
-use super::pixels::Grey;
+use super::{image_turn::Lie, pixels::Grey};
 
 /// A page of black and white: a bit for each pixel, rows at bytes, the highest bit first, 1 is black.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,36 @@ impl Raster {
                 *last &= 0xFF_u8.checked_shl(behind).unwrap_or_default();
             }
         }
+    }
+
+    /// The page as it is to be seen, from how its rows lie.
+    pub(super) fn laid(self, lie: Lie) -> Self {
+        if lie == Lie::default() {
+            return self;
+        }
+        let (columns, rows) = (self.columns, self.rows());
+        let (wide, high) = if lie.is_on_side() { (rows, columns) } else { (columns, rows) };
+        let mut laid = Self::new(wide);
+        for y in 0..high {
+            let mut row = vec![0_u8; laid.row_bytes];
+            for x in 0..wide {
+                let (from_x, from_y) = lie.source((x, y), (columns, rows));
+                let byte = usize::try_from(x / 8).ok().and_then(|at| row.get_mut(at));
+                if let Some(byte) = byte
+                    && self.is_black(from_x, from_y)
+                {
+                    *byte |= 0x80 >> (x % 8);
+                }
+            }
+            laid.push(&row);
+        }
+        laid
+    }
+
+    fn is_black(&self, x: u32, y: u32) -> bool {
+        let place = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let at = place(y).saturating_mul(self.row_bytes).saturating_add(place(x / 8));
+        self.bits.get(at).is_some_and(|byte| byte & (0x80 >> (x % 8)) != 0)
     }
 
     /// A picture of it in `width` times `height` pixels. Each is as dark as the part of it that is

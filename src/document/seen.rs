@@ -11,15 +11,11 @@ use super::{
     strips::{self, DecodedPage},
     tiff::{self, TiffPage, TiffPages},
 };
-use crate::model::{DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, PageTrouble};
+use crate::model::{DocumentForm, DocumentSight, DocumentWords, PageTrouble};
 
-/// Judges by the first bytes of a file; 1 KiB of them is enough.
+/// Judges by the first bytes of a file; [`FORM_BYTES`] of them are enough (FAX-13).
 pub fn form_of(file: &[u8]) -> DocumentForm {
-    let head = file.get(..1024).unwrap_or(file);
-    // Readers look for the mark within the first KiB, as old versions of the format allowed.
-    if head.windows(5).any(|mark| mark == b"%PDF-") {
-        return DocumentForm::Pdf;
-    }
+    let head = file.get(..FORM_BYTES).unwrap_or(file);
     if tiff::is_tiff(head) {
         return DocumentForm::Tiff;
     }
@@ -32,42 +28,109 @@ pub fn form_of(file: &[u8]) -> DocumentForm {
     if is_webp || starts(&[b"\x89PNG\r\n\x1A\n", b"\xFF\xD8\xFF", b"GIF87a", b"GIF89a", b"BM"]) {
         return DocumentForm::Image;
     }
-    if starts(&FOREIGN) || is_markup(head) { DocumentForm::Foreign } else { DocumentForm::Other }
+    let is_tar = head.get(257..262) == Some(b"ustar");
+    if is_tar || starts(&FOREIGN) || is_script(head) {
+        return DocumentForm::Foreign;
+    }
+    // Readers look for the mark within the first KiB, as old versions of the format allowed. What begins as
+    // something else is that, wherever it has the mark too.
+    if head.windows(5).any(|mark| mark == b"%PDF-") {
+        return DocumentForm::Pdf;
+    }
+    DocumentForm::Other
 }
 
+/// So many of a file's first bytes say what it is.
+pub const FORM_BYTES: usize = 1024;
+
 /// The first bytes of archives and of the documents that are archives, of older office documents, of RTF,
-/// and of programs.
-const FOREIGN: [&[u8]; 11] = [
+/// of programs, and of links to them.
+const FOREIGN: [&[u8]; 23] = [
     b"PK\x03\x04",
     b"PK\x05\x06",
+    b"PK\x07\x08",
     b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1",
-    b"{\\rtf",
+    b"{\\rt",
     b"Rar!\x1A\x07",
     b"7z\xBC\xAF\x27\x1C",
     b"\x1F\x8B",
+    b"\xFD7zXZ",
+    b"\x28\xB5\x2F\xFD",
+    b"MSCF",
+    b"ITSF",
+    b"BZh",
     b"MZ",
     b"\x7FELF",
+    b"\xCA\xFE\xBA\xBE",
+    b"\xCF\xFA\xED\xFE",
+    b"\xFE\xED\xFA",
+    b"\0asm",
     b"#!",
-    b"BZh",
+    b"#@~^",
+    // A link of Windows, and a notebook of OneNote.
+    b"\x4C\0\0\0\x01\x14\x02\0",
+    b"\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D",
 ];
 
-/// Whether a file begins as a web page does.
-fn is_markup(head: &[u8]) -> bool {
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
-    let begins =
-        |mark: &[u8]| text.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark));
-    begins(b"<!doctype html") || begins(b"<html") || begins(b"<script") || begins(b"<svg")
+/// How web pages and what else a computer runs begin as text, in lower case.
+const SCRIPTS: [&[u8]; 24] = [
+    b"<!doctype",
+    b"<!--",
+    b"<?xml",
+    b"<?php",
+    b"<html",
+    b"<head",
+    b"<body",
+    b"<title",
+    b"<meta",
+    b"<link",
+    b"<base",
+    b"<style",
+    b"<script",
+    b"<svg",
+    b"<iframe",
+    b"<img",
+    b"<table",
+    b"<div",
+    b"<job",
+    b"<package",
+    b"@echo",
+    b"mime-version:",
+    b"[internetshortcut]",
+    b"windows registry editor",
+];
+
+/// Whether a file begins as a web page or a script does.
+fn is_script(head: &[u8]) -> bool {
+    // In UTF-16 each other byte of such a beginning is zero.
+    let text: Vec<u8> = match head {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            head.iter().skip(2).copied().filter(|byte| *byte != 0).collect()
+        }
+        _ => head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).to_vec(),
+    };
+    let text = text.trim_ascii_start().to_ascii_lowercase();
+    SCRIPTS.iter().any(|mark| text.starts_with(mark))
+}
+
+/// As [`look`], without opening the pages of a PDF: they may take what a document may not have.
+pub fn glance(file: &[u8]) -> DocumentSight {
+    sight_of(file, |_| Vec::new())
 }
 
 /// Looks at a file: what it is, and whether all of its pages are there. Every page of a TIFF is decoded
-/// once.
+/// once, and so is every image of a PDF, as far as that is quick.
 pub fn look(file: &[u8]) -> DocumentSight {
+    sight_of(file, PdfPages::damaged)
+}
+
+fn sight_of(file: &[u8], damaged: impl FnOnce(&PdfPages) -> Vec<u32>) -> DocumentSight {
     let form = form_of(file);
     let mut says = None;
     let found = match form {
         DocumentForm::Pdf => PdfPages::of(file).map(|pdf| {
             says = pdf.subject().and_then(|text| DocumentWords::of_lines(&text));
-            (pdf.count(), Vec::new(), pdf_page::is_cut(file))
+            (pdf.count(), damaged(&pdf), pdf_page::is_cut(file))
         }),
         DocumentForm::Tiff => {
             says = tiff::description(file).and_then(|text| DocumentWords::of_lines(&text));
@@ -76,29 +139,13 @@ pub fn look(file: &[u8]) -> DocumentSight {
         DocumentForm::PostScript
         | DocumentForm::Image
         | DocumentForm::Foreign
-        | DocumentForm::Other => {
-            return DocumentSight {
-                form,
-                pages: 0,
-                damaged: Vec::new(),
-                is_cut: false,
-                trouble: None,
-                says,
-            };
-        }
+        | DocumentForm::Other => return DocumentSight::without_pages(form, None),
     };
     match found {
         Ok((pages, damaged, is_cut)) => {
             DocumentSight { form, pages, damaged, is_cut, trouble: None, says }
         }
-        Err(trouble) => DocumentSight {
-            form,
-            pages: 0,
-            damaged: Vec::new(),
-            is_cut: false,
-            trouble: Some(trouble),
-            says,
-        },
+        Err(trouble) => DocumentSight::without_pages(form, Some(trouble)),
     }
 }
 
@@ -110,7 +157,6 @@ fn look_at_tiff(file: &[u8]) -> Result<(u32, Vec<u32>, bool), PageTrouble> {
             damaged.push(number);
         }
     }
-    damaged.truncate(DAMAGED_NAMED_MAX);
     Ok((u32::try_from(pages.len()).unwrap_or(u32::MAX), damaged, is_cut))
 }
 

@@ -46,7 +46,7 @@ pub(super) fn decode_page(file: &[u8], page: &TiffPage) -> DecodedPage {
     if page.is_inverted {
         raster.invert();
     }
-    DecodedPage { raster, is_damaged }
+    DecodedPage { raster: raster.laid(page.lie), is_damaged }
 }
 
 /// Bytes whose lowest bit is the first, as if the highest were.

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
+use super::image_turn::Lie;
 use crate::model::{PageTrouble, SEEN_PAGES_MAX};
 
 /// Columns of a page: A3 at 400 lines per inch, the widest of T.30.
@@ -42,7 +43,9 @@ pub(super) struct TiffPage {
     pub(super) rows_per_strip: u32,
     /// Whether a strip leads out of the file.
     pub(super) is_cut: bool,
-    /// Columns and rows per inch.
+    /// How it lies (`Orientation`).
+    pub(super) lie: Lie,
+    /// Columns and rows per inch, as it is shown.
     pub(super) per_inch: (f64, f64),
 }
 
@@ -81,8 +84,9 @@ pub(super) fn pages(file: &[u8]) -> Result<TiffPages, PageTrouble> {
         if pages.len() == SEEN_PAGES_MAX {
             return Err(PageTrouble::TooManyPages);
         }
-        pages.push((directory.number(PAGE_NUMBER), directory.page()));
-        match directory.next() {
+        let behind = directory.next();
+        pages.push(directory);
+        match behind {
             Some(place) => next = place,
             None => {
                 is_cut = true;
@@ -93,7 +97,13 @@ pub(super) fn pages(file: &[u8]) -> Result<TiffPages, PageTrouble> {
     if pages.is_empty() {
         return Err(PageTrouble::Unreadable);
     }
-    Ok(TiffPages { pages: in_order(pages), is_cut })
+    let is_whole = |page: &&PageDirectory<'_>| !page.says_small() && !page.is_mask();
+    let widest = pages.iter().filter(is_whole).filter_map(PageDirectory::size).max();
+    let pages = pages
+        .iter()
+        .filter(|page| !page.is_no_page(widest))
+        .map(|page| (page.number(PAGE_NUMBER), page.page()));
+    Ok(TiffPages { pages: in_order(pages.collect()), is_cut })
 }
 
 /// What the first page says of itself (`ImageDescription`), as Latin-1, at most [`DESCRIPTION_BYTES_MAX`]
@@ -122,6 +132,8 @@ fn in_order<P>(mut pages: Vec<(Option<u32>, P)>) -> Vec<P> {
     pages.into_iter().map(|(_, page)| page).collect()
 }
 
+const NEW_SUBFILE_TYPE: u16 = 254;
+const SUBFILE_TYPE: u16 = 255;
 const IMAGE_WIDTH: u16 = 256;
 const IMAGE_LENGTH: u16 = 257;
 const BITS_PER_SAMPLE: u16 = 258;
@@ -130,6 +142,7 @@ const PHOTOMETRIC: u16 = 262;
 const FILL_ORDER: u16 = 266;
 const IMAGE_DESCRIPTION: u16 = 270;
 const STRIP_OFFSETS: u16 = 273;
+const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
@@ -234,6 +247,32 @@ impl<'a> PageDirectory<'a> {
             .and_then(|entry| Some((entry, self.tags.short(entry + 2)?)))
     }
 
+    /// Columns and rows.
+    fn size(&self) -> Option<(u32, u32)> {
+        Some((self.number(IMAGE_WIDTH)?, self.number(IMAGE_LENGTH)?))
+    }
+
+    /// Whether it says that it is a small picture of another page.
+    fn says_small(&self) -> bool {
+        self.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 1 != 0)
+            || self.number(SUBFILE_TYPE) == Some(2)
+    }
+
+    /// Whether it is a small picture of another page, or the mask of one. Writers exist that call each page a
+    /// small picture (RFC 3249 §5.2): no page gets lost by what it says, so it has to be small as well, at most
+    /// half of the widest page.
+    fn is_no_page(&self, widest: Option<(u32, u32)>) -> bool {
+        let Some((wide, high)) = widest else { return false };
+        let is_small =
+            || self.size().is_some_and(|(columns, rows)| columns <= wide / 2 && rows <= high / 2);
+        self.is_mask() || (self.says_small() && is_small())
+    }
+
+    fn is_mask(&self) -> bool {
+        self.number(PHOTOMETRIC) == Some(4)
+            && self.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 4 != 0)
+    }
+
     fn page(&self) -> Result<TiffPage, PageTrouble> {
         let coding = self.coding()?;
         let columns = self.number(IMAGE_WIDTH).ok_or(PageTrouble::Unreadable)?;
@@ -250,6 +289,8 @@ impl<'a> PageDirectory<'a> {
             return Err(PageTrouble::TooLarge);
         }
         let (strips, is_cut) = self.strips()?;
+        let lie = Lie::of(self.number(ORIENTATION).unwrap_or_default());
+        let (x, y) = self.per_inch(columns, rows);
         Ok(TiffPage {
             columns,
             rows,
@@ -259,7 +300,8 @@ impl<'a> PageDirectory<'a> {
             strips,
             rows_per_strip: self.number(ROWS_PER_STRIP).filter(|n| *n > 0).unwrap_or(u32::MAX),
             is_cut,
-            per_inch: self.per_inch(columns, rows),
+            lie,
+            per_inch: if lie.is_on_side() { (y, x) } else { (x, y) },
         })
     }
 
@@ -291,11 +333,14 @@ impl<'a> PageDirectory<'a> {
         let most = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
         let begins = self.numbers(STRIP_OFFSETS, most);
         let counts = self.numbers(STRIP_BYTE_COUNTS, most);
+        let several = begins.len() > 1;
         let mut is_cut = false;
         let mut strips = Vec::with_capacity(begins.len());
         for (number, begin) in begins.into_iter().enumerate() {
-            // Some writers leave the length of a single strip out.
-            let count = counts.get(number).copied().filter(|count| *count > 0);
+            // Some writers leave the length of a single strip out. One of several that has none is empty: what
+            // stands at its place belongs to another.
+            let count = counts.get(number).copied().filter(|count| *count > 0 || several);
+            is_cut |= count == Some(0);
             let end = count.map_or(length, |count| begin.saturating_add(count));
             is_cut |= begin >= length || end > length;
             strips.push(begin.min(length)..end.min(length));

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Pages of which it is said by their number that they are damaged. A document with more of them is
-/// damaged as a whole.
+/// Pages of which a sentence says by their number that they are damaged. Of more it says how many.
 pub const DAMAGED_NAMED_MAX: usize = 20;
 
 /// Pages that are looked at in one file. The longest fax that a gateway is known to take in has a few
@@ -30,7 +29,7 @@ pub struct DocumentSight {
     pub form: DocumentForm,
     /// The pages that are there; 0 where there are none to look at.
     pub pages: u32,
-    /// The numbers of the pages that are not whole, at most [`DAMAGED_NAMED_MAX`] (FAX-18).
+    /// The numbers of the pages that are not whole, in their order (FAX-18).
     pub damaged: Vec<u32>,
     /// The end of the file is missing, and pages may be with it.
     pub is_cut: bool,
@@ -41,6 +40,11 @@ pub struct DocumentSight {
 }
 
 impl DocumentSight {
+    /// Of a file of which no page is shown.
+    pub fn without_pages(form: DocumentForm, trouble: Option<PageTrouble>) -> Self {
+        Self { form, pages: 0, damaged: Vec::new(), is_cut: false, trouble, says: None }
+    }
+
     /// Nothing if it contradicts itself, or says more than a look can find: who made it may have been
     /// what the document made of it.
     pub fn checked(self) -> Option<Self> {
@@ -48,7 +52,8 @@ impl DocumentSight {
             matches!(self.form, DocumentForm::Pdf | DocumentForm::Tiff) && self.trouble.is_none();
         let is_sane = (self.pages > 0) == is_shown
             && usize::try_from(self.pages).is_ok_and(|pages| pages <= SEEN_PAGES_MAX)
-            && self.damaged.len() <= DAMAGED_NAMED_MAX
+            // Each once.
+            && self.damaged.is_sorted_by(|page, next| page < next)
             && self.damaged.iter().all(|page| (1..=self.pages).contains(page))
             && self.says.as_ref().is_none_or(DocumentWords::is_sane);
         is_sane.then_some(self)

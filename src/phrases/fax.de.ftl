@@ -56,6 +56,10 @@ fax-seen = { $pages ->
        *[other] Fax mit { $pages } Seiten
     }, eingegangen am { $at }.
 fax-damaged = ⚠ Dieses Fax ist beschädigt angekommen: Seite { $pages } ist nicht ganz lesbar. Bitte verlassen Sie sich nicht darauf, und bitten Sie den Absender, es noch einmal zu senden.
+fax-damaged-many = ⚠ Dieses Fax ist beschädigt angekommen: Seite { $pages } und { $more ->
+        [one] eine weitere Seite
+       *[other] { $more } weitere Seiten
+    } sind nicht ganz lesbar. Bitte verlassen Sie sich nicht darauf, und bitten Sie den Absender, es noch einmal zu senden.
 fax-cut = ⚠ Dieses Fax ist vielleicht unvollständig: Das Ende der Datei fehlt, und mit ihm vielleicht weitere Seiten. Bitte fragen Sie beim Absender nach.
 fax-pages-differ = ⚠ Dieses Fax ist vielleicht unvollständig: Der Fax-Dienst nennt { $declared ->
         [one] eine Seite
@@ -64,6 +68,13 @@ fax-pages-differ = ⚠ Dieses Fax ist vielleicht unvollständig: Der Fax-Dienst 
         [one] ist eine
        *[other] sind { $pages }
     }. Bitte fragen Sie beim Absender nach.
+fax-forms-differ = ⚠ Dieses Fax kam als PDF und als TIFF, und beide sind nicht gleich: Das PDF hat { $pdf ->
+        [one] eine Seite
+       *[other] { $pdf } Seiten
+    }, das TIFF { $tiff ->
+        [one] eine
+       *[other] { $tiff }
+    }. Bitte öffnen Sie beide Dateien, und fragen Sie im Zweifel beim Absender nach.
 fax-some-pictures = Als Bild sehen Sie { $shown ->
         [one] die erste Seite
        *[other] die ersten { $shown } Seiten
@@ -78,6 +89,7 @@ fax-not-shown = Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeig
        *[unreadable] Sie ist beschädigt oder unvollständig
     }. Sie ist beigefügt, wie sie kam. Bitte versuchen Sie, sie zu öffnen, oder fragen Sie beim Absender nach.
 fax-broken = ⚠ Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeigen: Sie zu öffnen braucht zu viel Speicher oder Zeit. Sie ist beigefügt, wie sie kam. Bitte öffnen Sie sie nur, wenn Sie dieses Fax erwartet haben, und fragen Sie sonst beim Absender nach.
+fax-skipped = ⚠ Die Datei „{ $file }“ wurde hier nicht geöffnet, weil schon die Dateien davor zu viel Speicher oder Zeit gebraucht haben. Sie ist beigefügt, wie sie kam. Bitte öffnen Sie sie nur, wenn Sie dieses Fax erwartet haben, und fragen Sie sonst beim Absender nach.
 fax-too-large = Die Seiten der Datei „{ $file }“ werden hier nicht gezeigt: Sie ist zu groß. Sie ist beigefügt, wie sie kam.
 fax-postscript = Die Seiten der Datei „{ $file }“ lassen sich hier nicht zeigen: Sie ist eine PostScript-Datei. Sie ist beigefügt, wie sie kam. Bitte lassen Sie den Fax-Dienst auf PDF umstellen.
 fax-unknown-file = Die Datei „{ $file }“ ist weder PDF noch TIFF und wird hier nicht als Fax gezeigt. Sie ist beigefügt, wie sie kam. Bitte öffnen Sie sie nur, wenn Sie sie erwartet haben.

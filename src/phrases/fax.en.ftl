@@ -56,6 +56,10 @@ fax-seen = { $pages ->
        *[other] Fax of { $pages } pages
     }, received on { $at }.
 fax-damaged = ⚠ This fax arrived damaged: page { $pages } cannot be read completely. Please do not rely on it, and ask the sender to send it again.
+fax-damaged-many = ⚠ This fax arrived damaged: page { $pages } and { $more ->
+        [one] one more page
+       *[other] { $more } more pages
+    } cannot be read completely. Please do not rely on it, and ask the sender to send it again.
 fax-cut = ⚠ This fax may be incomplete: the end of the file is missing, and further pages may be with it. Please ask the sender.
 fax-pages-differ = ⚠ This fax may be incomplete: the fax gateway speaks of { $declared ->
         [one] one page
@@ -64,6 +68,13 @@ fax-pages-differ = ⚠ This fax may be incomplete: the fax gateway speaks of { $
         [one] is one
        *[other] are { $pages }
     }. Please ask the sender.
+fax-forms-differ = ⚠ This fax came as a PDF and as a TIFF, and the two are not the same: the PDF has { $pdf ->
+        [one] one page
+       *[other] { $pdf } pages
+    }, the TIFF { $tiff ->
+        [one] one
+       *[other] { $tiff }
+    }. Please open both files, and ask the sender when in doubt.
 fax-some-pictures = You see { $shown ->
         [one] the first page
        *[other] the first { $shown } pages
@@ -78,6 +89,7 @@ fax-not-shown = The pages of the file “{ $file }” cannot be shown here: { $t
        *[unreadable] it is damaged or incomplete
     }. It is attached as it came. Please try to open it, or ask the sender.
 fax-broken = ⚠ The pages of the file “{ $file }” cannot be shown here: opening it takes too much memory or time. It is attached as it came. Please open it only if you expected this fax, and ask the sender otherwise.
+fax-skipped = ⚠ The file “{ $file }” was not opened here, because the files before it took too much memory or time already. It is attached as it came. Please open it only if you expected this fax, and ask the sender otherwise.
 fax-too-large = The pages of the file “{ $file }” are not shown here: it is too large. It is attached as it came.
 fax-postscript = The pages of the file “{ $file }” cannot be shown here: it is a PostScript file. It is attached as it came. Please have the fax gateway changed to PDF.
 fax-unknown-file = The file “{ $file }” is neither PDF nor TIFF and is not shown as a fax. It is attached as it came. Please open it only if you expected it.

@@ -55,12 +55,16 @@ sentences! {
         Seen { pages: u64, at: CameAt } = "fax-seen",
         /// Some pages are not whole (FAX-18).
         Damaged { pages: PageNumbers } = "fax-damaged",
+        /// So many more than are named.
+        DamagedMany { pages: PageNumbers, more: u64 } = "fax-damaged-many",
         /// The end of the file is missing.
         Cut = "fax-cut",
         /// The gateway names another number of pages than came (FAX-6).
         PagesDiffer { declared: u64, pages: u64 } = "fax-pages-differ",
         /// Which of our numbers was called, as the document says (FAX-10).
         Called { line: QuotedName } = "fax-called",
+        /// The fax came as a PDF and as a TIFF, with other pages (FAX-3).
+        FormsDiffer { pdf: u64, tiff: u64 } = "fax-forms-differ",
         /// There are fewer pictures than pages.
         SomePictures { shown: u64, pages: u64 } = "fax-some-pictures",
         /// These pages are only in the file.
@@ -69,6 +73,8 @@ sentences! {
         NotShown { file: QuotedName, trouble: PageTrouble } = "fax-not-shown",
         /// Opening it took more memory or time than a document may have (FAX-14).
         Broken { file: QuotedName } = "fax-broken",
+        /// What came before it took all of the time, or was too much (FAX-14).
+        Skipped { file: QuotedName } = "fax-skipped",
         /// More bytes than are opened (FAX-14).
         TooLarge { file: QuotedName } = "fax-too-large",
         PostScript { file: QuotedName } = "fax-postscript",
@@ -92,6 +98,7 @@ impl PagePhrase {
             Self::Called { .. }
             | Self::NotShown { .. }
             | Self::Broken { .. }
+            | Self::Skipped { .. }
             | Self::TooLarge { .. }
             | Self::PostScript { .. }
             | Self::Unknown { .. }

@@ -4,7 +4,10 @@ use fluent_bundle::{FluentArgs, FluentValue};
 
 #[cfg(test)]
 use super::sentences::Sample;
-use super::sentences::{Inserted, filled, sentences};
+use super::{
+    QuotedName,
+    sentences::{Inserted, filled, sentences},
+};
 use crate::model::{Language, Substance, WhyAsked};
 
 sentences! {
@@ -36,6 +39,12 @@ sentences! {
         PreviewTooLarge = "fax-preview-too-large",
         /// It has waited to be confirmed for a while.
         Waits = "fax-waits",
+        /// Beside anything else its form fields, stamps or notes would be lost (FAX-23).
+        FileForm { file: QuotedName } = "fax-file-form",
+        /// On paper its hidden layers would be seen.
+        FileLayers { file: QuotedName } = "fax-file-layers",
+        /// A password protects it.
+        FileLocked { file: QuotedName } = "fax-file-locked",
         // What follows from a confirmation.
         Confirmed { member: String } = "fax-confirmed",
         ConfirmedBefore { member: String } = "fax-confirmed-before",
@@ -62,9 +71,12 @@ impl SendingPhrase {
     /// A number, and who confirmed, are somebody's; the rest is the gateway's own word.
     pub fn substance(&self) -> Substance {
         match self {
-            Self::Preview { .. } | Self::Confirmed { .. } | Self::ConfirmedBefore { .. } => {
-                Substance::Content
-            }
+            Self::Preview { .. }
+            | Self::Confirmed { .. }
+            | Self::ConfirmedBefore { .. }
+            | Self::FileForm { .. }
+            | Self::FileLayers { .. }
+            | Self::FileLocked { .. } => Substance::Content,
             _ => Substance::Word,
         }
     }

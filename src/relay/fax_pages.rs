@@ -7,7 +7,10 @@ use bytes::Bytes;
 use ruma::UserId;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tracing::{info, warn};
 
 use super::{
@@ -18,11 +21,12 @@ use super::{
     stored_mail::{self, Read},
 };
 use crate::{
-    channel::{Dialect, DocumentNumber},
-    document::SOURCE_BYTES_MAX,
+    channel::{Dialect, DocumentNumber, FaxArrived, FaxMail},
+    document::{self, DocumentError, FORM_BYTES, SOURCE_BYTES_MAX},
     matrix::Upload,
     model::{
-        Attachment, DocumentForm, DocumentWords, FaxShowing, LetterId, MadeFile, Media, NewPost,
+        Attachment, DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, FaxShowing,
+        LetterId, MadeFile, Media, NewPost, PageTrouble,
     },
     phrases::{CameAt, PageNumbers, PagePhrase, Phrase, Phrases, QuotedName},
     rules::{
@@ -39,8 +43,11 @@ pub(super) const LOOKS_MAX: i32 = 5;
 /// Files of one letter that may break the process they are opened in. Those behind them are not opened.
 const BROKEN_MAX: usize = 2;
 
-/// How long the files of one letter are opened, all together. Those behind it wait.
-const LOOK_TIME_MAX: Duration = Duration::from_secs(180);
+/// How long the files of one letter are opened, all together. The letters behind it wait meanwhile.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long what is shown of them is made. It is made once more when it is said.
+const MAKE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The largest PDF that is made of a TIFF: a few times what the pages of the longest fax take.
 const PDF_BYTES_MAX: usize = SOURCE_BYTES_MAX;
@@ -66,6 +73,8 @@ pub(super) struct ShownFax {
     quiet: Vec<usize>,
     /// The places of the files that are held back (FAX-12).
     pub(super) held: Vec<usize>,
+    /// The places of the files that are not words of the gateway, whatever it calls them.
+    pub(super) documents: Vec<usize>,
     said: String,
     /// What the document says of the call that brought it (FAX-10).
     pub(super) document: Option<DocumentWords>,
@@ -86,6 +95,8 @@ struct LookedAt<'a> {
     line: &'a Line,
     id: LetterId,
     files: &'a [Attachment],
+    /// Whether its words are for machines: then a text beside them is as well.
+    is_technical: bool,
     /// Whether this is the last attempt: what cannot be opened now is shown without its pages.
     is_last: bool,
 }
@@ -101,7 +112,12 @@ pub(super) async fn of_letter(
 ) -> Result<ShownFax, LookStop> {
     let showing = showing(line).filter(|_| !read.letter.attachments.is_empty());
     let Some(showing) = showing else { return Ok(ShownFax::default()) };
-    let looked_at = LookedAt { ctx, line, id, files: &read.letter.attachments, is_last };
+    let is_technical = matches!(
+        line.channel.fax_mail(&read.letter),
+        Some(FaxMail::Fax(FaxArrived { is_technical: true, .. }))
+    );
+    let files = &read.letter.attachments;
+    let looked_at = LookedAt { ctx, line, id, files, is_technical, is_last };
     let (seen, noted) = looked_at.look(held).await?;
     ctx.store.note_fax_files(&line.channel.name, id, &noted, ctx.clock.now()).await?;
     let declared = line.channel.declared_pages(&read.letter);
@@ -121,7 +137,11 @@ pub(super) async fn of_letter(
     }
     let said: Vec<String> = said.into_iter().map(|phrase| looked_at.say(phrase)).collect();
     let said = said.join("\n");
-    Ok(ShownFax { made, quiet: view.quiet, held: view.held, said, document, pages: view.pages })
+    let is_document = |seen: &&(usize, FileSeen)| seen.1 != FileSeen::Passed;
+    let seen: Vec<(usize, FileSeen)> = seen.into_iter().enumerate().collect();
+    let documents = seen.iter().filter(is_document).map(|(place, _)| *place).collect();
+    let (quiet, held, pages) = (view.quiet, view.held, view.pages);
+    Ok(ShownFax { made, quiet, held, documents, said, document, pages })
 }
 
 /// What the first of these files that says anything says of the call.
@@ -156,20 +176,16 @@ fn showing(line: &Line) -> Option<FaxShowing> {
 impl LookedAt<'_> {
     /// What is seen of each file, and what is kept of those that are no words of the gateway (FAX-39).
     async fn look(&self, held: &[usize]) -> Result<(Vec<FileSeen>, Vec<FaxFileSeen>), LookStop> {
-        let begun = self.ctx.clock.now();
+        let until = Instant::now() + LOOK_TIME_MAX;
         let mut seen = Vec::with_capacity(self.files.len());
         let mut noted = Vec::new();
         for (place, file) in self.files.iter().enumerate() {
             let broken = seen.iter().filter(|seen| **seen == FileSeen::Broken).count();
-            let is_late = self.ctx.clock.now() - begun > LOOK_TIME_MAX;
-            let (sight, digest) =
-                if held.contains(&place) || file.media_type.starts_with("message/") {
-                    (FileSeen::Passed, None)
-                } else if broken >= BROKEN_MAX || is_late {
-                    (FileSeen::Broken, None)
-                } else {
-                    self.look_at(file).await?
-                };
+            let (sight, digest) = if held.contains(&place) {
+                (FileSeen::Passed, None)
+            } else {
+                self.look_at(file, (broken < BROKEN_MAX).then_some(until)).await?
+            };
             let pages = match &sight {
                 FileSeen::Looked(sight) => Some(sight.pages).filter(|pages| *pages > 0),
                 _ => None,
@@ -182,27 +198,62 @@ impl LookedAt<'_> {
         Ok((seen, noted))
     }
 
-    /// What is seen of a file, and its SHA-256.
-    async fn look_at(&self, file: &Attachment) -> Result<(FileSeen, Option<[u8; 32]>), LookStop> {
+    /// What is seen of a file, and its SHA-256. `until`: when opening ends; nothing if no more files of this
+    /// letter are opened.
+    ///
+    /// The first bytes of each file are looked at, however large it is and whatever it is called: what no fax
+    /// machine sends is held back (FAX-12, FAX-13).
+    async fn look_at(
+        &self,
+        file: &Attachment,
+        until: Option<Instant>,
+    ) -> Result<(FileSeen, Option<[u8; 32]>), LookStop> {
         let Some((bytes, _held)) = self.open(file).await? else {
-            return Ok((FileSeen::TooLarge, None));
+            let head = stored_mail::head_of(self.ctx, self.id, file, FORM_BYTES).await?;
+            let seen = match document::form_of(&head) {
+                form @ DocumentForm::Foreign => {
+                    FileSeen::Looked(DocumentSight::without_pages(form, None))
+                }
+                _ => FileSeen::TooLarge,
+            };
+            return Ok((seen, None));
         };
         let digest = Some(Sha256::digest(&bytes).into());
-        Ok((self.sight_of(file, &bytes).await?, digest))
+        let seen = match (document::form_of(&bytes), until) {
+            (DocumentForm::Other, _) if self.is_words(file) => FileSeen::Passed,
+            (form @ (DocumentForm::Pdf | DocumentForm::Tiff), Some(until)) => {
+                self.sight_of(form, &bytes, until).await?
+            }
+            (DocumentForm::Pdf | DocumentForm::Tiff, None) => FileSeen::Skipped,
+            (form, _) => FileSeen::Looked(DocumentSight::without_pages(form, None)),
+        };
+        Ok((seen, digest))
     }
 
-    async fn sight_of(&self, file: &Attachment, bytes: &Bytes) -> Result<FileSeen, LookStop> {
-        match self.ctx.sandbox.look(bytes).await {
-            // Words of the gateway, such as the protocol of the call.
-            Ok(sight)
-                if sight.form == DocumentForm::Other && file.media_type.starts_with("text/") =>
-            {
-                Ok(FileSeen::Passed)
+    /// Whether a file of unknown content is words of the gateway: they are no page of the fax.
+    fn is_words(&self, file: &Attachment) -> bool {
+        (self.is_technical && file.media_type == "text/plain")
+            || fax_pages::is_words(&file.media_type, &file.file_name)
+    }
+
+    async fn sight_of(
+        &self,
+        form: DocumentForm,
+        bytes: &Bytes,
+        until: Instant,
+    ) -> Result<FileSeen, LookStop> {
+        if Instant::now() >= until {
+            return Ok(FileSeen::Skipped);
+        }
+        match timeout_at(until, self.ctx.sandbox.look(bytes)).await {
+            Ok(Ok(sight)) => Ok(FileSeen::Looked(sight)),
+            Ok(Err(SandboxError::Broken { .. })) | Err(_) => Ok(FileSeen::Broken),
+            Ok(Err(SandboxError::Document(DocumentError::TooLarge))) => Ok(FileSeen::TooLarge),
+            Ok(Err(SandboxError::Document(_))) => {
+                let trouble = Some(PageTrouble::Unreadable);
+                Ok(FileSeen::Looked(DocumentSight::without_pages(form, trouble)))
             }
-            Ok(sight) => Ok(FileSeen::Looked(sight)),
-            Err(SandboxError::Broken { .. }) => Ok(FileSeen::Broken),
-            Err(SandboxError::Document(_)) => Ok(FileSeen::TooLarge),
-            Err(SandboxError::Unavailable(error)) => {
+            Ok(Err(SandboxError::Unavailable(error))) => {
                 self.unopened(&error)?;
                 Ok(FileSeen::Unopened)
             }
@@ -227,6 +278,7 @@ impl LookedAt<'_> {
 
     /// Makes the pictures and PDFs; returns the numbers of the pages without one as well.
     async fn make(&self, view: &FaxView, edge: u32) -> Result<(Vec<MadePost>, Vec<u32>), LookStop> {
+        let until = Instant::now() + MAKE_TIME_MAX;
         let (mut made, mut without) = (Vec::new(), Vec::new());
         let mut opened: Option<(usize, Bytes, LentMemory)> = None;
         for PageOfFile { file, page, number } in &view.pictures {
@@ -236,8 +288,8 @@ impl LookedAt<'_> {
                 opened = self.open_at(*file).await?;
             }
             let Some((_, bytes, _)) = &opened else { continue };
-            match self.ctx.sandbox.picture(bytes, *page, edge).await {
-                Ok(picture) => made.push(MadePost {
+            match timeout_at(until, self.ctx.sandbox.picture(bytes, *page, edge)).await {
+                Ok(Ok(picture)) => made.push(MadePost {
                     file: *file,
                     made: MadeFile::Page(*page),
                     name: self.say(PagePhrase::PictureName {
@@ -247,11 +299,11 @@ impl LookedAt<'_> {
                     bytes: picture.png.len() as u64,
                     size: Some((picture.width, picture.height)),
                 }),
-                Err(SandboxError::Unavailable(error)) => {
+                Ok(Err(SandboxError::Unavailable(error))) => {
                     self.unopened(&error)?;
                     without.push(*number);
                 }
-                Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => {
+                Ok(Err(SandboxError::Document(_) | SandboxError::Broken { .. })) | Err(_) => {
                     without.push(*number);
                 }
             }
@@ -259,8 +311,8 @@ impl LookedAt<'_> {
         drop(opened);
         for (number, file) in (1..).zip(&view.to_pdf) {
             let Some((_, bytes, _held)) = self.open_at(*file).await? else { continue };
-            match self.ctx.sandbox.all_pages(&bytes, PDF_BYTES_MAX).await {
-                Ok(pdf) => made.push(MadePost {
+            match timeout_at(until, self.ctx.sandbox.all_pages(&bytes, PDF_BYTES_MAX)).await {
+                Ok(Ok(pdf)) => made.push(MadePost {
                     file: *file,
                     made: MadeFile::AllPages,
                     name: self.say(match number {
@@ -270,9 +322,9 @@ impl LookedAt<'_> {
                     bytes: pdf.len() as u64,
                     size: None,
                 }),
-                Err(SandboxError::Unavailable(error)) => self.unopened(&error)?,
+                Ok(Err(SandboxError::Unavailable(error))) => self.unopened(&error)?,
                 // The TIFF is there as it came.
-                Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => {}
+                Ok(Err(SandboxError::Document(_) | SandboxError::Broken { .. })) | Err(_) => {}
             }
         }
         Ok((made, without))
@@ -295,10 +347,19 @@ impl LookedAt<'_> {
             )
         };
         match note {
-            FaxNote::Damaged(pages) => PagePhrase::Damaged { pages: PageNumbers(pages.clone()) },
+            FaxNote::Damaged(damaged) => match damaged.split_at_checked(DAMAGED_NAMED_MAX) {
+                Some((named, more)) if !more.is_empty() => PagePhrase::DamagedMany {
+                    pages: PageNumbers(named.to_vec()),
+                    more: more.len() as u64,
+                },
+                _ => PagePhrase::Damaged { pages: PageNumbers(damaged.clone()) },
+            },
             FaxNote::Cut => PagePhrase::Cut,
-            FaxNote::PagesDiffer { declared } => {
-                PagePhrase::PagesDiffer { declared: (*declared).into(), pages }
+            FaxNote::PagesDiffer { declared, came } => {
+                PagePhrase::PagesDiffer { declared: (*declared).into(), pages: (*came).into() }
+            }
+            FaxNote::FormsDiffer { pdf, tiff } => {
+                PagePhrase::FormsDiffer { pdf: (*pdf).into(), tiff: (*tiff).into() }
             }
             FaxNote::SomePictures { shown } => {
                 PagePhrase::SomePictures { shown: *shown as u64, pages }
@@ -307,6 +368,7 @@ impl LookedAt<'_> {
                 PagePhrase::NotShown { file: file(place), trouble: *trouble }
             }
             FaxNote::Broken(place) => PagePhrase::Broken { file: file(place) },
+            FaxNote::Skipped(place) => PagePhrase::Skipped { file: file(place) },
             FaxNote::TooLarge(place) => PagePhrase::TooLarge { file: file(place) },
             FaxNote::PostScript(place) => PagePhrase::PostScript { file: file(place) },
             FaxNote::Unknown(place) => PagePhrase::Unknown { file: file(place) },

@@ -371,7 +371,7 @@ async fn place_letter(
         verdict,
         scan: &scan,
     };
-    let mut of_fax = faxes::told(line, &mut letter);
+    let mut of_fax = faxes::told(line, &mut letter, &fax.documents);
     of_fax.head.extend(faxes::subaddress(ctx, stored).await?);
     left_out.extend(of_fax.left_out);
     let mut hints = facing.hints(line, stored, &letter);

@@ -289,6 +289,31 @@ pub(super) async fn bytes_of(
     Ok(Some((bytes.into(), held.keep(2 * file.bytes))))
 }
 
+/// The first bytes of a file, at least `most` of them unless it has fewer; none where the letter is gone.
+pub(super) async fn head_of(
+    ctx: &Ctx,
+    letter: LetterId,
+    file: &Attachment,
+    most: usize,
+) -> Result<Bytes, StoreError> {
+    let Some(pieces) = ctx.store.letter_pieces(letter).await? else { return Ok(Bytes::new()) };
+    let _held = ctx.budget.take(poured_bytes(&pieces, file)).await;
+    let (into, mut taken) = mpsc::channel::<io::Result<Bytes>>(PIECES_WAITING_MAX);
+    // Once it has enough, the receiver is gone.
+    let gathering = async move {
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some(Ok(piece)) = taken.recv().await
+        {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes
+    };
+    let (poured, bytes) = tokio::join!(pour(ctx, &pieces, file, into), gathering);
+    poured?;
+    Ok(bytes.into())
+}
+
 /// The part of a piece that belongs to a file, counted from the piece's beginning.
 fn overlap(piece: Range<u64>, file: &Range<u64>) -> Range<usize> {
     let at = |place: u64| {

@@ -18,10 +18,23 @@ pub enum FileSeen {
     Broken,
     /// It has more bytes than are opened.
     TooLarge,
+    /// It was not opened: what came before it took too much.
+    Skipped,
     /// The process in which files are opened could not be started, or too many files were there.
     Unopened,
     /// It is no page of the fax: the gateway's words, a mail, or a file that a scanner held back.
     Passed,
+}
+
+/// Whether a file of unknown content is words, such as the protocol of a call, or a mail that was passed on:
+/// its mail calls it so, and so does its name, by which a click decides what opens it.
+pub fn is_words(media_type: &str, file_name: &str) -> bool {
+    let is_called_so = media_type.starts_with("text/") || media_type.starts_with("message/");
+    let name = file_name.trim_end_matches(['.', ' ']);
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    let is_named_so =
+        ending.is_none_or(|ending| ["txt", "text", "log", "csv", "asc", "eml"].contains(&&*ending));
+    is_called_so && is_named_so
 }
 
 /// A picture of a page.
@@ -41,8 +54,15 @@ pub enum FaxNote {
     /// The numbers of these pages in the whole fax.
     Damaged(Vec<u32>),
     Cut,
+    /// The gateway names `declared` pages, and so many came.
     PagesDiffer {
         declared: u32,
+        came: u32,
+    },
+    /// The same fax has other pages as a PDF than as a TIFF.
+    FormsDiffer {
+        pdf: u32,
+        tiff: u32,
     },
     SomePictures {
         shown: usize,
@@ -50,6 +70,7 @@ pub enum FaxNote {
     NotShown(usize, PageTrouble),
     Broken(usize),
     TooLarge(usize),
+    Skipped(usize),
     PostScript(usize),
     Unknown(usize),
     Foreign(usize),
@@ -76,7 +97,8 @@ pub struct FaxView {
 /// Several files are one fax (FAX-3): gateways bring the same pages as a PDF, as a TIFF and as a small
 /// picture. Where a PDF can be shown, PDFs are shown, and else TIFFs, also where the end of a PDF is missing and
 /// the TIFFs are whole; the others are offered as files. Should a PDF and a TIFF hold different pages, then all
-/// of them are in the files, and their numbers differ, which is said.
+/// of them are in the files, and if their numbers differ, that is said. Two faxes of as many pages in one mail
+/// look the same from here; both files are in the room.
 ///
 /// `declared`: the number of pages that the gateway names (FAX-6).
 pub fn view(files: &[FileSeen], pictures: FaxPictures, declared: Option<u32>) -> FaxView {
@@ -107,15 +129,16 @@ pub fn view(files: &[FileSeen], pictures: FaxPictures, declared: Option<u32>) ->
         &pdfs
     };
     view.pages = count(shown);
-    // The same fax in another form: if it has other pages, one of the two is not whole.
-    let most = count(&pdfs).max(count(&tiffs));
-    let other = (!pdfs.is_empty() && !tiffs.is_empty()).then_some(most);
-    let declared = declared.filter(|declared| *declared > 0).or(other);
     view.look_through(shown);
-    if view.pages > 0
-        && let Some(declared) = declared.filter(|declared| *declared != view.pages)
-    {
-        view.notes.push(FaxNote::PagesDiffer { declared });
+    let declared = declared.filter(|declared| *declared > 0);
+    if let Some((declared, came)) = declared.and_then(|declared| view.missing(files, declared)) {
+        view.notes.push(FaxNote::PagesDiffer { declared, came });
+    }
+    // The same fax in another form: if it has other pages, one of the two is not whole, whatever the gateway
+    // counts.
+    let (pdf, tiff) = (count(&pdfs), count(&tiffs));
+    if pdf > 0 && tiff > 0 && pdf != tiff {
+        view.notes.push(FaxNote::FormsDiffer { pdf, tiff });
     }
     view.choose(pictures);
     for (place, file) in files.iter().enumerate() {
@@ -125,6 +148,17 @@ pub fn view(files: &[FileSeen], pictures: FaxPictures, declared: Option<u32>) ->
 }
 
 impl FaxView {
+    /// The declared number of pages and that of those that came, where they differ. Pictures are pages only
+    /// where there are no others. More of them than declared are no fault: a mail may bring a logo along.
+    fn missing(&self, files: &[FileSeen], declared: u32) -> Option<(u32, u32)> {
+        if self.pages > 0 {
+            return (declared != self.pages).then_some((declared, self.pages));
+        }
+        let is_picture = |file: &&FileSeen| matches!(file, FileSeen::Looked(sight) if sight.form == DocumentForm::Image);
+        let came = u32::try_from(files.iter().filter(is_picture).count()).unwrap_or(u32::MAX);
+        (came > 0 && came < declared).then_some((declared, came))
+    }
+
     /// Numbers the pages, and notes those that are not whole.
     fn look_through(&mut self, shown: &[(usize, &DocumentSight)]) {
         let (mut number, mut damaged, mut is_cut) = (0_u32, Vec::new(), false);
@@ -180,6 +214,7 @@ impl FaxView {
             },
             FileSeen::Broken => FaxNote::Broken(place),
             FileSeen::TooLarge => FaxNote::TooLarge(place),
+            FileSeen::Skipped => FaxNote::Skipped(place),
             FileSeen::Unopened => {
                 if self.notes.contains(&FaxNote::Unopened) {
                     return;
@@ -332,8 +367,13 @@ mod tests {
         check(&[tiff(2), pdf(2)], All, None, &[(1, 1), (1, 2)], &[], &[]);
         check(&[pdf(2), tiff(2)], NoPictures, None, &[], &[], &[]);
         check(&[tiff(1), tiff(2)], All, None, &[(0, 1), (1, 1), (1, 2)], &[0, 1], &[]);
-        let differ = |declared| FaxNote::PagesDiffer { declared };
-        check(&[pdf(2), tiff(3)], First, None, &[(0, 1)], &[], &[differ(3)]);
+        let differ = FaxNote::FormsDiffer { pdf: 2, tiff: 3 };
+        for declared in [None, Some(2)] {
+            let notes = std::slice::from_ref(&differ);
+            check(&[pdf(2), tiff(3)], First, declared, &[(0, 1)], &[], notes);
+        }
+        let few = FaxNote::PagesDiffer { declared: 3, came: 2 };
+        check(&[pdf(2), tiff(3)], First, Some(3), &[(0, 1)], &[], &[few, differ]);
         let mut cut = sight(DocumentForm::Pdf, 1);
         cut.is_cut = true;
         let cut = FileSeen::Looked(cut);
@@ -348,7 +388,7 @@ mod tests {
 
     #[test]
     fn fax_6_a_declared_number_of_pages_that_did_not_come_is_said() {
-        let differ = |declared| [FaxNote::PagesDiffer { declared }];
+        let differ = |declared| [FaxNote::PagesDiffer { declared, came: 2 }];
         for (declared, notes) in [
             (None, [].as_slice()),
             (Some(2), &[]),
@@ -357,6 +397,12 @@ mod tests {
             (Some(1), &differ(1)),
         ] {
             check(&[pdf(2)], FaxPictures::None, declared, &[], &[], notes);
+        }
+        let pictures = [other(DocumentForm::Image), other(DocumentForm::Image)];
+        for (declared, notes) in
+            [(None, [].as_slice()), (Some(1), &[]), (Some(2), &[]), (Some(3), &differ(3))]
+        {
+            check(&pictures, FaxPictures::First, declared, &[], &[], notes);
         }
         // Where no page can be shown, another sentence says so.
         check(&[FileSeen::Broken], FaxPictures::First, Some(3), &[], &[], &[FaxNote::Broken(0)]);
@@ -392,6 +438,7 @@ mod tests {
             FileSeen::TooLarge,
             FileSeen::Unopened,
             FileSeen::Unopened,
+            FileSeen::Skipped,
             FileSeen::Passed,
         ];
         let notes = [
@@ -402,6 +449,7 @@ mod tests {
             FaxNote::Broken(4),
             FaxNote::TooLarge(5),
             FaxNote::Unopened,
+            FaxNote::Skipped(8),
         ];
         check(&files, FaxPictures::All, None, &[], &[], &notes);
         assert_eq!(view(&files, FaxPictures::All, None).held, [2]);

@@ -69,6 +69,7 @@ fn work(
             })
             .map(ChildDone::Made)
         }
+        Task::Glance { .. } => Ok(ChildDone::Seen(document::glance(one()?))),
         Task::Look { .. } => Ok(ChildDone::Seen(document::look(one()?))),
         Task::Picture { page, edge, .. } => {
             document::picture(one()?, *page, *edge).map(of_one_file)

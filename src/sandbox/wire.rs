@@ -33,6 +33,10 @@ pub(super) enum Task {
         pages_max: usize,
         bytes_max: usize,
     },
+    /// Says what a file is, and how many pages it has, without opening them.
+    Glance {
+        file: [usize; 1],
+    },
     /// Says what a file is, and which of its pages are there.
     Look {
         file: [usize; 1],
@@ -69,7 +73,8 @@ impl Task {
     fn files(&self) -> &[usize] {
         match self {
             Self::Fax { files, .. } => files,
-            Self::Look { file }
+            Self::Glance { file }
+            | Self::Look { file }
             | Self::Picture { file, .. }
             | Self::AllPages { file, .. }
             | Self::Scan { file, .. }
@@ -85,7 +90,7 @@ impl Task {
             | Self::AllPages { bytes_max, .. }
             | Self::Scan { bytes_max, .. }
             | Self::Codes { bytes_max, .. } => *bytes_max,
-            Self::Look { .. } | Self::Escape => 0,
+            Self::Glance { .. } | Self::Look { .. } | Self::Escape => 0,
         }
     }
 }
@@ -138,6 +143,7 @@ pub(super) enum DocumentRefusal {
     Encrypted { index: usize },
     ImageTooLarge { index: usize },
     Annotated { index: usize },
+    HiddenLayers { index: usize },
 }
 
 impl DocumentRefusal {
@@ -154,6 +160,7 @@ impl DocumentRefusal {
             DocumentError::Encrypted { index } => Self::Encrypted { index },
             DocumentError::ImageTooLarge { index } => Self::ImageTooLarge { index },
             DocumentError::Annotated { index } => Self::Annotated { index },
+            DocumentError::HiddenLayers { index } => Self::HiddenLayers { index },
         }
     }
 
@@ -171,6 +178,7 @@ impl DocumentRefusal {
             Self::Encrypted { index } => (index, DocumentError::Encrypted { index }),
             Self::ImageTooLarge { index } => (index, DocumentError::ImageTooLarge { index }),
             Self::Annotated { index } => (index, DocumentError::Annotated { index }),
+            Self::HiddenLayers { index } => (index, DocumentError::HiddenLayers { index }),
         };
         (error.0 < files).then_some(error.1)
     }

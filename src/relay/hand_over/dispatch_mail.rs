@@ -12,7 +12,7 @@ use crate::{
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
-    phrases::{Phrase, Phrases, SendingPhrase},
+    phrases::{Phrase, Phrases, QuotedName, SendingPhrase},
     relay::{
         budget::LentMemory,
         leaving::{Content, Leaving},
@@ -408,10 +408,24 @@ fn not_faxable(error: &DocumentError, bytes_max: usize, names: &[String]) -> NoM
         | DocumentError::Unreadable { index }
         | DocumentError::Encrypted { index }
         | DocumentError::ImageTooLarge { index }
-        | DocumentError::Annotated { index } => index,
+        | DocumentError::Annotated { index }
+        | DocumentError::HiddenLayers { index } => index,
     };
     let file_name = names.get(index).cloned().unwrap_or_default();
-    NoMail::Never(Phrase::FileNotFaxable { file_name }, "not_faxable")
+    let phrase = match error {
+        // It is a PDF: to send it as one helps nobody.
+        DocumentError::Annotated { .. } => {
+            Phrase::OfSending(SendingPhrase::FileForm { file: QuotedName(file_name) })
+        }
+        DocumentError::HiddenLayers { .. } => {
+            Phrase::OfSending(SendingPhrase::FileLayers { file: QuotedName(file_name) })
+        }
+        DocumentError::Encrypted { .. } => {
+            Phrase::OfSending(SendingPhrase::FileLocked { file: QuotedName(file_name) })
+        }
+        _ => Phrase::FileNotFaxable { file_name },
+    };
+    NoMail::Never(phrase, "not_faxable")
 }
 
 /// What the room is told of a fax whose files took too much memory or time, or broke the process

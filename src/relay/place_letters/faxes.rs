@@ -83,13 +83,16 @@ fn without_transcript(body: &mut Body) {
 }
 
 /// Says what a room is told of a fax, and takes out of its words what the mail says for machines.
-pub(super) fn told(line: &Line, letter: &mut Letter) -> FaxTold {
+/// `documents`: the places of the files that are none of its words.
+pub(super) fn told(line: &Line, letter: &mut Letter, documents: &[usize]) -> FaxTold {
     let Some(mail) = line.channel.fax_mail(letter) else { return FaxTold::default() };
     without_transcript(&mut letter.body);
     let mut hints = Vec::new();
     let is_technical = matches!(&mail, FaxMail::Fax(fax) if fax.is_technical);
-    let is_left_out =
-        |file: &&(usize, &Attachment)| is_technical && file.1.media_type == "text/plain";
+    // A gateway may call a fax a text; its first bytes decide (FAX-13).
+    let is_left_out = |(place, file): &&(usize, &Attachment)| {
+        is_technical && file.media_type == "text/plain" && !documents.contains(place)
+    };
     let files: Vec<(usize, &Attachment)> = letter.attachments.iter().enumerate().collect();
     let left_out: Vec<i32> = files
         .iter()

@@ -3,7 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use umstieg::{
     document,
-    model::{FateWhy, WhyAsked},
+    model::FateWhy,
     phrases::{FaxPhrase, Phrase},
 };
 use umstieg_world::client::{SeenEvent, SeenTimeline};
@@ -85,19 +85,9 @@ async fn an_answer_to_a_number_that_only_a_machine_names_waits() {
     let first = |seen: &SeenTimeline| seen.messages().find(|event| event.has_file()).cloned();
     let fax: SeenEvent = stage.anna.wait_for("the fax", first).await.unwrap();
     stage.anna.send_text(&fax.room_id, "Der Befund von Frau Test").await.unwrap();
-    stage
-        .until("the answer is shown or has left", async || {
-            let state = stage.query("select string_agg(state, ' ') from dispatches").await;
-            ["previewed", "accepted", "failed"].contains(&state.as_str())
-        })
-        .await;
-    let state = stage.query("select state from dispatches").await;
-    assert_eq!(
-        state,
-        "previewed",
-        "it left for a number that nobody vouches for; {:?} is asked",
-        WhyAsked::Claimed
-    );
+    // It stays in the room until a person has confirmed the number.
+    stage.anna_is_told(&Phrase::CallerNotConfirmed).await;
+    assert_eq!(stage.query("select count(*) from dispatches").await, "0");
 }
 
 /// What a mail server says of the mail to the fax service.
