@@ -92,7 +92,7 @@ pub enum DocumentError {
     ImageTooLarge { index: usize },
     /// It is not certain how what lies on top of its pages is printed, and joining would lose it.
     #[error(
-        "file {index} has form fields or notes that cannot be joined, and can only be faxed alone"
+        "file {index} has form fields or notes of which it is not certain how they are printed"
     )]
     Annotated { index: usize },
     /// Joining copies what is printed on the pages, and would show what the file hides.
@@ -111,9 +111,9 @@ static FONT: &[u8] = include_bytes!("../assets/fonts/DejaVuSans.ttf");
 ///
 /// Each page has the head of the sheet (FAX-36). Pages of a PDF are made a little smaller for it and fitted
 /// on A4; broad ones lie on their side; PNG and JPEG each get a page, turned as the camera was held. Filled
-/// form fields, stamps and notes are printed where they lie. One PDF stays as it is, byte for byte, without a
-/// sheet; and without text if it has form fields or notes of which it is not certain how they are printed. A
-/// file's first bytes say what it is, not its name. Errors name the file by its index.
+/// form fields, stamps and notes are printed where they lie; a PDF of which that is not certain is refused. Without
+/// a sheet one PDF stays as it is, byte for byte. A file's first bytes say what it is, not its name. Errors name
+/// the file by its index.
 ///
 /// Files are foreign, and may take any memory and time: this runs in `crate::sandbox`. `opening` is
 /// told which file comes next.
@@ -341,9 +341,10 @@ mod tests {
         let pdf = sloppy_pdf("/Annots[4 0 R]", "");
         let alone = std::slice::from_ref(&pdf);
         assert_eq!(join(None, alone), Ok(pdf.to_vec()));
-        // What was filled in would be lost.
+        // With one, what was filled in could be lost.
         let without_text = FaxPage { text: String::new(), ..sheet() };
-        assert_eq!(join(Some(&without_text), alone), Ok(pdf.to_vec()));
+        let refused = DocumentError::Annotated { index: 0 };
+        assert_eq!(join(Some(&without_text), alone), Err(refused));
     }
 
     #[test]

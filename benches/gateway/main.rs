@@ -14,6 +14,7 @@ mod kim_sizes;
 mod letters;
 mod measure;
 mod members;
+mod pages;
 mod parsing;
 mod practice;
 mod report;
@@ -74,6 +75,13 @@ impl Size {
 
 fn main() {
     let size = Size::from_environment();
+    // These rows need no servers, and take a minute.
+    if env::var("BENCH_ONLY").is_ok_and(|only| only == "pages") {
+        let mut report = BenchReport::default();
+        pages::beside_the_programs(size.rounds, &mut report);
+        println!("{}", report.table());
+        return;
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(bench(size));
 }
 
@@ -87,6 +95,7 @@ async fn bench(size: Size) {
 
     let mut report = BenchReport::default();
     parsing::beside_the_library(size.rounds, &mut report);
+    pages::beside_the_programs(size.rounds, &mut report);
     let reference = beside_direct(&surroundings, size, &mut report, &mut loads).await;
     before_stub(&surroundings, size, &mut report, reference).await;
     kim_sizes::beside_the_library(&surroundings, size.rounds, &mut report).await;

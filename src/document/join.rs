@@ -61,9 +61,8 @@ pub(super) fn join(
     if pages > pages_max {
         return Err(DocumentError::TooManyPages { pages, pages_max });
     }
-    if let (None, [SourceFile::Pdf(pdf)], [only]) = (&text, sources.as_slice(), files)
-        && (head.is_none() || (matches!(OnTop::of(pdf), OnTop::Unknown) && !layers::hides(pdf)))
-    {
+    // Without a head there is no sheet, and nothing to join. No fax leaves so.
+    if let (None, None, [SourceFile::Pdf(_)], [only]) = (head, &text, sources.as_slice(), files) {
         return Ok(FaxPdf { bytes: only.to_vec(), pages: number(pages) });
     }
     let mut sheets = Sheets::new(head, pages, &sources)?;

@@ -39,7 +39,7 @@ sentences! {
         PreviewTooLarge = "fax-preview-too-large",
         /// It has waited to be confirmed for a while.
         Waits = "fax-waits",
-        /// Beside anything else its form fields, stamps or notes would be lost (FAX-23).
+        /// It is not certain how its form fields, stamps or notes are printed (FAX-23).
         FileForm { file: QuotedName } = "fax-file-form",
         /// On paper its hidden layers would be seen.
         FileLayers { file: QuotedName } = "fax-file-layers",

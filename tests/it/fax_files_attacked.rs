@@ -11,7 +11,7 @@ use umstieg::{
 
 use crate::{
     fax_pages_attacked::{sample, slow_tiff},
-    phrases::{HANDED_TO_FAX, told},
+    phrases::told,
     stage::Stage,
 };
 
@@ -180,7 +180,9 @@ async fn fax_23_whoever_sends_a_form_with_a_word_is_not_told_to_send_a_pdf() {
         4 0 obj\n<< /Type /Annot /Subtype /Widget /FT /Tx /T (Name) /V (Test) /Rect [50 700 200 720] >>\nendobj\n\
         trailer\n<< /Root 1 0 R /Size 5 >>\n%%EOF\n";
     let alone = stage.anna.send_file(&room, "bogen.pdf", "application/pdf", form).await.unwrap();
-    told(&stage.anna, &alone, &HANDED_TO_FAX).await;
+    let file = QuotedName("bogen.pdf".to_owned());
+    let refused = Phrase::OfSending(SendingPhrase::FileForm { file });
+    told(&stage.anna, &alone, &refused).await;
     let content = stage
         .anna
         .wait_for("the form", |seen| {
@@ -204,6 +206,5 @@ async fn fax_23_whoever_sends_a_form_with_a_word_is_not_told_to_send_a_pdf() {
         .await
         .unwrap();
     assert!(!notice.contains("als PDF"), "of a PDF: {notice}");
-    let file = QuotedName("bogen.pdf".to_owned());
-    assert!(stage.anna_was_told(&Phrase::OfSending(SendingPhrase::FileForm { file })) > 0);
+    assert_eq!(stage.anna_was_told(&refused), 2);
 }

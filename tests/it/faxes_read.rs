@@ -2,7 +2,12 @@
 //! FAX-11, FAX-22, FAX-28, FAX-31, FAX-32). The mails are in `tests/faxes`, named by their profile; their
 //! documents are cut.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use umstieg::{
     channel::{
@@ -68,19 +73,29 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
 
 /// Every sample: its name without `.eml`, and what it is.
 fn samples() -> Vec<(String, Letter)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
-    files.sort();
-    let read = |file: &Path| {
-        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        (name, mail::parse(&fs::read(file).unwrap()))
+    let read = |name: String| {
+        let mail = fs::read(folder().join(format!("{name}.eml"))).unwrap();
+        (name, mail::parse(&mail))
     };
-    files.iter().map(|file| read(file)).collect()
+    names().into_iter().map(read).collect()
 }
 
-fn form_of(sample: &str) -> Arc<FaxForm> {
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes")
+}
+
+/// The names of all samples, in their order.
+pub(crate) fn names() -> Vec<String> {
+    let files = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().file_name());
+    let mut names: Vec<String> = files
+        .filter_map(|file| file.into_string().unwrap().strip_suffix(".eml").map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The profile of the gateway that wrote it.
+pub(crate) fn form_of(sample: &str) -> Arc<FaxForm> {
     let of = |form: &&Arc<FaxForm>| sample.starts_with(&form.name);
     let form = FaxForm::shipped().iter().filter(of).max_by_key(|form| form.name.len());
     form.unwrap_or_else(|| panic!("no profile for {sample}")).clone()

@@ -187,7 +187,12 @@ impl Stage {
 
     /// Puts a mail of the fax gateway into the practice's fax mailbox.
     pub(crate) async fn receive_fax(&self, mail: &str) {
-        self.world.mail.deliver(mail.as_bytes(), &self.fax_line).await.unwrap();
+        self.receive_fax_bytes(mail.as_bytes()).await;
+    }
+
+    /// The same, of a mail that need not be UTF-8.
+    pub(crate) async fn receive_fax_bytes(&self, mail: &[u8]) {
+        self.world.mail.deliver(mail, &self.fax_line).await.unwrap();
     }
 
     /// Waits until Anna sees a message with these words.

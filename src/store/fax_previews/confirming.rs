@@ -14,6 +14,8 @@ struct NewestPreview {
     words_txn_id: String,
     /// Unless that was taken back.
     confirmed_by: Option<String>,
+    /// Also where it was taken back: then the fax is shown anew.
+    was_confirmed: bool,
 }
 
 impl EventStep<'_> {
@@ -110,11 +112,11 @@ impl EventStep<'_> {
                     | DeliveryState::SendingBody,
                 ),
                 newest,
-            ) => Ok(match newest.map(|newest| newest.confirmed_by) {
+            ) => Ok(match newest {
                 _ if is_old => FaxConfirmation::Old,
-                Some(Some(by)) => FaxConfirmation::Before(by),
-                Some(None) => FaxConfirmation::Rewritten,
-                None => FaxConfirmation::NotShown,
+                Some(NewestPreview { confirmed_by: Some(by), .. }) => FaxConfirmation::Before(by),
+                Some(NewestPreview { was_confirmed: false, .. }) => FaxConfirmation::Rewritten,
+                Some(_) | None => FaxConfirmation::NotShown,
             }),
             (Some(DeliveryState::Withdrawn), _) => Ok(FaxConfirmation::Withdrawn),
             (Some(state), _) if state.needs_a_person() => Ok(FaxConfirmation::Failed),
@@ -167,7 +169,8 @@ impl EventStep<'_> {
                  file_txn_id,
                  words_txn_id,
                  case when not was_taken_back(confirmed_in) then confirmed_by end
-                     as "confirmed_by: String"
+                     as "confirmed_by: String",
+                 confirmed_by is not null as "was_confirmed!"
              from fax_previews
              where dispatch_id = $1
              order by id desc
