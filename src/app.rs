@@ -13,6 +13,7 @@ pub mod help;
 mod hold;
 pub mod identities;
 pub mod kim;
+mod lists;
 pub mod log;
 mod page_reader;
 pub mod parked;

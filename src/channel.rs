@@ -115,6 +115,14 @@ impl Channel {
         }
     }
 
+    /// The fax line; nothing on other channels.
+    pub fn fax(&self) -> Option<&FaxProfile> {
+        match &self.dialect {
+            Dialect::Kim(_) => None,
+            Dialect::Fax(profile) => Some(profile),
+        }
+    }
+
     /// What makes one conversation with a correspondent. Faxes without a number have one room on each line,
     /// whatever the settings say: nothing can be answered there, so no answer can go wrong.
     pub fn gathers(&self, correspondent: &Correspondent) -> ThreadBy {
@@ -150,8 +158,7 @@ impl Channel {
     /// What is doubtful about the number of a fax, so that a person confirms it before an answer
     /// goes there.
     pub fn doubt_of(&self, letter: &Letter) -> Option<CallerDoubt> {
-        let Dialect::Fax(profile) = &self.dialect else { return None };
-        match profile.caller(sender_of(letter).ok()?, letter).ok()? {
+        match self.fax()?.caller(sender_of(letter).ok()?, letter).ok()? {
             Caller::Claimed(number) => Some(CallerDoubt::Claimed(number)),
             Caller::Differs { caller, station } => Some(CallerDoubt::Differs { caller, station }),
             Caller::Sure(_) | Caller::Unknown => None,
@@ -160,28 +167,22 @@ impl Channel {
 
     /// Whether faxes leave here; nothing on a channel that sends none.
     pub fn fax_send(&self) -> Option<FaxSend> {
-        match &self.dialect {
-            Dialect::Kim(_) => None,
-            Dialect::Fax(profile) => Some(profile.send),
-        }
+        self.fax().map(|fax| fax.send)
+    }
+
+    /// Whether a machine reads the faxes that come here (FAX-10).
+    pub fn reads_faxes(&self) -> bool {
+        self.fax().is_some_and(|fax| fax.showing.is_read)
     }
 
     /// The fax number that a person means; nothing if it is none, and on other channels.
     pub fn typed_number(&self, raw: &str) -> Option<FaxNumber> {
-        match &self.dialect {
-            Dialect::Kim(_) => None,
-            Dialect::Fax(profile) => {
-                Home { country: profile.country, area: profile.area.clone() }.number(raw.trim())
-            }
-        }
+        self.fax()?.home().number(raw.trim())
     }
 
     /// Our own fax number, as it stands on paper.
     pub fn own_number(&self) -> Option<String> {
-        match &self.dialect {
-            Dialect::Kim(_) => None,
-            Dialect::Fax(profile) => Some(number_shown(&profile.number)),
-        }
+        self.fax().map(|fax| number_shown(&fax.number))
     }
 
     /// Where the sender of a letter wants answers. That is a different question from who sent it:
@@ -217,16 +218,7 @@ impl Channel {
 
     /// What a mail of a fax gateway is; nothing on other channels.
     pub fn fax_mail(&self, letter: &Letter) -> Option<FaxMail> {
-        let Dialect::Fax(profile) = &self.dialect else { return None };
-        Some(profile.mail(letter))
-    }
-
-    /// How many pages a fax should have, by what its mail says (FAX-6).
-    pub fn declared_pages(&self, letter: &Letter) -> Option<u32> {
-        match self.fax_mail(letter)? {
-            FaxMail::Fax(fax) => fax.pages,
-            FaxMail::Missed(_) | FaxMail::Report(_) | FaxMail::Other => None,
-        }
+        self.fax().map(|fax| fax.mail(letter))
     }
 
     /// The mail address a dispatch to this correspondent is handed over for.
@@ -261,8 +253,7 @@ impl Channel {
     /// What the mail that brings a fax to its gateway says besides its document; nothing on other
     /// channels, and without a number.
     pub fn fax_order(&self, correspondent: &Correspondent, id: &MessageId) -> Option<FaxOrder> {
-        let Dialect::Fax(profile) = &self.dialect else { return None };
-        Some(profile.order(correspondent.number()?, &self.address, id))
+        Some(self.fax()?.order(correspondent.number()?, &self.address, id))
     }
 
     /// The parties of a dispatch's mail, and by what its reports shall name it.
@@ -305,10 +296,7 @@ impl Channel {
 
     /// The most pages this channel takes; a mail has none.
     pub fn pages_max(&self) -> Option<u32> {
-        match &self.dialect {
-            Dialect::Kim(_) => None,
-            Dialect::Fax(profile) => Some(profile.pages_max),
-        }
+        self.fax().map(|fax| fax.pages_max)
     }
 }
 

@@ -73,7 +73,7 @@ pub struct FaxLabels {
 }
 
 /// Why there is no document.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum DocumentError {
     #[error("the fax would have {pages} pages, and at most {pages_max} are allowed")]
     TooManyPages { pages: usize, pages_max: usize },
@@ -100,6 +100,22 @@ pub enum DocumentError {
     HiddenLayers { index: usize },
     #[error("the document could not be written")]
     NotWritten,
+}
+
+impl DocumentError {
+    /// Nothing if it names none of so many files: whoever opened them is not believed.
+    pub fn checked(self, files: usize) -> Option<Self> {
+        let index = match &self {
+            Self::TooManyPages { .. } | Self::TooLarge | Self::Empty | Self::NotWritten => None,
+            Self::FileType { index }
+            | Self::Unreadable { index }
+            | Self::Encrypted { index }
+            | Self::ImageTooLarge { index }
+            | Self::Annotated { index }
+            | Self::HiddenLayers { index } => Some(*index),
+        };
+        index.is_none_or(|index| index < files).then_some(self)
+    }
 }
 
 /// DejaVu Sans: Latin, Greek, Cyrillic and many other characters, wide enough to survive 98 lines

@@ -63,7 +63,7 @@ pub use fax_names::{AddressBooks, name_ghosts, read_book};
 pub use fax_pages::purge_fax_mails;
 pub use fax_reading::read_pages;
 pub use foreign_rooms::{DECLINES_AT_ONCE, decline};
-pub use hand_over::{hand_over, remind_of_faxes};
+pub use hand_over::{fax_sheet, hand_over, remind_of_faxes};
 pub use hearing::Hearing;
 pub use place_letters::place_letters;
 pub use read_room::read_room;

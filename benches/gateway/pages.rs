@@ -4,19 +4,16 @@
 use std::{
     fs,
     hint::black_box,
-    io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use umstieg::document;
+use umstieg_world::sandbox_child::child_at_work;
 
-use crate::{
-    measure::{as_float, median},
-    report::BenchReport,
-};
+use crate::{measure::median, report::BenchReport};
 
 /// Pages of the fax: as many as most gateways take.
 const PAGES: u32 = 50;
@@ -114,42 +111,13 @@ fn long_fax(file: &Path) {
 
 /// The most memory, in MiB, that the child takes for all that is done with a fax.
 fn peak(file: &[u8]) -> f64 {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_umstieg"))
-        .arg("sandbox")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    // As `sandbox::wire` says it: a length, JSON, bytes.
-    let mut hear = || -> Value {
-        let mut length = [0; 4];
-        from.read_exact(&mut length).unwrap();
-        let mut json = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
-        from.read_exact(&mut json).unwrap();
-        let said: Value = serde_json::from_slice(&json).unwrap();
-        let bytes = said.pointer("/Made/bytes").and_then(Value::as_u64).unwrap_or_default();
-        std::io::copy(&mut from.by_ref().take(bytes), &mut std::io::sink()).unwrap();
-        said
-    };
-    hear();
     let length = file.len();
-    for task in [
+    let tasks = [
         json!({ "Look": { "file": [length] } }),
         json!({ "Picture": { "file": [length], "page": PAGES, "edge": EDGE, "bytes_max": 9_000_000 } }),
         json!({ "AllPages": { "file": [length], "bytes_max": 50_000_000 } }),
-    ] {
-        let task = task.to_string();
-        to.write_all(&u32::try_from(task.len()).unwrap().to_be_bytes()).unwrap();
-        to.write_all(task.as_bytes()).unwrap();
-        to.write_all(file).unwrap();
-        to.flush().unwrap();
-        hear();
-    }
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib: u32 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    drop(to);
-    child.wait().unwrap();
-    f64::from(kib) / as_float(1024)
+    ];
+    let gateway = Path::new(env!("CARGO_BIN_EXE_umstieg"));
+    let done = child_at_work(gateway, &tasks, file).unwrap();
+    f64::from(done.peak_kib) / 1_024.0
 }

@@ -1,13 +1,13 @@
 //! What `umstieg check` says of the address books of fax channels.
 
 use super::check::Finding;
-use crate::{channel::Dialect, config::Settings, model::WhyNoEntry, phrases::AdminPhrase, relay};
+use crate::{config::Settings, model::WhyNoEntry, phrases::AdminPhrase, relay};
 
 /// Reads each address book, as the gateway does.
 pub(super) fn probe(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for channel in &settings.channels {
-        let Dialect::Fax(profile) = &channel.channel.dialect else { continue };
+        let Some(profile) = channel.channel.fax() else { continue };
         let Some(path) = &profile.address_book else { continue };
         let what = || AdminPhrase::TriedAddressBook { channel: channel.channel.name.to_string() };
         let file = path.display().to_string();

@@ -3,8 +3,8 @@
 //! The log says the same in English, in the errors' own words.
 
 use super::{
-    RunError, directory::LookupError, fax::FaxCommandError, fax_records::FaxRecordsError,
-    fax_test::FaxTestError, identities::IdentitiesError, kim::KimError, parked::ParkedError,
+    RunError, directory::LookupError, fax::FaxCommandError, fax_test::FaxTestError,
+    identities::IdentitiesError, lists::ListError, parked::ParkedError,
 };
 use crate::{
     app::start::StartError,
@@ -355,7 +355,7 @@ impl Tells for FaxTestError {
     }
 }
 
-impl Tells for FaxRecordsError {
+impl Tells for ListError {
     fn telling(&self) -> Telling {
         match self {
             Self::Open(error) => error.telling(),
@@ -376,16 +376,6 @@ impl Tells for FaxCommandError {
                 let (file, message) = (file.clone(), source.to_string());
                 AdminPhrase::FaxProfileWrong { file, message }.into()
             }
-            Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
-        }
-    }
-}
-
-impl Tells for KimError {
-    fn telling(&self) -> Telling {
-        match self {
-            Self::Open(error) => error.telling(),
-            Self::Store(error) => error.telling(),
             Self::Write(cause) => Telling::from(AdminPhrase::ListBroken).because_of(cause),
         }
     }

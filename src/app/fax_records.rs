@@ -2,26 +2,18 @@
 
 use std::fmt::Write as _;
 
-use time::{Duration, macros::format_description};
+use time::Duration;
 
-use super::start;
+use super::{
+    lists::{ListError, minute},
+    start,
+};
 use crate::{
     config::Settings,
     model::{Clock, Language},
     phrases::{AdminPhrase, FaxAdminPhrase},
-    store::{Database, FaxRecord, OpenError, StoreError, seal::OuterKey},
+    store::{FaxRecord, seal::OuterKey},
 };
-
-/// The records of faxes could not be shown.
-#[derive(Debug, thiserror::Error)]
-pub enum FaxRecordsError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the list could not be written")]
-    Write(#[from] std::fmt::Error),
-}
 
 /// The faxes of the last days as a table, a line for each document. Times are UTC.
 pub async fn list(
@@ -29,10 +21,9 @@ pub async fn list(
     key: &OuterKey,
     days: u32,
     language: Language,
-) -> Result<String, FaxRecordsError> {
-    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
+) -> Result<String, ListError> {
     let since = Clock::of_the_machine().now() - Duration::days(days.into());
-    let records = database.open(key).await?.fax_records(since).await?;
+    let records = start::store(settings, key).await?.fax_records(since).await?;
     if records.is_empty() {
         return Ok(format!(
             "{}\n",
@@ -66,8 +57,7 @@ fn write_row(
     record: &FaxRecord,
     language: Language,
 ) -> Result<(), std::fmt::Error> {
-    let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
-    let at = record.at.format(&minute).unwrap_or_default();
+    let at = minute(Some(record.at));
     let way = if record.is_ours { FaxAdminPhrase::WayOut } else { FaxAdminPhrase::WayIn };
     let pages = record.pages.map_or("?".to_owned(), |pages| pages.to_string());
     let digest = record.digest.as_deref().map_or("-".to_owned(), hex);

@@ -6,16 +6,17 @@ use tokio::time::{Instant, sleep};
 
 use super::start;
 use crate::{
-    channel::{Channel, Dialect, FaxSend, WhyNot, number_shown},
+    channel::{Channel, FaxSend, WhyNot, number_shown},
     config::{ChannelSettings, Settings},
-    document::{self, DocumentError, FaxLabels, FaxPage},
+    document::{self, DocumentError},
     mail::{self, ComposeError, MailBody, MailForm, Piece},
     model::{
         Clock, Correspondent, DeliveryState, Dispatch, DispatchFile, FateWhy, FaxNumber, MessageId,
         Outcome, Rng,
     },
-    phrases::{AdminPhrase, FaxAdminPhrase, Phrase, Phrases},
-    store::{Database, FaxTestSaid, OpenError, Store, StoreError, seal::OuterKey},
+    phrases::{AdminPhrase, FaxAdminPhrase},
+    relay::fax_sheet,
+    store::{FaxTestSaid, OpenError, Store, StoreError, seal::OuterKey},
     transport::submit,
 };
 
@@ -67,9 +68,7 @@ pub async fn send(
     mut tell: impl FnMut(&AdminPhrase),
 ) -> Result<(), FaxTestError> {
     let channel = chosen(&settings.channels, order.channel.as_deref())?;
-    let Dialect::Fax(profile) = &channel.channel.dialect else {
-        return Err(FaxTestError::NoChannel);
-    };
+    let profile = channel.channel.fax().ok_or(FaxTestError::NoChannel)?;
     if profile.send == FaxSend::Off {
         return Err(FaxTestError::Off);
     }
@@ -78,8 +77,7 @@ pub async fn send(
     let uuid = Rng::from_os().uuid();
     let id = MessageId::new(&format!("{uuid}@{}", crate::channel::FAX_ID_DOMAIN));
     let id = id.map_err(|_| FaxTestError::NotANumber)?;
-    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
-    let store = database.open(key).await?;
+    let store = start::store(settings, key).await?;
     let (envelope, mail, pages) = written(&channel.channel, &number, &id, &clock)?;
     let name = &channel.channel.name;
     let test = store.begin_fax_test(name, &id, (&number, pages), clock.now()).await?;
@@ -107,7 +105,7 @@ fn chosen<'s>(
 ) -> Result<&'s ChannelSettings, FaxTestError> {
     let is_meant = |channel: &&ChannelSettings| {
         let is_named = name.is_none_or(|name| channel.channel.name.as_str() == name);
-        is_named && matches!(channel.channel.dialect, Dialect::Fax(_))
+        is_named && channel.channel.fax().is_some()
     };
     let mut meant = channels.iter().filter(is_meant);
     match (meant.next(), meant.next()) {
@@ -124,23 +122,9 @@ fn written(
     clock: &Clock,
 ) -> Result<(crate::model::Envelope, Vec<u8>, u32), FaxTestError> {
     let to = Correspondent::Fax(number.clone());
-    let say = |phrase: Phrase| Phrases::say(channel.language, &phrase);
     let recipient = channel.recipient(&to).map_err(FaxTestError::Unreachable)?;
-    let sheet = FaxPage {
-        sender: channel.label.clone(),
-        sender_number: channel.own_number().unwrap_or_default(),
-        recipient_number: number_shown(number),
-        date: say(Phrase::FaxMoment { at: clock.now() }),
-        subject: String::new(),
-        text: FaxAdminPhrase::FaxTestPage.said(channel.language),
-        labels: FaxLabels {
-            from: say(Phrase::FaxFrom),
-            to: say(Phrase::FaxTo),
-            date: say(Phrase::FaxDate),
-            subject: say(Phrase::FaxSubject),
-            page: say(Phrase::FaxPage),
-        },
-    };
+    let text = FaxAdminPhrase::FaxTestPage.said(channel.language);
+    let sheet = fax_sheet(channel, Some(number), clock.now(), text);
     let pdf = document::fax(Some(&sheet), &[], 1, &mut |_| {})?;
     let file = DispatchFile {
         file_name: "fax.pdf".to_owned(),

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use time::macros::format_description;
-
-use super::start;
+use super::{lists::minute, start};
 use crate::{
     config::Settings,
     model::{Clock, Language},
     phrases::AdminPhrase,
-    store::{ConfirmedBy, Database, OpenError, Store, StoreError, seal::OuterKey},
+    store::{ConfirmedBy, OpenError, StoreError, seal::OuterKey},
 };
 
 /// A command about identities failed.
@@ -33,7 +31,7 @@ pub async fn list(
     key: &OuterKey,
     language: Language,
 ) -> Result<String, IdentitiesError> {
-    let changed = store(settings, key).await?.changed_identities().await?;
+    let changed = start::store(settings, key).await?.changed_identities().await?;
     if changed.is_empty() {
         return Ok(format!("{}\n", AdminPhrase::NobodyChanged.said(language)));
     }
@@ -41,9 +39,8 @@ pub async fn list(
         [AdminPhrase::HeadSince, AdminPhrase::HeadNewIdentity, AdminPhrase::HeadUser]
             .map(|head| head.said(language));
     let mut table = format!("{since:<16}  {identity:<43}  {user}\n");
-    let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in changed {
-        let since = item.seen_at.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
+        let since = minute(item.seen_at);
         writeln!(table, "{since:<16}  {:<43}  {}", item.identity.seen, item.user_id)?;
     }
     writeln!(table, "\n{}", AdminPhrase::AskChanged.said(language))?;
@@ -56,7 +53,7 @@ pub async fn confirm(
     key: &OuterKey,
     user: &str,
 ) -> Result<AdminPhrase, IdentitiesError> {
-    let store = store(settings, key).await?;
+    let store = start::store(settings, key).await?;
     let now = Clock::of_the_machine().now();
     let known = store.identity(user).await?.ok_or(IdentitiesError::NoSuch)?;
     if !store.confirm_identity(user, &known.seen, ConfirmedBy::Admin, now).await? {
@@ -64,9 +61,4 @@ pub async fn confirm(
     }
     let (user, identity) = (user.to_owned(), known.seen);
     Ok(AdminPhrase::IdentityBelieved { user, identity })
-}
-
-async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, IdentitiesError> {
-    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
-    Ok(database.open(key).await?)
 }

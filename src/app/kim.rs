@@ -2,26 +2,11 @@
 
 use std::fmt::Write as _;
 
-use time::macros::format_description;
-
-use super::start;
-use crate::{
-    config::Settings,
-    model::Language,
-    phrases::AdminPhrase,
-    store::{Database, OpenError, StoreError, seal::OuterKey},
+use super::{
+    lists::{ListError, minute},
+    start,
 };
-
-/// A command about KIM failed.
-#[derive(Debug, thiserror::Error)]
-pub enum KimError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the list could not be written")]
-    Write(#[from] std::fmt::Error),
-}
+use crate::{config::Settings, model::Language, phrases::AdminPhrase, store::seal::OuterKey};
 
 /// What is left alone in the mailboxes of the settings, as a table: by channel and Dienstkennung, how
 /// many mails, since when, and why.
@@ -29,9 +14,8 @@ pub async fn classes(
     settings: &Settings,
     key: &OuterKey,
     language: Language,
-) -> Result<String, KimError> {
-    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
-    let store = database.open(key).await?;
+) -> Result<String, ListError> {
+    let store = start::store(settings, key).await?;
     let places: Vec<_> =
         start::places(&settings.channels).into_iter().map(|place| place.place).collect();
     let left = store.left_alone_by_service(&places).await?;
@@ -47,7 +31,6 @@ pub async fn classes(
     ]
     .map(|head| head.said(language));
     let mut table = format!("{channel:<24}  {since:<16}  {mails:>6}  {service:<40}  {reason}\n");
-    let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     let why = AdminPhrase::LeftToOthers.said(language);
     let mut untold = 0;
     for row in left {
@@ -55,7 +38,7 @@ pub async fn classes(
             untold += row.mails;
             continue;
         };
-        let since = row.since.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
+        let since = minute(row.since);
         writeln!(
             table,
             "{:<24}  {since:<16}  {:>6}  {service:<40}  {why}",

@@ -1,14 +1,11 @@
 //! The row of `umstieg check` about the program that reads faxes.
 
 use super::check::Finding;
-use crate::{channel::Dialect, config::Settings, phrases::FaxAdminPhrase, sandbox::PageReader};
+use crate::{config::Settings, phrases::FaxAdminPhrase, sandbox::PageReader};
 
 /// Whether the program that reads faxes is there, with its models; nothing where no channel wants it.
 pub(super) async fn probe(settings: &Settings) -> Option<Finding> {
-    let is_wanted = settings.channels.iter().any(|own| match &own.channel.dialect {
-        Dialect::Fax(profile) => profile.showing.is_read,
-        Dialect::Kim(_) => false,
-    });
+    let is_wanted = settings.channels.iter().any(|own| own.channel.reads_faxes());
     is_wanted.then_some(())?;
     Some(look(&PageReader::default()).await)
 }

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use time::macros::format_description;
-
-use super::start;
+use super::{lists::minute, start};
 use crate::{
     config::Settings,
     model::{Clock, Language},
     phrases::AdminPhrase,
-    store::{Database, OpenError, ParkedKind, Resolution, Store, StoreError, seal::OuterKey},
+    store::{OpenError, ParkedKind, Resolution, StoreError, seal::OuterKey},
 };
 
 /// A command about parked things failed.
@@ -42,7 +40,7 @@ pub async fn list(
     key: &OuterKey,
     language: Language,
 ) -> Result<String, ParkedError> {
-    let items = store(settings, key).await?.parked().await?;
+    let items = start::store(settings, key).await?.parked().await?;
     if items.is_empty() {
         return Ok(format!("{}\n", AdminPhrase::NothingParked.said(language)));
     }
@@ -59,9 +57,8 @@ pub async fn list(
     let mut table = format!(
         "{id:>6}  {since:<16}  {what:<12}  {number:>8}  {things:>6}  {channel:<24}  {reason}\n"
     );
-    let minute = format_description!("[year]-[month]-[day] [hour]:[minute]");
     for item in items {
-        let since = item.parked_at.and_then(|at| at.format(&minute).ok()).unwrap_or_default();
+        let since = minute(item.parked_at);
         writeln!(
             table,
             "{:>6}  {since:<16}  {:<12}  {:>8}  {:>6}  {:<24}  {}",
@@ -152,14 +149,9 @@ async fn resolve(
     resolution: Resolution,
 ) -> Result<(), ParkedError> {
     let now = Clock::of_the_machine().now();
-    if store(settings, key).await?.resolve_parked(id, resolution, now).await? {
+    if start::store(settings, key).await?.resolve_parked(id, resolution, now).await? {
         Ok(())
     } else {
         Err(ParkedError::NoSuch(id))
     }
-}
-
-async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, ParkedError> {
-    let database = Database::connect(&start::database_url(&settings.database), 1).await?;
-    Ok(database.open(key).await?)
 }

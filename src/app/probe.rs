@@ -458,7 +458,7 @@ fn kim_headers(channel: &Channel) -> Option<Finding> {
 
 /// What proves that the mails of a fax mailbox are its gateway's (FAX-12).
 fn fax_origin(channel: &Channel) -> Option<Finding> {
-    let Dialect::Fax(profile) = &channel.dialect else { return None };
+    let profile = channel.fax()?;
     let what = FaxAdminPhrase::TriedFaxOrigin { channel: channel.name.to_string() }.into();
     Some(match &profile.authserv_id {
         Some(server) => {

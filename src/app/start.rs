@@ -21,7 +21,7 @@ use crate::{
     },
     rules::{looking::Patience, retry::back_off},
     sandbox::{PageReader, Sandbox},
-    store::{ChannelPlace, Store, StoreError},
+    store::{ChannelPlace, Database, OpenError, Store, StoreError, seal::OuterKey},
     transport::Accounts,
     worker::Shop,
 };
@@ -45,6 +45,11 @@ pub enum StartError {
 /// The address of the database, secret included.
 pub(super) fn database_url(database: &DatabaseSettings) -> String {
     database.url.expose_secret().to_owned()
+}
+
+/// The database, for a command of the admin.
+pub(super) async fn store(settings: &Settings, key: &OuterKey) -> Result<Store, OpenError> {
+    Database::connect(&database_url(&settings.database), 1).await?.open(key).await
 }
 
 /// The client for the homeserver.

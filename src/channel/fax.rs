@@ -17,6 +17,7 @@ use super::{AreaCode, Country, Home, WhyNot, number};
 use crate::model::{AddressError, FaxNumber, FaxShowing, Letter, MailAddress, MessageId};
 
 pub(super) use caller::Caller;
+use form::names_tag;
 pub use form::{
     FaxForm, FaxFormAbout, FaxFormError, FaxMissed, FaxReason, FaxReceived, FaxReportForm,
     FaxReportSays, FaxReports, FaxSends, FromSays, KnownFrom, PROFILE_BYTES_MAX,
@@ -150,11 +151,7 @@ impl FaxProfile {
 
     /// Whether the gateway is given our tag, so that its reports can bear it (FAX-27).
     pub fn names_faxes(&self) -> bool {
-        let sends = &self.form.sends;
-        let names = |text: &str| text.contains("{tag}") || text.contains("{sender}");
-        names(&sends.subject)
-            || sends.fields.iter().any(|(_, value)| names(value))
-            || sends.lines.iter().any(|line| names(line))
+        self.form.sends.texts().any(names_tag)
     }
 
     pub(super) fn recipient(&self, number: &FaxNumber) -> Result<MailAddress, WhyNot> {
@@ -183,10 +180,10 @@ impl FaxProfile {
         let tagged = tag_of(id).map(|tag| (tag, own));
         let filled = |text: &str| self.filled(text, number, tagged.as_ref());
         // Without our tag a field would say nothing, or the wrong thing.
-        let names_tag = |value: &str| value.contains("{tag}") || value.contains("{sender}");
-        let fields = sends.fields.iter().filter(|(_, value)| tagged.is_some() || !names_tag(value));
+        let says = |value: &str| tagged.is_some() || !names_tag(value);
+        let fields = sends.fields.iter().filter(|(_, value)| says(value));
         let fields = fields.map(|(name, value)| (name.clone(), filled(value))).collect();
-        let lines = sends.lines.iter().filter(|line| tagged.is_some() || !names_tag(line));
+        let lines = sends.lines.iter().filter(|line| says(line));
         let lines = lines.map(|line| filled(line)).collect();
         FaxOrder { subject: filled(&sends.subject), fields, lines }
     }

@@ -40,24 +40,17 @@ pub(super) fn read(
     };
     let address = section.text("address", |text| match (text.contains('@'), &form) {
         (false, _) => Err(AdminPhrase::FaxAddressForm),
-        (true, Some(form)) => match form.check_address(text) {
+        (true, Some(form)) => match form.sends.check_address(text) {
             Ok(()) => Ok(text.to_owned()),
             Err(_) => Err(AdminPhrase::FaxAddressForm),
         },
         (true, None) => Ok(text.to_owned()),
     });
-    let sends = form.as_ref().map(|form| &form.sends);
-    let fields = |name: &str| {
-        let field = |(_, value): &(String, String)| value.contains(name);
-        sends.is_some_and(|sends| {
-            sends.can
-                && (sends.address.contains(name)
-                    || sends.subject.contains(name)
-                    || sends.fields.iter().any(field)
-                    || sends.lines.iter().any(|line| line.contains(name)))
-        })
-    };
-    let code = match fields("{code}") || secrets::CODE.is_given(section) {
+    let wants_code = form.as_ref().is_some_and(|form| {
+        let mut texts = form.sends.texts().chain(address.as_deref());
+        form.sends.can && texts.any(|text| text.contains("{code}"))
+    });
+    let code = match wants_code || secrets::CODE.is_given(section) {
         true => Some(secret(section, &secrets::CODE, AdminPhrase::WantsFaxCode, around)),
         false => None,
     };

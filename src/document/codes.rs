@@ -41,7 +41,7 @@ fn codes_of(page: &Grey) -> Vec<PageCode> {
     let mut found = Vec::new();
     for (format, form) in FORMS {
         let results = match form {
-            CodeForm::Aztec => in_windows(&shades, width, height),
+            CodeForm::Aztec => in_windows(shades, width, height),
             _ => {
                 let mut hints = DecodeHints {
                     PossibleFormats: Some([format].into()),
@@ -49,7 +49,7 @@ fn codes_of(page: &Grey) -> Vec<PageCode> {
                     ..DecodeHints::default()
                 };
                 // An error says that there is none.
-                detect_multiple_in_luma_with_hints(shades.clone(), width, height, &mut hints)
+                detect_multiple_in_luma_with_hints(shades.to_vec(), width, height, &mut hints)
                     .unwrap_or_default()
             }
         };
@@ -150,7 +150,7 @@ mod tests {
             let pdf = letter_pdf(&FaxPage { text, sender, labels, ..FaxPage::default() }).unwrap();
             let grey = seen::grey(&pdf, 1, SCAN_EDGE).unwrap();
             let (width, height) = grey.size();
-            (width, height, grey.shades())
+            (width, height, grey.shades().to_vec())
         })
     }
 
@@ -246,9 +246,8 @@ mod tests {
         let file = page(Some(&on_page), 196);
         let grey = seen::grey(&file, 1, SCAN_EDGE).unwrap();
         let (width, height) = grey.size();
-        let mut turned = Grey::new(width, height);
         let shades = grey.shades();
-        turned.push_row(shades.iter().rev().copied());
+        let turned = Grey::new((width, height), shades.iter().rev().copied().collect());
         assert_eq!(codes_of(&turned), codes_of(&grey));
         assert_eq!(codes_of(&turned).len(), 1);
     }

@@ -75,18 +75,21 @@ impl PagesPdf {
 pub(super) fn coded(raster: &Raster) -> Result<Vec<u8>, DocumentError> {
     let columns = u16::try_from(raster.columns()).map_err(|_| DocumentError::TooLarge)?;
     let mut encoder = Encoder::new(VecWriter::new());
-    let white = [Vec::new()];
-    let rows = raster.iter().map(<[u8]>::to_vec);
-    let empty = white.into_iter().take(usize::from(raster.rows() == 0));
-    for row in rows.chain(empty) {
-        let pixel = |column: u16| {
-            let byte = row.get(usize::from(column / 8)).copied().unwrap_or_default();
-            if byte >> (7 - column % 8) & 1 == 1 { Color::Black } else { Color::White }
-        };
-        let written = encoder.encode_line((0..columns).map(pixel), columns.into());
+    let white = vec![0; usize::from(columns.div_ceil(8))];
+    let empty = (raster.rows() == 0).then_some(white.as_slice());
+    for row in raster.iter().chain(empty) {
+        let pixels = row.iter().flat_map(|byte| EIGHT.map(|bit| tone(byte & bit != 0)));
+        let written = encoder.encode_line(pixels.take(columns.into()), columns.into());
         written.map_err(|_| DocumentError::NotWritten)?;
     }
     Ok(encoder.finish().map_err(|_| DocumentError::NotWritten)?.finish())
+}
+
+/// The pixels of a byte.
+const EIGHT: [u8; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+
+fn tone(is_black: bool) -> Color {
+    if is_black { Color::Black } else { Color::White }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a page is no longer than a few metres")]

@@ -84,9 +84,8 @@ impl PdfPages {
         };
         let pixmap =
             hayro::render(page, &RenderCache::new(), &InterpreterSettings::default(), &settings);
-        let mut grey = Grey::new(wide, high);
-        grey.push_row(pixmap.data().iter().map(|pixel| luminance(pixel.r, pixel.g, pixel.b)));
-        Ok(grey)
+        let shades = pixmap.data().iter().map(|pixel| luminance(pixel.r, pixel.g, pixel.b));
+        Ok(Grey::new((wide, high), shades.collect()))
     }
 }
 

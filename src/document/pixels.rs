@@ -20,20 +20,15 @@ pub(super) struct Grey {
 }
 
 impl Grey {
-    pub(super) fn new(width: u32, height: u32) -> Self {
-        Self { width, height, shades: Vec::new() }
+    /// A picture of these shades, row by row; what is missing of it is white.
+    pub(super) fn new((width, height): (u32, u32), mut shades: Vec<u8>) -> Self {
+        let pixels = u64::from(width) * u64::from(height);
+        shades.resize(usize::try_from(pixels).unwrap_or_default(), 255);
+        Self { width, height, shades }
     }
 
-    pub(super) fn push_row(&mut self, row: impl Iterator<Item = u8>) {
-        self.shades.extend(row);
-    }
-
-    /// All of them; what was not pushed is white.
-    pub(super) fn shades(&self) -> Vec<u8> {
-        let mut all = self.shades.clone();
-        let pixels = u64::from(self.width) * u64::from(self.height);
-        all.resize(usize::try_from(pixels).unwrap_or_default(), 255);
-        all
+    pub(super) fn shades(&self) -> &[u8] {
+        &self.shades
     }
 
     pub(super) fn size(&self) -> (u32, u32) {
@@ -43,7 +38,7 @@ impl Grey {
     /// A PGM: a short head and the shades as they are, so that who reads it needs to decode nothing.
     pub(super) fn pgm(&self) -> Vec<u8> {
         let mut made = format!("P5\n{} {}\n255\n", self.width, self.height).into_bytes();
-        made.append(&mut self.shades());
+        made.extend_from_slice(&self.shades);
         made
     }
 
@@ -51,14 +46,14 @@ impl Grey {
     /// same picture gives the same bytes.
     pub(super) fn png(&self) -> Result<Vec<u8>, DocumentError> {
         let width = usize::try_from(self.width).unwrap_or_default();
-        let mut packed = Vec::new();
-        for row in self.shades().chunks(width.max(1)) {
-            for pair in row.chunks(2) {
-                let [left, right] =
-                    [0, 1].map(|at| pair.get(at).map_or(15, |shade| sixteenth(*shade)));
-                packed.push(left << 4 | right);
-            }
-        }
+        let pairs = self.shades.chunks(width.max(1)).flat_map(|row| row.chunks(2));
+        let packed: Vec<u8> = pairs
+            .map(|pair| match *pair {
+                [left, right] => sixteenth(left) << 4 | sixteenth(right),
+                [left] => sixteenth(left) << 4 | 15,
+                _ => 0xFF,
+            })
+            .collect();
         let mut made = Vec::new();
         let mut encoder = png::Encoder::new(&mut made, self.width, self.height);
         encoder.set_color(png::ColorType::Grayscale);

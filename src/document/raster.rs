@@ -96,9 +96,9 @@ impl Raster {
     /// black, and a little darker: a stroke thinner than a pixel has to be seen.
     pub(super) fn picture(&self, width: u32, height: u32) -> Grey {
         let (columns, rows) = (f64::from(self.columns), f64::from(self.rows()));
-        let mut grey = Grey::new(width, height);
+        let mut shades = Vec::new();
         let (Some(wide), Some(high)) = (fraction(columns, width), fraction(rows, height)) else {
-            return grey;
+            return Grey::new((width, height), shades);
         };
         let mut sums = vec![0.0_f32; usize::try_from(width).unwrap_or_default()];
         let mut target = 0_u32;
@@ -115,15 +115,15 @@ impl Raster {
                 if end > bottom {
                     break;
                 }
-                grey.push_row(sums.iter().map(|sum| darkness(*sum, wide * high)));
+                shades.extend(sums.iter().map(|sum| darkness(*sum, wide * high)));
                 sums.fill(0.0);
                 (target, top) = (target + 1, end);
             }
         }
         if target < height {
-            grey.push_row(sums.iter().map(|sum| darkness(*sum, wide * high)));
+            shades.extend(sums.iter().map(|sum| darkness(*sum, wide * high)));
         }
-        grey
+        Grey::new((width, height), shades)
     }
 }
 

@@ -69,7 +69,7 @@ fn passed(words: &[String]) -> Option<String> {
 }
 
 /// The statements between semicolons, each as its words; `name = value` is one word. Nothing for a field
-/// with a quotation or a comment that does not end.
+/// with a quotation or a comment that does not end, or with a quotation mark in a comment.
 fn statements(text: &str) -> Option<Vec<Vec<String>>> {
     let mut all = vec![Vec::new()];
     let mut word = String::new();

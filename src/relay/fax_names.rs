@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{Ctx, Line};
 use crate::{
-    channel::{Dialect, FaxProfile, Home},
+    channel::{FaxProfile, Home},
     matrix::{ErrorKind, MatrixError},
     model::{ChannelName, Correspondent, GhostName},
     phrases::{Phrase, Phrases},
@@ -100,7 +100,7 @@ pub(super) fn ghost_name(line: &Line, correspondent: &Correspondent, name: Optio
 /// Reads address books that changed, and calls ghosts in their rooms what they are called now.
 pub async fn name_ghosts(ctx: &Ctx) -> Result<(), StoreError> {
     for (name, line) in &ctx.channels {
-        let Dialect::Fax(profile) = &line.channel.dialect else { continue };
+        let Some(profile) = line.channel.fax() else { continue };
         look_into_book(ctx, name, profile).await;
         let all = !ctx.books.shelf(|shelf| shelf.entry(name.clone()).or_default().is_shown);
         let begun = ctx.clock.now();

@@ -21,12 +21,12 @@ use super::{
     stored_mail::{self, Read},
 };
 use crate::{
-    channel::{Dialect, DocumentNumber, FaxArrived, FaxMail},
+    channel::{DocumentNumber, FaxMail},
     document::{self, DocumentError, FORM_BYTES, SOURCE_BYTES_MAX},
     matrix::Upload,
     model::{
-        Attachment, DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, FaxShowing,
-        LetterId, MadeFile, Media, NewPost, PageTrouble,
+        Attachment, DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, LetterId,
+        MadeFile, Media, NewPost, PageTrouble,
     },
     phrases::{CameAt, PageNumbers, PagePhrase, Phrase, Phrases, QuotedName},
     rules::{
@@ -110,26 +110,26 @@ pub(super) async fn of_letter(
     read: &Read,
     (held, is_last): (&[usize], bool),
 ) -> Result<ShownFax, LookStop> {
-    let showing = showing(line).filter(|_| !read.letter.attachments.is_empty());
-    let Some(showing) = showing else { return Ok(ShownFax::default()) };
-    let is_technical = matches!(
-        line.channel.fax_mail(&read.letter),
-        Some(FaxMail::Fax(FaxArrived { is_technical: true, .. }))
-    );
+    let profile = line.channel.fax().filter(|_| !read.letter.attachments.is_empty());
+    let Some(profile) = profile else { return Ok(ShownFax::default()) };
+    let (is_technical, declared) = match line.channel.fax_mail(&read.letter) {
+        Some(FaxMail::Fax(fax)) => (fax.is_technical, fax.pages),
+        _ => (false, None),
+    };
     let files = &read.letter.attachments;
     let looked_at = LookedAt { ctx, line, id, files, is_technical, is_last };
     let (seen, noted) = looked_at.look(held).await?;
     ctx.store.note_fax_files(&line.channel.name, id, &noted, ctx.clock.now()).await?;
-    let declared = line.channel.declared_pages(&read.letter);
-    let view = fax_pages::view(&seen, showing.pictures, declared);
-    let (made, without) = looked_at.make(&view, showing.edge).await?;
+    let view = fax_pages::view(&seen, profile.showing.pictures, declared);
+    let (made, without) = looked_at.make(&view, profile.showing.edge).await?;
     let came = read.letter.date.unwrap_or_else(|| ctx.clock.now());
     let mut said = Vec::new();
     if view.pages > 0 {
         said.push(PagePhrase::Seen { pages: view.pages.into(), at: CameAt(came) });
     }
     let document = document_of(&seen);
-    let called = document.as_ref().and_then(DocumentWords::called).filter(|_| names_line(line));
+    let names_line = profile.document_number != DocumentNumber::Off;
+    let called = document.as_ref().and_then(DocumentWords::called).filter(|_| names_line);
     said.extend(called.map(|line| PagePhrase::Called { line: QuotedName(line.to_owned()) }));
     said.extend(view.notes.iter().map(|note| looked_at.phrase(note, view.pages)));
     if !without.is_empty() {
@@ -150,27 +150,6 @@ fn document_of(seen: &[FileSeen]) -> Option<DocumentWords> {
         FileSeen::Looked(sight) => sight.says.clone(),
         _ => None,
     })
-}
-
-/// Whether the room is told which number was called.
-fn names_line(line: &Line) -> bool {
-    match &line.channel.dialect {
-        Dialect::Fax(profile) => profile.document_number != DocumentNumber::Off,
-        Dialect::Kim(_) => false,
-    }
-}
-
-/// Whether a machine reads the faxes of this channel.
-pub(super) fn is_read(line: &Line) -> bool {
-    showing(line).is_some_and(|showing| showing.is_read)
-}
-
-/// How faxes are shown on this channel; nothing if it brings none.
-fn showing(line: &Line) -> Option<FaxShowing> {
-    match &line.channel.dialect {
-        Dialect::Fax(profile) => Some(profile.showing),
-        Dialect::Kim(_) => None,
-    }
 }
 
 impl LookedAt<'_> {
@@ -434,7 +413,7 @@ async fn make_again(
 ) -> Result<(Bytes, Option<(u32, u32)>), Stop> {
     let opened = stored_mail::bytes_of(ctx, letter, file).await?;
     let (bytes, _held) = opened.ok_or(Stop::Lost("letter_lost"))?;
-    let edge = showing(line).unwrap_or_default().edge;
+    let edge = line.channel.fax().map(|fax| fax.showing).unwrap_or_default().edge;
     let again = match made {
         MadeFile::Page(page) => {
             let picture = ctx.sandbox.picture(&bytes, page, edge).await;
@@ -458,8 +437,7 @@ async fn make_again(
 pub async fn purge_fax_mails(ctx: &Ctx) -> Result<(), StoreError> {
     let now = ctx.clock.now();
     for line in ctx.channels.values() {
-        let Dialect::Fax(profile) = &line.channel.dialect else { continue };
-        let Some(days) = profile.keep_days else { continue };
+        let Some(days) = line.channel.fax().and_then(|fax| fax.keep_days) else { continue };
         let name = &line.channel.name;
         let before = now - time::Duration::days(days.into());
         let purged = ctx.store.purge_mails(name, before, now).await?;

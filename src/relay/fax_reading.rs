@@ -7,11 +7,10 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::{
-    Ctx, Line, fax_pages,
+    Ctx, Line,
     stored_mail::{self, Unread},
 };
 use crate::{
-    channel::Dialect,
     document::SOURCE_BYTES_MAX,
     model::{Attachment, FaxPictures, GreyPage, LetterId, Notice, PageCode, PageHint, Substance},
     phrases::{PageWords, Phrase, Phrases, QuotedName, ReadPhrase},
@@ -62,7 +61,7 @@ pub async fn read_pages(ctx: &Ctx) -> Result<(), StoreError> {
 
 async fn read_fax(ctx: &Ctx, reading: &StoredReading) -> Result<(), StoreError> {
     let Some(attempts) = ctx.store.reading_begins(reading.letter).await? else { return Ok(()) };
-    let line = ctx.line(&reading.channel).filter(|line| fax_pages::is_read(line));
+    let line = ctx.line(&reading.channel).filter(|line| line.channel.reads_faxes());
     let stands = ctx.store.fax_in_room(reading.letter).await?;
     let (Some(line), Some(stands)) = (line, stands) else {
         return end(ctx, reading, ReadingEnd::Dropped).await;
@@ -90,7 +89,7 @@ async fn tell(
     stands: &FaxInRoom,
     (pages, all): (&[ReadPage], usize),
 ) -> Result<(), StoreError> {
-    let Dialect::Fax(profile) = &line.channel.dialect else { return Ok(()) };
+    let Some(profile) = line.channel.fax() else { return Ok(()) };
     let country = profile.country;
     let view = page_text::view(pages, &profile.number, &|written| country.number(written));
     if view.is_empty() {

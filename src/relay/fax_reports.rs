@@ -10,7 +10,7 @@ use super::{
     reported::{self, ReportProgress, recipient_number},
 };
 use crate::{
-    channel::{Dialect, FaxProfile, FaxReportSays, FaxSaid},
+    channel::{FaxProfile, FaxReportSays, FaxSaid},
     model::{FaxNumber, LetterId},
     rules::reported as rule,
     store::{FaxTest, FaxTestSaid, ReportedDispatch, StoreError},
@@ -26,7 +26,7 @@ pub(super) async fn take(
     (letter, fingerprint): (LetterId, Option<[u8; 32]>),
     said: &FaxSaid,
 ) -> Result<bool, StoreError> {
-    let Dialect::Fax(profile) = &line.channel.dialect else { return Ok(false) };
+    let Some(profile) = line.channel.fax() else { return Ok(false) };
     loop {
         let dispatch = dispatch_of(ctx, line, said).await?;
         let test = test_of(ctx, line, said).await?;

@@ -5,6 +5,7 @@
 //! before `SendingBody` was saved, and after it only the server knows.
 
 mod dispatch_mail;
+mod fax_sheet;
 mod preview;
 mod recipient;
 
@@ -14,7 +15,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use self::dispatch_mail::{NoMail, ReadyMail};
-pub use self::preview::remind_of_faxes;
+pub use self::{fax_sheet::fax_sheet, preview::remind_of_faxes};
 use super::{
     Ctx, Line,
     accounts::note_account,

@@ -412,7 +412,7 @@ async fn place_letter(
             ReceiptOffer::Nothing | ReceiptOffer::CannotSend => None,
         },
         posts: &[],
-        is_read: fax.pages > 0 && fax_pages::is_read(line),
+        is_read: fax.pages > 0 && line.channel.reads_faxes(),
         // The mailbox holds what the sender really sent.
         stays: doubt.is_some()
             || results.say_undecrypted()

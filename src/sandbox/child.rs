@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::{
     confine::{MEMORY_MAX, confine},
-    wire::{self, Answer, DocumentRefusal, Escape, Greeting, Task},
+    wire::{self, Answer, Escape, Greeting, Task},
 };
 use crate::{
     document::{self, DocumentError, FaxPdf},
@@ -116,13 +116,11 @@ fn answer(
         Ok(Ok(ChildDone::Made(FaxPdf { bytes, pages }))) if bytes.len() <= bytes_max => {
             return wire::write(to, &Answer::Made { bytes: bytes.len(), pages }, &bytes);
         }
-        Ok(Ok(ChildDone::Made(_))) => DocumentRefusal::TooLarge,
+        Ok(Ok(ChildDone::Made(_))) => DocumentError::TooLarge,
         Ok(Ok(ChildDone::Seen(sight))) => return wire::write(to, &Answer::Seen(sight), b""),
         Ok(Ok(ChildDone::Escaped(by))) => return wire::write(to, &Answer::Escaped { by }, b""),
-        Ok(Err(error)) => DocumentRefusal::of(&error),
-        Err(_) => {
-            at.map_or(DocumentRefusal::NotWritten, |index| DocumentRefusal::Unreadable { index })
-        }
+        Ok(Err(error)) => error,
+        Err(_) => at.map_or(DocumentError::NotWritten, |index| DocumentError::Unreadable { index }),
     };
     wire::write(to, &Answer::Refused(refusal), b"")
 }

@@ -109,7 +109,7 @@ pub(super) enum Answer {
     },
     /// What a look found.
     Seen(DocumentSight),
-    Refused(DocumentRefusal),
+    Refused(DocumentError),
     /// What was possible although it must not be.
     Escaped {
         by: Vec<Escape>,
@@ -129,59 +129,6 @@ pub enum Escape {
     Process,
     /// To take more memory than a document may.
     Memory,
-}
-
-/// A [`DocumentError`] on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum DocumentRefusal {
-    TooManyPages { pages: usize, pages_max: usize },
-    TooLarge,
-    Empty,
-    NotWritten,
-    FileType { index: usize },
-    Unreadable { index: usize },
-    Encrypted { index: usize },
-    ImageTooLarge { index: usize },
-    Annotated { index: usize },
-    HiddenLayers { index: usize },
-}
-
-impl DocumentRefusal {
-    pub(super) fn of(error: &DocumentError) -> Self {
-        match *error {
-            DocumentError::TooManyPages { pages, pages_max } => {
-                Self::TooManyPages { pages, pages_max }
-            }
-            DocumentError::TooLarge => Self::TooLarge,
-            DocumentError::Empty => Self::Empty,
-            DocumentError::NotWritten => Self::NotWritten,
-            DocumentError::FileType { index } => Self::FileType { index },
-            DocumentError::Unreadable { index } => Self::Unreadable { index },
-            DocumentError::Encrypted { index } => Self::Encrypted { index },
-            DocumentError::ImageTooLarge { index } => Self::ImageTooLarge { index },
-            DocumentError::Annotated { index } => Self::Annotated { index },
-            DocumentError::HiddenLayers { index } => Self::HiddenLayers { index },
-        }
-    }
-
-    /// Nothing if it names a file that does not exist.
-    pub(super) fn checked(self, files: usize) -> Option<DocumentError> {
-        let error = match self {
-            Self::TooManyPages { pages, pages_max } => {
-                return Some(DocumentError::TooManyPages { pages, pages_max });
-            }
-            Self::TooLarge => return Some(DocumentError::TooLarge),
-            Self::Empty => return Some(DocumentError::Empty),
-            Self::NotWritten => return Some(DocumentError::NotWritten),
-            Self::FileType { index } => (index, DocumentError::FileType { index }),
-            Self::Unreadable { index } => (index, DocumentError::Unreadable { index }),
-            Self::Encrypted { index } => (index, DocumentError::Encrypted { index }),
-            Self::ImageTooLarge { index } => (index, DocumentError::ImageTooLarge { index }),
-            Self::Annotated { index } => (index, DocumentError::Annotated { index }),
-            Self::HiddenLayers { index } => (index, DocumentError::HiddenLayers { index }),
-        };
-        (error.0 < files).then_some(error.1)
-    }
 }
 
 // ---------------------------------------------------------------- the parent's side
@@ -286,9 +233,9 @@ mod tests {
         let endless = [u32::MAX.to_be_bytes().as_slice(), b"{}"].concat();
         assert!(receive::<Answer>(&mut endless.as_slice()).await.is_err());
         assert!(receive::<Answer>(&mut b"\0\0\0\x02{}".as_slice()).await.is_err());
-        assert_eq!(DocumentRefusal::Unreadable { index: 2 }.checked(2), None);
+        assert_eq!(DocumentError::Unreadable { index: 2 }.checked(2), None);
         assert_eq!(
-            DocumentRefusal::Unreadable { index: 1 }.checked(2),
+            DocumentError::Unreadable { index: 1 }.checked(2),
             Some(DocumentError::Unreadable { index: 1 })
         );
     }

@@ -62,7 +62,7 @@ impl Store {
                 channel.as_str(),
                 letter.0,
                 i32::try_from(file.file).unwrap_or(i32::MAX),
-                file.pages.and_then(|pages| i32::try_from(pages).ok()).filter(|pages| *pages > 0),
+                counted(file.pages),
                 i64::try_from(file.bytes).unwrap_or(i64::MAX),
                 file.digest.as_ref().map(<[u8; 32]>::as_slice),
                 at,
@@ -73,7 +73,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the document with which a fax leaves, in the place of the one of an earlier attempt.
+    /// Notes the document with which a fax leaves, in the place of the one of an earlier attempt: a report
+    /// that names another number of pages does not say that it was sent (FAX-31).
     pub async fn note_fax_document(
         &self,
         channel: &ChannelName,
@@ -82,7 +83,10 @@ impl Store {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into fax_records (channel, dispatch_id, file, pages, bytes, digest, noted_at)
+            "with paged as (
+                 update dispatches set fax_pages = $3 where id = $2
+             )
+             insert into fax_records (channel, dispatch_id, file, pages, bytes, digest, noted_at)
              values ($1, $2, 0, $3, $4, $5, $6)
              on conflict (letter_id, dispatch_id, file) do update
              set pages = excluded.pages,
@@ -91,7 +95,7 @@ impl Store {
                  noted_at = excluded.noted_at",
             channel.as_str(),
             dispatch.0,
-            document.pages.and_then(|pages| i32::try_from(pages).ok()).filter(|pages| *pages > 0),
+            counted(document.pages),
             i64::try_from(document.bytes).unwrap_or(i64::MAX),
             document.digest.as_ref().map(<[u8; 32]>::as_slice),
             at,
@@ -207,29 +211,32 @@ impl Store {
         )
         .fetch_all(&mut *transaction)
         .await?;
-        let mut purged = 0;
-        for letter in old {
-            let nothing = self.seal.close(Purpose::LetterRaw, PURGED_MAIL);
-            sqlx::query!(
-                "update letters
-                 set raw = $2,
-                     rest = null,
-                     rest_pieces = 0,
-                     envelope = null,
-                     purged_at = $3
-                 where id = $1",
-                letter.id,
-                nothing,
-                now,
-            )
+        let letters: Vec<i64> = old.iter().map(|letter| letter.id).collect();
+        let rests: Vec<_> = old.into_iter().filter_map(|letter| letter.rest).collect();
+        let purged = sqlx::query!(
+            "update letters
+             set raw = $2,
+                 rest = null,
+                 rest_pieces = 0,
+                 envelope = null,
+                 purged_at = $3
+             where id = any ($1)",
+            &letters,
+            self.seal.close(Purpose::LetterRaw, PURGED_MAIL),
+            now,
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        sqlx::query!("delete from letter_pieces where rest = any ($1)", &rests)
             .execute(&mut *transaction)
             .await?;
-            sqlx::query!("delete from letter_pieces where rest = $1", letter.rest)
-                .execute(&mut *transaction)
-                .await?;
-            purged += 1;
-        }
         transaction.commit().await?;
         Ok(purged)
     }
+}
+
+/// Pages as they are kept: none are none that are known.
+fn counted(pages: Option<u32>) -> Option<i32> {
+    pages.and_then(|pages| i32::try_from(pages).ok()).filter(|pages| *pages > 0)
 }

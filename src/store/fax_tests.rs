@@ -2,7 +2,7 @@
 
 use sqlx::types::time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, reports::take_letter};
 use crate::model::{ChannelName, DeliveryState, FaxNumber, LetterId, MessageId};
 
 /// A test fax of which the end is not known.
@@ -19,6 +19,19 @@ pub struct FaxTestSaid {
     pub state: DeliveryState,
     /// Why, as a word.
     pub why: Option<String>,
+}
+
+struct FaxTestRow {
+    id: i64,
+    number: String,
+    pages: i32,
+}
+
+impl From<FaxTestRow> for FaxTest {
+    fn from(row: FaxTestRow) -> Self {
+        let FaxTestRow { id, number, pages } = row;
+        Self { id, number, pages: u32::try_from(pages).unwrap_or_default() }
+    }
 }
 
 impl Store {
@@ -49,15 +62,15 @@ impl Store {
         channel: &ChannelName,
         id: &MessageId,
     ) -> Result<Option<FaxTest>, StoreError> {
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            FaxTestRow,
             "select id, number, pages from fax_tests where channel = $1 and message_id = $2",
             channel.as_str(),
             id.as_str(),
         )
         .fetch_optional(&self.pool)
         .await?;
-        let pages = |pages| u32::try_from(pages).unwrap_or_default();
-        Ok(row.map(|row| FaxTest { id: row.id, number: row.number, pages: pages(row.pages) }))
+        Ok(row.map(FaxTest::from))
     }
 
     /// The newest test fax to a number since a moment of which the end is not known.
@@ -67,7 +80,8 @@ impl Store {
         number: &FaxNumber,
         since: OffsetDateTime,
     ) -> Result<Option<FaxTest>, StoreError> {
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            FaxTestRow,
             "select id, number, pages
              from fax_tests
              where channel = $1
@@ -82,30 +96,19 @@ impl Store {
         )
         .fetch_optional(&self.pool)
         .await?;
-        let pages = |pages| u32::try_from(pages).unwrap_or_default();
-        Ok(row.map(|row| FaxTest { id: row.id, number: row.number, pages: pages(row.pages) }))
+        Ok(row.map(FaxTest::from))
     }
 
     /// Keeps what a report says of a test fax; what was final stays. The report's mail has its place.
     pub async fn note_fax_test(
         &self,
         test: i64,
-        (letter, fingerprint): (LetterId, Option<[u8; 32]>),
+        letter: (LetterId, Option<[u8; 32]>),
         said: &FaxTestSaid,
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query!(
-            "update letters
-             set state = 'posted',
-                 fingerprint = $2
-             where id = $1
-               and state = 'stored'",
-            letter.0,
-            fingerprint.as_ref().map(<[u8; 32]>::as_slice),
-        )
-        .execute(&mut *transaction)
-        .await?;
+        take_letter(&mut transaction, letter).await?;
         sqlx::query!(
             "update fax_tests
              set said = $2,

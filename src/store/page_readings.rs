@@ -71,36 +71,45 @@ pub(super) async fn wait(
     Ok(())
 }
 
+/// The fax that has waited longest to be read, and is due.
+pub(super) async fn next(
+    connection: &mut PgConnection,
+    at: OffsetDateTime,
+) -> Result<Option<StoredReading>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select
+             letter.id,
+             letter.channel,
+             letter.conversation_id as "conversation_id!"
+         from page_readings as reading
+         join letters as letter on letter.id = reading.letter_id
+         where reading.state = 'waiting'
+           and letter.state = 'posted'
+           and letter.conversation_id is not null
+           -- A clock that was set back makes nobody wait longer.
+           and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
+         order by letter.id
+         limit 1"#,
+        at,
+        at + WAIT_MAX,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| StoredReading {
+        letter: LetterId(row.id),
+        channel: row.channel,
+        conversation: ConversationId(row.conversation_id),
+    }))
+}
+
 impl Store {
     /// The fax that has waited longest to be read, and is due.
     pub async fn next_reading(
         &self,
         at: OffsetDateTime,
     ) -> Result<Option<StoredReading>, StoreError> {
-        let row = sqlx::query!(
-            r#"select
-                 letter.id,
-                 letter.channel,
-                 letter.conversation_id as "conversation_id!"
-             from page_readings as reading
-             join letters as letter on letter.id = reading.letter_id
-             where reading.state = 'waiting'
-               and letter.state = 'posted'
-               and letter.conversation_id is not null
-               -- A clock that was set back makes nobody wait longer.
-               and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
-             order by letter.id
-             limit 1"#,
-            at,
-            at + WAIT_MAX,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| StoredReading {
-            letter: LetterId(row.id),
-            channel: row.channel,
-            conversation: ConversationId(row.conversation_id),
-        }))
+        let mut connection = self.pool.acquire().await?;
+        Ok(next(&mut connection, at).await?)
     }
 
     /// Counts an attempt, before anything of it is done. Returns the attempts including this one; nothing
@@ -141,8 +150,33 @@ impl Store {
     /// A fax in its room of now. Nothing if its room is another one since, or if something of it was
     /// deleted there: who did that does not want its words to be said again.
     pub async fn fax_in_room(&self, letter: LetterId) -> Result<Option<FaxInRoom>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(fax_in_room(&mut connection, letter).await?)
+        let rows = sqlx::query!(
+            r#"select post.event_id as "event_id!", post.txn_id, post.file_index as "file_index!"
+             from posts as post
+             join rooms as portal
+                 on portal.conversation_id = post.conversation_id
+                and portal.state <> 'gone'
+             where post.letter_id = $1
+               and post.state = 'sent'
+               and post.speaker = 'ghost'
+               and post.event_id is not null
+               and post.file_index >= 0
+               and post.sent_at >= portal.created_at
+               and not exists (
+                   select 1
+                   from posts as other
+                   join room_acts as act on act.target = other.event_id
+                   where other.letter_id = post.letter_id
+                     and act.kind = 'redaction'
+               )
+             order by post.id"#,
+            letter.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let files = rows.iter().filter_map(|row| usize::try_from(row.file_index).ok()).collect();
+        let first = rows.into_iter().next();
+        Ok(first.map(|row| FaxInRoom { event_id: row.event_id, txn_id: row.txn_id, files }))
     }
 
     /// Whether something of the fax that a post is about was deleted since, or its room is another one.
@@ -229,37 +263,4 @@ impl Store {
         .await?;
         Ok(())
     }
-}
-
-async fn fax_in_room(
-    connection: &mut PgConnection,
-    letter: LetterId,
-) -> Result<Option<FaxInRoom>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"select post.event_id as "event_id!", post.txn_id, post.file_index as "file_index!"
-         from posts as post
-         join rooms as portal
-             on portal.conversation_id = post.conversation_id
-            and portal.state <> 'gone'
-         where post.letter_id = $1
-           and post.state = 'sent'
-           and post.speaker = 'ghost'
-           and post.event_id is not null
-           and post.file_index >= 0
-           and post.sent_at >= portal.created_at
-           and not exists (
-               select 1
-               from posts as other
-               join room_acts as act on act.target = other.event_id
-               where other.letter_id = post.letter_id
-                 and act.kind = 'redaction'
-           )
-         order by post.id"#,
-        letter.0,
-    )
-    .fetch_all(connection)
-    .await?;
-    let files = rows.iter().filter_map(|row| usize::try_from(row.file_index).ok()).collect();
-    let first = rows.into_iter().next();
-    Ok(first.map(|row| FaxInRoom { event_id: row.event_id, txn_id: row.txn_id, files }))
 }

@@ -173,18 +173,6 @@ impl Store {
         Ok(pages.flatten().and_then(|pages| u32::try_from(pages).ok()))
     }
 
-    /// Notes how many pages a fax has, before it leaves.
-    pub async fn note_pages(&self, dispatch: DispatchId, pages: u32) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update dispatches set fax_pages = $2 where id = $1",
-            dispatch.0,
-            i32::try_from(pages).ok().filter(|pages| *pages > 0),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// The only fax to this number that left the channel since a moment and of which the end is not known
     /// (FAX-28). Nothing when there are several: a report without a tag does not say which one it is of.
     pub async fn only_fax_underway(
@@ -280,21 +268,7 @@ impl Store {
         waits: bool,
     ) -> Result<ReportTaken, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        // It is in no conversation: nothing that is said anywhere answers it.
-        let is_first = sqlx::query!(
-            "update letters
-             set state = 'posted',
-                 fingerprint = $2
-             where id = $1
-               and state = 'stored'",
-            new.letter.0,
-            new.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
-        )
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected()
-            == 1;
-        if !is_first {
+        if !take_letter(&mut transaction, (new.letter, new.fingerprint)).await? {
             return Ok(ReportTaken::Before);
         }
         sqlx::query!(
@@ -582,4 +556,24 @@ async fn still_stands(
     .fetch_optional(connection)
     .await?;
     Ok(row.is_some())
+}
+
+/// The mail of a report has its place. It is in no conversation: nothing that is said anywhere answers it.
+/// `false`: it had one before.
+pub(super) async fn take_letter(
+    connection: &mut PgConnection,
+    (letter, fingerprint): (LetterId, Option<[u8; 32]>),
+) -> Result<bool, sqlx::Error> {
+    let taken = sqlx::query!(
+        "update letters
+         set state = 'posted',
+             fingerprint = $2
+         where id = $1
+           and state = 'stored'",
+        letter.0,
+        fingerprint.as_ref().map(<[u8; 32]>::as_slice),
+    )
+    .execute(connection)
+    .await?;
+    Ok(taken.rows_affected() == 1)
 }

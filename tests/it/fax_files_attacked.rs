@@ -3,69 +3,24 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use umstieg::{
-    document,
-    phrases::{PagePhrase, Phrase, QuotedName, SendingPhrase},
-};
+use umstieg::phrases::{PagePhrase, Phrase, QuotedName, SendingPhrase};
 
 use crate::{
-    fax_pages_attacked::{sample, slow_tiff},
+    fax_pages_attacked::slow_tiff,
+    fax_stage::{mail, two_pages},
     phrases::told,
     stage::Stage,
 };
 
-/// A mail of the gateway with these files.
-fn mail(subject: &str, text: &str, files: &[(&str, &str, &[u8])]) -> String {
-    let mut mail = format!(
-        "From: Fax <gateway@fax.example>\nSubject: {subject}\n\
-         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
-         Content-Type: multipart/mixed; boundary=xyz\n\n\
-         --xyz\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
-    );
-    for (name, kind, bytes) in files {
-        let encoded = BASE64_STANDARD.encode(bytes);
-        let lines: Vec<&str> =
-            encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
-        mail.push_str(&format!(
-            "--xyz\nContent-Type: {kind}; name=\"{name}\"\nContent-Disposition: attachment; \
-             filename=\"{name}\"\nContent-Transfer-Encoding: base64\n\n{}\n",
-            lines.join("\n")
-        ));
-    }
-    mail + "--xyz--\n"
-}
-
-async fn stage_with(profile: &str) -> Stage {
-    let mut stage = Stage::before_start(|channels| channels).await;
-    stage.edit_settings(&[("profile = \"generic\"", &format!("profile = {profile:?}"))]);
-    stage.gateway.start().await.unwrap();
-    stage
-}
-
-/// The names of the files that Anna sees once all that came is shown.
-async fn shown_files(stage: &Stage, letters: &str) -> Vec<String> {
-    stage.database_says("select count(*) from letters where state = 'posted'", letters).await;
-    stage.database_says("select count(*) from posts where state <> 'sent'", "0").await;
-    stage.last_is_seen_by(&stage.anna).await;
-    let seen = stage.anna.seen();
-    let files = seen.messages().filter(|event| event.has_file());
-    files.map(|event| event.body().to_owned()).collect()
-}
-
-fn two_pages() -> Vec<u8> {
-    document::all_pages(&sample("g4_fine_hylafax")).unwrap()
-}
-
 /// Promise 1, FAX-13: the first bytes say that it is a PDF, whatever its gateway calls it.
 #[tokio::test]
 async fn fax_13_a_fax_that_is_called_a_text_is_in_its_room() {
-    let stage = stage_with("hylafax").await;
+    let stage = Stage::with_profile("hylafax").await;
     let files = [("fax.pdf", "text/plain", two_pages())];
     let files = files.each_ref().map(|(name, kind, bytes)| (*name, *kind, bytes.as_slice()));
     let words = "recvq/fax1.tif:\n  Sender: 030 5550182\n  Pages: 2\n  CallID1: 0305550182\n";
     stage.receive_fax(&mail("Fax received from \"030 5550182\"", words, &files)).await;
-    let shown = shown_files(&stage, "1").await;
+    let shown = stage.files_shown("1").await;
     assert!(shown.contains(&"fax.pdf".to_owned()), "the second page is in no room: {shown:?}");
 }
 
@@ -76,7 +31,7 @@ async fn fax_12_a_web_page_in_the_disguise_of_a_pdf_is_held_back() {
     let page = b"<html><!-- %PDF-1.4 --><script>alert(1)</script></html>".as_slice();
     let files = [("rechnung.html", "text/html", page)];
     stage.receive_fax(&mail("Neues Fax von 030 5550183", "Ihr Fax", &files)).await;
-    let shown = shown_files(&stage, "1").await;
+    let shown = stage.files_shown("1").await;
     assert!(!shown.contains(&"rechnung.html".to_owned()), "{shown:?}");
 }
 
@@ -118,7 +73,7 @@ async fn fax_12_fax_13_a_program_that_is_called_a_message_is_held_back() {
         ("fax.pdf", "application/pdf", &two_pages()),
     ];
     stage.receive_fax(&mail("Neues Fax von 030 5550188", "Ihr Fax", &files)).await;
-    let shown = shown_files(&stage, "1").await;
+    let shown = stage.files_shown("1").await;
     assert!(shown.contains(&"fax.pdf".to_owned()), "{shown:?}");
     for held in ["rechnung.exe", "mail.eml", "protokoll.txt"] {
         assert!(!shown.contains(&held.to_owned()), "{shown:?}");
@@ -135,7 +90,7 @@ async fn fax_21_a_script_that_is_called_a_text_has_a_sentence() {
     let script = b"CreateObject(\"WScript.Shell\").Run \"calc\"\r\n".as_slice();
     let files = [("rechnung.vbs", "text/plain", script)];
     stage.receive_fax(&mail("Neues Fax von 030 5550189", "Ihr Fax", &files)).await;
-    let shown = shown_files(&stage, "1").await;
+    let shown = stage.files_shown("1").await;
     let file = QuotedName("rechnung.vbs".to_owned());
     let is_told = stage.anna_was_told(&Phrase::OfPages(PagePhrase::Unknown { file })) > 0;
     assert!(
@@ -160,7 +115,7 @@ async fn fax_12_fax_14_a_program_behind_two_bombs_is_held_back() {
     let posted = "select count(*) from letters where state = 'posted'";
     let is_shown = async || stage.query(posted).await == "1";
     stage.until_within(Duration::from_secs(240), "it is shown", is_shown).await;
-    let shown = shown_files(&stage, "1").await;
+    let shown = stage.files_shown("1").await;
     assert!(!shown.contains(&"rechnung.exe".to_owned()), "{shown:?}");
     // A fax behind them is there, and is not called what it is not.
     assert!(shown.contains(&"fax.pdf".to_owned()), "{shown:?}");

@@ -1,51 +1,26 @@
 //! Pages of faxes in the room: pictures, a PDF, the files as they came, and a mark when something is missing.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    path::Path,
-    process::{Command, Stdio},
-};
-
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::macros::datetime;
 use umstieg::{
     document,
     model::PageTrouble,
     phrases::{CameAt, PageNumbers, PagePhrase, Phrase, QuotedName},
 };
-use umstieg_world::{Client, client::SeenEvent};
+use umstieg_world::{
+    Client,
+    client::SeenEvent,
+    sandbox_child::{ChildAtWork, child_at_work},
+};
 
-use crate::{phrases::sentence, stage::Stage};
+use crate::{
+    fax_stage::{fax, sample, tiff_of_one_strip},
+    phrases::sentence,
+    stage::Stage,
+};
 
 /// When the faxes of these tests came.
 const CAME: CameAt = CameAt(datetime!(2026-11-23 07:00:00 UTC));
-
-fn tiff(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
-    fs::read(folder.join(format!("{name}.tif"))).unwrap()
-}
-
-/// A mail as HylaFAX writes it, with files of these names, types and bytes.
-pub(crate) fn fax(number: &str, words: &str, files: &[(&str, &str, &[u8])]) -> String {
-    let mut mail = format!(
-        "From: Fax <gateway@fax.example>\nSubject: Neues Fax von {number}\n\
-         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
-         Content-Type: multipart/mixed; boundary=xyz\n\n--xyz\nContent-Type: text/plain\n\n{words}\n"
-    );
-    for (name, kind, bytes) in files {
-        let encoded = BASE64_STANDARD.encode(bytes);
-        let lines: Vec<&str> =
-            encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
-        mail.push_str(&format!(
-            "--xyz\nContent-Type: {kind}; name=\"{name}\"\nContent-Disposition: attachment; \
-             filename=\"{name}\"\nContent-Transfer-Encoding: base64\n\n{}\n",
-            lines.join("\n")
-        ));
-    }
-    mail + "--xyz--\n"
-}
 
 fn said(phrases: &[PagePhrase]) -> String {
     let all = phrases.iter().map(|phrase| sentence(&Phrase::OfPages(phrase.clone())));
@@ -94,24 +69,7 @@ fn long_fax(pages: u32) -> Vec<u8> {
         encoder.encode_line(pixels, 1728).unwrap();
     }
     let strip = encoder.finish().unwrap().finish();
-    let mut file = b"II*\0\x08\0\0\0".to_vec();
-    let entries = 5;
-    let directory = 2 + 12 * entries + 4;
-    let data = 8 + directory * pages;
-    for page in 1..=pages {
-        file.extend(u16::try_from(entries).unwrap().to_le_bytes());
-        let bytes = u32::try_from(strip.len()).unwrap();
-        for (tag, number) in [(256, 1728), (257, 2292), (259, 4), (273, data), (279, bytes)] {
-            file.extend(u16::to_le_bytes(tag));
-            file.extend(4_u16.to_le_bytes());
-            file.extend(1_u32.to_le_bytes());
-            file.extend(u32::to_le_bytes(number));
-        }
-        let next = if page < pages { 8 + directory * page } else { 0 };
-        file.extend(next.to_le_bytes());
-    }
-    file.extend(strip);
-    file
+    tiff_of_one_strip(pages, (1728, 2292), &strip)
 }
 
 /// FAX-14: one page is in memory at a time, however many a fax has. Pages that are read have a child of their own.
@@ -129,54 +87,20 @@ fn fax_14_a_fax_of_fifty_pages_takes_less_than_64_mib_in_the_child() {
         json!({ "Codes": { "file": [length], "page": 50, "bytes_max": 300_000 } }),
     ];
     for tasks in [&shown[..], &read[..]] {
-        let peak = peak_of(tasks, &file);
-        assert!(peak < 64 * 1024, "the child took {peak} KiB");
+        let ChildAtWork { answers, peak_kib } =
+            child_at_work(env!("CARGO_BIN_EXE_umstieg").as_ref(), tasks, &file).unwrap();
+        assert!(peak_kib < 64 * 1024, "the child took {peak_kib} KiB");
+        for answer in answers {
+            assert!(answer["Seen"]["pages"] == 50 || answer["Made"]["bytes"].is_u64(), "{answer}");
+        }
     }
-}
-
-/// The most memory, in KiB, that a child takes for these tasks at a file.
-fn peak_of(tasks: &[Value], file: &[u8]) -> u64 {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_umstieg"))
-        .arg("sandbox")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    // As `sandbox::wire` says it: a length, JSON, bytes.
-    let mut said = || {
-        let mut length = [0; 4];
-        from.read_exact(&mut length).unwrap();
-        let mut json = vec![0; u32::from_be_bytes(length) as usize];
-        from.read_exact(&mut json).unwrap();
-        let said: Value = serde_json::from_slice(&json).unwrap();
-        let bytes = said["Made"]["bytes"].as_u64().unwrap_or_default();
-        std::io::copy(&mut from.by_ref().take(bytes), &mut std::io::sink()).unwrap();
-        said
-    };
-    said();
-    for task in tasks {
-        let task = task.to_string();
-        to.write_all(&u32::try_from(task.len()).unwrap().to_be_bytes()).unwrap();
-        to.write_all(task.as_bytes()).unwrap();
-        to.write_all(file).unwrap();
-        to.flush().unwrap();
-        let answer = said();
-        assert!(answer["Seen"]["pages"] == 50 || answer["Made"]["bytes"].is_u64(), "{answer}");
-    }
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    drop(to);
-    child.wait().unwrap();
-    peak
 }
 
 /// In an encrypted room: a picture of the first page, one PDF of all, the TIFF as it came, and the words.
 #[tokio::test]
 async fn fax_17_fax_19_a_tiff_is_a_picture_a_pdf_and_the_file_as_it_came() {
     let (stage, anna) = encrypted_stage().await;
-    let file = tiff("g4_standard_hylafax");
+    let file = sample("g4_standard_hylafax");
     let mail = fax("030 5550001", "Pages: 2", &[("fax1.tif", "image/tiff", &file)]);
     stage.receive_fax(&mail).await;
     let events = told(&anna, &said(&[seen(2)])).await;
@@ -204,7 +128,7 @@ async fn fax_3_pdf_tiff_and_thumbnail_are_one_fax_and_all_pages_are_shown_once()
     let mut stage = Stage::before_start(|channels| channels).await;
     stage.edit_settings(&[("[channel.fax]\n", "[channel.fax]\npictures = \"all\"\n")]);
     stage.gateway.start().await.unwrap();
-    let file = tiff("g4_fine_hylafax");
+    let file = sample("g4_fine_hylafax");
     let pdf = document::all_pages(&file).unwrap();
     let small = document::picture(&file, 1, 600).unwrap();
     let files: [(&str, &str, &[u8]); 3] = [
@@ -230,7 +154,7 @@ async fn fax_3_pdf_tiff_and_thumbnail_are_one_fax_and_all_pages_are_shown_once()
 #[tokio::test]
 async fn fax_6_fax_18_a_fax_that_is_not_whole_is_shown_and_marked() {
     let stage = Stage::new().await;
-    let file = tiff("big_endian_g4");
+    let file = sample("big_endian_g4");
     let cut = &file[..file.len() * 19 / 20];
     let sight = document::look(cut);
     assert_eq!((sight.pages, sight.is_cut, sight.trouble), (1, true, None));
@@ -267,7 +191,7 @@ async fn fax_12_fax_13_fax_20_fax_21_other_files_are_held_back_or_offered_with_a
     assert_eq!(kinds(&events)[1..3], [("m.file", "fax.ps"), ("m.file", "zwei.pdf")]);
     stage.database_says("select stays from letters", "t").await;
     stage
-        .receive_fax(&fax("030 5550005", "Pages: 2", &[("a.tif", "image/tiff", &tiff("mh"))]))
+        .receive_fax(&fax("030 5550005", "Pages: 2", &[("a.tif", "image/tiff", &sample("mh"))]))
         .await;
     told(&stage.anna, &said(&[seen(2)])).await;
     assert_eq!(stage.query("select count(*) from parked").await, "0");
@@ -295,7 +219,7 @@ async fn fax_14_a_bomb_is_a_file_with_a_sentence_and_the_next_fax_comes() {
     assert_eq!(kinds(&events)[1], ("m.file", "fax.pdf"));
     assert_eq!(stage.anna.download(&events[1]).await.unwrap(), bomb.as_ref());
     stage
-        .receive_fax(&fax("030 5550007", "Pages: 2", &[("a.tif", "image/tiff", &tiff("mh"))]))
+        .receive_fax(&fax("030 5550007", "Pages: 2", &[("a.tif", "image/tiff", &sample("mh"))]))
         .await;
     told(&stage.anna, &said(&[seen(2)])).await;
 }
@@ -327,7 +251,7 @@ async fn fax_19_pages_are_said_once_however_often_the_gateway_is_killed() {
     let mut stage = Stage::before_start(|channels| channels).await;
     stage.edit_settings(&[("[channel.fax]\n", "[channel.fax]\npictures = \"all\"\n")]);
     stage.gateway.start().await.unwrap();
-    let file = tiff("g4_fine_hylafax");
+    let file = sample("g4_fine_hylafax");
     let words = "Pages: 2";
     stage.receive_fax(&fax("030 5550008", words, &[("fax.tif", "image/tiff", &file)])).await;
     stage

@@ -1,8 +1,6 @@
 //! Pages that a broken machine, bad luck or an attacker makes look like other pages than they are: they are
 //! shown and leave as they are, or are marked, or refused. Needs no servers.
 
-use std::{fs, path::Path};
-
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use umstieg::{
@@ -11,10 +9,7 @@ use umstieg::{
     rules::fax_pages::{FaxNote, FileSeen, view},
 };
 
-pub(crate) fn sample(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
-    fs::read(folder.join(format!("{name}.tif"))).unwrap()
-}
+use crate::fax_stage::{sample, tiff_of_one_strip};
 
 /// A picture: its width, its height, and how dark each pixel is (0 is white).
 pub(crate) struct DarkPicture {
@@ -124,24 +119,7 @@ fn tiff(pages: &[(u32, u32, &[u8])], more: &[&[(u16, u32)]]) -> Vec<u8> {
 /// A TIFF of pages of the largest size, all with the same few bytes: a small file that takes long to write
 /// as a PDF.
 pub(crate) fn slow_tiff(pages: u32) -> Vec<u8> {
-    let strip = group4(2_432, 20_000, |_, _| false);
-    let directory = 2 + 12 * 5 + 4;
-    let data = 8 + directory * pages;
-    let mut file = b"II*\0\x08\0\0\0".to_vec();
-    for page in 1..=pages {
-        file.extend(5_u16.to_le_bytes());
-        let bytes = u32::try_from(strip.len()).unwrap();
-        for (tag, number) in [(256, 2_432), (257, 20_000), (259, 4), (273, data), (279, bytes)] {
-            file.extend(u16::to_le_bytes(tag));
-            file.extend(4_u16.to_le_bytes());
-            file.extend(1_u32.to_le_bytes());
-            file.extend(u32::to_le_bytes(number));
-        }
-        let next = if page < pages { 8 + directory * page } else { 0 };
-        file.extend(next.to_le_bytes());
-    }
-    file.extend(strip);
-    file
+    tiff_of_one_strip(pages, (2_432, 20_000), &group4(2_432, 20_000, |_, _| false))
 }
 
 /// Whether anything is said about a file beside how many pages it has.

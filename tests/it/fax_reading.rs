@@ -11,7 +11,7 @@ use umstieg::{
 };
 use umstieg_world::client::SeenEvent;
 
-use crate::{phrases::sentence, stage::Stage};
+use crate::{fax_stage::sample, phrases::sentence, stage::Stage};
 
 /// Where the tests have it; `scripts/setup` installs it.
 const TESSERACT: &str = "/usr/bin/tesseract";
@@ -144,9 +144,8 @@ async fn fax_10_words_are_read_on_coarse_fine_and_upside_down_pages() {
 #[tokio::test]
 async fn fax_10_a_page_of_a_real_fax_is_read() {
     let reader = PageReader::of(GATEWAY, TESSERACT);
-    let faxes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
-    for name in ["g4_standard_hylafax.tif", "g4_fine_hylafax.tif"] {
-        let file = Bytes::from(fs::read(faxes.join(name)).unwrap());
+    for name in ["g4_standard_hylafax", "g4_fine_hylafax"] {
+        let file = Bytes::from(sample(name));
         let sandbox = Sandbox::of(GATEWAY);
         let page = sandbox.scan(&file, 1).await.unwrap();
         let words = text(&reader.words(&page).await.unwrap());
@@ -228,7 +227,7 @@ async fn reading_stage() -> Stage {
 }
 
 async fn receive(stage: &Stage, number: &str, file: &[u8]) {
-    let mail = crate::fax_pages::fax(number, "Fax", &[("fax.tif", "image/tiff", file)]);
+    let mail = crate::fax_stage::fax(number, "Fax", &[("fax.tif", "image/tiff", file)]);
     stage.receive_fax(&mail).await;
 }
 
@@ -289,7 +288,7 @@ async fn fax_10_a_fax_that_says_nothing_is_passed_over_and_holds_up_no_other() {
     let stage = reading_stage().await;
     receive(&stage, "030 5551002", &faxed(&[&written("")], 196, Lies::Upright)).await;
     let bomb = crate::sandbox::third_page_bomb();
-    let mail = crate::fax_pages::fax("030 5551003", "Fax", &[("a.pdf", "application/pdf", &bomb)]);
+    let mail = crate::fax_stage::fax("030 5551003", "Fax", &[("a.pdf", "application/pdf", &bomb)]);
     stage.receive_fax(&mail).await;
     receive(&stage, "030 5551004", &faxed(&[&written(LETTER)], 196, Lies::UpsideDown)).await;
     let states = "select string_agg(state, ',' order by letter_id) from page_readings";
@@ -368,8 +367,7 @@ async fn fax_10_the_document_of_a_real_fax_names_caller_and_line() {
     let set = "[channel.fax]\nnumber_in_document = \"missing\"\n";
     stage.edit_settings(&[("[channel.fax]\n", set)]);
     stage.gateway.start().await.unwrap();
-    let faxes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faxes");
-    let file = fs::read(faxes.join("g4_standard_hylafax.tif")).unwrap();
+    let file = sample("g4_standard_hylafax");
     receive(&stage, "", &file).await;
     let line = PagePhrase::Called { line: QuotedName("030222222".to_owned()) };
     stage.anna_sees(&sentence(&Phrase::OfPages(line))).await;

@@ -16,9 +16,7 @@ use crate::{
 const NUMBER: &str = "03023125999";
 
 async fn stage() -> Stage {
-    let stage = Stage::before_start(|channels| channels).await;
-    stage.edit_settings(&[("profile = \"generic\"", "profile = \"hylafax\"")]);
-    stage
+    Stage::of_profile("hylafax").await
 }
 
 /// A fax as HylaFAX brings it.

@@ -23,8 +23,7 @@ async fn fax_1_every_sample_gives_its_golden_room() {
     }
     let mut shown = BTreeMap::new();
     for (profile, samples) in of_profile {
-        let mut stage = Stage::before_start(|channels| channels).await;
-        stage.edit_settings(&[("profile = \"generic\"", &format!("profile = {profile:?}"))]);
+        let mut stage = Stage::of_profile(&profile).await;
         if ["fusionpbx", "gnetx"].contains(&profile.as_str()) {
             stage.edit_settings(&[("profile = ", "code = \"geheim\"\nprofile = ")]);
         }

@@ -43,6 +43,7 @@ mod fax_paper;
 mod fax_reading;
 mod fax_real;
 mod fax_reports;
+mod fax_stage;
 mod faxes_in_rooms;
 mod faxes_read;
 mod foreign_rooms;

@@ -215,9 +215,9 @@ impl Stage {
             }
             assert!(
                 begun.elapsed() < std::time::Duration::from_secs(60),
-                "{} of {count} mails; the gateway's log:\n{}",
-                mails.len(),
-                self.gateway.log()
+                "the gateway's log:\n{}\n{} of {count} mails",
+                self.gateway.log(),
+                mails.len()
             );
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
@@ -258,7 +258,7 @@ impl Stage {
             }
             assert!(
                 begun.elapsed() < std::time::Duration::from_secs(60),
-                "{sql}\ngave {value:?}, not {expected:?}; the gateway's log:\n{}",
+                "the gateway's log:\n{}\n{sql}\ngave {value:?}, not {expected:?}",
                 self.gateway.log()
             );
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
@@ -380,7 +380,7 @@ impl Stage {
         while !is_so().await {
             assert!(
                 begun.elapsed() < within,
-                "waited in vain until {what}; the gateway's log:\n{}",
+                "the gateway's log:\n{}\nwaited in vain until {what}",
                 self.gateway.log()
             );
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

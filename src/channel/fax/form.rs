@@ -306,7 +306,7 @@ impl FaxForm {
             remark: file.remark,
             also_called: file.also_called,
         };
-        check_sends(&file.sends)?;
+        file.sends.check()?;
         if file.reports.forms.iter().any(|form| form.subject.is_none() && form.lines.is_empty()) {
             return Err(FaxFormError::FitsAll);
         }
@@ -330,62 +330,70 @@ impl FaxForm {
     }
 }
 
-impl FaxForm {
-    /// Checks the address of settings, which takes the place of the profile's: the mail must still say which
-    /// number is meant.
+impl FaxSends {
+    /// All that is filled in.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let values = self.fields.iter().map(|(_, value)| value).chain(&self.lines);
+        [&self.address, &self.subject].into_iter().chain(values).map(String::as_str)
+    }
+
+    /// Checks an address for faxes, the profile's or the one of settings that takes its place: the mail must
+    /// still say which number is meant.
     pub fn check_address(&self, address: &str) -> Result<(), FaxFormError> {
-        let sends = &self.sends;
-        check_sends(&FaxSends {
-            can: true,
-            address: address.to_owned(),
-            domain: None,
-            subject: sends.subject.clone(),
-            fields: Vec::new(),
-            lines: sends.lines.clone(),
-        })
+        let number = ["{e164}", "{digits}", "{international}", "{national}"];
+        let holds_number = |text: &str| number.iter().any(|place| text.contains(place));
+        let others = [&self.subject].into_iter().chain(&self.lines);
+        if !holds_number(address) && !others.into_iter().any(|text| holds_number(text)) {
+            return Err(FaxFormError::NoNumber);
+        }
+        check_places(address)?;
+        // An address is made before there is a tag.
+        if names_tag(address) {
+            return Err(FaxFormError::TagInAddress);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), FaxFormError> {
+        if !self.can {
+            return Ok(());
+        }
+        self.check_address(&self.address)?;
+        self.texts().try_for_each(check_places)?;
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        let is_value =
+            |value: &str| !value.is_empty() && value.bytes().all(|b| (32..127).contains(&b));
+        if !self.fields.iter().all(|(name, value)| is_name(name) && is_value(value)) {
+            return Err(FaxFormError::Field("sends.fields"));
+        }
+        if self.lines.len() > LINES_MAX || !self.lines.iter().all(|line| is_value(line)) {
+            return Err(FaxFormError::Lines);
+        }
+        let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        match &self.domain {
+            Some(domain) if domain.is_empty() || !domain.bytes().all(is_host) => {
+                Err(FaxFormError::Domain)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-fn check_sends(sends: &FaxSends) -> Result<(), FaxFormError> {
-    if !sends.can {
-        return Ok(());
-    }
-    let number = ["{e164}", "{digits}", "{international}", "{national}"];
-    let holds_number = |text: &str| number.iter().any(|place| text.contains(place));
-    let said = [&sends.address, &sends.subject].into_iter().chain(&sends.lines);
-    if !said.into_iter().any(|text| holds_number(text)) {
-        return Err(FaxFormError::NoNumber);
-    }
-    let values = sends.fields.iter().map(|(_, value)| value).chain(&sends.lines);
-    for text in [&sends.address, &sends.subject].into_iter().chain(values) {
-        for piece in text.split('{').skip(1) {
-            let place = piece.split('}').next().unwrap_or_default();
-            if !SEND_PLACES.contains(&place) {
-                return Err(FaxFormError::UnknownPlace(place.to_owned()));
-            }
+fn check_places(text: &str) -> Result<(), FaxFormError> {
+    for piece in text.split('{').skip(1) {
+        let place = piece.split('}').next().unwrap_or_default();
+        if !SEND_PLACES.contains(&place) {
+            return Err(FaxFormError::UnknownPlace(place.to_owned()));
         }
     }
-    // An address is made before there is a tag.
-    if ["{tag}", "{sender}"].iter().any(|place| sends.address.contains(place)) {
-        return Err(FaxFormError::TagInAddress);
-    }
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    let is_value = |value: &str| !value.is_empty() && value.bytes().all(|b| (32..127).contains(&b));
-    if !sends.fields.iter().all(|(name, value)| is_name(name) && is_value(value)) {
-        return Err(FaxFormError::Field("sends.fields"));
-    }
-    if sends.lines.len() > LINES_MAX || !sends.lines.iter().all(|line| is_value(line)) {
-        return Err(FaxFormError::Lines);
-    }
-    let is_host = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-    match &sends.domain {
-        Some(domain) if domain.is_empty() || !domain.bytes().all(is_host) => {
-            Err(FaxFormError::Domain)
-        }
-        _ => Ok(()),
-    }
+    Ok(())
+}
+
+/// Whether a text to be filled in names the fax.
+pub(super) fn names_tag(text: &str) -> bool {
+    text.contains("{tag}") || text.contains("{sender}")
 }
 
 /// Lines of commands in a mail, at most.

@@ -234,6 +234,11 @@ fn something_that_is_missing() {
             "line 1, sealing.key",
         ]
     );
+    let code = "line 44, channel.fax.code: is missing: the password or word that the gateway wants in a mail; \
+                or code_file or code_env";
+    check("profile = \"generic\"", "profile = \"gnetx\"", code);
+    let address = "profile = \"generic\"\naddress = \"{digits}.{code}@gateway.example\"";
+    check("profile = \"generic\"", address, code);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use ruma::MxcUri;
 use sha2::{Digest as _, Sha256};
 use tracing::error;
 
-use super::DispatchCase;
+use super::{DispatchCase, fax_sheet::fax_sheet};
 use crate::{
-    channel::{FaxSend, Writes, number_shown},
-    document::{self, DocumentError, FaxLabels, FaxPage, FaxPdf},
+    channel::{FaxSend, Writes},
+    document::{self, DocumentError, FaxPdf},
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
@@ -129,8 +129,6 @@ impl DispatchCase<'_> {
                     held = self.ctx.budget.take(bytes + channel.mail_bytes_max()).await;
                 }
                 let made = self.fax(&dispatch, std::mem::take(&mut files)).await?;
-                // A report that names another number of pages does not say that it was sent (FAX-31).
-                self.ctx.store.note_pages(stored.id, made.pages).await?;
                 let noted = FaxFileSeen {
                     file: 0,
                     pages: Some(made.pages),
@@ -248,7 +246,8 @@ impl DispatchCase<'_> {
             return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
         }
         let has_text = !texts.is_empty();
-        let sheet = self.sheet(dispatch, texts.join("\n\n"));
+        let to = self.correspondent.number();
+        let sheet = fax_sheet(&self.line.channel, to, dispatch.date, texts.join("\n\n"));
         let read = tokio::task::spawn_blocking(move || {
             files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
         })
@@ -267,27 +266,6 @@ impl DispatchCase<'_> {
                 error!(error = %error, "The process that opens documents could not be started");
                 Err(NoMail::Later(Trouble::Documents))
             }
-        }
-    }
-
-    fn sheet(&self, dispatch: &Dispatch, text: String) -> FaxPage {
-        let channel = &self.line.channel;
-        let say = |phrase: Phrase| Phrases::say(channel.language, &phrase);
-        FaxPage {
-            sender: channel.label.clone(),
-            sender_number: channel.own_number().unwrap_or_default(),
-            recipient_number: self.correspondent.number().map(number_shown).unwrap_or_default(),
-            date: say(Phrase::FaxMoment { at: dispatch.date }),
-            // A fax gateway's subjects name numbers, not matters.
-            subject: String::new(),
-            text,
-            labels: FaxLabels {
-                from: say(Phrase::FaxFrom),
-                to: say(Phrase::FaxTo),
-                date: say(Phrase::FaxDate),
-                subject: say(Phrase::FaxSubject),
-                page: say(Phrase::FaxPage),
-            },
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     dispatch_mail::{FaxPaper, NoMail},
 };
 use crate::{
-    channel::{Dialect, FaxSend, number_shown},
+    channel::{FaxSend, number_shown},
     matrix::{ErrorKind, MatrixError, Upload},
     model::{Correspondent, FaxNumber, MailAddress, Media, Notice, Substance, Trouble},
     phrases::{HasText, Phrase, Phrases, SendingPhrase},
@@ -125,10 +125,8 @@ impl DispatchCase<'_> {
     /// The post that shows the first page: a telephone opens a picture with one touch, and a PDF in
     /// another program. A page of which there is no picture is in the file.
     async fn preview_picture(&self, paper: &FaxPaper) -> Result<Option<Notice>, NoMail> {
-        let edge = match &self.line.channel.dialect {
-            Dialect::Fax(profile) => profile.showing.edge,
-            Dialect::Kim(_) => return Ok(None),
-        };
+        let Some(profile) = self.line.channel.fax() else { return Ok(None) };
+        let edge = profile.showing.edge;
         let picture = match self.ctx.sandbox.picture(&paper.pdf, 1, edge).await {
             Ok(picture) => picture,
             Err(SandboxError::Document(_) | SandboxError::Broken { .. }) => return Ok(None),

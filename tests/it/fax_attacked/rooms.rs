@@ -1,65 +1,16 @@
 //! What a practice sees of it, on real servers.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use umstieg::{
-    document,
     model::FateWhy,
     phrases::{FaxPhrase, Phrase},
 };
 use umstieg_world::client::{SeenEvent, SeenTimeline};
 
 use crate::{
+    fax_stage::{mail, two_pages},
     phrases::{HANDED_TO_FAX, HANDED_TO_REPORTING_FAX, SOME_TIME, told},
     stage::Stage,
 };
-
-/// A mail of the gateway with these files.
-fn mail(subject: &str, text: &str, files: &[(&str, &str, &[u8])]) -> String {
-    let mut mail = format!(
-        "From: Fax <gateway@fax.example>\nSubject: {subject}\n\
-         Date: Mon, 23 Nov 2026 08:00:00 +0100\nMIME-Version: 1.0\n\
-         Content-Type: multipart/mixed; boundary=xyz\n\n\
-         --xyz\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
-    );
-    for (name, kind, bytes) in files {
-        let encoded = BASE64_STANDARD.encode(bytes);
-        let lines: Vec<&str> =
-            encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
-        mail.push_str(&format!(
-            "--xyz\nContent-Type: {kind}; name=\"{name}\"\nContent-Disposition: attachment; \
-             filename=\"{name}\"\nContent-Transfer-Encoding: base64\n\n{}\n",
-            lines.join("\n")
-        ));
-    }
-    mail + "--xyz--\n"
-}
-
-async fn stage_with(profile: &str) -> Stage {
-    let mut stage = Stage::before_start(|channels| channels).await;
-    stage.edit_settings(&[("profile = \"generic\"", &format!("profile = {profile:?}"))]);
-    stage.gateway.start().await.unwrap();
-    stage
-}
-
-impl Stage {
-    /// The names of the files that Anna sees once all that came is shown.
-    async fn files_shown(&self, letters: &str) -> Vec<String> {
-        self.database_says("select count(*) from letters where state = 'posted'", letters).await;
-        self.database_says("select count(*) from posts where state <> 'sent'", "0").await;
-        self.last_is_seen_by(&self.anna).await;
-        let seen = self.anna.seen();
-        let files = seen.messages().filter(|event| event.has_file());
-        files.map(|event| event.body().to_owned()).collect()
-    }
-}
-
-fn two_pages() -> Vec<u8> {
-    document::all_pages(
-        &std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faxes/g4_fine_hylafax.tif"))
-            .unwrap(),
-    )
-    .unwrap()
-}
 
 /// Promise 1: the mail has a fax of two pages, and words in it that begin as "no fax came" does.
 #[tokio::test]
@@ -77,7 +28,7 @@ async fn a_fax_beside_the_words_for_none_is_in_a_room() {
 /// waits for a person.
 #[tokio::test]
 async fn an_answer_to_a_number_that_only_a_machine_names_waits() {
-    let stage = stage_with("efax").await;
+    let stage = Stage::with_profile("efax").await;
     let subject = "eFax from \"030 5550184\" - 2 page(s), Caller-ID: anonymous";
     let files = [("fax.pdf", "application/pdf", two_pages())];
     let files = files.each_ref().map(|(name, kind, bytes)| (*name, *kind, bytes.as_slice()));
@@ -221,7 +172,7 @@ async fn where_no_report_comes_none_is_promised() {
 /// the service tries again, and that nobody has to do anything, is no such news.
 #[tokio::test]
 async fn a_report_without_the_tag_does_not_calm_the_team() {
-    let stage = stage_with("hylafax").await;
+    let stage = Stage::with_profile("hylafax").await;
     let words = "recvq/fax1.tif:\n  Sender: 030 5550195\n  Pages: 1\n CallID1: 0305550195\n";
     let files = [("fax.pdf", "application/pdf", b"%PDF-1.4 fax".as_slice())];
     stage.receive_fax(&mail("Fax received from \"030 5550195\"", words, &files)).await;

@@ -1,9 +1,9 @@
 //! What can go wrong with the world: told so that the reader of a failed test knows where to look.
 
-use std::{io, path::Path, time::Duration};
+use std::{error::Error, fmt, io, path::Path, time::Duration};
 
 /// A failure of the world, not of the gateway.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum WorldError {
     #[error("{what} is missing: run scripts/setup")]
     NotSetUp { what: String },
@@ -13,14 +13,25 @@ pub enum WorldError {
         #[source]
         source: io::Error,
     },
-    #[error("{name} ended unexpectedly; its log ends with:\n{log}")]
+    #[error("the log ends with:\n{log}\n{name} ended unexpectedly")]
     Ended { name: String, log: String },
-    #[error("{name} did not answer within {waited:?}; its log ends with:\n{log}")]
+    #[error("the log ends with:\n{log}\n{name} did not answer within {waited:?}")]
     Silent { name: String, waited: Duration, log: String },
     #[error("could not {doing}: {answer}")]
     Refused { doing: String, answer: String },
-    #[error("waited {waited:?} in vain for {what}; seen so far:\n{seen}")]
+    #[error("seen so far:\n{seen}\nwaited {waited:?} in vain for {what}")]
     Unseen { what: String, waited: Duration, seen: String },
+}
+
+/// As a failed test prints it: in lines, the reason last, where the end of a long log is all one has.
+impl fmt::Debug for WorldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        match self.source() {
+            Some(source) => write!(f, ": {source:?}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub type Result<T, E = WorldError> = std::result::Result<T, E>;

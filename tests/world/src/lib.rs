@@ -40,6 +40,7 @@ pub mod one_time_keys;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod sandbox_child;
 pub mod synapse;
 pub mod telephone;
 pub mod tls;

@@ -117,7 +117,7 @@ async fn what_is_not_seen_in_time_is_told_with_what_was() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("in vain for a letter at @told-bert:"), "{error}");
+    assert!(error.contains("in vain for a letter at @told-bert"), "{error}");
     assert!(error.contains("something else"), "{error}");
 }
 
