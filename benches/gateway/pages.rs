@@ -65,6 +65,11 @@ pub(crate) fn beside_the_programs(rounds: usize, report: &mut BenchReport) {
         &|| drop(black_box(document::all_pages(&tiff_bytes).unwrap())),
         Command::new("tiff2pdf").arg("-o").args([&out("made.pdf"), &tiff]),
     );
+    row(
+        "PDF made of a TIFF, beside tiff2pdf that codes its pages anew too",
+        &|| drop(black_box(document::all_pages(&tiff_bytes).unwrap())),
+        Command::new("tiff2pdf").args(["-n", "-o"]).args([&out("coded.pdf"), &tiff]),
+    );
     let draw = || {
         for page in 1..=PAGES {
             black_box(document::picture(&pdf_bytes, page, EDGE).unwrap());

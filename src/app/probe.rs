@@ -1,7 +1,11 @@
 //! `umstieg check`: reaches every server the settings name, and changes nothing; it only makes the
 //! bot's account if it is missing, as the first start would.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ruma::UserId;
 use tokio::net::TcpListener;
@@ -30,6 +34,10 @@ use crate::{
 
 /// How long one server may take to show that it works.
 const PROBE: Duration = Duration::from_secs(30);
+
+/// How many connections that a homeserver kept may be dead, and how soon that is noticed.
+const PINGS_MAX: u32 = 5;
+const PING_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Tries everything; one row each.
 pub async fn probe(settings: &Settings, tokens: &Tokens, key: &OuterKey) -> Vec<Finding> {
@@ -376,19 +384,24 @@ async fn knock(
     }
 }
 
-/// Pings, and once more when the homeserver says that the connection failed.
+/// Pings, and again when the homeserver says at once that the connection failed.
 ///
 /// Synapse keeps its connections for a next request. Where a door has closed since (that of a check a
-/// moment ago), it may stumble over the kept one (`AlreadyCancelled`), and does not repeat a `POST`. It
-/// forgets that connection thereby; the second ping gets one of its own.
+/// moment ago), it may stumble over a kept one (`AlreadyCancelled`), and does not repeat a `POST`. It
+/// forgets that connection thereby, and takes the next one that it kept, or makes one.
 async fn ping(homeserver: &Homeserver, appservice_id: &str) -> Result<Duration, MatrixError> {
-    let ping_once = async || {
+    let begun = Instant::now();
+    let mut pings = 0;
+    loop {
         let transaction = Rng::from_os().uuid().to_string();
-        homeserver.ping(appservice_id, &transaction).await
-    };
-    match ping_once().await {
-        Err(error) if error.errcode() == Some("M_CONNECTION_FAILED") => ping_once().await,
-        answer => answer,
+        pings += 1;
+        match homeserver.ping(appservice_id, &transaction).await {
+            Err(error)
+                if error.errcode() == Some("M_CONNECTION_FAILED")
+                    && pings < PINGS_MAX
+                    && begun.elapsed() < PING_AGAIN_WITHIN => {}
+            answer => return answer,
+        }
     }
 }
 

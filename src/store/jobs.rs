@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{OpenError, Store, StoreError, page_readings};
+use super::{OpenError, Store, StoreError};
 use crate::{
     model::{ChannelName, ConversationId},
     rules::retry::{COLLECT_MAX, WAIT_MAX},
@@ -93,6 +93,27 @@ async fn waiting_dispatches(
         at + COLLECT_MAX,
     )
     .fetch_all(connection)
+    .await
+}
+
+/// Whether a fax that is in its room waits to be read, and is due.
+async fn fax_waits_to_be_read(
+    connection: &mut PgConnection,
+    at: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (
+             select 1
+             from page_readings as reading
+             join letters as letter on letter.id = reading.letter_id
+             where reading.state = 'waiting'
+               and letter.state = 'posted'
+               and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
+         ) as "is_waiting!""#,
+        at,
+        at + WAIT_MAX,
+    )
+    .fetch_one(connection)
     .await
 }
 
@@ -185,7 +206,7 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         let dispatches = waiting_dispatches(&mut transaction, at).await?;
-        let fax = page_readings::next(&mut transaction, at).await?;
+        let faxes = fax_waits_to_be_read(&mut transaction, at).await?;
 
         let jobs = channels
             .iter()
@@ -194,7 +215,7 @@ impl Store {
             .chain(posts.into_iter().chain(portals).map(|id| Job::SendPosts(ConversationId(id))))
             .chain(rooms.into_iter().map(Job::ReadRoom))
             .chain(dispatches.into_iter().map(|id| Job::HandOver(ConversationId(id))))
-            .chain(fax.map(|_| Job::ReadPages));
+            .chain(faxes.then_some(Job::ReadPages));
         for job in jobs {
             if !is_queued(&mut transaction, &job).await? {
                 add(&mut transaction, &job, None).await?;

@@ -71,45 +71,36 @@ pub(super) async fn wait(
     Ok(())
 }
 
-/// The fax that has waited longest to be read, and is due.
-pub(super) async fn next(
-    connection: &mut PgConnection,
-    at: OffsetDateTime,
-) -> Result<Option<StoredReading>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"select
-             letter.id,
-             letter.channel,
-             letter.conversation_id as "conversation_id!"
-         from page_readings as reading
-         join letters as letter on letter.id = reading.letter_id
-         where reading.state = 'waiting'
-           and letter.state = 'posted'
-           and letter.conversation_id is not null
-           -- A clock that was set back makes nobody wait longer.
-           and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
-         order by letter.id
-         limit 1"#,
-        at,
-        at + WAIT_MAX,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| StoredReading {
-        letter: LetterId(row.id),
-        channel: row.channel,
-        conversation: ConversationId(row.conversation_id),
-    }))
-}
-
 impl Store {
     /// The fax that has waited longest to be read, and is due.
     pub async fn next_reading(
         &self,
         at: OffsetDateTime,
     ) -> Result<Option<StoredReading>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(next(&mut connection, at).await?)
+        let row = sqlx::query!(
+            r#"select
+                 letter.id,
+                 letter.channel,
+                 letter.conversation_id as "conversation_id!"
+             from page_readings as reading
+             join letters as letter on letter.id = reading.letter_id
+             where reading.state = 'waiting'
+               and letter.state = 'posted'
+               and letter.conversation_id is not null
+               -- A clock that was set back makes nobody wait longer.
+               and (coalesce(reading.next_attempt_at, $1) <= $1 or reading.next_attempt_at > $2)
+             order by letter.id
+             limit 1"#,
+            at,
+            at + WAIT_MAX,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| StoredReading {
+            letter: LetterId(row.id),
+            channel: row.channel,
+            conversation: ConversationId(row.conversation_id),
+        }))
     }
 
     /// Counts an attempt, before anything of it is done. Returns the attempts including this one; nothing

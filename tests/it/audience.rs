@@ -1,7 +1,7 @@
 //! Which users are given a key, whatever order memberships are told in: against a small model of a
 //! homeserver, without a real one.
 
-use crate::stage::conversations;
+use crate::{databases, stage::conversations};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU32, Ordering},
@@ -20,7 +20,7 @@ use umstieg_world::World;
 const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
 
 async fn fresh_store() -> Store {
-    let url = World::shared().await.unwrap().postgres.create_fresh_database().await.unwrap();
+    let url = databases::migrated(&World::shared().await.unwrap().postgres).await;
     let key = OuterKey::from_base64(OuterKey::random_base64().expose_secret()).unwrap();
     Database::connect(&url, 2).await.unwrap().migrate(&key, NOW).await.unwrap()
 }

@@ -32,6 +32,7 @@ async fn german(stage: &Stage, more: &[&str]) -> String {
 #[tokio::test]
 async fn check_speaks_the_language_of_who_runs_it() {
     let mut stage = Stage::before_start(|channels| channels).await;
+    stage.without_tables().await;
     let table = german(&stage, &[]).await;
     assert!(
         table.contains("FEHLER") && table.contains("Rufen Sie auf: umstieg migrate"),
@@ -144,6 +145,7 @@ async fn kim_23_check_names_the_mandatory_headers_that_the_settings_leave_out() 
 #[tokio::test]
 async fn check_says_what_is_missing_and_then_that_all_is_well_before_the_first_start() {
     let mut stage = Stage::before_start(|channels| channels).await;
+    stage.without_tables().await;
     let (code, table) = check(&stage).await;
     assert_eq!(code, Some(1), "{table}");
     assert!(table.contains("umstieg migrate"), "{table}");
@@ -389,6 +391,27 @@ async fn check_names_what_a_homeserver_lacks_for_encryption() {
     let (code, table) = check_with(&stage, &file).await;
     assert_eq!(code, Some(1), "{table}");
     says(&table, "encryption", "io.element.msc4190: true");
+}
+
+/// Synapse stumbles over connections that it kept to the doors of earlier checks, one after the other.
+#[tokio::test]
+async fn a_ping_whose_connection_failed_is_tried_a_few_times() {
+    let stage = Stage::before_start(|channels| channels).await;
+    assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
+    let proxy = Proxy::before(&stage.world.homeserver.url).await;
+    let file = settings_with(&stage, "proxy", |settings| {
+        settings.replacen(&stage.world.homeserver.url, &proxy.url, 1)
+    });
+    proxy.refuse(ProxyRefusal {
+        what: "POST /_matrix/client/v1/appservice/*/ping",
+        status: StatusCode::BAD_GATEWAY,
+        body: r#"{"errcode":"M_CONNECTION_FAILED","error":"AlreadyCancelled"}"#,
+    });
+    let (code, table) = check_with(&stage, &file).await;
+    assert_eq!(code, Some(1), "{table}");
+    assert!(table.contains("refused ping: 502 M_CONNECTION_FAILED"), "{table}");
+    let pings = proxy.passed().iter().filter(|passed| passed.what.ends_with("/ping")).count();
+    assert_eq!(pings, 5);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use umstieg::{
 use umstieg_world::World;
 
 use crate::{
+    databases,
     encryption::{sees, strict_anna},
     phrases::told,
     stage::{Stage, conversations, kim_mail},
@@ -40,7 +41,7 @@ struct DamagedDatabase {
 impl DamagedDatabase {
     async fn new() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let database = Database::connect(&url, 2).await.unwrap();
         let store = database.migrate(&OuterKey::from_base64(KEY).unwrap(), now()).await.unwrap();
         let name = url.rsplit('/').next().unwrap().to_owned();

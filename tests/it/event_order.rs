@@ -12,6 +12,7 @@ use umstieg::{
 use umstieg_world::{World, gateway::sealing_key};
 
 use crate::{
+    databases,
     encryption::{sees, strict_anna},
     phrases::saying,
     stage::{Stage, conversations, kim_mail},
@@ -22,7 +23,7 @@ const NOW: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
 
 async fn store() -> Store {
     let world = World::shared().await.unwrap();
-    let url = world.postgres.create_fresh_database().await.unwrap();
+    let url = databases::migrated(&world.postgres).await;
     let key = OuterKey::from_base64(&sealing_key()).unwrap();
     Database::connect(&url, 4).await.unwrap().migrate(&key, NOW).await.unwrap()
 }

@@ -38,6 +38,8 @@ use umstieg_world::{
     mail::misbehaving::{Misbehaving, Protocol},
 };
 
+use crate::databases;
+
 /// How long a mailbox may take until it is as it should be.
 const WAIT: Duration = Duration::from_secs(40);
 
@@ -59,7 +61,7 @@ struct MailboxPractice {
 impl MailboxPractice {
     async fn new() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let key = OuterKey::from_base64(OuterKey::random_base64().expose_secret()).unwrap();
         let database = Database::connect(&url, 20).await.unwrap();
         let now = Clock::of_the_machine().now();

@@ -23,6 +23,7 @@ mod clocks;
 mod commands;
 mod crypto_store;
 mod damage;
+mod databases;
 mod directory;
 mod docs;
 mod doors;

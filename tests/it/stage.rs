@@ -15,6 +15,8 @@ use umstieg_world::{
     mail::FAX_DOMAIN,
 };
 
+use crate::databases;
+
 /// A gateway, its world, and the people and mailboxes of one test.
 pub(crate) struct Stage {
     pub(crate) world: &'static Surroundings,
@@ -97,6 +99,13 @@ impl Stage {
         Self::in_world(World::shared().await.unwrap(), change).await
     }
 
+    /// Makes the database anew, without tables: what an admin has before the first start.
+    pub(crate) async fn without_tables(&self) {
+        let drop = format!("drop database {}", self.database);
+        self.world.postgres.query("postgres", &drop).await.unwrap();
+        self.world.postgres.create_database(&self.database).await.unwrap();
+    }
+
     /// An encrypted practice that believes `trust`, with the gateway not yet started. Anna's
     /// client does not encrypt; a test brings one that does.
     pub(crate) async fn encrypted(trust: &str) -> Self {
@@ -148,7 +157,7 @@ impl Stage {
             PracticeChannel::fax("fax", &fax_line, &[&anna_id]),
         ]);
         let database_name = format!("gateway_{}", tag.replace('-', "_"));
-        let database = world.postgres.create_database(&database_name).await.unwrap();
+        let database = databases::migrated_as(&world.postgres, &database_name).await;
         let binary = Path::new(env!("CARGO_BIN_EXE_umstieg"));
         let gateway = Gateway::with_encryption(
             binary,
@@ -442,13 +451,19 @@ impl Stage {
         self.letter_from("danach").await;
     }
 
-    /// Waits until a client has seen what the gateway said last. Nothing waits to be said.
+    /// Waits until a client has seen what the gateway said last in each room. Nothing waits to be said.
+    ///
+    /// What is said in two rooms at a time is seen in the homeserver's order, not in the gateway's.
     pub(crate) async fn last_is_seen_by(&self, client: &Client) {
-        let last = "select event_id from posts where state = 'sent' order by sent_at desc limit 1";
+        let last = "select distinct on (conversation_id) event_id
+                    from posts
+                    where state = 'sent'
+                    order by conversation_id, sent_at desc";
         let last = self.query(last).await;
-        let is_it =
-            |seen: &SeenTimeline| seen.messages().any(|m| m.event_id() == last).then_some(());
-        client.wait_for("what the gateway said last", is_it).await.unwrap();
+        let are_seen = |seen: &SeenTimeline| {
+            last.lines().all(|id| seen.messages().any(|m| m.event_id() == id)).then_some(())
+        };
+        client.wait_for("what the gateway said last", are_seen).await.unwrap();
     }
 
     /// How many messages with these words Anna has seen, edits not counted.

@@ -22,6 +22,7 @@ use umstieg_world::{Surroundings, World, broken_off};
 
 use crate::{
     clocks::Set,
+    databases,
     stage::{Stage, conversations},
 };
 
@@ -39,7 +40,7 @@ impl Tables {
     /// With a pool of one connection: the next caller gets the one that was used before.
     pub(crate) async fn new() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let key = OuterKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
         let store = Database::connect(&url, 1).await.unwrap().migrate(&key, NOW).await.unwrap();
         Self { store, url, key, world }

@@ -22,6 +22,7 @@ use umstieg::{
 use umstieg_world::{AddressTrouble, World, WorldOptions};
 
 use crate::{
+    databases,
     proxy::{HoldMoment, Proxy},
     stage::{Stage, conversations, kim_mail},
 };
@@ -345,7 +346,7 @@ const HERE: ConversationId = ConversationId(1);
 impl Alone {
     pub(crate) async fn new() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let key = OuterKey::from_base64(&umstieg_world::gateway::sealing_key()).unwrap();
         Database::connect(&url, 1).await.unwrap().migrate(&key, NOW).await.unwrap();
         Self { url, key }

@@ -18,7 +18,10 @@ use umstieg::{
 };
 use umstieg_world::World;
 
-use crate::stage::{Stage, kim_mail, message_id};
+use crate::{
+    databases,
+    stage::{Stage, kim_mail, message_id},
+};
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 08:00 UTC);
 
@@ -134,7 +137,7 @@ struct Mailroom {
 impl Mailroom {
     async fn new() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let key = OuterKey::from_base64(OuterKey::random_base64().expose_secret()).unwrap();
         let store = Database::connect(&url, 2).await.unwrap().migrate(&key, NOW).await.unwrap();
         Self { pool: store.pool().clone(), store, keys: 0 }

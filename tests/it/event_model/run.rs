@@ -1,6 +1,6 @@
 //! Runs a sequence on the real flows.
 
-use crate::stage::conversations;
+use crate::{databases, stage::conversations};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -68,7 +68,7 @@ pub(crate) struct Scene {
 impl Flows {
     pub(crate) async fn start() -> Self {
         let world = World::shared().await.unwrap();
-        let url = world.postgres.create_fresh_database().await.unwrap();
+        let url = databases::migrated(&world.postgres).await;
         let scene = Arc::new(Mutex::new(None));
         let mail_server = ModelMailServer::start(scene.clone()).await;
         let key = sealing_key();

@@ -72,7 +72,7 @@ pub use crate::{
         misbehaving::{Misbehaving, Misdeed},
     },
     one_time_keys::{OneTimeKey, OneTimeKeys},
-    postgres::{Cluster, Postgres},
+    postgres::{Cluster, Postgres, fresh_name},
     synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions},
     telephone::Telephone,
     vzd::{Vzd, VzdEntry},

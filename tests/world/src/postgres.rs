@@ -1,6 +1,7 @@
 //! A private Postgres cluster.
 
 use std::{
+    cell::RefCell,
     ops::Deref,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -8,6 +9,10 @@ use std::{
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+use sqlx::{
+    Column as _, Connection as _, Executor as _, PgConnection, Row as _, ValueRef as _,
+    postgres::PgRow,
+};
 
 use crate::{
     error::{Result, WorldError},
@@ -21,11 +26,16 @@ const USER: &str = "umstieg";
 /// How long the shared memory of a killed server may stay with its last backend.
 const MEMORY_FREE_WITHIN: Duration = Duration::from_secs(20);
 
+thread_local! {
+    /// The connection that asked last on this thread, and the address of its database. A thread belongs to
+    /// one runtime, and so does a connection.
+    static ASKED_LAST: RefCell<Option<(String, PgConnection)>> = const { RefCell::new(None) };
+}
+
 /// How to reach a cluster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cluster {
     pub port: u16,
-    psql: PathBuf,
 }
 
 impl Cluster {
@@ -35,7 +45,7 @@ impl Cluster {
     /// When it exists already, or Postgres is down.
     pub async fn create_database(&self, name: &str) -> Result<String> {
         // No client is ever connected to it, so that tests may do this side by side.
-        self.copy_database("template0", name).await
+        self.create_copy("template0", name).await
     }
 
     /// Makes an empty database for the caller alone and returns its address: what each test wants.
@@ -53,10 +63,15 @@ impl Cluster {
     ///
     /// When a client is connected to it, or Postgres is down.
     pub async fn create_fresh_copy(&self, template: &str) -> Result<String> {
-        self.copy_database(template, &fresh_name()).await
+        self.create_copy(template, &fresh_name()).await
     }
 
-    async fn copy_database(&self, template: &str, name: &str) -> Result<String> {
+    /// The same under this name.
+    ///
+    /// # Errors
+    ///
+    /// When it exists already, a client is connected to `template`, or Postgres is down.
+    pub async fn create_copy(&self, template: &str, name: &str) -> Result<String> {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let sql = format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(template));
         self.query("postgres", &sql).await?;
@@ -68,18 +83,51 @@ impl Cluster {
         format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Runs SQL by `psql` and returns the rows as it prints them: one line each, fields by `|`.
+    /// Runs SQL, one statement or several, and returns the rows as `psql -At` prints them: one line each,
+    /// fields by `|`, nothing for a null. Nothing of a session lasts from one call to the next.
     ///
     /// # Errors
-    /// What Postgres answered.
+    ///
+    /// What Postgres answered, or that it is down.
     pub async fn query(&self, database: &str, sql: &str) -> Result<String> {
         let url = self.url(database);
-        let args = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
-        run("run SQL", None, &self.psql, &args).await
+        let failed = |error| WorldError::refused("run SQL", error);
+        let mut connection = match usable(ASKED_LAST.take(), &url).await {
+            Some(connection) => connection,
+            None => PgConnection::connect(&url).await.map_err(failed)?,
+        };
+        // Tests write their own SQL.
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        let rows = connection.fetch_all(sqlx::raw_sql(sql)).await;
+        ASKED_LAST.set(Some((url, connection)));
+        let lines = rows.map_err(failed)?.iter().map(line).collect::<sqlx::Result<Vec<String>>>();
+        Ok(lines.map_err(failed)?.join("\n"))
     }
 }
 
-fn fresh_name() -> String {
+/// The connection that asked last, if it is one to this database, and still works.
+async fn usable(last: Option<(String, PgConnection)>, url: &str) -> Option<PgConnection> {
+    let (of, mut connection) = last?;
+    if of != url {
+        // Whoever copies that database or drops it waits until nobody is connected.
+        connection.close().await.ok();
+        return None;
+    }
+    connection.execute("reset all").await.ok()?;
+    Some(connection)
+}
+
+fn line(row: &PgRow) -> sqlx::Result<String> {
+    let field = |column: usize| match row.try_get_raw(column)? {
+        value if value.is_null() => Ok(""),
+        value => value.as_str().map_err(sqlx::Error::Decode),
+    };
+    let fields = row.columns().iter().map(|column| field(column.ordinal()));
+    Ok(fields.collect::<sqlx::Result<Vec<&str>>>()?.join("|"))
+}
+
+/// A name for a database that no other one has.
+pub fn fresh_name() -> String {
     format!("fresh_{:016x}", rand::random::<u64>())
 }
 
@@ -142,7 +190,7 @@ impl Postgres {
             quick_end: Signal::QUIT,
             piped: false,
         });
-        let cluster = Cluster { port: port.number(), psql: postgres_program("psql")? };
+        let cluster = Cluster { port: port.number() };
         let mut postgres =
             Self { cluster, server, ready: postgres_program("pg_isready")?, _port: port };
         postgres.start_again().await?;
