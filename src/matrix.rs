@@ -10,6 +10,7 @@ mod encryption;
 mod error;
 mod ghosts;
 mod media;
+mod permissions;
 mod raw;
 mod rooms;
 mod sync;

@@ -30,3 +30,4 @@ pub mod scanning;
 pub mod service;
 pub mod status;
 pub mod threading;
+pub mod user_ids;

@@ -402,7 +402,15 @@ async fn create(
 ) -> Result<OwnedRoomId, Stop> {
     let name = room_name(line, conversation.id);
     let plan = plan(ctx, line, portal, &name, ghost);
-    match ctx.homeserver.create_portal(&plan).await {
+    let mut created = ctx.homeserver.create_portal(&plan).await;
+    if let Err(CreateError::Failed(error)) = &created
+        && is_no(error)
+        && ctx.homeserver.let_bot_invite(ghost).await?
+    {
+        // The room may have been made before its invitation was refused: then its alias is taken.
+        created = ctx.homeserver.create_portal(&plan).await;
+    }
+    match created {
         Ok(room_id) => {
             let encryption = plan.encrypted.then(encryption);
             ctx.store.portal_has_room(portal.id, room_id.as_str(), encryption.as_ref()).await?;
@@ -449,7 +457,11 @@ async fn bring_in(
         Err(error) if is_no(&error) => {}
         Err(error) => return Err(error.into()),
     }
-    match ctx.homeserver.invite(ghost, room_id).await? {
+    let mut invited = ctx.homeserver.invite(ghost, room_id).await?;
+    if invited == Invited::Refused && ctx.homeserver.let_bot_invite(ghost).await? {
+        invited = ctx.homeserver.invite(ghost, room_id).await?;
+    }
+    match invited {
         Invited::Done => {
             ctx.homeserver.join_with_name(ghost, room_id, display_name).await?;
             Ok(())

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{MatrixToUri, OwnedUserId, UserId, matrix_uri::MatrixId};
+use ruma::OwnedUserId;
 
+use super::user_ids::{LINK, SCHEME, user_id};
 use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, Takes, Words};
 
 /// What a person asked for.
@@ -130,27 +131,21 @@ fn is_of_word(c: char) -> bool {
 /// Two ids count as none: nobody shall be let in by mistake.
 fn person(behind: &str, html: Option<&str>) -> Option<String> {
     let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
-    let named: BTreeSet<OwnedUserId> = behind
-        .split_whitespace()
-        .filter_map(|word| UserId::parse(word.trim_matches(is_around)).ok())
-        .collect();
-    let linked = html.iter().flat_map(|html| html.split(LINK).skip(1)).filter_map(|rest| {
-        let target = rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?;
-        match MatrixToUri::parse(&format!("{LINK}{target}")).ok()?.id() {
-            MatrixId::User(user) => Some(user.clone()),
-            _ => None,
-        }
+    let named = behind.split_whitespace().filter_map(|word| user_id(word.trim_matches(is_around)));
+    let links = html.iter().flat_map(|html| {
+        let begins = [LINK, SCHEME].into_iter().flat_map(|begin| html.match_indices(begin));
+        begins.filter_map(|(at, _)| html.get(at..))
     });
-    let all: BTreeSet<OwnedUserId> = named.into_iter().chain(linked).collect();
+    let linked = links.filter_map(|rest| {
+        user_id(rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?)
+    });
+    let all: BTreeSet<OwnedUserId> = named.chain(linked).collect();
     let mut all = all.into_iter();
     match (all.next(), all.next()) {
         (Some(user), None) => Some(user.to_string()),
         _ => None,
     }
 }
-
-/// How a link to a user or a room begins.
-const LINK: &str = "https://matrix.to/#/";
 
 #[cfg(test)]
 mod tests {
@@ -252,6 +247,22 @@ mod tests {
                 "!admit @carla:x.example",
                 Some(link("@carla:x.example", "C")),
                 Some("@carla:x.example"),
+            ),
+            // TIM-17: as the directory, a card and a client's own links have it.
+            ("!einlassen matrix:u/carla:x.example", None, Some("@carla:x.example")),
+            ("!einlassen matrix:@carla:x.example.", None, Some("@carla:x.example")),
+            ("!einlassen https://matrix.to/#/@carla:x.example", None, Some("@carla:x.example")),
+            (
+                "!admit Carla",
+                Some(
+                    "!admit <a href=\"matrix:u/carla:x.example?action=chat\">Carla</a>".to_owned(),
+                ),
+                Some("@carla:x.example"),
+            ),
+            (
+                "!admit matrix:u/carla:x.example",
+                Some("<a href=\"matrix:u/eve:x.example\">matrix:u/carla:x.example</a>".to_owned()),
+                None,
             ),
             // What is shown and what is meant differ: another user would come in.
             ("!admit @carla:x.example", Some(link("@eve:x.example", "@carla:x.example")), None),

@@ -493,6 +493,12 @@ fn every_fax_requirement_has_its_state_and_its_tests() {
     every_requirement_has_its_state_and_its_tests("docs/fax.md", "FAX", 42);
 }
 
+/// `docs/ti-messenger.md`: the same.
+#[test]
+fn every_requirement_of_ti_messenger_has_its_state_and_its_tests() {
+    every_requirement_has_its_state_and_its_tests("docs/ti-messenger.md", "TIM", 29);
+}
+
 fn every_requirement_has_its_state_and_its_tests(file: &str, word: &str, last: u32) {
     let code = code_by_place();
     let document = read(file);

@@ -9,6 +9,7 @@ mod delegated;
 mod first_contact;
 mod heavy;
 mod idle;
+mod interfaces;
 mod late_keys;
 mod members;
 mod nobody_reads;

@@ -6,6 +6,8 @@
     reason = "a test that panics has found what it looked for"
 )]
 
+// Takes longest, and begins first by its name.
+mod a_day_in_the_practice;
 mod absence;
 mod accounts;
 mod after_unclear;
@@ -68,7 +70,6 @@ mod notices;
 mod peers;
 mod phrases;
 mod portals;
-mod practice_day;
 mod proxy;
 mod receipts;
 mod renaming;
@@ -86,5 +87,6 @@ mod structure;
 mod taken_back;
 mod takeover;
 mod threading;
+mod ti_messenger;
 mod virus_scanner;
 mod words_kept;

@@ -47,6 +47,8 @@ pub struct SynapseOptions {
     pub registrations: Vec<String>,
     /// Whether users may change their display names, as many practices forbid.
     pub may_set_display_name: bool,
+    /// The rules of TI-Messenger, if it is to have them.
+    pub ti_messenger: Option<TiMessengerRules>,
     /// Python's level of the log. `INFO` costs a tenth of the throughput.
     pub log_level: &'static str,
 }
@@ -58,10 +60,25 @@ impl Default for SynapseOptions {
             slots: 0,
             registrations: Vec::new(),
             may_set_display_name: true,
+            ti_messenger: None,
             log_level: "WARNING",
         }
     }
 }
+
+/// What a homeserver of TI-Messenger enforces: who may invite whom, which servers there are.
+#[derive(Clone, Debug)]
+pub struct TiMessengerRules {
+    /// What its users allow who have set nothing: `allow all` or `block all`.
+    pub default_permission: &'static str,
+    /// The version of TI-Messenger: `1.1` or `1.2`.
+    pub version: &'static str,
+    /// The other servers of the federation; the name of an insurer's ends in `!`.
+    pub federation: Vec<&'static str>,
+}
+
+/// The module that enforces them.
+const TI_MESSENGER_MODULE: &str = include_str!("../python/ti_messenger.py");
 
 /// An application service that Synapse knows and that does not run yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -338,6 +355,7 @@ impl Synapse {
         });
         let settings =
             settings(&options, &homeserver, &home, port.number(), &registration_files, &database);
+        std::fs::write(home.join("ti_messenger.py"), TI_MESSENGER_MODULE).map_err(failed)?;
         let settings_file = home.join("homeserver.yaml");
         std::fs::write(&settings_file, settings.to_string()).map_err(failed)?;
         let logging = logging(&home, options.log_level);
@@ -351,7 +369,10 @@ impl Synapse {
             args: ["-m", "synapse.app.homeserver", "-c", &settings_file.display().to_string()]
                 .map(str::to_owned)
                 .to_vec(),
-            env: vec![("PYTHONUNBUFFERED", "1".to_owned())],
+            env: vec![
+                ("PYTHONUNBUFFERED", "1".to_owned()),
+                ("PYTHONPATH", home.display().to_string()),
+            ],
             account: None,
             log: home.join("output.log"),
             folder: home,
@@ -440,6 +461,9 @@ fn settings(
     database: &Value,
 ) -> Value {
     let unlimited = json!({ "per_second": NO_LIMIT, "burst_count": NO_LIMIT });
+    let rules = options.ti_messenger.iter();
+    let modules: Vec<Value> =
+        rules.map(|rules| ti_messenger_module(&options.server_name, rules)).collect();
     json!({
         "server_name": options.server_name,
         "public_baseurl": homeserver.url,
@@ -484,6 +508,23 @@ fn settings(
         "rc_media_create": unlimited,
         "rc_admin_redaction": unlimited,
         "max_pending_media_uploads": 1000,
+        "modules": modules,
+    })
+}
+
+fn ti_messenger_module(server_name: &str, rules: &TiMessengerRules) -> Value {
+    let domains: Vec<&str> =
+        [server_name].into_iter().chain(rules.federation.iter().copied()).collect();
+    json!({
+        "module": "ti_messenger.TiMessengerRules",
+        "config": {
+            "domains": domains,
+            "rules": {
+                "tim-type": "pro",
+                "tim_version": rules.version,
+                "default_permissions": { "defaultSetting": rules.default_permission },
+            },
+        },
     })
 }
 

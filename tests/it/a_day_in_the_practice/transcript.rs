@@ -10,9 +10,10 @@ use umstieg_world::client::{SeenEvent, SeenTimeline};
 use super::{Day, mails::number_of_words};
 use crate::{golden, phrases::without_moments};
 
-/// Compares the rooms with `practice_day/rooms.txt`.
+/// Compares the rooms with `a_day_in_the_practice/rooms.txt`.
 pub(super) async fn is_as_golden_file_says(day: &Day) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/practice_day/rooms.txt");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/a_day_in_the_practice/rooms.txt");
     golden::as_golden_files_say([("the rooms".to_owned(), path, written(day).await)]);
 }
 
