@@ -7,6 +7,7 @@ use super::{
     Homeserver, MatrixError,
     client::{As, Endpoint},
     error::Cause,
+    ghosts::is_not_allowed,
 };
 
 /// Account data in which each user says who may invite it (A_25045-02; gematik's schema
@@ -26,6 +27,7 @@ impl Homeserver {
         let stored = match asked.await {
             Ok(stored) => Some(stored),
             Err(error) if error.status() == Some(404) => None,
+            Err(error) if is_not_allowed(&error) => return Ok(false),
             Err(error) => return Err(error),
         };
         let Some(wanted) = with_bot(stored, self.bot()) else { return Ok(false) };
@@ -37,8 +39,12 @@ impl Homeserver {
             PERMISSIONS.into(),
             wanted,
         );
-        self.ask(Endpoint::AccountData, As::User(user), request).await?;
-        Ok(true)
+        match self.ask(Endpoint::AccountData, As::User(user), request).await {
+            Ok(_) => Ok(true),
+            // What is told is then the invitation that was refused.
+            Err(error) if is_not_allowed(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -550,6 +550,21 @@ async fn the_homeservers_limit_for_files_is_read() {
     assert_eq!(homeserver.upload_bytes_max().await.unwrap(), None);
 }
 
+/// Behind a proxy that keeps account data back, the refused invitation is what is told.
+#[tokio::test]
+async fn tim_6_where_account_data_is_not_to_be_had_nothing_is_changed() {
+    let at = "/_matrix/client/v3/user/@_umstieg_bot:hs.example/account_data/\
+              de.gematik.tim.account.permissionconfig.pro.v1";
+    let none = refused(404, "M_NOT_FOUND");
+    let (homeserver, server) = answering("GET", at, refused(403, "M_FORBIDDEN")).await;
+    assert!(!homeserver.let_bot_invite(homeserver.bot()).await.unwrap());
+    server.reset().await;
+    answer_on(&server, "GET", at, none).await;
+    answer_on(&server, "PUT", at, refused(403, "M_FORBIDDEN")).await;
+    assert!(!homeserver.let_bot_invite(homeserver.bot()).await.unwrap());
+    assert_eq!(asked(&server).await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_ping_is_asked_for() {
     let at = "/_matrix/client/v1/appservice/umstieg/ping";
