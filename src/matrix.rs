@@ -4,6 +4,7 @@
 //! told to ask and says how it went: it decides nothing, repeats nothing, and waits for nothing but
 //! its answers. Only [`decode()`] understands what is heard there.
 
+mod account_data;
 mod client;
 mod decode;
 mod encryption;

@@ -1,7 +1,7 @@
 //! Our users: the bot and the ghosts, their names and their devices.
 
-use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId, serde::Raw};
-use serde_json::{Value, json, value::to_raw_value};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
+use serde_json::{Value, json};
 
 use super::{
     ErrorKind, Homeserver, MatrixError,
@@ -120,25 +120,13 @@ impl Homeserver {
 
     /// The copy count the bot left at the homeserver with [`Homeserver::leave_copy_count`].
     pub async fn copy_count(&self) -> Result<Option<i64>, MatrixError> {
-        use ruma::api::client::config::get_global_account_data::v3;
-        let bot = self.bot();
-        let request = v3::Request::new(bot.to_owned(), COPY_COUNT.into());
-        match self.ask_leniently::<_, Value>(Endpoint::AccountData, As::User(bot), request).await {
-            Ok(content) => Ok(content.get("count").and_then(Value::as_i64)),
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let content = self.account_data(self.bot(), COPY_COUNT).await?;
+        Ok(content.and_then(|content| content.get("count")?.as_i64()))
     }
 
     /// Leaves the copy count at the homeserver, where no restored database can take it back.
     pub async fn leave_copy_count(&self, count: i64) -> Result<(), MatrixError> {
-        use ruma::api::client::config::set_global_account_data::v3;
-        let bot = self.bot();
-        let content = to_raw_value(&json!({ "count": count }))
-            .map(Raw::from_json)
-            .map_err(|_| MatrixError::new(Endpoint::AccountData, Cause::Unsendable))?;
-        let request = v3::Request::new_raw(bot.to_owned(), COPY_COUNT.into(), content);
-        self.ask(Endpoint::AccountData, As::User(bot), request).await.map(|_| ())
+        self.set_account_data(self.bot(), COPY_COUNT, &json!({ "count": count })).await
     }
 
     /// Names one of our users everywhere; `false` if the homeserver does not let users do so

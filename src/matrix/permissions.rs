@@ -1,14 +1,9 @@
 //! Who may invite one of our users at a homeserver of TI-Messenger (TIM-6).
 
-use ruma::{UserId, serde::Raw};
-use serde_json::{Value, json, value::to_raw_value};
+use ruma::UserId;
+use serde_json::{Value, json};
 
-use super::{
-    Homeserver, MatrixError,
-    client::{As, Endpoint},
-    error::Cause,
-    ghosts::is_not_allowed,
-};
+use super::{Homeserver, MatrixError, ghosts::is_not_allowed};
 
 /// Account data in which each user says who may invite it (A_25045-02; gematik's schema
 /// `TI-M_Pro/permissionConfig_V1`). Exceptions are the opposite of the default.
@@ -20,30 +15,15 @@ impl Homeserver {
     ///
     /// Gives whether something was changed: then the invitation is worth another try.
     pub async fn let_bot_invite(&self, user: &UserId) -> Result<bool, MatrixError> {
-        use ruma::api::client::config::{get_global_account_data, set_global_account_data};
-        let request =
-            get_global_account_data::v3::Request::new(user.to_owned(), PERMISSIONS.into());
-        let asked = self.ask_leniently::<_, Value>(Endpoint::AccountData, As::User(user), request);
-        let stored = match asked.await {
-            Ok(stored) => Some(stored),
-            Err(error) if error.status() == Some(404) => None,
-            Err(error) if is_not_allowed(&error) => return Ok(false),
-            Err(error) => return Err(error),
+        let changed = async {
+            let stored = self.account_data(user, PERMISSIONS).await?;
+            let Some(wanted) = with_bot(stored, self.bot()) else { return Ok(false) };
+            self.set_account_data(user, PERMISSIONS, &wanted).await.map(|()| true)
         };
-        let Some(wanted) = with_bot(stored, self.bot()) else { return Ok(false) };
-        let wanted = to_raw_value(&wanted)
-            .map(Raw::from_json)
-            .map_err(|_| MatrixError::new(Endpoint::AccountData, Cause::Unsendable))?;
-        let request = set_global_account_data::v3::Request::new_raw(
-            user.to_owned(),
-            PERMISSIONS.into(),
-            wanted,
-        );
-        match self.ask(Endpoint::AccountData, As::User(user), request).await {
-            Ok(_) => Ok(true),
+        match changed.await {
             // What is told is then the invitation that was refused.
             Err(error) if is_not_allowed(&error) => Ok(false),
-            Err(error) => Err(error),
+            changed => changed,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Databases with the gateway's tables: migrated once, and copied for each test, since a copy costs a tenth.
+//! Databases with the gateway's tables: migrated once, and copied for each test, instead of
+//! running all migrations again.
 
 use std::collections::BTreeMap;
 

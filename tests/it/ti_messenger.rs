@@ -35,8 +35,7 @@ async fn world_that(
 
 /// The user lets this one invite, and nobody else.
 async fn lets_invite(stage: &Stage, user: &str, who: &str) {
-    let name = user.trim_start_matches('@').split(':').next().unwrap();
-    let token = stage.token_of(name).await;
+    let token = stage.token_of(user).await;
     let path = format!("/_matrix/client/v3/user/{user}/account_data/{PERMISSIONS}");
     let content = json!({ "defaultSetting": "block all", "userExceptions": { who: {} } });
     let homeserver = &stage.world.homeserver;

@@ -113,7 +113,7 @@ async fn usable(last: Option<(String, PgConnection)>, url: &str) -> Option<PgCon
         connection.close().await.ok();
         return None;
     }
-    connection.execute("reset all").await.ok()?;
+    connection.execute("discard all").await.ok()?;
     Some(connection)
 }
 
