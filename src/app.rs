@@ -187,19 +187,19 @@ impl House<'_> {
         for part in ["postgres", "homeserver"] {
             readiness.send_modify(|all| all.set(part, PartState::Starting));
         }
-        let mut parts = JoinSet::new();
+        let mut open_doors = JoinSet::new();
         let (stop, stopped) = watch::channel(false);
         let monitoring = Monitoring { readiness: seen, metrics: self.metrics.clone() };
-        let monitor = |parts: &mut _, doors: &OwnDoors| match &doors.monitoring {
+        let monitor = |open_doors: &mut _, doors: &OwnDoors| match &doors.monitoring {
             Some(door) => {
                 let router = http::monitoring_router(monitoring.clone());
-                serve(parts, door, router, stopped.clone())
+                serve(open_doors, door, router, stopped.clone())
             }
             None => Ok(()),
         };
         // A monitor is answered while the gateway waits for the database.
         if let Some(doors) = self.doors.get() {
-            monitor(&mut parts, doors)?;
+            monitor(&mut open_doors, doors)?;
         }
         let opened = tokio::select! {
             () = &mut told => return Ok(()),
@@ -211,12 +211,12 @@ impl House<'_> {
             Some(doors) => doors,
             None => {
                 let opened = OwnDoors::open(self.settings)?;
-                monitor(&mut parts, &opened)?;
+                monitor(&mut open_doors, &opened)?;
                 self.doors.get_or_init(|| opened)
             }
         };
         let ctx = Arc::new(start::ctx(self.settings, self.tokens, store, Clock::of_the_machine())?);
-        let life = Life { parts, readiness, stop, stopped };
+        let life = Life { parts: JoinSet::new(), open_doors, readiness, stop, stopped };
         life.begin(self, doors, ctx, gate).await?.until_told_to_stop(told).await
     }
 
@@ -267,6 +267,8 @@ impl House<'_> {
 /// The parts at work.
 struct Life {
     parts: JoinSet<Result<(), RunError>>,
+    /// Each of them ends what is under way when it is told to stop, and ends then.
+    open_doors: JoinSet<Result<(), RunError>>,
     readiness: watch::Sender<Readiness>,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
@@ -287,7 +289,7 @@ impl Life {
         ctx: Arc<Ctx>,
         hold: Hold,
     ) -> Result<RunningLife, RunError> {
-        let Self { parts, readiness, stopped, .. } = &mut self;
+        let Self { parts, open_doors, readiness, stopped, .. } = &mut self;
         let report = report_to(readiness.clone());
         let shop = Shop::new(ctx.clone(), report.clone());
         shop.take_over().await?;
@@ -295,8 +297,8 @@ impl Life {
 
         // Doors first: the homeserver may connect as soon as it is told that we are here.
         let router = http::router(homeserver_doors(house, &ctx));
-        serve(parts, &doors.appservice, router, stopped.clone())?;
-        serve_fax_servers(parts, house.settings, doors, &ctx, stopped.clone())?;
+        serve(open_doors, &doors.appservice, router, stopped.clone())?;
+        serve_fax_servers(open_doors, house.settings, doors, &ctx, stopped.clone())?;
 
         // Letters are fetched and saved whatever the homeserver does.
         for (name, line) in &ctx.channels {
@@ -372,14 +374,11 @@ impl RunningLife {
     /// Waits for a signal, or for a part to end, then drains. A gateway that lost the database does
     /// not drain: what is under way belongs to another gateway, or will.
     async fn until_told_to_stop(self, told: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Life { mut parts, readiness, stop, .. } = self.life;
+        let Life { mut parts, mut open_doors, readiness, stop, .. } = self.life;
         let ended = tokio::select! {
             () = told => Ok(()),
-            part = parts.join_next() => match part {
-                Some(Ok(Err(error))) => Err(error),
-                Some(Err(panicked)) => Err(panicked.into()),
-                Some(Ok(Ok(()))) | None => Ok(()),
-            },
+            Some(part) = parts.join_next() => part.unwrap_or_else(|panicked| Err(panicked.into())),
+            Some(door) = open_doors.join_next() => door.unwrap_or_else(|panicked| Err(panicked.into())),
         };
         if let Err(error) = &ended
             && error.is_loss()
@@ -393,16 +392,17 @@ impl RunningLife {
         }
         stop.send_replace(true);
         let engine = self.engine.borrow().clone();
-        if let Some(engine) = engine {
+        let drained = async {
+            let Some(engine) = engine else { return };
             engine.request_shutdown();
-            let drained = async {
-                while Arc::strong_count(&engine) > 2 {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            };
-            if tokio::time::timeout(DRAIN, drained).await.is_err() {
-                warn!("Some tasks were cut off; the next start finishes what they began");
+            while Arc::strong_count(&engine) > 2 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
+        };
+        let closed = async { while open_doors.join_next().await.is_some() {} };
+        let all = async { tokio::join!(drained, closed) };
+        if tokio::time::timeout(DRAIN, all).await.is_err() {
+            warn!("Some tasks were cut off; the next start finishes what they began");
         }
         parts.shutdown().await;
         info!("Stopped");
@@ -436,14 +436,14 @@ fn start_part(
 }
 
 fn serve(
-    parts: &mut JoinSet<Result<(), RunError>>,
+    open_doors: &mut JoinSet<Result<(), RunError>>,
     door: &Door,
     router: axum::Router,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
     let listener = door.listener().map_err(|error| RunError::Listen(door.address, error))?;
     info!("Listening on {}", door.address);
-    start_part(parts, async move {
+    start_part(open_doors, async move {
         doors::serve(listener, router, stopped.clone()).await;
         Ok(())
     });
@@ -452,7 +452,7 @@ fn serve(
 
 /// Lets fax servers deliver, if the settings have a door for them.
 fn serve_fax_servers(
-    parts: &mut JoinSet<Result<(), RunError>>,
+    open_doors: &mut JoinSet<Result<(), RunError>>,
     settings: &Settings,
     doors: &OwnDoors,
     ctx: &Arc<Ctx>,
@@ -462,7 +462,7 @@ fn serve_fax_servers(
     let listener = door.listener().map_err(|error| RunError::Listen(door.address, error))?;
     let door = Arc::new(fax_door::made_from(own, ctx));
     info!("Listening for fax servers on {}", own.listen);
-    start_part(parts, async move {
+    start_part(open_doors, async move {
         fax_door::serve(listener, door, stopped).await;
         Ok(())
     });

@@ -38,11 +38,14 @@ pub(super) async fn hold(
     // Without them the limits of time still hold.
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(ARRIVES_WITHIN));
     let _ = stream.set_nodelay(true);
+    let mut told = stopped.clone();
     let connection = match (&door.certificate, door.is_implicit) {
-        (Some(certificate), true) => match secured(&peer, certificate, Box::new(stream)).await {
-            Some(secured) => secured,
-            None => return,
-        },
+        (Some(certificate), true) => {
+            match secured(&peer, certificate, Box::new(stream), &mut told).await {
+                Some(secured) => secured,
+                None => return,
+            }
+        }
         _ => DoorConnection::new(Box::new(stream)),
     };
     let dialogue = DoorDialogue::new(&door.rules, peer.address, door.is_implicit);
@@ -50,15 +53,18 @@ pub(super) async fn hold(
     session.run(connection).await;
 }
 
-/// The connection after the handshake; nothing if there was none, or another peer needs the seat.
+/// The connection after the handshake; nothing if there was none, another peer needs the seat, or the
+/// gateway stops.
 async fn secured(
     peer: &AdmittedPeer,
     certificate: &DoorCertificate,
     io: Box<dyn DoorIo>,
+    stopped: &mut watch::Receiver<bool>,
 ) -> Option<DoorConnection> {
     let accepted = tokio::select! {
         accepted = certificate.accept(io) => accepted,
         () = peer.seat.is_needed() => return None,
+        _ = stopped.wait_for(|stopped| *stopped) => return None,
     };
     match accepted {
         Ok(secured) => Some(DoorConnection::new(Box::new(secured))),
@@ -155,7 +161,8 @@ impl DoorSession<'_> {
     ) -> Option<DoorConnection> {
         let certificate = self.door.certificate.as_ref()?;
         connection.say(reply).await.ok()?;
-        let secured = secured(&self.peer, certificate, connection.into_bare()).await?;
+        let bare = connection.into_bare();
+        let secured = secured(&self.peer, certificate, bare, &mut self.stopped).await?;
         self.dialogue.is_secured();
         Some(secured)
     }

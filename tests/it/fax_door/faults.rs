@@ -127,9 +127,14 @@ async fn fax_2_fax_15_a_kill_between_commit_and_250_gives_one_fax() {
 #[tokio::test]
 async fn fax_15_a_gateway_that_stops_says_so_and_a_new_one_takes_the_fax() {
     let mut door = AtTheDoor::open().await;
-    let mut idle = door.connect().await;
+    let mut peers = Vec::new();
+    for _ in 0..16 {
+        peers.push(door.connect().await);
+    }
     door.stage.gateway.stop();
-    assert!(idle.heard().await.starts_with("421 4.3.2 "));
+    for peer in &mut peers {
+        assert!(peer.heard().await.starts_with("421 4.3.2 "));
+    }
     assert!(FaxServer::connect(door.port).await.is_none());
     door.stage.gateway.start().await.unwrap();
     door.deliver_until_taken(&door.fax("1")).await;
