@@ -24,6 +24,7 @@ mod practice_number;
 mod reply;
 mod report;
 mod room_event;
+mod room_link;
 mod scan;
 mod service;
 mod state;
@@ -69,6 +70,7 @@ pub use room_event::{
     Encrypted, FileForm, Member, Membership, MessageKind, Reaction, Redaction, RoomEvent, RoomFile,
     RoomMessage, Words,
 };
+pub use room_link::RoomLink;
 pub use scan::{LargeFiles, LetterScan, ScanResult, VirusName};
 pub(crate) use service::is_word as is_service_word;
 pub use service::{OuterHead, SaidService, ServiceId};

@@ -9,6 +9,7 @@ mod fax_admin_phrase;
 mod fax_phrase;
 mod help;
 mod local_time;
+mod move_phrase;
 mod name_phrase;
 mod page_phrase;
 mod phrase;
@@ -33,6 +34,7 @@ pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
+pub use move_phrase::MovePhrase;
 pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
@@ -173,6 +175,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/de.ftl"),
             include_str!("phrases/fax.de.ftl"),
+            include_str!("phrases/moves.de.ftl"),
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
         ),
@@ -182,6 +185,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/en.ftl"),
             include_str!("phrases/fax.en.ftl"),
+            include_str!("phrases/moves.en.ftl"),
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
         ),
@@ -332,6 +336,7 @@ impl Phrase {
             Self::OfFax(fax) => fax.id_and_args(language),
             Self::OfSending(said) => said.id_and_args(language),
             Self::OfName(said) => said.id_and_args(language),
+            Self::OfMove(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

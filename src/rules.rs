@@ -25,6 +25,7 @@ pub mod receipts;
 pub mod renaming;
 pub mod reported;
 pub mod retry;
+pub mod room_ids;
 pub mod routing;
 pub mod scanning;
 pub mod service;

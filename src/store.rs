@@ -41,6 +41,7 @@ mod listings;
 mod mailboxes;
 mod members;
 mod moment;
+mod moves;
 mod outer_heads;
 mod page_readings;
 mod parked;
@@ -90,6 +91,7 @@ pub use letter_pieces::{FetchedFrom, LetterPieces, NewLetter, PIECE_BYTES, Saved
 pub use letters::{Placed, Placing, StoredLetter};
 pub use mailboxes::{Aside, MailboxMails, MailboxPlace, MailboxRow};
 pub use members::{PresentMember, STRANGERS_A_DAY_MAX, StoredIdentity, ToldOf};
+pub use moves::{LetterMoved, MovingLetter};
 pub use outer_heads::{LeftAlone, OuterOfLetter, SeenOuterHead};
 pub use page_readings::{FaxInRoom, ReadingEnd, StoredReading};
 pub use parked::{ParkedItem, ParkedKind, Resolution};

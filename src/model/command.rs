@@ -31,6 +31,12 @@ pub enum RoomCommand {
     Release,
     /// Send the receipt that a letter asks for.
     Receipt,
+    /// The letter belongs into another portal.
+    Move,
+    /// The letter gets a portal of its own.
+    Split,
+    /// The whole conversation goes on in another portal.
+    Join,
     /// Which commands there are.
     Help,
 }
@@ -52,6 +58,8 @@ pub enum Takes {
     Person,
     /// Words, or none.
     Name,
+    /// A portal.
+    Room,
 }
 
 /// A row of the table.
@@ -68,7 +76,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 11] = [
+pub static COMMANDS: [CommandRow; 14] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -150,6 +158,30 @@ pub static COMMANDS: [CommandRow; 11] = [
         help: "command-receipt",
     },
     CommandRow {
+        command: RoomCommand::Move,
+        german: &["verschieben"],
+        english: &["move"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Room,
+        help: "command-move",
+    },
+    CommandRow {
+        command: RoomCommand::Split,
+        german: &["abtrennen"],
+        english: &["split"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-split",
+    },
+    CommandRow {
+        command: RoomCommand::Join,
+        german: &["verbinden"],
+        english: &["join"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Room,
+        help: "command-join",
+    },
+    CommandRow {
         command: RoomCommand::Help,
         german: &["hilfe"],
         english: &["help"],
@@ -193,6 +225,7 @@ impl CommandRow {
             Takes::Nothing => format!("{COMMAND_PREFIX}{name}"),
             Takes::Person => format!("{COMMAND_PREFIX}{name} @name:server"),
             Takes::Name => format!("{COMMAND_PREFIX}{name} Praxis Dr. Muster"),
+            Takes::Room => format!("{COMMAND_PREFIX}{name} https://matrix.to/#/!…"),
         }
     }
 }

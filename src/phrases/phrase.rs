@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase, ReceiptStanding,
-    SendingPhrase, Trouble,
+    EditTrouble, FaxPhrase, MovePhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase,
+    ReceiptStanding, SendingPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -166,6 +166,7 @@ pub enum Phrase {
     OfSending(SendingPhrase),
     /// What a fax number is called.
     OfName(NamePhrase),
+    OfMove(MovePhrase),
     FileLost {
         file_name: String,
     },

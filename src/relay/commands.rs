@@ -5,17 +5,20 @@ mod admit;
 mod confirm;
 mod dismiss;
 mod help;
+mod join;
+mod move_letter;
 mod name;
 pub(super) mod original;
 mod receipt;
 mod release;
 mod retry;
+pub(super) mod rooms;
 pub(super) mod send_fax;
 mod trust;
 
 use super::{Ctx, Line};
 use crate::{
-    model::{ConversationId, LetterId, RoomCommand, RoomMessage},
+    model::{ConversationId, LetterId, RoomCommand, RoomLink, RoomMessage},
     phrases::Phrase,
     rules::commands::Asked,
     store::{AnsweredLetter, Conversation, EventStep, StoreError},
@@ -43,6 +46,8 @@ pub(super) enum Effect {
     Receipt(Box<receipt::AskedReceipt>),
     SendFax(Box<send_fax::WrittenConfirmation>),
     Name(Box<name::SpokenName>),
+    Move(Box<move_letter::PlannedMove>),
+    Join(Box<join::PlannedJoin>),
 }
 
 impl Effect {
@@ -71,11 +76,18 @@ impl Request<'_> {
         self.message.replies_to.is_some()
     }
 
+    /// A link to this room.
+    fn link(&self) -> RoomLink {
+        RoomLink::to(&self.message.room_id, self.ctx.homeserver.server_name())
+    }
+
     /// Looks up what is asked for; changes nothing.
     pub(super) async fn prepare(&self, asked: &Asked) -> Result<Effect, StoreError> {
-        let (command, person, name) = match asked {
+        let (command, person, name, room) = match asked {
             Asked::Unknown(word) => return Ok(Effect::Unknown(word.clone())),
-            Asked::Known { command, person, name } => (command.command, person.as_deref(), name),
+            Asked::Known { command, person, name, room } => {
+                (command.command, person.as_deref(), name.as_deref(), room.as_deref())
+            }
         };
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
@@ -86,7 +98,10 @@ impl Request<'_> {
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),
             RoomCommand::SendFax => send_fax::prepare(self),
-            RoomCommand::Name => name::prepare(self, name.as_deref()).await?,
+            RoomCommand::Name => name::prepare(self, name).await?,
+            RoomCommand::Move => move_letter::prepare(self, room).await?,
+            RoomCommand::Split => move_letter::prepare_split(self),
+            RoomCommand::Join => join::prepare(self, room).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
         };
@@ -116,5 +131,7 @@ pub(super) async fn run(
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
         Effect::Name(spoken) => name::run(step, id, &spoken).await,
+        Effect::Move(planned) => move_letter::run(step, id, &planned).await,
+        Effect::Join(planned) => join::run(step, id, &planned).await,
     }
 }

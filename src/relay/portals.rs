@@ -135,6 +135,10 @@ async fn alias_token(ctx: &Ctx, conversation: &Conversation) -> Result<Uuid, Sto
     // A mailbox may use a key again for another mail, and that must not lead back into this room.
     hash.update(beginning.content.unwrap_or_default());
     hash.update(beginning.rooms.to_be_bytes());
+    // The room that it began before has the alias without this.
+    if beginning.moves > 0 {
+        hash.update(beginning.moves.to_be_bytes());
+    }
     let bytes = hash.finalize().first_chunk().copied().unwrap_or_default();
     Ok(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ruma::OwnedUserId;
-
-use super::user_ids::{LINK, SCHEME, user_id};
+use super::{
+    room_ids::room_id,
+    user_ids::{LINK, SCHEME, user_id},
+};
 use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, Takes, Words};
 
 /// What a person asked for.
@@ -16,6 +17,8 @@ pub enum Asked {
         person: Option<String>,
         /// The name behind it, if the command takes one; nothing if none stands there.
         name: Option<String>,
+        /// The id of the named room, if the command takes one and one was given.
+        room: Option<String>,
     },
     /// A word that is no command.
     Unknown(String),
@@ -54,10 +57,9 @@ pub fn asked(words: &Words) -> Option<Asked> {
     // On a Mac, an umlaut is two characters.
     let name = word.to_lowercase().replace("a\u{308}", "ä");
     let Some(row) = CommandRow::named(&name) else { return unknown() };
-    let person = match row.takes {
-        Takes::Nothing | Takes::Name => None,
-        Takes::Person => person(behind, words.html.as_deref()),
-    };
+    let html = words.html.as_deref();
+    let person = (row.takes == Takes::Person).then(|| only(behind, html, user_id)).flatten();
+    let room = (row.takes == Takes::Room).then(|| only(behind, html, room_id)).flatten();
     let name = Some(behind.trim_start_matches([':', '=']).trim())
         .filter(|name| row.takes == Takes::Name && !name.is_empty())
         .map(str::to_owned);
@@ -65,17 +67,18 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let touching =
         behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
     let is_longer = touching.is_some_and(|touching| touching.contains(char::is_alphanumeric));
-    if is_direct && is_longer && row.takes != Takes::Person && !behind.starts_with([':', '=']) {
+    let takes_an_id = matches!(row.takes, Takes::Person | Takes::Room);
+    if is_direct && is_longer && !takes_an_id && !behind.starts_with([':', '=']) {
         return unknown();
     }
     // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
     // command.
-    let is_alone = person.is_some() || !behind.contains(char::is_alphanumeric);
+    let is_alone = person.is_some() || room.is_some() || !behind.contains(char::is_alphanumeric);
     // "!faxen nicht" is no order to fax.
     if is_direct && !is_polite_at_most(behind) && row.stands_alone() {
         return unknown();
     }
-    (is_direct || is_alone).then_some(Asked::Known { command: row, person, name })
+    (is_direct || is_alone).then_some(Asked::Known { command: row, person, name, room })
 }
 
 /// Whether words say no more than a polite person adds.
@@ -127,22 +130,28 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '\u{308}'
 }
 
-/// The person a command names: a user id, or what a client makes of one, which is a link on a name.
-/// Two ids count as none: nobody shall be let in by mistake.
-fn person(behind: &str, html: Option<&str>) -> Option<String> {
-    let is_around = |c: char| "<>()[],;:.!?…=-–\"'„“”".contains(c);
-    let named = behind.split_whitespace().filter_map(|word| user_id(word.trim_matches(is_around)));
+/// The person or room a command names: an id, or what a client makes of one, which is a link on a name.
+/// Two ids count as none: nobody shall be let in, and nothing moved, by mistake.
+fn only<I: Ord + ToString>(
+    behind: &str,
+    html: Option<&str>,
+    id: impl Fn(&str) -> Option<I>,
+) -> Option<String> {
+    let is_around = |c: char| "<>()[],;:.?…=-–\"'„“”".contains(c);
+    let named = behind
+        .split_whitespace()
+        .filter_map(|word| id(word.trim_matches(is_around).trim_end_matches('!')));
     let links = html.iter().flat_map(|html| {
         let begins = [LINK, SCHEME].into_iter().flat_map(|begin| html.match_indices(begin));
         begins.filter_map(|(at, _)| html.get(at..))
     });
     let linked = links.filter_map(|rest| {
-        user_id(rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?)
+        id(rest.split(|c: char| "\"'<>?&".contains(c) || c.is_whitespace()).next()?)
     });
-    let all: BTreeSet<OwnedUserId> = named.chain(linked).collect();
+    let all: BTreeSet<I> = named.chain(linked).collect();
     let mut all = all.into_iter();
     match (all.next(), all.next()) {
-        (Some(user), None) => Some(user.to_string()),
+        (Some(one), None) => Some(one.to_string()),
         _ => None,
     }
 }
@@ -158,7 +167,12 @@ mod tests {
 
     fn known(command: RoomCommand, person: Option<&str>) -> Option<Asked> {
         let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
-        Some(Asked::Known { command: row, person: person.map(str::to_owned), name: None })
+        Some(Asked::Known {
+            command: row,
+            person: person.map(str::to_owned),
+            name: None,
+            room: None,
+        })
     }
 
     /// FAX-8: what stands behind it is the name, and nothing is one, too.
@@ -166,7 +180,12 @@ mod tests {
     fn fax_8_a_name_is_what_stands_behind_the_command() {
         let named = |name: Option<&str>| {
             let row = COMMANDS.iter().find(|row| row.command == RoomCommand::Name).unwrap();
-            Some(Asked::Known { command: row, person: None, name: name.map(str::to_owned) })
+            Some(Asked::Known {
+                command: row,
+                person: None,
+                name: name.map(str::to_owned),
+                room: None,
+            })
         };
         for (said, expected) in [
             ("!name Praxis Dr. Weiß", named(Some("Praxis Dr. Weiß"))),
@@ -180,6 +199,34 @@ mod tests {
             ("Name: Weiß", None),
         ] {
             assert_eq!(asked(&words(said)), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_command_names_one_room_by_its_id_or_by_a_link() {
+        let named = |command: RoomCommand, room: Option<&str>| {
+            let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
+            let room = room.map(str::to_owned);
+            Some(Asked::Known { command: row, person: None, name: None, room })
+        };
+        let link = "https://matrix.to/#/!raum:x.example?via=x.example";
+        let html = format!("!verschieben nach <a href=\"{link}\">Praxis Weiß</a>");
+        let pill = Words { body: "!verschieben nach Praxis Weiß".to_owned(), html: Some(html) };
+        assert_eq!(asked(&pill), named(RoomCommand::Move, Some("!raum:x.example")));
+        for (said, expected) in [
+            (format!("!verschieben {link}"), named(RoomCommand::Move, Some("!raum:x.example"))),
+            ("!join !raum:x.example!".into(), named(RoomCommand::Join, Some("!raum:x.example"))),
+            (
+                "!verbinden (!raum:x.example)".into(),
+                named(RoomCommand::Join, Some("!raum:x.example")),
+            ),
+            ("!verbinden !a:x.example !b:x.example".into(), named(RoomCommand::Join, None)),
+            ("!verschieben".into(), named(RoomCommand::Move, None)),
+            ("!verschieben bitte".into(), named(RoomCommand::Move, None)),
+            ("!abtrennen".into(), named(RoomCommand::Split, None)),
+            ("Bitte verschieben wir den Termin.".into(), None),
+        ] {
+            assert_eq!(asked(&words(&said)), expected, "{said}");
         }
     }
 

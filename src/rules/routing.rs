@@ -390,6 +390,7 @@ mod tests {
             Route::Command(Asked::Known {
                 command: CommandRow::named("original").unwrap(),
                 name: None,
+                room: None,
                 person: None,
             })
         );

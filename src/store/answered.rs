@@ -7,6 +7,8 @@ use crate::model::{ConversationId, LetterId, ServiceId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredLetter {
     pub id: LetterId,
+    /// The conversation it went to since.
+    pub went_to: Option<ConversationId>,
     /// Its sender wants answers elsewhere, and they go there.
     pub goes_elsewhere: bool,
     /// What a person has to confirm first.
@@ -145,6 +147,7 @@ impl Store {
         let row = sqlx::query!(
             r#"select
                  letter.id,
+                 nullif(letter.conversation_id, $1) as went_to,
                  letter.answer_to is not null as "goes_elsewhere!",
                  coalesce(letter.kept_back = 'withheld', false)
                      and letter.released_at is null as "is_withheld!",
@@ -162,6 +165,7 @@ impl Store {
         .await?;
         Ok(row.map(|row| AnsweredLetter {
             id: LetterId(row.id),
+            went_to: row.went_to.map(ConversationId),
             goes_elsewhere: row.goes_elsewhere,
             open_doubt: row.open_doubt,
             is_withheld: row.is_withheld,

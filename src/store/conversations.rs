@@ -17,6 +17,8 @@ pub struct Conversation {
     pub correspondent: String,
     /// Its room cannot be had: nothing is said there until a person has it tried again.
     pub is_parked: bool,
+    /// The conversation in which it goes on, since a speaker wanted that.
+    pub joined_into: Option<ConversationId>,
 }
 
 /// What is known of the threads of one correspondent on one channel, and of no other.
@@ -59,7 +61,7 @@ impl Sighting {
         sqlx::query!(
             "insert into thread_ids as known
                  (channel, correspondent_id, message_id, conversation_id, seen_at, bearer)
-             select channel, correspondent_id, $2, id, $3, $4
+             select channel, correspondent_id, $2, coalesce(joined_into, id), $3, $4
              from conversations
              where id = $1
              on conflict (channel, correspondent_id, message_id) do update
@@ -87,13 +89,26 @@ impl Sighting {
         sqlx::query!(
             "insert into thread_ids as known
                  (channel, correspondent_id, message_id, conversation_id, seen_at)
-             select channel, correspondent_id, message_id, id, $3
+             select channel, correspondent_id, message_id, coalesce(joined_into, id), $3
              from conversations
              cross join (select distinct unnest($2::text[]) as message_id) as named
              where id = $1
              on conflict (channel, correspondent_id, message_id) do update
              set is_ambiguous = true
-             where known.conversation_id <> excluded.conversation_id",
+             where known.conversation_id <> excluded.conversation_id
+               -- A thread that people have parted names what stayed in the other part.
+               and not (
+                   exists (
+                       select 1
+                       from moves
+                       where known.conversation_id in (from_conversation, to_conversation)
+                   )
+                   and exists (
+                       select 1
+                       from moves
+                       where excluded.conversation_id in (from_conversation, to_conversation)
+                   )
+               )",
             self.conversation.0,
             &ids,
             self.at,
@@ -133,6 +148,7 @@ impl Store {
                  from conversations
                  where channel = $1
                    and correspondent_id = (select id from sender)
+                   and joined_into is null
                    -- What the gateway says of a channel itself stands apart from unknown callers.
                    and ($3 <> 'unknown' or not exists (
                        select 1
@@ -174,7 +190,8 @@ impl Store {
             r#"select
                  conversation.channel,
                  correspondent.key as correspondent,
-                 conversation.parked_id is not null as "is_parked!"
+                 conversation.parked_id is not null as "is_parked!",
+                 conversation.joined_into
              from conversations as conversation
              join correspondents as correspondent
                on correspondent.id = conversation.correspondent_id
@@ -188,6 +205,7 @@ impl Store {
             channel: row.channel,
             correspondent: row.correspondent,
             is_parked: row.is_parked,
+            joined_into: row.joined_into.map(ConversationId),
         }))
     }
 }

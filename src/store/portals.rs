@@ -39,6 +39,8 @@ pub struct Beginning {
     pub content: Option<Vec<u8>>,
     /// How many rooms it has had.
     pub rooms: i64,
+    /// How often its first letter went from one conversation into another one.
+    pub moves: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +92,8 @@ impl Store {
             r#"select
                  mail_key,
                  case when digest is not null then coalesce(fingerprint, digest) end as content,
-                 (select count(*) from rooms where conversation_id = $1) as "rooms!"
+                 (select count(*) from rooms where conversation_id = $1) as "rooms!",
+                 (select count(*) from moves where moves.letter_id = letters.id) as "moves!"
              from letters
              where conversation_id = $1
              order by id

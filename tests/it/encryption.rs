@@ -88,7 +88,7 @@ async fn session(stage: &Stage, room: &str, event_id: &str) -> String {
 }
 
 /// A letter with a file.
-fn letter_with_file(
+pub(crate) fn letter_with_file(
     from: &str,
     to: &str,
     id: &str,

@@ -65,6 +65,7 @@ mod letters;
 mod loops;
 mod mailboxes;
 mod migrations;
+mod moves;
 mod nodes;
 mod notices;
 mod peers;

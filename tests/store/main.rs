@@ -17,6 +17,7 @@ mod letters;
 mod letters_model;
 mod listings;
 mod model;
+mod moves;
 mod page_readings;
 mod posts;
 mod posts_model;

@@ -12,7 +12,7 @@ use crate::{
         ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent,
         StatusForm,
     },
-    phrases::{EditTrouble, Phrase, SendingPhrase},
+    phrases::{EditTrouble, MovePhrase, Phrase, SendingPhrase},
     relay::{
         Ctx, Line,
         acts::{self, ActTarget},
@@ -226,6 +226,12 @@ impl PortalReader<'_> {
         }
         if is_said && self.line.channel.fax_send() == Some(FaxSend::Off) {
             return Ok(Some(Phrase::OfSending(SendingPhrase::Off)));
+        }
+        if is_said
+            && let Some(there) = answered.and_then(|letter| letter.went_to)
+            && let Some(link) = commands::rooms::link_to(self.ctx, there).await?
+        {
+            return Ok(Some(Phrase::OfMove(MovePhrase::AnswerThere { link })));
         }
         if is_said && answered.is_some_and(|letter| letter.open_doubt.is_some()) {
             return Ok(Some(Phrase::CallerNotConfirmed));
