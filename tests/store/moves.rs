@@ -58,7 +58,7 @@ fn step() -> impl Strategy<Value = MovesStep> {
     ]
 }
 
-struct ModelLetter {
+struct SeenLetter {
     row: LetterId,
     message_id: MessageId,
     /// Those it names, oldest first.
@@ -72,7 +72,7 @@ struct Moves<'t> {
     tables: &'t StoreTables,
     erik: Correspondent,
     run: String,
-    letters: Vec<ModelLetter>,
+    letters: Vec<SeenLetter>,
     conversations: Vec<ConversationId>,
     joined: HashMap<ConversationId, ConversationId>,
     events: usize,
@@ -140,7 +140,7 @@ impl<'t> Moves<'t> {
         if expected.is_none() {
             self.conversations.push(conversation);
         }
-        self.letters.push(ModelLetter { row, message_id, ancestors, conversation, is_said: false });
+        self.letters.push(SeenLetter { row, message_id, ancestors, conversation, is_said: false });
         if is_said {
             self.say(conversation).await;
         }
