@@ -11,6 +11,7 @@ mod kim;
 mod kim_user;
 mod number;
 mod refused;
+mod rights;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use fax::{
 pub use kim::{KimEnvironment, KimProfile, KimSystems, LargeMails, Receipts};
 pub use kim_user::{KimCallContext, KimServerPart, KimUserForm};
 pub use number::{AreaCode, AreaCodeError, Country, CountryError, Home};
+pub use rights::{Entitled, Rights};
 pub use service::{MailboxUse, ServiceClass, ServiceClasses, ServiceRowError};
 pub use why_not::WhyNot;
 
@@ -53,6 +55,8 @@ pub struct Channel {
     pub team: Vec<String>,
     /// Matrix user ids of the users whose words in a room leave as mail or fax.
     pub speakers: Vec<String>,
+    /// Who of the speakers may do more than answer.
+    pub rights: Rights,
     pub thread_by: ThreadBy,
     /// How long room messages of one author are gathered into one dispatch.
     pub collect: Duration,

@@ -16,6 +16,7 @@ mod mail_server;
 mod read;
 mod reader;
 mod registration;
+mod rights;
 mod secrets;
 mod settings;
 mod surroundings;

@@ -15,6 +15,7 @@ mod page_phrase;
 mod phrase;
 mod read_phrase;
 mod receipt_standing;
+mod rights_phrase;
 mod sending_phrase;
 mod sentences;
 mod telling;
@@ -39,7 +40,9 @@ pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use phrase::Phrase;
 pub use read_phrase::{PageWords, ReadPhrase};
+
 pub use receipt_standing::ReceiptStanding;
+pub use rights_phrase::RightsPhrase;
 pub use sending_phrase::{HasText, SendingPhrase};
 pub use telling::{Telling, Tells};
 
@@ -178,6 +181,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/moves.de.ftl"),
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
+            include_str!("phrases/rights.de.ftl"),
         ),
     ),
     Sentences::new(
@@ -188,6 +192,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/moves.en.ftl"),
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
+            include_str!("phrases/rights.en.ftl"),
         ),
     ),
 ];
@@ -337,6 +342,7 @@ impl Phrase {
             Self::OfSending(said) => said.id_and_args(language),
             Self::OfName(said) => said.id_and_args(language),
             Self::OfMove(said) => said.id_and_args(language),
+            Self::OfRights(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

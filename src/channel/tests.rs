@@ -14,6 +14,7 @@ fn channel(address: &str, dialect: Dialect) -> Channel {
         address: mail(address),
         team: vec!["@anna:praxis.example".to_owned()],
         speakers: vec!["@anna:praxis.example".to_owned()],
+        rights: Rights::default(),
         thread_by: ThreadBy::Thread,
         collect: Duration::from_secs(20),
         language: Language::German,

@@ -16,6 +16,7 @@ use super::{
     kim, listener, mail_server,
     mail_server::{allowed, is_loopback, one_line, socket_address},
     reader::{Mistake, Section, SettingsReader, line_at},
+    rights,
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
     surroundings::{Environment, SettingsSurroundings},
@@ -305,7 +306,9 @@ fn channel(
     if team.as_ref().is_some_and(Vec::is_empty) {
         section.wrong("team", AdminPhrase::TeamEmpty);
     }
-    let speakers = section.texts("speakers", user_id);
+    let speakers = section.texts("speakers", user_id).or_else(|| team.clone());
+    let of_rights = section.section("rights");
+    let rights = rights::read(&of_rights, speakers.as_deref().unwrap_or_default(), user_id);
     let thread_by = section.text("thread_by", |text| match text {
         "thread" => Ok(ThreadBy::Thread),
         "correspondent" => Ok(ThreadBy::Correspondent),
@@ -327,7 +330,8 @@ fn channel(
             name: name?,
             label: label?,
             address: address?,
-            speakers: speakers.unwrap_or_else(|| team.clone()),
+            speakers: speakers?,
+            rights,
             team,
             thread_by: thread_by.unwrap_or(ThreadBy::default_of(kind?)),
             collect: collect.unwrap_or(ChannelSettings::COLLECT_DEFAULT),

@@ -48,6 +48,12 @@ pub enum MayAsk {
     Members,
     /// Those who may speak for the practice.
     Speakers,
+    /// Those of them who may let a fax leave and confirm to whom an answer goes.
+    Confirmers,
+    /// Those of them who may release what is withheld.
+    Releasers,
+    /// Those of them who may let people in and out, and say whose devices are believed.
+    Doorkeepers,
 }
 
 /// What follows the word of a command.
@@ -97,7 +103,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::Admit,
         german: &["einlassen"],
         english: &["admit"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Doorkeepers,
         takes: Takes::Person,
         help: "command-admit",
     },
@@ -105,7 +111,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::Dismiss,
         german: &["ausladen"],
         english: &["dismiss"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Doorkeepers,
         takes: Takes::Person,
         help: "command-dismiss",
     },
@@ -113,7 +119,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::Trust,
         german: &["vertrauen"],
         english: &["trust"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Doorkeepers,
         takes: Takes::Person,
         help: "command-trust",
     },
@@ -121,7 +127,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::Confirm,
         german: &["bestätigen", "bestaetigen"],
         english: &["confirm"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Confirmers,
         takes: Takes::Nothing,
         help: "command-confirm",
     },
@@ -129,7 +135,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::SendFax,
         german: &["faxen"],
         english: &["fax"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Confirmers,
         takes: Takes::Nothing,
         help: "command-send-fax",
     },
@@ -145,7 +151,7 @@ pub static COMMANDS: [CommandRow; 14] = [
         command: RoomCommand::Release,
         german: &["freigeben"],
         english: &["release"],
-        may_ask: MayAsk::Speakers,
+        may_ask: MayAsk::Releasers,
         takes: Takes::Nothing,
         help: "command-release",
     },

@@ -484,6 +484,9 @@ a-label = eine Bezeichnung
 a-user-name = ein Benutzername
 not-a-filter = Hier gehört error, warn, info, debug, trace oder eine Liste wie info,umstieg=debug hin
 channel-twice = Es gibt noch einen Kanal { $name }. Bitte geben Sie jedem einen eigenen Namen
+right-of-nobody = Die Liste darf nicht leer sein: Niemand könnte es tun. Ohne diese Zeile dürfen es alle, die im Namen der Praxis schreiben (speakers)
+right-of-no-speaker = Jedes Konto der Liste muss auch unter speakers stehen (ohne speakers unter team): Nur wer im Namen der Praxis schreibt, kann mehr dürfen
+too-few-for-two = Dafür braucht es mindestens zwei Konten, die es dürfen. Bitte nehmen Sie ein weiteres in die Liste auf, oder streichen Sie es aus two_persons
 team-empty = Die Liste darf nicht leer sein: Niemand sähe, was ankommt. Bitte nennen Sie mindestens ein Konto
 mailbox-twice = Ein anderer Kanal liest dasselbe Postfach; jede Mail käme doppelt an. Bitte nennen Sie ein anderes Postfach
 kim-only = Das gehört nur zu einem Kanal mit kind = "kim". Bitte nehmen Sie es heraus

@@ -465,6 +465,9 @@ a-label = a label
 a-user-name = a user name
 not-a-filter = expected error, warn, info, debug, trace, or a list such as info,umstieg=debug
 channel-twice = there is another channel { $name }; each needs its own name
+right-of-nobody = must not be empty: nobody could do it. Without this line all may who write for the practice (speakers)
+right-of-no-speaker = each account has to be among speakers as well (without speakers: team); only who writes for the practice can be allowed more
+too-few-for-two = takes at least two accounts that may do it; add one to the list, or take it out of two_persons
 team-empty = must not be empty: nobody would see what arrives
 mailbox-twice = another channel reads the same mailbox; every mail would arrive twice
 kim-only = belongs to a channel of kind "kim" only

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{
     EditTrouble, FaxPhrase, MovePhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase,
-    ReceiptStanding, SendingPhrase, Trouble,
+    ReceiptStanding, RightsPhrase, SendingPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -167,6 +167,7 @@ pub enum Phrase {
     /// What a fax number is called.
     OfName(NamePhrase),
     OfMove(MovePhrase),
+    OfRights(RightsPhrase),
     FileLost {
         file_name: String,
     },
@@ -561,6 +562,7 @@ impl Phrase {
             Self::OfFax(fax) => fax.substance(),
             Self::OfSending(said) => said.substance(),
             Self::OfName(said) => said.substance(),
+            Self::OfRights(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

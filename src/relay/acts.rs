@@ -344,7 +344,7 @@ impl From<Refusal> for EditTrouble {
             Refusal::TooLarge => Self::Size,
             Refusal::ClearFile => Self::Clear,
             Refusal::Empty => Self::Empty,
-            Refusal::MayNotSpeak => Self::Speaker,
+            Refusal::MayNotSpeak | Refusal::NotEntitled(_) => Self::Speaker,
             Refusal::NotAnswerable | Refusal::NotTransferable | Refusal::Encrypted => Self::Kind,
         }
     }

@@ -41,8 +41,7 @@ pub(super) enum Effect {
     Trust(String, String),
     /// The doubt about a caller.
     Confirm(String),
-    /// The letter, and who releases it.
-    Release(LetterId, String),
+    Release(Box<release::AskedRelease>),
     Receipt(Box<receipt::AskedReceipt>),
     SendFax(Box<send_fax::WrittenConfirmation>),
     Name(Box<name::SpokenName>),
@@ -127,7 +126,7 @@ pub(super) async fn run(
         Effect::Dismiss(user_id) => dismiss::run(step, id, user_id).await,
         Effect::Trust(user_id, key) => trust::run(step, id, user_id, &key).await,
         Effect::Confirm(doubt) => confirm::run(step, id, &doubt).await,
-        Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
+        Effect::Release(asked) => release::run(step, &asked).await,
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
         Effect::Name(spoken) => name::run(step, id, &spoken).await,

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        channel::{Dialect, KimEnvironment, KimProfile, ThreadBy},
+        channel::{Dialect, KimEnvironment, KimProfile, Rights, ThreadBy},
         model::{ChannelName, Language, MailAddress, MessageId, NamedAddress, Trust},
     };
 
@@ -103,6 +103,7 @@ mod tests {
             address: MailAddress::new("praxis@mueller.kim.telematik").unwrap(),
             team: Vec::new(),
             speakers: Vec::new(),
+            rights: Rights::default(),
             thread_by: ThreadBy::Thread,
             collect: Duration::from_secs(20),
             language: Language::German,

@@ -35,7 +35,7 @@ pub fn limit(channel: &Channel, standing: AddressStanding) -> MailLimit {
 mod tests {
     use super::*;
     use crate::{
-        channel::{KimEnvironment, ThreadBy},
+        channel::{KimEnvironment, Rights, ThreadBy},
         model::{ChannelName, Language, MailAddress, Trust},
     };
 
@@ -55,6 +55,7 @@ mod tests {
             address: MailAddress::new("praxis@mueller.kim.telematik").unwrap(),
             team: Vec::new(),
             speakers: Vec::new(),
+            rights: Rights::default(),
             thread_by: ThreadBy::Thread,
             collect: std::time::Duration::ZERO,
             language: Language::German,

@@ -1,15 +1,18 @@
 //! What a room message is: an answer to hand over, a command, something to refuse, or nothing.
 
 use super::commands::{self, Asked};
-use crate::model::{MayAsk, MessageKind, RoomEvent, RoomFile};
+use crate::{
+    channel::Entitled,
+    model::{MayAsk, MessageKind, RoomEvent, RoomFile},
+};
 
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomFacts<'a> {
     /// Whether the sender is one of our users: the bot or a ghost.
     pub is_ours: bool,
-    /// Whether the channel lets the sender speak for the practice.
-    pub may_speak: bool,
+    /// What the channel lets the sender do.
+    pub entitled: Entitled,
     /// Whether the correspondent can be written to at all.
     pub is_answerable: bool,
     /// Largest file the channel takes, in bytes.
@@ -63,6 +66,8 @@ pub enum WhatLeaves {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     MayNotSpeak,
+    /// A command that the channel obeys for fewer than may speak.
+    NotEntitled(MayAsk),
     NotAnswerable,
     NotTransferable,
     Encrypted,
@@ -87,7 +92,7 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
             return Route::Withdraw { event_id: redaction.redacts.to_string() };
         }
         RoomEvent::Reaction(reaction) if reaction.confirms() => {
-            let (event_id, may_confirm) = (reaction.target.to_string(), facts.may_speak);
+            let (event_id, may_confirm) = (reaction.target.to_string(), facts.entitled.may_confirm);
             return Route::Approve { event_id, may_confirm };
         }
         RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
@@ -102,7 +107,7 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
     // An edit is one whatever it says: clients show it in the place of the message. So it is
     // neither a command nor a notice, and if it cannot leave, the message stays here.
     if let Some(event_id) = &message.replaces {
-        let by = if facts.may_speak {
+        let by = if facts.entitled.may_speak {
             saying(&message.kind, facts).and_then(|saying| saying.ok_or(Refusal::Empty))
         } else {
             Err(Refusal::MayNotSpeak)
@@ -115,12 +120,16 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
     if let MessageKind::Text(words) = &message.kind
         && let Some(asked) = commands::asked(words)
     {
-        if asked.may_ask() == MayAsk::Speakers && !facts.may_speak {
-            return Route::Refuse(Refusal::MayNotSpeak);
+        let whose = asked.may_ask();
+        if !facts.entitled.may(whose) {
+            return Route::Refuse(match facts.entitled.may_speak {
+                true => Refusal::NotEntitled(whose),
+                false => Refusal::MayNotSpeak,
+            });
         }
         return Route::Command(asked);
     }
-    if !facts.may_speak {
+    if !facts.entitled.may_speak {
         return Route::Refuse(Refusal::MayNotSpeak);
     }
     if !facts.is_answerable {
@@ -188,9 +197,14 @@ mod tests {
     use super::*;
     use crate::model::{CommandRow, FileForm, Reaction, RoomMessage, Words};
 
+    const ALL: Entitled =
+        Entitled { may_speak: true, may_confirm: true, may_release: true, may_admit: true };
+    const NOTHING: Entitled =
+        Entitled { may_speak: false, may_confirm: false, may_release: false, may_admit: false };
+
     const OPEN: RoomFacts<'_> = RoomFacts {
         is_ours: false,
-        may_speak: true,
+        entitled: ALL,
         is_answerable: true,
         file_bytes_max: 1000,
         speaker: "Anna",
@@ -254,7 +268,7 @@ mod tests {
 
     #[test]
     fn who_may_not_speak_is_told_so() {
-        let facts = RoomFacts { may_speak: false, ..OPEN };
+        let facts = RoomFacts { entitled: NOTHING, ..OPEN };
         assert_eq!(route(&text("x"), facts), Route::Refuse(Refusal::MayNotSpeak));
         let facts = RoomFacts { is_answerable: false, ..OPEN };
         assert_eq!(route(&text("x"), facts), Route::Refuse(Refusal::NotAnswerable));
@@ -270,9 +284,27 @@ mod tests {
 
     #[test]
     fn what_speaks_for_the_practice_is_for_speakers() {
-        let facts = RoomFacts { may_speak: false, ..OPEN };
+        let facts = RoomFacts { entitled: NOTHING, ..OPEN };
         for command in ["!einlassen @c:x", "!ausladen @c:x", "!vertrauen @c:x"] {
             assert_eq!(route(&text(command), facts), Route::Refuse(Refusal::MayNotSpeak));
+        }
+    }
+
+    #[test]
+    fn what_is_for_fewer_than_may_speak_is_refused_to_the_others() {
+        for (command, whose, lacking) in [
+            ("!einlassen @c:x", MayAsk::Doorkeepers, Entitled { may_admit: false, ..ALL }),
+            ("!ausladen @c:x", MayAsk::Doorkeepers, Entitled { may_admit: false, ..ALL }),
+            ("!vertrauen @c:x", MayAsk::Doorkeepers, Entitled { may_admit: false, ..ALL }),
+            ("!freigeben", MayAsk::Releasers, Entitled { may_release: false, ..ALL }),
+            ("!faxen", MayAsk::Confirmers, Entitled { may_confirm: false, ..ALL }),
+            ("!bestätigen", MayAsk::Confirmers, Entitled { may_confirm: false, ..ALL }),
+        ] {
+            let facts = RoomFacts { entitled: lacking, ..OPEN };
+            let refused = Route::Refuse(Refusal::NotEntitled(whose));
+            assert_eq!(route(&text(command), facts), refused, "{command}");
+            assert!(matches!(route(&text(command), OPEN), Route::Command(_)), "{command}");
+            assert_eq!(route(&text("Danke"), facts), Route::Text("Danke".to_owned()));
         }
     }
 
@@ -290,7 +322,7 @@ mod tests {
         };
         let approve = |may_confirm| Route::Approve { event_id: "$p".to_owned(), may_confirm };
         assert_eq!(route(&sign("✅"), OPEN), approve(true));
-        assert_eq!(route(&sign("✅"), RoomFacts { may_speak: false, ..OPEN }), approve(false));
+        assert_eq!(route(&sign("✅"), RoomFacts { entitled: NOTHING, ..OPEN }), approve(false));
         assert_eq!(route(&sign("✅"), RoomFacts { is_ours: true, ..OPEN }), Route::Ignore);
         assert_eq!(route(&sign("👍"), OPEN), Route::Ignore);
     }
@@ -321,7 +353,7 @@ mod tests {
         let event = edit(MessageKind::Text(words(" ")));
         assert_eq!(route(&event, OPEN), replaced(Err(Refusal::Empty)));
         let event = edit(MessageKind::Text(words("5 mg")));
-        let facts = RoomFacts { may_speak: false, ..OPEN };
+        let facts = RoomFacts { entitled: NOTHING, ..OPEN };
         assert_eq!(route(&event, facts), replaced(Err(Refusal::MayNotSpeak)));
     }
 
@@ -384,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_command_is_answered_also_where_nothing_may_leave() {
-        let facts = RoomFacts { may_speak: false, is_answerable: false, ..OPEN };
+        let facts = RoomFacts { entitled: NOTHING, is_answerable: false, ..OPEN };
         assert_eq!(
             route(&text("!original"), facts),
             Route::Command(Asked::Known {

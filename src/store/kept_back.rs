@@ -94,6 +94,29 @@ impl Store {
 }
 
 impl EventStep<'_> {
+    /// A speaker wants a letter released, where it takes two. `true`: another speaker wanted so before.
+    pub async fn second_release(
+        &mut self,
+        letter: LetterId,
+        speaker: &str,
+    ) -> Result<bool, StoreError> {
+        let first = sqlx::query_scalar!(
+            r#"update letters
+             set release_asked_by = coalesce(release_asked_by, $2),
+                 release_asked_at = coalesce(release_asked_at, $3)
+             where id = $1
+               and kept_back = 'withheld'
+               and released_at is null
+             returning release_asked_by as "first!""#,
+            letter.0,
+            speaker,
+            self.at,
+        )
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(first.is_none_or(|first| first != speaker))
+    }
+
     /// A speaker releases a letter that was withheld: its words are said from now on. `false`: it is
     /// not withheld, or not any more.
     pub async fn release(&mut self, letter: LetterId, speaker: &str) -> Result<bool, StoreError> {

@@ -30,7 +30,7 @@ async fn with_fax(send: &str, number: &str) -> (Stage, String) {
     (stage, room)
 }
 
-fn of_fax(phrase: SendingPhrase) -> Phrase {
+pub(crate) fn of_fax(phrase: SendingPhrase) -> Phrase {
     Phrase::OfSending(phrase)
 }
 
@@ -42,7 +42,7 @@ fn preview(why: WhyAsked, number: &str) -> Phrase {
 
 impl Stage {
     /// Waits for the preview of this number, the one after `earlier` others.
-    async fn anna_sees_preview(
+    pub(crate) async fn anna_sees_preview(
         &self,
         (why, number): (WhyAsked, &str),
         earlier: usize,
@@ -72,7 +72,7 @@ impl Stage {
     }
 
     /// The documents that were handed over to the fax gateway.
-    async fn faxes(&self) -> Vec<Vec<u8>> {
+    pub(crate) async fn faxes(&self) -> Vec<Vec<u8>> {
         let mails = self.mails("gateway@fax.example", 0).await;
         let mine = mails.iter().filter(|mail| mail.contains(&self.fax_line));
         let paper = |mail: &String| {

@@ -61,6 +61,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         address: MailAddress::new("praxis@praxis.example").unwrap(),
         team: Vec::new(),
         speakers: Vec::new(),
+        rights: umstieg::channel::Rights::default(),
         thread_by: ThreadBy::Correspondent,
         collect: Duration::from_secs(20),
         language: Language::German,

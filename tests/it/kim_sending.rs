@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use umstieg::{
-    channel::{Channel, Dialect, KimEnvironment, KimProfile, Receipts, ThreadBy},
+    channel::{Channel, Dialect, KimEnvironment, KimProfile, Receipts, Rights, ThreadBy},
     mail::{MailBody, MailForm, Piece, compose},
     model::{
         ChannelName, Correspondent, Dispatch, DispatchFile, DispatchPart, Envelope, Language,
@@ -35,6 +35,7 @@ fn channel(receipts: Receipts) -> Channel {
         address: address("praxis@mueller.kim.telematik"),
         team: vec!["@anna:praxis.example".to_owned()],
         speakers: vec!["@anna:praxis.example".to_owned()],
+        rights: Rights::default(),
         thread_by: ThreadBy::Thread,
         collect: std::time::Duration::ZERO,
         language: Language::German,

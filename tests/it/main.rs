@@ -78,6 +78,7 @@ mod reports;
 mod reports_attacked;
 mod reports_read;
 mod restored;
+mod rights;
 mod sandbox;
 mod sealing;
 mod secrecy;

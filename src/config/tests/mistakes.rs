@@ -170,6 +170,11 @@ fn a_word_that_is_none_of_the_allowed() {
         "line 14, channel.thread_by: allowed are \"thread\" and \"correspondent\"",
     );
     check(
+        "label = \"KIM\"",
+        "label = \"KIM\"\nrights.two_persons = [\"letters\"]",
+        "line 14, channel.rights.two_persons: allowed are \"fax\" and \"release\"",
+    );
+    check(
         "profile = \"generic\"",
         "profile = \"faxx\"",
         "line 45, channel.fax.profile: allowed is one of these: avantfax, cisco_t37, efax, exchange_um, \

@@ -5,7 +5,8 @@ use tracing::info;
 use super::{Effect, Request};
 use crate::{
     model::ConversationId,
-    phrases::{Phrase, SendingPhrase},
+    phrases::{Phrase, RightsPhrase, SendingPhrase},
+    relay::Line,
     store::{EventStep, FaxConfirmation, StoreError},
 };
 
@@ -14,6 +15,8 @@ pub(in crate::relay) struct WrittenConfirmation {
     replies_to: String,
     event_id: String,
     speaker: String,
+    /// Whether it takes another person than the author.
+    takes_two: bool,
 }
 
 /// Only as an answer: a speaker says which fax is meant.
@@ -28,6 +31,7 @@ pub(super) fn prepare(request: &Request<'_>) -> Result<Effect, Phrase> {
         replies_to: replies_to.to_string(),
         event_id: message.event_id.to_string(),
         speaker: message.sender.to_string(),
+        takes_two: request.line.channel.rights.two_for_fax,
     })))
 }
 
@@ -36,12 +40,44 @@ pub(super) async fn run(
     conversation: ConversationId,
     written: &WrittenConfirmation,
 ) -> Result<Phrase, StoreError> {
-    let WrittenConfirmation { replies_to, event_id, speaker } = written;
+    let WrittenConfirmation { replies_to, event_id, speaker, takes_two } = written;
+    if *takes_two && is_own(step, conversation, replies_to, speaker).await? {
+        return Ok(Phrase::OfRights(RightsPhrase::AnotherForFax));
+    }
     let confirmation = step.confirm_fax(conversation, replies_to, (event_id, speaker)).await?;
     if confirmation == FaxConfirmation::Now {
         info!(conversation.id = %conversation, "A speaker confirmed a fax of conversation {conversation}");
     }
     Ok(phrase_of(confirmation, speaker))
+}
+
+/// Whether a fax is this speaker's own.
+async fn is_own(
+    step: &mut EventStep<'_>,
+    conversation: ConversationId,
+    message: &str,
+    speaker: &str,
+) -> Result<bool, StoreError> {
+    let author = step.author_of_fax(conversation, message).await?;
+    Ok(author.is_some_and(|author| author == speaker))
+}
+
+/// A speaker puts the sign of a confirmation to a preview. Returns what is said of it, if anything is.
+pub(in crate::relay) async fn approve(
+    step: &mut EventStep<'_>,
+    line: &Line,
+    conversation: ConversationId,
+    preview: &str,
+    (event_id, speaker): (&str, &str),
+) -> Result<Option<Phrase>, StoreError> {
+    if line.channel.rights.two_for_fax
+        && step.is_preview(conversation, preview).await?
+        && is_own(step, conversation, preview, speaker).await?
+    {
+        return Ok(Some(Phrase::OfRights(RightsPhrase::AnotherForFax)));
+    }
+    let confirmation = step.approve_fax(conversation, preview, (event_id, speaker)).await?;
+    Ok(phrase_of_sign(confirmation, speaker))
 }
 
 fn phrase_of(confirmation: FaxConfirmation, speaker: &str) -> Phrase {
@@ -60,10 +96,7 @@ fn phrase_of(confirmation: FaxConfirmation, speaker: &str) -> Phrase {
 
 /// What is said of a sign that was put to a preview. Where several people put theirs to it, or one does so
 /// late, nothing went wrong and nothing is said.
-pub(in crate::relay) fn phrase_of_sign(
-    confirmation: FaxConfirmation,
-    speaker: &str,
-) -> Option<Phrase> {
+fn phrase_of_sign(confirmation: FaxConfirmation, speaker: &str) -> Option<Phrase> {
     match confirmation {
         FaxConfirmation::Nothing | FaxConfirmation::Before(_) | FaxConfirmation::Left => None,
         FaxConfirmation::Now

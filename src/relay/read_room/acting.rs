@@ -9,8 +9,8 @@ use crate::{
     channel::FaxSend,
     matrix::{decode, status_request, thread_root},
     model::{
-        ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent,
-        StatusForm,
+        ConversationId, Correspondent, LetterId, MayAsk, Member, Membership, MessageKind,
+        RoomEvent, StatusForm,
     },
     phrases::{EditTrouble, MovePhrase, Phrase, SendingPhrase},
     relay::{
@@ -190,7 +190,7 @@ impl PortalReader<'_> {
         let recipient = correspondent.as_ref().map(|c| channel.recipient(c));
         let facts = RoomFacts {
             is_ours: false,
-            may_speak: channel.lets_speak(said.sender.as_str()),
+            entitled: channel.entitled(said.sender.as_str()),
             is_answerable: answered.is_some_and(|letter| letter.goes_elsewhere)
                 || matches!(recipient, Some(Ok(_))),
             file_bytes_max: channel.mail_bytes_max(),
@@ -298,9 +298,14 @@ impl PortalReader<'_> {
         let id = self.conversation.id;
         let phrase = if may_confirm {
             let by = (said.event_id.as_str(), said.sender.as_str());
-            commands::send_fax::phrase_of_sign(step.approve_fax(id, preview, by).await?, by.1)
+            commands::send_fax::approve(step, self.line, id, preview, by).await?
         } else if step.is_preview(id, preview).await? {
-            Some(refusal_phrase(Refusal::MayNotSpeak, self.line, None))
+            let may_speak = self.line.channel.lets_speak(said.sender.as_str());
+            let refusal = match may_speak {
+                true => Refusal::NotEntitled(MayAsk::Confirmers),
+                false => Refusal::MayNotSpeak,
+            };
+            Some(refusal_phrase(refusal, self.line, None))
         } else {
             None
         };

@@ -3,7 +3,7 @@
 use super::{ReadingProgress, SaidBy};
 use crate::{
     model::Correspondent,
-    phrases::{EditTrouble, Phrase},
+    phrases::{EditTrouble, Phrase, RightsPhrase},
     relay::{
         Line,
         acts::{self, ActTarget},
@@ -102,6 +102,10 @@ pub(super) fn refusal_phrase(
 ) -> Phrase {
     match refusal {
         Refusal::MayNotSpeak => Phrase::NotASpeaker,
+        Refusal::NotEntitled(whose) => {
+            let those = line.channel.those_who(whose).unwrap_or_default();
+            Phrase::OfRights(RightsPhrase::OnlyThese { members: those.join(", ") })
+        }
         Refusal::ClearFile => Phrase::FileNotEncrypted,
         Refusal::NotTransferable | Refusal::Encrypted | Refusal::Empty => {
             Phrase::MessageNotTransferable

@@ -33,6 +33,20 @@ impl EventStep<'_> {
         }
     }
 
+    /// Who wrote the fax that a message is about, if it is about one.
+    pub async fn author_of_fax(
+        &mut self,
+        conversation: ConversationId,
+        event_id: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let Some((dispatch, _)) = self.fax_behind(conversation, event_id).await? else {
+            return Ok(None);
+        };
+        Ok(sqlx::query_scalar!("select author from dispatches where id = $1", dispatch)
+            .fetch_optional(&mut *self.transaction)
+            .await?)
+    }
+
     /// Whether a message is a preview of this conversation, or was one.
     pub async fn is_preview(
         &mut self,

@@ -14,7 +14,7 @@ use crate::{
 
 impl Stage {
     /// Anna puts a sign to an event; returns the event that says so.
-    async fn anna_reacts(&self, room: &str, to: &str, key: &str) -> String {
+    pub(crate) async fn anna_reacts(&self, room: &str, to: &str, key: &str) -> String {
         let token = self.token_of(&self.anna_id).await;
         let relation = json!({ "rel_type": "m.annotation", "event_id": to, "key": key });
         let content = json!({ "m.relates_to": relation });
