@@ -108,7 +108,7 @@ async fn what_was_unclear_and_is_held_for_a_key_is_not_called_not_passed_on() {
 async fn what_was_interrupted_by_ourselves_is_not_called_a_connection_that_broke_after_all_was_sent()
  {
     let mut stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 8;
+        channels[0].collect_seconds = 60;
         channels
     })
     .await;

@@ -37,7 +37,7 @@ fn answers(mail: &str, subject: &str, id: &str) {
 /// to one of them has its subject, and is filed with it on the other side.
 #[tokio::test]
 async fn r09_an_answer_answers_the_letter_it_replies_to() {
-    let stage = Stage::with(|channels| one_room(channels, 4)).await;
+    let stage = Stage::with(|channels| one_room(channels, 8)).await;
     let erik = stage.correspondent("erik").await;
     let letter = |id: &str, subject: &str, words: &str| {
         kim_mail(&erik, &stage.practice, id, subject, "", words)

@@ -88,7 +88,7 @@ fn pdf(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_said_close_together_is_one_mail_and_what_comes_later_another() {
-    let case = LetterStage::new(3).await;
+    let case = LetterStage::new(8).await;
     case.say("Grüße 🌻 aus der Praxis").await;
     let name = "Über/weisung Müller 🩺.pdf";
     case.stage
@@ -125,7 +125,7 @@ async fn two_people_write_two_mails_and_only_speakers_write_at_all() {
             let all = format!(
                 "team = [{anna_id:?}, {berta_id:?}, {clara_id:?}]\nspeakers = [{anna_id:?}, {berta_id:?}]"
             );
-            settings.replace(&team, &all).replace("collect_seconds = 1", "collect_seconds = 4")
+            settings.replace(&team, &all).replace("collect_seconds = 1", "collect_seconds = 8")
         })
         .await;
     let erik = stage.correspondent("erik").await;
@@ -397,7 +397,7 @@ async fn a_large_file_leaves_and_a_larger_one_is_refused() {
 
 #[tokio::test]
 async fn a_fax_is_made_of_text_and_pages_and_of_nothing_else() {
-    let stage = Stage::with(|channels| gathering(channels, 3)).await;
+    let stage = Stage::with(|channels| gathering(channels, 8)).await;
     let number = format!("030 {:08}", std::process::id());
     stage.receive_fax(&fax(&format!("Neues Fax von {number}"))).await;
     let first = stage

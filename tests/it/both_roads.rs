@@ -9,7 +9,12 @@ use crate::{
 
 #[tokio::test]
 async fn a_kim_letter_is_answered_and_the_next_one_comes_back_into_the_same_room() {
-    let stage = Stage::new().await;
+    // Long enough for both messages to be read before the first one's mail is closed.
+    let stage = Stage::with(|mut channels| {
+        channels[0].collect_seconds = 8;
+        channels
+    })
+    .await;
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "a1@x", "Befund", "", "Guten Tag")).await;
 
@@ -65,8 +70,7 @@ async fn a_fax_is_answered_by_a_fax() {
 
     stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
     stage.anna_is_told(&HANDED_TO_FAX).await;
-    let mails = stage.mails("gateway@fax.example", 1).await;
-    let mail = mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap();
+    let mail = &stage.mails_of_faxes(1).await[0];
     assert!(mail.contains("To: 493023125999@fax.example"), "{mail}");
     assert!(mail.contains("application/pdf"), "{mail}");
     assert!(!mail.contains("text/plain"), "a gateway would print it as a page: {mail}");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
+use umstieg_world::ports::Port;
 
 use crate::{
     cli::german::is_translated,
@@ -194,10 +195,8 @@ fn says(table: &str, row: &str, advice: &str) {
 async fn check_says_of_each_thing_that_is_wrong_what_to_do() {
     let stage = Stage::before_start(|channels| channels).await;
     assert!(stage.gateway.command(&["migrate"]).await.unwrap().status.success());
-    let nowhere = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let held = Port::reserve().unwrap();
+    let nowhere = held.number();
     let world = stage.world;
     let set = |name: &str, from: String, to: String| {
         settings_with(&stage, name, |settings| settings.replacen(&from, &to, 1))

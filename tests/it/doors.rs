@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -85,32 +82,45 @@ async fn tim_22_an_event_counts_once_however_often_and_by_whatever_door_it_comes
     assert_eq!(stage.query(untold).await, "fetched");
 }
 
+/// What was swallowed, one request after the other.
+type Swallowed = Arc<Mutex<String>>;
+
 /// Answers every request with 200 and forgets it, as a proxy might that went mad.
-async fn swallow(port: u16) -> (JoinSet<()>, Arc<AtomicUsize>) {
+async fn swallow(port: u16) -> (JoinSet<()>, Swallowed) {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let swallowed = Arc::new(AtomicUsize::new(0));
-    let count = swallowed.clone();
+    let swallowed = Swallowed::default();
+    let kept = swallowed.clone();
     let mut thief = JoinSet::new();
     thief.spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            let mut buffer = [0; 65_536];
-            while let Ok(Ok(read)) =
-                tokio::time::timeout(Duration::from_millis(200), stream.read(&mut buffer)).await
-            {
-                if read == 0 {
-                    break;
-                }
-                request.extend_from_slice(&buffer[..read]);
-            }
-            if String::from_utf8_lossy(&request).contains("m.room.message") {
-                count.fetch_add(1, Ordering::SeqCst);
-            }
-            let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
-            let _ = stream.write_all(answer.as_bytes()).await;
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(swallow_one(stream, kept.clone()));
         }
     });
     (thief, swallowed)
+}
+
+async fn swallow_one(mut stream: TcpStream, kept: Swallowed) {
+    let (mut request, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    while !is_whole(&request) {
+        match stream.read(&mut buffer).await {
+            Ok(read) if read > 0 => request.extend_from_slice(&buffer[..read]),
+            _ => return,
+        }
+    }
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    let _ = stream.write_all(answer.as_bytes()).await;
+    kept.lock().unwrap().push_str(&String::from_utf8_lossy(&request));
+}
+
+/// Whether a request is there with its body.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).into_owned();
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let head = head.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+    request.len() >= head.len() + 4 + length
 }
 
 /// An invalid position in the `/sync`: damaged, or of another homeserver. What was said meanwhile
@@ -130,7 +140,9 @@ async fn a_position_that_is_none_makes_nobody_deaf() {
         for number in 0..5 {
             stage.anna.send_text(&room, &format!("Satz {number}.")).await.unwrap();
         }
-        stage.until("all was swallowed", async || swallowed.load(Ordering::SeqCst) > 0).await;
+        // What was said is told in its order.
+        let has_all = async || swallowed.lock().unwrap().contains("Satz 4.");
+        stage.until("all was swallowed", has_all).await;
         thief.shutdown().await;
         stage.gateway.start().await.unwrap();
         stage.anna.send_text(&room, "Satz danach.").await.unwrap();
@@ -196,15 +208,10 @@ async fn what_the_first_door_lost_comes_through_the_second_with_its_gaps_filled(
     for number in 0..SAID {
         stage.anna.send_text(&room, &format!("Satz {number:03}.")).await.unwrap();
     }
-    stage.until("all was swallowed", async || swallowed.load(Ordering::SeqCst) > 0).await;
-    // Synapse sends its queue in a few transactions: wait until it has no more.
-    stage
-        .until("Synapse has nothing more to send", async || {
-            let before = swallowed.load(Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            swallowed.load(Ordering::SeqCst) == before
-        })
-        .await;
+    // Synapse sends its queue in a few transactions, in the order in which it was said.
+    let last = format!("Satz {:03}.", SAID - 1);
+    let has_all = async || swallowed.lock().unwrap().contains(&last);
+    stage.until("all was swallowed", has_all).await;
     thief.shutdown().await;
     stage.gateway.start().await.unwrap();
 
@@ -261,6 +268,12 @@ async fn what_postgres_refuses_is_no_fault_of_homeserver_or_mailbox() {
     stage.letter_from("erik").await;
     stage.gateway.stop();
     stage.gateway.start().await.unwrap();
+    stage
+        .until("everything was asked once", async || {
+            let (_, body) = health(&stage, "/health/ready").await;
+            ["homeserver", "kim", "fax"].iter().all(|part| body["parts"][part] == "ready")
+        })
+        .await;
     for table in ["sync_positions", "mailboxes"] {
         stage.query(&format!("alter table {table} rename to {table}_away")).await;
     }
@@ -290,7 +303,12 @@ async fn the_metrics_move_with_letters_and_answers() {
     ] {
         assert!((stage.gateway.metric(name).await - 1.0).abs() < 0.5, "{name}");
     }
-    assert!(stage.gateway.metric("umstieg_posts_total").await >= 2.0);
+    // A client sees a post before the gateway has the homeserver's answer.
+    stage
+        .until("both posts are counted", async || {
+            stage.gateway.metric("umstieg_posts_total").await >= 2.0
+        })
+        .await;
     assert!(stage.gateway.metric("umstieg_matrix_requests_total").await > 5.0);
     stage
         .until("the sweep has counted", async || {
@@ -313,7 +331,7 @@ async fn a_second_gateway_on_one_database_does_not_start() {
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("another gateway is running on this database; stop it first"), "{said}");
-    assert!(stage.gateway.is_ready().await, "the first one goes on");
+    stage.until("the first one is ready", async || stage.gateway.is_ready().await).await;
 }
 
 /// docs/configuration.md: without this section there is no metrics endpoint and no health endpoint.
@@ -373,7 +391,7 @@ async fn who_holds_the_door_open_holds_nobody_up() {
     stage.anna.send_text(&letter.room_id, "Danke").await.unwrap();
     stage.mails(&erik, 1).await;
     let by_the_door = "select count(*) from room_events where door = 'transaction'";
-    assert_ne!(stage.query(by_the_door).await, "0", "the homeserver got in");
+    stage.until("the homeserver got in", async || stage.query(by_the_door).await != "0").await;
     drop(strangers);
 }
 

@@ -105,6 +105,11 @@ async fn everything_is_readable_and_nothing_doubled_while_the_gateway_is_killed(
     }
     assert_eq!(anna.seen().shielded().filter(|e| e.sender != berta.user_id).count(), 0);
 
+    // What Exim took over is in its mailbox a moment later.
+    let mails = |address: &String| stage.world.mail.mails(address).unwrap().len();
+    let are_there =
+        async || correspondents.iter().map(mails).sum::<usize>() >= count * answers_each;
+    stage.until("every answer is in its mailbox", are_there).await;
     let mut answers = BTreeMap::<String, usize>::new();
     for (who, address) in correspondents.iter().enumerate() {
         for mail in stage.world.mail.mails(address).unwrap() {

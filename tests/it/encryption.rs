@@ -119,6 +119,8 @@ pub(crate) async fn sees(client: &Client, words: &str) -> SeenEvent {
 #[tokio::test]
 async fn a_strict_client_reads_every_post_and_its_answers_leave() {
     let mut stage = Stage::encrypted("cross-signed").await;
+    // Long enough for both messages to be read before the first one's mail is closed.
+    stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 8\n")]);
     let anna = strict_anna(&stage).await;
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;

@@ -103,7 +103,7 @@ async fn r09_an_echo_without_a_place_stands_behind_what_has_one() {
 #[tokio::test]
 async fn what_is_gathered_leaves_in_the_order_the_room_shows() {
     let stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 8;
+        channels[0].collect_seconds = 15;
         channels
     })
     .await;

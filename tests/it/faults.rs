@@ -139,6 +139,7 @@ async fn nothing_is_lost_and_nothing_doubled_while_everything_is_killed() {
 
     let all = (CORRESPONDENTS * letters_each, CORRESPONDENTS * answers_each);
     let resent = settle(&around, &gateway, "gateway", all).await;
+    nothing_is_underway(&around).await;
     let letters = person.posts(&rooms).await;
     let answers = mails(&around);
     let is_right = |count: &BTreeMap<String, usize>| count.values().all(|&times| times == 1);
@@ -400,6 +401,15 @@ pub(crate) async fn settle(
             gateway.log().lines().rev().take(60).collect::<Vec<_>>().join("\n")
         );
         tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Waits until Exim has laid into the mailboxes all that it took over. The world is the test's own.
+async fn nothing_is_underway(around: &Surroundings) {
+    let begun = Instant::now();
+    while around.mail.is_underway().unwrap() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "Exim does not deliver");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

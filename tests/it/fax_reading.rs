@@ -1,6 +1,6 @@
 //! What a program reads on a fax stands beside it, once, marked as a guess; and it can do nothing but read.
 
-use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use bytes::Bytes;
 use umstieg::{
@@ -156,11 +156,12 @@ async fn fax_10_a_page_of_a_real_fax_is_read() {
 
 /// What takes the place of the reading program in a test: a script.
 fn script(folder: &Path, lines: &str) -> PageReader {
-    let file = folder.join("tesseract");
-    let mut written = fs::File::create(&file).unwrap();
-    writeln!(written, "#!/bin/sh\n{lines}").unwrap();
-    drop(written);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let (text, file) = (folder.join("script"), folder.join("tesseract"));
+    fs::write(&text, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    // Another process writes what is executed: a child that another test starts meanwhile would inherit
+    // a file of ours that is open for writing, and such a file cannot be executed.
+    let mut copy = std::process::Command::new("install");
+    assert!(copy.args(["-m", "755"]).args([&text, &file]).status().unwrap().success());
     PageReader::of(GATEWAY, file)
 }
 

@@ -107,8 +107,7 @@ async fn fax_29_a_gateways_reports_move_a_fax_on() {
     let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
     told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
-    let mails = stage.mails("gateway@fax.example", 1).await;
-    let mail = mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap();
+    let mail = &stage.mails_of_faxes(1).await[0];
     assert!(mail.contains(&format!("To: {NUMBER}@fax.example")), "{mail}");
     // What people wrote stands on the paper alone.
     assert!(
@@ -146,8 +145,8 @@ async fn fax_29_a_gateways_reports_move_a_fax_on() {
     // A copy, and what was overtaken.
     stage.receive_fax(&done.replace("08:00:00 +", "08:00:01 +")).await;
     stage.receive_fax(&report(&to, &requeued, &busy).replace("08:00:00 +", "08:00:02 +")).await;
-    stage.database_says("select count(*) from letters where state <> 'posted'", "0").await;
     stage.database_says("select count(*) from letters", "7").await;
+    stage.database_says("select count(*) from letters where state <> 'posted'", "0").await;
     assert_eq!(stage.query("select state from dispatches").await, "delivered");
     nothing_of_machines_is_shown(&stage).await;
     assert_eq!(stage.query("select count(*) from parked").await, "0");
@@ -186,9 +185,7 @@ async fn fax_28_without_a_tag_the_only_fax_to_a_number_is_meant_and_no_other() {
     let states = "select string_agg(state, ' ' order by id) from dispatches";
     assert_eq!(stage.query(states).await, "accepted accepted");
 
-    let mails = stage.mails("gateway@fax.example", 2).await;
-    let own = |mail: &&String| mail.contains(&stage.fax_line);
-    let (_, tag) = reports_of(mails.iter().find(own).unwrap());
+    let (_, tag) = reports_of(&stage.mails_of_faxes(2).await[0]);
     let sent = format!("Fax Auftrag {tag} (1) an {NUMBER} abgeschlossen");
     stage.receive_fax(&report(&stage.fax_line, &sent, "Ihr Fax Auftrag\n   Seiten: 1\n")).await;
     stage.database_says("select count(*) from dispatches where state = 'delivered'", "1").await;
@@ -235,8 +232,7 @@ async fn fax_39_each_fax_is_recorded_and_its_mail_goes_when_it_is_old() {
     let file = a_fax_comes(&stage).await;
     let answer = stage.anna.send_text(&file.room_id, "Bitte um Rückruf").await.unwrap();
     told(&stage.anna, &answer, &HANDED_TO_REPORTING_FAX).await;
-    let mails = stage.mails("gateway@fax.example", 1).await;
-    let (_, tag) = reports_of(mails.iter().find(|mail| mail.contains(&stage.fax_line)).unwrap());
+    let (_, tag) = reports_of(&stage.mails_of_faxes(1).await[0]);
     let failed = format!("facsimile job {tag} (7) to {NUMBER} failed");
     let words = format!("Your job to {NUMBER} failed because:\n\nNo answer from remote");
     stage.receive_fax(&report(&stage.fax_line, &failed, &words)).await;
@@ -309,7 +305,7 @@ async fn fax_22_a_test_page_is_followed_to_its_report() {
         assert!(said.contains(expected), "{said}");
     }
     assert_eq!(stage.query("select count(*) from dispatches").await, "0");
-    assert_eq!(stage.query("select count(*) from letters where state <> 'posted'").await, "0");
+    stage.database_says("select count(*) from letters where state <> 'posted'", "0").await;
 
     // Without a tag a number does not say whether the test or an answer was meant.
     stage.query("update fax_tests set number = '+493023125999', said = null").await;

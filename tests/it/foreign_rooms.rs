@@ -38,7 +38,7 @@ async fn l162_invitations_of_the_bot_that_take_long_to_decline_keep_no_answer_fr
     for _ in 0..4 {
         stranger.create_room(&[&stage.bot_id()], false).await.unwrap();
     }
-    stage.until("they are being declined", async || declining(&stage).await == 4).await;
+    stage.until("they are being declined", async || declining(&stage).await >= 4).await;
     stage.anna.send_text(&letter.room_id, "Danach").await.unwrap();
     stage
         .until("the answer is handed over", async || {
@@ -58,7 +58,7 @@ async fn l163_invitations_of_a_ghost_that_take_long_to_decline_keep_no_letter_wa
     for _ in 0..12 {
         stranger.create_room(&[&letter.sender], false).await.unwrap();
     }
-    stage.until("they are being declined", async || declining(&stage).await == 12).await;
+    stage.until("they are being declined", async || declining(&stage).await >= 12).await;
     let address = stage.correspondent("danach").await;
     stage.receive(&kim_mail(&address, &stage.practice, "2@x", "Befund", "", "Danach")).await;
     // It lies in the mailbox, and is fetched.
@@ -89,7 +89,7 @@ async fn l165_of_foreign_rooms_nothing_is_kept_for_ever() {
         "update room_events as of set received_at = received_at - interval '8 days' {foreign}"
     );
     let declined = || stage.gateway.log().matches("Declined an invitation").count();
-    stage.until("all are declined", async || declined() == 5).await;
+    stage.until("all are declined", async || declined() >= 5).await;
     // Again and again: what the gateway itself said there comes back later.
     let are_forgotten = async || {
         stage.query(&ago).await;
@@ -99,5 +99,5 @@ async fn l165_of_foreign_rooms_nothing_is_kept_for_ever() {
     let kept = "select count(*) from leases
                 where what like 'read_room %'
                   and not exists (select 1 from rooms where 'read_room ' || room_id = what)";
-    assert_eq!(stage.query(kept).await, "0", "leases of rooms that are none of ours");
+    stage.database_says(kept, "0").await;
 }

@@ -216,7 +216,7 @@ async fn f1_letters_of_a_correspondent_who_can_have_no_ghost_are_parked_once() {
     // Other correspondents are heard, and nothing more comes of these meanwhile.
     stage.lives_on().await;
     assert_eq!(stage.query(PARKED).await, "1");
-    assert_eq!(stage.query("select count(*) from posts where state <> 'sent'").await, "3");
+    stage.database_says("select count(*) from posts where state <> 'sent'", "3").await;
     let list = stage.parked(&["list"]).await;
     let row: Vec<&str> = list
         .lines()

@@ -45,7 +45,7 @@ impl Stage {
 #[tokio::test]
 async fn what_was_deleted_while_the_gateway_was_away_does_not_leave_at_its_start() {
     let mut stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 6;
+        channels[0].collect_seconds = 15;
         channels
     })
     .await;
@@ -78,7 +78,9 @@ async fn what_was_deleted_while_the_gateway_was_away_does_not_leave_at_its_start
 async fn after_a_restore_no_words_leave_that_were_corrected_since() {
     let mut stage = Stage::encrypted("cross-signed").await;
     let anna = strict_anna(&stage).await;
-    stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 15\n")]);
+    // The test ends the gathering.
+    stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 300\n")]);
+    let due = "update dispatches set closes_at = now()";
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "c1@x", "Befund", "", "Guten Tag")).await;
@@ -90,11 +92,14 @@ async fn after_a_restore_no_words_leave_that_were_corrected_since() {
     stage.copy_database(&database, &copy).await;
     stage.gateway.start().await.unwrap();
     anna.edit(&room, &said, "Bitte 5 mg geben").await.unwrap();
+    stage.database_says("select string_agg(state, ' ') from room_acts", "says").await;
+    stage.query(due).await;
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
     stage.database_says("select state from dispatches", "accepted").await;
     stage.gateway.stop();
     stage.copy_database(&copy, &database).await;
+    stage.query(due).await;
     stage.gateway.start().await.unwrap();
     let settled = "select count(*) from dispatches where state in ('accepted', 'withdrawn')";
     stage.database_says(settled, "1").await;

@@ -149,7 +149,7 @@ proptest! {
     }
 }
 
-const ASKED: &str = "select string_agg(reports_requested::text, ' ') from dispatches";
+const ASKED: &str = "select string_agg(reports_requested::text, ' ' order by id) from dispatches";
 
 /// KIM-30: a real mail server is asked, agrees, and reports. That it agreed is kept with the answer.
 #[tokio::test]

@@ -149,8 +149,7 @@ impl MailboxChannel {
         let clock = Clock::of_the_machine();
         let mut ctx = app::ctx(&loaded.settings, &tokens, practice.store.clone(), clock).unwrap();
         let inbox = inbox_of(&mut ctx);
-        inbox.server.timeouts.silence =
-            if manner.patient { WAIT } else { Duration::from_millis(300) };
+        inbox.server.timeouts.silence = if manner.patient { WAIT } else { Duration::from_secs(5) };
         inbox.server.timeouts.connect = Duration::from_secs(5);
         inbox.poll = Duration::from_millis(50);
         inbox.patience = Patience {

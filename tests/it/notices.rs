@@ -11,7 +11,7 @@ use crate::{
 #[tokio::test]
 async fn handed_over_is_said_at_what_left_and_not_at_what_was_deleted() {
     let stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 6;
+        channels[0].collect_seconds = 10;
         channels
     })
     .await;
@@ -37,6 +37,7 @@ async fn a_failure_is_shown_also_where_the_notice_before_it_was_deleted() {
     let notice = told(&stage.anna, &said, &of_trouble(AddressTrouble::TryLater)).await;
     stage.empower_anna(room).await;
     stage.anna.redact(room, notice.event_id()).await.unwrap();
+    stage.database_says("select count(*) from room_acts where kind = 'redaction'", "1").await;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
     stage.database_says("select state from dispatches", "failed").await;
     stage.database_says("select count(*) from posts where state = 'pending'", "0").await;

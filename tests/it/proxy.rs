@@ -107,7 +107,12 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(ProxyShared {
             homeserver: homeserver.to_owned(),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            // Well before the homeserver closes a connection that nobody uses.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(Duration::from_secs(20))
+                .build()
+                .unwrap(),
             state: Mutex::default(),
         });
         let router = Router::new().fallback(pass).with_state(shared.clone());

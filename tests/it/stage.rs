@@ -232,6 +232,18 @@ impl Stage {
         }
     }
 
+    /// Waits until the gateway of the fax line holds `count` mails of this practice. Every test's
+    /// faxes are in that mailbox.
+    pub(crate) async fn mails_of_faxes(&self, count: usize) -> Vec<String> {
+        let own = || {
+            let mails = self.world.mail.mails("gateway@fax.example").unwrap();
+            let texts = mails.iter().map(|mail| String::from_utf8_lossy(mail).into_owned());
+            texts.filter(|mail| mail.contains(&self.fax_line)).collect::<Vec<_>>()
+        };
+        self.until("the faxes are there", async || own().len() >= count).await;
+        own()
+    }
+
     /// One value out of the gateway's database.
     pub(crate) async fn query(&self, sql: &str) -> String {
         self.world.postgres.query(&self.database, sql).await.unwrap().trim().to_owned()

@@ -104,8 +104,10 @@ async fn tim_15_what_cannot_leave_is_an_error_in_words() {
     let block = &error.content[ANSWER_TYPE];
     assert_eq!(block["status"], json!("error"));
     let words = block["messages"][0]["de.gematik.text"][0]["body"].as_str().unwrap();
-    let notice = stage.anna.seen();
-    let notice = notice.messages().find(|m| m.reply_to() == Some(asked.as_str())).unwrap();
+    let notice = |seen: &SeenTimeline| {
+        seen.messages().find(|m| m.reply_to() == Some(asked.as_str())).cloned()
+    };
+    let notice = stage.anna.wait_for("what the room is told", notice).await.unwrap();
     assert_eq!(words, notice.body());
 }
 

@@ -169,7 +169,11 @@ async fn an_answer_deleted_after_it_failed_does_not_leave_with_the_next_erneut()
 /// second leaves as it is shown.
 #[tokio::test]
 async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(|mut channels| {
+        channels[0].collect_seconds = 8;
+        channels
+    })
+    .await;
     let (erik, letter) = stage.letter_from("erik").await;
     let room = &letter.room_id;
     stage.world.mail.set_trouble(&erik, Some(AddressTrouble::Refuse)).unwrap();
@@ -191,7 +195,7 @@ async fn what_is_changed_after_a_failure_is_said_and_leaves_changed() {
 #[tokio::test]
 async fn what_an_edit_makes_of_a_message_leaves_or_keeps_it_here() {
     let stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 4;
+        channels[0].collect_seconds = 8;
         channels
     })
     .await;
@@ -269,7 +273,7 @@ async fn picture_of(stage: &Stage, event_id: &str) -> String {
 #[tokio::test]
 async fn a_gallery_leaves_whole_and_an_emote_with_its_subject() {
     let stage = Stage::with(|mut channels| {
-        channels[0].collect_seconds = 4;
+        channels[0].collect_seconds = 8;
         channels
     })
     .await;

@@ -19,7 +19,7 @@ use umstieg::{
         Database, MayLeave, NewPart, OneGateway, OpenError, Store, StoredPart, seal::OuterKey,
     },
 };
-use umstieg_world::{AddressTrouble, World, WorldOptions};
+use umstieg_world::{AddressTrouble, World, WorldOptions, ports::Port};
 
 use crate::{
     databases,
@@ -31,6 +31,7 @@ use crate::{
 struct Second {
     process: tokio::process::Child,
     _folder: tempfile::TempDir,
+    _doors: Vec<Port>,
 }
 
 impl Second {
@@ -38,12 +39,15 @@ impl Second {
     async fn take_over(stage: &Stage) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = std::fs::read_to_string(stage.gateway.settings_file()).unwrap();
-        let mut lines = Vec::new();
+        let (mut lines, mut doors) = (Vec::new(), Vec::new());
         for line in settings.lines() {
-            lines.push(match line.strip_prefix("listen = ") {
-                Some(_) => format!("listen = \"127.0.0.1:{}\"", free_port().await),
-                None => line.to_owned(),
-            });
+            if line.starts_with("listen = ") {
+                let door = Port::reserve().unwrap();
+                lines.push(format!("listen = \"127.0.0.1:{}\"", door.number()));
+                doors.push(door);
+            } else {
+                lines.push(line.to_owned());
+            }
         }
         let file = folder.path().join("umstieg.toml");
         std::fs::write(&file, lines.join("\n")).unwrap();
@@ -62,12 +66,8 @@ impl Second {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { process, _folder: folder }
+        Self { process, _folder: folder, _doors: doors }
     }
-}
-
-async fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
 fn signal(stage: &Stage, signal: Signal) {

@@ -185,7 +185,9 @@ async fn kim_20_letters_wait_for_a_scanner_that_is_away() {
     assert_eq!(stage.gateway.metric("umstieg_virus_scanner_up").await, 0.0);
     // A quarter of an hour later.
     stage.query("update account_troubles set since = since - interval '20 minutes'").await;
-    stage.anna_is_told(&Phrase::ScannerAway).await;
+    // In a room for each channel.
+    let in_both = async || stage.anna_was_told(&Phrase::ScannerAway) == 2;
+    stage.until("both rooms are told", in_both).await;
     assert_eq!(stage.query("select count(*) from letters where state = 'stored'").await, "2");
     assert_eq!(stage.query("select count(*) from posts where speaker = 'ghost'").await, "0");
 
@@ -194,7 +196,6 @@ async fn kim_20_letters_wait_for_a_scanner_that_is_away() {
     stage.anna_sees("Guten Tag").await;
     stage.anna_is_told(&found("rechnung.exe")).await;
     stage.anna_is_told(&Phrase::ScannerWorks).await;
-    // In a room for each channel.
     assert_eq!(stage.anna_was_told(&Phrase::ScannerAway), 2);
     stage.database_says("select count(*) from account_troubles where stands", "0").await;
     assert_eq!(stage.query("select count(*) from parked").await, "0");

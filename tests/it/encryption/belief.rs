@@ -13,6 +13,8 @@ use crate::{
 #[tokio::test]
 async fn an_unsigned_device_speaks_where_any_device_is_believed_and_nowhere_else() {
     let mut stage = Stage::encrypted("any-device").await;
+    // Long enough for both messages to be read before the first one's mail is closed.
+    stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 8\n")]);
     let unsigned = unsigned_anna(&stage).await;
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;

@@ -4,7 +4,10 @@
 use serde_json::json;
 
 use super::{sees, send_raw, strict_anna};
-use crate::stage::{Stage, kim_mail};
+use crate::{
+    phrases::{HANDED_TO_KIM, hears},
+    stage::{Stage, kim_mail},
+};
 
 #[tokio::test]
 async fn a_reaction_leaves_nothing_anywhere() {
@@ -17,6 +20,7 @@ async fn a_reaction_leaves_nothing_anywhere() {
     let room = &letter.room_id;
     anna.send_text(room, "Antwort Lebkuchen").await.unwrap();
     stage.mails(&erik, 1).await;
+    hears(&anna, &HANDED_TO_KIM).await;
     let posts = stage.query("select count(*) from posts").await;
     let token = stage.token_of(&stage.anna_id).await;
     let react = async |key: &str, to: &str| {

@@ -92,7 +92,7 @@ async fn fax_12_a_thousand_connections_keep_neither_a_fax_nor_the_other_doors_ou
     }
     let heard = door.connect().await.deliver(RECIPIENTS[0], &door.fax("1")).await;
     assert_eq!(heard, "250 2.0.0 Saved");
-    assert!(door.stage.gateway.is_ready().await);
+    door.stage.until("it is ready", async || door.stage.gateway.is_ready().await).await;
     door.stage.lives_on().await;
     // Those that had to go were told so, or were never let in.
     let mut words = Vec::new();

@@ -1,13 +1,23 @@
 //! Every fault at every command: the other mails come, nothing is lost, doubled or deleted unread,
 //! and a person is told of the one that cannot be fetched.
 
+use std::{sync::Arc, time::Duration};
+
 use tokio::task::JoinSet;
 use umstieg_world::mail::misbehaving::{Misbehaving, Misdeed, Protocol};
 
-use super::{DELETES, MailboxChannel, MailboxPractice, letter};
+use super::{DELETES, MailboxChannel, MailboxPractice, inbox_of, letter};
 
 /// Channels at work at the same time.
 const AT_ONCE: usize = 12;
+
+/// A channel that does not wait long for a silent server.
+fn hasty(practice: &MailboxPractice, server: &Misbehaving, protocol: Protocol) -> MailboxChannel {
+    let mut channel = MailboxChannel::of(practice, server, protocol, DELETES);
+    let ctx = Arc::get_mut(&mut channel.ctx).unwrap();
+    inbox_of(ctx).server.timeouts.silence = Duration::from_millis(600);
+    channel
+}
 
 fn misdeeds() -> Vec<Misdeed> {
     vec![
@@ -89,7 +99,7 @@ async fn one_bad_mail(
     if let Some(also) = also {
         server.does(also, Some("2"), Misdeed::Refuse);
     }
-    let mut channel = MailboxChannel::of(practice, &server, protocol, DELETES);
+    let mut channel = hasty(practice, &server, protocol);
     channel.start();
     let others: [&[u8]; 2] = [&first, &third];
     let told = || async {
@@ -167,7 +177,7 @@ async fn for_a_while(
     let [first, second] = ["eins", "zwei"].map(|words| letter(&format!("{words}{id}"), words));
     let server = Misbehaving::start(protocol, &[("1", &first), ("2", &second)]).await.unwrap();
     server.does_times(3, command, None, misdeed);
-    let mut channel = MailboxChannel::of(practice, &server, protocol, DELETES);
+    let mut channel = hasty(practice, &server, protocol);
     channel.start();
     let all: [&[u8]; 2] = [&first, &second];
     let there = || async { channel.has_all(&all).await };

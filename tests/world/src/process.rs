@@ -28,8 +28,8 @@ use crate::{
 /// How long a server may take until it answers. Synapse needs 3 s on an idle machine and has been
 /// seen to need 40 s beside a compiler on every core.
 const READY_WITHIN: Duration = Duration::from_secs(120);
-/// How long a server may take to end by itself before it is killed.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How long a server may take to end by itself before it is killed. The gateway gives what it began 20 s.
+const END_WITHIN: Duration = Duration::from_secs(30);
 /// Time between two checks of a state that nothing tells us about.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
