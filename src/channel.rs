@@ -53,6 +53,8 @@ pub struct Channel {
     pub team: Vec<String>,
     /// Matrix user ids of the users whose words in a room leave as mail or fax.
     pub speakers: Vec<String>,
+    /// Whether a speaker may let an insured person in, one in each room (TIM-18).
+    pub insured_persons: bool,
     pub thread_by: ThreadBy,
     /// How long room messages of one author are gathered into one dispatch.
     pub collect: Duration,

@@ -132,6 +132,7 @@ pub fn ctx(
     Ok(Ctx {
         store,
         homeserver: homeserver(settings, tokens)?,
+        insurer_servers: settings.homeserver.insured_servers.clone(),
         channels,
         clock,
         rng: Rng::from_os(),

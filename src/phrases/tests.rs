@@ -260,6 +260,7 @@ fn one_of_each() -> Vec<Phrase> {
     phrases.extend(ReadPhrase::one_of_each().into_iter().map(Phrase::OfReading));
     phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
     phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
+    phrases.extend(InsuredPhrase::one_of_each().into_iter().map(Phrase::OfInsured));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::MAIL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
     phrases.extend(fax_phrase::tests::one_of_each().into_iter().map(Phrase::OfFax));

@@ -1,7 +1,11 @@
 //! At a homeserver that enforces TI-Messenger's rules: who may invite whom, which servers there are.
 
+use std::time::Duration;
+
 use serde_json::json;
-use umstieg_world::{Surroundings, SynapseOptions, TiMessengerRules, World, WorldOptions};
+use umstieg_world::{
+    RequestLimits, Surroundings, SynapseOptions, TiMessengerRules, World, WorldOptions,
+};
 
 use crate::{
     encryption::{sees, strict_anna},
@@ -17,15 +21,25 @@ async fn world_that(
     default_permission: &'static str,
     version: &'static str,
 ) -> (World, &'static Surroundings) {
+    limited_world(default_permission, version, RequestLimits::None).await
+}
+
+/// The same, with these limits.
+async fn limited_world(
+    default_permission: &'static str,
+    version: &'static str,
+    limits: RequestLimits,
+) -> (World, &'static Surroundings) {
     let rules = TiMessengerRules {
         default_permission,
         version,
-        federation: vec!["klinik.test", "kasse.test!"],
+        federation: vec!["klinik.test".to_owned(), "kasse.test!".to_owned()],
     };
     let synapse = SynapseOptions {
         slots: 1,
         may_set_display_name: false,
         ti_messenger: Some(rules),
+        limits,
         ..SynapseOptions::default()
     };
     let world = World::start(WorldOptions { synapse }, |_| {}).await.unwrap();
@@ -87,5 +101,44 @@ async fn tim_7_who_blocks_invitations_keeps_the_letter_from_nobody_else() {
     assert!(stage.mails(&erik, 1).await[0].contains("Danke sehr"));
     let members = stage.members(&letter.room_id).await;
     assert!(!members.contains_key(&bert.user_id), "{members:?}");
+    drop((stage, world));
+}
+
+/// How many conversations begin at once, more than each limit lets pass at once.
+const BURST: usize = 15;
+
+/// TIM-28: the application service is exempt from the limits, as its registration says; people are not.
+/// Anna may join ten rooms and one more in ten seconds, and her words are limited as well.
+#[tokio::test]
+async fn tim_28_a_burst_of_letters_passes_the_limits_of_the_reference() {
+    let (world, around) = limited_world("allow all", "1.1", RequestLimits::Reference).await;
+    let mut stage = Stage::in_world(around, |channels| channels).await;
+    stage.gateway.start().await.unwrap();
+    let mut letters = Vec::new();
+    for number in 0..BURST {
+        let from = stage.correspondent(&format!("arzt{number}")).await;
+        let words = format!("Brief Nummer {number}.");
+        let id = format!("b{number}@x");
+        let mail = kim_mail(&from, &stage.practice, &id, "Befund", "", &words);
+        letters.push((from, words, mail));
+    }
+    let mails: Vec<(&[u8], &str)> =
+        letters.iter().map(|(_, _, mail)| (mail.as_bytes(), stage.practice.as_str())).collect();
+    stage.world.mail.deliver_all(&mails).await.unwrap();
+    let posted = "select count(*) from letters where state = 'posted'";
+    stage.database_says(posted, &BURST.to_string()).await;
+    for (from, words, _) in &letters {
+        let seen = stage.anna.wait_for_within(Duration::from_secs(180), words, |seen| {
+            seen.message_with(words).cloned()
+        });
+        let letter = seen.await.unwrap();
+        stage.anna.send_text(&letter.room_id, &format!("Antwort: {words}")).await.unwrap();
+        let mails = stage.mails(from, 1).await;
+        assert!(mails[0].contains(&format!("Antwort: {words}")), "{}", mails[0]);
+    }
+    for (_, words, _) in &letters {
+        assert_eq!(stage.anna_saw(words), 1, "{words}");
+    }
+    assert_eq!(stage.query("select count(*) from parked").await, "0");
     drop((stage, world));
 }

@@ -73,7 +73,10 @@ pub use crate::{
     },
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres, fresh_name},
-    synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions, TiMessengerRules},
+    synapse::{
+        FederationDoor, RequestLimits, Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions,
+        TiMessengerRules,
+    },
     telephone::Telephone,
     vzd::{Vzd, VzdEntry},
 };

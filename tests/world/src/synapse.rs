@@ -4,6 +4,9 @@
 //! several prepared ([`Slot`]): each with its own tokens, its own namespace and its own port for
 //! the gateway to listen on.
 
+mod federation;
+mod limits;
+
 use std::{
     fs::{File, TryLockError},
     ops::Deref,
@@ -26,6 +29,8 @@ use crate::{
     process::{Launch, Server},
     setup::installed,
 };
+pub use federation::{Federating, FederationDoor};
+pub use limits::RequestLimits;
 
 /// How long a test waits for a slot. Longer than any test should hold one.
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
@@ -49,6 +54,9 @@ pub struct SynapseOptions {
     pub may_set_display_name: bool,
     /// The rules of TI-Messenger, if it is to have them.
     pub ti_messenger: Option<TiMessengerRules>,
+    /// How it federates, if it does.
+    pub federation: Option<Federating>,
+    pub limits: RequestLimits,
     /// Python's level of the log. `INFO` costs a tenth of the throughput.
     pub log_level: &'static str,
 }
@@ -61,6 +69,8 @@ impl Default for SynapseOptions {
             registrations: Vec::new(),
             may_set_display_name: true,
             ti_messenger: None,
+            federation: None,
+            limits: RequestLimits::None,
             log_level: "WARNING",
         }
     }
@@ -74,7 +84,7 @@ pub struct TiMessengerRules {
     /// The version of TI-Messenger: `1.1` or `1.2`.
     pub version: &'static str,
     /// The other servers of the federation; the name of an insurer's ends in `!`.
-    pub federation: Vec<&'static str>,
+    pub federation: Vec<String>,
 }
 
 /// The module that enforces them.
@@ -353,8 +363,14 @@ impl Synapse {
                 "dbname": name, "cp_min": 5, "cp_max": 10,
             },
         });
-        let settings =
+        let mut settings =
             settings(&options, &homeserver, &home, port.number(), &registration_files, &database);
+        if options.limits == RequestLimits::Reference {
+            limits::limit(&mut settings);
+        }
+        if let Some(federation) = &options.federation {
+            federation::federate(&mut settings, federation, &home)?;
+        }
         std::fs::write(home.join("ti_messenger.py"), TI_MESSENGER_MODULE).map_err(failed)?;
         let settings_file = home.join("homeserver.yaml");
         std::fs::write(&settings_file, settings.to_string()).map_err(failed)?;
@@ -514,7 +530,7 @@ fn settings(
 
 fn ti_messenger_module(server_name: &str, rules: &TiMessengerRules) -> Value {
     let domains: Vec<&str> =
-        [server_name].into_iter().chain(rules.federation.iter().copied()).collect();
+        [server_name].into_iter().chain(rules.federation.iter().map(String::as_str)).collect();
     json!({
         "module": "ti_messenger.TiMessengerRules",
         "config": {
