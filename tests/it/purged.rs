@@ -67,8 +67,8 @@ async fn tim_21_a_file_that_our_homeserver_deleted_is_told_of_and_stops_no_other
     }
     let lost = "select count(*) from parked where reason = 'media_lost'";
     stage.database_says(lost, "2").await;
-    stage.anna.send_text(&room, "Später gesagt").await.unwrap();
-    assert!(stage.mails(&erik, 3).await[2].contains("Später gesagt"));
+    stage.anna.send_text(&room, "Danach gesagt").await.unwrap();
+    assert!(stage.mails(&erik, 3).await[2].contains("Danach gesagt"));
 }
 
 /// TIM-20: a room is purged, as by a homeserver that tidies away, while a letter for it lies in the mailbox.

@@ -10,6 +10,7 @@ use umstieg_world::{
 use crate::{
     encryption::{sees, strict_anna},
     phrases::{HANDED_TO_KIM, hears},
+    proxy::{Passed, Proxy, ProxyRefusal},
     stage::{Stage, kim_mail},
 };
 
@@ -115,6 +116,7 @@ async fn tim_28_a_burst_of_letters_passes_the_limits_of_the_reference() {
     let mut stage = Stage::in_world(around, |channels| channels).await;
     stage.gateway.start().await.unwrap();
     let mut letters = Vec::new();
+    let answer = |words: &str| format!("Antwort auf {}", words.replace("Brief", "B."));
     for number in 0..BURST {
         let from = stage.correspondent(&format!("arzt{number}")).await;
         let words = format!("Brief Nummer {number}.");
@@ -132,13 +134,42 @@ async fn tim_28_a_burst_of_letters_passes_the_limits_of_the_reference() {
             seen.message_with(words).cloned()
         });
         let letter = seen.await.unwrap();
-        stage.anna.send_text(&letter.room_id, &format!("Antwort: {words}")).await.unwrap();
+        stage.anna.send_text(&letter.room_id, &answer(words)).await.unwrap();
         let mails = stage.mails(from, 1).await;
-        assert!(mails[0].contains(&format!("Antwort: {words}")), "{}", mails[0]);
+        assert!(mails[0].contains(&answer(words)), "{}", mails[0]);
     }
     for (_, words, _) in &letters {
         assert_eq!(stage.anna_saw(words), 1, "{words}");
     }
     assert_eq!(stage.query("select count(*) from parked").await, "0");
     drop((stage, world));
+}
+
+/// TIM-28: where a limit holds for the bot's `/sync`, it is asked again when the homeserver says, and the
+/// letters come.
+#[tokio::test]
+async fn tim_28_the_sync_waits_as_long_as_a_limit_says() {
+    const LIMIT: Duration = Duration::from_secs(12);
+    let mut stage = Stage::before_start(|channels| channels).await;
+    let proxy = Proxy::before(&stage.world.homeserver.url).await;
+    let url = format!("url = {:?}", stage.world.homeserver.url);
+    stage.edit_settings(&[(&url, &format!("url = {:?}", proxy.url))]);
+    proxy.refuse(ProxyRefusal {
+        what: "GET /_matrix/client/v3/sync",
+        status: axum::http::StatusCode::TOO_MANY_REQUESTS,
+        body: r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":12000}"#,
+    });
+    stage.gateway.launch().await.unwrap();
+    let syncs = || {
+        let is_sync = |passed: &Passed| passed.what == "GET /_matrix/client/v3/sync";
+        proxy.passed().into_iter().filter(is_sync).map(|passed| passed.at).collect::<Vec<_>>()
+    };
+    stage.until("the limit was met three times", async || syncs().len() >= 3).await;
+    for pair in syncs().windows(2) {
+        // A hair less: the wait began at the gateway, the clock of this test at the proxy.
+        let waited = pair[1] - pair[0] + Duration::from_millis(20);
+        assert!(waited >= LIMIT, "asked again after {waited:?}");
+    }
+    proxy.refuse_no_more();
+    stage.letter_from("erik").await;
 }
