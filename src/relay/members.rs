@@ -320,7 +320,8 @@ async fn invite(
         }
         // The room was told that a user whom a speaker let in reads from now on.
         let is_expected = admitted.iter().any(|admitted| admitted == member);
-        if is_unknown(ctx, &user).await? {
+        let is_unknown = is_unknown(ctx, &user).await?;
+        if is_unknown {
             not_invited(portal, "unknown");
             if is_expected {
                 let phrase = Phrase::MemberUnknown { user_id: member.to_owned() };
@@ -334,8 +335,10 @@ async fn invite(
                 invited.push(member.to_owned());
                 is_seen = true;
             }
-            // Blocked, unknown or not federated (TIM-7): final for this person, and no reason to
-            // keep the letter from the others.
+            // The account may be made later; the room was told already.
+            Ok(Invited::Refused) if is_unknown => {}
+            // Blocked or not federated (TIM-7): final for this person, and no reason to keep the
+            // letter from the others.
             Ok(Invited::Refused) => {
                 not_invited(portal, "refused");
                 if is_expected {
@@ -365,9 +368,9 @@ async fn invite(
     }
 }
 
-/// Whether the homeserver does not have this user. It invites the user all the same, since the
-/// account may be made later; but by then nobody sees the room. The homeserver is asked once about
-/// the users it has.
+/// Whether the homeserver does not have this user. One that has no rules invites the user all the same,
+/// since the account may be made later; but by then nobody sees the room. The homeserver is asked once
+/// about the users it has.
 async fn is_unknown(ctx: &Ctx, user: &UserId) -> Result<bool, Stop> {
     if ctx.acquaintances.has(user) {
         return Ok(false);

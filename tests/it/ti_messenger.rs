@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use umstieg_world::{
     RequestLimits, Surroundings, SynapseOptions, TiMessengerRules, World, WorldOptions,
+    synapse::PERMISSIONS,
 };
 
 use crate::{
@@ -13,9 +14,6 @@ use crate::{
     proxy::{Passed, Proxy, ProxyRefusal},
     stage::{Stage, kim_mail},
 };
-
-/// Account data in which a user says who may invite it (gematik's `permissionConfig_V1`).
-const PERMISSIONS: &str = "de.gematik.tim.account.permissionconfig.pro.v1";
 
 /// A world whose homeserver is one of TI-Messenger, of this version. Its users allow this by default.
 async fn world_that(
@@ -102,6 +100,36 @@ async fn tim_7_who_blocks_invitations_keeps_the_letter_from_nobody_else() {
     assert!(stage.mails(&erik, 1).await[0].contains("Danke sehr"));
     let members = stage.members(&letter.room_id).await;
     assert!(!members.contains_key(&bert.user_id), "{members:?}");
+    drop((stage, world));
+}
+
+/// TIM-7: such a homeserver refuses to invite a user who is not there. Nobody else waits, and the user is
+/// invited with the next letter once the account is made.
+#[tokio::test]
+async fn tim_7_a_member_whose_account_is_made_later_is_invited_with_the_next_letter() {
+    let (world, around) = world_that("block all", "1.2").await;
+    let mut stage = Stage::in_world(around, |channels| channels).await;
+    let later = stage.world.homeserver.user_id(&format!("spaeter-{}", stage.tag));
+    stage.edit_settings(&[(
+        &format!("team = [{:?}]", stage.anna_id),
+        &format!("team = [{later:?}, {:?}]", stage.anna_id),
+    )]);
+    stage.gateway.start().await.unwrap();
+    let (erik, letter) = stage.letter_from("erik").await;
+    stage.database_says("select state from letters", "posted").await;
+    let failed = stage.gateway.metric("umstieg_invites_failed_total").await;
+    assert!(failed >= 1.0, "{failed}");
+
+    let colleague = stage.colleague("spaeter").await;
+    assert_eq!(colleague.user_id, later);
+    let more = format!("In-Reply-To: <erster-{erik}>\nReferences: <erster-{erik}>\n");
+    let mail = kim_mail(&erik, &stage.practice, "s2@x", "AW: Befund", &more, "Nun auch hier");
+    stage.receive(&mail).await;
+    let seen = colleague.wait_for("the second letter", |seen| {
+        seen.message_with("Nun auch hier").map(|seen| seen.room_id.clone())
+    });
+    assert_eq!(seen.await.unwrap(), letter.room_id);
+    assert_eq!(stage.query("select count(*) from rooms").await, "1");
     drop((stage, world));
 }
 

@@ -32,7 +32,7 @@ use crate::{
 };
 pub use federation::{Federating, FederationDoor};
 pub use limits::RequestLimits;
-pub use ti_messenger::TiMessengerRules;
+pub use ti_messenger::{PERMISSIONS, TiMessengerRules};
 
 /// How long a test waits for a slot. Longer than any test should hold one.
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
@@ -159,7 +159,7 @@ pub struct SynapseAccess {
     /// The folder its media lie in, as they were uploaded.
     pub media_store: PathBuf,
     /// Whether a new user has to say whom it lets invite it.
-    blocks_invitations: bool,
+    pub blocks_invitations: bool,
     shared_secret: String,
     locks: PathBuf,
 }

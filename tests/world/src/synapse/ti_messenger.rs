@@ -33,17 +33,24 @@ pub(super) fn blocks_invitations(options: &SynapseOptions) -> bool {
 
 const BLOCK_ALL: &str = "block all";
 
+/// Account data in which a user says who may invite it (gematik's `permissionConfig_V1`).
+pub const PERMISSIONS: &str = "de.gematik.tim.account.permissionconfig.pro.v1";
+
 impl SynapseAccess {
     /// A person lets everybody of its own server invite it, as in a practice.
     pub(super) async fn let_own_server_invite(&self, user: &User) -> Result<()> {
-        let kind = "de.gematik.tim.account.permissionconfig.pro.v1";
-        let path = format!("/_matrix/client/v3/user/{}/account_data/{kind}", user.id);
-        let own = self.server_name.as_str();
-        let content = json!({ "defaultSetting": BLOCK_ALL, "serverExceptions": { own: {} } });
+        let content = self.own_server_may_invite();
+        let path = format!("/_matrix/client/v3/user/{}/account_data/{PERMISSIONS}", user.id);
         match self.request("PUT", &path, &user.access_token, Some(&content)).await? {
             (200, _) => Ok(()),
             (_, answer) => Err(WorldError::refused("say who may invite a user", answer)),
         }
+    }
+
+    /// What lets everybody of this server invite a user, as its [account data](PERMISSIONS).
+    pub fn own_server_may_invite(&self) -> Value {
+        let own = self.server_name.as_str();
+        json!({ "defaultSetting": BLOCK_ALL, "serverExceptions": { own: {} } })
     }
 }
 
