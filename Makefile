@@ -17,7 +17,7 @@ READING = docs:: house:: layers:: letters:: reports_read::
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo quick unit store test tests lint format clippy docs check-changelog check-dependencies sqlx sqlx-check \
-	hooks bench fuzz test-fax
+	hooks bench fuzz test-fax test-ti-messenger
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -50,6 +50,11 @@ tests: setup ## all tests, in one shared world; ARGS goes to cargo test, as in A
 	@echo "== tests"
 	@$(CARGO) test $(ALL) --no-run
 	@RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(( $$(nproc) * 2 ))} $(WORLD) exec -- $(CARGO) test $(ALL) $(ARGS)
+
+# The homeserver of the shared world has TI-Messenger's rules; see docs/ti-messenger.md.
+test-ti-messenger: setup ## tests where TI-Messenger's rules hold; RULES: allow or block invitations by default, ARGS names some tests
+	@$(CARGO) test $(ALL) --no-run
+	@UMSTIEG_WORLD_RULES=$(or $(RULES),block) $(WORLD) exec -- $(CARGO) test $(ALL) --test it -- $(ARGS)
 
 # What make test leaves out of fax_real, since it takes HylaFAX as a whole, root, and minutes.
 test-fax: setup ## real faxes, from room to room through two modems and HylaFAX, lines that fail too (root)

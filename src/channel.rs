@@ -57,6 +57,8 @@ pub struct Channel {
     pub speakers: Vec<String>,
     /// Who of the speakers may do more than answer.
     pub rights: Rights,
+    /// Whether a speaker may let an insured person in, one in each room (TIM-18).
+    pub insured_persons: bool,
     pub thread_by: ThreadBy,
     /// How long room messages of one author are gathered into one dispatch.
     pub collect: Duration,

@@ -13,6 +13,7 @@ mod delivery;
 mod dispatch;
 mod document_sight;
 mod ids;
+mod insurer_servers;
 mod kept_back;
 mod kim_results;
 mod language;
@@ -50,6 +51,7 @@ pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MailboxId, MessageId, MessageIdError, PostId,
 };
+pub use insurer_servers::InsurerServers;
 pub use kept_back::{KeptBack, KimDoubt, KimTrouble};
 pub use kim_results::{KIM_SENDING_FAULTS, KimFields, KimResults};
 pub use language::Language;

@@ -5,9 +5,11 @@
 //! language are arguments, and times are shown as clocks in Germany show them.
 
 mod admin;
+mod admin_of_values;
 mod fax_admin_phrase;
 mod fax_phrase;
 mod help;
+mod insured_phrase;
 mod local_time;
 mod move_phrase;
 mod name_phrase;
@@ -35,6 +37,7 @@ pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
+pub use insured_phrase::{InsuredPhrase, InsuredUser};
 pub use move_phrase::MovePhrase;
 pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
@@ -343,6 +346,7 @@ impl Phrase {
             Self::OfName(said) => said.id_and_args(language),
             Self::OfMove(said) => said.id_and_args(language),
             Self::OfRights(said) => said.id_and_args(language),
+            Self::OfInsured(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

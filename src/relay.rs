@@ -78,7 +78,7 @@ pub use unreadable::{park_without_place, tell_of_unreadable};
 use crate::{
     channel::{Channel, Entrance, EntranceAddress},
     matrix::Homeserver,
-    model::{ChannelName, Clock, MessageId, Rng},
+    model::{ChannelName, Clock, InsurerServers, MessageId, Rng},
     rules::looking::Patience,
     sandbox::{PageReader, Sandbox},
     store::{MailboxPlace, Store},
@@ -90,6 +90,8 @@ use crate::{
 pub struct Ctx {
     pub store: Store,
     pub homeserver: Homeserver,
+    /// The servers whose users are insured persons.
+    pub insurer_servers: InsurerServers,
     pub channels: BTreeMap<ChannelName, Line>,
     pub clock: Clock,
     pub rng: Rng,

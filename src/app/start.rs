@@ -19,7 +19,10 @@ use crate::{
         self, Acquaintances, AddressBooks, Budget, Ctx, DECLINES_AT_ONCE, Devices, Hearing, Inbox,
         Intake, KeysError, LdapProxies, Line, Owed, Scanning, Seats, Turns,
     },
-    rules::{looking::Patience, retry::back_off},
+    rules::{
+        looking::Patience,
+        retry::{at_least, back_off},
+    },
     sandbox::{PageReader, Sandbox},
     store::{ChannelPlace, Database, OpenError, Store, StoreError, seal::OuterKey},
     transport::Accounts,
@@ -132,6 +135,7 @@ pub fn ctx(
     Ok(Ctx {
         store,
         homeserver: homeserver(settings, tokens)?,
+        insurer_servers: settings.homeserver.insured_servers.clone(),
         channels,
         clock,
         rng: Rng::from_os(),
@@ -167,7 +171,7 @@ pub(super) async fn introduce(shop: &Shop, appservice: &AppserviceSettings, toke
         if !matches!(error, IntroduceError::Keys(KeysError::Store(StoreError::Again(_)))) {
             shop.report("homeserver", false);
         }
-        let wait = back_off(failures).min(INTRODUCE_AGAIN_MAX);
+        let wait = at_least(error.limited_for(), back_off(failures).min(INTRODUCE_AGAIN_MAX));
         warn!(error = %error, "The homeserver does not know us yet; trying again in {} s", wait.as_secs());
         tokio::time::sleep(wait).await;
     }
@@ -182,6 +186,15 @@ enum IntroduceError {
     Matrix(#[from] MatrixError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+}
+
+impl IntroduceError {
+    fn limited_for(&self) -> Option<Duration> {
+        match self {
+            Self::Matrix(error) | Self::Keys(KeysError::Matrix(error)) => error.limited_for(),
+            Self::Keys(KeysError::Store(_) | KeysError::Device) => None,
+        }
+    }
 }
 
 async fn introduce_once(

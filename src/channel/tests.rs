@@ -20,6 +20,7 @@ fn channel(address: &str, dialect: Dialect) -> Channel {
         language: Language::German,
         trust: Trust::CrossSigned,
         tells_clients: false,
+        insured_persons: false,
         alarm: Duration::from_secs(60),
         dialect,
     }

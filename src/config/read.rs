@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     channel::{Channel, Dialect, KimEnvironment, KimUserForm, ThreadBy},
-    model::{ChannelKind, ChannelName, Language, MailAddress, Trust},
+    model::{ChannelKind, ChannelName, InsurerServers, Language, MailAddress, Trust},
     phrases::AdminPhrase,
     store::seal::OuterKey,
     transport::{DoorTls, MailServer},
@@ -196,14 +196,21 @@ fn homeserver(
     let url = section.required("url", AdminPhrase::WantsHomeserverUrl, url);
     let server_name = section.text("server_name", server_name);
     let server_name = section.required("server_name", AdminPhrase::WantsServerName, server_name);
+    let insured = section.texts("insured_servers", self::server_name).unwrap_or_default();
+    let mut insured_servers = InsurerServers::new(insured);
     section.close();
+    if server_name.as_ref().is_some_and(|own| insured_servers.has_server(own)) {
+        section.wrong("insured_servers", AdminPhrase::OwnServerInsurer);
+        // One mistake, not one more for each user.
+        insured_servers = InsurerServers::default();
+    }
     if let Some(url) = &url
         && url.scheme() == "http"
         && !url.host_str().is_some_and(is_loopback)
     {
         around.warn(AdminPhrase::UrlUnprotected);
     }
-    Some(HomeserverSettings { url: url?, server_name: server_name? })
+    Some(HomeserverSettings { url: url?, server_name: server_name?, insured_servers })
 }
 
 fn appservice(
@@ -321,6 +328,7 @@ fn channel(
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let tells_clients = section.flag("beeper_status");
+    let insured_persons = section.flag("insured_persons");
     let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
@@ -338,6 +346,7 @@ fn channel(
             language: language.unwrap_or(default_language),
             trust: trust.unwrap_or_default(),
             tells_clients: tells_clients.unwrap_or(false),
+            insured_persons: insured_persons.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
             dialect: dialect?,
         },
@@ -403,7 +412,8 @@ fn servers(
     (intake, outbox, dialect, directory)
 }
 
-/// No member of a team may be one of our users, and a user from another server deserves a warning.
+/// No member of a team may be one of our users or an insured person, and a user from another server
+/// deserves a warning.
 fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurroundings<'_>) {
     let server_name = settings.homeserver.server_name.as_str();
     for (channel, section) in settings.channels.iter().zip(top.sections("channel")) {
@@ -418,6 +428,9 @@ fn check_team(settings: &Settings, top: &Section<'_, '_>, around: &SettingsSurro
                 let prefix = &settings.appservice.user_prefix;
                 if server == server_name && local.starts_with(prefix.as_str()) {
                     section.wrong(key, AdminPhrase::OwnUser { prefix: prefix.clone() });
+                } else if settings.homeserver.insured_servers.has_server(server) {
+                    let server = server.to_owned();
+                    section.wrong(key, AdminPhrase::InsuredInTeam { server });
                 } else if server != server_name {
                     around.warn(AdminPhrase::OtherServer {
                         channel: channel.name.to_string(),

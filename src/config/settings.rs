@@ -9,7 +9,7 @@ use url::Url;
 use super::{Mistake, SettingsError};
 use crate::{
     channel::{Channel, Entrance},
-    model::{Language, LargeFiles},
+    model::{InsurerServers, Language, LargeFiles},
     store::seal::OuterKey,
     transport::{
         DoorCertificate, DoorProtocol, DoorTls, LdapServer, MailServer, MailboxProtocol,
@@ -84,6 +84,8 @@ pub struct HomeserverSettings {
     pub url: Url,
     /// The right side of its user ids.
     pub server_name: String,
+    /// The servers whose users are insured persons (TIM-18).
+    pub insured_servers: InsurerServers,
 }
 
 #[derive(Debug, Clone)]

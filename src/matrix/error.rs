@@ -162,6 +162,14 @@ impl MatrixError {
         self.status() == Some(429) || self.errcode() == Some("M_LIMIT_EXCEEDED")
     }
 
+    /// How long the homeserver wants to be left alone, if it named a time.
+    pub fn limited_for(&self) -> Option<Duration> {
+        match self.kind() {
+            ErrorKind::Again { after } if self.is_rate_limit() => after,
+            _ => None,
+        }
+    }
+
     /// The homeserver's error code, such as `M_FORBIDDEN`.
     pub fn errcode(&self) -> Option<&str> {
         match &self.cause {
@@ -335,6 +343,20 @@ mod tests {
         {
             let error = refused(Endpoint::Send, status, body);
             assert_eq!(error.is_rate_limit(), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn tim_28_a_limit_names_how_long_it_lasts() {
+        let limit = r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":333000}"#;
+        for (status, body, expected) in [
+            (429, limit, Some(333)),
+            (429, "{}", None),
+            (500, r#"{"errcode":"M_UNKNOWN","retry_after_ms":5000}"#, None),
+            (403, r#"{"errcode":"M_FORBIDDEN","retry_after_ms":5000}"#, None),
+        ] {
+            let named = refused(Endpoint::Sync, status, body).limited_for();
+            assert_eq!(named, expected.map(Duration::from_secs), "{status} {body}");
         }
     }
 

@@ -513,6 +513,8 @@ not-a-day = Hier gehört ein Tag in Anführungszeichen hin, zum Beispiel "2026-1
 senders-empty = Die Liste darf nicht leer sein: Kein Fax würde angenommen. Bitte nennen Sie mindestens einen Absender
 authserv-id-at-door = Das gilt nur für ein Postfach: Wer über den eigenen Eingang (protocol = "smtp") liefert, weist sich dort aus. Bitte nehmen Sie es heraus
 own-user = Hier steht einer der eigenen Benutzer des Gateways ({ $prefix }…). Bitte nehmen Sie ihn heraus
+insured-in-team = Hier steht ein Konto auf { $server }, und homeserver.insured_servers nennt diesen Server: Versicherte gehören zu keinem Team und sprechen nicht für die Praxis. Bitte nehmen Sie es heraus
+own-server-insurer = Hier steht der eigene Homeserver (homeserver.server_name). Das Gateway gehört auf den Homeserver einer Praxis oder eines Hauses, nicht auf den einer Krankenkasse. Bitte nehmen Sie ihn heraus
 other-server = Kanal { $channel }: { $key } nennt ein Konto auf { $server }, nicht auf { $server_name }. Das ist nur richtig, wenn die beiden Server föderieren
 not-a-web-url = Hier gehört eine URL mit Schema hin, zum Beispiel http://127.0.0.1:8008
 not-a-server-name = Hier gehört der Name eines Matrix-Servers ohne Schema und @ hin, zum Beispiel praxis.example

@@ -494,6 +494,8 @@ not-a-day = expected a day in quotes, for example "2026-11-01"
 senders-empty = must not be empty: no fax would be accepted
 authserv-id-at-door = counts for a mailbox only: whoever delivers to the listener (protocol = "smtp") proves it there; please take it out
 own-user = names one of the gateway's own users ({ $prefix }…)
+insured-in-team = names a user on { $server }, which homeserver.insured_servers lists: insured persons are in no team and do not speak for the practice
+own-server-insurer = names our own homeserver (homeserver.server_name): the gateway belongs on the homeserver of a practice or a house, not on a health insurer's
 other-server = channel { $channel }: { $key } names a user on { $server }, not on { $server_name }; that is right only when the two servers federate
 not-a-web-url = expected a URL with scheme, for example http://127.0.0.1:8008
 not-a-server-name = expected a Matrix server name without scheme and @, for example praxis.example

@@ -9,7 +9,7 @@ use super::FaxAdminPhrase;
 #[cfg(test)]
 use super::sentences::Sample;
 use super::sentences::{Inserted, Sentence, StackedSentences, filled, sentences};
-use crate::model::{AddressError, ChannelNameError, Language, WhyNoEntry};
+use crate::model::{Language, WhyNoEntry};
 
 sentences! {
     /// A sentence with what it needs to know. Texts of foreign origin are cut and put on one line.
@@ -445,6 +445,8 @@ sentences! {
         SendersEmpty = "senders-empty",
         AuthservIdAtDoor = "authserv-id-at-door",
         OwnUser { prefix: String } = "own-user",
+        InsuredInTeam { server: String } = "insured-in-team",
+        OwnServerInsurer = "own-server-insurer",
         OtherServer {
             channel: String,
             key: String,
@@ -575,23 +577,6 @@ impl AdminPhrase {
 impl Sentence for AdminPhrase {
     fn say(&self, language: Language) -> String {
         self.said(language)
-    }
-}
-
-impl From<AddressError> for AdminPhrase {
-    fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::NoSingleAt => Self::NoSingleAt,
-            AddressError::TooLong => Self::AddressTooLong,
-            AddressError::Character => Self::AddressCharacter,
-            AddressError::NotE164 => Self::NotAFaxNumber,
-        }
-    }
-}
-
-impl From<ChannelNameError> for AdminPhrase {
-    fn from(_: ChannelNameError) -> Self {
-        Self::NotAChannelName
     }
 }
 

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, MovePhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase,
-    ReceiptStanding, RightsPhrase, SendingPhrase, Trouble,
+    EditTrouble, FaxPhrase, InsuredPhrase, MovePhrase, NamePhrase, PagePhrase, ParkedWhat,
+    ReadPhrase, ReceiptStanding, RightsPhrase, SendingPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -210,6 +210,8 @@ pub enum Phrase {
     StrangerPresent {
         user_id: String,
     },
+    /// What is said of insured persons.
+    OfInsured(InsuredPhrase),
     /// A user no longer belongs to the room, and the bot may not remove it.
     MemberNotRemoved {
         user_id: String,

@@ -262,6 +262,7 @@ fn one_of_each() -> Vec<Phrase> {
     phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
     phrases.extend(RightsPhrase::one_of_each().into_iter().map(Phrase::OfRights));
     phrases.extend(MovePhrase::one_of_each().into_iter().map(Phrase::OfMove));
+    phrases.extend(InsuredPhrase::one_of_each().into_iter().map(Phrase::OfInsured));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::MAIL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
     phrases.extend(fax_phrase::tests::one_of_each().into_iter().map(Phrase::OfFax));

@@ -92,7 +92,7 @@ impl Request<'_> {
             RoomCommand::Help => Ok(Effect::Help),
             RoomCommand::Original => original::prepare(self).await?,
             RoomCommand::Retry => Ok(Effect::Retry),
-            RoomCommand::Admit => admit::prepare(self, person),
+            RoomCommand::Admit => admit::prepare(self, person).await?,
             RoomCommand::Dismiss => dismiss::prepare(self, person),
             RoomCommand::Trust => trust::prepare(self, person).await?,
             RoomCommand::Confirm => confirm::prepare(self),

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     matrix::{ErrorKind, Invited, MatrixError},
     model::{ConversationId, Membership, Trust},
-    phrases::Phrase,
-    rules::audience::{Admitted, Facts, Identity, Standing, standing, wanted},
+    phrases::{InsuredPhrase, InsuredUser, Phrase},
+    rules::audience::{Admitted, Facts, Identity, Insured, Standing, insured, standing, wanted},
     store::{Job, Portal, PresentMember, STRANGERS_A_DAY_MAX, StoreError, ToldOf},
 };
 
@@ -25,6 +25,7 @@ pub(super) struct PortalMember {
     pub(super) user: OwnedUserId,
     /// The bot or a ghost.
     pub(super) is_ours: bool,
+    pub(super) insured: Insured,
     pub(super) standing: Standing,
     pub(super) known: PresentMember,
 }
@@ -48,18 +49,51 @@ pub(super) async fn present(
     room: &RoomId,
 ) -> Result<Vec<PortalMember>, StoreError> {
     let present = ctx.store.present(room.as_str()).await?;
+    let let_in: Vec<String> = present
+        .iter()
+        .filter(|member| member.admitted == Some(Admitted::In))
+        .map(|member| member.user_id.clone())
+        .collect();
     let members = present.into_iter().filter_map(|known| {
         let user = OwnedUserId::try_from(known.user_id.as_str()).ok()?;
         let is_ours = ctx.homeserver.is_ours(&user);
+        let insured = insured_beside(ctx, line, &known.user_id, &let_in);
         let standing = standing(Facts {
             is_ours,
             in_team: line.channel.team.contains(&known.user_id),
             admitted: known.admitted,
             was_invited: known.was_invited,
+            insured,
         });
-        Some(PortalMember { user, is_ours, standing, known })
+        Some(PortalMember { user, is_ours, insured, standing, known })
     });
     Ok(members.collect())
+}
+
+/// What being an insured person means for a user, beside these others (TIM-18).
+fn insured_beside<'a>(
+    ctx: &Ctx,
+    line: &Line,
+    user: &str,
+    others: impl IntoIterator<Item = &'a String>,
+) -> Insured {
+    let servers = &ctx.insurer_servers;
+    let others: BTreeSet<&String> =
+        others.into_iter().filter(|other| *other != user && servers.has_user(other)).collect();
+    insured(servers.has_user(user), line.channel.insured_persons, others.len())
+}
+
+/// The same for a user who is to come into a portal: beside everybody who is in it, invited or let in.
+pub(super) async fn insured_newcomer(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+    room: &str,
+    user: &str,
+) -> Result<Insured, StoreError> {
+    let mut others = ctx.store.present_members(room).await?;
+    others.extend(ctx.store.admitted(conversation).await?);
+    Ok(insured_beside(ctx, line, user, &others))
 }
 
 /// Those of them who read.
@@ -150,10 +184,17 @@ async fn tell_of_stranger(
     member: &PortalMember,
 ) -> Result<(), StoreError> {
     let user = &member.user;
-    if member.known.admitted == Some(Admitted::Asked) {
-        return ask_about(ctx, line, conversation, room, user).await;
-    }
-    let phrase = Phrase::StrangerPresent { user_id: user.to_string() };
+    let named = || InsuredUser(user.to_string());
+    let phrase = match member.insured {
+        Insured::Barred => Phrase::OfInsured(InsuredPhrase::Present { member: named() }),
+        Insured::Second => {
+            Phrase::OfInsured(InsuredPhrase::PresentBesideAnother { member: named() })
+        }
+        Insured::No | Insured::Alone if member.known.admitted == Some(Admitted::Asked) => {
+            return ask_about(ctx, line, conversation, room, user).await;
+        }
+        Insured::No | Insured::Alone => Phrase::StrangerPresent { user_id: user.to_string() },
+    };
     if tell(ctx, line, conversation, room, user, ToldOf::Stranger, &phrase).await? {
         warn!(conversation.id = %conversation, "A stranger is in a portal");
         metrics::counter!("umstieg_strangers_total").increment(1);
@@ -271,9 +312,16 @@ async fn invite(
             continue;
         }
         let Ok(user) = OwnedUserId::try_from(member) else { continue };
+        // The settings have changed since a speaker let it in.
+        let insured =
+            insured_newcomer(ctx, line, portal.conversation, room.as_str(), member).await?;
+        if matches!(insured, Insured::Barred | Insured::Second) {
+            continue;
+        }
         // The room was told that a user whom a speaker let in reads from now on.
         let is_expected = admitted.iter().any(|admitted| admitted == member);
-        if is_unknown(ctx, &user).await? {
+        let is_unknown = is_unknown(ctx, &user).await?;
+        if is_unknown {
             not_invited(portal, "unknown");
             if is_expected {
                 let phrase = Phrase::MemberUnknown { user_id: member.to_owned() };
@@ -287,8 +335,10 @@ async fn invite(
                 invited.push(member.to_owned());
                 is_seen = true;
             }
-            // Blocked, unknown or not federated (TIM-7): final for this person, and no reason to
-            // keep the letter from the others.
+            // The account may be made later; the room was told already.
+            Ok(Invited::Refused) if is_unknown => {}
+            // Blocked or not federated (TIM-7): final for this person, and no reason to keep the
+            // letter from the others.
             Ok(Invited::Refused) => {
                 not_invited(portal, "refused");
                 if is_expected {
@@ -318,9 +368,9 @@ async fn invite(
     }
 }
 
-/// Whether the homeserver does not have this user. It invites the user all the same, since the
-/// account may be made later; but by then nobody sees the room. The homeserver is asked once about
-/// the users it has.
+/// Whether the homeserver does not have this user. One that has no rules invites the user all the same,
+/// since the account may be made later; but by then nobody sees the room. The homeserver is asked once
+/// about the users it has.
 async fn is_unknown(ctx: &Ctx, user: &UserId) -> Result<bool, Stop> {
     if ctx.acquaintances.has(user) {
         return Ok(false);

@@ -23,7 +23,7 @@ use crate::{
     model::{Attachment, ConversationId, Letter, LetterId, Media, Speaker},
     rules::{
         posts,
-        retry::is_suspect,
+        retry::{at_least, is_suspect},
         status::{self, StatusPlace},
     },
     store::{Attempt, Conversation, Job, PostKind, StoreError, StoredPost},
@@ -191,7 +191,7 @@ async fn keep_portal(
             Err(Stop::Store(error)) => return Err(error),
             Err(Stop::PortalGone | Stop::PostsFound) => {}
             Err(Stop::Matrix(error)) if matches!(error.kind(), ErrorKind::Again { .. }) => {
-                let again = ctx.clock.now() + KEPT_AGAIN;
+                let again = ctx.clock.now() + at_least(error.limited_for(), KEPT_AGAIN);
                 return ctx.store.wake(&Job::SendPosts(conversation.id), Some(again)).await;
             }
             Err(Stop::NotYet(_) | Stop::DeviceLost | Stop::Matrix(_) | Stop::Lost(_)) => {

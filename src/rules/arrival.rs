@@ -109,6 +109,7 @@ mod tests {
             language: Language::German,
             trust: Trust::CrossSigned,
             tells_clients: false,
+            insured_persons: false,
             alarm: Duration::from_secs(60),
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }

@@ -14,6 +14,31 @@ pub struct Facts {
     pub admitted: Option<Admitted>,
     /// The gateway itself invited it once.
     pub was_invited: bool,
+    pub insured: Insured,
+}
+
+/// What being an insured person means for a user in a portal (TIM-18).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Insured {
+    /// It is none.
+    #[default]
+    No,
+    /// It is the only one there, and a speaker may let it in.
+    Alone,
+    /// The channel is not for insured persons.
+    Barred,
+    /// Another one is there: they must not reach each other.
+    Second,
+}
+
+/// Decides it; `others` are the insured persons beside this user who read in the portal or may do so.
+pub fn insured(is_insured: bool, is_permitted: bool, others: usize) -> Insured {
+    match (is_insured, is_permitted, others) {
+        (false, _, _) => Insured::No,
+        (true, false, _) => Insured::Barred,
+        (true, true, 0) => Insured::Alone,
+        (true, true, _) => Insured::Second,
+    }
 }
 
 /// What a speaker decided about a user.
@@ -53,10 +78,12 @@ pub enum Standing {
 }
 
 /// Decides the standing of a user who is present. The settings are stronger than what a speaker
-/// said: nobody can send out a member of the team.
+/// said: nobody can send out a member of the team, or let in an insured person who must not be there.
 pub fn standing(facts: Facts) -> Standing {
     match facts {
-        Facts { is_ours: true, .. } | Facts { in_team: true, .. } => Standing::Reader,
+        Facts { is_ours: true, .. } => Standing::Reader,
+        Facts { insured: Insured::Barred | Insured::Second, .. } => Standing::Stranger,
+        Facts { in_team: true, .. } => Standing::Reader,
         Facts { admitted: Some(Admitted::In), .. } => Standing::Reader,
         // Only people know whether it still belongs here: it reads nothing, and is not removed.
         Facts { admitted: Some(Admitted::Asked), .. } => Standing::Stranger,
@@ -100,6 +127,7 @@ mod tests {
                     in_team: bits & 2 != 0,
                     was_invited: bits & 4 != 0,
                     admitted,
+                    insured: Insured::No,
                 };
                 let reads = facts.is_ours || facts.in_team || admitted == Some(Admitted::In);
                 assert_eq!(standing(facts) == Standing::Reader, reads, "{facts:?}");
@@ -109,6 +137,44 @@ mod tests {
                 assert_eq!(standing(facts) == Standing::Former, !reads && has_been, "{facts:?}");
             }
         }
+    }
+
+    #[test]
+    fn tim_18_no_two_insured_persons_are_in_one_portal() {
+        for (is_insured, is_permitted, others, expected) in [
+            (false, false, 0, Insured::No),
+            (false, true, 2, Insured::No),
+            (true, false, 0, Insured::Barred),
+            (true, false, 1, Insured::Barred),
+            (true, true, 0, Insured::Alone),
+            (true, true, 1, Insured::Second),
+            (true, true, 2, Insured::Second),
+        ] {
+            let given = (is_insured, is_permitted, others);
+            assert_eq!(insured(is_insured, is_permitted, others), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn tim_18_an_insured_person_reads_only_alone_and_let_in() {
+        for insured in [Insured::Alone, Insured::Barred, Insured::Second] {
+            for admitted in [None, Some(Admitted::In), Some(Admitted::Out), Some(Admitted::Asked)] {
+                for bits in 0..4 {
+                    let (in_team, was_invited) = (bits & 1 != 0, bits & 2 != 0);
+                    let facts = Facts { is_ours: false, in_team, admitted, was_invited, insured };
+                    let expected = match insured {
+                        Insured::Barred | Insured::Second => Standing::Stranger,
+                        Insured::Alone | Insured::No => {
+                            standing(Facts { insured: Insured::No, ..facts })
+                        }
+                    };
+                    assert_eq!(standing(facts), expected, "{facts:?}");
+                }
+            }
+        }
+        // A ghost is none of theirs, whatever the name of its server.
+        let facts = Facts { is_ours: true, insured: Insured::Barred, ..Facts::default() };
+        assert_eq!(standing(facts), Standing::Reader);
     }
 
     #[test]

@@ -60,6 +60,7 @@ mod tests {
             collect: std::time::Duration::ZERO,
             language: Language::German,
             tells_clients: false,
+            insured_persons: false,
             trust: Trust::CrossSigned,
             alarm: std::time::Duration::ZERO,
             dialect: Dialect::Kim(profile),

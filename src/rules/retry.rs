@@ -23,6 +23,11 @@ pub fn back_off(attempts: i32) -> Duration {
 /// No wait between two attempts is longer than this.
 pub const WAIT_MAX: Duration = BACK_OFF_MAX;
 
+/// The wait that is planned, or a longer one that a server named.
+pub fn at_least(named: Option<Duration>, planned: Duration) -> Duration {
+    planned.max(named.unwrap_or_default()).min(WAIT_MAX)
+}
+
 /// When a thing that is due at a time may be done, if not now. A time that is further ahead than the
 /// `longest` wait was written by a clock that was set back since.
 pub fn not_before(
@@ -87,6 +92,20 @@ mod tests {
     use crate::model::{Reached, Reply, Why};
 
     /// A clock that was set back by a day, or forward.
+    #[test]
+    fn tim_28_a_named_wait_is_kept_and_bounded() {
+        for (named, planned, expected) in [
+            (None, 5, 5),
+            (Some(2), 5, 5),
+            (Some(12), 5, 12),
+            (Some(333), 30, 333),
+            (Some(86_400), 30, 900),
+        ] {
+            let wait = at_least(named.map(Duration::from_secs), Duration::from_secs(planned));
+            assert_eq!(wait, Duration::from_secs(expected), "{named:?} {planned}");
+        }
+    }
+
     #[test]
     fn nothing_waits_for_a_time_that_no_clock_of_ours_could_have_named() {
         let now = time::macros::datetime!(2026-11-25 12:00 UTC);

@@ -18,7 +18,7 @@ use super::Shop;
 use crate::{
     matrix::{ErrorKind, MatrixError, RawEvent, RoomInvite, RoomNews},
     relay::{self, Ctx, KeysError},
-    rules::retry::back_off,
+    rules::retry::{at_least, back_off},
     store::{IncomingEvent, Job, StoreError},
 };
 
@@ -78,7 +78,7 @@ pub async fn follow_sync(shop: &Shop) {
                     shop.report("homeserver", false);
                 }
                 warn!(error = %error, "The bot's /sync failed; it is tried again");
-                back_off(failures).min(LONG_POLL)
+                at_least(error.limited_for(), back_off(failures).min(LONG_POLL))
             }
         };
         tokio::time::sleep(wait).await;
@@ -96,6 +96,13 @@ enum SyncError {
 }
 
 impl SyncError {
+    fn limited_for(&self) -> Option<Duration> {
+        match self {
+            Self::Matrix(error) | Self::Keys(KeysError::Matrix(error)) => error.limited_for(),
+            Self::Store(_) | Self::Keys(KeysError::Store(_) | KeysError::Device) => None,
+        }
+    }
+
     /// Postgres is away, which says nothing about the homeserver.
     fn is_of_postgres(&self) -> bool {
         matches!(

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use time::{OffsetDateTime, macros::datetime};
 use umstieg::{
     model::{ConversationId, Notice, Substance},
-    rules::audience::{Facts, Standing, standing},
+    rules::audience::{Facts, Insured, Standing, standing},
     store::{ConfirmedBy, Database, EventStep, PresentMember, Store, ToldOf, seal::OuterKey},
 };
 use umstieg_world::World;
@@ -147,6 +147,7 @@ fn stands(member: &PresentMember, team: &[&str]) -> Standing {
         in_team: team.contains(&member.user_id.as_str()),
         admitted: member.admitted,
         was_invited: member.was_invited,
+        insured: Insured::No,
     })
 }
 

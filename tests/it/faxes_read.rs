@@ -67,6 +67,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         language: Language::German,
         trust: Trust::CrossSigned,
         tells_clients: false,
+        insured_persons: false,
         alarm: Duration::from_secs(60),
         dialect: Dialect::Fax(profile),
     }

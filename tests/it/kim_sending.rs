@@ -41,6 +41,7 @@ fn channel(receipts: Receipts) -> Channel {
         language: Language::German,
         trust: Trust::CrossSigned,
         tells_clients: false,
+        insured_persons: false,
         alarm: std::time::Duration::from_secs(60),
         dialect: Dialect::Kim(profile),
     }

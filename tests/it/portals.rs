@@ -263,6 +263,7 @@ async fn a_room_in_which_the_ghost_may_not_speak_is_replaced() {
 /// Upgrades a portal as an admin's client does, inviting the bot into the new room as well.
 async fn upgrade(stage: &Stage, room: &str, version: &str) -> String {
     stage.empower_anna(room).await;
+    stage.let_people_invite(&stage.bot_id()).await;
     let token = stage.token_of(&stage.anna_id).await;
     let path = format!("/_matrix/client/v3/rooms/{room}/upgrade");
     let body = json!({ "new_version": version });
@@ -461,6 +462,7 @@ async fn an_invitation_elsewhere_is_declined() {
     let stage = Stage::new().await;
     let (_, letter) = first_letter(&stage).await;
     for invited in [stage.bot_id(), letter.sender.clone()] {
+        stage.let_people_invite(&invited).await;
         let room = stage.anna.create_room(&[&invited], false).await.unwrap();
         let token = stage.token_of(&stage.anna_id).await;
         let path = format!("/_matrix/client/v3/rooms/{room}/state/m.room.member/{invited}");

@@ -169,6 +169,10 @@ impl Proxy {
     }
 
     /// How much longer than it would each `/sync` takes.
+    pub(crate) fn refuse_no_more(&self) {
+        self.shared.state.lock().unwrap().refused = None;
+    }
+
     pub(crate) fn sync_takes(&self, longer: Duration) {
         self.shared.state.lock().unwrap().sync_takes = longer;
     }

@@ -13,6 +13,7 @@ use umstieg_world::{
     client::{SeenEvent, SeenTimeline},
     gateway::{ENCRYPTED, PASSWORD, PracticeChannel, UNENCRYPTED},
     mail::FAX_DOMAIN,
+    synapse::PERMISSIONS,
 };
 
 use crate::databases;
@@ -405,6 +406,18 @@ impl Stage {
                 self.gateway.log()
             );
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// People of the homeserver may invite one of the gateway's users, as an admin would have it: where
+    /// invitations are blocked by default, the bot alone may.
+    pub(crate) async fn let_people_invite(&self, user: &str) {
+        let homeserver = &self.world.homeserver;
+        if homeserver.blocks_invitations {
+            let path = format!("/_matrix/client/v3/user/{user}/account_data/{PERMISSIONS}");
+            let content = homeserver.own_server_may_invite();
+            let (status, answer) = self.try_as(user, "PUT", &path, &content).await;
+            assert_eq!(status, 200, "{answer}");
         }
     }
 

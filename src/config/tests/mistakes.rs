@@ -333,6 +333,43 @@ fn a_user_who_is_none() {
 }
 
 #[test]
+fn tim_18_an_insured_person_who_is_to_speak_for_the_practice() {
+    let kasse = |users: &str| {
+        GOOD.replace(
+            "server_name = \"praxis.example\"",
+            "server_name = \"praxis.example\"\ninsured_servers = [\"kasse.example\"]",
+        )
+        .replacen("team = [\"@anna:praxis.example\"]", users, 1)
+    };
+    let text = kasse("team = [\"@anna:praxis.example\"]\ninsured_persons = true");
+    let settings = read(&text).unwrap().settings;
+    assert!(settings.homeserver.insured_servers.has_user("@x110000001:kasse.example"));
+    assert!(settings.channels[0].channel.insured_persons);
+    assert!(!settings.channels[1].channel.insured_persons, "by default not");
+    const EXPECTED: &str = "names a user on kasse.example, which homeserver.insured_servers lists: \
+                            insured persons are in no team and do not speak for the practice";
+    for (users, key) in [
+        ("team = [\"@x110000001:kasse.example\"]\ninsured_persons = true", "team"),
+        (
+            "team = [\"@anna:praxis.example\"]\nspeakers = [\"@x110000001:kasse.example:8448\"]",
+            "speakers",
+        ),
+    ] {
+        let mistakes = read(&kasse(users)).unwrap_err().to_string();
+        let expected = EXPECTED.replace("on kasse.example,", "on ");
+        let said =
+            mistakes.replace("on kasse.example:8448,", "on ").replace("on kasse.example,", "on ");
+        assert!(said.contains(&format!("channel.{key}: {expected}")), "{mistakes}");
+    }
+    check(
+        "server_name = \"praxis.example\"",
+        "server_name = \"praxis.example\"\ninsured_servers = [\"praxis.example\"]",
+        "line 7, homeserver.insured_servers: names our own homeserver (homeserver.server_name): the \
+         gateway belongs on the homeserver of a practice or a house, not on a health insurer's",
+    );
+}
+
+#[test]
 fn a_name_that_is_illegal_or_taken() {
     check(
         "name = \"kim\"",

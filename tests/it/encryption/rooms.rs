@@ -122,6 +122,7 @@ async fn tim_4_an_upgraded_room_stays_encrypted() {
     stage.receive(&kim_mail(&erik, &stage.practice, "o1@x", "Befund", "", "Guten Tag")).await;
     let room = sees(&anna, "Guten Tag").await.room_id;
     stage.empower_anna(&room).await;
+    stage.let_people_invite(&stage.bot_id()).await;
     let token = stage.token_of(&stage.anna_id).await;
     let path = format!("/_matrix/client/v3/rooms/{room}/upgrade");
     let homeserver = &stage.world.homeserver;

@@ -20,6 +20,9 @@ const { default: attachments } = await import("matrix-encrypt-attachment");
 // More than any test puts into a room between two answers of the server.
 const TIMELINE_MAX = 5000;
 const UNDECIPHERED = "m.room.encrypted";
+// Some seconds, on a machine that is busy.
+const JOINS_MAX = 40;
+const JOIN_AGAIN_MS = 250;
 
 const log = console;
 const logger = {
@@ -89,7 +92,19 @@ function invited(room) {
             content: membership?.getContent() ?? { membership: "invite" },
         },
     });
-    if (acceptsInvitations) client.joinRoom(room.roomId).catch((error) => log.error("join:", error));
+    if (acceptsInvitations) enter(room.roomId);
+}
+
+// Between homeservers an invitation reaches its guest a moment before the room itself knows of it.
+async function enter(roomId) {
+    for (let tries = 1; ; tries++) {
+        try {
+            return await client.joinRoom(roomId);
+        } catch (error) {
+            if (error.errcode !== "M_FORBIDDEN" || tries === JOINS_MAX) return log.error("join:", error);
+            await new Promise((resolve) => setTimeout(resolve, JOIN_AGAIN_MS));
+        }
+    }
 }
 
 async function saw(event) {

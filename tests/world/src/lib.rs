@@ -73,13 +73,20 @@ pub use crate::{
     },
     one_time_keys::{OneTimeKey, OneTimeKeys},
     postgres::{Cluster, Postgres, fresh_name},
-    synapse::{Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions, TiMessengerRules},
+    synapse::{
+        FederationDoor, RequestLimits, Slot, SlotLease, Synapse, SynapseAccess, SynapseOptions,
+        TiMessengerRules,
+    },
     telephone::Telephone,
     vzd::{Vzd, VzdEntry},
 };
 
 /// The variable that names the description of a running world (a JSON file).
 pub const WORLD_VARIABLE: &str = "UMSTIEG_WORLD";
+
+/// The variable that gives the homeserver of a shared world the rules of TI-Messenger. Its value says whom
+/// users let invite them by default: `allow` everybody, or `block` everybody.
+pub const RULES_VARIABLE: &str = "UMSTIEG_WORLD_RULES";
 
 /// How many application services a shared world has room for. Each test takes one for its
 /// lifetime, so this bounds how many run at the same time; Synapse reads them at start and an
@@ -96,6 +103,25 @@ impl WorldOptions {
     /// A world with room for `slots` application services, made by [`synapse`].
     pub fn with_slots(slots: usize) -> Self {
         Self { synapse: SynapseOptions { slots, ..SynapseOptions::default() } }
+    }
+
+    /// A world that tests share, with the rules that [`RULES_VARIABLE`] asks for.
+    ///
+    /// # Errors
+    /// When the variable holds another word.
+    pub fn shared(slots: usize) -> Result<Self> {
+        let word = std::env::var(RULES_VARIABLE).unwrap_or_default();
+        let default_permission = match word.as_str() {
+            "" => return Ok(Self::with_slots(slots)),
+            "allow" => "allow all",
+            "block" => "block all",
+            _ => {
+                let allowed = "it is allow or block";
+                return Err(WorldError::refused(format!("read {RULES_VARIABLE}"), allowed));
+            }
+        };
+        let ti_messenger = Some(TiMessengerRules::of(default_permission));
+        Ok(Self { synapse: SynapseOptions { slots, ti_messenger, ..SynapseOptions::default() } })
     }
 
     /// A world whose Synapse knows the application service of this registration file.
@@ -170,7 +196,8 @@ impl World {
                 if let Some(surroundings) = Surroundings::of_the_run()? {
                     return Ok(surroundings);
                 }
-                let start = || World::start(WorldOptions::with_slots(SHARED_SLOTS), |_| {});
+                let options = WorldOptions::shared(SHARED_SLOTS)?;
+                let start = || World::start(options, |_| {});
                 Ok(OF_THIS_PROCESS.get_or_try_init(start).await?.surroundings())
             })
             .await

@@ -32,6 +32,7 @@ Starts the servers the gateway lives among: Postgres, Synapse, Dovecot and Exim,
       control it, and ends it on Ctrl-C
 
 --slots says how many application services Synapse is to be prepared for (40).
+UMSTIEG_WORLD_RULES=allow or block gives Synapse the rules of TI-Messenger.
 UMSTIEG_WORLD_KEEP=1 keeps the folder with all logs.
 ";
 
@@ -100,7 +101,7 @@ async fn exec(slots: usize, command: &[OsString]) -> Result<ExitCode> {
     if std::env::var_os(WORLD_VARIABLE).is_some() {
         return Ok(code(run(command, &[]).await?.status));
     }
-    let mut world = World::start(WorldOptions::with_slots(slots), tell).await?;
+    let mut world = World::start(WorldOptions::shared(slots)?, tell).await?;
     let description = world.describe()?;
     let end = run(command, &[(WORLD_VARIABLE, description.as_os_str())]).await?;
     if !end.status.success() && !end.asked_for {
@@ -113,7 +114,7 @@ async fn exec(slots: usize, command: &[OsString]) -> Result<ExitCode> {
 async fn up(slots: usize) -> Result<ExitCode> {
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
-    let world = World::start(WorldOptions::with_slots(slots), tell).await?;
+    let world = World::start(WorldOptions::shared(slots)?, tell).await?;
     let description = world.describe()?;
     world.synapse.register_user("reader", "reader").await?;
     // Tried from outside before it is shown: a third-party client can log in.

@@ -4,6 +4,10 @@
 //! several prepared ([`Slot`]): each with its own tokens, its own namespace and its own port for
 //! the gateway to listen on.
 
+mod federation;
+mod limits;
+mod ti_messenger;
+
 use std::{
     fs::{File, TryLockError},
     ops::Deref,
@@ -26,6 +30,9 @@ use crate::{
     process::{Launch, Server},
     setup::installed,
 };
+pub use federation::{Federating, FederationDoor};
+pub use limits::RequestLimits;
+pub use ti_messenger::{PERMISSIONS, TiMessengerRules};
 
 /// How long a test waits for a slot. Longer than any test should hold one.
 const SLOT_WITHIN: Duration = Duration::from_secs(600);
@@ -49,6 +56,9 @@ pub struct SynapseOptions {
     pub may_set_display_name: bool,
     /// The rules of TI-Messenger, if it is to have them.
     pub ti_messenger: Option<TiMessengerRules>,
+    /// How it federates, if it does.
+    pub federation: Option<Federating>,
+    pub limits: RequestLimits,
     /// Python's level of the log. `INFO` costs a tenth of the throughput.
     pub log_level: &'static str,
 }
@@ -61,24 +71,12 @@ impl Default for SynapseOptions {
             registrations: Vec::new(),
             may_set_display_name: true,
             ti_messenger: None,
+            federation: None,
+            limits: RequestLimits::None,
             log_level: "WARNING",
         }
     }
 }
-
-/// What a homeserver of TI-Messenger enforces: who may invite whom, which servers there are.
-#[derive(Clone, Debug)]
-pub struct TiMessengerRules {
-    /// What its users allow who have set nothing: `allow all` or `block all`.
-    pub default_permission: &'static str,
-    /// The version of TI-Messenger: `1.1` or `1.2`.
-    pub version: &'static str,
-    /// The other servers of the federation; the name of an insurer's ends in `!`.
-    pub federation: Vec<&'static str>,
-}
-
-/// The module that enforces them.
-const TI_MESSENGER_MODULE: &str = include_str!("../python/ti_messenger.py");
 
 /// An application service that Synapse knows and that does not run yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +158,8 @@ pub struct SynapseAccess {
     pub database: String,
     /// The folder its media lie in, as they were uploaded.
     pub media_store: PathBuf,
+    /// Whether a new user has to say whom it lets invite it.
+    pub blocks_invitations: bool,
     shared_secret: String,
     locks: PathBuf,
 }
@@ -246,12 +246,16 @@ impl SynapseAccess {
             .json()
             .await
             .map_err(failed)?;
-        match (answer.get("user_id"), answer.get("access_token")) {
-            (Some(Value::String(id)), Some(Value::String(access_token))) => {
-                Ok(User { id: id.clone(), access_token: access_token.clone() })
-            }
-            _ => Err(WorldError::refused(doing, answer)),
+        let (Some(Value::String(id)), Some(Value::String(access_token))) =
+            (answer.get("user_id"), answer.get("access_token"))
+        else {
+            return Err(WorldError::refused(doing, answer));
+        };
+        let user = User { id: id.clone(), access_token: access_token.clone() };
+        if self.blocks_invitations {
+            self.let_own_server_invite(&user).await?;
         }
+        Ok(user)
     }
 
     /// One request to Synapse with a given token; for what no client of the world offers.
@@ -343,6 +347,7 @@ impl Synapse {
             slots,
             database: name.clone(),
             media_store: home.join("media"),
+            blocks_invitations: ti_messenger::blocks_invitations(&options),
             shared_secret: secret(),
             locks,
         };
@@ -353,9 +358,15 @@ impl Synapse {
                 "dbname": name, "cp_min": 5, "cp_max": 10,
             },
         });
-        let settings =
+        let mut settings =
             settings(&options, &homeserver, &home, port.number(), &registration_files, &database);
-        std::fs::write(home.join("ti_messenger.py"), TI_MESSENGER_MODULE).map_err(failed)?;
+        if options.limits == RequestLimits::Reference {
+            limits::limit(&mut settings);
+        }
+        if let Some(federation) = &options.federation {
+            federation::federate(&mut settings, federation, &home)?;
+        }
+        std::fs::write(home.join("ti_messenger.py"), ti_messenger::MODULE).map_err(failed)?;
         let settings_file = home.join("homeserver.yaml");
         std::fs::write(&settings_file, settings.to_string()).map_err(failed)?;
         let logging = logging(&home, options.log_level);
@@ -463,7 +474,7 @@ fn settings(
     let unlimited = json!({ "per_second": NO_LIMIT, "burst_count": NO_LIMIT });
     let rules = options.ti_messenger.iter();
     let modules: Vec<Value> =
-        rules.map(|rules| ti_messenger_module(&options.server_name, rules)).collect();
+        rules.map(|rules| ti_messenger::module(&options.server_name, rules)).collect();
     json!({
         "server_name": options.server_name,
         "public_baseurl": homeserver.url,
@@ -509,22 +520,6 @@ fn settings(
         "rc_admin_redaction": unlimited,
         "max_pending_media_uploads": 1000,
         "modules": modules,
-    })
-}
-
-fn ti_messenger_module(server_name: &str, rules: &TiMessengerRules) -> Value {
-    let domains: Vec<&str> =
-        [server_name].into_iter().chain(rules.federation.iter().copied()).collect();
-    json!({
-        "module": "ti_messenger.TiMessengerRules",
-        "config": {
-            "domains": domains,
-            "rules": {
-                "tim-type": "pro",
-                "tim_version": rules.version,
-                "default_permissions": { "defaultSetting": rules.default_permission },
-            },
-        },
     })
 }
 
