@@ -16,6 +16,7 @@ mod read_phrase;
 mod receipt_standing;
 mod sending_phrase;
 mod sentences;
+mod start_phrase;
 mod telling;
 mod values;
 
@@ -39,6 +40,7 @@ pub use phrase::Phrase;
 pub use read_phrase::{PageWords, ReadPhrase};
 pub use receipt_standing::ReceiptStanding;
 pub use sending_phrase::{HasText, SendingPhrase};
+pub use start_phrase::{DirectorySays, DirectorySentence, MustConfirm, StartPhrase};
 pub use telling::{Telling, Tells};
 
 use local_time::{date, day, in_germany, time_of_day};
@@ -175,6 +177,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/fax.de.ftl"),
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
+            include_str!("phrases/starting.de.ftl"),
         ),
     ),
     Sentences::new(
@@ -184,6 +187,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/fax.en.ftl"),
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
+            include_str!("phrases/starting.en.ftl"),
         ),
     ),
 ];
@@ -332,6 +336,8 @@ impl Phrase {
             Self::OfFax(fax) => fax.id_and_args(language),
             Self::OfSending(said) => said.id_and_args(language),
             Self::OfName(said) => said.id_and_args(language),
+            Self::OfStart(said) => said.id_and_args(language),
+            Self::OfDirectory(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

@@ -28,6 +28,7 @@ pub mod retry;
 pub mod routing;
 pub mod scanning;
 pub mod service;
+pub mod starting;
 pub mod status;
 pub mod threading;
 pub mod user_ids;

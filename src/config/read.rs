@@ -318,6 +318,7 @@ fn channel(
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let tells_clients = section.flag("beeper_status");
+    let has_team_room = section.flag("team_room");
     let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
@@ -335,6 +336,7 @@ fn channel(
             trust: trust.unwrap_or_default(),
             tells_clients: tells_clients.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
+            has_team_room: has_team_room.unwrap_or(true),
             dialect: dialect?,
         },
         intake: intake?,

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase, ReceiptStanding,
-    SendingPhrase, Trouble,
+    DirectorySentence, EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase,
+    ReceiptStanding, SendingPhrase, StartPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -166,6 +166,10 @@ pub enum Phrase {
     OfSending(SendingPhrase),
     /// What a fax number is called.
     OfName(NamePhrase),
+    /// A conversation that a speaker begins.
+    OfStart(StartPhrase),
+    /// What the directory says, within another sentence.
+    OfDirectory(DirectorySentence),
     FileLost {
         file_name: String,
     },
@@ -560,6 +564,8 @@ impl Phrase {
             Self::OfFax(fax) => fax.substance(),
             Self::OfSending(said) => said.substance(),
             Self::OfName(said) => said.substance(),
+            Self::OfStart(said) => said.substance(),
+            Self::OfDirectory(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

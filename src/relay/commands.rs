@@ -11,11 +11,12 @@ mod receipt;
 mod release;
 mod retry;
 pub(super) mod send_fax;
+mod start;
 mod trust;
 
 use super::{Ctx, Line};
 use crate::{
-    model::{ConversationId, LetterId, RoomCommand, RoomMessage},
+    model::{ChannelKind, ConversationId, LetterId, RoomCommand, RoomMessage},
     phrases::Phrase,
     rules::commands::Asked,
     store::{AnsweredLetter, Conversation, EventStep, StoreError},
@@ -29,7 +30,8 @@ pub(super) enum Effect {
     Unknown(String),
     Help,
     Original(LetterId),
-    Retry,
+    /// On a channel of this kind.
+    Retry(ChannelKind),
     /// The person let in.
     Admit(String),
     /// The person sent out.
@@ -43,6 +45,8 @@ pub(super) enum Effect {
     Receipt(Box<receipt::AskedReceipt>),
     SendFax(Box<send_fax::WrittenConfirmation>),
     Name(Box<name::SpokenName>),
+    Start(Box<start::PreparedStart>),
+    ConfirmAddress(Box<confirm::ConfirmedAddress>),
 }
 
 impl Effect {
@@ -80,12 +84,18 @@ impl Request<'_> {
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
             RoomCommand::Original => original::prepare(self).await?,
-            RoomCommand::Retry => Ok(Effect::Retry),
+            RoomCommand::Retry => Ok(Effect::Retry(self.line.channel.kind())),
             RoomCommand::Admit => admit::prepare(self, person),
             RoomCommand::Dismiss => dismiss::prepare(self, person),
             RoomCommand::Trust => trust::prepare(self, person).await?,
-            RoomCommand::Confirm => confirm::prepare(self),
+            RoomCommand::Confirm => confirm::prepare(self).await?,
             RoomCommand::SendFax => send_fax::prepare(self),
+            RoomCommand::StartKim => {
+                start::prepare(self, ChannelKind::Kim, name.as_deref()).await?
+            }
+            RoomCommand::StartFax => {
+                start::prepare(self, ChannelKind::Fax, name.as_deref()).await?
+            }
             RoomCommand::Name => name::prepare(self, name.as_deref()).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
@@ -107,7 +117,7 @@ pub(super) async fn run(
         Effect::Unknown(command) => Ok(Phrase::UnknownCommand { command }),
         Effect::Help => Ok(help::run()),
         Effect::Original(_) => Ok(original::run()),
-        Effect::Retry => retry::run(step, id).await,
+        Effect::Retry(kind) => retry::run(step, id, kind).await,
         Effect::Admit(user_id) => admit::run(step, id, user_id).await,
         Effect::Dismiss(user_id) => dismiss::run(step, id, user_id).await,
         Effect::Trust(user_id, key) => trust::run(step, id, user_id, &key).await,
@@ -115,6 +125,8 @@ pub(super) async fn run(
         Effect::Release(letter, speaker) => release::run(step, letter, speaker).await,
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
+        Effect::Start(prepared) => start::run(step, &prepared).await,
+        Effect::ConfirmAddress(confirmed) => confirm::run_address(step, id, &confirmed).await,
         Effect::Name(spoken) => name::run(step, id, &spoken).await,
     }
 }

@@ -109,6 +109,7 @@ mod tests {
             trust: Trust::CrossSigned,
             tells_clients: false,
             alarm: Duration::from_secs(60),
+            has_team_room: true,
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }
     }

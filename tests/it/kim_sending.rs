@@ -41,6 +41,7 @@ fn channel(receipts: Receipts) -> Channel {
         trust: Trust::CrossSigned,
         tells_clients: false,
         alarm: std::time::Duration::from_secs(60),
+        has_team_room: true,
         dialect: Dialect::Kim(profile),
     }
 }
