@@ -69,6 +69,9 @@ pub struct Channel {
     pub tells_clients: bool,
     /// How long a letter may lie in a room that no human has joined before there is an alarm.
     pub alarm: Duration,
+    /// Whether the team has a room for the channel itself from the start, and not only once there is
+    /// something to tell of it.
+    pub has_team_room: bool,
     pub dialect: Dialect,
 }
 

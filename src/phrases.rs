@@ -20,6 +20,7 @@ mod receipt_standing;
 mod rights_phrase;
 mod sending_phrase;
 mod sentences;
+mod start_phrase;
 mod telling;
 mod values;
 
@@ -47,6 +48,7 @@ pub use read_phrase::{PageWords, ReadPhrase};
 pub use receipt_standing::ReceiptStanding;
 pub use rights_phrase::RightsPhrase;
 pub use sending_phrase::{HasText, SendingPhrase};
+pub use start_phrase::{DirectorySays, DirectorySentence, MustConfirm, StartPhrase};
 pub use telling::{Telling, Tells};
 
 use local_time::{date, day, in_germany, time_of_day};
@@ -185,6 +187,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
             include_str!("phrases/rights.de.ftl"),
+            include_str!("phrases/starting.de.ftl"),
         ),
     ),
     Sentences::new(
@@ -196,6 +199,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
             include_str!("phrases/rights.en.ftl"),
+            include_str!("phrases/starting.en.ftl"),
         ),
     ),
 ];
@@ -347,6 +351,8 @@ impl Phrase {
             Self::OfMove(said) => said.id_and_args(language),
             Self::OfRights(said) => said.id_and_args(language),
             Self::OfInsured(said) => said.id_and_args(language),
+            Self::OfStart(said) => said.id_and_args(language),
+            Self::OfDirectory(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {
                 let values = [

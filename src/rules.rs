@@ -29,6 +29,7 @@ pub mod room_ids;
 pub mod routing;
 pub mod scanning;
 pub mod service;
+pub mod starting;
 pub mod status;
 pub mod threading;
 pub mod user_ids;

@@ -55,6 +55,7 @@ pub mod seal;
 mod server_names;
 mod shown;
 mod sqlstate;
+mod starting;
 mod statuses;
 mod strangers;
 mod takeover;
@@ -104,6 +105,7 @@ pub use reports::{
 };
 pub use room_events::{StoredEvent, UnreadableEvent};
 pub use server_names::NamesError;
+pub use starting::{AddressConfirmation, Begun, NewConversation, StartedConversation};
 pub use statuses::StatusWish;
 pub use strangers::StrangeDispatch;
 pub use takeover::{Epoch, OneGateway, Sessions};

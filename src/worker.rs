@@ -188,6 +188,7 @@ impl Shop {
         step("under way", relay::tell_what_became(&self.ctx).await);
         step("silence", relay::tell_of_silence(&self.ctx).await);
         step("unconfirmed faxes", relay::remind_of_faxes(&self.ctx).await);
+        step("team rooms", relay::welcome_teams(&self.ctx).await);
         step("names", relay::name_ghosts(&self.ctx).await);
         step("tidying", relay::tidy(&self.ctx).await);
         step("deserted", self.alarm_of_deserted().await);

@@ -22,6 +22,7 @@ fn channel(address: &str, dialect: Dialect) -> Channel {
         tells_clients: false,
         insured_persons: false,
         alarm: Duration::from_secs(60),
+        has_team_room: true,
         dialect,
     }
 }

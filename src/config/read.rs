@@ -329,6 +329,7 @@ fn channel(
     });
     let tells_clients = section.flag("beeper_status");
     let insured_persons = section.flag("insured_persons");
+    let has_team_room = section.flag("team_room");
     let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
@@ -348,6 +349,7 @@ fn channel(
             tells_clients: tells_clients.unwrap_or(false),
             insured_persons: insured_persons.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
+            has_team_room: has_team_room.unwrap_or(true),
             dialect: dialect?,
         },
         intake: intake?,

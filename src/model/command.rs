@@ -3,10 +3,13 @@
 //! A new command is a variant, a row here, a sentence in each language (`phrases/*.ftl`) and its
 //! effect (`relay/commands/`).
 
-use super::Language;
+use super::{ChannelKind, Language};
 
 /// What begins a command.
 pub const COMMAND_PREFIX: &str = "!";
+
+/// The word that begins a fax where a number stands behind it.
+pub const START_FAX: &str = "fax";
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum RoomCommand {
     Confirm,
     /// A fax that was shown may leave as it was shown.
     SendFax,
+    /// Begin a conversation with a KIM address.
+    StartKim,
+    /// Begin a conversation with a fax number.
+    StartFax,
     /// What a fax number is called.
     Name,
     /// Show a letter that KIM does not vouch for.
@@ -66,6 +73,8 @@ pub enum Takes {
     Name,
     /// A portal.
     Room,
+    /// A KIM address or a fax number, then a subject.
+    Recipient(ChannelKind),
 }
 
 /// A row of the table.
@@ -82,7 +91,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 14] = [
+pub static COMMANDS: [CommandRow; 16] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -138,6 +147,23 @@ pub static COMMANDS: [CommandRow; 14] = [
         may_ask: MayAsk::Confirmers,
         takes: Takes::Nothing,
         help: "command-send-fax",
+    },
+    CommandRow {
+        command: RoomCommand::StartKim,
+        german: &["kim"],
+        english: &["kim"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Recipient(ChannelKind::Kim),
+        help: "command-start-kim",
+    },
+    // Without a number the same word confirms a fax, in English.
+    CommandRow {
+        command: RoomCommand::StartFax,
+        german: &[START_FAX],
+        english: &[START_FAX],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Recipient(ChannelKind::Fax),
+        help: "command-start-fax",
     },
     CommandRow {
         command: RoomCommand::Name,
@@ -210,10 +236,16 @@ impl CommandRow {
         )
     }
 
-    /// The row whose command has this name in one of the languages; the name in lower case.
+    /// The row whose command has this name in one of the languages; the name in lower case. Of two with one
+    /// name it is the first: what stands behind [`START_FAX`] tells which is meant.
     pub fn named(name: &str) -> Option<&'static Self> {
         let mut rows = COMMANDS.iter();
         rows.find(|row| Language::ALL.iter().any(|language| row.names(*language).contains(&name)))
+    }
+
+    /// The row of a command.
+    pub fn of(command: RoomCommand) -> Option<&'static Self> {
+        COMMANDS.iter().find(|row| row.command == command)
     }
 
     /// Its names in a language, in lower case; the help shows the first.
@@ -232,6 +264,15 @@ impl CommandRow {
             Takes::Person => format!("{COMMAND_PREFIX}{name} @name:server"),
             Takes::Name => format!("{COMMAND_PREFIX}{name} Praxis Dr. Muster"),
             Takes::Room => format!("{COMMAND_PREFIX}{name} https://matrix.to/#/!…"),
+            Takes::Recipient(kind) => {
+                let what = match (kind, language) {
+                    (ChannelKind::Kim, Language::German) => "ADRESSE Betreff",
+                    (ChannelKind::Kim, Language::English) => "ADDRESS subject",
+                    (ChannelKind::Fax, Language::German) => "NUMMER Betreff",
+                    (ChannelKind::Fax, Language::English) => "NUMBER subject",
+                };
+                format!("{COMMAND_PREFIX}{name} {what}")
+            }
         }
     }
 }
@@ -250,6 +291,10 @@ mod tests {
             assert!(named.iter().all(|names| !names.is_empty()), "{row:?}");
             let own: BTreeSet<&str> = named.into_iter().flatten().copied().collect();
             for name in own {
+                if row.command == RoomCommand::StartFax {
+                    assert_eq!(CommandRow::named(name).unwrap().command, RoomCommand::SendFax);
+                    continue;
+                }
                 assert!(names.insert(name), "{name} names two commands");
                 assert!(name.chars().all(char::is_alphabetic), "{name}");
                 assert_eq!(name, name.to_lowercase());

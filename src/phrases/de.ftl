@@ -411,7 +411,7 @@ command-retry = sendet gescheiterte oder unklare Antworten dieses Raums noch ein
 command-admit = lässt jemanden hier mitlesen, der nicht zum Team gehört
 command-dismiss = beendet, dass jemand hier mitliest, der eingelassen wurde
 command-trust = bestätigt, dass jemand seine Verschlüsselung selbst zurückgesetzt hat
-command-confirm = die Nummer eines Faxes ist richtig, Antworten dürfen dorthin gehen
+command-confirm = die Nummer eines Faxes oder die Adresse einer neuen Unterhaltung ist richtig, Nachrichten dürfen dorthin gehen
 command-send-fax = als Antwort auf die Vorschau eines Faxes: bestätigt Nummer und Seiten und verschickt es
 command-release = zeigt den Inhalt eines Briefs, den KIM nicht bestätigt (als Antwort auf die Warnung)
 command-receipt = als Antwort auf einen Brief: sendet die Lesebestätigung, um die der Absender bittet
@@ -449,7 +449,7 @@ receipt-before = { $standing ->
     }
 receipt-subject = Lesebestätigung: { $subject }
 receipt-words = Ihre Nachricht wurde bei uns angezeigt. Diese Bestätigung hat eine Person veranlasst. Sie sagt nicht, dass der Inhalt gelesen, verstanden oder bearbeitet wurde.
-nothing-to-confirm = Hier gibt es nichts zu bestätigen: Auf eine Bestätigung wartet in diesem Raum keine Faxnummer.
+nothing-to-confirm = Hier gibt es nichts zu bestätigen: Auf eine Bestätigung wartet in diesem Raum weder eine Faxnummer noch eine Adresse.
 
 # Namen
 room-name = { $label } · Vorgang { $number }

@@ -411,7 +411,7 @@ command-retry = sends failed or unclear answers of this room once more
 command-admit = lets somebody from outside the team read along here
 command-dismiss = stops somebody who was let in from reading along
 command-trust = confirms that somebody has reset the encryption themselves
-command-confirm = says that a fax number is right and answers may go there
+command-confirm = says that a fax number, or the address of a new conversation, is right and messages may go there
 command-send-fax = as a reply to the preview of a fax: confirms number and pages, and sends it
 command-release = shows the content of a letter that KIM does not confirm (as a reply to the warning)
 command-receipt = as a reply to a letter: sends the receipt that its sender asks for
@@ -449,7 +449,7 @@ receipt-before = { $standing ->
     }
 receipt-subject = Receipt: { $subject }
 receipt-words = Your message was displayed here. A person decided to send this confirmation. It does not say that the content was read, understood or acted upon.
-nothing-to-confirm = There is nothing to confirm here: no fax number in this room waits for it.
+nothing-to-confirm = There is nothing to confirm here: neither a fax number nor an address in this room waits for it.
 
 # Names
 room-name = { $label } · Matter { $number }

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, InsuredPhrase, MovePhrase, NamePhrase, PagePhrase, ParkedWhat,
-    ReadPhrase, ReceiptStanding, RightsPhrase, SendingPhrase, Trouble,
+    DirectorySentence, EditTrouble, FaxPhrase, InsuredPhrase, MovePhrase, NamePhrase, PagePhrase,
+    ParkedWhat, ReadPhrase, ReceiptStanding, RightsPhrase, SendingPhrase, StartPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -168,6 +168,10 @@ pub enum Phrase {
     OfName(NamePhrase),
     OfMove(MovePhrase),
     OfRights(RightsPhrase),
+    /// A conversation that a speaker begins.
+    OfStart(StartPhrase),
+    /// What the directory says, within another sentence.
+    OfDirectory(DirectorySentence),
     FileLost {
         file_name: String,
     },
@@ -565,6 +569,8 @@ impl Phrase {
             Self::OfSending(said) => said.substance(),
             Self::OfName(said) => said.substance(),
             Self::OfRights(said) => said.substance(),
+            Self::OfStart(said) => said.substance(),
+            Self::OfDirectory(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }
             | Self::DispatchOfReceipt { said } => said.substance(),

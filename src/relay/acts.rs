@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{ConversationId, DeliveryState, RoomFile},
-    phrases::{EditTrouble, Phrase, SendingPhrase},
+    phrases::{EditTrouble, Phrase, SendingPhrase, StartPhrase},
     rules::{
         acts::{ActKind, DispatchAfter, PartAfter, Say, Whereabouts, after, in_the_end},
         routing::{Refusal, WhatLeaves},
@@ -118,6 +118,7 @@ async fn no_part(
     if act.kind == ActKind::Redaction {
         take_back_receipt(reader, step, act).await?;
         take_back_confirmation(reader, step, act).await?;
+        take_back_address(reader, step, act).await?;
         return Ok(ActTarget::Unknown);
     }
     if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {
@@ -180,6 +181,20 @@ async fn take_back_confirmation(
             step.say(reader.conversation.id, &txn_id, &told).await
         }
     }
+}
+
+/// Says that the confirmation of an address was taken back: what has not left waits again.
+async fn take_back_address(
+    reader: &PortalReader<'_>,
+    step: &mut EventStep<'_>,
+    act: &ReadAct<'_>,
+) -> Result<(), StoreError> {
+    let conversation = reader.conversation.id;
+    if step.address_taken_back(conversation, act.message).await? {
+        let told = notice(reader.line, &Phrase::OfStart(StartPhrase::TakenBack));
+        step.say(conversation, &format!("a{}", act.event_id), &told).await?;
+    }
+    Ok(())
 }
 
 /// The key of an edit came after its author was told that it had not.

@@ -14,11 +14,12 @@ mod release;
 mod retry;
 pub(super) mod rooms;
 pub(super) mod send_fax;
+mod start;
 mod trust;
 
 use super::{Ctx, Line};
 use crate::{
-    model::{ConversationId, LetterId, RoomCommand, RoomLink, RoomMessage},
+    model::{ChannelKind, ConversationId, LetterId, RoomCommand, RoomLink, RoomMessage},
     phrases::Phrase,
     rules::commands::Asked,
     store::{AnsweredLetter, Conversation, EventStep, StoreError},
@@ -32,7 +33,8 @@ pub(super) enum Effect {
     Unknown(String),
     Help,
     Original(LetterId),
-    Retry,
+    /// On a channel of this kind.
+    Retry(ChannelKind),
     /// The person let in.
     Admit(String),
     /// The person sent out.
@@ -47,6 +49,8 @@ pub(super) enum Effect {
     Name(Box<name::SpokenName>),
     Move(Box<move_letter::PlannedMove>),
     Join(Box<join::PlannedJoin>),
+    Start(Box<start::PreparedStart>),
+    ConfirmAddress(Box<confirm::ConfirmedAddress>),
 }
 
 impl Effect {
@@ -91,16 +95,18 @@ impl Request<'_> {
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
             RoomCommand::Original => original::prepare(self).await?,
-            RoomCommand::Retry => Ok(Effect::Retry),
+            RoomCommand::Retry => Ok(Effect::Retry(self.line.channel.kind())),
             RoomCommand::Admit => admit::prepare(self, person).await?,
             RoomCommand::Dismiss => dismiss::prepare(self, person),
             RoomCommand::Trust => trust::prepare(self, person).await?,
-            RoomCommand::Confirm => confirm::prepare(self),
+            RoomCommand::Confirm => confirm::prepare(self).await?,
             RoomCommand::SendFax => send_fax::prepare(self),
             RoomCommand::Name => name::prepare(self, name).await?,
             RoomCommand::Move => move_letter::prepare(self, room).await?,
             RoomCommand::Split => move_letter::prepare_split(self),
             RoomCommand::Join => join::prepare(self, room).await?,
+            RoomCommand::StartKim => start::prepare(self, ChannelKind::Kim, name).await?,
+            RoomCommand::StartFax => start::prepare(self, ChannelKind::Fax, name).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
         };
@@ -121,7 +127,7 @@ pub(super) async fn run(
         Effect::Unknown(command) => Ok(Phrase::UnknownCommand { command }),
         Effect::Help => Ok(help::run()),
         Effect::Original(_) => Ok(original::run()),
-        Effect::Retry => retry::run(step, id).await,
+        Effect::Retry(kind) => retry::run(step, id, kind).await,
         Effect::Admit(user_id) => admit::run(step, id, user_id).await,
         Effect::Dismiss(user_id) => dismiss::run(step, id, user_id).await,
         Effect::Trust(user_id, key) => trust::run(step, id, user_id, &key).await,
@@ -129,6 +135,8 @@ pub(super) async fn run(
         Effect::Release(asked) => release::run(step, &asked).await,
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
+        Effect::Start(prepared) => start::run(step, &prepared).await,
+        Effect::ConfirmAddress(confirmed) => confirm::run_address(step, id, &confirmed).await,
         Effect::Name(spoken) => name::run(step, id, &spoken).await,
         Effect::Move(planned) => move_letter::run(step, id, &planned).await,
         Effect::Join(planned) => join::run(step, id, &planned).await,

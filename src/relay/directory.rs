@@ -20,7 +20,8 @@ use super::{Ctx, Line};
 use crate::{
     directory::{self, DirectoryError},
     model::{AddressStanding, ChannelName, ConversationId, Correspondent, Listing, MailAddress},
-    rules::retry::back_off,
+    phrases::DirectorySays,
+    rules::{names, retry::back_off},
     store::{Job, StoreError},
     transport::{LdapConnectError, LdapServer},
 };
@@ -215,6 +216,31 @@ async fn look(
         Some(listing) => ctx.store.note_listing(address, &listing, ctx.clock.now()).await,
         None => Ok(AddressStanding::Away),
     }
+}
+
+/// What a room is told that the directory says of an address. It is asked anew: names are not kept.
+pub(super) async fn says(
+    ctx: &Ctx,
+    line: &Line,
+    address: &MailAddress,
+) -> Result<DirectorySays, StoreError> {
+    let Some(directory) = &line.directory else { return Ok(DirectorySays::Nothing) };
+    if directory.proxy.rests() {
+        return Ok(DirectorySays::Nothing);
+    }
+    let Ok(Ok(turn)) = timeout(directory.patience, directory.proxy.turn.acquire()).await else {
+        return Ok(DirectorySays::Nothing);
+    };
+    let Some(listing) = directory.ask(&line.channel.name, address, &turn).await else {
+        return Ok(DirectorySays::Nothing);
+    };
+    ctx.store.note_listing(address, &listing, ctx.clock.now()).await?;
+    Ok(match listing {
+        Listing::NotListed => DirectorySays::NotListed,
+        Listing::Listed(entry) => {
+            DirectorySays::Listed(entry.display_name.as_deref().and_then(names::shown))
+        }
+    })
 }
 
 async fn known(ctx: &Ctx, address: &MailAddress) -> Result<Option<AddressStanding>, StoreError> {

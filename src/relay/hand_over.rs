@@ -6,6 +6,7 @@
 
 mod dispatch_mail;
 mod fax_sheet;
+mod new_address;
 mod preview;
 mod recipient;
 
@@ -63,7 +64,7 @@ const HOMESERVER_AWAY_TOLD: &str = "homeserver_away_told";
 /// Wait before the files of a dispatch are asked for again when the homeserver was away.
 const AWAY_WAIT: Duration = Duration::from_secs(60);
 
-/// Subject of a mail to a fax gateway.
+/// Subject of a fax that has none of its own; it does not stand on the paper.
 const FAX_SUBJECT: &str = "Fax";
 
 /// Moves the dispatches of a conversation on, oldest first, until one has to wait.
@@ -164,20 +165,35 @@ impl DispatchCase<'_> {
 
     /// Fixes what the dispatch answers, and its place in the thread.
     async fn close(&self, mut dispatch: StoredDispatch) -> Result<(), StoreError> {
+        let started = match self.ctx.store.started_conversation(self.conversation.id).await {
+            Err(StoreError::Damaged(damaged)) => {
+                damage::tell(&damaged);
+                return self.fail(&dispatch, &Phrase::DispatchDamaged, DAMAGED, DAMAGED).await;
+            }
+            started => started?,
+        };
         let answered = match self.line.channel.writes() {
-            Writes::MailWithAttachments => match dispatch.answers {
-                Some(letter) => stored_mail::answered(self.ctx, letter).await?,
-                None => stored_mail::newest(self.ctx, self.conversation.id).await?,
+            Writes::MailWithAttachments => match (dispatch.answers, &started) {
+                (Some(letter), _) => stored_mail::answered(self.ctx, letter).await?,
+                // What came since was not there yet when it was said.
+                (None, Some(_)) => None,
+                (None, None) => stored_mail::newest(self.ctx, self.conversation.id).await?,
             },
             // A fax carries no thread, and a mail from its gateway is nothing to answer.
             Writes::OnePdf => None,
         };
         let of_receipt = answered.as_ref().filter(|_| dispatch.receipt_as.is_some());
         let receipt_subject = of_receipt.map(|letter| self.receipt_subject(&letter.subject));
+        // What a speaker began is about its own matter until a letter comes.
+        let own =
+            started.and_then(|started| started.subject).filter(|_| dispatch.answers.is_none());
         let answers = match answered {
             Some(letter) => answer::to(&letter),
-            None if self.line.channel.writes() == Writes::MailWithAttachments => Answers::default(),
-            None => Answers { subject: FAX_SUBJECT.to_owned(), ..Answers::default() },
+            None => {
+                let of_fax = self.line.channel.writes() == Writes::OnePdf;
+                let subject = own.or_else(|| of_fax.then(|| FAX_SUBJECT.to_owned()));
+                Answers { subject: subject.unwrap_or_default(), ..Answers::default() }
+            }
         };
         dispatch.subject = receipt_subject.unwrap_or(answers.subject);
         dispatch.in_reply_to = answers.in_reply_to;
@@ -257,6 +273,9 @@ impl DispatchCase<'_> {
         composed: &Composition,
         limit: large_mails::MailLimit,
     ) -> Result<Option<ReadyMail>, NoMail> {
+        if !self.may_go_there(dispatch, composed).await? {
+            return Ok(None);
+        }
         let ready = self.mail(dispatch, composed, limit).await?;
         let is_let_go = match &ready.paper {
             Some(paper) => self.is_let_go(dispatch, composed, (paper, &ready.envelope.to)).await?,

@@ -111,6 +111,7 @@ mod tests {
             tells_clients: false,
             insured_persons: false,
             alarm: Duration::from_secs(60),
+            has_team_room: true,
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }
     }

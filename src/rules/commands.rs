@@ -6,7 +6,9 @@ use super::{
     room_ids::room_id,
     user_ids::{LINK, SCHEME, user_id},
 };
-use crate::model::{COMMAND_PREFIX, CommandRow, MayAsk, Takes, Words};
+use crate::model::{
+    COMMAND_PREFIX, ChannelKind, CommandRow, MayAsk, RoomCommand, START_FAX, Takes, Words,
+};
 
 /// What a person asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,8 @@ pub enum Asked {
         command: &'static CommandRow,
         /// The user id of the named person, if the command takes one and one was given.
         person: Option<String>,
-        /// The name behind it, if the command takes one; nothing if none stands there.
+        /// The name behind it, if the command takes one; nothing if none stands there. Of a command that
+        /// takes a recipient, all that stands behind it.
         name: Option<String>,
         /// The id of the named room, if the command takes one and one was given.
         room: Option<String>,
@@ -56,29 +59,63 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
     // On a Mac, an umlaut is two characters.
     let name = word.to_lowercase().replace("a\u{308}", "ä");
-    let Some(row) = CommandRow::named(&name) else { return unknown() };
+    let Some(row) = row_of(&name, behind) else { return unknown() };
     let html = words.html.as_deref();
     let person = (row.takes == Takes::Person).then(|| only(behind, html, user_id)).flatten();
     let room = (row.takes == Takes::Room).then(|| only(behind, html, room_id)).flatten();
-    let name = Some(behind.trim_start_matches([':', '=']).trim())
-        .filter(|name| row.takes == Takes::Name && !name.is_empty())
-        .map(str::to_owned);
+    let name = match row.takes {
+        Takes::Name => Some(behind.trim_start_matches([':', '=']).trim()),
+        Takes::Recipient(_) => Some(behind.trim_end()),
+        Takes::Nothing | Takes::Person | Takes::Room => None,
+    };
+    let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
     // "!Erneut-Vorstellung" is another word.
     let touching =
         behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
     let is_longer = touching.is_some_and(|touching| touching.contains(char::is_alphanumeric));
-    let takes_an_id = matches!(row.takes, Takes::Person | Takes::Room);
-    if is_direct && is_longer && !takes_an_id && !behind.starts_with([':', '=']) {
+    let may_touch = match row.takes {
+        Takes::Person | Takes::Room => true,
+        Takes::Recipient(_) => behind.starts_with(['@', ':', '=']),
+        Takes::Nothing | Takes::Name => behind.starts_with([':', '=']),
+    };
+    if is_direct && is_longer && !may_touch {
         return unknown();
     }
     // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
     // command.
-    let is_alone = person.is_some() || room.is_some() || !behind.contains(char::is_alphanumeric);
+    let names_recipient = match row.takes {
+        Takes::Recipient(kind) => may_name_recipient(kind, behind),
+        _ => false,
+    };
+    let is_alone = person.is_some()
+        || room.is_some()
+        || names_recipient
+        || !behind.contains(char::is_alphanumeric);
     // "!faxen nicht" is no order to fax.
     if is_direct && !is_polite_at_most(behind) && row.stands_alone() {
         return unknown();
     }
     (is_direct || is_alone).then_some(Asked::Known { command: row, person, name, room })
+}
+
+/// How many digits make it likely that a number stands behind a word.
+const DIGITS_OF_NUMBER: usize = 6;
+
+/// Whether words may name a recipient, so that a command is meant although a blank stands before its word.
+fn may_name_recipient(kind: ChannelKind, behind: &str) -> bool {
+    match kind {
+        ChannelKind::Kim => behind.contains('@'),
+        ChannelKind::Fax => behind.chars().filter(char::is_ascii_digit).count() >= DIGITS_OF_NUMBER,
+    }
+}
+
+/// The row of a word. Where a number stands behind the one that begins a fax, it begins one.
+fn row_of(name: &str, behind: &str) -> Option<&'static CommandRow> {
+    let begins = behind.starts_with('@') || behind.contains(char::is_numeric);
+    if name == START_FAX && begins {
+        return CommandRow::of(RoomCommand::StartFax);
+    }
+    CommandRow::named(name)
 }
 
 /// Whether words say no more than a polite person adds.
@@ -115,7 +152,7 @@ fn behind_a_prefix(body: &str) -> Option<&str> {
 /// Characters that a reader sees nothing of, however they came before or into a command: those to be
 /// ignored where they have no glyph (Unicode, `Default_Ignorable_Code_Point`), control characters and
 /// the empty Braille pattern.
-fn shows_nothing(c: char) -> bool {
+pub(super) fn shows_nothing(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c,
             '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
@@ -227,6 +264,41 @@ mod tests {
             ("Bitte verschieben wir den Termin.".into(), None),
         ] {
             assert_eq!(asked(&words(&said)), expected, "{said}");
+        }
+    }
+
+    /// TIM-19: what stands behind it is the recipient, and `!fax` without a number confirms a fax as before.
+    #[test]
+    fn tim_19_a_recipient_is_what_stands_behind_the_command() {
+        let start = |command: RoomCommand, said: Option<&str>| {
+            let row = CommandRow::of(command).unwrap();
+            let name = said.map(str::to_owned);
+            Some(Asked::Known { command: row, person: None, name, room: None })
+        };
+        let (kim, fax) = (RoomCommand::StartKim, RoomCommand::StartFax);
+        for (said, expected) in [
+            ("!kim a@b.kim.telematik Befund", start(kim, Some(" a@b.kim.telematik Befund"))),
+            ("!KIM: a@b Befund ", start(kim, Some(": a@b Befund"))),
+            ("!kim@labor a@b Befund", start(kim, Some("@labor a@b Befund"))),
+            ("!kim", start(kim, None)),
+            ("!kim hat angerufen", start(kim, Some(" hat angerufen"))),
+            ("!Kimono", unknown("Kimono")),
+            ("!kim-fax", unknown("kim")),
+            ("! kim a@b Befund", start(kim, Some(" a@b Befund"))),
+            ("! Kim hat angerufen", None),
+            ("Kim a@b", None),
+            ("!fax 0305550171 Befund", start(fax, Some(" 0305550171 Befund"))),
+            ("!Fax: +49305550171", start(fax, Some(": +49305550171"))),
+            ("!fax@labor 0305550171", start(fax, Some("@labor 0305550171"))),
+            ("! fax 0305550171 Befund", start(fax, Some(" 0305550171 Befund"))),
+            ("! Fax 2 Seiten", None),
+            ("!fax", known(RoomCommand::SendFax, None)),
+            ("!fax bitte", known(RoomCommand::SendFax, None)),
+            ("!fax nicht", unknown("fax")),
+            ("!faxen", known(RoomCommand::SendFax, None)),
+            ("!faxen 0305550171", unknown("faxen")),
+        ] {
+            assert_eq!(asked(&words(said)), expected, "{said}");
         }
     }
 

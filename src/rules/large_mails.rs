@@ -63,6 +63,7 @@ mod tests {
             insured_persons: false,
             trust: Trust::CrossSigned,
             alarm: std::time::Duration::ZERO,
+            has_team_room: true,
             dialect: Dialect::Kim(profile),
         };
         let MailLimit { bytes, why } = limit(&channel, standing);

@@ -21,7 +21,8 @@ pub struct Composition {
     pub waits: bool,
     /// Whether it is a receipt, and the command that had it sent is deleted.
     pub is_taken_back: bool,
-    /// How many confirmations of this fax were taken back: after one it is shown anew.
+    /// How many confirmations of this fax, or of its address, were taken back: after one it is shown anew,
+    /// or waits again.
     pub confirmations_taken_back: i64,
 }
 
@@ -116,11 +117,22 @@ impl Store {
         let acts = acts_on(connection, dispatch).await?;
         let is_taken_back = rows.is_empty() && is_receipt_taken_back(connection, dispatch).await?;
         let confirmations_taken_back = sqlx::query_scalar!(
-            r#"select count(*) as "taken_back!"
-             from fax_previews
-             where dispatch_id = $1
-               and confirmed_in is not null
-               and was_taken_back(confirmed_in)"#,
+            r#"select
+                 (
+                     select count(*)
+                     from fax_previews
+                     where dispatch_id = $1
+                       and confirmed_in is not null
+                       and was_taken_back(confirmed_in)
+                 ) + (
+                     select count(*)
+                     from dispatches as dispatch
+                     join settled_doubts as settled
+                         on settled.conversation_id = dispatch.conversation_id
+                     where dispatch.id = $1
+                       and settled.doubt = 'new-address'
+                       and was_taken_back(settled.settled_in)
+                 ) as "taken_back!""#,
             dispatch.0,
         )
         .fetch_one(&mut *connection)

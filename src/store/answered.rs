@@ -92,11 +92,17 @@ impl Store {
                  (select max(id) from stood where room_id = (select room_id from said)),
                  -- A room in which no letter stands goes on where another one ended.
                  (select max(id) from stood),
-                 -- The room was opened for the first.
+                 -- The room was opened for the first, unless a speaker had it opened.
                  (
                      select min(id)
                      from letters
                      where conversation_id = $1
+                       and not exists (
+                           select 1
+                           from conversations
+                           where conversations.id = $1
+                             and conversations.started_in is not null
+                       )
                        and not exists (
                            select 1 from absence_notes as note where note.letter_id = letters.id
                        )

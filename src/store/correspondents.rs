@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use super::{ReportedDispatch, StoredDispatch};
 use crate::model::{ChannelName, ConversationId, Correspondent, DeliveryState, MailAddress};
 
-/// Opens a conversation of a channel. A letter of its correspondent opens it.
+/// Opens a conversation of a channel: for a letter of its correspondent, or because a speaker begins it. Either
+/// way the correspondent was met.
 pub(super) async fn open_conversation(
     connection: &mut PgConnection,
     channel: &ChannelName,

@@ -33,6 +33,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "posts", column: "media", purpose: Purpose::PostMedia },
     SealedColumn { table: "room_events", column: "event", purpose: Purpose::RoomEvent },
     SealedColumn { table: "dispatches", column: "subject", purpose: Purpose::DispatchSubject },
+    SealedColumn { table: "conversations", column: "subject", purpose: Purpose::StartedSubject },
     SealedColumn { table: "dispatches", column: "reply", purpose: Purpose::DispatchReply },
     SealedColumn { table: "reports", column: "words", purpose: Purpose::ReportWords },
     SealedColumn { table: "dispatch_parts", column: "content", purpose: Purpose::DispatchPart },

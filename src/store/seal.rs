@@ -45,6 +45,8 @@ pub enum Purpose {
     /// An event as the homeserver told it.
     RoomEvent,
     DispatchSubject,
+    /// What a conversation is about that a speaker began.
+    StartedSubject,
     /// A text or file of a dispatch, with name, place and key.
     DispatchPart,
     /// What a channel's server said last: servers often repeat addresses.
@@ -69,6 +71,7 @@ impl Purpose {
             Self::PostMedia => "post media",
             Self::RoomEvent => "room event",
             Self::DispatchSubject => "dispatch subject",
+            Self::StartedSubject => "started subject",
             Self::DispatchPart => "dispatch part",
             Self::DispatchReply => "dispatch reply",
             Self::ReportWords => "report words",

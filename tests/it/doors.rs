@@ -30,7 +30,7 @@ async fn first_letter(stage: &Stage) -> (String, SeenEvent) {
 }
 
 /// Knocks at the gateway's door as the homeserver does.
-async fn knock(stage: &Stage, txn_id: &str, events: &[Value]) {
+pub(crate) async fn knock(stage: &Stage, txn_id: &str, events: &[Value]) {
     let slot = stage.gateway.slot();
     let url = format!("http://127.0.0.1:{}/_matrix/app/v1/transactions/{txn_id}", slot.port);
     let answer = reqwest::Client::builder()

@@ -69,6 +69,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         tells_clients: false,
         insured_persons: false,
         alarm: Duration::from_secs(60),
+        has_team_room: true,
         dialect: Dialect::Fax(profile),
     }
 }

@@ -43,6 +43,7 @@ fn channel(receipts: Receipts) -> Channel {
         tells_clients: false,
         insured_persons: false,
         alarm: std::time::Duration::from_secs(60),
+        has_team_room: true,
         dialect: Dialect::Kim(profile),
     }
 }

@@ -85,6 +85,7 @@ mod sandbox;
 mod sealing;
 mod secrecy;
 mod stage;
+mod starting;
 mod statuses;
 mod store;
 mod structure;

@@ -386,3 +386,29 @@ async fn fax_25_previews_of_before_have_no_picture_and_stay_confirmed() {
         .await;
     assert_eq!(tables.sql(of_previews).await, "t|t");
 }
+
+/// Conversations of before were begun by letters, and what was settled stays settled.
+#[tokio::test]
+async fn tim_19_conversations_of_before_were_begun_by_letters() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(48).await;
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('kim', 'erik@charite.kim.telematik', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'kim', id, now() from correspondents;
+             insert into settled_doubts (conversation_id, doubt, settled_at)
+             values (1, 'claimed', now());
+             insert into channel_notices (channel, conversation_id) values ('kim', 1)",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    let of_before = "select count(*) || ' ' || count(started_in) || ' ' || count(subject)
+                     from conversations";
+    assert_eq!(tables.sql(of_before).await, "1 0 0");
+    let settled =
+        "select doubt, settled_in is null, was_taken_back(settled_in) from settled_doubts";
+    assert_eq!(tables.sql(settled).await, "claimed|t|f");
+    assert_eq!(tables.sql("select welcomed_at is null from channel_notices").await, "t");
+}

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// As a client copies it.
-fn link(stage: &Stage, room: &str) -> RoomLink {
+pub(crate) fn link(stage: &Stage, room: &str) -> RoomLink {
     let server = ServerName::parse(stage.anna_id.split_once(':').unwrap().1).unwrap();
     RoomLink::to(&RoomId::parse(room).unwrap(), &server)
 }

@@ -25,6 +25,7 @@ mod receipts;
 mod reports;
 mod rooms;
 mod rooms_model;
+mod starting;
 mod statuses;
 mod tables;
 mod threads;

@@ -5,10 +5,10 @@ use ruma::MxcUri;
 use sha2::{Digest as _, Sha256};
 use tracing::error;
 
-use super::{DispatchCase, fax_sheet::fax_sheet};
+use super::{DispatchCase, FAX_SUBJECT, fax_sheet::fax_sheet};
 use crate::{
     channel::{FaxSend, Writes},
-    document::{self, DocumentError, FaxPdf},
+    document::{self, DocumentError, FaxPage, FaxPdf},
     mail::{self, Composed, DisplayedReceipt, MailBody, MailForm},
     matrix::{AttachmentError, DownloadError, ErrorKind},
     model::{Dispatch, DispatchFile, DispatchPart, Envelope, ServiceId, Trouble},
@@ -234,6 +234,10 @@ impl DispatchCase<'_> {
     async fn fax(&self, dispatch: &Dispatch, files: Vec<Content>) -> Result<FaxPaper, NoMail> {
         let mut texts = Vec::new();
         let mut names = Vec::new();
+        let subject = match dispatch.subject.as_str() {
+            FAX_SUBJECT => "",
+            own => own,
+        };
         for part in &dispatch.parts {
             match part {
                 DispatchPart::Text(text) => texts.push(text.as_str()),
@@ -241,13 +245,14 @@ impl DispatchCase<'_> {
             }
         }
         // A single character may be what forbids something, and the other side would not know it.
-        let missing = document::missing_signs(&texts.concat());
+        let missing = document::missing_signs(&format!("{subject}{}", texts.concat()));
         if !missing.is_empty() {
             return Err(NoMail::Never(Phrase::FaxSignsMissing { signs: missing }, "signs"));
         }
         let has_text = !texts.is_empty();
         let to = self.correspondent.number();
         let sheet = fax_sheet(&self.line.channel, to, dispatch.date, texts.join("\n\n"));
+        let sheet = FaxPage { subject: subject.to_owned(), ..sheet };
         let read = tokio::task::spawn_blocking(move || {
             files.into_iter().map(Content::whole).collect::<Result<Vec<_>, _>>()
         })

@@ -33,6 +33,8 @@ pub struct PracticeChannel {
     /// The users who may answer; the whole team when empty.
     pub speakers: Vec<String>,
     pub collect_seconds: u32,
+    /// Whether the team gets a room for the channel itself at the start. Most tests count rooms.
+    pub team_room: bool,
     /// Further lines for `[[channel]]`, such as `thread_by = "correspondent"`.
     pub more: String,
     /// Further lines for `[channel.inbox]`, such as `after_relay = "delete"`.
@@ -70,6 +72,7 @@ impl PracticeChannel {
             team: team.iter().map(|&user| user.to_owned()).collect(),
             speakers: Vec::new(),
             collect_seconds: 1,
+            team_room: false,
             more: String::new(),
             more_inbox: String::new(),
             more_kim: "delivery_reports = false\nsupport = \"support@hersteller.example\"\n\
@@ -112,13 +115,14 @@ impl PracticeChannel {
         let (inbox, outbox) = self.servers(mail);
         let mut toml = format!(
             "\n[[channel]]\nname = {:?}\nkind = {:?}\nlabel = {:?}\naddress = {:?}\n\
-             team = [{}]\ncollect_seconds = {}\n",
+             team = [{}]\ncollect_seconds = {}\nteam_room = {}\n",
             self.name,
             self.kind,
             format!("Praxis {}", self.name),
             self.address,
             list(&self.team),
-            self.collect_seconds
+            self.collect_seconds,
+            self.team_room,
         );
         if !self.speakers.is_empty() {
             let _ = writeln!(toml, "speakers = [{}]", list(&self.speakers));
