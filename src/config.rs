@@ -21,6 +21,7 @@ mod settings;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod tray;
 mod virus_scanner;
 
 pub use read::{LoadedSettings, load, parse};

@@ -9,8 +9,10 @@ mod fax_admin_phrase;
 mod fax_phrase;
 mod help;
 mod local_time;
+mod matter_phrase;
 mod name_phrase;
 mod page_phrase;
+mod parked_what;
 mod phrase;
 mod read_phrase;
 mod receipt_standing;
@@ -26,22 +28,24 @@ use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
 pub use crate::model::Trouble;
-use crate::model::{COMMANDS, Language};
+use crate::model::{COMMANDS, Language, in_germany};
 pub use admin::AdminPhrase;
 pub use fax_admin_phrase::FaxAdminPhrase;
 pub use fax_phrase::FaxPhrase;
 pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
+pub use matter_phrase::{MatterPhrase, MatterWho};
 pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
+pub use parked_what::ParkedWhat;
 pub use phrase::Phrase;
 pub use read_phrase::{PageWords, ReadPhrase};
 pub use receipt_standing::ReceiptStanding;
 pub use sending_phrase::{HasText, SendingPhrase};
 pub use telling::{Telling, Tells};
 
-use local_time::{date, day, in_germany, time_of_day};
+use local_time::{date, day, time_of_day};
 use values::{count, moment, one_line, quoted, sign_shown, unseen, whole};
 
 /// Why an edited room message cannot leave.
@@ -83,26 +87,6 @@ impl EditTrouble {
             Self::Device => "device",
             Self::Clear => "clear",
             Self::Broken => "broken",
-        }
-    }
-}
-
-/// What was parked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParkedWhat {
-    Letter,
-    Post,
-    Dispatch,
-    Event,
-}
-
-impl ParkedWhat {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Letter => "letter",
-            Self::Post => "post",
-            Self::Dispatch => "dispatch",
-            Self::Event => "event",
         }
     }
 }
@@ -173,6 +157,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/de.ftl"),
             include_str!("phrases/fax.de.ftl"),
+            include_str!("phrases/matters.de.ftl"),
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
         ),
@@ -182,6 +167,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
         concat!(
             include_str!("phrases/en.ftl"),
             include_str!("phrases/fax.en.ftl"),
+            include_str!("phrases/matters.en.ftl"),
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
         ),
@@ -331,6 +317,7 @@ impl Phrase {
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::OfFax(fax) => fax.id_and_args(language),
             Self::OfSending(said) => said.id_and_args(language),
+            Self::OfMatter(said) => said.id_and_args(language),
             Self::OfName(said) => said.id_and_args(language),
             Self::FileLost { file_name } => with("file-lost", "file", named(file_name)),
             Self::AccountTrouble { side, trouble, is_kim } => {

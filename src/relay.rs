@@ -36,6 +36,7 @@ mod seats;
 mod send_posts;
 mod stop;
 mod stored_mail;
+mod tray;
 mod turns;
 mod unreadable;
 
@@ -72,6 +73,7 @@ pub use scanning::{Scanning, look_at_scanner};
 pub use seats::Seats;
 pub use send_posts::send_posts;
 pub use stored_mail::head_identity;
+pub use tray::{remind, tell_news};
 pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 

@@ -20,6 +20,7 @@ fn channel(address: &str, dialect: Dialect) -> Channel {
         trust: Trust::CrossSigned,
         tells_clients: false,
         alarm: Duration::from_secs(60),
+        tray: Default::default(),
         dialect,
     }
 }

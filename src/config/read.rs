@@ -19,7 +19,7 @@ use super::{
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
     surroundings::{Environment, SettingsSurroundings},
-    virus_scanner,
+    tray, virus_scanner,
 };
 use crate::{
     channel::{Channel, Dialect, KimEnvironment, KimUserForm, ThreadBy},
@@ -318,6 +318,7 @@ fn channel(
         Trust::from_word(text).ok_or_else(|| allowed("cross-signed", "any-device"))
     });
     let tells_clients = section.flag("beeper_status");
+    let tray = tray::read(section);
     let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
@@ -335,6 +336,7 @@ fn channel(
             trust: trust.unwrap_or_default(),
             tells_clients: tells_clients.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
+            tray,
             dialect: dialect?,
         },
         intake: intake?,

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::{
-    EditTrouble, FaxPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase, ReceiptStanding,
-    SendingPhrase, Trouble,
+    EditTrouble, FaxPhrase, MatterPhrase, NamePhrase, PagePhrase, ParkedWhat, ReadPhrase,
+    ReceiptStanding, SendingPhrase, Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -164,6 +164,8 @@ pub enum Phrase {
     OtherKimEnvironment,
     /// What is said of a fax that leaves, or stays.
     OfSending(SendingPhrase),
+    /// Who takes care of a conversation, and what waits.
+    OfMatter(MatterPhrase),
     /// What a fax number is called.
     OfName(NamePhrase),
     FileLost {
@@ -559,6 +561,7 @@ impl Phrase {
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::OfFax(fax) => fax.substance(),
             Self::OfSending(said) => said.substance(),
+            Self::OfMatter(said) => said.substance(),
             Self::OfName(said) => said.substance(),
             Self::DispatchAfterUnclear { said }
             | Self::DispatchAcceptedAgain { said }

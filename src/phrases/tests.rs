@@ -259,6 +259,7 @@ fn one_of_each() -> Vec<Phrase> {
     phrases.extend(PagePhrase::one_of_each().into_iter().map(Phrase::OfPages));
     phrases.extend(ReadPhrase::one_of_each().into_iter().map(Phrase::OfReading));
     phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
+    phrases.extend(MatterPhrase::one_of_each().into_iter().map(Phrase::OfMatter));
     phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
     phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
     phrases.extend(FateWhy::MAIL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));

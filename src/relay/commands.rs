@@ -5,6 +5,7 @@ mod admit;
 mod confirm;
 mod dismiss;
 mod help;
+mod matter;
 mod name;
 pub(super) mod original;
 mod receipt;
@@ -24,7 +25,7 @@ use crate::{
 /// What a command comes to, once everything is looked up: the step of its event holds a connection,
 /// and must not ask for a second one.
 pub(super) enum Effect {
-    /// Nothing is done, for this reason.
+    /// Nothing is done, for this reason; or what was asked is said.
     Refused(Phrase),
     Unknown(String),
     Help,
@@ -43,6 +44,7 @@ pub(super) enum Effect {
     Receipt(Box<receipt::AskedReceipt>),
     SendFax(Box<send_fax::WrittenConfirmation>),
     Name(Box<name::SpokenName>),
+    Matter(Box<matter::SpokenStep>),
 }
 
 impl Effect {
@@ -89,6 +91,9 @@ impl Request<'_> {
             RoomCommand::Name => name::prepare(self, name.as_deref()).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
+            RoomCommand::Take | RoomCommand::HandOver | RoomCommand::Done | RoomCommand::Open => {
+                matter::prepare(self, command, person).await?
+            }
         };
         Ok(effect.unwrap_or_else(Effect::Refused))
     }
@@ -116,5 +121,6 @@ pub(super) async fn run(
         Effect::Receipt(asked) => receipt::run(step, id, &asked).await,
         Effect::SendFax(written) => send_fax::run(step, id, &written).await,
         Effect::Name(spoken) => name::run(step, id, &spoken).await,
+        Effect::Matter(spoken) => matter::run(step, id, &spoken).await,
     }
 }

@@ -109,6 +109,7 @@ mod tests {
             trust: Trust::CrossSigned,
             tells_clients: false,
             alarm: Duration::from_secs(60),
+            tray: Default::default(),
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }
     }

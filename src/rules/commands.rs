@@ -52,7 +52,7 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let is_direct = is_first && said.starts_with(word);
     let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
     // On a Mac, an umlaut is two characters.
-    let name = word.to_lowercase().replace("a\u{308}", "ä");
+    let name = word.to_lowercase().replace("a\u{308}", "ä").replace("u\u{308}", "ü");
     let Some(row) = CommandRow::named(&name) else { return unknown() };
     let person = match row.takes {
         Takes::Nothing | Takes::Name => None,

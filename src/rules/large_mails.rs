@@ -61,6 +61,7 @@ mod tests {
             tells_clients: false,
             trust: Trust::CrossSigned,
             alarm: std::time::Duration::ZERO,
+            tray: Default::default(),
             dialect: Dialect::Kim(profile),
         };
         let MailLimit { bytes, why } = limit(&channel, standing);

@@ -1,7 +1,7 @@
 //! What a room message is: an answer to hand over, a command, something to refuse, or nothing.
 
 use super::commands::{self, Asked};
-use crate::model::{MayAsk, MessageKind, RoomEvent, RoomFile};
+use crate::model::{MayAsk, MessageKind, ReactionSign, RoomEvent, RoomFile};
 
 /// What the rule needs to know about the room and the speaker.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +42,10 @@ pub enum Route {
     Withdraw {
         event_id: String,
     },
-    /// The sign of a confirmation, put to an event. It counts if that is a preview.
+    /// A sign that means something, put to an event. What it means depends on the event.
     Approve {
         event_id: String,
+        sign: ReactionSign,
         may_confirm: bool,
     },
     /// Does not leave, and the sender is told why.
@@ -86,13 +87,15 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
         RoomEvent::Redaction(redaction) => {
             return Route::Withdraw { event_id: redaction.redacts.to_string() };
         }
-        RoomEvent::Reaction(reaction) if reaction.confirms() => {
+        RoomEvent::Reaction(reaction) => {
             let (event_id, may_confirm) = (reaction.target.to_string(), facts.may_speak);
-            return Route::Approve { event_id, may_confirm };
+            return match reaction.sign() {
+                Some(sign) => Route::Approve { event_id, sign, may_confirm },
+                None => Route::Ignore,
+            };
         }
         RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
-        RoomEvent::Reaction(_)
-        | RoomEvent::Member(_)
+        RoomEvent::Member(_)
         | RoomEvent::Tombstone { .. }
         | RoomEvent::Encryption(_)
         | RoomEvent::Other => {
@@ -288,9 +291,12 @@ mod tests {
                 key: key.to_owned(),
             })
         };
-        let approve = |may_confirm| Route::Approve { event_id: "$p".to_owned(), may_confirm };
-        assert_eq!(route(&sign("✅"), OPEN), approve(true));
-        assert_eq!(route(&sign("✅"), RoomFacts { may_speak: false, ..OPEN }), approve(false));
+        let approve =
+            |sign, may_confirm| Route::Approve { event_id: "$p".to_owned(), sign, may_confirm };
+        assert_eq!(route(&sign("✅"), OPEN), approve(ReactionSign::Done, true));
+        let facts = RoomFacts { may_speak: false, ..OPEN };
+        assert_eq!(route(&sign("✅"), facts), approve(ReactionSign::Done, false));
+        assert_eq!(route(&sign("👀"), OPEN), approve(ReactionSign::Take, true));
         assert_eq!(route(&sign("✅"), RoomFacts { is_ours: true, ..OPEN }), Route::Ignore);
         assert_eq!(route(&sign("👍"), OPEN), Route::Ignore);
     }

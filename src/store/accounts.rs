@@ -132,7 +132,7 @@ async fn keep(
 
 /// The conversation in whose room the team is told about its channel: the one that told of mails that
 /// cannot be fetched before there was a note of it, or a new one.
-async fn notices_of(
+pub(super) async fn notices_of(
     connection: &mut PgConnection,
     channel: &ChannelName,
     kind: ChannelKind,

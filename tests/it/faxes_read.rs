@@ -67,6 +67,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         trust: Trust::CrossSigned,
         tells_clients: false,
         alarm: Duration::from_secs(60),
+        tray: Default::default(),
         dialect: Dialect::Fax(profile),
     }
 }

@@ -41,6 +41,7 @@ fn channel(receipts: Receipts) -> Channel {
         trust: Trust::CrossSigned,
         tells_clients: false,
         alarm: std::time::Duration::from_secs(60),
+        tray: Default::default(),
         dialect: Dialect::Kim(profile),
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     channel::FaxSend,
     matrix::{decode, status_request, thread_root},
     model::{
-        ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, RoomEvent,
-        StatusForm,
+        ConversationId, Correspondent, LetterId, Member, Membership, MessageKind, ReactionSign,
+        RoomEvent, StatusForm,
     },
     phrases::{EditTrouble, Phrase, SendingPhrase},
     relay::{
@@ -23,6 +23,7 @@ use crate::{
     },
     rules::{
         acts::ActKind,
+        matters::MatterStep,
         posts,
         routing::{Refusal, RoomFacts, Route, WhatLeaves, route},
         status,
@@ -165,8 +166,8 @@ impl PortalReader<'_> {
                 }
             }
             Route::Withdraw { event_id } => self.withdraw(&mut step, said, &event_id).await?,
-            Route::Approve { event_id, may_confirm } => {
-                self.approve(&mut step, said, (&event_id, may_confirm)).await?;
+            Route::Approve { event_id, sign, may_confirm } => {
+                self.approve(&mut step, said, (&event_id, sign, may_confirm)).await?;
             }
             Route::Refuse(refusal) => {
                 let phrase = refusal_phrase(refusal, self.line, correspondent.as_ref());
@@ -281,27 +282,55 @@ impl PortalReader<'_> {
         }
     }
 
-    /// The sign of a confirmation: on the newest preview it is what `!faxen` is. What it comes to is said
-    /// at the preview, and only where somebody would go wrong without it.
+    /// A sign. ✅ on the newest preview of a fax is what `!faxen` is; what it comes to is said at the preview,
+    /// and only where somebody would go wrong without it. On a letter, or on a line of the tray, a sign says
+    /// who takes care and what is done. Everybody sees it there, so nothing is said.
     async fn approve(
         &self,
         step: &mut EventStep<'_>,
         said: &SaidBy,
-        (preview, may_confirm): (&str, bool),
+        (target, sign, may_speak): (&str, ReactionSign, bool),
     ) -> Result<(), StoreError> {
         let id = self.conversation.id;
-        let phrase = if may_confirm {
+        if sign == ReactionSign::Take || !step.is_preview(id, target).await? {
+            return if may_speak {
+                self.sign_matter(step, said, target, sign).await
+            } else {
+                Ok(())
+            };
+        }
+        let phrase = if may_speak {
             let by = (said.event_id.as_str(), said.sender.as_str());
-            commands::send_fax::phrase_of_sign(step.approve_fax(id, preview, by).await?, by.1)
-        } else if step.is_preview(id, preview).await? {
-            Some(refusal_phrase(Refusal::MayNotSpeak, self.line, None))
+            commands::send_fax::phrase_of_sign(step.approve_fax(id, target, by).await?, by.1)
         } else {
-            None
+            Some(refusal_phrase(Refusal::MayNotSpeak, self.line, None))
         };
         match phrase {
-            Some(phrase) => self.tell(step, &said.event_id, preview, &phrase).await,
+            Some(phrase) => self.tell(step, &said.event_id, target, &phrase).await,
             None => Ok(()),
         }
+    }
+
+    /// A speaker puts a sign to a letter, or to a line of the tray.
+    async fn sign_matter(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &SaidBy,
+        target: &str,
+        sign: ReactionSign,
+    ) -> Result<(), StoreError> {
+        let id = self.conversation.id;
+        let Some(conversation) = step.conversation_behind(id, target).await? else {
+            return Ok(());
+        };
+        let author = said.sender.as_str();
+        let moves = match sign {
+            ReactionSign::Take => MatterStep::Take(author.to_owned()),
+            ReactionSign::Done => MatterStep::Done,
+        };
+        step.move_matter(conversation, &moves, author, Some((&said.event_id, id))).await?;
+        info!(conversation.id = %conversation, step = moves.word(), "A sign moved what conversation {conversation} asks");
+        Ok(())
     }
 
     /// Notes what an edit says, and does what follows from it.
