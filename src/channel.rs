@@ -37,7 +37,7 @@ pub use why_not::WhyNot;
 
 use crate::model::{
     ChannelKind, ChannelName, Correspondent, Defect, Envelope, FaxNumber, Language, Letter,
-    MailAddress, MessageId, ServiceId, Trust,
+    MailAddress, MessageId, OpeningHours, ServiceId, Trust,
 };
 use fax::Caller;
 
@@ -72,7 +72,26 @@ pub struct Channel {
     /// Whether the team has a room for the channel itself from the start, and not only once there is
     /// something to tell of it.
     pub has_team_room: bool,
+    pub tray: TrayProfile,
     pub dialect: Dialect,
+}
+
+/// What the team is told in the channel's own room of letters that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrayProfile {
+    /// Whether each letter that opens a conversation is told of there.
+    pub announce: bool,
+    /// How long something waits before the team is reminded of it; never without.
+    pub remind_after: Option<Duration>,
+    /// When the team is reminded; always without.
+    pub hours: Option<OpeningHours>,
+}
+
+impl Default for TrayProfile {
+    /// One short line for each conversation, in a room that sends no push: a front desk looks there first.
+    fn default() -> Self {
+        Self { announce: true, remind_after: None, hours: None }
+    }
 }
 
 impl fmt::Debug for Channel {

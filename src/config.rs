@@ -22,6 +22,7 @@ mod settings;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod tray;
 mod virus_scanner;
 
 pub use read::{LoadedSettings, load, parse};

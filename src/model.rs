@@ -12,6 +12,8 @@ mod correspondent;
 mod delivery;
 mod dispatch;
 mod document_sight;
+mod german_time;
+mod hours;
 mod ids;
 mod insurer_servers;
 mod kept_back;
@@ -31,6 +33,7 @@ mod service;
 mod state;
 mod status;
 mod thread;
+mod tray_news;
 mod trust;
 mod why_asked;
 mod why_no_entry;
@@ -48,6 +51,8 @@ pub use document_sight::{
     DAMAGED_NAMED_MAX, DocumentForm, DocumentSight, DocumentWords, FaxPictures, FaxShowing,
     MadeFile, PageTrouble, SEEN_PAGES_MAX,
 };
+pub use german_time::in_germany;
+pub use hours::{DaySpan, DaySpanError, OpeningHours};
 pub use ids::{
     ChannelName, ChannelNameError, ConversationId, DispatchId, LetterId, MailKey, MailKeyError,
     MailboxId, MessageId, MessageIdError, PostId,
@@ -70,16 +75,17 @@ pub use practice_number::{HintKind, PageHint, PracticeNumber};
 pub use reply::{CodeClass, EnhancedCode, EnhancedCodeError, Reply};
 pub use report::{Fate, FateEnd, FateWhy, Report, ReportSource};
 pub use room_event::{
-    Encrypted, FileForm, Member, Membership, MessageKind, Reaction, Redaction, RoomEvent, RoomFile,
-    RoomMessage, Words,
+    Encrypted, FileForm, Member, Membership, MessageKind, Reaction, ReactionSign, Redaction,
+    RoomEvent, RoomFile, RoomMessage, Words,
 };
 pub use room_link::RoomLink;
 pub use scan::{LargeFiles, LetterScan, ScanResult, VirusName};
 pub(crate) use service::is_word as is_service_word;
 pub use service::{OuterHead, SaidService, ServiceId};
-pub use state::{DeliveryState, LetterState, ParkedState, PostState, WrongState};
+pub use state::{DeliveryState, LetterState, MatterState, ParkedState, PostState, WrongState};
 pub use status::{StatusForm, StatusRequest};
 pub use thread::Seen;
+pub use tray_news::TrayNews;
 pub use trust::Trust;
 pub use why_asked::WhyAsked;
 pub use why_no_entry::WhyNoEntry;

@@ -11,9 +11,11 @@ mod fax_phrase;
 mod help;
 mod insured_phrase;
 mod local_time;
+mod matter_phrase;
 mod move_phrase;
 mod name_phrase;
 mod page_phrase;
+mod parked_what;
 mod phrase;
 mod read_phrase;
 mod receipt_standing;
@@ -31,7 +33,7 @@ use time::OffsetDateTime;
 use unic_langid::LanguageIdentifier;
 
 pub use crate::model::Trouble;
-use crate::model::{COMMANDS, Language};
+use crate::model::{COMMANDS, Language, in_germany};
 pub use admin::AdminPhrase;
 pub use fax_admin_phrase::FaxAdminPhrase;
 pub use fax_phrase::FaxPhrase;
@@ -39,9 +41,11 @@ pub use help::{
     COMMAND_PLACEHOLDER, OPTIONS_PLACEHOLDER, german_help, german_help_ids, german_placeholder,
 };
 pub use insured_phrase::{InsuredPhrase, InsuredUser};
+pub use matter_phrase::{MatterPhrase, MatterWho};
 pub use move_phrase::MovePhrase;
 pub use name_phrase::NamePhrase;
 pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
+pub use parked_what::ParkedWhat;
 pub use phrase::Phrase;
 pub use read_phrase::{PageWords, ReadPhrase};
 
@@ -51,7 +55,7 @@ pub use sending_phrase::{HasText, SendingPhrase};
 pub use start_phrase::{DirectorySays, DirectorySentence, MustConfirm, StartPhrase};
 pub use telling::{Telling, Tells};
 
-use local_time::{date, day, in_germany, time_of_day};
+use local_time::{date, day, time_of_day};
 use values::{count, moment, one_line, quoted, sign_shown, unseen, whole};
 
 /// Why an edited room message cannot leave.
@@ -93,26 +97,6 @@ impl EditTrouble {
             Self::Device => "device",
             Self::Clear => "clear",
             Self::Broken => "broken",
-        }
-    }
-}
-
-/// What was parked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParkedWhat {
-    Letter,
-    Post,
-    Dispatch,
-    Event,
-}
-
-impl ParkedWhat {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Letter => "letter",
-            Self::Post => "post",
-            Self::Dispatch => "dispatch",
-            Self::Event => "event",
         }
     }
 }
@@ -184,6 +168,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/de.ftl"),
             include_str!("phrases/fax.de.ftl"),
             include_str!("phrases/moves.de.ftl"),
+            include_str!("phrases/matters.de.ftl"),
             include_str!("phrases/names.de.ftl"),
             include_str!("phrases/reading.de.ftl"),
             include_str!("phrases/rights.de.ftl"),
@@ -196,6 +181,7 @@ static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
             include_str!("phrases/en.ftl"),
             include_str!("phrases/fax.en.ftl"),
             include_str!("phrases/moves.en.ftl"),
+            include_str!("phrases/matters.en.ftl"),
             include_str!("phrases/names.en.ftl"),
             include_str!("phrases/reading.en.ftl"),
             include_str!("phrases/rights.en.ftl"),
@@ -347,6 +333,7 @@ impl Phrase {
             Self::OtherKimEnvironment => plain("other-kim-environment"),
             Self::OfFax(fax) => fax.id_and_args(language),
             Self::OfSending(said) => said.id_and_args(language),
+            Self::OfMatter(said) => said.id_and_args(language),
             Self::OfName(said) => said.id_and_args(language),
             Self::OfMove(said) => said.id_and_args(language),
             Self::OfRights(said) => said.id_and_args(language),

@@ -37,6 +37,7 @@ mod send_posts;
 mod starting;
 mod stop;
 mod stored_mail;
+mod tray;
 mod turns;
 mod unreadable;
 
@@ -74,6 +75,7 @@ pub use seats::Seats;
 pub use send_posts::send_posts;
 pub use starting::welcome_teams;
 pub use stored_mail::head_identity;
+pub use tray::{remind, tell_news};
 pub use turns::Turns;
 pub use unreadable::{park_without_place, tell_of_unreadable};
 

@@ -189,6 +189,8 @@ impl Shop {
         step("silence", relay::tell_of_silence(&self.ctx).await);
         step("unconfirmed faxes", relay::remind_of_faxes(&self.ctx).await);
         step("team rooms", relay::welcome_teams(&self.ctx).await);
+        step("tray news", relay::tell_news(&self.ctx, None).await);
+        step("reminders", relay::remind(&self.ctx).await);
         step("names", relay::name_ghosts(&self.ctx).await);
         step("tidying", relay::tidy(&self.ctx).await);
         step("deserted", self.alarm_of_deserted().await);
@@ -222,6 +224,21 @@ impl Shop {
             metrics::gauge!("umstieg_dispatches", "state" => state.word()).set(gauge(count));
         }
         metrics::gauge!("umstieg_parked").set(gauge(store.parked_count().await?));
+        self.show_open().await
+    }
+
+    /// How much waits for each team, and for how long.
+    async fn show_open(&self) -> Result<(), StoreError> {
+        let counts = self.ctx.store.open_counts().await?;
+        let now = self.ctx.clock.now();
+        for name in self.ctx.channels.keys() {
+            let open = counts.iter().find(|open| open.channel == name.as_str());
+            let seconds = open.map_or(0.0, |open| (now - open.oldest).as_seconds_f64().max(0.0));
+            metrics::gauge!("umstieg_open_conversations", "channel" => name.to_string())
+                .set(gauge(open.map_or(0, |open| open.count)));
+            metrics::gauge!("umstieg_oldest_open_seconds", "channel" => name.to_string())
+                .set(seconds);
+        }
         Ok(())
     }
 

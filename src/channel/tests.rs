@@ -23,6 +23,7 @@ fn channel(address: &str, dialect: Dialect) -> Channel {
         insured_persons: false,
         alarm: Duration::from_secs(60),
         has_team_room: true,
+        tray: Default::default(),
         dialect,
     }
 }

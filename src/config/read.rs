@@ -20,7 +20,7 @@ use super::{
     secrets::{self, not_a_key, secret},
     settings::PlaceholderKey,
     surroundings::{Environment, SettingsSurroundings},
-    virus_scanner,
+    tray, virus_scanner,
 };
 use crate::{
     channel::{Channel, Dialect, KimEnvironment, KimUserForm, ThreadBy},
@@ -330,6 +330,7 @@ fn channel(
     let tells_clients = section.flag("beeper_status");
     let insured_persons = section.flag("insured_persons");
     let has_team_room = section.flag("team_room");
+    let tray = tray::read(section);
     let (intake, outbox, dialect, directory) =
         servers(section, kind, address.as_ref(), around, seen);
     section.close();
@@ -350,6 +351,7 @@ fn channel(
             insured_persons: insured_persons.unwrap_or(false),
             alarm: alarm.unwrap_or(ChannelSettings::ALARM_DEFAULT),
             has_team_room: has_team_room.unwrap_or(true),
+            tray,
             dialect: dialect?,
         },
         intake: intake?,

@@ -3,6 +3,7 @@ mod kim_services;
 mod listener;
 mod mistakes;
 mod registration;
+mod tray;
 mod virus_scanner;
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};

@@ -44,6 +44,14 @@ pub enum RoomCommand {
     Split,
     /// The whole conversation goes on in another portal.
     Join,
+    /// Take care of a conversation.
+    Take,
+    /// Another member takes care of it.
+    HandOver,
+    /// Nothing is left to do in it.
+    Done,
+    /// In the tray: what waits. In a portal: something is left to do after all.
+    Open,
     /// Which commands there are.
     Help,
 }
@@ -91,7 +99,7 @@ pub struct CommandRow {
 }
 
 /// All of them, in the order of the help.
-pub static COMMANDS: [CommandRow; 16] = [
+pub static COMMANDS: [CommandRow; 20] = [
     CommandRow {
         command: RoomCommand::Original,
         german: &["original"],
@@ -214,6 +222,39 @@ pub static COMMANDS: [CommandRow; 16] = [
         help: "command-join",
     },
     CommandRow {
+        command: RoomCommand::Take,
+        german: &["übernehmen", "uebernehmen"],
+        english: &["take"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-take",
+    },
+    CommandRow {
+        command: RoomCommand::HandOver,
+        german: &["übergeben", "uebergeben"],
+        english: &["handover"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Person,
+        help: "command-hand-over",
+    },
+    CommandRow {
+        command: RoomCommand::Done,
+        german: &["erledigt"],
+        english: &["done"],
+        may_ask: MayAsk::Speakers,
+        takes: Takes::Nothing,
+        help: "command-done",
+    },
+    CommandRow {
+        command: RoomCommand::Open,
+        german: &["offen"],
+        english: &["open"],
+        // Whoever reads along may read the list; in a portal only speakers open anything.
+        may_ask: MayAsk::Members,
+        takes: Takes::Nothing,
+        help: "command-open",
+    },
+    CommandRow {
         command: RoomCommand::Help,
         german: &["hilfe"],
         english: &["help"],
@@ -224,8 +265,8 @@ pub static COMMANDS: [CommandRow; 16] = [
 ];
 
 impl CommandRow {
-    /// Whether nothing may be said behind it, because what it does cannot be taken back: words behind it may
-    /// mean the opposite.
+    /// Whether nothing may be said behind it: words behind it may mean the opposite, and what it does cannot
+    /// be taken back, or keeps a letter from the eyes of the team.
     pub fn stands_alone(&self) -> bool {
         matches!(
             self.command,
@@ -233,6 +274,9 @@ impl CommandRow {
                 | RoomCommand::Receipt
                 | RoomCommand::Release
                 | RoomCommand::Confirm
+                | RoomCommand::Take
+                | RoomCommand::Done
+                | RoomCommand::Open
         )
     }
 

@@ -120,16 +120,34 @@ pub struct Reaction {
     pub key: String,
 }
 
-/// The one sign that confirms a preview. A raised thumb only says that somebody has read it.
-const CONFIRMS: &str = "✅";
+/// The sign that confirms a preview, and says of a letter that it is done. A raised thumb only says that
+/// somebody has read it.
+const DONE: &str = "✅";
+
+/// The signs that say who takes care of a letter.
+const TAKES: [&str; 2] = ["✋", "👀"];
 
 /// Some clients add it, to ask for the coloured form of a pictograph.
 const VARIATION: char = '\u{FE0F}';
 
+/// A sign that means something to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReactionSign {
+    /// It confirms the preview of a fax, or says that nothing is left to do.
+    Done,
+    /// Whoever puts it takes care.
+    Take,
+}
+
 impl Reaction {
-    /// Whether it is the sign that confirms what it is put to.
-    pub fn confirms(&self) -> bool {
-        self.key.trim_end_matches(VARIATION) == CONFIRMS
+    /// What it means to the gateway, if anything. People may give a hand any colour of skin.
+    pub fn sign(&self) -> Option<ReactionSign> {
+        let is_tint = |c: char| c == VARIATION || ('\u{1F3FB}'..='\u{1F3FF}').contains(&c);
+        match self.key.trim_end_matches(is_tint) {
+            key if TAKES.contains(&key) => Some(ReactionSign::Take),
+            _ if self.key.trim_end_matches(VARIATION) == DONE => Some(ReactionSign::Done),
+            _ => None,
+        }
     }
 }
 

@@ -219,6 +219,30 @@ states! {
     }
 }
 
+states! {
+    /// How far the team is with what a conversation asks of it.
+    MatterState {
+        /// A letter waits, and no member takes care of it.
+        Open = "open" => [Taken, Answered, Done],
+        /// A member takes care of it.
+        Taken = "taken" => [Open, Answered, Done],
+        /// An answer left, and no letter came since.
+        Answered = "answered" => [Open, Taken, Done],
+        /// Nothing is left to do, a member says.
+        Done = "done" => [Open, Taken],
+    }
+}
+
+impl MatterState {
+    /// Whether the team has something to do.
+    pub fn waits(self) -> bool {
+        match self {
+            Self::Open | Self::Taken => true,
+            Self::Answered | Self::Done => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -270,6 +294,13 @@ mod tests {
         assert_eq!(
             lines(parked),
             "waiting: retried dropped settled\nretried: \ndropped: \nsettled: "
+        );
+        let matters =
+            MatterState::ALL.map(|s| (s.word(), s.next().iter().map(|n| n.word()).collect()));
+        assert_eq!(
+            lines(matters),
+            "open: taken answered done\ntaken: open answered done\nanswered: open taken done\n\
+             done: open taken"
         );
     }
 

@@ -3,8 +3,9 @@
 use time::OffsetDateTime;
 
 use super::{
-    DirectorySentence, EditTrouble, FaxPhrase, InsuredPhrase, MovePhrase, NamePhrase, PagePhrase,
-    ParkedWhat, ReadPhrase, ReceiptStanding, RightsPhrase, SendingPhrase, StartPhrase, Trouble,
+    DirectorySentence, EditTrouble, FaxPhrase, InsuredPhrase, MatterPhrase, MovePhrase, NamePhrase,
+    PagePhrase, ParkedWhat, ReadPhrase, ReceiptStanding, RightsPhrase, SendingPhrase, StartPhrase,
+    Trouble,
 };
 use crate::model::{
     AccountSide, AccountTrouble, CommandRow, FateWhy, KimDoubt, KimTrouble, Substance, WhyNotLarge,
@@ -164,6 +165,8 @@ pub enum Phrase {
     OtherKimEnvironment,
     /// What is said of a fax that leaves, or stays.
     OfSending(SendingPhrase),
+    /// Who takes care of a conversation, and what waits.
+    OfMatter(MatterPhrase),
     /// What a fax number is called.
     OfName(NamePhrase),
     OfMove(MovePhrase),
@@ -567,6 +570,7 @@ impl Phrase {
             | Self::LetterServiceUnknown { service: Some(_) } => Substance::Content,
             Self::OfFax(fax) => fax.substance(),
             Self::OfSending(said) => said.substance(),
+            Self::OfMatter(said) => said.substance(),
             Self::OfName(said) => said.substance(),
             Self::OfRights(said) => said.substance(),
             Self::OfStart(said) => said.substance(),

@@ -60,6 +60,16 @@ impl<S: Sentence> Inserted for StackedSentences<S> {
     }
 }
 
+/// Sentences below each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentenceLines<S>(pub(super) Vec<S>);
+
+impl<S: Sentence> Inserted for SentenceLines<S> {
+    fn inserted(&self, language: Language) -> FluentValue<'static> {
+        FluentValue::from(joined(&self.0, "\n", language))
+    }
+}
+
 fn joined<S: Sentence>(sentences: &[S], between: &str, language: Language) -> String {
     sentences.iter().map(|one| one.say(language)).collect::<Vec<_>>().join(between)
 }
@@ -134,6 +144,13 @@ impl<S: Sample> Sample for Vec<S> {
 
 #[cfg(test)]
 impl<S: Sample> Sample for StackedSentences<S> {
+    fn sample() -> Self {
+        Self(Sample::sample())
+    }
+}
+
+#[cfg(test)]
+impl<S: Sample> Sample for SentenceLines<S> {
     fn sample() -> Self {
         Self(Sample::sample())
     }

@@ -1,6 +1,6 @@
 # Was Räume über Unterhaltungen erfahren, die von hier aus beginnen.
 
-start-team-room = Dies ist der Raum Ihres Teams für „{ $channel }“. Wer für die Praxis antworten darf, beginnt hier eine Unterhaltung mit { $usage }; sie bekommt ihren eigenen Raum. Hier steht auch, wenn Umstieg dieses Postfach nicht erreicht.
+start-team-room = Dies ist der Eingang Ihres Teams für „{ $channel }“. Was neu ist und wartet, steht hier; !offen zeigt es. Wer für die Praxis antworten darf, beginnt hier eine Unterhaltung mit { $usage }; sie bekommt ihren eigenen Raum. Hier steht auch, wenn Umstieg dieses Postfach nicht erreicht.
 start-refused =
     Es wurde keine Unterhaltung begonnen und nichts verschickt. { $why ->
         [missing] Bitte schreiben Sie hinter den Befehl, an wen sie gehen soll, und danach den Betreff: !kim ADRESSE Betreff oder !fax NUMMER Betreff.

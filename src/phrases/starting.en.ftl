@@ -1,6 +1,6 @@
 # What rooms are told of conversations that begin here.
 
-start-team-room = This is your team’s room for “{ $channel }”. A person who may answer for the practice begins a conversation here with { $usage }; it gets a room of its own. Here you also read when Umstieg does not reach this mailbox.
+start-team-room = This is your team’s tray for “{ $channel }”. What is new and waits is here; !open shows it. A person who may answer for the practice begins a conversation here with { $usage }; it gets a room of its own. Here you also read when Umstieg does not reach this mailbox.
 start-refused =
     No conversation was begun and nothing was sent. { $why ->
         [missing] Please write behind the command to whom it shall go, and then the subject: !kim ADDRESS subject or !fax NUMBER subject.

@@ -261,6 +261,7 @@ fn one_of_each() -> Vec<Phrase> {
     phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
     phrases.extend(StartPhrase::one_of_each().into_iter().map(Phrase::OfStart));
     phrases.extend(DirectorySentence::one_of_each().into_iter().map(Phrase::OfDirectory));
+    phrases.extend(MatterPhrase::one_of_each().into_iter().map(Phrase::OfMatter));
     phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
     phrases.extend(RightsPhrase::one_of_each().into_iter().map(Phrase::OfRights));
     phrases.extend(MovePhrase::one_of_each().into_iter().map(Phrase::OfMove));

@@ -119,6 +119,7 @@ async fn no_part(
         take_back_receipt(reader, step, act).await?;
         take_back_confirmation(reader, step, act).await?;
         take_back_address(reader, step, act).await?;
+        step.sign_is_gone(reader.conversation.id, act.message).await?;
         return Ok(ActTarget::Unknown);
     }
     if step.stayed_in_the_room(reader.room_id, act.message, act.author).await? {

@@ -6,6 +6,7 @@ mod confirm;
 mod dismiss;
 mod help;
 mod join;
+mod matter;
 mod move_letter;
 mod name;
 pub(super) mod original;
@@ -28,7 +29,7 @@ use crate::{
 /// What a command comes to, once everything is looked up: the step of its event holds a connection,
 /// and must not ask for a second one.
 pub(super) enum Effect {
-    /// Nothing is done, for this reason.
+    /// Nothing is done, for this reason; or what was asked is said.
     Refused(Phrase),
     Unknown(String),
     Help,
@@ -51,6 +52,7 @@ pub(super) enum Effect {
     Join(Box<join::PlannedJoin>),
     Start(Box<start::PreparedStart>),
     ConfirmAddress(Box<confirm::ConfirmedAddress>),
+    Matter(Box<matter::SpokenStep>),
 }
 
 impl Effect {
@@ -109,6 +111,9 @@ impl Request<'_> {
             RoomCommand::StartFax => start::prepare(self, ChannelKind::Fax, name).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
+            RoomCommand::Take | RoomCommand::HandOver | RoomCommand::Done | RoomCommand::Open => {
+                matter::prepare(self, command, person).await?
+            }
         };
         Ok(effect.unwrap_or_else(Effect::Refused))
     }
@@ -140,5 +145,6 @@ pub(super) async fn run(
         Effect::Name(spoken) => name::run(step, id, &spoken).await,
         Effect::Move(planned) => move_letter::run(step, id, &planned).await,
         Effect::Join(planned) => join::run(step, id, &planned).await,
+        Effect::Matter(spoken) => matter::run(step, id, &spoken).await,
     }
 }

@@ -17,6 +17,7 @@ use super::{
     readers, scanning,
     stop::Stop,
     stored_mail::{self, Unread},
+    tray,
 };
 use crate::{
     matrix::{ErrorKind, MatrixError, Upload},
@@ -39,8 +40,14 @@ const REOPENED_MAX: u8 = 3;
 /// Wait before a room is looked after again when the homeserver was away.
 const KEPT_AGAIN: Duration = Duration::from_secs(60);
 
-/// Sends the posts of a conversation that wait, in order, opening the portal when there is none.
+/// Sends the posts of a conversation that wait, in order, opening the portal when there is none. Then the
+/// tray is told of what is in the room.
 pub async fn send_posts(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
+    send_waiting(ctx, id).await?;
+    tray::tell_news(ctx, Some(id)).await
+}
+
+async fn send_waiting(ctx: &Ctx, id: ConversationId) -> Result<(), StoreError> {
     let Some(conversation) = ctx.store.conversation(id).await? else { return Ok(()) };
     let Some(line) = ctx.line(&conversation.channel) else {
         warn!(conversation.id = %id, "Posts wait for a channel that is not in the settings");

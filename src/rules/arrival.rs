@@ -112,6 +112,7 @@ mod tests {
             insured_persons: false,
             alarm: Duration::from_secs(60),
             has_team_room: true,
+            tray: Default::default(),
             dialect: Dialect::Kim(KimProfile::new(KimEnvironment::Production)),
         }
     }

@@ -58,7 +58,7 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let is_direct = is_first && said.starts_with(word);
     let unknown = || is_direct.then(|| Asked::Unknown(word.to_owned()));
     // On a Mac, an umlaut is two characters.
-    let name = word.to_lowercase().replace("a\u{308}", "ä");
+    let name = word.to_lowercase().replace("a\u{308}", "ä").replace("u\u{308}", "ü");
     let Some(row) = row_of(&name, behind) else { return unknown() };
     let html = words.html.as_deref();
     let person = (row.takes == Takes::Person).then(|| only(behind, html, user_id)).flatten();

@@ -64,6 +64,7 @@ mod tests {
             trust: Trust::CrossSigned,
             alarm: std::time::Duration::ZERO,
             has_team_room: true,
+            tray: Default::default(),
             dialect: Dialect::Kim(profile),
         };
         let MailLimit { bytes, why } = limit(&channel, standing);

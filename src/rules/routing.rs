@@ -3,7 +3,7 @@
 use super::commands::{self, Asked};
 use crate::{
     channel::Entitled,
-    model::{MayAsk, MessageKind, RoomEvent, RoomFile},
+    model::{MayAsk, MessageKind, ReactionSign, RoomEvent, RoomFile},
 };
 
 /// What the rule needs to know about the room and the speaker.
@@ -45,10 +45,11 @@ pub enum Route {
     Withdraw {
         event_id: String,
     },
-    /// The sign of a confirmation, put to an event. It counts if that is a preview.
+    /// A sign that means something, put to an event. What it means depends on the event.
     Approve {
         event_id: String,
-        may_confirm: bool,
+        sign: ReactionSign,
+        entitled: Entitled,
     },
     /// Does not leave, and the sender is told why.
     Refuse(Refusal),
@@ -91,13 +92,15 @@ pub fn route(event: &RoomEvent, facts: RoomFacts<'_>) -> Route {
         RoomEvent::Redaction(redaction) => {
             return Route::Withdraw { event_id: redaction.redacts.to_string() };
         }
-        RoomEvent::Reaction(reaction) if reaction.confirms() => {
-            let (event_id, may_confirm) = (reaction.target.to_string(), facts.entitled.may_confirm);
-            return Route::Approve { event_id, may_confirm };
+        RoomEvent::Reaction(reaction) => {
+            let (event_id, entitled) = (reaction.target.to_string(), facts.entitled);
+            return match reaction.sign() {
+                Some(sign) => Route::Approve { event_id, sign, entitled },
+                None => Route::Ignore,
+            };
         }
         RoomEvent::Encrypted(_) => return Route::Refuse(Refusal::Encrypted),
-        RoomEvent::Reaction(_)
-        | RoomEvent::Member(_)
+        RoomEvent::Member(_)
         | RoomEvent::Tombstone { .. }
         | RoomEvent::Encryption(_)
         | RoomEvent::Other => {
@@ -320,9 +323,11 @@ mod tests {
                 key: key.to_owned(),
             })
         };
-        let approve = |may_confirm| Route::Approve { event_id: "$p".to_owned(), may_confirm };
-        assert_eq!(route(&sign("✅"), OPEN), approve(true));
-        assert_eq!(route(&sign("✅"), RoomFacts { entitled: NOTHING, ..OPEN }), approve(false));
+        let approve = |sign, entitled| Route::Approve { event_id: "$p".to_owned(), sign, entitled };
+        assert_eq!(route(&sign("✅"), OPEN), approve(ReactionSign::Done, ALL));
+        let facts = RoomFacts { entitled: NOTHING, ..OPEN };
+        assert_eq!(route(&sign("✅"), facts), approve(ReactionSign::Done, NOTHING));
+        assert_eq!(route(&sign("👀"), OPEN), approve(ReactionSign::Take, ALL));
         assert_eq!(route(&sign("✅"), RoomFacts { is_ours: true, ..OPEN }), Route::Ignore);
         assert_eq!(route(&sign("👍"), OPEN), Route::Ignore);
     }

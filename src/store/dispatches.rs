@@ -228,8 +228,11 @@ impl NewPart<'_> {
                 sqlx::query_scalar!(
                     "insert into dispatches
                          (conversation_id, author, message_id, state, opened_at, closes_at,
-                          letter_id)
-                     values ($1, $2, $3, 'collecting', $4, $5, $6)
+                          letter_id, after_step)
+                     values (
+                         $1, $2, $3, 'collecting', $4, $5, $6,
+                         coalesce((select max(id) from matter_steps where conversation_id = $1), 0)
+                     )
                      returning id",
                     self.conversation.0,
                     self.author,

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     Damaged, Job, Moment, Store, StoreError, conversations::Sighting,
-    correspondents::open_conversation, jobs, kept_back::CardWait, page_readings, parked,
+    correspondents::open_conversation, jobs, kept_back::CardWait, matters, page_readings, parked,
     parked::ParkedKind, seal::Purpose,
 };
 use crate::model::{
@@ -366,6 +366,10 @@ impl Store {
             wait.note(&mut transaction).await?;
         }
         placing.note_absence(&mut transaction, conversation).await?;
+        if placing.note.is_none() {
+            let letter = placing.letter;
+            matters::letter_came(&mut transaction, conversation, letter, placing.at).await?;
+        }
         if placing.is_read {
             page_readings::wait(&mut transaction, placing.letter).await?;
         }

@@ -4,8 +4,11 @@
 
 use sqlx::PgConnection;
 
-use super::{EventStep, Job, StoreError, jobs};
-use crate::model::{ConversationId, LetterId, LetterState, Notice};
+use super::{EventStep, Job, StoreError, jobs, matters};
+use crate::{
+    model::{ConversationId, LetterId, LetterState, Notice},
+    rules::matters::MatterStep,
+};
 
 /// A letter that is to go, and who wants it.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +90,13 @@ impl EventStep<'_> {
         .execute(&mut *self.transaction)
         .await?;
         lead_elsewhere(&mut self.transaction, moving, to).await?;
+        let is_empty = sqlx::query_scalar!(
+            r#"select not exists (select 1 from letters where conversation_id = $1) as "is!""#,
+            moving.from.0,
+        )
+        .fetch_one(&mut *self.transaction)
+        .await?;
+        self.hand_on_matter((moving.from, to), moving.speaker, is_empty).await?;
         self.say(to, &format!("m{}", moving.event_id), moving.notice).await?;
         say_there(&mut self.transaction, moving, to).await?;
         jobs::add(&mut self.transaction, &Job::SendPosts(to), None).await?;
@@ -142,8 +152,27 @@ impl EventStep<'_> {
         )
         .execute(&mut *self.transaction)
         .await?;
+        self.hand_on_matter((from, to), speaker, true).await?;
         self.say(to, &format!("m{event_id}"), notice).await?;
         Ok(true)
+    }
+
+    /// What waited where a letter came from waits where it is now. `is_over`: nothing is left there that could
+    /// wait.
+    async fn hand_on_matter(
+        &mut self,
+        (from, to): (ConversationId, ConversationId),
+        speaker: &str,
+        is_over: bool,
+    ) -> Result<(), StoreError> {
+        let matter = matters::lock(&mut self.transaction, from, self.at).await?;
+        if matter.is_some_and(|matter| matter.state.waits()) {
+            self.move_matter(to, &MatterStep::Open, speaker, None).await?;
+        }
+        if is_over {
+            self.move_matter(from, &MatterStep::Done, speaker, None).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Moment, Store, StoreError, correspondents::note_reported, parked, parked::ParkedKind,
+    Moment, Store, StoreError, correspondents::note_reported, matters, parked, parked::ParkedKind,
     seal::Purpose,
 };
 use crate::model::{
@@ -520,6 +520,7 @@ impl Store {
             return Ok(false);
         }
         note_reported(connection, dispatch, step.to, at).await?;
+        matters::dispatch_moved(connection, dispatch.id, (from, step.to), at).await?;
         parked::settle(connection, ParkedKind::Dispatch, dispatch.id.0, at).await?;
         if let Some(channel) = step.parked_for {
             let (kind, channel) = (ParkedKind::Dispatch, channel.as_str());

@@ -466,6 +466,16 @@ impl Store {
         )
         .execute(&self.pool)
         .await?;
+        sqlx::query!(
+            "update matters
+             set since = $1,
+                 waits_since = least(waits_since, $1)
+             where since > $1
+               and state in ('open', 'taken')",
+            now,
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 

@@ -45,13 +45,19 @@ fn anna_name(stage: &Stage) -> String {
 }
 
 /// Anna with matrix-nio: an unsigned device.
-async fn unsigned_anna(stage: &Stage) -> Client {
+pub(crate) async fn unsigned_anna(stage: &Stage) -> Client {
     let name = anna_name(stage);
     Client::login_encrypted(&stage.world.homeserver, &name, "geheim").await.unwrap()
 }
 
 /// Sends an event as it is, as the owner of a token. Returns its id.
-async fn send_raw(stage: &Stage, token: &str, room: &str, kind: &str, content: &Value) -> String {
+pub(crate) async fn send_raw(
+    stage: &Stage,
+    token: &str,
+    room: &str,
+    kind: &str,
+    content: &Value,
+) -> String {
     let txn = umstieg_txn();
     let path = format!("/_matrix/client/v3/rooms/{room}/send/{kind}/{txn}");
     let homeserver = &stage.world.homeserver;

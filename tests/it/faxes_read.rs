@@ -70,6 +70,7 @@ pub(crate) fn channel(form: Arc<FaxForm>) -> Channel {
         insured_persons: false,
         alarm: Duration::from_secs(60),
         has_team_room: true,
+        tray: Default::default(),
         dialect: Dialect::Fax(profile),
     }
 }

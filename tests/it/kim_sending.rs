@@ -44,6 +44,7 @@ fn channel(receipts: Receipts) -> Channel {
         insured_persons: false,
         alarm: std::time::Duration::from_secs(60),
         has_team_room: true,
+        tray: Default::default(),
         dialect: Dialect::Kim(profile),
     }
 }

@@ -93,5 +93,6 @@ mod taken_back;
 mod takeover;
 mod threading;
 mod ti_messenger;
+mod tray;
 mod virus_scanner;
 mod words_kept;

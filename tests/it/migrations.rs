@@ -412,3 +412,27 @@ async fn tim_19_conversations_of_before_were_begun_by_letters() {
     assert_eq!(tables.sql(settled).await, "claimed|t|f");
     assert_eq!(tables.sql("select welcomed_at is null from channel_notices").await, "t");
 }
+
+/// Conversations of before wait for nothing until something happens in them, and their answers count.
+#[tokio::test]
+async fn conversations_of_before_ask_nothing_of_anybody() {
+    let mut tables = MigratingTables::empty().await;
+    tables.up_to(48).await;
+    tables
+        .sql(
+            "insert into correspondents (kind, key, first_seen_at, last_seen_at)
+             values ('kim', 'erik@charite.kim.telematik', now(), now());
+             insert into conversations (channel, correspondent_id, created_at)
+             select 'kim', id, now() from correspondents cross join generate_series(1, 2);
+             insert into channel_notices (channel, conversation_id) values ('kim', 2);
+             insert into dispatches (conversation_id, author, message_id, state, opened_at, closes_at)
+             values (1, '@anna:x', 'd1@x', 'waiting', now(), now())",
+        )
+        .await;
+    tables.up_to(i64::MAX).await;
+    assert_eq!(tables.sql("select count(*) from matters").await, "0");
+    assert_eq!(tables.sql("select count(*) from matter_steps").await, "0");
+    assert_eq!(tables.sql("select after_step is null from dispatches").await, "t");
+    let trays = "select channel, conversation_id, reminded_at is null from channel_notices";
+    assert_eq!(tables.sql(trays).await, "kim|2|t");
+}

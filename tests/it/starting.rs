@@ -15,8 +15,8 @@ use umstieg_world::{
 };
 
 use crate::{
-    moves::link,
     encryption::{sees, strict_anna},
+    moves::link,
     phrases::{HANDED_TO_FAX, HANDED_TO_KIM, hears, says, told},
     stage::{Stage, kim_mail, message_id},
 };

@@ -16,6 +16,7 @@ mod fax_previews;
 mod letters;
 mod letters_model;
 mod listings;
+mod matters;
 mod model;
 mod moves;
 mod page_readings;

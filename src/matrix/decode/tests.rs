@@ -9,7 +9,7 @@ use super::{
     files::{media_type, safe_file_name},
     *,
 };
-use crate::model::Words;
+use crate::model::{ReactionSign, Words};
 
 /// An event of this type and content, sent by a member of the team.
 fn event(event_type: &str, content: Value) -> Value {
@@ -119,26 +119,34 @@ fn tim_11_a_message_whose_content_could_not_be_read_is_still_a_message() {
     assert!(message.kind == MessageKind::Other { fallback: None });
 }
 
-/// FAX-25: one sign confirms, with or without the mark that some clients add.
+/// FAX-25: one sign confirms, with or without the mark that some clients add. Two say who takes care.
 #[test]
 fn fax_25_a_reaction_confirms_with_one_sign_only() {
     let relation = |key: serde_json::Value| json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "$p", "key": key } });
-    for (key, confirms) in [
-        ("✅", true),
-        ("✅\u{FE0F}", true),
-        ("✔️", false),
-        ("☑️", false),
-        ("👍", false),
-        ("✅✅", false),
-        ("✅ ja", false),
-        ("!faxen", false),
-        ("", false),
+    for (key, sign) in [
+        ("✅", Some(ReactionSign::Done)),
+        ("✅\u{FE0F}", Some(ReactionSign::Done)),
+        ("✅🏽", None),
+        ("✋", Some(ReactionSign::Take)),
+        ("✋🏽", Some(ReactionSign::Take)),
+        ("✋\u{FE0F}", Some(ReactionSign::Take)),
+        ("👀", Some(ReactionSign::Take)),
+        ("👀👀", None),
+        ("🖐️", None),
+        ("🏽", None),
+        ("✔️", None),
+        ("☑️", None),
+        ("👍", None),
+        ("✅✅", None),
+        ("✅ ja", None),
+        ("!faxen", None),
+        ("", None),
     ] {
         let RoomEvent::Reaction(reaction) = decode(&event("m.reaction", relation(json!(key))))
         else {
             panic!("{key}")
         };
-        assert_eq!(reaction.confirms(), confirms, "{key}");
+        assert_eq!(reaction.sign(), sign, "{key}");
         assert_eq!(reaction.target, "$p");
     }
     for broken in [

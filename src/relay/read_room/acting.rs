@@ -6,11 +6,11 @@ use tracing::info;
 
 use super::{ReadingProgress, SaidBy, staying::refusal_phrase};
 use crate::{
-    channel::FaxSend,
+    channel::{Entitled, FaxSend},
     matrix::{decode, status_request, thread_root},
     model::{
         ConversationId, Correspondent, LetterId, MayAsk, Member, Membership, MessageKind,
-        RoomEvent, StatusForm,
+        ReactionSign, RoomEvent, StatusForm,
     },
     phrases::{EditTrouble, MovePhrase, Phrase, SendingPhrase},
     relay::{
@@ -23,6 +23,7 @@ use crate::{
     },
     rules::{
         acts::ActKind,
+        matters::MatterStep,
         posts,
         routing::{Refusal, RoomFacts, Route, WhatLeaves, route},
         status,
@@ -165,8 +166,8 @@ impl PortalReader<'_> {
                 }
             }
             Route::Withdraw { event_id } => self.withdraw(&mut step, said, &event_id).await?,
-            Route::Approve { event_id, may_confirm } => {
-                self.approve(&mut step, said, (&event_id, may_confirm)).await?;
+            Route::Approve { event_id, sign, entitled } => {
+                self.approve(&mut step, said, (&event_id, sign, entitled)).await?;
             }
             Route::Refuse(refusal) => {
                 let phrase = refusal_phrase(refusal, self.line, correspondent.as_ref());
@@ -287,32 +288,58 @@ impl PortalReader<'_> {
         }
     }
 
-    /// The sign of a confirmation: on the newest preview it is what `!faxen` is. What it comes to is said
-    /// at the preview, and only where somebody would go wrong without it.
+    /// A sign. ✅ on the newest preview of a fax is what `!faxen` is; what it comes to is said at the preview,
+    /// and only where somebody would go wrong without it. On a letter, or on a line of the tray, a sign says
+    /// who takes care and what is done. Everybody sees it there, so nothing is said.
     async fn approve(
         &self,
         step: &mut EventStep<'_>,
         said: &SaidBy,
-        (preview, may_confirm): (&str, bool),
+        (target, sign, entitled): (&str, ReactionSign, Entitled),
     ) -> Result<(), StoreError> {
         let id = self.conversation.id;
-        let phrase = if may_confirm {
+        if sign == ReactionSign::Take || !step.is_preview(id, target).await? {
+            return match entitled.may_speak {
+                true => self.sign_matter(step, said, target, sign).await,
+                false => Ok(()),
+            };
+        }
+        let phrase = if entitled.may_confirm {
             let by = (said.event_id.as_str(), said.sender.as_str());
-            commands::send_fax::approve(step, self.line, id, preview, by).await?
-        } else if step.is_preview(id, preview).await? {
-            let may_speak = self.line.channel.lets_speak(said.sender.as_str());
-            let refusal = match may_speak {
+            commands::send_fax::approve(step, self.line, id, target, by).await?
+        } else {
+            let refusal = match entitled.may_speak {
                 true => Refusal::NotEntitled(MayAsk::Confirmers),
                 false => Refusal::MayNotSpeak,
             };
             Some(refusal_phrase(refusal, self.line, None))
-        } else {
-            None
         };
         match phrase {
-            Some(phrase) => self.tell(step, &said.event_id, preview, &phrase).await,
+            Some(phrase) => self.tell(step, &said.event_id, target, &phrase).await,
             None => Ok(()),
         }
+    }
+
+    /// A speaker puts a sign to a letter, or to a line of the tray.
+    async fn sign_matter(
+        &self,
+        step: &mut EventStep<'_>,
+        said: &SaidBy,
+        target: &str,
+        sign: ReactionSign,
+    ) -> Result<(), StoreError> {
+        let id = self.conversation.id;
+        let Some(conversation) = step.conversation_behind(id, target).await? else {
+            return Ok(());
+        };
+        let author = said.sender.as_str();
+        let moves = match sign {
+            ReactionSign::Take => MatterStep::Take(author.to_owned()),
+            ReactionSign::Done => MatterStep::Done,
+        };
+        step.move_matter(conversation, &moves, author, Some((&said.event_id, id))).await?;
+        info!(conversation.id = %conversation, step = moves.word(), "A sign moved what conversation {conversation} asks");
+        Ok(())
     }
 
     /// Notes what an edit says, and does what follows from it.

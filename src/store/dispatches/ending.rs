@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use super::StoredDispatch;
 use crate::model::{ChannelName, ConversationId, DeliveryState, DispatchId, Notice};
 use crate::store::{
-    Job, Store, StoreError, correspondents::note_reached, jobs, parked, parked::ParkedKind,
-    seal::Purpose,
+    Job, Store, StoreError, correspondents::note_reached, jobs, matters, parked,
+    parked::ParkedKind, seal::Purpose,
 };
 
 /// How a dispatch ended.
@@ -180,6 +180,8 @@ impl Store {
             return Ok(false);
         }
         note_reached(&mut *connection, dispatch, state, at).await?;
+        let moved = (DeliveryState::SendingBody, state);
+        matters::dispatch_moved(&mut *connection, dispatch.id, moved, at).await?;
         self.insert_notice(&mut *connection, dispatch.conversation.0, dispatch.id, notice).await?;
         if let Some((channel, reason)) = parked_for {
             let kind = ParkedKind::Dispatch;

@@ -42,6 +42,9 @@ pub struct PracticeChannel {
     /// The lines for `[channel.kim]`. Without reports of delivery, unless a test is about them: each
     /// moves the state of an answer.
     pub more_kim: String,
+    /// The lines for `[channel.tray]`, and the sections behind it. The tray says nothing of letters unless a
+    /// test is about that: it is one more room.
+    pub more_tray: String,
     /// Where answers go when it is not Exim: host and port of a server without TLS.
     pub outbox_port: Option<u16>,
     /// The Clientmodul that stands in the place of Dovecot and Exim.
@@ -78,6 +81,7 @@ impl PracticeChannel {
             more_kim: "delivery_reports = false\nsupport = \"support@hersteller.example\"\n\
                        user_agent = \"Umstieg-Test/1\"\n"
                 .to_owned(),
+            more_tray: "announce = false\n".to_owned(),
             outbox_port: None,
             clientmodul: None,
         }
@@ -133,6 +137,7 @@ impl PracticeChannel {
              [channel.outbox]\n{outbox}",
             self.more, self.protocol, self.more_inbox,
         );
+        let _ = write!(toml, "[channel.tray]\n{}\n", self.more_tray);
         if self.kind == "kim" {
             let _ = write!(toml, "[channel.kim]\n{}\n", self.more_kim);
         }
