@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use umstieg::{channel::FaxForm, model::Language};
+use umstieg::{
+    channel::FaxForm,
+    model::{COMMAND_PREFIX, COMMANDS, Language},
+};
 
 use crate::layers::sources;
 
@@ -390,6 +393,19 @@ fn every_fax_form_and_every_language_is_explained() {
             assert!(row.contains(&format!("`\"{}\"`", language.word())), "{language:?}: {row}");
         }
     }
+}
+
+/// `docs/benutzer.md` names every command as the help does, and no other.
+#[test]
+fn the_page_for_the_front_desk_names_every_command_and_no_other() {
+    let page = read("docs/benutzer.md");
+    let code = page.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> = code
+        .filter_map(|code| code.strip_prefix(COMMAND_PREFIX)?.split_whitespace().next())
+        .collect();
+    let first = |row: &umstieg::model::CommandRow| row.names(Language::German)[0];
+    let known: BTreeSet<&str> = COMMANDS.iter().map(first).collect();
+    assert_eq!(named, known);
 }
 
 /// `docs/decisions/README.md` lists every decision in its order, each with one sentence.
