@@ -17,6 +17,8 @@ async fn a_reaction_leaves_nothing_anywhere() {
     let room = &letter.room_id;
     anna.send_text(room, "Antwort Lebkuchen").await.unwrap();
     stage.mails(&erik, 1).await;
+    // Its notice is saved with its state.
+    stage.database_says("select state from dispatches", "accepted").await;
     let posts = stage.query("select count(*) from posts").await;
     let token = stage.token_of(&stage.anna_id).await;
     let react = async |key: &str, to: &str| {
