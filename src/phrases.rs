@@ -8,6 +8,7 @@ mod admin;
 mod admin_of_values;
 mod fax_admin_phrase;
 mod fax_phrase;
+mod fluent_files;
 mod help;
 mod insured_phrase;
 mod local_time;
@@ -26,11 +27,8 @@ mod start_phrase;
 mod telling;
 mod values;
 
-use std::sync::OnceLock;
-
-use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
+use fluent_bundle::{FluentArgs, FluentValue};
 use time::OffsetDateTime;
-use unic_langid::LanguageIdentifier;
 
 pub use crate::model::Trouble;
 use crate::model::{COMMANDS, Language, in_germany};
@@ -55,6 +53,7 @@ pub use sending_phrase::{HasText, SendingPhrase};
 pub use start_phrase::{DirectorySays, DirectorySentence, MustConfirm, StartPhrase};
 pub use telling::{Telling, Tells};
 
+use fluent_files::{FOR_ADMINS, FOR_ROOMS, text_or_errors};
 use local_time::{date, day, time_of_day};
 use values::{count, moment, one_line, quoted, sign_shown, unseen, whole};
 
@@ -134,89 +133,6 @@ impl AdminPhrase {
 fn say_or_errors(language: Language, phrase: &Phrase) -> (String, Vec<String>) {
     let (id, args) = phrase.id_and_args(language);
     text_or_errors(&FOR_ROOMS, language, id, &args)
-}
-
-fn text_or_errors(
-    of: &[Sentences],
-    language: Language,
-    id: &str,
-    args: &FluentArgs<'static>,
-) -> (String, Vec<String>) {
-    let Some(bundle) = of.iter().find(|of| of.language == language).map(Sentences::bundle) else {
-        return (id.to_owned(), vec![format!("there are no sentences in {}", language.word())]);
-    };
-    let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) else {
-        return (id.to_owned(), vec![format!("{id} is missing")]);
-    };
-    let mut errors = Vec::new();
-    let text = bundle.format_pattern(pattern, Some(args), &mut errors).into_owned();
-    (text, errors.iter().map(ToString::to_string).collect())
-}
-
-/// A file of sentences. It is parsed when the first of them is said: a gateway says few of most files.
-struct Sentences {
-    language: Language,
-    source: &'static str,
-    parsed: OnceLock<FluentBundle<FluentResource>>,
-}
-
-/// What rooms are told, one row for each language.
-static FOR_ROOMS: [Sentences; Language::ALL.len()] = [
-    Sentences::new(
-        Language::German,
-        concat!(
-            include_str!("phrases/de.ftl"),
-            include_str!("phrases/fax.de.ftl"),
-            include_str!("phrases/moves.de.ftl"),
-            include_str!("phrases/matters.de.ftl"),
-            include_str!("phrases/names.de.ftl"),
-            include_str!("phrases/reading.de.ftl"),
-            include_str!("phrases/rights.de.ftl"),
-            include_str!("phrases/starting.de.ftl"),
-        ),
-    ),
-    Sentences::new(
-        Language::English,
-        concat!(
-            include_str!("phrases/en.ftl"),
-            include_str!("phrases/fax.en.ftl"),
-            include_str!("phrases/moves.en.ftl"),
-            include_str!("phrases/matters.en.ftl"),
-            include_str!("phrases/names.en.ftl"),
-            include_str!("phrases/reading.en.ftl"),
-            include_str!("phrases/rights.en.ftl"),
-            include_str!("phrases/starting.en.ftl"),
-        ),
-    ),
-];
-
-/// What admins are told, one row for each language.
-static FOR_ADMINS: [Sentences; Language::ALL.len()] = [
-    Sentences::new(Language::German, include_str!("phrases/admin.de.ftl")),
-    Sentences::new(Language::English, include_str!("phrases/admin.en.ftl")),
-];
-
-impl Sentences {
-    const fn new(language: Language, source: &'static str) -> Self {
-        Self { language, source, parsed: OnceLock::new() }
-    }
-
-    /// What is wrong in the file shows as missing sentences, and in the tests.
-    fn bundle(&self) -> &FluentBundle<FluentResource> {
-        self.parsed.get_or_init(|| {
-            // It chooses the plural rules; both words are well-formed.
-            let locale = self.language.word().parse::<LanguageIdentifier>().unwrap_or_default();
-            let mut bundle = FluentBundle::new_concurrent(vec![locale]);
-            // Marks around inserted texts would end up in mails and file names.
-            bundle.set_use_isolating(false);
-            let resource = match FluentResource::try_new(self.source.to_owned()) {
-                Ok(resource) => resource,
-                Err((readable, _)) => readable,
-            };
-            bundle.add_resource_overriding(resource);
-            bundle
-        })
-    }
 }
 
 impl Phrase {

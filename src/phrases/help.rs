@@ -2,7 +2,7 @@
 
 use fluent_bundle::{FluentArgs, FluentValue};
 
-use super::Sentences;
+use super::fluent_files::Sentences;
 use crate::model::Language;
 
 static GERMAN: Sentences = Sentences::new(Language::German, include_str!("help.de.ftl"));

@@ -1,0 +1,257 @@
+//! One of each phrase for rooms.
+
+use super::*;
+
+/// One of each, two where a part may be missing.
+pub(super) fn one_of_each() -> Vec<Phrase> {
+    let text = || "Ein Text".to_owned();
+    let member = || "@anna:praxis.example".to_owned();
+    let of_kim = KimTrouble::ALL.into_iter().flat_map(|trouble| {
+        [(Some(text()), Some(AT)), (None, None)].map(|(sender, at)| Phrase::LetterUndecrypted {
+            trouble,
+            sender,
+            at,
+        })
+    });
+    let of_kim = of_kim.chain(KimDoubt::ALL.into_iter().flat_map(|doubt| {
+        [
+            Phrase::LetterWithheld { doubt, sender: Some(text()), at: Some(AT) },
+            Phrase::LetterWithheld { doubt, sender: None, at: None },
+            Phrase::LetterReleased { doubt },
+        ]
+    }));
+    let mut phrases = vec![
+        Phrase::DispatchAcceptedKim { at: AT },
+        Phrase::DispatchAcceptedElsewhere { at: AT, address: text() },
+        Phrase::DispatchAcceptedFax { at: AT },
+        Phrase::DispatchWaitsForAccount,
+        Phrase::DispatchDelivered { at: AT },
+        Phrase::DispatchRelayed { at: AT },
+        Phrase::DispatchDelayed { at: AT },
+        Phrase::DispatchRead { at: AT },
+        Phrase::DispatchDiscarded { at: AT },
+        Phrase::DispatchContradicted,
+        Phrase::DispatchUnreported { at: AT },
+        Phrase::DispatchUnclear { at: AT },
+        Phrase::DispatchUnclearInterrupted,
+        Phrase::DispatchUnclearDamaged,
+        Phrase::DispatchAfterUnclear { said: Box::new(Phrase::DispatchInterrupted) },
+        Phrase::DispatchAcceptedAgain {
+            said: Box::new(Phrase::DispatchAcceptedElsewhere { at: AT, address: text() }),
+        },
+        Phrase::DispatchOfReceipt { said: Box::new(Phrase::DispatchInterrupted) },
+        Phrase::DispatchInterrupted,
+        Phrase::DispatchDamaged,
+        Phrase::DispatchWithdrawn,
+        Phrase::EditTooLate,
+        Phrase::EditUnderWay,
+        Phrase::EditInTime,
+        Phrase::EditAfterFailure,
+        Phrase::EditUnclear,
+        Phrase::EditNextTime,
+        Phrase::EditOfWhatStayed,
+        Phrase::EditWithoutKey,
+        Phrase::EditWithoutKeyUnclear,
+        Phrase::EditReadableNow,
+        Phrase::WithdrawalTooLate,
+        Phrase::WithdrawalUnderWay,
+        Phrase::WithdrawalInTime,
+        Phrase::WithdrawalAfterFailure,
+        Phrase::WithdrawalUnclear,
+        Phrase::HistoryLost,
+        Phrase::DispatchBeforeGap,
+        Phrase::NotASpeaker,
+        Phrase::UnknownFaxNotAnswerable,
+        Phrase::CallerNotConfirmed,
+        Phrase::AnswerToWithheld,
+        Phrase::MessageNotTransferable,
+        Phrase::FileNotFaxable { file_name: text() },
+        Phrase::FileTooCostly { file_name: text() },
+        Phrase::MessageTooLarge { limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotTaken, limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotListed, limit_mib: 15 },
+        Phrase::LargeMailNotTaken { why: WhyNotLarge::NotKnown, limit_mib: 15 },
+        Phrase::AddressVanished,
+        Phrase::FaxSignsMissing { signs: vec!['🚫', '\u{96}'] },
+        Phrase::FaxTooLong { pages: 53, pages_max: 50 },
+        Phrase::NoCorrespondentAddress,
+        Phrase::NotAKimAddress,
+        Phrase::OtherKimEnvironment,
+        Phrase::FileLost { file_name: text() },
+        Phrase::AccountWorks { side: AccountSide::Inbox },
+        Phrase::AccountWorks { side: AccountSide::Outbox },
+        Phrase::NoSender,
+        Phrase::SeveralSenders,
+        Phrase::LetterDefects,
+        Phrase::LetterMarkup,
+        Phrase::LetterNotAMail,
+        Phrase::LetterHeadCut,
+        Phrase::LetterPartsLeftOut,
+        Phrase::LetterStructure,
+        Phrase::LetterRenderings,
+        Phrase::LetterSignatureUnchecked,
+        Phrase::LetterEncrypted,
+        Phrase::LetterUnopened,
+        Phrase::LetterPartial,
+        Phrase::LetterElsewhere,
+        Phrase::LetterCut,
+        Phrase::UnknownThread,
+        Phrase::AutomaticLetter { is_report: false },
+        Phrase::AutomaticLetter { is_report: true },
+        Phrase::AutomaticNote { sender: text(), says_absent: true, again: 0 },
+        Phrase::AutomaticNote { sender: text(), says_absent: false, again: 1 },
+        Phrase::AutomaticNote { sender: text(), says_absent: false, again: 2 },
+        Phrase::AnswersGoElsewhere { address: text(), has_more: false },
+        Phrase::AnswersGoElsewhere { address: text(), has_more: true },
+        Phrase::AnswersWantedElsewhere { address: Some(text()) },
+        Phrase::AnswersWantedElsewhere { address: None },
+        Phrase::SenderReadsNoAnswers,
+        Phrase::LetterOwn,
+        Phrase::ScannerAway,
+        Phrase::ScannerWorks,
+        Phrase::LetterInfected { virus: "Eicar".to_owned(), files: 0 },
+        Phrase::LetterInfected { virus: "Eicar".to_owned(), files: 1 },
+        Phrase::LetterInfected { virus: "Eicar".to_owned(), files: 2 },
+        Phrase::FileInfected { file_name: text(), virus: "Eicar".to_owned() },
+        Phrase::FileUnscanned { file_name: text() },
+        Phrase::FilePassed { file_name: text() },
+        Phrase::OriginalInfected { virus: "Eicar".to_owned() },
+        Phrase::OriginalUnscanned,
+        Phrase::LetterSentBy { address: None },
+        Phrase::LetterSentBy { address: Some(text()) },
+        Phrase::ReportCame { from: None, is_earlier: false },
+        Phrase::ReportCame { from: Some(text()), is_earlier: false },
+        Phrase::ReportCame { from: Some(text()), is_earlier: true },
+        Phrase::FaxNumberClaimed { number: "+49301234567".to_owned() },
+        Phrase::FaxNumbersDiffer { number: "+49301234567".to_owned(), station: text() },
+        Phrase::LetterUrgent,
+        Phrase::LetterWritten { at: AT },
+        Phrase::LetterAlsoTo { who: vec![text(), text()], more: 0 },
+        Phrase::LetterAlsoTo { who: vec![text()], more: 2 },
+        Phrase::LetterAsksReceipt { can_send: true },
+        Phrase::LetterAsksReceipt { can_send: false },
+        Phrase::LetterUnknownFields { fields: vec![(text(), text())], more: 0 },
+        Phrase::LetterUnknownFields { fields: vec![(text(), text())], more: 1 },
+        Phrase::LetterUnknownFields { fields: vec![(text(), text())], more: 3 },
+        Phrase::LetterTooLarge { limit_mib: 50 },
+        Phrase::LetterOutOfReach,
+        Phrase::LetterDecrypted { sender: Some(text()), at: Some(AT) },
+        Phrase::LetterDecrypted { sender: None, at: None },
+        Phrase::LetterUnconfirmed,
+        Phrase::LetterChecked { has_report: false },
+        Phrase::LetterChecked { has_report: true },
+        Phrase::NothingToRelease,
+        Phrase::ReleaseAnswersWarning,
+        Phrase::ReleasedBy { user_id: member() },
+        Phrase::OriginalWithheld,
+        Phrase::ReceiptNotAsked,
+        Phrase::ReceiptAsked { user_id: member() },
+        Phrase::ReceiptSubject { subject: text() },
+        Phrase::ReceiptWords,
+        Phrase::LetterForMachines { service: text(), application: "eau".to_owned() },
+        Phrase::LetterForMachines { service: text(), application: "x".to_owned() },
+        Phrase::LetterServiceUnknown { service: Some(text()) },
+        Phrase::LetterServiceUnknown { service: None },
+        Phrase::MailOutOfReach,
+        Phrase::MailTooLarge { limit_mib: 50 },
+        Phrase::MessageWithoutKey,
+        Phrase::MessageBeforeKeys,
+        Phrase::MessageBeforeCopy,
+        Phrase::MessageReadableNow,
+        Phrase::MessageReadableStays,
+        Phrase::CommandReadableNow,
+        Phrase::MessageNotBelieved,
+        Phrase::MessageOfOtherIdentity,
+        Phrase::MessageBroken,
+        Phrase::MessageNotEncrypted,
+        Phrase::FileNotEncrypted,
+        Phrase::MemberLockedOut { user_id: member() },
+        Phrase::IdentityChanged { user_id: member() },
+        Phrase::StrangersMany,
+        Phrase::StrangerPresent { user_id: member() },
+        Phrase::MemberNotRemoved { user_id: member() },
+        Phrase::MemberAskedAnew { user_id: member() },
+        Phrase::MemberUnknown { user_id: member() },
+        Phrase::MemberNotInvited { user_id: member() },
+        Phrase::LettersMissed { user_id: member(), letters: 1 },
+        Phrase::LettersMissed { user_id: member(), letters: 3 },
+        Phrase::LettersAgain,
+        Phrase::RoomNotEncrypted,
+        Phrase::ContinuesOlderRoom,
+        Phrase::RoomUpgraded,
+        Phrase::Parked { what: ParkedWhat::Letter },
+        Phrase::Parked { what: ParkedWhat::Post },
+        Phrase::Parked { what: ParkedWhat::Dispatch },
+        Phrase::Parked { what: ParkedWhat::Event },
+        Phrase::CommandsHelp,
+        Phrase::UnknownCommand { command: text() },
+        Phrase::OriginalFollows,
+        Phrase::OriginalMissing,
+        Phrase::RetryQueued,
+        Phrase::RetryNothing,
+        Phrase::RetryMayDouble,
+        Phrase::MemberUnclear,
+        Phrase::MemberOfTeam { user_id: member() },
+        Phrase::MemberAdmitted { user_id: member() },
+        Phrase::MemberHereAlready { user_id: member() },
+        Phrase::MemberDismissed { user_id: member() },
+        Phrase::MemberNotAdmitted { user_id: member() },
+        Phrase::TrustConfirmed { user_id: member() },
+        Phrase::TrustNothing { user_id: member() },
+        Phrase::TrustNotYourself,
+        Phrase::TrustNotAsked,
+        Phrase::CallerConfirmed,
+        Phrase::NothingToConfirm,
+        Phrase::RoomName { label: text(), number: 1234 },
+        Phrase::GhostKim { name: text() },
+        Phrase::GhostFax { number: "+49301234567".to_owned() },
+        Phrase::GhostClaimedFax { number: "+49301234567".to_owned() },
+        Phrase::GhostUnknownFax,
+        Phrase::GhostUnknownKim,
+        Phrase::FaxFrom,
+        Phrase::FaxTo,
+        Phrase::FaxDate,
+        Phrase::FaxSubject,
+        Phrase::FaxPage,
+        Phrase::FaxMoment { at: AT },
+        Phrase::CheckHeading,
+        Phrase::CheckOk,
+        Phrase::CheckWarn,
+        Phrase::CheckFail,
+        Phrase::CheckAdvice,
+        Phrase::CheckAllWell,
+        Phrase::CheckNotWell { failures: 1, warnings: 0 },
+        Phrase::CheckNotWell { failures: 0, warnings: 2 },
+    ];
+    phrases.extend(of_kim);
+    let user_id = member;
+    phrases.extend(
+        ReceiptStanding::ALL.map(|standing| Phrase::ReceiptBefore { user_id: user_id(), standing }),
+    );
+    phrases.extend(COMMANDS.iter().map(Phrase::CommandDoes));
+    phrases.extend(PagePhrase::one_of_each().into_iter().map(Phrase::OfPages));
+    phrases.extend(ReadPhrase::one_of_each().into_iter().map(Phrase::OfReading));
+    phrases.extend(SendingPhrase::one_of_each().into_iter().map(Phrase::OfSending));
+    phrases.extend(StartPhrase::one_of_each().into_iter().map(Phrase::OfStart));
+    phrases.extend(DirectorySentence::one_of_each().into_iter().map(Phrase::OfDirectory));
+    phrases.extend(MatterPhrase::one_of_each().into_iter().map(Phrase::OfMatter));
+    phrases.extend(NamePhrase::one_of_each().into_iter().map(Phrase::OfName));
+    phrases.extend(RightsPhrase::one_of_each().into_iter().map(Phrase::OfRights));
+    phrases.extend(MovePhrase::one_of_each().into_iter().map(Phrase::OfMove));
+    phrases.extend(InsuredPhrase::one_of_each().into_iter().map(Phrase::OfInsured));
+    phrases.extend(EditTrouble::ALL.map(|trouble| Phrase::EditStays { trouble }));
+    phrases.extend(FateWhy::MAIL.map(|why| Phrase::DispatchUndelivered { at: AT, why }));
+    phrases.extend(fax_phrase::tests::one_of_each().into_iter().map(Phrase::OfFax));
+    for trouble in AccountTrouble::ALL {
+        for side in [AccountSide::Inbox, AccountSide::Outbox] {
+            phrases.push(Phrase::AccountTrouble { side, trouble, is_kim: true });
+            phrases.push(Phrase::AccountTrouble { side, trouble, is_kim: false });
+        }
+    }
+    for trouble in Trouble::ALL {
+        phrases.push(Phrase::DispatchTryLater { trouble, next: AT });
+        phrases.push(Phrase::DispatchFailed { trouble, reply: String::new() });
+        phrases.push(Phrase::DispatchFailed { trouble, reply: text() });
+    }
+    phrases
+}
