@@ -55,7 +55,6 @@ impl StartPhrase {
         match self {
             Self::TeamRoom { .. }
             | Self::WhichChannel { .. }
-            | Self::Exists { .. }
             | Self::OpenedKim { .. }
             | Self::OpenedFax { .. }
             | Self::Waits { .. }

@@ -54,6 +54,11 @@ impl AddressBooks {
         change(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
+    /// A room was opened: a name that was given or read while it was being opened is not in it yet.
+    pub(super) fn room_was_opened(&self, channel: &ChannelName) {
+        self.shelf(|shelf| shelf.entry(channel.clone()).or_default().is_shown = false);
+    }
+
     fn name_of(&self, channel: &ChannelName, correspondent: &Correspondent) -> Option<String> {
         // What only a machine says of itself is nobody's name.
         let Correspondent::Fax(number) = correspondent else { return None };

@@ -105,6 +105,7 @@ pub(super) async fn open(
             say(ctx, line, &room_id, rotation, &Phrase::ContinuesOlderRoom, &txn_id).await?;
         }
         ctx.store.portal_is_open(portal.id).await?;
+        ctx.books.room_was_opened(&line.channel.name);
     }
     let room = OpenRoom { row: portal.id, id: room_id, rotation, is_attended };
     Ok(OpenPortal { room, ghost })
