@@ -10,6 +10,7 @@ mod mail;
 mod practice;
 mod story;
 mod tale;
+mod tray;
 
 use std::{
     io::{self, Write as _},

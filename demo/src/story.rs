@@ -83,6 +83,7 @@ pub(super) async fn tell(tale: &mut Tale, practice: &Practice) -> Result<(), Dem
     story.kim_does_not_vouch(tale).await?;
     let fax = story.fax_arrives(tale, &letter).await?;
     story.fax_is_answered(tale, &fax).await?;
+    story.tray_says_what_waits(tale, &letter).await?;
     story.nobody_read_along(tale).await
 }
 
@@ -96,11 +97,11 @@ pub(crate) struct Story<'a> {
 }
 
 /// The hospital's letter, once Anna has seen it.
-struct InRoom {
+pub(crate) struct InRoom {
     /// As the hospital's mail program named it.
     message_id: String,
-    event_id: String,
-    room: String,
+    pub(crate) event_id: String,
+    pub(crate) room: String,
 }
 
 impl<'a> Story<'a> {
@@ -334,7 +335,7 @@ impl<'a> Story<'a> {
     }
 
     async fn nobody_read_along(&self, tale: &mut Tale) -> Result<(), DemoError> {
-        tale.heading("7. Nobody read along")?;
+        tale.heading("9. Nobody read along")?;
         let anna = &self.practice.anna;
         let said = tale
             .step("everything that was said came encrypted, and nothing with a warning", async {
@@ -362,7 +363,11 @@ impl<'a> Story<'a> {
         .await
     }
 
-    async fn quote_room(&self, tale: &Tale, events: &[&SeenEvent]) -> Result<(), DemoError> {
+    pub(crate) async fn quote_room(
+        &self,
+        tale: &Tale,
+        events: &[&SeenEvent],
+    ) -> Result<(), DemoError> {
         let rooms = self.practice.anna.rooms().await;
         let rooms = rooms.map_err(|error| tale.missed("look at the rooms", error.into()))?;
         let room_id = events.first().map(|event| event.room_id.as_str());
@@ -379,7 +384,7 @@ impl<'a> Story<'a> {
         tale.quote(&lines)
     }
 
-    fn quote_mail(&self, tale: &Tale, mail: &Message<'_>) -> Result<(), DemoError> {
+    pub(crate) fn quote_mail(&self, tale: &Tale, mail: &Message<'_>) -> Result<(), DemoError> {
         let mut lines = String::new();
         for name in ["From", "To", "Subject", "In-Reply-To"] {
             if let Some(value) = mail.header_raw(name) {

@@ -91,7 +91,6 @@ mod tests {
     use super::*;
     use crate::model::{Reached, Reply, Why};
 
-    /// A clock that was set back by a day, or forward.
     #[test]
     fn tim_28_a_named_wait_is_kept_and_bounded() {
         for (named, planned, expected) in [
@@ -106,6 +105,7 @@ mod tests {
         }
     }
 
+    /// A clock that was set back by a day, or forward.
     #[test]
     fn nothing_waits_for_a_time_that_no_clock_of_ours_could_have_named() {
         let now = time::macros::datetime!(2026-11-25 12:00 UTC);

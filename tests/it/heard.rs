@@ -80,7 +80,8 @@ async fn after_a_restore_no_words_leave_that_were_corrected_since() {
     let anna = strict_anna(&stage).await;
     // The test ends the gathering.
     stage.edit_settings(&[("collect_seconds = 1\n", "collect_seconds = 300\n")]);
-    let due = "update dispatches set closes_at = now()";
+    let due = "update dispatches set closes_at = now();
+               update graphile_worker._private_jobs set run_at = now()";
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;
     stage.receive(&kim_mail(&erik, &stage.practice, "c1@x", "Befund", "", "Guten Tag")).await;

@@ -1,5 +1,5 @@
 //! What keeps the house readable: no circles inside a room, no file too long to read, no two types of
-//! one name. Reads the sources with `syn`.
+//! one name, no sentence outside `phrases`. Reads the sources with `syn`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -312,6 +312,61 @@ fn types_of_one_name_are_found_wherever_they_are() {
         "Room: struct in a.rs, type in b.rs",
     ];
     assert_eq!(types.clashes(), clashes);
+}
+
+/// The texts in the code of a file, its tests apart. Texts in calls of macros come as the call is written.
+#[derive(Default)]
+struct TextReader(Vec<String>);
+
+impl<'ast> Visit<'ast> for TextReader {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if !is_for_tests(&item.attrs) {
+            visit::visit_item_mod(self, item);
+        }
+    }
+
+    fn visit_lit_str(&mut self, text: &'ast syn::LitStr) {
+        self.0.push(text.value());
+    }
+
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.0.push(call.tokens.to_string());
+    }
+}
+
+/// Whether a text is German that people read: it has two of the words that hold such sentences together.
+fn is_german(text: &str) -> bool {
+    let of_sentences =
+        ["der", "die", "das", "nicht", "ist", "und", "wird", "wurde", "bitte", "sie"];
+    let words: BTreeSet<String> =
+        text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    of_sentences.iter().filter(|word| words.contains(**word)).count() >= 2
+}
+
+/// What people read stands in `phrases`, in each language. English sentences are in the log, so they cannot be
+/// told apart here.
+#[test]
+fn no_german_sentence_stands_in_the_code() {
+    assert!(is_german("Bitte fragen Sie nach, und warten Sie.") && !is_german("Fax an die Praxis"));
+    let (mut seen, mut found) = (0, Vec::new());
+    for file in rust_files(&["src"]) {
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        let is_test = |part: &str| part == "tests" || part == "tests.rs" || part.contains("_tests");
+        if name.starts_with("src/phrases") || name.split('/').any(is_test) {
+            continue;
+        }
+        let mut texts = TextReader::default();
+        texts.visit_file(&syn::parse_file(&fs::read_to_string(&file).unwrap()).unwrap());
+        seen += texts.0.len();
+        let german = texts.0.into_iter().filter(|text| is_german(text));
+        found.extend(german.map(|text| format!("{name}: {text}")));
+    }
+    // What a Clientmodul says in its notes, which are read and not said.
+    let is_read = |text: &String| text.starts_with("src/mail/kim_note.rs: Die ");
+    assert!(found.iter().any(is_read), "the exception is not needed any more");
+    found.retain(|text| !is_read(text));
+    assert!(seen > 3_000, "the scan sees too little: {seen}");
+    assert!(found.is_empty(), "sentences outside phrases: {found:#?}");
 }
 
 #[test]

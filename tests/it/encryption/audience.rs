@@ -100,11 +100,16 @@ async fn r05_who_was_of_the_team_is_removed_and_gets_no_more_keys() {
     stage.edit_settings(&[(&team(&[&stage.anna_id]), &all)]);
     stage.gateway.start().await.unwrap();
     let erik = stage.correspondent("erik").await;
+    // With the first letter they get to know who writes (decision 8).
     stage.receive(&kim_mail(&erik, &stage.practice, "q1@x", "Befund", "", "Guten Tag")).await;
-    let room = sees(&anna, "Guten Tag").await.room_id;
-    sees(&bert, "Guten Tag").await;
-    sees(&carla, "Guten Tag").await;
-    member_is(&stage, &room, &carla.user_id, "join").await;
+    for user in [&stage.anna_id, &bert.user_id, &carla.user_id] {
+        let joined = format!("select membership from room_members where user_id = '{user}'");
+        stage.database_says(&joined, "join").await;
+    }
+    next_letter(&stage, &erik, "q1b@x", "Vor dem Wechsel").await;
+    let room = sees(&anna, "Vor dem Wechsel").await.room_id;
+    sees(&bert, "Vor dem Wechsel").await;
+    sees(&carla, "Vor dem Wechsel").await;
 
     stage.gateway.stop();
     // Meanwhile Carla leaves by herself, and the gateway does not hear of it.

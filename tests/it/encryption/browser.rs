@@ -6,12 +6,13 @@ use umstieg_world::{
     clientmodul::{
         AsRead, DsnFacts, DsnForm, IntegrityForm, KimDelivery, RecipientState, ready_made, reports,
     },
+    gateway::PracticeChannel,
 };
 
 use super::{anna_name, letter_with_file, sees};
 use crate::{
     phrases::{HANDED_TO_KIM, SOME_TIME, hears, is_shown, told},
-    stage::{Stage, kim_behind, message_id},
+    stage::{Stage, kim_behind, kim_mail, message_id},
 };
 
 #[tokio::test]
@@ -142,6 +143,53 @@ impl Desk<'_> {
         browser.wait_for_text(words).await.unwrap();
         picture(browser, "kim-letter-released").await;
     }
+}
+
+/// The front desk's morning: what is new and what waits, in the channel's own room; and a conversation that
+/// begins there, with the address to be checked.
+#[tokio::test]
+async fn a_browser_shows_the_tray_and_a_conversation_that_waits_for_its_address() {
+    let with_tray = |channels: Vec<PracticeChannel>| {
+        let tray = |channel| PracticeChannel {
+            team_room: true,
+            more_tray: "announce = true\n".to_owned(),
+            ..channel
+        };
+        channels.into_iter().map(tray).collect()
+    };
+    let mut stage = Stage::encrypted_with("any-device", with_tray).await;
+    let name = anna_name(&stage);
+    let homeserver = &stage.world.homeserver;
+    let phone = JsClient::login(homeserver, &name, "geheim", JsOptions::default()).await.unwrap();
+    let browser = Hydrogen::login(homeserver, &name, "geheim").await.unwrap();
+    stage.gateway.start().await.unwrap();
+    let (erik, otto) = (stage.correspondent("erik").await, stage.correspondent("otto").await);
+    for (from, id, words) in [(&erik, "t1@x", "Der erste Brief"), (&otto, "t2@x", "Der zweite")] {
+        stage.receive(&kim_mail(from, &stage.practice, id, "Befund", "", words)).await;
+        sees(&phone, words).await;
+    }
+    let tray = sees(&phone, "Neuer Brief von").await.room_id;
+    browser.open_room(&tray).await.unwrap();
+    for from in [&erik, &otto] {
+        browser.wait_for_text(from).await.unwrap();
+    }
+    browser.say("!offen").await.unwrap();
+    browser.wait_for_text("Das wartet, das Älteste zuerst").await.unwrap();
+    picture(&browser, "tray").await;
+
+    let new = stage.correspondent("neu").await;
+    browser.say(&format!("!kim {new} Bitte um Rückruf")).await.unwrap();
+    let room = sees(&phone, "Neue Unterhaltung").await.room_id;
+    browser.open_room(&room).await.unwrap();
+    browser.wait_for_text("prüfen Sie sie Zeichen für Zeichen").await.unwrap();
+    browser.say("Bitte rufen Sie uns heute zurück.").await.unwrap();
+    browser.wait_for_text("Diese Nachricht ist noch nicht abgeschickt").await.unwrap();
+    picture(&browser, "new-address-waits").await;
+    browser.say("!bestätigen").await.unwrap();
+    assert!(stage.mails(&new, 1).await[0].contains("heute zur"));
+    let handed = hears(&phone, &HANDED_TO_KIM).await;
+    browser.wait_for_text(handed.body()).await.unwrap();
+    picture(&browser, "new-address-confirmed").await;
 }
 
 /// Takes a picture, and checks that it is one.
