@@ -475,6 +475,7 @@ impl Phrase {
                 with("receipt-subject", "subject", foreign(subject))
             }
             Self::ReceiptWords => plain("receipt-words"),
+            Self::TrayName { label } => with("tray-name", "label", foreign(label)),
             Self::RoomName { label, number } => {
                 let values = [("label", foreign(label)), ("number", whole(*number))];
                 ("room-name", values.into_iter().collect())

@@ -452,6 +452,7 @@ receipt-words = Ihre Nachricht wurde bei uns angezeigt. Diese Bestätigung hat e
 nothing-to-confirm = Hier gibt es nichts zu bestätigen: Auf eine Bestätigung wartet in diesem Raum weder eine Faxnummer noch eine Adresse.
 
 # Namen
+tray-name = { $label } · Eingang
 room-name = { $label } · Vorgang { $number }
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)

@@ -452,6 +452,7 @@ receipt-words = Your message was displayed here. A person decided to send this c
 nothing-to-confirm = There is nothing to confirm here: neither a fax number nor an address in this room waits for it.
 
 # Names
+tray-name = { $label } · Tray
 room-name = { $label } · Matter { $number }
 ghost-kim = { $name } (KIM)
 ghost-fax = { $number } (Fax)

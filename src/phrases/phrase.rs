@@ -492,6 +492,9 @@ pub enum Phrase {
     OriginalUnscanned,
 
     // Names.
+    TrayName {
+        label: String,
+    },
     RoomName {
         label: String,
         number: u64,

@@ -25,6 +25,7 @@ fn what_people_wrote_or_named_is_content() {
             phrase,
             Phrase::DispatchFailed { .. }
                 | Phrase::RoomName { .. }
+                | Phrase::TrayName { .. }
                 | Phrase::GhostKim { .. }
                 | Phrase::GhostFax { .. }
         );

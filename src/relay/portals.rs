@@ -318,7 +318,7 @@ async fn follow(
             if let Err(Stop::Matrix(error)) = said {
                 debug!(error = %error, "The old room could not be told that it was replaced");
             }
-            let name = room_name(line, portal.conversation);
+            let name = room_name(ctx, line, portal.conversation).await?;
             let plan = plan(ctx, line, portal, &name, ghost);
             match homeserver.mark_portal(&replacement, &plan).await {
                 Ok(()) => {}
@@ -405,7 +405,7 @@ async fn create(
     portal: &Portal,
     ghost: &OwnedUserId,
 ) -> Result<OwnedRoomId, Stop> {
-    let name = room_name(line, conversation.id);
+    let name = room_name(ctx, line, conversation.id).await?;
     let plan = plan(ctx, line, portal, &name, ghost);
     let mut created = ctx.homeserver.create_portal(&plan).await;
     if let Err(CreateError::Failed(error)) = &created
@@ -443,10 +443,20 @@ async fn create(
 }
 
 /// A neutral name (TIM-29).
-fn room_name(line: &Line, conversation: ConversationId) -> String {
-    let number = u64::try_from(conversation.0).unwrap_or_default();
-    let name = Phrase::RoomName { label: line.channel.label.clone(), number };
-    Phrases::say(line.channel.language, &name)
+async fn room_name(
+    ctx: &Ctx,
+    line: &Line,
+    conversation: ConversationId,
+) -> Result<String, StoreError> {
+    let label = line.channel.label.clone();
+    let name = match ctx.store.is_tray(conversation).await? {
+        true => Phrase::TrayName { label },
+        false => {
+            let number = u64::try_from(conversation.0).unwrap_or_default();
+            Phrase::RoomName { label, number }
+        }
+    };
+    Ok(Phrases::say(line.channel.language, &name))
 }
 
 /// Joins the ghost under its name; invites it first where it is not invited (any more).

@@ -203,6 +203,7 @@ pub(super) fn one_of_each() -> Vec<Phrase> {
         Phrase::CallerConfirmed,
         Phrase::NothingToConfirm,
         Phrase::RoomName { label: text(), number: 1234 },
+        Phrase::TrayName { label: text() },
         Phrase::GhostKim { name: text() },
         Phrase::GhostFax { number: "+49301234567".to_owned() },
         Phrase::GhostClaimedFax { number: "+49301234567".to_owned() },
