@@ -34,8 +34,12 @@ async fn written(day: &Day) -> String {
         lines.sort();
         let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         let first = lines.first().cloned().unwrap_or_default();
-        let (name, _number) = room.display_name.rsplit_once(' ').unwrap();
-        texts.push((first, format!("══ {name} …\n{}\n", lines.join("\n"))));
+        // The tray has a name without a number.
+        let name = match room.display_name.rsplit_once(' ') {
+            Some((name, number)) if number.parse::<u64>().is_ok() => format!("{name} …"),
+            _ => room.display_name.clone(),
+        };
+        texts.push((first, format!("══ {name}\n{}\n", lines.join("\n"))));
     }
     texts.sort();
     let all: Vec<String> = texts.into_iter().map(|(_, text)| text).collect();
