@@ -101,6 +101,8 @@ impl DoorSession<'_> {
         loop {
             self.peer.seat.has_mail(self.dialogue.is_under_way());
             let turn = self.next(&mut connection).await;
+            // Before the peer hears that its mail is under way, nobody may take its seat.
+            self.peer.seat.has_mail(self.dialogue.is_under_way());
             let said = match turn {
                 Some(DoorTurn::Say(reply)) => {
                     note_refusal(&reply);

@@ -93,7 +93,12 @@ async fn after_a_restore_no_words_leave_that_were_corrected_since() {
     stage.copy_database(&database, &copy).await;
     stage.gateway.start().await.unwrap();
     anna.edit(&room, &said, "Bitte 5 mg geben").await.unwrap();
-    stage.database_says("select string_agg(state, ' ') from room_acts", "says").await;
+    stage
+        .database_says(
+            "select string_agg(room_acts.state, ' ') from room_acts join rooms using (room_id)",
+            "says",
+        )
+        .await;
     stage.query(due).await;
     let mails = stage.mails(&erik, 1).await;
     assert!(mails[0].contains("Bitte 5 mg geben"), "{}", mails[0]);
