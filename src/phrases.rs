@@ -46,7 +46,6 @@ pub use page_phrase::{CameAt, PageNumbers, PagePhrase, QuotedName};
 pub use parked_what::ParkedWhat;
 pub use phrase::Phrase;
 pub use read_phrase::{PageWords, ReadPhrase};
-
 pub use receipt_standing::ReceiptStanding;
 pub use rights_phrase::RightsPhrase;
 pub use sending_phrase::{HasText, SendingPhrase};

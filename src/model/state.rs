@@ -170,6 +170,19 @@ impl DeliveryState {
         }
     }
 
+    /// Whether its channel took it over, and nothing bad was heard of it since.
+    pub fn was_taken(self) -> bool {
+        matches!(
+            self,
+            Self::Accepted
+                | Self::Delayed
+                | Self::Relayed
+                | Self::Delivered
+                | Self::Read
+                | Self::Discarded
+        )
+    }
+
     /// Whether nothing of it can have reached the other side.
     pub fn surely_stayed_here(self) -> bool {
         matches!(

@@ -88,31 +88,29 @@ impl Request<'_> {
 
     /// Looks up what is asked for; changes nothing.
     pub(super) async fn prepare(&self, asked: &Asked) -> Result<Effect, StoreError> {
-        let (command, person, name, room) = match asked {
+        let (command, argument) = match asked {
             Asked::Unknown(word) => return Ok(Effect::Unknown(word.clone())),
-            Asked::Known { command, person, name, room } => {
-                (command.command, person.as_deref(), name.as_deref(), room.as_deref())
-            }
+            Asked::Known { command, argument } => (command.command, argument.as_deref()),
         };
         let effect = match command {
             RoomCommand::Help => Ok(Effect::Help),
             RoomCommand::Original => original::prepare(self).await?,
             RoomCommand::Retry => Ok(Effect::Retry(self.line.channel.kind())),
-            RoomCommand::Admit => admit::prepare(self, person).await?,
-            RoomCommand::Dismiss => dismiss::prepare(self, person),
-            RoomCommand::Trust => trust::prepare(self, person).await?,
+            RoomCommand::Admit => admit::prepare(self, argument).await?,
+            RoomCommand::Dismiss => dismiss::prepare(self, argument),
+            RoomCommand::Trust => trust::prepare(self, argument).await?,
             RoomCommand::Confirm => confirm::prepare(self).await?,
             RoomCommand::SendFax => send_fax::prepare(self),
-            RoomCommand::Name => name::prepare(self, name).await?,
-            RoomCommand::Move => move_letter::prepare(self, room).await?,
+            RoomCommand::Name => name::prepare(self, argument).await?,
+            RoomCommand::Move => move_letter::prepare(self, argument).await?,
             RoomCommand::Split => move_letter::prepare_split(self),
-            RoomCommand::Join => join::prepare(self, room).await?,
-            RoomCommand::StartKim => start::prepare(self, ChannelKind::Kim, name).await?,
-            RoomCommand::StartFax => start::prepare(self, ChannelKind::Fax, name).await?,
+            RoomCommand::Join => join::prepare(self, argument).await?,
+            RoomCommand::StartKim => start::prepare(self, ChannelKind::Kim, argument).await?,
+            RoomCommand::StartFax => start::prepare(self, ChannelKind::Fax, argument).await?,
             RoomCommand::Release => release::prepare(self),
             RoomCommand::Receipt => receipt::prepare(self),
             RoomCommand::Take | RoomCommand::HandOver | RoomCommand::Done | RoomCommand::Open => {
-                matter::prepare(self, command, person).await?
+                matter::prepare(self, command, argument).await?
             }
         };
         Ok(effect.unwrap_or_else(Effect::Refused))

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::{Ctx, Line, fax_names, notices::notice};
 use crate::{
-    model::{ConversationId, Correspondent},
+    model::{ConversationId, Correspondent, RoomLink},
     phrases::{CameAt, MatterPhrase, MatterWho, Phrase, Phrases},
     rules::matters,
     store::{MatterNews, OpenMatter, StoreError},
@@ -26,20 +26,20 @@ const NO_ROOM: &str = "–";
 /// The list of what waits on a channel.
 pub(super) async fn list(ctx: &Ctx, line: &Line) -> Result<Phrase, StoreError> {
     let (open, in_all) = ctx.store.open_matters(&line.channel.name, LINES_MAX).await?;
-    let (lines, more) = lines(line, &open, in_all);
+    let (lines, more) = lines(ctx, line, &open, in_all);
     Ok(Phrase::OfMatter(MatterPhrase::list(lines, more)))
 }
 
-fn lines(line: &Line, open: &[OpenMatter], in_all: i64) -> (Vec<MatterPhrase>, u64) {
-    let lines: Vec<MatterPhrase> = open.iter().map(|matter| line_of(line, matter)).collect();
+fn lines(ctx: &Ctx, line: &Line, open: &[OpenMatter], in_all: i64) -> (Vec<MatterPhrase>, u64) {
+    let lines: Vec<MatterPhrase> = open.iter().map(|matter| line_of(ctx, line, matter)).collect();
     let shown = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     (lines, u64::try_from(in_all - shown).unwrap_or_default())
 }
 
-fn line_of(line: &Line, matter: &OpenMatter) -> MatterPhrase {
+fn line_of(ctx: &Ctx, line: &Line, matter: &OpenMatter) -> MatterPhrase {
     let who = who(line, &matter.correspondent, matter.ghost_name.as_deref());
     let at = CameAt(matter.waits_since);
-    let link = matter.room_id.as_deref().map_or_else(|| NO_ROOM.to_owned(), link);
+    let link = matter.room_id.as_deref().map_or_else(|| NO_ROOM.to_owned(), |room| link(ctx, room));
     match &matter.holder {
         None => MatterPhrase::LineOpen { who, at, link },
         Some(holder) => {
@@ -65,15 +65,11 @@ fn who(line: &Line, key: &str, ghost_name: Option<&str>) -> MatterWho {
     MatterWho(named)
 }
 
-/// A link that every client opens.
-fn link(room_id: &str) -> String {
-    match <&RoomId>::try_from(room_id) {
-        Ok(room) => match room.server_name() {
-            Some(server) => room.matrix_to_uri_via([server.to_owned()]).to_string(),
-            None => room.matrix_to_uri().to_string(),
-        },
-        Err(_) => NO_ROOM.to_owned(),
-    }
+/// A link to a portal, through our homeserver, which is in each.
+fn link(ctx: &Ctx, room_id: &str) -> String {
+    let room = RoomId::parse(room_id).ok();
+    let link = room.map(|room| RoomLink::to(&room, ctx.homeserver.server_name()));
+    link.map_or_else(|| NO_ROOM.to_owned(), |link| link.as_str().to_owned())
 }
 
 /// Tells trays of letters that opened a conversation, or opened it again, once these are in their rooms: of
@@ -83,7 +79,7 @@ pub async fn tell_news(ctx: &Ctx, conversation: Option<ConversationId>) -> Resul
         let Some(line) = ctx.line(&news.channel) else { continue };
         // Who took it meanwhile has seen it.
         let is_told = line.channel.tray.announce && !news.is_settled;
-        let said = is_told.then(|| notice(line, &phrase_of(line, &news)));
+        let said = is_told.then(|| notice(line, &phrase_of(ctx, line, &news)));
         let (channel, now) = ((&line.channel.name, line.channel.kind()), ctx.clock.now());
         if ctx.store.tell_matter_news(&news, channel, said.as_ref(), now).await? {
             info!(conversation.id = %news.conversation, "Told a tray of a letter in conversation {}", news.conversation);
@@ -92,12 +88,12 @@ pub async fn tell_news(ctx: &Ctx, conversation: Option<ConversationId>) -> Resul
     Ok(())
 }
 
-fn phrase_of(line: &Line, news: &MatterNews) -> Phrase {
+fn phrase_of(ctx: &Ctx, line: &Line, news: &MatterNews) -> Phrase {
     Phrase::OfMatter(MatterPhrase::News {
         news: news.news,
         who: who(line, &news.correspondent, news.ghost_name.as_deref()),
         at: CameAt(news.came_at),
-        link: link(&news.room_id),
+        link: link(ctx, &news.room_id),
     })
 }
 
@@ -116,7 +112,7 @@ pub async fn remind(ctx: &Ctx) -> Result<(), StoreError> {
         if reminder.matters.is_empty() {
             continue;
         }
-        let (lines, more) = lines(line, &reminder.matters, reminder.in_all);
+        let (lines, more) = lines(ctx, line, &reminder.matters, reminder.in_all);
         let said = notice(line, &Phrase::OfMatter(MatterPhrase::remind(lines, more)));
         let channel = (name, line.channel.kind());
         if ctx.store.remind_tray(channel, (last, before), &said, now).await? {

@@ -15,13 +15,9 @@ use crate::model::{
 pub enum Asked {
     Known {
         command: &'static CommandRow,
-        /// The user id of the named person, if the command takes one and one was given.
-        person: Option<String>,
-        /// The name behind it, if the command takes one; nothing if none stands there. Of a command that
-        /// takes a recipient, all that stands behind it.
-        name: Option<String>,
-        /// The id of the named room, if the command takes one and one was given.
-        room: Option<String>,
+        /// What it takes, if that was given: the id of one person or room, a name, or all that stands behind a
+        /// command which takes a recipient.
+        argument: Option<String>,
     },
     /// A word that is no command.
     Unknown(String),
@@ -61,14 +57,14 @@ pub fn asked(words: &Words) -> Option<Asked> {
     let name = word.to_lowercase().replace("a\u{308}", "ä").replace("u\u{308}", "ü");
     let Some(row) = row_of(&name, behind) else { return unknown() };
     let html = words.html.as_deref();
-    let person = (row.takes == Takes::Person).then(|| only(behind, html, user_id)).flatten();
-    let room = (row.takes == Takes::Room).then(|| only(behind, html, room_id)).flatten();
-    let name = match row.takes {
-        Takes::Name => Some(behind.trim_start_matches([':', '=']).trim()),
-        Takes::Recipient(_) => Some(behind.trim_end()),
-        Takes::Nothing | Takes::Person | Takes::Room => None,
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let argument = match row.takes {
+        Takes::Nothing => None,
+        Takes::Person => only(behind, html, user_id),
+        Takes::Room => only(behind, html, room_id),
+        Takes::Name => given(behind.trim_start_matches([':', '=']).trim()),
+        Takes::Recipient(_) => given(behind.trim_end()),
     };
-    let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
     // "!Erneut-Vorstellung" is another word.
     let touching =
         behind.split_whitespace().next().filter(|_| !behind.starts_with(char::is_whitespace));
@@ -83,19 +79,17 @@ pub fn asked(words: &Words) -> Option<Asked> {
     }
     // "! Original liegt bei" is emphasis; "! original" with nothing after it was meant as a
     // command.
-    let names_recipient = match row.takes {
+    let is_named = match row.takes {
+        Takes::Person | Takes::Room => argument.is_some(),
         Takes::Recipient(kind) => may_name_recipient(kind, behind),
-        _ => false,
+        Takes::Nothing | Takes::Name => false,
     };
-    let is_alone = person.is_some()
-        || room.is_some()
-        || names_recipient
-        || !behind.contains(char::is_alphanumeric);
+    let is_alone = is_named || !behind.contains(char::is_alphanumeric);
     // "!faxen nicht" is no order to fax.
     if is_direct && !is_polite_at_most(behind) && row.stands_alone() {
         return unknown();
     }
-    (is_direct || is_alone).then_some(Asked::Known { command: row, person, name, room })
+    (is_direct || is_alone).then_some(Asked::Known { command: row, argument })
 }
 
 /// How many digits make it likely that a number stands behind a word.
@@ -204,12 +198,7 @@ mod tests {
 
     fn known(command: RoomCommand, person: Option<&str>) -> Option<Asked> {
         let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
-        Some(Asked::Known {
-            command: row,
-            person: person.map(str::to_owned),
-            name: None,
-            room: None,
-        })
+        Some(Asked::Known { command: row, argument: person.map(str::to_owned) })
     }
 
     /// FAX-8: what stands behind it is the name, and nothing is one, too.
@@ -217,12 +206,7 @@ mod tests {
     fn fax_8_a_name_is_what_stands_behind_the_command() {
         let named = |name: Option<&str>| {
             let row = COMMANDS.iter().find(|row| row.command == RoomCommand::Name).unwrap();
-            Some(Asked::Known {
-                command: row,
-                person: None,
-                name: name.map(str::to_owned),
-                room: None,
-            })
+            Some(Asked::Known { command: row, argument: name.map(str::to_owned) })
         };
         for (said, expected) in [
             ("!name Praxis Dr. Weiß", named(Some("Praxis Dr. Weiß"))),
@@ -243,8 +227,8 @@ mod tests {
     fn a_command_names_one_room_by_its_id_or_by_a_link() {
         let named = |command: RoomCommand, room: Option<&str>| {
             let row = COMMANDS.iter().find(|row| row.command == command).unwrap();
-            let room = room.map(str::to_owned);
-            Some(Asked::Known { command: row, person: None, name: None, room })
+            let argument = room.map(str::to_owned);
+            Some(Asked::Known { command: row, argument })
         };
         let link = "https://matrix.to/#/!raum:x.example?via=x.example";
         let html = format!("!verschieben nach <a href=\"{link}\">Praxis Weiß</a>");
@@ -272,8 +256,8 @@ mod tests {
     fn tim_19_a_recipient_is_what_stands_behind_the_command() {
         let start = |command: RoomCommand, said: Option<&str>| {
             let row = CommandRow::of(command).unwrap();
-            let name = said.map(str::to_owned);
-            Some(Asked::Known { command: row, person: None, name, room: None })
+            let argument = said.map(str::to_owned);
+            Some(Asked::Known { command: row, argument })
         };
         let (kim, fax) = (RoomCommand::StartKim, RoomCommand::StartFax);
         for (said, expected) in [

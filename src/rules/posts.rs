@@ -160,6 +160,13 @@ pub fn is_reading(txn_id: &str) -> bool {
     reading_name(txn_id) == txn_id
 }
 
+/// Whether a post of this name is said again where its letter goes: one that the letter itself was made of,
+/// also where it was said more than once (`r`, `m`). What a person asked for, and what a machine read, stays.
+pub fn goes_with_its_letter(txn_id: &str) -> bool {
+    let first = txn_id.trim_end_matches(['r', 'm']);
+    first.starts_with('l') && name_of(first) != first && !is_reading(first)
+}
+
 /// What a machine read on a fax, beside the fax. It mentions nobody, whatever stands on the page.
 pub fn reading_of(text: &str, event_id: &str) -> Value {
     let mut content = notice_to(text, event_id);
@@ -337,6 +344,25 @@ mod tests {
             })
             .collect();
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_letter_takes_along_what_it_was_made_of() {
+        for (txn_id, goes) in [
+            ("lkim-7-ap0", true),
+            ("lkim-7-ap12r", true),
+            ("lkim-7-ap1000003mrm", true),
+            // What a machine read, also where it was said again.
+            ("lkim-7-ap999998", false),
+            ("lkim-7-ap999998m", false),
+            // What a person asked for, and what the gateway says beside it.
+            ("e$event", false),
+            ("klkim-7-ap0", false),
+            ("lkim-7-a", false),
+            ("d7n0x1", false),
+        ] {
+            assert_eq!(goes_with_its_letter(txn_id), goes, "{txn_id}");
+        }
     }
 
     #[test]

@@ -426,9 +426,7 @@ mod tests {
             route(&text("!original"), facts),
             Route::Command(Asked::Known {
                 command: CommandRow::named("original").unwrap(),
-                name: None,
-                room: None,
-                person: None,
+                argument: None,
             })
         );
     }

@@ -7,6 +7,9 @@ use crate::model::{ChannelKind, ChannelName, MailAddress, WhyNoStart};
 /// Longest subject, in characters. A subject is a line in a list of mails.
 pub const SUBJECT_CHARS_MAX: usize = 200;
 
+/// The doubt of an address to which nothing ever went from its channel, as the database calls it.
+pub const NEW_ADDRESS: &str = "new-address";
+
 /// What a command asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedStart {

@@ -47,14 +47,7 @@ impl Store {
         keep(&mut transaction, channel, side, &notes).await?;
         if let Some(news) = news {
             let conversation = notices_of(&mut transaction, channel, kind, at).await?;
-            let random = sqlx::query_scalar!(
-                r#"select replace(gen_random_uuid()::text, '-', '') as "random!""#
-            )
-            .fetch_one(&mut *transaction)
-            .await?;
-            // What was told is saved with it, so nothing is told twice under two names.
-            let txn_id = format!("a{random}");
-            self.insert_bot_post(&mut transaction, conversation, &txn_id, &notice(news)).await?;
+            self.say_once(&mut transaction, conversation, 'a', &notice(news)).await?;
         }
         transaction.commit().await?;
         Ok(news)

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     model::DispatchId,
-    rules::acts::{Act, ActKind, Deed, Newer, Shown, acts_of, shown},
+    rules::{
+        acts::{Act, ActKind, Deed, Newer, Shown, acts_of, shown},
+        starting::NEW_ADDRESS,
+    },
 };
 
 /// What a dispatch says, as its room shows it at the moment.
@@ -130,10 +133,11 @@ impl Store {
                      join settled_doubts as settled
                          on settled.conversation_id = dispatch.conversation_id
                      where dispatch.id = $1
-                       and settled.doubt = 'new-address'
+                       and settled.doubt = $2
                        and was_taken_back(settled.settled_in)
                  ) as "taken_back!""#,
             dispatch.0,
+            NEW_ADDRESS,
         )
         .fetch_one(&mut *connection)
         .await?;

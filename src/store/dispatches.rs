@@ -167,6 +167,27 @@ impl Store {
     }
 }
 
+/// Locks the dispatch of an attempt whose body has not begun to leave. `false`: it was withdrawn, or another
+/// attempt or another gateway has begun.
+pub(super) async fn is_under_way(
+    connection: &mut PgConnection,
+    attempt: &StoredDispatch,
+) -> Result<bool, sqlx::Error> {
+    let locked = sqlx::query_scalar!(
+        "select id
+         from dispatches
+         where id = $1
+           and state = 'handing_over'
+           and begun = $2
+         for update",
+        attempt.id.0,
+        attempt.begun,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(locked.is_some())
+}
+
 impl NewPart<'_> {
     /// Closes the dispatches of its conversation that still gather, and that it does not go into.
     async fn close_others(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -465,20 +486,7 @@ impl Store {
         composed: &Composition,
     ) -> Result<MayLeave, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let is_ours = sqlx::query_scalar!(
-            "select id
-             from dispatches
-             where id = $1
-               and state = 'handing_over'
-               and begun = $2
-             for update",
-            attempt.id.0,
-            attempt.begun,
-        )
-        .fetch_optional(&mut *transaction)
-        .await?
-        .is_some();
-        if !is_ours {
+        if !is_under_way(&mut transaction, attempt).await? {
             return Ok(MayLeave::Stopped);
         }
         let shown = self.composition_in(&mut transaction, attempt.id).await?;

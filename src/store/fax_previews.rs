@@ -8,7 +8,7 @@ mod confirming;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Composition, Store, StoreError, StoredDispatch};
+use super::{Composition, Store, StoreError, StoredDispatch, dispatches::is_under_way};
 use crate::model::{
     ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, LetterId, Notice,
 };
@@ -109,17 +109,6 @@ impl Store {
         parties: &[Correspondent],
     ) -> Result<bool, StoreError> {
         let keys: Vec<String> = parties.iter().map(|party| party.key().into_owned()).collect();
-        let is_good = |state| {
-            matches!(
-                state,
-                DeliveryState::Accepted
-                    | DeliveryState::Delayed
-                    | DeliveryState::Relayed
-                    | DeliveryState::Delivered
-                    | DeliveryState::Read
-                    | DeliveryState::Discarded
-            )
-        };
         Ok(sqlx::query_scalar!(
             r#"select exists (
                  select 1
@@ -137,7 +126,7 @@ impl Store {
              ) as "was!""#,
             channel.as_str(),
             &keys,
-            &DeliveryState::words_of(is_good),
+            &DeliveryState::words_of(DeliveryState::was_taken),
         )
         .fetch_one(&self.pool)
         .await?)
@@ -152,25 +141,29 @@ impl Store {
         new: NewPreview<'_>,
     ) -> Result<Previewed, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let is_ours = sqlx::query_scalar!(
-            "select id
-             from dispatches
-             where id = $1
-               and state = 'handing_over'
-               and begun = $2
-             for update",
-            attempt.id.0,
-            attempt.begun,
-        )
-        .fetch_optional(&mut *transaction)
-        .await?
-        .is_some();
-        if !is_ours {
+        let became = self.wait_for_person(&mut transaction, attempt, new.composed).await?;
+        if became == Previewed::Waits {
+            self.show_preview(&mut transaction, attempt, new).await?;
+        }
+        transaction.commit().await?;
+        Ok(became)
+    }
+
+    /// Lets the dispatch of an attempt wait for a person, if the room still shows what was composed.
+    pub(super) async fn wait_for_person(
+        &self,
+        connection: &mut PgConnection,
+        attempt: &StoredDispatch,
+        composed: &Composition,
+    ) -> Result<Previewed, StoreError> {
+        if !is_under_way(connection, attempt).await? {
             return Ok(Previewed::Stopped);
         }
-        let room_shows = self.composition_in(&mut transaction, attempt.id).await?;
-        let is_true = room_shows.is_as(new.composed);
-        let state = if is_true { DeliveryState::Previewed } else { DeliveryState::Waiting };
+        let (state, became) =
+            match self.composition_in(connection, attempt.id).await?.is_as(composed) {
+                true => (DeliveryState::Previewed, Previewed::Waits),
+                false => (DeliveryState::Waiting, Previewed::Changed),
+            };
         sqlx::query!(
             "update dispatches
              set state = $3,
@@ -184,13 +177,9 @@ impl Store {
             attempt.begun,
             state.word(),
         )
-        .execute(&mut *transaction)
+        .execute(connection)
         .await?;
-        if is_true {
-            self.show_preview(&mut transaction, attempt, new).await?;
-        }
-        transaction.commit().await?;
-        Ok(if is_true { Previewed::Waits } else { Previewed::Changed })
+        Ok(became)
     }
 
     async fn show_preview(

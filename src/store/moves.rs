@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::{EventStep, Job, StoreError, jobs, matters};
 use crate::{
     model::{ConversationId, LetterId, LetterState, Notice},
-    rules::matters::MatterStep,
+    rules::{matters::MatterStep, posts},
 };
 
 /// A letter that is to go, and who wants it.
@@ -246,32 +246,44 @@ async fn say_there(
     )
     .execute(&mut *connection)
     .await?;
+    let said = sqlx::query!(
+        "select id, txn_id
+         from posts as post
+         where letter_id = $1
+           and conversation_id = $2
+           and state = 'sent'
+           and not repeated
+           and replaces is null
+           and not exists (
+               select 1
+               from room_acts as act
+               where act.target = post.event_id
+                 and act.kind = 'redaction'
+           )
+         for update",
+        moving.letter.0,
+        moving.from.0,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let going: Vec<i64> = said
+        .iter()
+        .filter(|post| posts::goes_with_its_letter(&post.txn_id))
+        .map(|post| post.id)
+        .collect();
     sqlx::query!(
-        r"with said as (
-             update posts as post
+        "with said as (
+             update posts
              set repeated = true
-             where post.letter_id = $1
-               and post.conversation_id = $2
-               and post.state = 'sent'
-               and not post.repeated
-               and post.replaces is null
-               and post.txn_id ~ '^l.*p\d+[rm]*$'
-               and post.txn_id !~ 'p999998[rm]*$'
-               and not exists (
-                   select 1
-                   from room_acts as act
-                   where act.target = post.event_id
-                     and act.kind = 'redaction'
-               )
-             returning post.*
+             where id = any ($1)
+             returning *
          )
          insert into posts
              (conversation_id, letter_id, speaker, substance, txn_id, content, file_index, made, media)
-         select $3, letter_id, speaker, substance, txn_id || 'm', content, file_index, made, media
+         select $2, letter_id, speaker, substance, txn_id || 'm', content, file_index, made, media
          from said
          order by id",
-        moving.letter.0,
-        moving.from.0,
+        &going,
         to.0,
     )
     .execute(connection)

@@ -13,11 +13,8 @@ use crate::{
     model::{
         ChannelKind, ChannelName, ConversationId, Correspondent, DeliveryState, DispatchId, Notice,
     },
-    rules::starting::AddressFacts,
+    rules::starting::{AddressFacts, NEW_ADDRESS},
 };
-
-/// The doubt of an address to which nothing ever went from its channel.
-const NEW_ADDRESS: &str = "new-address";
 
 /// A conversation that a speaker begins.
 #[derive(Debug, Clone, Copy)]
@@ -315,17 +312,6 @@ impl Store {
         &self,
         (channel, kind, key): (&str, &str, &str),
     ) -> Result<AddressFacts, StoreError> {
-        let is_good = |state| {
-            matches!(
-                state,
-                DeliveryState::Accepted
-                    | DeliveryState::Delayed
-                    | DeliveryState::Relayed
-                    | DeliveryState::Delivered
-                    | DeliveryState::Read
-                    | DeliveryState::Discarded
-            )
-        };
         let row = sqlx::query!(
             r#"with known as (
                  select conversation.id
@@ -356,7 +342,7 @@ impl Store {
             channel,
             kind,
             key,
-            &DeliveryState::words_of(is_good),
+            &DeliveryState::words_of(DeliveryState::was_taken),
         )
         .fetch_one(&self.pool)
         .await?;
@@ -373,45 +359,13 @@ impl Store {
         notice: &Notice,
     ) -> Result<Previewed, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let is_ours = sqlx::query_scalar!(
-            "select id
-             from dispatches
-             where id = $1
-               and state = 'handing_over'
-               and begun = $2
-             for update",
-            attempt.id.0,
-            attempt.begun,
-        )
-        .fetch_optional(&mut *transaction)
-        .await?
-        .is_some();
-        if !is_ours {
-            return Ok(Previewed::Stopped);
-        }
-        let is_true = self.composition_in(&mut transaction, attempt.id).await?.is_as(composed);
-        let state = if is_true { DeliveryState::Previewed } else { DeliveryState::Waiting };
-        sqlx::query!(
-            "update dispatches
-             set state = $3,
-                 attempts = 0,
-                 next_attempt_at = null,
-                 reply = null
-             where id = $1
-               and state = 'handing_over'
-               and begun = $2",
-            attempt.id.0,
-            attempt.begun,
-            state.word(),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        if is_true && !was_told(&mut transaction, attempt.id).await? {
+        let became = self.wait_for_person(&mut transaction, attempt, composed).await?;
+        if became == Previewed::Waits && !was_told(&mut transaction, attempt.id).await? {
             let conversation = attempt.conversation.0;
             self.insert_notice(&mut transaction, conversation, attempt.id, notice).await?;
         }
         transaction.commit().await?;
-        Ok(if is_true { Previewed::Waits } else { Previewed::Changed })
+        Ok(became)
     }
 
     /// Channels whose room has not said yet what can be done there.
@@ -444,21 +398,20 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         let conversation = notices_of(&mut transaction, channel, kind, at).await?;
-        let random = sqlx::query_scalar!(
-            r#"update channel_notices
+        let is_first = sqlx::query!(
+            "update channel_notices
              set welcomed_at = $2
              where channel = $1
-               and welcomed_at is null
-             returning replace(gen_random_uuid()::text, '-', '') as "random!""#,
+               and welcomed_at is null",
             channel.as_str(),
             at,
         )
-        .fetch_optional(&mut *transaction)
-        .await?;
-        // That it was said is saved with it, so nothing is said twice under two names.
-        if let Some(random) = random {
-            let txn_id = format!("a{random}");
-            self.insert_bot_post(&mut transaction, conversation, &txn_id, notice).await?;
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected()
+            == 1;
+        if is_first {
+            self.say_once(&mut transaction, conversation, 'a', notice).await?;
         }
         transaction.commit().await?;
         Ok(())

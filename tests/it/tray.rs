@@ -57,7 +57,7 @@ async fn line_of(client: &Client, begins: &str, address: &str) -> SeenEvent {
 
 impl Stage {
     /// A user puts a sign to an event. Returns the event that says so.
-    async fn signs(&self, user_id: &str, room: &str, (to, key): (&str, &str)) -> String {
+    pub(crate) async fn signs(&self, user_id: &str, room: &str, (to, key): (&str, &str)) -> String {
         let token = self.token_of(user_id).await;
         let relation = json!({ "rel_type": "m.annotation", "event_id": to, "key": key });
         let content = json!({ "m.relates_to": relation });

@@ -62,7 +62,7 @@ async fn is_own(
     Ok(author.is_some_and(|author| author == speaker))
 }
 
-/// A speaker puts the sign of a confirmation to a preview. Returns what is said of it, if anything is.
+/// A speaker puts the sign of a confirmation to what is or was a preview. Returns what is said of it, if anything is.
 pub(in crate::relay) async fn approve(
     step: &mut EventStep<'_>,
     line: &Line,
@@ -70,10 +70,7 @@ pub(in crate::relay) async fn approve(
     preview: &str,
     (event_id, speaker): (&str, &str),
 ) -> Result<Option<Phrase>, StoreError> {
-    if line.channel.rights.two_for_fax
-        && step.is_preview(conversation, preview).await?
-        && is_own(step, conversation, preview, speaker).await?
-    {
+    if line.channel.rights.two_for_fax && is_own(step, conversation, preview, speaker).await? {
         return Ok(Some(Phrase::OfRights(RightsPhrase::AnotherForFax)));
     }
     let confirmation = step.approve_fax(conversation, preview, (event_id, speaker)).await?;

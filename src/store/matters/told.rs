@@ -1,6 +1,5 @@
 //! What a tray is told: of a letter, once, and of what waits for long.
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::OpenMatter;
@@ -121,7 +120,7 @@ impl Store {
         }
         if let Some(notice) = notice {
             let tray = notices_of(&mut transaction, channel, kind, at).await?;
-            let txn_id = self.say_in_tray(&mut transaction, tray, notice).await?;
+            let txn_id = self.say_once(&mut transaction, tray, 't', notice).await?;
             sqlx::query!(
                 "insert into tray_lines (txn_id, conversation_id) values ($1, $2)",
                 txn_id,
@@ -202,24 +201,8 @@ impl Store {
         if !is_mine || reminded == 0 {
             return Ok(false);
         }
-        self.say_in_tray(&mut transaction, tray, notice).await?;
+        self.say_once(&mut transaction, tray, 't', notice).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    /// What is noted as told is saved with the post, so that nothing is told twice under two names.
-    async fn say_in_tray(
-        &self,
-        connection: &mut PgConnection,
-        tray: ConversationId,
-        notice: &Notice,
-    ) -> Result<String, sqlx::Error> {
-        let random =
-            sqlx::query_scalar!(r#"select replace(gen_random_uuid()::text, '-', '') as "random!""#)
-                .fetch_one(&mut *connection)
-                .await?;
-        let txn_id = format!("t{random}");
-        self.insert_bot_post(connection, tray, &txn_id, notice).await?;
-        Ok(txn_id)
     }
 }

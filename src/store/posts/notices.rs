@@ -128,6 +128,24 @@ impl Store {
         Ok(())
     }
 
+    /// Adds a post by the bot, under a name that no other post has, in the transaction which saves that it was
+    /// said: so nothing is said twice under two names. Returns the name.
+    pub(in crate::store) async fn say_once(
+        &self,
+        connection: &mut PgConnection,
+        conversation: ConversationId,
+        kind: char,
+        notice: &Notice,
+    ) -> Result<String, sqlx::Error> {
+        let random =
+            sqlx::query_scalar!(r#"select replace(gen_random_uuid()::text, '-', '') as "random!""#)
+                .fetch_one(&mut *connection)
+                .await?;
+        let txn_id = format!("{kind}{random}");
+        self.insert_bot_post(connection, conversation, &txn_id, notice).await?;
+        Ok(txn_id)
+    }
+
     pub(in crate::store) async fn insert_bot_post(
         &self,
         connection: &mut PgConnection,

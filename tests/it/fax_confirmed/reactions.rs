@@ -15,16 +15,7 @@ use crate::{
 impl Stage {
     /// Anna puts a sign to an event; returns the event that says so.
     pub(crate) async fn anna_reacts(&self, room: &str, to: &str, key: &str) -> String {
-        let token = self.token_of(&self.anna_id).await;
-        let relation = json!({ "rel_type": "m.annotation", "event_id": to, "key": key });
-        let content = json!({ "m.relates_to": relation });
-        let name = format!("t{}", rand::random::<u64>());
-        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.reaction/{name}");
-        let homeserver = &self.world.homeserver;
-        let (status, answer) =
-            homeserver.request("PUT", &path, &token, Some(&content)).await.unwrap();
-        assert_eq!(status, 200, "{answer}");
-        answer["event_id"].as_str().unwrap().to_owned()
+        self.signs(&self.anna_id, room, (to, key)).await
     }
 
     /// The pictures that the bot showed, in order.
