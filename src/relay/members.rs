@@ -91,6 +91,9 @@ pub(super) async fn insured_newcomer(
     room: &str,
     user: &str,
 ) -> Result<Insured, StoreError> {
+    if !ctx.insurer_servers.has_user(user) {
+        return Ok(Insured::No);
+    }
     let mut others = ctx.store.present_members(room).await?;
     others.extend(ctx.store.admitted(conversation).await?);
     Ok(insured_beside(ctx, line, user, &others))
